@@ -37,7 +37,7 @@ from drd.flows.state.former import is_missing, note_former
 from drd.flows.state.modes import close_state
 from drd.flows.state.run_dirs import sandbox_user
 from drd.flows.status.publishing import Place, Publisher, Publishing, Source
-from drd.kinds.registry import kind_for
+from drd.kinds.registry import host_of, kind_for, server_users
 from drd.model.facts import PlanFacts
 from drd.model.finding import Finding
 from drd.model.message import ChannelSpec, Message
@@ -189,7 +189,7 @@ class App:
         plan = loaded.plan
         self.catalogue.load_plan(plan, file_digest=loaded.file_digest, at=self.clock.now())
         watched = plan.kit.watched(self.settings.kit_watch)
-        schedule = schedule_of(plan, watched, secrets.peek)
+        schedule = schedule_of(plan, watched, host_of(secrets.peek))
         compiled = {
             "drd": drd.__version__,
             "kit": self.kit_said,
@@ -283,7 +283,7 @@ class App:
             checks=check_for,
             open_repository=self.open_repository,
             work_dir=self.settings.work_dir,
-            run_as=sandbox_user(self.settings.run_as) if is_root else None,
+            run_as=sandbox_user(self.settings.run_as, server_users()) if is_root else None,
             is_root=is_root,
             private=self._private(),
             parallel=self.settings.per_repository,

@@ -100,9 +100,9 @@ KINDS: Registry[KindSpec] = Registry(
     "components of kind",
     "drd.ports.kinds:KindSpec",
     {
-        "postgres": "drd.kinds.postgres.spec:SPEC",
-        "sqlite": "drd.kinds.sqlite.spec:SPEC",
-        "files": "drd.kinds.files.spec:SPEC",
+        "postgres": "drd.kinds.postgres:SPEC",
+        "sqlite": "drd.kinds.sqlite:SPEC",
+        "files": "drd.kinds.files:SPEC",
     },
 )
 

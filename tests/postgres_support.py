@@ -18,7 +18,7 @@ from drd.kinds.postgres.kind import PostgresKind
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Stored
-from drd.ports import Destination, Restored, Stream, Workplace, no_progress
+from drd.ports import Destination, Restored, RestoreOptions, Stream, Workplace, no_progress
 from tests.servers import PostgresServer
 
 NAME = "orders-db"
@@ -95,7 +95,9 @@ def target_of(
     server: PostgresServer, place: Workplace, *, database: str, no_owner: bool = False, **more: Any
 ) -> Destination:
     settings = PostgresTarget.model_validate({"dsn": server.dsn(database), **more})
-    return KIND.target(component("host=/nowhere"), settings, place, no_owner=no_owner)
+    return KIND.target(
+        component("host=/nowhere"), settings, place, RestoreOptions(no_owner=no_owner)
+    )
 
 
 def tool(server: PostgresServer, name: str, *words: str) -> str:

@@ -17,8 +17,11 @@ def check_for(kind: str) -> Check:
     return CHECKS[kind].check
 
 
-def comparison(component: Component, name: str) -> CheckSpec:
-    """A check of that name, of the component against its fingerprint."""
+def comparison(component: Component, name: str) -> CheckSpec | None:
+    """A check of that name, of the component against its fingerprint; None where its kind takes
+    none."""
     kind = KINDS[component.kind].comparison
+    if kind is None:
+        return None
     given = {"kind": kind, "name": name, "component": component.name}
     return CheckSpec(name, kind, component.name, CHECKS[kind].settings.model_validate(given))

@@ -19,6 +19,7 @@ from drd.model.snapshot import WAS_EMPTY, TreeFingerprint, torn
 from drd.model.units import format_size
 from drd.ports import CheckContext
 from drd.ports.check import CheckKind
+from drd.ports.kinds import KindSpec
 
 _EXPECTED = "as at backup"
 _BUDGET_S = 3600.0
@@ -181,4 +182,8 @@ def _parts(spec: CheckSpec, found: Comparison) -> list[CheckResult]:
     return parts
 
 
-SPEC = CheckKind("files", FilesCheck, TreeComparison(), looks_at=("paths",), compares=True)
+def _fits(spec: KindSpec) -> bool:
+    return spec.comparison == SPEC.name
+
+
+SPEC = CheckKind("files", FilesCheck, TreeComparison(), fits=_fits, compares=True)

@@ -18,6 +18,7 @@ from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import UNSAID, DatabaseFingerprint, TableState
 from drd.ports import CheckContext
 from drd.ports.check import CheckKind
+from drd.ports.kinds import KindSpec
 
 
 class RowsCheck(CheckSettings):
@@ -141,4 +142,8 @@ def _rows(
     return [own, *parts]
 
 
-SPEC = CheckKind("rows", RowsCheck, RowCounts(), looks_at=("tables",), compares=True)
+def _fits(spec: KindSpec) -> bool:
+    return spec.comparison == SPEC.name
+
+
+SPEC = CheckKind("rows", RowsCheck, RowCounts(), fits=_fits, compares=True)

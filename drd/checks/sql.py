@@ -18,6 +18,7 @@ from drd.model.run import CheckResult, CheckVerdict
 from drd.ports import CheckContext
 from drd.ports.by_hand import ByHand, Passage
 from drd.ports.check import CheckKind
+from drd.ports.kinds import Ability, KindSpec
 
 
 class SqlCheck(CheckSettings):
@@ -94,6 +95,8 @@ def _by_hand(settings: SqlCheck, hand: ByHand | None) -> Passage | None:
     return Passage(f"must be {settings.expect}.", f"{hand.ask} {quote(settings.query)}\n")
 
 
-SPEC = CheckKind(
-    "sql", SqlCheck, SqlValue(), looks_at=("tables",), baseline=_baseline, by_hand=_by_hand
-)
+def _fits(spec: KindSpec) -> bool:
+    return Ability.SQL in spec.can
+
+
+SPEC = CheckKind("sql", SqlCheck, SqlValue(), fits=_fits, baseline=_baseline, by_hand=_by_hand)

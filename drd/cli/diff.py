@@ -114,8 +114,7 @@ def _summary(compared: Compared, differing: int) -> Iterator[str]:
     from drd.checks.words import counted, printable
 
     found = compared.found
-    words = ("entry", "entries") if compared.component.kind == "files" else ("table", "tables")
-    both = counted(found.compared, *words)
+    both = counted(found.compared, *found.counted)
     if found.equal:
         yield f"no difference in {both}"
     elif not differing:
@@ -124,8 +123,8 @@ def _summary(compared: Compared, differing: int) -> Iterator[str]:
         yield f"{counted(differing, 'difference')}, {both} compared"
     if found.only_counted:
         yield (
-            f"of {counted(found.only_counted, *words)} only rows were counted: rows changed in "
-            "place do not show (`fingerprint: digest` sees them)"
+            f"of {counted(found.only_counted, *found.counted)} only rows were counted: rows "
+            "changed in place do not show (`fingerprint: digest` sees them)"
         )
     for name, why in found.unknown[:5]:
         yield f"unknown: {printable(name)}: {why}"

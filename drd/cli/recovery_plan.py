@@ -76,7 +76,7 @@ def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]
 
     if planned.single is not None:
         yield from single.heading(planned)
-        yield from single.lines(planned, changed) if changed is not None else ()
+        yield from single.lines(changed) if changed is not None else ()
     else:
         yield f"would lose {', '.join([format_duration(planned.loss_s), *_rows(planned)])}"
     if planned.expected_s is not None:

@@ -68,12 +68,11 @@ def heading(planned: RecoveryPlan) -> Iterator[str]:
         yield "beside     what is there, which stays as it is"
 
 
-def lines(planned: RecoveryPlan, changed: Changes) -> Iterator[str]:
+def lines(changed: Changes) -> Iterator[str]:
     """What differs between the point and what is live, for the terminal."""
     from drd.checks.words import counted, printable
     from drd.cli.diff import rows_of
 
-    tables = planned.plan.components[planned.components[0]].kind != "files"
     if changed.unknown is not None:
         yield f"live now   unknown: {changed.unknown}"
     others = set()
@@ -88,8 +87,8 @@ def lines(planned: RecoveryPlan, changed: Changes) -> Iterator[str]:
     found = list(rows_of(changed.found))
     if not found:
         same = "no difference" if changed.found.equal else "no difference found"
-        words = ("table", "tables") if tables else ("entry", "entries")
-        yield f"live now   {same} to the point in {counted(changed.found.compared, *words)}"
+        both = counted(changed.found.compared, *changed.found.counted)
+        yield f"live now   {same} to the point in {both}"
     for row in found[:SHOWN]:
         yield "since then " + "  ".join(w.strip() for w in row if w)
     if len(found) > SHOWN:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from os.path import normpath
 from pathlib import Path
 
 from drd.config import runbook
@@ -11,14 +10,11 @@ from drd.config.problems import Report
 from drd.config.schema import PlanFile
 from drd.config.timing import Copy
 from drd.config.timing_logic import blackout
-from drd.kinds.files.settings import FilesSettings, FilesTarget, overlapping
-from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
-from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
 from drd.model.cron import longest_gap
 from drd.model.schedule import auto_exposure_s
 from drd.model.units import format_duration
 from drd.model.windows import longest_blackout_s
-from drd.registry import CHECKS
+from drd.registry import CHECKS, KINDS
 
 _BY_HAND = (None, "never")
 
@@ -122,8 +118,7 @@ def _checks(parsed: Parsed, report: Report) -> None:
 
 
 def _fingerprint_is_off(component: object) -> bool:
-    databases = (PostgresSettings, SqliteSettings)
-    return isinstance(component, databases) and component.fingerprint.mode == "off"
+    return getattr(getattr(component, "fingerprint", None), "mode", None) == "off"
 
 
 def _runbook(parsed: Parsed, report: Report) -> None:
@@ -149,19 +144,9 @@ def _targets(parsed: Parsed, report: Report) -> None:
             report.warn(("targets", target), message, "add a place for each component.")
         for name, settings in places.items():
             for source, component in parsed.file.components.items():
-                if _is_source(component, settings):
+                same = component.kind == parsed.kinds[name]
+                if same and KINDS[component.kind].is_source(component, settings):
                     message = (
                         f"is where {source} is backed up from: a recovery there needs --in-place"
                     )
                     report.warn(("targets", target, name), message, "give another place.")
-
-
-def _is_source(component: object, target: object) -> bool:
-    """As far as the texts tell; a recovery asks the places themselves."""
-    if isinstance(component, PostgresSettings) and isinstance(target, PostgresTarget):
-        return component.dsn == target.dsn
-    if isinstance(component, SqliteSettings) and isinstance(target, SqliteTarget):
-        return normpath(component.path) == normpath(target.path)
-    if isinstance(component, FilesSettings) and isinstance(target, FilesTarget):
-        return overlapping(map(normpath, component.paths), normpath(target.path)) is not None
-    return False

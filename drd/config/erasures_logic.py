@@ -14,9 +14,8 @@ from drd.config.steps import ErasuresStep
 from drd.config.yaml import Path
 from drd.model.runbook import Step, before
 from drd.model.values import references
-from drd.registry import CHECKS
-
-_KNOW_SQL = ("postgres", "sqlite")
+from drd.ports.kinds import Ability
+from drd.registry import CHECKS, KINDS
 
 
 def check_erasures(parsed: Parsed, report: Report) -> None:
@@ -65,12 +64,12 @@ def _one_of_each(erasures: ErasuresSettings, report: Report) -> None:
 
 def _component(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> None:
     name = erasures.component
-    kind = parsed.kinds.get(name)
-    if parsed.kinds and kind is None:
+    kind = parsed.kinds.get(name, "")
+    if parsed.kinds and name not in parsed.kinds:
         hint = nearest(name, list(parsed.kinds))
         report.error(("erasures", "component"), f'there is no component "{name}"', hint)
     for key, part in (("replay", erasures.replay), ("check", erasures.check)):
-        if part.sql is not None and kind is not None and kind not in _KNOW_SQL:
+        if part.sql is not None and kind in KINDS and Ability.SQL not in KINDS[kind].can:
             message = f"{name} is {kind}, which knows no SQL"
             report.error(("erasures", key, "sql"), message, "give a command.")
 
@@ -90,13 +89,12 @@ def _register(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> Non
 
 def _places(parsed: Parsed) -> Iterator[tuple[str, str]]:
     for name, component in parsed.file.components.items():
-        paths = getattr(component, "paths", None) or [getattr(component, "path", None)]
-        yield from ((f"the component {name}", p) for p in paths if p)
+        paths = KINDS[parsed.kinds[name]].paths(component)
+        yield from ((f"the component {name}", path) for path in paths)
     for target, settings in parsed.targets.items():
         for name, place in settings.items():
-            path = getattr(place, "path", None)
-            if path:
-                yield f"the target {target} of {name}", path
+            paths = KINDS[parsed.kinds[name]].paths(place)
+            yield from ((f"the target {target} of {name}", path) for path in paths)
 
 
 def _words(parsed: Parsed, words: list[str], path: Path, report: Report) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from drd.checks.settings import CheckSettings
@@ -15,9 +14,8 @@ from drd.config.schema import S3, Hook, Repository
 from drd.config.timing_logic import check_timing
 from drd.config.yaml import Path
 from drd.fields import Settings
-from drd.kinds.postgres.dsn import holds_password
 from drd.model.location import normal_url
-from drd.model.plan import IN_PLACE, OWN_COMPONENT, SecretRef
+from drd.model.plan import IN_PLACE, OWN_COMPONENT
 from drd.registry import CHECKS, KINDS
 
 RESERVED = (OWN_COMPONENT, "manifest")
@@ -37,7 +35,7 @@ def check_logic(parsed: Parsed, report: Report) -> None:
             message = f'the name "{target}" is taken: it is where the components are backed up from'
             report.error(("targets", target), message, "choose another name.", of_key=True)
         for component, settings in places.items():
-            _connection(settings, ("targets", target, component), report)
+            _complaints(parsed, component, settings, ("targets", target, component), report)
 
 
 def _objectives(parsed: Parsed, report: Report) -> None:
@@ -55,24 +53,17 @@ def _components(parsed: Parsed, report: Report) -> None:
         report.error(("components", name), message, "choose another name.", of_key=True)
     for name, component in parsed.file.components.items():
         path = ("components", name)
-        _connection(component, path, report)
+        _complaints(parsed, name, component, path, report)
         for hook in ("before", "after"):
             found: Hook | None = getattr(component, hook)
             if found is not None:
                 _command(found.command, (*path, hook, "command", 0), report)
 
 
-def _connection(settings: Settings, path: Path, report: Report) -> None:
-    """A connection string as text is one, and holds no password."""
-    dsn = getattr(settings, "dsn", None)
-    if not isinstance(dsn, SecretRef) or dsn.source != "text" or not isinstance(dsn.value, str):
-        return
-    if holds_password(dsn.value):
-        hint = f"put the whole string into a credential: dsn: {{credential: {path[-1]}-dsn}}."
-        report.error((*path, "dsn"), "holds a password, which may not stand in a plan", hint)
-    elif "=" not in dsn.value and not re.match(r"postgres(ql)?://", dsn.value):
-        hint = "write postgresql://user@host/database or host=… dbname=…."
-        report.error((*path, "dsn"), "is not a connection string", hint)
+def _complaints(parsed: Parsed, name: str, settings: Settings, path: Path, report: Report) -> None:
+    """What the component's kind says of its settings, or of a target's."""
+    for found in KINDS[parsed.kinds[name]].complaints(name, settings):
+        report.error((*path, found.key), found.message, found.hint)
 
 
 def _command(words: Sequence[str], path: Path, report: Report) -> None:
@@ -159,10 +150,10 @@ def _subject(check: CheckSettings, path: Path, parsed: Parsed, report: Report) -
         hint = nearest(check.component, list(parsed.kinds))
         report.error(where, f'there is no component "{check.component}"', hint)
         return
-    looks_at = CHECKS[check.kind].looks_at
-    if not looks_at or report.has_broken(("components", check.component)):
+    fits = CHECKS[check.kind].fits
+    if kind not in KINDS or report.has_broken(("components", check.component)):
         return
-    if KINDS[kind].holds not in looks_at:
+    if not fits(KINDS[kind]):
         message = f"a {check.kind} check cannot look at {check.component}, which is {kind}"
-        fits = " and ".join(spec.name for spec in KINDS if spec.holds in looks_at)
-        report.error(where, message, f"it looks at {fits} components.")
+        able = " and ".join(spec.name for spec in KINDS if fits(spec))
+        report.error(where, message, f"it looks at {able} components.")

@@ -13,6 +13,7 @@ from drd.config.json_schema import SchemaView, has_member
 from drd.config.steps import KEYS_OF_EVERY_STEP, STEP_KINDS
 from drd.config.yaml import Document, Path, dotted
 from drd.errors import Problem
+from drd.registry import KINDS
 
 NAME_HINT = "use lower-case letters, digits and hyphens, at most 40."
 
@@ -220,7 +221,8 @@ class _Words:
         )
 
     def _some_kind(self) -> str:
-        return {"components": "postgres.", "notify": "webhook."}.get(str(self.path[0]), "sql.")
+        known = {"components": f"{KINDS.names[0]}.", "notify": "webhook."}
+        return known.get(str(self.path[0]), "sql.")
 
     def _other(self, kind: str, value: Any) -> tuple[str, str]:
         context = self.item.get("ctx", {})

@@ -21,15 +21,14 @@ from drd.config.yaml import Path
 from drd.model.plan import IN_PLACE, SCENARIOS
 from drd.model.runbook import SANDBOX, before, cycle, groups
 from drd.model.values import references, within_quotes
+from drd.ports.kinds import Ability
+from drd.registry import KINDS
 
 RESERVED = ("preflight",)
 """Names of steps that drd carries out by itself."""
 
 PLAIN_VALUES = ("plan", "run", "point", "data_time", "scenario", "target")
 """What `${…}` knows in every step."""
-
-TARGET_VALUES = ("location", "path", "host", "port", "database", "user")
-"""What `${target.COMPONENT.…}` knows, as far as the kind has it."""
 
 STEP_VALUES = {
     "erasures": ("found",),
@@ -209,8 +208,8 @@ class _Review:
         elif isinstance(inner, SqlSettings):
             where = (*path, "sql", "component")
             self._component(inner.component, name, where)
-            kind = self.parsed.kinds.get(inner.component)
-            if kind is not None and kind not in ("postgres", "sqlite"):
+            kind = self.parsed.kinds.get(inner.component, "")
+            if kind in KINDS and Ability.SQL not in KINDS[kind].can:
                 hint = "use a command step."
                 self.report.error(where, f"{inner.component} is {kind}, which knows no SQL", hint)
             try:
@@ -299,8 +298,8 @@ class _Review:
         if component not in self.parsed.kinds:
             hint = nearest(component, list(self.parsed.kinds))
             self.report.error(path, f'${{{whole}}}: there is no component "{component}"', hint)
-        elif key and key not in TARGET_VALUES:
-            hint = nearest(key, TARGET_VALUES)
+        elif key and key not in (known := _values_of_places()):
+            hint = nearest(key, known)
             self.report.error(path, f'${{{whole}}}: a place has no "{key}"', hint)
         else:
             self._component(component, name, path)
@@ -314,6 +313,11 @@ class _Review:
             if key not in known:
                 hint = nearest(key, known)
                 self.report.error(path, f'${{{reference}}}: {wanted} gives no "{key}"', hint)
+
+
+def _values_of_places() -> tuple[str, ...]:
+    """What `${target.COMPONENT.…}` knows, as far as the kind has it."""
+    return ("location", *dict.fromkeys(value for spec in KINDS for value in spec.values))
 
 
 def roles(parsed: Parsed) -> Iterator[tuple[Path, str]]:

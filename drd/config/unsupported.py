@@ -17,9 +17,6 @@ def refuse_unsupported(data: Any, report: Report) -> None:
     """Report each one, on its line. Looks at raw data of any shape and raises nothing."""
     for name, component in _entries(data, "components"):
         _kind(report, ("components", name), component, _LATER_KINDS, KINDS.names)
-        if component.get("kind") == "postgres" and component.get("method") == "physical":
-            path = ("components", name, "method")
-            _refuse(report, path, "method: physical", "use method: logical, which is the default.")
     for index, check in _items(data, "checks"):
         _kind(report, ("checks", index), check, _LATER_CHECKS, CHECKS.names)
     _scenarios(data, report)

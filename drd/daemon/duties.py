@@ -27,6 +27,7 @@ from drd.errors import CatalogueError, DrdError
 from drd.flows.alerts.watch import AlertWatch, Outlook, World
 from drd.flows.state.entries import standing
 from drd.flows.status.overview import plan_files
+from drd.kinds.registry import room_of
 from drd.model.alerts import Change
 from drd.model.due import CLOCK_TOLERANCE_S
 from drd.model.message import Message, route
@@ -81,6 +82,7 @@ class Duties:
                 channels=settings.channels,
                 rules=settings.alert_rules,
                 exposed=self._exposed,
+                room=room_of,
                 differing=lambda: texts.differing(app.catalogue.queue.accepted_texts()),
             )
         )

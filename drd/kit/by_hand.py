@@ -13,7 +13,7 @@ from drd.model.kit import KitFile
 from drd.model.location import is_s3
 from drd.model.plan import CheckSpec, Plan, RepositorySpec, SecretRef
 from drd.ports.by_hand import ByHand
-from drd.registry import CHECKS
+from drd.registry import CHECKS, KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,9 @@ def sections(
     found: list[Block] = [
         Heading(2, "By hand, without drd"),
         Text(
-            "This needs restic, jq, curl where steps make requests, and for databases psql and "
-            "pg_restore or sqlite3: on Debian `apt-get install restic jq curl postgresql-client "
-            "sqlite3`. Become root where files have to "
-            "get their owners back. Type `bash`, and go to the directory recovery-kit in it: a "
-            "command that fails ends that bash, and nothing after it happens."
+            f"{_needs(plan)} Become root where files have to get their owners back. Type `bash`, "
+            "and go to the directory recovery-kit in it: a command that fails ends that bash, and "
+            "nothing after it happens."
         ),
         Heading(3, "Open the repository"),
         Commands(_begin(plan)),
@@ -75,6 +73,20 @@ def sections(
         ),
     ]
     return found
+
+
+def _needs(plan: Plan) -> str:
+    """The programs, and the packages of Debian that have them."""
+    programs = ["restic", "jq", "curl"]
+    packages = list(programs)
+    for kind in dict.fromkeys(c.kind for c in plan.components.values()):
+        for package, tools in KINDS[kind].programs.items():
+            packages.append(package)
+            programs += tools
+    return (
+        f"This needs {', '.join(programs)} (curl only where steps make requests): on Debian "
+        f"`apt-get install {' '.join(packages)}`."
+    )
 
 
 def _scripts(programs: Sequence[KitFile]) -> Iterator[Block]:

@@ -19,7 +19,7 @@ from drd.config.plan_file import LoadedPlan
 from drd.config.reading import read_bytes
 from drd.config.references import plan_references
 from drd.errors import DrdError, NotSupported, UsageError
-from drd.kinds.by_hand import by_hand_of
+from drd.kinds.registry import by_hand_of
 from drd.kit import runbook
 from drd.kit.archive import Files
 from drd.kit.by_hand import Places, sections
@@ -31,12 +31,13 @@ from drd.model.run import DrillResult, StepState
 from drd.model.seals import seal_of
 from drd.ports import Catalogue
 from drd.ports.by_hand import ByHand, Passage
+from drd.registry import KINDS
 from drd.secrets import edges
 
 POINTS = 10
 """The newest points that a kit lists by plan."""
 
-_TOOLS = ("restic", "pg_restore", "psql", "sqlite3", "jq")
+_TOOLS = ("restic", "jq")
 
 
 @dataclass(slots=True)
@@ -275,7 +276,8 @@ def _rehearsal(plan: Plan, catalogue: Catalogue) -> runbook.Rehearsal | None:
 def _versions() -> dict[str, str]:
     """Of drd, and of the tools that this host has."""
     found = {"drd": drd.__version__, "python": platform.python_version()}
-    for tool in _TOOLS:
+    of_kinds = (tool for spec in KINDS for tools in spec.programs.values() for tool in tools)
+    for tool in (*_TOOLS, *of_kinds):
         if shutil.which(tool) is None:
             continue
         word = "version" if tool == "restic" else "--version"

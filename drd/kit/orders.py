@@ -20,15 +20,15 @@ from drd.config.json_schema import SchemaView
 from drd.config.schema import PlanFile
 from drd.config.yaml import read
 from drd.fields import CLOSED_PATTERNS
-from drd.kinds.postgres.local import stays_here
 from drd.model.location import normal_url
 from drd.model.plan import SecretRef
 from drd.model.text import escaped
+from drd.ports.kinds import KeyUse, KindSpec
+from drd.registry import KINDS
 
 _PLAN = """
 plan owner description objectives backup copy retention prune verification readiness
-components.*.kind components.*.may_be_empty components.*.exclude components.*.one_file_system
-components.*.fingerprint components.*.method components.*.compression
+components.*.kind components.*.may_be_empty
 repositories.*.protection repositories.*.copy_of repositories.*.s3.region
 repositories.*.s3.bucket_lookup
 checks.*.name checks.*.kind checks.*.component checks.*.timeout checks.*.budget checks.*.tolerance
@@ -43,7 +43,6 @@ drill.fence heartbeat.on kit.required kit.shares kit.verify
 _DAEMON = "plans limits log alerts kit.required kit.shares kit.verify"
 
 _DATA = """
-components.*.path components.*.paths components.*.dsn targets.*.*.path targets.*.*.dsn
 repositories.*.url repositories.*.s3.ca_cert checks.*.expect
 state state.url work_dir cache_dir public_dir run_as groups.read groups.operate
 metrics.http metrics.textfile people.*.name people.*.email people.*.phone people.*.user
@@ -71,8 +70,6 @@ def _patterns(text: str) -> frozenset[_Pattern]:
 
 _HARMLESS = {"plan": _patterns(_PLAN), "daemon": _patterns(_DAEMON)}
 _ONLY_DATA = _patterns(_DATA)
-_READ = _patterns("components.*.path components.*.paths")
-_CONNECTIONS = _patterns("components.*.dsn targets.*.*.dsn")
 _QUERIES = _patterns("checks.*.query")
 _SECRETS = {"file", "env", "credential", "command"}
 
@@ -131,11 +128,8 @@ def _dotted(key: Key) -> str:
 def _asks(key: Key, value: Any, text: _Text) -> bool:
     if isinstance(value, dict):
         return not (_is_secret(value) and _stays_home(key, value, text))
-    if _is_any(key, _READ):
-        places = value if isinstance(value, list) else [value]
-        return any(_is_hosts_own(str(place)) for place in places)
-    if _is_any(key, _CONNECTIONS):
-        return not stays_here(str(value))
+    if (used := _use_by_kind(key, text)) is not None:
+        return _asks_of_kind(*used, value)
     if _is_any(key, _QUERIES):
         return not _is_of_a_file(key, text)
     if _is_url(key):
@@ -157,13 +151,36 @@ def _stays_home(key: Key, value: dict[Any, Any], text: _Text) -> bool:
 
 
 def _is_of_a_file(key: Key, text: _Text) -> bool:
-    """Whether a check asks a SQLite file, where its query can only read. A database server has
-    functions that read and write files or connect to other hosts, and the text chooses the
-    login."""
-    name = text.data["checks"][key[1]].get("component")
+    """Whether a check asks a file, where its query can only read. A database server has functions
+    that read and write files or connect to other hosts, and the text chooses the login."""
+    spec = _kind_of(text.data["checks"][key[1]].get("component"), text)
+    return spec is not None and spec.queries_only_read
+
+
+def _kind_of(component: object, text: _Text) -> KindSpec | None:
     components = text.data.get("components")
-    asked = components.get(name) if isinstance(components, dict) and isinstance(name, str) else None
-    return isinstance(asked, dict) and asked.get("kind") == "sqlite"
+    found = components.get(component) if isinstance(components, dict) else None
+    kind = str(found.get("kind")) if isinstance(found, dict) else ""
+    return KINDS[kind] if kind in KINDS else None  # noqa: SIM401 - it is no dict
+
+
+def _use_by_kind(key: Key, text: _Text) -> tuple[KindSpec, KeyUse] | None:
+    """What the kind of a component says about a key of its own or of a target for it."""
+    spec, use = None, None
+    if key[0] == "components" and len(key) == 3:
+        spec = _kind_of(key[1], text)
+        use = spec.keys.get(str(key[2])) if spec is not None else None
+    elif key[0] == "targets" and len(key) == 4:
+        spec = _kind_of(key[2], text)
+        use = spec.target_keys.get(str(key[3])) if spec is not None else None
+    return (spec, use) if spec is not None and use is not None else None
+
+
+def _asks_of_kind(spec: KindSpec, use: KeyUse, value: Any) -> bool:
+    if use is KeyUse.READS:
+        places = value if isinstance(value, list) else [value]
+        return any(_is_hosts_own(str(place)) for place in places)
+    return use is KeyUse.CONNECTS and not spec.stays_here(str(value))
 
 
 def _is_closed(key: Key, text: _Text) -> bool:

@@ -56,6 +56,8 @@ class Difference:
     properties: tuple[PropertyChange, ...] = ()
     unknown: tuple[tuple[str, str], ...] = ()
     only_counted: int = 0
+    counted: tuple[str, str] = ("table", "tables")
+    """What `compared` counts: one, and several."""
 
     @property
     def equal(self) -> bool | None:
@@ -138,4 +140,9 @@ def _trees(a: TreeFingerprint, b: TreeFingerprint, *, owners: bool) -> Differenc
             compared += 1
             if what := entry_differences(was, now, owners=owners):
                 changes.append(FileChange(path, "changed", tuple(what)))
-    return Difference(compared, files=tuple(changes), unknown=tuple(sorted(unknown.items())))
+    return Difference(
+        compared,
+        files=tuple(changes),
+        unknown=tuple(sorted(unknown.items())),
+        counted=("entry", "entries"),
+    )

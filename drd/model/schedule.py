@@ -6,14 +6,12 @@ Compiled once when a plan is loaded and kept as JSON in the catalogue, so that w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from drd.model.kit_findings import VERIFY
-from drd.model.plan import KitWatch, Objectives, Plan, RepositorySpec, SecretRef, Window
+from drd.model.plan import Component, KitWatch, Objectives, Plan, RepositorySpec, Window
 from drd.model.run import RunKind
 
 READINESS_EVERY_S = 86400.0
@@ -166,30 +164,30 @@ def _known_fields(of: type, data: Mapping[str, Any]) -> dict[str, Any]:
 # --- from a plan ----------------------------------------------------------------------------
 
 
-Reveal = Callable[[SecretRef], str | None]
-"""What a reference stands for; None where that cannot be said here."""
+HostOf = Callable[[Component], str]
+"""The server that a component is read from; empty for this host, and where that cannot be told."""
 
 
-def in_the_open(ref: SecretRef) -> str | None:
-    """What the plan itself says."""
-    return ref.value if ref.source == "text" and isinstance(ref.value, str) else None
+def this_host(_: Component) -> str:
+    """For plans whose servers nobody knows."""
+    return ""
 
 
-def schedule_of(plan: Plan, kit: KitWatch | None = None, reveal: Reveal = in_the_open) -> Schedule:
+def schedule_of(plan: Plan, kit: KitWatch | None = None, host_of: HostOf = this_host) -> Schedule:
     """What the plan asks for, and how often its recovery `kit` is tried. By hand only: no job.
-    Prune goes with rules of retention, since without them nothing is ever forgotten. Of what
-    `reveal` tells only hosts are kept."""
-    jobs = tuple(_jobs(plan, kit, reveal))
+    Prune goes with rules of retention, since without them nothing is ever forgotten. `host_of`
+    tells which components are read from the same server."""
+    jobs = tuple(_jobs(plan, kit, host_of))
     return Schedule(plan.name, plan.digest, plan.file, plan.objectives, jobs)
 
 
-def _jobs(plan: Plan, kit: KitWatch | None, reveal: Reveal) -> Iterator[Job]:
+def _jobs(plan: Plan, kit: KitWatch | None, host_of: HostOf) -> Iterator[Job]:
     rpo_s = plan.objectives.rpo_s
     primary = (plan.primary.url,)
     everywhere = tuple(r.url for r in plan.repositories.values())
     forgets = not plan.retention.keeps_everything
     if (timing := _backup(plan)) is not None:
-        found = (_host(component, reveal) for component in plan.components.values())
+        found = (host_of(component) for component in plan.components.values())
         hosts = tuple(dict.fromkeys(host for host in found if host))
         yield Job(plan.name, RunKind.BACKUP, timing, rpo_s, "", primary, hosts)
     for copy in plan.repositories.values():
@@ -286,23 +284,3 @@ def _maintenance(plan: Plan, repository: RepositorySpec, *, forgets: bool) -> It
         )
         url = (repository.url,)
         yield Job(plan.name, kind, timing, plan.objectives.rpo_s, repository.name, url)
-
-
-def _host(component: object, reveal: Reveal) -> str:
-    """The database's host; empty for this host, and where nobody can say."""
-    ref = getattr(getattr(component, "settings", None), "dsn", None)
-    dsn = reveal(ref) if isinstance(ref, SecretRef) else None
-    if dsn is None:
-        return ""
-    if "://" in dsn:
-        try:
-            host = (urlsplit(dsn).hostname or "").lower()
-        except ValueError:
-            return ""
-    else:
-        found = re.search(r"(?:^|\s)host\s*=\s*'?([^\s']+)", dsn)
-        host = found[1].lower() if found else ""
-    return "" if host.startswith(("/", "%2f", "@")) or host in _HERE else host
-
-
-_HERE = ("localhost", "127.0.0.1", "::1")

@@ -22,6 +22,7 @@ from drd.ports.check import Check, CheckContext, CheckFactory
 from drd.ports.common import Clock, OnProgress, Progress, no_progress
 from drd.ports.custody import Custodian
 from drd.ports.destinations import (
+    AS_IT_IS,
     ChecksPrivate,
     Destination,
     Inspector,
@@ -29,8 +30,10 @@ from drd.ports.destinations import (
     KindFactory,
     NamedDestination,
     Restored,
+    RestoreOptions,
 )
 from drd.ports.keeping import Keeping
+from drd.ports.kinds import Ability, Holds, KindSpec
 from drd.ports.queue import JobRow, PlanRow, Queue
 from drd.ports.repository import (
     Fetched,
@@ -42,9 +45,21 @@ from drd.ports.repository import (
     SnapshotInfo,
     Torn,
 )
-from drd.ports.sources import Capture, Payload, Probe, Source, Stream, Tree, Workplace, mark_of
+from drd.ports.sources import (
+    Capture,
+    Payload,
+    PlainCapture,
+    Probe,
+    Source,
+    Stream,
+    Tree,
+    Workplace,
+    mark_of,
+)
 
 __all__ = [
+    "AS_IT_IS",
+    "Ability",
     "Aside",
     "Capture",
     "Catalogue",
@@ -57,17 +72,20 @@ __all__ = [
     "Destination",
     "Fetched",
     "Finding",
+    "Holds",
     "Inspector",
     "JobRow",
     "Keeping",
     "Kept",
     "Kind",
     "KindFactory",
+    "KindSpec",
     "Listing",
     "LockInfo",
     "NamedDestination",
     "OnProgress",
     "Payload",
+    "PlainCapture",
     "PlanRow",
     "Probe",
     "Progress",
@@ -75,6 +93,7 @@ __all__ = [
     "Queue",
     "Repository",
     "RepositoryKey",
+    "RestoreOptions",
     "Restored",
     "RunLease",
     "SnapshotInfo",

@@ -13,7 +13,7 @@ from drd.model.run import CheckResult
 from drd.model.snapshot import RestorePoint
 from drd.ports.by_hand import ByHand, Passage
 from drd.ports.destinations import Inspector
-from drd.ports.kinds import Holds
+from drd.ports.kinds import KindSpec
 from drd.process import Fence
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ class Check(Protocol):
         """
 
 
+def any_kind(_: KindSpec) -> bool:
+    """For a check that can look at every component."""
+    return True
+
+
 def no_query(_: Any) -> str | None:
     """For a check that does not compare with an answer of the source."""
     return None
@@ -75,17 +80,17 @@ class CheckKind:
     """All that drd has to know of one kind of check.
 
     `settings` is the model of such a check in a plan, derived from `CheckSettings`; `check` carries
-    it out. `looks_at` says what a component has to hold to be checked so; empty: any component will
-    do. A check that `compares` does so with the state at backup. `baseline` gives the query that
-    the source answers at backup, by the settings. With `reads_as_root` it runs with root's rights
-    where drd has them, to read files whoever owns them. `by_hand` says by the settings, and by how
-    the component comes back, what a person without drd does.
+    it out. `fits` tells of which kinds components can be checked so. A check that `compares` does
+    so with the state at backup. `baseline` gives the query that the source answers at backup, by
+    the settings. With `reads_as_root` it runs with root's rights where drd has them, to read files
+    whoever owns them. `by_hand` says by the settings, and by how the component comes back, what a
+    person without drd does.
     """
 
     name: str
     settings: type[Settings]
     check: Check
-    looks_at: tuple[Holds, ...] = ()
+    fits: Callable[[KindSpec], bool] = any_kind
     compares: bool = False
     baseline: Callable[[Any], str | None] = no_query
     reads_as_root: bool = False

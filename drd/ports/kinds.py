@@ -1,26 +1,224 @@
-"""Kinds of components: what the rest of drd has to know of one before it works with it."""
+"""What a kind of component says about itself: all that the rest of drd knows of a kind.
+
+A kind's package exports one of these as `SPEC`. Importing it loads nothing heavy: the adapter and
+what else is needed rarely stand as `module:name`, and are imported when they are first used.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from drd.errors import NotSupported
+from drd.model.part import Part
+from drd.model.plan import SecretRef
 
 if TYPE_CHECKING:
     from drd.fields import Settings
 
-Holds = Literal["tables", "paths", "opaque"]
-"""What there is in a component: tables that can be asked by SQL, files by path, or nothing that drd
-could name."""
+Reveal = Callable[[SecretRef], str | None]
+"""What a reference stands for; None where that cannot be told here."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+UNKNOWN_ROOM = 2.0
+"""How many times its size a sandbox needs where nobody says more: what is fetched, and what it
+becomes."""
+
+
+class Holds(StrEnum):
+    """What a component of the kind consists of, as far as a person can name parts of it."""
+
+    TABLES = "tables"
+    PATHS = "paths"
+    OPAQUE = "opaque"
+
+
+_PARTS = {
+    Holds.TABLES: "--table NAME --into NAME brings back a table.",
+    Holds.PATHS: "--path PATH --into DIRECTORY brings back a file or directory.",
+    Holds.OPAQUE: "recover it as a whole.",
+}
+
+
+class Ability(StrEnum):
+    """What not every kind can do. The value completes the sentence `kind NAME cannot …`."""
+
+    PARTS = "bring back single parts"
+    """`Kind.narrow`, and a target with a part of tables or paths."""
+    BESIDE = "be brought back under another name"
+    """A target with a part that is the whole: `--into`."""
+    KEEP = "keep what a recovery replaces"
+    """`Kind.kept`, and a target that keeps: `drd undo`."""
+    LIVE = "tell what is live now"
+    """`Kind.live`."""
+    IN_PLACE = "be restored in place"
+    """A target with the component's own settings: `--in-place`."""
+    AS_OWNER = "be restored with its owner's rights"
+    """A target that runs no code of the data with more rights than the owner: `--as-owner`."""
+    SQL = "answer SQL"
+    """`Inspector.scalar` and `Inspector.execute`."""
+
+
+class KeyUse(StrEnum):
+    """What a value under a key of the settings can do that somebody else has written."""
+
+    HARMLESS = "harmless"
+    """Nothing but to choose how the kind works."""
+    READS = "reads"
+    """It is a path whose contents are stored in the repository."""
+    WRITES = "writes"
+    """It is a path to which a recovery writes."""
+    CONNECTS = "connects"
+    """It leads to a server; `connection_stays_here` tells whether that is one of this host's."""
+
+
+class Complaint(NamedTuple):
+    """What is wrong with the value under `key`, and the remedy."""
+
+    key: str
+    message: str
+    hint: str
+
+
+class Wish(NamedTuple):
+    """A component for a new plan.
+
+    `name` is what it would be called, `fallback` if nothing is left of that. `lines` are its lines
+    of YAML, given the files that must not be copied as files (`live` of the others) and the name of
+    its credential. `secret` says what the credential is, where it needs one.
+    """
+
+    name: str
+    fallback: str
+    lines: Callable[[tuple[str, ...], str], Iterable[str]]
+    live: tuple[str, ...] = ()
+    secret: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """How `drd plan new` begins with the kind: `option` takes a `metavar` any number of times, and
+    `read` (`module:name`) makes wishes of these. `find` looks for more on this host when nothing
+    was given: wishes, and notes of what it could not look at; `unless` is the option against
+    that."""
+
+    option: str
+    metavar: str
+    help: str
+    read: str
+    find: str = ""
+    unless: str = ""
+
+    def wishes(self, given: Iterable[str]) -> list[Wish]:
+        """Raises UsageError."""
+        return list(resolve_name(self.read)(list(given)))
+
+    def found(self) -> tuple[list[Wish], list[str]]:
+        return resolve_name(self.find)() if self.find else ([], [])
+
+
+def _nothing(_: Any) -> tuple[str, ...]:
+    return ()
+
+
+def _no_complaint(_: str, __: Any) -> tuple[Complaint, ...]:
+    return ()
+
+
+def _on_this_host(_: Any, __: Reveal) -> str:
+    return ""
+
+
+def _elsewhere(_: Any, __: Any) -> bool:
+    return False
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class KindSpec:
-    """`settings` is the model of a component in a plan, with its `kind`; `target` the model of what
-    a target says about such a component. `comparison` is the kind of check that compares what came
-    back with the fingerprint."""
+    """One kind. `settings` is the model of a component in a plan, with its `kind`, `target` that of
+    what a target says about such a component; `adapter` is the class that implements `Kind`.
+
+    `can` has what the kind is able to do beside backups, drills and recoveries of the whole: what
+    it lacks is refused by name. `comparison` is the kind of check that compares a component with
+    its fingerprint, None where no fingerprint is taken. `room` is how many times its size a sandbox
+    needs. `values` has the names of `${COMPONENT.…}`, each with the variable of
+    `Inspector.environment` that has it. `properties` says that `Restored.differences` is told of
+    every restore.
+
+    `host` tells a component's server, empty for this host: backups of one server take turns.
+    `paths` are the files and directories of this host that settings (of a component or a target)
+    name, `sockets` directories of sockets; `families` are the address families that a backup opens.
+    `is_source` tells, from the texts alone, whether a target is where a component is backed up
+    from. `complaints` are about what the settings model of a component (or of a target for it),
+    whose name is given, cannot judge. `server_user` is the system user under whom sandbox servers
+    can run, where drd is root and none is configured.
+
+    `keys` and `target_keys` tell what may be believed of settings that came out of a repository:
+    what is not named here has to be accepted by a person. `queries_only_read`: not even hostile SQL
+    can do more there than read.
+
+    `by_hand` is the function for a recovery without drd (`ByHandOf`), `programs` what that
+    uses, by the package of Debian that has them.
+    """
 
     name: str
     settings: type[Settings]
     target: type[Settings]
-    holds: Holds
-    comparison: str
+    adapter: str
+    holds: Holds = Holds.OPAQUE
+    can: frozenset[Ability] = frozenset()
+    comparison: str | None = None
+    room: float = UNKNOWN_ROOM
+    values: Mapping[str, str] = field(default_factory=lambda: {"path": "DRD_PATH"})
+    properties: bool = False
+    host: Callable[[Any, Reveal], str] = _on_this_host
+    paths: Callable[[Any], tuple[str, ...]] = _nothing
+    sockets: Callable[[Any], tuple[str, ...]] = _nothing
+    families: tuple[str, ...] = ()
+    is_source: Callable[[Any, Any], bool] = _elsewhere
+    complaints: Callable[[str, Any], Iterable[Complaint]] = _no_complaint
+    server_user: str = ""
+    keys: Mapping[str, KeyUse] = field(default_factory=dict)
+    target_keys: Mapping[str, KeyUse] = field(default_factory=dict)
+    connection_stays_here: str = ""
+    queries_only_read: bool = False
+    by_hand: str = ""
+    programs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    starting: Starting | None = None
+
+    def open(self) -> Any:
+        """The adapter, which is imported now."""
+        return resolve_name(self.adapter)()
+
+    def stays_here(self, connection: str) -> bool:
+        """Whether a connection leads to this host, and uses no files of it. In doubt it does
+        not."""
+        if not self.connection_stays_here:
+            return False
+        return bool(resolve_name(self.connection_stays_here)(connection))
+
+    def lacks(self, ability: Ability, hint: str = "", *, what: str = "") -> NotSupported:
+        """The error that refuses what the kind cannot do; `what` says it more exactly."""
+        return NotSupported(f"kind {self.name} cannot {what or ability}", hint=hint)
+
+    def has(self, part: Part) -> bool:
+        """Whether components of the kind consist of what such a part is made of."""
+        return part.whole or self.holds is (Holds.PATHS if part.paths else Holds.TABLES)
+
+    def require_part(self, part: Part) -> None:
+        """Raises NotSupported, with the kind's name, where it cannot bring such a part back
+        alone."""
+        if part.whole:
+            self.require(Ability.BESIDE, "leave out --into.")
+        elif not self.has(part) or Ability.PARTS not in self.can:
+            what = f"bring back single {Holds.PATHS if part.paths else Holds.TABLES}"
+            hint = _PARTS[self.holds] if Ability.PARTS in self.can else "recover it as a whole."
+            raise self.lacks(Ability.PARTS, hint, what=what)
+
+    def require(self, ability: Ability, hint: str = "", *, what: str = "") -> None:
+        """Raises NotSupported, with the kind's name, where it lacks the ability."""
+        if ability not in self.can:
+            raise self.lacks(ability, hint, what=what)

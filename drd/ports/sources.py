@@ -9,8 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from drd.errors import DrdError, SourceError
 from drd.model.finding import Finding
 from drd.model.snapshot import Fingerprint, Stored
+from drd.model.units import format_size
 from drd.process import Command, Fence, Sandbox
 
 
@@ -120,6 +122,28 @@ class Capture(Protocol):
         """
 
 
+@dataclass
+class PlainCapture:
+    """A capture of a kind that takes no fingerprint and answers no queries, for others to build
+    on."""
+
+    data_time: datetime
+    payload: Payload
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    private: Mapping[str, Any] = field(default_factory=dict)
+
+    def fingerprint(self) -> Fingerprint | None:
+        return None
+
+    def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:
+        return {}
+
+    def verify(self, stored: Stored, fingerprint: Fingerprint | None) -> Fingerprint | None:
+        if not stored.bytes:
+            raise SourceError("nothing was stored", hint="see what restic says: drd run show RUN")
+        return fingerprint
+
+
 class Source(Protocol):
     """Where a component's data is read from."""
 
@@ -128,9 +152,17 @@ class Source(Protocol):
 
         Raises SourceError or ToolError naming the remedy; nothing has been stored then.
         """
+        ...
 
     def doctor(self) -> list[Finding]:
         """Everything that a backup will need, tried and named; never raises for a finding."""
+        try:
+            size = self.probe().size_bytes
+        except DrdError as error:
+            return [Finding("source", "error", "", error.message, error.hint)]
+        said = "can be read" if size is None else f"can be read, {format_size(size)}"
+        return [Finding("source", "ok", "", said)]
 
     def open(self) -> AbstractContextManager[Capture]:
         """Take hold of one consistent state; released (and temporary copies removed) on exit."""
+        ...

@@ -19,7 +19,7 @@ from drd.model.snapshot import (
     DatabaseFingerprint,
     Fingerprint,
 )
-from drd.ports import Destination, Workplace, no_progress
+from drd.ports import Destination, Holds, RestoreOptions, Workplace, no_progress
 from tests.contracts.kind_rigs import RIGS, KindRig
 from tests.restic_support import Restic, captured, place
 
@@ -45,7 +45,7 @@ def back_up(rig: KindRig, restic: Restic, work: Workplace) -> ComponentSnapshot:
     source = rig.kind.source(rig.component, work)
     source.probe()
     with source.open() as capture:
-        return captured(rig.component.name, rig.kind.name, capture, restic)
+        return captured(rig.component.name, rig.kind.spec.name, capture, restic)
 
 
 def restore_components(
@@ -62,7 +62,7 @@ def restore_components(
 
 
 def target_of(rig: KindRig, work: Workplace) -> Destination:
-    return rig.kind.target(rig.component, rig.target(), work, no_owner=False)
+    return rig.kind.target(rig.component, rig.target(), work)
 
 
 @contextmanager
@@ -211,7 +211,7 @@ def test_what_is_replaced_is_kept_comes_back_and_goes(
 ) -> None:
     snapshot = back_up(rig, restic, work)
     rig.fill_target()
-    target = rig.kind.target(rig.component, rig.target(), work, no_owner=False, keep=True)
+    target = rig.kind.target(rig.component, rig.target(), work, RestoreOptions(keep=True))
     restore_components(target, snapshot, restic, overwrite=True)
     target.close()
     kept = rig.kind.kept(rig.component, rig.target(), snapshot, work.run)
@@ -314,7 +314,7 @@ def test_the_whole_comes_back_beside_what_is_there(
     snapshot = back_up(rig, restic, work)
     rig.fill_target()
     part = Part(into=rig.beside())
-    destination = rig.kind.target(rig.component, rig.target(), work, no_owner=False, part=part)
+    destination = rig.kind.target(rig.component, rig.target(), work, RestoreOptions(part=part))
     assert rig.kind.narrow(snapshot, part) == (part, snapshot)
     try:
         restore_components(destination, snapshot, restic)
@@ -342,9 +342,9 @@ def test_what_the_point_does_not_hold_cannot_be_asked_for(
 ) -> None:
     snapshot = back_up(rig, restic, work)
     table, path = Part(("nowhere",), (), "x"), Part((), ("/nowhere",), "/x")
-    mine, others = (path, table) if rig.kind.name == "files" else (table, path)
+    mine, others = (path, table) if rig.kind.spec.holds is Holds.PATHS else (table, path)
     with pytest.raises(UsageError) as caught:
         rig.kind.narrow(snapshot, mine)
     assert caught.value.hint
     with pytest.raises(NotSupported):
-        rig.kind.narrow(snapshot, others)
+        rig.kind.spec.require_part(others)

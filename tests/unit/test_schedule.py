@@ -11,6 +11,7 @@ import pytest
 from drd import secrets
 from drd.config.plan_file import load_plan
 from drd.kinds.postgres.settings import PostgresSettings
+from drd.kinds.registry import host_of
 from drd.model.due import History, next_due
 from drd.model.plan import (
     BackupPolicy,
@@ -35,11 +36,14 @@ from drd.model.schedule import (
 from tests.config_support import EXAMPLES
 from tests.schedule_support import DAY, HOUR, MINUTE, NOW, ago, plan, repository
 
+SERVERS = host_of(lambda ref: str(ref.value) if ref.source == "text" else None)
 NIGHT = Window(22 * 60, 6 * 60, (0, 4))
 
 
 def jobs(**changes: object) -> dict[tuple[str, str], Job]:
-    return {(job.kind, job.subject): job for job in schedule_of(plan(**changes)).jobs}
+    return {
+        (job.kind, job.subject): job for job in schedule_of(plan(**changes), host_of=SERVERS).jobs
+    }
 
 
 def test_every_kind_of_run_has_its_job() -> None:
@@ -176,7 +180,7 @@ def test_hosts_in_secrets_count_and_nothing_else_of_these_is_kept(tmp_path: Path
     refs = [SecretRef("file", str(file)), SecretRef("command", ("touch", str(marker)))]
     settings = (PostgresSettings.model_construct(kind="postgres", dsn=ref) for ref in refs)
     components = {n: Component(n, "postgres", s) for n, s in zip("ab", settings, strict=True)}
-    schedule = schedule_of(plan(components=components), reveal=secrets.peek)
+    schedule = schedule_of(plan(components=components), host_of=host_of(secrets.peek))
     assert schedule.jobs[0].hosts == ("db1.example.com",)
     assert "s3cr3t" not in json.dumps(schedule.to_json())
     assert not marker.exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drd.errors import NotSupported, UsageError
+from drd.kinds import files, sqlite
 from drd.kinds.files.part import narrow as narrow_files
 from drd.kinds.postgres.detach import variants
 from drd.kinds.postgres.extract import foreign_key
@@ -123,8 +124,8 @@ def test_a_part_of_a_tree_is_whole_in_itself() -> None:
     with pytest.raises(UsageError) as caught:
         narrow_files(snapshot("files", tree), Part((), ("/srv",)))
     assert caught.value.hint == "it has what is at and below /etc."
-    with pytest.raises(NotSupported, match="no tables"):
-        narrow_files(snapshot("files", tree), Part(("t",)))
+    with pytest.raises(NotSupported, match="kind files cannot bring back single tables"):
+        files.SPEC.require_part(Part(("t",)))
 
 
 def test_a_table_of_sqlite_is_found_however_it_is_written() -> None:
@@ -141,5 +142,5 @@ def test_a_table_of_sqlite_is_found_however_it_is_written() -> None:
     ):
         with pytest.raises(UsageError, match=said):
             narrow_sqlite(of, Part(tables, (), into))
-    with pytest.raises(UsageError, match="no paths"):
-        narrow_sqlite(of, Part((), ("/etc",)))
+    with pytest.raises(NotSupported, match="kind sqlite cannot bring back single paths"):
+        sqlite.SPEC.require_part(Part((), ("/etc",)))

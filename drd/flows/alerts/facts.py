@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -206,8 +206,9 @@ def _existing(place: Path) -> tuple[int, Path]:
             place = place.parent
 
 
-def drill_bytes(facts: PlanFacts) -> int:
-    """The room that a drill of the plan takes: what is fetched, and what becomes of it."""
+def drill_bytes(facts: PlanFacts, room: Callable[[str], float]) -> int:
+    """The room that a drill of the plan takes; `room` tells how many times its size a component of
+    a kind needs."""
     if facts.drill_every_s is None:
         return 0
-    return sum((1 if c.kind == "files" else 2) * (c.size_bytes or 0) for c in facts.components)
+    return sum(int(room(c.kind) * (c.size_bytes or 0)) for c in facts.components)

@@ -34,6 +34,7 @@ from drd.model.schedule import Schedule
 from drd.model.verdicts import Assessment
 from drd.model.watched import ChannelState, HostFacts, PlanMore
 from drd.ports import Catalogue
+from drd.ports.kinds import UNKNOWN_ROOM
 from drd.ports.notify import OF_A_PLAN, ChannelFacts
 
 NOT_LOADED = "plan-not-loaded"
@@ -55,7 +56,7 @@ class World:
     are directories that must not fill, by their key in drd.yaml; `work_dir` is where drills need
     room. `schedule` is None for a plan that is not in force. `differing` has by plan what to say of
     a stored text that is not the one in force, `exposed` a file of it that others can read or
-    write."""
+    write. `room` tells how many times its size a component of a kind needs in a drill."""
 
     catalogue: Catalogue
     read_facts: Callable[[str | None], Sequence[PlanFacts]]
@@ -66,6 +67,7 @@ class World:
     rules: Rules = field(default_factory=Rules)
     differing: Callable[[], Mapping[str, str]] = dict
     exposed: Callable[[], Mapping[str, ExposedFile]] = dict
+    room: Callable[[str], float] = lambda _: UNKNOWN_ROOM
 
 
 class Outlook(NamedTuple):
@@ -232,7 +234,7 @@ class AlertWatch:
         found, unknown = self._judge(dict(sorted(there.items())), now)
         if "" in self._exposed:
             found.append(exposed_file("", str(self._exposed[""]), self._exposed[""].remedy))
-        needed = max((drill_bytes(f) for f in facts), default=0)
+        needed = max((drill_bytes(f, world.room) for f in facts), default=0)
         host = replace(host, disks=tuple(disks(world.places, needed)), channels=channels)
         found += host_conditions(host, [(f.plan, f.rpo_s) for f in facts], now)
         plans = tuple(self._plans.values())

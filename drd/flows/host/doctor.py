@@ -42,16 +42,19 @@ def examine(
     is killed in its midst."""
     probe = run or f"doctor-{uuid4().hex[:8]}"
     try:
-        findings = _secrets(services, plan, resolve) + confinement(plan, services.work_dir)
+        findings = _secrets(services, plan, resolve) + confinement(
+            services, plan, services.work_dir
+        )
         for name, component in plan.components.items():
             kind = services.kinds(component.kind)
-            findings += _tried(
+            of_source = _tried(
                 "source",
                 name,
                 lambda k=kind, c=component: k.source(  # type: ignore[misc]
                     c, component_place(services, probe, c)
                 ).doctor(),
             )
+            findings += [replace(f, subject=name) if f.code == "source" else f for f in of_source]
             findings += _tried(
                 "sandbox",
                 name,
@@ -265,7 +268,11 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
     if point is None:
         detail = f"{format_size(free)} free in {services.work_dir}; no restore point to compare yet"
         return [Finding(code, "ok", "", detail)]
-    needed = sum(2 * c.bytes if c.kind != "files" else c.bytes for c in point.components)
+    needed = sum(
+        int(services.kinds(component.kind).spec.room * snapshot.bytes)
+        for name, component in plan.components.items()
+        if (snapshot := point.component(name)) is not None
+    )
     detail = f"{format_size(free)} free in {services.work_dir}, a drill takes {format_size(needed)}"
     return [
         Finding(

@@ -123,9 +123,7 @@ def _target(
             place = target_place(services, run, component)
             kind = services.kinds(component.kind)
             try:
-                for finding in kind.target(component, settings, place, no_owner=False).check_access(
-                    snapshot
-                ):
+                for finding in kind.target(component, settings, place).check_access(snapshot):
                     yield at_target(services, finding, where, name)
             except DrdError as error:
                 failed = Finding("target-unavailable", "error", name, error.message, error.hint)

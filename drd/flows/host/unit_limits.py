@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
-from drd.ports import Finding
+from drd.flows.services import Services
+from drd.model.plan import Component, Plan, RepositorySpec
+from drd.ports import Finding, KindSpec
 
 _RISES = {"sudo", "su", "doas", "pkexec", "runuser"}
 """Programs that are of no use without more rights than their caller's."""
@@ -40,7 +41,7 @@ def in_a_service() -> bool:
     return "INVOCATION_ID" in os.environ and "STATE_DIRECTORY" in os.environ
 
 
-def confinement(plan: Plan, *places: Path) -> list[Finding]:
+def confinement(services: Services, plan: Plan, *places: Path) -> list[Finding]:
     """What the unit keeps this plan from; `places` are directories that drd writes to. Nothing is
     written or connected to."""
     if not in_a_service():
@@ -48,17 +49,15 @@ def confinement(plan: Plan, *places: Path) -> list[Finding]:
     mounts = read_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
     found = [f for place in places for f in _unwritable(mounts, "unit", str(place), place)]
     for component in plan.components.values():
-        found += _component(mounts, component)
+        found += _component(mounts, component, services.kinds(component.kind).spec)
     for repository in plan.repositories.values():
         found += _repository(mounts, repository)
-    return [*found, *_families(plan)]
+    return [*found, *_families(services, plan)]
 
 
-def _component(mounts: list[Mount], component: Component) -> Iterator[Finding]:
+def _component(mounts: list[Mount], component: Component, spec: KindSpec) -> Iterator[Finding]:
     settings = component.settings
-    paths = getattr(settings, "paths", None) or [getattr(settings, "path", None)]
-    paths = [p for p in paths if isinstance(p, str)] + _socket_directories(settings)
-    for path in paths:
+    for path in (*spec.paths(settings), *spec.sockets(settings)):
         hidden = hides(mounts, path)
         if hidden is not None:
             directive, remedy = hidden
@@ -89,14 +88,6 @@ def _component(mounts: list[Mount], component: Component) -> Iterator[Finding]:
                 "give the user drd itself the right to it (a group, a role), or let a unit of "
                 "root's do it.",
             )
-
-
-def _socket_directories(settings: object) -> list[str]:
-    """Where the socket of a database is, as far as the plan itself says so."""
-    dsn = getattr(settings, "dsn", None)
-    if not isinstance(dsn, SecretRef) or dsn.source != "text" or not isinstance(dsn.value, str):
-        return []
-    return re.findall(r"(?:^|[ ?&])host=(/[^ &]+)", dsn.value)
 
 
 def _closed(path: str) -> bool:
@@ -139,12 +130,12 @@ def _unwritable(mounts: list[Mount], code: str, name: str, place: Path) -> Itera
     )
 
 
-def _families(plan: Plan) -> Iterator[Finding]:
+def _families(services: Services, plan: Plan) -> Iterator[Finding]:
     """Databases need sockets or the network, buckets the network."""
     wanted: dict[str, list[tuple[str, str]]] = {}
     for component in plan.components.values():
-        if component.kind == "postgres":
-            wanted.setdefault("AF_UNIX", []).append(("unit", component.name))
+        for family in services.kinds(component.kind).spec.families:
+            wanted.setdefault(family, []).append(("unit", component.name))
     for repository in plan.repositories.values():
         if repository.url.startswith("s3:"):
             wanted.setdefault("AF_INET", []).append((_OF_REPOSITORY, repository.name))

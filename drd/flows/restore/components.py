@@ -237,8 +237,8 @@ def _property_rows(work: Restoration) -> list[CheckResult]:
     if work.part is not None and not work.part.whole:
         return rows
     for name, restored in work.restored.items():
-        kind = work.plan.components[name].kind
-        if kind != "postgres" and not restored.differences:
+        spec = work.services.kinds(work.plan.components[name].kind).spec
+        if not spec.properties and not restored.differences:
             continue
         rows.append(
             CheckResult(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import uuid4
 
-from drd.errors import UsageError
+from drd.errors import NotSupported, UsageError
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place, remove_run
 from drd.model.difference import Difference, Side, difference
@@ -38,6 +38,9 @@ def compare(services: Services, plan: Plan, component: str, point: str, other: s
             hint=f"its components: {', '.join(plan.components)}",
         )
     chosen = plan.components[component]
+    spec = services.kinds(chosen.kind).spec
+    if spec.comparison is None:
+        raise NotSupported(f"kind {spec.name} cannot be compared: it takes no fingerprint")
     a, before = _of_point(plan, component, services.catalogue.point(plan.name, point))
     if other == LIVE:
         b, now = _live(services, chosen)

@@ -20,7 +20,7 @@ from drd.model.actor import Actor
 from drd.model.plan import Component, Plan
 from drd.model.run import SET_ASIDE as STEP
 from drd.model.run import Decision, Run, RunKind, RunState, StepState, about_all, last_turn
-from drd.ports import Aside, Catalogue, Kept, RunLease
+from drd.ports import Ability, Aside, Catalogue, Kept, RestoreOptions, RunLease
 
 _WAIT_S = 60.0
 _LOOKED_AT = 200
@@ -94,7 +94,9 @@ def _kept(services: Services, plan: Plan, run: Run) -> Iterator[tuple[str, Kept]
     for name, component, settings in _places(plan, run):
         snapshot = point.component(name) if point is not None else None
         kind, part = services.kinds(component.kind), RecoveryRequest.of_run(run).part
-        if part is None or not part.tables:  # what tables replace goes with their transaction
+        if part is not None and part.tables:
+            continue  # what tables replace goes with their transaction
+        if Ability.KEEP in kind.spec.can:
             yield name, kind.kept(component, settings, snapshot, run.id, part=part)
 
 
@@ -180,6 +182,7 @@ def undo(
             kept.swap(back=back)
 
     run = services.witness.known(run)
+    _require_able(services, plan, run, components)
     with _alone(services, plan):
         standing = standing_of(services, plan, run, components)
         require_undoable(services, standing)
@@ -313,7 +316,7 @@ def _clear(services: Services, plan: Plan, dead: Run) -> None:
             place = target_place(services, dead.id, component)
             kind = services.kinds(component.kind)
             with process.shielded():
-                kind.target(component, settings, place, no_owner=False, part=part).close()
+                kind.target(component, settings, place, RestoreOptions(part=part)).close()
 
 
 def require_undoable(services: Services, standing: Standing) -> None:
@@ -321,6 +324,14 @@ def require_undoable(services: Services, standing: Standing) -> None:
     first, TargetError for what is not there any more."""
     _require_something(standing)
     _require_last(services.catalogue, standing)
+
+
+def _require_able(services: Services, plan: Plan, run: Run, components: Sequence[str]) -> None:
+    """Raise NotSupported where the kinds of all components that the run restored keep nothing."""
+    wanted = [c for n, c, _ in _places(plan, run) if not components or n in components]
+    specs = [services.kinds(c.kind).spec for c in wanted]
+    if specs and all(Ability.KEEP not in spec.can for spec in specs):
+        specs[0].require(Ability.KEEP, "there is nothing to undo: recover an older point instead.")
 
 
 def is_so(standing: Standing, *, back: bool) -> bool:

@@ -37,7 +37,15 @@ from drd.flows.state.run_dirs import swept_afterwards, target_place
 from drd.model.part import Part
 from drd.model.runbook import Step
 from drd.model.snapshot import ComponentSnapshot
-from drd.ports import ChecksPrivate, Destination, Finding, NamedDestination, Repository
+from drd.ports import (
+    Ability,
+    ChecksPrivate,
+    Destination,
+    Finding,
+    NamedDestination,
+    Repository,
+    RestoreOptions,
+)
 
 
 def part_of(plan: RecoveryPlan) -> Part | None:
@@ -52,15 +60,14 @@ def destinations_of(
     for name in plan.components:
         component = plan.plan.components[name]
         place = target_place(services, run, component)
-        made[name] = services.kinds(component.kind).target(
-            component,
-            target.components[name],
-            place,
+        kind = services.kinds(component.kind)
+        options = RestoreOptions(
             no_owner=plan.request.no_owner,
             as_owner=plan.request.as_owner,
             part=part_of(plan),
-            keep=not plan.request.no_undo,
+            keep=not plan.request.no_undo and Ability.KEEP in kind.spec.can,
         )
+        made[name] = kind.target(component, target.components[name], place, options)
         stack.callback(close, made[name])
     return made
 

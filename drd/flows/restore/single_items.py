@@ -23,6 +23,7 @@ from drd.model.snapshot import (
     RestorePoint,
     TreeFingerprint,
 )
+from drd.ports import Ability
 
 LIVE_S = 20.0
 """Time for a look at what is live before a recovery begins."""
@@ -49,9 +50,7 @@ def component_of(
 ) -> str:
     """The one component that it is about: of several, the one that has it at the point. Raises
     UsageError when that is not said."""
-    able = [
-        n for n in names if part.whole or (plan.components[n].kind == "files") == bool(part.paths)
-    ]
+    able = [n for n in names if services.kinds(plan.components[n].kind).spec.has(part)]
     if len(able) > 1 and not part.whole:
         able = [n for n in able if _has(services, plan, point, n, part)] or able
     if len(able) == 1 or len(names) == 1:
@@ -84,8 +83,10 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
             hint=f"take another point: drd points {plan.name}",
         )
     component = plan.components[name]
+    kind = services.kinds(component.kind)
+    kind.spec.require_part(part)
     try:
-        part, snapshot = services.kinds(component.kind).narrow(snapshot, part)
+        part, snapshot = kind.narrow(snapshot, part)
     except NotInPoint as error:
         older = _older_with_it(services, plan, point, name, part)
         if older is not None:
@@ -206,8 +207,10 @@ def changes(
     like = snapshot.fingerprint if snapshot is not None else None
     if like is None or (isinstance(like, DatabaseFingerprint) and like.mode == "off"):
         return Changes(unknown="no fingerprint was taken at the point")
+    kind = services.kinds(component.kind)
     try:
-        now = services.kinds(component.kind).live(component, part, like, LIVE_S)
+        kind.spec.require(Ability.LIVE)
+        now = kind.live(component, part, like, LIVE_S)
     except DrdError as error:
         return Changes(unknown=f"what is live cannot be asked: {error.message}")
     found = difference(like, now, owners=services.is_root)

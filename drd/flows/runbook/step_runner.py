@@ -28,15 +28,6 @@ from drd.ports.action import ActionContext, Lasting, keep_nothing
 from drd.process import rights
 from drd.process.rights import Purpose
 
-_ENVIRONMENT = {
-    "path": ("DRD_PATH",),
-    "host": ("PGHOST",),
-    "port": ("PGPORT",),
-    "database": ("PGDATABASE",),
-    "user": ("PGUSER",),
-}
-"""Under which names a kind says where something is."""
-
 OURS = (Ask, Notice, Pause)
 """Settings of what no action does."""
 
@@ -252,10 +243,10 @@ class StepRunner:
         inspector = self._inspector(component)
         if key in ("", "location"):
             return inspector.location
-        found = inspector.environment
-        for name in _ENVIRONMENT.get(key, ()):
-            if name in found:
-                return found[name]
+        kind = self.work.services.kinds(self.work.plan.components[component].kind)
+        found = inspector.environment.get(kind.spec.values.get(key, ""))
+        if found is not None:
+            return found
         raise StepFailed(f"{component} has no {key}", hint="see where its kind keeps it.")
 
     def _service(self, name: str, *, shown: bool) -> str:

@@ -14,7 +14,7 @@ import pwd
 import shutil
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -51,9 +51,10 @@ _made: dict[Path, Identity] = {}
 """Directories that this very process has made: for looks that are no runs, and have no row."""
 
 
-def sandbox_user(configured: str) -> str:
-    """Who runs sandbox servers when drd is root: the configured user, or one that exists."""
-    for name in (configured, "postgres", "nobody"):
+def sandbox_user(configured: str, usual: Iterable[str] = ()) -> str:
+    """Who runs sandbox servers when drd is root: the configured user, or one of the `usual` ones
+    that exists."""
+    for name in (configured, *usual, "nobody"):
         try:
             account = pwd.getpwnam(name)
         except KeyError:

@@ -1,1 +1,41 @@
-"""Files and directories, with everything about them that a restore must bring back."""
+"""Files: paths with everything below them."""
+
+from os.path import normpath
+
+from drd.kinds.files.settings import FilesSettings, FilesTarget, overlapping
+from drd.ports.kinds import Ability, Holds, KeyUse, KindSpec, Starting
+
+
+def _paths(settings: FilesSettings | FilesTarget) -> tuple[str, ...]:
+    return tuple(settings.paths) if isinstance(settings, FilesSettings) else (settings.path,)
+
+
+def _is_source(component: FilesSettings, target: FilesTarget) -> bool:
+    return overlapping(map(normpath, component.paths), normpath(target.path)) is not None
+
+
+SPEC = KindSpec(
+    name="files",
+    settings=FilesSettings,
+    target=FilesTarget,
+    adapter="drd.kinds.files.kind:FilesKind",
+    holds=Holds.PATHS,
+    can=frozenset(Ability) - {Ability.SQL},
+    comparison="files",
+    room=1.0,
+    paths=_paths,
+    is_source=_is_source,
+    keys={
+        "paths": KeyUse.READS,
+        "exclude": KeyUse.HARMLESS,
+        "one_file_system": KeyUse.HARMLESS,
+    },
+    target_keys={"path": KeyUse.WRITES},
+    by_hand="drd.kinds.files.by_hand:by_hand",
+    starting=Starting(
+        option="--files",
+        metavar="PATH",
+        help="",
+        read="drd.kinds.files.starting:wishes",
+    ),
+)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.kinds.aside import Beside, KeptPlaces, Within
-from drd.kinds.files import in_place
+from drd.kinds.files import SPEC, in_place
 from drd.kinds.files.destination import LANDING, SANDBOX, FilesSandbox, FilesTarget, announced
 from drd.kinds.files.in_place import FilesInPlace
 from drd.kinds.files.part import FilesPart, finals, live, narrow, sweep
@@ -22,13 +22,13 @@ from drd.kinds.places import beside, remove, work_finding
 from drd.model.part import Part
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
-from drd.ports import Finding, Workplace, mark_of
+from drd.ports import AS_IT_IS, Finding, Kind, RestoreOptions, Workplace, mark_of
 
 
-class FilesKind:
+class FilesKind(Kind):
     """Implements the port `Kind`."""
 
-    name = "files"
+    spec = SPEC
 
     def require_written(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
         require_written(snapshot, private)
@@ -52,12 +52,9 @@ class FilesKind:
         component: Component,
         settings: object,
         place: Workplace,
-        *,
-        no_owner: bool,
-        part: Part | None = None,
-        keep: bool = False,
-        as_owner: bool = False,  # noqa: ARG002 - nothing of it is run
+        options: RestoreOptions = AS_IT_IS,
     ) -> FilesTarget | FilesInPlace | FilesPart:
+        part, no_owner, keep = options.part, options.no_owner, options.keep
         base, own = _where(settings, part)
         if part is not None and base is not None:
             return FilesPart(component.name, base, part, place, no_owner=no_owner, keep=keep)

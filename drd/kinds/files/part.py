@@ -11,7 +11,6 @@ from typing import Any
 
 from drd.errors import (
     NotInPoint,
-    NotSupported,
     SourceError,
     TargetError,
     TargetNotEmpty,
@@ -67,10 +66,6 @@ LANDINGS = "part.json"
 
 def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
     """As `Kind.narrow`. A path may stand without its first slash."""
-    if part.tables:
-        raise NotSupported(
-            f"{snapshot.component} has files, no tables", hint="--path PATH --into DIRECTORY"
-        )
     if part.whole:
         return part, snapshot
     tree = snapshot.fingerprint

@@ -1,1 +1,41 @@
-"""PostgreSQL: a whole database, with the roles and settings that it needs."""
+"""PostgreSQL: one database of a server, dumped with pg_dump."""
+
+from drd.kinds.postgres import dsn
+from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
+from drd.ports.kinds import Ability, Holds, KeyUse, KindSpec, Starting
+
+SPEC = KindSpec(
+    name="postgres",
+    settings=PostgresSettings,
+    target=PostgresTarget,
+    adapter="drd.kinds.postgres.kind:PostgresKind",
+    holds=Holds.TABLES,
+    can=frozenset(Ability),
+    comparison="rows",
+    values={"host": "PGHOST", "port": "PGPORT", "database": "PGDATABASE", "user": "PGUSER"},
+    properties=True,
+    host=dsn.host,
+    sockets=dsn.sockets,
+    families=("AF_UNIX",),
+    is_source=dsn.is_source,
+    complaints=dsn.complaints,
+    server_user="postgres",
+    keys={
+        "dsn": KeyUse.CONNECTS,
+        "method": KeyUse.HARMLESS,
+        "compression": KeyUse.HARMLESS,
+        "fingerprint": KeyUse.HARMLESS,
+    },
+    target_keys={"dsn": KeyUse.CONNECTS},
+    connection_stays_here="drd.kinds.postgres.local:stays_here",
+    by_hand="drd.kinds.postgres.by_hand:by_hand",
+    programs={"postgresql-client": ("psql", "pg_restore")},
+    starting=Starting(
+        option="--postgres",
+        metavar="DSN",
+        help="",
+        read="drd.kinds.postgres.starting:wishes",
+        find="drd.kinds.postgres.starting:found",
+        unless="--no-postgres",
+    ),
+)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
+
+from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
+from drd.ports.kinds import Complaint, Reveal
 
 SECRET_KEYWORDS = frozenset({"password", "sslpassword", "oauth_client_secret"})
 """Connection keywords whose value is a secret."""
@@ -33,3 +37,54 @@ def _uri_holds_password(dsn: str) -> bool:
     # A `#` is not special to libpq, but urlsplit would cut the query there.
     query = urlsplit(dsn.replace("#", "%23").replace("[", "%5B").replace("]", "%5D")).query
     return any(key in SECRET_KEYWORDS and value for key, value in parse_qsl(query))
+
+
+_HERE = ("localhost", "127.0.0.1", "::1")
+
+
+def host(settings: PostgresSettings, reveal: Reveal) -> str:
+    """The server's host; empty for this host, and where nobody can tell."""
+    dsn = reveal(settings.dsn)
+    if dsn is None:
+        return ""
+    if "://" in dsn:
+        try:
+            found = (urlsplit(dsn).hostname or "").lower()
+        except ValueError:
+            return ""
+    else:
+        named = re.search(r"(?:^|\s)host\s*=\s*'?([^\s']+)", dsn)
+        found = named[1].lower() if named else ""
+    return "" if found.startswith(("/", "%2f", "@")) or found in _HERE else found
+
+
+def sockets(settings: PostgresSettings | PostgresTarget) -> tuple[str, ...]:
+    """The directories of the server's socket, as far as the plan itself says so."""
+    return tuple(re.findall(r"(?:^|[ ?&])host=(/[^ &]+)", _text(settings) or ""))
+
+
+def complaints(name: str, settings: PostgresSettings | PostgresTarget) -> Iterator[Complaint]:
+    """A connection string that stands in the plan as text is one, and holds no password. Only
+    logical dumps are made yet."""
+    if isinstance(settings, PostgresSettings) and settings.method == "physical":
+        hint = "use method: logical, which is the default."
+        yield Complaint("method", "method: physical is not supported yet", hint)
+    dsn = _text(settings)
+    if dsn is None:
+        return
+    if holds_password(dsn):
+        hint = f"put the whole string into a credential: dsn: {{credential: {name}-dsn}}."
+        yield Complaint("dsn", "holds a password, which may not stand in a plan", hint)
+    elif "=" not in dsn and not _URI.match(dsn):
+        hint = "write postgresql://user@host/database or host=… dbname=…."
+        yield Complaint("dsn", "is not a connection string", hint)
+
+
+def is_source(component: PostgresSettings, target: PostgresTarget) -> bool:
+    """As far as the texts tell; a recovery asks the servers."""
+    return component.dsn == target.dsn
+
+
+def _text(settings: PostgresSettings | PostgresTarget) -> str | None:
+    ref = settings.dsn
+    return ref.value if ref.source == "text" and isinstance(ref.value, str) else None

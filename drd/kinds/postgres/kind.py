@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from drd.errors import DrdError, UsageError
-from drd.kinds.postgres import database, naming, server
+from drd.kinds.postgres import SPEC, database, naming, server
 from drd.kinds.postgres import part as parts
 from drd.kinds.postgres.connection import address_of, connect, words
 from drd.kinds.postgres.kept import KeptDatabase
@@ -25,19 +25,16 @@ from drd.kinds.postgres.written import require_written
 from drd.model.part import Part
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
-from drd.ports import Destination, Finding, Source, Workplace
+from drd.ports import AS_IT_IS, Destination, Finding, Kind, RestoreOptions, Source, Workplace
 
 
-class PostgresKind:
+class PostgresKind(Kind):
     """The kind `postgres`."""
 
-    name = "postgres"
+    spec = SPEC
 
     def require_written(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
         require_written(snapshot, private)
-
-    def outside(self, component: Component, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - one place
-        return ()  # the plan names the place
 
     def source(self, component: Component, place: Workplace) -> Source:
         return PostgresSource(component.name, _settings(component), place)
@@ -52,29 +49,26 @@ class PostgresKind:
         component: Component,
         settings: object,
         place: Workplace,
-        *,
-        no_owner: bool,
-        part: Part | None = None,
-        keep: bool = False,
-        as_owner: bool = False,
+        options: RestoreOptions = AS_IT_IS,
     ) -> PostgresTargetDatabase:
         assert isinstance(settings, PostgresTarget | PostgresSettings)
+        part = options.part
         if part is not None and part.tables:
-            if as_owner:
+            if options.as_owner:
                 raise UsageError(
                     "--as-owner is not there for single tables: they come into a database that is "
                     "in use, and drd loads them there with the login of the target",
                     hint="bring back the whole database beside this one: --into NAME --as-owner.",
                 )
-            return PostgresTables(component.name, settings, place, part, no_owner=no_owner)
+            return PostgresTables(component.name, settings, place, part, no_owner=options.no_owner)
         return PostgresTargetDatabase(
             component.name,
             settings,
             place,
-            no_owner=no_owner,
+            no_owner=options.no_owner,
             database=_name_of(part),
-            keep=keep,
-            as_owner=as_owner,
+            keep=options.keep,
+            as_owner=options.as_owner,
         )
 
     def kept(

@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Literal
 
-from drd.errors import NotSupported
 from drd.kinds.postgres import database
 from drd.kinds.postgres.connection import (
     Address,
@@ -27,11 +26,6 @@ from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerpri
 
 def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
     """As `Kind.narrow`."""
-    if part.paths:
-        raise NotSupported(
-            f"{snapshot.component} is a database: there are tables in it, no paths",
-            hint="--table SCHEMA.NAME --into NAME",
-        )
     known = snapshot.fingerprint
     if part.whole:
         return part, snapshot

@@ -1,1 +1,38 @@
-"""SQLite: one database file, copied consistently under its writers."""
+"""SQLite: one database file."""
+
+from os.path import normpath
+
+from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
+from drd.ports.kinds import Ability, Holds, KeyUse, KindSpec, Starting
+
+
+def _paths(settings: SqliteSettings | SqliteTarget) -> tuple[str, ...]:
+    return (settings.path,)
+
+
+def _is_source(component: SqliteSettings, target: SqliteTarget) -> bool:
+    return normpath(component.path) == normpath(target.path)
+
+
+SPEC = KindSpec(
+    name="sqlite",
+    settings=SqliteSettings,
+    target=SqliteTarget,
+    adapter="drd.kinds.sqlite.kind:SqliteKind",
+    holds=Holds.TABLES,
+    can=frozenset(Ability),
+    comparison="rows",
+    paths=_paths,
+    is_source=_is_source,
+    keys={"path": KeyUse.READS, "fingerprint": KeyUse.HARMLESS},
+    target_keys={"path": KeyUse.WRITES},
+    queries_only_read=True,
+    by_hand="drd.kinds.sqlite.by_hand:by_hand",
+    programs={"sqlite3": ("sqlite3",)},
+    starting=Starting(
+        option="--sqlite",
+        metavar="FILE",
+        help="",
+        read="drd.kinds.sqlite.starting:wishes",
+    ),
+)

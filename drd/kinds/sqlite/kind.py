@@ -12,6 +12,7 @@ from drd.kinds.aside import Beside, KeptPlaces
 from drd.kinds.landing import resolved
 from drd.kinds.places import beside, work_finding
 from drd.kinds.publish import publication_of
+from drd.kinds.sqlite import SPEC
 from drd.kinds.sqlite.copy import discard
 from drd.kinds.sqlite.destination import SqliteSandbox, SqliteTarget
 from drd.kinds.sqlite.exposed import SIDE_FILES
@@ -24,19 +25,16 @@ from drd.kinds.sqlite.written import require_written
 from drd.model.part import Part
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
-from drd.ports import Finding, Workplace, mark_of
+from drd.ports import AS_IT_IS, Finding, Kind, RestoreOptions, Workplace, mark_of
 
 
-class SqliteKind:
+class SqliteKind(Kind):
     """Implements the port `Kind`."""
 
-    name = "sqlite"
+    spec = SPEC
 
     def require_written(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
         require_written(snapshot, private)
-
-    def outside(self, component: Component, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - one place
-        return ()  # the plan names the place
 
     def source(self, component: Component, place: Workplace) -> SqliteSource:
         return SqliteSource(component.name, _settings(component), place)
@@ -54,17 +52,16 @@ class SqliteKind:
         component: Component,
         settings: object,
         place: Workplace,
-        *,
-        no_owner: bool,
-        part: Part | None = None,
-        keep: bool = False,
-        as_owner: bool = False,  # noqa: ARG002 - nothing of it is run
+        options: RestoreOptions = AS_IT_IS,
     ) -> SqliteTarget | SqliteTables:
         assert isinstance(settings, TargetSettings | SqliteSettings)
+        part = options.part
         if part is not None and part.tables:
             return SqliteTables(component.name, settings.path, place, part)
         path = _path_of(settings, part)
-        return SqliteTarget(component.name, path, place, no_owner=no_owner, keep=keep)
+        return SqliteTarget(
+            component.name, path, place, no_owner=options.no_owner, keep=options.keep
+        )
 
     def kept(
         self,

@@ -52,11 +52,6 @@ _WHOLE = "bring back the whole database beside this one: --into NAME without --t
 
 def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
     """As `Kind.narrow`."""
-    if part.paths:
-        raise NotSupported(
-            f"{snapshot.component} is a database: there are tables in it, no paths",
-            hint="--table NAME --into NAME",
-        )
     if part.whole:
         return part, snapshot
     if len(part.tables) > 1:

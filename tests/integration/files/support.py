@@ -15,7 +15,7 @@ from drd.kinds.files.source import FilesCapture, FilesSource
 from drd.model.plan import CheckSpec, Component
 from drd.model.run import CheckResult
 from drd.model.snapshot import ComponentSnapshot, Stored, TreeFingerprint
-from drd.ports import Destination, Inspector, Workplace, no_progress
+from drd.ports import Destination, Inspector, RestoreOptions, Workplace, no_progress
 from tests.check_support import context
 
 KIND = FilesKind()
@@ -42,7 +42,9 @@ def source(work: Workplace, *paths: Path | str, **settings: Any) -> FilesSource:
 
 
 def target(path: Path, work: Workplace, *, no_owner: bool = False) -> Destination:
-    return KIND.target(component(path), FilesTarget(path=str(path)), work, no_owner=no_owner)
+    return KIND.target(
+        component(path), FilesTarget(path=str(path)), work, RestoreOptions(no_owner=no_owner)
+    )
 
 
 def make_zoo(root: Path) -> None:

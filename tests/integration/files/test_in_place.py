@@ -15,7 +15,7 @@ from drd.errors import TargetNotEmpty
 from drd.kinds.aside import KeptPlaces
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot
-from drd.ports import NamedDestination, Workplace, no_progress
+from drd.ports import NamedDestination, RestoreOptions, Workplace, no_progress
 from tests.death_support import Died, every_death
 from tests.integration.files.support import KIND, component, take, tree_of
 from tests.restic_support import place
@@ -52,7 +52,7 @@ class World:
             shutil.copy2(root, to)
 
     def destination(self) -> NamedDestination:
-        return KIND.target(self.what, self.what.settings, self.work, no_owner=False, keep=True)
+        return KIND.target(self.what, self.what.settings, self.work, RestoreOptions(keep=True))
 
     def kept(self) -> KeptPlaces:
         return KIND.kept(self.what, self.what.settings, self.snapshot, self.work.run)
@@ -144,7 +144,7 @@ def test_what_is_mounted_within_a_path_would_go_with_it(mount: Path, short_tmp: 
     snapshot = take(place(short_tmp / "w0"), mount)
     work = place(Path("/var/tmp") / f"drd-{short_tmp.name}")
     try:
-        destination = KIND.target(what, what.settings, work, no_owner=False, keep=True)
+        destination = KIND.target(what, what.settings, work, RestoreOptions(keep=True))
         snapshot.facts["paths"] = [str(mount.parent)]  # type: ignore[index]
         (bad,) = [f for f in destination.preflight(snapshot, overwrite=True) if f.failed]
         assert bad.text == f"another file system is mounted at {mount}, within {mount.parent}"

@@ -12,7 +12,7 @@ import pytest
 from drd.errors import TargetError
 from drd.kinds.postgres.kept import KeptDatabase
 from drd.kinds.postgres.settings import PostgresTarget
-from drd.ports import Workplace
+from drd.ports import RestoreOptions, Workplace
 from tests.integration.postgres.test_target import backup, databases, orders  # noqa: F401
 from tests.postgres_support import KIND, NAME, Backup, component, restore_components
 from tests.servers import PostgresServer
@@ -28,7 +28,9 @@ def restore(
     server: PostgresServer, place: Workplace, saved: Backup, user: str | None = None
 ) -> None:
     what = component(server.dsn("shop"))
-    target = KIND.target(what, settings(server, user), place, no_owner=user is not None, keep=True)
+    target = KIND.target(
+        what, settings(server, user), place, RestoreOptions(no_owner=user is not None, keep=True)
+    )
     assert [f.text for f in target.preflight(saved.snapshot, overwrite=True) if f.failed] == []
     restore_components(target, saved, overwrite=True)
     target.close()

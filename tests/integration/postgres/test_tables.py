@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from drd.errors import TargetError, TargetNotEmpty, UsageError
+from drd.errors import NotSupported, TargetError, TargetNotEmpty, UsageError
 from drd.model.part import Part
 from drd.model.snapshot import DatabaseFingerprint
-from drd.ports import Restored, Workplace, no_progress
+from drd.ports import Restored, RestoreOptions, Workplace, no_progress
 from tests.postgres_support import KIND, Backup, back_up, component, fetch, tool
 from tests.servers import PostgresServer
 
@@ -76,7 +76,7 @@ def copied(server: PostgresServer, backup: Backup, place: Workplace, part: Part)
     """Into the database that was backed up; its copies hold what the fingerprint says."""
     what = component(server.dsn("shop"))
     part, snapshot = KIND.narrow(backup.snapshot, part)
-    destination = KIND.target(what, what.settings, place, no_owner=False, part=part)
+    destination = KIND.target(what, what.settings, place, RestoreOptions(part=part))
     try:
         findings = destination.preflight(snapshot, overwrite=False)
         assert [f for f in findings if f.failed] == []
@@ -207,8 +207,8 @@ def test_what_is_no_table_of_the_point_is_refused_with_what_is_near(shop: Backup
     assert "is a partition of public.m" in refused(("m", "m_2025_1")).message
     assert "no name of a table" in refused(("orders",), "a.b.c").message
     assert "schema that the tables are in" in refused(("orders", "items"), "public").message
-    with pytest.raises(UsageError, match="no paths"):
-        KIND.narrow(shop.snapshot, Part((), ("/etc",), None))
+    with pytest.raises(NotSupported, match="kind postgres cannot bring back single paths"):
+        KIND.spec.require_part(Part((), ("/etc",), None))
 
 
 def test_nothing_is_replaced_and_nothing_is_left_half(
@@ -235,7 +235,7 @@ def test_somebody_without_many_rights_makes_his_copy(
     source_server.execute("CREATE ROLE bob LOGIN CREATEDB")
     what = component(source_server.dsn("shop", user="bob"))
     part, snapshot = KIND.narrow(shop.snapshot, Part(("items",), (), "items_back"))
-    destination = KIND.target(what, what.settings, place, no_owner=True, part=part)
+    destination = KIND.target(what, what.settings, place, RestoreOptions(no_owner=True, part=part))
     try:
         said = [f for f in destination.preflight(snapshot, overwrite=False) if f.failed]
         assert 'GRANT CREATE ON DATABASE "shop" TO "bob";' in said[0].remedy

@@ -222,7 +222,7 @@ def test_an_older_target_and_a_missing_extension_are_found_before_anything_is_to
 
 def test_a_target_that_cannot_be_reached_is_a_finding(backup: Backup, place: Workplace) -> None:
     settings = PostgresTarget.model_validate({"dsn": "host=/nowhere dbname=shop user=x"})
-    target = KIND.target(component("host=/nowhere"), settings, place, no_owner=False)
+    target = KIND.target(component("host=/nowhere"), settings, place)
     (finding,) = target.preflight(backup.snapshot, overwrite=False)
     assert finding.failed
     assert finding.remedy
@@ -263,7 +263,7 @@ from drd.ports import no_progress
 backup, dsn, directory, dies = pickle.loads(Path(sys.argv[1]).read_bytes())
 place = workplace(directory)
 settings = PostgresTarget(dsn=dsn)
-target = KIND.target(component(dsn), settings, place, no_owner=False)
+target = KIND.target(component(dsn), settings, place)
 target.preflight(backup.snapshot, overwrite=True)
 fetch(target, backup)
 if dies:

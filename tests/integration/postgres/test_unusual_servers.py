@@ -150,7 +150,7 @@ def test_a_target_is_the_database_that_libpq_would_take(  # noqa: PLR0917
         monkeypatch.setenv("PGHOST", "/nowhere")
         dsn = "service=there"
     settings = PostgresTarget.model_validate({"dsn": dsn})
-    target = KIND.target(component("host=/nowhere"), settings, place, no_owner=False)
+    target = KIND.target(component("host=/nowhere"), settings, place)
     try:
         assert restore_components(target, backup).differences == ()
     finally:

@@ -17,7 +17,7 @@ from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
 from drd.kinds.sqlite.source import SqliteSource
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Stored
-from drd.ports import Destination, Stream, Workplace, no_progress
+from drd.ports import Destination, RestoreOptions, Stream, Workplace, no_progress
 
 KIND = SqliteKind()
 
@@ -69,7 +69,9 @@ def target(
     path: Path, work: Workplace, *, no_owner: bool = False, keep: bool = False
 ) -> Destination:
     settings = SqliteTarget(path=str(path))
-    return KIND.target(component(path), settings, work, no_owner=no_owner, keep=keep)
+    return KIND.target(
+        component(path), settings, work, RestoreOptions(no_owner=no_owner, keep=keep)
+    )
 
 
 def restore_components(destination: Destination, snapshot: ComponentSnapshot, data: bytes) -> None:
