@@ -27,7 +27,13 @@ class DrawerTarget(Settings):
     path: AbsolutePath
 
 
-DRAWER = KindSpec("drawer", DrawerSettings, DrawerTarget, holds="opaque", comparison="files")
+DRAWER = KindSpec(
+    name="drawer",
+    settings=DrawerSettings,
+    target=DrawerTarget,
+    adapter="drawer:Drawer",
+    comparison="files",
+)
 
 
 @pytest.fixture
