@@ -68,7 +68,7 @@ class Settings(BaseModel):
         """What is wrong beyond the types of single keys."""
         return ()
 
-    def commands(self) -> Iterable[Placed]:
+    def all_commands(self) -> Iterable[Placed]:
         """The commands that are named below: each has to be found, and its file is a part of the
         plan's hash."""
         return ()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 from drd.errors import NotSupported
 
 if TYPE_CHECKING:
+    from drd.ports.action import ActionKind
     from drd.ports.check import CheckKind
     from drd.ports.kinds import KindSpec
 
@@ -118,8 +119,22 @@ CHECKS: Registry[CheckKind] = Registry(
     },
 )
 
+ACTIONS: Registry[ActionKind] = Registry(
+    "actions",
+    "steps of kind",
+    "drd.ports.action:ActionKind",
+    {
+        "start": "drd.actions.start:SPEC",
+        "stop": "drd.actions.stop:SPEC",
+        "command": "drd.actions.command:SPEC",
+        "http": "drd.actions.http:SPEC",
+        "sql": "drd.actions.sql:SPEC",
+        "erasures": "drd.actions.erasures:SPEC",
+    },
+)
+
 FAMILIES: Mapping[str, Registry[object]] = {
-    one.family: cast("Registry[object]", one) for one in (KINDS, CHECKS)
+    one.family: cast("Registry[object]", one) for one in (KINDS, CHECKS, ACTIONS)
 }
 
 _in_use: tuple[Added, ...] = ()

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from drd import process
-from drd.actions.settings import CommandSettings
+from drd.actions.settings import Rehearsed, Text, Words, named_texts
 from drd.errors import DeadlineExceeded, StepFailed
+from drd.fields import Placed
 from drd.log import masked
 from drd.model.runbook import Step
 from drd.model.units import format_duration
 from drd.model.values import filled, references
 from drd.ports import Finding
-from drd.ports.action import ActionContext
+from drd.ports.action import ActionContext, ActionKind, StepByHand
 from drd.process.fence import refused_hint, require_up
 from drd.process.started import stop
 
@@ -24,6 +27,24 @@ TIMEOUT_S = 3600.0
 _KEPT = 1 << 16
 _OUTPUT = 4000
 """How much of what it prints later steps can use."""
+
+
+class CommandSettings(Rehearsed):
+    """A command of your own; exit 0 is success. It gets no secret."""
+
+    run: Words = Field(description="The command's words; no shell.")
+    component: str | None = Field(
+        None, description="It gets this one's address in its environment (PGHOST…, DRD_PATH)."
+    )
+    env: dict[str, str] = Field(
+        default_factory=dict, description="Variables of its environment; no secret belongs here."
+    )
+
+    def all_commands(self) -> Iterator[Placed]:
+        yield ("run",), self.run
+
+    def all_texts(self) -> Iterator[Text]:
+        yield from named_texts("env", self.env)
 
 
 class OwnCommand:
@@ -158,3 +179,24 @@ def is_there(program: str) -> bool:
     if "/" in program:
         return os.access(program, os.X_OK) and not Path(program).is_dir()
     return shutil.which(program) is not None
+
+
+def in_backticks(words: Sequence[str] | None) -> str:
+    """A command in a sentence."""
+    return f"`{' '.join(words or ())}`"
+
+
+def _by_hand(command: CommandSettings, hand: StepByHand) -> Iterator[str]:
+    yield hand.command(command.run, command.env, command.component)
+
+
+SPEC = ActionKind(
+    "command",
+    CommandSettings,
+    OwnCommand(),
+    summary="Run a command of your own.",
+    about="What to run.",
+    gives=("output", "exit"),
+    in_words=lambda command: f"run {in_backticks(command.run)}",
+    by_hand=_by_hand,
+)

@@ -10,17 +10,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
-from drd.actions.command import TIMEOUT_S, carry_out, missing, missing_rollback
-from drd.actions.settings import ErasuresSettings
+from pydantic import Field
+
+from drd.actions.command import TIMEOUT_S, carry_out, in_backticks, missing, missing_rollback
+from drd.actions.settings import StepSettings, Words
 from drd.errors import DrdError, StepFailed
+from drd.fields import AbsolutePath, Placed, Settings
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.runbook import Step
 from drd.model.units import from_rfc3339
 from drd.model.values import filled
 from drd.ports import Finding
-from drd.ports.action import ActionContext
+from drd.ports.action import ActionContext, ActionKind, StepByHand
 
 CHECK = "nobody who was erased is back"
 
@@ -29,6 +33,70 @@ TABLE = "drd_erased"
 
 _LARGEST = 64 << 20
 _AT_ONCE = 500
+
+
+class Register(Settings):
+    """Where erasures are written down: outside of what the plan restores. Give one of them."""
+
+    file: AbsolutePath | None = Field(
+        None, description="A text to which a line is added for each: a time (RFC 3339) and an id."
+    )
+    command: Words | None = Field(
+        None,
+        description="A command that prints the ids since `${data_time}`, one a line; no shell.",
+    )
+
+
+class Replay(Settings):
+    """How they are erased again. Give one of them."""
+
+    sql: str | None = Field(
+        None,
+        min_length=1,
+        description="Statements, carried out in one transaction; the ids are in the table "
+        "`drd_erased (id text)` meanwhile.",
+    )
+    command: Words | None = Field(
+        None,
+        description="A command that gets the ids on its standard input, one a line, and the "
+        "component's address in its environment; no shell.",
+    )
+
+
+class StillThere(Settings):
+    """What proves that nobody is back. Give one of them."""
+
+    sql: str | None = Field(
+        None,
+        min_length=1,
+        description="A query that counts who of `drd_erased` is still there: 0 passes.",
+    )
+    command: Words | None = Field(
+        None, description="A command that gets the same as that of `replay`; exit 0 passes."
+    )
+
+
+class ErasuresSettings(StepSettings):
+    """Who was erased after the restore point was made is erased again, and nobody is back: a step
+    of the runbook, which drills rehearse, with a check as its result. Where the runbook has no step
+    `erasures`, it comes after the restore of the component and the checks that follow it."""
+
+    component: str = Field(description="The component that they are erased from.")
+    register_: Register = Field(alias="register", description="Who was erased, and when.")
+    replay: Replay = Field(description="How they are erased again.")
+    check: StillThere = Field(description="What proves that nobody is back.")
+
+    def all_commands(self) -> Iterator[Placed]:
+        parts = {
+            "register": self.register_.command,
+            "replay": self.replay.command,
+            "check": self.check.command,
+        }
+        yield from (((key, "command"), words) for key, words in parts.items() if words)
+
+    def host_needs(self) -> Iterator[str]:
+        if self.register_.file:
+            yield f"the register of erasures {self.register_.file}"
 
 
 class Erasures:
@@ -179,3 +247,59 @@ def _table_of(ids: list[str]) -> str:
         rows = ", ".join("('" + one.replace("'", "''") + "')" for one in some)
         made += f"insert into {TABLE} values {rows};\n"  # noqa: S608 - quoted above
     return made
+
+
+def _in_words(erasures: ErasuresSettings) -> str:
+    register, replay = erasures.register_, erasures.replay
+    found = register.file or in_backticks(register.command)
+    sql = " ".join((replay.sql or "").split())
+    how = in_backticks(replay.command) if replay.command else sql
+    component = erasures.component
+    return f"in {component}, erase again who is in {found} since the data time: {how}"
+
+
+def _by_hand(erasures: ErasuresSettings, hand: StepByHand) -> Iterator[str]:
+    """The ids since the data time in a file, and in the table that the statements name."""
+    ids, component = f"{hand.step.name}.ids", erasures.component
+    known = hand.component(component)
+    if known is None:
+        return
+    register, replay, check = erasures.register_, erasures.replay, erasures.check
+    if register.file is not None:
+        yield 'SINCE=$(date -d "$(jq -er .data_time manifest.json)" +%s)'
+        yield "while read -r AT ID || [[ $AT ]]; do"
+        yield "    [[ $AT ]] && [[ $AT != '#'* ]] || continue"
+        yield '    AT=$(date -d "$AT" +%s); (( AT < SINCE )) || echo "$ID"'
+        yield f"done <{quote(register.file)} | sort -u >{ids}"
+    else:
+        yield f"{hand.command(register.command or [])} | sort -u >{ids}"
+    in_table = replay.sql is not None or check.sql is not None
+    if in_table:
+        yield "{ echo 'begin; drop table if exists drd_erased;'"
+        yield "  echo 'create table drd_erased (id text primary key);'"
+        values = "insert into drd_erased values ('&');"
+        yield f"""  sed "s/'/''/g; s/.*/{values}/" {ids}"""
+        statements = (replay.sql or "").strip().rstrip(";") + "; commit;"
+        yield f"  echo {quote(statements)}; }} | {known.feed}"
+    if replay.command is not None:
+        yield f"{hand.command(replay.command, None, component)} <{ids}"
+    if check.sql is not None:
+        yield f"[[ $({known.ask} {quote(check.sql)}) == 0 ]]"
+    elif check.command is not None:
+        yield f"{hand.command(check.command, None, component)} <{ids}"
+    if in_table:
+        yield f"{known.change} 'drop table drd_erased'"
+    yield f'echo "{component}: $(wc -l <{ids}) erasures carried out again, nobody is back"'
+
+
+SPEC = ActionKind(
+    "erasures",
+    str,
+    Erasures(),
+    summary="Erase again who was erased since the restore point.",
+    about="The component, as `erasures` of the plan has it.",
+    gives=("found",),
+    frees_ports=False,
+    in_words=_in_words,
+    by_hand=_by_hand,
+)

@@ -7,23 +7,57 @@ import re
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from shlex import quote
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
+from pydantic import Field
+
 from drd.actions.command import missing_rollback
-from drd.actions.settings import HttpSettings
+from drd.actions.settings import Rehearsed, Text, named_texts
 from drd.errors import StepFailed
+from drd.fields import AbsolutePath
 from drd.masking import mask_login, masked
 from drd.model.runbook import Step
 from drd.model.values import filled
 from drd.ports import Finding
-from drd.ports.action import ActionContext
+from drd.ports.action import ActionContext, ActionKind, StepByHand
 
 TIMEOUT_S = 30.0
 _LARGEST = 1 << 20
 _KEPT = 4000
 _LOOPBACK = re.compile(r"https?://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)")
+
+
+class HttpSettings(Rehearsed):
+    """A request to some service. It carries `Idempotency-Key`, the same in every try of a run."""
+
+    url: str = Field(min_length=1, description="Where to; it follows no redirects.")
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = Field(
+        "GET", description="The method."
+    )
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="Headers; no secret belongs here."
+    )
+    body: str | None = Field(None, description="What is sent, as UTF-8.")
+    expect: int | list[int] | None = Field(
+        None, description="The status that is success, or a list of them; else 200 to 299."
+    )
+    contains: str | None = Field(None, min_length=1, description="What the answer must contain.")
+    ca_cert: AbsolutePath | None = Field(
+        None, description="PEM file of an own certificate authority."
+    )
+
+    def all_texts(self) -> Iterator[Text]:
+        yield ("url",), self.url
+        yield from named_texts("headers", self.headers)
+        if self.body is not None:
+            yield ("body",), self.body
+
+    def needed_files(self) -> Iterator[str]:
+        if self.ca_cert:
+            yield self.ca_cert
 
 
 class Request:
@@ -125,3 +159,36 @@ def _words(expect: int | list[int] | None) -> str:
     if expect is None:
         return "200 to 299"
     return " or ".join(str(e) for e in ([expect] if isinstance(expect, int) else expect))
+
+
+def _in_words(http: HttpSettings) -> str:
+    return f"request {http.method} {http.url}"
+
+
+def _by_hand(http: HttpSettings, hand: StepByHand) -> Iterator[str]:
+    name = hand.step.name
+    words = ["curl", "-sS", "-o", f"{name}.answer", "-w", "'%{http_code}'"]
+    words += ["-X", http.method, "-H", quote(f"Idempotency-Key: by-hand/{name}")]
+    for header, value in http.headers.items():
+        words += ["-H", hand.word(f"{header}: {value}")]
+    if http.body is not None:
+        words += ["--data-raw", hand.word(http.body)]
+    if http.ca_cert is not None:
+        words += ["--cacert", quote(http.ca_cert)]
+    yield f"STATUS=$({' '.join([*words, hand.word(http.url)])})"
+    wanted = [http.expect] if isinstance(http.expect, int) else http.expect or []
+    yield f"[[ $STATUS =~ ^({'|'.join(str(w) for w in wanted) or '2..'})$ ]]"
+    if http.contains is not None:
+        yield f"grep -qF -- {quote(http.contains)} {name}.answer"
+
+
+SPEC = ActionKind(
+    "http",
+    HttpSettings,
+    Request(),
+    summary="Send a request, and look at the answer.",
+    about="The request.",
+    gives=("status", "body"),
+    in_words=_in_words,
+    by_hand=_by_hand,
+)

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import Field
+
 from drd.actions.command import missing_rollback
-from drd.actions.settings import SqlSettings
+from drd.actions.settings import Rehearsed, Text
 from drd.errors import SourceError, StepFailed
+from drd.fields import Contradiction
 from drd.model.runbook import Step
 from drd.model.values import filled, within_quotes
 from drd.ports import Finding
-from drd.ports.action import ActionContext
+from drd.ports.action import ActionContext, ActionKind, StepByHand
+from drd.ports.kinds import Ability
 
 TIMEOUT_S = 300.0
+
+
+class SqlSettings(Rehearsed):
+    """Statements in a database that came back, in one transaction: all of them or none."""
+
+    component: str = Field(description="The database.")
+    query: str = Field(
+        min_length=1,
+        description="SQL; what changes data is committed at the end. `${…}` is a string in it, "
+        "with or without quotes around.",
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        try:
+            within_quotes(self.query)
+        except ValueError as error:
+            hint = "write where name = ${plan}, without quotes; $${…} is left as it is."
+            yield Contradiction(("query",), str(error), hint)
+
+    def all_texts(self) -> Iterator[Text]:
+        yield ("query",), self.query
 
 
 class Statements:
@@ -46,3 +71,28 @@ def _statements(query: str, context: ActionContext) -> str:
         return text.replace("'", "''")
 
     return filled(within_quotes(query), value)
+
+
+def _in_words(sql: SqlSettings) -> str:
+    return f"in {sql.component}: {' '.join(sql.query.split())}"
+
+
+def _by_hand(sql: SqlSettings, hand: StepByHand) -> Iterator[str]:
+    component = hand.component(sql.component)
+    if component is not None and component.change:
+        whole = "begin; " + within_quotes(sql.query).strip().rstrip(";") + "; commit"
+        yield f"{component.change} {hand.word(whole)}"
+
+
+SPEC = ActionKind(
+    "sql",
+    SqlSettings,
+    Statements(),
+    summary="Run SQL in a database that came back.",
+    about="Where, and what.",
+    gives=("rows",),
+    fits=lambda kind: Ability.SQL in kind.can,
+    frees_ports=False,
+    in_words=_in_words,
+    by_hand=_by_hand,
+)

@@ -5,30 +5,35 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal
+
+from pydantic import Field
 
 from drd import process
 from drd.actions.command import (
     TIMEOUT_S,
     carry_out,
     environment,
+    in_backticks,
     is_there,
     missing,
     missing_rollback,
 )
 from drd.actions.http import ask
-from drd.actions.settings import Ready, StartSettings
+from drd.actions.settings import Rehearsed, Text, Words, named_texts
 from drd.errors import StepFailed
+from drd.fields import Contradiction, Duration, Placed, Settings
 from drd.log import masked
 from drd.masking import MASK, beginning
 from drd.model.finding import PORT, Finding
 from drd.model.runbook import Step
 from drd.model.units import format_duration
-from drd.model.values import filled
-from drd.ports.action import ActionContext
+from drd.model.values import filled, references
+from drd.ports.action import ActionContext, ActionKind, StepByHand
 from drd.process.fence import refused_hint, require_up
 from drd.process.started import MARK, Started, end, known, note, unnoted
 
@@ -39,6 +44,94 @@ _NOTED_S = 10.0
 _LOOK_S = 0.2
 _SETTLE_S = 0.3
 """A program without `ready` that ends within this has not come up."""
+
+
+class Ready(Settings):
+    """When something that was started counts as up."""
+
+    http: str | None = Field(
+        None,
+        min_length=1,
+        description="A URL that answers with 200 to 299; `/health` is meant below the step's "
+        "`url`.",
+    )
+    command: Words | None = Field(None, description="A command that exits 0; no shell.")
+    within: Duration = Field(60.0, description="How long that may take.")
+
+
+class StartSettings(Rehearsed):
+    """A service: a command of its own, or a unit of systemd."""
+
+    command: Words | None = Field(
+        None,
+        description="The words of a program that stays in the foreground; no shell. drd leaves it "
+        "running after a recovery, and ends it after a drill.",
+    )
+    unit: str | None = Field(
+        None, min_length=1, description="A systemd unit of the host; no drill starts it."
+    )
+    port: int | None = Field(
+        None, ge=1, le=65535, strict=True,
+        description="The port that it listens on, `${port}` in its words; a drill takes a free "
+                    "one.",
+    )  # fmt: skip
+    url: str | None = Field(
+        None,
+        min_length=1,
+        description="Where it answers; with `port`, `http://127.0.0.1:${port}` unless said.",
+    )
+    env: dict[str, str] = Field(
+        default_factory=dict, description="Variables of its environment; no secret belongs here."
+    )
+    ready: Ready | None = Field(None, description="When it counts as up; else at once.")
+    known_as: str | None = Field(
+        None,
+        alias="as",
+        pattern=r"^[a-z0-9-]{1,40}$",
+        description="A name for its `url`: with `as: service`, other steps write `${service}`.",
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if (self.command is None) == (self.unit is None):
+            hint = "give one of command and unit."
+            yield Contradiction((), "starts either a command or a unit", hint)
+        words = [*(self.command or ()), *self.env.values(), self.url or ""]
+        if self.port is None and any("port" in references(w) for w in words):
+            hint = "add port: the one that it listens on in a recovery."
+            yield Contradiction((), "does not say which port ${port} is", hint)
+        has_address = self.url is not None or self.port is not None
+        ready = self.ready
+        if ready is not None and (ready.http or "").startswith("/") and not has_address:
+            hint = "add url or port, or write the whole URL."
+            yield Contradiction(("ready", "http"), "is below no url", hint)
+        if ready is not None and ready.http is None and ready.command is None:
+            yield Contradiction(("ready",), "says nothing", "give http or command.")
+        if self.known_as is not None and not has_address:
+            message = f"${{{self.known_as}}} would have no address"
+            yield Contradiction(("as",), message, "add url or port.")
+
+    def all_commands(self) -> Iterator[Placed]:
+        if self.command:
+            yield ("command",), self.command
+        if self.ready is not None and self.ready.command:
+            yield ("ready", "command"), self.ready.command
+
+    def all_texts(self) -> Iterator[Text]:
+        if self.url is not None:
+            yield ("url",), self.url
+        yield from named_texts("env", self.env)
+        if self.ready is not None and self.ready.http is not None:
+            yield ("ready", "http"), self.ready.http
+
+    def host_needs(self) -> Iterator[str]:
+        if self.unit:
+            yield f"systemd unit {self.unit}"
+
+    @property
+    def address(self) -> str:
+        """Where it answers, as the plan has it; empty when it does not say."""
+        written = self.url or (f"http://127.0.0.1:{self.port}" if self.port is not None else "")
+        return written.rstrip("/")
 
 
 class Start:
@@ -289,3 +382,42 @@ def _said(context: ActionContext) -> str:
     last = lines.rstrip().rpartition("\n")
     # A line that began before what was read may begin with a part of a secret.
     return beginning(last[2].strip(), _SHOWN) if last[1] or not cut else ""
+
+
+def _in_words(start: StartSettings) -> str:
+    return f"start {start.unit or in_backticks(start.command)}"
+
+
+_LEAVE_BY_HAND = '\'echo $$ >"$1"; shift; exec "$@"\''
+"""The shell becomes the program, so that its pid is the program's."""
+
+
+def _by_hand(start: StartSettings, hand: StepByHand) -> Iterator[str]:
+    name = hand.step.name
+    if start.unit is not None:
+        yield f"systemctl start {quote(start.unit)}"
+    else:
+        words = hand.words(start.command or ())
+        leave = f"sh -c {_LEAVE_BY_HAND} sh {name}.pid {words}"
+        yield f"{hand.around(start.env)} setsid --fork {leave} >{name}.log 2>&1 </dev/null"
+    if start.ready is None:
+        return
+    if start.ready.http is not None:
+        address = start.ready.http
+        whole = f"{start.address}{address}" if address.startswith("/") else address
+        yield f"until curl -fsS -o {name}.ready {hand.word(whole)}; do sleep 1; done"
+    if start.ready.command is not None:
+        yield f"until {hand.command(start.ready.command)}; do sleep 1; done"
+
+
+SPEC = ActionKind(
+    "start",
+    StartSettings,
+    Start(),
+    summary="Start a service, and wait until it is up.",
+    about="What, and when it is up.",
+    gives=("url", "port", "pid"),
+    frees_ports=False,
+    in_words=_in_words,
+    by_hand=_by_hand,
+)

@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from shlex import quote
 from typing import Any
 
-from drd.actions.command import TIMEOUT_S, carry_out, missing, missing_rollback
-from drd.actions.settings import StopSettings
+from pydantic import Field
+
+from drd.actions.command import TIMEOUT_S, carry_out, in_backticks, missing, missing_rollback
+from drd.actions.settings import Rehearsed, Words
 from drd.actions.start import unit_state
+from drd.fields import Contradiction, Placed
 from drd.model.runbook import Step
 from drd.model.values import filled
 from drd.ports import Finding
-from drd.ports.action import ActionContext
+from drd.ports.action import ActionContext, ActionKind, StepByHand
 from drd.process.started import stop
+
+
+class StopSettings(Rehearsed):
+    """What is to end: something that a step before has started, a unit, or whatever a command
+    ends. Give one of them."""
+
+    step: str | None = Field(None, description="The step that started it.")
+    unit: str | None = Field(None, min_length=1, description="A systemd unit of the host.")
+    command: Words | None = Field(None, description="A command that ends it; no shell.")
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if sum(one is not None for one in (self.step, self.unit, self.command)) != 1:
+            hint = "give one of step, unit and command."
+            yield Contradiction((), "stops one thing", hint)
+
+    def all_commands(self) -> Iterator[Placed]:
+        if self.command:
+            yield ("command",), self.command
+
+    def host_needs(self) -> Iterator[str]:
+        if self.unit:
+            yield f"systemd unit {self.unit}"
 
 
 class Stop:
@@ -42,3 +68,29 @@ class Stop:
         settings = context.step.settings
         assert isinstance(settings, StopSettings)
         return settings.unit is None or unit_state(settings.unit) != "up"
+
+
+def _in_words(stop: StopSettings) -> str:
+    if stop.step:
+        return f"stop what {stop.step} has started"
+    return f"stop {stop.unit or in_backticks(stop.command)}"
+
+
+def _by_hand(stop: StopSettings, hand: StepByHand) -> Iterator[str]:
+    if stop.step is not None:
+        yield f'kill -- "$(cat {stop.step}.pid)"'
+    elif stop.unit is not None:
+        yield f"systemctl stop {quote(stop.unit)}"
+    else:
+        yield hand.command(stop.command or [])
+
+
+SPEC = ActionKind(
+    "stop",
+    StopSettings,
+    Stop(),
+    summary="Stop a service.",
+    about="What.",
+    in_words=_in_words,
+    by_hand=_by_hand,
+)

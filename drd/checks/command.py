@@ -38,7 +38,7 @@ class CommandCheck(CheckSettings):
     run: list[str] = Field(min_length=1, description="The command's words; no shell.")
     timeout: Duration = Field(60.0, description="After this it has failed.")
 
-    def commands(self) -> Iterator[Placed]:
+    def all_commands(self) -> Iterator[Placed]:
         yield ("run",), self.run
 
 

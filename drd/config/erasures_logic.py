@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from drd.actions.settings import ErasuresSettings
+from drd.actions.erasures import ErasuresSettings
 from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest
-from drd.config.runbook import erasure_commands, steps
+from drd.config.runbook import body, steps
 from drd.config.runbook_logic import PLAIN_VALUES
-from drd.config.steps import ErasuresStep
 from drd.config.yaml import Path
+from drd.fields import Words
 from drd.model.runbook import Step, before
 from drd.model.values import references
 from drd.ports.kinds import Ability
@@ -28,7 +28,7 @@ def check_erasures(parsed: Parsed, report: Report) -> None:
     _one_of_each(erasures, report)
     _component(parsed, erasures, report)
     _register(parsed, erasures, report)
-    for below, words in erasure_commands(erasures):
+    for below, words in erasures.all_commands():
         _words(parsed, words, ("erasures", *below), report)
     if not report.broken:
         _comparisons(parsed, erasures.component, report)
@@ -38,13 +38,13 @@ def _explicit(parsed: Parsed, report: Report) -> None:
     """At most one step, about the component of the plan's `erasures`."""
     erasures, seen = parsed.file.erasures, False
     for at, step in zip(parsed.step_at, parsed.file.runbook or (), strict=False):
-        if not isinstance(step, ErasuresStep):
+        if step.kind != "erasures":
             continue
         path = ("runbook", at, "erasures")
         if erasures is None:
             hint = "add erasures: {component: …, register: …, replay: …, check: …} to the plan."
             report.error(path, "the plan does not say what its erasures are", hint)
-        elif step.erasures != erasures.component:
+        elif body(step) != erasures.component:
             hint = f"write erasures: {erasures.component}."
             report.error(path, f"the plan's erasures are about {erasures.component}", hint)
         elif seen:
@@ -97,7 +97,7 @@ def _places(parsed: Parsed) -> Iterator[tuple[str, str]]:
             yield from ((f"the target {target} of {name}", path) for path in paths)
 
 
-def _words(parsed: Parsed, words: list[str], path: Path, report: Report) -> None:
+def _words(parsed: Parsed, words: Words, path: Path, report: Report) -> None:
     if "/" in words[0] and not words[0].startswith("/"):
         hint = "write its whole path, or the name of a program on PATH."
         report.error((*path, 0), f'"{words[0]}" is a relative path', hint)
@@ -129,5 +129,5 @@ def _comparisons(parsed: Parsed, component: str, report: Report) -> None:
 def _own(parsed: Parsed) -> Iterator[Step]:
     """The runbook's steps, as built, without the one that drd adds."""
     written = parsed.file.runbook or ()
-    explicit = any(isinstance(s, ErasuresStep) for s in written)
+    explicit = any(s.kind == "erasures" for s in written)
     yield from (s for s in steps(parsed.file) if explicit or s.kind != "erasures")

@@ -137,7 +137,7 @@ def _checks(parsed: Parsed, report: Report) -> None:
         for wrong in check.contradictions():
             where = (*path, *wrong.path)
             report.error(where, wrong.message, wrong.hint, of_key=wrong.of_key)
-        for below, words in check.commands():
+        for below, words in check.all_commands():
             _command(words, (*path, *below, 0), report)
 
 

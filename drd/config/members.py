@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Union
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic import Discriminator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
@@ -66,7 +66,7 @@ class AsWritten:
         return handler(union(self.models()))
 
 
-def union(models: Iterable[type[Settings]], discriminator: str | None = None) -> CoreSchema:
+def union(models: Iterable[Any], discriminator: str | Discriminator | None = None) -> CoreSchema:
     """The schema of an element of one of these models."""
     either: Any = Union[tuple(models)]  # noqa: UP007 (made of as many as there are)
     if discriminator is not None:

@@ -10,14 +10,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from drd.config.json_schema import SchemaView, has_member
-from drd.config.steps import KEYS_OF_EVERY_STEP, STEP_KINDS
+from drd.config.steps import KEYS_OF_EVERY_STEP, step_kinds
 from drd.config.yaml import Document, Path, dotted
 from drd.errors import Problem
 from drd.registry import KINDS
 
 NAME_HINT = "use lower-case letters, digits and hyphens, at most 40."
 
-UNIONS = ("runbook", "notify")
+UNIONS = ("notify",)
 """Sections whose elements pydantic reports below the tag of their kind."""
 
 _WANTED = {
@@ -122,9 +122,10 @@ def _misspelt(item: Mapping[str, Any], path: Path) -> Path:
     """What an element that does not say its kind calls the key instead, else `kind` itself."""
     if not item["type"].startswith("union_tag_"):
         return ()
-    words = STEP_KINDS if path[:1] == ("runbook",) else ("kind",)
+    of_step = path[:1] == ("runbook",)
+    words = step_kinds() if of_step else ("kind",)
     keys = list(item["input"]) if isinstance(item["input"], dict) else []
-    if words is STEP_KINDS:
+    if of_step:
         keys = [key for key in keys if key not in KEYS_OF_EVERY_STEP]
     if words[0] in keys:
         return (words[0],)
@@ -211,13 +212,13 @@ class _Words:
             tags = re.findall(r"'([^']*)'", str(context.get("expected_tags", "")))
             return f'unknown kind "{context["tag"]}"', nearest(str(context["tag"]), tags)
         if isinstance(self.path[-1], str) and key != "kind":
-            words = STEP_KINDS if self.path[0] == "runbook" else ("kind",)
+            words = step_kinds() if self.path[0] == "runbook" else ("kind",)
             return f'unknown key "{key}"', nearest(key, words)
         if key == "kind":
             return "kind is missing", "say what it is, like kind: " + self._some_kind()
         return (
             "is not a step of a runbook",
-            f"write one of {', '.join(STEP_KINDS)}, like `restore: all`.",
+            f"write one of {', '.join(step_kinds())}, like `restore: all`.",
         )
 
     def _some_kind(self) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from drd.config.steps import KEYS_OF_EVERY_STEP, STEPS
+from drd.config.steps import KEYS_OF_EVERY_STEP, step_kinds, step_model
 from drd.registry import KINDS
 
 HEAD = """\
@@ -30,9 +30,6 @@ when it started |
 the plan (`drd plan schema > plan.schema.json`) and begin the plan with
 `# yaml-language-server: $schema=plan.schema.json`.
 """
-
-_STEPS = tuple(form.__name__ for form in STEPS.values())
-"""The forms of a step, each with keys of its own beside those of every step."""
 
 
 def reference(schema: dict[str, Any]) -> str:
@@ -66,9 +63,10 @@ class _Reference:
     def _steps(self, about: dict[str, Any]) -> Iterator[str]:
         yield f"\n## runbook\n\n{about['description']}\n\nKeys of every step:\n"
         every = KEYS_OF_EVERY_STEP
-        first = self.forms[_STEPS[0]]["properties"]
+        names = [step_model(kind).__name__ for kind in step_kinds()]
+        first = self.forms[names[0]]["properties"]
         yield from self._table({"properties": {k: v for k, v in first.items() if k in every}})
-        for kind, name in zip(STEPS, _STEPS, strict=True):
+        for kind, name in zip(step_kinds(), names, strict=True):
             form = self.forms[name]
             own = {k: v for k, v in form["properties"].items() if k not in every}
             yield f"\n### {kind}\n"

@@ -168,11 +168,11 @@ def _argvs(parsed: Parsed) -> Iterable[list[str]]:
     for component in parsed.file.components.values():
         yield from (h.command for h in (component.before, component.after) if h is not None)
     for check in parsed.file.checks:
-        yield from (list(words) for _, words in check.commands())
+        yield from (list(words) for _, words in check.all_commands())
     if (erasures := parsed.file.erasures) is not None:
-        yield from (words for _, words in runbook.erasure_commands(erasures))
+        yield from (list(words) for _, words in erasures.all_commands())
     for step in parsed.file.runbook or ():
-        yield from (words for _, words in runbook.commands(step))
+        yield from (list(words) for _, words in runbook.commands(step))
 
 
 def _files(argv: list[str]) -> Iterable[str]:

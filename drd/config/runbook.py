@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from drd.actions.settings import (
+from drd.actions.settings import Rehearsed, StepSettings, Text
+from drd.config.schema import PlanFile
+from drd.config.steps import (
     ApproveSettings,
-    CommandSettings,
-    ErasuresSettings,
-    HttpSettings,
+    CheckStep,
     ManualSettings,
     NotifySettings,
-    Rehearsed,
-    SqlSettings,
-    StartSettings,
-    StopSettings,
+    RestoreStep,
+    StepKeys,
     WaitSettings,
+    WhenKeys,
 )
-from drd.config.schema import PlanFile
-from drd.config.steps import CheckStep, ErasuresStep, RestoreStep, StepKeys, WhenKeys, step_kind
+from drd.fields import Placed
 from drd.model.run import StepState
-from drd.model.runbook import LOOKING, Ask, Notice, Pause, Rehearse, Step, StepKind, Undo, When
+from drd.model.runbook import LOOKING, Ask, Notice, Pause, Rehearse, Step, Undo, When
 
 BY_HAND = "a person does this"
 """Why a drill leaves out what is done by hand, unless the plan says something else."""
@@ -80,18 +78,14 @@ def named(runbook: Sequence[StepKeys]) -> Iterator[tuple[str, StepKeys]]:
     """Each step with its name, given or by its kind."""
     taken = {step.name for step in runbook if step.name is not None}
     for step in runbook:
-        name = step.name or _free(kind_of(step), taken)
+        name = step.name or _free(step.kind, taken)
         taken.add(name)
         yield name, step
 
 
-def kind_of(step: StepKeys) -> StepKind:
-    return step_kind(type(step).model_fields)  # type: ignore[return-value]  # its own key
-
-
 def body(step: StepKeys) -> object:
     """What stands behind the step's kind."""
-    return getattr(step, kind_of(step))
+    return getattr(step, step.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +110,13 @@ def rehearsal(step: StepKeys) -> Rehearsal:
 
 
 def _step(file: PlanFile, name: str, step: StepKeys) -> Step:
-    kind, settings = kind_of(step), body(step)
+    kind, settings = step.kind, body(step)
     subjects: tuple[str, ...] = ()
     if isinstance(step, RestoreStep):
         subjects, settings = _written_out(step.restore, list(file.components)), None
     elif isinstance(step, CheckStep):
         subjects, settings = _written_out(step.check, [c.name for c in file.checks]), None
-    elif isinstance(step, ErasuresStep):
+    elif kind == "erasures":
         settings = file.erasures
     settings = _value(settings)
     how = rehearsal(step)
@@ -184,15 +178,11 @@ def _free(kind: str, taken: set[str]) -> str:
     return name
 
 
-def commands(step: StepKeys) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+def commands(step: StepKeys) -> Iterator[Placed]:
     """Every command that a step names, with where it stands below the step."""
-    kind, inner = kind_of(step), body(step)
-    if isinstance(inner, CommandSettings):
-        yield (kind, "run"), inner.run
-    if isinstance(inner, (StartSettings, StopSettings)) and inner.command:
-        yield (kind, "command"), inner.command
-    if isinstance(inner, StartSettings) and inner.ready and inner.ready.command:
-        yield (kind, "ready", "command"), inner.ready.command
+    kind, inner = step.kind, body(step)
+    if isinstance(inner, StepSettings):
+        yield from (((kind, *below), words) for below, words in inner.all_commands())
     if isinstance(inner, Rehearsed) and inner.stand_in:
         yield (kind, "with"), inner.stand_in
     if step.stand_in:
@@ -201,41 +191,11 @@ def commands(step: StepKeys) -> Iterator[tuple[tuple[str, ...], list[str]]]:
         yield ("rollback", "run"), step.rollback.run
 
 
-def erasure_commands(erasures: ErasuresSettings) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """Every command below the plan's `erasures`, with where it stands there."""
-    parts = {
-        "register": erasures.register_.command,
-        "replay": erasures.replay.command,
-        "check": erasures.check.command,
-    }
-    yield from (((key, "command"), words) for key, words in parts.items() if words)
-
-
-def texts(step: StepKeys) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def texts(step: StepKeys) -> Iterator[Text]:
     """Every text of a step in which values may stand, with where it stands below the step."""
     for path, words in commands(step):
         for at, word in enumerate(words):
             yield (*path, at), word
     inner = body(step)
-    for below, value in _values(inner):
-        if isinstance(value, str):
-            yield (kind_of(step), *below), value
-        for name, text in value.items() if isinstance(value, dict) else ():
-            yield (kind_of(step), *below, name), text
-
-
-def _values(inner: object) -> Iterator[tuple[tuple[str, ...], object]]:
-    """What of a step's body is text, or a mapping of texts."""
-    keys = {
-        HttpSettings: ("url", "headers", "body"),
-        StartSettings: ("url", "env"),
-        CommandSettings: ("env",),
-        SqlSettings: ("query",),
-        NotifySettings: ("message",),
-        ManualSettings: ("do",),
-        ApproveSettings: ("why",),
-    }
-    for key in keys.get(type(inner), ()):  # type: ignore[call-overload]  # others have none
-        yield (key,), getattr(inner, key)
-    if isinstance(inner, StartSettings) and inner.ready is not None:
-        yield ("ready", "http"), inner.ready.http
+    if isinstance(inner, StepSettings):
+        yield from (((step.kind, *below), text) for below, text in inner.all_texts())

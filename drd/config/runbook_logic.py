@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from drd.actions.settings import (
-    ApproveSettings,
-    CommandSettings,
-    ManualSettings,
-    SqlSettings,
-    StartSettings,
-    StopSettings,
-)
+from drd.actions.start import StartSettings
+from drd.actions.stop import StopSettings
 from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest
-from drd.config.runbook import body, kind_of, named, steps, texts
+from drd.config.runbook import body, named, steps, texts
 from drd.config.step_logic import check_step
-from drd.config.steps import CheckStep, ErasuresStep, RestoreStep, StepKeys
+from drd.config.steps import ApproveSettings, CheckStep, ManualSettings, RestoreStep, StepKeys
 from drd.config.yaml import Path
 from drd.model.plan import IN_PLACE, SCENARIOS
-from drd.model.runbook import SANDBOX, before, cycle, groups
-from drd.model.values import references, within_quotes
-from drd.ports.kinds import Ability
-from drd.registry import KINDS
+from drd.model.runbook import PEOPLE, SANDBOX, before, cycle, groups
+from drd.model.values import references
+from drd.registry import ACTIONS, KINDS
 
 RESERVED = ("preflight",)
 """Names of steps that drd carries out by itself."""
@@ -30,16 +23,14 @@ RESERVED = ("preflight",)
 PLAIN_VALUES = ("plan", "run", "point", "data_time", "scenario", "target")
 """What `${…}` knows in every step."""
 
-STEP_VALUES = {
-    "erasures": ("found",),
-    "start": ("url", "port", "pid"),
-    "command": ("output", "exit"),
-    "http": ("status", "body"),
-    "sql": ("rows",),
-    "approve": ("by", "comment"),
-    "manual": ("by", "comment"),
-}
-"""What `${steps.NAME.…}` knows, by the kind of that step; `state` of each."""
+_GIVEN_BY_PEOPLE = ("by", "comment")
+
+
+def given_by(kind: str) -> tuple[str, ...]:
+    """What `${steps.NAME.…}` knows of a step of this kind."""
+    if kind in PEOPLE:
+        return (*_GIVEN_BY_PEOPLE, "state")
+    return (*(ACTIONS[kind].gives if kind in ACTIONS else ()), "state")
 
 
 def check_runbook(parsed: Parsed, report: Report) -> None:
@@ -199,32 +190,25 @@ class _Review:
 
     def _body(self, name: str, step: StepKeys, path: Path) -> None:
         inner = body(step)
-        if isinstance(step, ErasuresStep):
-            self._component(step.erasures, name, (*path, "erasures"))
-        elif isinstance(inner, StopSettings):
-            self._stop(name, inner, (*path, "stop"))
-        elif isinstance(inner, CommandSettings):
-            self._component(inner.component, name, (*path, "command", "component"))
-        elif isinstance(inner, SqlSettings):
-            where = (*path, "sql", "component")
-            self._component(inner.component, name, where)
-            kind = self.parsed.kinds.get(inner.component, "")
-            if kind in KINDS and Ability.SQL not in KINDS[kind].can:
-                hint = "use a command step."
-                self.report.error(where, f"{inner.component} is {kind}, which knows no SQL", hint)
-            try:
-                within_quotes(inner.query)
-            except ValueError as error:
-                hint = "write where name = ${plan}, without quotes; $${…} is left as it is."
-                self.report.error((*path, "sql", "query"), str(error), hint)
-
-    def _stop(self, name: str, inner: StopSettings, path: Path) -> None:
-        given = [v for v in (inner.step, inner.unit, inner.command) if v is not None]
-        if len(given) != 1:
-            self.report.error(path, "stops one thing", "give one of step, unit and command.")
-        elif inner.step is not None:
+        if step.kind == "erasures":
+            self._component(str(inner), name, (*path, "erasures"))
+        if isinstance(inner, StopSettings) and inner.step is not None:
             starts = [s.name for s in self.built if s.kind == "start" and s.name != name]
-            self._earlier(inner.step, name, (*path, "step"), starts, "starts something")
+            where = (*path, "stop", "step")
+            self._earlier(inner.step, name, where, starts, "starts something")
+        component = getattr(inner, "component", None)
+        if component is not None:
+            where = (*path, step.kind, "component")
+            self._component(component, name, where)
+            self._works_on(step.kind, component, where)
+
+    def _works_on(self, kind: str, component: str, path: Path) -> None:
+        known = self.parsed.kinds.get(component, "")
+        if kind not in ACTIONS or known not in KINDS or ACTIONS[kind].fits(KINDS[known]):
+            return
+        able = " and ".join(spec.name for spec in KINDS if ACTIONS[kind].fits(spec))
+        message = f"a {kind} step cannot work on {component}, which is {known}"
+        self.report.error(path, message, f"it works on {able} components.")
 
     def _earlier(
         self, wanted: str, step: str, path: Path, known: Collection[str], does: str
@@ -309,7 +293,7 @@ class _Review:
         others = [n for n, _ in self.steps if n != name]
         self._earlier(wanted, name, path, others, f"${{{reference}}} could mean")
         if wanted in self.by_name:
-            known = (*STEP_VALUES.get(kind_of(self.by_name[wanted]), ()), "state")
+            known = given_by(self.by_name[wanted].kind)
             if key not in known:
                 hint = nearest(key, known)
                 self.report.error(path, f'${{{reference}}}: {wanted} gives no "{key}"', hint)
@@ -325,7 +309,7 @@ def roles(parsed: Parsed) -> Iterator[tuple[Path, str]]:
     for at, step in zip(parsed.step_at, parsed.file.runbook or (), strict=False):
         inner = body(step)
         if isinstance(inner, (ApproveSettings, ManualSettings)) and inner.by is not None:
-            yield ("runbook", at, kind_of(step), "by"), inner.by
+            yield ("runbook", at, step.kind, "by"), inner.by
 
 
 def check_roles(parsed: Parsed, report: Report, known: Collection[str]) -> None:

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from drd.actions.settings import ErasuresSettings
+from drd.actions.erasures import ErasuresSettings
 from drd.checks.settings import CheckSettings
 from drd.config.kit import PlanKit
 from drd.config.members import AsWritten, OfKind

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from drd.actions.settings import StartSettings
+from drd.actions.settings import StepSettings
 from drd.config.problems import Report
-from drd.config.runbook import body, commands, kind_of, rehearsal
+from drd.config.runbook import body, commands, rehearsal
 from drd.config.steps import StepKeys
 from drd.config.yaml import Path
+from drd.fields import Words
 from drd.model.runbook import PEOPLE
 from drd.model.values import references
 
@@ -24,13 +25,15 @@ class _Step:
         self._rehearsal(step, path)
         self._keys(step, path)
         inner = body(step)
-        if isinstance(inner, StartSettings):
-            self._start(inner, (*path, "start"))
+        if isinstance(inner, StepSettings):
+            for wrong in inner.contradictions():
+                where = (*path, step.kind, *wrong.path)
+                self.report.error(where, wrong.message, wrong.hint, of_key=wrong.of_key)
         for below, words in commands(step):
             self._command(words, (*path, *below))
 
     def _rehearsal(self, step: StepKeys, path: Path) -> None:
-        how, kind = rehearsal(step), kind_of(step)
+        how, kind = rehearsal(step), step.kind
         at = self._where_said(step, path)
         if kind == "approve" and (how.rehearse or how.reason or how.stand_in):
             message = "an approval is rehearsed by the drill itself, which grants it and says so"
@@ -63,7 +66,7 @@ class _Step:
         return getattr(inner, "unit", None) is not None and getattr(inner, "command", None) is None
 
     def _where_said(self, step: StepKeys, path: Path) -> Path:
-        kind = kind_of(step)
+        kind = step.kind
         for key in ("rehearse", "with", "reason"):
             for place in (path, (*path, kind)):
                 if (*place, key) in self.report.document.places:
@@ -71,7 +74,7 @@ class _Step:
         return path
 
     def _keys(self, step: StepKeys, path: Path) -> None:
-        kind = kind_of(step)
+        kind = step.kind
         if step.timeout is not None and kind in ("restore", "check", "wait", *PEOPLE):
             hints = {
                 "check": "give the checks a timeout.",
@@ -89,25 +92,7 @@ class _Step:
             message = f"does not fit a step of kind {kind}: asking again does no harm"
             self.report.error((*path, "repeat"), message, "remove it.", of_key=True)
 
-    def _start(self, inner: StartSettings, path: Path) -> None:
-        if (inner.command is None) == (inner.unit is None):
-            hint = "give one of command and unit."
-            self.report.error(path, "starts either a command or a unit", hint)
-        words = [*(inner.command or ()), *inner.env.values(), inner.url or ""]
-        if inner.port is None and any("port" in references(w) for w in words):
-            hint = "add port: the one that it listens on in a recovery."
-            self.report.error(path, "does not say which port ${port} is", hint)
-        relative = inner.ready is not None and (inner.ready.http or "").startswith("/")
-        if relative and inner.url is None and inner.port is None:
-            hint = "add url or port, or write the whole URL."
-            self.report.error((*path, "ready", "http"), "is below no url", hint)
-        if inner.ready is not None and inner.ready.http is None and inner.ready.command is None:
-            self.report.error((*path, "ready"), "says nothing", "give http or command.")
-        if inner.known_as is not None and inner.url is None and inner.port is None:
-            message = f"${{{inner.known_as}}} would have no address"
-            self.report.error((*path, "as"), message, "add url or port.")
-
-    def _command(self, words: list[str], path: Path) -> None:
+    def _command(self, words: Words, path: Path) -> None:
         if "/" in words[0] and not words[0].startswith("/") and not references(words[0]):
             hint = "write its whole path, or the name of a program on PATH."
             self.report.error((*path, 0), f'"{words[0]}" is a relative path', hint)

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
-
-from drd.actions.settings import (
-    ApproveSettings,
-    CommandSettings,
-    HttpSettings,
-    Manual,
-    Notify,
-    Rehearsed,
-    SqlSettings,
-    StartSettings,
-    StopSettings,
-    Wait,
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+    WithJsonSchema,
+    create_model,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
+
+from drd.actions.settings import Rehearsed, StepSettings, Text, or_text, short
+from drd.config.members import union
 from drd.fields import Duration, Settings
 from drd.model.plan import NAME
+from drd.ports.action import ActionKind
+from drd.registry import ACTIONS
 
 NAME_RULE = "lower-case letters, digits and hyphens, at most 40"
 
@@ -66,6 +71,65 @@ End = Literal["succeeded", "failed", "skipped"]
 Ends = Annotated[list[End], Field(min_length=1), BeforeValidator(_one_or_more), _OneOrMore()]
 
 
+class ApproveSettings(StepSettings):
+    """A person of this role has to agree: `drd approve RUN STEP --by NAME`. A drill agrees itself,
+    and says so."""
+
+    by: str = Field(min_length=1, description="The role, as `people` in drd.yaml has it.")
+    why: str = Field("", description="What happens after it.")
+    expires: Duration | None = Field(
+        None, description="Without an approval in this time the step has failed."
+    )
+    two_person: bool = Field(
+        False,
+        description="Whether it has to be another person than the one who started the recovery, by "
+        "what the kernel says of both (root without a login may be anybody, and is refused). It "
+        "holds for the recovery of a part, too.",
+    )
+
+    def all_texts(self) -> Iterator[Text]:
+        yield ("why",), self.why
+
+
+class ManualSettings(Rehearsed):
+    """Something that a person does and ticks off: `drd done RUN STEP --by NAME`. Drills leave it
+    out unless they simulate it."""
+
+    do: str = Field(min_length=1, description="What is to be done, for somebody who never did it.")
+    by: str | None = Field(
+        None, min_length=1, description="The role; without one, anybody of `people`."
+    )
+    expires: Duration | None = Field(
+        None, description="When it is not done in this time, the step has failed."
+    )
+
+    def all_texts(self) -> Iterator[Text]:
+        yield ("do",), self.do
+
+
+class NotifySettings(Rehearsed):
+    """A message to people, through the channels of drd.yaml that carry recoveries (in a drill those
+    that carry drills, and the message says that it is one)."""
+
+    message: str = Field(min_length=1, max_length=2000, description="What is told.")
+    severity: Literal["critical", "warning", "info"] = Field("info", description="How grave it is.")
+
+    def all_texts(self) -> Iterator[Text]:
+        yield ("message",), self.message
+
+
+class WaitSettings(Rehearsed):
+    """Let some time pass."""
+
+    time: Duration = Field(alias="for", description="How long.")
+
+
+Manual = Annotated[ManualSettings, short("do"), or_text(ManualSettings)]
+Notify = Annotated[NotifySettings, short("message"), or_text(NotifySettings)]
+Wait = Annotated[WaitSettings, short("for"), or_text(WaitSettings)]
+"""Each of these may be written as a text alone."""
+
+
 class WhenKeys(Settings):
     """When a step is carried out; all that is given has to hold."""
 
@@ -100,6 +164,8 @@ class _OrWords:
 
 class StepKeys(Rehearsed):
     """Keys of every step."""
+
+    kind: ClassVar[str] = ""
 
     name: Name | None = Field(None, description=f"What commands call this step: {NAME_RULE}.")
     needs: list[str] | None = Field(
@@ -144,47 +210,23 @@ KEYS_OF_EVERY_STEP = frozenset(info.alias or name for name, info in StepKeys.mod
 class RestoreStep(StepKeys):
     """Bring components back, in parallel where that is possible."""
 
+    kind: ClassVar = "restore"
+
     restore: Names = Field(description="Components, or `all`.")
 
 
 class CheckStep(StepKeys):
     """Run checks on what came back. It has failed when one of them did, or could not look."""
 
+    kind: ClassVar = "check"
+
     check: Names = Field(description="Checks by name, or `all`.")
-
-
-class StartStep(StepKeys):
-    """Start a service, and wait until it is up."""
-
-    start: StartSettings = Field(description="What, and when it is up.")
-
-
-class StopStep(StepKeys):
-    """Stop a service."""
-
-    stop: StopSettings = Field(description="What.")
-
-
-class CommandStep(StepKeys):
-    """Run a command of your own."""
-
-    command: CommandSettings = Field(description="What to run.")
-
-
-class HttpStep(StepKeys):
-    """Send a request, and look at the answer."""
-
-    http: HttpSettings = Field(description="The request.")
-
-
-class SqlStep(StepKeys):
-    """Run SQL in a database that came back."""
-
-    sql: SqlSettings = Field(description="Where, and what.")
 
 
 class ApproveStep(StepKeys):
     """Wait until a person of a role agrees."""
+
+    kind: ClassVar = "approve"
 
     approve: ApproveSettings = Field(description="Who, and to what.")
 
@@ -192,11 +234,15 @@ class ApproveStep(StepKeys):
 class WaitStep(StepKeys):
     """Let some time pass."""
 
+    kind: ClassVar = "wait"
+
     wait: Wait = Field(description="How long: `wait: 30s`.")
 
 
 class NotifyStep(StepKeys):
     """Tell people something."""
+
+    kind: ClassVar = "notify"
 
     notify: Notify = Field(description="What is told: a text, or with its severity.")
 
@@ -204,51 +250,65 @@ class NotifyStep(StepKeys):
 class ManualStep(StepKeys):
     """Wait until a person has done something."""
 
+    kind: ClassVar = "manual"
+
     manual: Manual = Field(description="What is to be done: a text, or with the role.")
 
 
-class ErasuresStep(StepKeys):
-    """Erase again who was erased since the restore point."""
+_BEFORE, _AFTER = (
+    {step.kind: step for step in steps}
+    for steps in (
+        (RestoreStep, CheckStep),
+        (ApproveStep, WaitStep, NotifyStep, ManualStep),
+    )
+)
+"""What the engine of runbooks carries out itself. In lists the actions stand between them."""
 
-    erasures: str = Field(description="The component, as `erasures` of the plan has it.")
+
+@cache
+def _step_of(spec: ActionKind) -> type[StepKeys]:
+    """The model of a step that an action carries out."""
+    own: dict[str, Any] = {spec.name: (spec.settings, Field(description=spec.about))}
+    name = f"{spec.name.title().replace('_', '')}Step"
+    model = create_model(name, __base__=StepKeys, __doc__=spec.summary, **own)
+    model.kind = spec.name
+    return model
 
 
-STEPS: dict[str, type[StepKeys]] = {
-    "restore": RestoreStep,
-    "check": CheckStep,
-    "start": StartStep,
-    "stop": StopStep,
-    "command": CommandStep,
-    "http": HttpStep,
-    "sql": SqlStep,
-    "approve": ApproveStep,
-    "wait": WaitStep,
-    "notify": NotifyStep,
-    "manual": ManualStep,
-    "erasures": ErasuresStep,
-}
+def step_kinds() -> tuple[str, ...]:
+    return (*_BEFORE, *ACTIONS.names, *_AFTER)
 
-STEP_KINDS = tuple(STEPS)
+
+def step_model(kind: str) -> type[StepKeys]:
+    """The model of a step of this kind."""
+    return _BEFORE.get(kind) or _AFTER.get(kind) or _step_of(ACTIONS[kind])
 
 
 def step_kind(value: Any) -> str | None:
     """The first key that says of which kind a step is."""
-    found = [kind for kind in value if kind in STEPS] if isinstance(value, dict) else []
-    return found[0] if found else None
+    if not isinstance(value, dict):
+        return None
+    known = (k for k in value if k in _BEFORE or k in _AFTER or k in ACTIONS)
+    return next(known, None)
 
 
-Step = Annotated[
-    Annotated[RestoreStep, Tag("restore")]
-    | Annotated[CheckStep, Tag("check")]
-    | Annotated[StartStep, Tag("start")]
-    | Annotated[StopStep, Tag("stop")]
-    | Annotated[CommandStep, Tag("command")]
-    | Annotated[HttpStep, Tag("http")]
-    | Annotated[SqlStep, Tag("sql")]
-    | Annotated[ApproveStep, Tag("approve")]
-    | Annotated[WaitStep, Tag("wait")]
-    | Annotated[NotifyStep, Tag("notify")]
-    | Annotated[ManualStep, Tag("manual")]
-    | Annotated[ErasuresStep, Tag("erasures")],
-    Discriminator(step_kind),
-]
+class _OfItsKey:
+    """A step, whose own key says of which kind it is."""
+
+    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._validated)
+
+    def __get_pydantic_json_schema__(
+        self, _: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        models = [Annotated[step_model(kind), Tag(kind)] for kind in step_kinds()]
+        return handler(union(models, discriminator=Discriminator(step_kind)))
+
+    def _validated(self, value: Any) -> StepKeys:
+        kind = step_kind(value)
+        if kind is None:
+            raise PydanticKnownError("union_tag_not_found", {"discriminator": "step_kind()"})
+        return step_model(kind).model_validate(value)
+
+
+Step = Annotated[StepKeys, _OfItsKey()]

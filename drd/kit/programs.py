@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from drd.actions.settings import ErasuresSettings, HttpSettings, StartSettings, StopSettings
+from drd.actions.settings import StepSettings
 from drd.config.resolved import COMMAND_PATH
 from drd.model.kit import KitFile
 from drd.model.plan import Plan
@@ -44,8 +44,8 @@ class Programs:
                 needs |= dict.fromkeys(_interpreter(self.contents[self.files[path].file]))
             elif Path(word).name not in _EVERYWHERE:
                 needs[f"{word} {why}".rstrip()] = None
-        needs |= {f"systemd unit {unit}": None for unit in _units(plan)}
-        needs |= {f"the register of erasures {file}": None for file in _registers(plan)}
+        for settings in _settings(plan):
+            needs |= dict.fromkeys(settings.host_needs())
         return tuple(needs)
 
     def _put(self, path: str) -> str:
@@ -68,15 +68,12 @@ class Programs:
 
 
 def named_by(plan: Plan) -> list[str]:
-    """Words that are programs or files: those whose contents are a part of the plan's hash, and the
-    authorities of requests."""
+    """Words that are programs or files: those whose contents are a part of the plan's hash, and
+    what the steps need besides."""
     commands = plan.resolved.get("commands")
     words = list(commands) if isinstance(commands, Mapping) else []
-    words += [
-        step.settings.ca_cert
-        for step in plan.runbook
-        if isinstance(step.settings, HttpSettings) and step.settings.ca_cert
-    ]
+    for settings in _settings(plan):
+        words += settings.needed_files()
     return list(dict.fromkeys(words))
 
 
@@ -97,13 +94,5 @@ def _interpreter(script: bytes) -> Iterator[str]:
         yield program
 
 
-def _units(plan: Plan) -> Iterator[str]:
-    for step in plan.runbook:
-        if isinstance(step.settings, StartSettings | StopSettings) and step.settings.unit:
-            yield step.settings.unit
-
-
-def _registers(plan: Plan) -> Iterator[str]:
-    for step in plan.runbook:
-        if isinstance(step.settings, ErasuresSettings) and step.settings.register_.file:
-            yield step.settings.register_.file
+def _settings(plan: Plan) -> Iterator[StepSettings]:
+    yield from (s.settings for s in plan.runbook if isinstance(s.settings, StepSettings))

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from drd.actions.settings import (
-    CommandSettings,
-    ErasuresSettings,
-    HttpSettings,
-    SqlSettings,
-    StartSettings,
-    StopSettings,
-)
+from drd.actions.command import in_backticks
 from drd.model.plan import Plan
 from drd.model.runbook import Ask, Notice, Pause, Step
 from drd.model.units import format_duration
+from drd.registry import ACTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +60,7 @@ def _by_settings(step: Step) -> str:
             return f"tell people: {text}"
         case Pause(seconds=seconds):
             return f"wait {format_duration(seconds)}"
-        case StartSettings(unit=unit, command=words):
-            return f"start {unit or _words(words)}"
-        case StopSettings(step=name, unit=unit, command=words):
-            return f"stop what {name} has started" if name else f"stop {unit or _words(words)}"
-        case CommandSettings(run=words):
-            return f"run {_words(words)}"
-        case HttpSettings(method=method, url=url):
-            return f"request {method} {url}"
-        case ErasuresSettings(component=component, register_=register, replay=replay):
-            found = register.file or _words(register.command)
-            how = _words(replay.command) if replay.command else " ".join((replay.sql or "").split())
-            return f"in {component}, erase again who is in {found} since the data time: {how}"
-        case SqlSettings(component=component, query=query):
-            return f"in {component}: {' '.join(query.split())}"
-    raise AssertionError(f"a step of kind {step.kind} in no words")
-
-
-def _words(words: Sequence[str] | None) -> str:
-    return f"`{' '.join(words or ())}`"
+    return ACTIONS[step.kind].in_words(step.settings)
 
 
 def _terms(step: Step) -> Iterator[str]:
@@ -104,4 +80,4 @@ def _terms(step: Step) -> Iterator[str]:
     if step.on_failure == "continue":
         yield "go on if it fails"
     if step.rollback is not None:
-        yield f"taken back by {_words(step.rollback.command)}"
+        yield f"taken back by {in_backticks(step.rollback.command)}"

@@ -9,20 +9,6 @@ from typing import Literal
 from drd.model.message import Severity
 from drd.model.run import StepState
 
-StepKind = Literal[
-    "restore",
-    "start",
-    "stop",
-    "check",
-    "command",
-    "http",
-    "sql",
-    "approve",
-    "wait",
-    "notify",
-    "manual",
-    "erasures",
-]
 OnFailure = Literal["abort", "continue", "ask"]
 Rehearse = Literal["run", "simulate", "skip"]
 
@@ -94,7 +80,7 @@ class Step:
     """
 
     name: str
-    kind: StepKind
+    kind: str
     subjects: tuple[str, ...] = ()
     settings: object = None
     needs: tuple[str, ...] | None = None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from drd.model.finding import Finding
 from drd.model.runbook import Step
+from drd.ports.by_hand import ByHand
 from drd.ports.destinations import Inspector
+from drd.ports.kinds import KindSpec, any_kind
 from drd.process import Fence
 
 
@@ -69,6 +71,64 @@ class Lasting(Protocol):
 
     def lasts(self, context: ActionContext) -> bool:
         """Whether what it did is still so."""
+
+
+class StepByHand(Protocol):
+    """What the printed runbook has for the step that a person carries out without drd. The words
+    are for bash, with `${…}` put in."""
+
+    step: Step
+
+    def word(self, text: str) -> str:
+        """One word of a command."""
+
+    def words(self, words: Sequence[str]) -> str:
+        """Several."""
+
+    def around(self, env: Mapping[str, str], component: str | None = None) -> str:
+        """The words before a command that give it its environment: what every command of a step is
+        told, where the component is, and `env`."""
+
+    def command(
+        self,
+        words: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        component: str | None = None,
+    ) -> str:
+        """A command with its environment."""
+
+    def component(self, name: str) -> ByHand | None:
+        """How this component comes back by hand."""
+
+
+def no_lines(_: Any, __: StepByHand) -> Iterable[str]:
+    """For a step of which nobody can say in commands how a person does it."""
+    return ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ActionKind:
+    """All that drd has to know of one kind of step.
+
+    `settings` is the type of what stands behind the step's key in a plan, usually a model derived
+    from `Rehearsed`; where it has a `component`, that one has to be back before the step begins.
+    `action` carries the step out. `summary` says in the plan reference what the step does, `about`
+    what stands behind its key. `gives` are the values that it has for later steps
+    (`${steps.NAME.…}`). `fits` tells which kinds of component it can work on. One
+    that `frees_ports` may end what listens where a later step starts something. `in_words` and
+    `by_hand` say what it does, by its settings, in a sentence and in lines for bash.
+    """
+
+    name: str
+    settings: Any
+    action: Action
+    summary: str
+    about: str
+    in_words: Callable[[Any], str]
+    by_hand: Callable[[Any, StepByHand], Iterable[str]] = no_lines
+    gives: tuple[str, ...] = ()
+    fits: Callable[[KindSpec], bool] = any_kind
+    frees_ports: bool = True
 
 
 ActionFactory = Callable[[str], Action]

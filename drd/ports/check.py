@@ -13,7 +13,7 @@ from drd.model.run import CheckResult
 from drd.model.snapshot import RestorePoint
 from drd.ports.by_hand import ByHand, Passage
 from drd.ports.destinations import Inspector
-from drd.ports.kinds import KindSpec
+from drd.ports.kinds import KindSpec, any_kind
 from drd.process import Fence
 
 if TYPE_CHECKING:
@@ -58,11 +58,6 @@ class Check(Protocol):
 
         Never raises for what it was asked to find out: a check that could not look is `not_run`.
         """
-
-
-def any_kind(_: KindSpec) -> bool:
-    """For a check that can look at every component."""
-    return True
 
 
 def no_query(_: Any) -> str | None:

@@ -222,3 +222,8 @@ class KindSpec:
         """Raises NotSupported, with the kind's name, where it lacks the ability."""
         if ability not in self.can:
             raise self.lacks(ability, hint, what=what)
+
+
+def any_kind(_: KindSpec) -> bool:
+    """For a check that can look at every component."""
+    return True

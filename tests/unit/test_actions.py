@@ -11,19 +11,17 @@ from typing import Any
 import pytest
 
 from drd import masking
-from drd.actions import KINDS, action_for, start
-from drd.actions.settings import (
-    CommandSettings,
-    ErasuresSettings,
-    HttpSettings,
-    Ready,
-    SqlSettings,
-    StartSettings,
-    StopSettings,
-)
+from drd.actions import action_for, start
+from drd.actions.command import CommandSettings
+from drd.actions.erasures import ErasuresSettings
+from drd.actions.http import HttpSettings
+from drd.actions.sql import SqlSettings
+from drd.actions.start import Ready, StartSettings
+from drd.actions.stop import StopSettings
 from drd.errors import StepFailed
-from drd.model.runbook import Step, StepKind, Undo
+from drd.model.runbook import Step, Undo
 from drd.ports.action import ActionContext
+from drd.registry import ACTIONS
 
 UNDO = Undo(("no-such-undo",))
 NO_TOOL = "there is no program no-such-tool on this host"
@@ -38,7 +36,7 @@ def taken() -> Iterator[int]:
         yield int(one.getsockname()[1])
 
 
-def told(kind: StepKind, settings: object, *, action: str = "") -> list[str]:
+def told(kind: str, settings: object, *, action: str = "") -> list[str]:
     step = Step("s", kind, settings=settings, rollback=UNDO, stand_in=("no-such-tool",))
     found = action_for(action or kind).preflight(step)
     assert all(f.severity == "warning" and f.remedy for f in found)
@@ -80,7 +78,9 @@ def test_a_port_that_is_taken_is_named(taken: int) -> None:
 
 
 def test_every_action_looks_before_it_leaps() -> None:
-    assert all(callable(action_for(kind).preflight) for kind in KINDS)
+    assert all(
+        callable(action_for(kind).preflight) for kind in (*ACTIONS.names, "simulate", "rollback")
+    )
 
 
 def test_nothing_is_started_where_something_else_would_answer(taken: int, tmp_path: Path) -> None:

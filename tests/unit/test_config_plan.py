@@ -153,7 +153,7 @@ BROKEN = [
     ("drill: {every: 7d}", "runbook:\n  - check: [rows]\n  - restore: all", 24, "runbook[0].check[0]", '"rows" looks at db before it is back', "restore db in a step before."),
     ("drill: {every: 7d}", "runbook:\n  - {restore: [db], name: a}\n  - {check: [rows], name: a}", 25, "runbook[1].name", 'another step is called "a"', "give each step its own name."),
     ("drill: {every: 7d}", "runbook:\n  - restore: db", 24, "runbook[0].restore", "takes `all` or a list of names", "write `all`, or like [orders-db, gateway]."),
-    ("drill: {every: 7d}", "runbook:\n  - dance: all", 24, "runbook[0]", "is not a step of a runbook", "write one of restore, check, start, stop, command, http, sql, approve, wait, notify, manual, erasures, like `restore: all`."),
+    ("drill: {every: 7d}", "runbook:\n  - dance: all", 24, "runbook[0]", "is not a step of a runbook", "write one of restore, check, start, stop, command, http, sql, erasures, approve, wait, notify, manual, like `restore: all`."),
     ("drill: {every: 7d}", "drill: {every: 7d}\ndrill: {}", 24, "drill", 'the key "drill" stands here twice', "remove one; the first is on line 23."),
 ]
 # fmt: on

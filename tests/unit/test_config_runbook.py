@@ -44,7 +44,7 @@ MISTAKES = [
     (ASK, "{name: ask, wait: 3s, when: {target: standby}}", "when.target", 'there is no target "standby"', 'did you mean "sandbox"?'),
     (ASK, "{name: ask, wait: 3s, when: {step: back, is: gone}}", "when.is", '"gone" is not one of succeeded, failed, skipped', "known here: succeeded, failed, skipped."),
     (ASK, "{name: ask, wait: 3s, when: {step: bak}}", "when.step", 'there is no step "bak" that it could depend on', 'did you mean "back"?'),
-    (ASK, "{name: ask, sql: {component: etc, query: x}}", "sql.component", "etc is files, which knows no SQL", "use a command step."),
+    (ASK, "{name: ask, sql: {component: etc, query: x}}", "sql.component", "a sql step cannot work on etc, which is files", "it works on postgres and sqlite components."),
     (ASK, "{name: ask, stop: {step: back}}", "stop.step", 'there is no step "back" that starts something', "known here: serve."),
     (ASK, "{name: ask, stop: {unit: x.service}}", "stop.unit", "a drill cannot stop the host's own unit", "add rehearse: skip with a reason, or rehearse: simulate with a command."),
     (ASK, "{name: ask, stop: {unit: x.service, step: serve}, rehearse: skip, reason: y}", "stop", "stops one thing", "give one of step, unit and command."),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from drd.actions import action_for
-from drd.actions.settings import SqlSettings
+from drd.actions.sql import SqlSettings
 from drd.errors import StepFailed
 from drd.model.runbook import Step
 from drd.model.values import within_quotes

@@ -27,15 +27,12 @@ from drd.ports import Finding, Inspector
 from drd.ports.action import ActionContext, Lasting, keep_nothing
 from drd.process import rights
 from drd.process.rights import Purpose
+from drd.registry import ACTIONS
 
 OURS = (Ask, Notice, Pause)
 """Settings of what no action does."""
 
 _TURN_S = 0.1
-
-_STORED_MASKED = ("output", "body", "url")
-"""Results that the catalogue has masked. Only the process that carried out the step has the true
-ones."""
 
 
 class StepRunner:
@@ -231,13 +228,18 @@ class StepRunner:
                 f"step {step} gave no {key}", hint=f"it {state or 'was not carried out'}."
             )
         known = str(result[key]) if unmasked is None else unmasked
-        if unmasked is None and key in _STORED_MASKED and MASK in known and not shown:
+        if unmasked is None and self._is_masked(step) and MASK in known and not shown:
             raise StepFailed(
                 f"the {key} of step {step} is known only with {MASK} in the place of a secret, "
                 "since another process carried that step out",
                 hint=f"do what this step does by hand, with what {step} gives; or begin anew.",
             )
         return known
+
+    def _is_masked(self, name: str) -> bool:
+        """Whether the catalogue masks what a step gave. Only the process that carried it out has
+        the true values."""
+        return any(s.name == name and s.kind in ACTIONS for s in self.work.plan.runbook)
 
     def _place(self, component: str, key: str) -> str:
         inspector = self._inspector(component)
@@ -261,8 +263,9 @@ class StepRunner:
         raise StepFailed(f"there is no value ${{{name}}} here", hint="no step has started it.")
 
 
-_FREES = ("stop", "command", "http", "manual")
-"""Kinds of steps after which a port may be free that is taken now."""
+def _may_free_ports(step: Step) -> bool:
+    """Whether a port may be free after the step that is taken now."""
+    return step.kind == "manual" or (step.kind in ACTIONS and ACTIONS[step.kind].frees_ports)
 
 
 def preflight_step(
@@ -273,7 +276,7 @@ def preflight_step(
     if step.kind in LOOKING or step.settings is None or isinstance(step.settings, OURS):
         return []
     found = services.actions(step.kind).preflight(step)
-    if earlier is not None and not any(s.kind in _FREES for s in earlier):
+    if earlier is not None and not any(map(_may_free_ports, earlier)):
         found = [replace(f, severity="error") if f.code == PORT else f for f in found]
     where = f"step {step.name}"
     return [
