@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from drd.ports.action import ActionKind
     from drd.ports.check import CheckKind
     from drd.ports.kinds import KindSpec
+    from drd.ports.notify import ChannelKind
 
 Member = TypeVar("Member")
 
@@ -133,8 +134,21 @@ ACTIONS: Registry[ActionKind] = Registry(
     },
 )
 
+NOTIFIERS: Registry[ChannelKind] = Registry(
+    "notifiers",
+    "channels of kind",
+    "drd.ports.notify:ChannelKind",
+    {
+        "webhook": "drd.notifiers.webhook:SPEC",
+        "smtp": "drd.notifiers.smtp:SPEC",
+        "exec": "drd.notifiers.command:SPEC",
+        "apprise": "drd.notifiers.apprise:SPEC",
+        "heartbeat": "drd.notifiers.heartbeat:SPEC",
+    },
+)
+
 FAMILIES: Mapping[str, Registry[object]] = {
-    one.family: cast("Registry[object]", one) for one in (KINDS, CHECKS, ACTIONS)
+    one.family: cast("Registry[object]", one) for one in (KINDS, CHECKS, ACTIONS, NOTIFIERS)
 }
 
 _in_use: tuple[Added, ...] = ()

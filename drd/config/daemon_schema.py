@@ -9,8 +9,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Wi
 from drd.config.address import loopback
 from drd.config.kit import DaemonKit
 from drd.config.location import DEFAULT_PLANS, DEFAULT_STATE
+from drd.config.members import OfKind
 from drd.fields import REFERENCE_SCHEMA, Duration, Secret, Settings
-from drd.notifiers.settings import Channel
+from drd.notifiers.settings import Named
+from drd.registry import NOTIFIERS
+
+Channel = Annotated[Named, OfKind(NOTIFIERS, lambda spec: spec.settings)]
 
 Positive = Annotated[int, Field(strict=True, ge=1, le=1000)]
 

@@ -17,9 +17,6 @@ from drd.registry import KINDS
 
 NAME_HINT = "use lower-case letters, digits and hyphens, at most 40."
 
-UNIONS = ("notify",)
-"""Sections whose elements pydantic reports below the tag of their kind."""
-
 _WANTED = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -99,7 +96,7 @@ def translate(
     grouped: dict[tuple[Path, str], list[Mapping[str, Any]]] = {}
     before = set(report.broken)
     for item in error.errors(include_url=False):
-        path, last = _locate(item, data, prefix)
+        path, last = _locate(item, data)
         path = (*path, *_misspelt(item, path))
         if not any((*prefix, *path)[:n] in before for n in range(len(prefix) + len(path) + 1)):
             grouped.setdefault((path, last), []).append(dict(item))
@@ -133,19 +130,15 @@ def _misspelt(item: Mapping[str, Any], path: Path) -> Path:
     return tuple(close[:1]) or (() if path[:1] == ("runbook",) else ("kind",))
 
 
-def _locate(item: Mapping[str, Any], data: Any, prefix: Path) -> tuple[Path, str]:
+def _locate(item: Mapping[str, Any], data: Any) -> tuple[Path, str]:
     """The path in the data that an error is about: its tags of unions are left out."""
     path: Path = ()
     value = data
     location: tuple[str | int, ...] = item["loc"]
     last = str(location[-1]) if location else ""
-    tag_to_come = not prefix
     for index, element in enumerate(location):
         if element == "[key]":
             break
-        if tag_to_come and len(path) == 2 and path[0] in UNIONS:
-            tag_to_come = False
-            continue
         if has_member(value, element):
             path, value = (*path, element), value[element]
         elif index == len(location) - 1 and item["type"] == "missing":

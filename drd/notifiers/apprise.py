@@ -7,16 +7,28 @@ import re
 import threading
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote
 
+from pydantic import Field
+
 from drd.errors import NotifyError
+from drd.fields import Duration, Secret
 from drd.masking import mask_login, masked
 from drd.model.message import Message
 from drd.model.plan import SecretRef
-from drd.notifiers.settings import AppriseSettings
+from drd.notifiers.settings import Carrier
+from drd.ports.notify import ChannelKind
 
 _LOGGER = "apprise"
+
+
+class AppriseSettings(Carrier):
+    """Messages through any of the services that Apprise knows."""
+
+    kind: Literal["apprise"]
+    url: Secret = Field(description="One URL in Apprise's notation.")
+    timeout: Duration = Field(30.0, description="After this a try has failed.")
 
 
 class AppriseUrl:
@@ -118,3 +130,8 @@ class _Try:
             self.said = _last_words(result)
         except Exception as error:  # noqa: BLE001 (a service's plugin is foreign code)
             self.said = f"{type(error).__name__}: {error}"
+
+
+SPEC = ChannelKind(
+    "apprise", AppriseSettings, lambda spec, resolve: AppriseUrl(spec.settings, resolve)
+)

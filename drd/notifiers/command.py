@@ -5,14 +5,33 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import Field
 
 from drd import process
 from drd.errors import DeadlineExceeded, DrdError, NotifyError
+from drd.fields import Duration, Placed
 from drd.model.message import Message
 from drd.model.units import format_duration
-from drd.notifiers.settings import ExecSettings
+from drd.notifiers.settings import Carrier
 from drd.notifiers.webhook import payload
+from drd.ports.notify import ChannelKind
+
+
+class ExecSettings(Carrier):
+    """Messages to a command of yours: JSON on its standard input, and in its environment."""
+
+    kind: Literal["exec"]
+    command: list[str] = Field(
+        min_length=1, description="The command's words; no shell. It sees no secret."
+    )
+    timeout: Duration = Field(30.0, description="After this it is ended and has failed.")
+
+    def all_commands(self) -> Iterator[Placed]:
+        yield ("command",), self.command
 
 
 class Exec:
@@ -81,3 +100,6 @@ def _startable(program: str) -> bool:
 def _fault(title: str, done: process.Completed) -> str:
     said = f": {done.says[-1][:200]}" if done.says else ""
     return f"{title} {process.ended(done.exit_code)}{said}"
+
+
+SPEC = ChannelKind("exec", ExecSettings, lambda spec, _: Exec(spec.settings))

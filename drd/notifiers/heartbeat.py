@@ -9,7 +9,8 @@ from drd import log
 from drd.model.message import Message
 from drd.model.plan import Heartbeat, SecretRef
 from drd.notifiers.http import judge, post
-from drd.ports.notify import Signal
+from drd.notifiers.settings import HeartbeatSettings
+from drd.ports.notify import ChannelKind, Signal
 
 LONGEST_TEXT = 8 << 10
 """Bytes of text that go along; healthchecks keeps ten thousand."""
@@ -46,3 +47,8 @@ def address(url: str, signal: Signal) -> str:
     """The suffix comes before a query."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=parts.path.rstrip("/") + _SUFFIX[signal]))
+
+
+SPEC = ChannelKind(
+    "heartbeat", HeartbeatSettings, lambda spec, resolve: HttpHeart(spec.settings, resolve)
+)

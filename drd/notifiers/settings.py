@@ -1,26 +1,15 @@
-"""What drd.yaml says about each kind of channel (`notify`)."""
+"""What drd.yaml says about channels (`notify`). Those that carry messages have their keys in their
+own modules."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from drd.fields import AbsolutePath, Duration, Secret, Settings
 from drd.model.message import DEFAULT_EVENTS, Event, RunEvent, Severity
 from drd.model.plan import NAME
-
-_ADDRESS = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
-
-
-def _address(text: str) -> str:
-    if not _ADDRESS.fullmatch(text):
-        raise ValueError(f'"{text}" is no mail address; write it bare, like oncall@example.com')
-    return text
-
-
-Address = Annotated[str, AfterValidator(_address)]
 
 
 def _one_or_several(value: Any) -> Any:
@@ -38,6 +27,9 @@ Name = Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
 
 class Named(Settings):
     """What every channel has."""
+
+    if TYPE_CHECKING:
+        kind: str
 
     name: Name | None = Field(
         None,
@@ -66,61 +58,6 @@ class Carrier(Named):
     )
 
 
-class WebhookSettings(Carrier):
-    """Messages as JSON by HTTP POST."""
-
-    kind: Literal["webhook"]
-    url: Secret = Field(description="Where to.")
-    secret: Secret | None = Field(
-        None, description="Key of the signature (HMAC-SHA256 of the body) in X-Drd-Signature."
-    )
-    token: Secret | None = Field(None, description="Sent as Authorization: Bearer TOKEN.")
-    ca_cert: AbsolutePath | None = Field(
-        None, description="PEM file of an own certificate authority."
-    )
-    timeout: Duration = Field(10.0, description="After this a try has failed.")
-
-
-class SmtpSettings(Carrier):
-    """Messages by mail."""
-
-    kind: Literal["smtp"]
-    host: str = Field(min_length=1, description="The mail server.")
-    port: Annotated[int, Field(strict=True, ge=1, le=65535)] | None = Field(
-        None, description="By default 587 with starttls, 465 with tls, 25 with none."
-    )
-    tls: Literal["starttls", "tls", "none"] = Field(
-        "starttls",
-        description="starttls, tls from the first byte, or none (a server on this host).",
-    )
-    ca_cert: AbsolutePath | None = Field(
-        None, description="PEM file of an own certificate authority."
-    )
-    user: str | None = Field(None, min_length=1, description="Login, with password.")
-    password: Secret | None = Field(None, description="Of the login.")
-    sender: Address | None = Field(None, description="By default drd@ and this host's name.")
-    to: list[Address] = Field(min_length=1, description="Who gets it.")
-    timeout: Duration = Field(30.0, description="After this a try has failed.")
-
-
-class ExecSettings(Carrier):
-    """Messages to a command of yours: JSON on its standard input, and in its environment."""
-
-    kind: Literal["exec"]
-    command: list[str] = Field(
-        min_length=1, description="The command's words; no shell. It sees no secret."
-    )
-    timeout: Duration = Field(30.0, description="After this it is ended and has failed.")
-
-
-class AppriseSettings(Carrier):
-    """Messages through any of the services that Apprise knows."""
-
-    kind: Literal["apprise"]
-    url: Secret = Field(description="One URL in Apprise's notation.")
-    timeout: Duration = Field(30.0, description="After this a try has failed.")
-
-
 class HeartbeatSettings(Named):
     """A sign of life, for a watcher elsewhere: POST to the URL, to URL/start and to URL/fail. For
     the runs of `plans`, or without any, for the daemon itself."""
@@ -147,9 +84,3 @@ class PlanHeartbeat(Settings):
         min_length=1,
         description="Which kinds of run are told. One watcher expects one rhythm: rather one kind.",
     )
-
-
-Channel = Annotated[
-    WebhookSettings | SmtpSettings | ExecSettings | AppriseSettings | HeartbeatSettings,
-    Field(discriminator="kind"),
-]

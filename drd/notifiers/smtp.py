@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import smtplib
 import socket
 import ssl
@@ -11,17 +13,77 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from functools import cache
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
 
 import drd
 from drd import log
 from drd.errors import NotifyError
+from drd.fields import AbsolutePath, Contradiction, Duration, Secret
 from drd.masking import mask_login, masked
 from drd.model.message import Message
 from drd.model.plan import SecretRef
 from drd.notifiers.http import cut_off, explain_tls, tls_context
-from drd.notifiers.settings import SmtpSettings
+from drd.notifiers.settings import Carrier
+from drd.ports.notify import ChannelKind
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
+
+
+_ADDRESS = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
+
+
+def _address(text: str) -> str:
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError(f'"{text}" is no mail address; write it bare, like oncall@example.com')
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class SmtpSettings(Carrier):
+    """Messages by mail."""
+
+    kind: Literal["smtp"]
+    host: str = Field(min_length=1, description="The mail server.")
+    port: Annotated[int, Field(strict=True, ge=1, le=65535)] | None = Field(
+        None, description="By default 587 with starttls, 465 with tls, 25 with none."
+    )
+    tls: Literal["starttls", "tls", "none"] = Field(
+        "starttls",
+        description="starttls, tls from the first byte, or none (a server on this host).",
+    )
+    ca_cert: AbsolutePath | None = Field(
+        None, description="PEM file of an own certificate authority."
+    )
+    user: str | None = Field(None, min_length=1, description="Login, with password.")
+    password: Secret | None = Field(None, description="Of the login.")
+    sender: Address | None = Field(None, description="By default drd@ and this host's name.")
+    to: list[Address] = Field(min_length=1, description="Who gets it.")
+    timeout: Duration = Field(30.0, description="After this a try has failed.")
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        for given, missing in (("user", "password"), ("password", "user")):
+            if getattr(self, given) is not None and getattr(self, missing) is None:
+                hint = "give both, or neither."
+                yield Contradiction((given,), f"has no {missing} beside it", hint, of_key=True)
+        if self.tls != "none":
+            return
+        if self.password is not None and not _is_here(self.host):
+            hint = "use tls: starttls or tls: tls."
+            yield Contradiction(("tls",), "would send the password in the clear", hint)
+        if self.ca_cert is not None:
+            hint = "remove ca_cert, or use tls: starttls or tls: tls."
+            yield Contradiction(("ca_cert",), "is of no use with tls: none", hint, of_key=True)
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Smtp:
@@ -201,3 +263,8 @@ def _cut(host: str, timeout_s: float, *, late: bool, error: Exception) -> Notify
     return NotifyError(
         f"cannot talk to {host}: {str(why).lower()}", hint="see that host, port and tls are right."
     )
+
+
+SPEC = ChannelKind(
+    "smtp", SmtpSettings, lambda spec, resolve: Smtp(spec.name, spec.settings, resolve)
+)

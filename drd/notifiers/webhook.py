@@ -8,15 +8,34 @@ import json
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import Field
+
+from drd.fields import AbsolutePath, Duration, Secret
 from drd.model.message import Message
 from drd.model.plan import SecretRef
 from drd.model.units import to_rfc3339
 from drd.notifiers.http import judge, post
-from drd.notifiers.settings import WebhookSettings
+from drd.notifiers.settings import Carrier
+from drd.ports.notify import ChannelKind
 
 SCHEMA = 1
+
+
+class WebhookSettings(Carrier):
+    """Messages as JSON by HTTP POST."""
+
+    kind: Literal["webhook"]
+    url: Secret = Field(description="Where to.")
+    secret: Secret | None = Field(
+        None, description="Key of the signature (HMAC-SHA256 of the body) in X-Drd-Signature."
+    )
+    token: Secret | None = Field(None, description="Sent as Authorization: Bearer TOKEN.")
+    ca_cert: AbsolutePath | None = Field(
+        None, description="PEM file of an own certificate authority."
+    )
+    timeout: Duration = Field(10.0, description="After this a try has failed.")
 
 
 class Webhook:
@@ -65,3 +84,8 @@ def payload(message: Message, sent_at: datetime) -> dict[str, Any]:
 def signature(secret: str, body: bytes) -> str:
     """`sha256=` and the HMAC of the body, as hexadecimal digits."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+SPEC = ChannelKind(
+    "webhook", WebhookSettings, lambda spec, resolve: Webhook(spec.settings, resolve)
+)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from drd.model.message import ChannelSpec, Message, Routed
-from drd.model.plan import Heartbeat
+from drd.model.plan import Heartbeat, SecretRef
+
+if TYPE_CHECKING:
+    from drd.fields import Settings
 
 __all__ = [
     "ChannelFacts",
+    "ChannelKind",
     "ChannelSpec",
     "Heart",
     "HeartFactory",
@@ -19,6 +23,7 @@ __all__ = [
     "Notifier",
     "NotifierFactory",
     "Outbox",
+    "Resolve",
     "Routed",
     "Signal",
     "Waiting",
@@ -42,6 +47,21 @@ OF_A_PLAN = "plan/"
 
 FURTHEST = timedelta(hours=2)
 """No message waits longer than this for its next try."""
+
+Resolve = Callable[[SecretRef], str]
+"""Gives the value of a secret."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ChannelKind:
+    """All that drd has to know of one kind of channel. `settings` is the model of an entry of
+    `notify` in drd.yaml, derived from `Carrier`. `open` gives the channel of an entry, whose
+    `settings` are of that model; secrets are resolved at each delivery, not before."""
+
+    name: str
+    settings: type[Settings]
+    open: Callable[[Any, Resolve], Notifier]
+
 
 NotifierFactory = Callable[[ChannelSpec], Notifier]
 

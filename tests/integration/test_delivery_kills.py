@@ -22,7 +22,7 @@ from drd.flows.alerts.outbox import Postman
 from drd.model.message import ChannelSpec
 from drd.model.plan import SecretRef
 from drd.notifiers import open_notifier
-from drd.notifiers.settings import WebhookSettings
+from drd.notifiers.webhook import WebhookSettings
 
 where = sys.argv[2]
 catalogue = open_catalogue(url, create=False)

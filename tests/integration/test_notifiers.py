@@ -21,11 +21,10 @@ import pytest
 from drd.errors import NotifyError
 from drd.model.plan import Heartbeat, SecretRef
 from drd.model.units import from_rfc3339
-from drd.notifiers.apprise import AppriseUrl
-from drd.notifiers.command import Exec
+from drd.notifiers.apprise import AppriseSettings, AppriseUrl
+from drd.notifiers.command import Exec, ExecSettings
 from drd.notifiers.heartbeat import HttpHeart, address
-from drd.notifiers.settings import AppriseSettings, ExecSettings, WebhookSettings
-from drd.notifiers.webhook import Webhook
+from drd.notifiers.webhook import Webhook, WebhookSettings
 from tests.notify_support import (
     Receiver,
     http_receiver,

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from drd.errors import NotifyError
-from drd.notifiers.settings import SmtpSettings
-from drd.notifiers.smtp import Smtp
+from drd.notifiers.smtp import Smtp, SmtpSettings
 from tests.integration.test_notifiers import dripping
 from tests.notify_support import NOON, Post, mail_server, make_certificate, message, secrets_of
 

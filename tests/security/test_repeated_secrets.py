@@ -25,11 +25,10 @@ from drd import masking
 from drd.actions.http import ask
 from drd.errors import NotifyError
 from drd.model.plan import Heartbeat, SecretRef
-from drd.notifiers.apprise import AppriseUrl
+from drd.notifiers.apprise import AppriseSettings, AppriseUrl
 from drd.notifiers.heartbeat import HttpHeart
-from drd.notifiers.settings import AppriseSettings, SmtpSettings, WebhookSettings
-from drd.notifiers.smtp import Smtp
-from drd.notifiers.webhook import Webhook
+from drd.notifiers.smtp import Smtp, SmtpSettings
+from drd.notifiers.webhook import Webhook, WebhookSettings
 from tests.e2e.site import Site
 from tests.notify_support import Received, http_receiver, message
 

@@ -23,11 +23,10 @@ from drd.kit.layout import Belongings, lay_out
 from drd.kit.sealing import unseal
 from drd.model.kit import Key
 from drd.model.plan import Heartbeat, RepositorySpec, S3Access, SecretRef
-from drd.notifiers.apprise import AppriseUrl
+from drd.notifiers.apprise import AppriseSettings, AppriseUrl
 from drd.notifiers.heartbeat import HttpHeart
-from drd.notifiers.settings import AppriseSettings, SmtpSettings, WebhookSettings
-from drd.notifiers.smtp import Smtp
-from drd.notifiers.webhook import Webhook, signature
+from drd.notifiers.smtp import Smtp, SmtpSettings
+from drd.notifiers.webhook import Webhook, WebhookSettings, signature
 from drd.repositories.restic.session import Session
 from drd.secrets import edges, resolve
 from tests import light_repository

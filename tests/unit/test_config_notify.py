@@ -10,7 +10,8 @@ from drd.config.daemon import load_settings
 from drd.errors import ConfigError
 from drd.model.message import DEFAULT_EVENTS, ChannelSpec
 from drd.model.plan import Heartbeat, SecretRef
-from drd.notifiers.settings import SmtpSettings, WebhookSettings
+from drd.notifiers.smtp import SmtpSettings
+from drd.notifiers.webhook import WebhookSettings
 from tests.config_support import GOOD, load, problems
 
 
