@@ -52,6 +52,7 @@ from drd.process import booted, rights, user_name
 from drd.process.asking import as_root_types_it
 from drd.process.clock import SystemClock
 from drd.process.state_owner import acting_for_owner
+from drd.registry import extensions_used
 
 if TYPE_CHECKING:
     from drd.flows.alerts.heartbeats import Heartbeats
@@ -288,7 +289,7 @@ class App:
             private=self._private(),
             parallel=self.settings.per_repository,
             jobs=min(4, os.cpu_count() or 1),
-            versions={"drd": drd.__version__, "python": platform.python_version()},
+            versions=_versions(plan),
             own_files=lambda: own_files(self.settings, Path(plan.file)),
             on_progress=self.console.on_progress,
             warn=self.console.warn,
@@ -340,7 +341,9 @@ class App:
     @contextmanager
     def _host(self, config: Path, plan: str) -> Iterator[tuple[Services, Plan]]:
         """Another host, by its drd.yaml."""
-        with app(str(config), self.console) as there:
+        from drd.config.extensions import only_those_in_use
+
+        with only_those_in_use(), app(str(config), self.console) as there:
             loaded = there.load(plan)
             yield there.services(loaded), loaded
 
@@ -395,6 +398,15 @@ class App:
         self._stop_publishing()
         if self._catalogue is not None:
             self._catalogue.close()
+
+
+def _versions(plan: Plan) -> dict[str, str]:
+    """Of what makes a restore point or brings one back, for manifests and evidence."""
+    return {
+        "drd": drd.__version__,
+        "python": platform.python_version(),
+        **{f"extension {one.name}": one.version for one in extensions_used(plan)},
+    }
 
 
 @contextmanager

@@ -7,13 +7,15 @@ already (`drd/config/extensions.py`): only those packages that drd.yaml names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 
 from drd.errors import NotSupported
 
 if TYPE_CHECKING:
+    from drd.model.plan import Plan
     from drd.ports.action import ActionKind
     from drd.ports.check import CheckKind
     from drd.ports.kinds import KindSpec
@@ -83,9 +85,10 @@ class Registry(Generic[Member]):
     def is_own(self, name: str) -> bool:
         return name in self._own
 
-    def fits(self, spec: object) -> bool:
-        """Whether this is a specification of a member of this family."""
-        return isinstance(spec, cast("type", _at(self._spec)))
+    @property
+    def spec_class(self) -> type:
+        """The class of the specifications of this family."""
+        return cast("type", _at(self._spec))
 
     def use(self, added: Sequence[Added]) -> None:
         """From now on these are the members beside drd's own."""
@@ -157,6 +160,47 @@ _in_use: tuple[Added, ...] = ()
 def in_use() -> tuple[Added, ...]:
     """What packages of others add now."""
     return _in_use
+
+
+@contextmanager
+def unless_refused() -> Iterator[None]:
+    """What is in use before is in use again when what happens within fails."""
+    before = _in_use
+    try:
+        yield
+    except BaseException:
+        use(before)
+        raise
+
+
+def extensions_of(
+    kinds: Iterable[str], checks: Iterable[str], actions: Iterable[str]
+) -> tuple[Extension, ...]:
+    """The packages that members of these names come from, by their names."""
+    used = (
+        *map(KINDS.extension, kinds),
+        *map(CHECKS.extension, checks),
+        *map(ACTIONS.extension, actions),
+    )
+    return tuple(sorted({one for one in used if one is not None}))
+
+
+def extensions_used(plan: Plan) -> tuple[Extension, ...]:
+    """The packages that what the plan uses comes from."""
+    return extensions_of(
+        (component.kind for component in plan.components.values()),
+        (check.kind for check in plan.checks),
+        (step.kind for step in plan.runbook),
+    )
+
+
+def packages_with(family: str, name: str) -> tuple[str, ...]:
+    """The installed packages that would add this member, by what they say of themselves: none of
+    them is imported. Takes time, since it looks through all that is installed."""
+    from importlib.metadata import entry_points
+
+    points = entry_points(group=f"drd.{family}", name=name)
+    return tuple(sorted({point.dist.name for point in points if point.dist is not None}))
 
 
 def use(added: Sequence[Added]) -> None:

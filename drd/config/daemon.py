@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from drd import registry
 from drd.config.address import loopback
 from drd.config.location import DEFAULT_CONFIG, NOT_A_MAPPING, missing, place, public_of, state_url
 from drd.errors import ConfigError, Problem, UnknownPlan
@@ -52,6 +53,7 @@ class DaemonSettings:
     metrics_textfile: Path | None = None
     metrics_http: tuple[str, int] | None = None
     channels: tuple[ChannelSpec, ...] = ()
+    extensions: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
     kit_required: bool = False
     kit_recipients: tuple[str, ...] = ()
@@ -98,8 +100,10 @@ class DaemonSettings:
         return self.database.parent if self.database is not None else None
 
 
-def load_settings(path: Path | None, *, explicit: bool) -> DaemonSettings:
-    """Read drd.yaml; defaults where there is none, unless it was asked for explicitly.
+def load_settings(path: Path | None, *, explicit: bool, extended: bool = True) -> DaemonSettings:
+    """Read drd.yaml; defaults where there is none, unless it was asked for explicitly. From then on
+    this process has what the extensions in it add. Who has no time for them reads one that is not
+    `extended`, and knows no channels.
 
     Raises ConfigError with every problem.
     """
@@ -116,15 +120,33 @@ def load_settings(path: Path | None, *, explicit: bool) -> DaemonSettings:
     from drd.config.problems import Report
 
     report = Report(document)
-    file = _validated(report)
-    if file is None or report.errors:
-        raise ConfigError(report.errors)
-    from drd.config.notify import channels
+    with registry.unless_refused():
+        if extended:
+            _extend(report)
+        file = _validated(report, extended=extended)
+        if file is None or report.errors:
+            raise ConfigError(report.errors)
+        from drd.config.notify import channels
 
-    found = channels(file.notify, report)
-    if report.errors:
-        raise ConfigError(report.errors)
-    return _settings(file, chosen, report, found)
+        found = channels(file.notify, report)
+        if report.errors:
+            raise ConfigError(report.errors)
+        return _settings(file, chosen, report, found)
+
+
+def _extend(report: Report) -> None:
+    """Put what the extensions add in use, and nothing else. What is wrong with the list itself is
+    found when the whole is validated."""
+    data = report.document.data
+    named = data.get("extensions") if isinstance(data, dict) else None
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        named = []
+    if not named:
+        registry.use(())
+        return
+    from drd.config.extensions import load_extensions
+
+    registry.use(load_extensions(named, report))
 
 
 def _is_missing(path: Path) -> bool:
@@ -138,7 +160,7 @@ def _is_missing(path: Path) -> bool:
     return False
 
 
-def _validated(report: Report) -> DaemonFile | None:
+def _validated(report: Report, *, extended: bool) -> DaemonFile | None:
     from pydantic import ValidationError
 
     from drd.config.daemon_schema import DaemonFile
@@ -149,6 +171,8 @@ def _validated(report: Report) -> DaemonFile | None:
     if not isinstance(data, dict):
         report.error((), "is not a mapping", NOT_A_MAPPING)
         return None
+    if not extended:
+        data = {key: value for key, value in data.items() if key != "notify"}
     try:
         return DaemonFile.model_validate(data)
     except ValidationError as error:
@@ -183,6 +207,7 @@ def _settings(
         metrics_textfile=Path(place(textfile, base)) if textfile else None,
         metrics_http=loopback(http) if http else None,
         channels=found,
+        extensions=tuple(file.extensions),
         people=tuple(person.name for person in file.people),
         kit_required=file.kit.required,
         kit_recipients=tuple(file.kit.recipients),

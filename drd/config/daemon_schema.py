@@ -194,6 +194,11 @@ class DaemonFile(Settings):
     run_as: str = Field("drd", min_length=1, description="User of sandbox servers under root.")
     limits: Limits = Limits()
     log: Log = Log()
+    extensions: list[Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=list,
+        description="Installed packages that add kinds, checks, steps or channels to drd. They run "
+        "with drd's rights and keys.",
+    )
     people: Annotated[list[Person], AfterValidator(_one_person_each)] = Field(
         default_factory=list, description="Who may acknowledge alerts; none: anybody."
     )

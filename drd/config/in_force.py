@@ -21,7 +21,7 @@ references to secrets, never a secret."""
 _PATHS = ("plans_dir", "work_dir", "cache_dir", "own_public_dir", "file")
 _VALUES = (
     "state_url", "run_as", "per_repository", "log_format", "log_level", "kit_required", "roles",
-    "read_group",
+    "read_group", "extensions",
 )  # fmt: skip
 
 
@@ -55,17 +55,24 @@ def to_text(settings: DaemonSettings) -> str:
 
 
 def from_environment(environment: Mapping[str, str]) -> DaemonSettings | None:
-    """None for a process that no daemon started: it reads drd.yaml itself."""
+    """None for a process that no daemon started: it reads drd.yaml itself. What the extensions add
+    is in use from then on. Raises ConfigError when one of them is not what it was."""
     text = environment.get(VARIABLE)
     if text is None:
         return None
     found = json.loads(text)
     paths = {k: None if found[k] is None else Path(found[k]) for k in _PATHS}
+    names = tuple(found.get("extensions", ()))
     roles = {name: tuple(held) for name, held in found["roles"].items()}
     watch = _watch(found["kit_watch"]) if found.get("kit_watch") else None
     password = _ref(found["state_password"]) if found.get("state_password") else None
     known = {"roles": roles, "kit_watch": watch, "state_password": password}
-    return DaemonSettings(**{**found, **paths, **known})
+    settings = DaemonSettings(**{**found, **paths, **known, "extensions": names})
+    if names:
+        from drd.config.extensions import use_those_of
+
+        use_those_of(names, settings.file)
+    return settings
 
 
 def _watch(data: Mapping[str, Any]) -> KitWatch:

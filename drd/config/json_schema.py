@@ -10,13 +10,13 @@ from pydantic import BaseModel
 
 from drd.config.durations import duration_text
 from drd.config.schema import PlanFile
+from drd.registry import Added, in_use
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
 
 
-@cache
 def plan_schema() -> Schema:
     """What an editor completes and checks: durations as they are written, no null branches."""
     raw = PlanFile.model_json_schema()
@@ -72,7 +72,7 @@ class SchemaView:
     """One model's schema, walked along paths of data."""
 
     def __init__(self, model: type[BaseModel]) -> None:
-        self.root: Schema = _schema_of(model)
+        self.root: Schema = _schema_of(model, in_use())
 
     def properties(self, path: tuple[str | int, ...], data: Any) -> dict[str, Schema]:
         """The keys that may stand at `path`, by name, given what stands there now."""
@@ -113,8 +113,9 @@ class SchemaView:
 
 
 @cache
-def _schema_of(model: type[BaseModel]) -> Schema:
-    """Made once, since it takes longer than all else that reading a plan does."""
+def _schema_of(model: type[BaseModel], _: tuple[Added, ...]) -> Schema:
+    """Made once for what is in use, since it takes longer than all else that reading a plan
+    does."""
     return model.model_json_schema()
 
 

@@ -36,7 +36,7 @@ _COMMENT = r"(^|(?<= ))#.*"
 _PAIRS = r"\[[^\[\]{}]*\]|\{[^\[\]{}]*\}"
 _OPEN = frozenset("[]{}\"'\t\r\\|>&*!%?")
 _KEYS = {"state", "plans", "work_dir", "cache_dir", "run_as", "limits", "log"}
-_KEYS |= {"people", "groups", "notify", "kit", "metrics", "alerts", "public_dir"}
+_KEYS |= {"extensions", "people", "groups", "notify", "kit", "metrics", "alerts", "public_dir"}
 _READ = ("state", "plans", "public_dir")
 """Those whose values are wanted here."""
 
@@ -194,7 +194,7 @@ def _password(path: str) -> SecretRef | None:
 
     from drd.config.daemon import load_settings
 
-    return load_settings(Path(path), explicit=True).state_password
+    return load_settings(Path(path), explicit=True, extended=False).state_password
 
 
 def _refuse(document: Document) -> NoReturn:

@@ -13,7 +13,7 @@ from drd.config.json_schema import SchemaView, has_member
 from drd.config.steps import KEYS_OF_EVERY_STEP, step_kinds
 from drd.config.yaml import Document, Path, dotted
 from drd.errors import Problem
-from drd.registry import KINDS
+from drd.registry import KINDS, packages_with
 
 NAME_HINT = "use lower-case letters, digits and hyphens, at most 40."
 
@@ -80,6 +80,19 @@ def nearest(word: str, known: Sequence[str]) -> str:
     if close:
         return f'did you mean "{close[0]}"?'
     return _listed(known)
+
+
+_FAMILIES = {"components": "kinds", "checks": "checks", "runbook": "actions", "notify": "notifiers"}
+"""The families of what stands in these sections."""
+
+
+def not_in_use(section: str, name: str) -> str:
+    """The remedy for a member that an installed package has which drd.yaml does not name; empty
+    when there is none."""
+    packages = packages_with(_FAMILIES[section], name)
+    if not packages:
+        return ""
+    return f"the package {packages[0]} has it: add extensions: [{packages[0]}] to drd.yaml."
 
 
 def _listed(known: Sequence[str]) -> str:
@@ -202,16 +215,20 @@ class _Words:
         context = self.item.get("ctx", {})
         key = str(self.path[-1])
         if "tag" in context:
+            kind = str(context["tag"])
             tags = re.findall(r"'([^']*)'", str(context.get("expected_tags", "")))
-            return f'unknown kind "{context["tag"]}"', nearest(str(context["tag"]), tags)
+            hint = not_in_use(str(self.path[0]), kind) or nearest(kind, tags)
+            return f'unknown kind "{kind}"', hint
         if isinstance(self.path[-1], str) and key != "kind":
             words = step_kinds() if self.path[0] == "runbook" else ("kind",)
             return f'unknown key "{key}"', nearest(key, words)
         if key == "kind":
             return "kind is missing", "say what it is, like kind: " + self._some_kind()
+        keys = self.item["input"] if isinstance(self.item["input"], dict) else ()
         return (
             "is not a step of a runbook",
-            f"write one of {', '.join(step_kinds())}, like `restore: all`.",
+            next(filter(None, (not_in_use("runbook", str(key)) for key in keys)), "")
+            or f"write one of {', '.join(step_kinds())}, like `restore: all`.",
         )
 
     def _some_kind(self) -> str:

@@ -21,6 +21,7 @@ from drd.config.steps import StepKeys
 from drd.fields import DURATIONS, Settings
 from drd.model.plan import SecretRef
 from drd.model.runbook import LOOKING
+from drd.registry import extensions_of
 
 Style = Literal["seconds", "plan"]
 
@@ -36,9 +37,16 @@ def resolved_plan(parsed: Parsed) -> dict[str, Any]:
     Keys that came with a later version are left out where they say nothing new.
 
     `commands` has the sha256 of every file that a hook, a command check or a step of the runbook
-    names, null for one that is not here or cannot be read.
+    names, null for one that is not here or cannot be read. `extensions` has the first number of
+    the version of each package that what the plan uses comes from; without one it is left out.
     """
-    return {**_whole(parsed, "seconds"), "commands": _commands(parsed)}
+    resolved = {**_whole(parsed, "seconds"), "commands": _commands(parsed)}
+    used = extensions_of(
+        (c.kind for c in parsed.file.components.values()),
+        (c.kind for c in parsed.file.checks),
+        (s.kind for s in parsed.file.runbook or ()),
+    )
+    return {**resolved, **({"extensions": {e.name: e.major for e in used}} if used else {})}
 
 
 def plan_mapping(parsed: Parsed) -> dict[str, Any]:

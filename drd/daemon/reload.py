@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
+from drd import registry
 from drd.bootstrap import App
 from drd.config.daemon import DaemonSettings
 from drd.daemon.credentials import require_credentials
@@ -25,6 +26,7 @@ _KEYS = {
     "metrics_textfile": "metrics",
     "metrics_http": "metrics",
     "channels": "notify",
+    "extensions": "extensions",
     "people": "people",
     "users": "people",
     "read_group": "groups",
@@ -53,6 +55,11 @@ def reread(app: App) -> Reread:
     Raises ConfigError, also for a channel or a kit that names a credential which the service was
     not given.
     """
+    with registry.unless_refused():
+        return _reread(app)
+
+
+def _reread(app: App) -> Reread:
     before, now = app.settings, app.read_settings()
     differ = [
         f.name

@@ -15,6 +15,7 @@ from drd.config.resolved import COMMAND_PATH
 from drd.model.kit import KitFile
 from drd.model.plan import Plan
 from drd.model.units import format_size
+from drd.registry import extensions_used
 
 LARGEST = 1 << 20
 """Bytes of a script that goes into the kit."""
@@ -44,6 +45,8 @@ class Programs:
                 needs |= dict.fromkeys(_interpreter(self.contents[self.files[path].file]))
             elif Path(word).name not in _EVERYWHERE:
                 needs[f"{word} {why}".rstrip()] = None
+        packages = (f"the Python package {e.name} {e.version}" for e in extensions_used(plan))
+        needs |= dict.fromkeys(f"{package}, beside drd" for package in packages)
         for settings in _settings(plan):
             needs |= dict.fromkeys(settings.host_needs())
         return tuple(needs)

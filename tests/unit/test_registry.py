@@ -47,7 +47,7 @@ def drawer() -> Iterator[None]:
 def test_every_line_of_a_registry_leads_to_a_specification_of_that_name(family: str) -> None:
     members = FAMILIES[family]
     assert [spec.name for spec in members] == list(members.names)  # type: ignore[attr-defined]
-    assert all(members.fits(spec) for spec in members)
+    assert all(isinstance(spec, members.spec_class) for spec in members)
 
 
 def test_a_name_that_no_member_has_is_not_supported() -> None:

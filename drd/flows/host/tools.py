@@ -14,7 +14,7 @@ from drd.model.snapshot import RestorePoint
 def tools(services: Services, plan: Plan, point: RestorePoint) -> Mapping[str, str]:
     """The version of each, by a name that people know; without those that are not here, which is
     told elsewhere."""
-    found = {"drd": services.versions["drd"]}
+    found = {name: version for name, version in services.versions.items() if name != "python"}
     for spec in plan.repositories.values():
         with suppress(DrdError):
             found |= services.open_repository(spec).tools()

@@ -1,0 +1,204 @@
+"""Packages of others that add to drd (`extensions` in drd.yaml): found, judged, imported.
+
+They run with drd's keys, and as root where drd does. So only those are imported that drd.yaml
+names, and under root only those that nobody but root can change. Nothing that a plan, a kit or a
+repository says has one imported.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+from drd.checks.settings import CheckSettings
+from drd.config.exposed import exposed_plan
+from drd.config.problems import Report
+from drd.config.reached import Ways
+from drd.config.steps import KEYS_OF_EVERY_STEP, step_kinds
+from drd.config.yaml import Document
+from drd.errors import ConfigError
+from drd.fields import Settings
+from drd.model.plan import NAME
+from drd.notifiers.settings import Carrier
+from drd.ports.action import ActionKind
+from drd.ports.check import CheckKind
+from drd.ports.kinds import KindSpec
+from drd.ports.notify import ChannelKind
+from drd.process import rights
+from drd.registry import FAMILIES, Added, Extension, in_use, use
+
+GROUPS = {f"drd.{family}": family for family in FAMILIES}
+"""The families by the groups of entry points that add to them."""
+
+PAGE = "see docs/extending.md."
+
+_RESERVED_STEPS = frozenset({*KEYS_OF_EVERY_STEP, "simulate"})
+
+
+class _Refused(Exception):
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+_closed: ContextVar[bool] = ContextVar("_closed", default=False)
+
+
+@contextmanager
+def only_those_in_use() -> Iterator[None]:
+    """A drd.yaml that is read meanwhile has no other package imported: it comes from a kit."""
+    token = _closed.set(True)
+    try:
+        yield
+    finally:
+        _closed.reset(token)
+
+
+def load_extensions(names: Sequence[str], report: Report) -> tuple[Added, ...]:
+    """What these packages add. Whatever is wrong with one goes into the report, on its line."""
+    if _closed.get():
+        return _those_in_use(names, report)
+    found: list[Added] = []
+    for at, name in enumerate(names):
+        try:
+            if name in names[:at]:
+                raise _Refused(f"names {name} twice", "remove one of them.")
+            found += _members(name, found)
+        except _Refused as error:
+            report.error(("extensions", at), error.message, error.hint)
+    if names and rights.may_be_root():
+        _judge_settings(report)
+    return tuple(found)
+
+
+def use_those_of(names: Sequence[str], file: Path | None) -> None:
+    """What these packages of a drd.yaml add is in use from now on. Raises ConfigError."""
+    report = Report(Document(str(file), {"extensions": list(names)}, {}))
+    added = load_extensions(names, report)
+    if report.errors:
+        raise ConfigError(report.errors)
+    use(added)
+
+
+def _those_in_use(names: Sequence[str], report: Report) -> tuple[Added, ...]:
+    known = {added.extension.name for added in in_use()}
+    for at, name in enumerate(names):
+        if name not in known:
+            hint = "name it in this host's own drd.yaml, if it is right."
+            report.error(("extensions", at), f"{name} is not used on this host", hint)
+    return in_use()
+
+
+def _judge_settings(report: Report) -> None:
+    """Whoever can write drd.yaml chooses what root imports."""
+    exposed = exposed_plan(report.document.file, {0})
+    if exposed is not None and not exposed.is_told_only:
+        message = f"root imports no extension for this file: {exposed}"
+        report.error(("extensions",), message, exposed.remedy)
+
+
+def _members(name: str, before: Sequence[Added]) -> list[Added]:
+    try:
+        package = distribution(name)
+    except (PackageNotFoundError, ValueError):
+        hint = f"install it beside drd: pip install {name}; or remove it here."
+        raise _Refused(f"{name} is not installed", hint) from None
+    points = [point for point in package.entry_points if point.group in GROUPS]
+    if not points:
+        hint = f"it needs entry points in {', '.join(GROUPS)}: {PAGE}"
+        raise _Refused(f"{name} adds nothing to drd", hint)
+    if rights.may_be_root():
+        _require_roots_alone(name, package, points)
+    extension = Extension(name, package.version)
+    found: list[Added] = []
+    for point in points:
+        found.append(_member(point, extension, [*before, *found]))
+    return found
+
+
+def _member(point: EntryPoint, extension: Extension, before: Sequence[Added]) -> Added:
+    """Import one member."""
+    family, name = GROUPS[point.group], point.name
+    what = f"{extension.name} has a member {name} of {family}"
+    if FAMILIES[family].is_own(name):
+        raise _Refused(f"{what}, as drd itself has", f"give it another name: {PAGE}")
+    for other in before:
+        if (other.family, other.name) == (family, name):
+            raise _Refused(f"{what}, as {other.extension.name} has", "use one of the two packages.")
+    try:
+        spec = point.load()
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        hint = f"see it whole: python -c 'import {point.module}'"
+        raise _Refused(f"{extension.name} cannot be imported: {said}", hint) from error
+    fault = _fault(family, name, spec)
+    if fault:
+        raise _Refused(f"{what}, which {fault}", PAGE)
+    return Added(family, name, spec, extension)
+
+
+def _fault(family: str, name: str, spec: object) -> str:
+    """Why this cannot be a member of the family by this name; empty when it can."""
+    if not isinstance(spec, FAMILIES[family].spec_class):
+        return f"is no {FAMILIES[family].spec_class.__name__}"
+    if getattr(spec, "name", None) != name:
+        return f"calls itself {getattr(spec, 'name', None)}"
+    if isinstance(spec, ActionKind):
+        if not name.isidentifier() or name in _RESERVED_STEPS or name in step_kinds():
+            return "has a name that no step can have"
+        return ""
+    if not NAME.fullmatch(name):
+        return "has no name that stands in a plan: lower-case letters, digits and hyphens"
+    return _fault_of_settings(name, spec)
+
+
+def _fault_of_settings(name: str, spec: object) -> str:
+    base: type[Settings] = Settings
+    if isinstance(spec, CheckKind):
+        base = CheckSettings
+    elif isinstance(spec, ChannelKind):
+        base = Carrier
+    assert isinstance(spec, KindSpec | CheckKind | ChannelKind)
+    if not issubclass(spec.settings, base):
+        return f"has settings that are no {base.__name__}"
+    kind = spec.settings.model_fields.get("kind")
+    said = kind.annotation if kind is not None else None
+    if get_origin(said) is not Literal or get_args(said) != (name,):
+        return f'has settings without kind: Literal["{name}"]'
+    return ""
+
+
+# --- whose files they are ---------------------------------------------------------------------
+
+
+def _require_roots_alone(name: str, package: Distribution, points: Sequence[EntryPoint]) -> None:
+    """Root imports what nobody but root can have written."""
+    with Ways() as ways:
+        for file in _files(package, points):
+            exposed = exposed_plan(str(file), {0}, ways)
+            if exposed is not None and not exposed.is_told_only:
+                message = f"root does not import {name}: {exposed}"
+                raise _Refused(message, exposed.remedy)
+
+
+def _files(package: Distribution, points: Sequence[EntryPoint]) -> Iterator[Path]:
+    """The files of the package, as it lists them and as Python would find them."""
+    for listed in package.files or ():
+        yield Path(str(listed.locate()))
+    for top in dict.fromkeys(point.module.partition(".")[0] for point in points):
+        try:
+            found = importlib.util.find_spec(top)
+        except (ImportError, ValueError):
+            continue
+        if found is None:
+            continue
+        for place in found.submodule_search_locations or ():
+            yield from (Path(place), *Path(place).rglob("*"))
+        if found.origin is not None:
+            yield Path(found.origin)
