@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from drd.errors import SourceUnreachable
+from drd.kinds.one_file import FileInspector
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.exposed import Place, for_reading, for_writing
 from drd.kinds.sqlite.reader import Reader
 from drd.model.snapshot import Fingerprint
 
 
-class _OfFile:
-    """What an inspector of a file says about its place."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @property
-    def location(self) -> str:
-        return os.fspath(self._path)
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        return {"DRD_PATH": self.location}
-
-
-class SqliteInspector(_OfFile):
+class SqliteInspector(FileInspector):
     """Asks a restored file, read-only."""
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
@@ -68,7 +53,7 @@ class SqliteInspector(_OfFile):
                 yield connection
 
 
-class FencedInspector(_OfFile):
+class FencedInspector(FileInspector):
     """Asks a file of a drill, which only a process behind a fence opens."""
 
     def __init__(self, path: Path, reader: Reader) -> None:

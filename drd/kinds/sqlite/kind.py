@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 from drd.kinds.aside import Beside, KeptPlaces
 from drd.kinds.landing import resolved
+from drd.kinds.one_file import OneFileKind
 from drd.kinds.places import beside, work_finding
-from drd.kinds.publish import publication_of
 from drd.kinds.sqlite import SPEC
 from drd.kinds.sqlite.copy import discard
-from drd.kinds.sqlite.destination import SqliteSandbox, SqliteTarget
+from drd.kinds.sqlite.destination import FORM, SqliteSandbox, SqliteTarget
 from drd.kinds.sqlite.exposed import SIDE_FILES
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.kinds.sqlite.settings import SqliteTarget as TargetSettings
@@ -25,13 +24,14 @@ from drd.kinds.sqlite.written import require_written
 from drd.model.part import Part
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
-from drd.ports import AS_IT_IS, Finding, Kind, RestoreOptions, Workplace, mark_of
+from drd.ports import AS_IT_IS, Finding, RestoreOptions, Workplace, mark_of
 
 
-class SqliteKind(Kind):
+class SqliteKind(OneFileKind):
     """Implements the port `Kind`."""
 
     spec = SPEC
+    form = FORM
 
     def require_written(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
         require_written(snapshot, private)
@@ -59,9 +59,7 @@ class SqliteKind(Kind):
         if part is not None and part.tables:
             return SqliteTables(component.name, settings.path, place, part)
         path = _path_of(settings, part)
-        return SqliteTarget(
-            component.name, path, place, no_owner=options.no_owner, keep=options.keep
-        )
+        return SqliteTarget(component.name, path, place, options)
 
     def kept(
         self,
@@ -89,19 +87,13 @@ class SqliteKind(Kind):
     ) -> Fingerprint:
         return live(Path(_settings(component).path), part, like, budget_s)
 
-    def same_place(self, component: Component, settings: object, place: Workplace) -> str | None:  # noqa: ARG002 - paths say it all
-        assert isinstance(settings, TargetSettings)
-        here = os.path.realpath(_settings(component).path)
-        return here if here == os.path.realpath(settings.path) else None
-
     def sweep(self, directory: Path) -> list[str]:
         found = []
         copy = directory / COPY
         if copy.exists():
             discard(copy)
             found.append(f"removed {copy}, a killed run's temporary copy")
-        publication = publication_of(directory)
-        return found + (publication.undo() if publication else [])
+        return found + super().sweep(directory)
 
     def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:  # noqa: ARG002 - the same for all
         return {"SQLite": sqlite3.sqlite_version}

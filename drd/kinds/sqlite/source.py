@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import os
 import sqlite3
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from drd.errors import DeadlineExceeded, DrdError, SourceError, SourceMissing
+from drd.errors import DeadlineExceeded, DrdError, SourceError
+from drd.kinds.one_file import file_facts, require_file
 from drd.kinds.places import work_finding
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.copy import consistent_copy, discard, opened_reading
@@ -143,31 +143,11 @@ class SqliteSource:
             raise database.in_words(error, self._path) from error
         return facts | {
             "journal_mode": _journal_mode(copy),
-            "path": self._settings.path,
-            "filename": filename(self._component),
-            "mode": stat.S_IMODE(info.st_mode),
-            "uid": info.st_uid,
-            "gid": info.st_gid,
+            **file_facts(self._settings.path, filename(self._component), info),
         }
 
     def _stat(self) -> os.stat_result:
-        try:
-            info = self._path.stat()
-        except FileNotFoundError as error:
-            raise SourceMissing(
-                f"{self._path} does not exist",
-                hint=f"correct `path` of component {self._component}.",
-            ) from error
-        except OSError as error:
-            raise SourceError(
-                f"cannot look at {self._path}: {error.strerror}",
-                hint="let this user pass through the directories above it.",
-            ) from error
-        if not stat.S_ISREG(info.st_mode):
-            raise SourceError(
-                f"{self._path} is not a file", hint="`path` names the database file itself."
-            )
-        return info
+        return require_file(self._component, self._path)
 
     def _check_room(self, size: int) -> None:
         what = f"the temporary copy of {self._path}"

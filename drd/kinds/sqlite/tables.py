@@ -31,7 +31,7 @@ from drd.kinds.places import fresh, work_finding
 from drd.kinds.publish import read_journal, write_journal
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.definition import renamed_index, without_foreign_keys
-from drd.kinds.sqlite.destination import landed_file
+from drd.kinds.sqlite.destination import proven
 from drd.kinds.sqlite.exposed import Place, for_reading, for_writing
 from drd.kinds.sqlite.inspector import SqliteInspector
 from drd.model.part import Part, meant, near
@@ -167,7 +167,7 @@ class SqliteTables:
         *,
         on_progress: OnProgress,
     ) -> Restored:
-        file = landed_file(self._landing, snapshot)
+        file = proven(self._landing, snapshot)
         try:
             notes = self._copy(file)
         except sqlite3.Error as error:

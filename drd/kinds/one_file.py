@@ -1,0 +1,388 @@
+"""Kinds whose component is one file: where it comes back, and what a manifest says of it.
+
+A kind builds on `OneFileKind`, with a `form`. The other classes are for what a kind knows better:
+what proves a file to be sound, what counts as content, who uses the file.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from drd.errors import (
+    RepositoryDamaged,
+    SourceError,
+    SourceMissing,
+    TargetError,
+    TargetNotEmpty,
+)
+from drd.kinds.landing import content, make_landing, resolved, working
+from drd.kinds.places import (
+    fresh,
+    fsync_path,
+    may_own,
+    no_directory,
+    owner_finding,
+    remove,
+    space_finding,
+    unwritable,
+    work_finding,
+)
+from drd.kinds.publish import JOURNAL, Publication, publication_of
+from drd.model import strict
+from drd.model.finding import Finding
+from drd.model.plan import Component
+from drd.model.snapshot import ComponentSnapshot
+from drd.model.text import escaped
+from drd.ports import (
+    AS_IT_IS,
+    Destination,
+    Inspector,
+    Kind,
+    NamedDestination,
+    OnProgress,
+    Progress,
+    Restored,
+    RestoreOptions,
+    Workplace,
+)
+
+NOT_EMPTY = "give an empty --target, or --overwrite if losing what is there is intended."
+_ANOTHER = "choose another restore point, and verify the repository."
+_MOST_ID = (1 << 32) - 1
+
+
+# --- the source ---------------------------------------------------------------------------------
+
+
+def require_file(component: str, path: Path) -> os.stat_result:
+    """The file of a source. Raises SourceError where it is missing or no file."""
+    try:
+        info = path.stat()
+    except FileNotFoundError as error:
+        hint = f"correct `path` of component {component}."
+        raise SourceMissing(f"{path} does not exist", hint=hint) from error
+    except OSError as error:
+        raise SourceError(
+            f"cannot look at {path}: {error.strerror}",
+            hint="let this user pass through the directories above it.",
+        ) from error
+    if not stat.S_ISREG(info.st_mode):
+        raise SourceError(f"{path} is not a file", hint="`path` names the file itself.")
+    return info
+
+
+def file_facts(path: str, filename: str, info: os.stat_result) -> dict[str, Any]:
+    """What gives the restored file its name, mode and owner."""
+    return {
+        "path": path,
+        "filename": filename,
+        "mode": stat.S_IMODE(info.st_mode),
+        "uid": info.st_uid,
+        "gid": info.st_gid,
+    }
+
+
+def require_file_facts(snapshot: ComponentSnapshot, filename: str) -> None:
+    """Raises Refused for facts that are not those of `file_facts`."""
+    place, facts = f"facts of {snapshot.component}", snapshot.facts
+    if strict.member(facts, "filename", place) != filename:
+        raise strict.refuse(f"{place}.filename", f"is not {filename}", facts["filename"])
+    strict.count(strict.member(facts, "mode", place), f"{place}.mode", most=0o7777)
+    for key in ("uid", "gid"):
+        strict.count(strict.member(facts, key, place), f"{place}.{key}", most=_MOST_ID)
+    if "path" in facts:
+        strict.text(facts["path"], f"{place}.path")
+
+
+# --- what came back -----------------------------------------------------------------------------
+
+
+def landed_file(landing: Path, snapshot: ComponentSnapshot, filename: str) -> Path:
+    """The file that the repository put into the landing, unread.
+
+    Raises RepositoryDamaged when it is missing, no plain file or of another size, or has something
+    beside it, which a database would believe.
+    """
+    file, hint = landing / filename, _ANOTHER
+    try:
+        found = file.lstat()
+    except FileNotFoundError as error:
+        raise RepositoryDamaged(
+            f"snapshot {snapshot.snapshot} has no {file.name}", hint=hint
+        ) from error
+    if not stat.S_ISREG(found.st_mode):
+        # A link would lead what is done to it (its mode, its owner) to another file.
+        raise RepositoryDamaged(f"{file.name} came back as something else than a file", hint=hint)
+    if found.st_size != snapshot.bytes:
+        raise RepositoryDamaged(
+            f"{file.name} came back with {found.st_size:,} of {snapshot.bytes:,} bytes", hint=hint
+        )
+    if others := sorted(set(os.listdir(landing)) - {file.name}):  # noqa: PTH208 - names
+        raise RepositoryDamaged(
+            f"{escaped(others[0])} came back beside {file.name}, which drd stores alone", hint=hint
+        )
+    return file
+
+
+class FileForm(NamedTuple):
+    """The suffix of the file in a snapshot (`COMPONENT.SUFFIX`), and who inspects one that came
+    back."""
+
+    suffix: str
+    inspects: Callable[[Path], Inspector]
+
+
+class FileInspector(Inspector):
+    """Where a restored file is; what can be asked of it, a kind adds."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def location(self) -> str:
+        return os.fspath(self._path)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {"DRD_PATH": self.location}
+
+
+class OneFileSandbox(Destination):
+    """A file in the run's workplace."""
+
+    def __init__(self, component: str, place: Workplace, form: FileForm) -> None:
+        self._component = component
+        self._inspects = form.inspects
+        self._landing = place.directory / "landing"
+        self._file = place.directory / "sandbox" / f"{component}.{form.suffix}"
+
+    def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing to overwrite
+        what = f"{self._component} restored"
+        return [work_finding(self._landing, snapshot.bytes, what=what)]
+
+    def landing(self) -> Path:
+        return fresh(self._landing)
+
+    def restore(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],  # noqa: ARG002 - nothing of a file is private
+        *,
+        on_progress: OnProgress,
+    ) -> Restored:
+        if not self._file.exists():
+            self._file.parent.mkdir(mode=0o700, exist_ok=True)
+            landed = landed_file(self._landing, snapshot, self._file.name)
+            self.prove(landed)
+            landed.rename(self._file)
+        remove(self._landing)
+        on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
+        return Restored(differences=self.differences(snapshot))
+
+    def inspector(self) -> Inspector:
+        return self._inspects(self._file)
+
+    def close(self) -> None:
+        remove(self._landing)
+        remove(self._file.parent)
+
+    def prove(self, landed: Path) -> None:
+        """Raises RepositoryDamaged where what landed is not sound."""
+
+    def differences(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - of a file none
+        """See `Restored.differences`."""
+        return ()
+
+
+class OneFileTarget(NamedDestination):
+    """A named file. A symlink there stays and its file is replaced."""
+
+    companions: ClassVar[tuple[str, ...]] = ()
+    """Suffixes of files that belong to it."""
+
+    def __init__(
+        self,
+        component: str,
+        path: str,
+        place: Workplace,
+        form: FileForm,
+        options: RestoreOptions,
+    ) -> None:
+        self._component = component
+        self._filename = f"{component}.{form.suffix}"
+        self._inspects = form.inspects
+        self._no_owner = options.no_owner
+        target = resolved(path)
+        self._publication = Publication(
+            target,
+            target.with_name(f".{place.mark}.{component}"),
+            place.directory / JOURNAL,
+            place.mark,
+            self.companions,
+            options.keep,
+            self._holds_nothing,
+        )
+
+    def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
+        target = self._publication.target
+        if self._publication.published():
+            return [Finding("target", "ok", "", f"{target} has been restored by this run")]
+        wrong = no_directory(target.parent) or unwritable(target.parent)
+        if wrong is not None:
+            return [wrong]
+        if not overwrite:
+            self.refuse_content(target)
+        self._publication.announce(overwrite=overwrite)
+        return self.check_access(snapshot)
+
+    def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
+        target = self._publication.target
+        parent = target.parent
+        wrong = no_directory(parent) or unwritable(parent)
+        if wrong is not None:
+            return [wrong]
+        findings = [
+            Finding("target", "ok", "", f"{target} can be written"),
+            space_finding(
+                parent,
+                snapshot.bytes,
+                what=f"{self._component} restored",
+                hint=f"make room in {parent}.",
+            ),
+        ]
+        if (who := self.user(target)) and not self._publication.published():
+            detail = f"{target} is in use by {who}, which has to end before it is replaced"
+            findings.append(Finding("in-use", "warning", "", detail))
+        foreign = not may_own(snapshot.facts["uid"], snapshot.facts["gid"])
+        owner = owner_finding(int(foreign), no_owner=self._no_owner)
+        return [*findings, owner] if owner else findings
+
+    def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - one file
+        return (os.fspath(self._publication.target),)
+
+    def landing(self) -> Path:
+        self._publication.announce(overwrite=self._publication.may_overwrite())
+        return make_landing(self._publication.landing)
+
+    @working
+    def restore(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],  # noqa: ARG002 - nothing of a file is private
+        *,
+        on_progress: OnProgress,
+    ) -> Restored:
+        publication = self._publication
+        lost: tuple[str, ...] = ()
+        if publication.published():
+            publication.tidy()
+        else:
+            if not publication.may_overwrite():
+                self.refuse_content(publication.target)
+            landed = landed_file(content(publication.landing), snapshot, self._filename)
+            self.prove(landed)
+            lost = self._dress(landed, snapshot)
+            fsync_path(landed)
+            self.require_unused(publication.target)
+            publication.publish(landed)
+        on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
+        return Restored(
+            notes=tuple(publication.appeared()),
+            differences=self.differences(snapshot),
+            not_restored=lost,
+        )
+
+    def inspector(self) -> Inspector:
+        return self._inspects(self._publication.target)
+
+    def _dress(self, landed: Path, snapshot: ComponentSnapshot) -> tuple[str, ...]:
+        """Owner and mode as at the source; what could not be."""
+        uid, gid = snapshot.facts["uid"], snapshot.facts["gid"]
+        lost: tuple[str, ...] = ()
+        if not self._no_owner and may_own(uid, gid):
+            os.chown(landed, uid, gid)
+        elif (uid, gid) != (os.geteuid(), os.getegid()):
+            lost = (f"owner {uid}:{gid} of {self._publication.target}",)
+        # Data runs as nobody, under another owner least of all.
+        landed.chmod(snapshot.facts["mode"] & 0o1777)
+        return lost
+
+    def _holds_nothing(self, path: Path) -> bool:
+        """Whether it is what `refuse_content` lets pass."""
+        with suppress(TargetError):
+            self.refuse_content(path)
+            return True
+        return False
+
+    # What a kind may know better
+
+    def prove(self, landed: Path) -> None:
+        """Raises RepositoryDamaged where what landed is not sound."""
+
+    def refuse_content(self, target: Path) -> None:
+        """Raise TargetNotEmpty unless there is nothing or an empty file, TargetError when it is
+        something else than a file."""
+        if not holds_bytes(target):
+            return
+        raise TargetNotEmpty(f"target {target} is not empty", hint=NOT_EMPTY)
+
+    def user(self, target: Path) -> str:  # noqa: ARG002 - nobody can tell
+        """Who uses the file, which must not be replaced under them; empty for nobody."""
+        return ""
+
+    def require_unused(self, target: Path) -> None:
+        """Raise TargetError when somebody uses it."""
+
+    def differences(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - of a file none
+        """See `Restored.differences`."""
+        return ()
+
+
+def holds_bytes(target: Path) -> bool:
+    """Whether a target has a file that is not empty. Raises TargetError when it is no file."""
+    if not os.path.lexists(target):
+        return False
+    if not target.is_file():
+        hint = "`path` of the target names the file itself."
+        raise TargetError(f"{target} is not a file", hint=hint)
+    return target.stat().st_size > 0
+
+
+class OneFileKind(Kind):
+    """What kinds of one file do alike."""
+
+    form: ClassVar[FileForm]
+
+    def sandbox(
+        self,
+        component: Component,
+        snapshot: ComponentSnapshot,  # noqa: ARG002 - any file fits into a directory
+        place: Workplace,
+    ) -> Destination:
+        return OneFileSandbox(component.name, place, self.form)
+
+    def target(
+        self,
+        component: Component,
+        settings: Any,
+        place: Workplace,
+        options: RestoreOptions = AS_IT_IS,
+    ) -> NamedDestination:
+        return OneFileTarget(component.name, settings.path, place, self.form, options)
+
+    def same_place(self, component: Component, settings: Any, place: Workplace) -> str | None:  # noqa: ARG002 - paths say it all
+        here = os.path.realpath(component.settings.path)  # type: ignore[attr-defined]
+        return here if here == os.path.realpath(settings.path) else None
+
+    def require_written(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
+        super().require_written(snapshot, private)
+        require_file_facts(snapshot, f"{snapshot.component}.{self.form.suffix}")
+
+    def sweep(self, directory: Path) -> list[str]:
+        publication = publication_of(directory)
+        return publication.undo() if publication else []
