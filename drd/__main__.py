@@ -1,4 +1,4 @@
-"""Where `drd` and `python -m drd` begin."""
+"""The entry point of `drd` and `python -m drd`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def start() -> NoReturn:
-    """Run one command. A Ctrl-C while its modules are imported ends it as one later does; and
-    nobody looks for garbage in what is just being imported."""
+    """Run one command. A Ctrl-C during the import of its modules ends it like a later one; the
+    garbage collector is off during the import.
+    """
     gc.set_threshold(50_000, 20, 20)
     signal.signal(signal.SIGINT, lambda *_: _leave())
     from drd.cli.main import main

@@ -1,7 +1,6 @@
-"""POSIX access control lists, as Linux keeps them in extended attributes: acl(5),
-<linux/posix_acl_xattr.h>.
+"""POSIX access control lists in Linux's extended attributes: acl(5), <linux/posix_acl_xattr.h>.
 
-Written here since Python has no function for them, and no program has to be installed then.
+drd reads them itself: Python has no function for them, and no program needs to be installed.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import NamedTuple
 
 ACCESS = "system.posix_acl_access"
 DEFAULT = "system.posix_acl_default"
-"""The list that files and directories begin with which are made in a directory."""
+"""The default list of a directory, with which new files and directories in it begin."""
 
 WRITE = 2
 
@@ -47,7 +46,9 @@ def encode(rights: Rights, *, users: Iterable[int] = (), groups: Iterable[int] =
 
 
 def put(fd: int, name: str, entries: bytes | None) -> None:
-    """Give what is open this list, or none. Raises OSError where the file system has no lists."""
+    """Set this list on an open file, or remove it. Raises OSError where the file system has no
+    lists.
+    """
     place = f"/proc/self/fd/{fd}"
     with suppress(OSError):
         if os.getxattr(place, name) == entries:
@@ -60,8 +61,9 @@ def put(fd: int, name: str, entries: bytes | None) -> None:
 
 
 def read(place: str | int, name: str = ACCESS) -> bytes | None:
-    """The list of the file at a path, of which no link is followed, or of an open file; None when
-    it has none."""
+    """The list of the file at a path (a link is not followed), or of an open file; None when it has
+    none.
+    """
     if isinstance(place, int):
         place, follow = f"/proc/self/fd/{place}", True
     else:
@@ -80,7 +82,9 @@ class Named(NamedTuple):
 
 
 def named(entries: bytes, right: int) -> Iterator[Named]:
-    """Whom this list gives one of these rights. Its mask is what the mode shows as the group's."""
+    """The users and groups to whom this list gives one of these rights. Its mask is what the mode
+    shows as the group's.
+    """
     found = list(_ENTRY.iter_unpack(entries[len(_VERSION) :]))
     mask = next((rights for tag, rights, _ in found if tag == _MASK), 7)
     for tag, rights, one in found:
@@ -90,13 +94,13 @@ def named(entries: bytes, right: int) -> Iterator[Named]:
 
 def gives_owning_group(entries: bytes | None, right: int) -> bool:
     """Whether the owning group of a file has this right, for a file whose mode shows it as the
-    group's. With a list, the mode shows the list's mask there, and the group has an entry of its
-    own."""
+    group's. With a list, the mode shows the list's mask there, and the group has its own entry.
+    """
     found = _ENTRY.iter_unpack(entries[len(_VERSION) :]) if entries is not None else ()
     return all(rights & right for tag, rights, _ in found if tag == _OWNING_GROUP)
 
 
 def groups(place: str, name: str, right: int) -> Iterator[int]:
-    """The ids of the groups that the list at a place names with this right; none without a list."""
+    """The ids of the groups to which the list at a place gives this right; none without a list."""
     found = named(read(place, name) or _VERSION, right)
     yield from (one.id for one in found if one.is_group)

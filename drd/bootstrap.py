@@ -1,7 +1,6 @@
-"""The composition root: the only module that knows everything.
+"""The composition root: the only module that imports everything.
 
-A command line verb opens an `App`, asks it for the services of a plan, and closes it.
-"""
+A command line verb opens an `App`, asks it for the services of a plan, and closes it."""
 
 from __future__ import annotations
 
@@ -62,7 +61,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """How a run talks to whoever watches it."""
+    """The output of a run to the person who watches it."""
 
     on_progress: OnProgress = no_progress
     warn: Say = say_nothing
@@ -71,11 +70,10 @@ class Console:
 
 
 class App:
-    """Configuration and catalogue of one process. `settings` instead of reading drd.yaml; `busy_s`
-    is how long a write waits for another process's, None for as long as results are worth. One that
-    is only `reading` can do so also where nobody can write. While the catalogue is open, the
-    summary of the status is kept up to date, unless the settings came from the daemon (`service`),
-    which does so."""
+    """Configuration and catalogue of one process. `settings` replace drd.yaml; `busy_s` is how long
+    a write waits for another process's, None for the maximum. A `reading` App works even where
+    nobody can write. While the catalogue is open, the App keeps the status summary up to date,
+    unless the settings came from the daemon (`service`), which does so itself."""
 
     def __init__(
         self,
@@ -102,13 +100,13 @@ class App:
         runs."""
 
     def read_settings(self) -> DaemonSettings:
-        """drd.yaml as it is now. Raises ConfigError."""
+        """Read the current drd.yaml. Raises ConfigError."""
         path, explicit = config_path(self._config)
         return load_settings(Path(path), explicit=explicit)
 
     @property
     def catalogue(self) -> Catalogue:
-        """Opened, and made when it is not there yet, at the first use."""
+        """The catalogue, opened at the first use, and made if it is missing."""
         if self._catalogue is None:
             from drd.catalogue.renewal import renew
             from drd.catalogue.sql_catalogue import open_catalogue
@@ -142,7 +140,8 @@ class App:
         return self._catalogue
 
     def publisher(self) -> Publisher:
-        """Who keeps the summary of the status, which is all that others may read of the state."""
+        """The publisher of the status summary, which is all that other users may read
+        of the state."""
         from drd.catalogue.changed import Reader, identity, read_changed
 
         settings = self.settings
@@ -186,7 +185,7 @@ class App:
         return state_owners(self.settings.state_dir)
 
     def accept(self, loaded: LoadedPlan) -> Schedule:
-        """From now on this is the plan that is in force: for `status` and for scheduled runs."""
+        """Put the plan in force: for `status` and for scheduled runs."""
         plan = loaded.plan
         self.catalogue.load_plan(plan, file_digest=loaded.file_digest, at=self.clock.now())
         watched = plan.kit.watched(self.settings.kit_watch)
@@ -203,28 +202,28 @@ class App:
 
     @property
     def kit_said(self) -> float | None:
-        """What drd.yaml adds to the schedules of plans: how often their kit is tried."""
+        """drd.yaml's part of the schedules of plans: how often their kit is tried."""
         return self.settings.kit_watch.every_s if self.settings.kit_watch else None
 
     def load_named(self, name: str) -> Plan:
-        """As `load`, for a name that stands in a row: it is no path, whatever it looks like."""
+        """Like `load`, for a name from a row, which is never taken for a path."""
         return self.load(self._by_name(name))
 
     def _by_name(self, name: str) -> str:
         if not PLAN_NAME.fullmatch(name):
             raise UnknownPlan(
-                f"the catalogue has {name!r} where the name of a plan belongs",
-                hint="somebody has changed the catalogue: drd runs shows what else it says.",
+                f"the catalogue has {name!r} in place of a plan's name",
+                hint="the catalogue was changed by hand: check its runs with drd runs.",
             )
         return name
 
     def plan_in_force(self, name: str) -> Plan:
-        """The plan as it was last accepted, whatever became of its file since: in the daemon and
-        its runs by the text that was loaded, elsewhere by the one that is stored.
+        """The plan as it was last accepted, whatever became of its file since. In the daemon and
+        its runs it is the text that was loaded, elsewhere the stored one.
 
-        Root, to whom the state does not belong, goes by root's file alone: the stored text is what
-        another user could have written. Raises UnknownPlan when none was accepted, or for a name
-        that is none, and ConfigError."""
+        When root works on another user's state, it uses root's file alone: another user could have
+        written the stored text. Raises UnknownPlan when none was accepted, or for an invalid name,
+        and ConfigError."""
         if (handed := self.handed(self._by_name(name))) is not None:
             return plan_of_text(handed.text, Path(handed.file))
         if self.is_root_for_another:
@@ -233,20 +232,20 @@ class App:
 
     @property
     def is_root_for_another(self) -> bool:
-        """Whether root works on a state that is another user's, who can change what it says."""
+        """Whether root works on a state of another user, who can change its content."""
         return rights.acts_for() is not None
 
     def known_plan(self, name: str) -> str:
-        """The name of a plan that the catalogue or the plans directory knows, without loading it:
-        also when its file broke or is gone. Raises UnknownPlan."""
+        """The name of a plan that the catalogue or the plans directory knows, without loading it,
+        even if its file is broken or gone. Raises UnknownPlan."""
         if name in self.catalogue.plan_names():
             return name
         return load_plan(find_plan(self.settings, name)).plan.name
 
     @property
     def owns_state(self) -> bool:
-        """Whether this user is the one whose runs are in the state, or root, who acts as that one.
-        Others ask the daemon."""
+        """Whether this user owns the runs in the state, or is root, who acts as that user. Others
+        ask the daemon."""
         directory = self.settings.state_dir
         if rights.may_be_root() or directory is None or not directory.is_dir():
             return True
@@ -254,7 +253,7 @@ class App:
 
     @property
     def state_owner(self) -> str:
-        """The name of the user to whom the state belongs, or the number."""
+        """The name of the user who owns the state, or the number."""
         directory = self.settings.state_dir
         uid = directory.stat().st_uid if directory is not None else os.geteuid()
         return user_name(uid)
@@ -270,7 +269,7 @@ class App:
         return set_aside(self.settings.state_url, self.clock.now())
 
     def plan_names(self) -> list[str]:
-        """The plans of the plans directory, by the names that they give themselves."""
+        """The names of the plans in the plans directory, as they stand in the plans."""
         return sorted(plans_by_name(self.settings.plans_dir))
 
     def services(self, plan: Plan, claim: Run | None = None) -> Services:
@@ -310,12 +309,12 @@ class App:
         )
 
     def witnessed(self) -> tuple[Catalogue, Witness]:
-        """The catalogue for what is said and done about recoveries, and what this process believes
-        of it."""
+        """The catalogue of what was decided and done in recoveries, and which entries this process
+        trusts."""
         return witnessed(self.catalogue, self.settings.work_dir, self.console.warn)
 
     def _private(self) -> tuple[Path, ...]:
-        """drd's own places."""
+        """drd's own directories."""
         own = self.settings
         places = (own.state_dir, own.work_dir, own.cache_dir, own.plans_dir, own.file)
         return tuple(p for p in places if p is not None)
@@ -340,7 +339,7 @@ class App:
 
     @contextmanager
     def _host(self, config: Path, plan: str) -> Iterator[tuple[Services, Plan]]:
-        """Another host, by its drd.yaml."""
+        """Another host, described by its drd.yaml."""
         from drd.config.extensions import only_those_in_use
 
         with only_those_in_use(), app(str(config), self.console) as there:
@@ -348,13 +347,14 @@ class App:
             yield there.services(loaded), loaded
 
     def tell(self, message: Message) -> list[str]:
-        """As `flows.runbook.notify.tell`, through the channels of drd.yaml."""
+        """Like `flows.runbook.notify.tell`, through the channels of drd.yaml."""
         from drd.flows.runbook.notify import tell
 
         return tell(message, self._channels(), self.open_notifier, self.clock, self.console.warn)
 
     def _channels(self) -> Sequence[ChannelSpec]:
-        """As drd.yaml has them now in a run of the daemon, whose settings come without channels."""
+        """The channels of the current drd.yaml, in a run of the daemon, whose settings have no
+        channels."""
         if self.settings.channels or self.settings.file is None:
             return self.settings.channels
         return load_settings(self.settings.file, explicit=True).channels
@@ -371,13 +371,13 @@ class App:
         return open_notifier(spec, resolve=secrets.resolve)
 
     def postman(self) -> Postman:
-        """Who delivers what the outbox holds, through the channels of drd.yaml."""
+        """The postman that delivers the outbox through the channels of drd.yaml."""
         from drd.flows.alerts.outbox import Postman
 
         return Postman(self.catalogue, self.settings.channels, self.open_notifier, self.clock)
 
     def heartbeats(self) -> Heartbeats:
-        """Signs of life to the addresses of drd.yaml, and to those that plans name."""
+        """Heartbeats to the addresses of drd.yaml, and to those of plans."""
         from drd.flows.alerts.heartbeats import Heartbeats
         from drd.notifiers import open_heart
 
@@ -389,7 +389,7 @@ class App:
         )
 
     def read_facts(self, plan: str | None = None) -> Sequence[PlanFacts]:
-        """What `drd status` reads of every loaded plan, or of one."""
+        """The facts for `drd status` of every loaded plan, or of one."""
         from drd.catalogue.summary import read_facts
 
         return read_facts(self.settings.state_url, plan, self.settings.state_password)
@@ -419,8 +419,7 @@ def app(
     reading: bool = False,
     service: bool = False,
 ) -> Iterator[App]:
-    """An App that is closed at the end. Root works meanwhile as the one to whom the state
-    belongs."""
+    """An App that is closed at the end. Meanwhile root acts as the user who owns the state."""
     opened = App(config, console, settings, busy_s, reading=reading, service=service)
     state = opened.settings.state_dir or opened.settings.work_dir
     with acting_for_owner(state, opened.settings.work_dir):

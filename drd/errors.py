@@ -70,8 +70,8 @@ if TYPE_CHECKING:
 class DrdError(Exception):
     """A fact in lower case, with a remedy.
 
-    `exit_code` is the process's; `permanent` says that a retry cannot help. An instance may know
-    better than its class. Both texts are for people, so known secrets are masked in them here.
+    `exit_code` is the process's; `permanent` says that a retry cannot help. An instance may
+    override its class. Both texts are for people, so known secrets are masked in them here.
     """
 
     exit_code = 1
@@ -98,7 +98,7 @@ class UsageError(DrdError):
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong in a file: `file:line: path: message`, and what to do about it.
+    """One problem in a file: `file:line: path: message`, and the remedy.
 
     A named tuple, as in the facts of `status`: that verb imports this module and has no time for
     `dataclasses`.
@@ -188,7 +188,8 @@ class RepositoryUnreachable(RepositoryError):
 
 class RepositoryDamaged(RepositoryError):
     """`parts` are the damaged files of the repository, `trees` the directories in it that lack
-    data: all that is damaged, or none where nobody can tell."""
+    data: either all that is damaged, or empty when it is not known.
+    """
 
     def __init__(
         self,
@@ -204,21 +205,21 @@ class RepositoryDamaged(RepositoryError):
 
 
 class SnapshotsUnreadable(RepositoryDamaged):
-    """Objects below `snapshots/` cannot be read, and nothing else is wrong: data and indexes are
-    sound."""
+    """Objects below `snapshots/` cannot be read; data and indexes are sound."""
 
 
 class ManifestRefused(RepositoryDamaged):
-    """A manifest says what drd does not write."""
+    """A manifest contains something that drd does not write."""
 
 
 class ManifestTooNew(ManifestRefused):
-    """A manifest is of a schema that this drd does not know."""
+    """A newer drd wrote the manifest."""
 
 
 class ForeignObjects(RepositoryError):
-    """Objects in the repository's place keep restic from working, and are not the repository's:
-    they lie `below` the directory of that name. The hint has the commands that remove them."""
+    """Objects in the repository's place that do not belong to it keep restic from working: they lie
+    `below` the directory of that name. The hint has the commands that remove them.
+    """
 
     def __init__(self, message: str, *, hint: str, below: str) -> None:
         super().__init__(message, hint=hint)
@@ -226,7 +227,7 @@ class ForeignObjects(RepositoryError):
 
 
 class PointGone(RepositoryError):
-    """The repository answers and is sound, and a snapshot of the restore point is not in it."""
+    """The repository is sound, but a snapshot of the restore point is missing."""
 
     exit_code = 13
 
@@ -238,7 +239,7 @@ class RepositoryReadOnly(RepositoryError):
 class SnapshotIncomplete(RepositoryError):
     """restic made a snapshot but could not read all of the source (its exit code 3).
 
-    `snapshot` is the id of what was stored, `unread` names what was not.
+    `snapshot` is the id of the stored part, `unread` names the files that were not read.
     """
 
     def __init__(
@@ -250,8 +251,9 @@ class SnapshotIncomplete(RepositoryError):
 
 
 class RepositoryMissing(RepositoryError):
-    """`state` says how far: `gone` (no such bucket or directory), `emptied` (a place without a
-    repository) or `replaced` (another one)."""
+    """`state` is `gone` (no such bucket or directory), `emptied` (a place without a repository) or
+    `replaced` (another repository).
+    """
 
     exit_code = 10
 
@@ -292,13 +294,13 @@ class TargetUnwritable(TargetError):
 
 
 class SandboxUnavailable(DrdError):
-    """Something that a drill needs is not on this host: the drill is inconclusive, not failed."""
+    """This host lacks something that a drill needs: the drill is inconclusive, not failed."""
 
     exit_code = 5
 
 
 class StepFailed(DrdError):
-    """`result` is what it found out all the same, as JSON."""
+    """`result` is what the step reported before it failed, as JSON."""
 
     def __init__(
         self, message: str, *, hint: str = "", result: Mapping[str, Any] | None = None
@@ -308,19 +310,19 @@ class StepFailed(DrdError):
 
 
 class ApiUnserved(DrdError):
-    """The daemon's socket cannot be listened on; nothing else suffers."""
+    """The daemon's socket cannot listen; nothing else is affected."""
 
 
 class DamagedSummary(Exception):
-    """The summary of the status is not what this version of drd writes; `args` say why."""
+    """The status summary is not what this version of drd writes; `args` say why."""
 
 
 class NotOwner(DrdError):
-    """This user may not do it, and nobody is there who does it instead."""
+    """This user may not do it, and no daemon runs that could do it."""
 
 
 class Refused(DrdError):
-    """Whoever asks the daemon has no right to that."""
+    """The client of the daemon has no right to do this."""
 
 
 class NoRestorePoint(DrdError):
@@ -345,7 +347,7 @@ class NoCatalogue(CatalogueError):
 
 
 class NotAsNoted(CatalogueError):
-    """A row is not what root, to whom the state does not belong, has written there."""
+    """A row differs from what root, who does not own the state, has written there."""
 
     exit_code = 2
 
@@ -371,8 +373,9 @@ class KitUnavailable(DrdError):
 
 
 class NotifyError(DrdError):
-    """A message did not get through. `permanent`: it will not, however often it is tried, until a
-    person sees to it. `retry_after_s`: the other side asks not to be tried earlier."""
+    """A message was not delivered. `permanent`: every retry will fail until a person acts.
+    `retry_after_s`: the other side asks for no retry before that.
+    """
 
     def __init__(
         self,
@@ -392,14 +395,15 @@ class Fenced(DrdError):
 
 
 NO_MORE_TASKS = (
-    "raise TasksMax= of the unit (systemctl show drd -P TasksMax) or the user's limit (ulimit -u), "
-    "or start less at a time: limits in drd.yaml."
+    "raise TasksMax= of the unit (systemctl show drd -P TasksMax) or the user's limit "
+    "(ulimit -u), or run less at a time: limits in drd.yaml."
 )
 
 
 def exhausted(error: BaseException, place: object = "") -> DrdError | None:
-    """The error to tell when the operating system had no room left, or starts nothing more; None
-    for all others. A write does not say where: then it was at `place`."""
+    """The error to report when the operating system had no room left, or starts no more processes;
+    None for all other errors. A write does not name its file: then `place` is reported.
+    """
     if isinstance(error, BlockingIOError) or str(error) == "can't start new thread":
         return DrdError(
             "the system starts no more processes or threads", hint=NO_MORE_TASKS, permanent=False
@@ -413,7 +417,9 @@ def exhausted(error: BaseException, place: object = "") -> DrdError | None:
 
 
 class Cancelled(BaseException):
-    """Somebody asked for an end. Like KeyboardInterrupt, `except Exception` lets it through."""
+    """A person asked to end the run. Like KeyboardInterrupt, `except Exception` does
+    not catch it.
+    """
 
     exit_code = 130
     hint = ""

@@ -27,8 +27,8 @@ from drd.model.units import parse_duration, parse_size
 
 
 class Contradiction(NamedTuple):
-    """What is wrong with settings beyond the types of single keys. `path` is where it stands below
-    them; `of_key` when the key itself is wrong, not its value."""
+    """What is wrong with settings beyond the types of single keys. `path` is its place below them;
+    `of_key` when the key itself is wrong, not its value."""
 
     path: tuple[str | int, ...]
     message: str
@@ -37,7 +37,7 @@ class Contradiction(NamedTuple):
 
     @staticmethod
     def of(error: ValueError, path: tuple[str | int, ...]) -> Contradiction:
-        """What our parsers say: `fact; remedy`."""
+        """Parse the errors of our parsers: `fact; remedy`."""
         fact, _, hint = str(error).partition("; ")
         return Contradiction(
             path, fact[:1].lower() + fact[1:], f"{hint or 'see `drd plan schema`'}."
@@ -47,16 +47,15 @@ class Contradiction(NamedTuple):
 Words = Sequence[str]
 
 Placed = tuple[tuple[str | int, ...], Words]
-"""The words of a command, and where they stand below the settings."""
+"""The words of a command, and their place below the settings."""
 
 
 class Settings(BaseModel):
     """Base of every settings model.
 
-    `unsaid` has the keys that came with a later version, each with the values that mean what
-    leaving it away means. Then it is no part of the plan's hash: else an upgrade would make every
-    plan one that was never drilled.
-    """
+    `unsaid` has the keys of later versions, each with the values that mean the same as leaving it
+    out. Such a value is not part of the plan's hash: otherwise an upgrade would make every plan
+    look like one that was never drilled."""
 
     unsaid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
@@ -65,17 +64,17 @@ class Settings(BaseModel):
     )
 
     def contradictions(self) -> Iterable[Contradiction]:
-        """What is wrong beyond the types of single keys."""
+        """Report what is wrong beyond the types of single keys."""
         return ()
 
     def all_commands(self) -> Iterable[Placed]:
-        """The commands that are named below: each has to be found, and its file is a part of the
+        """The commands in these settings: each must exist, and its file is part of the
         plan's hash."""
         return ()
 
 
 _LONGEST = 100 * 366 * 86400.0
-# Python's own times end there or not much later.
+# Python's own times end soon after
 
 
 def _duration(value: Any) -> float:
@@ -83,7 +82,7 @@ def _duration(value: Any) -> float:
         raise ValueError(f"{value!r} is not a duration; write a number and a unit, like 15m or 7d")
     seconds = parse_duration(value)
     if not 0 < seconds <= _LONGEST:
-        raise ValueError(f"{value!r} is out of range; write more than nothing, at most 100 years")
+        raise ValueError(f"{value!r} is out of range; write more than 0 and at most 100 years")
     return seconds
 
 
@@ -155,17 +154,17 @@ Size = Annotated[
 _FORMS = "{file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}"
 REFERENCE_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "description": "Where the secret is found when it is used.",
+    "description": "Where drd reads the secret when it uses it.",
     "minProperties": 1,
     "maxProperties": 1,
     "additionalProperties": False,
     "properties": {
-        "file": {"type": "string", "pattern": "^/", "description": "A file that holds it."},
+        "file": {"type": "string", "pattern": "^/", "description": "A file that contains it."},
         "env": {"type": "string", "description": "An environment variable of drd."},
         "credential": {
             "type": "string",
-            "description": "A name in /etc/drd/credentials; a service has what was there when it "
-            "started.",
+            "description": "A name in /etc/drd/credentials; a service has the content of "
+            "its start.",
         },
         "command": {
             "type": "array",
@@ -184,8 +183,8 @@ def _reference(value: Any) -> SecretRef:
         raise ValueError(_no_reference(value))
     ((source, place),) = value.items()
     if source not in REFERENCE_SCHEMA["properties"]:
-        # What stands there may be the secret itself, so it is not repeated.
-        raise ValueError(f"this is no kind of secret reference; use {_FORMS}")
+        # The value may be the secret itself, so the message does not repeat it.
+        raise ValueError(f"this is not a kind of secret reference; use {_FORMS}")
     if source == "command":
         if not isinstance(place, list) or not place or not all(isinstance(w, str) for w in place):
             raise ValueError("command takes a list of words, like [pass, show, drd]")
@@ -193,9 +192,9 @@ def _reference(value: Any) -> SecretRef:
     if not isinstance(place, str) or not place:
         raise ValueError(f"{source} takes a text")
     if source == "file" and not place.startswith("/"):
-        raise ValueError("file takes an absolute path; write it whole, from the / on")
+        raise ValueError("file takes an absolute path; write it from the / on")
     if source == "credential" and ("/" in place or place in (".", "..")):
-        raise ValueError("credential takes the name of a file; a whole path stands as {file: PATH}")
+        raise ValueError("credential takes the name of a file; write a whole path as {file: PATH}")
     if source == "env" and re.search(r"[\s$={}]", place):
         raise ValueError("env takes the name of a variable; write it alone, without a $")
     return SecretRef(source, place)
@@ -203,8 +202,8 @@ def _reference(value: Any) -> SecretRef:
 
 def _no_reference(value: Any) -> str:
     if not isinstance(value, dict):
-        return f"a secret stands as a reference; use {_FORMS}"
-    # Keys that we do not know may be the secret itself.
+        return f"a secret must be a reference; use {_FORMS}"
+    # Unknown keys may be the secret itself.
     known = [str(k) for k in value if k in REFERENCE_SCHEMA["properties"]]
     given = f", this one has {' and '.join(known)}" if len(known) > 1 else ""
     return f"a secret reference has a single key{given}; use one of {_FORMS}"
@@ -238,7 +237,7 @@ Connection = Annotated[
     PlainSerializer(_back),
     WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, REFERENCE_SCHEMA]}),
 ]
-"""A connection string: a reference, or text where it holds no secret (the kind checks that)."""
+"""A connection string: a reference, or text if it contains no secret (the kind checks that)."""
 
 AbsolutePath = Annotated[str, Field(pattern=r"^/", description="An absolute path.")]
 
@@ -254,7 +253,7 @@ class DatabaseFingerprintSettings(Settings):
         "once more); off: nothing, and `rows` checks are not_run.",
     )
     budget: Duration = Field(
-        60.0, description="Time for it; tables not reached are not_run by name."
+        60.0, description="Time limit for it; tables not reached are not_run by name."
     )
 
 
@@ -264,7 +263,7 @@ def _fingerprint(value: Any) -> Any:
 
 
 class _OrMode:
-    """Lets the JSON Schema know the short form, too."""
+    """Adds the short form to the JSON Schema."""
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
@@ -276,5 +275,5 @@ DatabaseFingerprintField = Annotated[
     DatabaseFingerprintSettings,
     BeforeValidator(_fingerprint),
     _OrMode(),
-    Field(description="What is remembered of the data for comparison; `counts` for short."),
+    Field(description="What drd remembers of the data for comparison; `counts` for short."),
 ]

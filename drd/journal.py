@@ -1,7 +1,7 @@
 """Lines for systemd's journal, with fields that `journalctl PLAN=orders-api` finds.
 
-The protocol is one datagram a line, of `KEY=value` lines; it takes no library. What does not fit
-into a datagram, or finds no journal, goes to stderr like everywhere else.
+The protocol is one datagram for each line, made of `KEY=value` lines; it needs no library. Lines
+that do not fit into a datagram, or find no journal, go to stderr.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 
 def is_ours() -> bool:
-    """Whether stderr is connected to the journal, by what systemd says of it."""
+    """Whether stderr is connected to the journal, by systemd's variable."""
     device, _, inode = os.environ.get(VARIABLE, "").partition(":")
     try:
         here = os.fstat(sys.stderr.fileno())
@@ -29,7 +29,7 @@ def is_ours() -> bool:
 
 
 def datagram(level: str, message: str, fields: Mapping[str, str]) -> bytes:
-    """One line. Field names are made of capitals, digits and underscores; others are left out."""
+    """One line. Field names consist of capitals, digits and underscores; others are left out."""
     parts = [_field("MESSAGE", message), _field("PRIORITY", str(_PRIORITY.get(level, 6)))]
     parts.append(_field("SYSLOG_IDENTIFIER", "drd"))
     for name, value in fields.items():
@@ -40,7 +40,7 @@ def datagram(level: str, message: str, fields: Mapping[str, str]) -> bytes:
 
 
 def send(data: bytes) -> bool:
-    """Whether the journal took it."""
+    """Whether the journal accepted it."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as there:
             there.sendto(data, SOCKET)

@@ -1,7 +1,7 @@
-"""structlog, set up once a process: for a person on a terminal, JSON otherwise.
+"""structlog, set up once for each process: for a person on a terminal, JSON otherwise.
 
-It is imported by the first line that is really logged. A run that a person started logs none when
-all goes well, and structlog (with rich, which it takes along) is a tenth of its start.
+It is imported when the first line is really logged. A successful run that a person started logs
+none, and structlog costs a tenth of its start.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _chosen = {"level": "warning", "style": "auto"}
 
 def configure(*, level: str = "warning", style: str = "auto") -> None:
     """Log to stderr from `level` up; `style` is `console`, `json` or `auto` (console on a
-    terminal). Where that is the journal, each line has its fields, in any style."""
+    terminal). If stderr is the journal, each line has its fields, in any style.
+    """
     _chosen.update(level=level, style=style)
     _structlog.cache_clear()
 
@@ -64,7 +65,7 @@ def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapp
 
 
 def _escape_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """For a terminal: what comes from outside may do nothing there. JSON has escapes of its own."""
+    """For a terminal: text from outside must not control it. JSON has its own escapes."""
     for key, value in event.items():
         if isinstance(value, str) and not (value.isascii() and value.isprintable()):
             event[key] = "".join(
@@ -75,8 +76,9 @@ def _escape_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
 
 
 def _to_journal(as_json: Any, sent: type[BaseException], *, sentences: bool) -> Any:
-    """A renderer that sends a sentence or JSON with fields, and only what the journal does not take
-    to `as_json`."""
+    """A renderer that sends a sentence or JSON with fields to the journal; lines that the journal
+    does not accept go to `as_json`.
+    """
 
     from drd import journal
 

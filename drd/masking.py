@@ -1,8 +1,8 @@
-"""Known secrets, and text for people in which they are replaced.
+"""Known secrets, and their replacement in text for people.
 
-What drd works with is never masked: the output of a child, a secret, an id. Text is masked where
-it goes to people: errors mask themselves when they are made, and logs, findings, evidence and
-whatever else keeps words of a child call `masked()`.
+Data that drd works with is never masked: the output of a child, a secret, an id. Text is masked on
+its way to people: errors mask themselves when they are made, and logs, findings, evidence and
+everything else that keeps a child's output call `masked()`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MASK = "***"
-"""What stands for a secret. A secret that reads like this is refused: it was masked by mistake."""
+"""The text in place of a secret. A secret that equals it is refused: it was masked by mistake."""
 
 _SHORTEST = 4
 _SHORTEST_LINE = 8
 
 _SHORTEST_CODE = 8
-"""The least length of a part of base64: shorter parts also appear in the code of something else."""
+"""The minimum length of a part of base64: shorter parts also appear in unrelated text."""
 _HEAD = _SHORTEST
 """The number of first characters by which a form is found among many."""
 _CODE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_\\")
@@ -54,8 +54,8 @@ class Secrets:
     def places(self, text: str) -> list[tuple[int, int, bool]]:
         """The places to hide in a text: where each begins and ends, and whether it is a part of a
         code."""
-        # A daemon knows the secrets of thousands of plans: to look for each takes longer then than
-        # to look at each character, although it is a thousand times faster than that.
+        # A daemon knows the secrets of thousands of plans. Searching each would then take longer
+        # than checking each character, although that is a thousand times slower for one.
         each = self._count * (2000 + len(text)) < 1500 * len(text)
         found = self._each(text) if each else self._by_heads(text)
         return [(at, at + len(form), form in self._codes) for at, form in found]
@@ -83,14 +83,15 @@ _secrets = Secrets()
 
 
 def mask(secret: str) -> None:
-    """From now on `masked()` replaces `secret`, each of its lines, and what a server that repeats
-    it may have made of it: JSON, HTML, the codes of URLs and base64, also within a longer code. Too
-    short ones would mask common words."""
+    """From now on `masked()` replaces `secret`, each of its lines, and the forms in which a server
+    may repeat it: JSON, HTML, URL codes and base64, also within longer base64. Very short secrets
+    would mask common words.
+    """
     _secrets.add(secret)
 
 
 def mask_login(login: str, password: str) -> str:
-    """The base64 of a login as a protocol wants it; it and the password are hidden from now on."""
+    """The base64 of a login as a protocol needs it; from now on it and the password are masked."""
     code = _base64(login)
     mask(password)
     mask(code)
@@ -98,7 +99,7 @@ def mask_login(login: str, password: str) -> str:
 
 
 def _forms(secret: str) -> set[str]:
-    """The texts that contain the secret, or one of its lines, in readable form."""
+    """The readable texts that contain the secret, or one of its lines."""
     found: set[str] = set()
     if len(secret) >= _SHORTEST:
         for text in (secret, *_decoded(secret)):
@@ -110,8 +111,9 @@ def _forms(secret: str) -> set[str]:
 
 
 def _codes(secret: str) -> set[str]:
-    """For each base64 code of the secret, its longest part that all base64 alphabets write in the
-    same way."""
+    """For each base64 code of the secret, its longest part that is the same in all base64
+    alphabets.
+    """
     if len(secret) < _SHORTEST:
         return set()
     return {part for text in (secret, *_decoded(secret)) for part in _in_base64(text)}
@@ -159,8 +161,9 @@ def _lower(form: str) -> str:
 
 
 def _in_base64(text: str) -> set[str]:
-    """The parts of base64 codes that say the text. A code can begin in three ways, which depends
-    on what stands before the text. For a short text it is the whole code."""
+    """The base64 codes that contain the text. There are three, depending on what precedes the text.
+    For a short text it is the whole code.
+    """
     found, length = set(), len(_bytes(text))
     for before in range(3):
         code = _base64("\0" * before + text)
@@ -184,9 +187,9 @@ def _bytes(text: str) -> bytes:
 
 def masked(text: str, also: Iterable[str] = ()) -> str:
     """Replace every known secret in a text, in all of its forms, and the secrets in `also`, which
-    are secret only here. Of two secrets that overlap nothing remains.
+    are secret only here. Two secrets that overlap are replaced completely.
 
-    For people only: a text that drd is going to use must not come through here.
+    For people only: never use it on text that drd processes further.
     """
     hidden = _secrets.places(text)
     if also:
@@ -208,14 +211,16 @@ def masked(text: str, also: Iterable[str] = ()) -> str:
 
 
 def beginning(text: str, most: int) -> str:
-    """How a text begins, for people: masked before it is cut, since a part of a secret is not known
-    as one any more."""
+    """The beginning of a text, for people: masked before it is cut, because a part of a secret is
+    not recognised any more.
+    """
     return masked(text)[:most]
 
 
 def _whole(text: str, begin: int, until: int, after: int) -> tuple[int, int]:
-    """Where the whole code begins and ends in which a part was found: the rest of it may contain
-    the rest of the secret."""
+    """The begin and end of the whole code that contains a known part: its rest may contain the rest
+    of the secret.
+    """
     while begin > after and text[begin - 1] in _CODE:
         begin -= 1
     while until < len(text) and (text[until] in _CODE or text[until] == "="):

@@ -1,7 +1,7 @@
-"""Directories and files that are drd's own: made so that nobody else can open them, and never
-through a link that somebody has put in their place.
+"""drd's own directories and files: made so that nobody else can open them, and never through a link
+that others have put in their place.
 
-Nothing here changes the mode of what it did not make, except `close_to_others`, which is asked to.
+Nothing here changes the mode of existing files, except `close_to_others`, which is called for that.
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ from drd.process import rights
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
 PUBLIC_DIRECTORY = 0o751
-"""Of the one directory in which the group may read the summary of `drd status`. Others pass through
-to the daemon's socket, by a name that they know: people whom drd.yaml maps to a user, and members
-of the operating group, need not be in this one, and the kernel tells the daemon who they are."""
+"""The mode of the one directory in which the group may read the summary of `drd status`. Others
+pass through it to the daemon's socket, by a name that they know: users of drd.yaml and members of
+the operating group need not be in this group, and the kernel tells the daemon who they are.
+"""
 
 _OTHERS = 0o7077
-"""What a private directory or file must not have: anything for group and others, special bits."""
+"""Bits that a private directory or file must not have: any right of group and others,
+special bits.
+"""
 
 
 def make_private_directory(directory: Path) -> None:
-    """Make it with mode 0700 whatever the umask; one that exists stays as it is.
+    """Make it with mode 0700 whatever the umask; an existing one stays as it is.
 
-    Where root makes it in somebody's private directory, it is for that one.
+    If root makes it in another user's private directory, it belongs to that user.
     """
     with suppress(FileExistsError):
         directory.mkdir(PRIVATE_DIRECTORY)
@@ -44,9 +47,10 @@ def make_private_directory(directory: Path) -> None:
 
 
 def open_private_file(path: Path) -> int:
-    """A descriptor to read and write the file, made empty with mode 0600 where there is none. One
-    that is there keeps its mode. Raises OSError, with ELOOP for a link and EINVAL for what is no
-    regular file, without waiting for whoever has the other end of a pipe."""
+    """A descriptor to read and write the file; makes an empty one with mode 0600 if it is missing.
+    An existing one keeps its mode. Raises OSError, with ELOOP for a link and EINVAL if it is not a
+    regular file, without waiting for the other end of a pipe.
+    """
     how = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     while True:
         try:
@@ -56,7 +60,7 @@ def open_private_file(path: Path) -> int:
         try:
             fd = os.open(path, how | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
         except FileExistsError:
-            continue  # somebody was faster, or has just removed it
+            continue  # another process was faster, or has just removed it
         try:
             os.fchmod(fd, PRIVATE_FILE)
             _give_to_owner_above(fd, path)
@@ -67,8 +71,9 @@ def open_private_file(path: Path) -> int:
 
 
 def open_regular(path: Path, how: int) -> int:
-    """Open a file that is there, at once. Raises OSError, with EINVAL for what is no regular
-    file."""
+    """Open an existing file, without waiting. Raises OSError, with EINVAL if it is not a regular
+    file.
+    """
     fd = os.open(path, how | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
@@ -77,9 +82,9 @@ def open_regular(path: Path, how: int) -> int:
 
 
 def read_regular(path: Path, most: int, how: int = os.O_NOFOLLOW) -> bytes:
-    """Read at most so many bytes of a file without waiting, in a directory where somebody else may
-    have put something in the file's place. Raises OSError, with EINVAL when it is not a regular
-    file."""
+    """Read at most so many bytes of a file, in a directory where others may have replaced it. Does
+    not wait. Raises OSError, with EINVAL if it is not a regular file.
+    """
     with os.fdopen(open_regular(path, os.O_RDONLY | os.O_CLOEXEC | how), "rb") as file:
         return file.read(most)
 
@@ -90,8 +95,9 @@ def _is_empty(fd: int) -> bool:
 
 
 def _give_to_owner_above(fd: int, path: Path) -> None:
-    """What root has just made in a private directory of somebody else's is for that one, who could
-    not open it otherwise. It is new and empty: nothing of root's is given away."""
+    """Give a new file that root has made in another user's private directory to that user, who
+    could not open it otherwise. It is new and empty: nothing of root's is given away.
+    """
     if os.geteuid() != 0:
         return
     above = path.parent.stat()
@@ -100,12 +106,12 @@ def _give_to_owner_above(fd: int, path: Path) -> None:
 
 
 def make_public_directory(directory: Path, group: str, *, owner: int | None = None) -> None:
-    """Make the directory that `group` may look into, with mode 0751, or see that it is one.
+    """Make sure that there is a directory that `group` may read, with mode 0751.
 
-    A user who may not give files to it lets it in by an access control list; without such a group,
-    or where the file system has no lists, the directory is its owner's alone. Made by root it
-    belongs to the user id `owner`, or to whom root acts for. Raises OSError when it cannot be made,
-    or belongs to somebody else.
+    A user who may not give files to the group uses an access control list; without such a group, or
+    where the file system has no lists, only the owner can read the directory. If root makes it, it
+    belongs to the user id `owner`, or to the user for whom root acts. Raises OSError when it cannot
+    be made, or belongs to another user.
     """
     rights.make_for_owner(directory)
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -126,32 +132,34 @@ def make_public_directory(directory: Path, group: str, *, owner: int | None = No
 
 
 def _open_to(fd: int, group: int) -> None:
-    """Open a directory to a group. Raises OSError when it can neither be given to the group nor
-    get an access control list."""
+    """Open a directory to a group. Raises OSError if it can neither be given to the group nor get
+    an access control list.
+    """
     found = os.fstat(fd)
     try:
         if found.st_gid != group:
             os.fchown(fd, -1, group)
     except PermissionError:
-        # What is made in the directory has the list from the beginning, whoever makes it.
+        # New files in the directory get the list at once, whoever makes them.
         acl.put(fd, acl.ACCESS, acl.encode(acl.Rights(7, 5, others=1), groups=[group]))
         acl.put(fd, acl.DEFAULT, acl.encode(acl.Rights(6, 4), groups=[group]))
         return
     for name in (acl.ACCESS, acl.DEFAULT):
-        acl.put(fd, name, None)  # of a group that was named before
-    # Only now: until then it would have been open to another group.
+        acl.put(fd, name, None)  # of a group that was configured before
+    # Only now: before, it would have been open to another group.
     if stat.S_IMODE(os.fstat(fd).st_mode) != PUBLIC_DIRECTORY:
         os.fchmod(fd, PUBLIC_DIRECTORY)
 
 
 def close_to_others(path: Path, *, second_name: bool = False) -> bool:
-    """Take every right of group and others, and special bits, from a directory or regular file of
-    drd's; whether it had any. Without following links, and nothing for a file with a second name,
-    which may be somebody else's by that one, unless it is known not to be. Only its owner and root
-    can; others change nothing.
+    """Remove every right of group and others, and special bits, from a directory or regular file of
+    drd's; returns whether it had any. Follows no links, and skips a file with a second name, which
+    may belong to someone else by that name, unless the second name is known. Works for its owner
+    and root only.
     """
     with suppress(OSError):
-        # Without opening it: to open and close a SQLite file would drop its locks in this process.
+        # Without opening it: opening and closing a SQLite file would drop its locks in this
+        # process.
         fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             found = os.fstat(fd)
@@ -169,24 +177,24 @@ def close_to_others(path: Path, *, second_name: bool = False) -> bool:
     return False
 
 
-def give_what_is_roots(directory: Path, uid: int, gid: int) -> list[str]:
-    """Give what root owns in a directory, and the directory, to another user; the names of what
-    stays root's. For root.
+def give_away(directory: Path, uid: int, gid: int) -> list[str]:
+    """Give what root owns in a directory, and the directory, to another user; returns the names
+    that stay root's. For root.
 
-    By descriptors and without following links, since that user may already change names in there:
-    regular files with one name alone, for a second one may be somewhere else, and directories of
-    the same file system. Raises OSError for a place that is no directory.
+    Works by descriptors and follows no links, since that user may already change names in there.
+    Gives regular files with only one name, because a second name may be elsewhere, and directories
+    of the same file system. Raises OSError if the place is not a directory.
     """
     left: list[str] = []
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        _give_below(fd, directory, (uid, gid), left)
+        _give_away_below(fd, directory, (uid, gid), left)
     finally:
         os.close(fd)
     return left
 
 
-def _give_below(fd: int, directory: Path, to: tuple[int, int], left: list[str]) -> None:
+def _give_away_below(fd: int, directory: Path, to: tuple[int, int], left: list[str]) -> None:
     device = os.fstat(fd).st_dev
     for name in sorted(os.listdir(fd)):
         with suppress(FileNotFoundError):
@@ -199,7 +207,7 @@ def _give_below(fd: int, directory: Path, to: tuple[int, int], left: list[str]) 
                         f"/proc/self/fd/{one}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
                     )
                     try:
-                        _give_below(below, place, to, left)
+                        _give_away_below(below, place, to, left)
                     finally:
                         os.close(below)
                 elif found.st_uid == 0 and stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
@@ -213,7 +221,7 @@ def _give_below(fd: int, directory: Path, to: tuple[int, int], left: list[str]) 
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Whether group or others have any right to it, as to all of drd's state once."""
+    """Whether group or others have any right to it, as in states of an earlier drd."""
     try:
         found = path.lstat()
     except OSError:
@@ -222,8 +230,9 @@ def is_open_to_others(path: Path) -> bool:
 
 
 def is_roots_alone(file: Path) -> bool:
-    """Whether nobody but root can have written this: a regular file of root's at an absolute path
-    without links, which no other user can write or exchange."""
+    """Whether only root can have written this: a regular file of root's at an absolute path without
+    links, which no other user can write or replace.
+    """
     if not file.is_absolute() or ".." in file.parts:
         return False
     try:

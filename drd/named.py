@@ -1,9 +1,9 @@
-"""A `NamedTuple` that costs a cold start little.
+"""A `NamedTuple` that costs little at a cold start.
 
 `typing`'s compiles the text of each annotation when a class is made, and `collections.namedtuple` a
 constructor for each class. `drd status` makes fifty classes before it can print a word, and
-instances of twenty: here a constructor is compiled when the first instance is made. To a type
-checker this is `typing.NamedTuple`, and its instances behave as that one's do.
+instances of twenty: here a constructor is compiled when the first instance is made. For a type
+checker this is `typing.NamedTuple`, and its instances behave the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 else:
 
     class _Values(tuple):
-        """What all classes have in common."""
+        """The base of all classes."""
 
         __slots__ = ()
 

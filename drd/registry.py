@@ -1,9 +1,8 @@
-"""What drd can be extended by: kinds of components, checks, steps of runbooks, channels.
+"""What can be added to drd: kinds of components, checks, steps of runbooks, channels.
 
 Each family is a registry: one line for each member, with the place of its specification. A module
 is imported when its member is first needed. Packages of others add members, which are imported
-already (`drd/config/extensions.py`): only those packages that drd.yaml names.
-"""
+already (`drd/config/extensions.py`), if drd.yaml names the package."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ Member = TypeVar("Member")
 
 
 class Extension(NamedTuple):
-    """A package of others, as it is installed."""
+    """An installed package of others."""
 
     name: str
     version: str
@@ -49,8 +48,8 @@ class Registry(Generic[Member]):
     """The members of one family by name: drd's own, then those of packages in use."""
 
     def __init__(self, family: str, called: str, spec: str, own: Mapping[str, str]) -> None:
-        """Messages speak of members as they are `called`. `spec` is where the class of the
-        specifications is, `own` where each of them is."""
+        """Messages use the name `called` for members. `spec` is the place of the specifications'
+        class, `own` the places of drd's members."""
         self.family = family
         self._called = called
         self._spec = spec
@@ -204,7 +203,7 @@ def packages_with(family: str, name: str) -> tuple[str, ...]:
 
 
 def use(added: Sequence[Added]) -> None:
-    """From now on these members are there beside drd's own, and no others."""
+    """From now on these members exist beside drd's own, and no others."""
     global _in_use  # noqa: PLW0603 (one process has one set of members)
     _in_use = tuple(added)
     for registry in FAMILIES.values():

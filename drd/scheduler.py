@@ -1,7 +1,7 @@
-"""The clock: APScheduler tells when to look, and nothing else.
+"""The clock: APScheduler says when to check, and nothing else.
 
-What is due is in the catalogue and is worked out by the model, so a clock that stood still, ran
-ahead or lost its jobs loses no run. The only home of APScheduler.
+The catalogue and the model decide what is due, so a clock that stood still, ran ahead or lost its
+jobs loses no run. This is the only module that uses APScheduler.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Post = Callable[[str], None]
 
 
 class Clockwork:
-    """Calls `post(name)` at the times that were asked for, from a thread of its own.
+    """Calls `post(name)` at the requested times, from its own thread.
 
     `post` must be quick and must not raise. Times are aware UTC.
     """
@@ -39,7 +39,7 @@ class Clockwork:
             self._add_every(self._scheduler, name, seconds)
 
     def at(self, name: str, when: datetime) -> None:
-        """Post `name` once, at `when`; a time given before for the same name is forgotten."""
+        """Post `name` once, at `when`; replaces an earlier time for the same name."""
         with self._mutex:
             if self._scheduler is not None:
                 self._scheduler.add_job(
@@ -54,7 +54,7 @@ class Clockwork:
         scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={"default": ThreadPoolExecutor(1)},
-            # Late is better than never: APScheduler's own defaults drop what waited a second.
+            # Late is better than never: by default APScheduler drops a job that is a second late.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 10},
         )
         for name, seconds in self._every.items():
@@ -63,8 +63,9 @@ class Clockwork:
         self._scheduler = scheduler
 
     def restart(self) -> None:
-        """Begin anew: after the wall clock was set, old times would be waited for, or caught up
-        with one by one."""
+        """Start anew after the wall clock was set: otherwise old times would be waited for, or
+        caught up with one by one.
+        """
         with self._mutex:
             self.stop()
             self.start()
@@ -85,10 +86,10 @@ class Clockwork:
 
 
 class Regularly(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
-    """Every so often, counted from now where the last time is long past or lies in the future.
+    """Fires at an interval, counted from now if the last time is long past or in the future.
 
-    APScheduler asks for every time that was missed, one after the other: with its own trigger a
-    clock that is set ahead by years keeps it busy for minutes, under a lock that its end waits for.
+    APScheduler asks for every missed time, one after the other: with its own trigger a clock that
+    is set ahead by years keeps it busy for minutes, under a lock that its shutdown waits for.
     """
 
     def __init__(self, interval: timedelta) -> None:

@@ -1,4 +1,4 @@
-"""Resolving secret references, at the moment of use and no earlier."""
+"""Resolve secret references, at the moment of use and no earlier."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from drd.model.plan import SecretRef
 from drd.modes import open_regular
 
 CREDENTIALS = Path("/etc/drd/credentials")
-"""Where a credential lies when systemd has not handed it over; root's, mode 0600."""
+"""Where a credential lies when systemd has not passed it on; root's, mode 0600."""
 
 UNIT_PREFIX = "drd_"
-"""What `LoadCredential=drd:/etc/drd/credentials` puts before the name of each file there."""
+"""The prefix that `LoadCredential=drd:/etc/drd/credentials` gives to the name of each
+file there.
+"""
 
 LONGEST = 64 << 10
-"""The longest secret, in bytes. A variable of a program's environment can hold about twice as
-much."""
+"""The longest secret, in bytes. An environment variable can hold about twice as much."""
 
 _LARGEST_FILE = 1 << 20
 _FILES = ("file", "credential")
 
 
 def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
-    """The secret as it is, however often, without a trailing newline; from now on masked in texts
-    for people. One that reads as the mask is refused, and one that no program can be given.
+    """The exact secret, without a trailing newline; from now on it is masked in texts for people. A
+    secret that equals the mask is refused, and one that cannot be given to a program.
 
-    A service has the credentials that systemd gave it when it started ($CREDENTIALS_DIRECTORY),
-    and no others: one that was changed since counts from the next start, all at once. Elsewhere a
-    credential is a file in `credentials`, so the same plan works in an operator's terminal. Raises
-    SecretUnavailable, naming the reference and never a value.
+    A service has the credentials that systemd gave it when it started ($CREDENTIALS_DIRECTORY), and
+    no others: a changed one is used from the next start, all at once. Elsewhere a credential is a
+    file in `credentials`, so the same plan works in an operator's terminal. Raises
+    SecretUnavailable, which names the reference and never a value.
     """
     if ref.source == "text":
         assert isinstance(ref.value, str)
@@ -46,17 +47,18 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
         raise SecretUnavailable(f"secret {ref.describe()} is empty")
     if value == MASK:
         raise SecretUnavailable(
-            f"secret {ref.describe()} reads {MASK}, which drd writes in place of a secret",
-            hint="it was copied from a masked text, or is a password that anybody would guess: "
-            "write the real one; of a repository see `drd repository rekey`.",
+            f"secret {ref.describe()} reads {MASK}, the text that drd writes in place of a secret",
+            hint="it was copied from a masked text, or is easy to guess: write the real "
+            "one; for a repository see `drd repository rekey`.",
         )
     log.mask(value)
     return value
 
 
 def peek(ref: SecretRef) -> str | None:
-    """What can be read of it without starting anything, else None. It is not masked: for whoever
-    takes something from it that is no secret, of thousands of plans."""
+    """Read a reference without running a command; None if that is not possible. Does not mask the
+    value: use it only for parts that are not secret (a host name), of thousands of plans.
+    """
     if ref.source == "command":
         return None
     if ref.source == "text":
@@ -66,13 +68,14 @@ def peek(ref: SecretRef) -> str | None:
     return None
 
 
-EDGES_HINT = "restic reads a different password from a file or a command: write it without."
+EDGES_HINT = "restic reads a different password from a file or a command: write it without them."
 
 
 def edges(value: str, ref: SecretRef | None = None) -> str | None:
-    """Why restic reads a different password when it reads this one from a file or a command, in
-    words that follow the password's name; None when it reads the same. A repository with such a
-    password does not open by hand."""
+    """Why restic reads a different password than drd from the same file or command, as words that
+    follow the password's name; None when both read the same. Such a repository does not open by
+    hand.
+    """
     if value != value.strip():
         return "begins or ends with white space"
     if value.startswith("\ufeff"):
@@ -80,12 +83,12 @@ def edges(value: str, ref: SecretRef | None = None) -> str | None:
     if ref is not None and ref.source in _FILES:
         with suppress(SecretUnavailable):
             if "\r" in _read(ref, CREDENTIALS).strip():
-                return "holds a carriage return, which drd reads as a line end"
+                return "contains a carriage return, which drd reads as a line end"
     return None
 
 
 def references(value: object) -> Iterator[SecretRef]:
-    """Every secret reference in a plan or a channel, its settings included."""
+    """Every secret reference in a plan or a channel, including its settings."""
     if isinstance(value, SecretRef):
         yield value
     elif isinstance(value, Mapping):
@@ -97,28 +100,29 @@ def references(value: object) -> Iterator[SecretRef]:
     elif is_dataclass(value):
         for each in fields(value):
             yield from references(getattr(value, each.name))
-    else:  # the settings of kinds, checks and channels are pydantic's
+    else:  # the settings of kinds, checks and channels are pydantic models
         for name in getattr(type(value), "model_fields", ()):
             yield from references(getattr(value, name))
 
 
 def _refuse_unusable(value: str, ref: SecretRef) -> None:
-    """Raise SecretUnavailable for a NUL byte and for a secret that is too long: no environment of a
-    program can hold them."""
+    """Raise SecretUnavailable for a NUL byte and for a secret that is too long: no environment
+    variable can hold them.
+    """
     if "\0" in value:
         raise SecretUnavailable(
-            f"secret {ref.describe()} holds a NUL byte, which no program can be given",
+            f"secret {ref.describe()} contains a NUL byte, which no program can be given",
             hint="write the secret as text, for instance in base64.",
         )
     if len(value.encode("utf-8", "surrogateescape")) > LONGEST:
         raise SecretUnavailable(
             f"secret {ref.describe()} is longer than {LONGEST >> 10} KiB",
-            hint="see that it names the secret and not another file or command.",
+            hint="check that the reference names the secret and not another file or command.",
         )
 
 
 def _lines(text: str, ref: SecretRef) -> str:
-    """Line ends of files are read as Python reads them: repositories were made with that."""
+    """Read line ends of files as Python does: existing repositories were made with that."""
     return text.replace("\r\n", "\n").replace("\r", "\n") if ref.source in _FILES else text
 
 
@@ -147,12 +151,12 @@ def _from_credential(name: str, credentials: Path) -> str:
             return _from_file(file, "let its owner run this command.")
     if _is_there(credentials / name):
         raise SecretUnavailable(
-            f"credential {name} is in {credentials}, but was not when the service started: "
-            "it needs systemctl restart drd",
+            f"credential {name} is in {credentials}, but was added after the service "
+            "started: run systemctl restart drd",
             hint="systemctl restart drd: credentials are handed over when it starts.",
         )
     raise SecretUnavailable(
-        f"credential {name} is not among those that the service was given",
+        f"the service started without credential {name}",
         hint=f"write it to {credentials / name}, mode 0600, then systemctl restart drd: "
         "credentials are handed over when it starts.",
     )
@@ -162,7 +166,7 @@ def _from_directory(name: str, credentials: Path) -> str:
     try:
         there = (credentials / name).exists()
     except PermissionError:
-        there = True  # and reading it says that we may not
+        there = True  # and reading it reports the missing right
     if there:
         return _from_file(credentials / name, "run this command as root, or as its owner.")
     raise SecretUnavailable(
@@ -172,7 +176,7 @@ def _from_directory(name: str, credentials: Path) -> str:
 
 
 def _is_there(path: Path) -> bool:
-    """Not there, or in a directory that we may not look into: both are no."""
+    """Whether it exists; False as well in a directory that we may not read."""
     try:
         return path.exists()
     except PermissionError:
@@ -199,7 +203,7 @@ def _from_file(path: Path, hint: str) -> str:
 def _from_command(ref: SecretRef) -> str:
     done = process.run(process.Command(tuple(ref.value), deadline_s=30.0, drop_capabilities=True))
     if done.exit_code != 0:
-        # What it printed may be the secret, so it is not repeated.
+        # Its output may contain the secret, so the message does not repeat it.
         raise SecretUnavailable(
             f"secret command {ref.value[0]} {process.ended(done.exit_code)}",
             hint="run it by hand as the same user.",
@@ -209,8 +213,8 @@ def _from_command(ref: SecretRef) -> str:
         return done.printed.decode("utf-8")
     except UnicodeDecodeError as error:
         raise SecretUnavailable(
-            f"what secret command {ref.value[0]} printed is not UTF-8 text",
-            hint="let it print UTF-8. A repository that drd made with it before opens with the "
-            "same text in which each byte that is no UTF-8 is written as \\xHH: let it print "
-            "that, then see `drd repository rekey`.",
+            f"the output of secret command {ref.value[0]} is not UTF-8 text",
+            hint="let it print UTF-8. A repository that drd made with it before opens with "
+            "the same text in which each byte that is not UTF-8 is written as \\xHH: "
+            "let it print that, then see `drd repository rekey`.",
         ) from error

@@ -35,7 +35,7 @@ from drd.model.units import format_duration
 from drd.model.values import filled, references
 from drd.ports.action import ActionContext, ActionKind, StepByHand
 from drd.process.fence import refused_hint, require_up
-from drd.process.started import MARK, Started, end, known, note, unnoted
+from drd.process.started import MARK, Started, end, find_unnoted, note, noted
 
 _LEAVE = 'echo $$ >"$1"; log=$2; shift 2; exec "$@" >>"$log" 2>&1 </dev/null'
 """The shell becomes the program, so that its pid is the program's."""
@@ -150,7 +150,7 @@ class Start:
         if settings.unit is not None:
             return _unit(settings, context)
         name = context.step.name
-        started = known(context.directory, name)
+        started = noted(context.directory, name)
         if started is None or not started.is_alive():
             started = _launch(settings, context)
         elif MASK in (started.url or ""):  # what was noted down was masked
@@ -167,10 +167,10 @@ class Start:
         assert isinstance(settings, StartSettings)
         if settings.unit is not None:
             return unit_state(settings.unit) != "down"
-        started = known(context.directory, name)
+        started = noted(context.directory, name)
         if started is not None and started.is_alive():
             return True
-        return unnoted(context.directory, name, context.key) is not None
+        return find_unnoted(context.directory, name, context.key) is not None
 
 
 def unit_state(unit: str) -> Literal["up", "down", "unknown"]:
@@ -205,7 +205,7 @@ def _launch(settings: StartSettings, context: ActionContext) -> Started:
             hint="install it on this host, or correct the step's command.",
         )
     pid_file, log = directory / f"{name}.pid", directory / f"{name}.log"
-    pid = unnoted(directory, name, context.key)
+    pid = find_unnoted(directory, name, context.key)
     if pid is None:
         if port is not None and _listens(port):
             # Its answers would be taken for those of the program that is to be started.

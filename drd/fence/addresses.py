@@ -1,5 +1,6 @@
-"""Addresses of sockets as system calls and /proc have them. An address of IP is its 4 or 16
-bytes."""
+"""Addresses of sockets as they stand in system calls and /proc. An IP address is its 4
+or 16 bytes.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +16,18 @@ MAPPED = bytes(10) + b"\xff\xff"
 
 def family_of(data: bytes) -> int:
     if len(data) < 2:
-        raise OSError(errno.EINVAL, "no address")
+        raise OSError(errno.EINVAL, "not an address")
     return int.from_bytes(data[:2], "little")
 
 
 def inet(data: bytes) -> tuple[bytes, int]:
-    """Address and port; one of IPv4 that is written in IPv6 is one of IPv4. Raises OSError."""
+    """Address and port; an IPv4 address written as IPv6 becomes IPv4. Raises OSError."""
     port = int.from_bytes(data[2:4], "big")
     if family_of(data) == socket.AF_INET and len(data) >= 16:
         return data[4:8], port
     if family_of(data) == socket.AF_INET6 and len(data) >= 24:
         return unmapped(data[8:24]), port
-    raise OSError(errno.EINVAL, "no address")
+    raise OSError(errno.EINVAL, "not an address")
 
 
 def sockaddr(address: bytes, port: int) -> bytes:
@@ -63,8 +64,9 @@ def written(address: bytes, port: int) -> str:
 
 
 def listeners(address: bytes | None, port: int) -> set[int]:
-    """The sockets that would take a connection to this address of the host; of None, those that
-    listen on the port of any address."""
+    """The sockets that would accept a connection to this address of the host; for None, those that
+    listen on the port of any address.
+    """
     found = set()
     for name in ("tcp", "tcp6"):
         try:
@@ -83,6 +85,6 @@ def listeners(address: bytes | None, port: int) -> set[int]:
 
 
 def _from_table(text: str) -> bytes:
-    """As the kernel prints it: words in the host's order of bytes."""
+    """Parse the kernel's form: words in the host's byte order."""
     words = (text[n : n + 8] for n in range(0, len(text), 8))
     return unmapped(b"".join(int(word, 16).to_bytes(4, "little") for word in words))

@@ -20,7 +20,7 @@ AT_FDCWD = -100
 
 
 class Gone(Exception):
-    """The process that asked is not there any more, or does not wait any longer."""
+    """The process that asked is gone, or does not wait any more."""
 
 
 class Held:
@@ -49,19 +49,23 @@ class Asked:
         self.arguments = arguments
 
     def whole(self, index: int) -> int:
-        """An argument of type int."""
+        """An int argument."""
         value = self.arguments[index] & 0xFFFFFFFF
         return value - (1 << 32) if value >> 31 else value
 
     def waits(self) -> None:
-        """Raises Gone unless it is still the one that asked: its number may be another's by now."""
+        """Raise Gone unless the same process still waits: another one may have its
+        number by now.
+        """
         try:
             ioctl(self.listener, _STILL_THERE, struct.pack("=Q", self.key))
         except OSError as error:
             raise Gone from error
 
     def memory(self, address: int, size: int) -> bytes:
-        """What lies there now. Everything is decided by this copy, which it cannot change."""
+        """A copy of the memory there. All decisions use this copy, which the process
+        cannot change.
+        """
         try:
             with open(f"/proc/{self.process}/mem", "rb", buffering=0) as file:
                 self.waits()
@@ -71,7 +75,7 @@ class Asked:
             raise OSError(errno.EFAULT, "its memory cannot be read") from error
 
     def text(self, address: int) -> bytes:
-        """A path. It may end right before a page that is not there."""
+        """A path. It may end right before an unmapped page."""
         found = b""
         while len(found) < _PATH_MAX:
             part = self.memory(address + len(found), 4096 - (address + len(found)) % 4096)
@@ -84,14 +88,15 @@ class Asked:
         raise OSError(errno.ENAMETOOLONG, "too long")
 
     def file(self, number: int) -> Held:
-        """An O_PATH descriptor of what one of its own stands for; not for sockets."""
+        """An O_PATH descriptor of what one of its descriptors refers to; not for sockets."""
         found = Held(os.open(f"/proc/{self.process}/fd/{number}", os.O_PATH | os.O_CLOEXEC))
         self.waits()
         return found
 
     def duplicate(self, number: int) -> Held:
-        """One of its own descriptors, as it is. Raises OSError, with EPERM where drd's unit does
-        not allow it."""
+        """A duplicate of one of its descriptors. Raises OSError, with EPERM where drd's unit does
+        not allow it.
+        """
         leader = int(self._status("Tgid")[0])
         found = Held(kernel.duplicate(leader, number))
         self.waits()
@@ -106,15 +111,15 @@ class Asked:
         return int(text[8:-1])
 
     def owner(self) -> int:
-        """The user by whose rights on files it acts."""
+        """The user whose rights on files it uses."""
         return int(self._status("Uid")[3])
 
     def owner_and_group(self) -> tuple[int, int]:
-        """The user and group that what it makes belongs to."""
+        """The user and group of the files that it makes."""
         return int(self._status("Uid")[1]), int(self._status("Gid")[1])
 
     def mask(self) -> int:
-        """Which bits of a mode it takes away from what it makes."""
+        """Its umask."""
         return int(self._status("Umask")[0], 8)
 
     def _status(self, name: str) -> list[str]:
@@ -129,8 +134,9 @@ class Asked:
         raise Gone
 
     def place(self, base: int, path: bytes, *, follow: bool = True) -> Held:
-        """An O_PATH descriptor of what a path of its means; `base` as for openat. Links that only
-        /proc has are not followed: they would lead into ourselves."""
+        """An O_PATH descriptor of what a path means to the process; `base` as for openat. Does not
+        follow links that only /proc has: they would lead into ourselves.
+        """
         flags = os.O_PATH | (0 if follow else os.O_NOFOLLOW)
         if path.startswith(b"/"):
             return Held(kernel.open_without_magic(-1, path, flags))
@@ -144,15 +150,16 @@ class Asked:
             return Held(kernel.open_without_magic(at, path, flags))
 
     def answer(self, value: int = 0, error: int = 0) -> None:
-        """Let it go on with this result. Raises Gone."""
+        """Let the process continue with this result. Raises Gone."""
         try:
             ioctl(self.listener, _SEND, _ANSWER.pack(self.key, value, -error, 0))
         except OSError as lost:
             raise Gone from lost
 
     def go_on(self) -> None:
-        """Let the kernel carry the call out. Only right where nothing was decided by what lies in
-        memory or behind a descriptor, which may have changed."""
+        """Let the kernel execute the call. Only correct if nothing was decided by memory or a
+        descriptor, which may have changed.
+        """
         try:
             ioctl(self.listener, _SEND, _ANSWER.pack(self.key, 0, 0, 1))
         except OSError as lost:
@@ -169,7 +176,7 @@ class Asked:
 
 
 def received(listener: int) -> Asked | None:
-    """The next call that waits; None when there is none after all."""
+    """The next waiting call; None if there is none any more."""
     data = bytearray(_NOTIFICATION.size)
     try:
         ioctl(listener, _RECEIVE, data, True)
@@ -182,7 +189,7 @@ def received(listener: int) -> Asked | None:
 
 
 def location(descriptor: int) -> str:
-    """Where what it stands for is now, by the names of directories."""
+    """The current path of what it refers to."""
     return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a hundred microseconds less
 
 

@@ -1,4 +1,4 @@
-"""Which parts of a fence this kernel, and what confines drd itself, let it put up."""
+"""Find which parts of a fence this kernel, and drd's own confinement, allow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ATTACH_FOR_CHILDREN = 1
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`missing` says of each part that is not there why."""
+    """`missing` has the reason for each part that is not available."""
 
     parts: tuple[str, ...]
     missing: Mapping[str, str]
@@ -29,7 +29,7 @@ class Found:
 
 @cache
 def detect() -> Found:
-    """Asks the kernel; starts nothing."""
+    """Ask the kernel; start nothing."""
     abi = kernel.landlock_abi()
     missing = {}
     if abi < landlock.FILES_SINCE:
@@ -49,12 +49,12 @@ def detect() -> Found:
 def _landlock(abi: int, wanted: int, since: str) -> str:
     if not abi:
         return "the kernel has no Landlock (its lsm= does not name it, or drd may not use it)"
-    return f"Landlock's interface {wanted} came with Linux {since}, this kernel has {abi}"
+    return f"Landlock's interface {wanted} came with Linux {since}; this kernel has {abi}"
 
 
 def _calls() -> str | None:
     if kernel.MACHINE not in AUDIT_ARCH or kernel.SECCOMP < 0:
-        return f"system calls of {kernel.MACHINE} are not known to drd"
+        return f"drd does not know the system calls of {kernel.MACHINE}"
     if not _knows(_ALLOW):
         return "the kernel has no seccomp filters, or drd may not use them"
     return None
@@ -71,10 +71,10 @@ def _knows(action: int) -> bool:
 
 def _network() -> str | None:
     if not _knows(_NOTIFY):
-        return "seccomp of this kernel cannot ask (that came with Linux 5.0)"
+        return "seccomp of this kernel cannot ask a supervisor (that came with Linux 5.0)"
     scope = _yama()
     if scope > _ATTACH_FOR_CHILDREN and os.geteuid() != 0:
-        return f"kernel.yama.ptrace_scope is {scope}, which lets only root decide for a process"
+        return f"kernel.yama.ptrace_scope is {scope}: only root can decide for a process"
     return None
 
 

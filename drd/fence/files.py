@@ -1,5 +1,6 @@
-"""What Landlock leaves open of the file system: modes, times and watches, which the warden sets
-itself."""
+"""File operations that Landlock does not restrict: modes, times and watches, which the warden
+executes itself.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +21,9 @@ _SPECIAL = stat.S_ISUID | stat.S_ISGID
 
 
 class Files:
-    """Carries out such calls for what lies below the fence's own directories, by the rights of who
-    asks; everything else is refused with EPERM. What can be read can also be watched."""
+    """Executes such calls for files below the fence's own directories, with the rights of the
+    caller; refuses everything else with EPERM. What can be read can also be watched.
+    """
 
     def __init__(self, own: tuple[str, ...], readable: tuple[str, ...] = ()) -> None:
         self._own = own
@@ -41,7 +43,7 @@ class Files:
         }
 
     def _require_own(self, asked: Asked, descriptor: int) -> os.stat_result:
-        """Raises OSError unless it lies here and belongs to who asks."""
+        """Raise OSError unless it lies here and belongs to the caller."""
         info = os.fstat(descriptor)
         if not below(location(descriptor), self._own):
             raise OSError(errno.EPERM, "outside")
@@ -92,9 +94,7 @@ class Files:
                 raise OSError(errno.EACCES, "another's")
             try:
                 taken = asked.duplicate(asked.whole(0))
-            except (
-                PermissionError
-            ) as error:  # within drd's unit: programs that can then look by turns
+            except PermissionError as error:  # within drd's unit: programs can then poll instead
                 raise OSError(errno.ENOSPC, "no watches") from error
             with taken as watcher:
                 number = kernel.watch(watcher, found, mask & ~_DONT_FOLLOW)

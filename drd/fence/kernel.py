@@ -1,4 +1,4 @@
-"""Calls of the kernel that Python has no functions for."""
+"""System calls for which Python has no functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _libc.syscall.restype = ctypes.c_long
 
 MACHINE = os.uname().machine
 
-# The same on every architecture, as all that came after Linux 5.1.
+# The same on every architecture, as all calls added after Linux 5.1.
 OPENAT2, PIDFD_GETFD = 437, 438
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 SECCOMP = {"x86_64": 317, "aarch64": 277}.get(MACHINE, -1)
@@ -30,7 +30,7 @@ LAST_CAPABILITY = 40
 
 
 def syscall(number: int, *arguments: Any) -> int:
-    """Its result. Raises OSError. Numbers are passed as longs, buffers as they are."""
+    """The result of the call. Raises OSError. Numbers are passed as longs, buffers as they are."""
     words = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     found = int(_libc.syscall(ctypes.c_long(number), *words))
     if found < 0:
@@ -52,7 +52,7 @@ def _error() -> OSError:
 
 
 def text(data: bytes) -> Any:
-    """Bytes as an argument; zeros in them are no end."""
+    """Bytes as an argument; zeros in them do not end it."""
     return ctypes.c_char_p(data)
 
 
@@ -62,13 +62,12 @@ def prctl(option: int, value: int = 0, third: int = 0) -> int:
 
 
 def die_with_parent(number: int) -> None:
-    """Let the kernel send this signal when the thread that made this process ends."""
+    """Have the kernel send this signal when the thread that made this process ends."""
     prctl(_PR_SET_PDEATHSIG, number)
 
 
 def own_proc() -> None:
-    """Let this process's files in /proc be its user's again, who has changed; so they are of what
-    it becomes in any case."""
+    """Make this process's files in /proc belong to its user again after a change of user."""
     prctl(_PR_SET_DUMPABLE, 1)
 
 
@@ -77,23 +76,22 @@ def no_new_privileges() -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends."""
+    """Become the parent of every descendant whose parent ends."""
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def keep_capabilities(kept: int) -> None:
-    """Give up all capabilities but these (a bit mask), for good; nothing happens to those that are
-    not there."""
+    """Give up all capabilities but these (a bit mask), for good; missing ones are ignored."""
     for number in range(LAST_CAPABILITY + 1):
         try:
             if not kept >> number & 1 and prctl(_PR_CAPBSET_READ, number) == 1:
                 prctl(_PR_CAPBSET_DROP, number)
-        except OSError:  # only who may change the set can; without new privileges it is idle
+        except OSError:  # changing the set needs a right; without new privileges it is unnecessary
             break
     try:
         prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     except OSError:
-        pass  # a kernel without them
+        pass  # a kernel without ambient capabilities
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     sets = (ctypes.c_uint32 * 6)()
     call("capget", header, sets)
@@ -122,7 +120,7 @@ def open_without_magic(base: int, path: bytes, flags: int) -> int:
 
 
 def open_without_links(path: str) -> int:
-    """An O_PATH descriptor of a real path: where a link has come to lie on its way, OSError."""
+    """An O_PATH descriptor of a real path; OSError if a link now lies on the way."""
     flags = os.O_PATH | os.O_CLOEXEC
     how = (ctypes.c_uint64 * 3)(flags, 0, RESOLVE_NO_SYMLINKS)
     try:
@@ -144,12 +142,14 @@ def duplicate(process: int, number: int) -> int:
 
 
 def watch(watcher: int, descriptor: int, mask: int) -> int:
-    """inotify_add_watch of what an O_PATH descriptor stands for; the number of the watch."""
+    """inotify_add_watch on what an O_PATH descriptor refers to; returns the number of the watch."""
     path = ctypes.c_char_p(b"/proc/self/fd/%d" % descriptor)
     return call("inotify_add_watch", ctypes.c_int(watcher), path, ctypes.c_uint32(mask))
 
 
 def set_times(descriptor: int, times: bytes | None) -> None:
-    """utimensat of what an O_PATH descriptor stands for; `times` are two timespecs, None is now."""
+    """utimensat on what an O_PATH descriptor refers to; `times` are two timespecs, None
+    means now.
+    """
     buffer = ctypes.create_string_buffer(times, 32) if times is not None else None
     syscall(UTIMENSAT, descriptor, ctypes.c_char_p(b""), buffer, 0x1000)

@@ -1,4 +1,4 @@
-"""What of the file system a process may use, and whom it may signal: Landlock."""
+"""Landlock: which files a process may use, and which processes it may signal."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ CHANGE = (
     READ | WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REG | _MAKE_SOCK | _MAKE_FIFO
     | MAKE_SYM | _REFER | _TRUNCATE
 )  # fmt: skip
-"""No device nodes, which nobody but root could make, and nothing that a device driver does."""
+"""Excludes device nodes, which only root could make, and device ioctls."""
 
 REMOVE = _REMOVE_DIR | _REMOVE_FILE | _REFER
 """The rights to remove a name, or to move it to another directory."""
 
 DEVICE = READ_FILE | WRITE_FILE | _IOCTL_DEV
 
-_TCP_CONNECT, _TCP = 0b10, 0b11  # with a warden, who binds and connects, neither
+_TCP_CONNECT, _TCP = 0b10, 0b11  # with a warden, which binds and connects, neither
 _SCOPES = 0b11  # abstract sockets, signals
 
 SIGNALS_SINCE = 6
 FILES_SINCE = 3
-"""Before, a file that may only be read could still be cut off."""
+"""Before this version, a file that may only be read could still be truncated."""
 
 
 def restrict(abi: int, rules: Iterable[tuple[str, int]], *, warden: bool) -> None:
-    """From now on this process may use of the file system what `rules` (path, rights) say, signal
-    nobody outside, and not connect TCP, nor with a `warden` bind it. Paths that are not there, or
-    lead through a link, are passed over.
+    """From now on this process may use only the files in `rules` (path, rights), signal no process
+    outside, and not connect by TCP, nor bind with a `warden`. Ignores missing paths and paths
+    through links.
 
     Needs `no_new_privileges`. Raises OSError.
     """

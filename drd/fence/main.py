@@ -1,4 +1,4 @@
-"""Puts a fence up and runs one command behind it."""
+"""Set up a fence and run one command behind it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 CANNOT = 125
-"""The exit code of a fence that could not be put up; the record has why."""
+"""The exit code when a fence could not be set up; the record has the reason."""
 
 _LONGEST = 500
 _SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 8, 32
@@ -49,19 +49,19 @@ def _why(spec: Spec, error: Exception) -> str:
         return error.strerror
     who = f"user id {spec.user[0]}" if spec.user is not None else "its user"
     return (
-        f"{type(error).__name__}: {error}. It runs as {who}: can that user read Python below "
-        f"{sys.base_prefix}? Install drd with a Python that everybody can read"
+        f"{type(error).__name__}: {error}. It runs as {who}: can that user read Python "
+        f"below {sys.base_prefix}? Install drd with a Python that everyone can read"
     )
 
 
 def _load_what_is_needed_later() -> None:
-    """The user of the command may not be able to read Python's library."""
+    """Import modules early: the command's user may not be able to read Python's library."""
     for name in ("ascii", "utf-8"):
         codecs.lookup(name)
 
 
 def _status(status: int) -> int:
-    """The exit code; a signal that ended the command ends us."""
+    """The exit code; if a signal ended the command, it ends us as well."""
     if not os.WIFSIGNALED(status):
         return os.WEXITSTATUS(status)
     number = os.WTERMSIG(status)
@@ -87,12 +87,12 @@ def _run(spec: Spec, record: Record) -> int:
     childs.close()
     listener = _listener(ours, NETWORK in spec.parts)
     record.write("holds", parts=spec.parts, abi=kernel.landlock_abi())
-    _let_go()
+    _close_streams()
     return Warden(spec, child, listener, record).watch()
 
 
 def _become(spec: Spec) -> None:
-    """The user of the command, so that what we do for it is done by its rights."""
+    """Become the user of the command, so that the warden uses its rights."""
     if spec.user is None:
         if os.geteuid() != 0:
             kernel.keep_capabilities(0)
@@ -103,8 +103,8 @@ def _become(spec: Spec) -> None:
     os.setresuid(uid, uid, uid)
 
 
-def _let_go() -> None:
-    """Of the streams, whose other ends wait for the command to close them."""
+def _close_streams() -> None:
+    """Close our copies of the streams, whose other ends wait for the command to close them."""
     nothing = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for number in (0, 1, 2):
         os.dup2(nothing, number)
@@ -112,8 +112,9 @@ def _let_go() -> None:
 
 
 def _listener(ours: socket.socket, wanted: bool) -> int | None:
-    """What the child says: that it begins, with the listener of its filter. Raises OSError with
-    what went wrong there."""
+    """Wait until the child begins, and receive the listener of its filter. Raises OSError with the
+    child's error.
+    """
     room = array.array("i", [0])
     data, passed, _, _ = ours.recvmsg(4 * _LONGEST, socket.CMSG_SPACE(room.itemsize))
     if data != b"ok":
@@ -136,7 +137,7 @@ def _command(spec: Spec, warden: socket.socket) -> NoReturn:
         os.close(spec.record)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
-        program = _found(spec.argv[0])
+        program = _find_program(spec.argv[0])
         _limit(spec)
         if spec.user is None and os.geteuid() == 0:
             kernel.keep_capabilities(spec.kept_capabilities)
@@ -151,9 +152,10 @@ def _command(spec: Spec, warden: socket.socket) -> NoReturn:
     _become_program(spec, program)
 
 
-def _found(program: str) -> str:
-    """Where it is. Python's own search imports something, which could not be read any more
-    later."""
+def _find_program(program: str) -> str:
+    """The path of the program. Python's own search imports a module, which could not be read any
+    more later.
+    """
     if "/" in program:
         return program
     for directory in os.environ.get("PATH", os.defpath).split(":"):
@@ -182,13 +184,15 @@ def _limit(spec: Spec) -> None:
 
 
 def _go_first() -> None:
-    """When the host runs out of memory: before drd's runs, and before whatever the host is for."""
+    """Make the kernel kill it first when memory runs out: before drd's runs, and before the host's
+    services.
+    """
     try:
         kernel.own_proc()
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write("1000")
     except OSError:
-        pass  # a kernel without
+        pass  # a kernel without it
 
 
 def _lower(which: int, value: int) -> None:
@@ -199,7 +203,7 @@ def _lower(which: int, value: int) -> None:
 
 
 def _confine(spec: Spec) -> int:
-    """Take the rights away; the listener of the filter, or -1."""
+    """Give up rights; returns the listener of the filter, or -1."""
     kernel.no_new_privileges()
     if FILES in spec.parts:
         own = [(path, landlock.CHANGE) for path in spec.writes]
@@ -223,6 +227,6 @@ def _confine(spec: Spec) -> int:
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-        # Before Linux 5.19 a signal may interrupt what the warden is carrying out.
+        # Before Linux 5.19 a signal may interrupt a call that the warden executes.
         flags = _NEW_LISTENER
         return kernel.syscall(kernel.SECCOMP, _SET_MODE_FILTER, flags, ctypes.c_char_p(program))

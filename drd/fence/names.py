@@ -1,5 +1,6 @@
-"""What a fenced process looks up: its resolver talks to the warden, who answers for what is
-declared and refuses, and writes down, the rest."""
+"""Name lookups of a fenced process: its resolver talks to the warden, which answers for declared
+hosts, and refuses and records the rest.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +25,11 @@ _TTL_S = 60
 
 
 class Names:
-    """`known` are the declared hosts with the addresses that they have.
+    """`known` are the declared hosts with their addresses.
 
-    A fenced process has one end of a pair, and we the other: nobody else can ask. One thread
-    answers all, however many there are."""
+    A fenced process has one end of a socket pair, and we the other: nobody else can ask. One thread
+    answers all of them.
+    """
 
     def __init__(self, record: Record, known: Mapping[str, tuple[bytes, ...]]) -> None:
         self._record = record
@@ -37,16 +39,18 @@ class Names:
         self._poll: select.epoll | None = None
 
     def pair(self) -> socket.socket:
-        """What stands for a socket of datagrams. Nobody answers in it before `lead_here`."""
+        """Replaces a datagram socket. Nobody answers in it before `lead_here`."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         self._waiting[os.fstat(theirs.fileno()).st_ino] = ours
         return theirs
 
     def lead_here(self, number: int) -> None:
-        """Answer in the socket of this number; once is enough. Raises OSError for too many."""
+        """Answer in the socket of this number; calling it once is enough. Raises OSError for too
+        many.
+        """
         if len(self._ours) >= _MANY:
-            raise OSError(errno.EAGAIN, "too many ask at a time")
+            raise OSError(errno.EAGAIN, "too many lookups at a time")
         ours = self._waiting.pop(number, None)
         if ours is None:
             return
@@ -77,13 +81,13 @@ class Names:
             if answer is not None:
                 asking.send(answer)
         except BlockingIOError:
-            return True  # it does not take its answers: that is all it gets
+            return True  # it does not read its answers: it gets no more
         except OSError:
             return False
         return answer is not None
 
     def answer(self, query: bytes) -> bytes | None:
-        """To one question of a resolver; None when it is none."""
+        """The answer to one question of a resolver; None if it is not a question."""
         if not query:
             return None  # the end
         found = question(query)
@@ -109,7 +113,7 @@ def _head(query: bytes, code: int, answers: int) -> bytes:
 
 
 def question(query: bytes) -> tuple[str, int, int] | None:
-    """Name and type of the first question, and where it ends."""
+    """Name and type of the first question, and its end."""
     at, labels = 12, []
     while at < len(query) and query[at]:
         size = query[at]
@@ -123,7 +127,7 @@ def question(query: bytes) -> tuple[str, int, int] | None:
     return ".".join(labels), kind, at + 5
 
 
-def resolved(text: str) -> bytes:
-    """An address in its bytes."""
+def address_bytes(text: str) -> bytes:
+    """The bytes of an address."""
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
     return socket.inet_pton(family, text.partition("%")[0])

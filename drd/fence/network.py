@@ -27,7 +27,7 @@ from drd.fence.addresses import (
     written,
 )
 from drd.fence.asked import AT_FDCWD, Asked, Gone, below, is_socket, location
-from drd.fence.names import Names, question, resolved
+from drd.fence.names import Names, address_bytes, question
 from drd.fence.processes import descendants
 from drd.fence.record import Record
 
@@ -37,27 +37,29 @@ if TYPE_CHECKING:
 
 _CLOEXEC, _NONBLOCK = 0o2000000, 0o4000
 _MULTIPATH = 262
-_UNIX_DATAGRAMS = (socket.SOCK_DGRAM, socket.SOCK_RAW)  # Unix takes the one for the other
+_UNIX_DATAGRAMS = (socket.SOCK_DGRAM, socket.SOCK_RAW)  # Unix accepts either
 _MANY = 256
 _V6ONLY = 26
 _LOW = 1024
-"""Ports below are the host's alone, whatever rights the command has."""
+"""Ports below this are the host's alone, whatever rights the command has."""
 DNS = 53
 
 _OPTIONS = {
     0: (1, 2, 7, 8, 10, 11, 13, 21, 24, 51),
     41: (16, 23, 25, 26, 49, 51, 66, 67),
 }
-"""The usual options of IPv4 and IPv6, by number: none of them changes where packets go."""
+"""The usual options of IPv4 and IPv6, by number: none of them changes the destination
+of packets.
+"""
 
 _ROUTINE = ("/run/nscd/", "/var/run/nscd/", "/run/systemd/userdb/")
-"""Where the C library asks for names of users and hosts by itself; it goes on without."""
+"""Sockets where the C library looks up names of users and hosts; it works without them."""
 
 
 class Network:
-    """Refuses what is outside and writes it down. Sockets may be made below `own`, and reached
-    there and below `sockets`; `reach` has what the plan has declared: an address, a port, and the
-    host's name."""
+    """Refuses and records connections to the outside. Sockets may be made below `own`, and reached
+    there and below `sockets`; `reach` has the declared addresses, ports and host names.
+    """
 
     def __init__(
         self,
@@ -69,10 +71,10 @@ class Network:
         self._record = record
         self._own = own
         self._sockets = (*own, *sockets)
-        self._reach = {(unmapped(resolved(address)), port) for address, port, _ in reach}
+        self._reach = {(unmapped(address_bytes(address)), port) for address, port, _ in reach}
         known: dict[str, tuple[bytes, ...]] = {}
         for address, _, name in reach:
-            known[name.lower()] = (*known.get(name.lower(), ()), resolved(address))
+            known[name.lower()] = (*known.get(name.lower(), ()), address_bytes(address))
         self._names = Names(record, known)
         self._made: dict[int, socket.socket] = {}
         self._nowhere: set[int] = set()
@@ -92,7 +94,8 @@ class Network:
 
     def _socket(self, asked: Asked) -> bool:
         """Streams are made here, and kept until they are connected or listen. Datagrams get a
-        socket that leads nowhere, so that it is seen where they were to go."""
+        socket that leads nowhere, so that their destination can be recorded.
+        """
         family, kind, protocol = asked.whole(0), asked.whole(1), asked.whole(2)
         inet = family in (socket.AF_INET, socket.AF_INET6)
         of = kind & 0xF
@@ -124,21 +127,23 @@ class Network:
         return True
 
     def _ours(self, asked: Asked, index: int = 0) -> socket.socket:
-        """What we made and still hold. Raises OSError for any other: it is connected already."""
+        """A socket that we made and still hold. Raises OSError for any other: it is connected
+        already.
+        """
         found = self._made.get(asked.socket(asked.whole(index)))
         if found is None:
-            raise OSError(errno.EISCONN, "connected, or listens")
+            raise OSError(errno.EISCONN, "connected, or listening")
         return found
 
     def _drop(self, made: socket.socket) -> None:
-        """It is the process's alone from now on, and closed when that closes it."""
+        """Give up our copy: it is the process's alone, and closed when the process closes it."""
         number = _number(made)
         self._made.pop(number, None)
         made.close()
         self._names.forget(number)
 
     def _forget_closed(self) -> None:
-        """Those that nobody has any more; when all are in use, the oldest."""
+        """Close sockets that no process has any more; if all are in use, the oldest."""
         used = _sockets_of(descendants())
         for number, made in list(self._made.items()):
             if number not in used:
@@ -148,8 +153,10 @@ class Network:
             self._drop(next(iter(self._made.values())))
 
     def _set_option(self, asked: Asked) -> bool:
-        """Of IP: those that change where packets go are refused; level and option are numbers,
-        which nobody can change afterwards. A socket that leads nowhere takes all."""
+        """IP options that change the destination of packets are refused; level and option are
+        numbers, which nobody can change afterwards. A socket that leads nowhere accepts all
+        options.
+        """
         level, option = asked.whole(1), asked.whole(2)
         if asked.socket(asked.whole(0)) in self._nowhere:
             return False
@@ -159,7 +166,7 @@ class Network:
         return True
 
     def _send(self, asked: Asked) -> None:
-        """A datagram with an address of its own."""
+        """A datagram with its own address."""
         data = asked.memory(asked.arguments[4], max(0, min(asked.whole(5), 128)))
         if asked.socket(asked.whole(0)) not in self._nowhere:
             raise OSError(errno.EISCONN, "a stream has its address already")
@@ -175,8 +182,9 @@ class Network:
         raise OSError(errno.ENETUNREACH, "outside")
 
     def _connect_datagram(self, number: int, data: bytes) -> None:
-        """A resolver's leads to us. Whoever only chooses among addresses connects and sends
-        nothing: to the host itself that is not written down. Raises OSError."""
+        """Connect a resolver's socket to us. A program that only chooses an address connects and
+        sends nothing: for addresses of the host that is not recorded. Raises OSError.
+        """
         address, port = inet(data)
         if port == DNS:
             self._names.lead_here(number)
@@ -210,7 +218,9 @@ class Network:
     def _carry_out(
         self, asked: Asked, made: socket.socket, data: bytes, keep: int | None = None
     ) -> bool:
-        """Connect, in a thread of its own where that may take a while; whether it answers later."""
+        """Connect, in its own thread if that may take a while; returns whether the thread answers
+        later.
+        """
         if os.get_blocking(made.fileno()):
             return _connected(asked, made.fileno(), data, keep, lambda: self._drop(made))
         try:
@@ -228,12 +238,12 @@ class Network:
         return is_loopback(address) and self._is_ours(address, port)
 
     def _is_ours(self, address: bytes, port: int) -> bool:
-        """Whether whoever listens there is behind a fence of this drill."""
+        """Whether the listener there is behind a fence of this drill."""
         found = listeners(address, port)
         return bool(found) and found <= self._of_this_drill()
 
     def _of_this_drill(self) -> set[int]:
-        """The sockets that have begun to listen behind its fences."""
+        """The sockets that listen behind its fences."""
         return {e["inode"] for e in self._record.read() if e["event"] == "listens"}
 
     def _connect_unix(self, asked: Asked, made: socket.socket, data: bytes) -> bool:
@@ -280,12 +290,13 @@ class Network:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-            self._forget_closed()  # one that was only to find a port that is free
+            self._forget_closed()  # a socket that was only to find a free port
             _call("bind", made.fileno(), there)
 
     def _bind_unix(self, asked: Asked, ours: int, data: bytes) -> None:
-        """In its own directories only, from there: nobody can put another in place of it
-        meanwhile."""
+        """In its own directories only, starting from the directory itself: nobody can replace it
+        meanwhile.
+        """
         path = path_of(data)
         if path is None:
             raise OSError(errno.EACCES, "no names that the whole host shares")
@@ -306,8 +317,9 @@ class Network:
                 os.umask(mask)
 
     def _near(self, ours: int, domain: int, data: bytes) -> bytes:
-        """The address on loopback that stands for every address of the host; another one is
-        refused. Raises OSError."""
+        """The loopback address that stands for every address of the host; refuses any other. Raises
+        OSError.
+        """
         address, port = inet(data)
         if is_loopback(address):
             return data
@@ -323,7 +335,7 @@ class Network:
     def _listen(self, asked: Asked) -> None:
         number = asked.socket(asked.whole(0))
         if number in self._listening:
-            return  # only how many may wait would change
+            return  # only the length of the queue would change
         made = self._ours(asked)
         ours = made.fileno()
         in_net = made.family in (socket.AF_INET, socket.AF_INET6)
@@ -346,9 +358,8 @@ class Network:
         self._drop(made)
 
     def _leave_to_the_host(self, address: bytes, port: int) -> None:
-        """Names of loopback have several addresses: whoever listens on another one than production
-        does gets connections of its clients. Raises OSError for a port that is not the drill's to
-        take.
+        """Refuse ports that the host uses: names of loopback have several addresses, so a listener
+        on another address than production's would get connections of its clients. Raises OSError.
         """
         taken = listeners(None, port) - self._of_this_drill() if port else set()
         if port and (port < _LOW or taken):
@@ -356,14 +367,14 @@ class Network:
             raise OSError(errno.EADDRINUSE if taken else errno.EACCES, "the host's")
 
     def _note(self, ours: int) -> None:
-        """So that others behind the fences of this drill may connect to it."""
+        """Record it, so that others behind the fences of this drill may connect to it."""
         self._record.write("listens", port=_port(ours), inode=os.fstat(ours).st_ino)
 
 
 def _connected(
     asked: Asked, ours: int, data: bytes, keep: int | None, then: Callable[[], None]
 ) -> bool:
-    """Connect in a thread, with descriptors of its own, and answer from there; True."""
+    """Connect in a thread, with its own descriptors, and answer from there; returns True."""
     mine = os.dup(ours)
     kept = os.dup(keep) if keep is not None else None
     if kept is not None:
@@ -390,12 +401,12 @@ def _connected(
 
 
 def _number(made: socket.socket) -> int:
-    """By which /proc knows it."""
+    """The number by which /proc knows it."""
     return os.fstat(made.fileno()).st_ino
 
 
 def _sockets_of(processes: set[int]) -> set[int]:
-    """The sockets that any of them has open."""
+    """The sockets that any of these processes has open."""
     found = set()
     for process in processes:
         try:

@@ -1,9 +1,9 @@
-"""Numbers of system calls, by name: those that a fence has something to say about."""
+"""Numbers of system calls, by name: those for which a fence has rules."""
 
 from __future__ import annotations
 
 LAST = 467
-"""The newest call that was weighed; later ones do not exist behind a fence."""
+"""The newest call for which there is a rule; later ones do not exist behind a fence."""
 
 _SINCE_5_1 = {
     "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428,
@@ -61,6 +61,6 @@ _AARCH64 = {
 }  # fmt: skip
 
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-"""How seccomp calls an architecture."""
+"""seccomp's name of an architecture."""
 
 NUMBERS = {"x86_64": _X86_64 | _SINCE_5_1, "aarch64": _AARCH64 | _SINCE_5_1}

@@ -2,5 +2,6 @@
 
 FILES, SIGNALS, CALLS, NETWORK = "files", "signals", "calls", "network"
 PARTS = (FILES, SIGNALS, CALLS, NETWORK)
-"""Landlock's two, the filter of system calls, and the warden, who decides about what depends on
-more than a call's number."""
+"""Landlock's two parts, the filter of system calls, and the warden, which decides when a call's
+number alone is not enough.
+"""

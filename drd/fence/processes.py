@@ -1,4 +1,4 @@
-"""The processes that came of this one."""
+"""The descendants of this process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def descendants() -> set[int]:
 
 
 def end_descendants() -> None:
-    """Kill everything that is left of a fence; returns when it is gone."""
+    """Kill all processes left of a fence; returns when they are gone."""
     limit = time.monotonic() + GRACE_S
     while time.monotonic() < limit:
         left = descendants()

@@ -1,6 +1,6 @@
-"""What the fences of one drill write down, for each other and for drd: a line an event.
+"""The record of a drill's fences, for each other and for drd: one line for each event.
 
-The file is in memory and only ever appended to. Fenced processes do not have it.
+The file is in memory and only ever appended to. Fenced processes cannot open it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 DESTINATIONS = 128
-"""Of each kind (tcp, dns, …) that are written down for a command; further tries are counted."""
+"""The number of recorded tries of each kind (tcp, dns, …) for a command; further tries are only
+counted.
+"""
 _LISTENERS = 4096
 _LONGEST = 300
 
 
 class Record:
-    """An appending descriptor, for one command. What is there already is not written again, and
-    each kind of try has room of its own: no noise of one hides another."""
+    """An appending descriptor, for one command. Existing entries are not written again, and each
+    kind of try has its own limit: many tries of one kind do not hide another.
+    """
 
     def __init__(self, descriptor: int, by: str) -> None:
         self._descriptor = descriptor
@@ -33,15 +36,15 @@ class Record:
         self._write({"event": event, **what}, event, _LISTENERS)
 
     def tried(self, what: str, to: str = "") -> None:
-        """Something outside that a fenced process asked for and did not get."""
+        """Record a refused access of a fenced process to something outside."""
         event = {"event": "tried", "what": what, "to": plain(to)}
         if not self._write(event, f"tried {what}", DESTINATIONS):
             self._count(what)
 
     def _write(self, event: dict[str, Any], kind: str, most: int) -> bool:
-        """Whether it is written down, by now or before; not where its kind has no room any more."""
+        """Whether it is recorded, now or before; False when its kind has reached its limit."""
         if self._known is None:
-            self._known = self._learned()
+            self._known = self._read_earlier()
         event = {**event, "by": self._by}
         known = tuple(sorted(event.items()))
         if known in self._known:
@@ -54,15 +57,16 @@ class Record:
         return True
 
     def _count(self, what: str) -> None:
-        """One more of a kind that has no room. A line at every doubling: whoever reads knows that
-        there were more, and about how many, also when we are killed."""
+        """Count a try of a kind that has reached its limit. Writes a line at every doubling: the
+        reader then knows that there were more, and about how many, even if we are killed.
+        """
         more = self._more[what] = self._more.get(what, 0) + 1
         if more & (more - 1) == 0:
             line = {"event": "tried more", "what": what, "count": more, "by": self._by}
             os.write(self._descriptor, _line(line))
 
-    def _learned(self) -> set[tuple[tuple[str, Any], ...]]:
-        """What is there of this command, of a fence before this one: it shares their room."""
+    def _read_earlier(self) -> set[tuple[tuple[str, Any], ...]]:
+        """Read this command's entries from an earlier fence: both share one limit."""
         found = set()
         for event in self.read():
             if event["by"] != self._by:
@@ -85,12 +89,12 @@ def _line(event: dict[str, Any]) -> bytes:
 
 
 def read(descriptor: int) -> list[dict[str, Any]]:
-    """Every whole line so far."""
+    """Every complete line so far."""
     data = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
     lines = data.split(b"\n")[:-1]
     return [marshal.loads(bytes.fromhex(line.decode())) for line in lines]  # noqa: S302 - ours
 
 
 def plain(text: str) -> str:
-    """One line of what a fenced process has said, for people: nothing in it does anything."""
+    """One line of a fenced process's output, for people, without control characters."""
     return "".join(c if c.isprintable() else "?" for c in text)[:_LONGEST]

@@ -1,7 +1,7 @@
 """Which system calls a fenced process may make, as a seccomp filter.
 
-What is dangerous whatever its arguments is refused; what a decision depends on (where to connect,
-what to listen on, whose mode to change) is handed to the warden, who carries it out or refuses it.
+Calls that are dangerous whatever their arguments are refused. Calls that need a decision (where to
+connect, what to listen on, whose mode to change) go to the warden, which executes or refuses them.
 """
 
 from __future__ import annotations
@@ -28,20 +28,22 @@ _NEW_TIME = 0x80
 _FAST_OPEN = 0x20000000
 _SPECIAL_BITS = 0o6000
 _CREATES = 0o100 | 0x400000  # O_CREAT, O_TMPFILE
-_DEVICES = 0o020000  # set in the types of both kinds of devices, and of none that may be made
+_DEVICES = 0o020000  # set in the types of both kinds of devices, and of no type that may be made
 
 WARDEN = (
     "connect", "bind", "listen", "shmget", "shmat", "shmctl", "chmod", "fchmod", "fchmodat",
     "fchmodat2", "utime", "utimes", "futimesat", "utimensat", "inotify_add_watch",
 )  # fmt: skip
-"""Always the warden's; some of `socket`, `sendto` and `setsockopt` are as well."""
+"""Always decided by the warden; some calls of `socket`, `sendto` and `setsockopt` are as well."""
 
 _NOT_HERE = (
     "io_uring_setup", "io_uring_enter", "io_uring_register", "clone3", "openat2", "semget", "semop",
     "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv", "msgctl", "mq_open", "mq_unlink",
     "userfaultfd", "fanotify_init", "fanotify_mark",
 )  # fmt: skip
-"""Answered as by a kernel that does not have them: programs know other ways, which are mediated."""
+"""Answered as by a kernel that does not have them: programs then use other calls, which are
+mediated.
+"""
 
 _REFUSED = (
     "chown", "fchown", "lchown", "fchownat", "ptrace", "syslog", "uselib", "ustat", "sysfs",
@@ -62,20 +64,22 @@ _NO_ATTRIBUTES = (
 )  # fmt: skip
 
 _DEVICE_CONTROL = (
-    0x5412, 0x541C,  # words put into a terminal
-    0x40086602, 0x40046602, 0x401C5820, 0x40806685,  # flags of files that were opened to be read
+    0x5412, 0x541C,  # text injected into a terminal
+    0x40086602, 0x40046602, 0x401C5820, 0x40806685,  # flags of files that were opened for reading
 )  # fmt: skip
 
 _FILE_CONTROL = (1024, 1026, 1040)
-"""Leases and delegations, which make others wait who open a file, and F_NOTIFY: none needs more
-than a descriptor that was opened to be read."""
+"""Leases and delegations, which make others wait that open a file, and F_NOTIFY: all work with a
+descriptor opened for reading.
+"""
 
 _TCP_HIDES_CONNECT = (30, 31)
 
 
 class Program:
-    """Instructions of classic BPF, with jumps to labels, on the number of a call. A body that `of`
-    adds may load something else, and ends with a verdict on every way."""
+    """Classic BPF instructions, with jumps to labels, on the number of a call. A body that `of`
+    adds may load something else, and must end with a verdict on every path.
+    """
 
     def __init__(self, machine: str) -> None:
         self.numbers = NUMBERS[machine]
@@ -111,7 +115,7 @@ class Program:
         self.add(_RETURN, verdict)
 
     def when(self, value: int, verdict: int, test: int = _EQUAL) -> None:
-        """This verdict, when what was loaded is `value`, or passes another test with it."""
+        """Return this verdict if the loaded value is `value`, or passes another test with it."""
         after = self.label()
         self.jump(test, value, "", after)
         self.give(verdict)
@@ -125,7 +129,7 @@ class Program:
         self._labels[label] = len(self._lines)
 
     def jump(self, test: int, value: int, yes: str, no: str) -> None:
-        """To a label, which lies ahead; an empty one is the next line."""
+        """Jump to a label, which lies ahead; an empty one is the next line."""
         self._lines.append((test, value, yes, no))
 
     def add(self, code: int, value: int) -> None:
@@ -146,8 +150,9 @@ def refused(number: int) -> int:
 
 
 def filter_for(machine: str, *, warden: bool) -> bytes:
-    """The filter of this architecture. Without a `warden`, what one would decide is the kernel's as
-    always. Raises KeyError for an architecture whose calls nobody has weighed."""
+    """The filter of this architecture. Without a `warden`, its calls are left to the kernel. Raises
+    KeyError for an architecture without rules.
+    """
     program = Program(machine)
     add, give = program.add, program.give
     add(_LOAD, 4)
@@ -202,14 +207,14 @@ def _network(program: Program) -> None:
 
 
 def _socket(program: Program) -> None:
-    """The warden makes them, so that he can connect them later."""
+    """The warden makes them, so that it can connect them later."""
     program.argument(0)
     program.when(socket.AF_NETLINK, refused(errno.EAFNOSUPPORT))
     program.give(NOTIFY)
 
 
 def _socketpair(program: Program) -> None:
-    """No datagrams: one end could be sent to any address."""
+    """Refuse datagrams: one end could be sent to any address."""
     program.argument(0)
     unix = program.label()
     program.jump(_EQUAL, socket.AF_UNIX, unix, "")
@@ -227,7 +232,7 @@ def _of_type(program: Program, types: tuple[int, ...], otherwise: int) -> None:
 
 
 def _options(program: Program) -> None:
-    """What IP is told is the warden's; of TCP, what connects behind his back is not there."""
+    """IP options are the warden's; TCP options that could connect without it do not exist."""
     program.argument(1)
     program.when(0, NOTIFY)
     program.when(41, NOTIFY)
@@ -278,7 +283,7 @@ def _no_namespace(program: Program, flags: int) -> None:
 
 
 def _own_segment(program: Program) -> None:
-    """Without a warden: a segment without a name, or a new one; never one that is there."""
+    """Without a warden: allow a segment without a name, or a new one; never an existing one."""
     program.argument(0)
     program.when(0, ALLOW)
     program.argument(2)
@@ -295,7 +300,7 @@ def _none_of(program: Program, requests: tuple[int, ...]) -> None:
 
 
 def _only_itself(program: Program, *indexes: int) -> None:
-    """These arguments are 0, which is whoever calls."""
+    """Require these arguments to be 0, which means the caller."""
     for index in indexes:
         program.argument(index)
         itself = program.label()

@@ -21,19 +21,19 @@ _CREATE, _EXCLUSIVE, _NO_RESERVE, _MODE = 0o1000, 0o2000, 0o10000, 0o777
 _READ_ONLY = 0o10000
 _REMOVE, _SET, _STAT = 0, 1, 2
 _CONTROLS = (_SET, _STAT, 11, 12)
-"""Of one segment, by its id: its owner and mode, its state, locked in memory or not."""
+"""Operations on one segment, by its id: its owner and mode, its state, locked in memory or not."""
 
 _OWNER_AT, _MODE_AT = 4, 20
-"""Where user and group, and the mode, are in what IPC_STAT tells and IPC_SET takes, on x86_64 and
-aarch64."""
+"""Offsets of user, group and mode in the struct of IPC_STAT and IPC_SET, on x86_64 and aarch64."""
 
 MOST = 256
-"""Segments of one fence. The kernel has 4,096 for the whole host (kernel.shmmni), and production's
-PostgreSQL needs one to start; a server makes one or two."""
+"""The largest number of segments of one fence. The kernel has 4,096 for the whole host
+(kernel.shmmni), and production's PostgreSQL needs one to start; a server makes one or two.
+"""
 
 
 class Segment:
-    """`address` is where the warden has it."""
+    """`address` is where the warden attached it."""
 
     def __init__(self, key: int, size: int, address: int, owner: int) -> None:
         self.key = key
@@ -43,10 +43,11 @@ class Segment:
 
 
 class Segments:
-    """The warden is attached to each that it makes, and has marked it as removed: the kernel takes
-    it away with the last process that is attached, however the warden ends. Keys are the fence's
-    own: nobody outside finds a segment by one, or has one taken. `most_bytes` is for all together,
-    and `MOST` for their number: one that is removed is there as long as a process is attached."""
+    """The warden attaches to each segment that it makes, and marks it as removed: the kernel frees
+    it with the last attached process, however the warden ends. Keys are local to the fence: no
+    outside process finds a segment by its key, or loses one. `most_bytes` is for all together, and
+    `MOST` for their number: a removed one counts as long as a process is attached.
+    """
 
     def __init__(self, most_bytes: int | None) -> None:
         self._most = most_bytes
@@ -71,7 +72,7 @@ class Segments:
         return True
 
     def _make(self, asked: Asked, key: int, size: int, flags: int) -> int:
-        """A new one of who asks. Raises OSError."""
+        """Make a segment for the caller. Raises OSError."""
         if flags & ~(_CREATE | _EXCLUSIVE | _NO_RESERVE | _MODE):
             raise OSError(errno.EINVAL, "no huge pages: no limit counts them")
         if self._count >= MOST:
@@ -92,8 +93,9 @@ class Segments:
         return made
 
     def _ours(self, asked: Asked) -> Segment:
-        """By its number, which nobody can change after the decision. Raises OSError for any other:
-        that is not there."""
+        """A segment by its number, which nobody can change after the decision. Raises OSError for
+        any other, as if it did not exist.
+        """
         found = self._made.get(asked.whole(0))
         if found is None:
             raise OSError(errno.EINVAL, "another's")

@@ -1,4 +1,4 @@
-"""What drd asks a fence for, as one argument of a command line: nothing in it is secret."""
+"""What drd asks of a fence, as one argument of a command line: none of it is secret."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 class Spec:
     """`reads` may be read and executed, `writes` also changed, all by their real paths; `devices`
-    are files of /dev. `parts` are the parts of a fence to put up; one that cannot be ends
-    everything. `reach` has addresses with ports and the host's names. `user` as uid, gid and
-    groups; `groups` are control groups to join. `record` is the number of the record's
-    descriptor."""
+    are files of /dev. `parts` are the parts of a fence to set up; if one fails, the command does
+    not start. `reach` has addresses with ports and the host's names. `user` as uid, gid and groups;
+    `groups` are control groups to join. `record` is the number of the record's descriptor.
+    """
 
     argv: tuple[str, ...]
     by: str

@@ -1,4 +1,4 @@
-"""The process that stays outside of a fence: decides, carries out, and ends what is left."""
+"""The process that stays outside of a fence: it decides, executes, and ends what is left."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ if TYPE_CHECKING:
     Call = Callable[[Asked], bool | None]
 
 DRD_DIED, END_NOW = signal.SIGUSR1, signal.SIGUSR2
-"""What the kernel sends us when drd ends, so that it is told from a signal for the whole group; and
-what drd sends when nothing may be left."""
+"""The signal that the kernel sends us when drd ends, distinct from a signal to the whole group; and
+the signal with which drd demands that everything ends.
+"""
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
 
 class Warden:
-    """`child` is the command. What it leaves behind becomes a child of ours, wherever it went."""
+    """`child` is the command. Its orphans become our children."""
 
     def __init__(self, spec: Spec, child: int, listener: int | None, record: Record) -> None:
         self._spec = spec
@@ -50,8 +51,10 @@ class Warden:
         self._wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def watch(self) -> int:
-        """Until the command has ended and all that came of it; its status as of wait(2)."""
-        self._hear()
+        """Run until the command and all its descendants have ended; returns its status as of
+        wait(2).
+        """
+        self._receive_signals()
         over = self._end_after()
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
@@ -67,7 +70,7 @@ class Warden:
                     self._decide()
                 else:  # nobody is behind the filter any more
                     poll.unregister(descriptor)
-            over = self._tell_signals(over)
+            over = self._pass_signals_on(over)
             if over is not None and time.monotonic() >= over:
                 kill(self._child)
             status = self._reaped()
@@ -80,14 +83,15 @@ class Warden:
 
     # signals
 
-    def _hear(self) -> None:
+    def _receive_signals(self) -> None:
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         for number in (*_PASSED_ON, DRD_DIED, END_NOW, signal.SIGCHLD):
             signal.signal(number, lambda heard, _: self._signals.append(heard))
 
-    def _tell_signals(self, over: float | None) -> float | None:
-        """To a command that has left our group, which the sender has therefore not reached; when
-        drd is gone, in its name. When to kill it."""
+    def _pass_signals_on(self, over: float | None) -> float | None:
+        """Pass a signal on to a command that has left our group, which the sender has therefore not
+        reached; when drd is gone, signal it ourselves. Returns when to kill it.
+        """
         heard, self._signals = self._signals, []
         for number in heard:
             if number == DRD_DIED:
@@ -106,7 +110,7 @@ class Warden:
             return True
 
     def _reaped(self) -> int | None:
-        """Take note of all that have ended; the command's status when it is among them."""
+        """Reap all that have ended; returns the command's status when it is among them."""
         found = None
         while True:
             try:

@@ -1,6 +1,6 @@
-"""The one door to subprocesses.
+"""Start subprocesses: the only module through which drd does so.
 
-Every child runs in a process group of its own, with an environment that drd chose, dies with drd,
+Every child runs in its own process group, with an environment that drd chose, dies with drd,
 has a deadline, and is ended with its whole group when drd is cancelled. `run` waits for one,
 `gated_pipe` streams one into another, `Child` is for those that stay (servers).
 """

@@ -1,8 +1,8 @@
-"""Running work in a thread of its own, which can be abandoned or kept to one directory.
+"""Run work in its own thread, which can be abandoned or restricted to one directory.
 
-A system call that waits for somebody else (such as opening a pipe in the place of a file) does not
-react to a cancel; whoever waits for the thread does. And Landlock restricts what a thread can
-change until the thread ends.
+A system call that waits for another process (such as opening a pipe that stands in place of a file)
+does not react to a cancel; the caller that waits for the thread does. Landlock restricts what a
+thread can change until the thread ends.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def apart(work: Callable[[], T], *, changes: Path | None = None, removes: bool =
     threading.Thread(
         target=copy_context().run, args=(begin,), name="drd-apart", daemon=True
     ).start()
-    while not _ended(result, _TURN_S):
-        if cancelled() and not _ended(result, GRACE_S):
+    while not _has_ended(result, _TURN_S):
+        if cancelled() and not _has_ended(result, GRACE_S):
             raise Cancelled("cancelled")
     return result.result()
 
@@ -65,5 +65,5 @@ def _confine(directory: Path, *, removes: bool) -> None:
     landlock.restrict(detect().landlock_abi, rules, warden=False)
 
 
-def _ended(result: Future[T], within_s: float) -> bool:
+def _has_ended(result: Future[T], within_s: float) -> bool:
     return bool(wait([result], within_s).done)

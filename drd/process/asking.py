@@ -1,4 +1,4 @@
-"""Who stands behind a process, by what the kernel says of it."""
+"""Find out who started a process, by what the kernel reports."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from pathlib import Path
 from drd.model.actor import NO_LOGIN, Actor, Came
 
 BY_DAEMON = "DRD_DAEMON"
-"""In the environment of processes that a daemon started for a run: its pid."""
+"""In the environment of processes that a daemon started for a run: the daemon's pid."""
 _SO_PEERPIDFD = 77  # Linux 6.5
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """The login uid of the kernel's audit. `uid` None: no login started the process, or, where
-    `known` is False, nobody can tell."""
+    """The login uid of the kernel's audit. `uid` is None when no login started the process, or,
+    where
+    `known` is False, when the kernel does not report it.
+    """
 
     uid: int | None
     known: bool = True
@@ -34,10 +36,10 @@ UNKNOWN_LOGIN = Login(None, known=False)
 
 
 def actor_here(environment: Mapping[str, str] | None = None, *, by: str = "") -> Actor:
-    """Who runs this process. `by` is what `--by` said.
+    """Who runs this process. `by` is the value of `--by`.
 
-    A process that the daemon started works by the schedule: who asked for a run that somebody asked
-    for stands in its row already.
+    A process that the daemon started works by the schedule: if a person asked for its run, the
+    run's row names them already.
     """
     environment = os.environ if environment is None else environment
     came: Came = "schedule" if BY_DAEMON in environment else "terminal"
@@ -45,36 +47,38 @@ def actor_here(environment: Mapping[str, str] | None = None, *, by: str = "") ->
 
 
 def actor_of_daemon() -> Actor:
-    """The daemon, which asks for what is due."""
+    """The daemon, which asks for runs that are due."""
     return _actor(os.getuid(), Login(None), "schedule")
 
 
 def actor_of_peer(uid: int, login: Login, *, by: str = "") -> Actor:
-    """Who asks through a socket: `uid` as the kernel gave it when he connected, and his login as
-    `login_of_peer` found it then."""
+    """Who asks through a socket: `uid` as the kernel reported it at the connection, and the login
+    as
+    `login_of_peer` read it then.
+    """
     return _actor(uid, login, "socket", by=by)
 
 
 def login_of_peer(connection: socket.socket, uid: int, pid: int) -> Login:
-    """The login of the process that connected, whose `uid` and `pid` the kernel gave.
+    """The login of the process that connected, whose `uid` and `pid` the kernel reported.
 
-    Has to be asked as soon as the connection is accepted: a process that has ended by then has none
-    that could be read, whoever goes on with its connection. Before Linux 6.5 the kernel does not
-    name the process itself, and a new one with the same pid is only told apart by its user.
+    Must be called as soon as the connection is accepted: nothing can be read of a process that has
+    ended by then. Before Linux 6.5 the kernel does not name the process itself; a new process with
+    the same pid is then recognised only by its user.
     """
     pidfd = -1
     try:
         try:
             pidfd = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
         except OSError as error:
-            if error.errno != errno.ENOPROTOOPT:  # the kernel would name it, and it is gone
+            if error.errno != errno.ENOPROTOOPT:  # the kernel would report it, and it is gone
                 return UNKNOWN_LOGIN
             pidfd = os.pidfd_open(pid)
             if Path(f"/proc/{pid}").stat().st_uid != uid:
                 return UNKNOWN_LOGIN
         found = login_of(pid)
-        # While it lives no other process has its pid, so that was its own.
-        return UNKNOWN_LOGIN if _ended(pidfd) else found
+        # While it lives no other process has its pid, so the login was its own.
+        return UNKNOWN_LOGIN if _has_ended(pidfd) else found
     except (OSError, ValueError):  # it is gone, or in a namespace where we cannot see it
         return UNKNOWN_LOGIN
     finally:
@@ -88,7 +92,7 @@ def as_root_types_it() -> str:
 
 
 def user_name(uid: int) -> str:
-    """The name of a user, or the number of one that has none."""
+    """The name of a user, or the id of one without a name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -96,8 +100,9 @@ def user_name(uid: int) -> str:
 
 
 def login_of(pid: int) -> Login:
-    """The login that started the process. A kernel without audit keeps none of anybody: then it is
-    known that there is none."""
+    """The login that started the process. A kernel without audit records none; then drd knows that
+    there is none.
+    """
     with suppress(OSError, ValueError):
         found = int(Path(f"/proc/{pid}/loginuid").read_text(encoding="ascii"))
         return Login(None if found == NO_LOGIN else found)
@@ -105,7 +110,7 @@ def login_of(pid: int) -> Login:
     return Login(None) if own.exists() and not (own / "loginuid").exists() else UNKNOWN_LOGIN
 
 
-def _ended(pidfd: int) -> bool:
+def _has_ended(pidfd: int) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(0))

@@ -1,4 +1,4 @@
-"""Which boot of which machine this is, and how long ago it began."""
+"""Identify the current boot of this machine, and when it began."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ _STATUS_AT = 40
 
 
 class Boot(NamedTuple):
-    """`id` is the kernel's random id of this boot; `up_s` counts since then, also asleep, and
-    nobody sets it."""
+    """`id` is the kernel's random id of this boot; `up_s` counts the seconds since then, including
+    sleep, and nobody can set it.
+    """
 
     id: str
     up_s: float
 
 
 def booted() -> Boot | None:
-    """From files, since a library that fakes the time (as tests do) fakes calls. None where /proc
-    does not tell."""
+    """Read from files, because a library that fakes the time (in tests) fakes calls. None where
+    /proc does not report it.
+    """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         up_s = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
@@ -32,7 +34,7 @@ def booted() -> Boot | None:
 
 
 def machine_id() -> str:
-    """The id that systemd gives to an installation; empty where there is none."""
+    """The id that systemd gives to an installation; empty if there is none."""
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
         try:
             found = Path(path).read_text(encoding="ascii").strip()
@@ -44,8 +46,9 @@ def machine_id() -> str:
 
 
 def kernel_clock_s() -> float | None:
-    """The wall clock by the kernel's own count of when it booted, to the second; None where it
-    does not tell."""
+    """The wall clock as the kernel derives it from its boot time, to the second; None where it is
+    not reported.
+    """
     up = booted()
     try:
         lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
@@ -56,9 +59,10 @@ def kernel_clock_s() -> float | None:
 
 
 def is_synchronised() -> bool | None:
-    """Whether the kernel says that its clock is kept right (by NTP); None where it does not tell,
-    as in a service that may not ask."""
-    import ctypes  # here: most commands never ask
+    """Whether the kernel reports that its clock is synchronised (by NTP); None where it does not
+    report it, for example in a service without that right.
+    """
+    import ctypes  # imported here: most commands never need it
 
     if ctypes.sizeof(ctypes.c_void_p) != 8:
         return None
@@ -71,7 +75,7 @@ def is_synchronised() -> bool | None:
 
 
 def clock_agrees(within_s: float) -> bool:
-    """Whether this process sees the kernel's own clock, which NTP keeps right."""
+    """Whether this process sees the kernel's own clock, which NTP synchronises."""
     kernel_s = kernel_clock_s()
     return (
         kernel_s is not None

@@ -1,8 +1,8 @@
-"""Cancelling the one run that this process is.
+"""Cancel the one run that this process executes.
 
 `cancel` may be called from a signal handler: it sets a flag and wakes every wait for a child.
-Tear-down happens inside `shielded`, where the flag is not looked at. Some of a run's work can be
-called off alone (`CallOff`): what it has started then ends as by a cancel.
+Tear-down happens inside `shielded`, which ignores the flag. Some work of a run can be stopped alone
+(`CallOff`): what it has started then ends as by a cancel.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _wake_read, _wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 class CallOff:
-    """Ends what is done by the threads that are inside `interruptible`: there it is a cancel."""
+    """Stops the threads that are inside `interruptible`: for them it is a cancel."""
 
     def __init__(self) -> None:
         self.called = False
         self.wake_fd, self._write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def call(self) -> None:
-        """Once and for all."""
+        """Stop the work. Can be called once and not be undone."""
         if not self.called:
             self.called = True
             os.write(self._write_end, b"x")
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """This thread does work that may be called off."""
+        """Mark this thread's work as work that may be stopped."""
         _part.call_off = self
         try:
             yield
@@ -44,7 +44,7 @@ class CallOff:
             _part.call_off = None
 
     def close(self) -> None:
-        """When no thread is inside `interruptible` any more."""
+        """Free the resources, when no thread is inside `interruptible` any more."""
         os.close(self.wake_fd)
         os.close(self._write_end)
 
@@ -52,7 +52,7 @@ class CallOff:
 def cancel(interruption: str = "") -> None:
     """Ask everything in this process to end; safe in a signal handler.
 
-    `interruption` says why, when nobody wanted the run itself to end: it is to be done again.
+    `interruption` gives the reason when the run itself is to be repeated, not ended.
     """
     if interruption and not _flag.is_set():
         _interruption.append(interruption)
@@ -70,7 +70,7 @@ def reset_cancel() -> None:
 
 
 def cancelled() -> bool:
-    """Whether to stop: false inside `shielded`, also after a cancel."""
+    """Whether to stop: False inside `shielded`, even after a cancel."""
     if getattr(_shield, "depth", 0):
         return False
     part = _call_off()
@@ -88,14 +88,16 @@ def interruption() -> str:
 
 
 def check_cancelled() -> None:
-    """Raise Cancelled when a cancel was asked for."""
+    """Raise Cancelled after a cancel."""
     if cancelled():
         raise Cancelled("cancelled")
 
 
 def wake_fds() -> list[int]:
-    """One of them is readable from the cancel on (none is ever drained); empty inside
-    `shielded`."""
+    """File descriptors of which one becomes readable at a cancel (none is ever drained); empty
+    inside
+    `shielded`.
+    """
     if getattr(_shield, "depth", 0):
         return []
     part = _call_off()
@@ -104,7 +106,7 @@ def wake_fds() -> list[int]:
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """What runs inside finishes although the run was cancelled; for tear-down, kept short."""
+    """Let the body finish even if the run is cancelled; for tear-down, which must be short."""
     _shield.depth = getattr(_shield, "depth", 0) + 1
     try:
         yield

@@ -1,4 +1,4 @@
-"""A control group for a sandbox, where this host lets drd make one."""
+"""A control group for a sandbox, where this host allows drd to make one."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class Group:
     @classmethod
     @rights.as_root(rights.Purpose.PROCESSES)
     def made(cls, memory_bytes: int, processes: int) -> Group | None:
-        """A new one with these limits; None where that cannot be had."""
+        """Make a group with these limits; None if that is not possible."""
         name = f"drd-sandbox-{os.getpid()}-{uuid4().hex[:8]}"
-        for parent in (*_unified(), *_old().values()):
+        for parent in (*_v2_groups(), *_v1_groups().values()):
             _sweep(parent)
         limits = {
             "memory": (("memory.max", memory_bytes), ("memory.limit_in_bytes", memory_bytes)),
             "pids": (("pids.max", processes), ("pids.max", processes)),
         }
-        for parent in _unified():
+        for parent in _v2_groups():
             made = _make(parent / name, [limits[n][0] for n in limits])
             if made is not None:
                 return cls((made,))
-        old = [_make(parent / name, [limits[n][1]]) for n, parent in _old().items()]
+        old = [_make(parent / name, [limits[n][1]]) for n, parent in _v1_groups().items()]
         if len(old) == len(limits) and all(old):
             return cls(tuple(str(o) for o in old))
         for place in old:
@@ -46,7 +46,7 @@ class Group:
 
     @rights.as_root(rights.Purpose.PROCESSES)
     def remove(self) -> None:
-        """End what is left in it, and remove it."""
+        """End the remaining processes in it, and remove it."""
         for place in self.places:
             _remove(Path(place))
 
@@ -89,7 +89,7 @@ def _remove(place: Path) -> None:
 
 
 def _mounts() -> list[tuple[str, str, str]]:
-    """Type, options and place of mounts."""
+    """Type, options and path of each mount."""
     found = []
     with suppress(OSError):
         for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
@@ -99,9 +99,10 @@ def _mounts() -> list[tuple[str, str, str]]:
     return found
 
 
-def _unified() -> list[Path]:
-    """Groups of v2 in which one of ours may be made and limited: the one that was handed to the
-    service, which itself is in a group below it, our own, and for root the host's."""
+def _v2_groups() -> list[Path]:
+    """Groups of v2 in which drd may make a limited group: the one that was delegated to the service
+    (the service itself is in a group below it), drd's own, and for root the host's.
+    """
     found = []
     for kind, _, place in _mounts():
         if kind != "cgroup2":
@@ -118,12 +119,13 @@ def _unified() -> list[Path]:
 
 
 def _is_handed_over(parent: Path) -> bool:
-    """Whether a group is this user's (Delegate= of the unit), and those below it can be limited,
-    after we have said so. Raises OSError."""
+    """Whether this user owns the group (Delegate= of the unit), and groups below it can be limited,
+    after enabling the controllers. Raises OSError.
+    """
     if os.geteuid() == 0 or parent.stat().st_uid != os.geteuid():
         return False
     if not os.access(parent / "cgroup.procs", os.W_OK, effective_ids=True):
-        return False  # nothing could be moved from one group below it to another
+        return False  # processes could not be moved between the groups below it
     if not _limits(parent):
         (parent / "cgroup.subtree_control").write_text("+memory +pids", encoding="ascii")
     return True
@@ -143,7 +145,7 @@ def _own_path() -> str:
     return ""
 
 
-def _old() -> dict[str, Path]:
+def _v1_groups() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for kind, options, place in _mounts():
         for name in ("memory", "pids"):

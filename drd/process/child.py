@@ -1,4 +1,4 @@
-"""One running child: wait for it, read it, end it."""
+"""One running child: wait for it, read its output, end it."""
 
 from __future__ import annotations
 
@@ -22,18 +22,21 @@ from drd.process.command import Command, full_argv, full_environment
 from drd.process.fence import end_fenced
 
 GRACE_S = 5.0
-"""How long a child may take to clean up after being asked to stop: half of what a cancel may
-take."""
+"""Seconds that a child may take to clean up after it was asked to stop: half of what a cancel may
+take.
+"""
 
 HEED_S = 0.5
-"""After which a child that has noticed and still runs is taken to wait for its input."""
+"""Seconds after which a child that has received the signal and still runs is taken to be waiting
+for its input.
+"""
 
 _SHELL_TELLS = 128
-"""What a shell adds to the number of the signal that killed what it ran."""
+"""What a shell adds to the number of the signal that killed its command."""
 
-_MEMORY = "perhaps for lack of memory"
+_MEMORY = "perhaps because memory ran out"
 
-MEMORY_HINT = "look for the kernel's out-of-memory killer in the journal; then run it again."
+MEMORY_HINT = "check the journal for the kernel's out-of-memory killer; then run it again."
 
 OnLine = Callable[[str], None]
 OnTick = Callable[[], None]
@@ -46,9 +49,9 @@ _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="drd-spawn")
 class Completed:
     """How a child ended. `exit_code` is negative for a signal.
 
-    `stdout` and `stderr` are what it printed, the last part of what was too long: data, never
-    masked, in which bytes that are no UTF-8 are escaped; `printed` is stdout byte by byte. What
-    goes to people is `complaint`, `failure` or `says`, or passes `masked()`.
+    `stdout` and `stderr` are its output, cut to the last part when it was too long: data, never
+    masked, with bytes that are not UTF-8 escaped; `printed` is stdout byte by byte. People get
+    `complaint`, `failure` or `says`, or text that passed `masked()`.
     """
 
     exit_code: int
@@ -59,19 +62,19 @@ class Completed:
 
     @property
     def complaint(self) -> str:
-        """The last lines of what it said, for a message; of one that was killed also by what."""
+        """The last lines of its output, for a message; if it was killed, also the signal."""
         if self.exit_code < 0:
             return f"it {self.failure}"
         return self._last_lines or f"no output, exit {self.exit_code}"
 
     @property
     def failure(self) -> str:
-        """How it ended and what it said last, in words that follow its name."""
+        """How it ended and its last output, as words that follow its name."""
         return f"{ended(self.exit_code)}: {self._last_lines or 'no output'}"
 
     @property
     def says(self) -> list[str]:
-        """The lines of what it said for people (stderr, else stdout), masked."""
+        """Its output for people (stderr, else stdout), masked."""
         return masked(self.stderr.strip() or self.stdout.strip()).splitlines()
 
     @property
@@ -80,17 +83,19 @@ class Completed:
 
     @property
     def killed(self) -> bool:
-        """Whether SIGKILL ended it, or what it ran: that says nothing about its work."""
+        """Whether SIGKILL ended it or its command: then its output proves nothing about
+        its work.
+        """
         return self.exit_code in (-signal.SIGKILL, _SHELL_TELLS + signal.SIGKILL)
 
 
 def ended(exit_code: int) -> str:
-    """`exited with 3`, `was killed by SIGTERM`: in words that follow a name.
+    """`exited with 3`, `was killed by SIGTERM`: words that follow a name.
 
-    The kernel kills with SIGKILL when memory runs out, and what it killed cannot say so.
+    The kernel uses SIGKILL when memory runs out, and a killed process cannot report that.
     """
     if exit_code == _SHELL_TELLS + signal.SIGKILL:
-        return f"exited with {exit_code}: what it ran was killed by SIGKILL, {_MEMORY}"
+        return f"exited with {exit_code}: SIGKILL ended its command, {_MEMORY}"
     if exit_code >= 0:
         return f"exited with {exit_code}"
     known = -exit_code in set(signal.Signals)
@@ -101,8 +106,8 @@ def ended(exit_code: int) -> str:
 class Child:
     """A started child in its own process group.
 
-    `end_input` ends what it reads; it is called, also more than once, when it was asked to stop,
-    has noticed, and does not end: restic stays in a read that has begun.
+    `end_input` ends its input. It is called, perhaps repeatedly, when the child was asked to stop,
+    has received that, and does not end: restic does not leave a read that has begun.
     """
 
     def __init__(self, command: Command, popen: subprocess.Popen[bytes]) -> None:
@@ -117,7 +122,7 @@ class Child:
         return self.popen.poll()
 
     def ends_within(self, seconds: float) -> bool:
-        """Whether it has ended, giving it this long to."""
+        """Whether it ends within this time."""
         with suppress(subprocess.TimeoutExpired):
             self.popen.wait(seconds)
         return self.popen.poll() is not None
@@ -128,10 +133,11 @@ class Child:
             os.killpg(self.pid, number)
 
     def stop(self, number: signal.Signals | None = None, *, grace_s: float | None = None) -> int:
-        """Ask, wait (GRACE_S), then kill the whole group; returns the exit code. Idempotent.
+        """Ask it to stop, wait (GRACE_S), then kill the whole group; returns the exit code.
+        Idempotent.
 
-        One that stands still is woken, so that it hears: a restic that is killed unheard leaves a
-        lock.
+        A stopped child is continued, so that it receives the signal: a restic that is killed
+        without one leaves its lock.
         """
         if self.popen.poll() is None:
             number = number or self.command.stop_signal
@@ -157,8 +163,9 @@ class Child:
     def pump(
         self, *, on_line: OnLine | None = None, on_tick: OnTick | None = None, limit: int = 1 << 20
     ) -> Completed:
-        """Wait while reading what it says; `on_line` gets each line of stdout, raw, instead of the
-        result. At most `limit` bytes a stream are kept, from the end."""
+        """Wait and read its output; `on_line` gets each raw line of stdout, which is then not in
+        the result. Keeps at most the last `limit` bytes of a stream.
+        """
         try:
             return _Pump(self, on_line, on_tick, limit).wait()
         except BaseException:
@@ -224,7 +231,7 @@ class _Pump:
             self.on_tick()
 
     def _drain(self) -> None:
-        """What is still in the pipes; grandchildren that keep them open are not waited for."""
+        """Read what is left in the pipes, without waiting for grandchildren that keep them open."""
         for fd in list(self.open):
             while fd in self.open and self._read(fd):
                 pass
@@ -266,7 +273,7 @@ class _Pump:
 
 
 def _pending(pid: int, number: signal.Signals) -> bool:
-    """Whether a process has not yet taken note of a signal (it was stopped, or got no CPU)."""
+    """Whether a process has not received a signal yet (it was stopped, or got no CPU)."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -289,20 +296,20 @@ def start(
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
 ) -> Child:
-    """Start a child; whoever calls this sees to its end (`pump`, `wait` or `stop`).
+    """Start a child; the caller must end it (`pump`, `wait` or `stop`).
 
-    The three streams take file descriptors as subprocess does. Raises ToolMissing when the
-    program is not there.
+    The three streams take file descriptors as subprocess does. Raises ToolMissing when the program
+    is missing.
     """
 
     roots, acting = rights.taken() and not command.owners, rights.acts_for() is not None
 
     def spawn() -> subprocess.Popen[bytes]:
-        rights.become_root_for_good()  # this thread starts children, which setpriv makes less
+        rights.become_root_for_good()  # this thread starts children, whose rights setpriv reduces
         return subprocess.Popen(
             full_argv(command, roots=roots),
             env=full_environment(command, roots=roots),
-            # Where root is, the other user may not be able to go.
+            # The other user may not be allowed to enter root's working directory.
             cwd=command.cwd or ("/" if acting and not roots else None),
             stdin=stdin,
             stdout=stdout,
@@ -327,10 +334,10 @@ def run(
     on_tick: OnTick | None = None,
     limit: int = 1 << 20,
 ) -> Completed:
-    """Run a child to its end. The exit code is not judged here.
+    """Run a child to its end; the caller judges the exit code.
 
-    `stdin` is what it can read there. Raises Cancelled, DeadlineExceeded or ToolMissing; then the
-    child and its group have ended.
+    `stdin` is its input. Raises Cancelled, DeadlineExceeded or ToolMissing; then the child and its
+    group have ended.
     """
     if stdin is None:
         return start(command).pump(on_line=on_line, on_tick=on_tick, limit=limit)
@@ -340,7 +347,7 @@ def run(
 
 
 def _as_file(data: bytes) -> IO[bytes]:
-    """`data` in anonymous memory (never on a disk), to be read from its beginning."""
+    """`data` in anonymous memory (never on a disk), positioned at its beginning."""
     file = os.fdopen(os.memfd_create("drd-input"), "w+b")
     file.write(data)
     file.flush()

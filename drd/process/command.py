@@ -1,4 +1,4 @@
-"""What to run: words, environment, user and deadline, without running it."""
+"""Describe what to run: words, environment, user and deadline, without running it."""
 
 from __future__ import annotations
 
@@ -41,18 +41,19 @@ _PASSED_ON = [
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One child to be.
+    """One child to be started.
 
     `env` is added to the base environment; nothing else of drd's own is passed on, so a secret
-    reaches only the child it is meant for, by its environment or a file and never by `argv`.
-    `user` switches to that user (needs root). `drop_capabilities` takes away the rights that
-    systemd gave to drd alone (reading files that only root may read): for commands of a plan's
-    own, and for servers that run code from the data. Root stays root; but a root process that acts
-    for another user (see `rights`) starts children as that one, with the right to read, unless the
-    thread that starts them has taken root's rights back and they are not to be the `owners`.
+    reaches only the child that needs it, by its environment or a file and never by `argv`.
+    `user` switches to that user (needs root). `drop_capabilities` removes the rights that
+    systemd gave to drd alone (reading files that only root may read): for the commands of a plan,
+    and for servers that run code from the data. Root stays root; but a root process that acts
+    for another user (see `rights`) starts children as that user, with the right to read, unless the
+    thread that starts them has taken root's rights back and `owners` is not set.
     `death_signal` is what the kernel sends when drd dies: TERM for programs that clean up (restic
-    drops its lock), KILL for the rest. Behind a `fence` it may use what that says, and whatever it
-    leaves running ends with it.
+    removes its lock), KILL for the rest. With a `fence` it may use only what the fence allows, and
+    all
+    processes that it leaves running end with it.
     """
 
     argv: Sequence[str]
@@ -69,17 +70,19 @@ class Command:
 
     @property
     def title(self) -> str:
-        """How messages call it."""
+        """Its name in messages."""
         return self.name or Path(self.argv[0]).name
 
 
 _NO_CAPABILITIES = ["--inh-caps=-all", "--ambient-caps=-all"]
-"""Without ambient ones, exec leaves a user who is not root none. The bounding set stays: emptying
-it takes a right that the service does not have, and its NoNewPrivileges= makes it idle."""
+"""Without ambient capabilities, exec leaves none to a user who is not root. The bounding set stays:
+clearing it takes a right that the service does not have, and its NoNewPrivileges= makes that
+unnecessary.
+"""
 
 
 _READING = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
-"""What the service's unit leaves to restic and the dump tools."""
+"""The rights that the service's unit gives to restic and the dump tools."""
 
 
 def base_environment() -> dict[str, str]:
@@ -88,12 +91,14 @@ def base_environment() -> dict[str, str]:
 
 
 def find_tool(name: str, *, package: str, bin_dir: Path | None = None) -> str:
-    """The absolute path of a program, or ToolMissing with the Debian package as remedy."""
+    """The absolute path of a program. Raises ToolMissing, with the Debian package as the remedy."""
     if bin_dir is not None:
         candidate = bin_dir / name
         if os.access(candidate, os.X_OK):
             return str(candidate)
-        raise ToolMissing(f"{name} is not in {bin_dir}", hint=f"install {package} or fix bin_dir.")
+        raise ToolMissing(
+            f"{name} is not in {bin_dir}", hint=f"install {package} or correct bin_dir."
+        )
     found = shutil.which(name)
     if found is None:
         raise ToolMissing(f"{name} is not installed", hint=f"apt-get install {package}")
@@ -122,7 +127,7 @@ def full_environment(command: Command, *, roots: bool = False) -> dict[str, str]
 
 
 def _owner(*, roots: bool) -> rights.Owner | None:
-    """Who a child is, where this root process acts for another user."""
+    """The user of a child, where this root process acts for another user."""
     return None if roots else rights.acts_for()
 
 
@@ -131,11 +136,11 @@ def _has_more_to_drop(command: Command) -> bool:
 
 
 def full_argv(command: Command, *, roots: bool = False) -> list[str]:
-    """`command.argv` behind setpriv, which sets the death signal and drops to `user`, or to whom
-    this root process acts for unless the child keeps `roots` rights.
+    """`command.argv` behind setpriv, which sets the death signal and switches to `user`, or to the
+    user for whom this root process acts unless the child keeps `roots` rights.
 
-    setpriv sets the death signal last: the kernel clears it when the user changes. Without
-    setpriv a child still ends by cancel and deadline, and by the sweep after a crash.
+    setpriv sets the death signal last: the kernel clears it when the user changes. Without setpriv
+    a child still ends by cancel and deadline, and by the cleanup after a crash.
     """
     if command.fence is not None:
         return fenced_argv(

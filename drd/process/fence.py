@@ -1,8 +1,8 @@
-"""What drd asks a fence for: the directories of a drill, what it may reach, and its limits.
+"""Describe a fence: the directories of a drill, what it may reach, and its limits.
 
-A fence is a field of `Command`. All the fences of one drill belong to one `Sandbox`: what listens
-behind one of them can be reached from behind the others, and what any of them asked for outside and
-did not get is written down in one place.
+A fence is a field of `Command`. All fences of a drill belong to one `Sandbox`: what listens behind
+one of them can be reached from behind the others, and one record holds every access that a fence
+refused.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from drd.process import rights
 from drd.process.cgroup import Group
 
 END_NOW = signal.SIGUSR2
-"""What makes a warden end everything behind its fence."""
+"""The signal that makes a warden end everything behind its fence."""
 
 CANNOT = 125
-"""The exit code of a command whose fence could not be put up."""
+"""The exit code of a command whose fence could not be set up."""
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 _BOOT = (
@@ -51,13 +51,14 @@ _ETC = (
     "fonts",
     "perl", "python3", "java-17-openjdk", "java-21-openjdk", "postgresql-common", "xml", "sgml",
 )  # fmt: skip
-"""What every program reads; nothing of it is secret, and nothing configures a service."""
+"""What every program reads; none of it is secret, and none configures a service."""
 
 _DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom"))
 
 ROOT_KEEPS = sum(1 << number for number in (0, 1, 2, 3, 4, 6, 7))
-"""Capabilities of a command that drd runs as root: over files (which the fence bounds), and to
-become another user. None over the kernel, the network or other processes."""
+"""Capabilities of a command that drd runs as root: over files (within the fence), and to become
+another user. None over the kernel, the network or other processes.
+"""
 
 _SPARE_PROCESSES = 1024
 _SHARE_OF_MEMORY = 0.75
@@ -68,10 +69,12 @@ Place = Path | str
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """One command's part of a sandbox. `by` is how the record calls it. `writes` it may change,
-    `reads`, real paths, only read and execute, beside what every program reads; sockets below
-    `sockets` it may connect to, as to its own. `home` becomes its HOME and TMPDIR. `hidden` is left
-    out of all of it."""
+    """One command's part of a sandbox. `by` is its name in the record. It may change `writes`, and
+    only read and execute `reads` (real paths) and what every program reads. It may connect to
+    sockets
+    below `sockets`, and to its own. `home` becomes its HOME and TMPDIR. `hidden` is excluded
+    from all of these.
+    """
 
     sandbox: Sandbox
     by: str
@@ -87,7 +90,9 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`memory_bytes` for all of a sandbox where cgroups can be had, for each process elsewhere."""
+    """`memory_bytes` is for a whole sandbox where cgroups are available, otherwise for each
+    process.
+    """
 
     memory_bytes: int
     processes: int
@@ -95,7 +100,7 @@ class Limits:
 
     @classmethod
     def usual(cls, lifetime_s: float | None = None) -> Limits:
-        """Three quarters of the host's memory, and a thousand processes more than there are."""
+        """Three quarters of the host's memory, and a thousand processes more than run now."""
         whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         memory = max(int(whole * _SHARE_OF_MEMORY), _LEAST_MEMORY)
         return cls(memory, _SPARE_PROCESSES, lifetime_s)
@@ -103,8 +108,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Something outside that a fenced process asked for in vain: `what` (tcp, dns, socket, …),
-    where `to` as far as that can be known, and behind whose fence."""
+    """An access to something outside that was refused to a fenced process: `what` (tcp, dns,
+    socket, …), the destination `to` as far as it is known, and the fence.
+    """
 
     by: str
     what: str
@@ -117,9 +123,9 @@ class Attempt:
 
 @dataclass
 class Sandbox:
-    """All the fences of one drill. `reach` are declared HOST:PORT; `reads` real paths that all may
-    read; `closed` are places of which
-    nothing is ever shown, whatever a command names. Close it at the end."""
+    """All fences of one drill. `reach` has the declared HOST:PORT; `reads` real paths that all may
+    read; `closed` places are never readable, whatever a command names. Close it at the end.
+    """
 
     reach: tuple[str, ...] = ()
     closed: tuple[Path, ...] = ()
@@ -136,7 +142,7 @@ class Sandbox:
 
     @property
     def missing(self) -> Mapping[str, str]:
-        """The parts that this host does not have, with the reason."""
+        """The parts of a fence that this host does not have, with the reason."""
         return self.found.missing
 
     @property
@@ -152,7 +158,7 @@ class Sandbox:
 
     @property
     def grouped(self) -> bool:
-        """Whether a control group bounds it."""
+        """Whether a control group limits it."""
         return self._group is not None
 
     def fence(
@@ -180,8 +186,9 @@ class Sandbox:
         return read(self._record)
 
     def attempts(self) -> list[Attempt]:
-        """In their order; each destination is named once for each command. Where one has tried more
-        than there is room for, how often it did comes last."""
+        """In order; each destination appears once for each command. If a command tried more than
+        the record holds, the count of its tries comes last.
+        """
         events = self.events()
         found = (
             Attempt(plain(str(e["by"])), plain(str(e["what"])), plain(str(e["to"])))
@@ -200,11 +207,11 @@ class Sandbox:
         return [*dict.fromkeys(found), *others]
 
     def failures(self) -> list[str]:
-        """Why fences could not be put up."""
+        """Why fences could not be set up."""
         return [str(e["why"]) for e in self.events() if e["event"] == "failed"]
 
     def fenced(self) -> list[str]:
-        """Which commands have run behind a fence."""
+        """Which commands ran behind a fence."""
         return list(dict.fromkeys(str(e["by"]) for e in self.events() if e["event"] == "holds"))
 
     def close(self) -> None:
@@ -219,30 +226,33 @@ _REFUSALS = ("permission denied", "not permitted", "unreachable", "name resoluti
 
 
 def refused_hint(text: str) -> str:
-    """What to do about a command whose last words sound as if its fence had been in its way; empty
-    for others."""
+    """The hint for a command whose last output suggests that its fence refused something; empty
+    otherwise.
+    """
     if not any(words in text.lower() for words in _REFUSALS):
         return ""
     return (
-        "in a drill it reads and writes only what docs/sandbox.md lists: declare what it needs, "
+        "a drill reads and writes only what docs/sandbox.md lists: declare what it needs, "
         "`drill: {read: [PATH], reach: [HOST:PORT]}`, and let it write below $HOME."
     )
 
 
 def require_up(fence: Fence, exit_code: int | None) -> None:
-    """Raises SandboxUnavailable for a command that ended because its fence could not be put up, or
-    did not last: that says nothing about what it was to do."""
+    """Raise SandboxUnavailable if a command ended because its fence could not be set up, or failed:
+    that proves nothing about the command.
+    """
     if exit_code == CANNOT and (failures := fence.sandbox.failures()):
         raise SandboxUnavailable(
-            f"the fence of {fence.by} cannot be put up: {'; '.join(failures)}",
-            hint="drd doctor puts one up, and says which part is missing.",
+            f"the fence of {fence.by} cannot be set up: {'; '.join(failures)}",
+            hint="run drd doctor, which sets one up and reports which part is missing.",
         )
 
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def end_fenced(pid: int, within_s: float = 3.0) -> None:
-    """Let the warden with this pid kill all that is behind its fence, wherever it hides; returns
-    when that has ended, or after this time."""
+    """Let the warden with this pid kill everything behind its fence; returns when all has ended, or
+    after this time.
+    """
     try:
         process = os.pidfd_open(pid)
     except OSError:
@@ -266,12 +276,12 @@ def fenced_argv(
     user: str | rights.Owner | None,
     death_signal: signal.Signals,
 ) -> list[str]:
-    """`argv` behind the fence: the words that start the warden and its command."""
+    """`argv` behind the fence: the command line that starts the warden and its command."""
     box = fence.sandbox
     group = box.group
     reads = tuple(_readable(fence))
     spec = Spec(
-        argv=(_found(argv[0], reads), *argv[1:]),
+        argv=(_find_program(argv[0], reads), *argv[1:]),
         by=fence.by,
         reads=reads,
         writes=tuple(_changeable(fence)),
@@ -306,13 +316,14 @@ def _real(places: Iterable[Path]) -> tuple[str, ...]:
 
 
 def _in_place(places: Iterable[Path]) -> tuple[str, ...]:
-    """Directories that a fenced process may change, by their real names. They are no links: one
-    that has become a link is one that such a process has put there, and is not followed."""
+    """Real paths of the directories that a fenced process may change. A path that has become a link
+    was replaced by such a process, and is not followed.
+    """
     return tuple(dict.fromkeys(os.path.join(os.path.realpath(p.parent), p.name) for p in places))  # noqa: PTH118
 
 
 def _threads() -> int:
-    """Of the whole host: no user has more."""
+    """The limit on threads, for the whole host: no user has more."""
     with suppress(OSError, ValueError, IndexError):
         text = Path("/proc/loadavg").read_text(encoding="ascii")
         return int(text.split()[3].partition("/")[2])
@@ -321,8 +332,7 @@ def _threads() -> int:
 
 @cache
 def _addresses(reach: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
-    """Every address of the declared hosts, as they are now; a host that has none cannot be
-    reached."""
+    """Every current address of the declared hosts; a host without one cannot be reached."""
     found = []
     for one in reach:
         host, _, port = one.rpartition(":")
@@ -343,12 +353,14 @@ def _readable(fence: Fence) -> list[str]:
     for path in dict.fromkeys([*systems, *asked]):
         if path in own:
             continue
-        found += _around(path, closed)
+        found += _parts_around(path, closed)
     return found
 
 
-def _found(program: str, readable: tuple[str, ...]) -> str:
-    """The first of $PATH that may be run behind the fence; the name alone when none may."""
+def _find_program(program: str, readable: tuple[str, ...]) -> str:
+    """The first match in $PATH that may be run behind the fence; the name alone if
+    there is none.
+    """
     if "/" in program:
         return program
     for directory in os.environ.get("PATH", os.defpath).split(":"):
@@ -364,11 +376,11 @@ def _found(program: str, readable: tuple[str, ...]) -> str:
 def _changeable(fence: Fence) -> Iterable[str]:
     hidden = _in_place(fence.hidden)
     for place in _in_place(fence.writes):
-        yield from _around(place, hidden)
+        yield from _parts_around(place, hidden)
 
 
-def _around(path: str, closed: tuple[str, ...]) -> list[str]:
-    """The path, or as many of its parts as leave out what is closed."""
+def _parts_around(path: str, closed: tuple[str, ...]) -> list[str]:
+    """The path, or the parts of it that contain nothing closed."""
     if any(path == c or path.startswith(f"{c}/") for c in closed):
         return []
     if not any(c.startswith(f"{path.rstrip('/')}/") for c in closed):
@@ -377,5 +389,5 @@ def _around(path: str, closed: tuple[str, ...]) -> list[str]:
     with suppress(OSError):
         for entry in os.scandir(path):
             if not entry.is_symlink():
-                found += _around(entry.path, closed)
+                found += _parts_around(entry.path, closed)
     return found

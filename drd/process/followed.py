@@ -1,4 +1,4 @@
-"""Where a path that a plan writes leads, without trust in whoever could put links on its way."""
+"""Resolve a path of a plan, without trusting users who could put links on the way."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from drd.process import rights
 _MOST_LINKS = 40
 
 
-def followed(path: Path | str, never: Iterable[str] = ()) -> Path | None:
-    """The real path of what is there; None where a fence must not show it.
+def real_path_for_fence(path: Path | str, never: Iterable[str] = ()) -> Path | None:
+    """The real path of what exists there; None where a fence must not show it.
 
-    That is so for what lies in one of the real directories `never`, or is reached through a link
-    there. It is so for a link that belongs neither to root nor to this process's user (where root
-    acts for another user: not to root), unless its owner has what it leads to as well. None also
-    for a relative path and where nothing is.
+    A fence must not show what lies in one of the real directories `never`, or is reached through a
+    link there. Nor what is reached through a link that belongs neither to root nor to this
+    process's user (where root acts for another user: not to root), unless the link's owner owns the
+    destination as well. None also for a relative path and for a missing file.
     """
     if not Path(path).is_absolute():
         return None
     try:
-        return _walked(os.fspath(path), tuple(never))
+        return _walk(os.fspath(path), tuple(never))
     except OSError:
         return None
 
 
-def _walked(path: str, never: tuple[str, ...]) -> Path | None:
+def _walk(path: str, never: tuple[str, ...]) -> Path | None:
     here, left = "/", path.split("/")[::-1]
     links, strangers = 0, set[int]()
     trusted = (0, os.geteuid()) if rights.acts_for() is None else (0,)
@@ -58,7 +58,7 @@ def _walked(path: str, never: tuple[str, ...]) -> Path | None:
 
 
 def _link(entry: str) -> tuple[int, str | None]:
-    """Its owner, and where it leads when it is a link: both of the same link."""
+    """The owner, and the destination if it is a link, both of the same link."""
     place = os.open(entry, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         seen = os.fstat(place)

@@ -1,9 +1,9 @@
-"""A pipe whose right side takes no broken left side for a finished one.
+"""A pipe in which a failed writer never looks like a finished one to the reader.
 
 A program that reads a pipe cannot tell a writer that died from one that ended: both are end of
 file. So drd holds a duplicate of the write end. It closes it only after the producer has exited
-with 0; otherwise the consumer is asked to stop first, and the pipe is closed when it has taken note
-of that. The data itself goes from child to child and never through Python.
+with 0; otherwise it stops the consumer first, and closes the pipe after the consumer has received
+that. The data goes from child to child and never through Python.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from drd.process.child import Child, Completed, OnLine, OnTick, start
 from drd.process.command import Command
 
 ENDING_S = 0.3
-"""From closing its pipe to its exit code: a consumer that is ending takes milliseconds."""
+"""Seconds from closing its pipe to its exit code: a consumer that is ending takes milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class PipeResult:
 
 
 class _Gate:
-    """Our duplicate of the write end. Closed once, by whichever thread has the reason."""
+    """Our duplicate of the write end. Closed once, by whichever thread has a reason first."""
 
     def __init__(self, write_end: int) -> None:
         self.write_end = write_end
@@ -46,7 +46,7 @@ class _Gate:
 
 
 class _Producer(threading.Thread):
-    """Pumps the producer; opens the gate, or stops the consumer, when it ends."""
+    """Pumps the producer; when it ends, opens the gate or stops the consumer."""
 
     def __init__(self, child: Child, consumer: Child, gate: _Gate) -> None:
         super().__init__(name="drd-producer")
@@ -65,7 +65,7 @@ class _Producer(threading.Thread):
         finally:
             if self.result is None or self.result.exit_code != 0:
                 # A consumer that ends closes the pipe before its exit code can be read, and the
-                # producer dies of that: then it is the consumer's end that tells why.
+                # producer dies of that: then the consumer's end is the cause.
                 self.stopped_consumer = not self.consumer.ends_within(ENDING_S)
                 self.consumer.stop()
             self.gate.close()
@@ -81,11 +81,11 @@ def gated_pipe(
 ) -> PipeResult:
     """Stream `producer`'s stdout into `consumer`'s stdin; `on_line` gets the consumer's lines.
 
-    `before` is called when the consumer has been started and the producer has not: the one may get
-    ready while the other waits for something. What it raises ends the consumer.
+    `before` is called when the consumer has been started and the producer has not: the consumer can
+    get ready while `before` waits. Its errors end the consumer.
 
-    The consumer sees end of file only if the producer exited with 0. When the consumer ends
-    first, the producer is stopped. Raises as `run` does; both have ended then.
+    The consumer sees end of file only if the producer exited with 0. When the consumer ends first,
+    the producer is stopped. Raises as `run` does; both have ended then.
     """
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
     with suppress(OSError):
@@ -143,8 +143,7 @@ def _finish(
 
 
 def _end_writer(pump: _Producer, left: Child, consumed: Completed | None) -> None:
-    """The reader is gone: the writer gets a moment to end by itself (it may just have), then
-    not."""
+    """The reader is gone: give the writer a moment to end by itself, then stop it."""
     pump.join(0.5 if consumed is not None and consumed.exit_code == 0 else 0.05)
     if pump.is_alive():
         left.stop(grace_s=2.0)

@@ -1,4 +1,4 @@
-"""Who goes first when the host runs out of memory."""
+"""Choose which process the kernel kills first when the host runs out of memory."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 
 EXPENDABLE = 500
-"""Added to a run's badness of at most 1000: it goes before whatever the host is for."""
+"""Added to a run's badness of at most 1000: the kernel kills the run before the host's services."""
 
 
 def offer_to_oom_killer() -> None:
-    """Let the kernel kill this process, and all it starts from now on, rather than another.
+    """Let the kernel kill this process, and all that it starts from now on, before others.
 
-    One run is lost then, and done again; the daemon and the services beside it stay. Where the
-    kernel has no such setting, nothing happens.
+    Then one run is lost and repeated; the daemon and the services beside it stay. Does nothing
+    where the kernel has no such setting.
     """
     score = Path("/proc/self/oom_score_adj")
     with suppress(OSError, ValueError):

@@ -1,10 +1,11 @@
-"""Directories that nobody else can change: what drd believes, sweeps and gives away lies in one.
+"""Directories that nobody else can change. drd trusts, cleans up and gives away only what lies in
+one.
 
 A directory is private when it and every directory above it belongs to root or to this process's
-user and cannot be written by others, be it by its mode or by its access control list. Above it, a
-directory like /tmp will do, whose sticky bit keeps others from what is not theirs. Then no name on
-the way to it can be exchanged, by nobody but root and this user, and a path below it means the same
-thing when it is used as when it was looked at.
+user and others cannot write to it, neither by its mode nor by its access control list. Above it, a
+directory like /tmp is allowed, whose sticky bit protects the files of each user. Then only root and
+this user can replace a name on the way to it, and a path below it means the same at the check and
+at the use.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from pathlib import Path
 from drd import acl
 
 ROOTS_OWN = Path("/var/lib/drd-sandboxes")
-"""Root's, where nobody else can make or exchange anything: sandboxes that a server's user has to
-get to, and everything that root works with for a state of another user's."""
+"""Root's own directory, where nobody else can make or replace anything: for sandboxes that a
+server's user must reach, and for root's work on another user's state.
+"""
 
 _UNTIL_BOOT = Path("/run/drd-sandboxes")
 """Where root works when `ROOTS_OWN` cannot be written: in a read-only container, or on a full
@@ -33,15 +35,16 @@ disk."""
 _LEAST_BYTES = 1 << 20
 
 STAMP = "stamp"
-"""The file in a run's directory with the text that its row has as well."""
+"""The file in a run's directory with the same mark as its row."""
 
 _LINKS = 40
-"""How many links are followed on one path: as many as the kernel follows."""
+"""The largest number of links that are followed on one path: the kernel's limit."""
 
 
 def roots_place(work_dir: Path, below: Path | None = None) -> Path:
     """The directory below `roots_own()` in which root works for the state with this work directory.
-    Each state on the host has one of its own."""
+    Each state on the host has its own.
+    """
     name = blake2b(os.fsencode(work_dir.absolute()), digest_size=4).hexdigest()
     return (below or roots_own()) / name
 
@@ -54,7 +57,7 @@ def roots_own() -> Path:
 
 
 def is_roots(path: Path) -> bool:
-    """Whether it lies where nobody but root can make or exchange anything."""
+    """Whether it lies where only root can make or replace anything."""
     return path.is_relative_to(ROOTS_OWN) or path.is_relative_to(_UNTIL_BOOT)
 
 
@@ -67,9 +70,10 @@ def _takes(place: Path) -> bool:
 
 
 def why_not_private(path: Path, uid: int | None = None) -> str | None:
-    """Who else could change what lies in a directory, in words; None when nobody but root and `uid`
-    (this process's effective user) can. Symlinks on the way are followed where only those could
-    exchange them. Raises FileNotFoundError."""
+    """Who else could change what lies in a directory, in words; None when only root and `uid` (this
+    process's effective user) can. Follows symlinks that only those could replace. Raises
+    FileNotFoundError.
+    """
     trusted = {0, os.geteuid() if uid is None else uid}
     place, rest, links = Path("/"), deque(Path(os.path.abspath(path)).parts[1:]), 0  # noqa: PTH100 - no links are resolved
     info = place.lstat()
@@ -101,8 +105,9 @@ def why_not_private(path: Path, uid: int | None = None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A directory on the way of a path, held by a descriptor: what it is does not change with
-    names. `acl` is what `listed` gives of it."""
+    """A directory on a path, held by a descriptor, so that renaming does not change it. `acl` is
+    the result of `listed`.
+    """
 
     name: str
     fd: int
@@ -111,8 +116,9 @@ class Step:
 
 
 def others_change(way: Sequence[Step]) -> bool:
-    """Whether others than root can exchange what lies in the last of these directories, each of
-    which lies in the one before it."""
+    """Whether others than root can replace what lies in the last of these directories, each of
+    which lies in the one before it.
+    """
     return any(
         s.info.st_uid != 0 or _writable(Path(s.name), s.info, s.acl, {0}, last=s is way[-1])
         for s in way
@@ -120,16 +126,18 @@ def others_change(way: Sequence[Step]) -> bool:
 
 
 def listed(place: Path | int, info: os.stat_result) -> bytes | None:
-    """The access control list of a path or an open file, when its mode shows that somebody may
-    write by it: with a list, the group's bits are the list's mask."""
+    """The access control list of a path or an open file, when its mode shows that it may allow
+    writing: with a list, the group's bits are the list's mask.
+    """
     if not info.st_mode & stat.S_IWGRP:
         return None
     return acl.read(place if isinstance(place, int) else os.fspath(place))
 
 
 def why_others_write(file: Path, uid: int) -> str | None:
-    """Who besides root and `uid` can write to a file, in words; None for nobody, and for a file
-    that does not exist. Follows no link, and does not judge the directories above the file."""
+    """Who besides root and `uid` can write to a file, in words; None for nobody, and for a missing
+    file. Follows no link, and does not judge the directories above the file.
+    """
     try:
         info = file.lstat()
     except FileNotFoundError:
@@ -166,10 +174,11 @@ def _writable(
 
 
 def _only_member(gid: int, uid: int) -> bool:
-    """Whether a group has nobody in it but this user: the one that many systems make with a
-    user."""
+    """Whether this user is the only member of a group: many systems make such a group with each
+    user.
+    """
     if gid == 0:
-        return True  # whoever is in root's group is root
+        return True  # root's group contains only root
     with suppress(KeyError):
         me = pwd.getpwuid(uid)
         others = {a.pw_name for a in pwd.getpwall() if a.pw_gid == gid} - {me.pw_name}
@@ -178,7 +187,7 @@ def _only_member(gid: int, uid: int) -> bool:
 
 
 def has_members(gid: int) -> bool:
-    """Whether anybody but root is in a group."""
+    """Whether a group has members besides root."""
     if gid == 0:
         return False
     if any(a.pw_gid == gid and a.pw_uid != 0 for a in pwd.getpwall()):
@@ -201,9 +210,10 @@ def _group(gid: int) -> str:
 
 
 def make_private(directory: Path, mode: int = 0o700) -> None:
-    """Make a directory, and those above it that are missing, with this mode whatever the umask. One
-    that is there loses what its group and others could write, when it is ours: by its descriptor,
-    never through a link. Raises OSError."""
+    """Make a directory, and the missing ones above it, with this mode whatever the umask. From an
+    existing one that is ours, removes the write rights of its group and others: by its descriptor,
+    never through a link. Raises OSError.
+    """
     missing = [p for p in (directory, *directory.parents) if not os.path.lexists(p)]
     for place in reversed(missing):
         with suppress(FileExistsError):
@@ -222,14 +232,16 @@ def make_private(directory: Path, mode: int = 0o700) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a path named once: another thing of the same name has another one."""
+    """What a path named once: another file of the same name has another identity."""
 
     device: int
     inode: int
 
 
 def identity(path: Path) -> Identity | None:
-    """Of a directory of this process's user, which is not a link; None for everything else."""
+    """The identity of a directory of this process's user that is not a link; None for everything
+    else.
+    """
     try:
         info = path.lstat()
     except OSError:

@@ -1,14 +1,14 @@
-"""Whose rights a command of root's works with: those of the state's owner, and root's own only for
-what is named here.
+"""Whose rights a command of root's uses: those of the state's owner, and root's own only for the
+purposes named here.
 
-A state that belongs to another user is that user's to change: whatever root does by a path in it,
-he can lead elsewhere. So a root process acts as the owner (effective user, group and groups), with
-the one right more that the service has as well: reading files that only root may read. `root(...)`
-takes root's rights back for the thread that asks, and the programs that it starts meanwhile, and
-for nothing else. Threads that it starts inherit them, and may not outlive it.
+A state that belongs to another user can be changed by that user: they can redirect any path in it.
+So a root process acts as the owner (effective user, group and groups), with one right more, which
+the service has as well: reading files that only root may read. `root(...)` takes root's rights back
+for the calling thread, and for programs that it starts meanwhile, and for nothing else. Threads
+that it starts inherit them, and must not outlive it.
 
-Linux keeps credentials by thread; glibc's functions change all threads at once, so a thread's own
-are changed by system calls.
+Linux keeps credentials per thread; glibc's functions change all threads at once, so drd changes a
+thread's own by system calls.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ T = TypeVar("T")
 
 
 class Purpose(StrEnum):
-    """All that root's rights are taken back for. `docs/operations.md` lists the same."""
+    """All purposes for which root's rights are taken back. `docs/operations.md` lists the same."""
 
     READING = "reading root's files: plans, credentials, sources that only root may read"
-    OWNERS = "owners of files in a drill or a target, and programs that look at them"
+    OWNERS = "owners of files in a drill or a target, and programs that check them"
     PROCESSES = (
         "processes of other users: servers of sandboxes, services that a runbook starts or stops"
     )
     TARGETS = "targets, local repositories and output files that only root may write"
-    NOTES = "root's own record of the recoveries that it carries out"
+    NOTES = "root's own record of the recoveries that it executes"
     LOGINS = "logins of root by peer authentication, in a recovery"
 
 
@@ -60,7 +60,7 @@ class Owner:
 
     @property
     def become(self) -> str:
-        """The beginning of a command line by which root runs a command as this user."""
+        """The beginning of a command line with which root runs a command as this user."""
         if self.name != str(self.uid):
             return f"sudo -u {self.name}"
         return f"setpriv --reuid={self.uid} --regid={self.gid} --clear-groups"
@@ -70,13 +70,13 @@ _CALLS = {
     "x86_64": {"setgroups": 116, "setresuid": 117, "setresgid": 119, "capset": 126},
     "generic": {"setgroups": 159, "setresuid": 147, "setresgid": 149, "capset": 91},
 }
-"""asm/unistd_64.h, and asm-generic/unistd.h, which aarch64 and riscv64 go by."""
+"""From asm/unistd_64.h, and from asm-generic/unistd.h, which aarch64 and riscv64 use."""
 
 _GENERIC = ("aarch64", "riscv64", "loongarch64")
 _SAME = -1
 _NOGROUP = 65534
 _CHOWN, _READ_SEARCH, _ALL = 1 << 0, 1 << 2, (1 << 64) - 1
-"""CAP_CHOWN and CAP_DAC_READ_SEARCH of linux/capability.h, and every one."""
+"""CAP_CHOWN and CAP_DAC_READ_SEARCH of linux/capability.h, and all of them."""
 _VERSION_3 = 0x20080522
 
 _owner: Owner | None = None
@@ -85,9 +85,10 @@ _roots_groups: tuple[int, ...] = ()
 
 @contextmanager
 def acting_for(uid: int, gid: int = _NOGROUP) -> Iterator[None]:
-    """For the body, let a root process act as `uid`; nothing changes for everybody else, for root's
-    own state, and within another body. `gid` is the group of what belongs to him, for one without
-    an account. No other thread may be working meanwhile."""
+    """For the body, let a root process act as `uid`. Changes nothing for other users, for root's
+    own state, and within another body. `gid` is the group of the state, for a user without an
+    account. No other thread may be working meanwhile.
+    """
     global _owner, _roots_groups  # noqa: PLW0603 - credentials are the process's
     if os.geteuid() != 0 or uid == 0 or _owner is not None:
         yield
@@ -154,7 +155,7 @@ def root(purpose: Purpose) -> Iterator[None]:
 
 
 def _act_for(owner: Owner) -> None:
-    """Of this thread alone."""
+    """Change the credentials of this thread alone."""
     _call("setgroups", len(owner.groups), _ids(owner.groups))
     _call("setresgid", _SAME, owner.gid, 0)
     _call("setresuid", _SAME, owner.uid, 0)
@@ -163,7 +164,7 @@ def _act_for(owner: Owner) -> None:
 
 @contextmanager
 def owners() -> Iterator[None]:
-    """The owner's rights again, for what is called back meanwhile."""
+    """Give the thread the owner's rights again, for callbacks inside `root`."""
     owner = _owner
     if owner is None or os.geteuid() != 0:
         yield
@@ -182,9 +183,10 @@ def user_of(info: os.stat_result) -> Owner:
 
 @contextmanager
 def as_user(user: Owner) -> Iterator[None]:
-    """Give this thread of root's another user's rights inside the body, and the right to read
-    every file, which the service has as well. When names are exchanged meanwhile, they lead to
-    nothing that this user could not change."""
+    """Give this thread of root's another user's rights inside the body, and the right to read every
+    file, which the service has as well. If that user replaces names meanwhile, they lead to nothing
+    that this user could not change.
+    """
     groups = tuple(os.getgroups())
     try:
         _act_for(user)
@@ -196,9 +198,10 @@ def as_user(user: Owner) -> Iterator[None]:
 
 
 @contextmanager
-def giving_nothing_away() -> Iterator[None]:
-    """Let this thread of root's change no file's owner inside the body: the files that it makes
-    stay root's, also where a library would give them to somebody else."""
+def keeping_owners() -> Iterator[None]:
+    """Keep this thread of root's from changing any file's owner inside the body: its files stay
+    root's, even where a library would give them to another user.
+    """
     try:
         _make_effective(_ALL & ~_CHOWN)
         yield
@@ -207,35 +210,36 @@ def giving_nothing_away() -> Iterator[None]:
 
 
 def become_root_for_good() -> None:
-    """As `root`, for a thread that does nothing but what `purpose` is for."""
+    """Like `root`, for a thread that does nothing else than `purpose`."""
     if _owner is None or os.geteuid() == 0:
         return
-    # With the effective user 0 the kernel makes effective what was permitted all the time.
+    # With the effective user 0 the kernel makes all permitted capabilities effective.
     _call("setresuid", _SAME, 0, 0)
     _call("setresgid", _SAME, 0, 0)
     _call("setgroups", len(_roots_groups), _ids(_roots_groups))
 
 
 class NotFollowed(PermissionError):
-    """Another user's link stands on the path to which root was to write."""
+    """The path to which root was to write contains another user's link."""
 
     def __init__(self, link: Link) -> None:
         whose = user_name(link.whose)
         super().__init__(
             errno.EACCES,
-            f"{link.place} is a link of {whose}, and root follows none of others",
+            f"{link.place} is a link of {whose}; root does not follow links of other users",
         )
         self.hint = (
-            "name the real place instead of the link; or, if the link is right, give it to root, "
-            f"in a directory that only root can change: {link.place}"
+            "use the real path instead of the link; or, if the link is right, give it to "
+            f"root, in a directory that only root can change: {link.place}"
         )
 
 
 @contextmanager
 def writing(directory: Path) -> Iterator[Path]:
     """Take root's rights when the user for whom this process acts may not write to a directory.
-    Gives a name of the directory that nobody can exchange meanwhile. Raises NotFollowed for
-    another user's link, and FileNotFoundError."""
+    Yields a name of the directory that nobody can replace meanwhile. Raises NotFollowed for another
+    user's link, and FileNotFoundError.
+    """
     if _owner is None or os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
         yield directory
         return
@@ -249,8 +253,9 @@ def writing(directory: Path) -> Iterator[Path]:
 
 
 def may_write(directory: Path) -> bool:
-    """Whether something can be made in a directory, by root if need be: where it is root's
-    alone."""
+    """Whether drd can make something in a directory, with root's rights if needed: if it is root's
+    alone.
+    """
     if os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
         return True
     if _owner is None or why_not_private(directory, 0) is not None:
@@ -260,9 +265,10 @@ def may_write(directory: Path) -> bool:
 
 
 def make_for_owner(directory: Path) -> None:
-    """Make a directory with mode 0700, which belongs to the one for whom the process acts also
-    where root had to make it."""
-    if taken():  # what is made is root's
+    """Make a directory with mode 0700. It belongs to the user for whom the process acts, even where
+    root had to make it.
+    """
+    if taken():  # root makes it, so it is root's
         directory.mkdir(mode=0o700, exist_ok=True)
         return
     with writing(directory.parent) as place:
@@ -282,7 +288,7 @@ def make_for_owner(directory: Path) -> None:
 
 
 def as_root(purpose: Purpose) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """A function that works with root's rights."""
+    """Decorate a function so that it runs with root's rights."""
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         @wraps(function)
@@ -296,12 +302,12 @@ def as_root(purpose: Purpose) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def _may_read() -> None:
-    """The one right that the service has, too: `AmbientCapabilities=` of its unit."""
+    """The one right that the service has as well: `AmbientCapabilities=` of its unit."""
     _make_effective(_READ_SEARCH)
 
 
 def _make_effective(wanted: int) -> None:
-    """Make these capabilities effective, of those that are permitted to this thread."""
+    """Make these capabilities effective, as far as they are permitted to this thread."""
     import ctypes
 
     header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
@@ -312,7 +318,7 @@ def _make_effective(wanted: int) -> None:
 
 
 def _permitted() -> int:
-    # Bytes: nothing may have to be imported here, while nothing of root's can be read.
+    # Bytes: no import may be needed here, while root's files cannot be read.
     for line in Path("/proc/thread-self/status").read_bytes().splitlines():
         if line.startswith(b"CapPrm:"):
             return int(line.split()[1], 16)
@@ -330,9 +336,8 @@ def _calls() -> dict[str, int]:
     name = "generic" if machine in _GENERIC else machine
     if name not in _CALLS:
         raise DrdError(
-            f"drd knows no way for root to act as another user on this processor ({machine})",
-            hint="run drd as the user to whom the state, or the target, belongs: runuser -u drd "
-            "-- drd …",
+            f"drd cannot make root act as another user on this processor ({machine})",
+            hint="run drd as the user who owns the state, or the target: runuser -u drd -- drd …",
         )
     return _CALLS[name]
 

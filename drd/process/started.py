@@ -1,5 +1,6 @@
-"""Programs that outlive drd: known by a file, so that none is started twice and each can be
-ended."""
+"""Programs that outlive drd. A file records each, so that none is started twice and each can be
+ended.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +20,14 @@ from drd.process.sweep import is_marked, process_alive, process_start_time
 GRACE_S = 10.0
 
 MARK = "DRD_STARTED"
-"""What it carries in its environment, with the key of the step that started it: `run/step`."""
+"""The environment variable with the key of the step that started it: `run/step`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A process that leads a session, or behind a fence a group, of its own. `born` tells it from a
-    later one of the same pid."""
+    """A process that leads its own session, or its own group behind a fence. `born` distinguishes
+    it from a later process with the same pid.
+    """
 
     pid: int
     born: int | None
@@ -38,9 +40,10 @@ class Started:
 
 
 @rights.as_root(rights.Purpose.PROCESSES)
-def known(directory: Path, name: str) -> Started | None:
-    """What was started under this name and noted down, alive or not. Notes that somebody else could
-    have written are none."""
+def noted(directory: Path, name: str) -> Started | None:
+    """What was started under this name and noted, alive or not. Ignores notes that others could
+    have written.
+    """
     written = read_own(directory / f"{name}.json")
     if written is None:
         return None
@@ -54,9 +57,10 @@ def known(directory: Path, name: str) -> Started | None:
 
 
 @rights.as_root(rights.Purpose.PROCESSES)
-def unnoted(directory: Path, name: str, key: str) -> int | None:
-    """The pid of what was started under this name for this key, although drd died before it could
-    note that down."""
+def find_unnoted(directory: Path, name: str, key: str) -> int | None:
+    """The pid of a process that was started under this name for this key, although drd died before
+    it noted that.
+    """
     written = read_own(directory / f"{name}.pid")
     try:
         pid = int(written or b"")
@@ -66,8 +70,9 @@ def unnoted(directory: Path, name: str, key: str) -> int | None:
 
 
 def _may_be(pid: int, key: str) -> bool:
-    """Whether a process can be the one that was started for this key (without one: for any), by its
-    environment. Servers that write their state over it (nginx) have none left, and say nothing."""
+    """Whether a process can be the one that was started for this key (or for any key), by its
+    environment. Servers that overwrite their environment (nginx) have none left.
+    """
     try:
         around = [v for v in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if v]
     except OSError:
@@ -86,15 +91,16 @@ def note(directory: Path, name: str, started: Started) -> None:
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def end(directory: Path, name: str, *, key: str = "", grace_s: float = GRACE_S) -> bool:
-    """Ask the process and all of its group to end, then kill them; whether there was one. With the
-    `key` also one that nobody could note down. What it has printed stays."""
-    found = known(directory, name)
+    """Ask the process and its group to end, then kill them; return whether there was one. With the
+    `key` also end one that was not noted. Keeps its output.
+    """
+    found = noted(directory, name)
     if (found is None or not found.is_alive()) and key:
-        pid = unnoted(directory, name, key)
+        pid = find_unnoted(directory, name, key)
         found = Started(pid, process_start_time(pid)) if pid is not None else None
     alive = found is not None and found.is_alive()
     if found is not None and alive and not _may_be(found.pid, key):
-        alive = False  # whatever has that number, the step did not start it
+        alive = False  # another process has this pid now: the step did not start it
     if found is not None and alive:
         _end(found, grace_s)
     for suffix in ("json", "pid"):
@@ -104,10 +110,10 @@ def end(directory: Path, name: str, *, key: str = "", grace_s: float = GRACE_S) 
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def stop(directory: Path, name: str, *, key: str) -> bool:
-    """End it because somebody wants so, patiently: then nothing of it is kept."""
+    """End it at a person's request, with a longer grace time, and remove its files."""
     ended = end(directory, name, key=key, grace_s=GRACE_S)
     (directory / f"{name}.log").unlink(missing_ok=True)
-    with suppress(OSError):  # of others something is there
+    with suppress(OSError):  # other users' processes count as existing
         if [f.name for f in directory.iterdir()] == [STAMP]:
             (directory / STAMP).unlink()
         directory.rmdir()
@@ -117,19 +123,21 @@ def stop(directory: Path, name: str, *, key: str) -> bool:
 def _end(found: Started, grace_s: float) -> None:
     for number, patience in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 5.0)):
         if found.fenced and number == signal.SIGKILL:
-            end_fenced(found.pid)  # with all that has hidden; whoever is killed can end nothing
+            end_fenced(
+                found.pid
+            )  # with all that has hidden itself; a killed warden can end nothing
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(found.pid, number)
         limit = time.monotonic() + patience
         while found.is_alive() and time.monotonic() < limit:
             time.sleep(0.05)
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(found.pid, signal.SIGKILL)  # what it has left behind in its group
+        os.killpg(found.pid, signal.SIGKILL)  # the rest of its group
 
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def end_all(directory: Path) -> list[str]:
-    """End everything that was started with a note in `directory`; the names."""
+    """End every process that has a note in `directory`; return the names."""
     if not directory.is_dir():
         return []
     names = sorted(f.stem for f in directory.glob("*.json"))
@@ -137,10 +145,10 @@ def end_all(directory: Path) -> list[str]:
 
 
 @rights.as_root(rights.Purpose.PROCESSES)
-def anything_runs(directory: Path, run: str) -> bool:
-    """Whether something that this run's steps have started is still there."""
-    noted = [known(directory, f.stem) for f in directory.glob("*.json")]
+def is_any_running(directory: Path, run: str) -> bool:
+    """Whether a process of this run's steps is still running."""
+    noted = [noted(directory, f.stem) for f in directory.glob("*.json")]
     if any(one is not None and one.is_alive() for one in noted):
         return True
     names = (f.stem for f in directory.glob("*.pid"))
-    return any(unnoted(directory, name, f"{run}/{name}") is not None for name in names)
+    return any(find_unnoted(directory, name, f"{run}/{name}") is not None for name in names)

@@ -1,10 +1,11 @@
-"""Who can change a state, and so for whom root acts: decided here, once, before a command begins.
+"""Find who can change a state, and so for whom root acts: decided here, once, before a command
+begins.
 
-The directory alone does not say it. Whoever can exchange a directory on the way to it leads root to
-another state, also to one that looks like root's. So the whole way counts, each directory held
-while it is looked at. Links are refused but root's and those of the one for whom root would act; a
-layout in which others could exchange a directory, as an administrator may have made it, is only
-told: it stops no backup.
+The directory alone does not answer this. Anyone who can replace a directory on the way to it can
+lead root to another state, even to one that looks like root's. So every directory on the way is
+held open while it is checked. Only links of root and of the user for whom root would act are
+followed. If others could replace a directory, because an administrator made it so, drd only warns:
+no backup stops for it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from drd.process.private import Step, has_members
 from drd.process.way import Passed, Way, walk
 
 SHARED = 0o2770
-"""What an earlier drd gave its directories: they are closed before anything in them is believed."""
+"""Directories that an earlier drd left open to others: they are closed before drd trusts anything
+in them.
+"""
 
 
 class Whose(NamedTuple):
@@ -39,46 +42,49 @@ ROOT = Whose(0, 0)
 
 @contextmanager
 def acting_for_owner(state: Path, work_dir: Path) -> Iterator[None]:
-    """For the body, let root act as the one who can change the state; nothing for everybody else.
-    Raises DrdError where nobody can be named."""
+    """For the body, let root act as the user who can change the state; does nothing for other
+    users. Raises DrdError when no such user can be named.
+    """
     decides = os.geteuid() == 0 and rights.acts_for() is None
     with rights.acting_for(*(owner_of(state, work_dir) if decides else ROOT)):
         yield
 
 
 def owner_of(state: Path, work_dir: Path) -> Whose:
-    """To whom the state belongs: the owner of the directory at the end of the path, or of the
-    nearest one that exists. Warns when somebody else can change a directory on the path. Raises
-    DrdError for a link of anybody but root and that owner."""
-    owner = _decided(state)
-    if owner.uid == 0 and work_dir != state and (other := _decided(work_dir, beside=True)).uid:
-        _doubt(
-            f"the state {state} is root's, but {user_name(other.uid)} can change {work_dir}, "
-            "where drd works",
-            f"chown -R root: {work_dir}, or let work_dir: in drd.yaml name a directory of root's",
+    """The user to whom the state belongs: the owner of the directory at the end of the path, or of
+    the nearest existing one. Warns when others can change a directory on the path. Raises DrdError
+    for a link of anyone but root and that owner.
+    """
+    owner = _decide_owner(state)
+    if owner.uid == 0 and work_dir != state and (other := _decide_owner(work_dir, beside=True)).uid:
+        _warn(
+            f"the state {state} is root's, but {user_name(other.uid)} can change "
+            f"{work_dir}, where drd works",
+            f"chown -R root: {work_dir}, or set work_dir: in drd.yaml to a directory of root's",
         )
     return owner
 
 
-def _doubt(fact: str, remedy: str) -> None:
+def _warn(fact: str, remedy: str) -> None:
     log.get().warning("state.way", fact=fact, remedy=remedy)
 
 
-def _decided(place: Path, *, beside: bool = False) -> Whose:
+def _decide_owner(place: Path, *, beside: bool = False) -> Whose:
     """`beside` may be a directory like /tmp itself: what root makes there is root's."""
     try:
         with closing(_walked(place)) as way:
-            return _first(place, way, beside=beside)
+            return _first_owner(place, way, beside=beside)
     except OSError as error:
         raise DrdError(
-            f"cannot see whose {place} is: {error.strerror}",
-            hint="state: and work_dir: in drd.yaml say where it is.",
+            f"cannot find out who owns {place}: {error.strerror}",
+            hint="check state: and work_dir: in drd.yaml.",
         ) from error
 
 
 def _walked(place: Path) -> Way:
-    """Walk to the place. In a sticky directory, where everybody could create the missing part, root
-    creates it first."""
+    """Walk to the place. In a sticky directory, where everyone could create the missing part, root
+    creates it first.
+    """
     way = walk(os.fspath(place))
     above = way.steps[-1]
     if not way.missing or not _is_sticky(above.info) or not _others_write(above):
@@ -88,36 +94,35 @@ def _walked(place: Path) -> Way:
     return walk(os.fspath(place))
 
 
-def _first(place: Path, way: Way, *, beside: bool) -> Whose:
+def _first_owner(place: Path, way: Way, *, beside: bool) -> Whose:
     end = way.steps[-1].info.st_uid
     for link in way.links:
-        # Where root works as whose link it is, that leads to nothing which he could not reach
-        # himself.
+        # Where root acts as the link's owner, the link leads only to what its owner can reach.
         if link.owner not in ({0} if beside else {0, end}):
             whose = user_name(link.owner)
             raise DrdError(
-                f"{link.place} is a link that belongs to {whose}, but it leads to "
-                f"{user_name(end)}'s files: root follows none such to {place}",
-                hint="name the place that is meant in drd.yaml (state:, work_dir:); or, if the "
-                f"link is right, make it root's: chown -h root: {link.place}",
+                f"{link.place} is a link that belongs to {whose}, but it leads to files of "
+                f"{user_name(end)}: root does not follow it to {place}",
+                hint="name the real place in drd.yaml (state:, work_dir:); or, if the link "
+                f"is right, make it root's: chown -h root: {link.place}",
             )
     strangers = [p for p in way.passed if p.info.st_uid != 0]
     if not strangers:
-        _doubt_writable(place, way, beside=beside)
+        _warn_if_writable(place, way, beside=beside)
         return ROOT
     owner, last = strangers[0].info.st_uid, way.steps[-1].info
     if last.st_uid != owner:
         user, whose, there = user_name(owner), user_name(last.st_uid), way.reached
-        _doubt(
-            f"{there} belongs to {whose}, but {user}, to whom {strangers[0].place} belongs, can "
-            "put another directory in its place",
+        _warn(
+            f"{there} belongs to {whose}, but {user} can replace it, because "
+            f"{strangers[0].place} belongs to {user}",
             f"let both belong to one user: chown -R {user} {there}, or chown {whose}: "
-            f"{strangers[0].place}; or let drd.yaml name another place",
+            f"{strangers[0].place}; or name another place in drd.yaml",
         )
     return Whose(last.st_uid, last.st_gid)
 
 
-def _doubt_writable(place: Path, way: Way, *, beside: bool) -> None:
+def _warn_if_writable(place: Path, way: Way, *, beside: bool) -> None:
     for directory in way.passed:
         info, last = directory.info, directory.place == way.reached
         if not _others_write(directory) or (_is_sticky(info) and (beside or not last)):
@@ -126,9 +131,9 @@ def _doubt_writable(place: Path, way: Way, *, beside: bool) -> None:
             continue
         remedy = f"chmod go-w {directory.place}"
         if _is_sticky(info):
-            remedy = "let drd.yaml name a directory of drd's own (state:, work_dir:)"
-        _doubt(
-            f"{directory.place} is root's, but others can write to it, and so exchange {place}",
+            remedy = "name a directory of drd's own in drd.yaml (state:, work_dir:)"
+        _warn(
+            f"{directory.place} is root's, but others can write to it, and so replace {place}",
             remedy,
         )
 
@@ -138,8 +143,9 @@ def _is_sticky(info: os.stat_result) -> bool:
 
 
 def _others_write(one: Passed | Step) -> bool:
-    """Whether somebody besides root can write to a directory of root's, by its mode or its access
-    control list."""
+    """Whether others than root can write to a directory of root's, by its mode or its access
+    control list.
+    """
     if one.info.st_mode & stat.S_IWOTH:
         return True
     if not one.info.st_mode & stat.S_IWGRP:

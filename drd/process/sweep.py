@@ -1,4 +1,4 @@
-"""Finding and ending what a killed drd left running."""
+"""Find and end the processes that a killed drd left running."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from drd.process import rights
 RUN = "DRD_RUN"
 STATE = "DRD_STATE_ID"
 MARKS = (RUN, STATE)
-"""The variables of a mark."""
+"""The environment variables of a mark."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The mark in the environment of each process that works for a run. `run` is known to others:
-    it stands in a row, which the state's owner can write, and in arguments, which everybody can
-    read. `state` distinguishes the runs of this state from all others (`state_id`), so that no row
-    leads to the processes of another state."""
+    """The mark in the environment of each process that works for a run. `run` is public: it stands
+    in a row, which the state's owner can write, and in arguments, which everyone can read. `state`
+    distinguishes the runs of this state from all others (`state_id`), so that no row leads to the
+    processes of another state.
+    """
 
     run: str
     state: str
@@ -65,20 +66,20 @@ def process_alive(pid: int, start_time: int | None) -> bool:
 
 
 def unreaped(program: str) -> frozenset[int]:
-    """Pids of dead processes of a program of which their parents have not taken note yet."""
+    """Pids of dead processes of a program that their parents have not reaped yet."""
     found = set()
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             head, _, rest = (entry / "stat").read_bytes().rpartition(b")")
             name = head.partition(b"(")[2]
-            if rest.split()[0] == b"Z" and name == program.encode()[:15]:  # the kernel cuts it
+            if rest.split()[0] == b"Z" and name == program.encode()[:15]:  # the kernel truncates it
                 found.add(int(entry.name))
     return frozenset(found)
 
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def end_process(pid: int, *, ask: signal.Signals = signal.SIGTERM, grace_s: float = 5.0) -> None:
-    """Ask a process that is no child of ours to end, then kill it; returns when it is gone."""
+    """Ask a process that is not our child to end, then kill it; returns when it is gone."""
     born = process_start_time(pid)
     for number, patience in ((ask, grace_s), (signal.SIGKILL, 5.0)):
         if born is None or not process_alive(pid, born):
@@ -92,7 +93,7 @@ def end_process(pid: int, *, ask: signal.Signals = signal.SIGTERM, grace_s: floa
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def is_marked(pid: int, variable: str, value: str) -> bool:
-    """Whether it was started with `variable=value`; of other users' processes nobody can tell."""
+    """Whether it was started with `variable=value`; other users' processes cannot be read."""
     return f"{variable}={value}".encode() in _environment(pid)
 
 
@@ -102,8 +103,8 @@ def works_for(pid: int, mark: Mark, *, roots: bool = False) -> bool:
     may not read.
 
     An earlier drd started its processes without the id of a state. When root acts for the state's
-    owner, such a process must belong to the owner, who could end it anyway. With `roots`, a
-    process of root's counts, too.
+    owner, such a process must belong to the owner, who could end it anyway. With `roots`, a process
+    of root's counts as well.
     """
     around = _environment(pid)
     if f"{RUN}={mark.run}".encode() not in around:
@@ -135,26 +136,27 @@ def _users(pid: int) -> frozenset[int]:
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def kill_marked(mark: Mark, *, roots: bool = False, grace_s: float = 3.0) -> list[int]:
-    """End every process but this one that works for a run (see `works_for`); returns their pids.
+    """End every other process that works for a run (see `works_for`); returns their pids.
 
-    TERM first, so that restic removes its lock; KILL for what does not listen within `grace_s`,
-    which all of them have at the same time.
+    TERM first, so that restic removes its lock; KILL for processes that do not end within
+    `grace_s`, which they all share.
     """
     with ExitStack() as stack:
-        found = _held(mark, stack, roots=roots)
+        found = _open_marked(mark, stack, roots=roots)
         _signal(found.values(), signal.SIGCONT)
         _signal(found.values(), signal.SIGTERM)
         _wait(found.values(), grace_s)
-        # What these started meanwhile has the mark as well.
-        late = found | _held(mark, stack, roots=roots)
+        # Processes that these started meanwhile have the mark as well.
+        late = found | _open_marked(mark, stack, roots=roots)
         _signal(late.values(), signal.SIGKILL)
         _wait(late.values(), 1.0)
     return list(found)
 
 
-def _held(mark: Mark, stack: ExitStack, *, roots: bool) -> dict[int, int]:
-    """The processes that carry the mark, by pid, each with a descriptor. A signal by the
-    descriptor reaches the process that was checked, and never a later one with the same pid."""
+def _open_marked(mark: Mark, stack: ExitStack, *, roots: bool) -> dict[int, int]:
+    """The processes that carry the mark, by pid, each with a descriptor. A signal through the
+    descriptor reaches the process that was checked, never a later one with the same pid.
+    """
     found = {}
     for pid in (int(e.name) for e in Path("/proc").iterdir() if e.name.isdigit()):
         if pid == os.getpid() or not works_for(pid, mark, roots=roots):

@@ -1,6 +1,6 @@
-"""Where a path leads root, walked once: each directory is held while it is looked at, and each link
-read by what was opened and judged. To resolve a path and to look at its links afterwards is to look
-at another path, where names are exchanged meanwhile.
+"""Walk a path for root once: each directory is held open while it is checked, and each link is read
+through its open descriptor. Resolving a path first and checking its links later would be unsafe,
+because others can replace names meanwhile.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from typing import NamedTuple
 from drd.process.private import Step, listed, others_change
 
 _LINKS = 40
-"""How many links are followed on one path: as many as the kernel follows."""
+"""The largest number of links that are followed on one path: the kernel's limit."""
 
 _HOLD = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
 
 
 class Link(NamedTuple):
-    """One that belongs to `owner`, and that `whose` can change: he or the owner of its
-    directory."""
+    """A link that belongs to `owner`, and that `whose` can change: its owner, or the owner of its
+    directory.
+    """
 
     place: Path
     owner: int
@@ -32,8 +33,9 @@ class Link(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """A directory or file that was passed. `acl` is its access control list, when its mode shows
-    that somebody may write by it."""
+    """A directory or file on the way. `acl` is its access control list, when its mode shows that it
+    may allow writing.
+    """
 
     place: Path
     info: os.stat_result
@@ -47,9 +49,10 @@ class Passed(NamedTuple):
 
 @dataclass
 class Way:
-    """A walk from the root. `links` are those taken that others can change; `passed` is all that it
-    led through, also what a link or `..` led away from; `missing` the names at the end that nothing
-    has. Close it."""
+    """A walk from the root directory. `links` are the followed ones that others can change;
+    `passed` is everything on the way, including what a link or `..` left again; `missing` are the
+    names at the end that do not exist. Close it.
+    """
 
     steps: list[Step] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
@@ -58,17 +61,17 @@ class Way:
 
     @property
     def place(self) -> Path:
-        """Without symlinks."""
+        """The path without symlinks."""
         return self.reached.joinpath(*self.missing)
 
     @property
     def reached(self) -> Path:
-        """As much of it as is there."""
+        """The part of it that exists."""
         return Path("/", *(s.name for s in self.steps[1:]))
 
     @property
     def above(self) -> Step:
-        """The directory in which the last name lies, or the nearest that is there."""
+        """The directory that contains the last name, or the nearest existing one."""
         return self.steps[-1] if self.missing or len(self.steps) == 1 else self.steps[-2]
 
     def reach(self, name: str, fd: int) -> os.stat_result:
@@ -86,7 +89,7 @@ class Way:
 
 
 def walk(path: str) -> Way:
-    """Every link is followed. Raises OSError for a path that cannot be."""
+    """Walk the path and follow every link. Raises OSError for an invalid path."""
     way, count = Way(), 0
     try:
         top = os.open("/", _HOLD)
@@ -112,7 +115,7 @@ def _names(path: str) -> list[str]:
 
 
 def _take(way: Way, name: str) -> str | None:
-    """One name more; of a link, where it leads."""
+    """Take the next name; for a link, continue at its destination."""
     if name == "..":
         if way.missing:
             way.missing.pop()
@@ -123,7 +126,7 @@ def _take(way: Way, name: str) -> str | None:
         way.missing.append(name)
         return None
     try:
-        fd = _held(name, way.steps[-1].fd)
+        fd = _open_first(name, way.steps[-1].fd)
     except OSError as error:
         if error.errno not in _MISSING:
             raise
@@ -142,8 +145,8 @@ def _take(way: Way, name: str) -> str | None:
         os.close(fd)
 
 
-def _held(name: str, above: int) -> int:
-    """As a directory first: then what is mounted when it is asked for is."""
+def _open_first(name: str, above: int) -> int:
+    """Try to open it as a directory first: that triggers an automount."""
     try:
         return os.open(name, _HOLD | os.O_DIRECTORY, dir_fd=above)
     except NotADirectoryError:

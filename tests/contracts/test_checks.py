@@ -306,7 +306,7 @@ def test_a_command_that_dies_of_a_signal_is_failed(tmp_path: Path) -> None:
 def test_a_command_that_was_killed_for_memory_has_told_nothing(tmp_path: Path, script: str) -> None:
     own = run_command(tmp_path, "sh", "-c", script)
     assert own.verdict is NOT_RUN
-    assert "killed by SIGKILL, perhaps for lack of memory" in own.observed
+    assert "killed by SIGKILL, perhaps because memory ran out" in own.observed
 
 
 def test_a_command_that_takes_too_long_is_failed_and_ended(tmp_path: Path) -> None:

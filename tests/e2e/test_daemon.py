@@ -92,7 +92,7 @@ def test_a_killed_run_is_recorded_cleared_up_and_done_again(site: Site) -> None:
     [(error,)] = rows(site, "error", "state = 'interrupted'")
     assert error == "its process was killed by SIGKILL"
     [(error,)] = rows(site, "error", "state in ('failed', 'incomplete')")
-    assert "restic was killed by SIGKILL, perhaps for lack of memory" in error
+    assert "restic was killed by SIGKILL, perhaps because memory ran out" in error
     assert running.process.returncode == 0
     site.assert_clean()
 

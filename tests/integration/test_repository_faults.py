@@ -331,7 +331,7 @@ def test_a_producer_killed_in_the_middle_leaves_no_snapshot(
     repository: ResticRepository,
 ) -> None:
     script = "head -c 5000000 /dev/urandom; sleep 1; kill -9 $$"
-    with pytest.raises(DumpFailed, match="SIGKILL, perhaps for lack of memory"):
+    with pytest.raises(DumpFailed, match="SIGKILL, perhaps because memory ran out"):
         repository.store(shell(script), host="p", tags=["t"])
     assert repository.snapshots(fresh=True) == []
 
@@ -349,7 +349,7 @@ def test_a_restic_killed_in_the_middle_is_named_by_its_signal(
 
     killer = threading.Thread(target=kill)
     killer.start()
-    with pytest.raises(RepositoryError, match="SIGKILL, perhaps for lack of memory") as caught:
+    with pytest.raises(RepositoryError, match="SIGKILL, perhaps because memory ran out") as caught:
         repository.store(shell("sleep 30; echo data"), host="p", tags=["t"])
     killer.join()
     assert not caught.value.permanent, "another time there may be enough"

@@ -221,7 +221,7 @@ def test_state_beside_one_who_may_write_is_told(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(state_owner, "_doubt", lambda what, _: told.append(what))
+    monkeypatch.setattr(state_owner, "_warn", lambda what, _: told.append(what))
     (place / "state").mkdir(mode=0o700)
     for rights, who, tag in [(READ, APPLICATION.pw_uid, USER), (WRITE, 0, USER), (WRITE, 0, GROUP)]:
         listed(place, rights, who, tag=tag)

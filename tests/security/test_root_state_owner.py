@@ -59,7 +59,7 @@ def whose(state: Path, work_dir: Path | None = None) -> int:
 
 def doubts(state: Path, work_dir: Path | None = None) -> str:
     """What is told of the way to it."""
-    with mock.patch("drd.process.state_owner._doubt") as told:
+    with mock.patch("drd.process.state_owner._warn") as told:
         whose(state, work_dir)
     return "".join(str(call.args) for call in told.call_args_list)
 

@@ -99,7 +99,7 @@ def test_pipe_in_the_place_of_a_secret_is_refused_at_once(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"a\0b", "holds a NUL byte"),
+        (b"a\0b", "contains a NUL byte"),
         (b"x" * 200_000, "is longer than 64 KiB"),
         (b"x" * (3 << 20), "is larger than 1 MiB|is longer than 64 KiB"),
         (b"x" * (64 << 10) + b"\n", None),

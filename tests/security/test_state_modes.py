@@ -28,7 +28,7 @@ from drd.errors import CatalogueError
 from drd.flows.status.overview import SUMMARY as NAME
 from drd.flows.status.publishing import findings
 from drd.flows.status.summary_file import unreadable, write_summary
-from drd.modes import give_what_is_roots, make_public_directory
+from drd.modes import give_away, make_public_directory
 from tests.e2e.daemons import daemon, quick_plan, rows, until
 from tests.e2e.site import Site, make_tree
 from tests.user_support import NOBODY, as_root
@@ -352,7 +352,7 @@ def test_installing_gives_the_service_what_is_roots_in_its_directories_and_nothi
     (state / "theirs").touch()
     os.chown(state / "theirs", GAMES, GAMES)
 
-    left = give_what_is_roots(state, NOBODY, NOBODY)
+    left = give_away(state, NOBODY, NOBODY)
     assert sorted(Path(p).name for p in left) == ["link", "pipe", "second", "way"]
     assert {p.stat().st_uid for p in (shadow, elsewhere)} == {0}
     given = ("drd.db", "locks", "locks/one.lock", ".")
@@ -362,5 +362,5 @@ def test_installing_gives_the_service_what_is_roots_in_its_directories_and_nothi
     state.rename(tmp_path / "aside")
     state.symlink_to(elsewhere)
     with pytest.raises(OSError, match="Not a directory"):
-        give_what_is_roots(state, NOBODY, NOBODY)
+        give_away(state, NOBODY, NOBODY)
     assert shadow.stat().st_uid == 0

@@ -95,7 +95,7 @@ def test_catalogue_behind_a_password_is_used_by_every_reader(short_tmp: Path) ->
     [
         ("state: postgresql://u:hunter2@h/d\n", "holds a password"),
         ("state: {url: 'postgresql://u:hunter2@h/d'}\n", "holds a password"),
-        ("state: {url: 'postgresql://u@h/d', password: hunter2}\n", "as a reference"),
+        ("state: {url: 'postgresql://u@h/d', password: hunter2}\n", "must be a reference"),
         ("state: {url: 'sqlite:////x/drd.db', password: {env: X}}\n", "has no password"),
     ],
 )

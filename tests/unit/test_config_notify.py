@@ -74,7 +74,7 @@ BROKEN = [
     ("{url: {env: X}}", "notify[0].kind", "kind is missing", "say what it is, like kind: webhook."),
     ("{kind: mail}", "notify[0].kind", 'unknown kind "mail"', "known here: webhook, smtp, exec, apprise, heartbeat."),
     ("{kind: webhook}", "notify[0].url", "url is missing", "add url: where to."),
-    ("{kind: webhook, url: 'https://x/y'}", "notify[0].url", "a secret stands as a reference", "use {file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}."),
+    ("{kind: webhook, url: 'https://x/y'}", "notify[0].url", "a secret must be a reference", "use {file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}."),
     ("{kind: webhook, url: {env: X}, secrets: {env: Y}}", "notify[0].secrets", 'unknown key "secrets"', 'did you mean "secret"?'),
     ("{kind: webhook, url: {env: X}, on: [fired]}", "notify[0].on[0]", '"fired" is not one of firing, acknowledged, resolved, backup, drill, recovery, copy, retention, prune, verification', "known here: firing, acknowledged, resolved, backup, drill, recovery, copy, retention, prune, verification."),
     ("{kind: webhook, url: {env: X}, on: []}", "notify[0].on", "is empty", "give it a value, or remove the line."),

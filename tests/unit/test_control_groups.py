@@ -38,21 +38,21 @@ def unit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_service_is_given_a_group_below_its_own(unit: Path) -> None:
     with somebody(USER):
-        assert cgroup._unified() == [unit]
+        assert cgroup._v2_groups() == [unit]
     assert (unit / "cgroup.subtree_control").read_text() == "+memory +pids"
 
 
 def test_group_that_is_not_handed_over_stays_as_it_is(unit: Path) -> None:
     with somebody(3):
-        assert cgroup._unified() == []
-    assert cgroup._unified() == []  # root's own way is a group of the host's
+        assert cgroup._v2_groups() == []
+    assert cgroup._v2_groups() == []  # root's own way is a group of the host's
     os.chown(unit / "cgroup.procs", 0, 0)
     with somebody(USER):
-        assert cgroup._unified() == []
+        assert cgroup._v2_groups() == []
     assert (unit / "cgroup.subtree_control").read_text() == ""
 
 
 def test_group_without_the_controllers_is_left_out(unit: Path) -> None:
     os.chown(unit / "cgroup.subtree_control", 0, 0)
     with somebody(USER):
-        assert cgroup._unified() == []
+        assert cgroup._v2_groups() == []

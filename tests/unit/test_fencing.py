@@ -17,10 +17,10 @@ from drd.flows.drill.fence import fenced, report
 from drd.model.fencing import Attempt, FenceReport
 from drd.model.plan import DrillPolicy
 from drd.model.readiness import of_fence
-from drd.process.fence import _around, refused_hint
+from drd.process.fence import _parts_around, refused_hint
 
 TRIED = Attempt("app", "tcp", "203.0.113.5:25")
-WHY = "Landlock's interface 6 came with Linux 6.12, this kernel has 4"
+WHY = "Landlock's interface 6 came with Linux 6.12; this kernel has 4"
 
 
 @pytest.fixture
@@ -71,10 +71,10 @@ def test_drill_without_any_part_says_that_it_ran_unfenced() -> None:
 def test_closed_places_are_left_out_of_what_may_be_read(tmp_path: Any) -> None:
     for name in ("a/b", "a/c", "d"):
         (tmp_path / name).mkdir(parents=True)
-    left = _around(str(tmp_path), (str(tmp_path / "a/b"),))
+    left = _parts_around(str(tmp_path), (str(tmp_path / "a/b"),))
     assert sorted(left) == [str(tmp_path / "a/c"), str(tmp_path / "d")]
-    assert _around(str(tmp_path / "a/b"), (str(tmp_path / "a"),)) == []
-    assert _around(str(tmp_path), ()) == [str(tmp_path)]
+    assert _parts_around(str(tmp_path / "a/b"), (str(tmp_path / "a"),)) == []
+    assert _parts_around(str(tmp_path), ()) == [str(tmp_path)]
 
 
 def test_refusals_come_with_the_keys_that_help() -> None:

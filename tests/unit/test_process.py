@@ -95,12 +95,12 @@ def test_missing_program_is_named_with_its_package() -> None:
         ("kill -TERM $$", "was killed by SIGTERM: no output", False),
         (
             "echo half >&2; kill -KILL $$",
-            "was killed by SIGKILL, perhaps for lack of memory: half",
+            "was killed by SIGKILL, perhaps because memory ran out: half",
             True,
         ),
         (
             "sh -c 'kill -KILL $$'; exit $?",
-            "exited with 137: what it ran was killed by SIGKILL, perhaps for lack of memory",
+            "exited with 137: SIGKILL ended its command, perhaps because memory ran out",
             True,
         ),
     ],

@@ -107,5 +107,5 @@ def test_questions_in_several_threads_get_their_own_answers() -> None:
 
 
 def test_an_answer_that_cannot_be_read_is_an_error_with_a_remedy() -> None:
-    with pytest.raises(RepositoryError, match="cannot be read"):
+    with pytest.raises(RepositoryError, match="cannot parse restic"):
         ask(lambda words: "not json", lambda library: library.snapshots())

@@ -48,10 +48,10 @@ def test_credential_written_after_the_start_of_the_service_needs_a_restart(
 ) -> None:
     handed, lying = places
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed))
-    with pytest.raises(SecretUnavailable, match="was not when the service started") as caught:
+    with pytest.raises(SecretUnavailable, match="was added after the service started") as caught:
         resolve(DB, credentials=lying)
     assert caught.value.hint.startswith("systemctl restart drd")
-    with pytest.raises(SecretUnavailable, match="not among those that the service") as caught:
+    with pytest.raises(SecretUnavailable, match="the service started without credential") as caught:
         resolve(SecretRef("credential", "other"), credentials=lying)
     assert str(lying / "other") in caught.value.hint
     assert "systemctl restart drd" in caught.value.hint
@@ -68,7 +68,10 @@ def test_credentials_of_root_are_refused_to_others_with_the_remedy(
         resolve(DB, credentials=lying)
     assert caught.value.hint == "run this command as root, or as its owner."
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(short_tmp))
-    with acting_as(NOBODY), pytest.raises(SecretUnavailable, match="not among those"):
+    with (
+        acting_as(NOBODY),
+        pytest.raises(SecretUnavailable, match="the service started without credential"),
+    ):
         resolve(DB, credentials=lying)
 
 

@@ -17,7 +17,7 @@ from drd.model.plan import Plan
 from drd.model.values import references
 from drd.ports import Inspector
 from drd.process import Fence, Limits, Sandbox, rights
-from drd.process.followed import followed
+from drd.process.followed import real_path_for_fence
 
 _SECRETS = Path("/etc/drd")
 
@@ -29,7 +29,7 @@ def fenced(services: Services, plan: Plan) -> Iterator[Sandbox]:
     Raises SandboxUnavailable where the plan requires a whole fence and this host has none.
     """
     with rights.root(rights.Purpose.OWNERS):  # links on the way, in directories of others as well
-        declared = [followed(p) for p in plan.drill.read]
+        declared = [real_path_for_fence(p) for p in plan.drill.read]
     box = Sandbox(
         reach=plan.drill.reach,
         closed=tuple(closed(services, plan)),
@@ -97,15 +97,15 @@ def _directory(came_back: Path) -> Path:
 def _named(written: Sequence[str], own: Sequence[str]) -> Iterator[Path]:
     """What the words of a command show: files, and the virtual environment of its program."""
     for number, word in enumerate(written):
-        path = followed(word, own) if not references(word) else None
+        path = real_path_for_fence(word, own) if not references(word) else None
         if path is None or not path.is_file():
             continue
         yield path
-        around = followed(Path(word).parent.parent, own)
+        around = real_path_for_fence(Path(word).parent.parent, own)
         if number == 0 and around is not None and (around / "pyvenv.cfg").is_file():
             yield around
             base = path.parent.parent
-            parts = [followed(base / name, own) for name in ("lib", "bin")]
+            parts = [real_path_for_fence(base / name, own) for name in ("lib", "bin")]
             if parts[0] is not None and parts[0].is_dir() and base != Path("/"):
                 yield from (p for p in parts if p is not None)
 

@@ -24,7 +24,7 @@ from typing import Literal
 import drd
 from drd import process
 from drd.errors import DrdError, TargetUnwritable, UsageError
-from drd.modes import give_what_is_roots
+from drd.modes import give_away
 
 SHIPPED = Path(drd.__file__).parent / "systemd"
 UNIT = "etc/systemd/system/drd.service"
@@ -386,7 +386,7 @@ def _give(place: Path) -> list[str]:
     some of them stay root's."""
     user = pwd.getpwnam("drd")
     try:
-        left = give_what_is_roots(place, user.pw_uid, user.pw_gid)
+        left = give_away(place, user.pw_uid, user.pw_gid)
     except OSError as error:
         raise _unwritable(place, error) from error
     if not left:

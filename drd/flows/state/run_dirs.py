@@ -38,7 +38,7 @@ from drd.process.private import (
     why_not_private,
 )
 from drd.process.rights import Purpose
-from drd.process.started import anything_runs
+from drd.process.started import is_any_running
 
 RUN = "run-"
 STARTED = "started-"
@@ -355,7 +355,7 @@ def sweep_started(services: Services, run: str = "*") -> None:
 def _forget_ended(directory: Path, known: Run | None, now: float) -> None:
     if known is None or not known.state.final or not _ours(directory, known):
         return
-    if anything_runs(directory, known.id):
+    if is_any_running(directory, known.id):
         return
     said = (f for f in directory.iterdir() if f.name != STAMP)
     last = max((f.lstat().st_mtime for f in said), default=0.0)

@@ -91,7 +91,7 @@ def _rights(user: rights.Owner | None, *, given: bool) -> AbstractContextManager
     back, or the journal of somebody else would look like root's own."""
     if user is not None:
         return rights.as_user(user)
-    return rights.giving_nothing_away() if given else nullcontext()
+    return rights.keeping_owners() if given else nullcontext()
 
 
 def _user(place: Path, info: os.stat_result) -> rights.Owner | None:

@@ -35,8 +35,7 @@ T = TypeVar("T")
 
 ANSWER_S = 120.0
 """Deadline for short questions. One takes less than a second, a listing of thousands of snapshots
-some seconds.
-"""
+some seconds."""
 
 ANSWER_BYTES = 256 << 20
 
@@ -70,8 +69,7 @@ class Door:
     def ready(self) -> None:
         """Check once that restic is installed and new enough, and that the place answers.
 
-        restic alone would retry a refused key for minutes.
-        """
+        restic alone would retry a refused key for minutes."""
         begun = time.monotonic()
         with self._lock:
             if self._trouble is not None and self._trouble[1] >= begun:
@@ -89,8 +87,7 @@ class Door:
 
     def _learn_key(self) -> None:
         """Find out which key is ours. Raises ForeignObjects when restic alone would try files that
-        others have put among the keys.
-        """
+        others have put among the keys."""
         hint, error = self.session.hint, None
         with suppress(RepositoryError):  # restic finds the key by itself, or reports why not
             hint.learn()
@@ -112,8 +109,7 @@ class Door:
         """Put a short question through resticpy; `options` are restic's, which resticpy does not
         offer.
 
-        `hear` gets restic's complaints of a call that succeeded; `how` is as for `capture`.
-        """
+        `hear` gets restic's complaints of a call that succeeded; `how` is as for `capture`."""
 
         def answer(words: Sequence[str]) -> str:
             told, said = self.capture([*options, *words], **how)
@@ -134,8 +130,7 @@ class Door:
         """Return restic's exact output, and its complaints when it exited with 0.
 
         Raises the children of RepositoryError; when restic does not answer in time, the error of
-        the place.
-        """
+        the place."""
         # In anonymous memory, because the pump keeps only the end of a text, and we need every
         # byte.
         with os.fdopen(os.memfd_create("drd-answer"), "w+b") as answer:
@@ -156,16 +151,14 @@ class Door:
         retry_lock_s: int = 0,
     ) -> Complaints:
         """Write restic's output into an empty file. Raises RepositoryError for more than `most`
-        bytes.
-        """
+        bytes."""
         return self._answered(
             InFile(answer, most), words, env=env, deadline_s=deadline_s, retry_lock_s=retry_lock_s
         )
 
     def count(self, words: Sequence[str], *, most: int, retry_lock_s: int = 0) -> int:
         """The number of bytes that restic prints; the output is dropped. Raises RepositoryError for
-        more than `most` bytes.
-        """
+        more than `most` bytes."""
         answer = Counted(most)
         self._answered(answer, words, env=None, deadline_s=None, retry_lock_s=retry_lock_s)
         return answer.size()
@@ -223,8 +216,7 @@ class Door:
     ) -> Completed:
         """Run restic on this repository and `source`; the caller judges the exit code.
 
-        An outage of either repository ends the call.
-        """
+        An outage of either repository ends the call."""
         for door in (source, self):
             door.ready()
         words = ["--no-lock", *words] if source._lockless or source.session.of_another() else words
@@ -258,8 +250,7 @@ class Door:
         before: Callable[[], object] | None = None,
     ) -> PipeResult:
         """Stream the output of `producer` into restic, through the gate; the caller judges the
-        result.
-        """
+        result."""
         self.ready()
         command = self.session.command(words, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
         tick = self._watch(lambda: listener.done).tick
@@ -274,8 +265,7 @@ class Door:
         """Call `work`, and once more if a lock blocked it: at once if the lock belonged to a dead
         process, else with `retry_lock_s` as the seconds to wait. Raises RepositoryLocked.
 
-        `others` are locked by the same work.
-        """
+        `others` are locked by the same work."""
         try:
             return work(0)
         except RepositoryLocked:
@@ -293,8 +283,7 @@ class Door:
         With `ignore_foreign_lock` it also reads while another host holds a lock: restic respects
         the lock of a host that is gone for half an hour, and a recovery cannot wait for that. Data
         that cannot be read then may be data that the other host is moving: RepositoryLocked, not
-        RepositoryDamaged.
-        """
+        RepositoryDamaged."""
         tried = self._lockless  # another thread may change it meanwhile
         try:
             return self.locking(work, *others)
@@ -345,8 +334,7 @@ class Door:
 
         The rest takes as long as restic's own start, so a recovery does not wait for it. The
         exception is the first time, when restic would try every file that others have put among the
-        keys.
-        """
+        keys."""
         place = self.session.place
         if self._ready or _verb(words) not in _AT_ONCE or self.session.hint.id is None:
             self.ready()
@@ -360,8 +348,7 @@ class Door:
         self, late: bool, moved: Callable[[], int], work: Callable[[Callable[[], None]], Completed]
     ) -> Completed:
         """Call `work` with a function that it calls about once a second. When the check is `late`,
-        its error ends the work; when the work fails, an error of the place takes precedence.
-        """
+        its error ends the work; when the work fails, an error of the place takes precedence."""
         hint = self.session.hint
         known = hint.id
         first = FirstProbe(self.ready, moved, self.patience).tick if late else _nothing
@@ -378,8 +365,7 @@ class Door:
     def _is_cleared(self, done: Completed, known: str | None) -> bool:
         """After a failure: whether another try may succeed, because the key is known now or invalid
         locks were removed. Raises ForeignObjects, or RepositoryDamaged, for what only a person can
-        remove.
-        """
+        remove."""
         if done.exit_code > 0 and foreign.are_keys(done.stderr):
             with suppress(RepositoryError):
                 if self.session.hint.learn(anew=True) or self.session.hint.id != known:
@@ -397,8 +383,7 @@ class Door:
 
     def _explain_piped(self, done: Completed) -> None:
         """Like `_explain`, for calls that only the caller can repeat; it does so after
-        RepositoryLocked.
-        """
+        RepositoryLocked."""
         if self._explain(done):
             raise RepositoryLocked(f"invalid locks were in the way at {self.url}")
 
@@ -431,8 +416,7 @@ class Door:
 
     def _no_answer(self, deadline_s: float) -> RepositoryError:
         """The error for a restic that did not answer in time: the place's own error, if
-        it has one.
-        """
+        it has one."""
         try:
             self._ask_place()
         except RepositoryError as error:
