@@ -1,4 +1,4 @@
-"""The kinds that pass the contract suite of test_kinds.py, each with something real to protect.
+"""The kinds that pass the contract suite of `drd.testing`, each with something real to protect.
 
 A kind joins by one entry in `RIGS`: a factory that gets the request (for fixtures such as
 `postgres`) and a directory of the test's own, and returns a `KindRig`.
@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -24,42 +24,12 @@ from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.sqlite.kind import SqliteKind
 from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
 from drd.model.plan import Component
-from drd.ports import Kind
+from drd.testing.kinds import KindRig
+from tests.extension_notes import notes
 from tests.servers import PostgresServer
 
 
-class KindRig(Protocol):
-    """A real component of one kind, and what the suite needs to do to it."""
-
-    kind: Kind
-    component: Component
-
-    def unreadable(self) -> Component:
-        """The same component, pointing to something that is not there."""
-
-    def target(self) -> object:
-        """Settings of a target; always the same place, empty at first."""
-
-    def fill_target(self) -> None:
-        """Put something of somebody else's into the target."""
-
-    def beside(self) -> str:
-        """A name that is free beside the target."""
-
-    def lose_source(self) -> None:
-        """What a disaster does."""
-
-    def damage_landing(self, landing: Path) -> None:
-        """Make what the repository restored unusable."""
-
-    def left_beside_target(self) -> list[str]:
-        """Names that drd left in the target's surroundings, the target itself aside."""
-
-    def query(self) -> tuple[str, Any] | None:
-        """A scalar query and its answer; None for kinds without queries."""
-
-
-class SqliteRig:
+class SqliteRig(KindRig):
     def __init__(self, directory: Path) -> None:
         self.kind = SqliteKind()
         self._source = directory / "live.db"
@@ -114,7 +84,7 @@ class SqliteRig:
         return "select count(*) from orders", 500
 
 
-class FilesRig:
+class FilesRig(KindRig):
     def __init__(self, directory: Path) -> None:
         self.kind = FilesKind()
         self._source = directory / "etc"
@@ -159,7 +129,7 @@ class FilesRig:
         return None
 
 
-class PostgresRig:
+class PostgresRig(KindRig):
     """A database of its own in the server that all tests share."""
 
     def __init__(self, server: PostgresServer, request: pytest.FixtureRequest) -> None:
@@ -212,10 +182,52 @@ class PostgresRig:
         return "select count(*) from orders", 500
 
 
+class NotesRig(KindRig):
+    """The example of a package of its own (tests/extensions/drd-notes)."""
+
+    def __init__(self, directory: Path) -> None:
+        self._module = notes()
+        self.kind = self._module.SPEC.open()
+        self._source = directory / "notes.txt"
+        self._target = directory / "target" / "new.txt"
+        self._target.parent.mkdir()
+        self.component = self._component(self._source)
+        self._source.write_text("buy milk\ncall home\n")
+
+    def _component(self, path: Path) -> Component:
+        settings = self._module.NotesSettings(kind="notes", path=str(path))
+        return Component("todo", "notes", settings)
+
+    def unreadable(self) -> Component:
+        return self._component(self._source.with_name("nowhere.txt"))
+
+    def target(self) -> object:
+        return self._module.NotesTarget(path=str(self._target))
+
+    def beside(self) -> str:
+        return "beside.txt"
+
+    def fill_target(self) -> None:
+        self._target.write_text("theirs\n")
+
+    def lose_source(self) -> None:
+        self._source.unlink()
+
+    def damage_landing(self, landing: Path) -> None:
+        (landing / "todo.notes").write_text("buy")
+
+    def left_beside_target(self) -> list[str]:
+        return sorted(p.name for p in self._target.parent.iterdir() if p != self._target)
+
+    def query(self) -> None:
+        return None
+
+
 Factory = Callable[[pytest.FixtureRequest, Path], KindRig]
 
 RIGS: dict[str, Factory] = {
     "sqlite": lambda _, directory: SqliteRig(directory),
+    "notes": lambda _, directory: NotesRig(directory),
     "files": lambda _, directory: FilesRig(directory),
     "postgres": lambda request, _: PostgresRig(request.getfixturevalue("postgres"), request),
 }

@@ -1,0 +1,400 @@
+"""What every kind of component promises: out of a source, into a sandbox or a target.
+
+Who makes a kind derives a class from `KindContract`, gives it a fixture `rig`, and runs pytest:
+
+    class TestNotes(KindContract):
+        @pytest.fixture
+        def rig(self, tmp_path: Path) -> KindRig:
+            return NotesRig(tmp_path)
+
+What the kind is not able to do (`KindSpec.can`) has to be refused with its name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from drd.errors import DrdError, NotSupported, SourceError, TargetNotEmpty, UsageError
+from drd.model.manifest import component
+from drd.model.part import Part
+from drd.model.plan import Component
+from drd.model.snapshot import (
+    ComponentSnapshot,
+    DatabaseFingerprint,
+    Fingerprint,
+    TreeFingerprint,
+)
+from drd.ports import Ability, Destination, Inspector, Kind, RestoreOptions, Workplace, no_progress
+from drd.testing.snapshots import Snapshots, local_snapshots, workplace
+
+
+class KindRig(Protocol):
+    """A real component of one kind, and what the suite needs to do to it."""
+
+    kind: Kind
+    component: Component
+
+    def unreadable(self) -> Component:
+        """The same component, pointing to something that is not there."""
+
+    def target(self) -> object:
+        """Settings of a target; always the same place, empty at first."""
+
+    def fill_target(self) -> None:
+        """Put something of somebody else's into the target."""
+
+    def beside(self) -> str:
+        """A name that is free beside the target; for `Ability.BESIDE`."""
+
+    def lose_source(self) -> None:
+        """What a disaster does."""
+
+    def damage_landing(self, landing: Path) -> None:
+        """Make what the repository restored unusable."""
+
+    def left_beside_target(self) -> list[str]:
+        """Names that drd left in the target's surroundings, the target itself aside."""
+
+    def query(self) -> tuple[str, Any] | None:
+        """A scalar query and its answer; None without `Ability.SQL`."""
+
+    def is_whole(self, inspector: Inspector) -> bool:
+        """Whether what came back is what the source held: asked where the kind takes no
+        fingerprint."""
+        raise NotImplementedError
+
+
+def back_up(rig: KindRig, restic: Snapshots, work: Workplace) -> ComponentSnapshot:
+    source = rig.kind.source(rig.component, work)
+    source.probe()
+    with source.open() as capture:
+        return restic.captured(rig.component.name, rig.kind.spec.name, capture)
+
+
+def restore_components(
+    destination: Destination,
+    snapshot: ComponentSnapshot,
+    restic: Snapshots,
+    *,
+    overwrite: bool = False,
+) -> None:
+    assert not any(f.failed for f in destination.preflight(snapshot, overwrite=overwrite))
+    destination.prepare()
+    restic.restore(str(snapshot.snapshot), destination.landing())
+    destination.restore(snapshot, restic.private[str(snapshot.snapshot)], on_progress=no_progress)
+
+
+def target_of(rig: KindRig, work: Workplace) -> Destination:
+    return rig.kind.target(rig.component, rig.target(), work)
+
+
+@contextmanager
+def sandbox_of(rig: KindRig, snapshot: ComponentSnapshot, work: Workplace) -> Iterator[Destination]:
+    destination = rig.kind.sandbox(rig.component, snapshot, work)
+    try:
+        yield destination
+    finally:
+        destination.close()
+
+
+def contents(fingerprint: Fingerprint) -> object:
+    """What must be the same after a round trip."""
+    assert not fingerprint.not_reached
+    if isinstance(fingerprint, DatabaseFingerprint):
+        return fingerprint.tables
+    return fingerprint.entries
+
+
+def assert_same(rig: KindRig, inspector: Inspector, snapshot: ComponentSnapshot) -> None:
+    """What came back is what the source held."""
+    if rig.kind.spec.comparison is None:
+        assert rig.is_whole(inspector)
+        return
+    like = snapshot.fingerprint
+    assert like is not None
+    assert contents(inspector.fingerprint(like, 60)) == contents(like)
+
+
+@contextmanager
+def refused(rig: KindRig, ability: Ability) -> Iterator[None]:
+    """What the kind is not able to do is refused with its name."""
+    verb = str(ability).split()[0]
+    with pytest.raises(NotSupported, match=f"kind {rig.kind.spec.name} cannot {verb}"):
+        yield
+
+
+class KindContract:
+    """The suite."""
+
+    @pytest.fixture
+    def restic(self, tmp_path_factory: pytest.TempPathFactory) -> Snapshots:
+        """A repository of the real restic."""
+        return local_snapshots(tmp_path_factory.mktemp("restic"))
+
+    @pytest.fixture
+    def work(self, tmp_path: Path) -> Workplace:
+        return workplace(tmp_path / "w")
+
+    def test_a_healthy_source_has_no_bad_finding(self, rig: KindRig, work: Workplace) -> None:
+        findings = rig.kind.source(rig.component, work).doctor()
+        assert findings
+        assert [f for f in findings if f.failed] == []
+        assert not any(f.failed for f in rig.kind.sandbox_findings(rig.component, work))
+
+    def test_a_source_that_is_not_there_is_said_with_a_remedy(
+        self, rig: KindRig, work: Workplace
+    ) -> None:
+        source = rig.kind.source(rig.unreadable(), work)
+        with pytest.raises(SourceError) as caught:
+            source.probe()
+        assert caught.value.hint
+        (finding,) = [f for f in source.doctor() if f.failed]
+        assert finding.remedy
+
+    def test_the_data_time_is_the_instant_of_the_state(self, rig: KindRig, work: Workplace) -> None:
+        before = datetime.now(UTC)
+        with rig.kind.source(rig.component, work).open() as capture:
+            assert before <= capture.data_time <= datetime.now(UTC)
+
+    def test_a_capture_leaves_nothing_behind(self, rig: KindRig, work: Workplace) -> None:
+        with rig.kind.source(rig.component, work).open():
+            pass
+        assert list(work.directory.iterdir()) == []
+
+    def test_a_capture_that_breaks_off_leaves_nothing_behind(
+        self, rig: KindRig, work: Workplace
+    ) -> None:
+        def breaks_off() -> None:
+            with rig.kind.source(rig.component, work).open() as capture:
+                capture.fingerprint()
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            breaks_off()
+        assert list(work.directory.iterdir()) == []
+
+    def test_what_a_snapshot_says_survives_json(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot = back_up(rig, restic, work)
+        assert component(json.loads(json.dumps(snapshot.to_json())), "here") == snapshot
+
+    def test_queries_are_answered_from_the_captured_state(
+        self, rig: KindRig, work: Workplace
+    ) -> None:
+        query, answer = rig.query() or ("select 1", None)
+        expected = {"n": answer} if Ability.SQL in rig.kind.spec.can else {}
+        with rig.kind.source(rig.component, work).open() as capture:
+            assert capture.observe({"n": query, "bad": "selekt 1"}) == expected
+
+    def test_a_sandbox_holds_what_the_source_held_although_that_is_gone(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot = back_up(rig, restic, work)
+        rig.lose_source()
+        with sandbox_of(rig, snapshot, work) as sandbox:
+            restore_components(sandbox, snapshot, restic)
+            inspector = sandbox.inspector()
+            assert_same(rig, inspector, snapshot)
+            assert str(work.directory) in inspector.location or inspector.environment
+            query, answer = rig.query() or ("select 1", None)
+            if Ability.SQL in rig.kind.spec.can:
+                assert inspector.scalar(query) == answer
+            else:
+                with pytest.raises(NotSupported):
+                    inspector.scalar(query)
+                with pytest.raises(NotSupported):
+                    inspector.execute("delete from t", timeout_s=60.0)
+        assert list(work.directory.iterdir()) == []
+
+    def test_a_query_that_fails_is_told_in_the_databases_words(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot = back_up(rig, restic, work)
+        sql = Ability.SQL in rig.kind.spec.can
+        with sandbox_of(rig, snapshot, work) as sandbox:
+            restore_components(sandbox, snapshot, restic)
+            for query in ("select * from nowhere", "select 1, 2", "select 1 union select 2"):
+                with pytest.raises(SourceError if sql else NotSupported):
+                    sandbox.inspector().scalar(query)
+
+    def test_a_target_comes_back_by_the_same_code(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot = back_up(rig, restic, work)
+        target = target_of(rig, work)
+        restore_components(target, snapshot, restic)
+        target.close()
+        assert_same(rig, target.inspector(), snapshot)
+        assert rig.left_beside_target() == []
+
+    def test_a_target_that_holds_something_is_refused_untouched(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot = back_up(rig, restic, work)
+        rig.fill_target()
+        with pytest.raises(TargetNotEmpty) as caught:
+            target_of(rig, work).preflight(snapshot, overwrite=False)
+        assert "--overwrite" in caught.value.hint
+        assert rig.left_beside_target() == []
+
+    def test_a_target_filled_after_the_preflight_is_not_overwritten(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot = back_up(rig, restic, work)
+        target = target_of(rig, work)
+        target.preflight(snapshot, overwrite=False)
+        restic.restore(str(snapshot.snapshot), target.landing())
+        rig.fill_target()
+        with pytest.raises(TargetNotEmpty):
+            target.restore(
+                snapshot, restic.private[str(snapshot.snapshot)], on_progress=no_progress
+            )
+
+    def test_what_is_replaced_is_kept_comes_back_and_goes(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot = back_up(rig, restic, work)
+        if Ability.KEEP not in rig.kind.spec.can:
+            with refused(rig, Ability.KEEP):
+                rig.kind.kept(rig.component, rig.target(), snapshot, work.run)
+            return
+        rig.fill_target()
+        target = rig.kind.target(rig.component, rig.target(), work, RestoreOptions(keep=True))
+        restore_components(target, snapshot, restic, overwrite=True)
+        target.close()
+        kept = rig.kind.kept(rig.component, rig.target(), snapshot, work.run)
+        (aside,) = kept.held()
+        assert aside.former
+        assert rig.left_beside_target()
+        kept.swap(back=True)
+        assert [a.former for a in kept.held()] == [False]
+        # Another run finds what was there before.
+        other = replace(work, run="other", directory=work.directory / "other")
+        other.directory.mkdir(mode=0o711)
+        with pytest.raises(TargetNotEmpty):
+            target_of(rig, other).preflight(snapshot, overwrite=False)
+        kept.swap(back=False)
+        kept.discard()
+        assert kept.held() == []
+        kept.close()
+        assert rig.left_beside_target() == []
+        again = target_of(rig, work)
+        assert_same(rig, again.inspector(), snapshot)
+        again.close()
+
+    def test_overwrite_replaces_a_target_whole(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot = back_up(rig, restic, work)
+        rig.fill_target()
+        target = target_of(rig, work)
+        restore_components(target, snapshot, restic, overwrite=True)
+        assert_same(rig, target.inspector(), snapshot)
+        assert rig.left_beside_target() == []
+
+    def test_a_finished_restore_can_be_run_again(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot = back_up(rig, restic, work)
+        restore_components(target_of(rig, work), snapshot, restic)
+        again = target_of(rig, work)
+        restore_components(again, snapshot, restic)
+        assert_same(rig, again.inspector(), snapshot)
+        assert rig.left_beside_target() == []
+
+    def test_a_restore_killed_after_the_fetch_goes_on_in_a_new_process(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot = back_up(rig, restic, work)
+        killed = target_of(rig, work)
+        killed.preflight(snapshot, overwrite=False)
+        restic.restore(str(snapshot.snapshot), killed.landing())
+        restore_components(target_of(rig, work), snapshot, restic)
+        assert rig.left_beside_target() == []
+
+    def test_a_sweep_removes_what_a_killed_recovery_left(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot = back_up(rig, restic, work)
+        killed = target_of(rig, work)
+        killed.preflight(snapshot, overwrite=False)
+        restic.restore(str(snapshot.snapshot), killed.landing())
+        assert rig.kind.sweep(work.directory)
+        assert rig.left_beside_target() == []
+        assert not any(f.failed for f in target_of(rig, work).preflight(snapshot, overwrite=False))
+
+    def test_a_sweep_finds_nothing_where_nothing_was(self, rig: KindRig, work: Workplace) -> None:
+        assert rig.kind.sweep(work.directory) == []
+
+    def test_what_came_back_damaged_is_never_published(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot = back_up(rig, restic, work)
+        target = target_of(rig, work)
+        target.preflight(snapshot, overwrite=False)
+        landing = target.landing()
+        restic.restore(str(snapshot.snapshot), landing)
+        rig.damage_landing(landing)
+        with pytest.raises(DrdError):
+            target.restore(
+                snapshot, restic.private[str(snapshot.snapshot)], on_progress=no_progress
+            )
+        # Nothing stands at the target: it still counts as empty.
+        rig.kind.sweep(work.directory)
+        assert not any(f.failed for f in target_of(rig, work).preflight(snapshot, overwrite=False))
+
+    def test_the_whole_comes_back_beside_what_is_there(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot = back_up(rig, restic, work)
+        if Ability.BESIDE not in rig.kind.spec.can:
+            with refused(rig, Ability.BESIDE):
+                rig.kind.spec.require_part(Part(into="x"))
+            return
+        rig.fill_target()
+        part = Part(into=rig.beside())
+        destination = rig.kind.target(rig.component, rig.target(), work, RestoreOptions(part=part))
+        assert rig.kind.narrow(snapshot, part) == (part, snapshot)
+        try:
+            restore_components(destination, snapshot, restic)
+            assert_same(rig, destination.inspector(), snapshot)
+        finally:
+            destination.close()
+        with pytest.raises(TargetNotEmpty):
+            target_of(rig, work).preflight(snapshot, overwrite=False)
+        assert [n for n in rig.left_beside_target() if "drd" in n] == []
+
+    def test_what_is_live_can_be_compared_with_a_point(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot = back_up(rig, restic, work)
+        like = snapshot.fingerprint or TreeFingerprint()
+        if Ability.LIVE not in rig.kind.spec.can:
+            with refused(rig, Ability.LIVE):
+                rig.kind.live(rig.component, Part(into="x"), like, 60.0)
+            return
+        live = rig.kind.live(rig.component, Part(into="x"), like, 60.0)
+        assert contents(live) == contents(like)
+
+    def test_what_the_point_does_not_hold_cannot_be_asked_for(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot = back_up(rig, restic, work)
+        table, path = Part(("nowhere",), (), "x"), Part((), ("/nowhere",), "/x")
+        for part in (table, path):
+            if Ability.PARTS in rig.kind.spec.can and rig.kind.spec.has(part):
+                with pytest.raises(UsageError) as caught:
+                    rig.kind.narrow(snapshot, part)
+                assert caught.value.hint
+            else:
+                with refused(rig, Ability.PARTS):
+                    rig.kind.spec.require_part(part)
