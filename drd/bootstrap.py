@@ -51,7 +51,7 @@ from drd.process import booted, rights, user_name
 from drd.process.asking import as_root_types_it
 from drd.process.clock import SystemClock
 from drd.process.state_owner import acting_for_owner
-from drd.registry import extensions_used
+from drd.registry import extensions_used, only_those_in_use
 
 if TYPE_CHECKING:
     from drd.flows.alerts.heartbeats import Heartbeats
@@ -340,8 +340,6 @@ class App:
     @contextmanager
     def _host(self, config: Path, plan: str) -> Iterator[tuple[Services, Plan]]:
         """Another host, described by its drd.yaml."""
-        from drd.config.extensions import only_those_in_use
-
         with only_those_in_use(), app(str(config), self.console) as there:
             loaded = there.load(plan)
             yield there.services(loaded), loaded

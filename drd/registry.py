@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 
@@ -154,6 +155,7 @@ FAMILIES: Mapping[str, Registry[object]] = {
 }
 
 _in_use: tuple[Added, ...] = ()
+_closed: ContextVar[bool] = ContextVar("_closed", default=False)
 
 
 def in_use() -> tuple[Added, ...]:
@@ -170,6 +172,21 @@ def unless_refused() -> Iterator[None]:
     except BaseException:
         use(before)
         raise
+
+
+@contextmanager
+def only_those_in_use() -> Iterator[None]:
+    """A drd.yaml that is read meanwhile changes nothing here: it comes from a kit."""
+    token = _closed.set(True)
+    try:
+        yield
+    finally:
+        _closed.reset(token)
+
+
+def is_closed() -> bool:
+    """Whether what is in use has to stay so."""
+    return _closed.get()
 
 
 def extensions_of(

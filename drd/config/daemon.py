@@ -123,6 +123,8 @@ def load_settings(path: Path | None, *, explicit: bool, extended: bool = True) -
     with registry.unless_refused():
         if extended:
             _extend(report)
+            if any(problem.path.startswith("extensions") for problem in report.errors):
+                raise ConfigError(report.errors)
         file = _validated(report, extended=extended)
         if file is None or report.errors:
             raise ConfigError(report.errors)
@@ -141,7 +143,7 @@ def _extend(report: Report) -> None:
     named = data.get("extensions") if isinstance(data, dict) else None
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
         named = []
-    if not named:
+    if not named and not registry.is_closed():
         registry.use(())
         return
     from drd.config.extensions import load_extensions

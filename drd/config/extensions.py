@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
+from drd import registry
 from drd.checks.settings import CheckSettings
 from drd.config.exposed import exposed_plan
 from drd.config.problems import Report
 from drd.config.reached import Ways
-from drd.config.steps import KEYS_OF_EVERY_STEP, step_kinds
+from drd.config.steps import ENGINE_STEPS, KEYS_OF_EVERY_STEP
 from drd.config.yaml import Document
 from drd.errors import ConfigError
 from drd.fields import Settings
@@ -30,14 +29,14 @@ from drd.ports.check import CheckKind
 from drd.ports.kinds import KindSpec
 from drd.ports.notify import ChannelKind
 from drd.process import rights
-from drd.registry import FAMILIES, Added, Extension, in_use, use
+from drd.registry import FAMILIES, Added, Extension
 
 GROUPS = {f"drd.{family}": family for family in FAMILIES}
 """The families by the groups of entry points that add to them."""
 
 PAGE = "see docs/extending.md."
 
-_RESERVED_STEPS = frozenset({*KEYS_OF_EVERY_STEP, "simulate"})
+_RESERVED_STEPS = frozenset({*KEYS_OF_EVERY_STEP, *ENGINE_STEPS, "simulate"})
 
 
 class _Refused(Exception):
@@ -47,23 +46,12 @@ class _Refused(Exception):
         self.hint = hint
 
 
-_closed: ContextVar[bool] = ContextVar("_closed", default=False)
-
-
-@contextmanager
-def only_those_in_use() -> Iterator[None]:
-    """A drd.yaml that is read meanwhile has no other package imported: it comes from a kit."""
-    token = _closed.set(True)
-    try:
-        yield
-    finally:
-        _closed.reset(token)
-
-
 def load_extensions(names: Sequence[str], report: Report) -> tuple[Added, ...]:
     """What these packages add. Whatever is wrong with one goes into the report, on its line."""
-    if _closed.get():
+    if registry.is_closed():
         return _those_in_use(names, report)
+    if names and rights.may_be_root() and not _is_roots_alone(report):
+        return ()
     found: list[Added] = []
     for at, name in enumerate(names):
         try:
@@ -72,8 +60,6 @@ def load_extensions(names: Sequence[str], report: Report) -> tuple[Added, ...]:
             found += _members(name, found)
         except _Refused as error:
             report.error(("extensions", at), error.message, error.hint)
-    if names and rights.may_be_root():
-        _judge_settings(report)
     return tuple(found)
 
 
@@ -83,24 +69,26 @@ def use_those_of(names: Sequence[str], file: Path | None) -> None:
     added = load_extensions(names, report)
     if report.errors:
         raise ConfigError(report.errors)
-    use(added)
+    registry.use(added)
 
 
 def _those_in_use(names: Sequence[str], report: Report) -> tuple[Added, ...]:
-    known = {added.extension.name for added in in_use()}
+    known = {added.extension.name for added in registry.in_use()}
     for at, name in enumerate(names):
         if name not in known:
             hint = "name it in this host's own drd.yaml, if it is right."
             report.error(("extensions", at), f"{name} is not used on this host", hint)
-    return in_use()
+    return registry.in_use()
 
 
-def _judge_settings(report: Report) -> None:
-    """Whoever can write drd.yaml chooses what root imports."""
+def _is_roots_alone(report: Report) -> bool:
+    """Whether nobody but root can write drd.yaml, and so choose what root imports."""
     exposed = exposed_plan(report.document.file, {0})
-    if exposed is not None and not exposed.is_told_only:
-        message = f"root imports no extension for this file: {exposed}"
-        report.error(("extensions",), message, exposed.remedy)
+    if exposed is None or exposed.is_told_only:
+        return True
+    message = f"root imports no extension for this file: {exposed}"
+    report.error(("extensions",), message, exposed.remedy)
+    return False
 
 
 def _members(name: str, before: Sequence[Added]) -> list[Added]:
@@ -150,7 +138,7 @@ def _fault(family: str, name: str, spec: object) -> str:
     if getattr(spec, "name", None) != name:
         return f"calls itself {getattr(spec, 'name', None)}"
     if isinstance(spec, ActionKind):
-        if not name.isidentifier() or name in _RESERVED_STEPS or name in step_kinds():
+        if not name.isidentifier() or name in _RESERVED_STEPS:
             return "has a name that no step can have"
         return ""
     if not NAME.fullmatch(name):

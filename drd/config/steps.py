@@ -264,6 +264,8 @@ _BEFORE, _AFTER = (
 )
 """What the engine of runbooks carries out itself. In lists the actions stand between them."""
 
+ENGINE_STEPS = (*_BEFORE, *_AFTER)
+
 
 @cache
 def _step_of(spec: ActionKind) -> type[StepKeys]:

@@ -1,0 +1,127 @@
+"""The example package through the real drd: backup, drill with its check, its step, its channel."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.site import Result, Site
+from tests.extension_support import install, install_example
+
+PLAN = """\
+components:
+  conf: {{kind: files, paths: ['{base}/src']}}
+checks:
+  - {{name: as at backup, kind: files, component: conf}}
+  - {{name: greeting, kind: contains, component: conf, path: {base}/src/motd, text: "{text}"}}
+runbook:
+  - restore: all
+  - check: all
+  - {{note: {{file: '{base}/notes', line: '${{plan}} of ${{point}} is back'}}}}
+  - {{notify: 'noted: ${{steps.note.line}}'}}
+targets:
+  spare:
+    conf: {{path: {base}/back}}
+"""
+
+NAMED = """\
+extensions: [drd-example]
+notify:
+  - {{kind: logbook, path: {base}/book, on: [drill]}}
+"""
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    """A site beside which the example package is installed; drd.yaml does not name it yet."""
+    packages = install_example(short_tmp / "site-packages")
+    # The second variable has each command in an interpreter of its own, which reads the first.
+    around = {"PYTHONPATH": os.fspath(packages), "PYTHONNOUSERSITE": "1"}
+    site = Site(short_tmp / "site", environment=around)
+    (site.base / "src").mkdir()
+    (site.base / "src/motd").write_text("we are open\n")
+    write_plan(site)
+    return site
+
+
+def write_plan(site: Site, text: str = "we are open") -> None:
+    site.plan(PLAN.format(base=site.base, text=text))
+
+
+def name_it(site: Site, more: str = NAMED) -> None:
+    with (site.base / "drd.yaml").open("a") as file:
+        file.write(more.format(base=site.base))
+
+
+def checks(drilled: Result) -> dict[str, str]:
+    return {row["name"]: row["verdict"] for row in drilled.json["checks"]}
+
+
+def test_backup_drill_and_message_with_what_a_package_adds(site: Site) -> None:
+    name_it(site)
+    site.drd("backup", "shop")
+    point = site.drd("points", "shop", "--json").json["points"][0]["point"]
+    drilled = site.drd("drill", "shop", "--json")
+    assert checks(drilled) == {"as at backup": "passed", "greeting": "passed"}
+    [line] = (site.base / "notes").read_text().splitlines()
+    assert line.startswith(f"shop of {point} is back (")
+    told = [json.loads(row) for row in (site.base / "book").read_text().splitlines()]
+    assert any(f"noted: {line}" in message["title"] for message in told)
+    # Versions are in the evidence of the drill and in the manifest of the point.
+    detail = json.dumps(site.catalogue("select detail from runs where kind = 'drill'"))
+    assert "extension drd-example" in detail
+    assert '"extension drd-example": "1.2.0"' in site.restic(
+        "dump", "--tag", "manifest", "latest", "/manifest.json"
+    )
+    # Another major version is another plan, which was never drilled; another minor one is not.
+    digest = digest_of(site)
+    install_example(site.base.parent / "site-packages", version="1.7.0")
+    assert digest_of(site) == digest
+    install_example(site.base.parent / "site-packages", version="2.0.0")
+    assert digest_of(site) != digest
+
+
+def digest_of(site: Site) -> str:
+    return str(site.drd("plan", "show", "shop", "--json").json["digest"])
+
+
+def test_a_drill_fails_where_the_check_of_a_package_does(site: Site) -> None:
+    name_it(site)
+    write_plan(site, text="we are closed")
+    site.drd("backup", "shop")
+    drilled = site.drd("drill", "shop", "--json", code=4)
+    assert checks(drilled)["greeting"] == "failed"
+
+
+def test_a_recovery_carries_out_the_step_of_a_package(site: Site) -> None:
+    name_it(site)
+    site.drd("backup", "shop")
+    site.drd("recover", "shop", "--target", "spare", "--yes")
+    assert "is back" in (site.base / "notes").read_text()
+
+
+def test_a_package_that_is_not_named_is_not_used_and_the_error_says_what_to_do(site: Site) -> None:
+    said = site.drd("plan", "check", "shop", code=2).out
+    assert 'checks[1].kind: unknown kind "contains"' in said
+    assert "the package drd-example has it: add extensions: [drd-example] to drd.yaml." in said
+    site.drd("backup", "shop", code=2)
+
+
+def test_status_and_completion_import_no_extension(site: Site) -> None:
+    install(
+        site.base.parent / "site-packages",
+        "drd-broken",
+        {"drd_broken.py": "raise SystemExit('imported')"},
+        {"drd.checks": {"odd": "drd_broken:SPEC"}},
+    )
+    name_it(site, "extensions: [drd-broken]\n")
+    assert site.drd("status", code=None).code in (0, 3)
+    words = {"COMP_LINE": "drd backup ", "COMP_POINT": "11", "_ARGCOMPLETE": "1"}
+    more = {"COMP_TYPE": "9", "_ARGCOMPLETE_SUPPRESS_SPACE": "1", "_ARGCOMPLETE_IFS": "\n"}
+    answers = site.base / "answers"
+    site.environment |= {**words, **more, "_ARGCOMPLETE_STDOUT_FILENAME": str(answers)}
+    site.drd(code=None)
+    assert "shop" in answers.read_text().split()

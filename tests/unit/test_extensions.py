@@ -1,0 +1,329 @@
+"""Packages that drd.yaml names: what is taken from them, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drd import registry
+from drd.config.daemon import load_settings
+from drd.config.in_force import VARIABLE, from_environment, to_text
+from drd.errors import ConfigError, Problem
+from drd.kit.document import Commands
+from drd.kit.programs import Programs
+from drd.kit.steps import step_in_words
+from drd.kit.steps_by_hand import StepsByHand
+from drd.model.message import Message
+from drd.notifiers import open_notifier
+from drd.registry import ACTIONS, CHECKS, NOTIFIERS, only_those_in_use
+from tests.config_support import GOOD, changed, load, problems
+from tests.extension_support import install, install_example
+
+CHECK = (
+    "  - {name: files, kind: files, component: etc}\n"
+    "  - {name: motd, kind: contains, component: etc, path: /etc/shop/motd, text: open}\n"
+)
+WITH_CHECK = changed("  - {name: files, kind: files, component: etc}\n", CHECK)
+STEPS = "runbook:\n  - restore: all\n  - {note: {file: /srv/notes, line: '${plan} is back'}}\n"
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@pytest.fixture(autouse=True)
+def packages(short_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory on Python's path; afterwards nothing of it is known."""
+    monkeypatch.syspath_prepend(str(short_tmp / "site"))
+    before = set(sys.modules)
+    yield short_tmp / "site"
+    registry.use(())
+    for name in set(sys.modules) - before:
+        if name.startswith(("drd_example", "mine")):
+            del sys.modules[name]
+
+
+def settings_of(directory: Path, text: str) -> Path:
+    file = directory / "drd.yaml"
+    file.write_text(text)
+    return file
+
+
+def use(directory: Path, text: str = "extensions: [drd-example]\n") -> None:
+    load_settings(settings_of(directory, text), explicit=True)
+
+
+def refused(directory: Path, text: str) -> Problem:
+    with pytest.raises(ConfigError) as caught:
+        use(directory, text)
+    (problem,) = caught.value.problems
+    return problem
+
+
+def mine(packages: Path, code: str, group: str = "drd.checks", name: str = "odd") -> None:
+    install(packages, "drd-mine", {"mine.py": code}, {group: {name: "mine:SPEC"}})
+
+
+def test_the_members_of_a_package_that_is_named_are_there(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    use(tmp_path)
+    assert "contains" in CHECKS
+    assert "note" in ACTIONS
+    assert "logbook" in NOTIFIERS
+    assert CHECKS.extension("contains") == ("drd-example", "1.2.0")
+
+
+def test_they_are_gone_when_the_package_is_named_no_more(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    use(tmp_path)
+    use(tmp_path, "log: {level: info}\n")
+    assert "contains" not in CHECKS
+    assert "note" not in ACTIONS
+
+
+def test_a_refused_file_leaves_in_use_what_was(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    use(tmp_path)
+    assert refused(tmp_path, "extensions: []\nlimit: 3\n").message == 'unknown key "limit"'
+    assert "contains" in CHECKS
+
+
+def test_a_plan_uses_check_and_step(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    use(tmp_path)
+    plan = load(tmp_path, WITH_CHECK + STEPS).plan
+    assert [c.kind for c in plan.checks][-1] == "contains"
+    assert [s.kind for s in plan.runbook] == ["restore", "note"]
+
+
+def test_mistakes_in_its_settings_have_line_and_remedy(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    use(tmp_path)
+    text = WITH_CHECK.replace("component: etc, path: /etc/shop/motd", "component: db, pth: /x")
+    said = [(p.path, p.message) for p in problems(tmp_path, text)]
+    assert ("checks[3].pth", 'unknown key "pth"') in said
+    fits = problems(
+        tmp_path, WITH_CHECK.replace("contains, component: etc", "contains, component: db")
+    )
+    assert fits[0].message == "a contains check cannot look at db, which is postgres"
+    assert fits[0].hint == "it looks at files components."
+    step = problems(tmp_path, GOOD + STEPS.replace("${plan}", "${plam}"))
+    assert (step[0].path, step[0].message) == ("runbook[1].note.line", "there is no value ${plam}")
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "message"),
+    [
+        (WITH_CHECK, "checks[3].kind", 'unknown kind "contains"'),
+        (GOOD + STEPS, "runbook[1]", "is not a step of a runbook"),
+    ],
+)
+def test_what_an_installed_package_has_that_is_not_named_says_what_to_do(
+    packages: Path, tmp_path: Path, text: str, path: str, message: str
+) -> None:
+    install_example(packages)
+    (problem,) = problems(tmp_path, text)
+    assert (problem.path.removesuffix(".kind"), problem.message) == (
+        path.removesuffix(".kind"),
+        message,
+    )
+    assert problem.hint == (
+        "the package drd-example has it: add extensions: [drd-example] to drd.yaml."
+    )
+    assert "drd_example" not in sys.modules
+
+
+def test_the_kit_says_how_a_person_does_the_step_and_what_to_install(
+    packages: Path, tmp_path: Path
+) -> None:
+    install_example(packages)
+    use(tmp_path)
+    plan = load(tmp_path, WITH_CHECK + STEPS).plan
+    step = plan.runbook[-1]
+    assert step_in_words(plan, step) == "note in /srv/notes: ${plan} is back"
+    _, commands = StepsByHand(plan, None, {}).step(step)
+    assert commands == Commands("echo shop' is back' >>/srv/notes\n")
+    assert "the Python package drd-example 1.2.0, beside drd" in Programs().take(plan)
+
+
+# --- hash and versions ------------------------------------------------------------------------
+
+
+def test_the_hash_of_a_plan_has_the_first_number_of_what_it_uses(
+    packages: Path, tmp_path: Path
+) -> None:
+    without = load(tmp_path, GOOD).plan.digest
+    found = {}
+    for version in ("1.2.0", "1.9.3", "2.0.0"):
+        install_example(packages, version=version)
+        use(tmp_path)
+        assert load(tmp_path, GOOD).plan.digest == without
+        plan = load(tmp_path, WITH_CHECK).plan
+        assert plan.resolved["extensions"] == {"drd-example": version[0]}
+        found[version] = plan.digest
+    assert found["1.2.0"] == found["1.9.3"] != found["2.0.0"]
+
+
+# --- what is refused --------------------------------------------------------------------------
+
+
+def test_a_package_that_is_not_there_is_named_with_its_line(tmp_path: Path) -> None:
+    problem = refused(tmp_path, "log: {level: info}\nextensions:\n  - drd-nowhere\n")
+    assert (problem.line, problem.path) == (3, "extensions[0]")
+    assert problem.message == "drd-nowhere is not installed"
+    assert problem.hint == "install it beside drd: pip install drd-nowhere; or remove it here."
+
+
+def test_a_package_without_entry_points_adds_nothing(packages: Path, tmp_path: Path) -> None:
+    install(packages, "drd-mine", {"mine.py": ""}, {"console_scripts": {"mine": "mine:main"}})
+    assert refused(tmp_path, "extensions: [drd-mine]\n").message == "drd-mine adds nothing to drd"
+
+
+def test_a_name_that_drd_has_is_refused(packages: Path, tmp_path: Path) -> None:
+    mine(packages, "raise AssertionError('imported')", name="sql")
+    problem = refused(tmp_path, "extensions: [drd-mine]\n")
+    assert problem.message == "drd-mine has a member sql of checks, as drd itself has"
+
+
+def test_a_name_that_another_package_has_is_refused(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    mine(packages, "", name="contains")
+    problem = refused(tmp_path, "extensions: [drd-example, drd-mine]\n")
+    assert problem.message == "drd-mine has a member contains of checks, as drd-example has"
+
+
+def test_a_package_that_cannot_be_imported_says_why(packages: Path, tmp_path: Path) -> None:
+    mine(packages, "import nothing_of_that_name\n")
+    problem = refused(tmp_path, "extensions: [drd-mine]\n")
+    assert problem.message == (
+        "drd-mine cannot be imported: ModuleNotFoundError: No module named 'nothing_of_that_name'"
+    )
+    assert problem.hint == "see it whole: python -c 'import mine'"
+
+
+@pytest.mark.parametrize(
+    ("code", "group", "name", "why"),
+    [
+        ("SPEC = 3", "drd.checks", "odd", "which is no CheckKind"),
+        (
+            "from drd.checks.sql import SPEC",
+            "drd.checks",
+            "odd",
+            "which calls itself sql",
+        ),
+        (
+            "from drd.checks.sql import *\nSPEC = CheckKind('odd', SqlCheck, SqlValue())",
+            "drd.checks",
+            "odd",
+            'which has settings without kind: Literal["odd"]',
+        ),
+        (
+            "import dataclasses as d, drd.actions.sql as s; SPEC=d.replace(s.SPEC, name='retries')",
+            "drd.actions",
+            "retries",
+            "which has a name that no step can have",
+        ),
+    ],
+)
+def test_what_is_no_member_is_refused(
+    packages: Path, tmp_path: Path, *, code: str, group: str, name: str, why: str
+) -> None:
+    mine(packages, code, group, name)
+    assert refused(tmp_path, "extensions: [drd-mine]\n").message.endswith(why)
+
+
+def test_a_channel_of_a_package_has_its_errors_named(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    problem = refused(tmp_path, "extensions: [drd-example]\nnotify: [{kind: logbook, path: x}]\n")
+    assert (problem.path, problem.message) == (
+        "notify[0].path",
+        '"x" is not an absolute path',
+    )
+
+
+def test_a_channel_of_a_package_takes_messages(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    text = f"extensions: [drd-example]\nnotify: [{{kind: logbook, path: {tmp_path}/book}}]\n"
+    (spec,) = load_settings(settings_of(tmp_path, text), explicit=True).channels
+    data = {"event": "drill", "plan": "shop", "severity": "info", "title": "t", "text": "x"}
+    more = {"alert": None, "run": None, "details": {}, "at": "2026-03-01T12:00:00Z"}
+    open_notifier(spec, resolve=pytest.fail).deliver(Message.from_json({**data, **more}))
+    assert json.loads((tmp_path / "book").read_text())["title"] == "t"
+
+
+# --- who says so ------------------------------------------------------------------------------
+
+
+def test_a_process_of_a_run_has_what_the_daemon_has(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    file = settings_of(tmp_path, "extensions: [drd-example]\n")
+    told = to_text(load_settings(file, explicit=True))
+    registry.use(())
+    found = from_environment({VARIABLE: told})
+    assert found is not None
+    assert found.extensions == ("drd-example",)
+    assert "contains" in CHECKS
+
+
+def test_a_drd_yaml_out_of_a_kit_has_nothing_imported(packages: Path, tmp_path: Path) -> None:
+    mine(packages, "raise AssertionError('imported')")
+    with only_those_in_use():
+        problem = refused(tmp_path, "extensions: [drd-mine]\n")
+    assert problem.message == "drd-mine is not used on this host"
+    assert problem.hint == "name it in this host's own drd.yaml, if it is right."
+
+
+def test_within_a_kit_what_this_host_uses_stays_in_use(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    use(tmp_path)
+    with only_those_in_use():
+        use(tmp_path)
+        use(tmp_path, "log: {level: info}\n")
+        assert "contains" in CHECKS
+    assert "contains" in CHECKS
+
+
+def test_who_has_no_time_for_extensions_imports_none(packages: Path, tmp_path: Path) -> None:
+    mine(packages, "raise AssertionError('imported')")
+    file = settings_of(tmp_path, "extensions: [drd-mine]\nnotify: [{kind: odd}]\n")
+    assert load_settings(file, explicit=True, extended=False).channels == ()
+
+
+@as_root
+def test_root_imports_nothing_that_others_can_change(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    module = packages / "drd_example/note.py"
+    module.chmod(0o666)
+    problem = refused(tmp_path, "extensions: [drd-example]\n")
+    assert problem.message == (
+        f"root does not import drd-example: {module} can be written by anybody"
+    )
+    assert problem.hint == f"chmod go-w {module}"
+    assert "drd_example" not in sys.modules
+
+
+@as_root
+def test_root_imports_nothing_from_a_directory_of_others(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    os.chown(packages, 65534, 65534)
+    assert (
+        "root does not import drd-example"
+        in refused(tmp_path, "extensions: [drd-example]\n").message
+    )
+    assert "drd_example" not in sys.modules
+
+
+@as_root
+def test_root_imports_nothing_for_a_drd_yaml_of_others(
+    packages: Path, tmp_path: Path, short_tmp: Path
+) -> None:
+    install_example(packages)
+    file = settings_of(short_tmp, "extensions: [drd-example]\n")
+    os.chown(file, 65534, 65534)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, explicit=True)
+    assert "root imports no extension for this file" in caught.value.problems[0].message
+    assert "drd_example" not in sys.modules
