@@ -64,7 +64,7 @@ from drd.named import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Literal
+    from typing import Any, Literal, TypeAlias
 
 
 class DrdError(Exception):
@@ -77,6 +77,14 @@ class DrdError(Exception):
     exit_code = 1
     permanent = True
     hint: str = ""
+    code = "error"
+
+    def __init_subclass__(cls) -> None:
+        """The code of an error is the name of its class: `RepositoryDamaged` is
+        `repository-damaged`."""
+        super().__init_subclass__()
+        name = cls.__name__
+        cls.code = "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
 
     def __init__(
         self, message: str, *, hint: str | None = None, permanent: bool | None = None
@@ -186,9 +194,15 @@ class RepositoryUnreachable(RepositoryError):
     permanent = False
 
 
+Repair: TypeAlias = 'Literal["index", "packs", "none"]'
+"""What of a damaged repository restic mends: its index, where files are not there any more; its
+packs; nothing, where the index has forgotten already what is gone."""
+
+
 class RepositoryDamaged(RepositoryError):
     """`parts` are the damaged files of the repository, `trees` the directories in it that lack
-    data: either all that is damaged, or empty when it is not known.
+    data: either all that is damaged, or empty when it is not known. `damage` says what is damaged
+    without the repository's name, `repair` by what it is mended.
     """
 
     def __init__(
@@ -198,8 +212,12 @@ class RepositoryDamaged(RepositoryError):
         hint: str | None = None,
         parts: Sequence[str] = (),
         trees: Sequence[str] = (),
+        damage: str = "",
+        repair: Repair = "packs",
     ) -> None:
         super().__init__(message, hint=hint)
+        self.damage = masked(damage) or self.message.partition("\n")[0]
+        self.repair: Repair = repair
         self.parts = tuple(parts)
         self.trees = tuple(trees)
 

@@ -101,8 +101,10 @@ def with_point(facts: PlanFacts, newest: PointFacts) -> PlanFacts:
     return facts._replace(newest=newest, repositories=places)
 
 
-def failures(tries: int = 11, error: str = "pg_dump cannot connect") -> FailureFacts:
-    return FailureFacts(tries, "4f2a", ago(4 * MINUTE), error)
+def failures(
+    tries: int = 11, error: str = "pg_dump cannot connect", code: str = ""
+) -> FailureFacts:
+    return FailureFacts(tries, "4f2a", ago(4 * MINUTE), error, code)
 
 
 def incomplete(*failed: tuple[str, str]) -> IncompleteFacts:

@@ -29,7 +29,8 @@ from drd.errors import StepFailed
 from drd.fields import Contradiction, Duration, Placed, Settings
 from drd.log import masked
 from drd.masking import MASK, beginning
-from drd.model.finding import PORT, Finding
+from drd.model.finding import Finding
+from drd.model.finding_codes import PORT
 from drd.model.runbook import Step
 from drd.model.units import format_duration
 from drd.model.values import filled, references

@@ -91,6 +91,7 @@ def run_document(run: Run) -> Document:
         "deadline_at": time_of(deadline(run)),
         "duration_s": run.duration_s,
         "error": text_of(run.error) if run.error else None,
+        "error_code": run.error_code or None,
     }
 
 
@@ -331,6 +332,7 @@ def alert_document(alert: Alert) -> Document:
         "alert": alert.id,
         "plan": alert.plan,
         "kind": alert.kind,
+        "code": alert.code or alert.kind,
         "subject": alert.subject,
         "severity": alert.severity,
         "state": alert.state,

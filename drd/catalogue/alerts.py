@@ -20,7 +20,7 @@ from drd.ports.alerts import Tell, Watched, no_notifications
 
 _COLUMNS = tuple(f.name for f in fields(Alert))
 _ACTOR = "acknowledged_actor"
-_KEPT = ("severity", "message", "command", "seen_at", "told_at", "gone_at")
+_KEPT = ("severity", "message", "command", "code", "seen_at", "told_at", "gone_at")
 """What changes without anybody being told: never what an acknowledgement writes."""
 
 _is_open = alerts.c.resolved_at.is_(None)

@@ -24,6 +24,8 @@ jobs = Table(
     Column("last_success_at", UtcTime),
     Column("last_state", String(16)),
     Column("last_error", Words),
+    Column("last_error_code", String(40)),
+    Column("withheld", Json),  # of a look ahead: what withholds `ready`; NULL: it failed
     Column("tries", Integer, nullable=False),  # failures since the last success
     Column("permanent", Boolean, nullable=False),  # the last failure is not helped by a retry
     Column("last_duration_s", Float),

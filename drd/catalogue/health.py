@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -33,6 +33,7 @@ from drd.catalogue.tables import (
     points,
     repository_health,
 )
+from drd.errors import Repair
 from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts, VanishedFacts
 from drd.model.plan import Plan
 from drd.model.repositories import Meeting, readable, unreadable_since
@@ -47,6 +48,7 @@ _FINE = {
 }
 _WHOLE = {
     "damage": None,
+    "repair": None,
     "damaged_since": None,
     "damage_read_at": None,
     "damaged_points": None,
@@ -112,6 +114,7 @@ def of(connection: Connection, plan: str) -> list[Known]:
                 row.damage,
                 affected,
                 {point: tuple(ids) for point, ids in (row.missing or {}).items()},
+                row.repair or "packs",
             )
         )
     return found
@@ -156,10 +159,17 @@ def is_news(connection: Connection, url: str, found: Meeting) -> bool:
     return any(_news(row, found, None) for row in rows)
 
 
+class Damage(NamedTuple):
+    """What is damaged, and what of it restic mends."""
+
+    text: str
+    repair: Repair
+
+
 def damaged(
     connection: Connection,
     place: tuple[str, str],
-    damage: str | None,
+    damage: Damage | None,
     affected: Sequence[str] | None,
     at: datetime,
 ) -> None:
@@ -173,7 +183,8 @@ def damaged(
     values: Mapping[str, Any] = _WHOLE
     if damage is not None:
         values = {
-            "damage": damage,
+            "damage": damage.text,
+            "repair": damage.repair,
             "damaged_since": row.damaged_since or at,
             "damage_read_at": at,
             "damaged_points": None if affected is None else list(affected),
@@ -183,7 +194,7 @@ def damaged(
 
 
 def cost(
-    connection: Connection, place: tuple[str, str], damage: str, point: str, at: datetime
+    connection: Connection, place: tuple[str, str], damage: Damage, point: str, at: datetime
 ) -> None:
     """Damage that somebody else than a reading met, and that costs this point."""
     known = next((k for k in of(connection, place[0]) if k.repository == place[1]), None)

@@ -5,6 +5,7 @@ What the next start is worked out from: one row instead of a look at a million r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,10 @@ from sqlalchemy import Connection, func, select, update
 
 from drd.catalogue.daemon_tables import jobs
 from drd.catalogue.summaries import USUAL_RUNS, durations, percentile_95
+from drd.model.finding import Finding
 from drd.model.run import Run, RunKind, RunState
+from drd.model.text import first_line
+from drd.model.verdicts import Readiness
 
 _FAILURES = (RunState.FAILED, RunState.INCOMPLETE, RunState.INTERRUPTED)
 
@@ -38,8 +42,11 @@ def ended(connection: Connection, run: Run) -> None:
         "last_finished_at": run.finished_at,
         "last_state": str(run.state),
         "last_error": run.error,
+        "last_error_code": run.error_code or None,
         "last_duration_s": run.duration_s,
     }
+    if run.kind is RunKind.READINESS:
+        values["withheld"] = withheld(run.detail)
     if run.state is RunState.SUCCEEDED:
         values |= {"last_success_at": run.finished_at, "tries": 0, "permanent": False}
         usual = durations(connection, run.plan, USUAL_RUNS, run.kind, run.subject)
@@ -51,6 +58,22 @@ def ended(connection: Connection, run: Run) -> None:
         values["tries"] = (before.tries if before else 0) + 1
         values["permanent"] = bool(run.detail.get("permanent"))
     _set(connection, run, **values)
+
+
+def withheld(detail: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What of a look ahead `status` shows: the findings that withhold `ready`; None where the look
+    itself failed."""
+    if "readiness" not in detail:
+        return None
+    counting = (f for f in detail["findings"] if f["allows"] != Readiness.READY)
+    found = [Finding.from_json(f) for f in counting if f["exception"] is None]
+    return {
+        "readiness": detail["readiness"],
+        "findings": [
+            {"code": f.code, "subject": f.subject, "name": f.name, "text": first_line(f.text)}
+            for f in found
+        ],
+    }
 
 
 def last_began(connection: Connection, plan: str) -> datetime | None:

@@ -14,7 +14,7 @@ from drd.catalogue import jobs, summaries
 from drd.catalogue.tables import runs, steps
 from drd.errors import Fenced, UsageError
 from drd.model.actor import Actor
-from drd.model.run import Run, RunKind, RunState, StepRecord, StepState
+from drd.model.run import ERROR_CODE, Run, RunKind, RunState, StepRecord, StepState
 from drd.ports import RunLease
 
 # Made once: a daemon asks these with every run and every second, and to put a statement together
@@ -150,7 +150,13 @@ def finish(
     connection.execute(
         update(runs)
         .where(runs.c.id == owned.run.id, runs.c.token == owned.token)
-        .values(state=str(state), finished_at=at, error=error, detail={**row.detail, **detail})
+        .values(
+            state=str(state),
+            finished_at=at,
+            error=error,
+            error_code=detail.get(ERROR_CODE) or None,
+            detail={**row.detail, **detail},
+        )
     )
     if owned.run.kind is RunKind.BACKUP:
         summaries.refresh_backups(connection, owned.run.plan, at)
@@ -240,6 +246,7 @@ def to_run(row: Row[Any]) -> Run:
         owner_boot=row.owner_boot or "",
         detail=row.detail,
         error=row.error,
+        error_code=row.error_code or "",
         subject=row.subject,
         cancel_asked=row.cancel_asked_at is not None,
         actor=Actor.from_json(row.actor),

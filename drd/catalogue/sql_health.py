@@ -7,6 +7,7 @@ from datetime import datetime
 
 from drd.catalogue import copies, health, repositories
 from drd.catalogue.engine import Store
+from drd.errors import Repair
 from drd.model.repositories import Meeting
 from drd.ports.health import Known, PlaceRow
 
@@ -33,14 +34,32 @@ class SqlHealth:
             return health.met(connection, url, found, at)
 
     def damaged(
-        self, plan: str, repository: str, damage: str, affected: Sequence[str] | None, at: datetime
+        self,
+        plan: str,
+        repository: str,
+        damage: str,
+        affected: Sequence[str] | None,
+        at: datetime,
+        *,
+        repair: Repair = "packs",
     ) -> None:
         with self._store.write() as connection:
-            health.damaged(connection, (plan, repository), damage, affected, at)
+            found = health.Damage(damage, repair)
+            health.damaged(connection, (plan, repository), found, affected, at)
 
-    def cost(self, plan: str, repository: str, damage: str, point: str, at: datetime) -> None:
+    def cost(
+        self,
+        plan: str,
+        repository: str,
+        damage: str,
+        point: str,
+        at: datetime,
+        *,
+        repair: Repair = "packs",
+    ) -> None:
         with self._store.write() as connection:
-            health.cost(connection, (plan, repository), damage, point, at)
+            found = health.Damage(damage, repair)
+            health.cost(connection, (plan, repository), found, point, at)
 
     def doubt(self, plan: str, repository: str, points: Sequence[str], at: datetime) -> None:
         with self._store.write() as connection:

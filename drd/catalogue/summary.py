@@ -34,6 +34,7 @@ from drd.model.facts import (
     StatusFacts,
     UnreadyFacts,
     VanishedFacts,
+    WithheldFacts,
     daemon_facts,
 )
 from drd.model.repositories import newest_ever
@@ -123,7 +124,7 @@ def assemble(
     repositories = _by_plan(query(queries.REPOSITORIES), _repository)
     outages = _by_plan(query(queries.OUTAGES), lambda row: (_time(row[1]), _time(row[2])))
     scenarios = _by_plan(query(queries.SCENARIOS), _scenario)
-    unready = {r[0]: UnreadyFacts(_time(r[1]), r[2] or "") for r in query(queries.UNREADY)}
+    unready = {row[0]: _unready(row) for row in query(queries.UNREADY)}
     retention = {r[0]: r for r in query(queries.RETENTION)}
     holds = _by_plan(query(queries.HOLDS), _hold)
     facts = []
@@ -284,10 +285,10 @@ def _plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
         else None,
         complete_points=row[23] or 0,
         backup_p95_s=row[24],
-        failures=_failures(row[25:30]),
-        last_drill=_drill(row[30:46]),
-        last_passed_drill=_drill(row[46:62]),
-        vanished=_vanished(row[62:66]),
+        failures=_failures(row[25:31]),
+        last_drill=_drill(row[31:47]),
+        last_passed_drill=_drill(row[47:63]),
+        vanished=_vanished(row[63:67]),
     )
 
 
@@ -296,8 +297,8 @@ def _point(row: Sequence[Any]) -> PointFacts | None:
 
 
 def _failures(row: Sequence[Any]) -> FailureFacts | None:
-    tries, run, at, error, state = row
-    return FailureFacts(tries, run, _time(at), error or state) if run else None
+    tries, run, at, error, state, code = row
+    return FailureFacts(tries, run, _time(at), error or state, code or "") if run else None
 
 
 def _drill(row: Sequence[Any]) -> DrillFacts | None:
@@ -368,11 +369,20 @@ def _copy(row: Sequence[Any]) -> CopyFacts:
 
 
 def _alert(row: Sequence[Any]) -> AlertFacts:
-    _, alert, kind, state, since, message, severity, command, by, until, subject = row
+    _, alert, kind, state, since, message, severity, command, by, until, subject, code = row
     until = _time(until) if until else None
     return AlertFacts(
-        alert, kind, state, _time(since), message, severity, command, by, until, subject
+        alert, kind, state, _time(since), message, severity, command, by, until, subject, code
     )
+
+
+def _unready(row: Sequence[Any]) -> UnreadyFacts:
+    _, at, error, withheld = row
+    known: dict[str, Any] = {"readiness": "", "findings": ()}
+    if withheld is not None:
+        known = _json(withheld)
+    found = tuple(WithheldFacts(**f) for f in known["findings"])
+    return UnreadyFacts(_time(at), error or "", known["readiness"], found)
 
 
 def _paused(row: Sequence[Any] | None) -> PausedFacts | None:

@@ -16,7 +16,7 @@ SELECT p.name, p.owner, p.rpo_s, p.rto_s, p.window_s, p.digest, p.first_loaded_a
   n.id, n.data_time, n.available_at, n.bytes,
   i.id, i.data_time,
   s.complete_points, s.backup_p95_s,
-  s.failure_tries, f.id, f.finished_at, f.error, f.state,
+  s.failure_tries, f.id, f.finished_at, f.error, f.state, f.error_code,
   d.{_DRILL.format("d")},
   e.{_DRILL.format("e")},
   s.vanished_points, v.data_time, v.available_at, s.vanished_at
@@ -48,7 +48,7 @@ WHERE OF(plan) ORDER BY plan, started_at
 """
 ALERTS = """
 SELECT plan, id, kind, state, since, message, severity, command,
-  acknowledged_by, acknowledged_until, subject
+  acknowledged_by, acknowledged_until, subject, code
 FROM alerts
 WHERE resolved_at IS NULL AND gone_at IS NULL AND (OF(plan) OR plan = '')
 ORDER BY plan, CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, since, id
@@ -94,7 +94,7 @@ ORDER BY s.plan, CASE WHEN w.position IS NULL THEN 1 ELSE 0 END, w.position, s.s
   s.repository
 """  # noqa: S608 - no value is pasted in
 UNREADY = """
-SELECT plan, last_finished_at, last_error FROM jobs
+SELECT plan, last_finished_at, last_error, withheld FROM jobs
 WHERE kind = 'readiness' AND last_state = 'failed' AND last_finished_at IS NOT NULL
   AND OF(plan)
 """

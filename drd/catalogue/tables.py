@@ -68,6 +68,7 @@ runs = Table(
     Column("taken_over_at", UtcTime),
     Column("detail", Json, nullable=False),
     Column("error", Words),
+    Column("error_code", String(40)),  # why it ended, for code
     Column("subject", String(40), nullable=False, server_default=""),  # a repository's name
     Column("cancel_asked_at", UtcTime),
     Column("actor", Json),  # who asked for it; NULL: an older drd recorded nobody
@@ -262,6 +263,7 @@ alerts = Table(
     Column("told_at", UtcTime),  # when somebody was last told
     Column("gone_at", UtcTime),  # since when the condition is not there; NULL: it is
     Column("command", Words, nullable=False, server_default=""),  # what to run next
+    Column("code", String(40), nullable=False, server_default=""),  # of the finding that made it
 )
 Index(
     "alerts_open",
@@ -399,6 +401,7 @@ repository_health = Table(
     Column("unreachable", Words),  # why nobody answers; NULL: somebody does
     Column("unreachable_since", UtcTime),
     Column("damage", Words),  # what the last reading found; NULL: nothing
+    Column("repair", String(16)),  # what of it restic mends: index | packs | none
     Column("damaged_since", UtcTime),
     Column("damage_read_at", UtcTime),  # what was stored since may build on it
     Column("damaged_points", Json),  # those that it costs; NULL: nobody can tell, so all

@@ -108,12 +108,13 @@ def _listen() -> None:
 def _bound(run: Run) -> None:
     """End the run when it takes longer than its schedule allows."""
     from drd import process
+    from drd.model.run import Cause
     from drd.model.units import format_duration
 
     timeout_s = run.detail.get("timeout_s")
     if timeout_s is None:
         return
-    words = f"it did not finish within {format_duration(float(timeout_s))}"
-    timer = threading.Timer(float(timeout_s), lambda: process.cancel(words))
+    cause = Cause(f"it did not finish within {format_duration(float(timeout_s))}")
+    timer = threading.Timer(float(timeout_s), lambda: process.cancel(cause))
     timer.daemon = True
     timer.start()

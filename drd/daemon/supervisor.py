@@ -13,7 +13,7 @@ from datetime import datetime
 from drd import log, process
 from drd.daemon.workers import GRACE_S, Ended, Workers
 from drd.errors import DrdError, UsageError
-from drd.model.run import Run, RunKind, RunState
+from drd.model.run import ERROR_CODE, Cause, Run, RunKind, RunState
 from drd.ports import Catalogue
 
 _log = log.get()
@@ -98,7 +98,7 @@ class Supervisor:
         for run in self._catalogue.abandoned():
             if is_ours(run):
                 continue
-            self._settle(run, "the process that did this run died", now, cancelled=False)
+            self._settle(run, Cause("the process that did this run died"), now, cancelled=False)
             found.append(f"{run.kind} of {run.plan}")
         return found
 
@@ -114,14 +114,14 @@ class Supervisor:
         elif now_run.state is RunState.PENDING:
             if self.stopping:
                 return  # it waits for the next start
-            self._catalogue.queue.drop(run.id, str(RunState.FAILED), ended.how, now)
+            self._catalogue.queue.drop(run.id, str(RunState.FAILED), ended.how.text, now)
             self._on_over(self._catalogue.run(run.id))
         else:
             if run.id not in self._tries:  # else it was said, and is not recorded yet
-                _log.warning("run.died", run=run.id, plan=run.plan, how=ended.how)
+                _log.warning("run.died", run=run.id, plan=run.plan, how=ended.how.text)
             self._settle(now_run, ended.how, now, cancelled=ended.worker.cancelled)
 
-    def _settle(self, run: Run, how: str, now: datetime, *, cancelled: bool) -> None:
+    def _settle(self, run: Run, how: Cause, now: datetime, *, cancelled: bool) -> None:
         tries = self._tries.get(run.id, 0) + 1
         self._tries[run.id] = tries
         if tries <= TRIES and not self.stopping:
@@ -133,14 +133,15 @@ class Supervisor:
                 return
         self._settle_row(run, how, now, cancelled=cancelled)
 
-    def _settle_row(self, run: Run, how: str, now: datetime, *, cancelled: bool) -> None:
+    def _settle_row(self, run: Run, how: Cause, now: datetime, *, cancelled: bool) -> None:
         """Only what the catalogue says: what it left in the repository is swept by a later run."""
         owned = self._catalogue.adopt(run, now)
         if owned is None:
             return
         try:
             state = RunState.CANCELLED if cancelled else RunState.INTERRUPTED
-            self._catalogue.finish(owned, state, at=now, error=how)
+            detail = {ERROR_CODE: how.code} if how.code else {}
+            self._catalogue.finish(owned, state, at=now, error=how.text, detail=detail)
         finally:
             owned.release()
         self._on_over(self._catalogue.run(run.id))

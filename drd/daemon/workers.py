@@ -12,13 +12,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drd import process
 from drd.config.in_force import VARIABLE, Handed
 from drd.errors import UsageError
-from drd.model.run import STOPPED, Run, sound_id
+from drd.model.run import STOPPED, Cause, Run, sound_id
 from drd.model.units import format_duration
 from drd.process import Child, Command, Mark
 
@@ -30,6 +30,8 @@ ASKED_GRACE_S = 8.0
 PROGRAM: Sequence[str] = (sys.executable, "-m", "drd", "worker")
 """What is started for a run: the run's id, and options, follow."""
 
+_CANCELLED = Cause("it was cancelled and did not end")
+
 _KEPT_FROM_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS")
 
 
@@ -39,10 +41,10 @@ class Worker:
 
     run: Run
     child: Child
-    settles: str | None
+    settles: Cause | None
     pidfd: int
     kill_at: float | None = None
-    why: str = ""
+    why: Cause | None = None
     cancelled: bool = False
     oom_kills: int = 0
 
@@ -53,7 +55,7 @@ class Ended:
 
     worker: Worker
     exit_code: int
-    how: str
+    how: Cause
 
     @property
     def died(self) -> bool:
@@ -76,7 +78,7 @@ class Workers:
     def alive(self) -> Sequence[Worker]:
         return list(self._alive.values())
 
-    def start(self, run: Run, *, settle: str | None = None, cancelled: bool = False) -> Worker:
+    def start(self, run: Run, *, settle: Cause | None = None, cancelled: bool = False) -> Worker:
         """Start a worker for a pending run, or one that settles a dead one.
 
         Raises ToolMissing or OSError when no process can be started.
@@ -85,7 +87,7 @@ class Workers:
         if self._config is not None:
             words += ["--config", self._config]
         if settle is not None:
-            words += ["--settle", settle] + (["--cancelled"] if cancelled else [])
+            words += ["--settle", settle.text] + (["--cancelled"] if cancelled else [])
         handed = self.texts(run.plan)
         if handed is not None:
             words.append("--plan-on-stdin")
@@ -104,7 +106,7 @@ class Workers:
         )
         if timeout_s is not None:
             worker.kill_at = time.monotonic() + float(timeout_s) + GRACE_S
-            worker.why = f"it did not finish within {format_duration(float(timeout_s))}"
+            worker.why = Cause(f"it did not finish within {format_duration(float(timeout_s))}")
         self._alive[run.id] = worker
         return worker
 
@@ -116,7 +118,7 @@ class Workers:
             return False
         if not worker.cancelled and worker.settles is None:
             worker.cancelled = True
-            self._ask(worker, signal.SIGINT, "it was cancelled and did not end", ASKED_GRACE_S)
+            self._ask(worker, signal.SIGINT, _CANCELLED, ASKED_GRACE_S)
         return True
 
     def stop_all(self, grace_s: float) -> None:
@@ -124,7 +126,7 @@ class Workers:
         for worker in self.alive:
             self._ask(worker, signal.SIGTERM, STOPPED, grace_s)
 
-    def _ask(self, worker: Worker, number: signal.Signals, why: str, grace_s: float) -> None:
+    def _ask(self, worker: Worker, number: signal.Signals, why: Cause, grace_s: float) -> None:
         with suppress(ProcessLookupError):
             os.kill(worker.child.pid, signal.SIGCONT)
             if worker.settles is None:
@@ -184,17 +186,17 @@ def _environment(mark: Mark | None) -> dict[str, str]:
     return env | dict(mark.environment()) if mark is not None else env
 
 
-def _how(worker: Worker, code: int) -> str:
+def _how(worker: Worker, code: int) -> Cause:
     if worker.settles is not None:
         return worker.settles
     if code >= 0:
-        return f"its process ended with exit code {code} and without a result"
+        return Cause(f"its process ended with exit code {code} and without a result")
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
     if worker.why and (worker.kill_at is None or worker.cancelled):
-        return f"{worker.why}, and was killed"
+        return replace(worker.why, text=f"{worker.why.text}, and was killed")
     if code == -signal.SIGKILL and _oom_kills() > worker.oom_kills:
-        return "its process was killed: the host or the service ran out of memory"
-    return f"its process was killed by {name}"
+        return Cause("its process was killed: the host or the service ran out of memory")
+    return Cause(f"its process was killed by {name}")
 
 
 def _oom_kills() -> int:

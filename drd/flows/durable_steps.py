@@ -15,7 +15,7 @@ from drd import log, process
 from drd.errors import Cancelled, DrdError, Fenced, StepFailed, exhausted
 from drd.flows.services import Services
 from drd.model.plan import Plan
-from drd.model.run import RunKind, RunState, StepState
+from drd.model.run import ERROR_CODE, Cause, RunKind, RunState, StepState
 from drd.ports import RunLease
 
 Effect = Callable[[], Mapping[str, Any]]
@@ -125,12 +125,13 @@ def closing_run(services: Services, owned: RunLease) -> Iterator[Runner]:
         state = RunState.INTERRUPTED if why else RunState.CANCELLED
         # Also what made a process group of its own, as a hook's may.
         process.kill_marked(owned.mark, roots=True, grace_s=1.0)
-        _finish(services, owned, state, why or "cancelled")
+        _finish(services, owned, state, why or Cause("cancelled"))
         logger.info("run.finished", state=str(state))
         raise
     except BaseException as raised:
         error = exhausted(raised, services.work_dir) or raised
-        _finish(services, owned, RunState.FAILED, describe(error), permanent=is_permanent(error))
+        cause = Cause(describe(error), code_of(error))
+        _finish(services, owned, RunState.FAILED, cause, permanent=is_permanent(error))
         logger.info("run.finished", state="failed", error=describe(error))
         if error is not raised:
             raise error from raised
@@ -142,12 +143,18 @@ def closing_run(services: Services, owned: RunLease) -> Iterator[Runner]:
 
 
 def _finish(
-    services: Services, owned: RunLease, state: RunState, error: str, *, permanent: bool = False
+    services: Services, owned: RunLease, state: RunState, cause: Cause, *, permanent: bool = False
 ) -> None:
+    detail = {"permanent": permanent, ERROR_CODE: cause.code}
     with process.shielded():
         services.catalogue.finish(
-            owned, state, at=services.clock.now(), error=error, detail={"permanent": permanent}
+            owned, state, at=services.clock.now(), error=cause.text, detail=detail
         )
+
+
+def code_of(error: BaseException) -> str:
+    """Why a run failed, as a code."""
+    return error.code if isinstance(error, DrdError) else "bug"
 
 
 def is_permanent(error: BaseException) -> bool:

@@ -46,6 +46,7 @@ Key = tuple[str, str, str]
 class Condition:
     """Something is bad now. `plan` is empty for what concerns the daemon; `subject` tells apart
     what can be bad several times in a plan (a repository, a disk); `command` is what to run next.
+    `code` is that of the finding of a look ahead that made it.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class Condition:
     severity: Severity
     message: str
     command: str = ""
+    code: str = ""
 
     @property
     def key(self) -> Key:
@@ -87,6 +89,7 @@ class Alert:
     acknowledged_why: str | None = None
     acknowledged_actor: Actor | None = None
     resolved_at: datetime | None = None
+    code: str = ""
 
     @property
     def key(self) -> Key:
@@ -241,6 +244,7 @@ def _fire(condition: Condition, now: datetime, new: str) -> Transition:
         since=now,
         message=condition.message,
         command=condition.command,
+        code=condition.code,
         seen_at=now,
         told_at=now,
     )
@@ -296,6 +300,7 @@ def _renewed(alert: Alert, condition: Condition, now: datetime) -> Alert:
         severity=condition.severity,
         message=condition.message,
         command=condition.command,
+        code=condition.code,
         seen_at=now,
         gone_at=None,
     )

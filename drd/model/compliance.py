@@ -6,14 +6,23 @@ stands without a word about why. What nobody measured is `unknown`, and unknown 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from drd.model.exposure import judge_component, judge_copy, judge_rpo
-from drd.model.facts import DrillFacts, NotLoaded, PlanFacts, ScenarioFacts
+from drd.model.facts import (
+    DrillFacts,
+    NotLoaded,
+    PlanFacts,
+    ScenarioFacts,
+    UnreadyFacts,
+    WithheldFacts,
+)
+from drd.model.finding_codes import DRILL
 from drd.model.rehearsals import judge_drill, of_plan
 from drd.model.repositories import assess_repository, readable, unreadable_since
 from drd.model.standing import OVER, PAUSED, standing_alerts, still_found
-from drd.model.text import first_line, in_short
+from drd.model.text import and_more, first_line, in_short
 from drd.model.units import format_duration, format_size
 from drd.model.verdicts import (
     Assessment,
@@ -141,34 +150,37 @@ def judge_readiness(
     unready = facts.unready
     if unready is None:
         return proven, []
-    verdict, missing = _found_ahead(facts, unready.error)
-    if verdict is Readiness.NEEDS_DRILL and missing and proven is not Readiness.READY:
+    if not unready.readiness:  # the look itself failed
+        text = f"{Readiness.NOT_READY}: {in_short(unready.error)}"
+        return Readiness.NOT_READY, _looked_ahead(facts, text, first_line(unready.error))
+    verdict, missing = _found_ahead(facts, unready)
+    if not missing or (verdict is Readiness.NEEDS_DRILL and proven is not Readiness.READY):
         return proven, []
-    if not missing:
-        return proven, []
-    found, text = verdict, f"{verdict}: " + "\n".join(missing)
-    first = first_line(text).removeprefix(f"{found}: ")
+    first = f"{missing[0].name}: {missing[0].text}"
+    text = f"{verdict}: {first}" + and_more(len(missing) - 1)
+    return verdict, _looked_ahead(facts, text, first)
+
+
+def _looked_ahead(facts: PlanFacts, text: str, first: str) -> list[Reason]:
+    """The reason of the last look ahead, unless an alert says it already."""
     if any(alert.kind in LOOKING_AHEAD and alert.message == first for alert in facts.alerts):
-        return found, []  # it says it
-    command = f"drd readiness {facts.plan}"
-    return found, [Reason(Verdict.MET, in_short(text), command)]
+        return []
+    return [Reason(Verdict.MET, text, f"drd readiness {facts.plan}")]
 
 
-def _found_ahead(facts: PlanFacts, error: str) -> tuple[Readiness, list[str]]:
-    """What the last look ahead found, a line each, as far as nothing since shows that it is
-    over."""
-    needs, unready = f"{Readiness.NEEDS_DRILL}: ", facts.unready
-    last = facts.last_drill
-    if not error.startswith(needs):
-        lines = error.removeprefix(f"{Readiness.NOT_READY}: ").split("\n")
-        missing = still_found(facts, lines)
-        only_drills = len(missing) < len(lines) and all(f.startswith("drill ") for f in missing)
+def _found_ahead(
+    facts: PlanFacts, unready: UnreadyFacts
+) -> tuple[Readiness, Sequence[WithheldFacts]]:
+    """What the last look ahead found, as far as nothing since shows that it is over."""
+    if unready.readiness == Readiness.NOT_READY:
+        missing = still_found(facts)
+        only_drills = len(missing) < len(unready.findings) and all(f.code == DRILL for f in missing)
         return (Readiness.NEEDS_DRILL if only_drills else Readiness.NOT_READY), missing
-    missing = error.removeprefix(needs).splitlines()
-    if last is not None and unready is not None and last.at > unready.at:
-        others = (f for f in missing if f.startswith("drill "))
-        missing = [f for f in others if not f.startswith(f"drill {last.scenario}:")]
-    return Readiness.NEEDS_DRILL, missing
+    last = facts.last_drill
+    if last is None or last.at <= unready.at:
+        return Readiness.NEEDS_DRILL, unready.findings
+    others = (f for f in unready.findings if f.code == DRILL)
+    return Readiness.NEEDS_DRILL, [f for f in others if f.subject != last.scenario]
 
 
 def _proven(facts: PlanFacts, rpo: RpoAssessment, drill: DrillAssessment) -> Readiness:

@@ -6,19 +6,21 @@ away (`blind`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 
+from drd.errors import RepositoryDamaged
 from drd.model.alerts import Condition
 from drd.model.compliance import LOOKING_AHEAD, over_limit, standing_pauses
 from drd.model.exposure import age, copy_bound_s
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
-from drd.model.finding import OF_REPOSITORY, PROTECTION, REPOSITORY, Finding
+from drd.model.finding import Finding
+from drd.model.finding_codes import OF_REPOSITORY, PROTECTION, REPOSITORY, name_of
 from drd.model.kit_findings import EXPORT, VERIFY
 from drd.model.message import Severity
 from drd.model.rehearsals import is_overdue
 from drd.model.repositories import DAMAGED, GONE
-from drd.model.run import STOPPED
+from drd.model.run import STOPPED, RunKind
 from drd.model.standing import OVER, PAUSED, disproved
 from drd.model.text import first_line
 from drd.model.units import format_duration
@@ -59,13 +61,18 @@ def conditions(
     return found
 
 
-def blind(more: PlanMore) -> list[tuple[str, str]]:
-    """The alerts of a plan about which nothing is known now: their kinds, and how their subjects
-    begin. Of a repository that cannot be reached nobody knows anything else."""
+def blind(more: PlanMore) -> dict[str, Collection[str] | None]:
+    """The alerts of a plan about which nothing is known now: their subjects by kind, None for all.
+    Of a repository that cannot be reached nobody knows anything else."""
     if more.readiness is None:
-        return [(kind, "") for kind in LOOKING_AHEAD]
-    out_of_reach = [f.name for f in more.readiness if f.failed and f.code == REPOSITORY]
-    return [(kind, f"{name}: ") for name in out_of_reach for kind in LOOKING_AHEAD]
+        return dict.fromkeys(LOOKING_AHEAD)
+    out_of_reach = [f.subject for f in more.readiness if f.failed and f.code == REPOSITORY]
+    aspects = OF_REPOSITORY - {REPOSITORY}
+    unknown = {name_of(code, name) for name in out_of_reach for code in aspects}
+    return dict.fromkeys(LOOKING_AHEAD, unknown) if unknown else {}
+
+
+_LATE = frozenset(f"{kind}-overdue" for kind in (*RunKind, "reading"))
 
 
 def stored_text_differs(plan: str, message: str) -> Condition:
@@ -80,7 +87,7 @@ def exposed_file(plan: str, message: str, remedy: str) -> Condition:
 
 def is_late(condition: Condition) -> bool:
     """Work that was not done in its time. What would be lost meanwhile is another matter."""
-    return condition.kind.endswith("-overdue")
+    return condition.kind in _LATE
 
 
 # --- verdicts -------------------------------------------------------------------------------
@@ -93,7 +100,13 @@ def _of_reason(
         return None
     severity = _severity(reason, assessment, facts, now)
     return Condition(
-        reason.kind, assessment.plan, reason.subject, severity, reason.text, reason.command
+        reason.kind,
+        assessment.plan,
+        reason.subject,
+        severity,
+        reason.text,
+        reason.command,
+        reason.code,
     )
 
 
@@ -141,7 +154,7 @@ def _backup(facts: PlanFacts, more: PlanMore, now: datetime) -> Iterator[Conditi
         yield Condition("point-incomplete", facts.plan, "", "warning", text, command)
     if failures is None or (incomplete is not None and incomplete.id == failures.run):
         return
-    if _was_only_stopped(failures.error, failures.tries):
+    if _was_only_stopped(failures.code, failures.tries):
         return
     permanent = any(j.permanent for j in more.jobs if j.kind == "backup")
     yield Condition(
@@ -166,7 +179,7 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
     if job.tries and job.kind != "readiness":
         if job.kind == "drill" and facts.last_drill and facts.last_drill.result != "passed":
             return
-        if _was_only_stopped(job.last_error, job.tries):
+        if _was_only_stopped(job.last_error_code, job.tries):
             return
         yield Condition(
             f"{job.kind}-failing",
@@ -214,17 +227,18 @@ def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
         yield Condition(OVER, facts.plan, "", "warning", text, f"{command} --dry-run")
 
 
-def _was_only_stopped(error: str | None, tries: int) -> bool:
+def _was_only_stopped(code: str | None, tries: int) -> bool:
     """Somebody's restart of the service is no failure: what it ended is done again. What it ends
     again and again never gets done, which is one."""
-    return tries == 1 and error is not None and error.startswith(STOPPED)
+    return tries == 1 and code == STOPPED.code
 
 
 def _is_told_as_damage(job: JobFacts, more: PlanMore) -> bool:
     """A verification that found damage did what it is for."""
-    return job.kind == "verification" and any(
-        v.error is not None and (v.repository, v.error) == (job.subject, job.last_error)
-        for v in more.verifications
+    return (
+        job.kind == "verification"
+        and job.last_error_code == RepositoryDamaged.code
+        and any(v.error is not None and v.repository == job.subject for v in more.verifications)
     )
 
 
@@ -300,8 +314,9 @@ def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condit
             kind = "repository-unreachable"
         if not finding.failed and kind != "repository-unprotected":
             continue
-        if finding.failed and disproved(facts, finding.name):
+        if finding.failed and disproved(facts, finding.code, finding.name):
             continue
         severity: Severity = "warning" if finding.failed else "info"
         text = f"{finding.name}: {first_line(finding.text)}"
-        yield Condition(kind, plan, finding.name, severity, text, f"drd readiness {plan}")
+        command = f"drd readiness {plan}"
+        yield Condition(kind, plan, finding.name, severity, text, command, finding.code)

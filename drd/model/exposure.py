@@ -234,7 +234,7 @@ def _trouble(facts: PlanFacts, now: datetime) -> tuple[str, str, str] | None:
     since the last success, else the incomplete point (one that was rebuilt from a repository has no
     run)."""
     if facts.failures is not None:
-        tries, run, at, error = facts.failures
+        tries, run, at, error, _ = facts.failures
         ago = format_duration(age(at, now))
         times = f"{tries} tries, last {ago} ago" if tries > 1 else f"tried {ago} ago"
         text = f"{first_line(error) or 'backup failed'} ({times})"

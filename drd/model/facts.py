@@ -107,21 +107,33 @@ class IncompleteFacts(NamedTuple):
 class FailureFacts(NamedTuple):
     """Backup runs that failed, were interrupted or stayed incomplete since the last success.
 
-    `run`, `at` and `error` are those of the newest of these `tries` runs.
+    `run`, `at`, `error` and its `code` are those of the newest of these `tries` runs.
     """
 
     tries: int
     run: str
     at: datetime
     error: str
+    code: str = ""
+
+
+class WithheldFacts(NamedTuple):
+    """A finding that withheld `ready` in the last look ahead; `text` is its first line."""
+
+    code: str
+    subject: str
+    name: str
+    text: str
 
 
 class UnreadyFacts(NamedTuple):
-    """The last look ahead, which found that the plan is not ready. `error` begins with the verdict,
-    unless the look itself failed."""
+    """The last look ahead, which found that the plan is not ready: `readiness` says how far, by
+    these findings. Where the look itself failed, `readiness` is empty and `error` says why."""
 
     at: datetime
     error: str
+    readiness: str = ""
+    findings: tuple[WithheldFacts, ...] = ()
 
 
 class DrillFacts(NamedTuple):
@@ -167,7 +179,8 @@ class ScenarioFacts(NamedTuple):
 
 class AlertFacts(NamedTuple):
     """An alert that is not resolved; who acknowledged it last, and until when (None: until it is
-    resolved). `subject` is what of the plan it is about, where there may be several."""
+    resolved). `subject` is what of the plan it is about, where there may be several. `code` is that
+    of the finding that made it, empty where no look ahead did."""
 
     id: str
     kind: str
@@ -179,6 +192,7 @@ class AlertFacts(NamedTuple):
     acknowledged_by: str | None = None
     acknowledged_until: datetime | None = None
     subject: str = ""
+    code: str = ""
 
 
 class RunningFacts(NamedTuple):

@@ -10,65 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from drd.model.finding_codes import UNNAMED, name_of
+
 Severity = Literal["ok", "warning", "error"]
-
-REPOSITORY = "repository"
-PROTECTION = "repository-protection"
-KEY = "repository-key"
-DATA = "repository-data"
-KNOWN_STATE = "repository-known-state"
-IN_REPOSITORY = frozenset({"repository-keys", "repository-locks", "repository-index"})
-"""What lies in a repository: it says nothing about whether it is the plan's own."""
-
-OF_REPOSITORY = frozenset(
-    {
-        REPOSITORY,
-        PROTECTION,
-        KEY,
-        DATA,
-        KNOWN_STATE,
-        *IN_REPOSITORY,
-        "repository-clock",
-        "repository-snapshots",
-        "repository-password",
-        "repository-access-key",
-        "repository-secret-key",
-        "repository-session-token",
-        "repository-masked-password",
-        "repository-restic-password",
-        "repository-unit",
-        "repository-as-a-copy",
-    }
-)
-"""Findings whose subject is a repository of the plan."""
-
-DRILL = "drill"
-RESTORE_POINT = "restore-point"
-PORT = "port"
-
-UNNAMED = "unnamed"
-"""The code of a finding that an older drd recorded: its subject is the name that it had."""
-
-_NAMES = {
-    REPOSITORY: "repository {}",
-    DATA: "repository {} data",
-    "repository-restic-password": "repository {}: password for restic",
-    "repository-as-a-copy": "repository {} as a copy",
-    "target-unavailable": "{}",
-    DRILL: "drill {}",
-    "exception": "exception for {}",
-    "people": "people: {}",
-    "tool-version": "{} version",
-    "target-room": "{}: target's room",
-    "set-user-id": "{}: set-user-ID",
-    "host-clock": "this host's clock",
-    "schedule": "schedule against RPO",
-    "projection": "projection against RTO",
-    "state-set-aside": "state: set aside",
-    "state-shared": "state: shared",
-    UNNAMED: "{}",
-}
-"""Names that are not `SUBJECT: the words of the code`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +68,3 @@ class Finding:
             return cls(UNNAMED, severity, data["name"], text or "", remedy or "")
         where = data.get("where", "")
         return cls(data["code"], severity, data["subject"], text or "", remedy or "", where)
-
-
-def name_of(code: str, subject: str) -> str:
-    """What people call the finding with this code about this subject."""
-    if code in _NAMES:
-        return _NAMES[code].format(subject).removeprefix(": ")
-    if code in OF_REPOSITORY:
-        return f"repository {subject}: {_words(code.removeprefix('repository-'))}"
-    return f"{subject}: {_words(code)}" if subject else _words(code)
-
-
-def _words(code: str) -> str:
-    return code.replace("-", " ")

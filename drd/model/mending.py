@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+
+from drd.errors import Repair
 
 _IN_A_COMMAND = 5
 """Points that a command names."""
-_FILE_GONE = "does not exist"
-_DATA_GONE = re.compile(r"data of .+ is gone")
-"""How a verification words that files of the repository are not there any more, and that its index
-names nothing for data that a point needs."""
 
 
 def ways_out(
     plan: str,
     repository: str,
-    damage: str,
+    repair: Repair,
     affected: Sequence[str] | None,
     others: Sequence[str],
     *,
     is_copy: bool,
 ) -> list[str]:
-    """`damage` is what a verification found, `affected` are the restore points that need it, None
+    """`repair` is what of it restic mends, `affected` are the restore points that need it, None
     where nobody can tell; `others` the plan's repositories that hold all of these."""
     again = f"drd verify {plan} --repository {repository}"
     lines = []
@@ -33,7 +30,7 @@ def ways_out(
     store = [f"drd backup {plan}"]
     if is_copy:  # what it still lists is not copied again
         store = [*([forget] if others else []), f"drd copy {plan} --repository {repository}"]
-    lines.append(f"mend it with {', then '.join([*_repair(damage), *store, again])}")
+    lines.append(f"mend it with {', then '.join([*_repair(repair), *store, again])}")
     if affected and not (is_copy and others):
         lines.append(f"give up what stays damaged: {forget}")
     lines.append(
@@ -43,9 +40,8 @@ def ways_out(
     return lines
 
 
-def _repair(damage: str) -> list[str]:
+def _repair(what: Repair) -> list[str]:
     """With restic; nothing where its index has forgotten already what is gone."""
-    if _DATA_GONE.search(damage):
+    if what == "none":
         return []
-    tool = "index" if _FILE_GONE in damage else "packs"
-    return [f"restic repair {tool} (docs/copies.md, Mending a repository)"]
+    return [f"restic repair {what} (docs/copies.md, Mending a repository)"]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from drd.model.repositories import what_is_damaged
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.units import format_duration
 
@@ -104,7 +103,7 @@ def of_damage(
     was given up, `""` for all."""
     found = []
     for damage in damages:
-        what = what_is_damaged(damage.text)
+        what = damage.text
         again = f"drd verify {plan} --repository {damage.repository}"
         if damage.affected is None:
             hint = again

@@ -13,7 +13,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from drd.model.fencing import listed
-from drd.model.finding import DATA, DRILL, RESTORE_POINT, Finding, Severity
+from drd.model.finding import Finding, Severity
+from drd.model.finding_codes import DATA, DRILL, RESTORE_POINT
 from drd.model.kit_findings import KIT_IN_ORDER
 from drd.model.plan import Plan, ReadinessException
 from drd.model.rehearsals import is_overdue, remedy_of

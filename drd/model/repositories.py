@@ -5,12 +5,11 @@ A point that lies only where nothing can be read, or that needs what is damaged,
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 
 from drd.model.attainment import Interval
 from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts
-from drd.model.text import first_line
+from drd.model.finding_codes import REPOSITORY, name_of
 from drd.model.verdicts import Reason, RepositoryAssessment, Verdict, lost_words
 from drd.named import NamedTuple
 
@@ -133,13 +132,13 @@ def _wrong(
         text = f"repository {name}: {repository.unreachable}"
         stuck = repository.copy_of is None and _backup_is_stuck(facts, repository, now)
         at_risk = Verdict.AT_RISK if stuck else Verdict.MET
-        # By the name of the finding of a look ahead, which is the same alert.
-        found.append(Reason(at_risk, text, again, SILENT, subject=f"repository {name}"))
+        subject = name_of(REPOSITORY, name)  # as a look ahead has it: it is the same alert
+        found.append(Reason(at_risk, text, again, SILENT, subject=subject, code=REPOSITORY))
     if repository.damage is not None:
         # What of it is damaged is no way back; whether something else is, the lead has said.
         lost_by_it = lead if repository.newest is not None else ""
         verdict = verdict if lost_by_it else Verdict.AT_RISK
-        text = f"{lost_by_it}repository {name} is damaged: {what_is_damaged(repository.damage)}"
+        text = f"{lost_by_it}repository {name} is damaged: {repository.damage}"
         mend = f"drd verify {facts.plan} --repository {name}"
         found.append(Reason(verdict, text, mend, DAMAGED, subject=name))
     if repository.missing:
@@ -155,15 +154,6 @@ def _wrong(
         command = f"drd retention {facts.plan} --dry-run"
         found.append(Reason(verdict, text, command, VANISHED, subject=name))
     return found
-
-
-def what_is_damaged(says: str) -> str:
-    """The first line of what a verification reported, without its beginning, which names the
-    repository: the caller has named it already."""
-    return re.sub(_SAID, "", first_line(says))
-
-
-_SAID = r"^the repository at \S+ is damaged: "
 
 
 def _backup_is_stuck(facts: PlanFacts, repository: RepositoryFacts, now: datetime) -> bool:

@@ -36,8 +36,20 @@ def sound_id(run: str) -> str:
 ASKED = "asked"
 """In a run's detail, the options that somebody gave to the daemon with it."""
 
-STOPPED = "the service was stopped"
-"""How the error begins of a run that was ended because the daemon was."""
+ERROR_CODE = "error_code"
+"""In a run's detail, why it ended as a code: that of the error, or of its `Cause`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why somebody else ended a run: in words, and as a code where code goes by it."""
+
+    text: str
+    code: str = ""
+
+
+STOPPED = Cause("the service was stopped", "service-stopped")
+"""Of a run that was ended because the daemon was."""
 
 RECOVERY = "recovery"
 PARTIAL = "partial-recovery"
@@ -118,6 +130,7 @@ class Run:
     owner_boot: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
+    error_code: str = ""  # why it ended, as code goes by it
     subject: str = ""  # the repository of a copy, verification or prune; what is done with a kit
     cancel_asked: bool = False
     actor: Actor | None = None

@@ -6,10 +6,19 @@ Whoever reads the status meanwhile is told neither of them as a fact of now.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from datetime import datetime
 
-from drd.model.facts import AlertFacts, PlanFacts, RepositoryFacts
+from drd.model.facts import AlertFacts, PlanFacts, RepositoryFacts, WithheldFacts
+from drd.model.finding_codes import (
+    DATA,
+    DRILL,
+    KEY,
+    KNOWN_STATE,
+    REPOSITORY,
+    RESTORE_POINT,
+    name_of,
+)
 from drd.model.repositories import DAMAGED, GONE, SILENT, VANISHED
 from drd.model.verdicts import Reason
 
@@ -34,20 +43,6 @@ PAUSED = "retention-paused"
 OVER = "retention-over-limit"
 """Alerts on what retention waits for."""
 
-_ASPECTS = (
-    "access key",
-    "clock",
-    "locks",
-    "masked password",
-    "password",
-    "protection",
-    "secret key",
-    "session token",
-    "unit",
-)
-"""Parts of a repository that findings are about. A point that was stored there says nothing of
-them."""
-
 
 def standing_alerts(
     facts: PlanFacts, reasons: Collection[Reason], behind: Collection[str]
@@ -71,67 +66,53 @@ def standing_alerts(
         if alert.kind == "point-incomplete":
             return facts.incomplete is not None
         if alert.kind in (SILENT, "not-ready") and (alert.kind, alert.subject) not in there:
-            return _may_be_found(facts, alert.subject)
+            return _may_be_found(facts, alert)
         return True
 
     return tuple(alert for alert in facts.alerts if holds(alert))
 
 
-_VERDICTS = ("not ready: ", "needs drill: ")
-
-
-def _may_be_found(facts: PlanFacts, finding: str) -> bool:
+def _may_be_found(facts: PlanFacts, alert: AlertFacts) -> bool:
     """Whether the last look ahead found it, or could not tell, and nothing has disproved it since:
-    a look that failed tells nothing, and neither does a repository about its aspects."""
+    a look that failed tells nothing."""
     unready = facts.unready
-    if unready is None or disproved(facts, finding):
+    if unready is None or disproved(facts, alert.code, alert.subject):
         return False
-    if not unready.error.startswith(_VERDICTS):
-        return True
-    about = finding.partition(": ")[0]
-    begins = tuple(f"{verdict}{about}: " for verdict in ("", *_VERDICTS))
-    return any(line.startswith(begins) for line in unready.error.splitlines())
+    return not unready.readiness or any(f.name == alert.subject for f in unready.findings)
 
 
-def disproved(facts: PlanFacts, finding: str) -> bool:
-    """Whether something that came after the last look ahead shows that what it found under this
-    name is over: a point was stored in the repository, all of it was read, a drill passed."""
+def disproved(facts: PlanFacts, code: str, name: str) -> bool:
+    """Whether something that came after the last look ahead shows that its finding with this code
+    and name is over: a point was stored in the repository, all of it was read, a drill passed. A
+    point that was stored says nothing of other aspects of the repository."""
     unready = facts.unready
     if unready is None:
         return False
     newest, last = facts.newest, facts.last_drill
-    if finding == "restore point":
+    if code == RESTORE_POINT:
         # It is that there is none. While one repository is gone, only a later point is another one.
         gone = any(r.lost is not None for r in facts.repositories)
         return newest is not None and (not gone or newest.available_at > unready.at)
-    if last is not None and finding == f"drill {last.scenario}":
-        return last.result == "passed" and last.at > unready.at
-    return any(_is_over(r, finding, unready.at) for r in facts.repositories)
+    if code == DRILL:
+        is_last = last is not None and name == name_of(DRILL, last.scenario)
+        return is_last and last is not None and last.result == "passed" and last.at > unready.at
+    about = (r for r in facts.repositories if name == name_of(code, r.repository))
+    return any(_is_over(r, code, unready.at) for r in about)
 
 
-def _is_over(repository: RepositoryFacts, finding: str, looked_at: datetime) -> bool:
-    name = f"repository {repository.repository}"
-    if finding == f"{name} data":
+def _is_over(repository: RepositoryFacts, code: str, looked_at: datetime) -> bool:
+    if code == DATA:
         return repository.damage is None
-    if finding == f"{name}: known state":
+    if code == KNOWN_STATE:
         return repository.damage is None and repository.lost is None
-    if finding not in (name, f"{name}: key"):
+    if code not in (REPOSITORY, KEY):
         return False
     stored = repository.newest
     is_there = repository.lost is None and repository.unreachable is None
     return is_there and stored is not None and stored.available_at > looked_at
 
 
-def still_found(facts: PlanFacts, lines: Iterable[str]) -> list[str]:
-    """Of the lines of the last look ahead, `NAME: EVIDENCE`, those that nothing has disproved."""
-    return [line for line in lines if not any(disproved(facts, name) for name in _names(line))]
-
-
-def _names(line: str) -> Iterator[str]:
-    """What may be the finding's name: it can hold a colon, and so can the evidence."""
-    first, *rest = line.split(": ")
-    of_repository = first.startswith("repository ") and len(rest) > 1
-    if not (of_repository and rest[0] in _ASPECTS):
-        yield first
-    if of_repository:
-        yield f"{first}: {rest[0]}"
+def still_found(facts: PlanFacts) -> list[WithheldFacts]:
+    """Of what the last look ahead found, what nothing has disproved."""
+    found = facts.unready.findings if facts.unready is not None else ()
+    return [f for f in found if not disproved(facts, f.code, f.name)]

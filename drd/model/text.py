@@ -30,5 +30,9 @@ def first_line(error: str) -> str:
 
 def in_short(error: str) -> str:
     """The first of the problems of a file, and how many there are."""
-    more = len(error.strip().splitlines()) - 1
-    return first_line(error) + (f" (and {more} more)" if more > 0 else "")
+    return first_line(error) + and_more(len(error.strip().splitlines()) - 1)
+
+
+def and_more(count: int) -> str:
+    """What follows the first of several, where `count` are left out."""
+    return f" (and {count} more)" if count > 0 else ""

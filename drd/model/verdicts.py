@@ -52,6 +52,7 @@ class Reason(NamedTuple):
     `kind` is the alert's that it makes; empty for what is no alert.
     `says_why` is that of an alert about runs whose words the text has; empty where it has none.
     `subject` is what of the plan it is about, where there may be several: a repository, a scenario.
+    `code` is that of the finding which says the same, where a look ahead makes this alert, too.
     """
 
     verdict: Verdict
@@ -60,6 +61,7 @@ class Reason(NamedTuple):
     kind: str = ""
     says_why: str = ""
     subject: str = ""
+    code: str = ""
 
     def __str__(self) -> str:
         return f"{self.text}: {self.command}" if self.command else self.text

@@ -27,6 +27,7 @@ class JobFacts:
     last_finished_at: datetime | None = None
     last_run: str | None = None
     last_error: str | None = None
+    last_error_code: str | None = None
     tries: int = 0
     permanent: bool = False
     paused: str | None = None

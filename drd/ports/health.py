@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from drd.errors import Repair
 from drd.model.repositories import Meeting
 
 
@@ -14,7 +15,8 @@ from drd.model.repositories import Meeting
 class Known:
     """One repository of a plan. `lost` is `gone`, `emptied`, `replaced` or `shut`, `damage` what
     the last reading found, `affected` the kept points that it costs, None when nobody can tell.
-    `missing` are points of which others removed snapshots, with these."""
+    `missing` are points of which others removed snapshots, with these. `repair` is what of it
+    restic mends."""
 
     repository: str
     url: str
@@ -23,6 +25,7 @@ class Known:
     damage: str | None = None
     affected: tuple[str, ...] | None = ()
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    repair: Repair = "packs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,28 @@ class Health(Protocol):
         One that does not answer takes nothing back of what was found before."""
 
     def damaged(
-        self, plan: str, repository: str, damage: str, affected: Sequence[str] | None, at: datetime
+        self,
+        plan: str,
+        repository: str,
+        damage: str,
+        affected: Sequence[str] | None,
+        at: datetime,
+        *,
+        repair: Repair = "packs",
     ) -> None:
-        """What a reading that began at `at` found, and the points that it costs, None when nobody
-        can tell."""
+        """What a reading that began at `at` found, what of it restic mends, and the points that it
+        costs, None when nobody can tell."""
 
-    def cost(self, plan: str, repository: str, damage: str, point: str, at: datetime) -> None:
+    def cost(
+        self,
+        plan: str,
+        repository: str,
+        damage: str,
+        point: str,
+        at: datetime,
+        *,
+        repair: Repair = "packs",
+    ) -> None:
         """Somebody else than a reading met damage, which costs this point."""
 
     def doubt(self, plan: str, repository: str, points: Sequence[str], at: datetime) -> None:

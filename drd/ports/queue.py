@@ -29,6 +29,8 @@ class JobRow:
     last_success_at: datetime | None = None
     last_state: str | None = None
     last_error: str | None = None
+    last_error_code: str | None = None
+    withheld: Mapping[str, Any] | None = None
     tries: int = 0
     permanent: bool = False
     last_duration_s: float | None = None

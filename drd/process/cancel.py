@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from drd.errors import Cancelled
+from drd.model.run import Cause
 
 _flag = threading.Event()
-_interruption: list[str] = []
+_interruption: list[Cause] = []
 _shield = threading.local()
 _part = threading.local()
 _wake_read, _wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -49,12 +50,12 @@ class CallOff:
         os.close(self._write_end)
 
 
-def cancel(interruption: str = "") -> None:
+def cancel(interruption: Cause | None = None) -> None:
     """Ask everything in this process to end; safe in a signal handler.
 
     `interruption` gives the reason when the run itself is to be repeated, not ended.
     """
-    if interruption and not _flag.is_set():
+    if interruption is not None and not _flag.is_set():
         _interruption.append(interruption)
     if not _flag.is_set():
         _flag.set()
@@ -82,9 +83,9 @@ def _call_off() -> CallOff | None:
     return found
 
 
-def interruption() -> str:
-    """Why the run is interrupted rather than cancelled; empty when it is not."""
-    return _interruption[0] if _interruption else ""
+def interruption() -> Cause | None:
+    """Why the run is interrupted rather than cancelled; None when it is not."""
+    return _interruption[0] if _interruption else None
 
 
 def check_cancelled() -> None:

@@ -20,7 +20,8 @@ from drd.errors import (
     RepositoryReadOnly,
     RepositoryUnreachable,
 )
-from drd.model.finding import PROTECTION, Finding
+from drd.model.finding import Finding
+from drd.model.finding_codes import PROTECTION
 from drd.process import rights
 from drd.repositories.place import (
     CONTENTS,

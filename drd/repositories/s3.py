@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from drd.errors import DrdError, RepositoryError
-from drd.model.finding import PROTECTION, Finding
+from drd.model.finding import Finding
+from drd.model.finding_codes import PROTECTION
 from drd.model.location import S3Location
 from drd.repositories import s3_protection
 from drd.repositories import s3_requests as requests

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drd.model.finding import PROTECTION, Finding
+from drd.model.finding import Finding
+from drd.model.finding_codes import PROTECTION
 from drd.repositories import s3_trouble as trouble
 
 

@@ -239,10 +239,12 @@ def test_readings_and_findings_are_told_by_plan(catalogue: SqlCatalogue) -> None
             )
         )
     findings = [Finding("room-for-a-drill", "error", "", "none", "free some").to_json()]
-    findings[0] |= {"proof": False, "exception": None}
+    findings[0] |= {"allows": "not ready", "proof": False, "exception": None}
     owned = catalogue.begin(plan(), RunKind.READINESS, trigger="schedule", detail={}, at=at(0))
     assert catalogue.alerts.watched().readiness == {}, "not before it is over"
-    catalogue.finish(owned, RunState.FAILED, at=at(1), detail={"findings": findings})
+    catalogue.finish(
+        owned, RunState.FAILED, at=at(1), detail={"readiness": "not ready", "findings": findings}
+    )
     [row] = catalogue.queue.jobs()
     assert isinstance(row, JobRow)
 

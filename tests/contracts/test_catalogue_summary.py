@@ -28,9 +28,13 @@ from drd.model.facts import (
     RunningFacts,
     ScenarioFacts,
     UnreadyFacts,
+    WithheldFacts,
 )
+from drd.model.finding import Finding
 from drd.model.plan import BackupPolicy, DrillPolicy
+from drd.model.readiness import Judged
 from drd.model.run import DrillResult, RunKind, RunState
+from drd.model.verdicts import Readiness
 from tests.catalogue_support import (
     at,
     captured,
@@ -353,15 +357,24 @@ def test_the_last_look_ahead_is_told_while_it_found_something(
 ) -> None:
     catalogue.load_plan(plan(), file_digest="", at=at(0))
 
-    def looked(minute: float, state: RunState, error: str | None) -> None:
+    missing = Judged(Finding("kit-missing", "error", "", "none\nat all"), Readiness.NOT_READY)
+    known = Judged(Finding("fence", "warning", "", "a part is missing"))
+
+    def looked(minute: float, state: RunState, error: str | None, *found: Judged) -> None:
         owned = catalogue.begin(
             plan(), RunKind.READINESS, trigger="manual", detail={}, at=at(minute)
         )
-        catalogue.finish(owned, state, at=at(minute + 1), error=error)
+        detail = {"readiness": "not ready", "findings": [j.to_json() for j in found]}
+        catalogue.finish(
+            owned, state, at=at(minute + 1), error=error, detail=detail if found else {}
+        )
 
     assert facts().unready is None
-    looked(1, RunState.FAILED, "not ready: kit missing: none")
-    assert facts().unready == UnreadyFacts(at(2), "not ready: kit missing: none")
+    looked(1, RunState.FAILED, "kit missing", missing, known)
+    withheld = WithheldFacts("kit-missing", "", "kit missing", "none")
+    assert facts().unready == UnreadyFacts(at(2), "kit missing", "not ready", (withheld,))
+    looked(3, RunState.FAILED, "took longer than 5m")
+    assert facts().unready == UnreadyFacts(at(4), "took longer than 5m"), "the look itself failed"
     looked(5, RunState.SUCCEEDED, None)
     assert facts().unready is None
 

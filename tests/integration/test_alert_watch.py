@@ -236,6 +236,7 @@ def test_what_a_readiness_run_found_stays_until_another_one_did_not(bench: Bench
     bench.load()
     bench.healthy(0)
     kept = {"evidence": "refused", "remedy": "", "proof": False, "exception": None}
+    kept |= {"allows": "not ready"}
     primary = {"code": "repository", "subject": "primary", "name": "repository primary"}
     finding = {**primary, "severity": "error", **kept}
 
@@ -244,15 +245,29 @@ def test_what_a_readiness_run_found_stays_until_another_one_did_not(bench: Bench
             plan(), RunKind.READINESS, trigger="schedule", detail={}, at=at(minute)
         )
         bench.evaluate(minute + 0.1)
-        detail = {"findings": list(findings)}
+        detail = {"readiness": "not ready", "findings": list(findings)}
         bench.catalogue.finish(owned, state, at=at(minute + 0.2), detail=detail)
 
     readiness(2, RunState.FAILED, finding)
     assert bench.told(3) == ["fired repository-unreachable"]
     known = {"reason": "moving", "until": "2026-12-31T00:00:00Z"}
     again = dict(finding)
-    proof = {"name": "drill database-loss", "severity": "error", **kept, "proof": True}
-    accepted = {"name": "kit missing", "severity": "error", **kept, "exception": known}
+    proof = {
+        "code": "drill",
+        "subject": "database-loss",
+        "name": "drill database-loss",
+        "severity": "error",
+        **kept,
+        "proof": True,
+    }
+    accepted = {
+        "code": "kit-missing",
+        "subject": "",
+        "name": "kit missing",
+        "severity": "error",
+        **kept,
+        "exception": known,
+    }
     readiness(4, RunState.FAILED, again, proof, accepted)
     assert bench.told(11) == []
     readiness(11.5, RunState.SUCCEEDED)

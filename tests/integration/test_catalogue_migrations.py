@@ -25,6 +25,7 @@ from drd.catalogue.summary import read_facts
 from drd.catalogue.tables import metadata
 from drd.errors import CatalogueError
 from drd.model.compliance import assess
+from drd.model.run import RunKind
 from drd.model.verdicts import Verdict
 from tests.catalogue_support import (
     at,
@@ -301,6 +302,92 @@ def test_what_drd_knew_before_counts_after_the_upgrade(url: str, tmp_path: Path)
     assert facts.newest is not None
     assert drilled["database-loss"].data_time == facts.newest.data_time
     assert assess(facts, facts.newest.available_at).verdict is Verdict.BREACHED
+
+
+_OF_0005 = """
+INSERT INTO plans (name, owner, digest, rpo_s, rto_s, window_s, backup_timeout_s, file,
+  file_mtime_ns, file_size, file_digest, first_loaded_at, loaded_at)
+VALUES ('shop', 'us', 'd1', 900, 1800, 86400, 3600, '', 0, 0, '', '@00', '@00');
+INSERT INTO runs (id, plan, kind, trigger, state, started_at, finished_at, plan_digest, token,
+  owner_host, detail, error, subject)
+VALUES ('l1', 'shop', 'readiness', 'manual', 'failed', '@01', '@02', 'd1', 1, 'h', '@detail',
+  'not ready: repository primary: key: wrong password', ''),
+  ('b1', 'shop', 'backup', 'schedule', 'interrupted', '@01', '@02', 'd1', 1, 'h', '{}',
+  'the service was stopped, and was killed', '');
+INSERT INTO jobs (plan, kind, subject, changed, last_run, last_finished_at, last_state, last_error,
+  tries, permanent)
+VALUES ('shop', 'readiness', '', 1, 'l1', '@02', 'failed', 'not ready: …', 1, @false),
+  ('shop', 'backup', '', 2, 'b1', '@02', 'interrupted', 'the service was stopped', 1, @false),
+  ('shop', 'verification', 'primary', 3, 'v1', '@02', 'failed', 'rot', 1, @false);
+INSERT INTO verifications (plan, repository, parts, next_part, cycle_started_at, error)
+VALUES ('shop', 'primary', 1, 1, '@01', 'rot');
+INSERT INTO plan_summary (plan, complete_points, failure_tries, failed_run)
+VALUES ('shop', 0, 1, 'b1');
+INSERT INTO repository_health (plan, repository, position, url, damage, damaged_since)
+VALUES ('shop', 'primary', 0, '/srv/r', '@damage', '@01');
+INSERT INTO alerts (id, plan, kind, subject, state, since, message)
+VALUES ('a1', 'shop', 'repository-unreachable', 'repository primary: key', 'firing', '@02', 'm'),
+  ('a2', 'shop', 'not-ready', 'kit missing', 'firing', '@02', 'm'),
+  ('a3', 'shop', 'rpo', '', 'firing', '@02', 'm')
+"""
+_FOUND = {"remedy": "look", "allows": "not ready", "proof": False, "exception": None}
+
+
+def test_what_sentences_said_of_findings_and_errors_are_codes_after_the_upgrade(
+    url: str, tmp_path: Path
+) -> None:
+    schema = Schema(OURS.scripts, "0005")
+    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    named = {
+        "repository primary: key": "wrong password (hint: look)",
+        "drill region-loss": "never rehearsed",
+        "kit missing": "none",
+    }
+    detail = {
+        "readiness": "not ready",
+        "findings": [
+            {"name": name, "severity": "error", "evidence": text, **_FOUND}
+            for name, text in named.items()
+        ],
+    }
+    damage = "the repository at /srv/r is damaged: data of 2 directories is gone; restore point p1"
+    words = _OF_0005.replace("@false", "FALSE").replace("@detail", json.dumps(detail))
+    words = words.replace("@damage", f"{damage} cannot come back (hint: mend it)")
+    for minute in range(3):
+        words = words.replace(f"@0{minute}", f"2026-11-25T00:0{minute}:00.000000+00:00")
+    store = Store(url)
+    with store.write() as connection:
+        for statement in words.split(";\nINSERT"):
+            connection.exec_driver_sql(
+                ("" if statement.strip().startswith("INSERT") else "INSERT") + statement
+            )
+    store.close()
+
+    catalogue = opened(url, tmp_path)
+
+    [facts] = read_facts(url)
+    assert facts.unready is not None
+    assert facts.unready.readiness == "not ready"
+    assert [tuple(f) for f in facts.unready.findings] == [
+        ("repository-key", "primary", "repository primary: key", "wrong password"),
+        ("drill", "region-loss", "drill region-loss", "never rehearsed"),
+        ("unnamed", "kit missing", "kit missing", "none"),
+    ]
+    assert facts.failures is not None
+    assert facts.failures.code == "service-stopped"
+    assert facts.repositories[0].damage == "data of 2 directories is gone"
+    assert catalogue.health.of("shop")[0].repair == "none"
+    assert {a.id: a.code for a in facts.alerts} == {
+        "a1": "repository-key",
+        "a2": "unnamed",
+        "a3": "",
+    }
+    codes = {j.kind: j.last_error_code for j in catalogue.queue.jobs()}
+    assert codes["backup"] == "service-stopped"
+    assert codes["verification"] == "repository-damaged"
+    [run] = catalogue.runs("shop", kind=RunKind.READINESS)
+    assert [f["code"] for f in run.detail["findings"]] == ["repository-key", "drill", "unnamed"]
+    catalogue.close()
 
 
 def test_an_upgrade_gives_rows_the_id_that_their_repository_has(url: str, tmp_path: Path) -> None:

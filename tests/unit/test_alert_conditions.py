@@ -177,24 +177,27 @@ def test_a_restart_of_the_service_is_no_failure_unless_it_comes_in_between_again
     None
 ):
     def stopped(tries: int) -> PlanMore:
-        return PlanMore((JobFacts("verification", "primary", tries=tries, last_error=STOPPED),))
+        job = JobFacts("verification", "primary", tries=tries, last_error_code=STOPPED.code)
+        return PlanMore((job,))
 
-    assert of_plan(healthy(failures=failures(1, STOPPED))) == []
-    assert of_plan(healthy(failures=failures(2, STOPPED))) == [("backup-failing", "warning")]
+    assert of_plan(healthy(failures=failures(1, code=STOPPED.code))) == []
+    assert of_plan(healthy(failures=failures(2, code=STOPPED.code))) == [
+        ("backup-failing", "warning")
+    ]
     assert of_plan(healthy(), stopped(1)) == []
     assert of_plan(healthy(), stopped(2)) == [("verification-failing", "warning")]
 
 
 def test_damage_is_told_once() -> None:
-    def found(error: str) -> PlanMore:
-        job = JobFacts("verification", "primary", tries=2, last_error=error)
+    def found(code: str) -> PlanMore:
+        job = JobFacts("verification", "primary", tries=2, last_error_code=code)
         return PlanMore(
             (job,), verifications=(VerificationFacts("primary", "rot", None, ago(DAY)),)
         )
 
     hurt = healthy(repositories=(repository(damage="rot", damaged_since=ago(HOUR)),))
-    assert of_plan(hurt, found("rot")) == [("repository-damaged", "critical")]
-    assert of_plan(hurt, found("no route")) == [
+    assert of_plan(hurt, found("repository-damaged")) == [("repository-damaged", "critical")]
+    assert of_plan(hurt, found("repository-unreachable")) == [
         ("repository-damaged", "critical"),
         ("verification-failing", "warning"),
     ]
@@ -283,7 +286,7 @@ def test_a_copy_that_nothing_ever_reached_fires() -> None:
 
 
 def test_damage_that_a_verification_found_is_critical() -> None:
-    damage = "pack 5a is damaged\nmore"
+    damage = "pack 5a is damaged"
     hurt = healthy(repositories=(repository(damage=damage, damaged_since=ago(HOUR)),))
     found = VerificationFacts("primary", damage, ago(DAY), ago(DAY))
     [text] = words(hurt, PlanMore(verifications=(found,)))
@@ -337,16 +340,18 @@ def test_each_repository_without_protection_is_an_alert_of_its_own() -> None:
 
 
 def test_without_a_readiness_run_nothing_is_known_about_repositories() -> None:
-    assert ("repository-unreachable", "") in blind(PlanMore())
-    assert blind(PlanMore(readiness=())) == []
+    assert blind(PlanMore())["repository-unreachable"] is None, "of all"
+    assert blind(PlanMore(readiness=())) == {}
 
 
 def test_what_protects_a_repository_is_not_known_while_it_is_out_of_reach() -> None:
     gone = Finding("repository", "error", "offsite", "connection refused")
     key = Finding("repository-key", "error", "primary", "wrong password")
     known = blind(PlanMore(readiness=(gone, key)))
-    assert ("repository-unprotected", "repository offsite: ") in known
-    assert {begins for _, begins in known} == {"repository offsite: "}
+    subjects = known["repository-unprotected"] or ()
+    assert "repository offsite: protection" in subjects
+    assert not any("primary" in subject for subject in subjects)
+    assert "repository offsite" not in subjects, "that it does not answer is known"
 
 
 # --- the host -------------------------------------------------------------------------------

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import drd
-from drd.model import finding
-from drd.model.finding import UNNAMED, Finding, name_of
+from drd.model import finding_codes
+from drd.model.finding import Finding
+from drd.model.finding_codes import UNNAMED, name_of
 
 ROOT = Path(drd.__file__).parent
 PAGE = ROOT.parent / "docs" / "findings.md"
-_CONSTANTS = {k: v for k, v in vars(finding).items() if isinstance(v, str) and k.isupper()}
+_CONSTANTS = {k: v for k, v in vars(finding_codes).items() if isinstance(v, str) and k.isupper()}
 
 
 def _codes() -> Iterator[str]:

@@ -14,8 +14,9 @@ from drd.flows.host.readiness import at_target
 from drd.kinds.places import no_directory, space_finding, unwritable
 from drd.model.compliance import assess
 from drd.model.coverage import Coverage
-from drd.model.facts import AlertFacts, UnreadyFacts
+from drd.model.facts import AlertFacts, UnreadyFacts, WithheldFacts
 from drd.model.finding import Finding
+from drd.model.finding_codes import name_of
 from drd.model.plan import DrillPolicy, ReadinessException
 from drd.model.readiness import (
     Judged,
@@ -262,8 +263,16 @@ def test_a_place_that_is_gone_is_no_matter_of_rights(short_tmp: Path) -> None:
 # --- what status makes of it ----------------------------------------------------------------
 
 
+def unready(readiness: str, *findings: tuple[str, str, str], since_s: float = 60) -> UnreadyFacts:
+    """What a look ahead found, each by code, subject and text."""
+    found = (
+        WithheldFacts(code, about, name_of(code, about), text) for code, about, text in findings
+    )
+    return UnreadyFacts(ago(since_s), "", readiness, tuple(found))
+
+
 def test_status_shows_what_a_look_ahead_found() -> None:
-    trouble = UnreadyFacts(ago(60), "not ready: kit missing: none\nand another")
+    trouble = unready("not ready", ("kit-missing", "", "none"), ("people", "lead", "nobody"))
     plan_ = assess(healthy(unready=trouble), NOW)
     assert plan_.readiness is NOT_READY
     assert plan_.verdict == "met", "the promises are kept, the way back is not sure"
@@ -280,7 +289,7 @@ def test_status_shows_what_a_look_ahead_found() -> None:
 
 
 def test_status_believes_a_drill_that_came_after() -> None:
-    needs = UnreadyFacts(ago(60), "needs drill: drill region-loss: never rehearsed")
+    needs = unready("needs drill", ("drill", "region-loss", "never rehearsed"))
     assert assess(healthy(unready=needs), NOW).readiness is NEEDS_DRILL
     own = drill(since_s=30, scenario="region-loss")
     since = healthy(unready=needs, last_drill=own, last_passed_drill=own)
@@ -289,25 +298,30 @@ def test_status_believes_a_drill_that_came_after() -> None:
     told = assess(other, NOW)
     assert told.readiness is NEEDS_DRILL
     assert "drill region-loss: never rehearsed: drd readiness" in str(told.reasons[-1])
-    upgraded = UnreadyFacts(ago(60), "needs drill: restic version: 2 here now, 1 in the last")
+    upgraded = unready("needs drill", ("tool-version", "restic", "2 here now, 1 in the last"))
     assert assess(other._replace(unready=upgraded), NOW).readiness is READY
 
 
 def test_status_believes_what_disproves_a_look_ahead() -> None:
     """A point that was stored in the repository, damage that is mended, a drill that passed."""
-    gone = UnreadyFacts(ago(300), "not ready: repository primary: directory /r does not exist")
+    gone = unready("not ready", ("repository", "primary", "directory /r is gone"), since_s=300)
     assert assess(healthy(unready=gone), NOW).readiness is READY, "the newest point came after it"
     later = gone._replace(at=ago(60))
     assert assess(healthy(unready=later), NOW).readiness is NOT_READY, "nothing came after it"
-    also = gone._replace(error=f"{gone.error}\nrecovery kit: none")
+    also = unready(
+        "not ready",
+        ("repository", "primary", "directory /r is gone"),
+        ("recovery-kit", "", "none"),
+        since_s=300,
+    )
     (told,) = assess(healthy(unready=also), NOW).reasons
     assert str(told) == "not ready: recovery kit: none: drd readiness orders-api"
-    aspect = gone._replace(error="not ready: repository primary: protection: no versions")
+    aspect = unready("not ready", ("repository-protection", "primary", "no versions"), since_s=300)
     assert assess(healthy(unready=aspect), NOW).readiness is NOT_READY
 
-    data = UnreadyFacts(ago(60), "not ready: repository primary data: a reading found damage")
+    data = unready("not ready", ("repository-data", "primary", "a reading found damage"))
     assert assess(healthy(unready=data), NOW).readiness is READY
-    failed = UnreadyFacts(ago(60), "not ready: drill database-loss: failed 1m ago")
+    failed = unready("not ready", ("drill", "database-loss", "failed 1m ago"))
     assert assess(healthy(unready=failed), NOW).readiness is NOT_READY
     passed = drill(since_s=30, scenario="database-loss")
     since = healthy(unready=failed, last_drill=passed, last_passed_drill=passed)
@@ -334,14 +348,16 @@ def test_a_place_that_nobody_has_looked_at_is_no_silence() -> None:
 def test_an_alert_goes_from_the_status_with_its_reason() -> None:
     gone = AlertFacts("a1", "repository-gone", "firing", ago(60), "is gone", subject="primary")
     failing = gone._replace(kind="backup-failing", subject="")
-    silent = gone._replace(kind="repository-unreachable", subject="repository primary")
-    ahead = gone._replace(kind="not-ready", subject="restore point")
-    unready = UnreadyFacts(ago(200), "not ready: restore point: there is no complete one")
+    silent = gone._replace(
+        kind="repository-unreachable", subject="repository primary", code="repository"
+    )
+    ahead = gone._replace(kind="not-ready", subject="restore point", code="restore-point")
+    looked = unready("not ready", ("restore-point", "", "there is no complete one"), since_s=200)
     alerts = (gone, failing, silent, ahead)
-    assert not assess(healthy(alerts=alerts, unready=unready), NOW).alerts
+    assert not assess(healthy(alerts=alerts, unready=looked), NOW).alerts
 
     lost = repository(lost="gone", lost_since=ago(60), sound=None)
-    found = unready._replace(at=ago(60))
+    found = looked._replace(at=ago(60))
     hurt = healthy(alerts=alerts, repositories=(lost,), failures=failures(), unready=found)
     assert {a.kind for a in assess(hurt, NOW).alerts} == {
         "repository-gone",
@@ -350,7 +366,7 @@ def test_an_alert_goes_from_the_status_with_its_reason() -> None:
     }
     assert not assess(healthy(alerts=(ahead,)), NOW).alerts, "the last look found all in order"
     broken = UnreadyFacts(ago(60), "took longer than 5m")
-    other = ahead._replace(subject="kit")
+    other = ahead._replace(subject="kit missing", code="kit-missing")
     assert assess(healthy(alerts=(other,), unready=broken), NOW).alerts, "it did not look"
     assert not assess(healthy(alerts=(ahead,), unready=broken), NOW).alerts, "there is a point"
     elsewhere = gone._replace(subject="offsite")

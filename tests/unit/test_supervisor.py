@@ -13,7 +13,7 @@ import pytest
 from drd.daemon.supervisor import Supervisor
 from drd.daemon.workers import Ended
 from drd.errors import CatalogueError
-from drd.model.run import Run, RunKind, RunState
+from drd.model.run import Cause, Run, RunKind, RunState
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -77,7 +77,7 @@ def test_a_death_that_cannot_be_recorded_is_logged_once(logged: Callable[[], str
     workers: Any = SimpleNamespace(
         kill_overdue=list, reap=lambda: ended.pop() if ended else [], start=refuse
     )
-    ended = [[Ended(SimpleNamespace(run=running, cancelled=False), 1, "killed")]]  # type: ignore[arg-type]
+    ended = [[Ended(SimpleNamespace(run=running, cancelled=False), 1, Cause("killed"))]]  # type: ignore[arg-type]
     supervisor = Supervisor(catalogue, workers, lambda _: None)
     for _ in range(10):
         with pytest.raises(CatalogueError):

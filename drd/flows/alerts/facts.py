@@ -136,6 +136,7 @@ def _job(facts: PlanFacts, key: tuple[str, str], job: Job | None, row: JobRow | 
         last_finished_at=row.last_finished_at,
         last_run=row.last_run,
         last_error=row.last_error,
+        last_error_code=row.last_error_code,
         tries=row.tries,
         permanent=row.permanent,
         paused=(row.last_error or "paused") if paused else None,

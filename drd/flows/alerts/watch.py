@@ -94,10 +94,8 @@ class _Seen(NamedTuple):
     plans: tuple[Assessment, ...]
 
 
-_Unknown = Mapping[tuple[str, str], tuple[str, ...]]
-"""What could not be looked at: by plan and kind, how the subjects begin."""
-
-_NONE: tuple[str, ...] = ()
+_Unknown = Mapping[tuple[str, str], Collection[str] | None]
+"""What could not be looked at: by plan and kind the subjects, None for all."""
 
 
 class AlertWatch:
@@ -258,21 +256,21 @@ class AlertWatch:
     ) -> tuple[list[Condition], _Unknown]:
         """What is bad about these plans, and what could not be looked at."""
         bad: list[Condition] = []
-        unknown: dict[tuple[str, str], tuple[str, ...]] = {}
+        unknown: dict[tuple[str, str], Collection[str] | None] = {}
         for name, subject in found.items():
             more, known = self._about(subject, self._errors.get(name))
             assessment = assess(known, now)
             of_plan = conditions(assessment, known, more, now)
             if self._may_still_be_loaded(name, known, now):
                 of_plan = [c for c in of_plan if c.kind != NOT_LOADED]
-                unknown[name, NOT_LOADED] = ("",)
+                unknown[name, NOT_LOADED] = None
             bad += of_plan
             if name in self._differing:
                 bad.append(stored_text_differs(name, self._differing[name]))
             if name in self._exposed:
                 bad.append(exposed_file(name, str(self._exposed[name]), self._exposed[name].remedy))
-            for kind, begins in blind(more):
-                unknown[name, kind] = (*unknown.get((name, kind), ()), begins)
+            for kind, about in blind(more).items():
+                unknown[name, kind] = about
             self._plans[name] = assessment
         return bad, unknown
 
@@ -306,7 +304,8 @@ class AlertWatch:
 
 
 def _is_unknown(alert: Alert, unknown: _Unknown) -> bool:
-    return alert.subject.startswith(unknown.get((alert.plan, alert.kind), _NONE))
+    subjects = unknown.get((alert.plan, alert.kind), ())
+    return subjects is None or alert.subject in subjects
 
 
 def _channel(facts: ChannelFacts, now: datetime) -> ChannelState:

@@ -7,12 +7,10 @@ removed is looked at first.
 from __future__ import annotations
 
 from drd.errors import DrdError, RepositoryDamaged
-from drd.flows.durable_steps import describe
 from drd.flows.repository.missing import find_missing
 from drd.flows.services import Services
 from drd.model.pauses import lists_less
 from drd.model.plan import Plan
-from drd.model.repositories import what_is_damaged
 from drd.ports import Repository
 
 
@@ -41,7 +39,7 @@ def warn_of_damage(services: Services, plan: Plan, repository: str) -> bool:
     if damage is None:
         return False
     services.warn(
-        f"{repository} is damaged: {what_is_damaged(damage)}; what is stored there now may build "
+        f"{repository} is damaged: {damage}; what is stored there now may build "
         f"on that, so it does not count before drd verify {plan.name} --repository {repository} "
         "has read it back: mend the repository first (docs/copies.md, Mending a repository)"
     )
@@ -57,7 +55,7 @@ def _check(
         repository.check(deadline_s=max(1.0, ends - services.clock.monotonic()))
     except RepositoryDamaged as error:
         services.catalogue.health.damaged(
-            plan.name, repository.name, describe(error), None, begun_at
+            plan.name, repository.name, error.damage, None, begun_at, repair=error.repair
         )
         services.warn(
             f"{error.message}: what is stored now may not come back; drd status says more"

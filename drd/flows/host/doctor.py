@@ -24,7 +24,8 @@ from drd.flows.state import custody
 from drd.flows.state.leftovers import leftovers
 from drd.flows.state.run_dirs import component_place, remove_run, sandbox_place
 from drd.masking import MASK
-from drd.model.finding import IN_REPOSITORY, KEY, PROTECTION, REPOSITORY, Finding
+from drd.model.finding import Finding
+from drd.model.finding_codes import IN_REPOSITORY, KEY, PROTECTION, REPOSITORY
 from drd.model.pauses import lists_less
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.snapshot import newest_complete

@@ -53,7 +53,10 @@ def note_damage(
     """What of a restore point could not be read, by repository."""
     for name, error in damaged.items():
         with suppress(CatalogueError):
-            services.catalogue.health.cost(plan, name, error.message, point, services.clock.now())
+            now = services.clock.now()
+            services.catalogue.health.cost(
+                plan, name, error.damage, point, now, repair=error.repair
+            )
 
 
 def remember(services: Services, repository: Repository) -> None:

@@ -3,17 +3,16 @@ doctor`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from drd.errors import RepositoryDamaged
 from drd.flows.restore.recovery_plan import RecoveryPlan
 from drd.flows.services import Services
-from drd.model.finding import KNOWN_STATE, REPOSITORY, Finding
+from drd.model.finding import Finding
+from drd.model.finding_codes import KNOWN_STATE, REPOSITORY
 from drd.model.mending import ways_out
 from drd.model.plan import Plan
-from drd.model.repositories import what_is_damaged
 from drd.model.snapshot import RestorePoint
 from drd.ports.health import Known
 
@@ -101,22 +100,18 @@ def _damaged(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
     others = others_for(services, plan, known.repository, points)
     is_copy = any(copy.name == known.repository for copy in plan.copies)
     return (
-        f"is damaged: {_COSTS.sub('', what_is_damaged(str(known.damage)))}; {_cost(known)}",
+        f"is damaged: {known.damage}; {_cost(known)}",
         "\n".join(
             ways_out(
                 plan.name,
                 known.repository,
-                str(known.damage),
+                known.repair,
                 known.affected,
                 others,
                 is_copy=is_copy,
             )
         ),
     )
-
-
-_COSTS = re.compile(r"; (?:no )?restore points? .*")
-"""What the reading said that the damage costs: fewer points may be kept by now."""
 
 
 def _verify(plan: Plan, known: Known) -> str:
@@ -149,8 +144,7 @@ def _can_give(known: Known | None, point: str) -> bool:
 
 def _fact(point: str, known: Known) -> str:
     may = "cannot" if known.affected is not None else "may not"
-    reason = _COSTS.sub("", what_is_damaged(str(known.damage)))
-    return f"restore point {point} {may} come back whole from {known.repository}: {reason}"
+    return f"restore point {point} {may} come back whole from {known.repository}: {known.damage}"
 
 
 def _ways_out(services: Services, plan: RecoveryPlan, known: Mapping[str, Known]) -> Iterator[str]:

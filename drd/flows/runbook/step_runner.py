@@ -17,7 +17,7 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import make_started
 from drd.log import masked
 from drd.masking import MASK
-from drd.model.finding import PORT
+from drd.model.finding_codes import PORT
 from drd.model.message import Message
 from drd.model.run import StepRecord, StepState
 from drd.model.runbook import LOOKING, Ask, Circumstances, Notice, Pause, Step

@@ -42,7 +42,7 @@ def last_failure(services: Services, plan: Plan) -> str | None:
 def known_damage(services: Services, plan: Plan) -> list[Damage]:
     """What is known to be damaged in the plan's repositories, and nobody has mended since."""
     return [
-        Damage(known.repository, first_line(known.damage), known.affected)
+        Damage(known.repository, known.damage, known.affected)
         for known in services.catalogue.health.of(plan.name)
         if known.damage is not None
     ]

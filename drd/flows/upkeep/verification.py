@@ -30,7 +30,7 @@ from drd.model.mending import ways_out
 from drd.model.pauses import lists_less, named
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.reading import Reading, begun, due_parts, parts_of
-from drd.model.run import RunKind, RunState
+from drd.model.run import ERROR_CODE, RunKind, RunState
 
 """Restore points that a sentence names."""
 
@@ -188,12 +188,17 @@ class _VerificationRun:
         # restic does not store again what it believes to have.
         others, is_copy = self._elsewhere(affected), self.spec.copy_of is not None
         lines = ways_out(
-            self.plan.name, self.spec.name, error.message, affected, others, is_copy=is_copy
+            self.plan.name, self.spec.name, error.repair, affected, others, is_copy=is_copy
         )
         error.hint = "\n".join(lines)
         self._record(replace(self.reading, error=describe(error)))
         self.services.catalogue.health.damaged(
-            self.plan.name, self.spec.name, describe(error), affected, self.begun_at
+            self.plan.name,
+            self.spec.name,
+            error.damage,
+            affected,
+            self.begun_at,
+            repair=error.repair,
         )
         return self._finish(RunState.FAILED, error, affected)
 
@@ -259,6 +264,7 @@ class _VerificationRun:
                 "bytes": self._read_bytes() if error is None else 0,
                 "affected": list(affected) if affected is not None else None,
                 "permanent": error is not None and error.permanent,
+                **({ERROR_CODE: error.code} if error is not None else {}),
             },
         )
         return VerificationOutcome(

@@ -11,7 +11,7 @@ from drd.errors import DeadlineExceeded, RepositoryDamaged, SnapshotsUnreadable
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import ids
-from drd.repositories.restic.trouble import DAMAGED_HINT, failure
+from drd.repositories.restic.trouble import DAMAGED_HINT, failure, repair_of
 
 _PACK = re.compile(r"\bpack ([0-9a-f]{64})\b")
 _TREE = re.compile(r"^(?:tree|id) ([0-9a-f]{64})\b")
@@ -69,14 +69,17 @@ def _damage(door: Door, said: Complaints) -> RepositoryDamaged:
         )
     trees = list(dict.fromkeys(m[1] for line in said.lines if (m := _TREE.match(line.strip()))))
     what = _short(first) + (f" and {len(packs) - 1} more files" if len(packs) > 1 else "")
+    repair = repair_of(first)
     if trees and not packs:
-        what = f"data of {_directories(len(trees))} is gone"
+        what, repair = f"data of {_directories(len(trees))} is gone", "none"
     told = len(packs) + len(trees) <= _MOST_PARTS and not any(map(_names_no_snapshot, wrong))
     return RepositoryDamaged(
         f"the repository at {door.url} is damaged: {what}",
         hint=DAMAGED_HINT,
         parts=packs if told else (),
         trees=trees if told else (),
+        damage=what,
+        repair=repair,
     )
 
 

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from drd.errors import DeadlineExceeded, DrdError, RepositoryMissing
-from drd.model.finding import KEY, PROTECTION, REPOSITORY, Finding
+from drd.model.finding import Finding
+from drd.model.finding_codes import KEY, PROTECTION, REPOSITORY
 from drd.repositories.restic import foreign, maintenance, pair
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Listener

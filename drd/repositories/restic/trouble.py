@@ -9,6 +9,7 @@ from drd.errors import (
     Cancelled,
     DrdError,
     PointGone,
+    Repair,
     RepositoryDamaged,
     RepositoryError,
     RepositoryLocked,
@@ -51,6 +52,15 @@ _HOLDER = re.compile(r"already locked(?: exclusively)? by (PID \d+ on \S+)")
 
 _NO_THREADS = "failed to create new OS thread"
 """How the Go runtime begins its last message."""
+
+_FILE_GONE = "does not exist"
+"""How restic words that a file of the repository is not there any more."""
+
+
+def repair_of(said: str) -> Repair:
+    """What of a repository restic has to mend, by what it said is wrong."""
+    return "index" if _FILE_GONE in said else "packs"
+
 
 DAMAGED_HINT = (
     "restore from another restore point or repository, and check this one with `restic "
@@ -136,7 +146,10 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
         )
     if is_damage(said.text):
         return RepositoryDamaged(
-            f"the repository at {url} is damaged: {said.last}", hint=DAMAGED_HINT
+            f"the repository at {url} is damaged: {said.last}",
+            hint=DAMAGED_HINT,
+            damage=said.last,
+            repair=repair_of(said.last),
         )
     if _KEY_FILE.search(said.text):
         return RepositoryError(
