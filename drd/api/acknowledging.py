@@ -1,4 +1,4 @@
-"""Who takes care of an alert, and until when."""
+"""Acknowledge alerts: who takes care of one, and until when."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from drd.model.units import from_rfc3339, parse_duration, to_rfc3339
 def acknowledge(
     app: App, alert: str, *, by: str, until: str | None, why: str | None, actor: Actor
 ) -> Alert:
-    """Silence it until then, or until it is resolved. Raises UsageError."""
+    """Silence an alert until a time, or until it is resolved. Raises UsageError."""
     now, settings = app.clock.now(), app.settings
     return app.catalogue.alerts.acknowledge(
         alert,
@@ -31,9 +31,10 @@ def acknowledge(
 
 
 def known_person(name: str, people: Sequence[str]) -> str:
-    """Raises UsageError, naming the nearest, for somebody who is not among `people`, if any are."""
+    """Raise UsageError, with the nearest name, if somebody is not among `people` and
+    there are any."""
     if not name.strip():
-        raise UsageError("--by names nobody", hint="say who takes care: --by NAME")
+        raise UsageError("--by is empty", hint="say who takes care of the alert: --by NAME")
     if not people or name in people:
         return name
     close = get_close_matches(name, people, n=1, cutoff=0.6)
@@ -43,7 +44,8 @@ def known_person(name: str, people: Sequence[str]) -> str:
 
 
 def moment(text: str, now: datetime) -> datetime:
-    """A duration from now, or a time. Raises UsageError for what is neither, or past."""
+    """Parse a duration from now, or a time. Raises UsageError for anything else, and for a past
+    time."""
     hint = "write a duration like 8h, or a time like 2026-11-25T08:00:00Z."
     try:
         until = now + timedelta(seconds=parse_duration(text))
@@ -55,5 +57,5 @@ def moment(text: str, now: datetime) -> datetime:
         except ValueError as error:
             raise UsageError(f"--until: {text!r} is not a time", hint=hint) from error
     if until <= now:
-        raise UsageError(f"--until {to_rfc3339(until)} is past", hint=hint)
+        raise UsageError(f"--until {to_rfc3339(until)} is in the past", hint=hint)
     return until

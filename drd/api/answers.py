@@ -1,4 +1,4 @@
-"""What is done and answered for each endpoint, once it is clear who asks and that he may."""
+"""The action and the answer for each endpoint, once the caller is known and has the right."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ R = TypeVar("R", bound=Request)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request that was let through: `names` are those in its path. `wake` lets the daemon's
-    loop see to what was left for it."""
+    """One admitted request: `names` are those in its path. `wake` makes the daemon's loop handle
+    what was left for it."""
 
     app: App
     caller: Caller
@@ -54,12 +54,12 @@ def _whoami(asked: Asked) -> Document:
 
 def _status(asked: Asked) -> Document:
     query = asked.of(requests.OptionalPlanQuery)
-    return documents.status(asked.app, _known(asked, query.plan))
+    return documents.status(asked.app, _known_plan(asked, query.plan))
 
 
 def _runs(asked: Asked) -> Document:
     query = asked.of(requests.RunsQuery)
-    return documents.runs(asked.app, _known(asked, query.plan), query.limit)
+    return documents.runs(asked.app, _known_plan(asked, query.plan), query.limit)
 
 
 def _run(asked: Asked) -> Document:
@@ -105,7 +105,7 @@ def _retry(asked: Asked) -> Document:
 def _skip(asked: Asked) -> Document:
     body = asked.of(requests.SkipRequest)
     if not body.reason.strip():
-        raise UsageError("the reason says nothing", hint="it is kept with the run.")
+        raise UsageError("the reason is empty", hint="write a reason: drd keeps it with the run.")
     name = asked.caller.name(body.by, asked.app.settings)
     return said_document(_deciding(asked, body.by).skip(asked.names["step"], name, body.reason))
 
@@ -118,7 +118,7 @@ def _deciding(asked: Asked, by: str | None) -> Deciding:
 
 
 def said_document(said: Said) -> Document:
-    """What was decided about a step, and what happens now."""
+    """The document of a decision about a step, and of what happens next."""
     decision = said.decision
     return {
         "run": said.run.id,
@@ -161,9 +161,9 @@ def _drill(asked: Asked) -> Document:
 
 
 def _enqueued(asked: Asked, kind: RunKind, body: Request) -> Document:
-    """A run of the plan that waits for the loop, or the one that is under way already.
+    """A new run of the plan that waits for the loop, or the one that is under way already.
 
-    Raises AlreadyRunning when that one was asked for otherwise."""
+    Raises AlreadyRunning when that one has other options."""
     app, caller = asked.app, asked.caller
     plan = documents.require_plan(app, asked.names["plan"])
     options = {k: v for k, v in body.model_dump().items() if v}
@@ -208,12 +208,12 @@ def _joined(run: Run, options: Mapping[str, object]) -> Document:
 
 def _schedule(asked: Asked) -> Document:
     query = asked.of(requests.OptionalPlanQuery)
-    return documents.schedule(asked.app, _known(asked, query.plan))
+    return documents.schedule(asked.app, _known_plan(asked, query.plan))
 
 
 def _alerts(asked: Asked) -> Document:
     query = asked.of(requests.AlertsQuery)
-    return documents.alerts(asked.app, _known(asked, query.plan), all_of_them=query.all)
+    return documents.alerts(asked.app, _known_plan(asked, query.plan), all_of_them=query.all)
 
 
 def _ack(asked: Asked) -> Document:
@@ -235,10 +235,10 @@ def _ack(asked: Asked) -> Document:
 
 def _readiness(asked: Asked) -> Document:
     query = asked.of(requests.OptionalPlanQuery)
-    return documents.readiness(asked.app, _known(asked, query.plan))
+    return documents.readiness(asked.app, _known_plan(asked, query.plan))
 
 
-def _known(asked: Asked, plan: str | None) -> str | None:
+def _known_plan(asked: Asked, plan: str | None) -> str | None:
     return documents.require_plan(asked.app, plan) if plan is not None else None
 
 

@@ -1,4 +1,4 @@
-"""Who asks through the socket, by what the kernel says, and what that one may."""
+"""Who asks through the socket, by what the kernel reports, and their rights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOST_GROUPS = 65536  # the kernel's own bound, NGROUPS_MAX
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The process that connected: as it was then, which it cannot take back."""
+    """The process that connected, as it was then; it cannot change that later."""
 
     pid: int
     uid: int
@@ -34,20 +34,20 @@ class Peer:
 
     @classmethod
     def of(cls, connection: socket.socket) -> Peer:
-        """Raises OSError when the kernel does not say."""
+        """Raises OSError when the kernel does not report it."""
         pid, uid, groups = credentials(connection)
         return cls(pid, uid, groups, process.login_of_peer(connection, uid, pid))
 
 
 def credentials(connection: socket.socket) -> tuple[int, int, frozenset[int]]:
-    """Process, user and groups of the peer. Raises OSError when the kernel does not say."""
+    """Process, user and groups of the peer. Raises OSError when the kernel does not report them."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, gid = struct.unpack("3i", raw)
     return pid, uid, frozenset([gid, *_supplementary(connection, uid, gid)])
 
 
 def _supplementary(connection: socket.socket, uid: int, gid: int) -> Collection[int]:
-    """All groups of the peer; of the user database where the kernel does not tell them."""
+    """All groups of the peer; from the user database where the kernel does not report them."""
     size = 64
     while size <= _MOST_GROUPS:
         try:
@@ -65,8 +65,8 @@ def _supplementary(connection: socket.socket, uid: int, gid: int) -> Collection[
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A peer as drd.yaml knows it. `roles` are those of the person whom it maps to the user, None
-    where it maps nobody."""
+    """A peer as drd.yaml knows it. `roles` are those of the person mapped to the user; None if
+    nobody is mapped."""
 
     peer: Peer
     user: str
@@ -77,7 +77,7 @@ class Caller:
 
     @classmethod
     def of(cls, peer: Peer, settings: DaemonSettings) -> Caller:
-        """Who this is by the settings of now."""
+        """The caller by the current settings."""
         user = process.user_name(peer.uid)
         person = settings.users.get(user, "")
         return cls(
@@ -90,13 +90,13 @@ class Caller:
         )
 
     def may(self, right: Right) -> bool:
-        """Root may everything."""
+        """Root has every right."""
         if self.peer.uid == 0:
             return True
         return holds(right, roles=self.roles, reads=self.reads, operates=self.operates)
 
     def require(self, right: Right, what: str, settings: DaemonSettings) -> None:
-        """Raises Refused, saying what would be needed."""
+        """Raise Refused, with the right that is missing."""
         if self.may(right):
             return
         if self.person:
@@ -109,18 +109,18 @@ class Caller:
         groups = f"{read} or {operate}" if right is Right.READ else operate
         raise Refused(
             f"user {self.user} has no right to: {what}",
-            hint=f"members of the group {groups} have: sudo usermod -aG "
-            f"{groups.rpartition(' ')[2] if right is not Right.READ else read} {self.user}, then "
-            "log in anew.",
+            hint=f"members of the group {groups} have this right: sudo usermod -aG "
+            f"{groups.rpartition(' ')[2] if right is not Right.READ else read} "
+            f"{self.user}, then log in again.",
         )
 
     def actor(self, by: str | None = None) -> Actor:
-        """For the record, with what was claimed."""
+        """For the record, with the claimed name."""
         return process.actor_of_peer(self.peer.uid, self.peer.login, by=by or "")
 
     def name(self, by: str | None, settings: DaemonSettings) -> str:
-        """Under which name a decision is recorded: the person's whom drd.yaml maps to the user;
-        else the claimed one, if it can be true. Raises UsageError."""
+        """The name under which a decision is recorded: the person whom drd.yaml maps to the user;
+        else the claimed name, if it can be true. Raises UsageError."""
         if self.person:
             return self.person
         if by is None:
@@ -129,14 +129,15 @@ class Caller:
         user = mapped.get(by.casefold())
         if user is not None and self.peer.uid != 0:
             raise UsageError(
-                f"{by} is the user {user} by drd.yaml, and this is {self.user}",
+                f"drd.yaml maps {by} to the user {user}, but this is {self.user}",
                 hint=f"let {by} answer as {user}, or leave out --by.",
             )
         return by
 
     def people(self, by: str | None, settings: DaemonSettings) -> dict[str, Sequence[str]]:
-        """Who may answer steps, for this caller: the people of drd.yaml. Whoever is none of them,
-        and claims nothing, holds no role, also when his user is called like one of them."""
+        """The people who may answer steps, for this caller: the people of drd.yaml. A caller who is
+        none of them, and claims no name, holds no role, even if the user has the name of a person.
+        """
         if self.person or by is not None:
             return dict(settings.roles)
         return {**settings.roles, self.user: ()}

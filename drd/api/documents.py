@@ -1,6 +1,5 @@
-"""The documents of the reading verbs: what `--json` prints and what the socket answers, one and the
-same. The command line makes its text from them. Without `schema`, which whoever sends them adds.
-"""
+"""The documents of the reading verbs: `--json` and the socket give the same. The command line makes
+its text from them. The sender adds `schema`."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ Document = dict[str, Any]
 
 
 def text_of(text: str | None) -> str | None:
-    """Text as a document may hold it: secrets masked, bytes that are no UTF-8 as escapes."""
+    """Text for a document: secrets masked, bytes that are not UTF-8 escaped."""
     if text is None:
         return None
     return log.masked(text).encode("utf-8", "backslashreplace").decode()
@@ -96,7 +95,7 @@ def run_document(run: Run) -> Document:
 
 
 def deadline(run: Run) -> datetime | None:
-    """By when it has to be over, or is ended; None without a bound, or as long as it waits."""
+    """By when the run must end; None without a limit, and while it waits."""
     timeout_s = run.detail.get("timeout_s")
     if timeout_s is None or run.started_at is None:
         return None
@@ -118,7 +117,7 @@ def run(app: App, prefix: str) -> Document:
 
 
 def asides(found: Sequence[Aside]) -> list[Document]:
-    """What is set aside; sizes in bytes."""
+    """Kept copies; sizes in bytes."""
     return [
         {
             "component": a.component,
@@ -165,9 +164,10 @@ def _decision(run: Run, all_said: Sequence[Decision], said: Decision) -> Documen
 
 
 def points(app: App, plan: str) -> Document:
-    """`drd points`: what could be gone back to. One that lies only where nothing is any more, by
-    what drd knows of the repositories, is `gone`; `damaged` names those that cannot give it whole,
-    `torn` those from which others removed snapshots of it."""
+    """`drd points`: the restore points. A point whose every copy is gone, by
+    what drd knows of the repositories, is `gone`; `damaged` names repositories that cannot restore
+    it
+    completely, `torn` those from which others removed snapshots of it."""
     name = app.known_plan(plan)
     points = app.catalogue.points(name, elsewhere=True)
     base = app.catalogue.origins.kit_base(name)
@@ -201,7 +201,7 @@ def _damaged(point: RestorePoint, places: Iterable[Known]) -> list[str]:
 
 
 def hold_document(hold: Hold) -> Document:
-    """Who keeps a point, why and until when."""
+    """Who holds a point, why and until when."""
     return {
         "point": hold.point,
         "plan": hold.plan,
@@ -242,7 +242,7 @@ def _point(point: RestorePoint) -> Document:
 
 def schedule(app: App, plan: str | None) -> Document:
     """`drd schedule`: the next starts in order; `unknown` are plans whose schedule the daemon has
-    yet to work out, `gone` those whose files are gone, with them."""
+    not worked out yet, `gone` includes plans whose files are gone."""
     from drd.flows.schedules import Agenda
 
     now = app.clock.now()
@@ -263,7 +263,7 @@ def schedule(app: App, plan: str | None) -> Document:
 
 
 def _due(due: Due, pause: str | None) -> Document:
-    """One whose last run was paused says so: the next one looks again."""
+    """A job whose last run was paused says so: the next run checks again."""
     return {
         "plan": due.job.plan,
         "kind": str(due.job.kind),
@@ -283,9 +283,9 @@ _STATES = ("firing", "acknowledged", "resolved")
 
 
 def alerts(app: App, plan: str | None, *, all_of_them: bool) -> Document:
-    """`drd alerts`: what nobody takes care of first, then the worst, then the oldest; of what is
-    over, the newest. `holds` is false for one whose condition is not there now, although it is
-    still open; so is `watched` where no daemon lives that would look."""
+    """`drd alerts`: unacknowledged ones first, then the worst, then the oldest; of resolved ones,
+    the newest. `holds` is false for an open alert whose condition does not hold now; `watched` is
+    false where no daemon runs that would check."""
     name = app.known_plan(plan) if plan else None
     found = app.catalogue.alerts.history(name, limit=50 if all_of_them else 0)
     there = _standing(app, {a.plan for a in found if a.plan and a.resolved_at is None})
@@ -304,7 +304,7 @@ def _holds(alert: Alert, there: Mapping[str, Collection[str]]) -> bool:
 
 
 def _standing(app: App, plans: Collection[str]) -> dict[str, set[str]]:
-    """By plan, the open alerts that its verdicts of now bear out."""
+    """By plan, the open alerts that the current verdicts confirm."""
     if not plans:
         return {}
     found = _assessed(app, next(iter(plans)) if len(plans) == 1 else None)
@@ -358,7 +358,7 @@ def plans(app: App) -> Document:
 
 
 def readiness(app: App, plan: str | None) -> Document:
-    """What the last look ahead of each plan, or of one, has found, and when."""
+    """The last readiness check of each plan, or of one, with its time."""
     names = [app.known_plan(plan)] if plan else [r.name for r in app.catalogue.queue.plan_rows()]
     found = (_readiness(app, name) for name in names)
     return {"plans": [document for document in found if document is not None]}
@@ -370,14 +370,14 @@ def _readiness(app: App, name: str) -> Document | None:
             shown = readiness_document(name, run.detail["readiness"], run.detail["findings"])
             return {**shown, "run": run.id, "looked_at": time_of(run.finished_at)}
     known = next((p.readiness.value for p in _assessed(app, name)), "not ready")
-    text = f"none has run yet; by its backups and drills the plan is: {known}"
+    text = f"no check has run yet; by its backups and drills the plan is: {known}"
     finding = Finding("readiness-check", "warning", "", text, f"sudo drd readiness {name}")
     found = Judged(finding, Readiness(known)).to_json()
     return {**readiness_document(name, known, [found]), "run": None, "looked_at": None}
 
 
 def readiness_document(plan: str, readiness: str, findings: Sequence[Document]) -> Document:
-    """One plan: its verdict, and the findings with what withholds `ready` first."""
+    """One plan: its verdict, and its findings, those that withhold `ready` first."""
     shown = [
         {
             **{k: v for k, v in finding.items() if k != "proof"},
@@ -390,23 +390,25 @@ def readiness_document(plan: str, readiness: str, findings: Sequence[Document]) 
 
 
 def require_plan(app: App, name: str) -> str:
-    """The plan, when the catalogue knows it: nothing is looked for on disk. Raises UnknownPlan."""
+    """The plan, if the catalogue knows it: the disk is not searched. Raises UnknownPlan."""
     if name not in app.catalogue.plan_names():
-        raise UnknownPlan(f'there is no plan "{name}"', hint="drd status lists the plans.")
+        raise UnknownPlan(
+            f'there is no plan "{name}"', hint="run drd status, which lists the plans."
+        )
     return name
 
 
 _RESTRICTED = frozenset({"env", "headers", "body"})
-"""Keys of steps in which people put what is nobody's business, against the advice."""
+"""Keys of steps in which people put secrets, against the advice."""
 
 
 def plan(app: App, name: str) -> Document:
-    """`drd plan show --json` of what is in force. Raises Refused where it holds something that only
+    """`drd plan show --json` of what is in force. Raises Refused if it contains something that only
     root may see."""
     found = app.plan_in_force(require_plan(app, name))
     if (where := _restricted(found.resolved)) is not None:
         raise Refused(
-            f"plan {name} holds {where}, which only root may see",
+            f"plan {name} contains {where}, which only root may see",
             hint=f"sudo drd plan show {name}",
         )
     document = {"plan": found.name, "file": found.file, "digest": found.digest}
@@ -414,7 +416,7 @@ def plan(app: App, name: str) -> Document:
 
 
 def _restricted(value: Any, key: str = "") -> str | None:
-    """Which key holds values that may be secrets; None: none does."""
+    """The key that holds values that may be secrets; None if there is none."""
     if key in _RESTRICTED and value:
         return f'"{key}" of a step'
     if isinstance(value, str) and _WITH_PASSWORD.search(value):

@@ -1,9 +1,7 @@
-"""Who may connect to the daemon's socket at all: the kernel turns strangers away, who cost nothing
-then.
+"""Who may connect to the daemon's socket at all: the kernel rejects all others, at no cost.
 
 An access control list names the two groups and the users whom drd.yaml maps. Where the file system
-has none, everybody may connect, and the daemon refuses.
-"""
+has no lists, everyone may connect, and the daemon refuses."""
 
 from __future__ import annotations
 
@@ -17,13 +15,13 @@ from drd import acl
 from drd.config.daemon import DaemonSettings
 
 OPEN = 0o666
-"""The mode where there can be no list."""
+"""The mode where no list is possible."""
 
 _CONNECT = 6
 
 
 def wanted(settings: DaemonSettings) -> bytes:
-    """The list by the settings, and by the users and groups that there are now."""
+    """The list for the settings, and for the current users and groups."""
     users, groups = set(), set()
     for user in settings.users:
         with suppress(KeyError):
@@ -35,10 +33,9 @@ def wanted(settings: DaemonSettings) -> bytes:
 
 
 def close_to_strangers(directory: int, name: str, entries: bytes) -> bool:
-    """Give a socket of ours this list; whether it has one now. Else everybody may connect.
+    """Give our socket this list; return whether it has one now. Without one, everyone may connect.
 
-    Raises OSError when there is no socket of that name.
-    """
+    Raises OSError when there is no socket of that name."""
     fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
         if not stat.S_ISSOCK(os.fstat(fd).st_mode):
@@ -54,9 +51,12 @@ def close_to_strangers(directory: int, name: str, entries: bytes) -> bool:
 
 
 def refusal(user: str, settings: DaemonSettings) -> tuple[str, str]:
-    """What to say to whoever has no right to anything, and the remedy."""
+    """The error for a caller without any right, and the remedy."""
     read, operate = settings.read_group, settings.operate_group
     return (
         f"user {user} may not ask the daemon",
-        f"{read} reads, {operate} also acts: sudo usermod -aG {read} {user}, then log in anew.",
+        (
+            f"members of {read} may read, members of {operate} may also act: "
+            f"sudo usermod -aG {read} {user}, then log in again."
+        ),
     )

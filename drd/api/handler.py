@@ -1,4 +1,4 @@
-"""One request over the socket: read within bounds, matched, judged, answered."""
+"""One request over the socket: read within limits, matched, checked, answered."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from drd.errors import CatalogueError, DrdError, Refused, UnknownPlan, UsageErro
 
 SCHEMA = 1
 LARGEST_HEAD = 16 << 10
-"""Bytes of the request line and the headers."""
+"""Limit in bytes of the request line and the headers."""
 LARGEST_BODY = 16 << 10
-"""Bytes of a request: a thousand characters of text in JSON's longest form, and names."""
+"""Limit in bytes of a request: a thousand characters of text in JSON's longest form, and names."""
 AT_WORK = 4
-"""Requests that are worked on at a time, so that the daemon's loop gets its turns."""
+"""Requests that are processed at a time, so that the daemon's loop gets CPU time."""
 
 _SHOWN = 40
 _log = log.get()
@@ -40,7 +40,7 @@ _log = log.get()
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What answers come from. `wake` lets the daemon's loop look for what was left for it."""
+    """The source of answers. `wake` makes the daemon's loop check what was left for it."""
 
     app: App
     wake: Callable[[], None]
@@ -49,7 +49,7 @@ class House:
 
 
 class Failed(Exception):
-    """A request that has no answer: the status, and what to say."""
+    """A request that failed: the status, and the error."""
 
     def __init__(
         self, status: HTTPStatus, message: str, hint: str = "", exit_code: int = 1
@@ -65,13 +65,13 @@ class Failed(Exception):
 def serve_one(
     connection: socket.socket, peer: Peer, house: House, refusal: Failed | None = None
 ) -> None:
-    """Read a request from the connection and answer it, with `refusal` whatever it asks. Raises
+    """Read a request from the connection and answer it; with `refusal`, whatever it asks. Raises
     OSError when the client is gone."""
     _Handler(connection, peer, house, refusal)
 
 
 def send_failure(connection: socket.socket, failed: Failed) -> None:
-    """Answer without having read anything, and without waiting for anybody."""
+    """Answer without reading the request, and without waiting for the client."""
     connection.setblocking(False)
     connection.send(failure(failed))
 
@@ -88,7 +88,7 @@ def failure(failed: Failed) -> bytes:
 
 
 class _Bounded(io.RawIOBase):
-    """The connection, until so many bytes have come: what is larger ends there."""
+    """The connection, limited to so many bytes: a larger request ends there."""
 
     def __init__(self, connection: socket.socket, limit: int) -> None:
         self._connection, self._left = connection, limit
@@ -104,7 +104,8 @@ class _Bounded(io.RawIOBase):
 
 
 class _Reader(io.BufferedReader):
-    """Reads the head of a request by lines. It has to be whole, and no longer than LARGEST_HEAD."""
+    """Reads the head of a request by lines. It must be complete, and no longer than
+    LARGEST_HEAD."""
 
     _left = LARGEST_HEAD
     _begun = False
@@ -173,14 +174,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, document)
 
     def _unforeseen(self, error: Exception) -> Failed:
-        """The answer to an error that nobody expected: a malformed value in the catalogue, or a
-        bug."""
+        """The answer to an unexpected error: a malformed value in the catalogue, or a bug."""
         settings = self._house.app.settings
         try:
             explain(error, settings.state_url, settings.state_password)
         except CatalogueError as found:
             return _of(found)
-        return Failed(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", "see the log of drd.")
+        return Failed(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", "check the log of drd.")
 
     def _find(self) -> Mapping[str, Any]:
         if self._refusal is not None:
@@ -217,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise Failed(HTTPStatus.BAD_REQUEST, "Content-Length is given twice", exit_code=2)
         [text] = given
         if "Transfer-Encoding" in self.headers or not text.isascii() or not text.isdigit():
-            raise Failed(HTTPStatus.LENGTH_REQUIRED, "the length of the request is not given")
+            raise Failed(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
         digits = text.lstrip("0") or "0"  # int() refuses thousands of them
         if len(digits) > len(str(LARGEST_BODY)) or int(digits) > LARGEST_BODY:
             shown = digits if len(digits) <= _SHOWN else f"{digits[:_SHOWN]}…"
@@ -236,7 +236,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            raise Failed(HTTPStatus.BAD_REQUEST, "the request is no JSON object", exit_code=2)
+            raise Failed(HTTPStatus.BAD_REQUEST, "the request is not a JSON object", exit_code=2)
         return found
 
     def _send(self, status: HTTPStatus, document: Mapping[str, Any]) -> None:
@@ -255,7 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
         message: str | None = None,
         explain: str | None = None,  # noqa: ARG002 (http.server passes it)
     ) -> None:
-        """What http.server itself refuses: no request, a method that we do not know."""
+        """What http.server itself refuses: not a request, or an unknown method."""
         status = HTTPStatus(code)
         if status is HTTPStatus.NOT_IMPLEMENTED:
             status = HTTPStatus.METHOD_NOT_ALLOWED
@@ -265,7 +265,7 @@ class _Handler(BaseHTTPRequestHandler):
         return "drd"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (named by http.server)
-        """Record nothing here: requests that act are recorded by what they do."""
+        """Record nothing here: requests that act are recorded with their action."""
 
 
 _WORDS = {"plan": "plan's name", "run": "run's id", "alert": "alert's id", "step": "step's name"}
@@ -299,13 +299,11 @@ def _match(method: str, path: str) -> tuple[Endpoint, dict[str, str]]:
             allowed.add(endpoint.method)
     if allowed:
         raise Failed(HTTPStatus.METHOD_NOT_ALLOWED, f"{path} takes {' and '.join(sorted(allowed))}")
-    raise Failed(
-        HTTPStatus.NOT_FOUND, f"there is no {path[:80]!r}", "docs/api.md lists what there is."
-    )
+    raise Failed(HTTPStatus.NOT_FOUND, f"there is no {path[:80]!r}", "docs/api.md lists all paths.")
 
 
 def _query(text: str) -> dict[str, Any]:
-    """Of the query, what stands for numbers and yes or no as such, which a body has by itself."""
+    """Parse the query: its numbers and booleans, which a body has by itself."""
     try:
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
     except ValueError:

@@ -1,4 +1,4 @@
-"""What came of runs: the documents of backups, drills and recoveries, as `--json` prints them."""
+"""The results of runs: the documents of backups, drills and recoveries, as `--json` prints them."""
 
 from __future__ import annotations
 
@@ -87,8 +87,7 @@ def _captured(row: ComponentSnapshot) -> Document:
 
 
 def outcome(app: App, prefix: str) -> Document:
-    """What came of a backup or drill that is over: the document of its verb, or why there is
-    none."""
+    """The result of a finished backup or drill: the document of its verb, or why there is none."""
     from drd.flows.backup.run import BackupOutcome
 
     found = app.catalogue.run(prefix)

@@ -1,4 +1,4 @@
-"""docs/api.md: what can be asked, of the models, and who may, of the table that decides."""
+"""Make docs/api.md: the requests from the models, and the rights from the table that decides."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _fields(takes: type[Request]) -> Iterator[str]:
 
 
 def _type(about: dict[str, Any]) -> str:
-    """In a few words, without the null that only says that it may be left out."""
+    """In a few words, without the null that only means that it is optional."""
     if "anyOf" in about:
         return " or ".join(_type(a) for a in about["anyOf"] if a.get("type") != "null")
     if "enum" in about:

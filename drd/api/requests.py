@@ -1,4 +1,5 @@
-"""What may stand in a request: names, declared options and bounded text; all else is refused."""
+"""What a request may contain: names, declared options and bounded text; everything else
+is refused."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from drd.model.plan import SCENARIOS
 
 LONGEST_TEXT = 1000
-"""Characters of a comment or reason."""
+"""Limit in characters of a comment or reason."""
 
 PLAN = r"^[a-z0-9-]{1,40}$"
 RUN = r"^[0-9a-f]{1,8}$"
@@ -19,7 +20,7 @@ NAME = r"^[a-z0-9-]{1,40}$"
 POINT = r"^(latest|random|[0-9a-f]{1,64})$"
 
 PARTS = {"plan": PLAN, "run": RUN, "alert": ALERT, "step": STEP}
-"""The names in paths, and what each may be."""
+"""The names in paths, and their allowed forms."""
 
 PlanName = Annotated[str, Field(pattern=PLAN, description="Name of a plan.")]
 Component = Annotated[str, Field(pattern=NAME)]
@@ -28,7 +29,7 @@ Person = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Request(BaseModel):
-    """Nothing is converted, and nothing unknown is taken."""
+    """Nothing is converted, and unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -38,7 +39,9 @@ class Nothing(Request):
 
 
 class OptionalPlanQuery(Request):
-    plan: PlanName | None = Field(None, description="Only this plan's; else of all.")
+    plan: PlanName | None = Field(
+        None, description="Only this plan's; otherwise those of all plans."
+    )
 
 
 class RunsQuery(OptionalPlanQuery):
@@ -56,7 +59,7 @@ class BackupRequest(Request):
         description="Only these; the point is incomplete then.",
     )
     accept_size: bool = Field(
-        False, description="Whether to believe a component that shrank to almost nothing."
+        False, description="Whether to accept a component that shrank to almost nothing."
     )
 
 
@@ -64,9 +67,9 @@ class DrillRequest(Request):
     point: str | None = Field(
         None, pattern=POINT, description="A point's id, `latest` or `random`."
     )
-    scenario: Literal[SCENARIOS] | None = Field(None, description="What is lost.")  # type: ignore[valid-type]
+    scenario: Literal[SCENARIOS] | None = Field(None, description="What is assumed to be lost.")  # type: ignore[valid-type]
     repository: str | None = Field(
-        None, pattern=NAME, description="Take nothing from any repository but this."
+        None, pattern=NAME, description="Read from this repository alone."
     )
     components: list[Component] = Field(
         default_factory=list, max_length=200, description="Only these."
@@ -75,17 +78,17 @@ class DrillRequest(Request):
 
 class AnswerRequest(Request):
     by: Person | None = Field(
-        None, description="Who answers, where drd.yaml maps nobody to your user: a claim."
+        None, description="Who answers, if drd.yaml maps nobody to your user: a claim."
     )
-    comment: Text = Field("", description="Kept with it.")
+    comment: Text = Field("", description="Kept with the decision.")
 
 
 class RetryRequest(Request):
-    by: Person | None = Field(None, description="Who says so: a claim.")
+    by: Person | None = Field(None, description="Who decides: a claim.")
 
 
 class SkipRequest(RetryRequest):
-    reason: Text = Field(min_length=1, description="Kept with it.")
+    reason: Text = Field(min_length=1, description="Kept with the decision.")
 
 
 class AckRequest(Request):
@@ -93,6 +96,6 @@ class AckRequest(Request):
     until: str | None = Field(
         None,
         max_length=40,
-        description="Silence ends: a duration like `8h`, or a time in RFC 3339.",
+        description="When the silence ends: a duration like `8h`, or a time in RFC 3339.",
     )
-    reason: Text | None = Field(None, description="For whoever looks next.")
+    reason: Text | None = Field(None, description="For the next person who reads the alert.")

@@ -1,10 +1,9 @@
-"""The daemon's Unix socket: a small HTTP server that no client can hold up.
+"""The daemon's Unix socket: a small HTTP server that no client can block.
 
-A connection carries one request, has a thread while it lasts, and is cut after a while whatever it
-does. Each user has few at a time and so many requests a second; whoever has no right to anything
-cannot connect (see `door`), or gets one word and no thread. It lives in threads of its own: the
-daemon's loop waits for none.
-"""
+A connection carries one request, has its own thread, and is closed after a time limit in any case.
+Each user has a few connections at a time and a limited rate of requests; users without rights
+cannot connect (see `door`), or get a refusal without a thread. The server has its own threads: the
+daemon's loop does not wait for them."""
 
 from __future__ import annotations
 
@@ -32,24 +31,24 @@ NAME = "drd.sock"
 CONNECTIONS = 32
 """Requests at a time, of all users together."""
 WAITING = 4096
-"""Connections that wait to be admitted or refused, as far as the kernel allows it
-(net.core.somaxconn). A client that finds no room has to try again."""
+"""Connections that wait to be admitted, as far as the kernel allows (net.core.somaxconn). A client
+that finds no room must try again."""
 OF_A_USER = 8
-"""At a time, of one user: others always find room."""
+"""Connections of one user at a time, so that others always find room."""
 DEADLINE_S = 10.0
-"""For a whole request."""
+"""Seconds for a whole request."""
 OF_STRANGERS = 64
 STRANGER_S = 2.0
-"""How many who have no right to anything may be reading their refusal at a time, and for how
-long."""
+"""The number of users without rights who may be reading their refusal at a time, and
+for how long."""
 RATE = 20.0
 BURST = 60.0
-"""Requests a second of one user, and how many at once after a silence."""
+"""Requests a second of one user, and how many at once after a pause."""
 
 _LOOK_S = 30.0
-"""Between two looks at who may connect: groups and users come and go."""
+"""Seconds between two checks of who may connect: groups and users change."""
 _KNOWN_S = 5.0
-"""How long somebody is taken for a stranger without another look."""
+"""How long a user counts as a stranger without another check."""
 _ROOM_S = 0.5
 _LINGER_S = 0.5
 _USERS = 1024
@@ -65,8 +64,10 @@ class ApiServer:
         self._waker = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._app = app
         self._house = House(app, wake, DEADLINE_S, threading.Semaphore(AT_WORK))
-        self._open: dict[socket.socket, tuple[int, float]] = {}  # the user, and when it is cut
-        self._rates: dict[int, tuple[float, float]] = {}  # tokens left, and when that was
+        self._open: dict[
+            socket.socket, tuple[int, float]
+        ] = {}  # the user, and when the connection is closed
+        self._rates: dict[int, tuple[float, float]] = {}  # tokens left, and their time
         self._strangers: dict[tuple[int, frozenset[int]], tuple[bytes, float]] = {}
         self._leaving: deque[tuple[socket.socket, float]] = deque()
         self._let_in = b""
@@ -82,7 +83,7 @@ class ApiServer:
         return cls(_listen(app.settings), app, wake)
 
     def reconfigured(self) -> None:
-        """Let in whom drd.yaml names now."""
+        """Apply the users and groups that drd.yaml names now."""
         self._renew_at = 0.0
         os.eventfd_write(self._waker, 1)
 
@@ -109,16 +110,16 @@ class ApiServer:
                 self._renew_entries()
                 connection, _ = self._listener.accept()
             except BlockingIOError:
-                pass  # it is time to cut somebody, to look, or to end
+                pass  # time to close a connection, to check the list, or to end
             except OSError:
-                # No descriptor is free, which those who are connected can change.
+                # No descriptor is free; the connected clients will free some.
                 self._closed.wait(_ROOM_S)
             else:
                 self._received(connection)
             self._cut_until(time.monotonic())
 
     def _renew_entries(self) -> None:
-        """And tell the kernel, when that has changed."""
+        """Renew the list of the socket if users or groups have changed."""
         now = time.monotonic()
         if now < self._renew_at:
             return
@@ -142,9 +143,9 @@ class ApiServer:
 
     def _received(self, connection: socket.socket) -> None:
         try:
-            refusal = self._stranger(connection)
+            refusal = self._refusal_of(connection)
             if refusal is not None:
-                self._send_away(connection, refusal)
+                self._refuse(connection, refusal)
             else:
                 self._admit(connection, Peer.of(connection))
         except Failed as failed:
@@ -156,7 +157,7 @@ class ApiServer:
             connection.close()
 
     def _admit(self, connection: socket.socket, peer: Peer) -> None:
-        """Give it a thread. Raises Failed where there are too many already."""
+        """Give the connection a thread. Raises Failed if there are too many already."""
         refusal = self._too_fast(peer.uid)
         with self._lock:
             users = Counter(uid for uid, _ in self._open.values())
@@ -168,8 +169,8 @@ class ApiServer:
         work = threading.Thread(target=self._serve, args=(connection, peer, refusal), daemon=True)
         work.start()
 
-    def _stranger(self, connection: socket.socket) -> bytes | None:
-        """What to say to whoever has no right to anything. Raises OSError."""
+    def _refusal_of(self, connection: socket.socket) -> bytes | None:
+        """The refusal for a user without any right; None for others. Raises OSError."""
         _, uid, groups = credentials(connection)
         said, until = self._strangers.get((uid, groups), (None, 0.0))
         if said is not None and time.monotonic() < until:
@@ -184,9 +185,9 @@ class ApiServer:
         self._strangers[uid, groups] = (said, time.monotonic() + _KNOWN_S)
         return said
 
-    def _send_away(self, connection: socket.socket, refusal: bytes) -> None:
-        """At once, whatever is asked. The connection stays open for a moment: a close in the midst
-        of the question would cost him the answer."""
+    def _refuse(self, connection: socket.socket, refusal: bytes) -> None:
+        """Refuse at once, whatever is asked. The connection stays open for a moment: closing it
+        while the client still sends would lose the answer."""
         connection.setblocking(False)
         with suppress(OSError):
             connection.send(refusal)
@@ -217,14 +218,14 @@ class ApiServer:
             serve_one(connection, peer, self._house, refusal)
             _let_finish(connection)
         except (OSError, ValueError):
-            pass  # the client went away, or was cut
+            pass  # the client disconnected, or was cut off
         finally:
             with self._lock:
                 self._open.pop(connection, None)
             connection.close()
 
     def _next_ms(self) -> float:
-        """Until somebody is to be cut, or it is time to look."""
+        """Milliseconds until a connection must be closed, or the list be checked."""
         with self._lock:
             first = min((until for _, until in self._open.values()), default=self._renew_at)
         leaves = self._leaving[0][1] if self._leaving else self._renew_at
@@ -243,8 +244,8 @@ class ApiServer:
 
 
 def _let_finish(connection: socket.socket) -> None:
-    """Take what the client may still be sending, for a moment: a close in the midst of it would
-    cost him the answer."""
+    """Read what the client still sends, for a moment: closing the connection before that would lose
+    the answer."""
     connection.shutdown(socket.SHUT_WR)
     limit = time.monotonic() + _LINGER_S
     while (left_s := limit - time.monotonic()) > 0:
@@ -254,11 +255,10 @@ def _let_finish(connection: socket.socket) -> None:
 
 
 def _listen(settings: DaemonSettings) -> socket.socket:
-    """The listening socket under its name. One that a dead daemon left is replaced in one step.
+    """The listening socket under its name. Replaces the one of a dead daemon in one step.
 
-    The directory belongs to the state's owner, who alone can write in it, so nobody exchanges the
-    names; through its descriptor they may be long as well. Raises ApiUnserved.
-    """
+    Only the state's owner can write in the directory, so nobody replaces the names; names through
+    its descriptor may be long. Raises ApiUnserved."""
     directory = settings.public_dir
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
@@ -283,13 +283,13 @@ def _listen(settings: DaemonSettings) -> socket.socket:
         reason = (error.strerror or str(error)).lower()
         raise ApiUnserved(
             f"cannot listen at {directory / NAME}: {reason}",
-            hint=f"{directory} has to be a directory of drd's that nobody else can write in.",
+            hint=f"{directory} must belong to drd, and nobody else may write in it.",
         ) from error
     return listener
 
 
 def _answers(directory: int) -> bool:
-    """Whether somebody listens under the name already."""
+    """Whether another process listens under the name."""
     with suppress(OSError):
         if not stat.S_ISSOCK(os.stat(NAME, dir_fd=directory, follow_symlinks=False).st_mode):
             return False

@@ -68,10 +68,10 @@ def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
     """Restore points that were not known may have been held. Says which of the holds are back, and
     which nobody can know."""
     from drd.cli.hold import sentence
-    from drd.kit.lost_holds import bring_back_holds
+    from drd.kit.lost_holds import restore_holds
 
     plan = app.load(name)
-    found = bring_back_holds(app.services(plan), plan, aside)
+    found = restore_holds(app.services(plan), plan, aside)
     for hold in found.holds:
         output.warn(f"{name}: {sentence(hold)}, as before")
     if found.stored_at is not None:

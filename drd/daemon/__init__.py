@@ -1,1 +1,1 @@
-"""The daemon: what is due is started, supervised and told about."""
+"""The daemon: starts what is due, supervises runs, and sends alerts."""

@@ -1,4 +1,4 @@
-"""Noticing that the wall clock was set, or that the host slept."""
+"""Detect that the wall clock was set, or that the host slept."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 from dataclasses import dataclass
 
 JUMP_S = 2.0
-"""A difference that no slewing makes between two looks at the clocks."""
+"""Seconds of difference that no slewing makes between two checks of the clocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """Seconds by which the wall clock was set, and for which the host was suspended."""
+    """Seconds by which the wall clock was set, and for which the host slept."""
 
     set_s: float
     slept_s: float
@@ -27,20 +27,20 @@ class Jump:
 
 
 class Clocks:
-    """Compares the wall clock with the one that counts while the host sleeps, and that with the
-    one that does not."""
+    """Compares the wall clock with the clock that counts during sleep, and that with the one that
+    does not."""
 
     def __init__(self) -> None:
-        self._last = self._read()
+        self._last = self._read_clocks()
 
     def check(self) -> Jump | None:
-        """What happened since the last look; None when time simply passed."""
-        before, now = self._last, self._read()
+        """What happened since the last check; None if nothing did."""
+        before, now = self._last, self._read_clocks()
         self._last = now
         wall, boot, awake = (n - b for n, b in zip(now, before, strict=True))
         jump = Jump(wall - boot, boot - awake)
         return jump if abs(jump.set_s) >= JUMP_S or jump.slept_s >= JUMP_S else None
 
     @staticmethod
-    def _read() -> tuple[float, float, float]:
+    def _read_clocks() -> tuple[float, float, float]:
         return (time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), time.monotonic())

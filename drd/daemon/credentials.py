@@ -1,4 +1,4 @@
-"""Whether the service was given what a reloaded file names: credentials come at its start only."""
+"""Check that the service has the credentials of a reloaded file: it gets them only at its start."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def require_credentials(value: object, file: str) -> None:
 
 
 def _line_of(name: str, file: str) -> int:
-    """Where the credential is named first; 1 when it is not written out."""
+    """The line that names the credential first; 1 when it is not written out."""
     try:
         lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,8 +1,7 @@
-"""Turns what is due into pending rows, and pending rows into processes.
+"""Turn due jobs into pending rows, and pending rows into processes.
 
-A row that waits in the catalogue is the queue: what another command put there starts as well, and
-what waited when the daemon died goes on waiting.
-"""
+The waiting rows of the catalogue are the queue: a row that another command put there starts as
+well, and rows survive the daemon's death."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ _log = log.get()
 _ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
 _AGAIN = timedelta(seconds=30)
-"""After a process could not be started, or another one works on the same."""
+"""Seconds to wait after a process could not be started, or when another one works on the same."""
 
 
 class Dispatcher:
@@ -47,7 +46,7 @@ class Dispatcher:
         """Why a due job does not run yet, by its key, since the last call of `start_due`."""
 
     def start_due(self, open_runs: Sequence[Run], now: datetime) -> list[str]:
-        """Start what may start; `backup of orders-api` for each."""
+        """Start all runs that may start; returns `backup of orders-api` for each."""
         due = self._agenda.due(now)
         if not due:
             self.waiting = {}
@@ -63,15 +62,15 @@ class Dispatcher:
         return [words for each in decision.start if (words := self._begin(each, now))]
 
     def is_asked(self, open_runs: Sequence[Run]) -> bool:
-        """Whether a row waits that has no process."""
+        """Whether a waiting row has no process."""
         busy = {w.run.id for w in self._workers.alive}
         return len(busy) < self.limits.runs and any(
             run.id not in busy for run in open_runs if _waits(run)
         )
 
     def start_pending(self, open_runs: Sequence[Run], now: datetime) -> list[str]:
-        """Start the rows that wait and have no process: asked for by other commands, or left by a
-        daemon that died. Those that are due first begin first."""
+        """Start waiting rows that have no process: from other commands, or from a daemon that died.
+        Earlier due times start first."""
         started = []
         at_work = {_key(r) for r in open_runs if r.started_at is not None}
         waiting = sorted(filter(_waits, open_runs), key=lambda r: (r.due_at or _ANY_TIME, r.id))
@@ -89,7 +88,7 @@ class Dispatcher:
     def _begin(self, due: Due, now: datetime) -> str:
         job = due.job
         if self._catalogue.queue.accepted(job.plan) is None:
-            # Somebody had it forgotten, and did not ask for a reload.
+            # The plan was forgotten, without a reload.
             self._agenda.drop_plan(job.plan)
             return ""
         detail = {"why": due.why, "timeout_s": job.timing.timeout_s}
@@ -134,7 +133,7 @@ class Dispatcher:
         return True
 
     def _of_run(self, run: Run) -> Running:
-        """What a run uses that is not over, also one of another command."""
+        """What an open run uses, even one of another command."""
         job = self._job(run)
         if job is None:
             return Running(run.plan, str(run.kind), run.subject)
@@ -145,7 +144,7 @@ class Dispatcher:
         wanted = (run.plan, str(run.kind), run.subject)
         jobs = schedule.jobs if schedule is not None else ()
         exact = next((j for j in jobs if j.key == wanted), None)
-        # One that a person started may have no schedule; it uses the plan's repositories as well.
+        # A run that a person started may have no schedule; it uses the plan's repositories as well.
         return exact or next((j for j in jobs if j.kind == RunKind.BACKUP), None)
 
 
@@ -154,5 +153,5 @@ def _waits(run: Run) -> bool:
 
 
 def _key(run: Run) -> tuple[str, str, str]:
-    """Of two runs with the same, one waits for the other."""
+    """Of two runs with the same key, one waits for the other."""
     return run.plan, str(run.kind), run.subject

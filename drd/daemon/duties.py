@@ -1,8 +1,7 @@
-"""What the daemon does beside starting runs: assess, tell, keep figures, tidy up.
+"""What the daemon does beside starting runs: assess, alert, publish metrics, clean up.
 
-In a thread of its own, since some of it takes long. The loop looks whether it moves: a thread that
-hangs is a daemon that alerts nobody, which the watchdog ends.
-"""
+Runs in its own thread, because some of it takes long. The loop checks that the thread makes
+progress: a daemon whose thread hangs sends no alerts, so the watchdog ends it."""
 
 from __future__ import annotations
 
@@ -41,24 +40,25 @@ from drd.process import shielded
 _log = log.get()
 
 ASSESS_S = 30.0
-"""From one look at all plans to the next, unless looking takes longer than a twentieth of it. A
-plan of which a run is over is looked at at once."""
+"""Seconds between two assessments of all plans, unless one takes longer than a twentieth of that. A
+plan whose run has ended is assessed at once."""
 SHARE = 20.0
 DELIVER_S = 2.0
 UPKEEP_S = 86400.0
 PIECE_S = 5.0
-"""Between two pieces of the day's upkeep."""
+"""Seconds between two pieces of the daily upkeep."""
 PATIENCE_S = 300.0
-"""How long one duty may take before the thread counts as hanging."""
+"""Seconds after which a duty counts as hanging."""
 KEPT = timedelta(days=400)
-"""How long finished runs and resolved alerts stay in the catalogue: a year and a bit, for
+"""How long finished runs and resolved alerts stay in the catalogue: more than a year, for
 comparisons."""
 FAREWELL_S = 5.0
-"""What a stop waits for messages that are under way."""
+"""How long a stop waits for messages that are being sent."""
 
 
 class Duties:
-    """Begins with `start`, ends with `stop`; the other methods only leave word and never block."""
+    """Begins with `start`, ends with `stop`; the other methods only leave a note and
+    never block."""
 
     def __init__(
         self, app: App, schedule: Callable[[str], Schedule | None], texts: Texts | None = None
@@ -109,11 +109,11 @@ class Duties:
     # --- what the loop says ---------------------------------------------------------------------
 
     def record_downtime(self, last: datetime | None, now: datetime) -> None:
-        """`last` is when a daemon was last known to live, None for the first one here."""
+        """`last` is the last sign of life of a daemon; None for the first one here."""
         if last is None:
             return
         ahead_s = (last - now).total_seconds()
-        if ahead_s > CLOCK_TOLERANCE_S:  # set back while no daemon could see it
+        if ahead_s > CLOCK_TOLERANCE_S:  # set back while no daemon ran
             self._host = replace(self._host, clock_jump_s=-ahead_s, clock_jumped_at=now)
         elif ahead_s < 0:
             self._host = replace(self._host, down_from=last, down_to=now)
@@ -123,7 +123,7 @@ class Duties:
         self._thread.start()
 
     def stop(self) -> None:
-        """The last words go out, for as long as that takes a moment."""
+        """Send the last messages, within a short time."""
         self._stopping = True
         self._wake.set()
         self._thread.join(FAREWELL_S + 2.0)
@@ -132,7 +132,7 @@ class Duties:
             self._facts.close()
 
     def alive(self) -> bool:
-        """Whether the thread gets on with its work."""
+        """Whether the thread makes progress."""
         return self._thread.is_alive() and time.monotonic() - self._moved < PATIENCE_S
 
     def tick_age_s(self) -> float:
@@ -151,14 +151,14 @@ class Duties:
         self.assess_soon()
 
     def loaded(self, refused: Mapping[str, str]) -> None:
-        """The plans were read; `refused` are those that could not be accepted, with why. Before
-        the first time plans are not judged."""
+        """Note that the plans were read; `refused` are those that were not accepted, with the
+        reason. Before the first call plans are not assessed."""
         self._refused = dict(refused)
         self._exposed.recheck_soon()
         self.assess_soon()
 
     def reconfigure(self, settings: DaemonSettings) -> None:
-        """drd.yaml is this now. Raises DrdError when it cannot be, and nothing has changed then."""
+        """Apply the new drd.yaml. Raises DrdError when that fails; then nothing has changed."""
         self._figures.listen(settings.metrics_http)
         self._app.settings = settings
         self._host = replace(self._host, configuration_error=None)
@@ -190,7 +190,7 @@ class Duties:
         self._wake.set()
 
     def summary(self, plans: int) -> str:
-        """`3 plans, 2 met, 1 breached`, by the last look. `plans` are those in force."""
+        """`3 plans, 2 met, 1 breached`, by the last assessment. `plans` are those in force."""
         outlook = self._outlook
         counted = f"{plans} plan{'s' if plans != 1 else ''}"
         if outlook is None or not outlook.plans:
@@ -214,13 +214,13 @@ class Duties:
             except CatalogueError as error:
                 _log.debug("duties.catalogue", error=error.message)
             except Exception as error:  # noqa: BLE001 (a thread has nobody above it)
-                self._stumbled(error)
+                self._on_failure(error)
             if stopping:
                 return
             self._wake.wait(DELIVER_S)
             self._wake.clear()
 
-    def _stumbled(self, error: Exception) -> None:
+    def _on_failure(self, error: Exception) -> None:
         said = f"{type(error).__name__}: {error}"
         try:
             explain(error, self._app.settings.state_url, self._app.settings.state_password)
@@ -232,7 +232,7 @@ class Duties:
         if self._reconfigured:
             self._reconfigured = False
             self._use_settings()
-        self._tell_runs()
+        self._send_run_messages()
         if self._assess_now or self._is_time("assess", ASSESS_S):
             self._assess_now = False
             began = time.thread_time()
@@ -278,18 +278,18 @@ class Duties:
             outlook = self._watch.evaluate_host(self._host, now)
         else:
             outlook = self._watch.evaluate(self._host, now, self._refused)
-        self._tell_alerts(outlook)
+        self._send_alerts(outlook)
         self._figures.publish(outlook, self._said, now)
 
     def _assess_changed(self) -> None:
-        """Only the plans of which runs are over."""
+        """Assess only the plans whose runs have ended."""
         now = self._app.clock.now()
         names, self._changed = self._changed, set()
         outlook = self._watch.evaluate_plans(names, self._host, now)
-        self._tell_alerts(outlook)
+        self._send_alerts(outlook)
         self._figures.publish(outlook, self._said, now)
 
-    def _tell_alerts(self, outlook: Outlook) -> None:
+    def _send_alerts(self, outlook: Outlook) -> None:
         self._outlook = outlook
         for transition in (t for t in outlook.transitions if t.change is not Change.KEPT):
             self._told = True
@@ -306,7 +306,7 @@ class Duties:
         if outlook.untold:
             self._postman.past_outbox(outlook.untold)
 
-    def _tell_runs(self) -> None:
+    def _send_run_messages(self) -> None:
         while self._begun:
             self._hearts.started(self._begun.popleft())
         while self._over:
@@ -330,7 +330,7 @@ class Duties:
         return next((e for e in known if e.run == run.id), None)
 
     def _upkeep(self) -> None:
-        """One piece; the next one soon, until nothing old is left for the day."""
+        """Do one piece of upkeep; the next one soon, until nothing old is left for the day."""
         removed = self._app.catalogue.queue.remove_old(self._now() - KEPT)
         if removed:
             _log.debug("catalogue.tidied", runs=removed)

@@ -11,12 +11,12 @@ from drd.config.exposed import Exposed, in_plan, secret_files
 from drd.config.reached import Ways
 
 EVERY_S = 600.0
-"""From one look at the files of all plans to the next. Those that were bad are looked at each time,
-so that the alert of one that was put right ends at once."""
+"""Seconds between two checks of the files of all plans. Files that were bad are checked every time,
+so that their alert ends at once when they are corrected."""
 
 
 class ExposedFiles:
-    """Asked by the watch at each of its looks."""
+    """The watch calls this at each check."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -24,7 +24,7 @@ class ExposedFiles:
         self._bad: dict[str, tuple[str, tuple[str, ...]]] = {}
 
     def recheck_soon(self) -> None:
-        """The plans were read again."""
+        """Check again soon, because the plans were read again."""
         self._looked_at = None
 
     def __call__(self) -> Mapping[str, Exposed]:

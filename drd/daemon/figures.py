@@ -1,4 +1,4 @@
-"""Figures for monitoring: rendered after looks at the plans, to a file and over HTTP."""
+"""Metrics for monitoring: rendered after assessments, to a file and over HTTP."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 _log = log.get()
 
 SHARE = 400.0
-"""Rendering takes less than a four-hundredth of the time; with few plans that is after each run."""
+"""Rendering may take a four-hundredth of the time; with few plans that allows it after each run."""
 
 OLDEST_S = 55.0
-"""But however many plans there are: who scrapes once a minute finds something new each time."""
+"""The upper limit, for any number of plans: a scrape once a minute finds new metrics each time."""
 
 LIMIT_S = 120.0
-"""Four ticks: a daemon whose last one is older hangs."""
+"""Four ticks: a daemon whose last tick is older hangs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the loop tells of itself at each tick."""
+    """What the loop reports about itself at each tick."""
 
     running: Mapping[str, int]
     queued: int
@@ -42,7 +42,7 @@ class Said:
 
 
 class Figures:
-    """Nothing is rendered where nobody asked for figures."""
+    """Renders nothing if no metrics are configured."""
 
     def __init__(self, app: App, tick_age_s: Callable[[], float]) -> None:
         self._app = app
@@ -60,8 +60,8 @@ class Figures:
         return settings.metrics_textfile is not None or settings.metrics_http is not None
 
     def listen(self, address: tuple[str, int] | None) -> None:
-        """Serve them there from now on, and nowhere else. Raises DrdError when the address cannot
-        be had, and serves then where it did."""
+        """Serve metrics at this address from now on. Raises DrdError when the address is not
+        available; then the old address stays."""
         if address == self._address:
             return
         before, self._server = self._server, self._serve(address)
@@ -84,8 +84,8 @@ class Figures:
         )
 
     def publish(self, outlook: Outlook, said: Said, now: datetime) -> None:
-        """Unless that was done a moment ago, as long as a moment is with so many plans. What cannot
-        be written is logged once, and is no reason to stop anything."""
+        """Publish, unless that was done recently ("recently" grows with the number of plans). A
+        write error is logged once, and stops nothing."""
         if not self._wanted or time.monotonic() < self._rests_until:
             return
         began = time.thread_time()
@@ -111,7 +111,8 @@ class Figures:
             said.queued,
             channels,
         )
-        # Packed, since they are held till the next ones: of a thousand plans eight megabytes.
+        # Compressed, because they are kept until the next ones: eight megabytes for a thousand
+        # plans.
         metrics = render(outlook.plans, daemon, catalogue.figures())
         self._packed = [zlib.compress(metric, 1) for metric in metrics]
         path = self._app.settings.metrics_textfile

@@ -1,4 +1,4 @@
-"""Signs of life for runs, by their row alone: plans are only read where one names a watcher."""
+"""Heartbeats for runs, by their row alone: a plan is read only if it names a watcher."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from drd.model.run import Run
 
 
 class Hearts:
-    """Which watchers hear of a run. Errors of a plan are none of the run's."""
+    """Which watchers hear of a run. Errors of a plan do not affect its run."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -21,7 +21,7 @@ class Hearts:
         self._known: dict[str, Beating] = {}
 
     def use(self, channels: Sequence[ChannelSpec]) -> None:
-        """From now on these, as drd.yaml has them."""
+        """Use these channels of drd.yaml from now on."""
         self._beats.use(channels)
 
     def started(self, run: Run) -> None:

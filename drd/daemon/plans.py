@@ -1,9 +1,8 @@
 """Which plans are in force: read at the start and at a reload, and only then.
 
-A file that cannot be accepted changes nothing: the plan as it was last accepted stays in force,
-and the error is in the log and in `drd status`. Files that did not change are not read again, so
-that ten thousand plans do not make a reload long.
-"""
+A file that cannot be accepted changes nothing: the last accepted plan stays in force, and the error
+is in the log and in `drd status`. Unchanged files are not read again, so that a reload stays short
+with ten thousand plans."""
 
 from __future__ import annotations
 
@@ -30,12 +29,13 @@ from drd.ports import PlanRow
 _log = log.get()
 
 _AT_ONCE = 100
-"""Plans that are accepted in one transaction: a third of a second in which nobody else writes."""
+"""The number of plans accepted in one transaction: a third of a second during which nobody else
+writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """What came of looking at the plan files: names, and the errors of those refused."""
+    """The result of reading the plan files: names, and the errors of refused ones."""
 
     accepted: tuple[str, ...]
     removed: tuple[str, ...]
@@ -51,7 +51,7 @@ class Reload:
 
 
 class PlanBook:
-    """Keeps an agenda, and the texts that runs go by, to the plans of the plans directory."""
+    """Keeps the agenda and the texts for runs in step with the plans directory."""
 
     def __init__(self, app: App, agenda: Agenda, texts: Texts | None = None) -> None:
         self._app = app
@@ -61,9 +61,9 @@ class PlanBook:
     def load(
         self, *, running: bool, so_far: Callable[[int, int], bool] = lambda _done, _all: True
     ) -> Reload:
-        """Take what changed. With `running`, a plan that needs a credential which the service was
-        not given at its start is refused. `so_far` hears every moment how many plans of how many
-        were looked at, and says whether to go on."""
+        """Read what changed. With `running`, refuse a plan that needs a credential which the
+        service did not get at its start. `so_far` is told regularly how many of how many plans were
+        read, and returns whether to go on."""
         files = plans_by_name(self._app.settings.plans_dir)
         self.texts.begin_load()
         rows = {r.name: r for r in self._app.catalogue.queue.plan_rows()}
@@ -92,7 +92,7 @@ class PlanBook:
         *,
         running: bool,
     ) -> dict[str, str]:
-        """Take some plans in one transaction; the errors of those refused."""
+        """Accept some plans in one transaction; returns the errors of refused ones."""
         accepted: dict[str, Schedule] = {}
         refused: dict[str, str] = {}
         stored = self._app.catalogue.queue.accepted_texts([n for n in files if n in rows])
@@ -126,7 +126,8 @@ class PlanBook:
         *,
         running: bool,
     ) -> Schedule | None:
-        """Accept the plan in this file; its schedule, None when this very file was accepted."""
+        """Accept the plan in this file; returns its schedule, None when this very file was accepted
+        before."""
         if row is not None and self._is_known(row, path) and self._is_stored(name, path, stored):
             assert row.schedule is not None
             if self._agenda.schedule(name) is None:
@@ -146,8 +147,8 @@ class PlanBook:
         return schedule
 
     def _is_stored(self, name: str, path: Path, stored: str | None) -> bool:
-        """Whether the stored text is the file's, which is in force then. Of a file that we have
-        read and that did not change since, what we have read counts."""
+        """Whether the stored text is the file's, which is in force then. If we have read the file
+        and it did not change since, our text counts."""
         there = path.stat()
         stamp = (there.st_mtime_ns, there.st_size)
         handed = self.texts(name) if self.texts.is_stamped(name, stamp) else None
@@ -163,23 +164,23 @@ class PlanBook:
         return False
 
     def _hold_stored(self, name: str, path: Path, stored: str | None) -> None:
-        """After a start with a broken file that text serves on which was accepted last: nobody but
-        the service's user could have stored it."""
+        """After a start with a broken file, use the text that was accepted last: only the service's
+        user could have stored it."""
         if self.texts(name) is None and stored is not None:
             self.texts.take(name, os.path.abspath(path), stored, None)  # noqa: PTH100
 
     def _is_known(self, row: PlanRow, path: Path) -> bool:
-        """Whether this very file was accepted by this very drd, and is as it was then."""
+        """Whether this very drd accepted this very file, and it has not changed."""
         if row.schedule is None or row.schedule.get("drd") != drd.__version__ or row.broken:
             return False
         if row.schedule.get("kit") != self._app.kit_said:
-            return False  # drd.yaml says something else of kits than it did then
+            return False  # drd.yaml's settings for kits have changed since
         there = path.stat()
         known = (row.file, row.file_mtime_ns, row.file_size)
         return known == (os.path.abspath(path), there.st_mtime_ns, there.st_size)  # noqa: PTH100
 
     def _refuse(self, name: str, error: ConfigError, row: PlanRow | None) -> None:
-        """The plan of before stays: it is taken from the catalogue when we have just started."""
+        """Refuse the file and keep the previous plan: after a start, take it from the catalogue."""
         now = self._app.clock.now()
         self._app.catalogue.mark_plan_broken(name, error.message, now)
         stays = row is not None and row.schedule is not None
@@ -190,5 +191,6 @@ class PlanBook:
 
 
 def _text(path: Path) -> str:
-    """Of a file that is no UTF-8, something that no row holds. Raises ConfigError."""
+    """The text of a file; for one that is not UTF-8, a text that no row holds. Raises
+    ConfigError."""
     return read_bytes(path, what="plan")[0].decode("utf-8", "replace")

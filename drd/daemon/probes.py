@@ -1,9 +1,8 @@
-"""Looking whether the repositories of all plans are where they were, each once in a few minutes.
+"""Check whether the repositories of all plans are still there, each once in a few minutes.
 
-In threads of their own: a network file system that has gone away holds whoever looks at it, for
-ever, and neither the daemon's loop nor its duties may wait for it. What a look finds is noted in
-the catalogue, from which alone verdicts are made.
-"""
+Runs in its own threads: a network file system that is gone blocks a thread for ever, and neither
+the daemon's loop nor its duties may wait for it. The results go to the catalogue, from which alone
+verdicts are made."""
 
 from __future__ import annotations
 
@@ -27,24 +26,23 @@ from drd.repositories.probing import Prober
 _log = log.get()
 
 EVERY_S = 240.0
-"""From one look at a repository to the next; five minutes are promised."""
+"""Seconds between two checks of a repository; the documented limit is five minutes."""
 FEW_EVERY_S = 30.0
-"""The same where there are few."""
+"""The same with few repositories."""
 PER_SECOND = 0.5
-"""Looks that cost nothing worth speaking of: so many are made however few repositories there
-are."""
+"""So many checks cost almost nothing, and are made however few repositories there are."""
 PATIENCE_S = 30.0
-"""Seconds after which a look counts as unanswered."""
+"""Seconds after which a check counts as unanswered."""
 WORKERS = 4
 MOST_WORKERS = 16
-"""With those that hang."""
+"""The number of threads, including those that hang."""
 REFRESH_S = 30.0
-"""Between two looks which plans are in force."""
+"""Seconds between two checks of which plans are in force."""
 
 
 @dataclass
 class _Place:
-    """A repository, by one of the plans that have it."""
+    """A repository, and one of the plans that use it."""
 
     url: str
     plan: str
@@ -57,7 +55,7 @@ class _Place:
 
 class Probes:
     """Begins with `start`, ends with `stop`. `schedule` is that of a plan in force; `news` is
-    called when something was found otherwise than before."""
+    called when a result changed."""
 
     def __init__(
         self, app: App, schedule: Callable[[str], Schedule | None], news: Callable[[], None]
@@ -78,7 +76,7 @@ class Probes:
         threading.Thread(target=self._run, name="drd-probes", daemon=True).start()
 
     def stop(self) -> None:
-        """Do not wait for a thread that hangs."""
+        """Does not wait for a thread that hangs."""
         with self._ready:
             self._stopping = True
             self._ready.notify_all()
@@ -93,7 +91,7 @@ class Probes:
                 self._ready.wait(1.0)
 
     def turn(self, now: float) -> None:
-        """Hand out what is due, and give up on what hangs."""
+        """Hand out due checks, and abandon those that hang."""
         if now - self._refreshed >= REFRESH_S:
             self._refreshed = now
             self._refresh(now)
@@ -107,7 +105,7 @@ class Probes:
                 self._hand_out(place)
 
     def _refresh(self, now: float) -> None:
-        """The repositories of the plans in force, each once; new ones spread over a round."""
+        """The repositories of the plans in force, each once; new ones are spread over a round."""
         wanted: dict[str, PlaceRow] = {}
         for row in self._app.catalogue.health.places():
             if self._schedule(row.plan) is not None and not (row.url in wanted and not row.wrong):
@@ -121,7 +119,7 @@ class Probes:
             known.plan, known.digest = row.plan, None if row.wrong else row.digest
 
     def _watch(self, place: _Place, now: float) -> None:
-        """One that gets no answer is noted as that once, and its thread left to itself."""
+        """Note a check that hangs as unanswered, and abandon its thread."""
         assert place.begun is not None
         if place.told or now - place.begun < PATIENCE_S:
             return
@@ -130,7 +128,7 @@ class Probes:
             if no_answer(self._app.catalogue, self._app.clock, place.url, PATIENCE_S):
                 self._news()
         with self._ready:
-            self._workers -= 1  # another one may begin
+            self._workers -= 1  # another one may start
 
     def _hand_out(self, place: _Place) -> None:
         with self._ready:
@@ -142,7 +140,7 @@ class Probes:
             self._ready.notify()
 
     def _work(self) -> None:
-        """Until nothing is left to do: a round begins with new threads."""
+        """Work until nothing is left: each round begins with new threads."""
         while True:
             with self._ready:
                 if self._stopping or not self._queue:
@@ -163,14 +161,14 @@ class Probes:
         except CatalogueError as error:
             _log.debug("probe.catalogue", error=error.message)
         except DrdError as error:
-            # Its keys are not there, for instance: backups have the same trouble, and say so.
+            # Its keys are missing, for instance: backups fail with the same error, and report it.
             _log.info("probe.failed", repository=place.url, error=error.message)
         else:
             if is_news:
                 self._news()
 
     def _is_there(self, place: _Place) -> bool:
-        """As it was when the catalogue was read last, which needs no more of it."""
+        """The state as of the last read of the catalogue."""
         try:
             return self.ask(place) == place.digest
         except DrdError:
@@ -180,7 +178,7 @@ class Probes:
         return self._prober.probe(place.url, self._access_of(place))
 
     def _access_of(self, place: _Place) -> S3Access:
-        """By the text of the plan that is in force, which is read once."""
+        """From the text of the plan in force, which is read once."""
         if not place.url.startswith("s3:"):
             return S3Access()
         schedule = self._schedule(place.plan)
@@ -193,7 +191,7 @@ class Probes:
         return known[1].get(place.url, S3Access())
 
     def open(self, place: _Place) -> str | None:
-        """The id of what is there now, which takes restic and the password."""
+        """The id of the repository that is there now, which needs restic and the password."""
         plan = self._app.plan_in_force(place.plan)
         spec = next((s for s in plan.repositories.values() if s.url == place.url), None)
         return self._open(spec) if spec is not None else None
@@ -203,7 +201,7 @@ class Probes:
 
 
 class _Far:
-    """A repository, as far as a probe needs one."""
+    """A repository, with the methods that a probe needs."""
 
     def __init__(self, probes: Probes, place: _Place) -> None:
         self._probes = probes
@@ -218,5 +216,5 @@ class _Far:
 
 
 def _share(url: str) -> float:
-    """The same for a repository each time, between 0 and 1."""
+    """A fixed number between 0 and 1 for each repository."""
     return int.from_bytes(blake2b(url.encode(), digest_size=4).digest()) / 2**32

@@ -1,4 +1,4 @@
-"""drd.yaml at a reload: what is taken at once, what waits for a restart, what is refused."""
+"""drd.yaml at a reload: what applies at once, what waits for a restart, what is refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AT_START_ONLY = {
     "work_dir": "work_dir",
     "cache_dir": "cache_dir",
 }
-"""Settings by their key: what stays where it is under work that goes on."""
+"""Settings by their key that stay the same while runs go on."""
 
 _KEYS = {
     "plans_dir": "plans",
@@ -42,7 +42,7 @@ _KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class Reread:
-    """What came of reading drd.yaml again: `changed` and `waiting` are its keys."""
+    """The result of reading drd.yaml again: `changed` and `waiting` are its keys."""
 
     settings: DaemonSettings
     changed: tuple[str, ...]
@@ -50,11 +50,10 @@ class Reread:
 
 
 def reread(app: App) -> Reread:
-    """drd.yaml as it is now, with what only a restart can change as it was.
+    """The current drd.yaml, except for what only a restart can change.
 
-    Raises ConfigError, also for a channel or a kit that names a credential which the service was
-    not given.
-    """
+    Raises ConfigError, including for a channel or a kit that names a credential which the service
+    did not get at its start."""
     with registry.unless_refused():
         return _reread(app)
 

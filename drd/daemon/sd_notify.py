@@ -1,7 +1,6 @@
-"""Telling systemd how the service is: sd_notify(3) without a library.
+"""Report the service's state to systemd: sd_notify(3) without a library.
 
-A message that cannot be delivered is dropped: the daemon's work does not depend on who watches.
-"""
+A message that cannot be delivered is dropped: the daemon's work does not depend on it."""
 
 from __future__ import annotations
 
@@ -17,11 +16,10 @@ _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class Notifier:
-    """Says things to the service manager; without one (`address` empty) it says nothing.
+    """Sends messages to the service manager; does nothing without one (`address` empty).
 
-    `watchdog_s` is how long the manager waits for a `watchdog()` before it kills the service, or
-    None when it does not watch. Send one at least every half of that.
-    """
+    `watchdog_s` is how long the manager waits for a `watchdog()` before it kills the service; None
+    if it does not watch. Send one at least every half of that."""
 
     def __init__(self, address: str = "", *, watchdog_s: float | None = None) -> None:
         self._address = "\0" + address[1:] if address.startswith("@") else address
@@ -30,11 +28,10 @@ class Notifier:
 
     @classmethod
     def from_environment(cls, environment: MutableMapping[str, str] | None = None) -> Notifier:
-        """The manager that started this process; takes its variables out of the environment, so
-        that no child can speak for the service.
+        """The manager that started this process; removes its variables from the environment, so
+        that no child can send messages for the service.
 
-        A watchdog that is meant for another process (WATCHDOG_PID) is none for us.
-        """
+        Ignores a watchdog for another process (WATCHDOG_PID)."""
         around = os.environ if environment is None else environment
         address, watchdog, pid = (around.pop(name, "") for name in _VARIABLES)
         ours = watchdog.isdecimal() and int(watchdog) > 0 and pid in ("", str(os.getpid()))
@@ -42,21 +39,21 @@ class Notifier:
 
     @property
     def connected(self) -> bool:
-        """Whether a manager listens to us at all."""
+        """Whether a manager listens."""
         return bool(self._address)
 
     def ready(self, status: str = "") -> None:
-        """Started, or done with a reload."""
+        """Report: started, or a reload is finished."""
         self._send("READY=1", *_status(status))
 
     def reloading(self, status: str = "") -> None:
-        """A reload begins; `ready` ends it. The time tells the manager which of its requests this
-        answers (Type=notify-reload)."""
+        """Report that a reload begins; `ready` ends it. The time tells the manager which of its
+        requests this answers (Type=notify-reload)."""
         now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send("RELOADING=1", f"MONOTONIC_USEC={now_us}", *_status(status))
 
     def stopping(self, status: str = "") -> None:
-        """The service is on its way out."""
+        """Report that the service is stopping."""
         self._send("STOPPING=1", *_status(status))
 
     def status(self, text: str) -> None:
@@ -64,7 +61,8 @@ class Notifier:
         self._send(*_status(text))
 
     def watchdog(self) -> None:
-        """Alive: call it from the loop that must not hang, never from a thread beside it."""
+        """Report that the service is alive: call it from the loop that must not hang, never from
+        another thread."""
         if self.watchdog_s is not None:
             self._send("WATCHDOG=1")
 
@@ -85,7 +83,7 @@ class Notifier:
                 self._socket = socket.socket(
                     socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
                 )
-                # A manager whose queue is full must not stop the loop that the watchdog watches.
+                # A manager whose queue is full must not block the loop that the watchdog watches.
                 self._socket.setblocking(False)
             message = "\n".join(lines).encode("utf-8", "backslashreplace")
             self._socket.sendto(message, self._address)

@@ -1,8 +1,7 @@
-"""The daemon: a loop that starts what is due, watches what runs, and says how it is.
+"""The daemon: a loop that starts what is due, watches runs, and reports its state.
 
-The loop does nothing that can hang: what talks to the network or takes long is a process of its
-own (runs) or the duties' thread. The watchdog is fed from here, and only while that thread moves.
-"""
+The loop does nothing that can hang: work that uses the network or takes long is in processes (runs)
+or in the duties' thread. The loop feeds the watchdog, and only while that thread makes progress."""
 
 from __future__ import annotations
 
@@ -46,14 +45,14 @@ _log = log.get()
 TICK_S = 30.0
 """The longest time between two ticks."""
 GLANCE_S = 1.0
-"""The longest time between two looks at children, clocks and requests."""
+"""The longest time between two checks of children, clocks and requests."""
 LOADING_S = 90.0
-"""How long the next piece of the plans may take to be read."""
+"""How long reading the next piece of the plans may take."""
 HEARTBEAT_S = 30.0
-"""Between two signs of life in the catalogue, which show as well whether it can be written."""
+"""Seconds between two signs of life in the catalogue, which also show whether it can be written."""
 BUSY_S = 5.0
-"""How long a write of the daemon waits for another process's: it can do it again, and a loop that
-waited for longer than WatchdogSec would be killed."""
+"""How long a write of the daemon waits for another process's: it can try again, and a loop that
+waited longer than WatchdogSec would be killed."""
 STOP_GRACE_S = 40.0
 """How long runs may take to end when the service stops; below TimeoutStopSec of the unit."""
 
@@ -67,11 +66,10 @@ class _Asked:
 
 
 class Daemon:
-    """One daemon of one state directory. `run` returns when it was told to stop.
+    """One daemon of one state directory. `run` returns when it is asked to stop.
 
-    `choose_log` sets up logging as settings say, again after a reload. `workers` are those who
-    carry out runs: processes, where nothing is said.
-    """
+    `choose_log` sets up logging by the settings, again after a reload. `workers` execute runs:
+    processes by default."""
 
     def __init__(
         self,
@@ -110,7 +108,7 @@ class Daemon:
     # --- life ---------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Until SIGTERM or SIGINT. Raises AlreadyRunning when another daemon has this state."""
+        """Run until SIGTERM or SIGINT. Raises AlreadyRunning when another daemon has this state."""
         with self._app.catalogue.lock("daemon", wait_s=0.0), _Signals(self._on_signal):
             self._begin()
             try:
@@ -123,9 +121,9 @@ class Daemon:
     def _begin(self) -> None:
         self._clockwork.every("tick", TICK_S)
         self._clockwork.start()
-        self._guarded(self._load_first)
-        # After the plans, which would count as never loaded; and also when they could not be
-        # loaded, since somebody has to be told.
+        self._run_guarded(self._load_first)
+        # After the plans, which would otherwise count as never loaded; also when they could not be
+        # loaded, because a person must be told.
         self._duties.start()
         self._probes.start()
         self._listen()
@@ -133,18 +131,17 @@ class Daemon:
         self._post("tick")
 
     def _listen(self) -> None:
-        """Answer people and programs of this host, as far as that can be: runs do not wait for
-        it."""
+        """Serve the API if possible: runs do not wait for it."""
         settings, owner = self._app.settings, os.geteuid()
         try:
             make_public_directory(settings.public_dir, settings.read_group, owner=owner)
             self._api = ApiServer.start(self._app, self._wake)
         except (OSError, DrdError) as error:
-            remedy = error.hint if isinstance(error, DrdError) else "see public_dir in drd.yaml"
+            remedy = error.hint if isinstance(error, DrdError) else "check public_dir in drd.yaml"
             _log.error("api.unserved", error=str(error), remedy=remedy)
 
     def _load_first(self) -> None:
-        """The plans to begin with. Raises CatalogueError, and is to be called again then."""
+        """Load the plans for the first time. Raises CatalogueError; then call it again."""
         now = self._app.clock.now()
         if not self._recalled:
             self._duties.record_downtime(self._last_heartbeat(), now)
@@ -156,7 +153,7 @@ class Daemon:
         _log.info("daemon.started", version=drd.__version__, plans=str(found))
 
     def _end(self) -> None:
-        """Let runs end, and hand on what does not."""
+        """Let runs end, and hand over those that do not."""
         self._notifier.stopping(f"stopping: {self._asked.stop}")
         _log.info("daemon.stopping", why=self._asked.stop, runs=len(self._workers.alive))
         self._supervisor.stopping = True
@@ -181,16 +178,16 @@ class Daemon:
     # --- the loop -----------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        """Wait for something, then do what it asks for."""
+        """Wait for an event, then handle it."""
         self._wait(GLANCE_S)
         if self._duties.alive():
             self._notifier.watchdog()
         self._react(self._clocks.check())
 
     def _react(self, jump: Jump | None) -> None:
-        """Do what is to be done now; `jump` is what happened to the clocks since the last time."""
-        # Read after the look for jumps: a clock that is set in between is seen by the next look,
-        # while a time from before a jump would be worked with until the next one.
+        """Do what is due now; `jump` is what happened to the clocks since the last time."""
+        # Read after the check for jumps: the next check sees a clock that is set in between, while
+        # a time from before a jump would be used until the next tick.
         now = self._app.clock.now()
         if jump is not None:
             _log.warning("clock.jumped", what=str(jump))
@@ -201,10 +198,10 @@ class Daemon:
         if self._asked.reload:
             self._asked.reload = False
             self._reload()
-        self._guarded(lambda: self._assess(now))
+        self._run_guarded(lambda: self._assess(now))
 
     def _assess(self, now: datetime) -> None:
-        """Ended processes, requests, and a tick when one is due."""
+        """Handle ended processes and requests, and tick when due."""
         if not self._loaded:
             self._load_first()
         ended = self._supervisor.reap(now)
@@ -218,16 +215,16 @@ class Daemon:
             took_s = round(time.monotonic() - began, 4)
             getattr(_log, level)("tick", what=sentence, took_s=took_s)
             self._said = sentence
-        # Reading may go on while nothing can be written: trouble is over when a write was done.
+        # Reading may work while writing fails: the trouble is over when a write succeeded.
         since_s = self._app.clock.monotonic() - self._alive_at
         if self._trouble or since_s >= HEARTBEAT_S:
             self._note_heartbeat(said=self._said)
 
     def tick(self, open_runs: Sequence[Run], now: datetime) -> str:
-        """Start everything that is due and may start; what was done, as a sentence. `open_runs`
-        are those that are not over."""
+        """Start everything that is due and may start; returns what was done, as a sentence.
+        `open_runs` are the runs that are not over."""
         began = time.monotonic()
-        self._supervisor.end_strangers(open_runs)
+        self._supervisor.end_leftover_workers(open_runs)
         settled = self._supervisor.settle_abandoned(open_runs, now)
         started = self._dispatcher.start_due(open_runs, now)
         started += self._dispatcher.start_pending(open_runs, now)
@@ -254,8 +251,8 @@ class Daemon:
             parts.append(f"no action: {self._duties.summary(self._agenda.plans)}{late}")
         return ", ".join(parts)
 
-    def _guarded(self, work: Callable[[], None]) -> None:
-        """A catalogue that cannot be used now is no reason to die: it is said, and tried again."""
+    def _run_guarded(self, work: Callable[[], None]) -> None:
+        """Run `work`; if the catalogue cannot be used now, report that and try again later."""
         try:
             work()
         except CatalogueError as error:
@@ -288,8 +285,7 @@ class Daemon:
         self._post("tick")
 
     def _reconfigure(self) -> list[str]:
-        """Take drd.yaml as it is now; what there is to say about that. One that is broken changes
-        nothing."""
+        """Apply the current drd.yaml; returns a note about it. A broken file changes nothing."""
         try:
             found = reread(self._app)
             self._duties.reconfigure(found.settings)
@@ -312,7 +308,7 @@ class Daemon:
         _log.warning(
             "configuration.needs_restart",
             keys=list(found.waiting),
-            remedy="what was in force stays until systemctl restart drd",
+            remedy="drd keeps the previous settings until systemctl restart drd",
         )
         return [f"needs a restart for {' and '.join(found.waiting)}"]
 
@@ -358,7 +354,7 @@ class Daemon:
             os.write(self._wake_write, b"x")
 
     def _wait(self, seconds: float) -> None:
-        """Until somebody wakes us, a worker ends, or the time is over."""
+        """Wait until an event, the end of a worker, or the timeout."""
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         for worker in self._workers.alive:
@@ -380,7 +376,7 @@ class Daemon:
 
 
 class _Signals:
-    """Handlers for as long as the body runs."""
+    """Signal handlers while the body runs."""
 
     _NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

@@ -1,7 +1,6 @@
-"""A service whose catalogue cannot even be opened: somebody is told, and it goes on trying.
+"""A service whose catalogue cannot be opened: it alerts a person, and goes on trying.
 
-Without this it would end and be started again, each time as if nothing had been said yet.
-"""
+Without this it would end and be restarted, each time as if it had sent no alert yet."""
 
 from __future__ import annotations
 
@@ -27,8 +26,8 @@ _log = log.get()
 
 
 class Standby:
-    """Tells of the trouble once, reminds as drd.yaml says, and tells when it is over: past the
-    outbox, which is in the catalogue."""
+    """Sends an alert once, reminders as drd.yaml says, and a message when the trouble is over:
+    without the outbox, which is in the catalogue."""
 
     def __init__(self, app: App, notifier: Notifier, *, pause_s: float = PAUSE_S) -> None:
         self._app = app
@@ -43,7 +42,7 @@ class Standby:
         self._reload_asked.set()
 
     def wait(self) -> None:
-        """Until the catalogue is open. Signals may end the process: it has begun nothing."""
+        """Wait until the catalogue is open. Signals may end the process: it has begun nothing."""
         while (error := self._error()) is not None:
             self._say(error)
             conditions = host_conditions(
@@ -59,7 +58,7 @@ class Standby:
             self._tell([], Rules(hold_s=0.0))
 
     def _reload(self) -> None:
-        """Somebody else is to be told, perhaps; the plans are read when the catalogue is open."""
+        """Read drd.yaml for other recipients; the plans are read when the catalogue is open."""
         self._notifier.reloading("reading drd.yaml")
         try:
             self._app.settings = reread(self._app).settings
@@ -79,7 +78,7 @@ class Standby:
             return
         self._trouble = error.message
         _log.error("catalogue.trouble", error=error.message, hint=error.hint)
-        # A start that takes its time would be ended as one that hangs.
+        # systemd would end a start that takes too long.
         self._notifier.ready(f"catalogue: {error.message}")
 
     def _tell(self, conditions: Sequence[Condition], rules: Rules) -> None:

@@ -1,4 +1,4 @@
-"""Sees to it that every run ends in a final state, whatever happens to its process."""
+"""Make sure that every run ends in a final state, whatever happens to its process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from drd.ports import Catalogue
 _log = log.get()
 
 TRIES = 3
-"""How often a worker is started to settle a dead run before its row alone is settled."""
+"""How often a worker is started to settle a dead run before only its row is settled."""
 
 
 class Supervisor:
@@ -41,25 +41,25 @@ class Supervisor:
         self.stopping = False
 
     def reap(self, now: datetime) -> int:
-        """Take note of the workers that have ended; how many did."""
+        """Note the workers that have ended; returns how many."""
         for worker in self._workers.kill_overdue():
             _log.error("run.killed", run=worker.run.id, plan=worker.run.plan, why=worker.why)
         ended = self._workers.reap()
         self._unsettled += ended
-        while self._unsettled:  # also those of before that the catalogue could not be told of
-            self._ended(self._unsettled[0], now)
+        while self._unsettled:  # includes those that could not be recorded in the catalogue before
+            self._on_ended(self._unsettled[0], now)
             self._unsettled.popleft()
         return len(ended)
 
     def end_asked(self, open_runs: Sequence[Run], now: datetime) -> None:
-        """Carry out what `drd cancel` asked for."""
+        """Execute the requests of `drd cancel`."""
         for run in (r for r in open_runs if r.cancel_asked):
             if self._workers.cancel(run.id):
                 continue
             if run.state is RunState.PENDING:
                 self._catalogue.queue.drop(run.id, str(RunState.CANCELLED), "cancelled", now)
             elif run.owner_pid is not None:
-                # A command in somebody's terminal: it ends itself, when we may tell it.
+                # A command in a person's terminal: it ends itself, if we may signal it.
                 pid = self._catalogue.process_of(run) if run.id not in self._told else None
                 if pid is not None:
                     with suppress(ProcessLookupError, PermissionError):
@@ -67,9 +67,9 @@ class Supervisor:
                 self._told.add(run.id)
 
     def end_strangers(self, open_runs: Sequence[Run]) -> None:
-        """Kill the workers of a daemon before us that do not end.
+        """Kill the workers of an earlier daemon that do not end.
 
-        The kernel asked them to when that one died, and one that was stopped does not hear it.
+        The kernel signalled them when that daemon died, but a stopped process does not receive it.
         """
         now, before = time.monotonic(), self._strangers
         mine = {w.run.id for w in self._workers.alive}
@@ -77,16 +77,16 @@ class Supervisor:
         self._strangers = {r.id: before.get(r.id, now) for r in runs}
         for run in runs:
             late = now - self._strangers[run.id] >= GRACE_S
-            # What a person started in a terminal does not have this in its environment.
+            # A run that a person started in a terminal does not have this in its environment.
             mark = self._catalogue.mark(run.id)
             if late and run.owner_pid and process.works_for(run.owner_pid, mark):
                 _log.error("run.killed", run=run.id, plan=run.plan, why="it outlived its daemon")
                 process.end_process(run.owner_pid, ask=signal.SIGKILL, grace_s=1.0)
 
     def settle_abandoned(self, open_runs: Sequence[Run], now: datetime) -> list[str]:
-        """Have dead runs settled that nobody watched: `backup of orders-api` for each.
+        """Settle dead runs that nobody watched; returns `backup of orders-api` for each.
 
-        A recovery waits for the person who began it."""
+        A recovery waits for the person who started it."""
         found = []
         busy = {w.run.id for w in self._workers.alive}
 
@@ -102,11 +102,11 @@ class Supervisor:
             found.append(f"{run.kind} of {run.plan}")
         return found
 
-    def _ended(self, ended: Ended, now: datetime) -> None:
+    def _on_ended(self, ended: Ended, now: datetime) -> None:
         run = ended.worker.run
         try:
             now_run = self._catalogue.run(run.id)
-        except UsageError:  # its row is gone: an old catalogue was put back
+        except UsageError:  # its row is gone: an old catalogue was restored
             return
         if now_run.state.final:
             self._tries.pop(run.id, None)
@@ -117,7 +117,7 @@ class Supervisor:
             self._catalogue.queue.drop(run.id, str(RunState.FAILED), ended.how.text, now)
             self._on_over(self._catalogue.run(run.id))
         else:
-            if run.id not in self._tries:  # else it was said, and is not recorded yet
+            if run.id not in self._tries:  # otherwise it was reported, and is not recorded yet
                 _log.warning("run.died", run=run.id, plan=run.plan, how=ended.how.text)
             self._settle(now_run, ended.how, now, cancelled=ended.worker.cancelled)
 
@@ -134,7 +134,7 @@ class Supervisor:
         self._settle_row(run, how, now, cancelled=cancelled)
 
     def _settle_row(self, run: Run, how: Cause, now: datetime, *, cancelled: bool) -> None:
-        """Only what the catalogue says: what it left in the repository is swept by a later run."""
+        """Only the row: a later run removes what it left in the repository."""
         owned = self._catalogue.adopt(run, now)
         if owned is None:
             return

@@ -1,8 +1,7 @@
 """The texts of the plans in force, as root's files had them when they were loaded.
 
-Rows of the catalogue hold them as well, for the other commands and for the next start. What the
-daemon carries out it takes from here: a row that differs is an alert, and no order.
-"""
+Rows of the catalogue hold them as well, for the other commands and for the next start. The daemon
+executes only these texts: a row that differs raises an alert, and is not executed."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ _log = log.get()
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A text, small: there may be thousands. `stamp` is the file's time and size when it was
+    """A compressed text: there may be thousands. `stamp` is the file's time and size when it was
     read."""
 
     file: str
@@ -34,7 +33,7 @@ class _Held:
 
 
 class Texts:
-    """By plan. For several threads: the loop takes texts, others ask for them."""
+    """By plan. Safe in several threads."""
 
     def __init__(self) -> None:
         self._held: dict[str, _Held] = {}
@@ -42,43 +41,42 @@ class Texts:
         self._lock = threading.Lock()
 
     def take(self, plan: str, file: Path | str, text: str, stamp: tuple[int, int] | None) -> None:
-        """From now on this one is in force. `stamp` None: the file does not hold it any more."""
+        """Put this text in force. `stamp` None: the file has another text now."""
         raw = text.encode()
         held = _Held(str(file), _digest(raw), zlib.compress(raw), stamp)
         with self._lock:
             self._held[plan] = held
 
     def begin_load(self) -> None:
-        """The files are read now: what is in order counts as such again."""
+        """The files are being read: texts that match count as correct again."""
         with self._lock:
             self._replaced.clear()
 
     def replaced(self, plan: str) -> None:
-        """Its stored text was another one than the file's: told until the files are read again."""
+        """Its stored text differed from the file's: reported until the files are read again."""
         with self._lock:
             self._replaced.add(plan)
 
     def drop(self, plan: str) -> None:
-        """The plan is not in force any more."""
+        """The plan is no longer in force."""
         with self._lock:
             self._held.pop(plan, None)
 
     def __call__(self, plan: str) -> Handed | None:
-        """The text in force and its file; None of a plan that is not in force."""
+        """The text in force and its file; None for a plan that is not in force."""
         held = self._get(plan)
         return Handed(plan, held.file, zlib.decompress(held.packed).decode()) if held else None
 
     def is_stamped(self, plan: str, stamp: tuple[int, int]) -> bool:
-        """Whether the text was read from the file as it is now."""
+        """Whether the text was read from the current file."""
         held = self._get(plan)
         return held is not None and held.stamp == stamp
 
     def is_stored(self, plan: str, stored: str | None) -> bool:
         """Whether the row has the text that is in force.
 
-        A row that holds what root's file holds now was written by a command of root's, which has
-        loaded it: that one is in force from now on, as it is after a reload.
-        """
+        If a row holds the current text of root's file, a command of root's wrote it after loading
+        it: it is in force from now on, as after a reload."""
         held = self._get(plan)
         if held is None or stored is None:
             return held is None
@@ -90,27 +88,27 @@ class Texts:
         except ConfigError:
             return False
         if _digest(raw) != digest or is_exposed(reached, trusted_users()):
-            return False  # another text, or one that anybody may have written
+            return False  # another text, or one that anyone may have written
         info = reached.file.info
         self.take(plan, held.file, stored, (info.st_mtime_ns, info.st_size))
         _log.info("plan.loaded_elsewhere", plan=plan, file=held.file)
         return True
 
     def differing(self, stored: Mapping[str, str]) -> dict[str, str]:
-        """The plans whose stored text is another one, with what to say of that."""
+        """The plans whose stored text differs, with a message."""
         with self._lock:
             names, replaced = list(self._held), set(self._replaced)
-        blame = "somebody has changed the catalogue"
+        blame = "the catalogue was changed from outside"
         found = {
-            name: f"the stored text of plan {name} differed from its file's, which replaced it: "
-            f"{blame}"
+            name: f"the stored text of plan {name} differed from its file, and was "
+            f"replaced by the file's text: {blame}"
             for name in replaced
         }
         for name in names:
             if not self.is_stored(name, stored.get(name)):
                 found[name] = (
-                    f"the stored text of plan {name} differs from the one in force, which goes on: "
-                    f"{blame}"
+                    f"the stored text of plan {name} differs from the text in force, which "
+                    f"stays in force: {blame}"
                 )
         return found
 

@@ -1,8 +1,7 @@
-"""The processes that carry out runs: started, watched, asked to end, made to end.
+"""The processes that execute runs: started, watched, asked to end, killed.
 
-Each is `drd worker RUN` in a process group of its own. It says what became of its run in the
-catalogue; here it is only known that it ended, and how.
-"""
+Each is `drd worker RUN` in its own process group. It records its run's result in the catalogue;
+this module only knows that it ended, and how."""
 
 from __future__ import annotations
 
@@ -23,12 +22,12 @@ from drd.model.units import format_duration
 from drd.process import Child, Command, Mark
 
 GRACE_S = float(os.environ.get("DRD_GRACE_S", "60"))
-"""How long after its time a run may take to end by itself."""
+"""How long after its time limit a run may take to end by itself."""
 ASKED_GRACE_S = 8.0
-"""How long a run that was asked to end may take: a cancel takes 10 s at most."""
+"""How long a run may take to end when it is asked to: a cancel takes 10 s at most."""
 
 PROGRAM: Sequence[str] = (sys.executable, "-m", "drd", "worker")
-"""What is started for a run: the run's id, and options, follow."""
+"""The command of a run: the run's id, and options, follow."""
 
 _CANCELLED = Cause("it was cancelled and did not end")
 
@@ -37,7 +36,7 @@ _KEPT_FROM_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN
 
 @dataclass
 class Worker:
-    """One living process. `settles` says how the run ended that it only clears up after."""
+    """One living process. `settles` says how the run ended that it only cleans up after."""
 
     run: Run
     child: Child
@@ -63,9 +62,9 @@ class Ended:
 
 
 class Workers:
-    """The living workers by the id of their run. `settings` and the plan's text from `texts` are
-    what new ones are to go by, whatever has become of the files and rows (`drd.config.in_force`);
-    `mark` is what they carry."""
+    """The living workers by the id of their run. New ones use `settings` and the plan's text from
+    `texts`, whatever has become of the files and rows (`drd.config.in_force`);
+    `mark` is in their environment."""
 
     def __init__(self, config: str | None, settings: str) -> None:
         self._config = config
@@ -79,10 +78,9 @@ class Workers:
         return list(self._alive.values())
 
     def start(self, run: Run, *, settle: Cause | None = None, cancelled: bool = False) -> Worker:
-        """Start a worker for a pending run, or one that settles a dead one.
+        """Start a worker for a pending run, or one that settles a dead run.
 
-        Raises ToolMissing or OSError when no process can be started.
-        """
+        Raises ToolMissing or OSError when no process can be started."""
         words = [*PROGRAM, _sound(run)]
         if self._config is not None:
             words += ["--config", self._config]
@@ -111,8 +109,8 @@ class Workers:
         return worker
 
     def cancel(self, run: str) -> bool:
-        """Ask the run's process to end, once; False when it is none of ours. One that clears up
-        after it goes on: the run ends by that."""
+        """Ask the run's process to end, once; False when it is not ours. A process that cleans up
+        goes on: the run ends with it."""
         worker = self._alive.get(run)
         if worker is None:
             return False
@@ -122,7 +120,7 @@ class Workers:
         return True
 
     def stop_all(self, grace_s: float) -> None:
-        """Interrupt every run; what has not ended after `grace_s` is killed by `kill_overdue`."""
+        """Interrupt every run; `kill_overdue` kills those that have not ended after `grace_s`."""
         for worker in self.alive:
             self._ask(worker, signal.SIGTERM, STOPPED, grace_s)
 
@@ -134,7 +132,7 @@ class Workers:
         worker.kill_at, worker.why = time.monotonic() + grace_s, why
 
     def kill_overdue(self) -> list[Worker]:
-        """Kill those whose time is over, with all that they started."""
+        """Kill those whose time is over, with all processes that they started."""
         now = time.monotonic()
         late = [w for w in self.alive if w.kill_at is not None and now >= w.kill_at]
         for worker in late:
@@ -151,7 +149,7 @@ class Workers:
                 continue
             del self._alive[run]
             os.close(worker.pidfd)
-            ended.append(Ended(worker, code, _how(worker, code)))
+            ended.append(Ended(worker, code, _how_it_ended(worker, code)))
         return ended
 
 
@@ -177,8 +175,8 @@ def _started(command: Command, handed: Handed | None) -> Child:
 
 
 def _environment(mark: Mark | None) -> dict[str, str]:
-    """All that the daemon was given, which may hold secrets that plans name, but not what speaks
-    for the service."""
+    """The daemon's environment, which may hold secrets that plans name, without the service
+    manager's variables."""
     env = {k: v for k, v in os.environ.items() if k not in _KEPT_FROM_CHILDREN}
     for name in process.MARKS:
         env.pop(name, None)
@@ -186,7 +184,7 @@ def _environment(mark: Mark | None) -> dict[str, str]:
     return env | dict(mark.environment()) if mark is not None else env
 
 
-def _how(worker: Worker, code: int) -> Cause:
+def _how_it_ended(worker: Worker, code: int) -> Cause:
     if worker.settles is not None:
         return worker.settles
     if code >= 0:
@@ -200,7 +198,7 @@ def _how(worker: Worker, code: int) -> Cause:
 
 
 def _oom_kills() -> int:
-    """How many processes the kernel has killed for memory since it booted."""
+    """How many processes the kernel has killed for memory since boot."""
     with suppress(OSError, ValueError, IndexError):
         for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
             if line.startswith("oom_kill "):

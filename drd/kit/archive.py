@@ -1,4 +1,5 @@
-"""The tar inside a kit: text files below one directory, with an index that vouches for each."""
+"""The tar inside a kit: text files below one directory, with an index that has the
+digest of each."""
 
 from __future__ import annotations
 
@@ -25,12 +26,12 @@ class Kit:
     files: Files
 
     def text(self, name: str) -> str:
-        """Raises KitDamaged for a file that is no text."""
+        """Raise KitDamaged for a file that is not text."""
         try:
             return self.files[name].decode()
         except (KeyError, UnicodeDecodeError):
             raise KitDamaged(
-                f"{name} in the kit is no text", hint="take another copy of the kit."
+                f"{name} in the kit is not a text file", hint="use another copy of the kit."
             ) from None
 
 
@@ -67,7 +68,7 @@ def _entry(name: str, index: KitIndex, *, kind: bytes, mode: int) -> tarfile.Tar
 
 
 def unpack(archive: bytes, *, name: str) -> Kit:
-    """What a kit's tar holds, each file compared with the index. Raises KitDamaged."""
+    """The content of a kit's tar, each file compared with the index. Raises KitDamaged."""
     try:
         files = _contents(archive)
         index = index_from_json(strict.document(files.pop(INDEX, b""), INDEX))
@@ -75,37 +76,37 @@ def unpack(archive: bytes, *, name: str) -> Kit:
         named |= {p.file for p in index.programs} | {*index.files.values()}
         named |= {index.config} if index.config else set()
         if lacking := sorted(named - files.keys()):
-            raise strict.Refused(f"it lacks {', '.join(lacking[:5])}")
+            raise strict.Refused(f"{', '.join(lacking[:5])} is missing")
         if strangers := sorted(files.keys() - index.digests.keys()):
-            raise strict.Refused(f"its index does not vouch for {', '.join(strangers[:5])}")
+            raise strict.Refused(f"its index does not list {', '.join(strangers[:5])}")
     except (tarfile.TarError, ValueError, EOFError, OSError, OverflowError) as error:
         raise KitDamaged(
-            f"what is in {name} cannot be read: {error}",
-            hint="take another copy, or a drd of the version that made it.",
+            f"cannot read the content of {name}: {error}",
+            hint="use another copy, or a drd of the version that made it.",
         ) from None
     wrong = [f for f, digest in index.digests.items() if _digest(files, f) != digest]
     if wrong:
         raise KitDamaged(
-            f"{name} is damaged inside: {', '.join(wrong)}", hint="take another copy of the kit."
+            f"{name} is damaged inside: {', '.join(wrong)}", hint="use another copy of the kit."
         )
     return Kit(index, files)
 
 
 def _contents(archive: bytes) -> dict[str, bytes]:
-    """Nothing but directories and files, each once, below the kit's directory."""
+    """Check that there are only directories and files, each once, below the kit's directory."""
     files: dict[str, bytes] = {}
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
         for entry in tar:
             if entry.isdir():
                 continue
             if not entry.isreg() or entry.issparse() or entry.size > len(archive):
-                raise strict.refuse("an entry", "is no plain file", entry.name)
+                raise strict.refuse("an entry", "is not a regular file", entry.name)
             if not entry.name.startswith(f"{ROOT}/"):
                 raise strict.refuse("an entry", f"is not below {ROOT}", entry.name)
             name = inner_name(entry.name.removeprefix(f"{ROOT}/"), "an entry")
             file = tar.extractfile(entry)
             if name in files or file is None:
-                raise strict.refuse("an entry", "is there twice", entry.name)
+                raise strict.refuse("an entry", "appears twice", entry.name)
             files[name] = file.read()
     return files
 

@@ -1,4 +1,4 @@
-"""What a machine that has nothing can be made from: a kit, or a repository and its password."""
+"""Where a bare machine can be set up from: a kit, or a repository and its password."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ from drd.repositories import open_repository
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What there is to install, all of it read and nothing of it written. `replica` is a catalogue
-    that can be used, from `taken_at`; `notes` are what a person should know. `proven` has by
-    restore point the drill that had proven it when the kit was made, `digests` the hashes of the
-    plans in it, and `bases` its list of their points. Out of a repository, `orders` has what its
-    texts would have drd do, and `typed` is that repository."""
+    """What to install: all of it read, nothing written yet. `replica` is a usable catalogue, from
+    `taken_at`; `notes` are for a person. `proven` has by restore point the drill that had proven it
+    when the kit was made, `digests` the hashes of the plans in it, and `bases` its list of their
+    points. From a repository, `orders` has what its texts would make drd do, and `typed` is that
+    repository."""
 
     layout: Layout
     replica: Path | None
@@ -58,8 +58,8 @@ class Prepared:
     typed: RepositorySpec | None = None
 
     def within(self, plan: Plan) -> Plan:
-        """The plan as far as a bootstrap may look for its points: of one out of a repository only
-        that repository, as it was named, and by the password that was given."""
+        """The plan, limited to where a bootstrap may search for its points: for a plan from a
+        repository only that repository, as it was named, with the given password."""
         if self.typed is None:
             return plan
         here = [spec.name for spec in plan.repositories.values() if spec.url == self.typed.url]
@@ -68,15 +68,15 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What a kit says about the repositories of a plan, their ids by URL, and about its restore
-    points; `seals` are None in kits of before."""
+    """What a kit records about the repositories of a plan, their ids by URL, and about its restore
+    points; `seals` are None in older kits."""
 
     made_at: datetime
     seals: tuple[Seal, ...] | None
     repositories: Mapping[str, str]
 
     def record(self, catalogue: Catalogue, plan: str, now: datetime) -> None:
-        """From here on the kit's word counts, and not what a replica out of a repository says."""
+        """From now on the kit's record counts, not that of a replica from a repository."""
         catalogue.origins.base_on_kit(plan, self.made_at, self.seals)
         for url, known in self.repositories.items():
             catalogue.record_repository(url, known, now)
@@ -86,8 +86,9 @@ class Base:
 def from_kit(
     kit: Kit, root: Path, now: datetime, *, only: str | None = None, within: Path | None = None
 ) -> Iterator[Prepared]:
-    """The plans of a kit, or `only` one of them. Repositories that do not open are left to whoever
-    looks for points: the kit's files are worth having all the same. What is needed meanwhile lies
+    """The plans of a kit, or `only` one of them. Repositories that do not open are left to the code
+    that
+    searches for points: the kit's files are useful without them. Temporary files lie
     `within` that directory."""
     with opened(kit, within) as using, _room(within) as room:
         secrets = {s.reference: using.resolve(s.reference) for s in kit.index.secrets}
@@ -101,7 +102,7 @@ def from_kit(
                     confirm(repository, place.id)
                     reached.append(repository)
                 except DrdError as error:
-                    # What looks for the points tells it.
+                    # The search for points reports it.
                     log.get().warning("kit.repository", name=place.name, error=error.message)
         belongings = Belongings(
             {p.name: kit.text(p.file) for p in chosen},
@@ -113,11 +114,13 @@ def from_kit(
         )
         layout = lay_out(belongings, root)
         own, notes = _replica(reached, room, now)
-        notes += [f"{path} is there and not as in the kit: it stays" for path in kept(layout)]
+        notes += [
+            f"{path} exists and differs from the kit: it stays unchanged" for path in kept(layout)
+        ]
         if own is not None and own.taken_at > kit.index.made_at:
             notes += [
-                f"plan {name} was changed after the kit was made: the repository has it as of "
-                f"{own.taken_at:%Y-%m-%d %H:%M} UTC, here is the kit's"
+                f"plan {name} was changed after the kit was made: the repository has the "
+                f"version of {own.taken_at:%Y-%m-%d %H:%M} UTC, this is the kit's"
                 for name, text in belongings.plans.items()
                 if own.plans.get(name, text) != text
             ]
@@ -132,8 +135,8 @@ def from_kit(
 
 
 Accept = Callable[[datetime, Mapping[str, Sequence[Order]]], None]
-"""Asks whether texts that were stored then, and would have drd do that, may become root's. Raises
-when not."""
+"""Asks whether texts that were stored then, and what they would make drd do, may become root's.
+Raises if not."""
 
 
 @contextmanager
@@ -146,14 +149,16 @@ def from_repository(
     *,
     ca_cert: str | None = None,
 ) -> Iterator[Prepared]:
-    """Plans and configuration as drd, or whoever has the password, stored them last beside the
+    """Plans and configuration as drd, or anyone with the password, stored them last beside the
     restore points. The bucket's keys come from the environment (AWS_ACCESS_KEY_ID …), as for every
     tool."""
     mask(password)
     try:
         normal = normal_url(url)
     except ValueError as error:
-        raise UsageError(str(error), hint="--repository takes the URL as a plan has it.") from None
+        raise UsageError(
+            str(error), hint="give --repository the URL as it stands in the plan."
+        ) from None
     ref = SecretRef("text", password)
     spec = RepositorySpec("repository", normal, ref, s3=S3Access(ca_cert=ca_cert))
     with _room() as room:
@@ -183,16 +188,14 @@ def _base(kit: Kit, known: KitPlan) -> Base:
 
 
 def _confirm_as_typed(repository: Repository) -> None:
-    """With the remedy for somebody who has typed the URL and the password from a piece of paper."""
+    """Add the remedy for a person who typed the URL and the password from paper."""
     try:
         confirm(repository, None)
     except RepositoryMissing as error:
-        error.hint = "check the URL: it is the one that the plan had, to the last letter."
+        error.hint = "check the URL: it must match the plan's to the last letter."
         raise
     except WrongKey as error:
-        error.hint = (
-            "check --password-file: whoever holds a kit of the plan has the password in it."
-        )
+        error.hint = "check --password-file: a kit of the plan contains the password."
         raise
 
 
@@ -212,8 +215,7 @@ def _prepared(
 
 @contextmanager
 def _room(within: Path | None = None) -> Iterator[Path]:
-    """A directory for what is fetched. /tmp is memory on many systems, and a catalogue may be
-    large."""
+    """A directory for downloads. /tmp is memory on many systems, and a catalogue may be large."""
     place = "/var/tmp"  # noqa: S108 - a new directory of our own in it
     where = within or (place if os.access(place, os.W_OK, effective_ids=True) else None)
     with TemporaryDirectory(prefix="drd-", dir=where) as room:
@@ -223,11 +225,11 @@ def _room(within: Path | None = None) -> Iterator[Path]:
 def _replica(
     repositories: Sequence[Repository], room: Path, now: datetime
 ) -> tuple[Own | None, list[str]]:
-    """The newest one; without it the records are lost, and the restore points are not."""
+    """The newest replica; without it the records are lost, but the restore points are not."""
     try:
         found = newest_own(repositories)
         if found is None:
-            return None, ["no replica of the catalogue is there: the history of runs is lost"]
+            return None, ["there is no replica of the catalogue: the history of runs is lost"]
         own = fetch(*found, room / "own", now)
     except DrdError as error:
         return None, [f"the history of runs is lost: {error.message}"]
@@ -236,21 +238,21 @@ def _replica(
 
 def _left_out(own: Own) -> list[str]:
     rows = f"{own.left_out:,} rows of the replica of the catalogue"
-    return [f"{rows} are like none that drd writes: they were left out"] if own.left_out else []
+    return [f"{rows} do not look like drd's own: they were left out"] if own.left_out else []
 
 
 def _everything(repository: Repository, room: Path, now: datetime) -> Own:
-    """The newest of drd's own snapshots, and the plans of others that it does not have: several
-    hosts may share a repository."""
+    """The newest of drd's own snapshots, and the plans of others that it lacks: several hosts may
+    share a repository."""
     found = newest_own([repository])
     if found is None:
         raise NoRestorePoint(
-            f"{repository.url} holds no plans of drd",
+            f"{repository.url} contains no plans of drd",
             hint="bootstrap from a kit; or write the plan anew, then drd catalogue rebuild.",
         )
     own = fetch(*found, room / "own", now)
     manifests = repository.snapshots(tags=["drd", "manifest"])
-    # Only what can be the name of a plan: it becomes that of a directory.
+    # Only valid plan names: it becomes the name of a directory.
     hosts = {s.host for s in manifests if NAME.fullmatch(s.host)}
     for host in sorted(hosts - own.plans.keys()):
         theirs = repository.snapshots(host=host, tags=["drd", f"component:{OWN_COMPONENT}"])
@@ -264,7 +266,7 @@ def _everything(repository: Repository, room: Path, now: datetime) -> Own:
 
 
 def _known_secrets(name: str, text: str, url: str, password: str) -> Mapping[SecretRef, str]:
-    """What this plan says about the repository at `url`: its password, and keys that the
+    """The secrets of this plan for the repository at `url`: its password, and keys that the
     environment has."""
     values = {
         "password": password,
@@ -289,15 +291,15 @@ def _authorities(plans: Mapping[str, str], url: str, given: str | None) -> dict[
     except OSError as error:
         raise UsageError(
             f"cannot read {given}: {(error.strerror or str(error)).lower()}",
-            hint="--ca-cert names a PEM file.",
+            hint="--ca-cert takes a PEM file.",
         ) from None
     specs = [spec for name, text in plans.items() for spec in _at(name, text, url)]
     return {spec.s3.ca_cert: content for spec in specs if spec.s3.ca_cert}
 
 
 def _at(name: str, text: str, url: str) -> list[RepositorySpec]:
-    """The repositories of a plan that lie at this URL; none of a plan that cannot be read. Nothing
-    else of the plan is looked at."""
+    """The repositories of a plan at this URL; none for a plan that cannot be read. Nothing else of
+    the plan is used."""
     try:
         parsed, _ = checked(text.encode(), Path(f"{ETC}/plans/{name}.yaml"))
     except ConfigError:

@@ -114,7 +114,7 @@ mkdir -p "$KIT/recovered/{plan.name}" && cd "$KIT/recovered/{plan.name}"
 
 
 def opening(spec: RepositorySpec, places: Places) -> str:
-    """The variables that let restic in."""
+    """The variables that give restic access."""
 
     def file(ref: SecretRef) -> str:
         return f'"$KIT/{places.secrets[ref]}"'

@@ -44,7 +44,7 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A `form` has a last column for whoever holds the page to write in."""
+    """A `form` has a last column for handwriting."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -53,7 +53,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """For bash; `shown` ones are to be read or adapted, not to be run as they stand."""
+    """For bash; `shown` ones are to be read or adapted, not run as they are."""
 
     text: str
     shown: bool = False
@@ -117,5 +117,5 @@ def _html(block: Block) -> str:
 
 
 def _words(text: str) -> str:
-    """With what stands between backticks as code."""
+    """Text between backticks becomes code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))

@@ -1,5 +1,5 @@
-"""Collecting what goes into a kit: the configuration, what opens the repositories, and the printed
-runbooks. Nothing is contacted; secrets are resolved here, and only those that a recovery needs."""
+"""Collect the content of a kit: the configuration, the secrets that open the repositories, and the
+printed runbooks. Contacts nothing; resolves only the secrets that a recovery needs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _TOOLS = ("restic", "jq")
 
 @dataclass(slots=True)
 class _Secrets:
-    """Resolved once each, by reference; the first use gives the file its name."""
+    """Each secret is resolved once, by reference; its first use gives the file its name."""
 
     resolve: Callable[[SecretRef], str]
     values: dict[SecretRef, str] = field(default_factory=dict)
@@ -66,9 +66,8 @@ def gather(
 ) -> tuple[KitIndex, Files]:
     """The index (without digests) and the files of a kit of these plans.
 
-    A target's secret that is not to be had here is left out and named in `missing`; one that opens
-    a repository is not: SecretUnavailable.
-    """
+    A target's secret that is not available here is left out and named in `missing`; one that opens
+    a repository raises SecretUnavailable."""
     files: dict[str, bytes] = {}
     host_files: dict[str, str] = {}
     secrets = _Secrets(resolve)
@@ -120,7 +119,7 @@ def gather(
 
 
 def repository_secrets(spec: RepositorySpec) -> dict[str, SecretRef]:
-    """What opens a repository, by what it is."""
+    """The secrets that open a repository, by their purpose."""
     wanted = {
         "password": spec.password,
         "access_key": spec.s3.access_key,
@@ -138,8 +137,8 @@ def _repository_secrets(plan: Plan, secrets: _Secrets) -> None:
 
 
 def _source_secrets(one: LoadedPlan, secrets: _Secrets) -> list[str]:
-    """A plan without a target comes back to where it was, so its own logins are needed; those that
-    are not to be had."""
+    """The secrets of a plan's own components, for a plan without a target, which is restored to
+    where it was; returns those that are not available."""
     missing = []
     for path, ref in plan_references(one.text, Path(one.plan.file)).items():
         if path[0] != "components":
@@ -160,12 +159,12 @@ def _host_file(path: str) -> bytes:
         raise UsageError(
             f"cannot read {path}, which a repository's ca_cert names: "
             f"{(error.strerror or str(error)).lower()}",
-            hint="without it nobody could open the repository: see to the path and its rights.",
+            hint="without it nobody could open the repository: check the path and its rights.",
         ) from None
 
 
 def _hands(plan: Plan, secrets: _Secrets) -> tuple[dict[str | None, dict[str, ByHand]], list[str]]:
-    """The instructions for each target and component; and which secrets are not to be had."""
+    """The instructions for each target and component; and which secrets are not available."""
     missing: list[str] = []
     found: dict[str | None, dict[str, ByHand]] = {}
     order = [n for s in plan.runbook if s.kind == "restore" for n in s.subjects]
@@ -259,7 +258,7 @@ def _pages(
 
 
 def _rehearsal(plan: Plan, catalogue: Catalogue) -> runbook.Rehearsal | None:
-    """The last drill that passed, and what its steps took."""
+    """The last drill that passed, and how long its steps took."""
     passed = (e for e in catalogue.evidence(plan.name, limit=100) if e.target is None)
     last = next((e for e in passed if e.result is DrillResult.PASSED), None)
     if last is None:
@@ -274,7 +273,7 @@ def _rehearsal(plan: Plan, catalogue: Catalogue) -> runbook.Rehearsal | None:
 
 
 def _versions() -> dict[str, str]:
-    """Of drd, and of the tools that this host has."""
+    """Versions of drd, and of the tools on this host."""
     found = {"drd": drd.__version__, "python": platform.python_version()}
     of_kinds = (tool for spec in KINDS for tools in spec.programs.values() for tool in tools)
     for tool in (*_TOOLS, *of_kinds):

@@ -1,5 +1,4 @@
-"""A host made from a kit alone, below a directory: what `drd bootstrap --root` does, for a
-drill."""
+"""Make a host from a kit alone, below a directory: as `drd bootstrap --root`, for a drill."""
 
 from __future__ import annotations
 
@@ -24,20 +23,20 @@ from drd.model.plan import KitWatch, Plan
 from drd.model.units import to_rfc3339
 
 Host = Callable[[Path, str], AbstractContextManager[tuple[Services, Plan]]]
-"""The services and the plan of that name of a host, by its drd.yaml."""
+"""The services and the plan of that name on a host, by its drd.yaml."""
 
 _HOW = (
-    "set `kit: {file: …}` in the plan or drd.yaml with what opens it, or say --kit and "
+    "set `kit: {file: …}` in the plan or drd.yaml with what opens it, or give --kit and "
     "--passphrase-file."
 )
 
 
 def kit_at(plan: Plan, watch: KitWatch | None) -> KitAt:
-    """The copy that is tried unattended. Raises KitUnavailable where there is none."""
+    """The copy that drd tries unattended. Raises KitUnavailable if none is configured."""
     if watch is None:
         raise KitUnavailable(
-            f"without a recovery kit nothing of {plan.name} comes back when this host is lost, and "
-            "none is named",
+            f"no recovery kit is configured: without one, {plan.name} cannot be restored "
+            "when this host is lost",
             hint=_HOW,
         )
     return KitAt(watch.file, lambda: key_of(watch))
@@ -45,15 +44,16 @@ def kit_at(plan: Plan, watch: KitWatch | None) -> KitAt:
 
 @contextmanager
 def regained(plan: Plan, at: KitAt, place: Path, now: datetime, host: Host) -> Iterator[Regained]:
-    """A host for `plan` in the new directory `place`, which nobody else may look into; it is gone
-    in the end with all secrets. Raises as `drd bootstrap` does."""
+    """A host for `plan` in the new directory `place`, which nobody else may read; it is removed at
+    the end with all secrets. Raises as `drd bootstrap` does."""
     sealed = read(at.file)
     kit = unpack(unseal(sealed, at.key(), name=at.file), name=at.file)
     known = next((p for p in kit.index.plans if p.name == plan.name), None)
     if known is None:
         raise KitUnavailable(
-            f"{at.file} holds no plan {plan.name}",
-            hint=f"drd kit export {plan.name} --to {at.file} …, with the others of that kit.",
+            f"{at.file} does not contain the plan {plan.name}",
+            hint=f"run drd kit export {plan.name} --to {at.file} …, with the other plans of "
+            "that kit.",
         )
     place.mkdir(mode=0o700)
     try:
@@ -71,7 +71,7 @@ def regained(plan: Plan, at: KitAt, place: Path, now: datetime, host: Host) -> I
                 theirs,
                 known.digest,
                 services,
-                _came(kit, known, len(points)),
+                _summary(kit, known, len(points)),
                 (*_notes(plan, known, prepared), *(e.message for e in seen.unreached.values())),
                 {
                     "kit": at.file,
@@ -85,7 +85,7 @@ def regained(plan: Plan, at: KitAt, place: Path, now: datetime, host: Host) -> I
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _came(kit: Kit, known: KitPlan, points: int) -> str:
+def _summary(kit: Kit, known: KitPlan, points: int) -> str:
     secrets = sum(f" of {known.name}:" in s.use for s in kit.index.secrets)
     return (
         f"kit of {kit.index.made_at:%Y-%m-%d %H:%M} UTC: plan {known.digest[:12]}, "

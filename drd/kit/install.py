@@ -1,5 +1,5 @@
-"""Putting files in place so that either all are there in the end or none: what exists is kept when
-it is equal and refused when it is not, and what a failure leaves is taken away again."""
+"""Put files in place, all of them or none: an equal existing file is kept, a different one is
+refused, and a failure removes what was written."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from drd.kit.layout import CREDENTIALS, Layout, Placed, root_path
 
 
 def conflicts(layout: Layout) -> list[Path]:
-    """Files that are there with other contents. One that `drd install` put and nobody changed since
+    """Existing files with other contents. A file that `drd install` wrote and nobody changed since
     may be replaced."""
     return [f.path for f in layout.files if not f.yields and _differs(f)]
 
 
 def kept(layout: Layout) -> list[Path]:
-    """Files that are there with other contents, and stay."""
+    """Existing files with other contents, which stay."""
     return [f.path for f in layout.files if f.yields and _differs(f)]
 
 
@@ -45,17 +45,15 @@ def _content(path: Path) -> bytes | None:
 
 @contextmanager
 def installed(layout: Layout, replica: Path | None) -> Iterator[list[Path]]:
-    """Write what is missing, yield the paths that were written, and take them away again when the
-    body raises. `replica` becomes the catalogue where there is none yet.
+    """Write what is missing, yield the paths that were written, and remove them again when the body
+    raises. `replica` becomes the catalogue if there is none yet.
 
-    Raises TargetNotEmpty before anything is written, TargetUnwritable.
-    """
+    Raises TargetNotEmpty before anything is written, TargetUnwritable."""
     wrong = conflicts(layout)
     if wrong:
         raise TargetNotEmpty(
-            f"{', '.join(map(str, wrong))} {'is' if len(wrong) == 1 else 'are'} there and not the "
-            "same",
-            hint="move it away if it is not needed, or give another --root.",
+            f"existing files differ from the kit's: {', '.join(map(str, wrong))}",
+            hint="move them away if they are not needed, or give another --root.",
         )
     undo = _Undo(layout)
     private = root_path(layout.root, CREDENTIALS)
@@ -74,7 +72,7 @@ def installed(layout: Layout, replica: Path | None) -> Iterator[list[Path]]:
 
 
 class _Undo:
-    """What was not there before."""
+    """What did not exist before."""
 
     def __init__(self, layout: Layout) -> None:
         places = [f.path.parent for f in layout.files] + [layout.state.parent]
@@ -104,7 +102,7 @@ class _Undo:
 
 
 def _missing_top(path: Path) -> Path | None:
-    """The highest directory on the way to `path` that is not there."""
+    """The highest directory on the way to `path` that does not exist."""
     missing = [p for p in (path, *path.parents) if not os.path.lexists(p)]
     return missing[-1] if missing else None
 
@@ -118,7 +116,7 @@ def _write(file: Placed, undo: _Undo, private: Path) -> bool:
     part = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as target:
-            os.fchmod(target.fileno(), file.mode & 0o777)  # its owner is another one here
+            os.fchmod(target.fileno(), file.mode & 0o777)  # its owner has another id here
             target.write(file.content)
             target.flush()
             os.fsync(target.fileno())

@@ -1,5 +1,5 @@
-"""What goes where on the new host: every file with its place, its contents and its mode, and the
-texts of plans and drd.yaml with references that lead there. Touches nothing."""
+"""Lay out the new host: every file with its place, contents and mode, and the texts of plans and
+drd.yaml with references to these places. Changes nothing."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _NAME = re.compile(r"[\w.@+-]+")
 
 @dataclass(frozen=True, slots=True)
 class Belongings:
-    """What is known of the host that was: plans by name and drd.yaml as texts, `config_dir` from
-    which relative paths in it began, secrets by reference, and other files by their path;
+    """What is known of the lost host: plans by name and drd.yaml as texts, `config_dir` for
+    its relative paths, secrets by reference, and other files by their path;
     `programs` are scripts that the plans run, with their modes."""
 
     plans: Mapping[str, str]
@@ -46,7 +46,7 @@ class Belongings:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """One file to be. One that `yields` stays as it is where it is there already."""
+    """One file to write. One that `yields` keeps an existing file."""
 
     path: Path
     content: bytes
@@ -56,8 +56,8 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """A secret or a program that is not there: where it belongs, and for what (`components.db.dsn
-    of shop`). `restoring` tells those that a recovery needs from those that later backups do."""
+    """A missing secret or program: where it belongs, and its purpose (`components.db.dsn of shop`).
+    `restoring` separates those that a recovery needs from those that only later backups need."""
 
     path: str
     use: str
@@ -66,8 +66,8 @@ class Needed:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`files` in the order in which they are written: secrets, then what refers to them. `state` is
-    the catalogue's file, `notes` what a person should know."""
+    """`files` in the order in which they are written: secrets, then the files that refer to them.
+    `state` is the catalogue's file, `notes` are for a person."""
 
     root: Path
     config: Path
@@ -78,8 +78,7 @@ class Layout:
 
 
 def lay_out(belongings: Belongings, root: Path) -> Layout:
-    """Everything below `root` as if it were /. Raises UsageError for a name that leads
-    elsewhere."""
+    """Everything below `root` as if it were /. Raises UsageError for a name that leads outside."""
     moving = _Moving(root, belongings)
     plans = [
         Placed(root_path(root, f"{ETC}/plans/{name}.yaml"), moving.plan(name, text).encode(), 0o644)
@@ -116,7 +115,7 @@ def root_path(root: Path, path: str) -> Path:
 
 
 class _Moving:
-    """Rewrites texts, and remembers where secrets have to lie for that."""
+    """Rewrites texts, and collects where secrets must lie for that."""
 
     def __init__(self, root: Path, belongings: Belongings) -> None:
         self.root = root
@@ -131,7 +130,7 @@ class _Moving:
         plan = plan_of_text(text, file)
         references = {}
         for path, ref in plan_references(text, file).items():
-            # Without a target it comes back to where it was.
+            # Without a target it is restored to where it was.
             wanted = "targets" if plan.targets else "components"
             restoring = path[0] in ("repositories", wanted)
             moved = self.reference(ref, f"{_words(path)} of {name}", restoring=restoring)
@@ -157,7 +156,7 @@ class _Moving:
         return rewritten(text, references, values)
 
     def _programs(self, value: Any, path: YamlPath) -> Iterator[tuple[YamlPath, str]]:
-        """The words of commands that are scripts which lie below the root."""
+        """The words of commands that are scripts below the root."""
         if isinstance(value, dict):
             for key, item in value.items():
                 if key not in ("paths", "exclude"):
@@ -171,8 +170,7 @@ class _Moving:
                 yield path, str(root_path(self.root, place))
 
     def _script(self, word: str, *, first: bool) -> str | None:
-        """The path of the script that a word means, which may be a name alone where it is the
-        first."""
+        """The path of the script that a word names; the first word may be a name alone."""
         known = self.belongings.programs
         if word in known:
             return word
@@ -180,7 +178,8 @@ class _Moving:
         return next(names, None) if first else None
 
     def reference(self, ref: SecretRef, use: str, *, restoring: bool) -> SecretRef:
-        """Where a reference leads on the new host; its secret is put there, or missed."""
+        """The place of a reference on the new host; its secret is written there, or reported as
+        missing."""
         value = self.belongings.secrets.get(ref)
         if ref.source in ("env", "command") and value is None:
             self.needed.append(Needed(ref.describe(), use, restoring))
@@ -229,8 +228,8 @@ class _Moving:
     def _state(self, url: str) -> Path:
         if not url.startswith(_SQLITE):
             self.notes.append(
-                "the catalogue was in PostgreSQL: here it begins as an SQLite file, so that "
-                "nothing else has to be there first"
+                "the catalogue was in PostgreSQL: here it begins as an SQLite file, which "
+                "needs no server"
             )
             url = DEFAULT_STATE
         path = state_url(url, self.belongings.config_dir).removeprefix(_SQLITE).partition("?")[0]
@@ -246,7 +245,9 @@ def _file_of(ref: SecretRef) -> str:
         return f"{CREDENTIALS}/command-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
     name = str(ref.value)
     if not _NAME.fullmatch(name) or name.strip(".") == "":
-        raise UsageError(f"{ref.describe()} is no name of a file", hint="rename it in the plan.")
+        raise UsageError(
+            f"{ref.describe()} is not a valid file name", hint="rename it in the plan."
+        )
     return f"{CREDENTIALS}/{name if ref.source == 'credential' else f'env-{name.lower()}'}"
 
 

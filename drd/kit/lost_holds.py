@@ -1,5 +1,5 @@
-"""Holds of a catalogue that is lost, from where they are left: the damaged file that was set aside,
-and drd's own state in the repositories."""
+"""Restore the holds of a lost catalogue, from the damaged file that was set aside, and from drd's
+own state in the repositories."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from drd.model.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
-class BroughtBack:
-    """`stored_at` is when the state was stored that was looked into; None: there is none, `why`
-    says why it could not be read. Holds that were made since are not known."""
+class RestoredHolds:
+    """`stored_at` is when the state was stored that was read; None if there is none, `why` says why
+    it could not be read. Holds made since then are unknown."""
 
     holds: tuple[Hold, ...]
     stored_at: datetime | None
     why: str = ""
 
 
-def bring_back_holds(services: Services, plan: Plan, aside: Path | None) -> BroughtBack:
-    """Record the holds of the plan that `aside`, a damaged catalogue, and the newest state in its
-    repositories name. Trouble with a repository is in the result."""
+def restore_holds(services: Services, plan: Plan, aside: Path | None) -> RestoredHolds:
+    """Record the plan's holds from `aside`, a damaged catalogue, and from the newest state in its
+    repositories. Trouble with a repository is in the result."""
     keeping = services.catalogue.keeping
     back = keeping.bring_back(holds_of(aside, plan.name)) if aside is not None else []
     repositories = [services.open_repository(spec) for spec in plan.repositories.values()]
@@ -44,16 +44,16 @@ def bring_back_holds(services: Services, plan: Plan, aside: Path | None) -> Brou
         if newest is not None and (found is None or newest[1].time > found[1].time):
             found = newest
     if found is None:
-        return BroughtBack(tuple(back), None, why)
+        return RestoredHolds(tuple(back), None, why)
     with _room(services) as room:
         try:
             own = fetch(*found, room / "own", services.clock.now())
         except DrdError as error:
-            return BroughtBack(tuple(back), None, error.message)
+            return RestoredHolds(tuple(back), None, error.message)
         if own.catalogue is None:
-            return BroughtBack(tuple(back), None, own.why)
+            return RestoredHolds(tuple(back), None, own.why)
         back += keeping.bring_back(holds_of(own.catalogue, plan.name))
-    return BroughtBack(tuple(back), own.taken_at)
+    return RestoredHolds(tuple(back), own.taken_at)
 
 
 @contextmanager

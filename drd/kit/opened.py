@@ -1,4 +1,4 @@
-"""What an opened kit gives without the host: its plans, and their repositories by its secrets
+"""What an opened kit offers without the host: its plans, and their repositories with its secrets
 alone."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from drd.ports import Repository
 from drd.repositories import open_repository
 
 _TRIES = 20
-"""How many manifests are read in search of a complete point."""
+"""How many manifests are read to find a complete point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class OpenedKit:
     work: Path
 
     def plan(self, known: KitPlan) -> Plan:
-        """Raises ConfigError when this drd refuses a plan that the one before it took."""
+        """Raises ConfigError when this drd refuses a plan that an earlier one accepted."""
         return plan_of_text(self.kit.text(known.file), Path(known.file))
 
     def resolve(self, ref: SecretRef) -> str:
@@ -49,7 +49,7 @@ class OpenedKit:
         )
 
     def repository(self, spec: RepositorySpec) -> Repository:
-        """Opened with nothing but the kit."""
+        """Opened with the kit alone."""
         authority = spec.s3.ca_cert
         if authority is not None:
             name = self.kit.index.files.get(authority)
@@ -62,15 +62,15 @@ class OpenedKit:
 
 @contextmanager
 def opened(kit: Kit, within: Path | None = None) -> Iterator[OpenedKit]:
-    """The kit with a directory to work in, `within` another where that is given, which is removed
-    in the end."""
+    """The kit with a directory to work in (inside `within` if given), which is removed
+    at the end."""
     with TemporaryDirectory(prefix="drd-kit-", dir=within) as work:
         yield OpenedKit(kit, Path(work))
 
 
 def newest_point(repository: Repository, plan: str) -> RestorePoint | None:
-    """The newest complete point whose manifest can be read; None when there is none. Raises what is
-    wrong with the first manifest when none of those that were tried can be read."""
+    """The newest complete point whose manifest can be read; None if there is none. If no manifest
+    that was tried can be read, raises the error of the first."""
     manifests = repository.snapshots(host=plan, tags=["drd", "manifest"], fresh=True)
     wrong: list[DrdError] = []
     for snapshot in sorted(manifests, key=lambda s: s.time, reverse=True)[:_TRIES]:
@@ -92,7 +92,7 @@ def newest_point(repository: Repository, plan: str) -> RestorePoint | None:
 
 
 def confirm(repository: Repository, expected: str | None) -> None:
-    """It answers, the key opens it, and it is the one that the kit knows. Raises
+    """Check that it answers, the key opens it, and it is the one that the kit knows. Raises
     RepositoryError."""
     repository.preflight(writing=False)
     actual = repository.identity()
@@ -103,7 +103,7 @@ def confirm(repository: Repository, expected: str | None) -> None:
         )
     if expected is not None and actual != expected:
         raise RepositoryMissing(
-            f"the repository at {repository.url} is not the one that the kit knows: its id is "
-            f"{actual[:8]}, in the kit stands {expected[:8]}",
-            hint="export a new kit if it was made anew on purpose.",
+            f"the repository at {repository.url} is not the one that the kit knows: its id "
+            f"is {actual[:8]}, the kit has {expected[:8]}",
+            hint="export a new kit if the repository was made anew on purpose.",
         )

@@ -1,11 +1,10 @@
-"""What a plan or a drd.yaml would have drd run, read, write and connect to: what a person has to
-see before a text that came out of a repository is root's.
+"""What a plan or a drd.yaml would make drd run, read, write and connect to: a person must see this
+before a text from a repository becomes root's.
 
-Everything that a text says is shown, but for what is known to be harmless: a key that nobody
-thought of here is shown. What could run something, or give something of the host's away to whoever
-wrote the text, has to be accepted: a command, a query of a database server, a secret that goes
-anywhere but to the repository that was named, what a drill may read and reach, to whom a recovery
-kit opens, and a key that may hold any text and that nobody thought of here.
+Everything in a text is shown, except what is known to be harmless: an unknown key is shown. A
+person must accept what could run something, or give the author of the text something of the host: a
+command, a query of a database server, a secret that goes anywhere but to the named repository, what
+a drill may read and reach, to whom a recovery kit opens, and an unknown key that may hold any text.
 """
 
 from __future__ import annotations
@@ -57,8 +56,8 @@ _HOSTS_OWN = (
     "/var/lib/drd",
     "/var/lib/drd-sandboxes", "/run", "/var/run", "/proc", "/sys", "/dev",
 )  # fmt: skip
-"""The places in which a host keeps its own secrets. What a component names is stored in the
-repository, where everybody with its password can read it."""
+"""The directories in which a host keeps its own secrets. What a component names is stored in the
+repository, where everyone with its password can read it."""
 
 Key = tuple[str | int, ...]
 _Pattern = tuple[str, ...]
@@ -75,8 +74,8 @@ _SECRETS = {"file", "env", "credential", "command"}
 
 
 class Order(NamedTuple):
-    """`line` reads as `components.db.before.command: ["sh", "-c", "…"]`, with nothing in it that a
-    terminal takes for more than text. `asks` says that a person has to accept it."""
+    """`line` reads as `components.db.before.command: ["sh", "-c", "…"]`, without control
+    characters. `asks` means that a person must accept it."""
 
     line: str
     asks: bool
@@ -93,7 +92,7 @@ class _Text(NamedTuple):
 
 
 def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[Order]:
-    """What the text orders. The repository at `url` is no order, nor are the secrets that are
+    """The orders in a text. The repository at `url` is not an order, nor are the secrets that are
     `known` and belong to it."""
     data = read(text.encode(), "text", allow_empty=True).data
     if not isinstance(data, dict):
@@ -112,7 +111,7 @@ def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[Or
 def stored_orders(
     plans: dict[str, str], config: str | None, *, url: str, known: Collection[SecretRef]
 ) -> dict[str, list[Order]]:
-    """The orders of each file, by its name; a file without orders is there, too."""
+    """The orders of each file, by its name, including files without orders."""
     texts = {f"plans/{name}.yaml": text for name, text in plans.items()}
     texts |= {"drd.yaml": config} if config is not None else {}
     return {name: orders(text, url=url, known=known) for name, text in texts.items()}
@@ -138,8 +137,8 @@ def _asks(key: Key, value: Any, text: _Text) -> bool:
 
 
 def _stays_home(key: Key, value: dict[Any, Any], text: _Text) -> bool:
-    """Whether a secret is not printed by a command, and goes only to the repository that was named
-    or to a place on this host. A known secret becomes a file on this host."""
+    """Whether a secret does not come from a command, and goes only to the named repository or to a
+    place on this host. A known secret becomes a file on this host."""
     if key[0] == "state":
         return True  # the catalogue begins as a file there
     if key[0] != "repositories":
@@ -200,8 +199,8 @@ def _is_one_of_few(node: Mapping[str, Any]) -> bool:
 
 
 def _is_hosts_own(path: str) -> bool:
-    """Whether a path is one of the places in which a host keeps its own secrets, contains one or
-    lies in one."""
+    """Whether a path is, contains or lies in one of the places in which a host keeps its own
+    secrets."""
     place = os.path.normpath("/" + path.lstrip("/")).rstrip("/") + "/"
     return any(place.startswith(f"{own}/") or f"{own}/".startswith(place) for own in _HOSTS_OWN)
 
@@ -210,7 +209,7 @@ def _is_hosts_own(path: str) -> bool:
 
 
 def _leaves(value: Any, key: Key, harmless: frozenset[_Pattern]) -> Iterator[tuple[Key, Any]]:
-    """Lists of plain values, the words of a command, are one."""
+    """Lists of plain values, such as the words of a command, count as one value."""
     if _is_any(key, harmless):
         return
     if isinstance(value, dict) and value and not _is_secret(value):
@@ -243,7 +242,7 @@ def _ref(value: dict[Any, Any]) -> SecretRef:
 def _is_ours(key: Key, value: Any, text: _Text) -> bool:
     if isinstance(value, dict):
         named = key[0] == "repositories" and _is_named(_url_beside(key, text), text)
-        # One of a file keeps its place, and is written there.
+        # A file reference keeps its place, and is written there.
         return named and "file" not in value and _ref(value) in text.known
     return _is_url(key) and _is_named(value, text)
 

@@ -24,8 +24,8 @@ from drd.model.plan import NAME, OWN_COMPONENT
 from drd.ports import Repository, SnapshotInfo
 
 LARGEST = 8 << 30
-"""Bytes of a snapshot of drd's own that is fetched. Whoever has the repository's password can store
-one that is small there and without end here."""
+"""Limit in bytes for a snapshot of drd's own. Anyone with the repository's password can store a
+small one that unpacks without end."""
 
 _MOST_FILES = 50_000
 _ALL_TEXTS = 256 << 20
@@ -35,8 +35,8 @@ _TEXT = re.compile(r"etc/([^/]+\.ya?ml)")
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What one such snapshot holds. `catalogue` is None when the replica in it cannot be used,
-    `why` says why not. `left_out` rows of it are like none that drd writes, and were not taken."""
+    """The content of one such snapshot. `catalogue` is None when the replica in it cannot be used,
+    `why` gives the reason. `left_out` rows of it do not look like drd's own, and were not taken."""
 
     taken_at: datetime
     catalogue: Path | None
@@ -57,11 +57,11 @@ def newest_own(repositories: Sequence[Repository]) -> tuple[Repository, Snapshot
 
 
 def fetch(repository: Repository, snapshot: SnapshotInfo, into: Path, now: datetime) -> Own:
-    """Fetch drd's own snapshot into the new directory `into`, and take it apart there. Raises
+    """Fetch drd's own snapshot into the new directory `into`, and unpack it there. Raises
     RepositoryError."""
     into.mkdir(mode=0o700)
     archive, catalogue = into / FILENAME, into / "drd.db"
-    # Of the tar, the replica in it and the catalogue that is made of that, room is for all three.
+    # The room must do for the tar, the replica in it and the catalogue made from that.
     most = min(LARGEST, shutil.disk_usage(into).free // 3)
     repository.save_file(snapshot.id, FILENAME, archive, most=most)
     try:
@@ -83,7 +83,7 @@ def fetch(repository: Repository, snapshot: SnapshotInfo, into: Path, now: datet
 
 def unpacked(archive: Path, catalogue: Path) -> dict[str, bytes]:
     """The plans and configuration in a tar as drd writes it, by file name; the replica goes to
-    `catalogue`. What has another name, or is no plain file, stays where it is. Raises
+    `catalogue`. Other names, and files that are not regular, are ignored. Raises
     tarfile.TarError and ValueError."""
     texts: dict[str, bytes] = {}
     members = held = 0
@@ -116,8 +116,8 @@ def _save(content: IO[bytes], catalogue: Path) -> None:
 
 
 class _InPieces(io.RawIOBase):
-    """A file that gives no more than a piece at once: the header of an entry says itself how long
-    it is, and is read into memory."""
+    """A file that returns only a limited piece at once: the header of an entry states its own
+    length, and is read into memory."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -135,7 +135,7 @@ class _InPieces(io.RawIOBase):
 
 
 def _texts(files: Mapping[str, bytes]) -> tuple[dict[str, str], str | None]:
-    """Plans are told from drd.yaml by their first key, whatever the files are called."""
+    """Recognises plans and drd.yaml by their first key, whatever the files are called."""
     plans: dict[str, str] = {}
     config: str | None = None
     for name, raw in sorted(files.items()):

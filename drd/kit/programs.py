@@ -1,5 +1,5 @@
-"""What the steps and checks of a plan run: small scripts of one's own go into the kit, since no
-package brings them to a new machine; everything else is named, to be installed there first."""
+"""Programs that the steps and checks of a plan run: own small scripts go into the kit, since no
+package installs them on a new machine; everything else is listed, to be installed there first."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from drd.model.units import format_size
 from drd.registry import extensions_used
 
 LARGEST = 1 << 20
-"""Bytes of a script that goes into the kit."""
+"""The largest script in bytes that goes into the kit."""
 
 _PACKAGED = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/usr/libexec/", "/bin/", "/sbin/", "/lib/")
-"""Where packages put programs, and nobody else."""
+"""Where packages install programs, and nobody else."""
 
 _EVERYWHERE = frozenset({"sh", "bash", "env", "dash"})
 _SHEBANG = re.compile(rb"#!\s*(\S+)(?:[ \t]+(?:-S[ \t]+)?([^\s-]\S*))?")
@@ -29,18 +29,18 @@ _SHEBANG = re.compile(rb"#!\s*(\S+)(?:[ \t]+(?:-S[ \t]+)?([^\s-]\S*))?")
 
 @dataclass(slots=True)
 class Programs:
-    """What `take` has found so far: the `files` that go into the kit, with their contents by their
-    names there."""
+    """What `take` has collected so far: the `files` that go into the kit, with their contents by
+    their names there."""
 
     files: dict[str, KitFile] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
 
     def take(self, plan: Plan) -> tuple[str, ...]:
-        """Put the scripts of a plan with the others; a sentence for each thing to install first."""
+        """Add the scripts of a plan; returns a sentence for each thing to install first."""
         needs: dict[str, None] = {}
         for word in named_by(plan):
             path = file_of_word(word)
-            why = "is not on the host that made the kit" if path is None else self._put(path)
+            why = "is missing on the host that made the kit" if path is None else self._put(path)
             if path is not None and path in self.files:
                 needs |= dict.fromkeys(_interpreter(self.contents[self.files[path].file]))
             elif Path(word).name not in _EVERYWHERE:
@@ -52,7 +52,7 @@ class Programs:
         return tuple(needs)
 
     def _put(self, path: str) -> str:
-        """Nothing, and the file is among the others; or why it is not."""
+        """Add the file; returns the reason if it cannot be added."""
         if path in self.files or path.startswith(_PACKAGED):
             return ""
         try:
@@ -63,7 +63,7 @@ class Programs:
         except OSError as error:
             return f"cannot be read: {(error.strerror or str(error)).lower()}"
         if b"\0" in content:
-            return "is no script"
+            return "is not a script"
         name = f"programs/{len(self.files)}-{Path(path).name}"
         self.files[path] = KitFile(path, name, stat.S_IMODE(info.st_mode) & 0o777)
         self.contents[name] = content
@@ -81,7 +81,7 @@ def named_by(plan: Plan) -> list[str]:
 
 
 def file_of_word(word: str) -> str | None:
-    """The file of this host that a word of a command means; None where there is none."""
+    """The file of this host that a word of a command names; None if there is none."""
     path = word if word.startswith("/") else shutil.which(word, path=COMMAND_PATH)
     return path if path is not None and Path(path).is_file() else None
 

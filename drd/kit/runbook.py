@@ -228,7 +228,7 @@ def _with_drd(plan: Plan) -> Iterator[Block]:
 
 
 def scenario_option(plan: Plan) -> str:
-    """What a recovery is told after the loss of the host, where steps depend on that."""
+    """The scenario option for a recovery after the loss of the host, if steps depend on it."""
     depends = any(step.when is not None and step.when.scenarios for step in plan.runbook)
     return f" --scenario {HOST_LOSS}" if depends else ""
 

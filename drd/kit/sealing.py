@@ -1,7 +1,6 @@
 """A kit as one file: a line of text that says how to open it, then an age file in ASCII armour.
 
-The only importer of pyrage. Everything is in memory: a kit has no data in it, only text.
-"""
+The only module that imports pyrage. Everything is in memory: a kit contains only text, no data."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ from drd.model.kit import Key, digest_in, heading, is_heading
 from drd.process import rights
 
 LARGEST = 256 << 20
-"""Bytes of a kit that are read; one of a hundred plans has a few million."""
+"""The largest kit in bytes that drd reads; one with a hundred plans has a few million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Lock:
 
 
 def seal(archive: bytes, lock: Lock, *, made_at: datetime, plans: Sequence[str]) -> bytes:
-    """The bytes of a kit. Raises UsageError for a recipient that is none."""
+    """The bytes of a kit. Raises UsageError for an invalid recipient."""
     if lock.passphrase is not None:
         body = pyrage.passphrase.encrypt(archive, lock.passphrase, armored=True)
     else:
@@ -49,7 +48,8 @@ def seal(archive: bytes, lock: Lock, *, made_at: datetime, plans: Sequence[str])
 
 
 def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
-    """The archive inside. Raises UsageError for what is no kit, KitDamaged, and WrongKey."""
+    """The archive inside. Raises UsageError for a file that is not a kit, KitDamaged,
+    and WrongKey."""
     first, _, body = kit.partition(b"\n")
     line = first.decode("utf-8", "replace")
     if not is_heading(line):
@@ -62,8 +62,8 @@ def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
     except pyrage.DecryptError as error:
         if not whole:
             raise KitDamaged(
-                f"{name} is damaged: it is not what its first line says ({_said(error)})",
-                hint="take another copy of the kit.",
+                f"{name} is damaged: it does not match its first line ({_said(error)})",
+                hint="use another copy of the kit.",
             ) from None
         if key.passphrase is None:
             raise WrongKey(
@@ -86,15 +86,15 @@ def read_kit(path: Path) -> bytes:
     except OSError as error:
         raise UsageError(
             f"cannot read the kit {path}: {(error.strerror or str(error)).lower()}",
-            hint="name the file that `drd kit export` wrote.",
+            hint="name the file that drd kit export wrote.",
         ) from None
     if len(data) > LARGEST:
-        raise UsageError(f"{path} is too large for a recovery kit", hint="is it the right file?")
+        raise UsageError(f"{path} is too large for a recovery kit", hint="check the path.")
     return data
 
 
 def write_kit(path: Path, data: bytes) -> None:
-    """All of it or nothing, mode 0600. A kit that is there is replaced, anything else is not."""
+    """Write all of it or nothing, mode 0600. Replaces an existing kit, but no other file."""
     try:
         with rights.writing(path.parent) as place:
             refuse_strangers(path, place / path.name)
@@ -141,12 +141,12 @@ def refuse_strangers(path: Path, held: Path | None = None) -> None:
         if is_heading(start.decode("utf-8", "replace")):
             return
     raise UsageError(
-        f"{path} is there and is not a recovery kit", hint="name another file, or move it away."
+        f"{path} exists and is not a recovery kit", hint="name another file, or move it away."
     )
 
 
 def read_passphrase(path: Path) -> str:
-    """The first and only line of the file; masked from now on. Raises UsageError."""
+    """The only line of the file; from now on masked. Raises UsageError."""
     text = read_secret_file(path, "passphrase").removesuffix("\n").removesuffix("\r")
     if not text.strip():
         raise UsageError(f"the passphrase file {path} is empty", hint="write the passphrase to it.")
@@ -160,7 +160,7 @@ def read_passphrase(path: Path) -> str:
 
 
 def read_secret_file(path: Path, what: str) -> str:
-    """Raises UsageError naming the file."""
+    """Raises UsageError, which names the file."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
@@ -202,7 +202,8 @@ def _decrypted(body: bytes, key: Key) -> bytes:
 
 
 def identities(text: bytes) -> list[Any]:
-    """Those in an identity file. Raises UsageError when there is none, or one has a passphrase."""
+    """The identities in an identity file. Raises UsageError if there is none, or one has a
+    passphrase."""
     try:
         if text.startswith(b"-----BEGIN"):
             return [pyrage.ssh.Identity.from_buffer(text)]
@@ -218,10 +219,10 @@ def identities(text: bytes) -> list[Any]:
             hint="give the file that age-keygen wrote, or an SSH key without a passphrase.",
         ) from None
     if not found:
-        raise UsageError("the identity file holds no identity", hint="age-keygen makes one.")
+        raise UsageError("the identity file contains no identity", hint="make one with age-keygen.")
     return found
 
 
 def _said(error: Exception) -> str:
-    """The library's words on one line; they hold no secret."""
+    """The library's message on one line; it contains no secret."""
     return " ".join(str(error).split()).rstrip(".").lower()

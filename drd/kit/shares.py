@@ -1,8 +1,7 @@
 """A kit's passphrase in shares: any k of n people open it together, fewer learn nothing.
 
-Shamir's scheme as the program `ssss` has it (Debian's package of that name combines them without
-drd); the arithmetic is pycryptodome's, of which this is the only importer.
-"""
+Shamir's scheme as the program `ssss` implements it (Debian's package of that name combines them
+without drd); the arithmetic is pycryptodome's, and this is the only module that imports it."""
 
 from __future__ import annotations
 
@@ -26,15 +25,15 @@ from drd.model.plan import Sharing
 from drd.process import rights
 
 BYTES = 16
-"""Of the secret, which is the passphrase in hexadecimal digits: nobody guesses 128 bits."""
+"""Size of the secret, which is the passphrase in hexadecimal digits: nobody can guess 128 bits."""
 
 _LINE = re.compile(r"^(set|needed|share|check): +(\S+)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One of them. `set` tells the shares of one kit from those of another, `text` is what `ssss`
-    takes: `2-3f9a…`."""
+    """One share. `set` distinguishes the shares of one kit from those of another, `text` is what
+    `ssss` takes: `2-3f9a…`."""
 
     set: str
     needed: int
@@ -46,12 +45,13 @@ class Share:
 
     @property
     def check(self) -> str:
-        """Tells a misread letter; it says nothing of the secret, being of this share alone."""
+        """Detects a misread letter; it reveals nothing about the secret, since it depends on this
+        share alone."""
         return hashlib.sha256(f"{self.set} {self.needed} {self.text}".encode()).hexdigest()[:8]
 
 
 def split(sharing: Sharing) -> tuple[str, list[Share]]:
-    """A new passphrase, which is masked from now on, and its shares."""
+    """A new passphrase, masked from now on, and its shares."""
     secret = secrets.token_bytes(BYTES)
     log.mask(secret.hex())
     name = secrets.token_hex(4)
@@ -63,8 +63,8 @@ def split(sharing: Sharing) -> tuple[str, list[Share]]:
 
 
 def combine(paths: Sequence[Path]) -> str:
-    """The passphrase, from the files of enough shares. Raises UsageError naming the file that is
-    no share, or what is missing."""
+    """The passphrase, from the files of enough shares. Raises UsageError naming the invalid file,
+    or what is missing."""
     found: dict[int, Share] = {}
     for path in paths:
         share = _read(path)
@@ -72,7 +72,7 @@ def combine(paths: Sequence[Path]) -> str:
         if (share.set, share.needed) != (first.set, first.needed):
             raise UsageError(
                 f"{path} is a share of another kit (set {share.set}, others {first.set})",
-                hint="take shares that were made together.",
+                hint="use shares that were made together.",
             )
         found[share.number] = share
     needed = next(iter(found.values())).needed
@@ -92,8 +92,8 @@ def _read(path: Path) -> Share:
     missing = [key for key in ("set", "needed", "share", "check") if key not in lines]
     if missing:
         raise UsageError(
-            f"{path} is no share of a kit: it has no line `{missing[0]}: …`",
-            hint="give the file that drd kit export wrote, or its last four lines typed again.",
+            f"{path} is not a share of a kit: it has no line `{missing[0]}: …`",
+            hint="give the file that drd kit export wrote, or type its last four lines again.",
         )
     text = lines["share"].lower()
     if (
@@ -101,14 +101,14 @@ def _read(path: Path) -> Share:
         or not lines["needed"].isdigit()
     ):
         raise UsageError(
-            f"{path}: the share is not whole",
+            f"{path}: the share is incomplete",
             hint=f"a share is a number, a dash and {2 * BYTES} digits from 0 to f.",
         )
     log.mask(text)
     share = Share(lines["set"].lower(), int(lines["needed"]), text)
     if share.check != lines["check"].lower():
         raise UsageError(
-            f"{path}: the share does not fit its check {lines['check']}: something was misread",
+            f"{path}: the share does not match its check {lines['check']}: a character is wrong",
             hint="compare it with the original, letter by letter.",
         )
     return share
@@ -118,8 +118,8 @@ def _read(path: Path) -> Share:
 def written(
     shares: Sequence[Share], kit: Path, plans: Sequence[str], made_at: datetime
 ) -> Iterator[list[Path]]:
-    """A file for each share beside the kit, mode 0600. Those of an older kit stay with it; when the
-    body fails, these go again. Raises TargetUnwritable."""
+    """A file for each share beside the kit, mode 0600. Keeps those of an older kit; removes the new
+    ones when the body fails. Raises TargetUnwritable."""
     paths: list[Path] = []
     try:
         for share in shares:

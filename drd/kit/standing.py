@@ -1,4 +1,4 @@
-"""How a plan stands with its recovery kit, and remembering what was done with one."""
+"""The state of a plan's recovery kit, and the records of its use."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from drd.ports import Catalogue
 
 
 def standing(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> tuple[Finding, ...]:
-    """What is not in order with the kit of a plan: by what the catalogue remembers, and whether the
-    copy that drd tries by itself is there now."""
+    """What is wrong with the kit of a plan: by what the catalogue records, and whether the copy
+    that drd tries by itself exists now."""
     required = plan.kit.required if plan.kit.required is not None else settings.kit_required
     record = catalogue.kit_record(plan.name)
     watch = plan.kit.watched(settings.kit_watch)
@@ -49,7 +49,7 @@ def standing(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> tupl
 
 
 def _is_gone(file: str) -> bool:
-    """Not for somebody who may not look there: nobody knows then."""
+    """False if this user may not read the directory: then nobody knows."""
     try:
         Path(file).stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -60,32 +60,33 @@ def _is_gone(file: str) -> bool:
 
 
 def _named(settings: DaemonSettings, plan: Plan) -> tuple[str, ...] | Sharing:
-    """For whom a kit of the plan is encrypted; nobody where neither file names somebody."""
+    """For whom a kit of the plan is encrypted; nobody if neither file names somebody."""
     default = settings.kit_recipients or settings.kit_shares or ()
     return plan.kit.recipients or plan.kit.shares or default
 
 
 def findings(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> list[Finding]:
-    """The same with a word where all is in order."""
+    """The same, with a finding even if all is in order."""
     found = standing(settings, catalogue, plan)
     return list(found) or [KIT_IN_ORDER]
 
 
 def keepers(settings: DaemonSettings, plans: Sequence[Plan]) -> tuple[str, ...] | Sharing:
     """For whom a kit of these plans is encrypted, by plans and drd.yaml: recipients, or people with
-    shares. Raises UsageError when they name nobody, or differ: nobody's keys are to be opened to
-    the people of another plan."""
+    shares. Raises UsageError when they name nobody, or differ: the people of one plan must not get
+    the keys of another."""
     named = {plan.name: _named(settings, plan) for plan in plans}
     if len(set(named.values())) > 1:
         raise UsageError(
             f"the plans {', '.join(named)} name different recipients or shares",
-            hint="make a kit for each of them, or say --recipient, --shares or --passphrase-file.",
+            hint="make a kit for each of them, or give --recipient, --shares or --passphrase-file.",
         )
     found = next(iter(named.values()))
     if not found:
         raise UsageError(
-            "nobody is named for whom the kit is encrypted",
-            hint="say --passphrase-file, --recipient or --shares, or set `kit: {recipients: […]}`.",
+            "the kit has no recipient: neither the plans nor drd.yaml name one",
+            hint="give --passphrase-file, --recipient or --shares, or set `kit: "
+            "{recipients: […]}`.",
         )
     return found
 
@@ -100,7 +101,7 @@ def making(services: Services, plan: Plan) -> Iterator[Runner]:
 
 
 def made(runner: Runner, sha256: str, size: int) -> None:
-    """The kit is written."""
+    """Record that the kit is written."""
     services = runner.services
     services.catalogue.finish(
         runner.owned,
@@ -111,14 +112,15 @@ def made(runner: Runner, sha256: str, size: int) -> None:
 
 
 def what_it_is(found: Verification, plan: PlanFound, sha256: str) -> dict[str, str]:
-    """Of a kit that was opened, what a run's detail remembers."""
+    """The details of an opened kit that a run records."""
     return {"sha256": sha256, "made_at": to_rfc3339(found.made_at), "plan_digest": plan.digest}
 
 
 def record_use(
     services: Services, plan: Plan, detail: Mapping[str, str], problems: Sequence[DrdError]
 ) -> None:
-    """Remember on a new host which kit it was made from, once: that has opened the repositories."""
+    """Record on a new host which kit it was made from, once: that kit has opened the
+    repositories."""
     known = services.catalogue.kit_record(plan.name)
     if known is not None and known.sha256 == detail["sha256"] and known.verified_at is not None:
         return
@@ -128,16 +130,16 @@ def record_use(
 def record_verification(
     services: Services, plan: Plan, found: PlanFound, detail: Mapping[str, str]
 ) -> None:
-    """Remember whether a kit opened this plan's repositories, and how these were found. That the
-    plan changed since is no failure here: the hashes say so at any time."""
+    """Record whether a kit opened this plan's repositories, and their states. A plan that changed
+    since is not a failure here: the hashes show it at any time."""
     away = probe_failed_repositories(services, plan, found)
     _record(services, plan, {**detail, **away}, found.problems)
 
 
 def probe_failed_repositories(services: Services, plan: Plan, found: PlanFound) -> dict[str, bool]:
-    """Open by this host's own keys what the kit did not open, or what is known to be wrong, and
-    note how it was found: an old kit proves nothing about a repository. For a run's detail, `away`
-    when this host opens none of them either: no other kit would."""
+    """Open with this host's own keys what the kit did not open, or what is known to be wrong, and
+    record the state: an old kit proves nothing about a repository. Returns `away` for a run's
+    detail if this host opens none of them either: no other kit would."""
     doubtful = {k.repository for k in services.catalogue.health.of(plan.name) if k.lost}
     doubtful |= {k.repository for k in services.catalogue.health.of(plan.name) if k.unreachable}
     failed = [r for r in found.repositories if r.error is not None]

@@ -1,4 +1,4 @@
-"""The steps of a runbook in words, for a page that is printed."""
+"""The steps of a runbook in words, for printing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from drd.registry import ACTIONS
 
 @dataclass(frozen=True, slots=True)
 class PrintedStep:
-    """One line of the order of work. `role` is who has to act, empty for whoever operates."""
+    """One line of the order of work. `role` is who must act, empty for the operator."""
 
     name: str
     does: str
@@ -29,7 +29,7 @@ def printed_steps(plan: Plan) -> tuple[PrintedStep, ...]:
 
 
 def step_in_words(plan: Plan, step: Step) -> str:
-    """What it does, and when that is not simply after the one above."""
+    """What a step does, and when, unless that is simply after the one above."""
     return "; ".join([_does(plan, step), *_terms(step)])
 
 
@@ -64,7 +64,7 @@ def _by_settings(step: Step) -> str:
 
 
 def _terms(step: Step) -> Iterator[str]:
-    """When it is done, beside whom, and what if it fails: what the order alone does not say."""
+    """When the step runs, beside which others, and what happens if it fails."""
     if step.needs is not None:
         yield f"needs only {', '.join(step.needs)}" if step.needs else "may begin at once"
     if step.group is not None:

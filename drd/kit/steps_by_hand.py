@@ -79,7 +79,7 @@ class StepsByHand:
         return " ".join(w for w in ["env", *found] if w)
 
     def word(self, text: str) -> str:
-        """One word for bash, with its values put in; those that nobody can know here stay."""
+        """One word for bash, with its values put in; unknown values stay."""
         found = []
         for reference, piece in pieces(text):
             value = self._value(piece) if reference else quote(piece)
@@ -90,7 +90,7 @@ class StepsByHand:
         return "".join(found) or "''"
 
     def _value(self, name: str) -> str | None:
-        """What the reference stands for, as a part of a word."""
+        """The value of the reference, as a part of a word."""
         plain = {
             "plan": quote(self.plan.name),
             "run": "by-hand",

@@ -1,4 +1,5 @@
-"""Whether a kit would do: it opens the repositories alone, and fits the plans as they are now."""
+"""Check whether a kit is usable: it alone opens the repositories, and it matches the
+current plans."""
 
 from __future__ import annotations
 
@@ -16,14 +17,15 @@ from drd.model.snapshot import RestorePoint
 from drd.model.units import format_duration, to_rfc3339
 
 _NO_SEALS = (
-    "the list of restore points, since an older drd made it: a recovery from it cannot tell a "
-    "forged restore point from a real one; make a new one with drd kit export"
+    "the kit has no list of restore points, because an older drd made it: a recovery from "
+    "it cannot tell a forged restore point from a real one; make a new one with drd kit "
+    "export"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFound:
-    """One repository as the kit alone sees it."""
+    """One repository as seen with the kit alone."""
 
     name: str
     url: str
@@ -33,7 +35,7 @@ class RepositoryFound:
 
 @dataclass(frozen=True, slots=True)
 class PlanFound:
-    """`loaded` is the hash of the plan that this host has loaded, None where it knows of none."""
+    """`loaded` is the hash of the plan that this host has loaded; None if it knows none."""
 
     name: str
     digest: str
@@ -53,11 +55,11 @@ class PlanFound:
 
     @property
     def problems(self) -> list[DrdError]:
-        """What does not open, and what is not there."""
+        """What does not open, and what is missing."""
         found = [e for e in (self.error, *(r.error for r in self.repositories)) if e is not None]
         if found or self.newest is not None:
             return found
-        message = f"no repository of {self.name} holds a complete restore point"
+        message = f"no repository of {self.name} contains a complete restore point"
         return [NoRestorePoint(message, hint=f"drd backup {self.name}")]
 
 
@@ -81,13 +83,13 @@ class Verification:
 
     @property
     def problems(self) -> list[DrdError]:
-        """In the order of their weight: what does not open, what is not there, what has changed."""
+        """The most serious first: what does not open, what is missing, what has changed."""
         found = [problem for p in self.plans for problem in p.problems]
         found.sort(key=lambda problem: isinstance(problem, NoRestorePoint))
         changed: list[DrdError] = [
             KitOutdated(
                 f"plan {p.name} has changed since the kit was made",
-                hint=f"drd kit export {p.name} …, and put it where this one is.",
+                hint=f"run drd kit export {p.name} …, and replace this one with it.",
             )
             for p in self.plans
             if p.current is False
@@ -116,14 +118,14 @@ def _words(found: RepositoryFound) -> str:
     if found.error is not None:
         return "does not open"
     if found.newest is None:
-        return "opens, holds no complete restore point"
+        return "opens, contains no complete restore point"
     at = found.newest.data_time
     return f"opens, newest point {found.newest.id} with data of {at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def verify(kit: Kit, loaded: Mapping[str, str], *, only: str | None = None) -> Verification:
-    """Look at every repository with nothing but the kit, or at those of one plan; `loaded` are the
-    hashes of the plans that this host has loaded, by name."""
+    """Check every repository with the kit alone, or those of one plan; `loaded` are the hashes of
+    the plans that this host has loaded, by name."""
     with opened(kit) as using:
         plans = tuple(
             _plan(using, known, loaded.get(known.name))
@@ -145,7 +147,7 @@ def _plan(using: OpenedKit, known: KitPlan, loaded: str | None) -> PlanFound:
 
 
 def _repository(using: OpenedKit, plan: Plan, known: KitRepository) -> RepositoryFound | None:
-    """None for a copy that had never been made."""
+    """None for a copy that has never been made."""
     repository = using.repository(plan.repositories[known.name])
     try:
         if known.copy_of is not None and known.id is None:

@@ -1,4 +1,4 @@
-"""The copy of the kit that drd tries by itself: where the plan, or drd.yaml, says that it lies."""
+"""The copy of the kit that drd tries by itself: where the plan, or drd.yaml, says it is."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from drd.model.run import RunKind, RunState
 def try_kit(
     services: Services, plan: Plan, watch: KitWatch | None, *, trigger: str
 ) -> Verification:
-    """Open the plan's repositories with this copy alone; remembered as a run, which fails when the
-    copy would not do: also when it is older than the plan, for then somebody has to make a new one.
+    """Open the plan's repositories with this copy alone. It is recorded as a run, which fails if
+    the copy is not usable, even if it is only older than the plan: then a person must make a new
+    one.
 
-    Raises KitUnavailable, KitDamaged, WrongKey.
-    """
+    Raises KitUnavailable, KitDamaged, WrongKey."""
     where = {"file": watch.file} if watch is not None else {}
     with new_run(
         services, plan, RunKind.KIT, trigger=trigger, detail=where, subject=VERIFY
@@ -61,24 +61,25 @@ def _finish(runner: Runner, seen: Mapping[str, Any], problems: Sequence[DrdError
 def _verified(
     services: Services, plan: Plan, watch: KitWatch | None, seen: dict[str, Any]
 ) -> Verification:
-    """`seen` gets what is known of the file, also when it does not open."""
+    """`seen` gets what is known of the file, even if it does not open."""
     if watch is None:
-        raise KitUnavailable(f"nothing says where a kit of {plan.name} lies", hint=WHERE)
+        raise KitUnavailable(f"no copy of a kit of {plan.name} is configured", hint=WHERE)
     sealed = read(watch.file)
     seen["sha256"] = sha256(sealed).hexdigest()
     kit = unpack(unseal(sealed, key_of(watch), name=watch.file), name=watch.file)
     found = verify(kit, {plan.name: plan.digest}, only=plan.name)
     if not found.plans:
         raise KitUnavailable(
-            f"{watch.file} holds no plan {plan.name}",
-            hint=f"drd kit export {plan.name} --to {watch.file} …, with the others of that kit.",
+            f"{watch.file} does not contain the plan {plan.name}",
+            hint=f"run drd kit export {plan.name} --to {watch.file} …, with the other plans "
+            "of that kit.",
         )
     seen |= what_it_is(found, found.plans[0], seen["sha256"])
     seen |= probe_failed_repositories(services, plan, found.plans[0])
     return found
 
 
-WHERE = "say so under `kit` of the plan or drd.yaml: file, and what opens it."
+WHERE = "set it under `kit` of the plan or drd.yaml: file, and what opens it."
 
 
 def read(file: str) -> bytes:
@@ -100,5 +101,5 @@ def key_of(watch: KitWatch) -> Key:
 
 
 def _outdated(problems: Sequence[DrdError]) -> bool:
-    """Whether that is all that is wrong with it."""
+    """Whether nothing else is wrong with it."""
     return bool(problems) and all(isinstance(p, KitOutdated) for p in problems)

@@ -1,7 +1,6 @@
-"""Figures for Prometheus: as a text, and as a file that node exporter picks up.
+"""Metrics for Prometheus: as a text, and as a file that node exporter reads.
 
-Serving them over HTTP is the business of `drd.web`.
-"""
+`drd.web` serves them over HTTP."""
 
 from drd.metrics.figures import DaemonFigures
 from drd.metrics.render import CONTENT_TYPE, render

@@ -1,4 +1,4 @@
-"""The figures of the daemon itself."""
+"""The metrics of the daemon itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from drd.model.run import RunKind
 
 
 def daemon_metrics(daemon: DaemonFigures, plans: int) -> Iterator[Metric]:
-    """Of a daemon that looks after `plans` plans."""
+    """Metrics of a daemon with `plans` plans."""
     yield gauge(
         "drd_build_info",
         "Versions of drd and of its Python.",
@@ -40,7 +40,7 @@ def daemon_metrics(daemon: DaemonFigures, plans: int) -> Iterator[Metric]:
     kinds = dict.fromkeys(map(str, RunKind), 0) | dict(daemon.running)
     yield gauge(
         "drd_runs_running",
-        "Runs that are being carried out.",
+        "Runs that are being executed.",
         ("kind",),
         (((kind,), count) for kind, count in kinds.items()),
     )

@@ -1,4 +1,4 @@
-"""What the daemon says about itself."""
+"""What the daemon reports about itself."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class DaemonFigures:
-    """`at` is when the plans were assessed: the last tick. `running` counts runs by their kind,
-    kinds of which none runs may be left out. `channels` says of each notification channel whether
-    its last message was delivered; one that was never used is left out."""
+    """`at` is when the plans were assessed: the last tick. `running` counts runs by their kind;
+    kinds without runs may be left out. `channels` says of each notification channel whether its
+    last message was delivered; unused ones are left out."""
 
     version: str
     started_at: datetime

@@ -1,8 +1,7 @@
 """One metric with its samples, in Prometheus's text format.
 
-Written here and not by prometheus-client, which takes four times as long: a thousand plans have
-80,000 samples, and they are rendered once a minute.
-"""
+Written here, because prometheus-client takes four times as long: a thousand plans have 80,000
+samples, and they are rendered once a minute."""
 
 from __future__ import annotations
 
@@ -11,8 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 
 Sample = tuple[Sequence[str], float | None]
-"""Values of the labels, and the value; None is what nobody knows, and becomes no sample. What comes
-from outside has been through `printable`."""
+"""Values of the labels, and the value; None is unknown, and becomes no sample. Text from outside
+has been through `printable`."""
 
 Metric = str
 """The lines of one metric."""
@@ -24,15 +23,14 @@ def labelled(labels: Sequence[str], values: Sequence[str]) -> str:
 
 
 def gauge_of(name: str, text: str, samples: Iterable[tuple[str, float | None]]) -> Metric:
-    """As `gauge`, with labels that were put together before, for what many gauges tell of."""
+    """Like `gauge`, with labels that were prepared before, for labels that many gauges share."""
     lines = [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
     lines += [f"{name}{labels} {float(value)!r}" for labels, value in samples if value is not None]
     return "\n".join([*lines, ""])
 
 
 def gauge(name: str, text: str, labels: Sequence[str], samples: Iterable[Sample]) -> Metric:
-    """A gauge of those samples that are known. It is there without any, too: then only its
-    description shows."""
+    """A gauge of the known samples. Without any, only its description is written."""
     lines = [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
     line = name + (
         "{" + ",".join(f'{label}="%s"' for label in labels) + "} %s" if labels else " %s"
@@ -46,8 +44,8 @@ def gauge(name: str, text: str, labels: Sequence[str], samples: Iterable[Sample]
 def one_of(
     values: Sequence[str], states: type[StrEnum] | Sequence[str], now: str | None
 ) -> Iterator[Sample]:
-    """A sample for each state, 1 for the one that holds now and 0 for the others; none at all when
-    nobody knows. The state is the last label's value."""
+    """A sample for each state, 1 for the current one and 0 for the others; none if it is unknown.
+    The state is the last label's value."""
     if now is not None:
         for state in states:
             yield (*values, str(state)), float(state == now)
@@ -59,7 +57,7 @@ def moment(at: datetime | None) -> float | None:
 
 
 def printable(text: str) -> str:
-    """A name from outside, as it stands in a label: bytes that are not UTF-8 (of a file's name) as
-    backslash escapes, or one of them would keep all figures from being encoded; quoted."""
+    """A name from outside, as a label: quoted, with bytes that are not UTF-8 (of a file's name)
+    escaped, because one of them would keep all metrics from being encoded."""
     text = text.encode("utf-8", "backslashreplace").decode()
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

@@ -1,4 +1,4 @@
-"""The figures of plans and their components, from what `assess()` says of them."""
+"""The metrics of plans and their components, from the result of `assess()`."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ _FIGURES: tuple[tuple[str, str, Callable[[Assessment], float | None]], ...] = (
 
 
 def plan_metrics(plans: Sequence[Assessment], at: datetime) -> Iterator[Metric]:
-    """Of plans that were assessed at `at`."""
+    """Metrics of plans that were assessed at `at`."""
     names = [printable(p.plan) for p in plans]
     named = list(zip(names, plans, strict=True))
     yield gauge(

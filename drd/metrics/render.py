@@ -1,4 +1,4 @@
-"""All figures, metric by metric."""
+"""All metrics, one after the other."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 def render(
     plans: Sequence[Assessment], daemon: DaemonFigures, kept: CatalogueFigures
 ) -> Iterator[bytes]:
-    """The text exposition of everything, in an order that does not change, a metric at a time: of a
-    thousand plans it is eight megabytes.
+    """The text exposition of everything, in a fixed order, one metric at a time: it has eight
+    megabytes for a thousand plans.
 
-    What nobody knows has no sample: a zero would be a claim. Times are absolute where an alerting
-    rule needs them, since a file stays behind when the daemon dies, and `time() - ..._timestamp`
-    goes on growing then.
-    """
+    Unknown values have no sample: a zero would be a claim. Times are absolute where an alerting
+    rule needs them, because the file remains when the daemon dies, and `time() - ..._timestamp`
+    goes on growing then."""
     for metric in _metrics(plans, daemon, kept):
         yield metric.encode()
 

@@ -1,4 +1,4 @@
-"""The figures of runs, copies, verifications and alerts, from what the catalogue keeps."""
+"""The metrics of runs, copies, verifications and alerts, from the catalogue."""
 
 from __future__ import annotations
 
@@ -47,10 +47,9 @@ _RUN_FIGURES: tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...] 
 
 
 def run_metrics(kept: CatalogueFigures, plans: frozenset[str], at: datetime) -> Iterator[Metric]:
-    """Of `plans` only: the catalogue remembers also those that were taken away.
+    """Of `plans` only: the catalogue also remembers removed ones.
 
-    Alerts are told whatever they are about.
-    """
+    Alerts are included whatever they are about."""
     labels = ("plan", "kind", "repository")
     runs = [
         (labelled(labels, (r.plan, r.kind, r.repository)), r) for r in kept.runs if r.plan in plans

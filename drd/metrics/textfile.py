@@ -1,4 +1,5 @@
-"""The file that Prometheus's node exporter picks up. It outlives the daemon, and says so."""
+"""The file that Prometheus's node exporter reads. It remains when the daemon dies; its times show
+that."""
 
 from __future__ import annotations
 
@@ -15,18 +16,18 @@ MODE = 0o644
 
 
 def write_textfile(path: Path, metrics: Iterable[bytes]) -> None:
-    """Put the metrics in the file's place at once: a reader sees the old figures or the new ones.
+    """Replace the file at once: a reader sees the old metrics or the new ones.
 
-    Not synced to disk: after a power failure, old figures are as good as none. Raises
-    MetricsUnwritable; the file is then the old one.
-    """
-    # node exporter reads *.prom only. One name, so that what a kill leaves behind does not add up.
+    Not synced to disk: after a power failure, old metrics are worthless anyway. Raises
+    MetricsUnwritable; then the old file remains."""
+    # node exporter reads *.prom only. The name is fixed, so that files left by kills do not pile
+    # up.
     beside = path.with_name(f".{path.name}.new")
     try:
         with contextlib.suppress(FileNotFoundError):
             beside.unlink()
         try:
-            # x: in a directory that others write to, nobody's link leads us elsewhere.
+            # x: in a directory that others write to, follow nobody's link.
             with beside.open("xb") as file:
                 os.fchmod(file.fileno(), MODE)  # whatever our umask
                 file.writelines(metrics)

@@ -1,7 +1,6 @@
-"""What drd answers over HTTP, on loopback only: figures for Prometheus, and whether it lives.
+"""drd's HTTP server on loopback: metrics for Prometheus, and health.
 
-No login and no secrets: everybody on this host may read it.
-"""
+No login and no secrets: everyone on this host may read it."""
 
 from drd.web.health import Health
 from drd.web.server import MetricsServer

@@ -1,4 +1,4 @@
-"""What is answered to one request."""
+"""The answer to one request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = log.get()
 
 
 class Answers:
-    """Where figures and health come from. Figures are rendered for one client at a time."""
+    """The source of metrics and health. Metrics are rendered for one client at a time."""
 
     def __init__(
         self, supplier: Callable[[], bytes], health: Callable[[], Health], patience_s: float
@@ -30,7 +30,7 @@ class Answers:
         self.health = health
 
     def metrics(self) -> bytes | None:
-        """None when those before us did not come to an end, or there are none yet."""
+        """None if earlier requests did not finish, or there are no metrics yet."""
         if not self._rendering.acquire(timeout=self._patience_s):
             return None
         try:
@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         message: str | None = None,
         explain: str | None = None,  # noqa: ARG002 (http.server passes it)
     ) -> None:
-        """In plain words; a method that we do not know is one that we do not allow."""
+        """In plain words; an unknown method counts as not allowed."""
         status = HTTPStatus(code)
         if status is HTTPStatus.NOT_IMPLEMENTED:
             status = HTTPStatus.METHOD_NOT_ALLOWED
@@ -104,4 +104,4 @@ class _Handler(BaseHTTPRequestHandler):
         return "drd"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (named by http.server)
-        """A scrape every few seconds is no event."""
+        """Do not log scrapes, which come every few seconds."""

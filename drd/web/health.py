@@ -11,7 +11,7 @@ SCHEMA = 1
 @dataclass(frozen=True, slots=True)
 class Health:
     """`tick_age_s` is how long ago the last tick ended, by a clock that nobody sets; more than
-    `limit_s` means that the daemon hangs, however alive its process is."""
+    `limit_s` means that the daemon hangs, even if its process lives."""
 
     version: str
     tick_age_s: float

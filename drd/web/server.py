@@ -1,8 +1,7 @@
-"""A small HTTP server on loopback that no client can hold up.
+"""A small HTTP server on loopback that no client can block.
 
-A connection carries one request, has a thread while it lasts, and is cut after a while whatever
-it does. There are few at a time; for a new one the oldest has to go.
-"""
+A connection carries one request, has its own thread, and is closed after a time limit in any case.
+There are few at a time; a new one replaces the oldest."""
 
 from __future__ import annotations
 
@@ -18,24 +17,24 @@ from drd.web.handler import Answers, serve_one
 from drd.web.health import Health
 
 CONNECTIONS = 8
-"""At a time. Prometheus needs one; a pair of them, a proxy and a person fit."""
+"""Connections at a time. Prometheus needs one; a pair of them, a proxy and a person fit."""
 
 DEADLINE_S = 10.0
-"""For a whole request: as long as Prometheus waits before it gives up."""
+"""Seconds for a whole request: as long as Prometheus waits."""
 
 _ROOM_S = 1.0
-"""How long a new connection waits for one that was cut to be gone."""
+"""How long a new connection waits for a closed one to be gone."""
 
 
 class MetricsServer:
-    """Serves `/metrics` and `/healthz` at `address`, from threads of its own, until closed."""
+    """Serves `/metrics` and `/healthz` at `address`, from its own threads, until closed."""
 
     def __init__(self, listener: socket.socket, answers: Answers, deadline_s: float) -> None:
         self._listener = listener
         self.address: tuple[str, int] = listener.getsockname()[:2]
         self._answers = answers
         self._deadline_s = deadline_s
-        self._open: dict[socket.socket, float] = {}  # oldest first, with when it is to be cut
+        self._open: dict[socket.socket, float] = {}  # oldest first, with the time of its end
         self._lock = threading.Lock()
         self._room = threading.Semaphore(CONNECTIONS)
         self._closed = threading.Event()
@@ -53,10 +52,9 @@ class MetricsServer:
     ) -> MetricsServer:
         """Listen and return; port 0 is any free one.
 
-        Both functions are called from other threads, `supplier` by one at a time. What it returns
-        stays in memory until every client has it, so let it be the same bytes until the next tick.
-        Raises MetricsUnserved when the address cannot be had.
-        """
+        Both functions are called from other threads, `supplier` by one at a time. Its result stays
+        in memory until every client has it, so return the same bytes until the next tick. Raises
+        MetricsUnserved when the address is not available."""
         return cls(_listen(address), Answers(supplier, health, deadline_s), deadline_s)
 
     def close(self) -> None:
@@ -71,7 +69,8 @@ class MetricsServer:
         self._cut_until(float("inf"))
 
     def _accept(self) -> None:
-        """Wait without an end while nobody is connected, else until somebody is to be cut."""
+        """Milliseconds to wait: without limit while nobody is connected, else until a connection
+        must be closed."""
         while not self._closed.is_set():
             try:
                 self._listener.settimeout(self._next_cut_s())
@@ -79,7 +78,7 @@ class MetricsServer:
             except TimeoutError:
                 self._cut_until(time.monotonic())
             except OSError:
-                # Closed, or no descriptor is free, which those who are connected can change.
+                # Closed, or no descriptor is free; the connected clients will free some.
                 self._closed.wait(_ROOM_S)
                 self._cut_until(time.monotonic())
             else:
@@ -106,7 +105,7 @@ class MetricsServer:
             connection.settimeout(self._deadline_s)
             serve_one(connection, self._answers)
         except OSError:
-            pass  # the client went away, or was cut
+            pass  # the client disconnected, or was cut off
         finally:
             with self._lock:
                 self._open.pop(connection, None)
@@ -140,6 +139,6 @@ def _listen(address: tuple[str, int]) -> socket.socket:
         reason = (error.strerror or str(error)).lower()
         raise MetricsUnserved(
             f"cannot serve figures on {host}, port {port}: {reason}",
-            hint=f"see who listens there with `ss -ltnp 'sport = :{port}'`, "
-            "or choose another port in metrics.http of drd.yaml.",
+            hint=f"find out who listens there with `ss -ltnp 'sport = :{port}'`, or choose "
+            "another port in metrics.http of drd.yaml.",
         ) from error

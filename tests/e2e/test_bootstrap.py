@@ -41,7 +41,7 @@ def test_nothing_is_overwritten_that_is_not_the_same(small: Site, machine: Machi
     mine.parent.mkdir(parents=True)
     mine.write_text("plan: shop\n")
     told = from_kit(small, machine, code=1)
-    assert f"{mine} is there and not the same" in told
+    assert f"existing files differ from the kit's: {mine}" in told
     assert machine.everything() == {"etc/drd/plans/shop.yaml": b"plan: shop\n"}
 
 

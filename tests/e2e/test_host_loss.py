@@ -102,7 +102,7 @@ def test_without_a_kit_that_opens_nothing_is_proven(small: Site) -> None:
     plan = small.base / "plans/shop.yaml"
     plan.write_text("\n".join(li for li in plan.read_text().splitlines() if "kit:" not in li))
     told = drill(small, code=5)
-    assert "none is named" in told["reason"]
+    assert "no recovery kit is configured" in told["reason"]
     refused = small.drd("drill", "shop", "--kit", f"{small.base}/k", code=2)
     assert "--passphrase-file, --identity or --share" in refused.err
     refused = small.drd("drill", "shop", *given, code=2)

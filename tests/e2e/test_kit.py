@@ -279,7 +279,7 @@ def test_verify_tells_what_is_wrong(small: Site) -> None:
     kit.write_bytes(whole[: len(whole) // 2])
     told = verify(small, code=1)
     assert "is damaged" in told.err
-    assert "HINT: take another copy of the kit." in told.err
+    assert "HINT: use another copy of the kit." in told.err
     kit.write_bytes(whole)
     plan = small.base / "plans/shop.yaml"
     plan.write_text(plan.read_text().replace("rto: 30m", "rto: 20m"))
@@ -356,7 +356,7 @@ def test_a_failed_export_leaves_what_was_there(small: Site) -> None:
     (small.base / "passphrase").write_text(PASSPHRASE)
     key = ("--passphrase-file", f"{small.base}/passphrase")
     told = small.drd("kit", "export", "shop", "--to", f"{small.base}/shop.db", *key, code=2)
-    assert "is there and is not a recovery kit" in told.err
+    assert "exists and is not a recovery kit" in told.err
     (small.base / "secrets/restic").unlink()
     told = small.drd("kit", "export", "shop", "--to", f"{small.base}/k", *key, code=2)
     assert "secrets/restic" in told.err

@@ -196,7 +196,7 @@ def test_an_acknowledgement_for_machines(catalogue: SqlCatalogue, as_json: Any) 
     ("words", "fact", "hint"),
     [
         (["zz", "--by", "anna"], "there is no alert 'zz'", "`drd alerts` lists"),
-        (["a1", "--by", " "], "--by names nobody", "--by NAME"),
+        (["a1", "--by", " "], "--by is empty", "--by NAME"),
         (["a1", "--by", "a", "--until", "soon"], "--until: 'soon' is not a time", "8h"),
         (["a1", "--by", "a", "--until", "2026-11-25T08:00"], "is not a time", "08:00:00Z"),
         (["a1", "--by", "a", "--until", "2020-01-01T00:00:00Z"], "Z is past", "8h"),

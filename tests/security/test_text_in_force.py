@@ -116,7 +116,7 @@ def test_row_that_was_changed_before_a_start_is_replaced_by_the_file(base: Path)
     forge(base)
     now = Loaded(base)
     assert now.paths() == ["/etc/hostname"]
-    assert "differed from its file's, which replaced it" in now.differing()["shop"]
+    assert "differed from its file, and was replaced" in now.differing()["shop"]
     now.book.load(running=True)
     assert now.differing() == {}
     assert "/etc/shadow" not in (now.app.catalogue.queue.accepted("shop") or "")

@@ -44,7 +44,7 @@ def test_plans_of_other_people_do_not_share_a_kit(tmp_path: Path) -> None:
     assert keepers(settings, [other]) == ("age1few",)
     with pytest.raises(UsageError, match="name different recipients or shares"):
         keepers(settings, [one, other])
-    with pytest.raises(UsageError, match="nobody is named"):
+    with pytest.raises(UsageError, match="the kit has no recipient"):
         keepers(replace(settings, kit_recipients=()), [one])
 
 

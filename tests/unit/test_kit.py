@@ -113,7 +113,7 @@ def test_a_truncated_kit_is_damaged(identity: tuple[Lock, Key], left: float) -> 
     kit = sealed(identity[0])
     with pytest.raises(KitDamaged, match="k is damaged") as caught:
         unseal(kit[: int(len(kit) * left)], identity[1], name="k")
-    assert caught.value.hint == "take another copy of the kit."
+    assert caught.value.hint == "use another copy of the kit."
 
 
 def test_a_changed_first_line_alone_keeps_nobody_out(identity: tuple[Lock, Key]) -> None:
@@ -146,7 +146,7 @@ def test_a_kit_is_written_for_its_owner_alone_and_replaces_only_kits(tmp_path: P
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     other = tmp_path / "thesis.txt"
     other.write_text("years of work")
-    with pytest.raises(UsageError, match=r"thesis\.txt is there and is not a recovery kit"):
+    with pytest.raises(UsageError, match="thesis\\.txt exists and is not a recovery kit"):
         write_kit(other, b"drd recovery kit of 3\n")
     assert other.read_text() == "years of work"
     with pytest.raises(TargetUnwritable, match="no such file or directory"):

@@ -97,13 +97,13 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     line = text.partition("share: ")[2].splitlines()[0]
     last = "0" if line[-1] != "0" else "1"
     paths[0].write_text(text.replace(line, line[:-1] + last))
-    with pytest.raises(UsageError, match="something was misread"):
+    with pytest.raises(UsageError, match="a character is wrong"):
         combine(paths[:3])
     paths[0].write_text(text.replace(line, line[:-1]))
-    with pytest.raises(UsageError, match="the share is not whole"):
+    with pytest.raises(UsageError, match="the share is incomplete"):
         combine(paths[:3])
     paths[0].write_text("hello\n")
-    with pytest.raises(UsageError, match="is no share of a kit: it has no line `set: …`"):
+    with pytest.raises(UsageError, match="is not a share of a kit: it has no line `set: …`"):
         combine(paths[:3])
     with pytest.raises(UsageError, match="cannot read the share file"):
         combine([tmp_path / "none"])

@@ -78,9 +78,8 @@ def _check_keys(door: Door) -> list[Finding]:
     elif len(keys.others) >= foreign.RESTIC_TRIES:
         detail = (
             f"{len(keys.others)} keys that this password does not open: drd ignores them, "
-            f"but restic itself tries {foreign.RESTIC_TRIES} and then fails "
+            f"but restic itself tries {foreign.RESTIC_TRIES} and then fails"
         )
-        detail += f"by hand tries {foreign.RESTIC_TRIES} and gives up"
         hint = "if nobody else uses the repository, remove them: "
         hint += foreign.removal(session.place, "keys", keys.others)
     else:
