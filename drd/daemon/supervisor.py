@@ -66,7 +66,7 @@ class Supervisor:
                         os.kill(pid, signal.SIGINT)
                 self._told.add(run.id)
 
-    def end_strangers(self, open_runs: Sequence[Run]) -> None:
+    def end_leftover_workers(self, open_runs: Sequence[Run]) -> None:
         """Kill the workers of an earlier daemon that do not end.
 
         The kernel signalled them when that daemon died, but a stopped process does not receive it.
