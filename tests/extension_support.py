@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-EXAMPLE = Path(__file__).parent / "extension_example"
+EXAMPLES = Path(__file__).parent / "extensions"
 
 
-def install_example(directory: Path, *, version: str = "1.2.0") -> Path:
-    """The example package; the directory belongs on Python's path."""
-    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
-    modules = {str(file.relative_to(EXAMPLE)): file.read_text() for file in EXAMPLE.rglob("*.py")}
-    return install(directory, project["name"], modules, project["entry-points"], version=version)
+def install_example(
+    directory: Path, name: str = "drd-example", *, version: str | None = None
+) -> Path:
+    """One of the example packages; the directory belongs on Python's path."""
+    package = EXAMPLES / name
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    modules = {str(f.relative_to(package)): f.read_text() for f in package.rglob("*.py")}
+    points, version = project["entry-points"], version or project["version"]
+    return install(directory, project["name"], modules, points, version=version)
 
 
 def install(
@@ -43,3 +50,11 @@ def install(
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
     return directory
+
+
+def example(name: str, module: str) -> Any:
+    """A module of an example package, imported from where it lies."""
+    place = str(EXAMPLES / name)
+    if place not in sys.path:
+        sys.path.append(place)
+    return import_module(module)

@@ -10,45 +10,34 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drd import process
 from drd.checks import check_for
 from drd.checks.command import CommandCheck
 from drd.checks.files import FilesCheck
 from drd.checks.rows import RowsCheck
+from drd.checks.settings import CheckSettings
 from drd.checks.sql import SqlCheck
-from drd.errors import Cancelled, NotSupported
+from drd.errors import NotSupported
 from drd.kinds.files.inspect import FilesInspector
 from drd.kinds.sqlite.inspector import SqliteInspector
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, TreeFingerprint
-from drd.ports import CheckContext, Inspector
+from drd.ports import CheckContext
 from drd.registry import CHECKS
-from tests.check_support import AT, context
+from drd.testing.checks import AT, CheckCase, CheckContract, context
+from tests.extension_support import example
 
 PASSED, FAILED, NOT_RUN = CheckVerdict.PASSED, CheckVerdict.FAILED, CheckVerdict.NOT_RUN
 
 
-@dataclass
-class Case:
-    """A component that came back healthy, a check of it, and what damages the component."""
-
-    settings: Any
-    snapshot: ComponentSnapshot
-    inspector: Inspector
-    damage: Callable[[], None]
-
-    def run(self, *, restored: bool = True, **more: Any) -> list[CheckResult]:
-        spec = CheckSpec("the check", self.settings.kind, "it", self.settings)
-        inspectors = {"it": self.inspector} if restored else {}
-        return check_for(spec.kind).run(spec, context(inspectors, self.snapshot, **more))
+def of(settings: CheckSettings, *rest: Any) -> CheckCase:
+    return CheckCase(CHECKS[settings.kind], settings, *rest)
 
 
 def database(directory: Path) -> tuple[Path, ComponentSnapshot]:
@@ -72,7 +61,7 @@ def drop_table(path: Path) -> None:
         connection.commit()
 
 
-def sql(directory: Path) -> Case:
+def sql(directory: Path) -> CheckCase:
     path, snapshot = database(directory)
     settings = SqlCheck(
         kind="sql",
@@ -81,16 +70,16 @@ def sql(directory: Path) -> Case:
         query="select max(at) from orders",
         expect="within rpo",
     )
-    return Case(settings, snapshot, SqliteInspector(path), lambda: drop_table(path))
+    return of(settings, snapshot, SqliteInspector(path), lambda: drop_table(path))
 
 
-def rows(directory: Path) -> Case:
+def rows(directory: Path) -> CheckCase:
     path, snapshot = database(directory)
     settings = RowsCheck(kind="rows", name="the check", component="it")
-    return Case(settings, snapshot, SqliteInspector(path), lambda: drop_table(path))
+    return of(settings, snapshot, SqliteInspector(path), lambda: drop_table(path))
 
 
-def files(directory: Path) -> Case:
+def files(directory: Path) -> CheckCase:
     (directory / "tree" / "etc").mkdir(parents=True)
     conf = directory / "tree" / "etc" / "conf"
     conf.write_text("x")
@@ -100,65 +89,48 @@ def files(directory: Path) -> Case:
         "it", "files", "captured", AT, "s", fingerprint=inspector.fingerprint(like, 60)
     )
     settings = FilesCheck(kind="files", name="the check", component="it")
-    return Case(settings, snapshot, inspector, conf.unlink)
+    return of(settings, snapshot, inspector, conf.unlink)
 
 
-def command(directory: Path) -> Case:
+def command(directory: Path) -> CheckCase:
     path, snapshot = database(directory)
     words = ["sh", "-c", 'test -s "$DRD_PATH" || { echo it is gone; exit 3; }']
     settings = CommandCheck(kind="command", name="the check", component="it", run=words)
-    return Case(settings, snapshot, SqliteInspector(path), path.unlink)
+    return of(settings, snapshot, SqliteInspector(path), path.unlink)
 
 
-CASES: dict[str, Callable[[Path], Case]] = {
+def contains(directory: Path) -> CheckCase:
+    """That of the example package."""
+    kind = example("drd-example", "drd_example.contains").SPEC
+    (directory / "tree/etc").mkdir(parents=True)
+    motd = directory / "tree/etc/motd"
+    motd.write_text("we are open\n")
+    given = {"kind": "contains", "name": "the check", "component": "it"}
+    settings = kind.settings.model_validate({**given, "path": "/etc/motd", "text": "open"})
+    snapshot = ComponentSnapshot("it", "files", "captured", AT, "s")
+    inspector = FilesInspector(directory / "tree")
+    return CheckCase(kind, settings, snapshot, inspector, lambda: motd.write_text("closed"))
+
+
+CASES: dict[str, Callable[[Path], CheckCase]] = {
     "sql": sql,
     "rows": rows,
     "files": files,
     "command": command,
+    "contains": contains,
 }
 
 
-@pytest.fixture(params=sorted(CASES))
-def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
-    return CASES[request.param](tmp_path)
+class TestChecks(CheckContract):
+    @pytest.fixture(params=sorted(CASES))
+    def case(self, request: pytest.FixtureRequest, tmp_path: Path) -> CheckCase:
+        return CASES[request.param](tmp_path)
 
 
-def test_every_kind_of_check_is_held_to_this_contract() -> None:
-    assert CASES.keys() == set(CHECKS.names)
+def test_every_kind_of_check_is_held_to_the_contract() -> None:
+    assert CASES.keys() == {*CHECKS.names, "contains"}
     with pytest.raises(NotSupported, match="http"):
         check_for("http")
-
-
-def test_a_healthy_restore_passes_and_was_looked_at(case: Case) -> None:
-    own, *parts = case.run(is_root=True)
-    assert own.verdict is PASSED, own.observed
-    assert own.looked_at_data
-    assert not own.part
-    assert (own.name, own.component) == ("the check", "it")
-    assert parts == []
-
-
-def test_a_damaged_restore_fails_and_says_what(case: Case) -> None:
-    case.damage()
-    own = case.run(is_root=True)[0]
-    assert own.verdict is FAILED
-    assert own.observed
-    assert own.expected
-
-
-def test_what_is_not_back_is_not_run(case: Case) -> None:
-    (own,) = case.run(restored=False)
-    assert own.verdict is NOT_RUN
-    assert "was not restored" in own.observed
-
-
-def test_a_cancel_ends_a_check(case: Case) -> None:
-    process.cancel()
-    try:
-        with pytest.raises(Cancelled):
-            case.run()
-    finally:
-        process.reset_cancel()
 
 
 # --- sql ------------------------------------------------------------------------------------
@@ -169,7 +141,7 @@ def ask(directory: Path, query: str, expect: str, **more: Any) -> CheckResult:
     settings = SqlCheck.model_validate(
         {"kind": "sql", "name": "n", "component": "it", "query": query, "expect": expect, **more}
     )
-    (own,) = Case(settings, snapshot, SqliteInspector(path), lambda: None).run()
+    (own,) = of(settings, snapshot, SqliteInspector(path), lambda: None).run()
     return own
 
 
@@ -227,7 +199,7 @@ def test_a_share_is_of_the_sources_answer_before_that_of_an_earlier_drill(
         expect="within 10%",
     )
     snapshot = ComponentSnapshot("it", "sqlite", "captured", AT, observations=observations)
-    case = Case(settings, snapshot, SqliteInspector(path), lambda: None)
+    case = of(settings, snapshot, SqliteInspector(path), lambda: None)
     (own,) = case.run(last_observed=last)
     assert own.verdict is verdict
 
@@ -236,12 +208,12 @@ def test_a_time_is_measured_from_the_components_own_data_time(tmp_path: Path) ->
     path, _ = database(tmp_path)
     settings = sql_of(tmp_path).settings
     late = ComponentSnapshot("it", "sqlite", "captured", AT + timedelta(hours=1))
-    (own,) = Case(settings, late, SqliteInspector(path), lambda: None).run()
+    (own,) = of(settings, late, SqliteInspector(path), lambda: None).run()
     assert own.verdict is FAILED
     assert own.observed == "1h before the data time"
 
 
-def sql_of(directory: Path) -> Case:
+def sql_of(directory: Path) -> CheckCase:
     (directory / "other").mkdir()
     return sql(directory / "other")
 

@@ -18,7 +18,7 @@ from drd.model.snapshot import (
     TableState,
     fingerprint_from_json,
 )
-from tests.check_support import context
+from drd.testing.checks import context
 
 
 class Database:

@@ -36,14 +36,17 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 @pytest.fixture(autouse=True)
 def packages(short_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory on Python's path; afterwards nothing of it is known."""
+    """A directory on Python's path; before and afterwards nothing of it is known."""
     monkeypatch.syspath_prepend(str(short_tmp / "site"))
-    before = set(sys.modules)
+    forget_modules()
     yield short_tmp / "site"
     registry.use(())
-    for name in set(sys.modules) - before:
-        if name.startswith(("drd_example", "mine")):
-            del sys.modules[name]
+    forget_modules()
+
+
+def forget_modules() -> None:
+    for name in [n for n in sys.modules if n.split(".")[0] in ("drd_example", "mine")]:
+        del sys.modules[name]
 
 
 def settings_of(directory: Path, text: str) -> Path:

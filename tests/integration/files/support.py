@@ -16,7 +16,7 @@ from drd.model.plan import CheckSpec, Component
 from drd.model.run import CheckResult
 from drd.model.snapshot import ComponentSnapshot, Stored, TreeFingerprint
 from drd.ports import Destination, Inspector, RestoreOptions, Workplace, no_progress
-from tests.check_support import context
+from drd.testing.checks import context
 
 KIND = FilesKind()
 ODD_NAMES = [

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from drd import process
 from drd.checks.settings import CheckSettings
 from drd.checks.words import not_run, result
 from drd.fields import AbsolutePath
@@ -35,6 +36,7 @@ class Contains:
         inspector = context.inspectors.get(settings.component)
         if inspector is None:
             return [not_run(spec, f"{settings.component} was not restored", expected)]
+        process.check_cancelled()
         file = Path(inspector.location + settings.path)
         if not file.exists():
             return [result(spec, CheckVerdict.FAILED, "there is no such file", expected)]

@@ -1,0 +1,153 @@
+"""What every kind of step promises: it does what it says, once, and names what it found out.
+
+Who makes a kind of step derives a class from `ActionContract`, gives it a fixture `case`, and runs
+pytest:
+
+    class TestNote(ActionContract):
+        @pytest.fixture
+        def case(self, tmp_path: Path) -> ActionCase:
+            …
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+import pytest
+
+from drd import process
+from drd.actions.settings import StepSettings
+from drd.errors import StepFailed
+from drd.model.runbook import Step
+from drd.ports import Inspector
+from drd.ports.action import ActionContext, ActionKind
+from drd.ports.by_hand import ByHand
+from drd.testing.described import undescribed
+
+VALUES = {
+    "plan": "orders",
+    "run": "4f2a",
+    "point": "7c1e",
+    "data_time": "2026-03-01T12:00:00Z",
+    "scenario": "database-loss",
+    "target": "standby",
+}
+"""What `${…}` stands for in the contract."""
+
+
+@dataclass
+class ActionCase:
+    """A step that can be carried out here. `effect` tells what it has done so far, as anything that
+    can be compared; `impossible` sees to it that it cannot be done any more. `inspectors` has what
+    came back, `directory` is empty."""
+
+    kind: ActionKind
+    settings: Any
+    directory: Path
+    effect: Callable[[], object]
+    impossible: Callable[[], object]
+    inspectors: Mapping[str, Inspector] = field(default_factory=dict)
+
+    @property
+    def step(self) -> Step:
+        return Step("it", self.kind.name, settings=self.settings)
+
+    def run(self) -> Mapping[str, Any]:
+        """One try, always of the same step of the same run, in a recovery."""
+        context = ActionContext(
+            step=self.step,
+            key="4f2a/it",
+            value=VALUES.__getitem__,
+            environment={"DRD_STEP": "it", "DRD_STEP_KEY": "4f2a/it"},
+            inspectors=lambda name: self.inspectors[name],
+            directory=self.directory,
+            stays=True,
+        )
+        return self.kind.action.run(context)
+
+
+class _Shell:
+    """See `StepByHand`."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+
+    def word(self, text: str) -> str:
+        return quote(text)
+
+    def words(self, words: Sequence[str]) -> str:
+        return " ".join(map(quote, words))
+
+    def around(self, env: Mapping[str, str], component: str | None = None) -> str:
+        del component
+        return " ".join(["env", *(f"{name}={quote(value)}" for name, value in env.items())])
+
+    def command(
+        self,
+        words: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        component: str | None = None,
+    ) -> str:
+        return f"{self.around(env or {}, component)} {self.words(words)}"
+
+    def component(self, name: str) -> ByHand | None:
+        del name
+        return ByHand((), ask="ask", change="change", feed="feed")
+
+
+class ActionContract:
+    """Derive a class whose name begins with `Test`, with a fixture `case`."""
+
+    @pytest.fixture
+    def case(self) -> ActionCase:
+        raise NotImplementedError("the class lacks a fixture `case`")
+
+    def test_the_settings_say_what_each_key_means(self, case: ActionCase) -> None:
+        assert case.kind.summary
+        assert case.kind.about
+        assert undescribed(type(case.settings)) == []
+
+    def test_the_settings_contradict_nothing(self, case: ActionCase) -> None:
+        assert isinstance(case.settings, StepSettings)
+        assert list(case.settings.contradictions()) == []
+        assert all(words for _, words in case.settings.all_commands())
+        assert all(isinstance(text, str) for _, text in case.settings.all_texts())
+
+    def test_nothing_is_missing_where_it_can_be_done(self, case: ActionCase) -> None:
+        assert list(case.kind.action.preflight(case.step)) == []
+
+    def test_it_is_done_and_gives_what_was_promised(self, case: ActionCase) -> None:
+        before = case.effect()
+        found = case.run()
+        assert case.effect() != before
+        assert set(case.kind.gives) <= set(found)
+        json.dumps(dict(found))
+
+    def test_a_second_try_of_the_same_step_changes_nothing_more(self, case: ActionCase) -> None:
+        """drd may have died after the deed, before it noted that."""
+        case.run()
+        done = case.effect()
+        case.run()
+        assert case.effect() == done
+
+    def test_what_cannot_be_done_has_failed(self, case: ActionCase) -> None:
+        case.impossible()
+        with pytest.raises(StepFailed) as caught:
+            case.run()
+        assert caught.value.message
+
+    def test_it_is_said_in_one_line(self, case: ActionCase) -> None:
+        said = case.kind.in_words(case.settings)
+        assert said
+        assert "\n" not in said
+
+    def test_what_a_person_does_by_hand_is_bash(self, case: ActionCase) -> None:
+        script = "\n".join(case.kind.by_hand(case.settings, _Shell(case.step)))
+        command = process.Command(("bash", "-n"), deadline_s=60.0)
+        done = process.run(command, stdin=script.encode())
+        assert done.exit_code == 0, done.complaint
