@@ -1,7 +1,7 @@
 # What a newcomer types. `make test` and `make demo` set up all they need.
 
 PYTHON  ?= python3
-WORKERS ?= 3
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 BIN     := .venv/bin
 PYTEST  := $(BIN)/python -m pytest
 export PYTHON
@@ -16,7 +16,7 @@ help: ## Show this list
 setup: ## Install what is missing: Debian packages (as root) and .venv
 	@scripts/setup
 
-test: setup ## Run the tests (WORKERS=3 at a time; ARGS="-k name" to choose)
+test: setup ## Run the tests (WORKERS at a time, by default two for each core; ARGS="-k name" to choose)
 	$(PYTEST) -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: setup ## Format, style, types and layers, without the tests

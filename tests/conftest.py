@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 
 from drd import log, masking
-from tests import warm
+from tests import light_catalogue, warm
 from tests.servers import (
     PostgresServer,
     S3Server,
@@ -29,6 +29,8 @@ _RUN_DIRECTORY = "DRD_TEST_RUN"
 # A machine that is busy with something else makes no example wrong.
 hypothesis.settings.register_profile("drd", deadline=None)
 hypothesis.settings.load_profile("drd")
+
+light_catalogue.install()
 
 
 @pytest.fixture

@@ -23,6 +23,11 @@ def _die() -> None:
 
 def arm(moment: str) -> None:
     """Make the catalogue deadly at one moment."""
+    moments = {"noted:run": arm_run, "noted:end": arm_end, "after:reopen": arm_reopen}
+    moments.get(moment, lambda: arm_step(moment))()
+
+
+def arm_step(moment: str) -> None:
     when, _, step = moment.partition(":")
     begin, finish = SqlCatalogue.begin_step, SqlCatalogue.finish_step
 
@@ -76,6 +81,5 @@ def arm_reopen() -> None:
 
 
 if __name__ == "__main__":
-    armed = {"noted:run": arm_run, "noted:end": arm_end, "after:reopen": arm_reopen}
-    armed.get(sys.argv[1], lambda: arm(sys.argv[1]))()
+    arm(sys.argv[1])
     sys.exit(main(sys.argv[2:]))

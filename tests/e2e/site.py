@@ -25,6 +25,9 @@ from tests import light_repository, warm
 PASSWORD = "correct horse battery staple"
 
 
+Started = warm.Child | subprocess.Popen[bytes]
+
+
 @dataclass
 class Result:
     """How one `drd` command ended."""
@@ -97,20 +100,13 @@ class Site:
         assert code is None or result.code == code, f"{words}: {result}"
         return result
 
-    def start(self, *words: str) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, dies_at: str = "") -> Started:
         """Start a command in the background; the test sees to its end."""
-        return subprocess.Popen(
-            self.argv(*words),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self.env(),
-            start_new_session=True,
-        )
+        return warm.start(words, env=self.env(), dies_at=dies_at)
 
     def killed_at(self, moment: str, *words: str) -> None:
         """Run a command that is killed with SIGKILL at `before:STEP` or `after:STEP`."""
-        argv = [sys.executable, "-m", "tests.e2e.dies_at", moment, *words]
-        done = subprocess.run(argv, capture_output=True, env=self.env(), timeout=120, check=False)
+        done = warm.run(words, env=self.env(), dies_at=moment)
         assert done.returncode == -signal.SIGKILL, (moment, done)
 
     def restic(self, *words: str) -> str:

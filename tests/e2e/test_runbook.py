@@ -30,7 +30,7 @@ from tests.e2e.runbook_site import (
     until,
     waits_for,
 )
-from tests.e2e.site import Site, small_site
+from tests.e2e.site import Site, Started, small_site
 
 MOMENTS = ["before", "undone", "after"]
 SEEDS = range(int(os.environ.get("DRD_TEST_ROUNDS", "12")))
@@ -64,7 +64,7 @@ def site(short_tmp: Path, port: int) -> Iterator[Site]:
     end_service(made)
 
 
-def carried_out(site: Site, child: subprocess.Popen[bytes]) -> tuple[int, str]:
+def carried_out(site: Site, child: Started) -> tuple[int, str]:
     """Answer whatever the recovery waits for, until it ends."""
     open_steps = list(APPROVALS)
 
@@ -179,9 +179,7 @@ def test_a_recovery_waits_for_people_and_measures_into_what_the_time_went(
 def _killed(site: Site, moment: str) -> None:
     """A recovery that is killed there; people answer until then."""
     when, _, place = moment.partition(":")
-    words = [site.argv()[0], "-m", "tests.e2e.dies_at", moment, *RECOVER]
-    silent = subprocess.DEVNULL
-    child = subprocess.Popen(words, env=site.env(), stdout=silent, stderr=silent)
+    child = site.start(*RECOVER, dies_at=moment)
     answered: set[str] = set()
 
     def dead() -> bool:
@@ -195,6 +193,7 @@ def _killed(site: Site, moment: str) -> None:
         return child.poll() is not None
 
     until(dead, "it dies")
+    child.communicate()
     assert child.returncode == -signal.SIGKILL, moment
 
 

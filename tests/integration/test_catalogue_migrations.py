@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from drd.catalogue import migrate
 from drd.catalogue.daemon_tables import jobs  # noqa: F401 (its tables are part of the metadata)
 from drd.catalogue.engine import Store
 from drd.catalogue.migrate import OURS, Schema
@@ -27,6 +29,7 @@ from drd.errors import CatalogueError
 from drd.model.compliance import assess
 from drd.model.run import RunKind
 from drd.model.verdicts import Verdict
+from tests import light_catalogue
 from tests.catalogue_support import (
     at,
     captured,
@@ -50,6 +53,11 @@ def upgrade() -> None:
     op.execute("UPDATE plans SET colour = 'of ' || name")
 """
 BREAKS = NEXT + '    op.execute("INSERT INTO no_such_table VALUES (1)")\n'
+
+
+@pytest.fixture(autouse=True)
+def _migrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "_upgrade", light_catalogue.migrated)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -417,3 +425,18 @@ def test_an_upgrade_gives_rows_the_id_that_their_repository_has(url: str, tmp_pa
     assert ("primary", "0a" * 32) in [tuple(row) for row in rows]
     assert [p.id for p in catalogue.points("shop")] == ["aaaaaaaa"]
     catalogue.close()
+
+
+def test_catalogues_of_the_other_tests_have_the_tables_of_the_migrations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def schema(name: str) -> list[tuple[str, ...]]:
+        file = tmp_path / name / "state/drd.db"
+        opened(f"sqlite:///{file}", tmp_path / name).close()
+        with closing(sqlite3.connect(file)) as connection:
+            version = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+            return [*connection.execute("SELECT type, name, sql FROM sqlite_master"), *version]
+
+    by_migrations = schema("migrated")
+    monkeypatch.setattr(migrate, "_upgrade", light_catalogue._upgrade)
+    assert schema("light") == by_migrations

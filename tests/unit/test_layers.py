@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def modules() -> Iterator[Path]:
     return PACKAGE.rglob("*.py")
 
 
+@cache
 def imported(source: str) -> set[str]:
     """The first names of all that a module imports, wherever in it, from outside of drd."""
     names: set[str] = set()
