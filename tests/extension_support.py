@@ -5,9 +5,17 @@ from __future__ import annotations
 import shutil
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from drd import registry
+from drd.config.daemon import load_settings
+from drd.errors import ConfigError, Problem
 
 EXAMPLES = Path(__file__).parent / "extensions"
 
@@ -58,3 +66,39 @@ def example(name: str, module: str) -> Any:
     if place not in sys.path:
         sys.path.append(place)
     return import_module(module)
+
+
+@contextmanager
+def packages_in(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory on Python's path; before and afterwards nothing of it is known."""
+    monkeypatch.syspath_prepend(str(site))
+    forget_modules()
+    yield site
+    registry.use(())
+    forget_modules()
+
+
+def forget_modules() -> None:
+    for name in [n for n in sys.modules if n.split(".")[0] in ("drd_example", "mine")]:
+        del sys.modules[name]
+
+
+def settings_of(directory: Path, text: str) -> Path:
+    file = directory / "drd.yaml"
+    file.write_text(text)
+    return file
+
+
+def use(directory: Path, text: str = "extensions: [drd-example]\n") -> None:
+    load_settings(settings_of(directory, text), explicit=True)
+
+
+def refused(directory: Path, text: str) -> Problem:
+    with pytest.raises(ConfigError) as caught:
+        use(directory, text)
+    (problem,) = caught.value.problems
+    return problem
+
+
+def mine(packages: Path, code: str, group: str = "drd.checks", name: str = "odd") -> None:
+    install(packages, "drd-mine", {"mine.py": code}, {group: {name: "mine:SPEC"}})

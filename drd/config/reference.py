@@ -41,6 +41,16 @@ class _Reference:
     def __init__(self, schema: dict[str, Any]) -> None:
         self.schema = schema
         self.forms: dict[str, Any] = schema["$defs"]
+        self.nested = [*_TITLES, *sorted(self.forms.keys() - _TITLES.keys() - set(self._shown()))]
+
+    def _shown(self) -> Iterator[str]:
+        """The forms that stand in the section of their own key."""
+        for key, about in self.schema["properties"].items():
+            yield from _forms_of(about) if key != "runbook" else ()
+        for kind in step_kinds():
+            name = step_model(kind).__name__
+            yield name
+            yield from _forms_of(self.forms[name]["properties"][kind])
 
     def lines(self) -> Iterator[str]:
         yield HEAD
@@ -57,7 +67,7 @@ class _Reference:
             if key == "runbook":
                 yield from self._steps(about)
         yield "\n## Used in several places"
-        for form in _TITLES:
+        for form in self.nested:
             yield from self._form(form, titled=True)
 
     def _steps(self, about: dict[str, Any]) -> Iterator[str]:
@@ -111,7 +121,7 @@ class _Reference:
 
     def _value(self, about: dict[str, Any]) -> str:
         if "$ref" in about:
-            return _link(_name(about["$ref"]), self.forms)
+            return self._link(_name(about["$ref"]))
         if "const" in about:
             return f"`{about['const']}`"
         if "enum" in about:
@@ -120,6 +130,12 @@ class _Reference:
         if branches:
             return " or ".join(dict.fromkeys(self._value(b) for b in branches))
         return self._plain(about)
+
+    def _link(self, name: str) -> str:
+        if name not in self.nested:
+            return "see below"
+        title = _title(name, self.forms[name])
+        return f"[{title}](#{title})"
 
     def _plain(self, about: dict[str, Any]) -> str:
         kind = about.get("type", "")
@@ -160,6 +176,7 @@ _TITLES = {
     "Register": "erasures.register",
     "Replay": "erasures.replay",
     "StillThere": "erasures.check",
+    "KitVerify": "verify",
 }
 
 
@@ -167,14 +184,7 @@ def _title(name: str, form: dict[str, Any]) -> str:
     if kind := form["properties"].get("kind", {}).get("const"):
         return f"kind: {kind}"
     targets = {spec.target.__name__: f"for a {spec.name} component" for spec in KINDS}
-    return targets.get(name) or _TITLES[name]
-
-
-def _link(name: str, forms: dict[str, Any]) -> str:
-    if name in _TITLES:
-        title = _title(name, forms[name])
-        return f"[{title}](#{title})"
-    return "see below"
+    return targets.get(name) or _TITLES.get(name) or name.lower()
 
 
 def _default(about: dict[str, Any]) -> str:

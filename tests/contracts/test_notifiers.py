@@ -75,11 +75,8 @@ def logbook(directory: Path, _: Enter) -> ChannelCase:
     kind = example("drd-example", "drd_example.logbook").SPEC
     book = directory / "book"
 
-    def received() -> list[str]:
-        return [line.encode().decode("unicode_escape") for line in book.read_text().splitlines()]
-
     settings = kind.settings.model_validate({"kind": "logbook", "path": str(book)})
-    return ChannelCase(kind, settings, received, book.mkdir)
+    return ChannelCase(kind, settings, lambda: book.read_text().splitlines(), book.mkdir)
 
 
 CASES: dict[str, Callable[[Path, Enter], ChannelCase]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,16 +12,23 @@ import pytest
 from drd import registry
 from drd.config.daemon import load_settings
 from drd.config.in_force import VARIABLE, from_environment, to_text
-from drd.errors import ConfigError, Problem
 from drd.kit.document import Commands
 from drd.kit.programs import Programs
 from drd.kit.steps import step_in_words
 from drd.kit.steps_by_hand import StepsByHand
 from drd.model.message import Message
 from drd.notifiers import open_notifier
-from drd.registry import ACTIONS, CHECKS, NOTIFIERS, only_those_in_use
+from drd.registry import ACTIONS, CHECKS, NOTIFIERS
 from tests.config_support import GOOD, changed, load, problems
-from tests.extension_support import install, install_example
+from tests.extension_support import (
+    install,
+    install_example,
+    mine,
+    packages_in,
+    refused,
+    settings_of,
+    use,
+)
 
 CHECK = (
     "  - {name: files, kind: files, component: etc}\n"
@@ -31,43 +37,11 @@ CHECK = (
 WITH_CHECK = changed("  - {name: files, kind: files, component: etc}\n", CHECK)
 STEPS = "runbook:\n  - restore: all\n  - {note: {file: /srv/notes, line: '${plan} is back'}}\n"
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-
 
 @pytest.fixture(autouse=True)
 def packages(short_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory on Python's path; before and afterwards nothing of it is known."""
-    monkeypatch.syspath_prepend(str(short_tmp / "site"))
-    forget_modules()
-    yield short_tmp / "site"
-    registry.use(())
-    forget_modules()
-
-
-def forget_modules() -> None:
-    for name in [n for n in sys.modules if n.split(".")[0] in ("drd_example", "mine")]:
-        del sys.modules[name]
-
-
-def settings_of(directory: Path, text: str) -> Path:
-    file = directory / "drd.yaml"
-    file.write_text(text)
-    return file
-
-
-def use(directory: Path, text: str = "extensions: [drd-example]\n") -> None:
-    load_settings(settings_of(directory, text), explicit=True)
-
-
-def refused(directory: Path, text: str) -> Problem:
-    with pytest.raises(ConfigError) as caught:
-        use(directory, text)
-    (problem,) = caught.value.problems
-    return problem
-
-
-def mine(packages: Path, code: str, group: str = "drd.checks", name: str = "odd") -> None:
-    install(packages, "drd-mine", {"mine.py": code}, {group: {name: "mine:SPEC"}})
+    with packages_in(short_tmp / "site", monkeypatch) as site:
+        yield site
 
 
 def test_the_members_of_a_package_that_is_named_are_there(packages: Path, tmp_path: Path) -> None:
@@ -271,62 +245,7 @@ def test_a_process_of_a_run_has_what_the_daemon_has(packages: Path, tmp_path: Pa
     assert "contains" in CHECKS
 
 
-def test_a_drd_yaml_out_of_a_kit_has_nothing_imported(packages: Path, tmp_path: Path) -> None:
-    mine(packages, "raise AssertionError('imported')")
-    with only_those_in_use():
-        problem = refused(tmp_path, "extensions: [drd-mine]\n")
-    assert problem.message == "drd-mine is not used on this host"
-    assert problem.hint == "name it in this host's own drd.yaml, if it is right."
-
-
-def test_within_a_kit_what_this_host_uses_stays_in_use(packages: Path, tmp_path: Path) -> None:
-    install_example(packages)
-    use(tmp_path)
-    with only_those_in_use():
-        use(tmp_path)
-        use(tmp_path, "log: {level: info}\n")
-        assert "contains" in CHECKS
-    assert "contains" in CHECKS
-
-
 def test_who_has_no_time_for_extensions_imports_none(packages: Path, tmp_path: Path) -> None:
     mine(packages, "raise AssertionError('imported')")
     file = settings_of(tmp_path, "extensions: [drd-mine]\nnotify: [{kind: odd}]\n")
     assert load_settings(file, explicit=True, extended=False).channels == ()
-
-
-@as_root
-def test_root_imports_nothing_that_others_can_change(packages: Path, tmp_path: Path) -> None:
-    install_example(packages)
-    module = packages / "drd_example/note.py"
-    module.chmod(0o666)
-    problem = refused(tmp_path, "extensions: [drd-example]\n")
-    assert problem.message == (
-        f"root does not import drd-example: {module} can be written by anybody"
-    )
-    assert problem.hint == f"chmod go-w {module}"
-    assert "drd_example" not in sys.modules
-
-
-@as_root
-def test_root_imports_nothing_from_a_directory_of_others(packages: Path, tmp_path: Path) -> None:
-    install_example(packages)
-    os.chown(packages, 65534, 65534)
-    assert (
-        "root does not import drd-example"
-        in refused(tmp_path, "extensions: [drd-example]\n").message
-    )
-    assert "drd_example" not in sys.modules
-
-
-@as_root
-def test_root_imports_nothing_for_a_drd_yaml_of_others(
-    packages: Path, tmp_path: Path, short_tmp: Path
-) -> None:
-    install_example(packages)
-    file = settings_of(short_tmp, "extensions: [drd-example]\n")
-    os.chown(file, 65534, 65534)
-    with pytest.raises(ConfigError) as caught:
-        load_settings(file, explicit=True)
-    assert "root imports no extension for this file" in caught.value.problems[0].message
-    assert "drd_example" not in sys.modules

@@ -31,7 +31,8 @@ class Logbook:
     def deliver(self, message: Message) -> str:
         try:
             with Path(self.settings.path).open("a") as out:
-                out.write(json.dumps({"id": message.id, **message.to_json()}) + "\n")
+                line = json.dumps({"id": message.id, **message.to_json()}, ensure_ascii=False)
+                out.write(f"{line}\n")
         except OSError as error:
             raise NotifyError(f"{self.settings.path}: {error.strerror}") from error
         return f"{self.settings.path} has it"

@@ -1,0 +1,101 @@
+"""Packages of others run with drd's rights: who can have one imported, and who cannot."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drd.config.daemon import load_settings
+from drd.errors import ConfigError
+from drd.kit.orders import orders
+from drd.registry import CHECKS, only_those_in_use
+from tests.config_support import GOOD, problems
+from tests.extension_support import (
+    install_example,
+    mine,
+    packages_in,
+    refused,
+    settings_of,
+    use,
+)
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@pytest.fixture(autouse=True)
+def packages(short_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with packages_in(short_tmp / "site", monkeypatch) as site:
+        yield site
+
+
+def test_a_plan_has_no_package_imported(packages: Path, tmp_path: Path) -> None:
+    mine(packages, "raise AssertionError('imported')")
+    check = "  - {name: odd, kind: odd, component: etc}\n"
+    found = problems(tmp_path, GOOD.replace("drill:", f"{check}extensions: [drd-mine]\ndrill:"))
+    assert [p.message for p in found] == ['unknown kind "odd"', 'unknown key "extensions"']
+    assert "mine" not in sys.modules
+
+
+def test_a_drd_yaml_out_of_a_kit_has_nothing_imported(packages: Path, tmp_path: Path) -> None:
+    mine(packages, "raise AssertionError('imported')")
+    with only_those_in_use():
+        problem = refused(tmp_path, "extensions: [drd-mine]\n")
+    assert problem.message == "drd-mine is not used on this host"
+    assert problem.hint == "name it in this host's own drd.yaml, if it is right."
+
+
+def test_within_a_kit_what_this_host_uses_stays_in_use(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    use(tmp_path)
+    with only_those_in_use():
+        use(tmp_path)
+        use(tmp_path, "log: {level: info}\n")
+        assert "contains" in CHECKS
+    assert "contains" in CHECKS
+
+
+def test_a_stored_drd_yaml_with_a_package_has_to_be_accepted_by_a_person() -> None:
+    (order,) = orders("extensions: [drd-mine]\n", url="")
+    assert order.asks
+    assert "drd-mine" in order.line
+
+
+@as_root
+def test_root_imports_nothing_that_others_can_change(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    module = packages / "drd_example/note.py"
+    module.chmod(0o666)
+    problem = refused(tmp_path, "extensions: [drd-example]\n")
+    assert problem.message == (
+        f"root does not import drd-example: {module} can be written by anybody"
+    )
+    assert problem.hint == f"chmod go-w {module}"
+    assert "drd_example" not in sys.modules
+
+
+@as_root
+def test_root_imports_nothing_from_a_directory_of_others(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    os.chown(packages, 65534, 65534)
+    assert (
+        "root does not import drd-example"
+        in refused(tmp_path, "extensions: [drd-example]\n").message
+    )
+    assert "drd_example" not in sys.modules
+
+
+@as_root
+def test_root_imports_nothing_for_a_drd_yaml_of_others(
+    packages: Path, tmp_path: Path, short_tmp: Path
+) -> None:
+    install_example(packages)
+    file = settings_of(short_tmp, "extensions: [drd-example]\n")
+    os.chown(file, 65534, 65534)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, explicit=True)
+    assert "root imports no extension for this file" in caught.value.problems[0].message
+    assert "drd_example" not in sys.modules
