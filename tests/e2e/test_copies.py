@@ -246,4 +246,4 @@ def test_what_is_no_copy_is_told(site: Site) -> None:
     refused = site.drd(
         "drill", "shop", "--scenario", "region-loss", "--repository", "primary", code=2
     )
-    assert "primary is no copy" in refused.err
+    assert "primary is not a copy" in refused.err

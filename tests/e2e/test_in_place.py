@@ -50,7 +50,7 @@ def test_production_that_holds_something_is_replaced_only_when_told(site: Site) 
     make_sqlite(site.base / "shop.db", rows=500)
     (site.base / "etc" / "app.conf").write_text("listen 6666;\n")
     refused = site.drd("recover", "shop", "--in-place", "--yes", code=1)
-    assert "production is there, where db would come back in place" in refused.err
+    assert "this would overwrite the production data of db" in refused.err
     assert "(2 tables and views)" in refused.err
     assert "--overwrite" in refused.err
     assert orders(site.base / "shop.db") == 1500
@@ -123,10 +123,10 @@ def test_a_target_that_is_production_is_refused_before_anything_is_touched(short
     site.drd("backup", "shop")
     make_sqlite(site.base / "shop.db", rows=5)
     for target, over in (
-        ("itself", f"db would come back over {site.base}/shop.db"),
-        ("swapped", f"db would come back over {site.base}/other.db, which other is backed up from"),
-        ("within", f"conf would come back over {site.base}/etc"),
-        ("around", f"conf would come back over {site.base}/etc"),
+        ("itself", f"db would be restored over {site.base}/shop.db"),
+        ("swapped", f"db would be restored over {site.base}/other.db, the source of other"),
+        ("within", f"conf would be restored over {site.base}/etc"),
+        ("around", f"conf would be restored over {site.base}/etc"),
     ):
         last = "--dry-run" if target == "swapped" else "--yes"
         words = ("recover", "shop", "--target", target, "--overwrite", last)

@@ -63,7 +63,7 @@ def test_what_ended_meanwhile_is_begun_again_and_rollback_ends_it(site: Site, po
         (site.base / "back/etc").mkdir()
         (site.base / "back/etc/theirs").touch()
         refused = site.drd(*RECOVER, code=1).err
-    assert "2 things stand in the way of this recovery" in refused
+    assert "2 problems block this recovery" in refused
     assert f"target {site.base}/back/etc is not empty (1 entry)" in refused
     assert f"step serve: something listens on port {port} of this host already" in refused
     assert not (site.base / "back/shop.db").exists()
@@ -92,7 +92,7 @@ def test_what_ended_meanwhile_is_begun_again_and_rollback_ends_it(site: Site, po
     until(lambda: waits_for(site, "go-ahead"), "it waits for the approval")
     os.kill(child.pid, signal.SIGKILL)
     told = child.communicate()[1].decode()
-    assert "serve: what it had started does not run any more; it is started again" in told
+    assert "serve: what it started is no longer running; drd starts it again" in told
 
     # The time for the approval goes by while nobody carries the run out.
     with sqlite3.connect(site.base / "state/drd.db") as catalogue:
@@ -107,10 +107,10 @@ def test_what_ended_meanwhile_is_begun_again_and_rollback_ends_it(site: Site, po
     def approved() -> bool:
         return site.drd("approve", run, "go-ahead", "--by", "anna", code=None).code == 0
 
-    until(approved, "it is asked anew")
+    until(approved, "drd asks again")
     told = child.communicate(timeout=60)[1].decode()
     assert child.returncode == 0, told
-    assert "go-ahead: nobody had answered by 2026-01-01 01:00:00 UTC; it is asked anew" in told
+    assert "go-ahead: nobody answered by 2026-01-01 01:00:00 UTC; drd asks again" in told
     assert "is started again" not in told
     assert answers(port)
 

@@ -154,7 +154,7 @@ def test_a_recovery_waits_for_people_and_measures_into_what_the_time_went(
     [run] = [r for r in site.runs() if r["kind"] == "recovery"]
     assert run["state"] == "waiting"
     again = site.drd("resume", run["run"], code=11)
-    assert "being carried out" in again.err
+    assert "is executing run" in again.err
     code, out = carried_out(site, child)
     assert code == 0, out
     assert_recovered(site, port)

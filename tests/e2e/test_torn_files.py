@@ -73,7 +73,7 @@ def test_small_file_that_changed_is_named_and_the_rest_is_proven(
     assert ("changed while it was captured" in drill) == bool(more)
     back = site.drd("recover", "shop", "--target", "standby", "--yes").out
     assert (noted in back) == bool(more)
-    assert ("take another restore point if it matters" in back) == bool(more)
+    assert ("use another restore point if the file matters" in back) == bool(more)
     assert (short_tmp / f"back/etc{short_tmp}/etc/hot").read_bytes() == stored
     site.assert_clean()
 

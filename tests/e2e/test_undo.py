@@ -65,7 +65,7 @@ def test_what_was_there_comes_back_and_goes_when_one_is_done(site: Site) -> None
     shown = site.drd("run", "show", run).out
     assert "by anna" in shown
     assert "set aside" not in shown
-    assert "has nothing set aside" in site.drd("undo", run, code=2).err, "it is said first"
+    assert "has no kept copies" in site.drd("undo", run, code=2).err, "it is said first"
     assert now(site) == NEW
     assert not [p for p in site.base.rglob("*") if "drd_" in p.name]
     site.assert_clean()
@@ -77,7 +77,7 @@ def test_what_is_set_aside_is_in_no_backup_and_no_check(site: Site) -> None:
     site.drd("recover", "shop", "--in-place", "--overwrite", "--no-undo", "--yes")
     assert len([p for p in site.base.iterdir() if "_before" in p.name]) == 2
     first = recovery(site)
-    assert "nothing set aside" in site.drd("undo", first, "--yes", code=2).err
+    assert "no kept copies" in site.drd("undo", first, "--yes", code=2).err
 
 
 @pytest.mark.faults
@@ -118,7 +118,7 @@ def test_what_somebody_has_moved_is_missed_by_name(site: Site) -> None:
     kept = site.base / f"shop.db.drd_{run}_before"
     kept.rename(site.base / "elsewhere.db")
     refused = site.drd("undo", run, "--yes", code=1)
-    assert f"{kept}, which run {run} had set aside of db, is not there any more" in refused.err
+    assert f"{kept}, the copy of db that run {run} kept, is missing" in refused.err
     assert now(site) == NEW
     site.drd("undo", run, "--component", "conf", "--yes")
     assert now(site) == (NEW[0], OLD[1])

@@ -66,8 +66,8 @@ REFUSED: list[tuple[Callable[[Deciding], Said], str, str]] = [
     (lambda d: d.agree("go-away", "approve", "anna", "", PEOPLE), "has no step 'go-away'", "did you mean go-ahead"),
     (lambda d: d.skip("go-ahead", "anna", "haste"), "go-ahead is an approval", "drd approve"),
     (lambda d: d.skip("data", "anna", "haste"), "it is too late to skip it: it has succeeded", "what waits"),
-    (lambda d: d.retry("traffic", "anna"), "nobody asks whether to try it again: it was not begun yet", "what waits"),
-    (lambda d: d.retry("plug", "anna"), "nobody asks whether to try it again: it waits", "what waits"),
+    (lambda d: d.retry("traffic", "anna"), "it does not wait for a retry: it was not begun yet", "what waits"),
+    (lambda d: d.retry("plug", "anna"), "it does not wait for a retry: it waits", "what waits"),
 ]  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def test_starter_cannot_approve_as_somebody_else(
     catalogue: SqlCatalogue, starter: Actor, who: Actor
 ) -> None:
     run = started_by(catalogue, starter)
-    with pytest.raises(UsageError, match="go-ahead wants two persons") as raised:
+    with pytest.raises(UsageError, match="go-ahead needs a second person") as raised:
         approve(catalogue, run, who, "Bert")
     assert "through the daemon's socket: drd approve" in raised.value.hint
     assert catalogue.decisions(run.id) == []
@@ -91,7 +91,7 @@ def test_root_without_a_login_may_be_anybody_and_is_refused(
     catalogue: SqlCatalogue, starter: Actor, who: Actor
 ) -> None:
     run = started_by(catalogue, starter)
-    with pytest.raises(UsageError, match="drd cannot tell that") as raised:
+    with pytest.raises(UsageError, match="drd cannot prove that") as raised:
         approve(catalogue, run, who, "Bert")
     way_out = f"drd cancel {run.id}" if starter is root else "socket"
     assert way_out in raised.value.hint
@@ -110,7 +110,7 @@ def test_recovery_that_nobody_could_approve_is_refused_before_it_begins() -> Non
     ("starter", "who", "said"),
     [
         (anna, root, "without a login, so nobody can"),
-        (root, anna, "was begun or resumed by root"),
+        (root, anna, "was started or resumed by root"),
     ],
 )
 def test_recovery_that_nobody_could_approve_does_not_go_on(
@@ -189,5 +189,5 @@ def test_whoever_went_on_with_the_recovery_cannot_approve_it_either(
 
     run = started_by(catalogue, anna)
     catalogue.decide(run.id, Decision("", "resume", "bert", "", 0, at(1), bert))
-    with pytest.raises(UsageError, match="two persons"):
+    with pytest.raises(UsageError, match="needs a second person"):
         approve(catalogue, run, bert, "Bert")

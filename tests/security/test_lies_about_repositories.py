@@ -267,7 +267,7 @@ def test_dry_run_asks_the_repository_for_the_point(short_tmp: Path) -> None:
     site.restic("forget", *(s["id"] for s in listed))
     told = site.drd("recover", "shop", "--target", "standby", "--dry-run", code=None)
     assert told.code != 0
-    assert "does not hold restore point" in told.out + told.err
+    assert "does not contain restore point" in told.out + told.err
 
 
 def test_lost_primary_with_a_readable_copy_is_at_risk_and_critical(short_tmp: Path) -> None:

@@ -57,7 +57,7 @@ def test_points_of_the_former_place_are_no_protection(site: Site) -> None:
     assert set(shown["elsewhere"]) == {"primary"}
     assert "at a former place" in site.drd("points", "shop").out
     refused = site.drd("recover", "shop", "--target", "standby", "--point", old["point"], code=13)
-    assert "which shop does not name now" in refused.err
+    assert "which is no longer in the plan shop" in refused.err
     site.drd("recover", "shop", "--target", "standby", "--dry-run", code=13)
 
 

@@ -122,7 +122,7 @@ def test_approval_of_the_starter_is_refused_whatever_name_he_gives(peopled: Hous
         peopled.path, ANNA, [], f"/v1/runs/{run}/steps/go-ahead/approve", {"by": "Carl"}
     )
     assert status == 400
-    assert "wants two persons" in found["error"]["message"]
+    assert "needs a second person" in found["error"]["message"]
     assert peopled.app.catalogue.decisions(run) == []
 
 
@@ -173,8 +173,8 @@ def test_starter_as_another_user_is_known_by_the_login_also_behind_a_child(
         assert done.stdout, done.stderr
         return done.stdout
 
-    assert "wants two persons" in approve(STRANGER)
-    assert "wants two persons" in approve(STRANGER, "from a child")
+    assert "needs a second person" in approve(STRANGER)
+    assert "needs a second person" in approve(STRANGER, "from a child")
     assert peopled.app.catalogue.decisions(run) == []
     assert '"started_the_run": "other"' in approve(ANNA), "the healthy twin"
 

@@ -128,8 +128,8 @@ def test_a_recovery_goes_on_after_its_host_went_down(shop: Machine) -> None:
     drd(shop, "approve", run(shop), "go-ahead", "--by", "anna")
 
     told = shop.run(DRD, "resume", run(shop), env={"DRD_CONFIG": "/srv/etc/drd.yaml"}, timeout=240)
-    assert "old: its unit runs again; it is stopped again" in told.stderr
-    assert "serve: what it had started does not run any more; it is started again" in told.stderr
+    assert "old: its unit is running again; drd stops it again" in told.stderr
+    assert "serve: what it started is no longer running; drd starts it again" in told.stderr
     assert set(steps(shop).values()) == {"succeeded"}
     assert shop.unit("ActiveState", "shop.service") == "active"
     assert shop.unit("ActiveState", "old.service") == "inactive"

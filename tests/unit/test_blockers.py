@@ -30,7 +30,7 @@ def test_several_are_told_together_and_a_remedy_once() -> None:
     with pytest.raises(TargetError) as caught:
         found.refuse()
     assert caught.value.message.splitlines() == [
-        "3 things stand in the way of this recovery:",
+        "3 problems block this recovery:",
         "  orders is not empty",
         "  db: no room in /srv",
         "  conf is not empty",

@@ -1,1 +1,1 @@
-"""Bringing components back: choosing a restore point, preflight, recovery, resume and undo."""
+"""Restore components: choose a restore point, preflight, recovery, resume and undo."""

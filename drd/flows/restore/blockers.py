@@ -1,4 +1,4 @@
-"""What stands in the way of a recovery: all of it is told at once, before anything is touched."""
+"""What blocks a recovery: all of it is reported at once, before anything is touched."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from drd.ports import Finding
 
 
 class Blockers:
-    """Collects what went wrong while several things were looked at."""
+    """Collects the errors of several checks."""
 
     def __init__(self) -> None:
         self._errors: list[DrdError] = []
         self._about: dict[int, str] = {}
 
     def collect(self, check: Callable[[], Iterable[Finding]], about: str = "") -> list[Finding]:
-        """What was found; an error is kept, so that the next thing is looked at all the same.
-        `about` is the component, for those that do not say it among others."""
+        """Run a check and return its result; keep its error, so that the next check runs as well.
+        `about` is the component, for errors that do not name it."""
         before = len(self._errors)
         try:
             return self._run(check)
@@ -34,7 +34,7 @@ class Blockers:
         return found
 
     def kept(self, attempt: Callable[[], None]) -> None:
-        """The same for what finds nothing when it goes well."""
+        """The same for a check without a result."""
         try:
             attempt()
         except DrdError as error:
@@ -45,18 +45,18 @@ class Blockers:
         return not self._errors
 
     def refuse(self) -> None:
-        """Raise what was found: one error as it is, several as one TargetError."""
+        """Raise the collected errors: one as it is, several as one TargetError."""
         if self._errors:
             raise joined(self._errors, self._about)
 
 
 def joined(errors: Sequence[DrdError], about: Mapping[int, str]) -> DrdError:
-    """One error that tells them all, each with its remedy."""
+    """One error that contains all of them, each with its remedy."""
     if len(errors) == 1:
         return errors[0]
     facts = dict.fromkeys(_named(e.message, about.get(n, "")) for n, e in enumerate(errors))
     hints = dict.fromkeys(e.hint for e in errors if e.hint)
-    message = f"{len(facts)} things stand in the way of this recovery:"
+    message = f"{len(facts)} problems block this recovery:"
     return TargetError(
         "\n  ".join([message, *facts]) if len(facts) > 1 else next(iter(facts)),
         hint="\n".join(hints),

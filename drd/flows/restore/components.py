@@ -1,8 +1,7 @@
-"""Bringing components back: the one code path of drills and recoveries.
+"""Restore components: the one code path of drills and recoveries.
 
-For each component, side by side: make the place ready while its snapshot is fetched, restore,
-publish. Then the checks. A drill and a recovery differ in the destinations that they hand in.
-"""
+Components are restored side by side: prepare the place while the snapshot is fetched, restore,
+publish. Then run the checks. A drill and a recovery differ in their destinations."""
 
 from __future__ import annotations
 
@@ -50,17 +49,16 @@ ENDS_ALL = (
     RepositoryLocked,
     WrongKey,
 )
-"""What no component can come back from, as opposed to what is wrong with one of them."""
+"""Errors that affect every component, as opposed to one of them."""
 
 
 @dataclass
 class Restoration:
-    """One point on its way back into some destinations.
+    """The restoration of one point into some destinations.
 
-    `restored` has the components that are back, with what their restore said; `errors` the ones
-    that are not. With a `part` that is all that comes back. `box` has the fences of a drill.
-    Thread-safe by construction: each component's worker writes its own keys.
-    """
+    `restored` has the restored components, with their restores' results; `errors` the failed ones.
+    With a `part` only that is restored. `box` has the fences of a drill. Safe in several threads:
+    each component's worker writes its own keys."""
 
     services: Services
     runner: Runner
@@ -85,8 +83,8 @@ def begin(
     part: Part | None = None,
     ahead: Prefetch | None = None,
 ) -> Restoration:
-    """A restoration of the point that is `held`, whose clock starts now. `ahead` has what is
-    fetched already."""
+    """A restoration of the point that is `held`, whose clock starts now. `ahead` has what was
+    prefetched."""
     now = held.services.clock.monotonic()
     return Restoration(
         held.services, runner, held.plan, held.point, held, destinations, now, part, ahead
@@ -94,17 +92,16 @@ def begin(
 
 
 def cold(services: Services, run: str) -> Path:
-    """Where a drill caches what it reads: it must not live on what only this host still has."""
+    """Where a drill caches what it reads: it must not use what would be lost with this host."""
     return believed_directory(services, run) / "cache.cold"
 
 
 def restore_components(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
-    """Fetch and restore side by side; the manifest, whose private part a restore needs, is fetched
-    at the same time. What is not a part of this restoration is passed over.
+    """Fetch and restore components side by side; the manifest, whose private part a restore needs,
+    is fetched at the same time. Skips components that are not part of this restoration.
 
-    An error of one component is kept in `errors` while the others go on, and then StepFailed is
-    raised; what ends all of them is raised as it is.
-    """
+    Keeps the error of a component in `errors` while the others go on, then raises StepFailed; an
+    error that ends all of them is raised as it is."""
     names = [n for n in names if n in work.destinations]
     if not names:
         return {"restored": []}
@@ -116,12 +113,12 @@ def restore_components(work: Restoration, names: Sequence[str]) -> Mapping[str, 
         manifest.result()
     lost = [f"{n}: {work.errors[n].message}" for n in names if n in work.errors]
     if lost:
-        raise StepFailed(f"did not come back: {'; '.join(lost)}")
+        raise StepFailed(f"not restored: {'; '.join(lost)}")
     return {"restored": names}
 
 
 def recall(work: Restoration, names: Sequence[str], records: Mapping[str, StepRecord]) -> None:
-    """What an earlier process of this run has brought back, or could not."""
+    """Note what an earlier process of this run has restored, or could not restore."""
     for name in (n for n in names if n in work.destinations):
         record = records.get(f"restore {name}")
         if record is not None and record.state is StepState.SUCCEEDED:
@@ -135,7 +132,7 @@ def _restore_one(work: Restoration, name: str, manifest: Callable[[], Manifest])
     destination = work.destinations[name]
     try:
         if snapshot is None or snapshot.snapshot is None:
-            raise NoRestorePoint(f"restore point {work.point.id} does not hold {name}")
+            raise NoRestorePoint(f"restore point {work.point.id} does not contain {name}")
         result = work.runner.step(
             f"restore {name}", "restore", lambda: _effect(work, snapshot, destination, manifest)
         )
@@ -185,10 +182,9 @@ def _effect(
 
 
 def run_checks(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
-    """Run the checks named; a component that is not back makes its checks fail by themselves.
+    """Run the checks named; a component that was not restored makes its checks fail.
 
-    Raises StepFailed when one of them did not pass. Their rows are the result either way.
-    """
+    Raises StepFailed when a check did not pass. Their rows are the result either way."""
     services = work.services
     wanted = [c for c in work.plan.checks if c.name in names]
     directory = believed_directory(services, work.runner.run.id)
@@ -222,8 +218,8 @@ def run_checks(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
 
 
 def fence(work: Restoration, by: str, written: Sequence[str]) -> process.Fence | None:
-    """What a command of the plan runs behind; None in a recovery. Its scratch directory lies where
-    nobody but whoever runs it can put a link: root must not write where that leads."""
+    """The fence for a command of the plan; None in a recovery. Its scratch directory lies where
+    only the user who runs it can put a link: root must not write where that leads."""
     if work.box is None:
         return None
     back = [work.destinations[name].inspector() for name in work.restored]
@@ -232,7 +228,8 @@ def fence(work: Restoration, by: str, written: Sequence[str]) -> process.Fence |
 
 
 def _property_rows(work: Restoration) -> list[CheckResult]:
-    """One row for each restored database that has properties to compare: the same, or what not."""
+    """One row for each restored database that has properties to compare: equal, or the
+    differences."""
     rows: list[CheckResult] = []
     if work.part is not None and not work.part.whole:
         return rows
@@ -255,7 +252,7 @@ def _property_rows(work: Restoration) -> list[CheckResult]:
 
 def _missing(check: str, component: str, error: DrdError) -> CheckResult:
     return CheckResult(
-        check, component, CheckVerdict.NOT_RUN, f"{component} did not come back", describe(error)
+        check, component, CheckVerdict.NOT_RUN, f"{component} was not restored", describe(error)
     )
 
 
@@ -275,14 +272,14 @@ def restore_failures(work: Restoration) -> list[CheckResult]:
 
 
 def passed_over(work: Restoration) -> list[CheckResult]:
-    """A row for each thing that had to come from another repository than the first."""
+    """A row for each thing that came from another repository than the first."""
     return [
         CheckResult(
             f"{what} can be fetched from {repository}",
             what if what in work.destinations else None,
             CheckVerdict.NOT_RUN,
             describe(error),
-            "another repository gave it",
+            "another repository provided it",
             part=True,
             looked_at_data=False,
         )
@@ -291,7 +288,7 @@ def passed_over(work: Restoration) -> list[CheckResult]:
 
 
 def _last_observed(work: Restoration) -> dict[str, Any]:
-    """What the newest passed drill saw, by check name."""
+    """What the newest passed drill observed, by check name."""
     for evidence in work.services.catalogue.evidence(work.plan.name):
         if evidence.result == "passed":
             return {c.name: c.observed for c in evidence.checks if not c.part}
@@ -299,6 +296,6 @@ def _last_observed(work: Restoration) -> dict[str, Any]:
 
 
 def close(destination: Destination) -> None:
-    """As the port says; a cancel does not end it half way."""
+    """Close a destination as the port says; a cancel does not interrupt it."""
     with process.shielded():
         destination.close()

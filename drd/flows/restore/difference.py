@@ -1,4 +1,4 @@
-"""What differs between a restore point and another one, or the live service."""
+"""Compare a restore point with another one, or with the live service."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ class Compared:
 
 
 def compare(services: Services, plan: Plan, component: str, point: str, other: str) -> Compared:
-    """`other` is a point's id, or `live`: then the source is looked at as a backup would, and
-    nothing is stored. Neither needs the repository.
+    """`other` is a point's id, or `live`: then the source is read as in a backup, and nothing is
+    stored. Neither needs the repository.
 
-    Raises UsageError for a component or fingerprint that is not there, NoRestorePoint, SourceError.
-    """
+    Raises UsageError for a missing component or fingerprint, NoRestorePoint, SourceError."""
     if component not in plan.components:
         raise UsageError(
             f"{plan.name} has no component {component!r}",
@@ -60,13 +59,13 @@ def _of_point(plan: Plan, component: str, point: RestorePoint) -> tuple[Side, Fi
     snapshot = point.component(component)
     if snapshot is None or snapshot.data_time is None:
         raise UsageError(
-            f"restore point {point.id} does not hold {component}", hint=f"drd points {plan.name}"
+            f"restore point {point.id} does not contain {component}",
+            hint=f"choose another one: drd points {plan.name}",
         )
     if not _tells(snapshot.fingerprint):
         raise UsageError(
-            f"no fingerprint of {component} was taken at point {point.id}",
-            hint="set `fingerprint: counts` or `digest` for it; points from then on can be "
-            "compared.",
+            f"point {point.id} has no fingerprint of {component}",
+            hint="set `fingerprint: counts` or `digest` for it; later points can then be compared.",
         )
     assert snapshot.fingerprint is not None
     return Side(point.id, snapshot.data_time), snapshot.fingerprint
@@ -86,7 +85,7 @@ def _live(services: Services, component: Component) -> tuple[Side, Fingerprint]:
         remove_run(services, probe)
     if not _tells(fingerprint):
         raise UsageError(
-            f"the plan switches the fingerprint of {component.name} off",
+            f"the plan has fingerprint: off for {component.name}",
             hint="set `fingerprint: counts` or `digest` for it.",
         )
     assert fingerprint is not None

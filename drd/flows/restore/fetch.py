@@ -1,4 +1,4 @@
-"""One component on its way out of the repositories."""
+"""Fetch one component from the repositories."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from drd.model.text import escaped
 from drd.ports import Progress, Torn
 
 BRIEF_BYTES = 256 << 20
-"""What is smaller is fetched in seconds, from wherever it is."""
+"""Smaller data is fetched in seconds, from anywhere."""
 
 
 class Fetch(NamedTuple):
@@ -26,8 +26,9 @@ class Fetch(NamedTuple):
     def notes(self) -> list[str]:
         """The sentences about torn files, for a person."""
         return [
-            f"{escaped(t.path)} changed while it was backed up: {t.stored:,} of the {t.noted:,} "
-            "bytes that restic counted are stored; take another restore point if it matters"
+            f"{escaped(t.path)} changed while it was backed up: {t.stored:,} of the "
+            f"{t.noted:,} bytes that restic counted are stored; use another restore point "
+            "if the file matters"
             for t in self.torn
         ]
 

@@ -1,8 +1,8 @@
-"""What recoveries have set aside where they restored to: noted with the run, brought back, let go.
+"""Kept copies: what recoveries replaced. They are noted with the run, and restored by undo or
+removed by done.
 
-The places know best, and are asked. The note, a step of the run, is for those who cannot ask: a
-reminder, and what to look for when somebody has moved things.
-"""
+The places themselves are checked. The note, a step of the run, is for processes that cannot check
+them: a reminder, and what to search for when a person has moved something."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOOKED_AT = 200
 
 
 def noted(catalogue: Catalogue, run: Run) -> list[Aside]:
-    """What the run had set aside when somebody last looked."""
+    """The kept copies of the run at the last check."""
     if run.kind is not RunKind.RECOVERY:
         return []
     records = (r for r in catalogue.steps(run.id) if r.name == STEP)
@@ -35,14 +35,14 @@ def noted(catalogue: Catalogue, run: Run) -> list[Aside]:
 
 
 def reminders(catalogue: Catalogue, plan: str) -> list[tuple[Run, Aside]]:
-    """All that recoveries of a plan have set aside and nobody has let go of, the newest first."""
+    """All kept copies of a plan's recoveries that nobody has released, the newest first."""
     runs = catalogue.runs(plan, limit=_LOOKED_AT, kind=RunKind.RECOVERY)
     return [(run, aside) for run in runs for aside in noted(catalogue, run)]
 
 
 def note(services: Services, plan: Plan, owned: RunLease) -> None:
-    """Look at the places of a recovery that ends, and write down what is set aside there. What
-    cannot be looked at now is taken as it was noted before."""
+    """At the end of a recovery, check its places and note the kept copies. Places that cannot be
+    checked now keep their earlier note."""
     catalogue = services.catalogue
     run = catalogue.run(owned.run.id)
     if "point" not in run.detail:
@@ -95,18 +95,18 @@ def _kept(services: Services, plan: Plan, run: Run) -> Iterator[tuple[str, Kept]
         snapshot = point.component(name) if point is not None else None
         kind, part = services.kinds(component.kind), RecoveryRequest.of_run(run).part
         if part is not None and part.tables:
-            continue  # what tables replace goes with their transaction
+            continue  # a table's replaced version is gone with the transaction
         if Ability.KEEP in kind.spec.can:
             yield name, kind.kept(component, settings, snapshot, run.id, part=part)
 
 
 def _places(plan: Plan, run: Run) -> Iterator[tuple[str, Component, object]]:
-    """Each component that the run was to restore, with the settings of where. Raises UsageError
-    when the plan has no such target any more, or the run is not one of it."""
+    """Each component that the run was to restore, with the settings of its destination. Raises
+    UsageError when the plan no longer has that target, or the run belongs to another plan."""
     if run.plan != plan.name:
         raise UsageError(
             f"run {run.id} belongs to plan {run.plan}, not to plan {plan.name}",
-            hint=f"drd run show {run.id} shows what the catalogue says of it.",
+            hint=f"check the run: drd run show {run.id}",
         )
     request = RecoveryRequest.of_run(run)
     target = target_of(plan, request.target)
@@ -121,7 +121,7 @@ def _places(plan: Plan, run: Run) -> Iterator[tuple[str, Component, object]]:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a run has set aside now. `gone` was noted and is not there any more."""
+    """The kept copies of a run now. `gone` ones were noted and do not exist any more."""
 
     run: Run
     held: tuple[Aside, ...]
@@ -131,10 +131,11 @@ class Standing:
 def standing_of(
     services: Services, plan: Plan, run: Run, components: Sequence[str] = ()
 ) -> Standing:
-    """Ask the places. Raises UsageError for what is no recovery, or a component that it had not."""
+    """Check the places. Raises UsageError if the run is not a recovery, or did not have that
+    component."""
     if run.kind is not RunKind.RECOVERY or "point" not in run.detail:
         raise UsageError(
-            f"run {run.id} of {run.plan} has set nothing aside: it is a {run.kind}"
+            f"run {run.id} of {run.plan} has no kept copies: it is a {run.kind}"
             + (" that had not begun" if run.kind is RunKind.RECOVERY else ""),
             hint="drd runs lists recoveries.",
         )
@@ -170,12 +171,11 @@ def undo(
     components: Sequence[str] = (),
     actor: Actor | None = None,
 ) -> Standing:
-    """Give each place back what was there before the recovery (`back`), or what the recovery had
-    brought; the other is kept instead. Killed in between, the same again finishes it.
+    """Restore at each place what was there before the recovery (`back`), or what the recovery had
+    restored; the other becomes the kept copy. After a kill, the same call finishes it.
 
-    Raises UsageError where nothing is set aside, or where a later recovery has to be undone first,
-    TargetError for what is not there any more.
-    """
+    Raises UsageError if there are no kept copies, or a later recovery must be undone first,
+    TargetError for kept copies that are missing."""
 
     def exchange(name: str, kept: Kept) -> None:
         if not components or name in components:
@@ -210,8 +210,8 @@ def let_go(
     comment: str = "",
     actor: Actor | None = None,
 ) -> Standing:
-    """The operator is done: remove what is set aside, and the way back with it. What was noted and
-    is gone is not looked for any longer."""
+    """Remove the kept copies, because the operator is done; after that there is no undo. Missing
+    ones are ignored."""
     run = services.witness.known(run)
     with _alone(services, plan):
         standing = standing_of(services, plan, run)
@@ -245,7 +245,7 @@ def _settled(
 ) -> Standing:
     """Do it at each place, with a record before and a note afterwards."""
     catalogue = services.catalogue
-    gone = standing_of(services, plan, run).gone if action != "done" else ()  # still to be told of
+    gone = standing_of(services, plan, run).gone if action != "done" else ()  # not reported yet
     why = f"the process that did this recovery died; {by} ended it (drd {action})"
     if not run.state.final and not give_up(services, plan, run, why=why):
         raise AlreadyRunning(f"run {run.id} was taken over by another process", run=run.id)
@@ -265,21 +265,22 @@ def _settled(
 
 @contextmanager
 def _alone(services: Services, plan: Plan) -> Iterator[None]:
-    """While nobody else exchanges anything of the plan, and no recovery of it is carried out."""
+    """Hold the lock of the plan's kept copies, while no recovery of the plan runs."""
     with services.catalogue.lock(lock_name(plan), wait_s=_WAIT_S):
         dead = {r.id for r in services.catalogue.abandoned(plan.name)}
         for run in services.catalogue.runs(plan.name, limit=_LOOKED_AT, kind=RunKind.RECOVERY):
             if not run.state.final and run.id not in dead:
                 raise AlreadyRunning(
-                    f"run {run.id} of {run.plan} is being carried out by process {run.owner_pid}",
+                    f"process {run.owner_pid} is executing run {run.id} of {run.plan}",
                     run=run.id,
-                    hint=f"see how far it is: drd run show {run.id}; end it: drd cancel {run.id}",
+                    hint=f"check its progress: drd run show {run.id}; end it: drd cancel {run.id}",
                 )
         yield
 
 
 def wait_for_exchange(services: Services, plan: Plan) -> None:
-    """For a recovery that has been recorded: an exchange that was quicker comes to its end."""
+    """For a recovery that has been recorded: wait until an exchange that started
+    earlier has ended."""
     with services.catalogue.lock(lock_name(plan), wait_s=_WAIT_S):
         pass
 
@@ -289,8 +290,8 @@ def lock_name(plan: Plan) -> str:
 
 
 def give_up(services: Services, plan: Plan, dead: Run, *, why: str) -> bool:
-    """End a recovery whose process died, so that nobody goes on with it: what it had not given its
-    final name is removed, here and where it was to be. False when somebody else took it over."""
+    """End a recovery whose process died, so that it is not resumed: removes unfinished data, here
+    and at the destination. False if another process took it over."""
     owned = services.catalogue.adopt(dead, services.clock.now())
     if owned is None:
         return False
@@ -302,14 +303,13 @@ def give_up(services: Services, plan: Plan, dead: Run, *, why: str) -> bool:
 
 
 def _clear(services: Services, plan: Plan, dead: Run) -> None:
-    """Where a recovery was to bring things, remove what bears its mark and has no final name
-    yet."""
-    with suppress(UsageError):  # the plan has no such target any more
+    """Remove at the destinations of a recovery what has its mark and not its final name yet."""
+    with suppress(UsageError):  # the plan no longer has that target
         part = RecoveryRequest.of_run(dead).part
         if part is not None and not services.witness.has_record(dead):
             services.warn(
-                f"run {dead.id} of {plan.name}: what it had not given its final name yet stays "
-                "where it is: only the catalogue says where that was to be"
+                f"run {dead.id} of {plan.name}: its unfinished data stays in place: only "
+                "the catalogue says where it is"
             )
             return
         for _, component, settings in _places(plan, dead):
@@ -320,14 +320,14 @@ def _clear(services: Services, plan: Plan, dead: Run) -> None:
 
 
 def require_undoable(services: Services, standing: Standing) -> None:
-    """Raises UsageError where nothing is set aside, or where a later recovery has to be undone
-    first, TargetError for what is not there any more."""
+    """Raises UsageError if there are no kept copies, or a later recovery must be undone first,
+    TargetError for kept copies that are missing."""
     _require_something(standing)
     _require_last(services.catalogue, standing)
 
 
 def _require_able(services: Services, plan: Plan, run: Run, components: Sequence[str]) -> None:
-    """Raise NotSupported where the kinds of all components that the run restored keep nothing."""
+    """Raise NotSupported if no kind among the components of the run keeps copies."""
     wanted = [c for n, c, _ in _places(plan, run) if not components or n in components]
     specs = [services.kinds(c.kind).spec for c in wanted]
     if specs and all(Ability.KEEP not in spec.can for spec in specs):
@@ -335,7 +335,7 @@ def _require_able(services: Services, plan: Plan, run: Run, components: Sequence
 
 
 def is_so(standing: Standing, *, back: bool) -> bool:
-    """Whether each place holds already what an undo (`back`) or a redo would give it."""
+    """Whether each place already has what an undo (`back`) or a redo would put there."""
     return all(a.former is not back for a in standing.held)
 
 
@@ -343,17 +343,17 @@ def _require_something(standing: Standing) -> None:
     if standing.gone:
         lost = standing.gone[0]
         raise TargetError(
-            f"{lost.kept}, which run {standing.run.id} had set aside of {lost.component}, is not "
-            "there any more",
-            hint="somebody has moved or removed it, the plan names another place than "
-            f"{lost.place} now, or this is not the host where it lies{_host(standing.run)}; "
-            "--component names what to take instead.",
+            f"{lost.kept}, the copy of {lost.component} that run {standing.run.id} kept, "
+            "is missing",
+            hint="it was moved or removed, or the plan names another place than "
+            f"{lost.place} now, or this is not its host{_host(standing.run)}; use "
+            "--component to undo the others.",
         )
     if not standing.held:
         raise UsageError(
-            f"run {standing.run.id} of {standing.run.plan} has nothing set aside",
-            hint=f"drd run show {standing.run.id} shows what it did, and who removed what it had "
-            "set aside.",
+            f"run {standing.run.id} of {standing.run.plan} has no kept copies",
+            hint="check what it did, and who removed its kept copies: drd run show "
+            f"{standing.run.id}",
         )
 
 
@@ -362,13 +362,15 @@ def _host(run: Run) -> str:
 
 
 def _require_last(catalogue: Catalogue, standing: Standing) -> None:
-    """Not under a later recovery: it has set aside what this one would exchange."""
+    """Refuse if a later recovery restored to the same place: its kept copy is what this one would
+    exchange."""
     run = standing.run
     places = {(a.component, a.place) for a in standing.held}
     for other, aside in reminders(catalogue, run.plan):
         later = (other.started_at or run.started_at) > run.started_at  # type: ignore[operator]
         if later and aside.former and (aside.component, aside.place) in places:
             raise UsageError(
-                f"run {other.id} has restored over what run {run.id} had brought to {aside.place}",
-                hint=f"the last one first: drd undo {other.id}",
+                f"a later recovery, run {other.id}, also restored to {aside.place}, after "
+                f"run {run.id}",
+                hint=f"undo the last one first: drd undo {other.id}",
             )

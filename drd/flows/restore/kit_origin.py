@@ -1,5 +1,5 @@
-"""Where a host that was made from a recovery kit has a restore point from: the kit's own list, or
-only the repository, in which whoever holds its key can put what he likes."""
+"""Where a restore point comes from on a host that was made from a recovery kit: from the kit's own
+list, or only from the repository, in which anyone who has its key can store anything."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from drd.model.units import to_rfc3339
 AFTER_KIT = "made after the kit"
 
 _MOST = 50
-"""Differences that are shown of each sort."""
+"""The number of differences of each sort that are shown."""
 _SORTS = {
     "paths": frozenset({"paths", "path", "exclude", "filename"}),
     "programs": frozenset({"command", "commands", "run", "before", "after", "bin_dir"}),
@@ -29,38 +29,39 @@ _SORTS = {
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A point that the kit's list does not hold. `differs` has, by sort (paths, programs, SQL),
-    what its own plan says otherwise than the kit's."""
+    """A point that is not in the kit's list. `differs` has, by sort (paths, programs, SQL), the
+    differences between its plan and the kit's."""
 
     base: KitBase
     point: RestorePoint
     differs: Mapping[str, tuple[str, ...]]
 
     def lines(self) -> Iterator[str]:
-        """For whoever decides about it."""
+        """Lines for the person who decides about it."""
         made = f"{self.base.made_at:%Y-%m-%d %H:%M} UTC"
         if not self.base.listed:
             yield (
-                f"{AFTER_KIT}: the kit of {made} has no list of its restore points, so that "
-                "none can"
+                f"{AFTER_KIT}: the kit of {made} has no list of its restore points, so drd cannot"
             )
-            yield "be told from a forged one (drd of before made it)"
+            yield "tell them from forged ones (an older drd made the kit)"
         elif self.point.available_at > self.base.made_at:
-            yield f"{AFTER_KIT} of {made}: nothing but the repository vouches for restore point"
-            yield f"{self.point.id}, and whoever has its password could have forged it"
+            yield f"{AFTER_KIT} of {made}: only the repository proves that restore point"
+            yield (
+                f"{self.point.id} is genuine, and anyone who has its password could have forged it"
+            )
         else:
-            yield f"{AFTER_KIT}, although it is dated before it: the kit of {made} does not list"
-            yield f"restore point {self.point.id}. Take it for forged unless you know better"
+            yield f"{AFTER_KIT}, but dated before it: the kit of {made} does not list"
+            yield f"restore point {self.point.id}. Treat it as forged unless you know better"
         for sort in _SORTS:
             for line in self.differs.get(sort, ()):
                 yield f"{sort} differ: {line}"
         if not any(self.differs.get(sort) for sort in _SORTS):
-            yield "its paths, programs and SQL are those of the kit's plan"
+            yield "its paths, programs and SQL are the same as in the kit's plan"
 
 
 def is_known(services: Services, plan: str, point: str) -> bool:
-    """Whether the kit, or this host itself, vouches for the point; on a host that was not made from
-    a kit for every one."""
+    """Whether the kit, or this host itself, confirms the point; True on a host that was not made
+    from a kit."""
     catalogue = services.catalogue
     return (
         catalogue.origins.kit_base(plan) is None or catalogue.origins.seal(plan, point) is not None
@@ -68,8 +69,8 @@ def is_known(services: Services, plan: str, point: str) -> bool:
 
 
 def origin_of(services: Services, plan: Plan, point: RestorePoint, held: Holders) -> Origin | None:
-    """None where the kit or this host vouches for the point. Else its manifest is read. Raises what
-    keeps it from being read, ManifestRefused among that."""
+    """None if the kit or this host confirms the point. Else reads its manifest, and raises what
+    prevents that, including ManifestRefused."""
     base = services.catalogue.origins.kit_base(plan.name)
     if base is None or services.catalogue.origins.seal(plan.name, point.id) is not None:
         return None
@@ -81,12 +82,12 @@ def origin_of(services: Services, plan: Plan, point: RestorePoint, held: Holders
         sort = next((s for s, keys in _SORTS.items() if keys & set(path)), None)
         if sort is not None:
             where = ".".join(path[1:] if path[0] == "plan" else path)
-            found[sort].append(f"{where} is {_shown(other)}, in the kit's plan {_shown(one)}")
+            found[sort].append(f"{where} is {_shown(other)}; in the kit's plan it is {_shown(one)}")
     return Origin(base, point, {sort: _some(lines) for sort, lines in found.items()})
 
 
 def _named(plan: Plan) -> dict[str, Any]:
-    """The paths that the components come back to, by the plan."""
+    """The paths to which the components are restored, by the plan."""
     components: Any = plan.resolved.get("components", {})
     return {
         name: {"paths": sorted(map(str, settings["paths"]))}
@@ -96,7 +97,7 @@ def _named(plan: Plan) -> dict[str, Any]:
 
 
 def _stored(point: RestorePoint) -> dict[str, Any]:
-    """The same, found by the point."""
+    """The same, by the point."""
     return {
         c.component: {"paths": sorted(c.facts["paths"])}
         for c in point.components
@@ -107,24 +108,24 @@ def _stored(point: RestorePoint) -> dict[str, Any]:
 def require_accepted(
     services: Services, plan: Plan, point: RestorePoint, *, accepted: bool
 ) -> None:
-    """Raise UsageError for a point that nobody but the repository vouches for, unless somebody has
-    taken that upon himself."""
+    """Raise UsageError for a point that only the repository confirms, unless a person has accepted
+    it."""
     if accepted or is_known(services, plan.name, point.id):
         return
     base = services.catalogue.origins.kit_base(plan.name)
     assert base is not None
     raise UsageError(
-        f"restore point {point.id} was {AFTER_KIT} of {to_rfc3339(base.made_at)}, and needs a "
-        "confirmation of its own",
-        hint="look what it says: --dry-run; then --accept-after-kit (--yes does not cover it). "
-        f"Points of the kit's own list are marked `kit`: drd points {plan.name}",
+        f"restore point {point.id} was {AFTER_KIT} of {to_rfc3339(base.made_at)}, and "
+        "needs its own confirmation",
+        hint="check it with --dry-run; then add --accept-after-kit (--yes does not cover "
+        f"it). Points of the kit's own list are marked `kit`: drd points {plan.name}",
     )
 
 
 def _differences(
     here: Any, there: Any, path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    """Where two documents differ: the place, and what stands there in each."""
+    """Where two documents differ: the place, and both values."""
     if here == there:
         return
     one, other = _by_name(here), _by_name(there)
@@ -132,7 +133,7 @@ def _differences(
         for key in sorted({*map(str, one), *map(str, other)}):
             yield from _differences(one.get(key), other.get(key), (*path, key))
     elif isinstance(one, Mapping) or isinstance(other, Mapping):
-        # All of what stands on one side alone.
+        # Everything that only one side has.
         mapping = one if isinstance(one, Mapping) else other
         for key in sorted(map(str, mapping)):
             found = mapping.get(key)
@@ -143,7 +144,7 @@ def _differences(
 
 
 def _by_name(value: Any) -> Any:
-    """Checks and steps by their names, other lists of mappings by their places."""
+    """Checks and steps by their names, other lists of mappings by their positions."""
     if isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
         return {str(v.get("name", n)): v for n, v in enumerate(value)}
     return value

@@ -1,5 +1,4 @@
-"""What drd knows to be wrong with the repositories of a plan: before a recovery, and for `drd
-doctor`."""
+"""Known problems of a plan's repositories: before a recovery, and for `drd doctor`."""
 
 from __future__ import annotations
 
@@ -18,12 +17,11 @@ from drd.ports.health import Known
 
 
 def require_whole(services: Services, plan: RecoveryPlan) -> None:
-    """Raise RepositoryDamaged when no repository that may give the point can give all of it, by
-    what is known. Where another one can, where components or parts were asked for by name, and of
-    a recovery that goes on, that is only told.
+    """Raise RepositoryDamaged if by what is known no repository can provide the whole point. If
+    another one can, if components or parts were asked for by name, or if a recovery is resumed,
+    only a warning is given.
 
-    A repository that is gone, emptied or replaced is looked at by itself: it may be back.
-    """
+    A repository that is gone, emptied or replaced is checked separately: it may be back."""
     known = _by_name(services, plan.plan)
     harmed = [known[n] for n in plan.repositories if n in known and _costs(known[n], plan.point.id)]
     whole = [n for n in plan.repositories if _can_give(known.get(n), plan.point.id)]
@@ -33,22 +31,21 @@ def require_whole(services: Services, plan: RecoveryPlan) -> None:
     by_name = plan.partial or bool(plan.request.components)
     if whole or by_name or plan.continues is not None:
         for fact in facts:
-            services.warn(f"{fact}; what it lacks comes from {whole[0]}" if whole else fact)
+            services.warn(f"{fact}; the missing parts come from {whole[0]}" if whole else fact)
         return
     raise RepositoryDamaged("; ".join(facts), hint="\n".join(_ways_out(services, plan, known)))
 
 
 def givers(services: Services, plan: Plan, point: RestorePoint) -> list[str]:
-    """The repositories that hold the point, and with which nothing is known to be wrong that costs
-    it."""
+    """The repositories that hold the point and have no known problem that affects it."""
     return _givers(plan, point, _by_name(services, plan))
 
 
 def others_for(
     services: Services, plan: Plan, repository: str, points: Sequence[RestorePoint]
 ) -> list[str]:
-    """The other repositories of the plan that can give all of these points, by what is known; none
-    where there are no points."""
+    """The other repositories of the plan that can provide all of these points, by what is known;
+    none if there are no points."""
     places = _by_name(services, plan)
     return [
         name
@@ -58,8 +55,8 @@ def others_for(
 
 
 def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> list[Finding]:
-    """What was found, and a failed finding for each repository that is known to be lost or damaged;
-    one that was found to be lost just now gets the way out."""
+    """The findings, and a failed finding for each repository that is known to be lost or damaged; a
+    repository that was just found to be lost gets the remedy."""
     told = list(found)
     for known in services.catalogue.health.of(plan.name):
         if known.lost is not None:
@@ -80,7 +77,7 @@ def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> l
 
 
 def _lost(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
-    """Meanwhile, what another repository can give: its newest point, as far as drd knows."""
+    """Until then, what another repository can provide: its newest point, as far as drd knows."""
     places = _by_name(services, plan)
     complete = (p for p in services.catalogue.points(plan.name) if p.complete)
     able = next((found for p in complete if (found := _givers(plan, p, places))), None)
@@ -132,7 +129,7 @@ def _by_name(services: Services, plan: Plan) -> Mapping[str, Known]:
 
 
 def _costs(known: Known, point: str) -> bool:
-    """Whether the point needs what is damaged there; where nobody can tell, it may."""
+    """Whether the point needs damaged data there; True if nobody knows."""
     return known.damage is not None and (known.affected is None or point in known.affected)
 
 
@@ -148,12 +145,12 @@ def _fact(point: str, known: Known) -> str:
 
 
 def _ways_out(services: Services, plan: RecoveryPlan, known: Mapping[str, Known]) -> Iterator[str]:
-    """What to do instead, a line each: recover from another repository that holds the point, else
-    take another point; bring back single components; verify what was mended."""
+    """The remedies, a line each: recover from another repository that holds the point, else use
+    another point; restore single components; verify a repaired repository."""
     name, point = plan.plan.name, plan.point
     here = _givers(plan.plan, point, known)
     if here:
-        yield f"{here[0]} can give it: --repository {here[0]}."
+        yield f"{here[0]} has it: --repository {here[0]}."
     else:
         older = services.catalogue.points(name)
         found = next(
@@ -161,12 +158,12 @@ def _ways_out(services: Services, plan: RecoveryPlan, known: Mapping[str, Known]
         )
         if found is not None:
             at = f"{found[0].data_time:%Y-%m-%d %H:%M:%S} UTC"
-            yield f"--point {found[0].id} (data of {at}) can come back whole from {found[1][0]}."
+            yield f"--point {found[0].id} (data of {at}) is whole in {found[1][0]}."
         else:
-            yield "no other restore point is known to be whole either."
-    yield "--component NAME brings back what can still be read of it (repeatable)."
+            yield "no other restore point is known to be whole."
+    yield "--component NAME restores what can still be read (repeatable)."
     harmed = next(n for n in plan.repositories if n in known and known[n].damage is not None)
-    yield f"if it was mended: drd verify {name} --repository {harmed}"
+    yield f"after a repair: drd verify {name} --repository {harmed}"
 
 
 def _givers(plan: Plan, point: RestorePoint, known: Mapping[str, Known]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which restore point to take."""
+"""Choose the restore point."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT_RANDOM_WITHIN_S = 30 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A point with its fingerprints; `newest` says that no newer complete one exists."""
+    """A point with its fingerprints; `newest` means that no newer complete one exists."""
 
     point: RestorePoint
     newest: bool
@@ -37,12 +37,11 @@ def choose(
     before: datetime | None = None,
     held_by: Collection[str] | None = None,
 ) -> Choice:
-    """By id (or its beginning), `latest`, `random`, or the newest with data from before a time; of
-    those that a repository in `held_by` holds.
+    """By id (or its beginning), `latest`, `random`, or the newest with data from before a time;
+    only points that a repository in `held_by` holds.
 
-    Raises NoRestorePoint, UsageError for an ambiguous id, or ManifestRefused for one of which the
-    catalogue says what drd does not write.
-    """
+    Raises NoRestorePoint, UsageError for an ambiguous id, or ManifestRefused for one whose row in
+    the catalogue contains what drd does not write."""
     points, now = _points(services, plan), services.clock.now()
     if held_by is not None:
         points = [p for p in points if any(name in p.repositories for name in held_by)]
@@ -52,8 +51,8 @@ def choose(
     newest = newest_complete(points, now)
     if newest is not None and newest is not newest_complete(points):
         services.note(
-            f"points of {plan.name} that are dated in the future, when a clock was wrong, are not "
-            f"taken for the newest one; one of {to_rfc3339(newest.data_time)} is"
+            f"points of {plan.name} that are dated in the future, because a clock was "
+            f"wrong, are ignored; the newest other one is of {to_rfc3339(newest.data_time)}"
         )
     if named:
         chosen = services.catalogue.point(plan.name, str(point))
@@ -82,8 +81,8 @@ def choose(
 def drill_choice(
     services: Services, plan: Plan, *, held_by: Collection[str] | None = None
 ) -> Choice:
-    """What a drill takes by the plan: the newest point, every n-th time a random older one, but not
-    after a drill that did not pass, which an older point cannot clear."""
+    """The plan's choice for a drill: the newest point, every n-th time a random older one, but not
+    after a failed drill, which an older point cannot clear."""
     if plan.drill.random_within_s is None:
         return choose(services, plan, held_by=held_by)
     drills, scenarios = _drills(services, plan), len(plan.drill.scenarios)
@@ -93,8 +92,8 @@ def drill_choice(
 
 
 def drill_scenario(services: Services, plan: Plan) -> str:
-    """What a drill simulates by the plan: a scenario that was never drilled, else the one whose
-    last drill is the longest ago."""
+    """The plan's choice of what a drill simulates: a scenario that was never drilled, else the one
+    whose last drill is the longest ago."""
     last: dict[str, datetime] = {}
     for drill in _drills(services, plan):
         last.setdefault(drill.scenario, drill.finished_at)
@@ -108,8 +107,8 @@ def _drills(services: Services, plan: Plan) -> list[Evidence]:
 
 
 def _points(services: Services, plan: Plan) -> list[RestorePoint]:
-    """Those that lie where the plan has them now. Where some lie elsewhere, what its URLs mean is
-    asked first: one may be another address of the same repository."""
+    """Points in the plan's current repositories. If some lie elsewhere, asks first what its URLs
+    mean: one may be another address of the same repository."""
     everything = services.catalogue.points(plan.name, elsewhere=True)
     if any(p.elsewhere for p in everything):
         recognise(services, plan)
@@ -118,15 +117,15 @@ def _points(services: Services, plan: Plan) -> list[RestorePoint]:
     if away:
         count = "1 restore point" if len(away) == 1 else f"{len(away):,} restore points"
         services.note(
-            f"{count} of {plan.name} left out: only in {former_places(away[0])}, which the plan "
-            "does not name now"
+            f"{count} of {plan.name} left out: only in {former_places(away[0])}, which is "
+            "no longer in the plan"
         )
     return [p for p in everything if p not in away]
 
 
 def _whole(services: Services, plan: Plan, points: list[RestorePoint]) -> list[RestorePoint]:
-    """The points without those that no repository can give whole: drd knows that each of them lacks
-    snapshots of the point. All points, when no other complete point is left."""
+    """The points, without those that no repository can provide whole: drd knows that each of them
+    lacks snapshots of the point. All points, if no other complete point is left."""
     lacking = {k.repository: k.missing for k in services.catalogue.health.of(plan.name)}
     torn = [p for p in points if all(p.id in lacking.get(name, ()) for name in p.repositories)]
     whole = [p for p in points if p not in torn]
@@ -152,7 +151,7 @@ def _before(plan: Plan, points: list[RestorePoint], before: datetime) -> Restore
         found = f"; the oldest is of {to_rfc3339(oldest)}" if oldest else ""
         raise NoRestorePoint(
             f"{plan.name} has no complete restore point from before {to_rfc3339(before)}{found}",
-            hint=f"drd points {plan.name}",
+            hint=f"choose another one: drd points {plan.name}",
         )
     return earlier
 
@@ -161,12 +160,12 @@ def _random(services: Services, plan: Plan, points: list[RestorePoint]) -> Resto
     within = timedelta(seconds=plan.drill.random_within_s or DEFAULT_RANDOM_WITHIN_S)
     oldest = services.clock.now() - within
     candidates = [p for p in points if p.complete and p.data_time >= oldest]
-    # Any sampling will do; nothing secret hangs on it.
+    # Any random choice is fine; it protects no secret.
     return random.choice(candidates) if candidates else None  # noqa: S311
 
 
 def _why(error: ValueError) -> str:
-    """Ours says what is missing; Python's only that it cannot read it."""
+    """Our messages say what is missing; Python's only that it cannot parse the text."""
     return "" if str(error).startswith("Invalid isoformat") else f": {error}"
 
 

@@ -1,10 +1,8 @@
-"""Fetching before a recovery may touch anything: while its places are still looked at.
+"""Prefetch: start downloads for a recovery during its preflight.
 
-restic needs half a second to open a repository, and what it writes lands in places of drd's own. So
-the first fetches begin at once. That they give something is the proof that the repository will do.
-Where they do not, nothing is learnt from it: the repository is asked as usual, and the step
-fetches.
-"""
+restic needs half a second to open a repository, and writes only to drd's own directories. So the
+first downloads start at once. If they succeed, the repository is proven usable. If not, that means
+nothing: the repository is checked as usual, and the step fetches again."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ _TURN_S = 0.02
 
 
 class Prefetch:
-    """The fetches that have begun. What nobody has taken at the end is called off."""
+    """The downloads that were started. At the end, unused ones are cancelled."""
 
     def __init__(self, held: Holders, part: Part | None = None) -> None:
         self.held = held
@@ -50,7 +48,7 @@ class Prefetch:
         self._call_off.close()
 
     def begin(self, snapshot: ComponentSnapshot, destination: Destination) -> None:
-        """Fetch a component, unless that has begun or as many as may be are fetched already."""
+        """Start to fetch a component, unless that has started or the limit is reached."""
         if snapshot.component in self._fetches or len(self._fetches) >= self._services.parallel:
             return
         if self._manifest is None:
@@ -64,8 +62,8 @@ class Prefetch:
         return component in self._fetches
 
     def answered(self) -> bool:
-        """Wait until something comes in, or all have ended without; whether a repository has proven
-        itself so. It has not when it was passed over."""
+        """Wait until one download succeeds, or all have failed; returns whether a repository has
+        proven usable. False if another repository had to be used."""
         going: list[Future[Any]] = list(self._fetches.values())
         if self._manifest is not None:
             going.append(self._manifest)
@@ -78,8 +76,8 @@ class Prefetch:
         return bool(going) and not self.held.passed_over
 
     def take(self, component: str) -> Fetch | None:
-        """Wait for a component that is being fetched; returns what was fetched. None when it has
-        to be fetched yet: a failure then shows again. A second call finds nothing."""
+        """Wait for a component's download and return it. None if it must be fetched (again): a
+        failure then shows again. A second call returns None."""
         fetch = self._fetches.pop(component, None)
         if fetch is None:
             return None
@@ -93,13 +91,13 @@ class Prefetch:
             return fetched(self.held, snapshot, landing, self._part)
 
     def _read_manifest(self) -> Manifest:
-        """For whoever asks for it afterwards."""
+        """For later callers."""
         with self._call_off.interruptible():
             return self.held.manifest()
 
 
 def at_once(runbook: Sequence[Step], around: Circumstances, names: Sequence[str]) -> list[str]:
-    """The components that come back before anything else is done."""
+    """The components that are restored before anything else is done."""
     if not runbook:
         return list(names)
     first = next_moves(runbook, {}, around).begin

@@ -1,5 +1,5 @@
-"""Everything is looked at before anything is touched: by the run itself, and before that by whoever
-asks what a recovery would do or is about to confirm one."""
+"""Check everything before anything is touched: in the run itself, and before, for a dry run or a
+confirmation."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def destinations_of(
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """`things` is how many things were looked at; `writes` has by component all that would be
+    """`things` is the number of checked things; `writes` has by component everything that would be
     written."""
 
     things: int
@@ -87,8 +87,8 @@ def preflight(
     ahead: Prefetch,
     run: str,
 ) -> Mapping[str, Any]:
-    """Every place is looked at before any is touched. Raises all that stands in the way. What comes
-    back first is fetched meanwhile, as far as it lands in none of them."""
+    """Check every place before any is touched. Raises all blockers. What is restored first is
+    prefetched meanwhile, unless it would land in one of the places."""
     held, services = ahead.held, ahead.held.services
     wanted = _wanted_first(plan)
     for name, snapshot in wanted.items():
@@ -113,11 +113,10 @@ def preflight(
 def preflight_only(
     services: Services, plan: RecoveryPlan, show: Callable[[Looked], object] = lambda _: None
 ) -> Looked:
-    """What the preflight of the recovery would find, without a run: warnings are told. `show` gets
-    what would be written before anything is refused. Raises all that stands in the way.
+    """The preflight of the recovery, without a run: logs warnings. `show` gets what would be
+    written before anything is refused. Raises all blockers.
 
-    Of a recovery that goes on nothing is looked at: its own working places are in the target.
-    """
+    For a resumed recovery nothing is checked: its own working directories are in the target."""
     if plan.continues is not None:
         require_answerable(services, plan)
         return Looked(0)
@@ -157,8 +156,8 @@ def _writes(
 
 
 def _require_vouched(services: Services, plan: RecoveryPlan, held: Holders) -> None:
-    """On a host that was made from a kit, the manifest is compared with the kit's list before
-    anything is touched. Asks nobody on other hosts."""
+    """On a host that was made from a kit, compare the manifest with the kit's list before anything
+    is touched. Does nothing on other hosts."""
     if services.catalogue.origins.kit_base(plan.plan.name) is None:
         return
     held.manifest()
@@ -167,7 +166,7 @@ def _require_vouched(services: Services, plan: RecoveryPlan, held: Holders) -> N
 def _check_private(
     destinations: Mapping[str, NamedDestination], held: Holders, found: Blockers
 ) -> list[Finding]:
-    """What the places say of the manifest's private part, where nothing stands in the way yet."""
+    """Check the places against the manifest's private part, if there are no blockers yet."""
     findings: list[Finding] = []
     for name, place in destinations.items():
         if found.none and isinstance(place, ChecksPrivate):
@@ -186,7 +185,7 @@ def _preflight_all(
     run: str,
     found: Blockers,
 ) -> list[Finding]:
-    """What the targets and the steps say, and that no target is production unawares."""
+    """Check the targets and the steps, and that no target is production by mistake."""
     if not plan.request.over_production and not plan.beside:
         target = target_of(plan.plan, plan.request.target)
         found.kept(lambda: require_elsewhere(services, plan.plan, target, destinations, run))
@@ -199,8 +198,8 @@ def _preflight_all(
 
 
 def require_answerable(services: Services, plan: RecoveryPlan) -> None:
-    """Raise UsageError for a recovery that would go on to a step which nobody could approve then.
-    Has to be asked before whoever goes on with it is recorded."""
+    """Raise UsageError for a resumed recovery with a step that nobody could approve then. Must be
+    called before the resume is recorded."""
     if plan.continues is not None:
         run = services.catalogue.run(plan.continues)
         actor = process.actor_here()
@@ -212,8 +211,8 @@ def _ahead(plan: RecoveryPlan) -> list[Step]:
 
 
 def _wanted_first(plan: RecoveryPlan) -> dict[str, ComponentSnapshot]:
-    """What is fetched while the rest is looked at: nothing, where a run goes on that may have
-    it."""
+    """What is fetched during the preflight: nothing when a run is resumed that may
+    already have it."""
     if plan.continues is not None:
         return {}
     first = at_once(plan.plan.runbook, plan.around, plan.components)
@@ -224,7 +223,7 @@ def _wanted_first(plan: RecoveryPlan) -> dict[str, ComponentSnapshot]:
 def preflight_targets(
     plan: RecoveryPlan, destinations: Mapping[str, NamedDestination], found: Blockers
 ) -> list[Finding]:
-    """What the places say."""
+    """Check the places."""
     findings: list[Finding] = []
     for name, destination in destinations.items():
         findings += found.collect(lambda n=name, d=destination: _preflight_target(plan, n, d), name)  # type: ignore[misc]
@@ -235,8 +234,9 @@ def _preflight_target(plan: RecoveryPlan, name: str, destination: Destination) -
     snapshot = plan.point.component(name)
     if snapshot is None or snapshot.snapshot is None:
         raise NoRestorePoint(
-            f"restore point {plan.point.id} does not hold {name}",
-            hint=f"take another point (drd points {plan.plan.name}) or --component the others.",
+            f"restore point {plan.point.id} does not contain {name}",
+            hint=f"use another point (drd points {plan.plan.name}), or name the other "
+            "components with --component.",
         )
     try:
         return destination.preflight(snapshot, overwrite=plan.request.overwrite)
@@ -244,13 +244,13 @@ def _preflight_target(plan: RecoveryPlan, name: str, destination: Destination) -
         if not plan.request.over_production or plan.beside:
             raise
         raise TargetNotEmpty(
-            f"production is there, where {name} would come back in place: {error.message}",
-            hint="--overwrite, if it may be replaced; --into puts it beside what is there.",
+            f"this would overwrite the production data of {name}: {error.message}",
+            hint="give --overwrite if it may be replaced; --into restores beside it.",
         ) from error
 
 
 def _preflight_steps(services: Services, plan: RecoveryPlan) -> list[Finding]:
-    """What the steps of the runbook will miss on this host."""
+    """What the steps of the runbook lack on this host."""
     findings: list[Finding] = []
     earlier: list[Step] = []
     for step in plan.plan.runbook:
@@ -267,7 +267,7 @@ def warn(services: Services, findings: Iterable[Finding]) -> None:
 
 
 def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> None:
-    """The repository lists all of the point that is wanted: the catalogue only remembers it."""
+    """Check that the repository lists the whole wanted point: the catalogue may be out of date."""
     point, listed_at = plan.point, services.clock.now()
     tags = ["drd", f"run:{point.id}"]
     listing = repository.snapshots(host=plan.plan.name, tags=tags, fresh=True)
@@ -275,8 +275,8 @@ def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> No
     here = listings.ids_here(found)
     if point.repositories.get(repository.name) in listing.unreadable:
         raise RepositoryDamaged(
-            f"the manifest of restore point {point.id} in {repository.name} cannot be read",
-            hint=f"take another point: drd points {plan.plan.name}; or another repository.",
+            f"cannot read the manifest of restore point {point.id} in {repository.name}",
+            hint=f"use another point (drd points {plan.plan.name}), or another repository.",
         )
     note_listing(
         services,
@@ -296,14 +296,14 @@ def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> No
             return
         lacking = f"the snapshot of {', '.join(lost)}"
     raise NoRestorePoint(
-        f"{repository.name} does not hold restore point {point.id}: {lacking} is missing there",
-        hint=f"take another point: drd points {plan.plan.name}.",
+        f"{repository.name} does not contain restore point {point.id}: {lacking} is missing there",
+        hint=f"use another point: drd points {plan.plan.name}.",
     )
 
 
 def _lacks(held: Holders, plan: RecoveryPlan) -> bool:
-    """Whether the repository that has given something lacks a snapshot that is wanted, or does not
-    say. A copy is asked when it has to give it, since it has ids of its own."""
+    """Whether the repository that has delivered something lacks a wanted snapshot, or cannot say. A
+    copy is checked when it must deliver, since it has its own ids."""
     repository, point = held.repositories[0], plan.point
     if repository.name in point.copied:
         return False
@@ -315,8 +315,8 @@ def _lacks(held: Holders, plan: RecoveryPlan) -> bool:
 
 
 def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:
-    """One of the repositories that hold the point is the one that it was; those before it that are
-    not, or cannot be asked, are ruled out. Raises what the first of them says."""
+    """Check that one of the repositories that hold the point is the expected one; rule out those
+    before it that are not, or do not answer. Raises the error of the first of them."""
     errors: list[DrdError] = []
     for repository in held.repositories:
         try:
@@ -335,5 +335,5 @@ def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:
         and any(name in p.repositories for p in services.catalogue.points(plan.plan.name))
     ]
     if others and plan.request.repository is None:
-        errors[0].hint += f" An older point may do: --repository {others[0]} takes its newest."
+        errors[0].hint += f" An older point may do: --repository {others[0]} uses its newest."
     raise errors[0]

@@ -1,5 +1,4 @@
-"""Production is overwritten by whoever says so, and by nobody who names a target that happens to be
-it."""
+"""Refuse a named target that is the production source, unless --in-place is given."""
 
 from __future__ import annotations
 
@@ -14,12 +13,13 @@ from drd.model.plan import IN_PLACE, Plan, Target
 def require_elsewhere(
     services: Services, plan: Plan, target: Target, names: Iterable[str], run: str
 ) -> None:
-    """Raise TargetIsProduction when one of the components named would come back over a place that
-    one of the plan's is backed up from."""
+    """Raise TargetIsProduction if one of the named components would overwrite a source
+    of the plan."""
     for name, source, where in production(services, plan, target, names, run):
-        over = "" if source == name else f", which {source} is backed up from"
+        over = "" if source == name else f", the source of {source}"
         raise TargetIsProduction(
-            f"target {target.name} is production itself: {name} would come back over {where}{over}",
+            f"target {target.name} is production itself: {name} would be restored over "
+            f"{where}{over}",
             hint=f"correct `targets` in {plan.file}; or, if production is to be overwritten: "
             f"drd recover {plan.name} --target {target.name} --in-place",
         )
@@ -28,13 +28,13 @@ def require_elsewhere(
 def production(
     services: Services, plan: Plan, target: Target, names: Iterable[str], run: str
 ) -> Iterator[tuple[str, str, str]]:
-    """Of the components named, each that would overwrite a source: its name, the source's,
-    where."""
+    """The named components that would overwrite a source: its name, the source's name,
+    the place."""
     if target.name == IN_PLACE:
         return
     for name in (n for n in names if n in target.components and n in plan.components):
         wanted = plan.components[name].kind
-        # The component's own source first: that is what a person has in mind.
+        # The component's own source first: people mean that one.
         sources = sorted(plan.components.values(), key=lambda c: c.name != name)
         for source in (s for s in sources if s.kind == wanted):
             place = component_place(services, run, source)

@@ -1,9 +1,8 @@
-"""The real thing: the drill's code, against a target that stays.
+"""The real recovery: the drill's code, against a target that stays.
 
-First a value that says what would happen (printed, confirmed), then its execution. A recovery
-whose process died is continued: components that are back stay, the one that was being restored
-begins again in its own marked place.
-"""
+First a plan of what would happen (printed, confirmed), then its execution. A recovery whose process
+died is resumed: restored components stay, and the one that was being restored starts again in its
+own marked place."""
 
 from __future__ import annotations
 
@@ -64,7 +63,8 @@ class RecoveryOutcome:
 
 
 def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
-    """Execute. Raises TargetError (TargetNotEmpty among them) before anything was changed."""
+    """Execute the recovery. Raises TargetError (including TargetNotEmpty) before anything was
+    changed."""
     request = plan.request
     detail = {
         **request.detail(),
@@ -109,8 +109,8 @@ def _preflight_again(
     held: Holders,
     runner: Runner,
 ) -> None:
-    """What the preflight has seen to may have changed since: locks that the dead left, and places
-    that were put in order at the end of a failed run."""
+    """Check again what may have changed since the preflight: locks of dead processes, and places
+    that were cleaned up at the end of a failed run."""
     for repository in held.repositories:
         tidy(repository)
     records = {r.name: r.state for r in services.catalogue.steps(runner.run.id)}
@@ -128,17 +128,17 @@ def _preflight_again(
 def _begin(
     services: Services, plan: RecoveryPlan, stack: ExitStack, detail: Mapping[str, Any]
 ) -> Runner:
-    """The run: the dead one with a new token, or a new one. Its directories go at the end, but a
-    killed one's stay for whoever continues it."""
+    """The run: the dead one with a new token, or a new one. Its directories are removed at the end;
+    those of a killed run stay for its resume."""
     if plan.continues is not None:
         require_answerable(services, plan)
         run = services.catalogue.run(plan.continues)
         runner = adopted(services, plan.plan, run, stack)
         if runner is None:
             raise AlreadyRunning(
-                f"run {run.id} of {run.plan} is being carried out by another process",
+                f"another process is executing run {run.id} of {run.plan}",
                 run=run.id,
-                hint=f"see how far it is: drd run show {run.id}",
+                hint=f"check its progress: drd run show {run.id}",
             )
         actor = process.actor_here()
         again = Decision("", "resume", actor.user, "", 0, services.clock.now(), actor)
@@ -159,7 +159,7 @@ def _begin(
 
 
 def adopted(services: Services, plan: Plan, run: Run, stack: ExitStack) -> Runner | None:
-    """The run, whose process is dead, as ours; None when somebody else was faster."""
+    """Take over the run of a dead process; None if another process was faster."""
     owned = services.catalogue.adopt(run, services.clock.now())
     if owned is None:
         return None
@@ -176,7 +176,7 @@ def opened(
     stack: ExitStack,
     records: Mapping[str, StepRecord],
 ) -> StepRunner:
-    """The run's steps as they can be carried out by themselves, with what it has brought back."""
+    """The run's steps, which can be executed separately, with what it has restored."""
     destinations = destinations_of(services, plan, runner.run.id, stack)
     held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
     work = components.begin(runner, held, destinations, part_of(plan))
@@ -238,7 +238,7 @@ def _record(
 
 
 def _stopped_by(engine: Engine) -> str | None:
-    """What kept the runbook from its end."""
+    """What ended the runbook early."""
     if engine.outcome.succeeded:
         return None
     states = engine.outcome.states
@@ -247,7 +247,7 @@ def _stopped_by(engine: Engine) -> str | None:
 
 
 def _spans(services: Services, runner: Runner, plan: Plan) -> list[Span]:
-    """What the steps' records say, on the wall clock: a recovery may have had several processes."""
+    """The times of the steps, by the wall clock: a recovery may have had several processes."""
     kinds = {step.name: step.kind for step in plan.runbook}
     found = []
     for record in services.catalogue.steps(runner.run.id):
@@ -255,7 +255,7 @@ def _spans(services: Services, runner: Runner, plan: Plan) -> list[Span]:
         end = (record.finished_at or services.clock.now()).timestamp()
         asked = record.result.get("asked_at")
         if asked and kinds.get(record.name) not in PEOPLE:
-            # It failed, and somebody had to say what becomes of it.
+            # It failed, and a person had to decide about it.
             failed = from_rfc3339(asked).timestamp()
             found.append(Span("decide", failed, end))
             end = failed

@@ -1,4 +1,4 @@
-"""What a recovery would do: a value that is shown and confirmed before anything is touched."""
+"""The plan of a recovery: a value that is shown and confirmed before anything is touched."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ DEFAULT_SCENARIO = "database-loss"
 
 @dataclass(frozen=True, slots=True)
 class RecoveryRequest:
-    """What the operator stated; no `components` means all that the target names. `in_place`: the
-    target may be production. With a `part` it is about one component, and only that of it, or
-    beside what is there. `no_undo`: what is replaced is not set aside. `accept_paths`: also
-    what the point has outside of the plan's paths; `after_kit`: also a point that the kit does not
-    list; `as_owner`: no code of a database runs with more rights than its owner has."""
+    """What the operator asked for; no `components` means all that the target names. `in_place`: the
+    target may be production. With a `part`, only that part of one component, in place or beside the
+    existing data. `no_undo`: keep no copy of what is replaced. `accept_paths`: restore paths
+    outside of the plan's as well; `after_kit`: accept a point that the kit does not list;
+    `as_owner`: no code of a database runs with more rights than its owner has."""
 
     target: str
     point: str | None = None
@@ -65,7 +65,7 @@ class RecoveryRequest:
         return self.in_place or self.target == IN_PLACE
 
     def detail(self) -> dict[str, Any]:
-        """What identifies a recovery that is continued: the same words mean the same recovery."""
+        """What identifies a recovery that is resumed: the same request means the same recovery."""
         return {
             "target": self.target,
             "asked_point": self.point,
@@ -79,26 +79,26 @@ class RecoveryRequest:
         }
 
     def some(self, plan: Plan) -> tuple[str, ...]:
-        """The components, where those alone were asked for; nothing where they are all that the
-        target takes: then it is no part, and all steps of the runbook hold."""
+        """The components, if only some were asked for; empty if they are all of the target's: then
+        all steps of the runbook apply."""
         all_of_it = set(target_of(plan, self.target).components) & set(plan.components)
         if self.part is None and all_of_it <= set(self.components):
             return ()
         return self.components
 
     def only(self, plan: Plan) -> tuple[str, ...] | None:
-        """The repositories that may give anything; None for all. Raises UsageError."""
+        """The repositories that may be used; None for all. Raises UsageError."""
         return left_in(plan, self.repository, self.scenario)
 
     @classmethod
     def of_run(cls, run: Run) -> RecoveryRequest:
-        """What the run was asked for. Raises UsageError when its row does not say it."""
+        """The request of a run. Raises UsageError if its row does not contain it."""
         try:
             return cls._of_detail(run.detail)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise UsageError(
-                f"the catalogue does not say what run {run.id} of {run.plan} was asked for",
-                hint="somebody has changed the catalogue; drd recover begins anew.",
+                f"the catalogue does not contain the request of run {run.id} of {run.plan}",
+                hint="the catalogue was changed from outside; start again with drd recover.",
             ) from None
 
     @classmethod
@@ -127,14 +127,12 @@ class RecoveryPlan:
     """What a recovery would do: shown, confirmed, then executed.
 
     `loss_s` is the expected data loss, `loss_rows` the same in rows as far as points tell;
-    `repositories` are tried in this order; one that is known to be lost is none of them, while
-    there is another. `expected_s` is the duration that the newest drill measured, else the newest
-    recovery, None when none did; `expected_steps` has that of each step which it carried out.
-    `asked_at` is when somebody began to deal with it. `continues` is the id of a run that died and
-    would go on. `notes` are sentences about what will be left out. `outside` has by component paths
-    that the point would come back to and the plan does not name. With a `single` thing plan and
-    point are as far as they are about it.
-    """
+    `repositories` are tried in this order, without those known to be lost, if there is another.
+    `expected_s` is the duration measured by the newest drill, else by the newest recovery, None
+    without either; `expected_steps` has that of each executed step. `asked_at` is when a person
+    started to handle it. `continues` is the id of a dead run that would be resumed. `notes` are
+    sentences about what will be left out. `outside` has by component paths that the point would
+    restore and the plan does not name. With a `single` thing, plan and point are limited to it."""
 
     plan: Plan
     request: RecoveryRequest
@@ -155,43 +153,42 @@ class RecoveryPlan:
 
     @property
     def partial(self) -> bool:
-        """Whether single components or things were asked for: how long that takes says nothing
+        """Whether only some components or things were asked for: their duration proves nothing
         about the service."""
         return self.single is not None or bool(self.request.some(self.plan))
 
     @property
     def not_restored(self) -> tuple[str, ...]:
-        """The plan's components that stay as they are; nothing where a single thing is wanted."""
+        """The plan's components that stay unchanged; empty for a single thing."""
         if self.single is not None:
             return ()
         return tuple(n for n in self.plan.components if n not in self.components)
 
     @property
     def around(self) -> Circumstances:
-        """What conditions of steps are about."""
+        """The circumstances that conditions of steps refer to."""
         return _around(self.plan, self.request)
 
     def left_out(self, step: Step) -> str | None:
-        """Why a step will not be carried out, as far as that is known beforehand."""
+        """Why a step will be left out, as far as that is known beforehand."""
         if step.when is not None and step.when.step is not None:
             return None
         return unmet(step, {}, self.around)
 
     @property
     def beside(self) -> bool:
-        """Whether what comes back gets a name of its own, and what is there stays as it is."""
+        """Whether the restored data gets a new name, and existing data stays unchanged."""
         return self.request.part is not None and self.request.part.into is not None
 
 
 def plan_recovery(
     services: Services, plan: Plan, request: RecoveryRequest, *, continues: Run | None = None
 ) -> RecoveryPlan:
-    """Choose and compute; touches neither target nor repository. `continues` is the run that goes
-    on; without it, a dead one that was asked for in the same words does.
+    """Choose and compute; touches neither target nor repository. `continues` is the run to resume;
+    without it, a dead run with the same request is resumed.
 
-    Raises UsageError for what does not exist, NoRestorePoint, or TargetError for a point that is
-    incomplete or from after the stated loss.
-    """
+    Raises UsageError for missing names, NoRestorePoint, or TargetError for a point that is
+    incomplete or from after the stated loss."""
     names = _components(plan, request)
     only = request.only(plan)
     continued = continues or _abandoned(services, plan, request)
@@ -215,7 +212,7 @@ def plan_recovery(
     measured = [
         e for e in known if e.rta_s is not None and e.scenario not in (PARTIAL, PARTIAL_DRILL)
     ]
-    # A recovery waited for people as well.
+    # A recovery also waited for people.
     drills = [e for e in measured if e.scenario != RECOVERY] or measured
     if chosen is not None and not chosen.part.whole:
         drills = []
@@ -251,22 +248,23 @@ def _outside(
 
 
 def require_within(plan: RecoveryPlan) -> None:
-    """Raise TargetError when the point would come back to where the plan does not say, unless that
-    was accepted: the plan is the operator's word, the point what somebody has stored."""
+    """Raise TargetError if the point would restore to paths that the plan does not name, unless
+    accepted: the plan is the operator's, but the point may have been written by others."""
     if not plan.outside or plan.request.accept_paths:
         return
     named = "; ".join(f"{n}: {', '.join(paths[:20])}" for n, paths in plan.outside.items())
     raise TargetError(
-        f"restore point {plan.point.id} holds paths that {plan.plan.name} does not name: {named}",
-        hint="--accept-paths, if they belong there (the plan had them once); else find out who "
-        "wrote them.",
+        f"restore point {plan.point.id} contains paths that {plan.plan.name} does not "
+        f"name: {named}",
+        hint="give --accept-paths if they belong there (an earlier version of the plan "
+        "named them); else find out who wrote them.",
     )
 
 
 def _loss_in_rows(
     services: Services, point: RestorePoint, names: Sequence[str], lost_at: datetime
 ) -> tuple[RowLoss, ...]:
-    """By what the points beside it hold."""
+    """By what the neighbouring points contain."""
     known = services.catalogue.points(point.plan)
     newer = (p for p in known if point.data_time < p.data_time <= lost_at)
     older = (p for p in known if p.data_time < point.data_time)
@@ -279,7 +277,7 @@ def _loss_in_rows(
 
 
 def _durations(services: Services, run: str) -> dict[str, float]:
-    """Seconds by step of what a run carried out."""
+    """Seconds of each executed step of a run."""
     return {
         r.name: (r.finished_at - r.started_at).total_seconds()
         for r in services.catalogue.steps(run)
@@ -293,9 +291,9 @@ def _choose(services: Services, plan: Plan, request: RecoveryRequest) -> Restore
     point = choose(services, plan, point=request.point, before=before, held_by=only).point
     if request.lost_at is not None and point.data_time > request.lost_at:
         raise TargetError(
-            f"restore point {point.id} holds data of {to_rfc3339(point.data_time)}, after the "
-            f"stated loss at {to_rfc3339(request.lost_at)}",
-            hint=f"leave out --point to take the newest one before the loss, or see "
+            f"restore point {point.id} contains data of {to_rfc3339(point.data_time)}, "
+            f"after the stated loss at {to_rfc3339(request.lost_at)}",
+            hint="leave out --point to use the newest one before the loss, or list others: "
             f"drd points {plan.name}",
         )
     return point
@@ -311,7 +309,7 @@ def _components(plan: Plan, request: RecoveryRequest) -> tuple[str, ...]:
             )
         if name not in target.components:
             raise UsageError(
-                f"target {target.name} does not say where {name} goes",
+                f"target {target.name} does not name {name}",
                 hint=f"it names {', '.join(target.components)}.",
             )
     chosen = request.components or tuple(target.components)
@@ -337,8 +335,8 @@ def _around(plan: Plan, request: RecoveryRequest) -> Circumstances:
 
 
 def _forgotten(plan: Plan, request: RecoveryRequest, names: Sequence[str]) -> tuple[str, ...]:
-    """Those of the components that no step of the runbook brings back in these circumstances.
-    Raises UsageError when that is all of them."""
+    """Components that no step of the runbook restores in these circumstances. Raises UsageError if
+    that is all of them."""
     around = _around(plan, request)
     restoring = [
         s
@@ -351,8 +349,8 @@ def _forgotten(plan: Plan, request: RecoveryRequest, names: Sequence[str]) -> tu
     if found and len(found) == len(names):
         raise UsageError(
             f"no step restores {', '.join(found)}",
-            hint=f"add a restore step to the runbook in {plan.file}, or take another --scenario or "
-            "--target, if its steps have conditions.",
+            hint=f"add a restore step to the runbook in {plan.file}, or use another "
+            "--scenario or --target, if its steps have conditions.",
         )
     return found
 
@@ -360,13 +358,13 @@ def _forgotten(plan: Plan, request: RecoveryRequest, names: Sequence[str]) -> tu
 def _there(
     services: Services, plan: Plan, holding: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Those that are not known to be lost, or all where all are; and what there is to say of the
-    others. Each is looked at all the same: it may be back."""
+    """Repositories that are not known to be lost, or all if all are; and notes about the others.
+    Each is checked all the same: it may be back."""
     lost = {k.repository: k.lost for k in services.catalogue.health.of(plan.name) if k.lost}
     there = tuple(name for name in holding if name not in lost)
     notes = tuple(
-        f"{name} {lost_words(lost[name])}, as far as drd knows: nothing comes from there unless "
-        "it is back"
+        f"{name} {lost_words(lost[name])}, as far as drd knows: nothing is read from it "
+        "unless it is back"
         for name in holding
         if name in lost
     )
@@ -386,8 +384,8 @@ def _notes(
 
 
 def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run | None:
-    """The interrupted recovery with the same request, which this command goes on with; it has
-    chosen its point already. Warns of each such recovery that the command does not go on with."""
+    """The interrupted recovery with the same request, which this command resumes; its point is
+    chosen already. Warns of each open recovery that the command does not resume."""
     for run in services.catalogue.abandoned(plan.name):
         if run.kind is not RunKind.RECOVERY or not run.detail.get("point"):
             continue
@@ -401,6 +399,6 @@ def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run 
             if doubt is None:
                 return run
             services.warn(
-                f"this does not go on with run {run.id}, which is open in the catalogue: {doubt}"
+                f"this does not resume run {run.id}, which is open in the catalogue: {doubt}"
             )
     return None

@@ -1,8 +1,7 @@
 """The repositories that hold a restore point: any of them can serve a drill or a recovery.
 
-They are tried in the plan's order. What one cannot give is taken from the next, for each component
-by itself and before anything of it was restored.
-"""
+They are tried in the plan's order. If one cannot deliver a component, the next one is used, for
+each component separately and before anything of it was restored."""
 
 from __future__ import annotations
 
@@ -35,38 +34,38 @@ from drd.process.rights import Purpose
 T = TypeVar("T")
 
 _NEXT = (RepositoryError, SecretUnavailable)
-"""What another repository may not suffer from."""
+"""Errors for which another repository would not help."""
 
 
 def holders(
     plan: Plan, point: RestorePoint, only: Collection[str] | None = None
 ) -> tuple[RepositorySpec, ...]:
-    """The plan's repositories that hold the point, of those in `only`. Raises NoRestorePoint."""
+    """The plan's repositories that hold the point, limited to `only`. Raises NoRestorePoint."""
     found = tuple(s for name, s in plan.repositories.items() if name in point.repositories)
     if not found and point.elsewhere:
         raise NoRestorePoint(
-            f"restore point {point.id} is in {former_places(point)}, which {plan.name} does not "
-            "name now",
-            hint="name it in the plan again, or give the plan a copy that has it.",
+            f"restore point {point.id} is in {former_places(point)}, which is no longer in "
+            f"the plan {plan.name}",
+            hint="add it to the plan again, or give the plan a copy that has it.",
         )
     if not found:
         raise NoRestorePoint(
-            f"restore point {point.id} is in {', '.join(point.repositories) or 'no repository'}, "
-            "which the plan does not name",
-            hint=f"drd catalogue rebuild {plan.name}",
+            f"restore point {point.id} is in "
+            f"{', '.join(point.repositories) or 'no repository'}, which is not in the plan",
+            hint=f"run drd catalogue rebuild {plan.name}",
         )
     allowed = tuple(s for s in found if only is None or s.name in only)
     if not allowed:
         raise NoRestorePoint(
             f"restore point {point.id} is in {', '.join(s.name for s in found)}, not in "
             f"{' or '.join(only or ())}",
-            hint=f"take another point: drd points {plan.name}",
+            hint=f"use another point: drd points {plan.name}",
         )
     return allowed
 
 
 def former_places(point: RestorePoint) -> str:
-    """Where a point is that is nowhere else, in words."""
+    """Names of the former repositories of a point that is nowhere else."""
     return " and ".join(
         f"the repository {known[:8] or 'of unknown id'} that was {name}"
         for name, known in point.elsewhere.items()
@@ -74,23 +73,22 @@ def former_places(point: RestorePoint) -> str:
 
 
 def named(plan: Plan, repository: str | None) -> tuple[str, ...] | None:
-    """What `--repository` allows; None for all. Raises UsageError."""
+    """The repositories that `--repository` allows; None for all. Raises UsageError."""
     return None if repository is None else (repository_spec(plan, repository).name,)
 
 
 def left_in(plan: Plan, repository: str | None, scenario: str | None) -> tuple[str, ...] | None:
-    """The repositories that may give anything in this scenario, in the plan's order; None for all.
+    """The repositories that are left in this scenario, in the plan's order; None for all.
 
-    After a loss of the region that is a copy. Raises UsageError when none is left.
-    """
+    After a region-loss only copies are left. Raises UsageError if there is none."""
     only = named(plan, repository)
     if scenario != "region-loss":
         return only
     copies = tuple(c.name for c in plan.copies if only is None or c.name in only)
     if not copies:
-        what = f"{only[0]} is no copy" if only else f"{plan.name} has no copy"
+        what = f"{only[0]} is not a copy" if only else f"{plan.name} has no copy"
         raise UsageError(
-            f"nothing is left after a region-loss: {what}",
+            f"no repository is left after a region-loss: {what}",
             hint="add a repository with copy_of to the plan."
             if not plan.copies
             else f"its copies: {', '.join(c.name for c in plan.copies)}",
@@ -107,7 +105,7 @@ def repository_spec(plan: Plan, name: str) -> RepositorySpec:
 
 
 class Holders:
-    """Reads a point from whichever repository can give it. Safe in several threads."""
+    """Reads a point from any repository that can deliver it. Safe in several threads."""
 
     def __init__(
         self,
@@ -118,8 +116,8 @@ class Holders:
         only: Collection[str] | None = None,
         cache: Path | None = None,
     ) -> None:
-        """Of the repositories in `only`. With `cache` everything is read as by a host that never
-        had to do with a repository. Raises NoRestorePoint when none holds the point, and
+        """Limited to the repositories in `only`. With `cache` everything is read as by a host that
+        has never used a repository. Raises NoRestorePoint when none holds the point, and
         ManifestRefused for one that drd did not write."""
         self.services = services
         self.plan = plan
@@ -134,9 +132,9 @@ class Holders:
         self._manifest: Manifest | None = None
         self._out: dict[str, DrdError] = {}
         self.used: dict[str, None] = {}
-        """The names of those that gave something, in that order."""
+        """The names of those that delivered something, in order."""
         self.passed_over: list[tuple[str, str, DrdError]] = []
-        """What was asked for, of which repository, and why another one had to give it."""
+        """What was requested, from which repository, and why another one had to deliver it."""
         self.damaged: dict[str, RepositoryDamaged] = {}
         """By repository, what could not be read although it is there."""
 
@@ -146,11 +144,11 @@ class Holders:
         return [self._repository(spec) for spec in self._specs]
 
     def rule_out(self, repository: str, error: DrdError) -> None:
-        """Ask it for nothing more."""
+        """Stop using a repository."""
         self._out[repository] = error
 
     def rule_in(self, repository: str) -> None:
-        """Ask it again, after all."""
+        """Use a repository again after all."""
         self._out.pop(repository, None)
 
     def manifest(self) -> Manifest:
@@ -170,9 +168,9 @@ class Holders:
         include: Sequence[str] = (),
         brief: bool = False,
     ) -> tuple[Torn, ...]:
-        """Write a snapshot, by its first id, below the empty directory `into`; of it only what is
-        at and below the paths to `include`, where there are any. Gives the files that changed while
-        they were stored."""
+        """Write a snapshot, by its first id, below the empty directory `into`; if `include` names
+        paths, only these and what is below them. Returns the files that changed while they were
+        stored."""
 
         def restore(repository: Repository) -> Fetched:
             id_there = self._id(repository, snapshot)
@@ -184,7 +182,8 @@ class Holders:
         return self._first(component, restore).torn
 
     def _first(self, what: str, attempt: Callable[[Repository], T]) -> T:
-        """From the first that can. Raises the error of the first that could not."""
+        """The result of the first repository that succeeds. Raises the error of the first if none
+        does."""
         errors: list[tuple[str, DrdError]] = []
         for spec in self._specs:
             error = self._out.get(spec.name)
@@ -238,7 +237,7 @@ class Holders:
         return manifest
 
     def _id(self, repository: Repository, snapshot: str) -> str:
-        """What the snapshot is called there."""
+        """The snapshot's id there."""
         if repository.name not in self.point.copied:
             return snapshot
         with self._lock:
@@ -251,7 +250,7 @@ class Holders:
                 self._ids[repository.name] = known
         if snapshot not in known:
             raise PointGone(
-                f"{repository.name} holds no copy of snapshot {snapshot[:8]}",
-                hint=f"drd copy {self.point.plan}",
+                f"{repository.name} has no copy of snapshot {snapshot[:8]}",
+                hint=f"run drd copy {self.point.plan}",
             )
         return known[snapshot]

@@ -1,4 +1,4 @@
-"""Going on with a recovery that stopped, and taking one back."""
+"""Resume a recovery that stopped, and roll one back."""
 
 from __future__ import annotations
 
@@ -34,21 +34,18 @@ _BEGUN = (StepState.SUCCEEDED, StepState.FAILED, StepState.RUNNING, StepState.CA
 
 
 def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
-    """What going on with the run means; it is open afterwards.
+    """The plan for resuming the run, which is open afterwards.
 
-    Raises UsageError for a run that cannot go on, AlreadyRunning for one that does.
-    """
-    _refuse_others(services, run, "drd drill begins anew.")
+    Raises UsageError for a run that cannot be resumed, AlreadyRunning for one that runs."""
+    _refuse_others(services, run, "start a new drill with drd drill.")
     run = services.witness.believed(run, "resume")
     if run.state is RunState.SUCCEEDED:
         raise UsageError(
             f"run {run.id} of {run.plan} is over: it succeeded",
-            hint=f"what it did: drd run show {run.id}",
+            hint=f"check what it did: drd run show {run.id}",
         )
     if "point" not in run.detail:
-        raise UsageError(
-            f"run {run.id} of {run.plan} had not begun yet", hint="give drd recover once more."
-        )
+        raise UsageError(f"run {run.id} of {run.plan} had not begun", hint="run drd recover again.")
     if (back := taken_back(about_all(services.catalogue.decisions(run.id)))) is not None:
         on = (
             f"undo {run.id} --redo takes that back"
@@ -62,8 +59,8 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
     require_answerable(services, planned)
     if changed := _changed(plan, run):
         services.warn(
-            f"{changed} since run {run.id} began: what is done stays done, the rest follows what "
-            "is there now"
+            f"{changed} since run {run.id} began: finished steps stay as they are, the "
+            "others follow the current plan"
         )
     if run.state.final:
         services.catalogue.reopen(run, services.clock.now())
@@ -71,8 +68,8 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
 
 
 def _changed(plan: Plan, run: Run) -> str | None:
-    """What of the plan is not as it was when the run began, in words. Its hash is also of the files
-    that its commands name, which a step may make or write."""
+    """What of the plan has changed since the run began, in words. Its hash also covers the files
+    that its commands name, which a step may write."""
     if plan.digest == run.plan_digest:
         return None
     then, now = run.detail.get("commands"), plan.resolved.get("commands")
@@ -82,23 +79,25 @@ def _changed(plan: Plan, run: Run) -> str | None:
         return "the plan has changed"
     files = sorted(n for n in {**then, **now} if then.get(n) != now.get(n))
     return (
-        "the plan is as it was, and what its commands name has changed "
+        "the plan is unchanged, but files that its commands name have changed "
         f"({escaped(', '.join(files))})"
     )
 
 
 def _refuse_others(services: Services, run: Run, instead: str) -> None:
-    """It is a recovery, and no process carries one of its plan out."""
+    """Check that the run is a recovery, and that no process executes one of its plan."""
     if run.kind is not RunKind.RECOVERY:
-        raise UsageError(f"run {run.id} of {run.plan} is a {run.kind}, no recovery", hint=instead)
+        raise UsageError(
+            f"run {run.id} of {run.plan} is a {run.kind}, not a recovery", hint=instead
+        )
     dead = {r.id for r in services.catalogue.abandoned(run.plan)}
     for other in services.catalogue.runs(run.plan, limit=200, kind=RunKind.RECOVERY):
         if not other.state.final and other.id not in dead:
             raise AlreadyRunning(
-                f"run {other.id} of {run.plan} is being carried out by process {other.owner_pid}"
+                f"process {other.owner_pid} is executing run {other.id} of {run.plan}"
                 + (f" on {other.owner_host}" if other.owner_host else ""),
                 run=other.id,
-                hint=f"see how far it is: drd run show {other.id}; end it: drd cancel {other.id}",
+                hint=f"check its progress: drd run show {other.id}; end it: drd cancel {other.id}",
             )
 
 
@@ -106,13 +105,13 @@ def _refuse_others(services: Services, run: Run, instead: str) -> None:
 
 
 _HARMLESS = ("check", "wait", "approve", "notify")
-"""Kinds that leave nothing to take back, unless the plan says so."""
+"""Kinds of steps that need no rollback, unless the plan names one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """`steps` were taken back, in this order; `left` had begun and name no rollback; `error` is why
-    it stopped at `failed`."""
+    """`steps` were rolled back, in this order; `left` had begun and have no rollback; `error` is
+    why it stopped at `failed`."""
 
     steps: tuple[str, ...]
     left: tuple[str, ...]
@@ -121,8 +120,8 @@ class Undone:
 
 
 def to_undo(plan: Plan, records: Mapping[str, StepRecord]) -> tuple[list[str], list[str]]:
-    """Of the steps that may have had an effect, the last first: those that can be taken back, and
-    those that cannot."""
+    """Steps that may have had an effect, the last first: those with a rollback, and
+    those without."""
     begun = [
         (record.started_at, at, step)
         for at, step in enumerate(plan.runbook)
@@ -140,25 +139,24 @@ def to_undo(plan: Plan, records: Mapping[str, StepRecord]) -> tuple[list[str], l
 def rollback(
     services: Services, plan: Plan, run: Run, *, by: str, actor: Actor | None = None
 ) -> Undone:
-    """Take back what the run's steps did, the last first; killed, it goes on where it stopped.
+    """Roll back the run's steps, the last first; after a kill, the same call continues.
 
-    A step that cannot be taken back ends it. Raises UsageError for a run without such steps,
-    AlreadyRunning while the run is carried out.
-    """
-    _refuse_others(services, run, "only recoveries are taken back.")
+    A step whose rollback fails ends it. Raises UsageError for a run without such steps,
+    AlreadyRunning while the run is executed."""
+    _refuse_others(services, run, "only recoveries can be rolled back.")
     run = services.witness.believed(run, "rollback")
     found = {r.name: r for r in services.catalogue.steps(run.id)}
     steps, left = to_undo(plan, found)
     if not steps:
         raise UsageError(
-            f"nothing of run {run.id} can be taken back: no step that was begun has a rollback",
-            hint=f"what it did: drd run show {run.id}",
+            f"run {run.id} cannot be rolled back: no step that was begun has a rollback",
+            hint=f"check what it did: drd run show {run.id}",
         )
     done = [f"rollback {n}" in found and found[f"rollback {n}"].state is _DONE for n in steps]
     if all(done) and run.state.final:
         raise UsageError(
-            f"run {run.id} of {run.plan} was taken back already",
-            hint=f"what it did: drd run show {run.id}",
+            f"run {run.id} of {run.plan} was rolled back already",
+            hint=f"check what it did: drd run show {run.id}",
         )
     planned = plan_recovery(services, plan, RecoveryRequest.of_run(run), continues=run)
     now = services.clock.now()

@@ -1,8 +1,7 @@
-"""A single thing comes back: one component under another name, tables, files.
+"""Restore a single thing: one component under another name, tables, files.
 
-It takes the way of every recovery. What differs is what is chosen here, before it begins: the
-point is narrowed to the thing, and of the runbook there is left to restore and to compare it.
-"""
+It takes the path of every recovery. The difference is decided here, before it begins: the point is
+limited to the thing, and of the runbook only restoring and comparing it is left."""
 
 from __future__ import annotations
 
@@ -26,18 +25,18 @@ from drd.model.snapshot import (
 from drd.ports import Ability
 
 LIVE_S = 20.0
-"""Time for a look at what is live before a recovery begins."""
+"""Time limit for reading the live data before a recovery begins."""
 
 _COMPARE = "compare-it"
 _TITLE = 50
 _LOOKED_AT = 50
-"""Points: each is read with its fingerprints."""
+"""The number of points that are searched: each is read with its fingerprints."""
 
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """The `part` with the names that it has in the point, the point and the plan as far as they are
-    about it. `left_out` are the plan's checks that look at more than it."""
+    """The `part` with its names in the point; the point and the plan limited to it. `left_out` are
+    the plan's checks that need more than it."""
 
     part: Part
     plan: Plan
@@ -48,8 +47,8 @@ class Single:
 def component_of(
     services: Services, plan: Plan, point: RestorePoint, names: Sequence[str], part: Part
 ) -> str:
-    """The one component that it is about: of several, the one that has it at the point. Raises
-    UsageError when that is not said."""
+    """The one component of the part: of several, the one that has it at the point. Raises
+    UsageError if that is not clear."""
     able = [n for n in names if services.kinds(plan.components[n].kind).spec.has(part)]
     if len(able) > 1 and not part.whole:
         able = [n for n in able if _has(services, plan, point, n, part)] or able
@@ -57,8 +56,8 @@ def component_of(
         return (able or list(names))[0]
     what = "--table" if part.tables else "--path" if part.paths else "--into"
     raise UsageError(
-        f"{what} is about one component, and none is named",
-        hint=f"add --component: one of {', '.join(able or names)}.",
+        f"{what} needs exactly one component, and none is given",
+        hint=f"give --component: one of {', '.join(able or names)}.",
     )
 
 
@@ -74,13 +73,13 @@ def _has(services: Services, plan: Plan, point: RestorePoint, name: str, part: P
 
 
 def single(services: Services, plan: Plan, point: RestorePoint, name: str, part: Part) -> Single:
-    """Raises UsageError when the point does not hold it or the kind cannot bring it back alone,
-    NoRestorePoint when it does not hold the component."""
+    """Raises UsageError when the point does not contain it or the kind cannot restore it alone,
+    NoRestorePoint when it does not contain the component."""
     snapshot = point.component(name)
     if snapshot is None or snapshot.snapshot is None:
         raise NoRestorePoint(
-            f"restore point {point.id} does not hold {name}",
-            hint=f"take another point: drd points {plan.name}",
+            f"restore point {point.id} does not contain {name}",
+            hint=f"use another point: drd points {plan.name}",
         )
     component = plan.components[name]
     kind = services.kinds(component.kind)
@@ -91,7 +90,7 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
         older = _older_with_it(services, plan, point, name, part)
         if older is not None:
             at = f"{older.data_time:%Y-%m-%d %H:%M:%S} UTC"
-            error.hint = f"the last point that has it is of {at}: --point {older.id}"
+            error.hint = f"the last point that contains it is of {at}: --point {older.id}"
         raise
     if part.whole:
         return Single(part, _whole(services, plan, component), point)
@@ -107,8 +106,8 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
 def _older_with_it(
     services: Services, plan: Plan, point: RestorePoint, name: str, part: Part
 ) -> RestorePoint | None:
-    """The newest complete point before this one that holds what is asked for: it may have been gone
-    when this one was made."""
+    """The newest complete point before this one that contains it: it may have been deleted before
+    this one was made."""
     kept = (p for p in services.catalogue.points(plan.name) if p.complete)
     earlier = sorted((p for p in kept if p.data_time < point.data_time), key=lambda p: p.data_time)
     for known in reversed(earlier[-_LOOKED_AT:]):
@@ -119,8 +118,8 @@ def _older_with_it(
 
 
 def _only(services: Services, plan: Plan, component: Component, part: Part) -> Plan:
-    """The plan with nothing to do but to bring it back and to compare it with the point, once two
-    persons have agreed where the plan wants that."""
+    """The plan, limited to restoring it and comparing it with the point, after the approval of two
+    persons if the plan requires that."""
     compares = services.compares(component, f"{_titled(part)} as at backup")
     checks = () if compares is None else (compares,)
     steps = [_alone(s) for s in plan.runbook if wants_two_persons(s)]
@@ -137,7 +136,7 @@ def _alone(step: Step) -> Step:
 
 
 def _whole(services: Services, plan: Plan, component: Component) -> Plan:
-    """With a comparison, where no check looks at it and no step changes it on purpose."""
+    """With a comparison, if no check covers it and no step changes it on purpose."""
     name = component.name
     changed = any(getattr(s.settings, "component", None) == name for s in plan.runbook)
     compares = services.compares(component, f"{name} as at backup")
@@ -160,7 +159,7 @@ def _left_out(plan: Plan, name: str, part: Part) -> list[CheckResult]:
             check.name,
             name,
             CheckVerdict.NOT_RUN,
-            f"it looks at all of {name}, and only {what} of it came back",
+            f"it needs all of {name}, and only {what} was restored",
             "",
             part=True,
             looked_at_data=False,
@@ -175,7 +174,7 @@ def _left_out(plan: Plan, name: str, part: Part) -> list[CheckResult]:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Rows of a table, None when nobody counted them; entries of a path, with their bytes."""
+    """Rows of a table, None if nobody counted them; entries of a path, with their bytes."""
 
     count: int | None
     bytes: int | None = None
@@ -183,7 +182,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing at the point (`was`) and live (`now`); None: it is not there."""
+    """One thing at the point (`was`) and live (`now`); None: it does not exist."""
 
     name: str
     was: Held | None
@@ -192,8 +191,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How the point and what is live differ in what was asked for; `unknown` says why nobody can
-    tell. `found` has all differences, `things` each thing that was asked for by name."""
+    """How the point and the live data differ in the requested things; `unknown` says why that is
+    not known. `found` has all differences, `things` each thing that was requested by name."""
 
     things: tuple[Change, ...] = ()
     found: Difference | None = None
@@ -203,16 +202,16 @@ class Changes:
 def changes(
     services: Services, component: Component, snapshot: ComponentSnapshot | None, part: Part
 ) -> Changes:
-    """Looks at the source, with a short patience; an error there is told, never raised."""
+    """Read the source, with a short timeout; an error there is returned, never raised."""
     like = snapshot.fingerprint if snapshot is not None else None
     if like is None or (isinstance(like, DatabaseFingerprint) and like.mode == "off"):
-        return Changes(unknown="no fingerprint was taken at the point")
+        return Changes(unknown="the point has no fingerprint")
     kind = services.kinds(component.kind)
     try:
         kind.spec.require(Ability.LIVE)
         now = kind.live(component, part, like, LIVE_S)
     except DrdError as error:
-        return Changes(unknown=f"what is live cannot be asked: {error.message}")
+        return Changes(unknown=f"cannot read the live data: {error.message}")
     found = difference(like, now, owners=services.is_root)
     return Changes(tuple(_things(like, now, part)), found)
 
@@ -222,7 +221,7 @@ def _things(was: Fingerprint, now: Fingerprint, part: Part) -> list[Change]:
 
 
 def _held(fingerprint: Fingerprint, name: str) -> Held | None:
-    """What a fingerprint knows of a table or path."""
+    """A fingerprint's record of a table or path."""
     if isinstance(fingerprint, TreeFingerprint):
         return _held_files(fingerprint, name)
     names = fingerprint.partitioned.get(name, (name,))

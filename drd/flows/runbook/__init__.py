@@ -1,1 +1,1 @@
-"""Carrying out the steps of a runbook, and the decisions that people take about them."""
+"""Execute the steps of a runbook, and record people's decisions about them."""

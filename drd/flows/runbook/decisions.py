@@ -1,4 +1,4 @@
-"""What a run wants from people, and what they say, through the catalogue."""
+"""Requests of a run to people, and their answers, through the catalogue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What becomes of a step that waited: how it ended, or that it is tried `again`."""
+    """What happens with a step that waited: how it ended, or that it is tried `again`."""
 
     step: str
     state: StepState = StepState.SUCCEEDED
@@ -32,14 +32,14 @@ class Word:
 
 
 class People:
-    """Approvals, manual steps, and steps about whose failure somebody decides."""
+    """Approvals, manual steps, and failed steps that wait for a decision."""
 
     def __init__(self, services: Services, runner: Runner, deeds: StepRunner) -> None:
         self.services = services
         self.runner = runner
         self.deeds = deeds
         self.wants: dict[str, str] = {}
-        """By step what somebody is asked to do, for those who watch."""
+        """By step the request to people, for those who watch."""
         self._expires: dict[str, datetime] = {}
         self._asked: dict[str, int] = {}
         self._since: dict[str, str] = {}
@@ -50,7 +50,7 @@ class People:
     # asking
 
     def await_person(self, step: Step, before: StepRecord | None) -> None:
-        """The step waits from now on, or as it did when an earlier process died."""
+        """The step waits from now on, or since an earlier process that died."""
         ask, run, now = step.settings, self.runner.run.id, self.services.clock.now()
         assert isinstance(ask, Ask)
         asked = _asked_at(before) or now
@@ -81,8 +81,8 @@ class People:
             self._two_person.add(step.name)
 
     def _about(self, step: Step, ask: Ask) -> str:
-        """What is agreed to. An approval that holds for parts as well may name what is not there
-        yet, or never, where only a part comes back: then the text stands as the plan has it."""
+        """The text to approve. An approval of a partial recovery may name things that do not exist
+        yet, or that are not restored: then it shows the text of the plan."""
         try:
             return self.deeds.text(ask.text)
         except StepFailed:
@@ -91,7 +91,7 @@ class People:
             return ask.text
 
     def _whom(self, role: str | None) -> str:
-        """The role, with who holds it as far as that is a few."""
+        """The role, with its first holders."""
         if role is None:
             return "anybody"
         names = [name for name, held in self.services.roles.items() if role in held]
@@ -99,8 +99,8 @@ class People:
         return f"{role} ({', '.join(names[:_NAMED])}{more})" if names else role
 
     def _unanswered(self, name: str, asked: datetime, ask: Ask, now: datetime) -> bool:
-        """Whether the time for an answer went by while nobody carried the run out: then somebody is
-        asked anew, since an answer that came too late was refused."""
+        """Whether the time for an answer passed while no process executed the run: then drd asks
+        again, because late answers were refused."""
         expires = _expiry(asked, ask)
         if expires is None or now <= expires:
             return False
@@ -108,12 +108,12 @@ class People:
         if any(d.step == name and d.attempt and d.at <= expires for d in said):
             return False
         self.services.warn(
-            f"{name}: nobody had answered by {expires:%Y-%m-%d %H:%M:%S} UTC; it is asked anew"
+            f"{name}: nobody answered by {expires:%Y-%m-%d %H:%M:%S} UTC; drd asks again"
         )
         return True
 
     def is_new(self, names: Collection[str]) -> bool:
-        """Whether somebody has yet to be asked about one of these."""
+        """Whether a request about one of these is still to be made."""
         return any(n not in self._asked for n in names)
 
     def ask(self, failed: Mapping[str, str], attempts: Mapping[str, int]) -> None:
@@ -137,18 +137,18 @@ class People:
     # hearing
 
     def skipped_beforehand(self, step: str) -> Decision | None:
-        """Somebody has said that the step is not to be begun."""
+        """Whether a person decided to skip the step before it began."""
         said = self.services.catalogue.decisions(self.runner.run.id)
         return next((d for d in said if (d.step, d.action, d.attempt) == (step, "skip", 0)), None)
 
     def wants_again(self, record: StepRecord) -> bool:
-        """Somebody has said to try the step, which failed, once more."""
+        """Whether a person decided to retry the failed step."""
         about = (record.name, "retry", record.attempt)
         said = self.services.catalogue.decisions(self.runner.run.id)
         return any((d.step, d.action, d.attempt) == about for d in said)
 
     def heard(self, waiting: Collection[str]) -> Iterator[Word]:
-        """What is new about the steps that wait for a person, or that were asked about."""
+        """News about steps that wait for a person, or were asked about."""
         if not waiting and not self._asked:
             return
         said = self.services.catalogue.decisions(self.runner.run.id)
@@ -203,13 +203,13 @@ class People:
         return word
 
     def _asked_since(self, step: str) -> dict[str, str]:
-        """What was waited for is told apart from what was done."""
+        """Separates the time of waiting from the time of doing."""
         since = self._since.pop(step, None)
         return {"asked_at": since} if since is not None else {}
 
 
 def _agreed(name: str, decision: Decision, own: Sameness) -> Word:
-    """How the step ended by what somebody said, marked where he had started the recovery."""
+    """How a person's decision ended the step, marked if that person had started the recovery."""
     self_approved = decision.action == "approve" and own is Sameness.SAME
     result: dict[str, Any] = {"by": decision.by, "comment": decision.comment}
     result["self_approved"] = self_approved

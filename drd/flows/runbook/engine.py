@@ -1,9 +1,8 @@
-"""Carrying out a runbook: the one loop of drills and recoveries.
+"""Execute a runbook: the one loop of drills and recoveries.
 
-Steps run in threads; who waits for whom is decided by `drd.model.runbook`; what a person has to say
-comes through the catalogue, from another terminal, and also while no process carries the run out.
-A process that goes on with a run begins with what the steps' records say.
-"""
+Steps run in threads; `drd.model.runbook` decides which step waits for which; people's decisions
+come through the catalogue, from another terminal, even while no process executes the run. A process
+that resumes a run begins with the records of its steps."""
 
 from __future__ import annotations
 
@@ -32,10 +31,10 @@ _PHASES = {"check": "validate", "approve": "decide", "manual": "decide"}
 
 @dataclass
 class Outcome:
-    """How a runbook ended. `succeeded` says that no step stood in its way; it is `through` also
-    when only checks failed and nothing was to follow them; `fatal` says that a step which is no
-    check has failed for good. `states` has every step that was begun or left out, `says` why it
-    failed or was left out, `never` those that were not begun."""
+    """How a runbook ended. `succeeded` means that no step blocked it; it is `through` even if
+    checks failed that nothing was to follow; `fatal` means that a step that is not a check has
+    failed for good. `states` has every step that was begun or left out, `says` why it failed or was
+    left out, `never` those that were not begun."""
 
     succeeded: bool = False
     states: dict[str, StepState] = field(default_factory=dict)
@@ -46,7 +45,7 @@ class Outcome:
 
 
 def runbook_of(work: components.Restoration) -> tuple[Step, ...]:
-    """The plan's steps; without any, everything comes back and every check runs."""
+    """The plan's steps; without any, restore everything and run every check."""
     return work.plan.runbook or (
         Step("restore", "restore", tuple(work.destinations)),
         Step("check", "check", tuple(c.name for c in work.plan.checks)),
@@ -54,14 +53,14 @@ def runbook_of(work: components.Restoration) -> tuple[Step, ...]:
 
 
 def _as_here(step: Step, deeds: StepRunner) -> Step:
-    """A drill has nobody to ask about a failure."""
+    """In a drill there is nobody to ask about a failure."""
     if deeds.drill and step.on_failure == "ask":
         return replace(step, on_failure="abort")
     return step
 
 
 class Engine:
-    """One run's steps, from where they are to their end."""
+    """The steps of one run, from their current states to their end."""
 
     def __init__(self, work: components.Restoration, deeds: StepRunner) -> None:
         self.work = work
@@ -82,8 +81,8 @@ class Engine:
         self.marked = RunState.RUNNING
 
     def execute(self) -> Outcome:
-        """Carry the steps out. Raises what ends a run before its runbook does: Cancelled, Fenced, a
-        repository that nothing can be read from; what is under way has ended then."""
+        """Execute the steps. Raises errors that end a run early: Cancelled, Fenced, an unreadable
+        repository; all steps have ended then."""
         self._recall()
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="drd-step") as pool:
             try:
@@ -131,8 +130,8 @@ class Engine:
                 components.recall(self.work, step.subjects, records)
 
     def _has_ended(self, step: Step, record: StepRecord, records: Mapping[str, StepRecord]) -> bool:
-        """Whether the service that a step has started is gone, or the unit that it stopped is up,
-        although no later step saw to that: the host was started anew since, for instance."""
+        """Whether the service that a step started is gone, or the unit that it stopped is running,
+        although no later step did that: after a reboot of the host, for instance."""
         if step.kind not in ("start", "stop") or record.state is not StepState.SUCCEEDED:
             return False
         later = any(
@@ -145,8 +144,8 @@ class Engine:
 
     def _again(self, step: Step, record: StepRecord) -> None:
         starts = step.kind == "start"
-        why = "what it had started does not run any more" if starts else "its unit runs again"
-        self.services.warn(f"{step.name}: {why}; it is {step.kind}{'' if starts else 'p'}ed again")
+        why = "what it started is no longer running" if starts else "its unit is running again"
+        self.services.warn(f"{step.name}: {why}; drd {step.kind}s it again")
         now = self.services.clock.now()
         catalogue, owned = self.services.catalogue, self.runner.owned
         catalogue.finish_step(owned, step.name, StepState.FAILED, at=now, error=why)
@@ -164,9 +163,9 @@ class Engine:
                 record.result.get("reason", record.result.get("says", "")),
             )
         elif asked or cut_off:
-            # Somebody decides about it, whatever the plan says of its failures.
+            # A person decides about it, whatever the plan says of its failures.
             self.steps[step.name] = replace(step, on_failure="ask")
-            why = record.error or "it was interrupted in its midst and is not to be repeated"
+            why = record.error or "it was interrupted and must not be repeated"
             self._ended(step, StepState.FAILED, record.result, why)
         elif (
             record.state is StepState.FAILED
@@ -213,7 +212,7 @@ class Engine:
         self._ended(step, StepState.SKIPPED, result, why)
 
     def _carry_out(self, step: Step) -> Mapping[str, Any]:
-        """In a thread: as many tries as the step has."""
+        """In a thread: as many tries as the step allows."""
         before = self.before.get(step.name)
         begun = self.services.clock.monotonic()
         try:
@@ -240,7 +239,7 @@ class Engine:
     # steps end
 
     def _await(self) -> None:
-        """Until a step has ended, or it is time to look what people say."""
+        """Wait until a step has ended, or it is time to read people's decisions."""
         if not self.flying:
             self.deeds.rest(_POLL_S)
             return
@@ -271,7 +270,7 @@ class Engine:
         self.checks[step.name] = [CheckResult.from_json(c) for c in result.get("checks", ())]
 
     def _apply_decisions(self) -> None:
-        """What people have said since."""
+        """Apply the decisions made since."""
         waiting = {n for n, s in self.states.items() if s is StepState.WAITING}
         for word in self.people.heard(waiting):
             step = self.steps[word.step]
@@ -287,7 +286,7 @@ class Engine:
         return {r.name: r.attempt for r in self.services.catalogue.steps(self.runner.run.id)}
 
     def _mark(self, moves: Moves) -> None:
-        """The run waits when nothing but people can move it."""
+        """Mark the run as waiting when only people can move it on."""
         waiting = any(s is StepState.WAITING for s in self.states.values()) or bool(moves.ask)
         state = RunState.WAITING if waiting and not self.flying else RunState.RUNNING
         if state is not self.marked and moves.ended is None:
@@ -327,7 +326,7 @@ class Engine:
 
 
 def rehearsed(engine: Engine) -> tuple[Coverage, tuple[tuple[str, str], ...]]:
-    """How much of the runbook a drill carried out, and what it did not, each with its reason."""
+    """How much of the runbook a drill executed, and what it did not, each with its reason."""
     left_out: list[tuple[str, str]] = []
     simulated: list[tuple[str, str]] = []
     granted: list[str] = []
@@ -348,7 +347,7 @@ def rehearsed(engine: Engine) -> tuple[Coverage, tuple[tuple[str, str], ...]]:
 
 
 def failures(engine: Engine) -> list[CheckResult]:
-    """A row for each step that failed and whose failure no other row tells."""
+    """A row for each failed step whose failure no other row reports."""
     rows = []
     for name, state in engine.states.items():
         step = engine.steps[name]
@@ -370,6 +369,6 @@ def failures(engine: Engine) -> list[CheckResult]:
 
 
 def _over_production(detail: Mapping[str, Any]) -> bool:
-    """Whether a recovery with these words replaces what production holds."""
+    """Whether a recovery with this request replaces production data."""
     said = bool(detail.get("in_place")) or detail.get("target") == IN_PLACE
     return said and not (detail.get("part") or {}).get("into")

@@ -1,4 +1,4 @@
-"""Telling people something at once, past the outbox: a step of a recovery waits for it."""
+"""Notify people at once, without the outbox: a step of a recovery waits for it."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ def tell(
     clock: Clock,
     warn: Say,
 ) -> list[str]:
-    """Carry a message to people by those of the known channels that carry its kind; the names of
-    the channels that took it. Raises NotifyError when none wants it, or none of those that do took
-    it."""
+    """Send a message through those of the known channels that carry its kind; returns the channels
+    that accepted it. Raises NotifyError if no channel carries it, or none accepted it."""
     wanting = {name for name, _ in route(message, known)}
     channels = [c for c in known if c.name in wanting]
     if not channels:
         raise NotifyError(
             f"no channel of drd.yaml carries a {message.event}",
-            hint="see `on` of the channels under `notify`.",
+            hint="check `on` of the channels under `notify`.",
         )
     attempts = deliver_directly(message, channels, open_notifier, clock)
     lost = [a for a in attempts if a.error is not None]
     for attempt in lost:
-        warn(f"{attempt.channel.name} did not take it: {attempt.error}")
+        warn(f"{attempt.channel.name} did not accept it: {attempt.error}")
     if lost and len(lost) == len(attempts):
         raise NotifyError(
-            "no channel took the message", hint="drd notify test says what is wrong with each."
+            "no channel accepted the message",
+            hint="run drd notify test to see what is wrong with each channel.",
         )
     return [a.channel.name for a in attempts if a.error is None]

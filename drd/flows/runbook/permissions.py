@@ -1,4 +1,4 @@
-"""What a person may say about a step of a recovery, and whether it is theirs to say."""
+"""Which decisions about a step of a recovery are possible, and who may make them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What was recorded. `alive`: a process carries the run out and hears of it; else somebody has
-    to go on with it. `own`: whether whoever decided had started the recovery himself."""
+    """What was recorded. `alive`: a process executes the run and reads it; else a person must
+    resume it. `own`: whether the person had started the recovery."""
 
     run: Run
     decision: Decision
@@ -38,8 +38,8 @@ class Said:
 
 
 class Deciding:
-    """Records decisions about one run, as of `actor` (else whoever runs this process). Every method
-    raises UsageError for what does not fit, and then nothing is recorded."""
+    """Records decisions about one run, made by `actor` (default: the user of this process). Every
+    method raises UsageError for an impossible decision, and then records nothing."""
 
     def __init__(
         self,
@@ -56,8 +56,8 @@ class Deciding:
         self.now = now
         if run.kind is not RunKind.RECOVERY:
             raise UsageError(
-                f"run {run.id} of {run.plan} is a {run.kind}: nobody is asked in it",
-                hint="drd runs lists recoveries.",
+                f"run {run.id} of {run.plan} is a {run.kind}, which takes no decisions",
+                hint="list the recoveries: drd runs",
             )
         self.records = {r.name: r for r in catalogue.steps(run.id)}
         dead = {r.id for r in catalogue.abandoned(run.plan)}
@@ -66,8 +66,8 @@ class Deciding:
     def agree(
         self, step: str, action: str, by: str, comment: str, people: Mapping[str, Sequence[str]]
     ) -> Said:
-        """`approve` an approval, or say that a manual step is `done`, as somebody of `people`, who
-        holds the role that the step asks for."""
+        """`approve` an approval, or report a manual step as `done`, as one of `people` who holds
+        the role that the step requires."""
         kind = "approve" if action == "approve" else "manual"
         known = self._step(step)
         if known.kind != kind:
@@ -84,14 +84,14 @@ class Deciding:
             holders = [n for n, roles in people.items() if role in roles]
             raise UsageError(
                 f"{name} does not hold the role {role}, which {step} asks for",
-                hint=f"{' or '.join(holders)} does." if holders else "nobody in drd.yaml does.",
+                hint=f"{' or '.join(holders)} does." if holders else "nobody in drd.yaml holds it.",
             )
         if action == "approve" and wants_two_persons(known):
             self._another_person(step)
         return self._record(step, action, name, comment, record.attempt)
 
     def retry(self, step: str, by: str) -> Said:
-        """Try a failed step again."""
+        """Retry a failed step."""
         self._step(step)
         record = self.records.get(step)
         over = self.run.state is RunState.SUCCEEDED
@@ -101,16 +101,17 @@ class Deciding:
             self.catalogue.reopen(self.run, self.now)
             return said
         if record is None or record.state is not StepState.WAITING or record.kind in PEOPLE:
-            raise self._unfit(step, record, "nobody asks whether to try it again")
+            raise self._unfit(step, record, "it does not wait for a retry")
         return self._record(step, "retry", by, "", record.attempt)
 
     def skip(self, step: str, by: str, why: str) -> Said:
-        """Go on without a step: one that failed, waits to be done by hand, or is still to come."""
+        """Go on without a step: one that failed, that waits for a person, or that is
+        still to come."""
         known = self._step(step)
         record = self.records.get(step)
         if known.kind == "approve":
             raise UsageError(
-                f"{step} is an approval: it is given, not skipped",
+                f"{step} is an approval: it can be approved, not skipped",
                 hint=f"drd approve {self.run.id} {step} --by NAME",
             )
         attempt = 0
@@ -141,36 +142,35 @@ class Deciding:
     def _waiting(self, step: str) -> StepRecord:
         record = self.records.get(step)
         if record is None or record.state is not StepState.WAITING or self.run.state.final:
-            raise self._unfit(step, record, "it waits for nobody")
+            raise self._unfit(step, record, "it does not wait for a person")
         return record
 
     def _own(self) -> Sameness:
         return own(self.run, self.catalogue.decisions(self.run.id), self.actor)
 
     def _another_person(self, step: str) -> None:
-        """Raises UsageError unless the kernel tells that whoever approves is another person than
-        those who started the recovery and went on with it."""
+        """Raise UsageError unless the kernel proves that the approver is not one of those who
+        started or resumed the recovery."""
         own = self._own()
         if own is Sameness.OTHER:
             return
         starter = self.run.actor.words() if self.run.actor is not None else "nobody knows whom"
-        again = f"drd approve {self.run.id} {step}, as a user of their own"
+        again = f"drd approve {self.run.id} {step}, as another user"
         if own is Sameness.SAME:
             raise UsageError(
-                f"{step} wants two persons, and this recovery was started by the same one: "
-                f"{starter}",
+                f"{step} needs a second person, but {starter} started this recovery as well",
                 hint=f"let another person approve it through the daemon's socket: {again}",
             )
         hint = f"let it be approved through the daemon's socket: {again}."
         if _begun_by_unknown(self.catalogue, self.run):
-            # Nothing that anybody says now can tell who that was.
+            # No later approval can prove who that was.
             hint = (
-                f"nobody can approve it in this recovery: drd cancel {self.run.id}, then begin it "
-                "anew from a login (ssh as yourself, then sudo drd recover …)."
+                f"nobody can approve it in this recovery: drd cancel {self.run.id}, then "
+                "start again from a login (ssh as yourself, then sudo drd recover …)."
             )
         raise UsageError(
-            f"{step} wants two persons, and drd cannot tell that {self.actor.words()} is another "
-            f"one than {starter}",
+            f"{step} needs a second person, and drd cannot prove that {self.actor.words()} "
+            f"is another person than {starter}",
             hint=hint,
         )
 
@@ -179,7 +179,7 @@ class Deciding:
         if expires and self.now > from_rfc3339(expires):
             raise UsageError(
                 f"{record.name} had to be answered by {expires}",
-                hint=f"drd resume {self.run.id} asks again.",
+                hint=f"run drd resume {self.run.id} to be asked again.",
             )
 
     def _unfit(self, step: str, record: StepRecord | None, why: str) -> UsageError:
@@ -203,27 +203,27 @@ class Deciding:
 
 
 def own(run: Run, said: Sequence[Decision], actor: Actor | None) -> Sameness:
-    """Whether `actor` is the person who started the run or went on with it."""
+    """Whether `actor` is the person who started or resumed the run."""
     return compare_all(operators(run, said), actor)
 
 
 def require_approvable(steps: Iterable[Step], actor: Actor) -> None:
-    """Raise UsageError for steps that want two persons, when nobody could tell later who `actor`,
-    who begins the recovery, is."""
+    """Raise UsageError for steps that need two persons, if nobody could later prove who `actor` is,
+    who starts the recovery."""
     asking = _two_person(steps)
     if asking and actor.person is None:
-        who = "root without a login" if actor.login_known else "somebody whose login is unreadable"
+        who = "root without a login" if actor.login_known else "a user whose login cannot be read"
         raise UsageError(
             f"you are {who}, so nobody can approve {', '.join(asking)}",
-            hint="log in as yourself, then sudo: the step wants two persons.",
+            hint="log in as yourself, then use sudo: the step needs two persons.",
         )
 
 
 def require_still_approvable(
     catalogue: Catalogue, steps: Iterable[Step], run: Run, actor: Actor
 ) -> None:
-    """As `require_approvable`, of a recovery that goes on: of the steps that are not done yet, and
-    also when nobody can tell who began it or went on with it before."""
+    """Like `require_approvable`, for a resumed recovery: for the steps that are not done yet, and
+    also if nobody can prove who started or resumed it before."""
     over = (StepState.SUCCEEDED, StepState.SKIPPED)
     done = {r.name for r in catalogue.steps(run.id) if r.state in over}
     left = [s for s in steps if s.name not in done]
@@ -232,14 +232,15 @@ def require_still_approvable(
         asking = _two_person(left)
         if asking:
             raise UsageError(
-                f"nobody can approve {', '.join(asking)}: run {run.id} was begun or resumed by "
-                "root without a login, or by somebody whose login could not be read",
-                hint=f"end it and begin anew: drd cancel {run.id}, then drd recover {run.plan} …",
+                f"nobody can approve {', '.join(asking)}: run {run.id} was started or "
+                "resumed by root without a login, or by a user whose login could not be "
+                "read",
+                hint=f"end it and start again: drd cancel {run.id}, then drd recover {run.plan} …",
             )
 
 
 def _begun_by_unknown(catalogue: Catalogue, run: Run) -> bool:
-    """Whether nobody can tell who started the recovery, or who went on with it."""
+    """Whether it is unknown who started or resumed the recovery."""
     began = operators(run, catalogue.decisions(run.id))
     return any(one is None or one.person is None for one in began)
 
@@ -249,10 +250,10 @@ def _two_person(steps: Iterable[Step]) -> list[str]:
 
 
 def _person(name: str, people: Mapping[str, Sequence[str]]) -> str:
-    """The name as drd.yaml has it."""
+    """The name as it stands in drd.yaml."""
     if not people:
         raise UsageError(
-            "drd.yaml names no people, so nobody can agree to anything",
+            "drd.yaml names no people, so nobody can approve anything",
             hint="add them: people: [{name: …, roles: […]}].",
         )
     if name in people:

@@ -1,4 +1,4 @@
-"""What each kind of step does, and the values that its texts may name."""
+"""Execute each kind of step, and provide the values that its texts may name."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from drd.process.rights import Purpose
 from drd.registry import ACTIONS
 
 OURS = (Ask, Notice, Pause)
-"""Settings of what no action does."""
+"""Settings of steps that are not actions."""
 
 _TURN_S = 0.1
 
 
 class StepRunner:
-    """Carries out single steps of one run. Safe in several threads: what a step gave is told by
-    `learn`, from the thread that keeps the order."""
+    """Executes single steps of one run. Safe in several threads: `learn` records a step's results,
+    from the thread that keeps the order."""
 
     def __init__(
         self, work: components.Restoration, around: Circumstances, directory: Path, *, drill: bool
     ) -> None:
-        """`directory` is where started services leave their word."""
+        """`directory` is where started services are noted."""
         self.work = work
         self.around = around
         self.directory = directory
@@ -54,11 +54,11 @@ class StepRunner:
         self._over = threading.Event()
 
     def stop(self) -> None:
-        """The run ends: steps that only let time pass end now."""
+        """The run ends: steps that only wait end now."""
         self._over.set()
 
     def rest(self, seconds: float) -> None:
-        """Let time pass, until somebody ends it. Raises Cancelled then."""
+        """Wait, until the run ends. Raises Cancelled then."""
         limit = time.monotonic() + seconds
         while (left := limit - time.monotonic()) > 0:
             process.check_cancelled()
@@ -66,16 +66,15 @@ class StepRunner:
                 raise Cancelled("the run has ended")
 
     def learn(self, step: str, state: StepState, result: Mapping[str, Any]) -> None:
-        """How a step ended, and what it found out."""
+        """Record how a step ended, and its results."""
         with self._lock:
             self._results[step] = result
             self._states[step] = state
 
     def perform(self, step: Step, before: StepRecord | None) -> Mapping[str, Any]:
-        """One try. `before` is the step as an earlier process left it in its midst.
+        """One try. `before` is the record of a step that an earlier process left unfinished.
 
-        Raises StepFailed and what else its kind raises.
-        """
+        Raises StepFailed and the errors of its kind."""
         if self.drill and step.rehearse == "simulate":
             return self._act("simulate", step)
         if step.kind == "restore":
@@ -89,7 +88,7 @@ class StepRunner:
         return self._act(step.kind, step)
 
     def take_back(self, step: Step) -> Mapping[str, Any]:
-        """Run the step's rollback. What it prints is not what the step gave."""
+        """Run the step's rollback. Its output is not a result of the step."""
         return self._act("rollback", step, keep=keep_nothing)
 
     def text(self, text: str) -> str:
@@ -113,8 +112,8 @@ class StepRunner:
 
     @property
     def _purpose(self) -> Purpose:
-        """What steps of a runbook may need root's rights for: what a drill brought back belongs to
-        others, and a recovery starts and stops the host's services."""
+        """Purposes for which steps of a runbook may need root's rights: restored data of a drill
+        belongs to others, and a recovery starts and stops the host's services."""
         return Purpose.OWNERS if self.drill else Purpose.PROCESSES
 
     def lasts(self, step: Step) -> bool:
@@ -150,7 +149,7 @@ class StepRunner:
         }
 
     def _wait(self, pause: Pause, before: StepRecord | None) -> Mapping[str, Any]:
-        """The rest of the time, when an earlier process has waited for some of it."""
+        """Wait for the rest of the time, if an earlier process has waited for a part of it."""
         clock = self.work.services.clock
         left = pause.seconds
         if before is not None:
@@ -181,14 +180,16 @@ class StepRunner:
 
     def _inspector(self, component: str | None) -> Inspector:
         if component is None or component not in self.work.restored:
-            raise StepFailed(f"{component} was not restored", hint="see the restore step before.")
+            raise StepFailed(
+                f"{component} was not restored", hint="check the restore step before it."
+            )
         return self.work.destinations[component].inspector()
 
     # values
 
     def value(self, name: str) -> str:
-        """What `${name}` stands for, as it is. Raises StepFailed when there is no such thing yet,
-        or not any more."""
+        """The value of `${name}`. Raises StepFailed if it does not exist yet, or does
+        not any more."""
         return self._value(name)
 
     def _value(self, name: str, *, shown: bool = False) -> str:
@@ -230,15 +231,16 @@ class StepRunner:
         known = str(result[key]) if unmasked is None else unmasked
         if unmasked is None and self._is_masked(step) and MASK in known and not shown:
             raise StepFailed(
-                f"the {key} of step {step} is known only with {MASK} in the place of a secret, "
-                "since another process carried that step out",
-                hint=f"do what this step does by hand, with what {step} gives; or begin anew.",
+                f"the {key} of step {step} is known only with {MASK} in place of a secret, "
+                "because another process executed that step",
+                hint=f"do by hand what this step does, with the value from {step}; or start "
+                "a new recovery.",
             )
         return known
 
     def _is_masked(self, name: str) -> bool:
-        """Whether the catalogue masks what a step gave. Only the process that carried it out has
-        the true values."""
+        """Whether the catalogue masks a step's results. Only the process that executed it has the
+        true values."""
         return any(s.name == name and s.kind in ACTIONS for s in self.work.plan.runbook)
 
     def _place(self, component: str, key: str) -> str:
@@ -249,10 +251,10 @@ class StepRunner:
         found = inspector.environment.get(kind.spec.values.get(key, ""))
         if found is not None:
             return found
-        raise StepFailed(f"{component} has no {key}", hint="see where its kind keeps it.")
+        raise StepFailed(f"{component} has no {key}", hint="check where its kind keeps it.")
 
     def _service(self, name: str, *, shown: bool) -> str:
-        """The address of what a step has started under this name."""
+        """The address of the service that a step has started under this name."""
         for step in self.work.plan.runbook:
             if getattr(step.settings, "known_as", None) != name:
                 continue
@@ -264,15 +266,15 @@ class StepRunner:
 
 
 def _may_free_ports(step: Step) -> bool:
-    """Whether a port may be free after the step that is taken now."""
+    """Whether a port may be free after this step."""
     return step.kind == "manual" or (step.kind in ACTIONS and ACTIONS[step.kind].frees_ports)
 
 
 def preflight_step(
     services: Services, step: Step, earlier: Collection[Step] | None = None
 ) -> list[Finding]:
-    """What a step that does something by itself will miss on this host, named after the step.
-    Warnings, but for a port that is taken and that none of the `earlier` steps can free."""
+    """What an action step lacks on this host, named after the step. Warnings, except for a port in
+    use that none of the `earlier` steps can free."""
     if step.kind in LOOKING or step.settings is None or isinstance(step.settings, OURS):
         return []
     found = services.actions(step.kind).preflight(step)
@@ -285,7 +287,8 @@ def preflight_step(
 
 
 def is_failure(error: DrdError, kind: str) -> bool:
-    """Whether the error is the step's own; others end the run, or leave it to somebody else."""
+    """Whether the error is the step's own; other errors end the run, or leave the decision to
+    others."""
     if isinstance(error, StepFailed):
         return True
     return kind not in ("restore", "check") and not isinstance(error, components.ENDS_ALL)
