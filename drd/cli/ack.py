@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from drd.api.acknowledging import acknowledge, known_person
+from drd.api.documents import alert_document
+from drd.bootstrap import App, app
 from drd.cli import output
 from drd.cli.alerts import alert_of
-
-if TYPE_CHECKING:
-    from drd.bootstrap import App
+from drd.cli.decide import who
+from drd.cli.remote import Remote
+from drd.cli.render import plain
+from drd.cli.session import tell_of_daemon
+from drd.errors import UsageError
+from drd.flows.alerts.messages import acknowledgement
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.bootstrap import app
-    from drd.cli.remote import Remote
-    from drd.cli.session import tell_of_daemon
-
     with app(args.config) as opened:
         if opened.owns_state:
             tell_of_daemon(opened, args)
@@ -28,9 +30,6 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(document)
     elif not args.quiet:
-        from drd.cli.render import plain
-        from drd.flows.alerts.messages import acknowledgement
-
         alert = alert_of(document)
         output.say(plain(f"{alert.id} ({alert.plan or 'drd'}: {alert.message})"))
         output.say(plain(f"acknowledged {acknowledgement(alert)}"))
@@ -38,11 +37,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _acknowledged(app: App, args: argparse.Namespace) -> dict[str, Any]:
-    from drd.api.acknowledging import acknowledge, known_person
-    from drd.api.documents import alert_document
-    from drd.cli.decide import who
-    from drd.errors import UsageError
-
     said = who(args)
     name = app.settings.users.get(said["by"], said["by"]) if args.by is None else args.by
     if args.by is None and app.settings.people and name not in app.settings.people:

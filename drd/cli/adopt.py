@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from drd import process
 from drd.cli import output
+from drd.cli.session import session
+from drd.errors import UsageError
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd import process
-    from drd.cli.session import session
-    from drd.errors import UsageError
-
     with session(args, acts=bool(args.reason)) as app:
         custodian = app.catalogue.custody
         now = app.clock.now()

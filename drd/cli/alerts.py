@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import Any
 
-from drd.cli import output
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from drd.model.alerts import Alert
-    from drd.model.cells import Note
+from drd.api import documents
+from drd.cli import output, remote
+from drd.cli.render import notes, terminal_width
+from drd.flows.alerts.messages import acknowledgement
+from drd.model.actor import Actor
+from drd.model.alerts import Alert
+from drd.model.cells import Cell, Note
+from drd.model.exposure import age
+from drd.model.units import format_duration, from_rfc3339
 
 
 def run(args: argparse.Namespace) -> int:
-    from datetime import UTC, datetime
-
-    from drd.api import documents
-    from drd.cli import remote
-
     document = remote.document(
         args,
         "/v1/alerts",
@@ -49,10 +48,6 @@ _OTHERS = ("alert", "acknowledged_actor", "holds")
 
 def alert_of(document: dict[str, Any]) -> Alert:
     """The alert of a document of one."""
-    from drd.model.actor import Actor
-    from drd.model.alerts import Alert
-    from drd.model.units import from_rfc3339
-
     values = {k: v for k, v in document.items() if k not in _OTHERS}
     for key in ("since", "acknowledged_until", "gone_at", "resolved_at"):
         values[key] = from_rfc3339(values[key]) if values[key] else None
@@ -64,10 +59,6 @@ _STYLES = {"critical": "bad", "warning": "warn", "info": ""}
 
 
 def _print(found: Sequence[Alert], passing: Collection[str], now: datetime, colour: bool) -> None:
-    import sys
-
-    from drd.cli.render import notes, terminal_width
-
     items = [note for alert in found for note in _notes(alert, now, holds=alert.id not in passing)]
     lines = notes(items, width=terminal_width(sys.stdout), colour=colour)
     output.say("\n".join([_counts(found), "", *lines]))
@@ -90,8 +81,6 @@ def _counts(found: Sequence[Alert]) -> str:
 def _notes(alert: Alert, now: datetime, *, holds: bool) -> list[Note]:
     """What it is, with the command to run next; then since when, and who takes care. One that is
     open and does not hold is told as what was."""
-    from drd.model.cells import Cell, Note
-
     is_open = alert.resolved_at is None
     style = _STYLES.get(alert.severity, "") if alert.state == "firing" and holds else ""
     text = f"{alert.plan or 'drd'}: {alert.message}"
@@ -104,10 +93,6 @@ def _notes(alert: Alert, now: datetime, *, holds: bool) -> list[Note]:
 
 
 def _since(alert: Alert, now: datetime) -> str:
-    from drd.flows.alerts.messages import acknowledgement
-    from drd.model.exposure import age
-    from drd.model.units import format_duration
-
     if alert.resolved_at is not None:
         lasted = age(alert.since, alert.gone_at or alert.resolved_at)
         ago = format_duration(age(alert.resolved_at, now))

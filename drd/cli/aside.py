@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from drd.api.documents import asides
+from drd.bootstrap import App
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from drd.bootstrap import App
-    from drd.model.plan import Plan
-    from drd.model.run import Run
-    from drd.ports import Aside
+from drd.errors import ConfigError, UnknownPlan
+from drd.model.plan import Plan
+from drd.model.run import Run
+from drd.model.units import format_size
+from drd.ports import Aside
 
 
 def line(aside: Aside) -> str:
     """`db: /srv/shop.db.drd_4f2a1c3e_before (1.2 GB), what was at /srv/shop.db before`."""
-    from drd.model.units import format_size
-
     size = f" ({format_size(aside.bytes)})" if aside.bytes is not None else ""
     what = "what was there before" if aside.former else "what the recovery brought"
     return output.masked(f"{aside.component}: {aside.kept}{size}, {what}: {aside.place}")
@@ -25,8 +24,6 @@ def line(aside: Aside) -> str:
 
 def say_asides(found: Sequence[dict[str, Any]], run: str) -> None:
     """As `say_all`, of the documents."""
-    from drd.ports import Aside
-
     held = [
         Aside(d["component"], d["place"], d["kept"], d["size_bytes"], former=d["holds"] == "former")
         for d in found
@@ -46,8 +43,6 @@ def say_all(found: Sequence[Aside], run: str) -> None:
 
 def documents(found: Iterable[Aside]) -> list[dict[str, Any]]:
     """For `--json`; sizes in bytes."""
-    from drd.api.documents import asides
-
     return asides(list(found))
 
 
@@ -60,8 +55,6 @@ def run_and_plan(app: App, run: str) -> tuple[Run, Plan]:
 
 def plan_of(app: App, name: str) -> Plan:
     """The plan as its file has it; where there is no sound one, as it was in force last."""
-    from drd.errors import ConfigError, UnknownPlan
-
     try:
         return app.load_named(name)
     except (ConfigError, UnknownPlan):

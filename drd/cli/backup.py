@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from drd.api.outcomes import backup_document
+from drd.bootstrap import App
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from drd.bootstrap import App
-    from drd.flows.backup.run import BackupOutcome
-    from drd.model.plan import Plan
-    from drd.model.snapshot import ComponentSnapshot, RestorePoint
+from drd.cli.follow import asked
+from drd.cli.session import session
+from drd.errors import DrdError
+from drd.flows.backup.run import BackupOutcome, BackupRequest, backup
+from drd.model.plan import Plan
+from drd.model.run import RunState
+from drd.model.snapshot import ComponentSnapshot, RestorePoint
+from drd.model.units import format_duration, format_size, from_rfc3339
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.cli.session import session
-    from drd.flows.backup.run import BackupRequest, backup
-
     request = BackupRequest(tuple(args.component), accept_size=args.accept_size)
     with session(args) as app:
         if not app.owns_state and not args.dry_run:
@@ -37,11 +38,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], BackupOutcome]:
     """What came of it: the document, and the outcome that it tells of."""
-    from drd.cli.follow import asked
-    from drd.errors import DrdError
-    from drd.flows.backup.run import BackupOutcome
-    from drd.model.run import RunState
-
     done = asked(
         app,
         args.plan,
@@ -62,24 +58,16 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], 
 
 
 def documents_of(outcome: BackupOutcome) -> dict[str, Any]:
-    from drd.api.outcomes import backup_document
-
     return backup_document(outcome)
 
 
 def _captured(row: dict[str, Any]) -> ComponentSnapshot:
-    from drd.model.snapshot import ComponentSnapshot
-    from drd.model.units import from_rfc3339
-
     at = from_rfc3339(row["data_time"]) if row["data_time"] else None
     return ComponentSnapshot(**{**row, "data_time": at})
 
 
 def _point(document: dict[str, Any], rows: tuple[ComponentSnapshot, ...]) -> RestorePoint:
     """As far as it is shown."""
-    from drd.model.snapshot import RestorePoint
-    from drd.model.units import from_rfc3339
-
     at = from_rfc3339(document["data_time"])
     return RestorePoint(
         id=document["point"],
@@ -101,8 +89,6 @@ def exit_code(outcome: BackupOutcome) -> int:
 
 
 def _print(outcome: BackupOutcome, *, quiet: bool) -> None:
-    from drd.model.units import format_duration, format_size
-
     if not quiet:
         rows = [
             [

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
+from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.kit import key_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from datetime import datetime
-    from pathlib import Path
-
-    from drd.bootstrap import App
-    from drd.errors import DrdError
-    from drd.kit.bootstrapping import Prepared
-    from drd.model.snapshot import RestorePoint
+from drd.cli.session import session, without_host
+from drd.cli.stored_plans import accept
+from drd.errors import DrdError, NoRestorePoint, UsageError
+from drd.flows.repository.rebuild import rebuild
+from drd.kit.archive import unpack
+from drd.kit.bootstrapping import Prepared, from_kit, from_repository
+from drd.kit.install import installed
+from drd.kit.runbook import scenario_option
+from drd.kit.sealing import read_kit, read_passphrase, unseal
+from drd.kit.standing import record_use
+from drd.model.snapshot import RestorePoint, newest_complete
+from drd.model.units import to_rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +49,6 @@ class _Plan:
 
 
 def run(args: argparse.Namespace) -> int:
-    from datetime import UTC, datetime
-    from pathlib import Path
-
-    from drd.cli.session import session, without_host
-    from drd.kit.install import installed
-
     root = Path(args.root).absolute()
     with without_host(args), _source(args, root, datetime.now(UTC)) as (prepared, kit):
         with installed(prepared.layout, prepared.replica) as written:
@@ -65,16 +67,6 @@ def _source(
     args: argparse.Namespace, root: Path, now: datetime
 ) -> Iterator[tuple[Prepared, Mapping[str, str]]]:
     """What there is to install, and what to remember of the kit that it is from."""
-    from functools import partial
-    from hashlib import sha256
-    from pathlib import Path
-
-    from drd.cli.stored_plans import accept
-    from drd.errors import UsageError
-    from drd.kit.archive import unpack
-    from drd.kit.bootstrapping import from_kit, from_repository
-    from drd.kit.sealing import read_kit, read_passphrase, unseal
-    from drd.model.units import to_rfc3339
 
     given = args.passphrase_file or args.identity or args.share
     if args.kit:
@@ -103,12 +95,6 @@ def _source(
 
 
 def _rebuilt(app: App, name: str, prepared: Prepared, kit: Mapping[str, str]) -> _Plan:
-    from drd.errors import DrdError
-    from drd.flows.repository.rebuild import rebuild
-    from drd.kit.runbook import scenario_option
-    from drd.kit.standing import record_use
-    from drd.model.snapshot import newest_complete
-
     try:
         loaded = app.load(name)
         plan = prepared.within(loaded)
@@ -152,8 +138,6 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: Mapping[str, str]) ->
 
 def _prove(app: App, name: str, proven: Mapping[str, str]) -> None:
     """What drills had proven when the kit was made, of points whose drill no replica knows."""
-    from dataclasses import replace
-
     for point in app.catalogue.points(name):
         if point.proven_by is None and point.id in proven:
             whole = app.catalogue.point(name, point.id)  # with its fingerprints
@@ -162,8 +146,6 @@ def _prove(app: App, name: str, proven: Mapping[str, str]) -> None:
 
 def _exit_code(found: list[_Plan], *, kit: bool) -> int:
     """Of a kit the files are what it is for: trouble with repositories is told, and no failure."""
-    from drd.errors import NoRestorePoint
-
     if any(p.newest for p in found):
         return 0
     errors = [e for p in found for e in ((p.error,) if p.error else p.unreached)]
@@ -234,8 +216,6 @@ def _words(plan: _Plan) -> str:
 
 
 def _document(prepared: Prepared, written: list[Path], found: list[_Plan]) -> dict[str, Any]:
-    from drd.model.units import to_rfc3339
-
     return {
         "root": str(prepared.layout.root),
         "config": str(prepared.layout.config),

@@ -8,14 +8,18 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from drd.api.documents import run_document
+from drd.bootstrap import App, app
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from drd.bootstrap import App
-    from drd.model.run import Run
-
+from drd.cli.remote import Remote
+from drd.cli.session import tell_of_daemon
+from drd.errors import DrdError
+from drd.flows.state.crash_cleanup import Ending, settle
+from drd.model.actor import Actor
+from drd.model.run import Run, RunKind, RunState
+from drd.process import rights
 
 _ASK_AGAIN_S = 7.0
 """After this a process that was asked to end is killed: within 10 s a run is over."""
@@ -23,10 +27,6 @@ _LIMIT_S = 15.0
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.api.documents import run_document
-    from drd.bootstrap import app
-    from drd.cli.session import tell_of_daemon
-
     with app(args.config) as opened:
         if opened.owns_state:
             tell_of_daemon(opened, args)
@@ -48,8 +48,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _asked(document: dict[str, Any]) -> str:
     """When somebody asked for the end, and who."""
-    from drd.model.actor import Actor
-
     actor, at = Actor.from_json(document["cancel_actor"]), document["cancel_asked_at"]
     if actor is None or at is None:
         return ""
@@ -58,8 +56,6 @@ def _asked(document: dict[str, Any]) -> str:
 
 def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """What it is asked to end, which it does by its own means; and what to do when it has not."""
-    from drd.cli.remote import Remote
-
     remote = Remote(app)
     run = remote.post(f"/v1/runs/{args.run}/cancel")["run"]
     limit = time.monotonic() + _LIMIT_S
@@ -106,8 +102,6 @@ def _until_over(app: App, run: Run) -> Run:
 
 
 def _signal(app: App, run: Run, number: signal.Signals) -> None:
-    from drd.process import rights
-
     if str(run.state) not in ("running", "waiting"):
         return
     with rights.root(rights.Purpose.PROCESSES):
@@ -125,10 +119,6 @@ def _kill(app: App, run: Run) -> None:
 
 def _settle(app: App, run: Run) -> None:
     """Its process is dead: end what it left, where its plan is known."""
-    from drd.errors import DrdError
-    from drd.flows.state.crash_cleanup import Ending, settle
-    from drd.model.run import RunKind, RunState
-
     ending = Ending(RunState.CANCELLED, "cancelled")
     try:
         plan = app.plan_in_force(run.plan)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from drd.bootstrap import App
+from drd.catalogue.malformed import require_sound
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from drd.bootstrap import App
-    from drd.errors import DrdError
-    from drd.flows.repository.rebuild import Comparison
+from drd.cli.hold import sentence
+from drd.cli.session import session
+from drd.errors import CatalogueError, DrdError, UsageError
+from drd.flows.repository import rebuild as flow
+from drd.flows.repository.rebuild import Comparison
+from drd.kit.lost_holds import restore_holds
 
 
 def rebuild(args: argparse.Namespace) -> int:
@@ -26,9 +27,6 @@ def verify(args: argparse.Namespace) -> int:
 def _each(args: argparse.Namespace, verb: str) -> int:
     """Every plan that was asked for. One that cannot be looked at does not keep the others from
     it; when none could, the first error is raised."""
-    from drd.cli.session import session
-    from drd.errors import DrdError, UsageError
-
     found: list[Comparison] = []
     failed: dict[str, DrdError] = {}
     with session(args, acts=verb == "rebuild") as app:
@@ -57,8 +55,6 @@ def _each(args: argparse.Namespace, verb: str) -> int:
 
 
 def _compare(app: App, name: str, verb: str) -> Comparison:
-    from drd.flows.repository import rebuild as flow
-
     plan = app.load(name, coming_back=verb == "rebuild")
     services = app.services(plan)
     return (flow.rebuild if verb == "rebuild" else flow.verify)(services, plan)
@@ -67,9 +63,6 @@ def _compare(app: App, name: str, verb: str) -> Comparison:
 def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
     """Restore points that were not known may have been held. Says which of the holds are back, and
     which nobody can know."""
-    from drd.cli.hold import sentence
-    from drd.kit.lost_holds import restore_holds
-
     plan = app.load(name)
     found = restore_holds(app.services(plan), plan, aside)
     for hold in found.holds:
@@ -89,9 +82,6 @@ def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
 
 def _set_damaged_aside(app: App) -> Path | None:
     """Where it is now; None for one that is sound."""
-    from drd.catalogue.malformed import require_sound
-    from drd.errors import CatalogueError
-
     try:
         app.catalogue.runs(limit=1)
         require_sound(app.settings.state_url, app.settings.state_password)

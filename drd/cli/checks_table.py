@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drd.cli import output
-from drd.model.units import format_duration
-
-if TYPE_CHECKING:
-    from drd.model.fencing import FenceReport
-    from drd.model.run import CheckResult, Evidence
+from drd.model.coverage import Coverage
+from drd.model.fencing import FenceReport
+from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence
+from drd.model.units import format_duration, from_rfc3339
 
 STYLE = {"passed": "good", "failed": "bad", "not_run": "warn", "inconclusive": "warn"}
 
 
 def evidence_of(document: Mapping[str, Any]) -> Evidence:
     """The evidence of a document of one, as far as it is shown."""
-    from drd.model.coverage import Coverage
-    from drd.model.fencing import FenceReport
-    from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence
-    from drd.model.units import from_rfc3339
-
     coverage, fence = document["coverage"], document["fence"]
     return Evidence(
         id=document["evidence"],

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from drd.flows.upkeep.copy import CopyOutcome
-    from drd.model.plan import Plan
+from drd.cli.each_repository import each
+from drd.cli.session import session
+from drd.errors import UsageError
+from drd.flows.upkeep.copy import CopyOutcome, copy, copy_spec
+from drd.model.plan import Plan
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.cli.each_repository import each
-    from drd.cli.session import session
-    from drd.flows.upkeep.copy import copy
-
     with session(args) as app:
         plan = app.load(args.plan)
         services = app.services(plan)
@@ -33,9 +30,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _chosen(plan: Plan, repository: str | None) -> list[str]:
-    from drd.errors import UsageError
-    from drd.flows.upkeep.copy import copy_spec
-
     if repository is not None:
         return [copy_spec(plan, repository).name]
     if not plan.copies:

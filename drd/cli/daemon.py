@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 import signal
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from drd.config.daemon import DaemonSettings
+from drd import log
+from drd.bootstrap import app
+from drd.config.daemon import DaemonSettings
+from drd.daemon.sd_notify import Notifier
+from drd.daemon.service import BUSY_S, Daemon
+from drd.daemon.standby import Standby
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd import log
-    from drd.bootstrap import app
-    from drd.daemon.sd_notify import Notifier
-    from drd.daemon.service import BUSY_S, Daemon
-    from drd.daemon.standby import Standby
-
     # Until somebody listens to it: a start reads everything anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     notifier = Notifier.from_environment()

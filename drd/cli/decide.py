@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from drd.api.answers import said_document
+from drd.bootstrap import App, app
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from drd.bootstrap import App
-    from drd.config.daemon import DaemonSettings
-    from drd.flows.runbook.permissions import Deciding, Said
+from drd.cli.remote import Remote
+from drd.cli.session import tell_of_daemon
+from drd.config.daemon import DaemonSettings
+from drd.errors import UsageError
+from drd.flows.runbook.permissions import Deciding, Said
+from drd.model.text import escaped
+from drd.process import actor_here
 
 
 def agreed(args: argparse.Namespace, action: str, words: str) -> int:
@@ -29,8 +33,6 @@ def agreed(args: argparse.Namespace, action: str, words: str) -> int:
 
 def _name(args: argparse.Namespace, deciding: Deciding, settings: DaemonSettings) -> str:
     """What `--by` claims, else the person of whoever logged in. Raises UsageError for nobody."""
-    from drd.errors import UsageError
-
     actor = deciding.actor
     found = args.by or settings.users.get(actor.login_user or actor.user)
     if not found:
@@ -51,11 +53,6 @@ def decided(
 ) -> int:
     """Record it, and say what happens now. Whoever does not own the state has the daemon record it:
     `body` is what it is asked."""
-    from drd.bootstrap import app
-    from drd.cli.remote import Remote
-    from drd.cli.session import tell_of_daemon
-    from drd.model.text import escaped
-
     with app(args.config) as opened:
         if opened.owns_state:
             tell_of_daemon(opened, args)
@@ -77,10 +74,6 @@ def decided(
 def _directly(
     app: App, args: argparse.Namespace, decide: Callable[[Deciding, DaemonSettings], Said]
 ) -> dict[str, Any]:
-    from drd.api.answers import said_document
-    from drd.flows.runbook.permissions import Deciding
-    from drd.process import actor_here
-
     run = app.catalogue.run(args.run)
     plan = app.plan_in_force(run.plan)
     actor = actor_here(by=args.by or "")
@@ -91,7 +84,5 @@ def _directly(
 def who(args: argparse.Namespace) -> dict[str, Any]:
     """`by` and `actor` of what is decided here: the name that `--by` claims, else the one of
     whoever logged in, and what the kernel says of this process."""
-    from drd.process import actor_here
-
     actor = actor_here(by=args.by or "")
     return {"by": args.by or actor.login_user or actor.user, "actor": actor}

@@ -5,23 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from drd.checks.words import counted, printable
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from drd.flows.restore.difference import Compared
-    from drd.model.difference import Difference, TableChange
-
+from drd.cli.session import session
+from drd.flows.restore.difference import Compared, compare
+from drd.model.difference import Difference, TableChange
+from drd.model.units import to_rfc3339
 
 SHOWN = 40
 """Lines of differences, unless all are asked for."""
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.cli.session import session
-    from drd.flows.restore.difference import compare
-
     with session(args, acts=False) as app:
         plan = app.load(args.plan)
         found = compare(app.services(plan), plan, args.component, args.point, args.other)
@@ -33,8 +30,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def document(compared: Compared) -> dict[str, Any]:
-    from drd.model.units import to_rfc3339
-
     found = compared.found
     sides = {
         side: {"name": of.name, "data_time": to_rfc3339(of.data_time)}
@@ -85,8 +80,6 @@ def _print(compared: Compared, limit: int | None) -> None:
 
 def rows_of(found: Difference) -> Iterator[list[str]]:
     """For each difference how it differs, what, and in what."""
-    from drd.checks.words import printable
-
     for prop in found.properties:
         yield ["changed", prop.name, _before_and_now(prop.a, prop.b)]
     for table in found.tables:
@@ -99,8 +92,6 @@ _WORDS = {"added": "added", "removed": "removed", "rows": "changed", "contents":
 
 
 def _counts(table: TableChange) -> str:
-    from drd.checks.words import counted
-
     a, b = table.a_rows, table.b_rows
     if a is None or b is None:
         known = b if a is None else a
@@ -111,8 +102,6 @@ def _counts(table: TableChange) -> str:
 
 
 def _summary(compared: Compared, differing: int) -> Iterator[str]:
-    from drd.checks.words import counted, printable
-
     found = compared.found
     both = counted(found.compared, *found.counted)
     if found.equal:

@@ -6,23 +6,22 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from drd import secrets
 from drd.cli import output
+from drd.cli.as_service import as_service
+from drd.cli.session import loaded_plans, require_owner, session
+from drd.config.exposed import findings as exposed_findings
+from drd.config.location import config_path
+from drd.errors import DrdError
+from drd.flows.host.doctor import examine
+from drd.flows.state.entries import findings as state_findings
+from drd.flows.status.publishing import findings as open_to_readers
+from drd.kit.standing import findings as kit_findings
 from drd.model.finding import Finding
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd import secrets
-    from drd.cli.session import loaded_plans, require_owner, session
-    from drd.config.exposed import findings as exposed_findings
-    from drd.errors import DrdError
-    from drd.flows.host.doctor import examine
-    from drd.flows.state.entries import findings as state_findings
-    from drd.flows.status.publishing import findings as open_to_readers
-    from drd.kit.standing import findings as kit_findings
-
     if args.as_service:
-        from drd.cli.as_service import as_service
-
         as_service(_words(args))
     items: list[dict[str, Any]] = []
     with session(args, acts=False) as app:
@@ -51,8 +50,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _words(args: argparse.Namespace) -> list[str]:
     """This command once more, for whoever carries it out, in another directory."""
-    from drd.config.location import config_path
-
     config, explicit = config_path(args.config)
     words = ["doctor"]
     words += ["--config", str(Path(config).absolute())] if explicit else []

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from drd.cli import output
+from drd.cli.aside import documents, line, run_and_plan
+from drd.cli.confirm import confirm
 from drd.cli.decide import agreed, who
-
-if TYPE_CHECKING:
-    from drd.flows.restore.kept_copies import Standing
-    from drd.ports import Aside
+from drd.cli.session import session
+from drd.flows.restore.kept_copies import Standing, let_go, standing_of
+from drd.ports import Aside
 
 
 def run(args: argparse.Namespace) -> int:
@@ -21,11 +21,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _with_all(args: argparse.Namespace) -> int:
-    from drd.cli.aside import run_and_plan
-    from drd.cli.confirm import confirm
-    from drd.cli.session import session
-    from drd.flows.restore.kept_copies import let_go, standing_of
-
     with session(args) as app:
         found, plan = run_and_plan(app, args.run)
         services = app.services(plan)
@@ -45,8 +40,6 @@ def _with_all(args: argparse.Namespace) -> int:
 
 
 def _say(args: argparse.Namespace, standing: Standing) -> int:
-    from drd.cli.aside import documents
-
     run, held = standing.run, standing.held
     if args.json:
         removed = documents(held)
@@ -68,7 +61,5 @@ def _say(args: argparse.Namespace, standing: Standing) -> int:
 
 
 def _tell(held: Sequence[Aside], what: str) -> None:
-    from drd.cli.aside import line
-
     for aside in held:
         output.say(f"  {what}  {line(aside)}")

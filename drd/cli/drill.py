@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import sys
+import time
 
+from drd import process
+from drd.api.outcomes import evidence_document
+from drd.bootstrap import App
 from drd.cli import output
+from drd.cli.checks_table import (
+    STYLE,
+    evidence_of,
+    print_checks,
+    print_coverage,
+    print_fence,
+    print_phases,
+    print_unproven,
+)
+from drd.cli.follow import asked
 from drd.cli.kit import key_of
-
-if TYPE_CHECKING:
-    from drd.bootstrap import App
-    from drd.flows.drill.host_loss import KitAt
-    from drd.flows.drill.run import DrillOutcome
-    from drd.model.plan import Objectives
-    from drd.ports import Destination
+from drd.cli.session import session
+from drd.errors import DrdError, NotOwner, UsageError
+from drd.flows.drill.host_loss import KitAt
+from drd.flows.drill.run import DrillOutcome, DrillRequest, drill
+from drd.model.plan import Objectives
+from drd.model.units import format_duration
+from drd.ports import Destination
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.cli.session import session
-    from drd.flows.drill.run import DrillRequest, drill
-
     def keep(outcome: DrillOutcome, destinations: dict[str, Destination]) -> None:
         _show(outcome, plan.name, plan.objectives, args)
         _wait(destinations)
@@ -43,9 +54,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _kit(args: argparse.Namespace) -> KitAt | None:
-    from drd.errors import UsageError
-    from drd.flows.drill.host_loss import KitAt
-
     given = args.passphrase_file or args.identity or args.share
     if bool(given) != bool(args.kit):
         raise UsageError(
@@ -58,12 +66,6 @@ def _kit(args: argparse.Namespace) -> KitAt | None:
 
 def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
     """Ask the daemon for it, and show what came of it."""
-    from drd.cli.checks_table import evidence_of
-    from drd.cli.follow import asked
-    from drd.errors import DrdError, NotOwner
-    from drd.flows.drill.run import DrillOutcome
-    from drd.model.plan import Objectives
-
     own = next((f"--{name}" for name in ("kit", "keep") if getattr(args, name)), "")
     if own:
         owner = app.state_owner
@@ -100,8 +102,6 @@ def exit_code(outcome: DrillOutcome) -> int:
 
 
 def _show(outcome: DrillOutcome, plan: str, goals: Objectives, args: argparse.Namespace) -> None:
-    from drd.api.outcomes import evidence_document
-
     if args.json:
         whole_s = _whole_s(outcome)
         more = {"whole_s": whole_s} if whole_s is not None else {}
@@ -114,16 +114,6 @@ def _show(outcome: DrillOutcome, plan: str, goals: Objectives, args: argparse.Na
 
 
 def _print(outcome: DrillOutcome, plan: str, goals: Objectives, *, colour: bool) -> None:
-    from drd.cli.checks_table import (
-        STYLE,
-        print_checks,
-        print_coverage,
-        print_fence,
-        print_phases,
-        print_unproven,
-    )
-    from drd.model.units import format_duration
-
     evidence, choice = outcome.evidence, outcome.choice
     if choice is not None:
         age = (evidence.started_at - choice.point.data_time).total_seconds()
@@ -161,8 +151,6 @@ def _whole_s(outcome: DrillOutcome) -> float | None:
 
 
 def _sentence(outcome: DrillOutcome, goals: Objectives) -> str:
-    from drd.model.units import format_duration
-
     evidence = outcome.evidence
     if evidence.reason is not None:
         return evidence.reason
@@ -183,10 +171,6 @@ def _sentence(outcome: DrillOutcome, goals: Objectives) -> str:
 
 def _wait(destinations: dict[str, Destination]) -> None:
     """Until somebody presses Ctrl-C (or sends SIGTERM): then the sandboxes go."""
-    import sys
-    import time
-
-    from drd import process
 
     print("the sandbox stays until you press Ctrl-C:", file=sys.stderr)
     for name, destination in destinations.items():

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from drd import process
+from drd.api import documents
 from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.remote import Remote
@@ -43,8 +44,6 @@ class _State(Source):
         self._app = app
 
     def run(self, prefix: str) -> Document:
-        from drd.api import documents
-
         return documents.run(self._app, prefix)
 
     def require_daemon(self, what: str, hint: str) -> None:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
+from drd import process
+from drd.api.documents import hold_document
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from drd.model.holds import Hold
+from drd.cli.session import session
+from drd.flows.upkeep.holds import hold
+from drd.model.holds import Hold
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd import process
-    from drd.api.documents import hold_document
-    from drd.cli.session import session
-    from drd.flows.upkeep.holds import hold
-
     with session(args) as app:
         made = hold(
             app.catalogue,

@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from drd.cli.upgrading import Notice
-    from drd.flows.host.install import Installation
-
+from drd.cli.upgrading import Notice, notices
+from drd.flows.host.install import UNIT, Installation, entry_point, execute, plan_install
 
 _WORDS = {
     "write": ("wrote", "would write"),
@@ -33,8 +30,6 @@ _KINDS = {
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.flows.host.install import entry_point, plan_install
-
     planned = plan_install(Path(args.prefix).absolute(), entry_point())
     found = _notices(planned, args)
     carry_out(planned, args, found)
@@ -48,7 +43,6 @@ def _notices(planned: Installation, args: argparse.Namespace) -> list[Notice]:
     """Of an upgrade of this host. Read before anything is changed."""
     if not planned.here:
         return []
-    from drd.cli.upgrading import notices
 
     return notices(args.config, planned.prefix)
 
@@ -58,8 +52,6 @@ def carry_out(
 ) -> None:
     """Do it, or with --dry-run do not, and say what was or would be done. `found` is what else
     there is to know of an upgrade."""
-    from drd.flows.host.install import execute
-
     if not args.dry_run:
         execute(planned)
     if args.json:
@@ -93,8 +85,6 @@ def _document(planned: Installation, args: argparse.Namespace) -> dict[str, Any]
 
 def _next(planned: Installation) -> Iterator[str]:
     """What a person does now, after a first installation or an upgrade of the unit."""
-    from drd.flows.host.install import UNIT
-
     unit = next(s for s in planned.steps if s.subject == str(planned.prefix / UNIT))
     if unit.action == "update" and planned.here:
         yield "\nNext: systemctl restart drd"

@@ -3,57 +3,55 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from hashlib import sha256
+from pathlib import Path
 
+from drd import process
+from drd.bootstrap import App, app
+from drd.catalogue.summary import read_facts, sqlite_file
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from drd.bootstrap import App
-    from drd.config.location import Places
-    from drd.kit.sealing import Lock
-    from drd.kit.shares import Share
-    from drd.kit.verify import Verification
-    from drd.model.facts import PlanFacts
-    from drd.model.kit import Key, KitIndex
-    from drd.model.plan import Plan, Sharing
+from drd.cli.session import session, without_host
+from drd.config.daemon import find_plan
+from drd.config.location import Places, config_path, places
+from drd.config.plan_file import load_plan
+from drd.errors import DrdError, UsageError
+from drd.kit.archive import pack, unpack
+from drd.kit.gather import gather
+from drd.kit.sealing import (
+    Lock,
+    read_kit,
+    read_passphrase,
+    read_secret_file,
+    refuse_strangers,
+    seal,
+    unseal,
+    write_kit,
+)
+from drd.kit.shares import Share, combine, split, written
+from drd.kit.standing import keepers, made, making, record_verification, what_it_is
+from drd.kit.verify import Verification, document
+from drd.kit.verify import verify as look
+from drd.model.facts import PlanFacts
+from drd.model.kit import Key, KitIndex
+from drd.model.plan import Plan, Sharing
+from drd.model.units import format_size, to_rfc3339
+from drd.model.verdicts import lost_words
+from drd.process.state_owner import acting_for_owner
+from drd.secrets import resolve
 
 
 def key_of(args: argparse.Namespace) -> Key:
-    from pathlib import Path
-
-    from drd.kit.sealing import read_passphrase, read_secret_file
-    from drd.model.kit import Key
-
     if args.passphrase_file:
         return Key(passphrase=read_passphrase(Path(args.passphrase_file)))
     if args.share:
-        from drd.kit.shares import combine
-
         return Key(passphrase=combine([Path(path) for path in args.share]))
     return Key(identity=read_secret_file(Path(args.identity), "identity").encode())
 
 
 def export(args: argparse.Namespace) -> int:
-    from contextlib import ExitStack
-    from hashlib import sha256
-    from pathlib import Path
-
-    from drd import process
-    from drd.cli.session import session
-    from drd.config.daemon import find_plan
-    from drd.config.plan_file import load_plan
-    from drd.kit.archive import pack
-    from drd.kit.gather import gather
-    from drd.kit.sealing import refuse_strangers, seal, write_kit
-    from drd.kit.shares import written
-    from drd.kit.standing import made, making
-    from drd.secrets import resolve
-
     with session(args) as app, ExitStack() as runs:
         refuse_strangers(Path(args.to))
         loaded = {}
@@ -83,8 +81,6 @@ def export(args: argparse.Namespace) -> int:
 def _warn_of_lost(app: App, plans: Sequence[Plan]) -> None:
     """A kit is worth what its repositories hold; it is written all the same, for they may come
     back."""
-    from drd.model.verdicts import lost_words
-
     for plan in plans:
         for known in app.catalogue.health.of(plan.name):
             if known.lost is not None:
@@ -108,12 +104,6 @@ def _lock(
     args: argparse.Namespace, app: App, plans: Sequence[Plan]
 ) -> tuple[Lock, Sequence[Share]]:
     """What encrypts the kit, and the shares of its passphrase, if it is to be shared."""
-    from pathlib import Path
-
-    from drd.kit.sealing import Lock, read_passphrase
-    from drd.kit.shares import split
-    from drd.kit.standing import keepers
-    from drd.model.plan import Sharing
 
     if args.passphrase_file:
         passphrase = read_passphrase(Path(args.passphrase_file))
@@ -132,9 +122,6 @@ def _lock(
 
 
 def _sharing(text: str) -> Sharing:
-    from drd.errors import UsageError
-    from drd.model.plan import Sharing
-
     try:
         return Sharing.parse(text)
     except ValueError as error:
@@ -147,8 +134,6 @@ SHORT = 16
 
 
 def _say_export(args: argparse.Namespace, index: KitIndex, written: Written) -> None:
-    from drd.model.units import format_size, to_rfc3339
-
     missing = [m for plan in index.plans for m in plan.missing]
     for text in missing:
         output.warn(f"not in the kit: {text}")
@@ -190,14 +175,6 @@ def _say_export(args: argparse.Namespace, index: KitIndex, written: Written) -> 
 
 
 def verify(args: argparse.Namespace) -> int:
-    from hashlib import sha256
-    from pathlib import Path
-
-    from drd.cli.session import without_host
-    from drd.kit.archive import unpack
-    from drd.kit.sealing import read_kit, unseal
-    from drd.kit.verify import verify as look
-
     with without_host(args):
         sealed = read_kit(Path(args.file))
         kit = unpack(unseal(sealed, key_of(args), name=args.file), name=args.file)
@@ -210,10 +187,6 @@ def verify(args: argparse.Namespace) -> int:
 def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
     """The hashes of the plans that this host has loaded, with its scripts as they are now; none
     where it knows of none."""
-    from drd.bootstrap import app
-    from drd.config.location import config_path, places
-    from drd.errors import DrdError
-
     path, explicit = config_path(args.config)
     try:
         found = {facts.plan: facts.digest for facts in _facts(places(path, explicit=explicit))}
@@ -231,10 +204,6 @@ def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str,
 def _facts(places: Places) -> list[PlanFacts]:
     """Read the facts of all plans from the catalogue of this host, with the rights of the
     catalogue's owner."""
-    from pathlib import Path
-
-    from drd.catalogue.summary import read_facts, sqlite_file
-    from drd.process.state_owner import acting_for_owner
 
     url = places.state_url
     state = Path(sqlite_file(url)).parent if url.startswith("sqlite:") else None
@@ -244,10 +213,6 @@ def _facts(places: Places) -> list[PlanFacts]:
 
 def _remember(args: argparse.Namespace, found: Verification, digest: str) -> None:
     """Where the plans are known: on the host, before the kit goes away from it."""
-    from drd.bootstrap import app
-    from drd.errors import DrdError
-    from drd.kit.standing import record_verification, what_it_is
-
     known = [p for p in found.plans if p.loaded is not None]
     if not known:
         return
@@ -262,8 +227,6 @@ def _remember(args: argparse.Namespace, found: Verification, digest: str) -> Non
 
 
 def _say_verification(args: argparse.Namespace, found: Verification) -> None:
-    from drd.kit.verify import document
-
     if args.json:
         output.print_json(document(found))
         return

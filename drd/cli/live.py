@@ -12,15 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
+from drd.bootstrap import App
 from drd.cli import output, render
 from drd.cli.progress import ProgressLine
+from drd.model.progression import Progression, StepView
 from drd.model.units import format_duration
-
-if TYPE_CHECKING:
-    from drd.bootstrap import App
-    from drd.model.progression import Progression, StepView
 
 _EVERY_S = 0.5
 _COLOURS = re.compile(r"\x1b\[\d*m")

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
+from drd.bootstrap import App
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from drd.bootstrap import App
-    from drd.flows.alerts.outbox import Attempt
-    from drd.model.message import ChannelSpec
-    from drd.ports.notify import ChannelFacts
+from drd.cli.session import session
+from drd.errors import CatalogueError, UsageError
+from drd.flows.alerts.outbox import Attempt, deliver_directly
+from drd.flows.durable_steps import describe
+from drd.model.message import TEST, ChannelSpec, Message
+from drd.model.units import format_duration, to_rfc3339
+from drd.ports.notify import ChannelFacts
 
 
 def test(args: argparse.Namespace) -> int:
-    from drd.cli.session import session
-
     with session(args) as app:
         chosen = _chosen(app.settings.channels, args.channel)
         attempts = _send(app, chosen)
@@ -34,8 +33,6 @@ def test(args: argparse.Namespace) -> int:
 
 
 def _chosen(channels: Sequence[ChannelSpec], names: Sequence[str] | None) -> list[ChannelSpec]:
-    from drd.errors import UsageError
-
     if not channels:
         raise UsageError(
             "drd.yaml has no channels",
@@ -49,9 +46,6 @@ def _chosen(channels: Sequence[ChannelSpec], names: Sequence[str] | None) -> lis
 
 
 def _send(app: App, channels: Sequence[ChannelSpec]) -> list[Attempt]:
-    from drd.flows.alerts.outbox import deliver_directly
-    from drd.model.message import TEST, Message
-
     message = Message(
         event=TEST,
         plan="",
@@ -66,9 +60,6 @@ def _send(app: App, channels: Sequence[ChannelSpec]) -> list[Attempt]:
 def _record(app: App, attempts: Sequence[Attempt]) -> None:
     """How each fared, for `drd status` and the alert about channels. Who may not write the
     catalogue can test all the same."""
-    from drd.errors import CatalogueError
-    from drd.flows.durable_steps import describe
-
     for attempt in attempts:
         error = describe(attempt.error) if attempt.error is not None else None
         channel = attempt.channel
@@ -104,8 +95,6 @@ def _say(attempt: Attempt) -> None:
 
 
 def list_channels(args: argparse.Namespace) -> int:
-    from drd.cli.session import session
-
     with session(args, acts=False) as app:
         now = app.clock.now()
         facts = {f.name: f for f in app.catalogue.outbox.channels()}
@@ -128,8 +117,6 @@ def list_channels(args: argparse.Namespace) -> int:
 def _channel_json(
     name: str, kind: str, channel: ChannelSpec | None, facts: ChannelFacts | None
 ) -> dict[str, Any]:
-    from drd.model.units import to_rfc3339
-
     def time(at: datetime | None) -> str | None:
         return to_rfc3339(at) if at is not None else None
 
@@ -149,8 +136,6 @@ def _channel_json(
 
 
 def _health(facts: ChannelFacts | None, now: datetime) -> str:
-    from drd.model.units import format_duration
-
     if facts is None or facts.last_tried_at is None:
         return "never tried"
     waiting = f", {facts.waiting} waiting" if facts.waiting else ""

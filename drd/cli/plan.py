@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from drd.bootstrap import app
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from drd.config.daemon import DaemonSettings
-    from drd.config.plan_file import LoadedPlan
-    from drd.errors import Problem
-
+from drd.cli.remote import Remote
+from drd.config.daemon import DaemonSettings, clash, find_plan, load_settings, plans_by_name
+from drd.config.exposed import exposed_files, state_owners
+from drd.config.json_schema import plan_schema
+from drd.config.location import config_path
+from drd.config.plan_file import LoadedPlan, load_plan
+from drd.config.reference import reference
+from drd.config.writing import yaml_text
+from drd.errors import ConfigError, Problem, UnknownPlan, UsageError
+from drd.model.units import format_duration
 
 # --- check ------------------------------------------------------------------------------------
 
 
 def check(args: argparse.Namespace) -> int:
     """Check the named plans, or all; 2 when one has an error."""
-    from drd.config.plan_file import load_plan
-    from drd.errors import ConfigError
-
     settings = _settings(args)
     files, problems = _files_to_check(args, settings)
     loaded: list[LoadedPlan] = []
@@ -47,9 +51,6 @@ def check(args: argparse.Namespace) -> int:
 
 def _with_exposed(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
     """The plan with one more warning for each of its files that others can read or write."""
-    from drd.config.exposed import exposed_files, state_owners
-    from drd.errors import Problem
-
     warnings = []
     for one in exposed_files(plan, state_owners(settings.state_dir)):
         refuses = "" if one.is_told_only else "; drd refuses a new plan that has such a file"
@@ -58,9 +59,6 @@ def _with_exposed(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
 
 
 def _settings(args: argparse.Namespace) -> DaemonSettings:
-    from drd.config.daemon import load_settings
-    from drd.config.location import config_path
-
     path, explicit = config_path(args.config)
     return load_settings(Path(path), explicit=explicit)
 
@@ -69,9 +67,6 @@ def _files_to_check(
     args: argparse.Namespace, settings: DaemonSettings
 ) -> tuple[list[Path], list[Problem]]:
     """The files, and the problems that they have as a whole (two plans of one name)."""
-    from drd.config.daemon import clash, find_plan, plans_by_name
-    from drd.errors import UsageError
-
     if args.plans:
         return [find_plan(settings, name) for name in args.plans], []
     by_name = plans_by_name(settings.plans_dir)
@@ -109,8 +104,6 @@ def _print_problem(problem: Problem) -> None:
 
 
 def _ok_line(loaded: LoadedPlan) -> str:
-    from drd.model.units import format_duration
-
     plan = loaded.plan
     count = len(plan.components)
     facts = [
@@ -130,9 +123,6 @@ def _ok_line(loaded: LoadedPlan) -> str:
 def show(args: argparse.Namespace) -> int:
     """Print what drd understood; as YAML it can be loaded again and has the same hash. Whoever may
     not read the plan's file is shown what the daemon has in force."""
-    from drd.config.daemon import find_plan
-    from drd.config.plan_file import load_plan
-
     settings = _settings(args)
     if (found := _in_force(args, settings)) is not None:
         return _show_in_force(found, args)
@@ -142,7 +132,6 @@ def show(args: argparse.Namespace) -> int:
         document = {"plan": plan.name, "file": plan.file, "digest": plan.digest}
         output.print_json({**document, "resolved": plan.resolved})
         return 0
-    from drd.config.writing import yaml_text
 
     output.say(f"# {plan.file}, plan hash {plan.digest[:12]}")
     output.say(yaml_text(loaded.as_written).rstrip("\n"))
@@ -151,12 +140,6 @@ def show(args: argparse.Namespace) -> int:
 
 def _in_force(args: argparse.Namespace, settings: DaemonSettings) -> dict[str, Any] | None:
     """What the daemon answers, where the file is not ours to read; None where it is."""
-    import os
-
-    from drd.bootstrap import app
-    from drd.cli.remote import Remote
-    from drd.config.daemon import find_plan
-    from drd.errors import UnknownPlan
 
     with app(args.config, settings=settings) as opened:
         if opened.owns_state or "/" in args.plan:
@@ -174,7 +157,6 @@ def _show_in_force(found: dict[str, Any], args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(found)
         return 0
-    from drd.config.writing import yaml_text
 
     output.say(
         f"# in force: {found['file']}, plan hash {found['digest'][:12]}; durations in seconds"
@@ -185,13 +167,8 @@ def _show_in_force(found: dict[str, Any], args: argparse.Namespace) -> int:
 
 def schema(args: argparse.Namespace) -> int:
     """Print the JSON Schema, or the reference that is made from it."""
-    import json
-
-    from drd.config.json_schema import plan_schema
 
     if args.markdown:
-        from drd.config.reference import reference
-
         output.say(reference(plan_schema()).rstrip("\n"))
     else:
         output.say(json.dumps(plan_schema(), indent=2))

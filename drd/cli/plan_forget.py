@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from drd.bootstrap import App, app
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from drd.bootstrap import App
-    from drd.ports.catalogue import Records
+from drd.cli.confirm import confirm
+from drd.config.daemon import plans_by_name
+from drd.errors import UsageError
+from drd.model.holds import held_points
+from drd.ports.catalogue import Records
 
 
 def forget(args: argparse.Namespace) -> int:
-    from drd.bootstrap import app
-    from drd.cli.confirm import confirm
-    from drd.model.holds import held_points
-
     with app(args.config) as opened:
         known = opened.catalogue.records(args.plan)
         _require_gone(opened, args.plan, known)
@@ -45,11 +43,6 @@ def forget(args: argparse.Namespace) -> int:
 
 
 def _require_gone(app: App, name: str, known: Records) -> None:
-    from pathlib import Path
-
-    from drd.config.daemon import plans_by_name
-    from drd.errors import UsageError
-
     files = plans_by_name(app.settings.plans_dir).get(name, [])
     if not files and known.file and Path(known.file).exists():
         files = [Path(known.file)]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from drd.cli import output
+from drd.api import documents
+from drd.cli import output, remote
+from drd.cli.points_forget import forget
+from drd.errors import UsageError
+from drd.model.actor import Actor
+from drd.model.units import format_size
+from drd.model.verdicts import lost_words
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.api import documents
-    from drd.cli import remote
-    from drd.errors import UsageError
-
     if args.plan == "forget":
-        from drd.cli.points_forget import forget
-
         return forget(args)
     if args.point:
         raise UsageError(
@@ -39,8 +39,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(plan: str, points: list[dict[str, Any]], lost: dict[str, str]) -> None:
-    from drd.model.units import format_size
-
     if not points:
         output.say(f"{plan} has no restore point. Make one: drd backup {plan}")
         return
@@ -69,16 +67,12 @@ def _print(plan: str, points: list[dict[str, Any]], lost: dict[str, str]) -> Non
 
 def _away(point: dict[str, Any], lost: dict[str, str]) -> str:
     """Of one that another repository still holds; one that is nowhere else is not offered."""
-    from drd.model.verdicts import lost_words
-
     found = [f"{name} {lost_words(lost[name])}" for name in point["repositories"] if name in lost]
     there = [name for name in point["repositories"] if name not in lost]
     return f" in {' and '.join(there)} ({', '.join(found)})" if found and there else ""
 
 
 def _held(hold: dict[str, Any]) -> str:
-    from drd.model.actor import Actor
-
     until = f" until {hold['until']}" if hold["until"] else ""
     by = Actor.from_json(hold["by"])
     words = f", by {by.words()}" if by is not None else ""

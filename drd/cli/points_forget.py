@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 
+from drd import process
 from drd.cli import output
+from drd.cli.session import session
+from drd.errors import UsageError
+from drd.flows.upkeep.forget_points import GivingUp, give_up
 
 
 def forget(args: argparse.Namespace) -> int:
-    from drd import process
-    from drd.cli.session import session
-    from drd.errors import UsageError
-    from drd.flows.upkeep.forget_points import GivingUp, give_up
-
     reason = (args.reason or "").strip()
     if not args.point or not reason:
         raise UsageError(

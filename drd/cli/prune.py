@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from drd.flows.upkeep.prune import PruneOutcome
+from drd.cli.each_repository import each
+from drd.cli.session import session
+from drd.flows.restore.repository_choice import named
+from drd.flows.upkeep.prune import PruneOutcome, prune
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.cli.each_repository import each
-    from drd.cli.session import session
-    from drd.flows.restore.repository_choice import named
-    from drd.flows.upkeep.prune import prune
-
     with session(args) as app:
         plan = app.load(args.plan)
         services = app.services(plan)

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from drd import secrets
+from drd.api.documents import readiness_document
+from drd.bootstrap import App
 from drd.cli import output
+from drd.cli.remote import Remote
+from drd.cli.session import loaded_plans, session
+from drd.errors import AlreadyRunning, DrdError
+from drd.flows.host.readiness import evaluate
 from drd.model.finding import Finding
-
-if TYPE_CHECKING:
-    from drd.bootstrap import App
-    from drd.model.plan import Plan
-    from drd.model.readiness import ReadinessReport
-
+from drd.model.plan import Plan
+from drd.model.readiness import Judged, ReadinessReport
+from drd.model.schedule import READINESS_TIMEOUT_S
+from drd.model.units import from_rfc3339
+from drd.model.verdicts import Readiness
 
 _MARKS = {"ok": ("ok", "good"), "warning": ("look", "warn"), "error": ("FAILED", "bad")}
 _STYLE = {"ready": "good", "needs drill": "warn", "not ready": "bad"}
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.cli.remote import Remote
-    from drd.cli.session import loaded_plans, session
-    from drd.errors import DrdError
-
     plans: list[dict[str, Any]] = []
     with session(args, acts=False) as app:
         if not app.owns_state:
@@ -45,12 +48,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _evaluate(app: App, plan: Plan) -> ReadinessReport:
     """Where the daemon is just looking, its look is waited for: it takes seconds."""
-    import time
-
-    from drd import secrets
-    from drd.errors import AlreadyRunning
-    from drd.flows.host.readiness import evaluate
-    from drd.model.schedule import READINESS_TIMEOUT_S
 
     limit = time.monotonic() + READINESS_TIMEOUT_S
     while True:
@@ -64,18 +61,12 @@ def _evaluate(app: App, plan: Plan) -> ReadinessReport:
 
 def document(plan: Plan, report: ReadinessReport) -> dict[str, Any]:
     """One plan: its verdict, and the findings with what withholds `ready` first."""
-    from drd.api.documents import readiness_document
-
     return readiness_document(
         plan.name, report.readiness.value, [f.to_json() for f in report.findings]
     )
 
 
 def _broken(name: str, error: Any) -> dict[str, Any]:
-    from drd.api.documents import readiness_document
-    from drd.model.readiness import Judged
-    from drd.model.verdicts import Readiness
-
     text = output.unmarked(output.masked(error.message))
     remedy = output.unmarked(output.masked(error.hint))
     found = Judged(Finding("plan-file", "error", "", text, remedy), Readiness.NOT_READY)
@@ -99,8 +90,6 @@ def _print(plans: list[dict[str, Any]], args: argparse.Namespace) -> None:
 
 
 def _print_finding(finding: dict[str, Any], width: int, colour: bool) -> None:
-    from drd.model.units import from_rfc3339
-
     word, style = _MARKS[finding["severity"]]
     accepted = finding["exception"]
     if accepted:

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
-from drd.cli import output
-from drd.model.plan import IN_PLACE
+from drd.api.outcomes import evidence_document
+from drd.bootstrap import App
+from drd.cli import output, single
+from drd.cli.aside import documents, say_all
+from drd.cli.checks_table import STYLE, print_checks, print_phases
+from drd.cli.confirm import confirm, confirm_point
+from drd.cli.live import watched
+from drd.cli.recovery_plan import into, print_plan, say_writes
+from drd.cli.session import session
+from drd.cli.single import changes_of, part_of
+from drd.errors import Cancelled, UsageError
+from drd.flows.restore.kept_copies import noted
+from drd.flows.restore.kit_origin import Origin, is_known, origin_of
+from drd.flows.restore.point_choice import parse_time
+from drd.flows.restore.preflight import Looked, preflight_only
+from drd.flows.restore.recovery import RecoveryOutcome, recover
+from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest, plan_recovery
+from drd.flows.restore.repository_choice import Holders
+from drd.flows.services import Services
+from drd.model.plan import IN_PLACE, Plan
+from drd.model.run import Evidence, RunKind, StepState
 from drd.model.runbook import LOOKING
-
-if TYPE_CHECKING:
-    from drd.bootstrap import App
-    from drd.flows.restore.kit_origin import Origin
-    from drd.flows.restore.preflight import Looked
-    from drd.flows.restore.recovery import RecoveryOutcome
-    from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest
-    from drd.flows.services import Services
-    from drd.model.plan import Plan
-    from drd.model.run import Evidence
+from drd.model.units import format_duration, to_rfc3339
 
 
 def run(args: argparse.Namespace) -> int:
-    from dataclasses import replace
-
-    from drd.cli.confirm import confirm
-    from drd.cli.live import watched
-    from drd.cli.recovery_plan import print_plan, say_writes
-    from drd.cli.session import session
-    from drd.cli.single import changes_of
-    from drd.flows.restore.preflight import preflight_only
-    from drd.flows.restore.recovery_plan import plan_recovery
-
     with session(args) as app, watched(app, args):
         plan = app.load(args.plan)
         services = app.services(plan)
@@ -62,9 +63,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _origin(services: Services, planned: RecoveryPlan) -> Origin | None:
     """None where the point is vouched for by more than the repository."""
-    from drd.flows.restore.kit_origin import is_known, origin_of
-    from drd.flows.restore.repository_choice import Holders
-
     if is_known(services, planned.plan.name, planned.point.id):
         return None
     held = Holders(services, planned.plan, planned.point, only=planned.request.only(planned.plan))
@@ -73,8 +71,6 @@ def _origin(services: Services, planned: RecoveryPlan) -> Origin | None:
 
 def _confirm_origin(origin: Origin, args: argparse.Namespace) -> None:
     """`--yes` says nothing about it: it was written for points that somebody vouches for."""
-    from drd.cli.confirm import confirm_point
-
     if args.yes:
         for line in origin.lines():
             output.warn(line)
@@ -95,10 +91,6 @@ def _say_looked(looked: Looked, args: argparse.Namespace) -> None:
 
 def carry_out(services: Services, planned: RecoveryPlan, args: argparse.Namespace) -> int:
     """Recover, and say how it went."""
-    from drd.errors import Cancelled
-    from drd.flows.restore.recovery import recover
-    from drd.model.run import RunKind
-
     try:
         outcome = recover(services, planned)
     except Cancelled as cancelled:
@@ -114,11 +106,6 @@ def carry_out(services: Services, planned: RecoveryPlan, args: argparse.Namespac
 
 
 def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
-    from drd.cli.single import part_of
-    from drd.errors import UsageError
-    from drd.flows.restore.point_choice import parse_time
-    from drd.flows.restore.recovery_plan import RecoveryRequest
-
     now = app.clock.now()
     before = args.before or args.clean_before
     lost_at = parse_time(args.lost_at, now) if args.lost_at else None
@@ -146,8 +133,6 @@ def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
 
 
 def _as_owner(args: argparse.Namespace) -> bool:
-    from drd.errors import UsageError
-
     if args.as_owner and args.no_owner:
         raise UsageError(
             "--as-owner and --no-owner exclude each other", hint="give the one that you mean."
@@ -156,8 +141,6 @@ def _as_owner(args: argparse.Namespace) -> bool:
 
 
 def _target(args: argparse.Namespace, plan: Plan) -> str:
-    from drd.errors import UsageError
-
     if args.target is None and args.in_place:
         return IN_PLACE
     if args.target is None:
@@ -178,12 +161,6 @@ def exit_code(outcome: RecoveryOutcome) -> int:
 
 
 def _document(outcome: RecoveryOutcome, planned: RecoveryPlan) -> dict[str, Any]:
-    from drd.api.outcomes import evidence_document
-    from drd.cli import single
-    from drd.cli.aside import documents
-    from drd.flows.restore.kept_copies import noted
-    from drd.model.units import to_rfc3339
-
     evidence, work = outcome.evidence, outcome.restoration
     return {
         **evidence_document(evidence),
@@ -226,11 +203,6 @@ def _notes(work: Any, name: str) -> list[str]:
 
 
 def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Namespace) -> None:
-    from drd.cli.aside import say_all
-    from drd.cli.checks_table import STYLE, print_checks, print_phases
-    from drd.cli.recovery_plan import into
-    from drd.flows.restore.kept_copies import noted
-
     evidence, work = outcome.evidence, outcome.restoration
     colour = output.colours(args.no_color)
     for name, error in work.errors.items():
@@ -258,8 +230,6 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
 
 def _how_on(outcome: RecoveryOutcome) -> str:
     """What is left to do: a step that fails again whenever it is tried can be left out."""
-    from drd.model.run import StepState
-
     run, states = outcome.evidence.run, outcome.outcome.states
     named = {step.name for step in outcome.restoration.plan.runbook if step.kind != "restore"}
     failed = next((n for n, s in states.items() if s is StepState.FAILED and n in named), None)
@@ -273,8 +243,6 @@ def _how_on(outcome: RecoveryOutcome) -> str:
 
 def _measured(evidence: Evidence, planned: RecoveryPlan) -> str:
     """Without the objectives where it says nothing about them."""
-    from drd.model.units import format_duration
-
     took, lost = format_duration(evidence.rta_s), format_duration(evidence.rpa_s)
     if planned.partial:
         return f"back in {took}, with data of {planned.point.data_time:%Y-%m-%d %H:%M:%S} UTC"

@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from drd.cli import output
+from drd.cli import output, single
+from drd.flows.restore.kit_origin import Origin
+from drd.flows.restore.preflight import Looked
+from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest
+from drd.flows.restore.single_items import Changes
 from drd.model.plan import IN_PLACE
 from drd.model.runbook import LOOKING, PEOPLE, Step, waits_for
-
-if TYPE_CHECKING:
-    from drd.flows.restore.kit_origin import Origin
-    from drd.flows.restore.preflight import Looked
-    from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest
-    from drd.flows.restore.single_items import Changes
+from drd.model.units import format_duration, format_size, to_rfc3339
 
 
 def print_plan(
@@ -25,8 +24,6 @@ def print_plan(
     looked: Looked | None = None,
     origin: Origin | None = None,
 ) -> None:
-    from drd.model.units import format_size
-
     point, request = planned.point, planned.request
     if args.json and args.dry_run:
         output.print_json(_dry_document(planned, changed, looked, origin))
@@ -71,9 +68,6 @@ def say_writes(looked: Looked, args: argparse.Namespace) -> None:
 
 def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]:
     """What would be lost, or of a single thing what would change, and how long it takes."""
-    from drd.cli import single
-    from drd.model.units import format_duration
-
     if planned.single is not None:
         yield from single.heading(planned)
         yield from single.lines(changed) if changed is not None else ()
@@ -92,9 +86,6 @@ def _dry_document(
     looked: Looked | None,
     origin: Origin | None,
 ) -> dict[str, Any]:
-    from drd.cli import single
-    from drd.model.units import to_rfc3339
-
     point, request = planned.point, planned.request
     return {
         "dry_run": True,
@@ -151,8 +142,6 @@ def _step(planned: RecoveryPlan, step: Step) -> dict[str, Any]:
 
 def _steps(planned: RecoveryPlan) -> Iterator[str]:
     """What will be done beside restoring and checking, in order, with who is asked."""
-    from drd.model.units import format_duration
-
     steps = planned.plan.runbook
     if all(s.kind in LOOKING for s in steps):
         return

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 
+from drd import process
+from drd.api.documents import hold_document
 from drd.cli import output
+from drd.cli.session import session
+from drd.flows.upkeep.holds import release
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd import process
-    from drd.api.documents import hold_document
-    from drd.cli.session import session
-    from drd.flows.upkeep.holds import release
-
     with session(args) as app:
         ended = release(
             app.catalogue,

@@ -10,14 +10,14 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from drd import process
+from drd.api import door
+from drd.bootstrap import App, app
 from drd.errors import DrdError, NotOwner
-
-if TYPE_CHECKING:
-    from drd.bootstrap import App
+from drd.process.asking import as_root_types_it
 
 _NAME = "drd.sock"
 _PATIENCE_S = 15.0
@@ -40,8 +40,6 @@ def document(
     **query: Any,
 ) -> dict[str, Any]:
     """What a reading verb shows: of the state, for its owner and root, else of the daemon."""
-    from drd.bootstrap import app
-
     with app(args.config, reading=True) as opened:
         if opened.owns_state:
             return dict(local(opened))
@@ -105,12 +103,8 @@ class Remote:
         return found
 
     def _nobody(self, error: Exception) -> DrdError:
-        from drd.process.asking import as_root_types_it
-
         where = self._directory / _NAME
         if isinstance(error, PermissionError):
-            from drd.api import door
-
             words, remedy = door.refusal(process.user_name(os.geteuid()), self._settings)
             return NotOwner(words, hint=remedy)
         if isinstance(error, TimeoutError):

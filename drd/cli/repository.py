@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
+from drd import secrets
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from drd.flows.repository.rekey import Rekeyed
-    from drd.model.plan import Plan, RepositorySpec, SecretRef
+from drd.cli.in_force import in_force_with, keepers_of
+from drd.cli.session import session
+from drd.config.references import reference_of_text
+from drd.errors import UsageError
+from drd.flows.repository.rekey import Rekey, Rekeyed, rekey
+from drd.flows.restore.repository_choice import repository_spec
+from drd.model.new_repository import new_repository
+from drd.model.plan import Plan, RepositorySpec, SecretRef
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd import secrets
-    from drd.cli.in_force import in_force_with, keepers_of
-    from drd.cli.session import session
-    from drd.flows.repository.rekey import Rekey, rekey
-    from drd.flows.restore.repository_choice import repository_spec
-
     with session(args) as app:
         plan = app.load(args.plan)
         spec = repository_spec(plan, args.repository or plan.primary.name)
@@ -44,9 +42,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _reference(option: str, text: str | None) -> SecretRef | None:
     """A reference as a plan has it. What cannot be read is not repeated: it may be the secret."""
-    from drd.config.references import reference_of_text
-    from drd.errors import UsageError
-
     if text is None:
         return None
     try:
@@ -101,8 +96,6 @@ def _afterwards(
     unreadable: Sequence[str],
 ) -> list[str]:
     """What is left to do by people, and what a new password does not do."""
-    from drd.model.new_repository import new_repository
-
     if done.missing:
         return [f"then: drd repository rekey {plan.name} --repository {spec.name}"]
     why = "the old password was ***" if done.by_mask else "the old password has leaked"

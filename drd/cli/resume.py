@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from drd.cli.live import watched
+from drd.cli.recover import carry_out
+from drd.cli.session import session
+from drd.flows.restore.resume import resume_plan
+
 
 def run(args: argparse.Namespace) -> int:
-    from drd.cli.live import watched
-    from drd.cli.recover import carry_out
-    from drd.cli.session import session
-    from drd.flows.restore.resume import resume_plan
-
     with session(args) as app, watched(app, args):
         found = app.catalogue.run(args.run)
         plan = app.load_named(found.plan)

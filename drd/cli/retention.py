@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from drd import process
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from drd.flows.upkeep.retention_plan import Forgetting
-    from drd.model.snapshot import RestorePoint
+from drd.cli.session import session
+from drd.errors import UsageError
+from drd.flows.upkeep.retention import RetentionRequest, retention
+from drd.flows.upkeep.retention_plan import Forgetting, plan_forgetting
+from drd.model.snapshot import RestorePoint
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd import process
-    from drd.cli.session import session
-    from drd.flows.upkeep.retention import RetentionRequest, retention
-    from drd.flows.upkeep.retention_plan import plan_forgetting
-
     reason = _reason(args)
     with session(args) as app:
         plan = app.load(args.plan)
@@ -39,8 +36,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _reason(args: argparse.Namespace) -> str | None:
-    from drd.errors import UsageError
-
     reason: str | None = (args.reason or "").strip() or None
     asked = "--force" if args.force else "--clock-is-right" if args.clock_is_right else ""
     if asked and reason is None and not args.dry_run:

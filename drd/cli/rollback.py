@@ -7,12 +7,11 @@ from typing import Any
 
 from drd.cli import output
 from drd.cli.decide import who
+from drd.cli.session import session
+from drd.flows.restore.resume import rollback, to_undo
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.cli.session import session
-    from drd.flows.restore.resume import rollback, to_undo
-
     with session(args) as app:
         found = app.catalogue.run(args.run)
         plan = app.load_named(found.plan)

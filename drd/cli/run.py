@@ -7,6 +7,13 @@ from typing import Any
 
 from drd.cli import output
 from drd.cli.aside import say_asides
+from drd.cli.checks_table import print_fence
+from drd.cli.follow import Source, follow
+from drd.cli.session import session
+from drd.model.actor import Actor
+from drd.model.fencing import FenceReport
+from drd.model.text import escaped
+from drd.model.units import format_duration, from_rfc3339
 
 _REASONS = {"force": "--force", "clock_is_right": "clock"}
 """The keys in a run's details that hold a person's reason, and the word that is printed before
@@ -14,9 +21,6 @@ it."""
 
 
 def show(args: argparse.Namespace) -> int:
-    from drd.cli.follow import Source, follow
-    from drd.cli.session import session
-
     with session(args, reading=True) as opened:
         source = Source.of(opened)
         if args.follow:
@@ -34,9 +38,6 @@ def show(args: argparse.Namespace) -> int:
 
 def _print_fence(run: dict[str, Any]) -> None:
     """Of a drill: what stood between the data's own code and the host."""
-    from drd.cli.checks_table import print_fence
-    from drd.model.fencing import FenceReport
-
     if known := run["detail"].get("fence"):
         print_fence(FenceReport.from_json(known), colour=False)
 
@@ -50,9 +51,6 @@ def _print_decisions(run: dict[str, Any]) -> None:
 
 def _who(said: dict[str, Any]) -> str:
     """`anna: root (uid 0), logged in as anna (uid 1000), at a terminal of db1`."""
-    from drd.model.actor import Actor
-    from drd.model.text import escaped
-
     actor = Actor.from_json(said["actor"])
     by = escaped(said["by"])
     return f"{by}: {actor.words()}" if actor is not None else by
@@ -60,8 +58,6 @@ def _who(said: dict[str, Any]) -> str:
 
 def _said(step: dict[str, Any]) -> str:
     """Why it failed or was left out, or who answered."""
-    from drd.model.text import escaped
-
     why = (step["error"] or "").partition("\n")[0] or step["reason"] or ""
     if not why and step["by"]:
         why = f"by {step['by']}"
@@ -72,8 +68,6 @@ def _said(step: dict[str, Any]) -> str:
 
 def _only(detail: dict[str, Any]) -> str:
     """What of the service a recovery was asked for, where that was not all of it."""
-    from drd.model.text import escaped
-
     part = detail.get("part")
     if not part:
         names = detail.get("components")
@@ -88,8 +82,6 @@ def _time(at: str) -> str:
 
 
 def _print_actors(run: dict[str, Any]) -> None:
-    from drd.model.actor import Actor
-
     actor = Actor.from_json(run["actor"])
     if actor is not None:
         output.say(f"  asked by   {actor.words()}")
@@ -100,9 +92,6 @@ def _print_actors(run: dict[str, Any]) -> None:
 
 
 def _print(run: dict[str, Any]) -> None:
-    from drd.model.text import escaped
-    from drd.model.units import format_duration
-
     detail = run["detail"]
     subject = f", {run['repository']}" if run["repository"] else ""
     output.say(f"{run['kind']} {run['run']} of {run['plan']}{subject}: {run['state']}")
@@ -136,9 +125,6 @@ def _print(run: dict[str, Any]) -> None:
 
 def _step(step: dict[str, Any], *, over: bool) -> list[str]:
     """`over` says that the run has ended: nobody answers any more what a step waited for."""
-    from drd.model.text import escaped
-    from drd.model.units import format_duration, from_rfc3339
-
     took = ""
     if step["finished_at"]:
         passed = from_rfc3339(step["finished_at"]) - from_rfc3339(step["started_at"])

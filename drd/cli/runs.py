@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from drd.cli import output
+from drd.api import documents
+from drd.cli import output, remote
+from drd.model.actor import Actor
+from drd.model.units import format_duration
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.api import documents
-    from drd.cli import remote
-
     found = remote.document(
         args,
         "/v1/runs",
@@ -33,8 +33,6 @@ _HEADER = ["RUN", "PLAN", "KIND", "STATE", "STARTED (UTC)", "TOOK", "TRIGGER", "
 
 
 def _row(run: dict[str, Any]) -> list[str]:
-    from drd.model.units import format_duration
-
     error, took_s = run["error"], run["duration_s"]
     started = run["started_at"][:19].replace("T", " ") if run["started_at"] else ""
     took = format_duration(took_s) if took_s is not None else ""
@@ -45,8 +43,6 @@ def _row(run: dict[str, Any]) -> list[str]:
 
 def _trigger(run: dict[str, Any]) -> str:
     """`manual, root, logged in as anna`; of what was due nothing but how it came."""
-    from drd.model.actor import Actor
-
     actor = Actor.from_json(run["actor"])
     if actor is None or actor.came == "schedule":
         return str(run["trigger"])

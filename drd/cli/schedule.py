@@ -7,17 +7,16 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from drd.cli import output
+from drd.api import documents
+from drd.cli import output, remote
+from drd.model.text import escaped
+from drd.model.units import format_duration, from_rfc3339
 
 SCREEN = 40
 """Starts that a terminal shows unless more are asked for."""
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.api import documents
-    from drd.cli import remote
-    from drd.model.text import escaped
-
     found = remote.document(
         args, "/v1/schedule", lambda app: documents.schedule(app, args.plan), plan=args.plan
     )
@@ -48,8 +47,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _row(due: dict[str, Any], now: datetime) -> list[str]:
-    from drd.model.units import format_duration, from_rfc3339
-
     at = from_rfc3339(due["due_at"])
     ahead = (at - now).total_seconds()
     kind = f"{due['kind']} {due['repository'] or ''}".rstrip()

@@ -13,8 +13,9 @@ from types import FrameType
 from drd import log, process
 from drd.bootstrap import App, Console, app
 from drd.cli import output
+from drd.cli.follow import is_alive
 from drd.cli.progress import ProgressLine
-from drd.errors import DrdError, UsageError
+from drd.errors import CatalogueError, DrdError, NotOwner, UsageError
 from drd.model.plan import Plan
 from drd.process.asking import as_root_types_it
 
@@ -50,8 +51,6 @@ def session(args: argparse.Namespace, *, reading: bool = False, acts: bool = Tru
 
 def require_owner(app: App, command: str) -> None:
     """Raises NotOwner for whoever may not work on the state, and says what he may ask for."""
-    from drd.errors import NotOwner
-
     if not app.owns_state:
         raise NotOwner(
             f"drd {command} takes root: the state belongs to {app.state_owner}",
@@ -62,9 +61,6 @@ def require_owner(app: App, command: str) -> None:
 
 def tell_of_daemon(app: App, args: argparse.Namespace) -> None:
     """Root, who acts by itself, hears of a daemon that lives here and is not asked."""
-    from drd.cli.follow import is_alive
-    from drd.errors import CatalogueError
-
     if os.getuid() != 0 or not app.owns_state or args.quiet or getattr(args, "json", False):
         return
     database = app.settings.database

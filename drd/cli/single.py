@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from drd.checks.words import counted, printable
+from drd.cli import output
+from drd.cli.diff import found_document, rows_of
+from drd.errors import UsageError
+from drd.flows.restore.recovery_plan import RecoveryPlan
+from drd.flows.restore.single_items import Changes, Held, changes
+from drd.flows.services import Services
 from drd.model.part import Part
-
-if TYPE_CHECKING:
-    from drd.flows.restore.recovery_plan import RecoveryPlan
-    from drd.flows.restore.single_items import Changes, Held
-    from drd.flows.services import Services
+from drd.model.units import format_size
 
 SHOWN = 10
 """Lines of what differs; `drd diff` has them all."""
@@ -19,8 +22,6 @@ SHOWN = 10
 
 def part_of(args: argparse.Namespace) -> Part | None:
     """What the options say. Raises UsageError."""
-    from drd.errors import UsageError
-
     if args.table and args.path:
         raise UsageError(
             "--table and --path are about different kinds", hint="recover one after the other."
@@ -43,8 +44,6 @@ def part_of(args: argparse.Namespace) -> Part | None:
 
 def changes_of(services: Services, planned: RecoveryPlan) -> Changes | None:
     """What is live now against the point; None where the whole service comes back."""
-    from drd.flows.restore.single_items import changes
-
     if planned.single is None:
         return None
     name = planned.components[0]
@@ -54,8 +53,6 @@ def changes_of(services: Services, planned: RecoveryPlan) -> Changes | None:
 
 def heading(planned: RecoveryPlan) -> Iterator[str]:
     """What comes back, and under which name."""
-    from drd.checks.words import printable
-
     assert planned.single is not None
     part, name = planned.single.part, planned.components[0]
     what = "table" if part.tables else "path"
@@ -70,9 +67,6 @@ def heading(planned: RecoveryPlan) -> Iterator[str]:
 
 def lines(changed: Changes) -> Iterator[str]:
     """What differs between the point and what is live, for the terminal."""
-    from drd.checks.words import counted, printable
-    from drd.cli.diff import rows_of
-
     if changed.unknown is not None:
         yield f"live now   unknown: {changed.unknown}"
     others = set()
@@ -96,9 +90,6 @@ def lines(changed: Changes) -> Iterator[str]:
 
 
 def _held(held: Held | None) -> str:
-    from drd.checks.words import counted
-    from drd.model.units import format_size
-
     if held is None:
         return "nothing"
     if held.count is None:
@@ -110,9 +101,6 @@ def _held(held: Held | None) -> str:
 
 def document(planned: RecoveryPlan, changed: Changes | None) -> dict[str, Any]:
     """For the JSON."""
-    from drd.cli import output
-    from drd.cli.diff import found_document
-
     if planned.single is None:
         return {}
     part = planned.single.part

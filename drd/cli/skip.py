@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 
 from drd.cli.decide import decided, who
+from drd.errors import UsageError
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.errors import UsageError
-
     if not args.why.strip():
         raise UsageError("--why says nothing", hint="give the reason: it is kept with the run.")
     by = who(args)["by"]

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from drd.flows.restore.kept_copies import Standing
+from drd.cli.aside import documents, line, run_and_plan, say_all
+from drd.cli.confirm import confirm
+from drd.cli.decide import who
+from drd.cli.session import session
+from drd.flows.restore.kept_copies import Standing, is_so, require_undoable, standing_of, undo
 
 
 def run(args: argparse.Namespace) -> int:
-    from dataclasses import replace
-
-    from drd.cli.aside import run_and_plan
-    from drd.cli.confirm import confirm
-    from drd.cli.decide import who
-    from drd.cli.session import session
-    from drd.flows.restore.kept_copies import is_so, require_undoable, standing_of, undo
-
     with session(args) as app:
         found, plan = run_and_plan(app, args.run)
         services = app.services(plan)
@@ -52,8 +46,6 @@ def _say(
     dry: bool = False,
     before: Standing | None = None,
 ) -> int:
-    from drd.cli.aside import documents, line, say_all
-
     run = standing.run
     if args.json:
         if not dry or args.dry_run:

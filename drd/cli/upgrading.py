@@ -4,12 +4,21 @@ what would be refused, and what needs a person. It only looks."""
 from __future__ import annotations
 
 import grp
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from drd.config.daemon import DaemonSettings
+from drd import secrets
+from drd.catalogue.version import HEAD
+from drd.config.daemon import DaemonSettings, load_settings
+from drd.config.exposed import in_directory, trusted_users
+from drd.config.location import config_path
+from drd.errors import DrdError
+from drd.flows.state.entries import wrong_entries
+from drd.flows.state.modes import open_to_others
+from drd.flows.status.overview import plan_files
 
 _DROP_INS = "etc/systemd/system/drd.service.d"
 _MODES = ("UMask", "StateDirectoryMode", "CacheDirectoryMode", "ReadWritePaths")
@@ -27,10 +36,6 @@ class Notice(NamedTuple):
 def notices(config: str | None, prefix: Path) -> list[Notice]:
     """Read the state and the plans that the drd.yaml of this host leads to; for a first
     installation nothing."""
-    from drd.config.daemon import load_settings
-    from drd.config.location import config_path
-    from drd.errors import DrdError
-
     path, explicit = config_path(config)
     try:
         settings = load_settings(Path(path), explicit=explicit)
@@ -47,8 +52,6 @@ def notices(config: str | None, prefix: Path) -> list[Notice]:
 
 
 def _closed(settings: DaemonSettings) -> Iterator[Notice]:
-    from drd.flows.state.modes import open_to_others
-
     paths = open_to_others(settings.places)
     if paths:
         more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
@@ -61,8 +64,6 @@ def _closed(settings: DaemonSettings) -> Iterator[Notice]:
 
 def _others(settings: DaemonSettings) -> Iterator[Notice]:
     """What somebody else has put into the state, or can open by another name."""
-    from drd.flows.state.entries import wrong_entries
-
     for entry in wrong_entries(settings.places):
         if entry.deed == "made private":
             remedy = f"give {entry.path} to the owner of the state or root, mode 0700"
@@ -100,11 +101,6 @@ def _people(settings: DaemonSettings) -> Iterator[Notice]:
 
 
 def _catalogue(settings: DaemonSettings) -> Iterator[Notice]:
-    import sqlite3
-
-    from drd.catalogue.version import HEAD
-    from drd.flows.state.entries import wrong_entries
-
     database = settings.database
     if database is None or not database.is_file():
         return
@@ -130,10 +126,6 @@ def _catalogue(settings: DaemonSettings) -> Iterator[Notice]:
 
 def _exposed(settings: DaemonSettings) -> Iterator[Notice]:
     """Secret files that others can read, and plan files that others can write."""
-    from drd import secrets
-    from drd.config.exposed import in_directory, trusted_users
-    from drd.flows.status.overview import plan_files
-
     state = settings.state_dir
     owner = state.stat().st_uid if state is not None and state.is_dir() else 0
     files = [Path(file.path) for file in plan_files(settings.plans_dir)]

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drd.cli import output
-
-if TYPE_CHECKING:
-    from drd.flows.upkeep.verification import VerificationOutcome
+from drd.cli.each_repository import each
+from drd.cli.session import session
+from drd.flows.restore.repository_choice import named
+from drd.flows.upkeep.verification import VerificationOutcome, verification
+from drd.model.units import to_rfc3339
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd.cli.each_repository import each
-    from drd.cli.session import session
-    from drd.flows.restore.repository_choice import named
-    from drd.flows.upkeep.verification import verification
-
     with session(args) as app:
         plan = app.load(args.plan)
         services = app.services(plan)
@@ -37,8 +34,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def document(outcome: VerificationOutcome) -> dict[str, Any]:
-    from drd.model.units import to_rfc3339
-
     reading, damage = outcome.reading, outcome.damage
     complete = reading.last_complete_at
     return {

@@ -7,22 +7,19 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from drd.bootstrap import App
-    from drd.config.in_force import Handed
-    from drd.errors import DrdError
-    from drd.model.plan import Plan
-    from drd.model.run import Run
+from drd import log, process
+from drd.bootstrap import App, Console, app
+from drd.config.in_force import Handed, from_environment
+from drd.errors import AlreadyRunning, DrdError
+from drd.flows.run_kinds import FLOWS
+from drd.flows.state.crash_cleanup import Ending, settle
+from drd.model.plan import Plan
+from drd.model.run import STOPPED, Cause, Run, RunState
+from drd.model.units import format_duration
 
 
 def run(args: argparse.Namespace) -> int:
-    from drd import log, process
-    from drd.bootstrap import Console, app
-    from drd.config.in_force import from_environment
-    from drd.errors import DrdError
-
     process.offer_to_oom_killer()
     handed = _handed() if args.plan_on_stdin else None
     with app(args.config, settings=from_environment(os.environ)) as opened:
@@ -49,8 +46,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _handed() -> Handed:
     """What the daemon has in force. Nobody after us finds anything on stdin."""
-    from drd.config.in_force import Handed
-
     with os.fdopen(os.dup(0), "rb") as file:
         found = Handed.from_bytes(file.read())
     null = os.open(os.devnull, os.O_RDONLY)
@@ -61,8 +56,6 @@ def _handed() -> Handed:
 
 def _is_done_elsewhere(app: App, run: Run, error: DrdError) -> bool:
     """Whether somebody's command began the same a moment before: that is no failure."""
-    from drd.errors import AlreadyRunning
-
     if not isinstance(error, AlreadyRunning):
         return False
     other = app.catalogue.run(error.run)
@@ -71,33 +64,23 @@ def _is_done_elsewhere(app: App, run: Run, error: DrdError) -> bool:
 
 def carry_out(app: App, plan: Plan, run: Run) -> int:
     """The run by the flow of its kind; what comes of it is in the catalogue."""
-    from drd.flows.run_kinds import FLOWS
-
     FLOWS[run.kind](app.services(plan, claim=run), plan, run)
     return 0
 
 
 def _settle(app: App, plan: Plan, run: Run, args: argparse.Namespace) -> int:
-    from drd.flows.state.crash_cleanup import Ending, settle
-    from drd.model.run import RunState
-
     state = RunState.CANCELLED if args.cancelled else RunState.INTERRUPTED
     settle(app.services(plan), plan, {run.id: Ending(state, args.settle)})
     return 0
 
 
 def _say(level: str, run: str) -> Callable[[str], None]:
-    from drd import log
-
     logger = log.get(run=run)
     return lambda sentence: getattr(logger, level)("run.said", text=sentence)
 
 
 def _listen() -> None:
     """SIGINT cancels the run; SIGTERM (the service stops, or the daemon died) interrupts it."""
-    from drd import process
-    from drd.model.run import STOPPED
-
     signal.signal(signal.SIGINT, lambda *_: process.cancel())
     signal.signal(signal.SIGTERM, lambda *_: process.cancel(STOPPED))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -107,10 +90,6 @@ def _listen() -> None:
 
 def _bound(run: Run) -> None:
     """End the run when it takes longer than its schedule allows."""
-    from drd import process
-    from drd.model.run import Cause
-    from drd.model.units import format_duration
-
     timeout_s = run.detail.get("timeout_s")
     if timeout_s is None:
         return
