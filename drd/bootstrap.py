@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import drd
 from drd import secrets
 from drd.actions import action_for
+from drd.catalogue.changed import Reader, identity, read_changed
+from drd.catalogue.damage import set_aside
+from drd.catalogue.renewal import renew
+from drd.catalogue.sql_catalogue import open_catalogue
+from drd.catalogue.summary import read_facts
 from drd.checks import check_for, comparison
 from drd.config.daemon import (
     DaemonSettings,
@@ -29,14 +33,21 @@ from drd.config.loading import Loading
 from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.errors import CatalogueError, NotOwner, UnknownPlan
+from drd.flows.alerts.heartbeats import Heartbeats
+from drd.flows.alerts.outbox import Postman
+from drd.flows.drill.host_loss import KitAt, Regained
 from drd.flows.root.adapters import kinds_of, repository_of
 from drd.flows.root.witness import Witness, is_noted, witnessed
+from drd.flows.runbook.notify import tell
 from drd.flows.services import Say, Services, nobody_watches, say_nothing
 from drd.flows.state.former import is_missing, note_former
 from drd.flows.state.modes import close_state
 from drd.flows.state.run_dirs import sandbox_user
 from drd.flows.status.publishing import Place, Publisher, Publishing, Source
 from drd.kinds.registry import host_of, kind_for, server_users
+from drd.kit.host_loss import kit_at, regained
+from drd.kit.standing import standing
+from drd.kit.watching import try_kit
 from drd.model.facts import PlanFacts
 from drd.model.finding import Finding
 from drd.model.message import ChannelSpec, Message
@@ -45,6 +56,7 @@ from drd.model.plan import Plan, RepositorySpec
 from drd.model.progression import Progression
 from drd.model.run import Run
 from drd.model.schedule import Schedule, schedule_of
+from drd.notifiers import open_heart, open_notifier
 from drd.ports import Catalogue, Clock, OnProgress, Repository, no_progress
 from drd.ports.notify import Notifier
 from drd.process import booted, rights, user_name
@@ -52,11 +64,7 @@ from drd.process.asking import as_root_types_it
 from drd.process.clock import SystemClock
 from drd.process.state_owner import acting_for_owner
 from drd.registry import extensions_used, only_those_in_use
-
-if TYPE_CHECKING:
-    from drd.flows.alerts.heartbeats import Heartbeats
-    from drd.flows.alerts.outbox import Postman
-    from drd.flows.drill.host_loss import KitAt, Regained
+from drd.repositories import open_repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +116,6 @@ class App:
     def catalogue(self) -> Catalogue:
         """The catalogue, opened at the first use, and made if it is missing."""
         if self._catalogue is None:
-            from drd.catalogue.renewal import renew
-            from drd.catalogue.sql_catalogue import open_catalogue
-
             settings = self.settings
             state_dir = settings.state_dir or settings.work_dir
             close_state(settings.places, renew)
@@ -142,8 +147,6 @@ class App:
     def publisher(self) -> Publisher:
         """The publisher of the status summary, which is all that other users may read
         of the state."""
-        from drd.catalogue.changed import Reader, identity, read_changed
-
         settings = self.settings
         reader, secret = Reader(kept=self._service), settings.state_password
         state = settings.state_dir or settings.work_dir
@@ -260,8 +263,6 @@ class App:
 
     def set_catalogue_aside(self) -> Path:
         """Rename a damaged SQLite catalogue, so that the next use makes a new one."""
-        from drd.catalogue.damage import set_aside
-
         self._stop_publishing()
         if self._catalogue is not None:
             self._catalogue.close()
@@ -320,20 +321,14 @@ class App:
         return tuple(p for p in places if p is not None)
 
     def _kit_findings(self, plan: Plan) -> Sequence[Finding]:
-        from drd.kit.standing import standing
-
         return standing(self.settings, self.catalogue, plan)
 
     def _try_kit(self, services: Services, plan: Plan, trigger: str) -> object:
-        from drd.kit.watching import try_kit
-
         return try_kit(services, plan, plan.kit.watched(self.settings.kit_watch), trigger=trigger)
 
     def _regain(
         self, plan: Plan, given: KitAt | None, place: Path
     ) -> AbstractContextManager[Regained]:
-        from drd.kit.host_loss import kit_at, regained
-
         at = given or kit_at(plan, plan.kit.watched(self.settings.kit_watch))
         return regained(plan, at, place, self.clock.now(), self._host)
 
@@ -346,8 +341,6 @@ class App:
 
     def tell(self, message: Message) -> list[str]:
         """Like `flows.runbook.notify.tell`, through the channels of drd.yaml."""
-        from drd.flows.runbook.notify import tell
-
         return tell(message, self._channels(), self.open_notifier, self.clock, self.console.warn)
 
     def _channels(self) -> Sequence[ChannelSpec]:
@@ -358,27 +351,18 @@ class App:
         return load_settings(self.settings.file, explicit=True).channels
 
     def open_repository(self, spec: RepositorySpec) -> Repository:
-        from drd.repositories import open_repository
-
         opened = open_repository(spec, cache_dir=self.settings.cache_dir, resolve=secrets.resolve)
         return repository_of(opened, spec.url)
 
     def open_notifier(self, spec: ChannelSpec) -> Notifier:
-        from drd.notifiers import open_notifier
-
         return open_notifier(spec, resolve=secrets.resolve)
 
     def postman(self) -> Postman:
         """The postman that delivers the outbox through the channels of drd.yaml."""
-        from drd.flows.alerts.outbox import Postman
-
         return Postman(self.catalogue, self.settings.channels, self.open_notifier, self.clock)
 
     def heartbeats(self) -> Heartbeats:
         """Heartbeats to the addresses of drd.yaml, and to those of plans."""
-        from drd.flows.alerts.heartbeats import Heartbeats
-        from drd.notifiers import open_heart
-
         return Heartbeats(
             self.catalogue,
             self.settings.channels,
@@ -388,8 +372,6 @@ class App:
 
     def read_facts(self, plan: str | None = None) -> Sequence[PlanFacts]:
         """The facts for `drd status` of every loaded plan, or of one."""
-        from drd.catalogue.summary import read_facts
-
         return read_facts(self.settings.state_url, plan, self.settings.state_password)
 
     def close(self) -> None:

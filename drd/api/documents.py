@@ -11,11 +11,16 @@ from typing import Any
 
 from drd import log
 from drd.bootstrap import App
+from drd.catalogue.summary import read_status
 from drd.errors import Refused, UnknownPlan
 from drd.flows.restore.kept_copies import noted
 from drd.flows.runbook.permissions import own
+from drd.flows.schedules import Agenda
 from drd.flows.status.daemon_alive import daemon_lives
+from drd.flows.status.document import status_json
+from drd.flows.status.overview import collect, plan_files
 from drd.model.alerts import Alert, rank
+from drd.model.compliance import assess
 from drd.model.due import Due
 from drd.model.finding import Finding
 from drd.model.holds import Hold
@@ -47,10 +52,6 @@ def time_of(at: datetime | None) -> str | None:
 
 def status(app: App, plan: str | None) -> Document:
     """`drd status --json`."""
-    from drd.catalogue.summary import read_status
-    from drd.flows.status.document import status_json
-    from drd.flows.status.overview import collect, plan_files
-
     settings = app.settings
     return status_json(
         collect(
@@ -243,8 +244,6 @@ def _point(point: RestorePoint) -> Document:
 def schedule(app: App, plan: str | None) -> Document:
     """`drd schedule`: the next starts in order; `unknown` are plans whose schedule the daemon has
     not worked out yet, `gone` includes plans whose files are gone."""
-    from drd.flows.schedules import Agenda
-
     now = app.clock.now()
     name = app.known_plan(plan) if plan else None
     queue = app.catalogue.queue
@@ -313,8 +312,6 @@ def _standing(app: App, plans: Collection[str]) -> dict[str, set[str]]:
 
 def _assessed(app: App, plan: str | None) -> list[Assessment]:
     """The assessments of one plan, or of all plans, as `drd status` shows them now."""
-    from drd.model.compliance import assess
-
     now = app.clock.now()
     return [assess(facts, now) for facts in app.read_facts(plan)]
 

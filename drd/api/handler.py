@@ -23,7 +23,7 @@ from drd.api.answers import ANSWERS, Asked
 from drd.api.caller import Caller, Peer
 from drd.api.rights import ENDPOINTS, Endpoint
 from drd.bootstrap import App
-from drd.catalogue.malformed import explain
+from drd.catalogue.diagnosis import explain
 from drd.errors import CatalogueError, DrdError, Refused, UnknownPlan, UsageError
 
 SCHEMA = 1

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from drd.api.documents import Document, require_plan, text_of, time_of
 from drd.bootstrap import App
+from drd.flows.backup.run import BackupOutcome
 from drd.model.run import CheckResult, Evidence, RunKind
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.units import to_rfc3339
-
-if TYPE_CHECKING:
-    from drd.flows.backup.run import BackupOutcome
 
 
 def evidence(app: App, name: str) -> Document:
@@ -88,8 +84,6 @@ def _captured(row: ComponentSnapshot) -> Document:
 
 def outcome(app: App, prefix: str) -> Document:
     """The result of a finished backup or drill: the document of its verb, or why there is none."""
-    from drd.flows.backup.run import BackupOutcome
-
     found = app.catalogue.run(prefix)
     document: Document | None = None
     if found.kind is RunKind.BACKUP:

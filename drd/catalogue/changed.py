@@ -9,15 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from drd.catalogue.changes import TRIGGERS
-from drd.catalogue.summary import (
-    STUMBLES,
-    Query,
-    asking_sqlite,
-    assemble,
-    check_version,
-    connect,
-    sqlite_file,
-)
+from drd.catalogue.reading import STUMBLES, sqlite_file
+from drd.catalogue.summary import Query, asking_sqlite, assemble, check_version, connect
 from drd.model.changes import Changed
 from drd.model.facts import PlanFacts, StatusFacts
 

@@ -21,8 +21,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from drd import secrets
-from drd.catalogue import trouble
-from drd.catalogue.summary import STUMBLES, require_file
+from drd.catalogue import malformed, trouble
+from drd.catalogue.reading import STUMBLES, require_file
 from drd.errors import CatalogueError
 from drd.model.plan import SecretRef
 
@@ -121,8 +121,6 @@ class Store:
     def explain_value(self, error: Exception) -> None:
         """Raise CatalogueError if the catalogue holds a malformed value, which may have caused
         `error`."""
-        from drd.catalogue import malformed
-
         found = malformed.find(self)
         if found is not None:
             raise trouble.malformed(self.path, self.place, found) from error

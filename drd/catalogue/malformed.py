@@ -11,14 +11,26 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, LargeBinary, Table, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Integer,
+    LargeBinary,
+    Table,
+    text,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from drd.catalogue import daemon_tables, tables  # noqa: F401 - they fill the metadata
 from drd.catalogue.columns import Json, UtcTime, metadata
-from drd.catalogue.summary import HUGE, STUMBLES
+from drd.catalogue.reading import HUGE, STUMBLES
 from drd.model.actor import Actor
 from drd.model.coverage import Coverage
 from drd.model.fencing import FenceReport
@@ -26,11 +38,14 @@ from drd.model.pauses import Pause
 from drd.model.run import CheckVerdict, DrillResult, RunKind, RunState, StepState
 from drd.model.schedule import Schedule
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
-    from drd.catalogue.engine import Store
-    from drd.model.plan import SecretRef
+class Database(Protocol):
+    """What is searched: `place` names it, `path` is the file of one that is in SQLite."""
+
+    place: str
+    path: Path | None
+    engine: Engine
+
 
 AGAIN_S = 60.0
 """A daemon that fails each second does not read the whole catalogue each second."""
@@ -75,7 +90,7 @@ _NO_MORE: Mapping[str, Any] = {"simulated": (), "granted": ()}
 _looked: dict[tuple[object, ...], tuple[float, str | None]] = {}
 
 
-def find(store: Store, *, anew: bool = False) -> str | None:
+def find(store: Database, *, anew: bool = False) -> str | None:
     """The first malformed value, as in `runs.state (of id ab12cd34) is 'x', which is no state that
     there is`; None when every value is sound. Within a minute the last answer is given again,
     unless `anew` is set."""
@@ -93,39 +108,13 @@ def find(store: Store, *, anew: bool = False) -> str | None:
     return found
 
 
-def _file(store: Store) -> tuple[int, ...]:
+def _file(store: Database) -> tuple[int, ...]:
     """Tells one file from another that took its place."""
     try:
         state = store.path.stat() if store.path is not None else None
     except OSError:
         return ()
     return () if state is None else (state.st_ino, state.st_mtime_ns)
-
-
-def explain(error: Exception, url: str, password: SecretRef | None = None) -> None:
-    """Raise CatalogueError, which names the value, if the catalogue holds a malformed one, which
-    then is the cause of `error`. Does nothing otherwise, or when the catalogue cannot be read."""
-    from drd.catalogue.engine import Store
-
-    store = Store(url, read_only=True, password=password)
-    try:
-        store.explain_value(error)
-    finally:
-        store.close()
-
-
-def require_sound(url: str, password: SecretRef | None = None) -> None:
-    """Raise CatalogueError, which names the value, if the catalogue holds a malformed one."""
-    from drd.catalogue import trouble
-    from drd.catalogue.engine import Store
-
-    store = Store(url, read_only=True, password=password)
-    try:
-        found = find(store, anew=True)
-        if found is not None:
-            raise trouble.malformed(store.path, store.place, found)
-    finally:
-        store.close()
 
 
 def _malformed(connection: Connection) -> Iterator[str]:

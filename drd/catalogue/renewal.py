@@ -15,6 +15,7 @@ from pathlib import Path
 
 from drd import modes
 from drd.errors import CatalogueError
+from drd.model.custody import StatePlace
 
 _TRIES = 3
 _LOGS = ("-wal", "-journal")
@@ -127,8 +128,6 @@ def _made_whole(fresh: Path) -> bool:
 def _note_place(fresh: Path, database: Path, before: int) -> None:
     """The catalogue knows its file by its number, and runs that are not over do (`custody`): a new
     one is no copy of another state's."""
-    from drd.model.custody import StatePlace
-
     with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
         with suppress(sqlite3.OperationalError, ValueError, KeyError, TypeError):
             query = "SELECT value FROM daemon_state WHERE key = 'custody'"

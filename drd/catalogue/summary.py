@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from drd.catalogue import summary_queries as queries
+from drd.catalogue.reading import HUGE, STUMBLES, require_file, sqlite_file
 from drd.catalogue.version import HEAD
 from drd.model.facts import (
     HEARTBEAT,
@@ -48,12 +49,6 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-
-STUMBLES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
-"""The errors that a malformed value in the catalogue causes, or a bug."""
-
-HUGE = 1e15
-"""No number in the catalogue is as large: a thousand terabytes, and thirty million years."""
 
 Query: TypeAlias = "Callable[[str, str | None], Iterable[Sequence[Any]]]"
 """Runs one of `summary_queries`, with `:plan` bound to a plan's name, or NULL for all."""
@@ -169,11 +164,6 @@ def check_version(ask: Query, place: str) -> None:
         raise wrong_version(place, found, HEAD)
 
 
-def sqlite_file(url: str) -> str:
-    """The file of a SQLite URL."""
-    return url.removeprefix("sqlite:///").partition("?")[0]
-
-
 def connect(path: str, how: str = "mode=ro") -> Connection:
     """Open the file of a SQLite catalogue for reading. Raises CatalogueError when it is not a
     regular file: whoever opened a pipe would wait for ever."""
@@ -187,20 +177,6 @@ def connect(path: str, how: str = "mode=ro") -> Connection:
         isolation_level=None,
         check_same_thread=False,
     )
-
-
-def require_file(path: str) -> None:
-    """Raise CatalogueError when something else than a regular file has this name."""
-    from stat import S_ISREG
-
-    try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 - no pathlib in a cold start
-    except OSError:
-        return  # who opens it is told why
-    if not S_ISREG(mode):
-        from drd.catalogue.trouble import no_file
-
-        raise no_file(path)
 
 
 def asking_sqlite(url: str, answer: Callable[[Query, str], _T]) -> _T:
@@ -237,7 +213,7 @@ def asking_sqlite(url: str, answer: Callable[[Query, str], _T]) -> _T:
             raise
         raise explained from error
     except STUMBLES as error:
-        from drd.catalogue.malformed import explain
+        from drd.catalogue.diagnosis import explain
 
         explain(error, url)
         raise
@@ -439,8 +415,6 @@ def _time(text: str) -> datetime:
 
 def _path(url: str) -> str:
     """The file of `sqlite:////absolute` or `sqlite:///relative`, as SQLAlchemy reads it."""
-    import os
-
     return os.path.abspath(sqlite_file(url))  # noqa: PTH100 - light
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from drd.bootstrap import App
-from drd.catalogue.malformed import require_sound
+from drd.catalogue.diagnosis import require_sound
 from drd.cli import output
 from drd.cli.hold import sentence
 from drd.cli.session import session

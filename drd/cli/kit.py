@@ -11,7 +11,8 @@ from pathlib import Path
 
 from drd import process
 from drd.bootstrap import App, app
-from drd.catalogue.summary import read_facts, sqlite_file
+from drd.catalogue.reading import sqlite_file
+from drd.catalogue.summary import read_facts
 from drd.cli import output
 from drd.cli.session import session, without_host
 from drd.config.daemon import find_plan

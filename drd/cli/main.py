@@ -256,7 +256,7 @@ def _unforeseen(error: Exception, args: argparse.Namespace) -> int:
 def _of_catalogue(error: Exception, args: argparse.Namespace) -> DrdError | None:
     """What names the value in the catalogue that drd stumbled over, if there is one."""
     from drd.bootstrap import app
-    from drd.catalogue.malformed import explain
+    from drd.catalogue.diagnosis import explain
 
     try:
         with app(getattr(args, "config", None), reading=True) as opened:

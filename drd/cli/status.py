@@ -18,7 +18,8 @@ from drd.cli.render import (
     terminal_width,
 )
 from drd.cli.status_reading import Wanted, read_document
-from drd.config.location import Places, public_of
+from drd.config.location import Places
+from drd.config.paths import public_of
 from drd.errors import DrdError
 from drd.flows.status.overview import StatusDocument, known_when, trouble_at_rest
 from drd.model.brief import Brief, microseconds

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from drd.catalogue.summary import read_status, sqlite_file
+from drd.catalogue.reading import sqlite_file
+from drd.catalogue.summary import read_status
 from drd.config.location import Places
 from drd.errors import CatalogueError, DamagedSummary, DrdError, NoCatalogue
 from drd.flows.status.overview import (

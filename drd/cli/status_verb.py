@@ -6,10 +6,10 @@ import argparse
 import gc
 import os
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
+from drd.cli.output import colours
+from drd.cli.status import status_command
+from drd.config.location import config_path, places
+from drd.config.paths import DEFAULT_CONFIG
 
 _UNIT = "/etc/systemd/system/drd.service"
 """What `drd install` puts there: who has it expects a daemon."""
@@ -24,10 +24,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from drd.cli.output import colours
-    from drd.cli.status import status_command
-    from drd.config.location import DEFAULT_CONFIG, config_path, places
-
     path, explicit = config_path(args.config)
     at = places(path, explicit=explicit)
     return status_command(

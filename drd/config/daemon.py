@@ -7,21 +7,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+from pydantic import ValidationError
 
 from drd import registry
 from drd.config.address import loopback
+from drd.config.daemon_schema import DaemonFile
+from drd.config.extensions import load_extensions
+from drd.config.json_schema import SchemaView
+from drd.config.kit import sharing, watch
 from drd.config.location import DEFAULT_CONFIG, NOT_A_MAPPING, missing, place, public_of, state_url
+from drd.config.notify import channels
+from drd.config.problems import Report, translate
+from drd.config.reading import read_bytes
+from drd.config.yaml import read
 from drd.errors import ConfigError, Problem, UnknownPlan
+from drd.flows.state.places import Places
 from drd.flows.status.overview import plan_files, plan_name
 from drd.model.alerts import Rules
-
-if TYPE_CHECKING:
-    from drd.config.daemon_schema import DaemonFile
-    from drd.config.problems import Report
-    from drd.flows.state.places import Places
-    from drd.model.message import ChannelSpec
-    from drd.model.plan import KitWatch, SecretRef, Sharing
+from drd.model.message import ChannelSpec
+from drd.model.plan import KitWatch, SecretRef, Sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +95,6 @@ class DaemonSettings:
     @property
     def places(self) -> Places:
         """Where drd keeps what is its own."""
-        from drd.flows.state.places import Places
-
         locks = (self.state_dir or self.work_dir) / "locks"
         return Places(self.database, locks, self.work_dir, self.cache_dir)
 
@@ -112,12 +116,9 @@ def load_settings(path: Path | None, *, explicit: bool, extended: bool = True) -
         if explicit:
             raise ConfigError([missing(str(chosen))])
         return _settings_without_file(chosen)
-    from drd.config.reading import read_bytes
-    from drd.config.yaml import read
 
     raw, _ = read_bytes(chosen, what="configuration")
     document = read(raw, str(chosen), allow_empty=True)
-    from drd.config.problems import Report
 
     report = Report(document)
     with registry.unless_refused():
@@ -128,7 +129,6 @@ def load_settings(path: Path | None, *, explicit: bool, extended: bool = True) -
         file = _validated(report, extended=extended)
         if file is None or report.errors:
             raise ConfigError(report.errors)
-        from drd.config.notify import channels
 
         found = channels(file.notify, report)
         if report.errors:
@@ -146,7 +146,6 @@ def _extend(report: Report) -> None:
     if not named and not registry.is_closed():
         registry.use(())
         return
-    from drd.config.extensions import load_extensions
 
     registry.use(load_extensions(named, report))
 
@@ -163,11 +162,6 @@ def _is_missing(path: Path) -> bool:
 
 
 def _validated(report: Report, *, extended: bool) -> DaemonFile | None:
-    from pydantic import ValidationError
-
-    from drd.config.daemon_schema import DaemonFile
-    from drd.config.json_schema import SchemaView
-    from drd.config.problems import translate
 
     data = report.document.data
     if not isinstance(data, dict):
@@ -185,8 +179,6 @@ def _validated(report: Report, *, extended: bool) -> DaemonFile | None:
 def _settings(
     file: DaemonFile, path: Path, report: Report, found: tuple[ChannelSpec, ...]
 ) -> DaemonSettings:
-    from drd.config.kit import sharing, watch
-
     base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 (as location.py does)
     textfile, http = file.metrics.textfile, file.metrics.http
     return DaemonSettings(
@@ -230,8 +222,6 @@ def _settings(
 
 
 def _settings_without_file(path: Path) -> DaemonSettings:
-    from drd.config.daemon_schema import DaemonFile
-
     unset = DaemonFile()
     return DaemonSettings(
         state_url=unset.state.url,

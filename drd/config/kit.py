@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from drd.config.location import place
+from drd.config.paths import place
 from drd.fields import AbsolutePath, Duration, Secret, Settings
 from drd.model.plan import KitWatch, Sharing
 

@@ -10,6 +10,16 @@ from __future__ import annotations
 import os
 import re
 
+from drd.config.paths import (
+    DEFAULT_CONFIG,
+    DEFAULT_PLANS,
+    DEFAULT_STATE,
+    NOT_A_MAPPING,
+    missing,
+    place,
+    public_of,
+    state_url,
+)
 from drd.errors import ConfigError, Problem
 from drd.named import NamedTuple
 
@@ -20,14 +30,6 @@ if TYPE_CHECKING:
     from drd.config.yaml import Document
     from drd.model.plan import SecretRef
 
-DEFAULT_CONFIG = "/etc/drd/drd.yaml"
-DEFAULT_STATE = "sqlite:////var/lib/drd/drd.db"
-DEFAULT_PLANS = "plans"
-DEFAULT_PUBLIC = "/var/lib/drd-public"
-"""Of a state that is in PostgreSQL; one in a directory has its own beside it."""
-NOT_A_MAPPING = "drd.yaml is `key: value` lines."
-
-_SQLITE = "sqlite:///"
 # Compiled when they are first used, which most lines do without.
 _LINE = r"([a-z_]+):(?: +(.*?))? *"
 _PLAIN = r"(?a)(?!(null|true|false)$)(?=[a-z/.])[\w./:+-]*[\w/]"
@@ -91,32 +93,6 @@ def places(path: str | os.PathLike[str], *, explicit: bool) -> Places:
         place(public, base) if public is not None else public_of(state),
         password,
     )
-
-
-def public_of(url: str) -> str:
-    """The public directory of a state whose drd.yaml names none."""
-    if not url.startswith(_SQLITE):
-        return DEFAULT_PUBLIC
-    return f"{os.path.dirname(url[len(_SQLITE) :].partition('?')[0])}-public"  # noqa: PTH120 (4 ms)
-
-
-def missing(path: str) -> Problem:
-    """What to say when the drd.yaml that was asked for is not there."""
-    hint = "check --config and $DRD_CONFIG; without both, /etc/drd/drd.yaml or defaults are used."
-    return Problem(path, 1, "", "there is no such file", hint)
-
-
-def place(path: str, base: str) -> str:
-    """An absolute, normal path; relative ones are relative to the directory of drd.yaml."""
-    return os.path.normpath(os.path.join(base, path))  # noqa: PTH118 (pathlib costs 4 ms)
-
-
-def state_url(url: str, base: str) -> str:
-    """The URL with the SQLite file's path made absolute, as other paths of drd.yaml."""
-    if not url.startswith(_SQLITE):
-        return url
-    path, mark, options = url[len(_SQLITE) :].partition("?")
-    return f"{_SQLITE}{place(path, base)}{mark}{options}"
 
 
 def _simple(raw: bytes) -> dict[str, str] | None:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from drd import log
 from drd.bootstrap import App
 from drd.catalogue.changed import KeptFacts
-from drd.catalogue.malformed import explain
+from drd.catalogue.diagnosis import explain
 from drd.config.daemon import DaemonSettings
 from drd.daemon.clocks import JUMP_S, Jump
 from drd.daemon.exposed import ExposedFiles

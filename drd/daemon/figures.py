@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import drd
 from drd import log
@@ -15,9 +14,8 @@ from drd.bootstrap import App
 from drd.errors import DrdError
 from drd.flows.alerts.outbox import still_there
 from drd.flows.alerts.watch import Outlook
-
-if TYPE_CHECKING:
-    from drd.web import MetricsServer
+from drd.metrics import DaemonFigures, render, write_textfile
+from drd.web import Health, MetricsServer
 
 _log = log.get()
 
@@ -75,7 +73,6 @@ class Figures:
     def _serve(self, address: tuple[str, int] | None) -> MetricsServer | None:
         if address is None:
             return None
-        from drd.web import Health, MetricsServer
 
         return MetricsServer.start(
             address,
@@ -97,8 +94,6 @@ class Figures:
         return map(zlib.decompress, self._packed)
 
     def _publish(self, outlook: Outlook, said: Said, now: datetime) -> None:
-        from drd.metrics import DaemonFigures, render, write_textfile
-
         catalogue = self._app.catalogue
         fared = still_there(catalogue.outbox.channels(), self._app.settings.channels)
         channels = {c.name: c.failing_since is None for c in fared}

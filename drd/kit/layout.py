@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.config.daemon_schema import DaemonFile
-from drd.config.location import DEFAULT_STATE, place, state_url
+from drd.config.paths import DEFAULT_STATE, place, state_url
 from drd.config.plan_file import plan_of_text
 from drd.config.references import daemon_references, plan_references, rewritten
 from drd.config.resolved import COMMAND_PATH

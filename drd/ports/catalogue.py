@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from drd.model.figures import CatalogueFigures
 from drd.model.kit_findings import KitRecord
@@ -22,9 +22,7 @@ from drd.ports.keeping import Keeping
 from drd.ports.notify import Outbox
 from drd.ports.origins import Origins
 from drd.ports.queue import Queue
-
-if TYPE_CHECKING:
-    from drd.process import Mark
+from drd.process import Mark
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import BigInteger, Boolean, Column, Float, Integer
 
-from drd.catalogue import malformed
+from drd.catalogue import diagnosis
 from drd.catalogue.columns import Json, UtcTime, metadata
 from drd.cli.main import main
 from drd.model.holds import Hold
@@ -93,4 +93,4 @@ def test_nothing_is_green_by_an_objective_beyond_all_bounds(
 
 
 def test_sound_catalogue_has_none(full: Bench) -> None:
-    malformed.require_sound(full.url)
+    diagnosis.require_sound(full.url)

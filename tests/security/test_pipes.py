@@ -20,7 +20,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from drd.catalogue.malformed import require_sound
+from drd.catalogue.diagnosis import require_sound
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.errors import CatalogueError, SourceError
 from drd.kinds.sqlite.exposed import for_reading, for_writing

@@ -11,12 +11,16 @@ directory or to root, and is bounded in all that it can make a reader do.
 
 from __future__ import annotations
 
+import grp
 import os
 import stat
+import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from json import dumps, loads
 from typing import Any, NamedTuple, TypeVar
+from zlib import compress, crc32, decompressobj
 
 from drd import acl
 from drd.errors import CatalogueError, DamagedSummary
@@ -26,6 +30,7 @@ from drd.model.changes import Changed
 from drd.model.facts import AlertFacts, PlanFacts, StatusFacts
 from drd.model.facts_codec import FORMAT, decode, encode
 from drd.model.told import Told
+from drd.process import user_name
 
 _T = TypeVar("_T")
 
@@ -44,8 +49,6 @@ _MOST_PIECES = 4096
 
 def _format() -> str:
     """Differs where other facts are written."""
-    from zlib import crc32
-
     return f"{crc32(f'{FORMAT} {Brief._fields} {Told._fields}'.encode()):08x}"
 
 
@@ -106,7 +109,6 @@ class SummaryFile:
     def _unpacked(self, part: bytes) -> bytes:
         if not part:
             return b""
-        from zlib import decompressobj
 
         most = min(_MOST_PIECE, self._left)
         unpacking = decompressobj()
@@ -119,14 +121,10 @@ class SummaryFile:
 
 def piece_of(plan: str, pieces: int) -> int:
     """Which of so many pieces has the plan."""
-    from zlib import crc32
-
     return crc32(plan.encode()) % pieces
 
 
 def _understood(how: Callable[[bytes], _T], data: bytes) -> _T:
-    import zlib
-
     try:
         return how(data)
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError, zlib.error) as why:
@@ -134,8 +132,6 @@ def _understood(how: Callable[[bytes], _T], data: bytes) -> _T:
 
 
 def _rows(data: bytes) -> list[Any]:
-    from json import loads
-
     return list(loads(b"[%b]" % data.replace(b"\n", b",")))
 
 
@@ -205,8 +201,6 @@ def _parsed(data: bytes) -> SummaryFile:
 
 
 def _header(data: bytes) -> tuple[Header, list[list[int]]]:
-    from json import loads
-
     known = loads(data)
     rest = decode(known["rest"])
     at = datetime.fromtimestamp(known["at"], UTC)
@@ -299,7 +293,6 @@ class Summary:
         for number, packed in enumerate(self._packed):
             if packed is None:
                 self._packed[number] = _packed(self._briefs[number], self._facts[number])
-        from json import dumps
 
         pieces = [packed for packed in self._packed if packed is not None]
         header = dumps(
@@ -325,8 +318,6 @@ def _facts_line(plan: PlanFacts) -> bytes:
 
 
 def _json(value: Any) -> bytes:
-    from json import dumps
-
     return dumps(value, separators=(",", ":")).encode()
 
 
@@ -337,8 +328,6 @@ def _packed(briefs: Mapping[str, bytes], facts: Mapping[str, bytes]) -> _Parts:
 
 
 def _pack(lines: Collection[bytes]) -> bytes:
-    from zlib import compress
-
     return compress(b"\n".join(lines), 1) if lines else b""
 
 
@@ -393,9 +382,6 @@ def unreadable(directory: str, error: Exception) -> CatalogueError:
 
 def _whose(directory: str) -> tuple[str, str]:
     """The user who asks, and the group that may read in the directory: names, else numbers."""
-    import grp
-
-    from drd.process import user_name
 
     name, group = user_name(os.geteuid()), os.stat(directory).st_gid  # noqa: PTH116
     group = next(acl.groups(directory, acl.DEFAULT, 4), group)

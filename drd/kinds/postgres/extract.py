@@ -19,6 +19,7 @@ from drd.kinds.postgres.archive import Archive, Entry, Trouble
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.naming import qualified
+from drd.kinds.postgres.restore import first_error
 from drd.kinds.postgres.stored import encoded
 from drd.process import Completed
 
@@ -320,8 +321,6 @@ def _owner_of(entries: Sequence[Entry], start: str) -> str:
 
 
 def _failed(done: Completed) -> TargetError:
-    from drd.kinds.postgres.restore import first_error
-
     return TargetError(
         f"pg_restore failed: {first_error(done)}",
         hint="nothing was published; what was restored so far is dropped.",

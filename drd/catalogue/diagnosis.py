@@ -1,0 +1,28 @@
+"""Opens the catalogue to see whether a malformed value in it explains an error."""
+
+from __future__ import annotations
+
+from drd.catalogue import malformed, trouble
+from drd.catalogue.engine import Store
+from drd.model.plan import SecretRef
+
+
+def explain(error: Exception, url: str, password: SecretRef | None = None) -> None:
+    """Raise CatalogueError, which names the value, if the catalogue holds a malformed one, which
+    then is the cause of `error`. Does nothing otherwise, or when the catalogue cannot be read."""
+    store = Store(url, read_only=True, password=password)
+    try:
+        store.explain_value(error)
+    finally:
+        store.close()
+
+
+def require_sound(url: str, password: SecretRef | None = None) -> None:
+    """Raise CatalogueError, which names the value, if the catalogue holds a malformed one."""
+    store = Store(url, read_only=True, password=password)
+    try:
+        found = malformed.find(store, anew=True)
+        if found is not None:
+            raise trouble.malformed(store.path, store.place, found)
+    finally:
+        store.close()

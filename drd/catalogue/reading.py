@@ -1,0 +1,30 @@
+"""What all that read the catalogue share, on the standard library alone."""
+
+from __future__ import annotations
+
+import os
+from stat import S_ISREG
+
+STUMBLES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+"""The errors that a malformed value in the catalogue causes, or a bug."""
+
+HUGE = 1e15
+"""No number in the catalogue is as large: a thousand terabytes, and thirty million years."""
+
+
+def sqlite_file(url: str) -> str:
+    """The file of a SQLite URL."""
+    return url.removeprefix("sqlite:///").partition("?")[0]
+
+
+def require_file(path: str) -> None:
+    """Raise CatalogueError when something else than a regular file has this name."""
+
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - no pathlib in a cold start
+    except OSError:
+        return  # who opens it is told why
+    if not S_ISREG(mode):
+        from drd.catalogue.trouble import no_file
+
+        raise no_file(path)

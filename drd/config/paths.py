@@ -1,0 +1,43 @@
+"""The paths of drd.yaml: their defaults, and what they are relative to. No pydantic here, nor
+pathlib: `drd status` starts in a few milliseconds."""
+
+from __future__ import annotations
+
+import os
+
+from drd.errors import Problem
+
+DEFAULT_CONFIG = "/etc/drd/drd.yaml"
+DEFAULT_STATE = "sqlite:////var/lib/drd/drd.db"
+DEFAULT_PLANS = "plans"
+DEFAULT_PUBLIC = "/var/lib/drd-public"
+"""Of a state that is in PostgreSQL; one in a directory has its own beside it."""
+NOT_A_MAPPING = "drd.yaml is `key: value` lines."
+
+_SQLITE = "sqlite:///"
+
+
+def public_of(url: str) -> str:
+    """The public directory of a state whose drd.yaml names none."""
+    if not url.startswith(_SQLITE):
+        return DEFAULT_PUBLIC
+    return f"{os.path.dirname(url[len(_SQLITE) :].partition('?')[0])}-public"  # noqa: PTH120 (4 ms)
+
+
+def missing(path: str) -> Problem:
+    """What to say when the drd.yaml that was asked for is not there."""
+    hint = "check --config and $DRD_CONFIG; without both, /etc/drd/drd.yaml or defaults are used."
+    return Problem(path, 1, "", "there is no such file", hint)
+
+
+def place(path: str, base: str) -> str:
+    """An absolute, normal path; relative ones are relative to the directory of drd.yaml."""
+    return os.path.normpath(os.path.join(base, path))  # noqa: PTH118 (pathlib costs 4 ms)
+
+
+def state_url(url: str, base: str) -> str:
+    """The URL with the SQLite file's path made absolute, as other paths of drd.yaml."""
+    if not url.startswith(_SQLITE):
+        return url
+    path, mark, options = url[len(_SQLITE) :].partition("?")
+    return f"{_SQLITE}{place(path, base)}{mark}{options}"
