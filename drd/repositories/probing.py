@@ -11,13 +11,16 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drd.errors import DrdError, RepositoryMissing, RepositoryUnreachable
 from drd.model.location import is_s3, parse_s3
 from drd.model.plan import S3Access, SecretRef
 from drd.repositories.local import LocalPlace
-from drd.repositories.s3 import S3Keys, S3Place
+from drd.repositories.s3_access import S3Keys
+
+if TYPE_CHECKING:
+    from drd.repositories.s3 import S3Place
 
 SIGNED_S = 3600.0
 MARGIN_S = 600.0
@@ -42,6 +45,8 @@ class Prober:
             return LocalPlace(Path(url)).probe()
         location = parse_s3(url)
         key = (location.endpoint, access)
+        from drd.repositories.s3 import S3Place  # boto3: only for those who have a bucket
+
         place = S3Place(location, lambda: self._keys(access), self._known(key))
         try:
             found = self._probe_signed(url, place, key) or place.probe()

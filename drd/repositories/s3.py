@@ -19,6 +19,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import boto3
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
 from drd.errors import DrdError, RepositoryError
 from drd.model.finding import Finding
 from drd.model.finding_codes import PROTECTION
@@ -108,7 +113,6 @@ class S3Place:
 
     def read(self, name: str, most: int) -> bytes | None:
         """Uses GET: HEAD does not distinguish a missing bucket from a missing object."""
-        from botocore.exceptions import ClientError
 
         def beginning(client: Any) -> bytes:
             answer = client.get_object(Bucket=self.location.bucket, Key=self._below(name))
@@ -126,8 +130,6 @@ class S3Place:
         """An address that lets anyone read the `config` for so many seconds. Raises as
         `probe`.
         """
-        from botocore.exceptions import BotoCoreError
-
         wanted = {"Bucket": self.location.bucket, "Key": self._below("config")}
         try:
             return str(
@@ -147,9 +149,6 @@ class S3Place:
         """The digest of the `config` there; None for any other answer, which `probe` explains.
         Raises RepositoryUnreachable when there is no answer in time.
         """
-        from botocore.awsrequest import AWSRequest
-        from botocore.exceptions import BotoCoreError
-
         request = AWSRequest(method="GET", url=address, stream_output=True).prepare()
         try:
             answer = requests.in_time(
@@ -169,8 +168,6 @@ class S3Place:
         """Uses the server's `Date`, which it sends even when it refuses the request because of its
         time.
         """
-        from botocore.exceptions import ClientError
-
         try:
             answer = self._asking(lambda client: client.head_bucket(Bucket=self.location.bucket))
         except ClientError as error:
@@ -286,7 +283,6 @@ class S3Place:
 
     def _ask(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
         """Send one request; translate failures into our errors, with a remedy."""
-        from botocore.exceptions import ClientError
 
         def asked(client: Any) -> Mapping[str, Any]:
             answer: Mapping[str, Any] = getattr(client, operation)(
@@ -303,8 +299,6 @@ class S3Place:
         """Call `work` with the client, within the time limit. Raises ClientError when the server
         refuses; translates any other failure into our errors.
         """
-        from botocore.exceptions import ClientError
-
         client = self._connected()
         try:
             return requests.in_time(lambda: work(client), self.location.endpoint, most)
@@ -334,8 +328,6 @@ class S3Place:
         return Finding("repository-clock", "warning", "", detail, hint)
 
     def _object_lock_finding(self) -> Finding:
-        from botocore.exceptions import ClientError
-
         bucket = self.location.bucket
         try:
             answer = self._asking(lambda c: c.get_object_lock_configuration(Bucket=bucket))
@@ -360,9 +352,6 @@ class S3Place:
 
 
 def _client(location: S3Location, keys: S3Keys) -> Any:
-    import boto3
-    from botocore.config import Config
-
     certificates = _certificates(keys) if location.secure else None
     client = boto3.session.Session().client(
         "s3",

@@ -17,6 +17,12 @@ from contextlib import suppress
 from functools import cache
 from typing import Any, Generic, TypeVar
 
+from botocore import awsrequest
+from botocore.exceptions import HTTPClientError
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
+from urllib3.exceptions import HTTPError
+
 from drd import process
 from drd.errors import RepositoryUnreachable
 from drd.repositories.place import LARGEST_ANSWER
@@ -129,9 +135,6 @@ _here = threading.local()
 
 def session(endpoint: str, certificates: str | None) -> Any:
     """The session that sends requests; any number of threads can share it."""
-    from botocore.httpsession import URLLib3Session
-    from botocore.utils import get_environ_proxies
-
     made = URLLib3Session(
         verify=True if certificates is None else certificates,
         proxies=get_environ_proxies(endpoint),
@@ -150,9 +153,6 @@ def send(session: Any, request: Any) -> Any:
     """Return an answer that was read completely. Raises BotoCoreError, and TooLarge; of an object
     only the beginning is read.
     """
-    from botocore.exceptions import HTTPClientError
-    from urllib3.exceptions import HTTPError
-
     is_object, request.stream_output = request.stream_output, True
     answer = session.send(request)
     is_found = is_object and answer.status_code == 200
@@ -181,7 +181,6 @@ class _Content(io.BytesIO):
 @cache
 def _pools() -> dict[str, Any]:
     """urllib3's pools, with connections that tell the request that they are used."""
-    from botocore import awsrequest
 
     class Plain(_Known, awsrequest.AWSHTTPConnection):  # type: ignore[misc]
         pass

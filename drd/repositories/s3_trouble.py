@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from botocore import exceptions
+
 from drd.errors import (
     RepositoryError,
     RepositoryMissing,
@@ -36,8 +38,6 @@ def code_of(error: Exception) -> str:
 
 def translated(error: Exception, location: S3Location) -> Exception:
     """The error to raise for `error`, which came from a request to `location`'s bucket."""
-    from botocore import exceptions
-
     if isinstance(error, exceptions.ClientError):
         return _refused(error, location)
     if isinstance(error, exceptions.SSLError):

@@ -20,7 +20,8 @@ from drd.model.location import parse_s3
 from drd.model.plan import S3Access, SecretRef
 from drd.repositories import s3_requests
 from drd.repositories.probing import Prober
-from drd.repositories.s3 import S3Keys, S3Place
+from drd.repositories.s3 import S3Place
+from drd.repositories.s3_access import S3Keys
 from tests.servers.hostile import Hostile, Manner, hostile_server
 
 MANY = ["f" * 64] * 9

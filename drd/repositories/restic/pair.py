@@ -14,7 +14,7 @@ from drd.model.location import is_s3, parse_s3
 from drd.ports import Finding
 from drd.process import Command, find_tool
 from drd.repositories.restic.session import Session
-from drd.repositories.s3 import by_host_name
+from drd.repositories.s3_access import by_host_name
 
 _REMOTE = "drd"
 

@@ -15,7 +15,7 @@ from drd.process.private import roots_own
 from drd.repositories.local import LocalPlace
 from drd.repositories.place import Place
 from drd.repositories.restic.hint import KeyHint
-from drd.repositories.s3 import S3Keys, S3Place
+from drd.repositories.s3_access import S3Keys
 
 CACHE_BYTES = 16 << 20
 """Bytes that must be free on the disk of the cache."""
@@ -33,11 +33,7 @@ class Session:
         program: str | None,
     ) -> None:
         self.spec = spec
-        self.place: Place = (
-            S3Place(parse_s3(spec.url), self.keys)
-            if is_s3(spec.url)
-            else LocalPlace(Path(spec.url))
-        )
+        self.place = self._place()
         self._cache_dir = cache_dir / "restic"
         self.lasting = True
         """Whether the cache may be kept for later calls."""
@@ -47,6 +43,13 @@ class Session:
         self.hint = KeyHint(self)
         self._keys: S3Keys | None = None
         self._password: str | None = None
+
+    def _place(self) -> Place:
+        if not is_s3(self.spec.url):
+            return LocalPlace(Path(self.spec.url))
+        from drd.repositories.s3 import S3Place  # boto3: only for those who have a bucket
+
+        return S3Place(parse_s3(self.spec.url), self.keys)
 
     @property
     def program(self) -> str:
