@@ -17,8 +17,8 @@ from drd.config.daemon_schema import DaemonFile
 from drd.config.extensions import load_extensions
 from drd.config.json_schema import SchemaView
 from drd.config.kit import sharing, watch
-from drd.config.location import DEFAULT_CONFIG, NOT_A_MAPPING, missing, place, public_of, state_url
 from drd.config.notify import channels
+from drd.config.paths import DEFAULT_CONFIG, NOT_A_MAPPING, missing, place, public_of, state_url
 from drd.config.problems import Report, translate
 from drd.config.reading import read_bytes
 from drd.config.yaml import read

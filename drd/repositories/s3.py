@@ -12,7 +12,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
@@ -43,12 +42,10 @@ from drd.repositories.place import (
     is_id,
     lock_names,
 )
+from drd.repositories.s3_access import S3Keys, by_host_name
 
 SKEW_S = 60.0
 """The difference in seconds from which a clock is reported; S3 refuses requests at 15 minutes."""
-
-_VIRTUAL_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".googleapis.com", ".aliyuncs.com")
-# The providers for which restic puts the bucket into the host name unless told otherwise.
 
 _SYSTEM_CAS = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -65,18 +62,6 @@ LISTING_S = 120.0
 """Limits of one listing: a page has a thousand objects."""
 _building = threading.Lock()
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class S3Keys:
-    """Resolved access; without a key, the chain of defaults up to the instance's role."""
-
-    access_key: str | None = None
-    secret_key: str | None = None
-    session_token: str | None = None
-    region: str | None = None
-    ca_cert: str | None = None
-    bucket_lookup: Literal["auto", "dns", "path"] = "auto"
 
 
 class S3Place:
@@ -390,13 +375,6 @@ def _entries(page: Mapping[str, Any]) -> Iterator[tuple[str, datetime | None, in
         dated = isinstance(written, datetime) and written.tzinfo is not None
         name, size = str(entry.get("Key", "")).rpartition("/")[2], entry.get("Size")
         yield name, written if dated else None, size if isinstance(size, int) else 0
-
-
-def by_host_name(location: S3Location, keys: S3Keys) -> bool:
-    """Whether requests name the bucket in the host name, and not in the path."""
-    if keys.bucket_lookup == "auto":
-        return location.host.endswith(_VIRTUAL_HOSTS)
-    return keys.bucket_lookup == "dns"
 
 
 def _addressing(location: S3Location, keys: S3Keys) -> str:

@@ -33,6 +33,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pydantic": ("fields", "config", "kinds", "checks", "actions", "notifiers", "api"),
     "pydantic_core": ("fields", "config"),
     "pyrage": ("kit",),
+    "pytest": ("testing",),
     "restic": ("repositories",),
     "sqlalchemy": ("catalogue",),
     "sqlite3": ("catalogue", "kinds/sqlite", "cli/upgrading"),
