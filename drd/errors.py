@@ -5,7 +5,6 @@ DrdError                         1   a run failed
 │   ├── ConfigError              2   a plan or drd.yaml is wrong; carries every problem found
 │   ├── NotSupported             2   the design has it, this version does not
 │   ├── NotInPoint               2   a table or file that the restore point does not hold
-│   ├── NotAsNoted               2   root has noted something else of this recovery
 │   ├── UnknownPlan              2
 │   └── SecretUnavailable        2   a secret reference leads nowhere
 ├── ToolError                    1   a program that drd needs is missing, too old or hangs
@@ -39,6 +38,7 @@ DrdError                         1   a run failed
 ├── NoRestorePoint              13
 ├── AlreadyRunning              11   another drd process owns a run of this plan
 ├── CatalogueError               1   the catalogue cannot be read or written
+│   ├── NotAsNoted               2   root has noted something else of this recovery
 │   └── NoCatalogue              1   there is none yet: no plan was ever loaded
 ├── ApiUnserved                  1   the daemon's socket cannot be listened on
 ├── NotOwner                     1   the state is another user's, and nobody does it instead
