@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from drd.config import runbook, schema, timing
 from drd.config.kit import sharing, watch
@@ -29,12 +30,15 @@ from drd.model.plan import (
     RetentionPolicy,
     S3Access,
     Target,
+    Times,
     VerificationPolicy,
     plan_hash,
 )
 from drd.model.schedule import auto_exposure_s
 from drd.model.windows import longest_blackout_s
 from drd.notifiers.settings import PlanHeartbeat
+
+Policy = TypeVar("Policy", bound=Times)
 
 
 def build_plan(parsed: Parsed, file: Path) -> Plan:
@@ -61,8 +65,12 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
         resolved=resolved,
         heartbeat=_heartbeat(plan.heartbeat),
         copying=_copying(plan.copies),
-        prune=_prune(plan.prune),
-        verification=_verification(plan.verification),
+        prune=_times(PrunePolicy, plan.prune),
+        verification=_times(
+            VerificationPolicy,
+            plan.verification,
+            read_all_within_s=plan.verification.read_all_within,
+        ),
         kit=KitPolicy(
             plan.kit.required, tuple(plan.kit.recipients), sharing(plan.kit), watch(plan.kit)
         ),
@@ -113,60 +121,34 @@ def repository_spec(name: str, repository: schema.Repository) -> RepositorySpec:
     )
 
 
-def _backup(backup: timing.Backup, rpo_s: float) -> BackupPolicy:
-    auto = backup.every == "auto"
-    return BackupPolicy(
-        every_s=backup.every if backup.every != "auto" else None,
-        cron=backup.cron,
-        timezone=backup.timezone,
-        timeout_s=backup.timeout,
-        longest_gap_s=auto_exposure_s(rpo_s) if auto else _gap(backup.cron, backup.timezone),
-        auto=auto,
-        blackout=blackout(backup.blackout),
-        retries=backup.retries,
-        jitter_s=0.0 if backup.jitter == "none" else backup.jitter,
+def _times(policy: type[Policy], section: timing.Timed, **more: Any) -> Policy:
+    """A policy with the times of its section. `more` are the policy's own keys."""
+    return policy(
+        every_s=None if isinstance(section.every, str) else section.every,
+        cron=section.cron,
+        timezone=section.timezone,
+        blackout=blackout(section.blackout),
+        timeout_s=section.timeout,
+        **{"longest_gap_s": _gap(section), **more},
     )
 
 
-def _gap(cron: str | None, timezone: str) -> float | None:
-    return longest_gap(cron, timezone) if cron is not None else None
+def _gap(section: timing.Timed) -> float | None:
+    return longest_gap(section.cron, section.timezone) if section.cron is not None else None
+
+
+def _backup(backup: timing.Backup, rpo_s: float) -> BackupPolicy:
+    auto: dict[str, Any] = {}
+    if backup.every == "auto":
+        auto = {"auto": True, "longest_gap_s": auto_exposure_s(rpo_s)}
+    jitter_s = 0.0 if backup.jitter == "none" else backup.jitter
+    return _times(BackupPolicy, backup, retries=backup.retries, jitter_s=jitter_s, **auto)
 
 
 def _copying(copy: timing.Copy) -> CopyPolicy:
-    every_s = copy.every if copy.every != "never" else None
-    windows = blackout(copy.blackout)
-    gap_s = every_s or _gap(copy.cron, copy.timezone) or 0.0
-    return CopyPolicy(
-        every_s=every_s,
-        cron=copy.cron,
-        by_hand=copy.every == "never",
-        timezone=copy.timezone,
-        blackout=windows,
-        timeout_s=copy.timeout,
-        pause_s=gap_s + longest_blackout_s(windows),
-    )
-
-
-def _prune(prune: timing.Prune) -> PrunePolicy:
-    return PrunePolicy(
-        every_s=prune.every if prune.every != "never" else None,
-        cron=prune.cron,
-        timezone=prune.timezone,
-        blackout=blackout(prune.blackout),
-        timeout_s=prune.timeout,
-    )
-
-
-def _verification(verification: timing.Verification) -> VerificationPolicy:
-    return VerificationPolicy(
-        every_s=verification.every if verification.every != "never" else None,
-        cron=verification.cron,
-        timezone=verification.timezone,
-        blackout=blackout(verification.blackout),
-        timeout_s=verification.timeout,
-        read_all_within_s=verification.read_all_within,
-        longest_gap_s=_gap(verification.cron, verification.timezone),
-    )
+    policy = _times(CopyPolicy, copy, by_hand=copy.every == "never")
+    pause_s = (policy.interval_s or 0.0) + longest_blackout_s(policy.blackout)
+    return replace(policy, pause_s=pause_s)
 
 
 def _retention(retention: schema.Retention) -> RetentionPolicy:
@@ -185,14 +167,10 @@ def _retention(retention: schema.Retention) -> RetentionPolicy:
 
 def _drill(drill: schema.Drill) -> DrillPolicy:
     point = drill.restore_point
-    policy = DrillPolicy(
-        every_s=drill.every,
+    policy = _times(
+        DrillPolicy,
+        drill,
         scenarios=tuple(drill.scenarios),
-        cron=drill.cron,
-        timezone=drill.timezone,
-        blackout=blackout(drill.blackout),
-        timeout_s=drill.timeout,
-        longest_gap_s=_gap(drill.cron, drill.timezone),
         fence=drill.fence,
         reach=tuple(drill.reach),
         read=tuple(drill.read),

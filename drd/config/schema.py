@@ -22,15 +22,12 @@ from drd.config.members import AsWritten, OfKind
 from drd.config.readiness import PlanReadiness
 from drd.config.steps import NAME_RULE, Name, Step
 from drd.config.timing import (
-    BLACKOUT,
-    CRON,
-    ZONE,
+    TIMEOUT,
     Backup,
     Copy,
-    Cron,
     Prune,
+    Timed,
     Verification,
-    Window,
 )
 from drd.fields import AbsolutePath, Duration, DurationOrNever, Secret, Settings, Size
 from drd.notifiers.settings import PlanHeartbeat
@@ -225,7 +222,7 @@ Reach = Annotated[str, AfterValidator(_reach)]
 Readable = Annotated[str, AfterValidator(_readable)]
 
 
-class Drill(Settings):
+class Drill(Timed):
     """When and what is rehearsed."""
 
     unsaid: ClassVar = {
@@ -241,10 +238,7 @@ class Drill(Settings):
     every: Duration | None = Field(
         None, description="Time between two starts; neither this nor `cron`: by hand only."
     )
-    cron: Cron | None = Field(None, description=CRON)
-    timezone: str = Field("UTC", description=ZONE)
-    blackout: list[Window] = Field(default_factory=list, description=BLACKOUT)
-    timeout: Duration = Field(4 * 3600.0, description="A run that takes longer is ended.")
+    timeout: Duration = Field(4 * 3600.0, description=TIMEOUT)
     restore_point: RestorePoint = Field(
         "latest", description="`latest`, or now and then a random older one."
     )

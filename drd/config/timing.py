@@ -15,6 +15,7 @@ ZONE = "Time zone of `cron` and `blackout`, like Europe/Berlin."
 BLACKOUT = (
     "Times of day in which none starts; one that comes due waits until the end. What runs goes on."
 )
+TIMEOUT = "A run that takes longer is ended."
 WEEKLY = "Time between two starts (7d without a `cron`); `never`: by hand only."
 
 Cron = Annotated[
@@ -59,7 +60,17 @@ class Window(Settings):
     )
 
 
-class Backup(Settings):
+class Timed(Settings):
+    """The times of a section of a plan. Each section says what it means to give neither."""
+
+    every: float | Literal["auto", "never"] | None = None
+    cron: Cron | None = Field(None, description=CRON)
+    timezone: str = Field("UTC", description=ZONE)
+    blackout: list[Window] = Field(default_factory=list, description=BLACKOUT)
+    timeout: Duration = Field(3600.0, description=TIMEOUT)
+
+
+class Backup(Timed):
     """When backups start. Neither `every` nor `cron`: by hand only."""
 
     unsaid: ClassVar = {"blackout": ([],), "retries": (5,), "jitter": (None,)}
@@ -69,10 +80,6 @@ class Backup(Settings):
         description="Time between two starts. `auto`: as seldom as the RPO allows; by what backups "
         "usually take, drd starts the next one so that it is done with a quarter of the RPO left.",
     )
-    cron: Cron | None = Field(None, description=CRON)
-    timezone: str = Field("UTC", description=ZONE)
-    blackout: list[Window] = Field(default_factory=list, description=BLACKOUT)
-    timeout: Duration = Field(3600.0, description="A run that takes longer is ended.")
     retries: Annotated[int, Field(strict=True, ge=0, le=100)] = Field(
         5,
         description="How often a failed backup is tried again before its next regular time, after "
@@ -94,51 +101,42 @@ def _weekly(data: Any) -> Any:
     return data
 
 
-class Copy(Settings):
+class Weekly(Timed):
+    """What happens every 7 days unless the plan says when."""
+
+    every: DurationOrNever | None = Field(
+        None, description=WEEKLY, json_schema_extra={"default": "7d"}
+    )
+
+    _default = model_validator(mode="before")(_weekly)
+
+
+class Copy(Timed):
     """When restore points are brought into the repositories that are `copy_of` another. Neither
     `every` nor `cron`: after each backup. A copy brings everything that is missing."""
 
     every: DurationOrNever | None = Field(
         None, description="Time between two starts; `never`: by hand only."
     )
-    cron: Cron | None = Field(None, description=CRON)
-    timezone: str = Field("UTC", description=ZONE)
-    blackout: list[Window] = Field(default_factory=list, description=BLACKOUT)
-    timeout: Duration = Field(12 * 3600.0, description="A run that takes longer is ended.")
+    timeout: Duration = Field(12 * 3600.0, description=TIMEOUT)
 
 
-class Prune(Settings):
+class Prune(Weekly):
     """When data that no snapshot needs any more is removed from the repositories. No other run can
     use a repository meanwhile; prune waits while a backup is close to its RPO. Plans without
     retention need none."""
 
-    every: DurationOrNever | None = Field(
-        None, description=WEEKLY, json_schema_extra={"default": "7d"}
-    )
-    cron: Cron | None = Field(None, description=CRON)
-    timezone: str = Field("UTC", description=ZONE)
-    blackout: list[Window] = Field(default_factory=list, description=BLACKOUT)
-    timeout: Duration = Field(6 * 3600.0, description="A run that takes longer is ended.")
-
-    _default = model_validator(mode="before")(_weekly)
+    timeout: Duration = Field(6 * 3600.0, description=TIMEOUT)
 
 
-class Verification(Settings):
+class Verification(Weekly):
     """When the repositories are checked: that everything is there, and, a part at a time, that
     every byte reads back as it was written. Backups go on meanwhile; a check does not begin while a
     backup is close to its RPO."""
 
-    every: DurationOrNever | None = Field(
-        None, description=WEEKLY, json_schema_extra={"default": "7d"}
-    )
-    cron: Cron | None = Field(None, description=CRON)
-    timezone: str = Field("UTC", description=ZONE)
-    blackout: list[Window] = Field(default_factory=list, description=BLACKOUT)
     read_all_within: Duration = Field(
         90 * 86400.0,
         description="Within this time everything has been read back once: each check reads its "
         "share. Reading costs traffic at providers that charge for it.",
     )
-    timeout: Duration = Field(12 * 3600.0, description="A run that takes longer is ended.")
-
-    _default = model_validator(mode="before")(_weekly)
+    timeout: Duration = Field(12 * 3600.0, description=TIMEOUT)

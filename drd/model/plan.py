@@ -110,29 +110,38 @@ class Window:
     days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
 
 
-@dataclass(frozen=True, slots=True)
-class BackupPolicy:
-    """When backups start: every `every_s` seconds, by `cron`, or `auto`, worked out from the RPO;
-    none of them: by hand only.
-
-    `longest_gap_s` is the longest time between two starts by `cron`; of `auto`, the exposure that
-    it keeps to. `jitter_s` None: as suits the schedule.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """When runs of one kind start: every `every_s` seconds, or by `cron` in `timezone`; neither: by
+    hand only. `longest_gap_s` is the longest time between two starts by `cron`. `timeout_s` ends a
+    run."""
 
     every_s: float | None = None
     cron: str | None = None
     timezone: str = "UTC"
+    blackout: tuple[Window, ...] = ()
     timeout_s: float = 3600.0
     longest_gap_s: float | None = None
-    auto: bool = False
-    blackout: tuple[Window, ...] = ()
-    retries: int = 5
-    jitter_s: float | None = None
 
     @property
     def interval_s(self) -> float | None:
-        """The longest time between two starts, which exposure grows by; None: by hand only."""
+        """The longest time between two starts; None: by hand only."""
         return self.every_s if self.every_s is not None else self.longest_gap_s
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether there are times at all."""
+        return self.every_s is not None or self.cron is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupPolicy(Times):
+    """When backups start; with `auto` the times are worked out from the RPO, and `longest_gap_s` is
+    the exposure that they keep to. `jitter_s` None: as suits the schedule."""
+
+    auto: bool = False
+    retries: int = 5
+    jitter_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,55 +165,37 @@ class RetentionPolicy:
         return replace(self, max_repack_bytes=None, every_s=None) == RetentionPolicy()
 
 
-@dataclass(frozen=True, slots=True)
-class CopyPolicy:
-    """When the repositories with `copy_of` receive what they lack: every `every_s` seconds, by
-    `cron`, or after each backup; `by_hand`: never by itself. `pause_s` is the longest time
-    that all this lets pass between two of them; 0 after each backup."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyPolicy(Times):
+    """When the repositories with `copy_of` receive what they lack. Neither `every_s` nor `cron`:
+    after each backup; `by_hand`: never by itself. `pause_s` is the longest time that all this lets
+    pass between two of them; 0 after each backup."""
 
-    every_s: float | None = None
-    cron: str | None = None
     by_hand: bool = False
-    timezone: str = "UTC"
-    blackout: tuple[Window, ...] = ()
     timeout_s: float = 12 * 3600.0
     pause_s: float = 0.0
 
     @property
     def follows(self) -> bool:
         """After each backup."""
-        return not self.by_hand and self.every_s is None and self.cron is None
+        return not self.by_hand and not self.is_regular
 
 
-@dataclass(frozen=True, slots=True)
-class PrunePolicy:
-    """When data that no snapshot needs is removed from each repository; neither `every_s` nor
-    `cron`: by hand only."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunePolicy(Times):
+    """When data that no snapshot needs is removed from each repository."""
 
     every_s: float | None = 7 * 86400.0
-    cron: str | None = None
-    timezone: str = "UTC"
-    blackout: tuple[Window, ...] = ()
     timeout_s: float = 6 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class VerificationPolicy:
-    """When each repository is checked; within `read_all_within_s` every byte has been read once.
-    Neither `every_s` nor `cron`: by hand only. `longest_gap_s` is between two starts by `cron`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationPolicy(Times):
+    """When each repository is checked; within `read_all_within_s` every byte has been read once."""
 
     every_s: float | None = 7 * 86400.0
-    cron: str | None = None
-    timezone: str = "UTC"
-    blackout: tuple[Window, ...] = ()
     timeout_s: float = 12 * 3600.0
     read_all_within_s: float = 90 * 86400.0
-    longest_gap_s: float | None = None
-
-    @property
-    def interval_s(self) -> float | None:
-        """The longest time between two starts; None: by hand only."""
-        return self.every_s if self.every_s is not None else self.longest_gap_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,33 +217,22 @@ class Target:
     components: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class DrillPolicy:
-    """How often to rehearse, by `every_s` or `cron` (neither: by hand only); each `random_each`-th
-    drill takes a random point within `random_within_s` instead of the newest.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillPolicy(Times):
+    """When to rehearse; each `random_each`-th drill takes a random point within `random_within_s`
+    instead of the newest. After `interval_s` a drill is due.
 
-    `longest_gap_s` is the longest time between two starts by `cron`. `fence` says whether a drill
-    may run where not every part of the fence can be had; `reach` are the HOST:PORT and `read` the
-    paths that what runs behind it may use beside its own.
+    `fence` says whether a drill may run where not every part of the fence can be had; `reach` are
+    the HOST:PORT and `read` the paths that what runs behind it may use beside its own.
     """
 
-    every_s: float | None = None
     random_within_s: float | None = None
     random_each: int = 4
     scenarios: tuple[str, ...] = ("database-loss",)
-    cron: str | None = None
-    timezone: str = "UTC"
-    blackout: tuple[Window, ...] = ()
     timeout_s: float = 4 * 3600.0
-    longest_gap_s: float | None = None
     fence: Literal["best", "required"] = "best"
     reach: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
-
-    @property
-    def interval_s(self) -> float | None:
-        """The longest time between two starts, after which a drill is due."""
-        return self.every_s if self.every_s is not None else self.longest_gap_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from drd.model.kit_findings import VERIFY
-from drd.model.plan import Component, KitWatch, Objectives, Plan, RepositorySpec, Window
+from drd.model.plan import Component, KitWatch, Objectives, Plan, RepositorySpec, Times, Window
 from drd.model.run import RunKind
 
 READINESS_EVERY_S = 86400.0
@@ -219,68 +219,50 @@ def _jobs(plan: Plan, kit: KitWatch | None, host_of: HostOf) -> Iterator[Job]:
     yield Job(plan.name, RunKind.READINESS, spread, rpo_s)
 
 
+def _timing(times: Times, jitter_s: float, **more: Any) -> Timing:
+    """The timing of jobs that start at these times. `more` are keys of `Timing`."""
+    return Timing(
+        every_s=times.every_s,
+        cron=times.cron,
+        timezone=times.timezone,
+        blackout=times.blackout,
+        jitter_s=jitter_s,
+        timeout_s=times.timeout_s,
+        **more,
+    )
+
+
 def _backup(plan: Plan) -> Timing | None:
     policy = plan.backup
     if policy.interval_s is None:
         return None
     # Limits spread them further; a plan that has no backup yet shall not wait for its first one.
-    jitter_s = 0.0 if policy.cron is not None else min(_SPREAD * policy.interval_s, 15.0)
-    return Timing(
-        every_s=policy.every_s,
-        cron=policy.cron,
-        auto=policy.auto,
-        timezone=policy.timezone,
-        blackout=policy.blackout,
-        jitter_s=jitter_s if policy.jitter_s is None else policy.jitter_s,
-        timeout_s=policy.timeout_s,
-        retries=policy.retries,
-    )
+    usual_s = 0.0 if policy.cron is not None else min(_SPREAD * policy.interval_s, 15.0)
+    jitter_s = usual_s if policy.jitter_s is None else policy.jitter_s
+    return _timing(policy, jitter_s, auto=policy.auto, retries=policy.retries)
 
 
 def _copying(plan: Plan) -> Timing | None:
     policy = plan.copying
-    if policy.by_hand:
-        return None
-    return Timing(
-        every_s=policy.every_s,
-        cron=policy.cron,
-        follows=policy.follows,
-        timezone=policy.timezone,
-        blackout=policy.blackout,
-        timeout_s=policy.timeout_s,
-        retries=5,
-    )
+    return None if policy.by_hand else _timing(policy, 0.0, follows=policy.follows, retries=5)
 
 
 def _drill(plan: Plan) -> Timing | None:
     policy = plan.drill
-    if policy.every_s is None and policy.cron is None:
+    if not policy.is_regular:
         return None
-    return Timing(
-        every_s=policy.every_s,
-        cron=policy.cron,
-        timezone=policy.timezone,
-        blackout=policy.blackout,
-        # Soon: a plan that was never drilled is not green.
-        jitter_s=min(_SPREAD * (policy.every_s or 0.0), 3600.0),
-        timeout_s=policy.timeout_s,
-    )
+    # Soon: a plan that was never drilled is not green.
+    return _timing(policy, min(_SPREAD * (policy.every_s or 0.0), 3600.0))
 
 
 def _maintenance(plan: Plan, repository: RepositorySpec, *, forgets: bool) -> Iterator[Job]:
-    policies = ((RunKind.PRUNE, plan.prune), (RunKind.VERIFICATION, plan.verification))
+    policies: tuple[tuple[RunKind, Times], ...] = (
+        (RunKind.PRUNE, plan.prune),
+        (RunKind.VERIFICATION, plan.verification),
+    )
     for kind, policy in policies:
-        if kind is RunKind.PRUNE and not forgets:
+        if (kind is RunKind.PRUNE and not forgets) or not policy.is_regular:
             continue
-        if policy.every_s is None and policy.cron is None:
-            continue
-        timing = Timing(
-            every_s=policy.every_s,
-            cron=policy.cron,
-            timezone=policy.timezone,
-            blackout=policy.blackout,
-            jitter_s=_SPREAD * (policy.every_s or 0.0),
-            timeout_s=policy.timeout_s,
-        )
+        timing = _timing(policy, _SPREAD * (policy.every_s or 0.0))
         url = (repository.url,)
         yield Job(plan.name, kind, timing, plan.objectives.rpo_s, repository.name, url)

@@ -298,7 +298,7 @@ def test_plan_has_what_was_written(tmp_path: Path) -> None:
     assert isinstance(plan.components["db"].settings, PostgresSettings)
     assert (plan.backup.cron, plan.backup.timezone) == ("0 * * * *", "Europe/Berlin")
     assert (plan.backup.interval_s, plan.backup.timeout_s) == (3600.0, 7200.0)
-    assert plan.drill == DrillPolicy(None, 3 * 86400.0, 4, ("database-loss",))
+    assert plan.drill == DrillPolicy(random_within_s=3 * 86400.0)
     assert plan.targets["standby"].components == {"etc": FilesTarget(path="/srv/x")}
     assert plan.primary.url == "s3:https://s3.example.com/bucket/shop"
     assert plan.file == str(tmp_path / "shop.yaml")
@@ -333,7 +333,9 @@ def test_times_of_a_plan_are_what_was_written(tmp_path: Path) -> None:
     assert (plan.drill.interval_s, plan.drill.timeout_s) == (7 * 86400.0, 3600.0)
     assert plan.drill.blackout == (window,)
     assert plan.copying == CopyPolicy(every_s=6 * 3600.0, blackout=(window,), pause_s=14.5 * 3600.0)
-    assert plan.prune == PrunePolicy(every_s=None, cron="0 0 1 * *", timeout_s=7200.0)
+    assert plan.prune == PrunePolicy(
+        every_s=None, cron="0 0 1 * *", timeout_s=7200.0, longest_gap_s=31 * 86400.0
+    )
     assert plan.verification == VerificationPolicy(
         every_s=3 * 86400.0, read_all_within_s=30 * 86400.0
     )
