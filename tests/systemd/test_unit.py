@@ -24,6 +24,7 @@ from drd.flows.host.install import (
     entry_point,
     shipped,
 )
+from tests.extension_support import install_example, packages_in
 from tests.servers.nspawn import ROOT
 from tests.user_support import as_root
 
@@ -148,14 +149,18 @@ def test_example_configuration_says_nothing_but_defaults(tmp_path: Path) -> None
         assert getattr(settings, name) == getattr(without, name)
 
 
-def test_example_configuration_shows_every_key(tmp_path: Path) -> None:
+def test_example_configuration_shows_every_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = uncommented()
     shown = read(text.encode(), "drd.yaml").data
     assert isinstance(shown, dict)
     assert set(shown) == set(DaemonFile.model_fields)
     place = tmp_path / "drd.yaml"
     place.write_text(text)
-    load_settings(place, explicit=True)
+    with packages_in(tmp_path / "site", monkeypatch) as site:
+        install_example(site)
+        load_settings(place, explicit=True)
 
 
 def test_what_stands_there_is_the_default_unless_called_an_example() -> None:
