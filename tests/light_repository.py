@@ -33,19 +33,28 @@ def begin(directory: Path, password: str) -> None:
 
 def begin_in_bucket(server: S3Server, url: str, password: str) -> None:
     """The same at restic's `url` of a place in a bucket that is there."""
-    bucket, _, prefix = url.removeprefix("s3:").split("/", 3)[3].partition("/")
-    made, client = _made(password), server.client()
+    (bucket, prefix), made, client = _in_bucket(url), _made(password), server.client()
     for file in (made / "config", *(made / "keys").iterdir()):
-        key = f"{prefix}/{file.relative_to(made)}".lstrip("/")
+        key = f"{prefix}{file.relative_to(made)}"
         client.put_object(Bucket=bucket, Key=key, Body=file.read_bytes())
 
 
 def lighten(directory: Path, password: str) -> None:
     """Give a repository that restic just made in a directory such a key."""
     (file,) = (directory / "keys").iterdir()
-    text = json.dumps(_lightened(json.loads(file.read_text()), password)).encode()
-    (directory / "keys" / hashlib.sha256(text).hexdigest()).write_bytes(text)
+    name, text = _light_file(file.read_bytes(), password)
+    (directory / "keys" / name).write_bytes(text)
     file.unlink()
+
+
+def lighten_in_bucket(server: S3Server, url: str, password: str) -> None:
+    """The same at restic's `url` of a place in a bucket."""
+    (bucket, prefix), client = _in_bucket(url), server.client()
+    (found,) = client.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}keys/")["Contents"]
+    old = client.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
+    name, text = _light_file(old, password)
+    client.put_object(Bucket=bucket, Key=f"{prefix}keys/{name}", Body=text)
+    client.delete_object(Bucket=bucket, Key=found["Key"])
 
 
 def add_keys(file: Path, password: str, other: str, count: int) -> list[str]:
@@ -58,6 +67,12 @@ def add_keys(file: Path, password: str, other: str, count: int) -> list[str]:
         names.append(hashlib.sha256(text).hexdigest())
         file.with_name(names[-1]).write_bytes(text)
     return names
+
+
+def _in_bucket(url: str) -> tuple[str, str]:
+    """The bucket, and what the names of all objects there begin with."""
+    bucket, _, prefix = url.removeprefix("s3:").split("/", 3)[3].partition("/")
+    return bucket, f"{prefix}/" if prefix else ""
 
 
 @cache
@@ -93,6 +108,12 @@ class _Keys:
     def crypt(self, nonce: bytes, text: bytes) -> bytes:
         """AES in counter mode: encrypts, and decrypts."""
         return _aes("ctr", self.encrypt, text, "-iv", nonce.hex())
+
+
+def _light_file(key: bytes, password: str) -> tuple[str, bytes]:
+    """Name and content."""
+    text = json.dumps(_lightened(json.loads(key), password)).encode()
+    return hashlib.sha256(text).hexdigest(), text
 
 
 def _lightened(key: dict[str, Any], password: str, other: str = "") -> dict[str, Any]:

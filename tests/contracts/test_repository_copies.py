@@ -19,6 +19,7 @@ from tests.fakes_repository import MemoryRepository
 from tests.repository_support import (
     founded,
     held_lock,
+    lightened,
     limited_repository,
     local_repository,
     restic,
@@ -27,6 +28,9 @@ from tests.repository_support import (
     shell,
 )
 from tests.servers import S3Server
+
+# On one worker, since what the pairs are takes seconds to make.
+pytestmark = pytest.mark.xdist_group("repository-copies")
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -54,6 +58,10 @@ def made(
     source, copy = make(request.param, request, directory)
     source.initialise()
     copy.initialise(chunker_from=source)
+    for one in (source, copy):
+        if isinstance(one, ResticRepository):
+            server = request.getfixturevalue("s3") if one.url.startswith("s3:") else None
+            lightened(one, server)
     return (source, copy), directory
 
 
@@ -112,10 +120,11 @@ def local(tmp_path: Path) -> ResticRepository:
 
 def test_a_copy_of_a_copy_names_the_first(tmp_path: Path, local: ResticRepository) -> None:
     one = local.store_bytes(b"one", "m", host="p", tags=["t"]).snapshot
-    before: Repository = local
+    before = local
     for name in ("second", "third"):
         after = local_repository(tmp_path, name=name)
         after.initialise(chunker_from=before)
+        lightened(after)
         after.copy_from(before, [s.id for s in before.snapshots()])
         before = after
     (last,) = before.snapshots()
@@ -126,6 +135,7 @@ def test_a_copy_of_a_copy_names_the_first(tmp_path: Path, local: ResticRepositor
 def test_equal_data_is_cut_alike_on_both_sides(tmp_path: Path, local: ResticRepository) -> None:
     copy = local_repository(tmp_path, name="copy")
     copy.initialise(chunker_from=local)
+    lightened(copy)
     data = tmp_path / "data"
     data.write_bytes(os.urandom(8 << 20))
     script = shell(f"cat {data}")
