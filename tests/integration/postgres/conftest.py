@@ -1,4 +1,4 @@
-"""Servers that a module's tests share."""
+"""Servers that tests share."""
 
 from __future__ import annotations
 
@@ -14,14 +14,20 @@ from tests.servers import PostgresServer, postgres_server, short_directory
 from tests.servers.postgres import left_as_found
 
 
-@pytest.fixture(scope="module")
-def source_server() -> Iterator[PostgresServer]:
-    """PostgreSQL 17; its roles are this module's."""
+@pytest.fixture(scope="session")
+def _source_server() -> Iterator[PostgresServer]:
     with short_directory(_run_directory()) as path, postgres_server(path, major=17) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
+def source_server(_source_server: PostgresServer) -> Iterator[PostgresServer]:
+    """PostgreSQL 17; its databases and roles are this module's."""
+    with left_as_found(_source_server):
+        yield _source_server
+
+
+@pytest.fixture(scope="session")
 def _target_server() -> Iterator[PostgresServer]:
     with short_directory(_run_directory()) as path, postgres_server(path, major=17) as server:
         yield server
