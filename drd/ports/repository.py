@@ -30,8 +30,8 @@ class SnapshotInfo:
 
 class Listing(list[SnapshotInfo]):
     """The snapshots that can be read, oldest first. `unreadable` has the others: by id, what is
-    wrong with it. What deletes looks at that first (`drd.flows.repository.listings.whole`); all
-    else goes on with what is there. A selection out of it is a plain list.
+    wrong with it. Code that deletes checks that first (`listings.require_readable` in
+    `drd.flows.repository`); other code goes on without them. A selection from it is a plain list.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ def test_emptied_repository_does_not_pass_for_a_fresh_one(site: Site) -> None:
     shutil.rmtree(site.repository)
     Path(site.repository).mkdir()
     told = site.drd("backup", "shop", "--json", code=10)
-    assert "is empty; expected is repository" in told.json["error"]["message"]
+    assert "is empty; repository" in told.json["error"]["message"]
     assert not list(Path(site.repository).iterdir()), "nothing was initialised"
     assert site.runs()[0]["state"] == "failed"
     site.assert_clean()

@@ -156,7 +156,7 @@ def test_garbage_under_object_lock_keeps_nothing_but_deleting_from_going_on(
     removal = repository.removal(GARBAGE)
     assert removal.endswith(f"s3 rm s3://{bucket}/p/snapshots/{GARBAGE}")
     with pytest.raises(RepositoryDamaged):
-        listings.whole(repository, listing)
+        listings.require_readable(repository, listing)
     # What the hint says: a marker hides it from whoever lists, locked or not.
     s3.client().delete_object(Bucket=bucket, Key=f"p/snapshots/{GARBAGE}")
     assert not repository.snapshots(fresh=True).unreadable

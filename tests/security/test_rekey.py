@@ -174,7 +174,7 @@ def test_rekey_waits_for_the_plan_and_only_then_removes_the_mask(short_tmp: Path
     site.drd("backup", "shop")
     site.drd("copy", "shop")
     again = site.drd(*WORDS, *_new(site), code=2)
-    assert "is the one that the repository has already" in again.err
+    assert "is the repository's current one" in again.err
     site.assert_clean()
 
 
@@ -209,7 +209,7 @@ def test_rekey_goes_on_after_a_kill_at_any_step(short_tmp: Path) -> None:
         site.killed_at(moment, *WORDS, *_new(site), "--no-wait")
         assert opens(offsite, PASSWORD), moment
     unnamed = site.drd(*WORDS, "--no-wait", code=2)
-    assert "does not name the new password that an earlier try for offsite was given" in unnamed.err
+    assert "does not name the new password that an earlier try gave offsite" in unnamed.err
     assert "--password" in unnamed.err
     waits = site.drd(*WORDS, *_new(site), "--no-wait", "--json").json
     assert not waits["complete"]
@@ -281,9 +281,9 @@ def test_rekey_refuses_what_would_leave_no_key(short_tmp: Path) -> None:
     assert "no known password opens the repository" in lost.err
     same = site.secret("same", PASSWORD)
     primary = ("repository", "rekey", "shop", "--password", same)
-    assert "is the one that the repository has already" in site.drd(*primary, code=2).err
+    assert "is the repository's current one" in site.drd(*primary, code=2).err
     own = ("repository", "rekey", "shop", "--password", f"{{file: {short_tmp}/secrets/restic}}")
-    assert "is the one that the repository has already" in site.drd(*own, code=2).err
+    assert "is the repository's current one" in site.drd(*own, code=2).err
     site.secret("mask", MASK)
     masked = ("repository", "rekey", "shop", "--password", f"{{file: {short_tmp}/secrets/mask}}")
     assert "reads ***" in site.drd(*masked, code=2).err

@@ -1,1 +1,1 @@
-"""What this host has to offer: installation, the unit's limits, doctor, readiness."""
+"""This host: installation, the unit's limits, doctor, readiness."""

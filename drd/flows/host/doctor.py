@@ -1,4 +1,4 @@
-"""Everything that a run of a plan will need, tried and named."""
+"""Try everything that a run of a plan will need, and report each as a finding."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ Doctored = Callable[[], Iterable[Finding]]
 def examine(
     services: Services, plan: Plan, resolve: Callable[[SecretRef], str], *, run: str | None = None
 ) -> list[Finding]:
-    """All findings about one plan; nothing is stored, changed or left behind, also by a `run` that
-    is killed in its midst."""
+    """All findings about one plan; nothing is stored, changed or left behind, even if a `run` is
+    killed in between."""
     probe = run or f"doctor-{uuid4().hex[:8]}"
     try:
         findings = _secrets(services, plan, resolve) + confinement(
@@ -63,7 +63,7 @@ def examine(
                     c, sandbox_place(services, probe, c)
                 ),
             )
-        with suppress(CatalogueError):  # who only looks may not write
+        with suppress(CatalogueError):  # a reader may have no right to write
             recognise(services, plan)
         for spec in plan.repositories.values():
             repository = services.open_repository(spec)
@@ -83,20 +83,28 @@ def examine(
 
 
 def _clock() -> list[Finding]:
-    """A clock that nobody keeps right is worth a look, and by itself keeps nothing from going
-    on."""
+    """An unsynchronised clock is a warning, and blocks nothing."""
     kept = process.is_synchronised()
     if kept is None:
-        return [Finding("host-clock", "ok", "", "the kernel does not say whether it is kept right")]
+        return [
+            Finding(
+                "host-clock",
+                "ok",
+                "",
+                "the kernel does not report whether the clock is synchronised",
+            )
+        ]
     if kept:
-        return [Finding("host-clock", "ok", "", "the kernel says that it is synchronised")]
+        return [
+            Finding("host-clock", "ok", "", "the kernel reports that the clock is synchronised")
+        ]
     return [
         Finding(
             "host-clock",
             "warning",
             "",
-            "the kernel says that it is not synchronised",
-            "let NTP keep it: timedatectl set-ntp true",
+            "the kernel reports that the clock is not synchronised",
+            "synchronise it by NTP: timedatectl set-ntp true",
         )
     ]
 
@@ -105,13 +113,12 @@ def _custody(services: Services) -> list[Finding]:
     why = custody.contested(services)
     if why is None:
         return []
-    detail = f"{why}: drd forgets and prunes nothing here, and leaves unfinished runs alone"
+    detail = f"{why}: drd forgets and prunes nothing here, and does not touch unfinished runs"
     return [Finding("this-state", "error", "", detail, custody.HINT)]
 
 
 def _aside(services: Services, plan: Plan) -> list[Finding]:
-    """What recoveries have left beside what they brought, which takes room until somebody is
-    done."""
+    """Kept copies of recoveries, which take room until a person is done with them."""
     now, found = services.clock.now(), []
     for run, aside in reminders(services.catalogue, plan.name):
         since = (now - (run.started_at or now)).total_seconds()
@@ -121,8 +128,8 @@ def _aside(services: Services, plan: Plan) -> list[Finding]:
                 "set-aside",
                 "warning",
                 aside.component,
-                f"{aside.kept} is set aside since {format_duration(since)}{size}",
-                f"drd done {run.id} removes it, drd undo {run.id} brings it back.",
+                f"{aside.kept} is kept since {format_duration(since)}{size}",
+                f"drd done {run.id} removes it, drd undo {run.id} restores it.",
             )
         )
     return found
@@ -131,23 +138,25 @@ def _aside(services: Services, plan: Plan) -> list[Finding]:
 def _repository(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
     name = repository.name
     found = repository.doctor()
-    # What protects it, or lies in it beside what is ours, says nothing about whether it is the one.
+    # Its protection, and foreign objects in it, do not show whether it is the expected one.
     if not any(f.failed and f.code not in (PROTECTION, *IN_REPOSITORY) for f in found):
         lost = _tried(REPOSITORY, name, lambda: _same(services, repository))
-        # Of one that is gone or another, the key and what is there say nothing.
+        # For a missing or different repository, the key and its content mean nothing.
         found = [f for f in found if not (lost and f.code in (KEY, *IN_REPOSITORY))] + lost
         if not lost:
             look = lambda: _missing(services, plan, repository)  # noqa: E731
             found += _tried("repository-snapshots", name, look)
     elif any(f.failed and f.code == KEY for f in found):
-        _tried(REPOSITORY, name, lambda: _same(services, repository))  # notes what it meets
+        _tried(
+            REPOSITORY, name, lambda: _same(services, repository)
+        )  # records the state of the repository
     else:
         probe(services.catalogue, services.clock, repository)
     return found
 
 
 def _missing(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
-    """Points of which others removed snapshots; nothing to say where there are none."""
+    """Points of which others removed snapshots; no finding if there are none."""
     missing = find_missing(services, plan.name, repository)
     if not missing:
         return []
@@ -164,22 +173,23 @@ def _missing(services: Services, plan: Plan, repository: Repository) -> list[Fin
 
 
 def _masked(services: Services, plan: Plan) -> list[Finding]:
-    """An older drd took `***` for the output of a secret's command that it had read before, and
-    made repositories with that."""
+    """An older drd used `***` as a password when it read a secret's command twice, and made
+    repositories with it."""
     found = []
     for spec in plan.repositories.values():
         try:
             opens = services.open_repository(replace(spec, password=BY_MASK)).opens()
         except DrdError:
-            continue  # it cannot be reached, or is not there: said already
+            continue  # it cannot be reached, or is missing: another finding says so
         hint = (
             f"drd repository rekey {plan.name} --repository {spec.name}\n"
-            f"gives it the plan's own password ({spec.password.describe()}), takes {MASK} away, "
-            "and says how to make a new repository, since whoever has read this one can go on."
+            f"gives it the plan's own password ({spec.password.describe()}), removes "
+            f"{MASK}, and prints how to make a new repository, since anyone who has read "
+            "this one can still read it."
         )
-        detail = f"does not open with {MASK}, which an older drd could take for a password"
+        detail = f"does not open with {MASK}, which an older drd may have used as a password"
         if opens:
-            detail = f"opens with the password {MASK}: whoever gets at {spec.url} can read it"
+            detail = f"opens with the password {MASK}: anyone who can access {spec.url} can read it"
         found.append(
             Finding(
                 "repository-masked-password",
@@ -193,7 +203,7 @@ def _masked(services: Services, plan: Plan) -> list[Finding]:
 
 
 def _same(services: Services, repository: Repository) -> list[Finding]:
-    """Nothing to say about the one that it was: that is what `doctor` of the repository found."""
+    """No finding if it is the expected one: `doctor` of the repository reported that."""
     probe_repository(services, repository)
     return []
 
@@ -206,7 +216,7 @@ def _tried(code: str, subject: str, attempt: Doctored) -> list[Finding]:
 
 
 def _secrets(services: Services, plan: Plan, resolve: Callable[[SecretRef], str]) -> list[Finding]:
-    """Each reference of the plan's repositories resolves; the kinds try those of the sources."""
+    """Resolve each reference of the plan's repositories; the kinds try those of the sources."""
     findings = []
     for spec in plan.repositories.values():
         access = spec.s3
@@ -220,7 +230,7 @@ def _secrets(services: Services, plan: Plan, resolve: Callable[[SecretRef], str]
                 continue
             try:
                 value = resolve(ref)
-                findings.append(Finding(code, "ok", spec.name, f"{ref.describe()} is there"))
+                findings.append(Finding(code, "ok", spec.name, f"{ref.describe()} exists"))
                 if ref is spec.password:
                     findings += _edges(services, plan, spec, value)
             except DrdError as error:
@@ -229,7 +239,8 @@ def _secrets(services: Services, plan: Plan, resolve: Callable[[SecretRef], str]
 
 
 def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) -> list[Finding]:
-    """restic alone would read another password; drd works with it, but makes no repository so."""
+    """restic alone would read another password; drd works with it, but makes no new repository with
+    it."""
     cut_off = edges(password, spec.password)
     if cut_off is None:
         return []
@@ -241,17 +252,18 @@ def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) 
             "warning" if known else "error",
             spec.name,
             f"the password ({spec.password.describe()}) {cut_off}: restic reads a "
-            "different one from a file or a command, and says that the password is wrong",
+            "different one from a file or a command, and reports a wrong password",
             f"{rekey}\ngives it another one."
             if known
-            else "no new repository is made with it: write it without; for one that is "
-            f"there:\n{rekey}",
+            else "drd makes no new repository with it: write it without; for an existing "
+            "one:\n"
+            f"{rekey}",
         )
     ]
 
 
 def _disk(services: Services, plan: Plan) -> list[Finding]:
-    """Room in work_dir for one restore: what is fetched, and what becomes of it."""
+    """Free space in work_dir for one restore: the downloads, and the restored data."""
     services.work_dir.mkdir(parents=True, exist_ok=True)
     code = "room-for-a-drill"
     if not os.access(services.work_dir, os.W_OK, effective_ids=True):
@@ -274,7 +286,9 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
         for name, component in plan.components.items()
         if (snapshot := point.component(name)) is not None
     )
-    detail = f"{format_size(free)} free in {services.work_dir}, a drill takes {format_size(needed)}"
+    detail = (
+        f"{format_size(free)} free in {services.work_dir}, but a drill needs {format_size(needed)}"
+    )
     return [
         Finding(
             code,

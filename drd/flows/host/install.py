@@ -1,10 +1,9 @@
-"""Putting the service's files in place, and taking them away: first a value that says what would
-happen, then the doing of it.
+"""Install the service's files, and remove them: first a plan of what would happen, then its
+execution.
 
-Plans, credentials and state are never touched. A file that drd put carries its own digest in its
-first line, so that a later version may replace it and `drd uninstall` may remove it; one that was
-changed since is somebody's own and stays.
-"""
+Plans, credentials and state are never touched. A file of drd's has its own digest in its first
+line, so that a later version may replace it and `drd uninstall` may remove it; a file that was
+changed since belongs to its editor and stays."""
 
 from __future__ import annotations
 
@@ -53,7 +52,7 @@ Action = Literal["write", "update", "unchanged", "keep", "make", "give", "run", 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One file, directory or command. `content` is what is written; `words` what is run."""
+    """One file, directory or command. `content` is what is written; `words` is the command."""
 
     action: Action
     subject: str
@@ -65,8 +64,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Steps in their order. `notes` are what a person should know about the outcome, `obstacles`
-    why the service could not start."""
+    """Steps in order. `notes` are for a person, `obstacles` are reasons why the service could not
+    start."""
 
     prefix: Path
     steps: list[Step] = field(default_factory=list)
@@ -75,7 +74,7 @@ class Installation:
 
     @property
     def here(self) -> bool:
-        """Into the running system; elsewhere nothing but files is touched."""
+        """Whether it goes into the running system; elsewhere only files are written."""
         return self.prefix == Path("/")
 
     def does(self, path: str) -> bool:
@@ -87,7 +86,7 @@ class Installation:
 
 
 def sealed(body: bytes, *, about: str) -> bytes:
-    """The file as it is installed: a first line that proves that nobody changed it since."""
+    """The file as it is installed: with a first line that shows whether it was changed since."""
     first = (
         f"# drd {drd.__version__} put this file here, with the digest {_digest(body)}. {about}\n"
     )
@@ -95,7 +94,7 @@ def sealed(body: bytes, *, about: str) -> bytes:
 
 
 def is_as_put(content: bytes) -> bool:
-    """Whether drd, of whatever version, wrote it, and nobody changed it since."""
+    """Whether a drd of any version wrote it, and nobody changed it since."""
     seal = _SEAL.match(content)
     return seal is not None and seal[1].decode() == _digest(content[seal.end() :])
 
@@ -105,7 +104,7 @@ def _digest(body: bytes) -> str:
 
 
 def entry_point() -> list[str]:
-    """The words that start drd as this process was: the program beside the interpreter."""
+    """The words that start drd as this process was started: the program beside the interpreter."""
     program = Path(sys.executable).with_name("drd")
     if os.access(program, os.X_OK):
         return [str(program)]
@@ -113,18 +112,18 @@ def entry_point() -> list[str]:
 
 
 def shipped(path: str, program: Sequence[str]) -> bytes:
-    """What belongs at `path`, for a service that is started by `program`."""
+    """The content of the file at `path`, for a service that is started by `program`."""
     body = (SHIPPED / FILES[path]).read_bytes()
     if path == UNIT:
         body = body.replace(b"@DRD@", " ".join(_unit_word(w) for w in program).encode())
         return sealed(body, about="Change it with `systemctl edit drd`.")
     if path == CONFIG:
         return sealed(body, about="It is yours: drd never overwrites it.")
-    return sealed(body, about="Changed, it is left alone.")
+    return sealed(body, about="drd leaves it alone once it is changed.")
 
 
 def _unit_word(word: str) -> str:
-    """A word of ExecStart=, quoted as systemd.syntax(7) wants it."""
+    """A word of ExecStart=, quoted as systemd.syntax(7) requires."""
     if re.search(r"[\x00-\x1f'\"\\]", word):
         raise UsageError(
             f"systemd starts no program whose path has quotes or backslashes: {word!r}",
@@ -137,7 +136,7 @@ def _unit_word(word: str) -> str:
 
 
 def plan_install(prefix: Path, program: Sequence[str]) -> Installation:
-    """What `drd install` would do. Doing it twice changes nothing the second time."""
+    """What `drd install` would do. A second run changes nothing."""
     found = Installation(prefix)
     for path, mode in DIRECTORIES.items():
         found.steps.append(_directory(found, prefix / path, mode))
@@ -170,7 +169,7 @@ def _file(prefix: Path, path: str, wanted: bytes) -> Step:
         return Step("keep", str(place), note="yours")
     if is_as_put(current):
         return Step("update", str(place), content=wanted)
-    note = "changed by somebody; for drd's own, remove it and install again"
+    note = "changed by hand; to get drd's own, remove it and install again"
     return Step("keep", str(place), note=note)
 
 
@@ -184,7 +183,7 @@ def _read(place: Path) -> bytes | None:
 
 
 def _set_up(found: Installation) -> Iterator[Step]:
-    """The service's user and directories, and the manager's knowledge of the unit."""
+    """The service's user and directories, and the reload of the service manager."""
     state = {Path("/") / path: mode for path, mode in STATE.items()}
     new_user = not _user_exists("drd")
     if new_user or found.does(SYSUSERS):
@@ -195,7 +194,7 @@ def _set_up(found: Installation) -> Iterator[Step]:
     for place in state:
         if _has_files_of_root(place):
             # drd was used as root before there was a service.
-            yield Step("give", f"{place}/", note="what is root's in it becomes drd's")
+            yield Step("give", f"{place}/", note="root's files in it are given to drd")
     if not manager_runs():
         found.notes.append("systemd does not run here: nothing was loaded")
     elif found.does(UNIT):
@@ -236,31 +235,32 @@ def manager_runs() -> bool:
 
 
 def _obstacles(program: Sequence[str]) -> Iterator[UsageError]:
-    """Why the service could not start. Its user has to come to the program and its interpreter: the
-    right to read what is root's helps these, and not systemd to start them."""
+    """Why the service could not start. Its user must be able to reach the program and its
+    interpreter: the right to read root's files does not help systemd to start them."""
     found = _manager_version()
     if found is not None and found < OLDEST_SYSTEMD:
         yield UsageError(
             f"systemd {found} is too old for the service",
-            hint=f"it takes {OLDEST_SYSTEMD} (Debian 13, Ubuntu 24.04); until then let cron run "
-            "`drd backup` and `drd drill`.",
+            hint=f"it needs {OLDEST_SYSTEMD} (Debian 13, Ubuntu 24.04); until then let "
+            "cron run `drd backup` and `drd drill`.",
         )
     hint = (
-        "install drd where everybody may look, and run that one:\n"
-        "python3 -m venv /opt/drd && /opt/drd/bin/pip install drd && /opt/drd/bin/drd install"
+        "install drd where everyone may read it, and run that one:\n"
+        "python3 -m venv /opt/drd && /opt/drd/bin/pip install drd && /opt/drd/bin/drd "
+        "install"
     )
     for place in dict.fromkeys((Path(program[0]), Path(sys.executable).resolve())):
         if place.is_relative_to("/tmp") or place.is_relative_to("/var/tmp"):  # noqa: S108
-            fact = f"the service sees files of its own below /tmp and /var/tmp, and not {place}"
+            fact = f"the service has its own /tmp and /var/tmp, so it does not see {place}"
             yield UsageError(fact, hint=hint)
         closed = _closed_above(place)
         if closed is not None:
-            fact = f"the service's user cannot come to {place}: {closed} is closed to others"
+            fact = f"the service's user cannot reach {place}: {closed} is closed to others"
             yield UsageError(fact, hint=hint)
 
 
 def _manager_version() -> int | None:
-    """systemd's, where it is this system's manager."""
+    """The version of systemd, if it is this system's manager."""
     if not manager_runs():
         return None
     done = process.run(process.Command(("systemctl", "--version"), deadline_s=30.0))
@@ -269,7 +269,7 @@ def _manager_version() -> int | None:
 
 
 def _closed_above(place: Path) -> Path | None:
-    """The first directory on the way to `place` that not everybody may pass through."""
+    """The first directory on the way to `place` that not everyone may pass through."""
     for directory in reversed(place.parents):
         try:
             if not directory.stat().st_mode & stat.S_IXOTH:
@@ -283,7 +283,7 @@ def _closed_above(place: Path) -> Path | None:
 
 
 def plan_uninstall(prefix: Path) -> Installation:
-    """What `drd uninstall` would do: away with what install put, if nobody changed it."""
+    """What `drd uninstall` would do: remove what install wrote, if nobody changed it."""
     found = Installation(prefix)
     unit = prefix / UNIT
     if found.here and manager_runs() and unit.exists():
@@ -301,7 +301,7 @@ def plan_uninstall(prefix: Path) -> Installation:
     if left:
         found.notes.append(f"state stays in {' and '.join(left)}, backups in their repositories")
     if found.here and _user_exists("drd"):
-        found.notes.append("the user drd stays, since files are its own")
+        found.notes.append("the user drd stays, because files belong to it")
     return found
 
 
@@ -315,11 +315,11 @@ def _removal(place: Path) -> Iterator[Step]:
     if is_as_put(content):
         yield Step("remove", str(place))
     else:
-        yield Step("keep", str(place), note="changed by somebody")
+        yield Step("keep", str(place), note="changed by hand")
 
 
 def _directory_removal(found: Installation, place: Path) -> Iterator[Step]:
-    """Empty ones go; what will be gone by then does not count."""
+    """Remove empty directories; files that are to be removed do not count."""
     if not place.is_dir():
         return
     going = {s.subject.rstrip("/") for s in found.steps if s.action == "remove"}
@@ -338,14 +338,14 @@ def _more(count: int) -> str:
 
 
 def execute(found: Installation) -> None:
-    """Carry the steps out, in order. Raises UsageError for who is not root and for a service that
-    could not start, TargetUnwritable for a place that cannot be written to, DrdError for a command
-    that failed."""
+    """Execute the steps in order. Raises UsageError if the user is not root or the service could
+    not start, TargetUnwritable for a place that cannot be written to, DrdError for a command that
+    failed."""
     if found.here and os.geteuid() != 0:
         program = " ".join(entry_point())
         raise UsageError(
             "only root can change the system's services",
-            hint=f"run it as root (sudo {program} …), or into a directory of yours with --prefix.",
+            hint=f"run it as root (sudo {program} …), or with --prefix into a directory of yours.",
         )
     if found.obstacles:
         raise found.obstacles[0]
@@ -371,7 +371,7 @@ def _change(step: Step) -> None:
             place.rmdir() if step.subject.endswith("/") else place.unlink()
     else:
         place.parent.mkdir(parents=True, exist_ok=True)
-        # Whole or not at all: systemd may look at any moment.
+        # Complete or not at all: systemd may read it at any moment.
         beside = place.with_name(f".{place.name}.{os.getpid()}")
         try:
             beside.write_bytes(step.content)
@@ -391,9 +391,8 @@ def _give(place: Path) -> list[str]:
         raise _unwritable(place, error) from error
     if not left:
         return []
-    return [
-        f"stays root's, since it has a second name or is no file: {left[0]}{_more(len(left) - 1)}"
-    ]
+    more = _more(len(left) - 1)
+    return [f"stays root's, because it has a second name or is not a regular file: {left[0]}{more}"]
 
 
 def _run(step: Step) -> None:
@@ -408,5 +407,6 @@ def _run(step: Step) -> None:
 def _unwritable(place: Path, error: OSError) -> TargetUnwritable:
     reason = (error.strerror or str(error)).lower()
     return TargetUnwritable(
-        f"cannot change {place}: {reason}", hint="run this as a user that may, or elsewhere."
+        f"cannot change {place}: {reason}",
+        hint="run this as a user that may, or with another --prefix.",
     )

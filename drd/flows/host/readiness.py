@@ -1,9 +1,7 @@
-"""Looking ahead: is the plan, as it stands now, proven, and would all that a recovery needs be
-there?
+"""Readiness: is the current plan proven, and does everything exist that a recovery needs?
 
-The same attempts as `drd doctor`, the named targets, and what drills, kits and the schedule say; as
-a run with a record, so that what breaks between two drills is an alert and not a surprise.
-"""
+The same attempts as `drd doctor`, the named targets, and the state of drills, kits and the
+schedule; recorded as a run, so that what breaks between two drills raises an alert."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ from drd.model.verdicts import Readiness
 def evaluate(
     services: Services, plan: Plan, resolve: Callable[[SecretRef], str], *, trigger: str
 ) -> ReadinessReport:
-    """Look at everything and record what was found: the run fails when the plan is not ready."""
+    """Check everything and record the findings: the run fails when the plan is not ready."""
     with new_run(services, plan, RunKind.READINESS, trigger=trigger, detail={}) as runner:
         report = readiness.judge(
             _findings(services, plan, resolve, runner.owned.run.id),
@@ -84,7 +82,7 @@ def _findings(
 
 
 def _recorded(services: Services, drill: str) -> Mapping[str, str]:
-    """The programs of a drill; none of one that drd did not write down."""
+    """The programs of a drill; none if drd did not record them."""
     try:
         found: Mapping[str, str] = services.catalogue.run(drill).detail.get("tools", {})
     except UsageError:  # its run is no longer kept
@@ -93,14 +91,15 @@ def _recorded(services: Services, drill: str) -> Mapping[str, str]:
 
 
 def _tried(finding: Finding) -> Judged:
-    """An attempt that failed would fail in a recovery, too."""
+    """A failed attempt would fail in a recovery as well."""
     return Judged(finding, Readiness.NOT_READY if finding.failed else Readiness.READY)
 
 
 def _target(
     services: Services, plan: Plan, run: str, target: Target, point: RestorePoint
 ) -> Iterable[Judged]:
-    """Whether the point would fit there. Not whether it is empty: it is not, until the day."""
+    """Whether the point would fit there. It does not check that the target is empty: it is in use
+    until the day of the recovery."""
     where = f"target {target.name}"
     try:
         for name, _, over in production(services, plan, target, target.components, run):
@@ -133,8 +132,8 @@ def _target(
 
 
 def at_target(services: Services, finding: Finding, where: str, component: str) -> Judged:
-    """The service's user may lack rights there that the operator of a recovery has: what it cannot
-    do is a warning."""
+    """The service's user may lack rights at the target that the operator of a recovery has: such
+    failures are warnings."""
     found = replace(finding, subject=finding.subject or component, where=where)
     if found.failed and not services.is_root and found.rights:
         text = f"{found.text} (as this user; a recovery runs with its operator's rights)"

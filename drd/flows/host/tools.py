@@ -1,4 +1,4 @@
-"""With which programs a plan is brought back on this host."""
+"""The programs with which a plan is restored on this host."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from drd.model.snapshot import RestorePoint
 
 
 def tools(services: Services, plan: Plan, point: RestorePoint) -> Mapping[str, str]:
-    """The version of each, by a name that people know; without those that are not here, which is
-    told elsewhere."""
+    """The version of each, by its common name; without missing ones, which another
+    finding reports."""
     found = {name: version for name, version in services.versions.items() if name != "python"}
     for spec in plan.repositories.values():
         with suppress(DrdError):

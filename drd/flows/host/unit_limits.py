@@ -1,7 +1,6 @@
 """What the service's unit forbids and a plan needs, by the name of the directive.
 
-Looked for in the service itself: its mounts, its rights, its sockets. Elsewhere there is nothing
-to find.
+Checked in the service itself: its mounts, its rights, its sockets. Elsewhere there are no findings.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from drd.model.plan import Component, Plan, RepositorySpec
 from drd.ports import Finding, KindSpec
 
 _RISES = {"sudo", "su", "doas", "pkexec", "runuser"}
-"""Programs that are of no use without more rights than their caller's."""
+"""Programs that are useless without more rights than their caller's."""
 
 _OF_REPOSITORY = "repository-unit"
 _HOMES = ("/home", "/root", "/run/user")
@@ -42,7 +41,7 @@ def in_a_service() -> bool:
 
 
 def confinement(services: Services, plan: Plan, *places: Path) -> list[Finding]:
-    """What the unit keeps this plan from; `places` are directories that drd writes to. Nothing is
+    """What the unit forbids this plan; `places` are directories that drd writes to. Nothing is
     written or connected to."""
     if not in_a_service():
         return []
@@ -71,8 +70,8 @@ def _component(mounts: list[Mount], component: Component, spec: KindSpec) -> Ite
             yield _finding(
                 "unit",
                 component.name,
-                f"the service may not read {path}: AmbientCapabilities= of its unit leave it no "
-                "more than its user's rights",
+                f"the service may not read {path}: AmbientCapabilities= of its unit gives "
+                "it no more than its user's rights",
                 _drop_in(
                     "CapabilityBoundingSet=CAP_DAC_READ_SEARCH",
                     "AmbientCapabilities=CAP_DAC_READ_SEARCH",
@@ -85,13 +84,13 @@ def _component(mounts: list[Mount], component: Component, spec: KindSpec) -> Ite
                 component.name,
                 f"the hook {' '.join(hook.command)} gets no more rights: NoNewPrivileges=yes of "
                 "the unit",
-                "give the user drd itself the right to it (a group, a role), or let a unit of "
-                "root's do it.",
+                "give the user drd itself the right to it (a group, a role), or let one of "
+                "root's units do it.",
             )
 
 
 def _closed(path: str) -> bool:
-    """Whether rights alone keep us from it (the kinds say what else is wrong with a path)."""
+    """Whether only a missing right keeps us from it (the kinds report other problems of a path)."""
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
     except OSError as error:
@@ -108,9 +107,9 @@ def _repository(mounts: list[Mount], repository: RepositorySpec) -> Iterator[Fin
         yield from _unwritable(mounts, _OF_REPOSITORY, name, place)
         return
     directive, remedy = hidden
-    what = f"the service does not see {place}, and what it stores there is gone when it stops"
+    what = f"the service does not see {place}, and anything stored there is lost when it stops"
     drop_in = _drop_in(remedy, f"ReadWritePaths={place}")
-    elsewhere = f"store elsewhere, such as in /var/backups; or {drop_in}"
+    elsewhere = f"use another place, such as in /var/backups; or {drop_in}"
     yield _finding(_OF_REPOSITORY, name, f"{what}: {directive} of its unit", elsewhere)
 
 
@@ -170,7 +169,7 @@ def _drop_in(*lines: str) -> str:
 
 
 def read_mounts(text: str) -> list[Mount]:
-    """The lines of /proc/PID/mountinfo (proc(5)), in their order."""
+    """The lines of /proc/PID/mountinfo (proc(5)), in order."""
     found = []
     for line in text.splitlines():
         before, _, after = line.partition(" - ")
@@ -194,14 +193,13 @@ def _plain(escaped: str) -> str:
 
 
 def mount_of(mounts: list[Mount], path: str) -> Mount | None:
-    """The mount that a path is on; of several at one point, the last one is what is seen."""
+    """The mount that contains a path; of several at one point, the last one is visible."""
     under = [m for m in mounts if Path(path).is_relative_to(m.point)]
     return max(enumerate(under), key=lambda i: (len(i[1].point), i[0]))[1] if under else None
 
 
 def hides(mounts: list[Mount], path: str) -> tuple[str, str] | None:
-    """The directive that puts something else in place of what is at `path` on the host, and the
-    one that does not."""
+    """The directive that hides what is at `path` on the host, and the one that does not."""
     mount = mount_of(mounts, path)
     if mount is None:
         return None

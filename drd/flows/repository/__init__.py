@@ -1,2 +1,1 @@
-"""What drd knows of a repository: its identity, its listing, its password, what is missing in
-it."""
+"""What drd knows of a repository: its identity, its listing, its password, what it lacks."""

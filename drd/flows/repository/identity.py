@@ -1,11 +1,11 @@
-"""Whether the repository is the one that it was, and making it when it never was."""
+"""Check that the repository is the expected one, and initialise it if it never existed."""
 
 from __future__ import annotations
 
 from drd import log
 from drd.errors import DrdError, RepositoryMissing
 from drd.flows.repository.sightings import meeting, remember
-from drd.flows.repository.unexpected import absent, another
+from drd.flows.repository.unexpected import absent_error, another_error
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.ports import Repository
@@ -16,9 +16,8 @@ INIT_WAIT_S = 120.0
 def confirm(services: Services, repository: Repository, *, writing: bool = True) -> str:
     """The id of the repository, which must be the one recorded for its URL, if any was.
 
-    Raises RepositoryMissing for a URL without a repository, or with another one than recorded.
-    Locks that dead processes left there are removed on the way.
-    """
+    Raises RepositoryMissing for a URL without a repository, or with another one than recorded. Also
+    removes locks of dead processes."""
     with meeting(services, repository):
         repository.preflight(writing=writing)
         actual = repository.identity()
@@ -28,18 +27,18 @@ def confirm(services: Services, repository: Repository, *, writing: bool = True)
     if recorded is None and actual is None:
         raise RepositoryMissing(
             f"there is no repository at {repository.url} yet",
-            hint="the first `drd backup` makes it; the first `drd copy`, where it is a copy.",
+            hint="the first `drd backup` makes it (for a copy, the first `drd copy`).",
         )
     if recorded is None:
         services.catalogue.record_repository(repository.url, str(actual), services.clock.now())
     remember(services, repository)
-    tidy(repository)
+    remove_dead_locks(repository)
     return str(actual)
 
 
 def probe_repository(services: Services, repository: Repository) -> None:
-    """Raise RepositoryMissing when the repository recorded for the URL is not there any more;
-    records no more than how it was found, and changes nothing."""
+    """Raise RepositoryMissing when the repository recorded for the URL is no longer there; records
+    only this state, and changes nothing."""
     recorded = services.catalogue.repository_id(repository.url)
     if recorded is not None:
         with meeting(services, repository):
@@ -47,9 +46,9 @@ def probe_repository(services: Services, repository: Repository) -> None:
 
 
 def recognise(services: Services, plan: Plan) -> None:
-    """Find out which repositories the plan means where nobody has seen them yet, as after its URL
-    was changed: points are known by the id of their repository. Asks nobody else; what cannot be
-    reached is none of the business of whoever only looks."""
+    """Find out which repositories the plan's URLs mean if drd has not seen them yet, as after a
+    change of a URL: points know their repositories by id. Contacts no others, and ignores
+    repositories that do not answer."""
     for spec in plan.repositories.values():
         if services.catalogue.repository_id(spec.url) is not None:
             continue
@@ -62,9 +61,9 @@ def recognise(services: Services, plan: Plan) -> None:
             services.catalogue.record_repository(spec.url, found, services.clock.now())
 
 
-def tidy(repository: Repository) -> None:
-    """Remove what dead processes locked. Most work can be done beside a stale lock, so being unable
-    to remove one ends nothing."""
+def remove_dead_locks(repository: Repository) -> None:
+    """Remove locks of dead processes. Most work can be done beside a stale lock, so a failure here
+    is ignored."""
     try:
         repository.remove_stale_locks()
     except DrdError as error:
@@ -74,12 +73,11 @@ def tidy(repository: Repository) -> None:
 def confirm_or_initialise(
     services: Services, repository: Repository, *, chunker_from: Repository | None = None
 ) -> str:
-    """Like `confirm`, but makes the repository when none was ever recorded for its URL; a copy
-    cuts data as `chunker_from` does.
+    """Like `confirm`, but initialises the repository when none was ever recorded for its URL; a
+    copy uses the chunker parameters of `chunker_from`.
 
-    Only for backup runs, and for the copy run of a copy. Under a lock between all drd processes of
-    this state: two `restic init` at once destroy a local repository.
-    """
+    Only for backup runs, and for the copy run of a copy. Holds a lock between all drd processes of
+    this state: two `restic init` at once destroy a local repository."""
     if services.catalogue.repository_id(repository.url) is not None:
         return confirm(services, repository)
     with meeting(services, repository):
@@ -90,7 +88,7 @@ def confirm_or_initialise(
             if actual is None:
                 actual = repository.initialise(chunker_from=chunker_from)
             else:
-                tidy(repository)
+                remove_dead_locks(repository)
             services.catalogue.record_repository(repository.url, actual, services.clock.now())
             remember(services, repository)
             return actual
@@ -99,6 +97,6 @@ def confirm_or_initialise(
 
 def _expect(repository: Repository, actual: str | None, recorded: str) -> None:
     if actual is None:
-        raise absent(repository.url, recorded)
+        raise absent_error(repository.url, recorded)
     if recorded != actual:
-        raise another(repository.url, recorded, actual)
+        raise another_error(repository.url, recorded, actual)

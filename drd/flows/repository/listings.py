@@ -1,8 +1,7 @@
-"""What a repository holds of a plan's restore points, as one listing tells.
+"""What a repository holds of a plan's restore points, from one listing.
 
-A copy has ids of its own; what it is a copy of stands in `original`, also for a copy of a copy. So
-everything is found by its first id, which is the one that a manifest names.
-"""
+A copy has its own ids; the id of the original stands in `original`, even for a copy of a copy. So
+everything is found by its first id, which is the one in a manifest."""
 
 from __future__ import annotations
 
@@ -17,26 +16,27 @@ from drd.ports import Listing, Repository, SnapshotInfo
 
 _OURS = "drd"
 _NAMED = 5
-"""Snapshots that a message names."""
+"""The number of snapshots that a message names."""
 _OWN = f"component:{OWN_COMPONENT}"
 
 
 def listed(repository: Repository, plan: str) -> Listing:
-    """All that drd stored there for the plan, oldest first, from the repository itself."""
+    """Everything that drd stored there for the plan, oldest first, from the repository itself."""
     return repository.snapshots(host=plan, tags=[_OURS], fresh=True)
 
 
-def whole(repository: Repository, listing: Listing) -> Listing:
-    """The listing, for whoever deletes. Raises SnapshotsUnreadable when a snapshot cannot be read,
-    since that may be the manifest of what would go."""
+def require_readable(repository: Repository, listing: Listing) -> Listing:
+    """The listing, for code that deletes. Raises SnapshotsUnreadable when a snapshot cannot be
+    read, since that may be the manifest of a point that would be deleted."""
     if listing.unreadable:
         message, hint = _unreadable(repository, listing)
         raise SnapshotsUnreadable(message, hint=f"{hint}.")
     return listing
 
 
-def sound(repository: Repository, listing: Listing, warn: Callable[[str], object]) -> Listing:
-    """The listing, for all others: they go on with what can be read, and `warn` gets the rest."""
+def readable(repository: Repository, listing: Listing, warn: Callable[[str], object]) -> Listing:
+    """The listing, for all other code: it goes on with what can be read, and `warn`
+    gets the rest."""
     if listing.unreadable:
         message, hint = _unreadable(repository, listing)
         warn(f"{message}; {hint}")
@@ -44,7 +44,7 @@ def sound(repository: Repository, listing: Listing, warn: Callable[[str], object
 
 
 def removal_hint(repository: Repository, listing: Listing) -> str:
-    """What there is to do about what cannot be read in the listing."""
+    """The hint for unreadable snapshots in the listing."""
     return f"{_unreadable(repository, listing).hint}."
 
 
@@ -60,19 +60,19 @@ def _unreadable(repository: Repository, listing: Listing) -> _Unreadable:
     return _Unreadable(
         f"{what} in {repository.name} cannot be read: {some} "
         f"({beginning(listing.unreadable[ids[0]], 200)})",
-        "a copy of the repository may still have it. Until it is removed nothing is forgotten or "
-        f"pruned there; to remove it: {'; '.join(repository.removal(i) for i in ids[:_NAMED])}",
+        "a copy of the repository may still have it. Until it is removed, drd does not "
+        "forget or prune anything there; to remove it: "
+        f"{'; '.join(repository.removal(i) for i in ids[:_NAMED])}",
     )
 
 
 def of_plan(listing: Iterable[SnapshotInfo], plan: str) -> list[SnapshotInfo]:
-    """The same out of a listing of everything, also of what others store there."""
+    """The plan's part of a listing of everything, which includes what others store there."""
     return [s for s in listing if s.host == plan and _OURS in s.tags]
 
 
 def by_run(listing: Iterable[SnapshotInfo]) -> dict[str, list[SnapshotInfo]]:
-    """Snapshots of restore points by the run that made them; drd's own copies are not among
-    them."""
+    """Snapshots of restore points by the run that made them, without drd's own copies."""
     found: dict[str, list[SnapshotInfo]] = {}
     for snapshot in listing:
         run = run_of(snapshot)
@@ -87,7 +87,7 @@ def own(listing: Iterable[SnapshotInfo]) -> list[SnapshotInfo]:
 
 
 def run_of(snapshot: SnapshotInfo) -> str | None:
-    """None for what no run of drd marks so: a tag is what its writer likes."""
+    """The run of a snapshot; None if no run of drd's marks it so: a writer can choose any tag."""
     found = (t[4:] for t in snapshot.tags if t.startswith("run:"))
     return next((run for run in found if NAME.fullmatch(run)), None)
 
@@ -101,12 +101,12 @@ def first_id(snapshot: SnapshotInfo) -> str:
 
 
 def ids_here(snapshots: Iterable[SnapshotInfo]) -> dict[str, str]:
-    """By its first id, what a snapshot is called here."""
+    """By its first id, the id of a snapshot in this repository."""
     return {first_id(s): s.id for s in snapshots}
 
 
 def is_whole(point: RestorePoint, snapshots: Sequence[SnapshotInfo]) -> bool:
-    """Whether the manifest is there and everything that it names."""
+    """Whether the manifest and everything that it names exist."""
     here = ids_here(snapshots)
     return manifest(snapshots) is not None and all(i in here for i in component_ids(point))
 

@@ -1,5 +1,4 @@
-"""Manifests as they come out of a repository: read strictly, and compared with what is known of
-them."""
+"""Read manifests from a repository strictly, and compare them with what is known of them."""
 
 from __future__ import annotations
 
@@ -18,14 +17,14 @@ from drd.ports import KindFactory, Repository, SnapshotInfo
 
 
 def written_rule(kinds: KindFactory) -> RequireWritten:
-    """What the kinds have to say about components and their private parts."""
+    """The kinds' rules for components and their private parts."""
 
     def require_written(row: ComponentSnapshot, private: Mapping[str, Any]) -> None:
         try:
             kind = kinds(row.kind)
         except DrdError:
             raise strict.Refused(
-                f"component {row.component} is of kind {row.kind}, which this drd does not know"
+                f"component {row.component} has the kind {row.kind}, which this drd does not know"
             ) from None
         try:
             kind.require_written(row, private)
@@ -46,8 +45,8 @@ def read_point(
     now: datetime | None = None,
 ) -> RestorePoint:
     """The restore point of `plan` that a manifest snapshot describes; `now` is since when a copy is
-    known. Raises ManifestRefused, also for one that is another point's or another plan's, or not
-    the one that was sealed."""
+    known. Raises ManifestRefused, also for one of another point or plan, or one that differs from
+    its seal."""
     found = manifest_from_bytes(
         repository.read_file(manifest.id, MANIFEST_FILE),
         repository=repository.name,
@@ -69,8 +68,8 @@ def read_point(
 
 
 def require_sealed(services: Services, manifest: Manifest, repository: str) -> None:
-    """Raise ManifestRefused when a manifest is not as it was when this host stored it, or as the
-    kit lists it that this host was made from. One that nobody sealed is left to
+    """Raise ManifestRefused when a manifest differs from the one that this host stored, or from the
+    list of the kit that this host was made from. A manifest without a seal is left to
     `drd.flows.restore.kit_origin`."""
     point = manifest.point
     seal = services.catalogue.origins.seal(point.plan, point.id)
@@ -85,8 +84,8 @@ def _called(manifest: SnapshotInfo, repository: Repository) -> str:
 
 
 def require_sound(kinds: KindFactory, point: RestorePoint, plan: Plan) -> None:
-    """Raise ManifestRefused when the catalogue says of a point what drd does not write: it may have
-    that from a manifest that an older drd read, or from a replica that came out of a repository."""
+    """Raise ManifestRefused when the catalogue says of a point what drd does not write: that may
+    come from a manifest that an older drd read, or from a replica from a repository."""
     require_written = written_rule(kinds)
     try:
         strict.point_id(point.id, "its id")
@@ -108,12 +107,12 @@ def require_sound(kinds: KindFactory, point: RestorePoint, plan: Plan) -> None:
 
 
 def require_same(manifest: Manifest, point: RestorePoint, repository: str) -> None:
-    """Raise ManifestRefused when the manifest in a repository is not that of the point as the
-    catalogue knows it. A part of a point has facts and fingerprints of its own."""
+    """Raise ManifestRefused when the manifest in a repository is not the point's, as the catalogue
+    knows it. A partial point has its own facts and fingerprints."""
     there = {c.component: c for c in manifest.point.components}
     called = f"the manifest of restore point {point.id} in {repository}"
     if (manifest.point.id, manifest.point.plan) != (point.id, point.plan):
-        raise _another(called, "it is of another one")
+        raise _another(called, "it belongs to another point")
     for row in point.components:
         other = there.get(row.component)
         if row.snapshot is None:
@@ -121,16 +120,16 @@ def require_same(manifest: Manifest, point: RestorePoint, repository: str) -> No
         if other is None or (other.snapshot, other.kind) != (row.snapshot, row.kind):
             raise _another(called, f"it names another snapshot of {row.component}")
         if _but_paths(other.facts) != _but_paths(row.facts):
-            raise _another(called, f"it says something else about {row.component}")
+            raise _another(called, f"it differs in {row.component}")
 
 
 def _but_paths(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a part are the ones that were asked for."""
+    """A partial point has only the requested paths."""
     return {k: v for k, v in facts.items() if k != "paths"}
 
 
 def _another(called: str, why: str) -> ManifestRefused:
     return ManifestRefused(
         f"{called} is not the one that drd stored: {why}",
-        hint="take another restore point or repository, and find out who has the key.",
+        hint="use another restore point or repository, and find out who has the key.",
     )

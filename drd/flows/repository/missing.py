@@ -27,17 +27,16 @@ def note_listing(
     listed_at: datetime,
     only: str | None = None,
 ) -> Mapping[str, tuple[str, ...]]:
-    """Compare a fresh listing, which was asked for at `listed_at`, with the points that the
-    catalogue knew before, and note what others removed; returns that by point.
+    """Compare a fresh listing, requested at `listed_at`, with the points that the catalogue knew
+    before, and note what others removed; returns that by point.
 
-    The listing has all that drd stored there for the plan; with `only` it may be of that point
-    alone. Nothing is noted, and nothing returned, beside a retention. A snapshot that is there and
-    cannot be read is not missing; in a copy, where snapshots have ids of their own, nobody can tell
-    which one it is, so nothing is said of copied points there.
-    """
-    if forgets_beside(services, plan, listed_at) is not None:
+    The listing has everything that drd stored there for the plan; with `only` it may cover that
+    point alone. Notes and returns nothing while a retention runs. An unreadable snapshot is not
+    missing; in a copy, where snapshots have other ids, nobody can tell which one it is, so copied
+    points are not judged there."""
+    if retention_beside(services, plan, listed_at) is not None:
         return {}
-    still = {p.id for p in services.catalogue.points(plan)}  # a retention may have been in between
+    still = {p.id for p in services.catalogue.points(plan)}  # a retention may have run in between
     bad = frozenset(listing.unreadable)
     known = [p for p in known if p.id in still and not (bad and repository.name in p.copied)]
     there = genuine_by_run(services, plan, repository, listing)
@@ -59,13 +58,13 @@ def note_listing(
 def find_missing(
     services: Services, plan: str, repository: Repository
 ) -> Mapping[str, tuple[str, ...]]:
-    """What others removed there, by point, noted. Costs one request where nothing is missing."""
+    """Note what others removed there, by point. Costs one request if nothing is missing."""
     listed_at = services.clock.now()
     known = [p for p in services.catalogue.points(plan) if repository.name in p.repositories]
     found = services.catalogue.health.of(plan)
     noted = next((k for k in found if k.repository == repository.name), None)
     if noted is None or noted.url != repository.url:
-        return {}  # the plan was given another one meanwhile: what is known is about that
+        return {}  # the plan has another one now: the records are about that
     if not noted.missing and not repository.missing(_ids(known, repository.name)):
         return {}
     listing = listings.listed(repository, plan)
@@ -73,7 +72,7 @@ def find_missing(
 
 
 def _ids(points: Sequence[RestorePoint], repository: str) -> list[str]:
-    """What their snapshots are called there, as far as that is known: a copy has ids of its own."""
+    """The ids of their snapshots there, as far as known: a copy has its own ids."""
     found = [p.repositories[repository] for p in points]
     stored = (p for p in points if repository not in p.copied)
     return found + [i for p in stored for i in listings.component_ids(p)]
@@ -82,13 +81,12 @@ def _ids(points: Sequence[RestorePoint], repository: str) -> list[str]:
 def record_missing(
     services: Services, plan: str, repository: str, ids: Sequence[str], listed_at: datetime
 ) -> list[str]:
-    """Note that a listing, which was asked for at `listed_at`, lacks these points; returns those
-    that no repository holds any more.
+    """Note that a listing, requested at `listed_at`, lacks these points; returns those that no
+    repository holds any more.
 
-    Nothing is noted while a retention runs or has run since: it forgets snapshots before the
-    catalogue hears of it.
-    """
-    if not ids or forgets_beside(services, plan, listed_at) is not None:
+    Notes nothing while a retention runs or has run since: it forgets snapshots before it tells the
+    catalogue."""
+    if not ids or retention_beside(services, plan, listed_at) is not None:
         return []
     known = {p.id: p for p in services.catalogue.points(plan)}
     removed = {
@@ -110,9 +108,9 @@ def record_missing(
 def forgotten_since(
     services: Services, plan: str, point: str, places: Sequence[Repository], since: datetime
 ) -> RepositoryError | None:
-    """Who forgot the point that none of these repositories has: a retention since then, or somebody
-    else, and then it is no point any more. None where one of them has it, or nobody can tell."""
-    retention = forgets_beside(services, plan, since)
+    """Who forgot the point that none of these repositories has: a retention since then, or someone
+    else, and then it is no longer a point. None if one of them has it, or it is not known."""
+    retention = retention_beside(services, plan, since)
     known = [p for p in services.catalogue.points(plan) if p.id == point]
     with suppress(RepositoryError):
         listed_at = services.clock.now()
@@ -134,13 +132,13 @@ def forgotten_since(
             record_missing(services, plan, repository.name, [point], listed_at)
         names = " and ".join(r.name for r in places)
         return PointGone(
-            f"restore point {point} is not in {names} any more, and drd did not forget it",
+            f"restore point {point} is no longer in {names}, and drd did not forget it",
             hint="find out who removed it; the next drill uses another restore point.",
         )
     return None
 
 
-def forgets_beside(services: Services, plan: str, since: datetime) -> str | None:
+def retention_beside(services: Services, plan: str, since: datetime) -> str | None:
     """The retention run that is under way, or ended after `since`."""
     beside = (
         run.id

@@ -1,4 +1,4 @@
-"""What a repository lists of a plan, and what it no longer does."""
+"""What a repository lists of a plan, and what it no longer lists."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from drd.model.snapshot import RestorePoint
 from drd.ports import Repository, SnapshotInfo
 
 Missing = Mapping[str, Mapping[str, tuple[str, ...]]]
-"""By repository: points of which others removed snapshots, with these."""
+"""By repository: points of which others removed snapshots, with these snapshots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def take_inventory(
     then on. Raises what keeps the repository from being looked at."""
     repository = services.open_repository(spec)
     confirm(services, repository, writing=writing)
-    everything = listings.whole(repository, repository.snapshots(fresh=True))
+    everything = listings.require_readable(repository, repository.snapshots(fresh=True))
     listing = listings.of_plan(everything, plan.name)
     custody.judge_listing(services, plan, listing)
     there = genuine_by_run(services, plan.name, repository, listing)
@@ -59,13 +59,12 @@ def missing_snapshots(
     *,
     only: str | None = None,
 ) -> Missing:
-    """What is known to have been in these repositories and is not listed there, but for what drd
-    itself was about to forget, and for points that somebody gave up by name. What was missing
-    before stays so until it is listed again.
+    """Snapshots that are known to have been in these repositories and are not listed there, except
+    those that drd itself was about to forget, and of points that a person gave up by name. What was
+    missing before stays missing until it is listed again.
 
     `points` are those that the catalogue knew before the listings were made. With `only` the
-    listings are of that point alone, and say nothing about others.
-    """
+    listings cover that point alone, and prove nothing about others."""
     keeping = services.catalogue.keeping
     state = keeping.state(plan)
     leaving = state.leaving if state is not None else ()
@@ -88,7 +87,7 @@ def missing_snapshots(
         lacking = {point: ids for point, ids in gone.items() if ids}
         if lacking:
             found[name] = lacking
-        with suppress(CatalogueError):  # who only looks may not write
+        with suppress(CatalogueError):  # a reader may have no right to write
             back = None if only is None else (only,)
             services.catalogue.health.missing(plan, name, lacking, back, services.clock.now())
     return found

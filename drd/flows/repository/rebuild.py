@@ -1,4 +1,4 @@
-"""The repository proves, the catalogue remembers: bringing the second in line with the first."""
+"""Bring the catalogue in line with the repositories: they are the proof."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ from drd.ports import Listing, Repository, SnapshotInfo
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the repositories hold against what the catalogue knows, by restore point id.
+    """Differences between the repositories and the catalogue, by restore point id.
 
-    `unreadable` maps a manifest's snapshot to what is wrong with it, `unreached` the name of a
-    repository to why it could not be looked at; of what lies there the catalogue's word is taken.
+    `unreadable` maps a manifest's snapshot to its error, `unreached` the name of a
+    repository to the reason why it could not be read; for its content the catalogue counts.
     `torn` has the points of which a repository lists the manifest and not all that it names, with
-    the names of these repositories.
-    """
+    the names of these repositories."""
 
     plan: str
     known: tuple[str, ...]
@@ -40,10 +39,9 @@ class Comparison:
 
 def rebuild(services: Services, plan: Plan) -> Comparison:
     """Record every restore point that a manifest proves and the catalogue does not know, with its
-    fingerprints, and where each one lies. Idempotent: what is known already is not read again.
+    fingerprints and its places. Idempotent: known points are not read again.
 
-    One repository that can be looked at is enough; raises what is wrong with the first otherwise.
-    """
+    One readable repository is enough; otherwise raises the error of the first."""
     seen = _read_repositories(services, plan)
     unreadable: dict[str, str] = {}
     with ThreadPoolExecutor(services.parallel, thread_name_prefix="drd-rebuild") as pool:
@@ -53,14 +51,14 @@ def rebuild(services: Services, plan: Plan) -> Comparison:
         added = [point for point in read if point is not None]
     for point in sorted(added, key=lambda p: p.available_at):
         services.catalogue.record_point(point)
-    _put_right(services, seen, unreadable)
+    _correct_places(services, seen, unreadable)
     torn = _note_missing(services, seen)
     return replace(seen.compared([p.id for p in added], unreadable), torn=torn)
 
 
 def verify(services: Services, plan: Plan) -> Comparison:
-    """Like `rebuild`, but adds nothing: `unknown` are points that a rebuild would add. What is not
-    there any more is no point for anybody from now on."""
+    """Like `rebuild`, but adds nothing: `unknown` are points that a rebuild would add. Missing
+    points are no longer points from now on."""
     seen = _read_repositories(services, plan)
     torn = _note_missing(services, seen)
     return replace(seen.compared(seen.unknown), torn=torn)
@@ -72,8 +70,8 @@ Place = tuple[Repository, SnapshotInfo]
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a look at all repositories showed: for each point the manifests, in the order of the
-    plan's repositories; and the points that the catalogue knows."""
+    """The content of all repositories: for each point the manifests, in the order of the plan's
+    repositories; and the points that the catalogue knows."""
 
     plan: str
     known: Mapping[str, RestorePoint]
@@ -114,7 +112,7 @@ def _read_repositories(services: Services, plan: Plan) -> _Seen:
     read: list[tuple[Repository, Listing]] = []
     unreached: dict[str, DrdError] = {}
     unreadable: dict[str, Mapping[str, str]] = {}
-    # Backups and retention go on meanwhile: what they record or forget need not be in the listings.
+    # Backups and retention go on meanwhile: the listings may lack what they record or forget.
     listed_at = services.clock.now()
     recorded = {p.id for p in services.catalogue.points(plan.name)}
     for spec in plan.repositories.values():
@@ -138,7 +136,7 @@ def _read_repositories(services: Services, plan: Plan) -> _Seen:
     now = {p.id: p for p in services.catalogue.points(plan.name)}
     known = {i: p for i, p in now.items() if i in recorded or i in places}
     strangers = [run for run in places if run not in now and run not in recorded]
-    # What retention forgot may still lie in a copy that it could not reach then.
+    # A copy that retention could not reach may still hold what it forgot.
     late = services.catalogue.forgotten_points(plan.name, strangers) - proven
     unknown = [run for run in strangers if run not in late]
     return _Seen(plan.name, known, places, unknown, unreached, unreadable, read, listed_at)
@@ -146,11 +144,11 @@ def _read_repositories(services: Services, plan: Plan) -> _Seen:
 
 def _listing(services: Services, plan: Plan, repository: Repository) -> Listing:
     confirm(services, repository, writing=False)
-    return listings.sound(repository, listings.listed(repository, plan.name), services.warn)
+    return listings.readable(repository, listings.listed(repository, plan.name), services.warn)
 
 
 def _was_never_made(services: Services, spec: RepositorySpec, error: DrdError) -> bool:
-    """A copy whose first copy run is still to come."""
+    """Whether it is a copy whose first copy run is still to come."""
     return (
         spec.copy_of is not None
         and isinstance(error, RepositoryMissing)
@@ -161,7 +159,7 @@ def _was_never_made(services: Services, spec: RepositorySpec, error: DrdError) -
 def _read(
     services: Services, plan: str, places: Sequence[Place], unreadable: dict[str, str]
 ) -> RestorePoint | None:
-    """The point by the first manifest that can be read; the others are the same."""
+    """The point by the first readable manifest; the others are the same."""
     now = services.clock.now()
     for repository, manifest in places:
         try:
@@ -174,9 +172,9 @@ def _read(
 
 
 def _one_each(point: RestorePoint, places: Sequence[Place]) -> list[Place]:
-    """A manifest for each repository: the one that is known there, else the oldest. Whoever has the
-    key can store a second one with the same mark; which is the point's, its contents say when it is
-    read (`drd.flows.repository.manifests.require_same`)."""
+    """A manifest for each repository: the known one, else the oldest. Anyone who has the key can
+    store a second one with the same mark; the contents show which one is the point's
+    (`drd.flows.repository.manifests.require_same`)."""
     found: dict[str, Place] = {}
     for repository, manifest in places:
         if repository.name not in found or point.repositories.get(repository.name) == manifest.id:
@@ -184,8 +182,8 @@ def _one_each(point: RestorePoint, places: Sequence[Place]) -> list[Place]:
     return list(found.values())
 
 
-def _put_right(services: Services, seen: _Seen, unreadable: dict[str, str]) -> None:
-    """Where the known points lie, and which are there no more."""
+def _correct_places(services: Services, seen: _Seen, unreadable: dict[str, str]) -> None:
+    """Record where the known points lie, and which are gone."""
     for point in filter(seen.is_somewhere, seen.known.values()):
         places = _one_each(point, seen.places.get(point.id, ()))
         news = [
@@ -205,8 +203,8 @@ def _is_its(
     manifest: SnapshotInfo,
     unreadable: dict[str, str],
 ) -> bool:
-    """Whether a manifest with the mark of a point is that point's. Of a copy whoever reads it says
-    so; one that was stored there in the place of the one that is known is looked at here."""
+    """Whether a manifest with the mark of a point is that point's. For a copy, reading it shows
+    that; a manifest that was stored in place of the known one is checked here."""
     if manifest.original is not None:
         return True
     try:
@@ -218,7 +216,8 @@ def _is_its(
 
 
 def _note_missing(services: Services, seen: _Seen) -> dict[str, tuple[str, ...]]:
-    """Note what the listings lack; returns the points that are there and not whole, with where."""
+    """Note what the listings lack; returns the points that exist but are not whole, with their
+    repositories."""
     now = services.catalogue.points(seen.plan)
     known = [p for p in now if p.id in seen.known or p.id in seen.places]
     torn: dict[str, tuple[str, ...]] = {}
@@ -242,8 +241,7 @@ def _note_missing(services: Services, seen: _Seen) -> dict[str, tuple[str, ...]]
 
 
 def _gone(known: Sequence[RestorePoint], seen: _Seen, repository: str) -> list[str]:
-    """Of a repository in which something cannot be read: points whose manifest is not there at
-    all."""
+    """In a repository with unreadable snapshots: points that have no manifest there at all."""
     here = {p for p, places in seen.places.items() if any(r.name == repository for r, _ in places)}
     return [
         p.id
@@ -255,7 +253,7 @@ def _gone(known: Sequence[RestorePoint], seen: _Seen, repository: str) -> list[s
 
 
 def _placed(services: Services, point: RestorePoint, places: Sequence[Place]) -> RestorePoint:
-    """The point, known to be in these places, too."""
+    """The point, with these places added."""
     repositories, copied = dict(point.repositories), dict(point.copied)
     for repository, manifest in places:
         repositories[repository.name] = manifest.id

@@ -1,12 +1,11 @@
-"""A new password for a repository, with no moment at which no known key opens it.
+"""Give a repository a new password, so that at every moment a known key opens it.
 
-The new key is added and proven first. The old one goes only when every plan that works with the
-repository names the new password and is in force, and the new one was proven again. What was done
-is read from the repository, and what has to be remembered stands in the run: after a kill at any
-moment the same command goes on. Of a run only digests are taken, and compared with what root's plan
-and command name: whoever may write to the state names no file and no command. Keys that a run names
-are removed only where the run is sealed with the new password.
-"""
+The new key is added and proven first. The old one is removed only when every plan that uses the
+repository names the new password and is in force, and the new one was proven again. The state is
+read from the repository, and notes are kept in the run: after a kill at any moment the same command
+goes on. Only digests are read from a run, and compared with what root's plan and command name:
+anyone who may write to the state can name no file and no command. Keys that a run names are removed
+only if the run is sealed with the new password."""
 
 from __future__ import annotations
 
@@ -39,9 +38,9 @@ Missing = Callable[[], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Rekey:
-    """What is asked for. `new` None: what an earlier try was given, where the plan names that by
-    now. `old` is beside what the plan names; `waits` until the plan is in force. `cuts_off`: other
-    hosts that store there have the new password, or may lose the repository."""
+    """The request. `new` None: the password of an earlier try, if the plan names it by now. `old`
+    are other old passwords; `waits` until the plan is in force. `cuts_off`: other hosts that store
+    there have the new password, or may lose access."""
 
     repository: RepositorySpec
     new: SecretRef | None
@@ -52,7 +51,7 @@ class Rekey:
 
 @dataclass(frozen=True, slots=True)
 class Rekeyed:
-    """How far it came. `missing` says what it waits for; then the old password still opens.
+    """The result. `missing` says what it waits for; then the old password still opens.
     `others` are keys that neither password opens, which were left."""
 
     run: str
@@ -84,14 +83,14 @@ class _Rekeying:
         return self._services.open_repository(replace(self._order.repository, password=ref))
 
     def opens(self, ref: SecretRef) -> bool:
-        """Whether it opens; a reference that leads nowhere any more opens nothing."""
+        """Whether it opens; a reference that no longer resolves opens nothing."""
         try:
             return self.opened(ref).opens()
         except SecretUnavailable:
             return False
 
     def require_new(self) -> str:
-        """The new password. Raises UsageError for one that would not do."""
+        """The new password. Raises UsageError for an unsuitable one."""
         value = self._resolve(self.new)
         cut_off = edges(value, self.new)
         if cut_off is not None:
@@ -117,7 +116,7 @@ class _Rekeying:
             spec = self._order.repository
             raise WrongKey(
                 f"no known password opens the repository at {spec.url}",
-                hint="name the one that does: --old-password '{file: …}'.",
+                hint="name the right one: --old-password '{file: …}'.",
             )
         self.old = old
         current = [k.id for c in old for k in self.opened(c).list_keys() if k.current]
@@ -128,8 +127,8 @@ class _Rekeying:
         }
 
     def seal(self, keys: Sequence[str]) -> str:
-        """What only who knows the new password can make of these keys; as slow to guess as restic's
-        own."""
+        """A seal that only a process with the new password can make of these keys; as slow to guess
+        as restic's own."""
         password = self._resolve(self.new).encode("utf-8", "surrogateescape")
         said = json.dumps([self._order.repository.url, *keys]).encode()
         return hashlib.scrypt(
@@ -137,7 +136,7 @@ class _Rekeying:
         ).hex()
 
     def require_change(self) -> None:
-        """Raise UsageError for the reference that the plan has already, where that opens the
+        """Raise UsageError for the reference that the plan has already, if that opens the
         repository and no other known password does: there is nothing to remove."""
         others = [r for r in (self._order.old, BY_MASK) if r is not None and r != self.new]
         if self.opens(self.new) and not any(self.opens(r) for r in others):
@@ -146,8 +145,7 @@ class _Rekeying:
     def _already(self, by_mask: bool) -> UsageError:
         spec = self._order.repository
         return UsageError(
-            "the new password is the one that the repository has already "
-            f"({spec.password.describe()})",
+            f"the new password is the repository's current one ({spec.password.describe()})",
             hint=f"without --password the key {MASK} of {spec.name} is removed."
             if by_mask
             else "write another password to a new place, and name that.",
@@ -160,12 +158,13 @@ class _Rekeying:
         return {"added": True}
 
     def prove(self, expected: str) -> Mapping[str, Any]:
-        """The new password opens the very repository, and reads what is in it."""
+        """Check that the new password opens this very repository, and reads its content."""
         repository = self.opened(self.new)
         actual = repository.identity()
         if actual != expected:
             raise RepositoryMissing(
-                f"the new password opens repository {str(actual)[:8]}, expected is {expected[:8]}",
+                f"the new password opens repository {str(actual)[:8]}, but {expected[:8]} "
+                "was expected",
                 hint="find out who replaced the repository.",
             )
         snapshots = len(repository.snapshots(fresh=True))
@@ -175,7 +174,7 @@ class _Rekeying:
     def remove(
         self, old: Sequence[SecretRef], keys: Sequence[str], expected: str
     ) -> Mapping[str, Any]:
-        """The new password is proven once more, then every key that an old one opens goes."""
+        """Prove the new password once more, then remove every key that an old one opens."""
         proven = str(self.prove(expected)["key"])
         repository = self.opened(self.new)
         there = {k.id for k in repository.list_keys()}
@@ -189,8 +188,8 @@ class _Rekeying:
         if still or any(self.opens(ref) for ref in old):
             raise RepositoryError(
                 f"the old password still opens the repository at {repository.url}",
-                hint="its server does not delete: remove the key with rights that may, see "
-                "`restic key list`.",
+                hint="its server does not delete: remove the key with an account that may, "
+                "see `restic key list`.",
             )
         if not self.opens(self.new):  # nothing that could be done here; be loud
             raise WrongKey(f"the new password does not open the repository at {repository.url}")
@@ -218,12 +217,11 @@ def rekey(
     resolve: Callable[[SecretRef], str],
     missing: Callable[[SecretRef], Sequence[str]],
 ) -> Rekeyed:
-    """Give the repository a new password, as far as that can go now.
+    """Give the repository a new password, as far as that is possible now.
 
-    Raises WrongKey when no known password opens it, UsageError for a new password that will not do,
-    AlreadyRunning beside another rekey of the repository. Where this state may be a copy of another
-    one's, nobody loses his key: UsageError.
-    """
+    Raises WrongKey when no known password opens it, UsageError for an unsuitable new password,
+    AlreadyRunning beside another rekey of the repository. If this state may be a copy of another
+    one's, no key is removed: UsageError."""
     why = custody.contested(services)
     if why is not None:
         raise UsageError(f"no password is changed here: {why}", hint=custody.HINT)
@@ -234,7 +232,7 @@ def rekey(
     if new is None:
         raise UsageError(
             "no new password given",
-            hint="say where it is read from: --password '{credential: NAME}'.",
+            hint="name where it is: --password '{credential: NAME}'.",
         )
     work = _Rekeying(services, order, new, resolve)
     if order.new == spec.password and earlier.to is None:
@@ -248,7 +246,7 @@ def rekey(
 
 
 def _own_for_mask(services: Services, spec: RepositorySpec) -> SecretRef | None:
-    """Of a repository that opens with the mask, the plan's own password is what it is to get."""
+    """A repository that opens with the mask gets the plan's own password."""
     by_mask = services.open_repository(replace(spec, password=BY_MASK))
     return spec.password if by_mask.opens() else None
 
@@ -274,8 +272,8 @@ def _carry_out(
     left = _wait(services, runner, missing, waits=order.waits)
     if not left and not order.cuts_off:
         left = [
-            f"the host of plan {name}, which is not known here and stores there too, has the new "
-            "password: say so with --cut-off-others"
+            f"confirm that the host of plan {name}, which is not known here and stores "
+            "there too, has the new password: --cut-off-others"
             for name in plans_of_others(services, work.opened(work.new))
         ]
     removed: tuple[str, ...] = ()
@@ -302,7 +300,7 @@ def _carry_out(
 
 
 def _wait(services: Services, runner: Runner, missing: Missing, *, waits: bool) -> list[str]:
-    """What is missing in the end: nothing when it was waited for."""
+    """What is missing at the end: nothing if it waited."""
     left = list(missing())
     if not left or not waits:
         return left
@@ -325,16 +323,15 @@ def _wait(services: Services, runner: Runner, missing: Missing, *, waits: bool) 
 
 
 def _named_before(plan: Plan, spec: RepositorySpec, earlier: Earlier) -> SecretRef | None:
-    """The new password of an earlier try, where the plan names it; None where there was none.
-    Raises UsageError where the plan does not: the state may say anything."""
+    """The new password of an earlier try, if the plan names it; None if there was none. Raises
+    UsageError if the plan does not: the state proves nothing."""
     if earlier.to is None:
         return None
     named = (spec.password, *(s.password for s in plan.repositories.values()))
     found = next((r for r in named if digest_of(r) == earlier.to), None)
     if found is None:
         raise UsageError(
-            f"{plan.file} does not name the new password that an earlier try for {spec.name} was "
-            "given",
+            f"{plan.file} does not name the new password that an earlier try gave {spec.name}",
             hint="name it again: --password '{credential: NAME}'.",
         )
     return found
@@ -343,14 +340,14 @@ def _named_before(plan: Plan, spec: RepositorySpec, earlier: Earlier) -> SecretR
 def _sealed(
     services: Services, work: _Rekeying, earlier: Earlier, tried: Sequence[str]
 ) -> list[str]:
-    """The keys of earlier tries, as far as whoever wrote them down knew the new password."""
+    """The keys of earlier tries that were sealed with the new password."""
     found: list[str] = []
     for keys, seal in earlier.keys:
         if hmac.compare_digest(work.seal(keys), seal):
             found += keys
         elif not set(keys) <= set(tried):
             services.warn(
-                f"key {', '.join(k[:8] for k in keys)} of an earlier try is removed only with its "
-                "password: where the plan names that no more, add --old-password"
+                f"key {', '.join(k[:8] for k in keys)} of an earlier try is removed only "
+                "with its password: if the plan no longer names that, add --old-password"
             )
     return found

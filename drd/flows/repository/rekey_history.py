@@ -1,8 +1,7 @@
-"""What earlier tries to give a repository a new password have left in their runs.
+"""What earlier tries of a rekey have left in their runs.
 
 The state's owner can write all of it, and root reads it: no reference is taken from there, only
-digests, to be compared with references that root's plan or command names.
-"""
+digests, to be compared with references that root's plan or command names."""
 
 from __future__ import annotations
 
@@ -27,16 +26,15 @@ _TRIES = 100
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What tries that did not come to their end knew: digests of the references to the new password
-    and to old ones, and keys of old ones, each with a seal. The state's owner can write all of
-    that."""
+    """What unfinished tries knew: digests of the references to the new password and to old ones,
+    and keys of old ones, each with a seal. The state's owner can write all of that."""
 
     to: str | None
     old: frozenset[str]
     keys: tuple[tuple[tuple[str, ...], str], ...]
 
     def among(self, named: Sequence[SecretRef]) -> list[SecretRef]:
-        """Those of the named references that an earlier try worked with."""
+        """Those of the named references that an earlier try used."""
         known = {self.to, *self.old}
         return [r for r in dict.fromkeys((*named, BY_MASK)) if digest_of(r) in known]
 
@@ -64,7 +62,7 @@ def earlier_tries(services: Services, plan: Plan, spec: RepositorySpec) -> Earli
 
 
 def digest_of(ref: SecretRef) -> str:
-    """Of the reference, not of the secret: what a run keeps of it."""
+    """The digest of the reference, not of the secret: a run keeps only that."""
     value = list(ref.value) if isinstance(ref.value, tuple) else ref.value
     return _digest(ref.source, value)
 
@@ -74,7 +72,7 @@ def _digest(source: object, value: object) -> str:
 
 
 def _digest_in(found: object) -> str | None:
-    """What a run says of a reference; an older drd wrote the reference itself."""
+    """A reference in a run; an older drd wrote the reference itself."""
     if isinstance(found, Mapping):
         return _digest(found.get("source"), found.get("value"))
     return found if isinstance(found, str) else None

@@ -1,4 +1,4 @@
-"""Finding plans of other hosts that store in the same repository."""
+"""Find plans of other hosts that store in the same repository."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from drd.ports import Repository
 
 def plans_of_others(services: Services, repository: Repository) -> list[str]:
     """The names of plans whose restore points lie there while this host knows none of these points.
-    A plan of another host cannot be told from one of ours that has its name and stores there, too.
-    Raises RepositoryError."""
+    A plan of another host with the name of one of ours cannot be recognised. Raises
+    RepositoryError."""
     ours = set(services.catalogue.plan_names())
     manifests: dict[str, set[str]] = {}
     for snapshot in repository.snapshots(tags=["drd", "manifest"], fresh=True):

@@ -1,8 +1,7 @@
-"""Noting how repositories were found, by whatever meets one: what drd knows, its verdicts know.
+"""Record the state of repositories, wherever drd meets one, so that verdicts know it.
 
-A server that says that a repository is not there is believed; one that does not answer says nothing
-about what it holds.
-"""
+A server that reports a repository as missing is believed; one that does not answer proves nothing
+about its content."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ from drd.errors import (
     SecretUnavailable,
     WrongKey,
 )
-from drd.flows.repository.unexpected import absent, another
+from drd.flows.repository.unexpected import absent_error, another_error
 from drd.flows.services import Services
 from drd.model.repositories import Meeting
 from drd.ports import Catalogue, Clock, Repository
@@ -31,7 +30,7 @@ _FINE = Meeting("ok")
 
 @contextmanager
 def meeting(services: Services, repository: Repository) -> Iterator[None]:
-    """Note how the repository was found: what the body raises, or that it is there."""
+    """Record the state of the repository: the body's error, or that it is there."""
     try:
         yield
     except DrdError as error:
@@ -41,7 +40,7 @@ def meeting(services: Services, repository: Repository) -> Iterator[None]:
 
 
 def note(services: Services, repository: Repository, error: DrdError) -> None:
-    """An error in which a repository was met, as far as it says how that was."""
+    """Record an error from a repository, as far as it shows a state."""
     found = _of_error(error)
     if found is not None:
         _note(services.catalogue, services.clock, repository.url, found)
@@ -50,7 +49,7 @@ def note(services: Services, repository: Repository, error: DrdError) -> None:
 def note_damage(
     services: Services, plan: str, point: str, damaged: Mapping[str, RepositoryDamaged]
 ) -> None:
-    """What of a restore point could not be read, by repository."""
+    """Record what of a restore point could not be read, by repository."""
     for name, error in damaged.items():
         with suppress(CatalogueError):
             now = services.clock.now()
@@ -60,8 +59,7 @@ def note_damage(
 
 
 def remember(services: Services, repository: Repository) -> None:
-    """What the repository that was just confirmed is known by from now on, at the cost of one
-    request."""
+    """Record how to recognise the repository that was just confirmed, with one request."""
     health = services.catalogue.health
     with suppress(DrdError):
         if health.config_digest(repository.url) is None:
@@ -81,9 +79,9 @@ class Probed(Protocol):
 
 
 def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
-    """Look whether the repository that drd knows is there, by one request, and note how it was
-    found; whether that is news. Only one that looks like another is opened. Nothing is asked where
-    there never was one."""
+    """Check with one request whether the known repository is there, and record the state; returns
+    whether it is new. Only one that looks different is opened. Does nothing if there never was one.
+    """
     recorded, digest, wrong = catalogue.health.expected(repository.url)
     if recorded is None:
         return False
@@ -96,7 +94,7 @@ def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
 
 
 def no_answer(catalogue: Catalogue, clock: Clock, url: str, after_s: float) -> bool:
-    """Note that a look at a repository got no answer in so many seconds; whether that is news."""
+    """Record that a repository did not answer for so many seconds; returns whether that is new."""
     return _note(catalogue, clock, url, Meeting("unreachable", f"no answer in {after_s:.0f} s"))
 
 
@@ -104,7 +102,7 @@ def _probed(catalogue: Catalogue, repository: Probed, recorded: str, known: str 
     try:
         digest = repository.probe()
         if digest is None:
-            return _as_met(absent(repository.url, recorded))
+            return _as_met(absent_error(repository.url, recorded))
         if known is None or digest == known:
             return _FINE
         return _compared(catalogue, repository, recorded, digest)
@@ -113,8 +111,8 @@ def _probed(catalogue: Catalogue, repository: Probed, recorded: str, known: str 
 
 
 def _opened(repository: Probed) -> Meeting:
-    """How the repository is found when it is opened with the password, which a probe does not
-    do."""
+    """The state of the repository when it is opened with the password, which a probe
+    does not do."""
     try:
         repository.identity()
     except DrdError as error:
@@ -123,7 +121,7 @@ def _opened(repository: Probed) -> Meeting:
 
 
 def _compared(catalogue: Catalogue, repository: Probed, recorded: str, digest: str) -> Meeting:
-    """Its `config` is another one: so is the repository, unless somebody upgraded its format."""
+    """Its `config` differs: it is another repository, unless someone upgraded its format."""
     try:
         actual = repository.identity()
     except WrongKey:
@@ -131,7 +129,7 @@ def _compared(catalogue: Catalogue, repository: Probed, recorded: str, digest: s
     if actual == recorded:
         catalogue.health.record_config_digest(repository.url, digest)
         return _FINE
-    return _as_met(another(repository.url, recorded, actual))
+    return _as_met(another_error(repository.url, recorded, actual))
 
 
 def _as_met(error: RepositoryMissing) -> Meeting:
@@ -139,7 +137,7 @@ def _as_met(error: RepositoryMissing) -> Meeting:
 
 
 def _of_error(error: DrdError) -> Meeting | None:
-    """None where it says nothing about whether the repository is there."""
+    """None if it does not show whether the repository is there."""
     if isinstance(error, RepositoryMissing):
         return _as_met(error)
     if isinstance(error, WrongKey):
@@ -150,8 +148,8 @@ def _of_error(error: DrdError) -> Meeting | None:
 
 
 def _note(catalogue: Catalogue, clock: Clock, url: str, found: Meeting) -> bool:
-    """Whether it is news. Who may only read the catalogue notes nothing; neither is a place missed
-    that never held a repository."""
+    """Record a state; returns whether it is new. Does nothing for a read-only catalogue, or for a
+    place that never held a repository."""
     with suppress(CatalogueError):
         if found.state in ("ok", "unreachable") or catalogue.repository_id(url) is not None:
             return catalogue.health.met(url, found, clock.now())

@@ -1,11 +1,10 @@
-"""Finding snapshots that are marked as snapshots of a restore point, but hold something else than
-drd stored.
+"""Finding snapshots that are marked as snapshots of a restore point, but contain something else
+than drd stored.
 
-Whoever has a repository's password can mark any snapshot as a copy of another one. The same
+Anyone who has a repository's password can mark any snapshot as a copy of another one. The same
 content has the same tree id in every repository, so a listing shows the difference for each point
 whose trees were noted (`drd.model.seals`). Such a snapshot does not count: the snapshot that it
-stands for is missing there.
-"""
+stands for is missing there."""
 
 from __future__ import annotations
 

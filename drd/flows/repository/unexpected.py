@@ -1,4 +1,4 @@
-"""Errors that say what lies at a place where drd expected a repository."""
+"""Errors that say what is at a place where drd expected a repository."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from drd.model.text import escaped, short_id
 _NAMED = 3
 """Entries of a directory that a sentence names."""
 
-_ANEW = "To begin anew on purpose, give the plan another URL or prefix"
+_ANEW = "To start a new one on purpose, give the plan another URL or prefix"
 
 
-def absent(url: str, recorded: str) -> RepositoryMissing:
+def absent_error(url: str, recorded: str) -> RepositoryMissing:
     """There is no repository at the URL, where the catalogue has the one with the id `recorded`."""
-    what, state = _there(url)
-    hint = f"find out who moved or deleted it, and put it back. {_ANEW}."
+    what, state = _describe_place(url)
+    hint = f"find out who moved or deleted it, and restore it. {_ANEW}."
     if state == "gone":
-        hint = f"mount the disk that it lies on, or find out who moved or deleted it. {_ANEW}."
-    text = f"{what}; expected is repository {short_id(recorded)}"
+        hint = f"mount its disk, or find out who moved or deleted it. {_ANEW}."
+    text = f"{what}; repository {short_id(recorded)} was expected"
     return RepositoryMissing(text, hint=hint, state=state)
 
 
-def another(url: str, recorded: str, actual: str | None) -> RepositoryMissing:
-    """The repository at the URL has the id `actual`; None where the password does not open it."""
+def another_error(url: str, recorded: str, actual: str | None) -> RepositoryMissing:
+    """The repository at the URL has the id `actual`; None if the password does not open it."""
     its = "that the password does not open" if actual is None else actual[:8]
     return RepositoryMissing(
-        f"{url} holds another repository ({its}); expected is repository {short_id(recorded)}",
-        hint=f"find out who replaced it, and put the expected one back. {_ANEW}.",
+        f"{url} holds another repository ({its}); repository {short_id(recorded)} was expected",
+        hint=f"find out who replaced it, and restore the expected one. {_ANEW}.",
         state="replaced",
     )
 
 
-def _there(url: str) -> tuple[str, Literal["gone", "emptied"]]:
+def _describe_place(url: str) -> tuple[str, Literal["gone", "emptied"]]:
     nothing = f"there is no repository at {url}"
     if not url.startswith("/"):
         return nothing, "emptied"
@@ -49,4 +49,4 @@ def _there(url: str) -> tuple[str, Literal["gone", "emptied"]]:
         return f"directory {url} is empty", "emptied"
     named = ", ".join(escaped(name) for name in names[:_NAMED])
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"directory {url} holds {named}{more}, but no repository", "emptied"
+    return f"directory {url} contains {named}{more}, but no repository", "emptied"

@@ -14,7 +14,7 @@ from typing import Any
 from drd import process
 from drd.errors import AlreadyRunning
 from drd.flows.durable_steps import Runner, closing_run, describe, new_run
-from drd.flows.repository.identity import tidy
+from drd.flows.repository.identity import remove_dead_locks
 from drd.flows.repository.sightings import note_damage
 from drd.flows.restore import components, kept_copies
 from drd.flows.restore.blockers import Blockers
@@ -112,7 +112,7 @@ def _preflight_again(
     """Check again what may have changed since the preflight: locks of dead processes, and places
     that were cleaned up at the end of a failed run."""
     for repository in held.repositories:
-        tidy(repository)
+        remove_dead_locks(repository)
     records = {r.name: r.state for r in services.catalogue.steps(runner.run.id)}
     missing = {
         name: destination

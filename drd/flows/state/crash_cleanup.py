@@ -117,7 +117,7 @@ def _settle_repository(services: Services, plan: Plan, owned: RunLease) -> Resto
     if services.catalogue.repository_id(plan.primary.url) is None:
         return None
     repository = services.open_repository(plan.primary)
-    left = listings.whole(
+    left = listings.require_readable(
         repository, repository.snapshots(host=plan.name, tags=[f"run:{owned.run.id}"], fresh=True)
     )
     manifest = next((s for s in left if "manifest" in s.tags), None)
@@ -157,7 +157,7 @@ def _settle_retention(services: Services, plan: Plan) -> None:
         # Before the listing: what is recorded later need not be in it.
         known = [p for p in services.catalogue.points(plan.name) if spec.name in p.repositories]
         repository = services.open_repository(spec)
-        listing = listings.whole(repository, listings.listed(repository, plan.name))
+        listing = listings.require_readable(repository, listings.listed(repository, plan.name))
         held = listings.by_run(listing)
         gone = [p for p in known if listings.manifest(held.get(p.id, ())) is None]
         nowhere = [p.id for p in gone if set(p.repositories) == {spec.name}]

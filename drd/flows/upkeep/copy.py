@@ -103,8 +103,8 @@ class _CopyRun:
         self.runner.step("what is there", "check", self._check_earlier_snapshots)
         warn = self.services.warn
         listed_at = self.services.clock.now()
-        listing = listings.sound(self.source, listings.listed(self.source, self.plan.name), warn)
-        there = listings.sound(self.into, listings.listed(self.into, self.plan.name), warn)
+        listing = listings.readable(self.source, listings.listed(self.source, self.plan.name), warn)
+        there = listings.readable(self.into, listings.listed(self.into, self.plan.name), warn)
         # Newest data first, as the catalogue has them.
         points = [p for p in self.services.catalogue.points(self.plan.name) if p.complete]
         source = self._by_run(self.source, listing)

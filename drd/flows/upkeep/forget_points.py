@@ -191,7 +191,7 @@ def _forget_in(
 ) -> None:
     repository = services.open_repository(spec)
     confirm(services, repository)
-    listing = listings.whole(repository, listings.listed(repository, plan.name))
+    listing = listings.require_readable(repository, listings.listed(repository, plan.name))
     held = listings.by_run(listing)
     snapshots = [s for point in points for s in held.get(point, ())]
     # The manifest first: a point exists as long as that does.

@@ -116,7 +116,7 @@ class _VerificationRun:
         name, listed_at = self.plan.name, self.services.clock.now()
         known = self.services.catalogue.points(name)
         listing = listings.listed(self.repository, name)
-        listings.sound(self.repository, listing, self.services.warn)
+        listings.readable(self.repository, listing, self.services.warn)
         return tuple(
             note_listing(
                 self.services, name, self.repository, listing, known=known, listed_at=listed_at
