@@ -41,7 +41,7 @@ def _acknowledged(app: App, args: argparse.Namespace) -> dict[str, Any]:
     name = app.settings.users.get(said["by"], said["by"]) if args.by is None else args.by
     if args.by is None and app.settings.people and name not in app.settings.people:
         raise UsageError(
-            "no name is given for who takes care of the alert", hint="give --by NAME, of `people`."
+            "--by is missing: who takes care of the alert?", hint="give --by NAME, one of `people`."
         )
     name = known_person(name, app.settings.people)
     alert = acknowledge(

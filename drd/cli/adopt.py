@@ -1,4 +1,4 @@
-"""`drd adopt`: this machine goes on with this state."""
+"""`drd adopt`: this machine takes over this state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run(args: argparse.Namespace) -> int:
         custody = custodian.check(now)
         if custody is None:
             raise UsageError(
-                "this state is a database that hosts share, and no one's alone",
+                "this state is a database that hosts share, and belongs to no single host",
                 hint="it needs no adopting.",
             )
         reason = (args.reason or "").strip()
@@ -38,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
         output.say(f"  {output.unmarked(custody.reason)}{by}")
     if custody.contested is not None:
         output.complain(
-            f"{custody.contested}: drd forgets and prunes nothing here, and leaves unfinished runs "
-            "alone",
-            "if this machine goes on: drd adopt --reason TEXT. Else stop drd here.",
+            f"{custody.contested}: drd forgets and prunes nothing here, and does not touch "
+            "unfinished runs",
+            "if this machine takes over: drd adopt --reason TEXT. Else stop drd here.",
         )
     return 0

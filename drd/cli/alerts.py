@@ -37,8 +37,8 @@ def run(args: argparse.Namespace) -> int:
         _print(found, passing, datetime.now(UTC), output.colours(args.no_color))
     if not document["watched"] and not args.json:
         output.warn(
-            "no daemon runs, so nobody looks whether something is wrong: systemctl start drd; "
-            "until then drd status judges by what drd knows now"
+            "no daemon runs, so nothing checks for problems: systemctl start drd; until "
+            "then drd status shows what drd knows now"
         )
     return 0
 
@@ -47,7 +47,7 @@ _OTHERS = ("alert", "acknowledged_actor", "holds")
 
 
 def alert_of(document: dict[str, Any]) -> Alert:
-    """The alert of a document of one."""
+    """The alert from its document."""
     values = {k: v for k, v in document.items() if k not in _OTHERS}
     for key in ("since", "acknowledged_until", "gone_at", "resolved_at"):
         values[key] = from_rfc3339(values[key]) if values[key] else None
@@ -79,15 +79,15 @@ def _counts(found: Sequence[Alert]) -> str:
 
 
 def _notes(alert: Alert, now: datetime, *, holds: bool) -> list[Note]:
-    """What it is, with the command to run next; then since when, and who takes care. One that is
-    open and does not hold is told as what was."""
+    """Its text, with the command to run next; then since when, and who takes care. An open one
+    whose condition does not hold is shown in the past tense."""
     is_open = alert.resolved_at is None
     style = _STYLES.get(alert.severity, "") if alert.state == "firing" and holds else ""
     text = f"{alert.plan or 'drd'}: {alert.message}"
     since = _since(alert, now)
     if is_open and not holds:
-        text = f"{alert.plan or 'drd'}: no longer so: {alert.message}"
-        since += "; resolved by the daemon when it stays away"
+        text = f"{alert.plan or 'drd'}: no longer the case: {alert.message}"
+        since += "; the daemon resolves it if it stays away"
     what = Note(alert.id, Cell(text, style), alert.command if is_open and holds else "")
     return [what, Note(alert.id, Cell(f"{alert.severity}, {since}", "dim"), "")]
 

@@ -1,4 +1,4 @@
-"""Running a command of drd as the service would: its user, its rights, its restrictions."""
+"""Run a command of drd as the service would: with its user, its rights, its restrictions."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from drd.errors import DrdError, ToolMissing, UsageError
 _OWN = re.compile(
     r"(Type|Exec|Watchdog|Restart|Timeout|KillMode|OOMPolicy|NotifyAccess|PIDFile|SyslogIdentifier)"
 )
-"""What makes the unit a daemon, and not what the daemon may do."""
+"""Settings that make the unit a daemon, and do not restrict it."""
 
 _TAKEN_AWAY = re.compile(r"RuntimeDirectory")
-"""It would be removed under the running service when the command ends."""
+"""Would be removed under the running service when the command ends."""
 
 
 def as_service(words: Sequence[str], unit: str = "drd.service") -> NoReturn:
-    """Become `drd WORDS` in a service that is confined as `unit` is, with its drop-ins; the exit
-    code is the command's. Raises UsageError for who is not root or where there is no such unit."""
+    """Become `drd WORDS` in a service that is confined like `unit`, with its drop-ins; the exit
+    code is the command's. Raises UsageError if the user is not root or there is no such unit."""
     if os.geteuid() != 0:
         raise UsageError("only root can act as the service", hint="run this with sudo.")
     program = shutil.which("systemd-run")
@@ -32,7 +32,8 @@ def as_service(words: Sequence[str], unit: str = "drd.service") -> NoReturn:
     told = process.run(process.Command(("systemctl", "cat", "--no-pager", unit), deadline_s=30.0))
     if told.exit_code != 0:
         raise UsageError(
-            f"there is no {unit} here: {told.complaint}", hint="drd install puts it in place."
+            f"there is no unit {unit} on this host: {told.complaint}",
+            hint="install it with drd install.",
         )
     options = [f"--property={line}" for line in restrictions(told.stdout)]
     command = [sys.executable, "-m", "drd", *words]
@@ -46,8 +47,8 @@ def as_service(words: Sequence[str], unit: str = "drd.service") -> NoReturn:
 
 
 def restrictions(unit: str) -> list[str]:
-    """The settings of a unit's [Service] section that hold for whatever runs in it, in their
-    order, from what `systemctl cat` prints."""
+    """The settings of a unit's [Service] section that restrict what runs in it, in order, from the
+    output of `systemctl cat`."""
     found = []
     section = ""
     for line in map(str.strip, re.sub(r"\\\n", " ", unit).splitlines()):

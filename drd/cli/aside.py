@@ -1,4 +1,4 @@
-"""What recoveries have set aside, in words: for `undo`, `done`, `recover` and `run show`."""
+"""Print kept copies: for `undo`, `done`, `recover` and `run show`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from drd.ports import Aside
 def line(aside: Aside) -> str:
     """`db: /srv/shop.db.drd_4f2a1c3e_before (1.2 GB), what was at /srv/shop.db before`."""
     size = f" ({format_size(aside.bytes)})" if aside.bytes is not None else ""
-    what = "what was there before" if aside.former else "what the recovery brought"
+    what = "what was there before" if aside.former else "what the recovery restored"
     return output.masked(f"{aside.component}: {aside.kept}{size}, {what}: {aside.place}")
 
 
 def say_asides(found: Sequence[dict[str, Any]], run: str) -> None:
-    """As `say_all`, of the documents."""
+    """Like `say_all`, from the documents."""
     held = [
         Aside(d["component"], d["place"], d["kept"], d["size_bytes"], former=d["holds"] == "former")
         for d in found
@@ -32,13 +32,13 @@ def say_asides(found: Sequence[dict[str, Any]], run: str) -> None:
 
 
 def say_all(found: Sequence[Aside], run: str) -> None:
-    """What is set aside, and the two commands about it."""
+    """Print the kept copies, and the two commands for them."""
     for aside in found:
         output.say(f"  set aside  {line(aside)}")
     if any(a.former for a in found):
-        output.say(f"  bring it back: drd undo {run}; let go of it for good: drd done {run}")
+        output.say(f"  restore it: drd undo {run}; remove it for good: drd done {run}")
     elif found:
-        output.say(f"  take the undo back: drd undo {run} --redo; let go of it: drd done {run}")
+        output.say(f"  revert the undo: drd undo {run} --redo; remove it: drd done {run}")
 
 
 def documents(found: Iterable[Aside]) -> list[dict[str, Any]]:
@@ -47,14 +47,14 @@ def documents(found: Iterable[Aside]) -> list[dict[str, Any]]:
 
 
 def run_and_plan(app: App, run: str) -> tuple[Run, Plan]:
-    """The run, and the plan that it was of: where root has a record of it, by that."""
+    """The run and its plan: from root's record, if root has one."""
     catalogue, witness = app.witnessed()
     found = witness.known(catalogue.run(run))
     return found, plan_of(app, found.plan)
 
 
 def plan_of(app: App, name: str) -> Plan:
-    """The plan as its file has it; where there is no sound one, as it was in force last."""
+    """The plan from its file; if that is not valid, the one that was in force last."""
     try:
         return app.load_named(name)
     except (ConfigError, UnknownPlan):

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], BackupOutcome]:
-    """What came of it: the document, and the outcome that it tells of."""
+    """The result: the document, and the outcome in it."""
     done = asked(
         app,
         args.plan,
@@ -48,7 +48,9 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], 
     )
     run, plan, state = done["run"], done["plan"], RunState(done["state"])
     if done["document"] is None:
-        failure = DrdError(done["error"] or f"it ended {state}", hint=f"drd run show {run}")
+        failure = DrdError(
+            done["error"] or f"it ended {state}", hint=f"check the run: drd run show {run}"
+        )
         outcome = BackupOutcome(run, plan, state, None, (), {plan: failure})
         return documents_of(outcome), outcome
     rows = tuple(_captured(c) for c in done["document"]["components"])
@@ -67,7 +69,7 @@ def _captured(row: dict[str, Any]) -> ComponentSnapshot:
 
 
 def _point(document: dict[str, Any], rows: tuple[ComponentSnapshot, ...]) -> RestorePoint:
-    """As far as it is shown."""
+    """The point, as far as it is shown."""
     at = from_rfc3339(document["data_time"])
     return RestorePoint(
         id=document["point"],
@@ -81,7 +83,8 @@ def _point(document: dict[str, Any], rows: tuple[ComponentSnapshot, ...]) -> Res
 
 
 def exit_code(outcome: BackupOutcome) -> int:
-    """0 when all that was asked for was captured. When nothing at all was, the first error's."""
+    """0 when everything requested was captured. When nothing was, the exit code of the
+    first error."""
     if outcome.state == "succeeded":
         return 0
     first = next(iter(outcome.errors.values()), None)

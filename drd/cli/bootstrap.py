@@ -31,9 +31,9 @@ from drd.model.units import to_rfc3339
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the repositories of a plan gave. `unlisted` points are not in the list of the kit,
-    `listed` says whether it has one; `refused` are manifests that cannot be read, or are not what
-    they were, `left` repositories that were not opened."""
+    """What the repositories of a plan contain. `unlisted` points are not in the list of the kit,
+    `listed` says whether it has one; `refused` are manifests that cannot be read, or have
+    changed, `left` are repositories that were not opened."""
 
     name: str
     targets: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
             with session(args) as app:
                 found = [_rebuilt(app, name, prepared, kit) for name in prepared.plans]
             if not kit and all(p.error for p in found):
-                # The repository is all that it is from; a kit's files are worth having without.
+                # The repository is the only source; a kit's files are useful without one.
                 raise next(p.error for p in found if p.error)
         _say(args, prepared, written, found)
     return _exit_code(found, kit=bool(kit))
@@ -66,13 +66,13 @@ def run(args: argparse.Namespace) -> int:
 def _source(
     args: argparse.Namespace, root: Path, now: datetime
 ) -> Iterator[tuple[Prepared, Mapping[str, str]]]:
-    """What there is to install, and what to remember of the kit that it is from."""
+    """What to install, and what to record of its kit."""
 
     given = args.passphrase_file or args.identity or args.share
     if args.kit:
         if not given or args.password_file or args.ca_cert or args.accept_commands:
             raise UsageError(
-                "a kit is opened by --passphrase-file, --identity or --share, and by nothing else",
+                "a kit takes --passphrase-file, --identity or --share, and no other key option",
                 hint="its first line says which of them; the repository's password is inside.",
             )
         sealed = read_kit(Path(args.kit))
@@ -83,8 +83,8 @@ def _source(
         return
     if given or not args.password_file:
         raise UsageError(
-            "a repository is opened by --password-file, and by nothing else",
-            hint="the keys of a bucket are taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+            "--repository takes --password-file, and no other key option",
+            hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for the keys of a bucket.",
         )
     password = read_passphrase(Path(args.password_file))
     authority = str(Path(args.ca_cert).absolute()) if args.ca_cert else None
@@ -137,7 +137,7 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: Mapping[str, str]) ->
 
 
 def _prove(app: App, name: str, proven: Mapping[str, str]) -> None:
-    """What drills had proven when the kit was made, of points whose drill no replica knows."""
+    """What drills had proven when the kit was made, for points whose drill is in no replica."""
     for point in app.catalogue.points(name):
         if point.proven_by is None and point.id in proven:
             whole = app.catalogue.point(name, point.id)  # with its fingerprints
@@ -145,7 +145,7 @@ def _prove(app: App, name: str, proven: Mapping[str, str]) -> None:
 
 
 def _exit_code(found: list[_Plan], *, kit: bool) -> int:
-    """Of a kit the files are what it is for: trouble with repositories is told, and no failure."""
+    """A kit is for its files: trouble with repositories is reported, and is not a failure."""
     if any(p.newest for p in found):
         return 0
     errors = [e for p in found for e in ((p.error,) if p.error else p.unreached)]
@@ -169,7 +169,7 @@ def _say(
         output.say(f"{plan.name}: {_words(plan)}")
     for plan in (p for p in found if p.left):
         output.say(
-            f"{plan.name}: {', '.join(plan.left)} was not looked at; for the restore points there: "
+            f"{plan.name}: {', '.join(plan.left)} was not read; for its restore points: "
             f"drd --config {prepared.layout.config} catalogue rebuild {plan.name}"
         )
     for needed in prepared.layout.needed:
@@ -184,8 +184,8 @@ def _say(
         )
     elif found:
         output.say(
-            "The files are in place. When a repository can be reached: "
-            f"drd --config {prepared.layout.config} catalogue rebuild {found[0].name}"
+            "The files are in place. When a repository is reachable: drd --config "
+            f"{prepared.layout.config} catalogue rebuild {found[0].name}"
         )
 
 
@@ -204,9 +204,9 @@ def _say_trouble(found: list[_Plan]) -> None:
 
 def _words(plan: _Plan) -> str:
     if plan.error is not None:
-        return "its restore points could not be looked up"
+        return "could not list its restore points"
     if plan.left and not plan.points:
-        return "no complete restore point in the repository that was named"
+        return "no complete restore point in the given repository"
     if plan.newest is None:
         return "no complete restore point"
     count = "1 restore point" if plan.points == 1 else f"{plan.points:,} restore points"

@@ -22,7 +22,7 @@ from drd.model.run import Run, RunKind, RunState
 from drd.process import rights
 
 _ASK_AGAIN_S = 7.0
-"""After this a process that was asked to end is killed: within 10 s a run is over."""
+"""After this many seconds a process that was asked to end is killed: a run ends within 10 s."""
 _LIMIT_S = 15.0
 
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _asked(document: dict[str, Any]) -> str:
-    """When somebody asked for the end, and who."""
+    """When somebody asked to end it, and who."""
     actor, at = Actor.from_json(document["cancel_actor"]), document["cancel_asked_at"]
     if actor is None or at is None:
         return ""
@@ -55,33 +55,33 @@ def _asked(document: dict[str, Any]) -> str:
 
 
 def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """What it is asked to end, which it does by its own means; and what to do when it has not."""
+    """Ask the daemon to end it; report what to do if it has not ended."""
     remote = Remote(app)
     run = remote.post(f"/v1/runs/{args.run}/cancel")["run"]
     limit = time.monotonic() + _LIMIT_S
     while True:
         found = remote.get(f"/v1/runs/{run}")
         if found["finished_at"] is not None or time.monotonic() > limit:
-            return (
-                found,
-                f"it may be another user's, whom the daemon cannot end: sudo drd cancel {run}",
-            )
+            other = "it may belong to another user, whose processes the daemon cannot end"
+            return found, f"{other}: sudo drd cancel {run}"
         time.sleep(0.3)
 
 
 def _hint(run: Run) -> str:
     with suppress(OSError):
         if os.getuid() not in (0, Path(f"/proc/{run.owner_pid}").stat().st_uid):
-            return f"its process {run.owner_pid} is another user's: try again as that user or root."
-    return f"it is being cleared up after: drd run show {run.id}"
+            return (
+                f"its process {run.owner_pid} belongs to another user: try again as "
+                "that user or root."
+            )
+    return f"drd is cleaning up after it: drd run show {run.id}"
 
 
 def _until_over(app: App, run: Run) -> Run:
-    """The run when it has reached a final state, or when waiting any longer is of no use.
+    """The run when it has reached a final state, or when waiting is of no more use.
 
-    It is asked by the daemon, whose run it is, and by us, where we may; what does not listen is
-    killed with everything that it started, and what it left is settled.
-    """
+    The daemon ends its own runs, and we the others, if we may; a process that does not end is
+    killed with everything that it started, and its run is settled."""
     began = time.monotonic()
     _signal(app, run, signal.SIGINT)
     killed = False
@@ -91,7 +91,7 @@ def _until_over(app: App, run: Run) -> Run:
         if now.state.final or waited > _LIMIT_S:
             return now
         if str(now.state) == "pending" and waited > 2.0:
-            # No daemon that would end it before it begins.
+            # No daemon will end it before it begins.
             app.catalogue.queue.drop(run.id, "cancelled", "cancelled", app.clock.now())
         if waited > _ASK_AGAIN_S and not killed:
             killed = True
@@ -118,7 +118,7 @@ def _kill(app: App, run: Run) -> None:
 
 
 def _settle(app: App, run: Run) -> None:
-    """Its process is dead: end what it left, where its plan is known."""
+    """Its process is dead: clean up after it, if its plan is known."""
     ending = Ending(RunState.CANCELLED, "cancelled")
     try:
         plan = app.plan_in_force(run.plan)
@@ -126,7 +126,7 @@ def _settle(app: App, run: Run) -> None:
             settle(app.services(plan), plan, {run.id: ending})
             return
     except DrdError as error:
-        output.warn(f"what the run left in its repository is swept later: {error.message}")
+        output.warn(f"a later run removes what it left in its repository: {error.message}")
     catalogue, _ = app.witnessed()
     owned = catalogue.adopt(run, app.clock.now())
     if owned is not None:

@@ -25,8 +25,8 @@ def verify(args: argparse.Namespace) -> int:
 
 
 def _each(args: argparse.Namespace, verb: str) -> int:
-    """Every plan that was asked for. One that cannot be looked at does not keep the others from
-    it; when none could, the first error is raised."""
+    """Every requested plan. A failing one does not stop the others; if all fail, the first error is
+    raised."""
     found: list[Comparison] = []
     failed: dict[str, DrdError] = {}
     with session(args, acts=verb == "rebuild") as app:
@@ -36,7 +36,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
             where = app.settings.plans_dir
             raise UsageError(
                 f"there is no plan in {where}",
-                hint="put the plans of this host there: they say where its repositories are.",
+                hint="put the plans of this host there: they name its repositories.",
             )
         for name in names:
             try:
@@ -61,8 +61,8 @@ def _compare(app: App, name: str, verb: str) -> Comparison:
 
 
 def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
-    """Restore points that were not known may have been held. Says which of the holds are back, and
-    which nobody can know."""
+    """Restore points that were not known may have been held. Reports which holds are restored, and
+    which are unknown."""
     plan = app.load(name)
     found = restore_holds(app.services(plan), plan, aside)
     for hold in found.holds:
@@ -70,18 +70,17 @@ def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
     if found.stored_at is not None:
         since = f"{found.stored_at:%Y-%m-%d %H:%M:%S} UTC"
         output.warn(
-            f"{name}: holds that were made after {since} are not known: hold those points again "
-            "with drd hold"
+            f"{name}: holds made after {since} are unknown: hold those points again with drd hold"
         )
     else:
-        why = f": {found.why}" if found.why else ": no state of drd's is in its repositories"
+        why = f": {found.why}" if found.why else ": its repositories contain no state of drd's"
         output.warn(
-            f"{name}: the holds of its points are not known{why}: hold them again with drd hold"
+            f"{name}: the holds of its points are unknown{why}: hold them again with drd hold"
         )
 
 
 def _set_damaged_aside(app: App) -> Path | None:
-    """Where it is now; None for one that is sound."""
+    """Set a damaged catalogue aside; returns its new path, None if it is sound."""
     try:
         app.catalogue.runs(limit=1)
         require_sound(app.settings.state_url, app.settings.state_password)
@@ -120,17 +119,17 @@ def _show(
         )
         for point, places in c.torn.items():
             output.complain(
-                f"restore point {point} of {c.plan} is not whole any more in {', '.join(places)}: "
-                "snapshots are missing that drd did not forget",
+                f"restore point {point} of {c.plan} is no longer whole in "
+                f"{', '.join(places)}: snapshots are missing that drd did not forget",
                 f"a copy may have them; to give it up there: drd points forget {point} "
                 f"--repository {places[0]} --reason …",
             )
         for repository, reason in c.unreached.items():
             output.complain(
-                f"{repository} of {c.plan} was not looked at: {reason.message}", reason.hint
+                f"could not check {repository} of {c.plan}: {reason.message}", reason.hint
             )
         for snapshot, why in c.unreadable.items():
-            output.complain(f"manifest {snapshot[:8]} of {c.plan} cannot be read: {why}")
+            output.complain(f"cannot read manifest {snapshot[:8]} of {c.plan}: {why}")
     for name, error in failed.items():
         output.complain(f"{name}: {error.message}", error.hint)
 

@@ -15,7 +15,7 @@ STYLE = {"passed": "good", "failed": "bad", "not_run": "warn", "inconclusive": "
 
 
 def evidence_of(document: Mapping[str, Any]) -> Evidence:
-    """The evidence of a document of one, as far as it is shown."""
+    """The evidence from its document, as far as it is shown."""
     coverage, fence = document["coverage"], document["fence"]
     return Evidence(
         id=document["evidence"],
@@ -48,13 +48,13 @@ def print_phases(evidence: Evidence) -> None:
 
 
 def print_unproven(evidence: Evidence) -> None:
-    """The components that the drill says nothing about."""
+    """The components for which the drill proves nothing."""
     for component, why in evidence.unproven:
         output.say(f"  not proven {component}: {why}")
 
 
 def print_coverage(evidence: Evidence) -> None:
-    """What a drill did not carry out as a recovery would; nothing when it did all of it."""
+    """What a drill did not execute as a recovery would; nothing if it did all."""
     coverage = evidence.coverage
     if coverage is None:
         return
@@ -69,7 +69,7 @@ def print_coverage(evidence: Evidence) -> None:
 
 
 def print_fence(fence: FenceReport | None, *, colour: bool) -> None:
-    """Which fence held around the data's own code, and what that tried to reach in vain."""
+    """Which fence surrounded the data's own code, and which accesses it refused."""
     if fence is None or not (fence.fenced or fence.missing):
         return
     text = fence.words()
@@ -84,11 +84,11 @@ def print_fence(fence: FenceReport | None, *, colour: bool) -> None:
 
 
 def print_checks(evidence: Evidence, *, colour: bool) -> None:
-    """One line a check: name, what was seen, the verdict last; failures repeat what was
+    """One line for each check: name, observation, the verdict last; failures also show what was
     expected."""
     rows = [_row(c) for c in evidence.checks]
     if not rows:
-        output.say("  check      no check was carried out: nothing looked at the data")
+        output.say("  check      no check was executed: nothing checked the data")
         return
     name_width = min(44, max(len(r[0]) for r in rows))
     seen_width = min(60, max(len(r[1]) for r in rows))

@@ -17,7 +17,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def complete(parser: Parser) -> None:
-    """Answer the shell that asks through argcomplete, and exit; return when none asks."""
+    """Answer a shell that asks through argcomplete, and exit; return if none asks."""
     import argcomplete
 
     for action in parser.every_action():
@@ -27,8 +27,8 @@ def complete(parser: Parser) -> None:
 
 
 def _plans(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
-    """The names of the plans directory, without loading one. Where a path is begun or no name
-    fits, the shell completes files by itself."""
+    """The names of the plans directory, without loading one. For a path, or if no name fits, the
+    shell completes files."""
     from drd.config.location import config_path, state_and_plans
     from drd.flows.status.overview import plan_files, plan_name
 

@@ -1,4 +1,4 @@
-"""Asking before something that cannot be undone."""
+"""Ask before something that cannot be undone."""
 
 from __future__ import annotations
 
@@ -10,29 +10,27 @@ from drd.model.text import escaped
 
 
 def confirm(plan: str, what: str, hint: str) -> None:
-    """Have the plan's name typed. Raises Cancelled when it was not, and UsageError with the hint
-    where there is nobody to ask. `what` is `a recovery`."""
+    """Have the plan's name typed. Raises Cancelled if it was not, and UsageError with the hint if
+    there is no terminal. `what` is `a recovery`."""
     if not sys.stdin.isatty():
-        raise UsageError(
-            f"{what} asks before it begins, and there is no terminal to ask on", hint=hint
-        )
+        raise UsageError(f"{what} asks for confirmation, and there is no terminal", hint=hint)
     _typed(plan, f"type the plan's name to begin [{plan}]: ")
 
 
 def confirm_point(point: str, what: str, hint: str, *, asks: bool) -> None:
-    """Have a restore point's id typed. Raises as `confirm` does; also where it may not ask."""
+    """Have a restore point's id typed. Raises as `confirm` does, and if asking is not allowed."""
     if not asks or not sys.stdin.isatty():
-        raise UsageError(f"{what} needs a confirmation of its own", hint=hint)
+        raise UsageError(f"{what} needs its own confirmation", hint=hint)
     _typed(point, f"type the restore point's id to recover it anyway [{point}]: ")
 
 
 def confirm_texts() -> None:
-    """Have it typed that texts may become root's. Raises Cancelled when it was not."""
-    _typed("accept", "type accept when all of this is what the host did [accept]: ")
+    """Have a person confirm that texts may become root's. Raises Cancelled if they do not."""
+    _typed("accept", "type accept if all of this is what the host did [accept]: ")
 
 
 def _typed(wanted: str, question: str) -> None:
-    # While it only asks, Ctrl-C and end of input are answers.
+    # At a question, Ctrl-C and end of input are answers.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         answer = input(escaped(question))

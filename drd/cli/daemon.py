@@ -14,7 +14,7 @@ from drd.daemon.standby import Standby
 
 
 def run(args: argparse.Namespace) -> int:
-    # Until somebody listens to it: a start reads everything anyway.
+    # Until a handler is installed: a start reads everything anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     notifier = Notifier.from_environment()
     with app(args.config, busy_s=BUSY_S, service=True) as opened:

@@ -32,13 +32,14 @@ def agreed(args: argparse.Namespace, action: str, words: str) -> int:
 
 
 def _name(args: argparse.Namespace, deciding: Deciding, settings: DaemonSettings) -> str:
-    """What `--by` claims, else the person of whoever logged in. Raises UsageError for nobody."""
+    """The name from `--by`, else the person of the logged-in user. Raises UsageError if there is
+    none."""
     actor = deciding.actor
     found = args.by or settings.users.get(actor.login_user or actor.user)
     if not found:
         raise UsageError(
-            f"no name is given for the answer to {args.step}",
-            hint="give --by NAME, of `people` in drd.yaml, or map your user there: user: USER.",
+            f"--by is missing: who answers {args.step}?",
+            hint="give --by NAME, one of `people` in drd.yaml, or map your user there: user: USER.",
         )
     return str(found)
 
@@ -51,8 +52,9 @@ def decided(
     action: str,
     body: dict[str, Any],
 ) -> int:
-    """Record it, and say what happens now. Whoever does not own the state has the daemon record it:
-    `body` is what it is asked."""
+    """Record it, and print what happens now. A user who does not own the state has the daemon
+    record it:
+    `body` is the request."""
     with app(args.config) as opened:
         if opened.owns_state:
             tell_of_daemon(opened, args)
@@ -67,7 +69,7 @@ def decided(
         by = escaped(said["by"]) + (own if action == "approve" else "")
         output.say(f"{said['plan']}: {said['step']} {words} by {by}")
         if not said["alive"]:
-            output.say(f"no process carries run {said['run']} out: drd resume {said['run']}")
+            output.say(f"no process is executing run {said['run']}: drd resume {said['run']}")
     return 0
 
 
@@ -82,7 +84,7 @@ def _directly(
 
 
 def who(args: argparse.Namespace) -> dict[str, Any]:
-    """`by` and `actor` of what is decided here: the name that `--by` claims, else the one of
-    whoever logged in, and what the kernel says of this process."""
+    """`by` and `actor` of a decision made here: the name from `--by`, else that of the logged-in
+    user, and the kernel's facts about this process."""
     actor = actor_here(by=args.by or "")
     return {"by": args.by or actor.login_user or actor.user, "actor": actor}

@@ -15,7 +15,7 @@ from drd.model.difference import Difference, TableChange
 from drd.model.units import to_rfc3339
 
 SHOWN = 40
-"""Lines of differences, unless all are asked for."""
+"""Lines of differences that are shown without --all."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,7 +79,7 @@ def _print(compared: Compared, limit: int | None) -> None:
 
 
 def rows_of(found: Difference) -> Iterator[list[str]]:
-    """For each difference how it differs, what, and in what."""
+    """For each difference its sort, its subject, and where it is."""
     for prop in found.properties:
         yield ["changed", prop.name, _before_and_now(prop.a, prop.b)]
     for table in found.tables:

@@ -1,4 +1,4 @@
-"""What a host has that wants protection: PostgreSQL databases behind local sockets."""
+"""Find what should be backed up on this host: PostgreSQL databases behind local sockets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LIST = (
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """Databases as name and connection string; `notes` say what could not be looked at."""
+    """Databases as name and connection string; `notes` name what could not be read."""
 
     databases: tuple[tuple[str, str | None], ...] = ()
     notes: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class Discovery:
 
 def find_postgres() -> Discovery:
     """Ask every server with a local socket (and at $PGHOST, if that is a directory) for its
-    databases, as this user and as root also as `postgres`. Never raises for what it finds."""
+    databases, as this user and as root also as `postgres`. Never raises for a server's errors."""
     sockets = list(_sockets())
     if not sockets:
         return Discovery(notes=("No PostgreSQL server was found on a local socket.",))
@@ -45,7 +45,7 @@ def find_postgres() -> Discovery:
         names = _databases(psql, directory, port)
         where = f"The PostgreSQL server at {directory}, port {port},"
         if names is None:
-            notes.append(f"{where} did not let us in: add its databases with --postgres.")
+            notes.append(f"{where} refused the connection: add its databases with --postgres.")
         elif not names:
             notes.append(f"{where} has no database of its own.")
         databases += [(name, _dsn(name, directory, port)) for name in names or ()]
@@ -71,7 +71,7 @@ def _sockets() -> Iterator[tuple[str, int]]:
 
 
 def _databases(psql: str, directory: str, port: int) -> list[str] | None:
-    """The names, or None when nobody of us is let in."""
+    """The names, or None if no user is accepted."""
     users: list[str | None] = [None]
     if os.geteuid() == 0 and _exists("postgres"):
         users.append("postgres")

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _words(args: argparse.Namespace) -> list[str]:
-    """This command once more, for whoever carries it out, in another directory."""
+    """This command, for use by another user in another directory."""
     config, explicit = config_path(args.config)
     words = ["doctor"]
     words += ["--config", str(Path(config).absolute())] if explicit else []

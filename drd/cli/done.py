@@ -33,7 +33,7 @@ def _with_all(args: argparse.Namespace) -> int:
             confirm(
                 plan.name,
                 "removing what is set aside",
-                "add --yes when you mean it, or --dry-run to see what would happen.",
+                "add --yes to confirm, or --dry-run to see what would happen.",
             )
         let_go(services, plan, found, comment=args.comment, **who(args))
     return _say(args, standing)
@@ -54,9 +54,9 @@ def _say(args: argparse.Namespace, standing: Standing) -> int:
         )
     elif not args.quiet:
         _tell(held, "would remove" if args.dry_run else "removed")
-        _tell(standing.gone, "not there any more")
+        _tell(standing.gone, "already missing")
         if not held:
-            output.say(f"nothing is set aside of run {run.id}")
+            output.say(f"there are no kept copies of run {run.id}")
     return 0
 
 

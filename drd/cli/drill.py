@@ -57,20 +57,19 @@ def _kit(args: argparse.Namespace) -> KitAt | None:
     given = args.passphrase_file or args.identity or args.share
     if bool(given) != bool(args.kit):
         raise UsageError(
-            "--kit goes with what opens it: --passphrase-file, --identity or --share",
-            hint="without any of them the drill takes the copy that `kit` in the plan or drd.yaml "
-            "names.",
+            "--kit needs what opens it: --passphrase-file, --identity or --share",
+            hint="without them the drill uses the copy that `kit` in the plan or drd.yaml names.",
         )
     return KitAt(args.kit, lambda: key_of(args)) if args.kit else None
 
 
 def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
-    """Ask the daemon for it, and show what came of it."""
+    """Ask the daemon for it, and show the result."""
     own = next((f"--{name}" for name in ("kit", "keep") if getattr(args, name)), "")
     if own:
         owner = app.state_owner
         raise NotOwner(
-            f"the state belongs to {owner}, who alone can use {own}", hint=f"sudo -u {owner} drd …"
+            f"only {owner}, who owns the state, can use {own}", hint=f"sudo -u {owner} drd …"
         )
     done = asked(
         app,
@@ -84,14 +83,15 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
     )
     if done["document"] is None:
         words = done["error"] or f"it ended {done['state']}"
-        raise DrdError(words, hint=f"drd run show {done['run']}")
+        raise DrdError(words, hint=f"check the run: drd run show {done['run']}")
     outcome = DrillOutcome(evidence_of(done["document"]), None, None)
     _show(outcome, args.plan, Objectives(done["rpo_s"], done["rto_s"]), args)
     return exit_code(outcome)
 
 
 def exit_code(outcome: DrillOutcome) -> int:
-    """4 failed, 5 inconclusive; a repository that is gone, locked or shut keeps its own code."""
+    """4 failed, 5 inconclusive; a repository that is gone, locked or cannot be opened keeps its own
+    code."""
     if outcome.evidence.result == "passed":
         return 0
     if outcome.evidence.result == "failed":
@@ -157,7 +157,7 @@ def _sentence(outcome: DrillOutcome, goals: Objectives) -> str:
     if evidence.rta_s is None:
         failed = [c.name for c in evidence.checks if c.verdict == "failed"]
         steps = [n for n in failed if n.startswith("step ")]
-        return f"{steps[0]} failed" if steps and steps == failed else "not everything came back"
+        return f"{steps[0]} failed" if steps and steps == failed else "not everything was restored"
     back = f"back in {format_duration(evidence.rta_s)} (RTO {format_duration(goals.rto_s)})"
     losing = f"losing {format_duration(evidence.rpa_s)}"
     if evidence.judged:
@@ -165,12 +165,12 @@ def _sentence(outcome: DrillOutcome, goals: Objectives) -> str:
     else:
         losing += " (an older point, chosen on purpose)"
     if evidence.result == "inconclusive":
-        losing += "; no check could vouch for the data"
+        losing += "; no check could confirm the data"
     return f"{back}, {losing}   evidence {evidence.id}"
 
 
 def _wait(destinations: dict[str, Destination]) -> None:
-    """Until somebody presses Ctrl-C (or sends SIGTERM): then the sandboxes go."""
+    """Wait for Ctrl-C (or SIGTERM): then the sandboxes are removed."""
 
     print("the sandbox stays until you press Ctrl-C:", file=sys.stderr)
     for name, destination in destinations.items():

@@ -1,4 +1,4 @@
-"""Doing the same in several repositories: one that fails does not keep the others from it."""
+"""Do the same in several repositories: a failing one does not stop the others."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ T = TypeVar("T")
 
 @dataclass
 class Done(Generic[T]):
-    """What was done, in order, and by repository why something could not be."""
+    """What was done, in order, and by repository why something failed."""
 
     outcomes: list[T] = field(default_factory=list)
     errors: dict[str, DrdError] = field(default_factory=dict)
 
     def exit_code(self, *more: DrdError | None) -> int:
-        """The one of the first error, of these or of what an outcome has."""
+        """The exit code of the first error, of these or in an outcome."""
         bad = [error for error in (*self.errors.values(), *more) if error is not None]
         return bad[0].exit_code if bad else 0
 
@@ -41,8 +41,7 @@ class Done(Generic[T]):
 
 
 def each(names: Iterable[str], do: Callable[[str], T]) -> Done[T]:
-    """Call `do` with each name. Raises the error of the only one, since nothing else is to be
-    told then."""
+    """Call `do` with each name. Raises the error if there is only one name."""
     names = list(names)
     done: Done[T] = Done()
     for name in names:

@@ -1,4 +1,4 @@
-"""Runs that another process carries out: asking the daemon for one, watching one to its end."""
+"""Runs that another process executes: ask the daemon for one, watch one to its end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Source(ABC):
 
     @abstractmethod
     def require_daemon(self, what: str, hint: str) -> None:
-        """Raises NotOwner where nobody would begin what waits."""
+        """Raise NotOwner if no process would start a waiting run."""
 
     @staticmethod
     def of(app: App) -> Source:
@@ -59,7 +59,7 @@ class _Daemon(Source):
         return self._remote.get(f"/v1/runs/{prefix}")
 
     def require_daemon(self, what: str, hint: str) -> None:
-        """The daemon has just answered, so it is there."""
+        """The daemon has just answered, so it runs."""
 
 
 def is_alive(app: App) -> bool:
@@ -68,11 +68,10 @@ def is_alive(app: App) -> bool:
 
 
 def asked(app: App, plan: str, kind: str, *, quiet: bool, **options: Any) -> Document:
-    """Have the daemon do what this user may not, and watch it; what came of it, when it is over:
-    the document of `/v1/runs/RUN/outcome`. One that is going on already is watched as it is.
+    """Ask the daemon for what this user may not do, and watch it; returns the result at the end:
+    the document of `/v1/runs/RUN/outcome`. A run that is under way is watched as it is.
 
-    Raises NotOwner where there is no daemon, Answered for what it refuses.
-    """
+    Raises NotOwner without a daemon, Answered for what it refuses."""
     remote = Remote(app)
     run = remote.post(f"/v1/plans/{plan}/{kind}", **options)
     follow(_Daemon(remote), run["run"], quiet=quiet)
@@ -80,12 +79,12 @@ def asked(app: App, plan: str, kind: str, *, quiet: bool, **options: Any) -> Doc
 
 
 def follow(source: Source, run: str, *, quiet: bool) -> Document:
-    """Until it is over; its steps are told on stderr as they end. Raises Cancelled when whoever
-    watches has seen enough: the run goes on."""
+    """Watch until it is over, with its steps on stderr as they end. Raises Cancelled when the
+    watching person leaves: the run goes on."""
     now = source.run(run)
     told: set[str] = set()
     which = now["run"]
-    _say(f"following {now['kind']} {which} of {now['plan']}; Ctrl-C leaves it alone", quiet=quiet)
+    _say(f"following {now['kind']} {which} of {now['plan']}; Ctrl-C does not stop it", quiet=quiet)
     while True:
         now = source.run(which)
         for step in now["steps"]:

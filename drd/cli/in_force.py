@@ -1,4 +1,4 @@
-"""Whether what a person has written into plan files is what drd works with."""
+"""Find out whether drd works with what a person has written into plan files."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from drd.model.run import RunKind, RunState
 from drd.ports import PlanRow
 
 _HANDED_OVER = Path("/run/credentials/drd.service")
-"""Where systemd puts what the service was given."""
+"""Where systemd puts the credentials of the service."""
 
 
 def in_force_with(
     app: App, plan: Plan, spec: RepositorySpec
 ) -> Callable[[SecretRef], Sequence[str]]:
-    """What is missing until everything that works with this repository does so with another
-    password: plan files that name it, a daemon that has loaded them, and the end of runs that began
-    before. Sentences that follow `until`."""
+    """What is missing until everything that uses this repository does so with another password:
+    plan files that name it, a daemon that has loaded them, and the end of runs that began before.
+    Phrases that follow `until`."""
     since: list[datetime] = []
 
     def missing(new: SecretRef) -> list[str]:
@@ -61,8 +61,8 @@ def in_force_with(
 def keepers_of(
     app: App, plan: Plan, spec: RepositorySpec
 ) -> tuple[Sequence[tuple[Plan, RepositorySpec]], Sequence[str]]:
-    """Every plan that keeps something in this repository, by its file or else by the text that was
-    loaded, this one first; and the names of those of which neither can be read."""
+    """Every plan that stores in this repository, by its file or else by the text that was loaded,
+    this one first; and the names of plans for which neither can be read."""
     files = {n: f[0] for n, f in plans_by_name(app.settings.plans_dir).items() if n != plan.name}
     rows = {row.name: row for row in app.catalogue.queue.plan_rows() if row.name != plan.name}
     there = {p.plan for p in app.catalogue.health.places() if p.url == spec.url} - {plan.name}
@@ -96,16 +96,16 @@ def _names_another(file: Path, spec: RepositorySpec, new: SecretRef) -> list[str
             return []
         return [f"{file} can be loaded: {error.message}"]
     return [
-        f"{file} names {new.describe()} as repositories.{one.name}.password, it names "
-        f"{one.password.describe()}"
+        f"{file} names {new.describe()} as repositories.{one.name}.password (it names "
+        f"{one.password.describe()})"
         for one in plan.repositories.values()
         if one.url == spec.url and one.password != new
     ]
 
 
 def _works_with_another(app: App, row: PlanRow, spec: RepositorySpec, new: SecretRef) -> list[str]:
-    """By the text that is stored: a daemon stores what it has loaded, and takes what a command of
-    root's has stored from root's file."""
+    """By the stored text: a daemon stores what it has loaded, and reads what a command of root's
+    has stored from root's file."""
     text = app.catalogue.queue.accepted(row.name)
     try:
         plan = plan_of_text(text, Path(row.file)) if text is not None else None
@@ -122,7 +122,7 @@ def _works_with_another(app: App, row: PlanRow, spec: RepositorySpec, new: Secre
 
 
 def _not_handed_over(new: SecretRef) -> list[str]:
-    """A service has the credentials that were there when it started."""
+    """A service has the credentials that existed when it started."""
     if new.source != "credential" or not _HANDED_OVER.is_dir():
         return []
     wanted = secrets.resolve(new)

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _notices(planned: Installation, args: argparse.Namespace) -> list[Notice]:
-    """Of an upgrade of this host. Read before anything is changed."""
+    """Notices about an upgrade of this host, read before anything is changed."""
     if not planned.here:
         return []
 
@@ -50,8 +50,7 @@ def _notices(planned: Installation, args: argparse.Namespace) -> list[Notice]:
 def carry_out(
     planned: Installation, args: argparse.Namespace, found: Sequence[Notice] = ()
 ) -> None:
-    """Do it, or with --dry-run do not, and say what was or would be done. `found` is what else
-    there is to know of an upgrade."""
+    """Execute it, or with --dry-run only print it. `found` are further notices about an upgrade."""
     if not args.dry_run:
         execute(planned)
     if args.json:
@@ -59,7 +58,7 @@ def carry_out(
         output.print_json({**_document(planned, args), **({"upgrade": upgrade} if found else {})})
     elif not args.quiet:
         rows = [[_WORDS[s.action][args.dry_run], s.subject, s.note] for s in planned.steps]
-        output.say(output.table(rows) if rows else "nothing of drd is here")
+        output.say(output.table(rows) if rows else "nothing of drd is installed here")
         for note in _notes(planned):
             output.warn(note)
         for notice in found:
@@ -84,7 +83,7 @@ def _document(planned: Installation, args: argparse.Namespace) -> dict[str, Any]
 
 
 def _next(planned: Installation) -> Iterator[str]:
-    """What a person does now, after a first installation or an upgrade of the unit."""
+    """What a person does next, after a first installation or an upgrade of the unit."""
     unit = next(s for s in planned.steps if s.subject == str(planned.prefix / UNIT))
     if unit.action == "update" and planned.here:
         yield "\nNext: systemctl restart drd"

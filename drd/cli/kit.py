@@ -68,7 +68,7 @@ def export(args: argparse.Namespace) -> int:
             list(loaded.values()), app.settings, app.catalogue, resolve, now=app.clock.now()
         )
         sealed = seal(pack(index, files), lock, made_at=index.made_at, plans=list(loaded))
-        process.check_cancelled()  # sealing takes seconds, in which nothing listens
+        process.check_cancelled()  # sealing takes seconds, during which signals are not handled
         with written(shares, Path(args.to), list(loaded), index.made_at) as files_of_shares:
             write_kit(Path(args.to), sealed)
         digest = sha256(sealed).hexdigest()
@@ -80,15 +80,15 @@ def export(args: argparse.Namespace) -> int:
 
 
 def _warn_of_lost(app: App, plans: Sequence[Plan]) -> None:
-    """A kit is worth what its repositories hold; it is written all the same, for they may come
-    back."""
+    """A kit is only as good as its repositories; it is written all the same, because they may
+    return."""
     for plan in plans:
         for known in app.catalogue.health.of(plan.name):
             if known.lost is not None:
                 output.warn(
-                    f"repository {known.repository} of {plan.name} {lost_words(known.lost)}: this "
-                    f"kit brings nothing back from there as it is now; drd doctor {plan.name} "
-                    "says what to do"
+                    f"repository {known.repository} of {plan.name} "
+                    f"{lost_words(known.lost)}: this kit restores nothing from it as it is "
+                    f"now; run drd doctor {plan.name} for the remedy"
                 )
 
 
@@ -110,7 +110,8 @@ def _lock(
         passphrase = read_passphrase(Path(args.passphrase_file))
         if len(passphrase) < SHORT:
             output.warn(
-                f"the passphrase has {len(passphrase)} characters: guessing it gives all away"
+                f"the passphrase is short ({len(passphrase)} characters): whoever guesses "
+                "it can read every secret in the kit"
             )
         return Lock(passphrase=passphrase), ()
     if args.recipient:
@@ -131,7 +132,7 @@ def _sharing(text: str) -> Sharing:
 
 
 SHORT = 16
-"""Characters below which a passphrase is worth a warning: age slows guessing down, no more."""
+"""A passphrase with fewer characters gets a warning: age only slows guessing down."""
 
 
 def _say_export(args: argparse.Namespace, index: KitIndex, written: Written) -> None:
@@ -166,13 +167,13 @@ def _say_export(args: argparse.Namespace, index: KitIndex, written: Written) -> 
             output.say(f"wrote {path}")
         needs = dict.fromkeys(n for plan in index.plans for n in plan.needs)
         if needs:
-            output.say(f"to be installed on a new machine first: {', '.join(needs)}")
+            output.say(f"install on a new machine first: {', '.join(needs)}")
         how = "--passphrase-file F" if args.passphrase_file else "--identity F"
         if written.shares:
             how = "--share F --share F …"
-        output.say(f"Next: drd kit verify {args.to} {how}, then take it away from this host")
+        output.say(f"Next: drd kit verify {args.to} {how}, then move it away from this host")
         if written.shares:
-            output.say("Give each share to a person of its own, and remove all of them here.")
+            output.say("Give each share to a different person, and remove all of them here.")
 
 
 def verify(args: argparse.Namespace) -> int:
@@ -186,8 +187,8 @@ def verify(args: argparse.Namespace) -> int:
 
 
 def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
-    """The hashes of the plans that this host has loaded, with its scripts as they are now; none
-    where it knows of none."""
+    """The hashes of the plans that this host has loaded, with its current scripts; none if it knows
+    of none."""
     path, explicit = config_path(args.config)
     try:
         found = {facts.plan: facts.digest for facts in _facts(places(path, explicit=explicit))}
@@ -198,7 +199,7 @@ def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str,
             for name in found.keys() & set(names):
                 found[name] = opened.plan_in_force(name).digest
     except DrdError:
-        pass  # what was loaded then has to do
+        pass  # the text that was loaded then has to do
     return found
 
 
@@ -213,7 +214,7 @@ def _facts(places: Places) -> list[PlanFacts]:
 
 
 def _remember(args: argparse.Namespace, found: Verification, digest: str) -> None:
-    """Where the plans are known: on the host, before the kit goes away from it."""
+    """Record it where the plans are known: on the host, before the kit leaves it."""
     known = [p for p in found.plans if p.loaded is not None]
     if not known:
         return

@@ -1,4 +1,4 @@
-"""Watching a runbook: a screen of its steps on a terminal, a line for each change elsewhere."""
+"""Watch a runbook: a screen of its steps on a terminal, a line for each change elsewhere."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from drd.model.units import format_duration
 _EVERY_S = 0.5
 _COLOURS = re.compile(r"\x1b\[\d*m")
 _BESIDE_NAMES = 23
-"""Columns for how a step stands and how long it took, with the gaps around."""
+"""Columns for a step's state and duration, with the gaps around."""
 _SHORTEST_NAME = 8
-"""What is cut to less says nothing."""
+"""A text that is cut to less is useless."""
 _INDENT = 10
 _STYLE = {"succeeded": "good", "failed": "bad", "waiting": "warn", "skipped": "warn"}
 _WIDEST = 160
@@ -32,8 +32,8 @@ _WIDEST = 160
 
 @contextmanager
 def watched(app: App, args: argparse.Namespace) -> Iterator[None]:
-    """Show the steps of what is carried out inside. A recovery that is not watched by a person
-    still says in its log what it waits for."""
+    """Show the steps of the body's run. Without a terminal, a recovery logs the decisions that it
+    waits for."""
     if args.quiet:
         yield
         return
@@ -121,22 +121,22 @@ class Screen:
             lines = self.lines(now, min(_WIDEST, size.columns - 1), size.lines - 1)
             if isinstance(self._progress, ProgressLine):
                 self._progress.clear()
-            with suppress(OSError):  # a terminal that is gone ends no recovery
+            with suppress(OSError):  # a lost terminal does not end a recovery
                 self._erase(size.columns)
                 sys.stderr.write("\n".join(lines) + "\n")
                 sys.stderr.flush()
             self._shown = lines
 
     def clear(self) -> None:
-        """Leave what was drawn where it is, and draw below the next time."""
+        """Leave what was drawn, and draw below it the next time."""
         with self._lock:
             self._shown = []
             if isinstance(self._progress, ProgressLine):
                 self._progress.clear()
 
     def lines(self, now: Progression, width: int, height: int) -> list[str]:
-        """What is shown, each line at most `width` wide. Where the steps do not fit into `height`,
-        those that are over go first, then those that are far off."""
+        """The lines, each at most `width` wide. If the steps do not fit into `height`, finished
+        ones are left out first, then those that are far ahead."""
         head = [render.cut(render.plain(self._head(now)), width)]
         if now.by:
             head.append(render.cut(render.plain(f"started by {now.by}"), width))
@@ -182,7 +182,7 @@ class Screen:
         return line.replace(stage, output.paint(stage, _STYLE[stage], self._colour), 1)
 
     def _erase(self, columns: int) -> None:
-        """Also what has been broken into more lines since, by a terminal that got narrower."""
+        """Also erases lines that a narrower terminal has wrapped since."""
         rows = sum(
             max(1, -(-render.measure(_COLOURS.sub("", line)) // columns)) for line in self._shown
         )
@@ -191,7 +191,7 @@ class Screen:
 
 
 def _needed(step: StepView, width: int) -> list[str]:
-    """What somebody is asked for, and below it the commands, whole where that is possible."""
+    """The request to a person, and below it the commands, unbroken if possible."""
     what, *commands = step.says.split("  drd ")
     lines = _wrapped(f"needed: {step.name}: {output.masked(what)}", width - _INDENT)
     for command in commands:
@@ -200,7 +200,7 @@ def _needed(step: StepView, width: int) -> list[str]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Broken at spaces, and anywhere in what has none: a long address, or Chinese."""
+    """Broken at spaces, and anywhere in text without spaces: a long address, or Chinese."""
     lines: list[str] = []
     for line in render.wrap(text, width):
         rest = line

@@ -1,8 +1,7 @@
-"""`drd`: finds the verb, runs it, turns errors into words and exit codes.
+"""`drd`: finds the verb, runs it, turns errors into messages and exit codes.
 
-Only the verb that is called builds its options and imports its module: `drd status` must not pay
-for the rest.
-"""
+Only the called verb builds its options and imports its module: `drd status` must not pay for the
+others."""
 
 from __future__ import annotations
 
@@ -24,48 +23,48 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 VERBS = {
-    "status": "the one screen: does each plan meet its RPO and RTO",
+    "status": "whether each plan meets its RPO and RTO, on one screen",
     "plan": "check, show, schema, new: write and understand plans",
     "doctor": "try everything that a run will need",
     "backup": "make a restore point of a plan",
-    "readiness": "is each plan, as it stands now, proven; if not, why",
+    "readiness": "whether each current plan is proven, and if not, why",
     "points": "the restore points of a plan",
     "diff": "what changed since a restore point",
     "drill": "rehearse the recovery in a sandbox, check and measure it",
-    "recover": "bring a service back, for real",
-    "approve": "agree to a step that a recovery waits for",
-    "done": "tick off a manual step, or a recovery: remove what it set aside",
-    "resume": "go on with a recovery that stopped",
-    "retry": "try a failed step of a recovery again",
-    "skip": "let a recovery go on without one of its steps",
-    "rollback": "take back the steps of a recovery that can be",
-    "undo": "bring back what a target held before a recovery",
-    "copy": "bring restore points into the plan's other repositories",
-    "verify": "whether the repositories can still be read",
+    "recover": "restore a service for real",
+    "approve": "approve a step that a recovery waits for",
+    "done": "report a manual step, or a whole recovery, as done",
+    "resume": "continue a recovery that stopped",
+    "retry": "retry a failed step of a recovery",
+    "skip": "continue a recovery without one of its steps",
+    "rollback": "roll back the steps of a recovery",
+    "undo": "put back what a recovery replaced",
+    "copy": "copy restore points to the plan's other repositories",
+    "verify": "check that the repositories can still be read",
     "retention": "forget restore points by the plan's policy",
     "hold": "keep a restore point whatever the rules say",
-    "release": "let a held restore point go by the rules again",
-    "adopt": "decide that this machine is the one that keeps this state",
+    "release": "end the hold on a restore point",
+    "adopt": "decide that this machine owns this state",
     "prune": "remove data that no restore point needs",
     "repository": "give a repository a new password",
     "schedule": "what runs next, for how long, and why",
-    "runs": "what ran, and how it ended",
+    "runs": "which runs there were, and how they ended",
     "run": "show one run with its steps",
-    "alerts": "what is bad now, and who takes care of it",
-    "ack": "take care of an alert: silence it for a while",
-    "notify": "send a test through every channel; how the channels fare",
+    "alerts": "open alerts, and who takes care of them",
+    "ack": "acknowledge an alert: silence it for a while",
+    "notify": "send a test through every channel; list the channels' state",
     "daemon": "run the service: start what is due, supervise, alert",
-    "worker": "carry out one pending run",
+    "worker": "execute one pending run",
     "cancel": "end a run and everything that it started",
-    "kit": "one encrypted file to recover from, where there is nothing",
+    "kit": "one encrypted file to recover from on a bare machine",
     "bootstrap": "make an empty machine ready to recover",
-    "catalogue": "rebuild or verify what drd remembers",
-    "install": "put the systemd service in place",
+    "catalogue": "rebuild or verify drd's catalogue",
+    "install": "install the systemd service",
     "uninstall": "stop the service and remove what install put",
     "completion": "print the completion script for your shell",
 }
 
-# Their lines are left out of the overview, which has to fit a screen of 24 lines and 80 columns.
+# Their lines are left out of the overview, which must fit a screen of 24 lines and 80 columns.
 LESS_USED = (
     "ack",
     "adopt",
@@ -106,7 +105,7 @@ EPILOG = (
 
 
 class Overview(Parser):
-    """All verbs on one screen: what the options in its usage mean is in the help of each verb."""
+    """All verbs on one screen: the help of each verb explains its options."""
 
     def format_help(self) -> str:
         formatter = self._get_formatter()
@@ -127,7 +126,7 @@ def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     global_options(parser, top=True)
-    # Without `prog` argparse would lay out a usage line to cut it off again: 3 ms.
+    # Without `prog` argparse would lay out a usage line only to cut it off: 3 ms.
     sub = parser.add_subparsers(
         prog="drd", dest="verb", metavar="VERB", required=True, parser_class=Parser, action=Verbs
     )
@@ -138,7 +137,7 @@ def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
         if name in words or (every and name not in NOT_FOR_PEOPLE):
             import_module(f"drd.cli.verbs.{name}").add_parser(sub)
         elif not decided and name not in NOT_FOR_PEOPLE:
-            sub.add_parser(name)  # for complaints: a third of a millisecond each
+            sub.add_parser(name)  # for error messages: a third of a millisecond each
     return parser
 
 
@@ -162,8 +161,8 @@ _interrupts: list[int] = []
 
 
 def _interrupt(number: int, _: FrameType | None) -> NoReturn:
-    """As Python itself does, but what makes another error of it, as pydantic does in the midst of
-    building a model, does not hide it."""
+    """Raise KeyboardInterrupt and remember it, because pydantic may replace it with its
+    own error."""
     _interrupts.append(number)
     raise KeyboardInterrupt
 
@@ -186,7 +185,7 @@ def _run(words: list[str]) -> int:
         code: int = getattr(import_module(module), function)(args)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of our output is gone (`drd runs | head`): nobody is left to tell.
+        # The reader of our output is gone (`drd runs | head`): nobody reads an error message.
         _discard_output()
         return 1
     except KeyboardInterrupt:
@@ -202,9 +201,7 @@ def _run(words: list[str]) -> int:
 
 def _leave(code: int) -> NoReturn:
     """Everything is done and closed. Taking the interpreter apart would cost 4 ms of a status's 35
-    and 90 ms of a drill; and after a Ctrl-C amid imports `python -m` ends by the signal, not with
-    it.
-    """
+    and 90 ms of a drill's; and after a Ctrl-C during imports `python -m` ends by the signal."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()
@@ -212,13 +209,12 @@ def _leave(code: int) -> NoReturn:
 
 
 def _begin_lightly() -> None:
-    """Of the 350 ms in which long work begins, 10 went into looking for plugins of pydantic in all
-    that is installed."""
+    """Skip pydantic's search for plugins: it took 10 of the 350 ms in which long work begins."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
 def _stand_in_for_closed_streams() -> None:
-    """`drd … >&-` leaves no stream, and its number to the next file that is opened."""
+    """`drd … >&-` leaves no stream, and the next opened file would get its number."""
     for name, number in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
             null = os.open(os.devnull, os.O_WRONLY)
@@ -232,12 +228,12 @@ def _discard_output() -> None:
 
 
 def _unforeseen(error: Exception, args: argparse.Namespace) -> int:
-    """Output that cannot be written, or a bug: that one keeps its traceback, on stderr."""
+    """Output that cannot be written, or a bug: a bug keeps its traceback, on stderr."""
     from drd.cli import output
 
     try:
         if isinstance(error, OSError) and error.filename is None:
-            sys.stdout.write("\n")  # a failed write leaves nothing behind that a flush would try
+            sys.stdout.write("\n")  # drop the output, so that a flush does not try again
         sys.stdout.flush()
     except OSError as full:
         _discard_output()
@@ -249,12 +245,12 @@ def _unforeseen(error: Exception, args: argparse.Namespace) -> int:
     import traceback
 
     print(output.shown(output.masked(traceback.format_exc())), end="", file=sys.stderr)
-    hint = "this is a bug in drd: please report it with what stands above."
+    hint = "this is a bug in drd: please report it with the text above."
     return _report(DrdError(f"internal error: {type(error).__name__}: {error}", hint=hint), args)
 
 
 def _of_catalogue(error: Exception, args: argparse.Namespace) -> DrdError | None:
-    """What names the value in the catalogue that drd stumbled over, if there is one."""
+    """Name the value in the catalogue that caused the error, if there is one."""
     from drd.bootstrap import app
     from drd.catalogue.diagnosis import explain
 
@@ -272,7 +268,7 @@ def _report(error: DrdError | Cancelled, args: argparse.Namespace) -> int:
     from drd.cli import output
 
     if getattr(args, "nagios", False):
-        # A plugin must print one line, and 2 would mean that something is critical.
+        # A plugin must print one line, and 2 would mean a critical state.
         from drd.flows.status.document import unbarred
 
         print(output.shown(unbarred(f"DRD UNKNOWN - {output.masked(str(error))}")))

@@ -58,8 +58,8 @@ def _send(app: App, channels: Sequence[ChannelSpec]) -> list[Attempt]:
 
 
 def _record(app: App, attempts: Sequence[Attempt]) -> None:
-    """How each fared, for `drd status` and the alert about channels. Who may not write the
-    catalogue can test all the same."""
+    """Record the results, for `drd status` and the alert about channels. Users who may not write
+    the catalogue can test all the same."""
     for attempt in attempts:
         error = describe(attempt.error) if attempt.error is not None else None
         channel = attempt.channel

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 
 def count(text: str) -> int:
-    """How many, at least one. Raises ValueError, of which argparse makes "invalid count value"."""
+    """A number, at least one. Raises ValueError, which argparse turns into "invalid
+    count value"."""
     number = int(text)
     if number < 1:
         raise ValueError(text)

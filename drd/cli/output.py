@@ -1,4 +1,4 @@
-"""What commands print: JSON documents, complaints, tables of a few columns."""
+"""What commands print: JSON documents, errors, tables of a few columns."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _clear: list[Callable[[], None]] = []
 
 
 def over(clear: Callable[[], None]) -> None:
-    """From now on `clear` takes a progress line away before anything is printed."""
+    """From now on `clear` removes a progress line before anything is printed."""
     _clear[:] = [clear]
 
 
@@ -45,7 +45,7 @@ def _clear_line() -> None:
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """One document, `schema` first. Text that is not UTF-8 is escaped, never a crash."""
+    """One document, `schema` first. Text that is not UTF-8 is escaped and never causes a crash."""
     import json
 
     _clear_line()
@@ -58,7 +58,7 @@ def unmarked(text: str) -> str:
 
 
 def masked(text: str) -> str:
-    """Secrets that this process resolved are hidden."""
+    """The text, with the secrets that this process resolved masked."""
     return masking.masked(text)
 
 
@@ -77,14 +77,14 @@ def warn(message: str) -> None:
 
 
 def say(text: str = "", *, beside: bool = False) -> None:
-    """A line on stdout; `beside` a document, which has that for itself, on stderr."""
+    """A line on stdout; `beside` a document, which needs stdout for itself, on stderr."""
     _clear_line()
     painted = sys.stdout.isatty()
     print(shown(text, painted=painted), file=sys.stderr if beside else sys.stdout)
 
 
 def colours(no_color: bool) -> bool:
-    """Whether stdout gets colours: a terminal, and nobody objects."""
+    """Whether stdout gets colours: on a terminal, unless switched off."""
     return sys.stdout.isatty() and not no_color and not os.environ.get("NO_COLOR")
 
 
@@ -96,7 +96,7 @@ def table(
     shorten: bool = False,
 ) -> str:
     """Aligned columns; a narrow terminal loses the rightmost (but never the first `keep`), a pipe
-    none. The first column may be indented. `shorten` cuts the last column before it is lost."""
+    none. The first column may be indented. `shorten` cuts the last column before it is dropped."""
     if not rows:
         return ""
     cells = [[Cell(unmarked(cell)) for cell in row] for row in rows]

@@ -1,4 +1,4 @@
-"""argparse that complains as the rest of drd does."""
+"""ArgumentParser that raises UsageError with hints."""
 
 from __future__ import annotations
 
@@ -15,18 +15,16 @@ if TYPE_CHECKING:
 
 _CHOICE = r"(?s)argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)"
 
-# drd speaks English. argparse would search the system for translations of its words first: 2 ms of
-# each start.
+# drd speaks English. argparse would first search the system for translations: 2 ms of each start.
 argparse._ = str  # type: ignore[attr-defined]
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Knows the terminal's width without shutil, which argparse would import for each parser, also
-    where no help is asked for: 4 ms of a cold `drd status`.
+    """Reads the terminal's width without shutil, which argparse would import for each parser, even
+    if no help is printed: 4 ms of a cold `drd status`.
 
-    Examples keep their lines, with what they mean wrapped beside or below them where the terminal
-    is narrow; other text is wrapped.
-    """
+    Examples keep their lines, with explanations wrapped beside or below them on a narrow terminal;
+    other text is wrapped."""
 
     def __init__(self, prog: str) -> None:
         given = os.environ.get("COLUMNS", "")
@@ -61,7 +59,7 @@ def _reflowed(lines: Sequence[str], width: int) -> Iterator[str]:
 
 
 def _example(line: str, width: int) -> Iterator[str]:
-    """A command, which is never broken, and what it means."""
+    """A command, which is never broken, and its explanation."""
     from textwrap import wrap
 
     found = re.fullmatch(r"( *\S.*?)( {2,})(\S.*)", line)
@@ -81,9 +79,8 @@ def _example(line: str, width: int) -> Iterator[str]:
 class Parser(argparse.ArgumentParser):
     """Raises UsageError instead of printing and exiting, so that `--json` gets its document.
 
-    Options are never abbreviated: what a script writes today keeps its meaning when an option is
-    added. A word too many is complained about by the verb that it was given to.
-    """
+    Options are never abbreviated: today's scripts keep their meaning when an option is added. An
+    unexpected argument is reported by the verb that it was given to."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", HelpFormatter)
@@ -99,7 +96,7 @@ class Parser(argparse.ArgumentParser):
         return found, rest
 
     def every_action(self) -> Iterator[argparse.Action]:
-        """Arguments and options, those of the verbs below included."""
+        """Arguments and options, including those of the verbs below."""
         for action in self._actions:
             yield action
             if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 (no public name)
@@ -118,7 +115,7 @@ class Parser(argparse.ArgumentParser):
 
     def _refuse(self, word: str) -> NoReturn:
         if not word.startswith("-"):
-            raise UsageError(f"{self._verb}one word too many: '{word}'", hint=self._help)
+            raise UsageError(f"{self._verb}unexpected argument '{word}'", hint=self._help)
         name = word.partition("=")[0]
         close = _close(name, [o for o in self._option_string_actions if o.startswith("--")])
         hint = f"did you mean {close}?" if close else self._help
@@ -131,11 +128,11 @@ class Parser(argparse.ArgumentParser):
 
     @property
     def _help(self) -> str:
-        return f"`{self.prog} --help` shows what there is."
+        return f"run `{self.prog} --help` for all options."
 
 
 class Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]  # noqa: SLF001
-    """The verbs. The line of each in the overview is also its help in a completion."""
+    """The verbs. The overview's line of each is also its help in a completion."""
 
     lines: Mapping[str, str] = {}
 

@@ -66,7 +66,7 @@ def _settings(args: argparse.Namespace) -> DaemonSettings:
 def _files_to_check(
     args: argparse.Namespace, settings: DaemonSettings
 ) -> tuple[list[Path], list[Problem]]:
-    """The files, and the problems that they have as a whole (two plans of one name)."""
+    """The files, and the problems that concern them together (two plans of one name)."""
     if args.plans:
         return [find_plan(settings, name) for name in args.plans], []
     by_name = plans_by_name(settings.plans_dir)
@@ -121,8 +121,8 @@ def _ok_line(loaded: LoadedPlan) -> str:
 
 
 def show(args: argparse.Namespace) -> int:
-    """Print what drd understood; as YAML it can be loaded again and has the same hash. Whoever may
-    not read the plan's file is shown what the daemon has in force."""
+    """Print what drd understood; as YAML it can be loaded again and has the same hash. Users who
+    may not read the plan's file get what the daemon has in force."""
     settings = _settings(args)
     if (found := _in_force(args, settings)) is not None:
         return _show_in_force(found, args)
@@ -139,7 +139,7 @@ def show(args: argparse.Namespace) -> int:
 
 
 def _in_force(args: argparse.Namespace, settings: DaemonSettings) -> dict[str, Any] | None:
-    """What the daemon answers, where the file is not ours to read; None where it is."""
+    """The daemon's answer if we may not read the file; otherwise None."""
 
     with app(args.config, settings=settings) as opened:
         if opened.owns_state or "/" in args.plan:

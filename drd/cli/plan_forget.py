@@ -1,4 +1,4 @@
-"""`drd plan forget`: the end of a plan, as far as drd's memory goes."""
+"""`drd plan forget`: make drd forget a plan."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def forget(args: argparse.Namespace) -> int:
         elif not args.quiet:
             output.say(f"{args.plan}: forgot {_counts(gone)}; its alerts end")
             for point, reason in held.items():
-                output.say(f"  {point} is held and stays known: {output.unmarked(reason)}")
-            output.say("  its repositories were not touched: what is in them stays there")
+                output.say(f"  {point} is held and is not forgotten: {output.unmarked(reason)}")
+            output.say("  its repositories were not touched: their content stays")
     return 0
 
 

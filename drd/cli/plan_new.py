@@ -1,4 +1,4 @@
-"""`drd plan new`: a starting plan from what is found here."""
+"""`drd plan new`: a starting plan for this host."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from drd.secrets import CREDENTIALS
 
 
 def new(args: argparse.Namespace) -> int:
-    """Write the plan and say what to do next. Overwrites nothing without --force."""
+    """Write the plan and print what to do next. Overwrites nothing without --force."""
     found = _found(args)
     name = _name(args.name, found)
     _repository_fits(args.repository)
@@ -52,13 +52,15 @@ def _found(args: argparse.Namespace) -> Found:
     files = [_existing(path) for path in args.files]
     notes = list(discovery.notes)
     if not (databases or sqlite or files):
-        notes.append("Nothing else was found or named: the configuration of this host, to begin.")
+        notes.append(
+            "Nothing else was found or named, so the plan begins with this host's configuration."
+        )
         files = ["/etc"]
     return Found(databases, tuple(dict.fromkeys(sqlite)), tuple(dict.fromkeys(files)), tuple(notes))
 
 
 def _database(dsn: str) -> str:
-    """The database's name as far as a look at the string tells it; for naming things only."""
+    """The database's name as far as the string shows it; only for naming things."""
     head = dsn.split("?", 1)[0]
     if "://" in head:
         return head.split("://", 1)[1].partition("/")[2]
@@ -112,7 +114,7 @@ def _repository_fits(url: str | None) -> None:
 
 
 def _prove(text: str, file: str) -> None:
-    """What we write passes `plan check`; anything else is not written."""
+    """What drd writes must pass `plan check`; otherwise it is not written."""
     report = Report(read(text.encode(), file))
     if check(report) is None or report.errors:
         raise ConfigError(report.errors)
@@ -131,7 +133,7 @@ def _output(args: argparse.Namespace, name: str) -> Path:
 
 def _write(text: str, file: Path, *, force: bool) -> Path:
     try:
-        # Whole or not at all: a name that exists is never half overwritten.
+        # Complete or not at all: an existing file is never half overwritten.
         beside = file.with_name(f".{file.name}.{os.getpid()}")
         with beside.open("x", encoding="utf-8") as handle:
             handle.write(text)
@@ -147,17 +149,17 @@ def _write(text: str, file: Path, *, force: bool) -> Path:
         raise UsageError(f"{file} exists already", hint=hint) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        hint = "choose a place that you may write to with --output FILE (- for stdout)."
+        hint = "choose a directory that you may write to with --output FILE (- for stdout)."
         raise UsageError(f"cannot write {file}: {reason}", hint=hint) from None
     return file
 
 
 def _say_what_is_next(plan: str, made: Starter, repository: str | None, to: TextIO) -> None:
-    """`plan` is how the plan is called from now on: its name, or its file."""
+    """`plan` is how commands name the plan from now on: its name, or its file."""
     print("\nNext:", file=to)
     steps = [f"read it and adapt it: {plan}"]
     if repository is None:
-        steps.append(f"put your bucket in place of {PLACEHOLDER}")
+        steps.append(f"replace {PLACEHOLDER} with your bucket")
     steps.append(f"write the secrets into {CREDENTIALS} (directory 0700, files 0600):")
     width = max(len(credential) for credential, _ in made.credentials)
     for number, step in enumerate(steps, start=1):
@@ -167,6 +169,6 @@ def _say_what_is_next(plan: str, made: Starter, repository: str | None, to: Text
     restic = next(c for c, _ in made.credentials if c.endswith("-restic"))
     print(f"     umask 077; mkdir -p {CREDENTIALS}", file=to)
     print(f"     openssl rand -base64 32 > {CREDENTIALS / restic}", file=to)
-    print("     and keep a copy of that one away from this host", file=to)
+    print("     and keep a copy of that one on another host", file=to)
     for number, verb in enumerate(("plan check", "doctor", "backup", "drill"), len(steps) + 1):
         print(f"  {number}. drd {verb} {plan}", file=to)

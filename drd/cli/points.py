@@ -19,7 +19,8 @@ def run(args: argparse.Namespace) -> int:
         return forget(args)
     if args.point:
         raise UsageError(
-            f"points: one word too many: '{args.point[0]}'", hint="drd points --help has examples."
+            f"points: unexpected argument '{args.point[0]}'",
+            hint="run drd points --help for examples.",
         )
     found = remote.document(
         args, f"/v1/plans/{args.plan}/points", lambda app: documents.points(app, args.plan)
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         if gone:
             where = ", ".join(f"{name} is {state}" for name, state in found["lost"].items())
             number = len(gone)
-            output.warn(f"{number} restore point{'s' * (number > 1)} cannot be had: {where}")
+            output.warn(f"{number} restore point{'s' * (number > 1)} cannot be read: {where}")
     return 0
 
 
@@ -66,7 +67,8 @@ def _print(plan: str, points: list[dict[str, Any]], lost: dict[str, str]) -> Non
 
 
 def _away(point: dict[str, Any], lost: dict[str, str]) -> str:
-    """Of one that another repository still holds; one that is nowhere else is not offered."""
+    """The note for a point that another repository still holds; one that is nowhere else is not
+    listed."""
     found = [f"{name} {lost_words(lost[name])}" for name in point["repositories"] if name in lost]
     there = [name for name in point["repositories"] if name not in lost]
     return f" in {' and '.join(there)} ({', '.join(found)})" if found and there else ""

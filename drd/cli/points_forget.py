@@ -23,7 +23,7 @@ def forget(args: argparse.Namespace) -> int:
         if len(names) > 1:
             raise UsageError(
                 f"these are points of several plans: {', '.join(sorted(names))}",
-                hint="give up those of one plan at a time.",
+                hint="give up points of one plan at a time.",
             )
         plan = app.load(names.pop())
         points = tuple(dict.fromkeys(point for _, point in found))

@@ -13,7 +13,7 @@ from drd.ports import Progress
 
 _EVERY_S = 0.2
 _STALE_S = 3.0
-"""What said nothing for this long is done, or waits: others take its room on the line."""
+"""A line without news for this many seconds is finished, or waits: others take its room."""
 
 
 class ProgressLine:
@@ -41,7 +41,7 @@ class ProgressLine:
                 self._draw(now)
 
     def clear(self) -> None:
-        """Take the line away, so that something else can be printed."""
+        """Remove the line, so that something else can be printed."""
         with self._lock:
             if self._visible:
                 sys.stderr.write("\r\x1b[K")

@@ -30,8 +30,9 @@ def run(args: argparse.Namespace) -> int:
     plans: list[dict[str, Any]] = []
     with session(args, acts=False) as app:
         if not app.owns_state:
-            # Whoever does not own the state may lack what a recovery's operator has, and a look by
-            # such a one would say that the plan is not ready: the daemon's last look counts.
+            # A user who does not own the state may lack rights that a recovery's operator has, and
+            # a check by such a user would report the plan as not ready: the daemon's last check
+            # counts.
             known = Remote(app).get("/v1/readiness", plan=args.plan)
             plans += known["plans"]
         for name, plan in loaded_plans(app, args.plan) if app.owns_state else ():
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _evaluate(app: App, plan: Plan) -> ReadinessReport:
-    """Where the daemon is just looking, its look is waited for: it takes seconds."""
+    """If the daemon is just checking, wait for its result: it takes seconds."""
 
     limit = time.monotonic() + READINESS_TIMEOUT_S
     while True:
@@ -60,7 +61,7 @@ def _evaluate(app: App, plan: Plan) -> ReadinessReport:
 
 
 def document(plan: Plan, report: ReadinessReport) -> dict[str, Any]:
-    """One plan: its verdict, and the findings with what withholds `ready` first."""
+    """One plan: its verdict, and its findings, those that withhold `ready` first."""
     return readiness_document(
         plan.name, report.readiness.value, [f.to_json() for f in report.findings]
     )
@@ -78,7 +79,7 @@ def _print(plans: list[dict[str, Any]], args: argparse.Namespace) -> None:
     for plan in plans:
         verdict = output.paint(plan["readiness"], _STYLE[plan["readiness"]], colour)
         looked_at = plan.get("looked_at")
-        when = f", by the look of {looked_at[:16].replace('T', ' ')} UTC" if looked_at else ""
+        when = f", checked at {looked_at[:16].replace('T', ' ')} UTC" if looked_at else ""
         output.say(f"{plan['plan']}: {verdict}{when}")
         shown = [f for f in plan["findings"] if not (args.quiet and f["severity"] == "ok")]
         width = max((len(f["name"]) for f in shown), default=0)

@@ -57,12 +57,12 @@ def run(args: argparse.Namespace) -> int:
         if not args.yes:
             over = planned.request.over_production and not planned.beside
             what = "a recovery over production" if over else "a recovery"
-            confirm(plan.name, what, "add --yes when you mean it, or --dry-run to look first.")
+            confirm(plan.name, what, "add --yes to confirm, or --dry-run to see what would happen.")
         return carry_out(services, planned, args)
 
 
 def _origin(services: Services, planned: RecoveryPlan) -> Origin | None:
-    """None where the point is vouched for by more than the repository."""
+    """None if more than the repository confirms the point."""
     if is_known(services, planned.plan.name, planned.point.id):
         return None
     held = Holders(services, planned.plan, planned.point, only=planned.request.only(planned.plan))
@@ -70,33 +70,33 @@ def _origin(services: Services, planned: RecoveryPlan) -> Origin | None:
 
 
 def _confirm_origin(origin: Origin, args: argparse.Namespace) -> None:
-    """`--yes` says nothing about it: it was written for points that somebody vouches for."""
+    """`--yes` does not cover it: it was written for points that are confirmed."""
     if args.yes:
         for line in origin.lines():
             output.warn(line)
     confirm_point(
         origin.point.id,
         f"restore point {origin.point.id} was made after the kit, which",
-        "look what it says with --dry-run, then add --accept-after-kit (--yes does not cover it); "
-        "or take a point of the kit's list: drd points PLAN.",
+        "check it with --dry-run, then add --accept-after-kit (--yes does not cover it); "
+        "or use a point of the kit's list: drd points PLAN.",
         asks=not args.yes,
     )
 
 
 def _say_looked(looked: Looked, args: argparse.Namespace) -> None:
     if looked.things:
-        text = f"  preflight  {looked.things} things were looked at, and nothing stands in the way"
+        text = f"  preflight  {looked.things} things checked, no blockers"
         output.say(text, beside=args.json)
 
 
 def carry_out(services: Services, planned: RecoveryPlan, args: argparse.Namespace) -> int:
-    """Recover, and say how it went."""
+    """Recover, and print the result."""
     try:
         outcome = recover(services, planned)
     except Cancelled as cancelled:
         runs = services.catalogue.runs(planned.plan.name, limit=20)
         mine = next((r.id for r in runs if r.kind is RunKind.RECOVERY), None)
-        cancelled.hint = f"go on with it: drd resume {mine}" if mine else ""
+        cancelled.hint = f"resume it: drd resume {mine}" if mine else ""
         raise
     if args.json:
         output.print_json(_document(outcome, planned))
@@ -111,7 +111,8 @@ def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
     lost_at = parse_time(args.lost_at, now) if args.lost_at else None
     if lost_at is not None and lost_at > now:
         raise UsageError(
-            f"--lost-at {args.lost_at} is yet to come", hint="give the time at which data was lost."
+            f"--lost-at {args.lost_at} is in the future",
+            hint="give the time at which data was lost.",
         )
     return RecoveryRequest(
         target=_target(args, plan),
@@ -135,7 +136,7 @@ def _request(args: argparse.Namespace, app: App, plan: Plan) -> RecoveryRequest:
 def _as_owner(args: argparse.Namespace) -> bool:
     if args.as_owner and args.no_owner:
         raise UsageError(
-            "--as-owner and --no-owner exclude each other", hint="give the one that you mean."
+            "--as-owner and --no-owner cannot be combined", hint="give only one of them."
         )
     return bool(args.as_owner)
 
@@ -146,15 +147,15 @@ def _target(args: argparse.Namespace, plan: Plan) -> str:
     if args.target is None:
         known = f"the targets of {plan.name}: {', '.join(plan.targets) or 'none'}"
         raise UsageError(
-            "no target of the recovery is given",
+            "no target given",
             hint=f"give --target NAME ({known}), or --in-place for production itself.",
         )
     return str(args.target)
 
 
 def exit_code(outcome: RecoveryOutcome) -> int:
-    """1 when something did not come back or a step failed, 4 when it did and a check failed, 5 when
-    none looked."""
+    """1 when something was not restored or a step failed, 4 when a check failed, 5 when no check
+    ran."""
     if outcome.restoration.errors or outcome.outcome.fatal:
         return 1
     return {"passed": 0, "failed": 4}.get(str(outcome.evidence.result), 5)
@@ -229,20 +230,20 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
 
 
 def _how_on(outcome: RecoveryOutcome) -> str:
-    """What is left to do: a step that fails again whenever it is tried can be left out."""
+    """What is left to do: a step that fails at every retry can be skipped."""
     run, states = outcome.evidence.run, outcome.outcome.states
     named = {step.name for step in outcome.restoration.plan.runbook if step.kind != "restore"}
     failed = next((n for n, s in states.items() if s is StepState.FAILED and n in named), None)
     if failed is None:
-        return f"not recovered; go on with it: drd resume {run}"
+        return f"not recovered; resume it: drd resume {run}"
     return (
-        f"not recovered; drd resume {run} tries {failed} again, "
-        f"drd skip {run} {failed} --why TEXT and then drd resume {run} goes on without it"
+        f"not recovered; drd resume {run} retries {failed}, drd skip {run} {failed} --why "
+        f"TEXT and then drd resume {run} goes on without it"
     )
 
 
 def _measured(evidence: Evidence, planned: RecoveryPlan) -> str:
-    """Without the objectives where it says nothing about them."""
+    """The measurements, without the objectives if they prove nothing about them."""
     took, lost = format_duration(evidence.rta_s), format_duration(evidence.rpa_s)
     if planned.partial:
         return f"back in {took}, with data of {planned.point.data_time:%Y-%m-%d %H:%M:%S} UTC"

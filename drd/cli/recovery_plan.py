@@ -1,4 +1,4 @@
-"""What a recovery would do, as it is shown before anybody confirms it."""
+"""Print what a recovery would do, before a person confirms it."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def print_plan(
         say(f"  {line}")
     if request.overwrite:
         what = "production holds" if request.over_production else "the target holds"
-        fate = "" if request.no_undo else ", which is set aside: both need room until drd done"
+        fate = "" if request.no_undo else ", which is kept until drd done: both need room"
         say(f"  overwrites what {what}{fate}")
 
 
 def _remarks(planned: RecoveryPlan, origin: Origin | None) -> Iterator[str]:
-    """What will be left out, where the point is from, and what of it the plan does not name."""
+    """What will be left out, where the point comes from, and what of it the plan does not name."""
     yield from (f"note       {note}" for note in planned.notes)
     yield from (f"origin     {line}" for line in origin.lines()) if origin is not None else ()
     for name, paths in planned.outside.items():
@@ -67,7 +67,7 @@ def say_writes(looked: Looked, args: argparse.Namespace) -> None:
 
 
 def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]:
-    """What would be lost, or of a single thing what would change, and how long it takes."""
+    """What would be lost, or for a single thing what would change, and how long it takes."""
     if planned.single is not None:
         yield from single.heading(planned)
         yield from single.lines(changed) if changed is not None else ()
@@ -141,7 +141,7 @@ def _step(planned: RecoveryPlan, step: Step) -> dict[str, Any]:
 
 
 def _steps(planned: RecoveryPlan) -> Iterator[str]:
-    """What will be done beside restoring and checking, in order, with who is asked."""
+    """The steps beside restoring and checking, in order, with who is asked."""
     steps = planned.plan.runbook
     if all(s.kind in LOOKING for s in steps):
         return
@@ -151,7 +151,7 @@ def _steps(planned: RecoveryPlan) -> Iterator[str]:
         usual = planned.expected_steps.get(step.name)
         took = f"{format_duration(usual) if usual is not None else '':>8}  " if known else ""
         role = getattr(step.settings, "role", None)
-        asks = f"waits for {role or 'anybody'}" if step.kind in PEOPLE else ""
+        asks = f"waits for {role or 'anyone'}" if step.kind in PEOPLE else ""
         why = planned.left_out(step)
         if why is not None:
             took, asks = f"{'':>8}  " if known else "", f"left out: {why}"
@@ -160,7 +160,7 @@ def _steps(planned: RecoveryPlan) -> Iterator[str]:
 
 
 def into(request: RecoveryRequest) -> str:
-    """Where a recovery goes, in words."""
+    """The destination of a recovery, in words."""
     if request.target == IN_PLACE:
         return "its own place: PRODUCTION"
     return f"{request.target}: PRODUCTION" if request.over_production else request.target

@@ -1,4 +1,4 @@
-"""`drd release`: let a held restore point go by the rules again."""
+"""`drd release`: end the hold on a restore point."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def run(args: argparse.Namespace) -> int:
         output.print_json({"released": [hold_document(hold) for hold in ended]})
     elif not args.quiet:
         for hold in ended:
-            output.say(f"{hold.plan}: {hold.point} is not held any more: {hold.reason}")
+            output.say(f"{hold.plan}: {hold.point} is no longer held: {hold.reason}")
     return 0

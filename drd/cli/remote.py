@@ -1,4 +1,4 @@
-"""Asking the daemon through its socket, for whoever does not own the state."""
+"""Ask the daemon through its socket, for users who do not own the state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LARGEST = 256 << 20
 
 
 class Answered(DrdError):
-    """An error that the daemon has answered with: told as its own."""
+    """An error of the daemon, reported as the command's own."""
 
     def __init__(self, message: str, hint: str, exit_code: int) -> None:
         super().__init__(message, hint=hint)
@@ -39,7 +39,8 @@ def document(
     local: Callable[[App], Mapping[str, Any]],
     **query: Any,
 ) -> dict[str, Any]:
-    """What a reading verb shows: of the state, for its owner and root, else of the daemon."""
+    """The document of a reading verb: from the state, for its owner and root, else from
+    the daemon."""
     with app(args.config, reading=True) as opened:
         if opened.owns_state:
             return dict(local(opened))
@@ -47,8 +48,8 @@ def document(
 
 
 class Remote:
-    """The daemon of a state that is another user's. Methods raise NotOwner where none answers, with
-    this command as root would type it, and Answered for what it refuses."""
+    """The daemon of another user's state. Methods raise NotOwner if none answers, with this command
+    as root would type it, and Answered for what it refuses."""
 
     def __init__(self, app: App) -> None:
         self._settings = app.settings
@@ -56,7 +57,7 @@ class Remote:
         self._owner = app.state_owner
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
-        """The document at `path`, without `schema`; what of the query is None is left out."""
+        """The document at `path`, without `schema`; None values of the query are left out."""
         words = {
             key: str(value).lower() if isinstance(value, bool) else value
             for key, value in query.items()
@@ -65,7 +66,7 @@ class Remote:
         return self._ask("GET", f"{path}?{urlencode(words)}" if words else path)
 
     def post(self, path: str, **body: Any) -> dict[str, Any]:
-        """Ask for something; what of the body is None is left out."""
+        """Ask for an action; None values of the body are left out."""
         return self._ask("POST", path, {k: v for k, v in body.items() if v is not None})
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -73,7 +74,7 @@ class Remote:
         try:
             connection.sock = self._connected()
             raw = json.dumps(body).encode() if body is not None else None
-            # Whoever is refused at the door may find it closed while he speaks.
+            # The server may close the connection of a refused client while that still sends.
             with suppress(BrokenPipeError):
                 connection.request(method, path, raw, {"Content-Type": "application/json"})
             answer = connection.getresponse()
@@ -122,14 +123,15 @@ class Remote:
 
 
 def _connect(made: socket.socket, path: str) -> None:
-    """While too many wait at the door, try again. Raises TimeoutError, and what `connect` does."""
+    """Try again while the socket's queue is full. Raises TimeoutError, and the errors
+    of `connect`."""
     limit = time.monotonic() + _PATIENCE_S
     while True:
         try:
             made.connect(path)
         except BlockingIOError as full:
             if time.monotonic() > limit:
-                raise TimeoutError("too many wait at the socket") from full
+                raise TimeoutError("the queue of the socket is full") from full
             time.sleep(_AGAIN_S)
         else:
             return

@@ -1,8 +1,7 @@
-"""Laying out text for a terminal: tables that lose columns, lines with a command at the right.
+"""Lay out text for a terminal: tables that drop columns, lines with a command at the right.
 
-Measures are characters before colouring; text that comes from outside (errors, names) loses its
-control characters here, so that it can neither move the cursor nor break a column.
-"""
+Widths are those before colouring; text from outside (errors, names) loses its control characters
+here, so that it can neither move the cursor nor break a column."""
 
 from __future__ import annotations
 
@@ -19,11 +18,11 @@ if TYPE_CHECKING:
 
 GAP = 2
 NO_LIMIT = 10_000
-"""Width of what is no terminal: a pipe loses no column and breaks no line."""
+"""Width of an output that is not a terminal: a pipe drops no column and breaks no line."""
 _SHORTEST = 12
-"""A text that is cut to less than this says nothing."""
+"""A text that is cut to less is useless."""
 _COMMANDS_AT = 90
-"""Commands are aligned behind texts up to this long; a longer one pushes its own."""
+"""Commands are aligned behind texts up to this long; a longer one moves its own."""
 
 _CODES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "bold": "1"}
 
@@ -59,8 +58,8 @@ def paint(text: str, style: str, colour: bool) -> str:
 
 
 def shown(text: str, *, painted: bool = False) -> str:
-    """Lines as people may see them: nothing in a name, an address or an error moves a cursor, hides
-    or turns text, or names the terminal. The colours of `paint` stay in what is `painted`."""
+    """Lines for people: nothing in a name, an address or an error moves a cursor, hides or turns
+    text, or names the terminal. The colours of `paint` stay in what is `painted`."""
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
     from drd.model.text import escaped
@@ -90,7 +89,7 @@ def plain(text: str) -> str:
 
 
 def measure(text: str) -> int:
-    """Columns that a terminal takes for `text`: wide East Asian characters take two."""
+    """Columns that `text` takes on a terminal: wide East Asian characters take two."""
     if text.isascii():
         return len(text)
     import unicodedata
@@ -108,9 +107,9 @@ def table(
     colour: bool,
     shorten: bool = False,
 ) -> list[str]:
-    """Aligned lines, the header first; columns are lost from the right, but never the first
-    `keep`, even where these alone are wider than `width`. `shorten` cuts the texts of the last
-    column before it is lost."""
+    """Aligned lines, the header first; columns are dropped from the right, but never the first
+    `keep`, even if these alone are wider than `width`. `shorten` cuts the texts of the last
+    column before it is dropped."""
     if not colour and not shorten and (plainly := _uncoloured(header, rows, width, keep)):
         return plainly
     lines = [[Cell(h, "dim") for h in header]]
@@ -127,7 +126,7 @@ def table(
 def _uncoloured(
     header: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, keep: int
 ) -> list[str] | None:
-    """The same for thousands of rows; None where a text has more than printable ASCII."""
+    """The same for thousands of rows; None if a text has more than printable ASCII."""
     texts = [tuple(header), *(tuple([cell[0] for cell in row]) for row in rows)]
     everything = "".join(map("".join, texts))
     if not (everything.isascii() and everything.isprintable()):
@@ -149,7 +148,7 @@ def _shown(widths: Sequence[int], width: int, keep: int) -> int:
 
 
 def cut(text: str, width: int) -> str:
-    """At most `width` columns of `text`, the last of them … where something was left out."""
+    """At most `width` columns of `text`, with … as the last one if something was cut."""
     if measure(text) <= width:
         return text
     while text and measure(text) >= width:
@@ -167,8 +166,7 @@ def _row(cells: Sequence[Cell], widths: Sequence[int], colour: bool) -> str:
 
 
 def spread(left: str, right: str, width: int) -> str:
-    """`left` and, at the right end of `width`, `right`; on a line of its own where it does not
-    fit."""
+    """`left` and, at the right end of `width`, `right`; on its own line if it does not fit."""
     space = width - measure(left) - measure(right)
     return f"{left}{' ' * space}{right}" if space >= GAP else f"{left}\n{right}"
 
@@ -189,10 +187,9 @@ def wrap(text: str, width: int) -> list[str]:
 
 
 def notes(items: Sequence[Note], *, width: int, colour: bool) -> list[str]:
-    """Sentences under a table: subject (once for all of its), text, command at the right.
+    """Sentences under a table: subject (once for all of its sentences), text, command at the right.
 
-    On a narrow terminal the text is broken, and the command stands below it; nothing is cut.
-    """
+    On a narrow terminal the text is broken, and the command stands below it; nothing is cut."""
     if not items:
         return []
     left = max(measure(i.subject) for i in items) + GAP

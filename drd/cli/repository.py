@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _reference(option: str, text: str | None) -> SecretRef | None:
-    """A reference as a plan has it. What cannot be read is not repeated: it may be the secret."""
+    """A reference as in a plan. Text that cannot be parsed is not repeated: it may be
+    the secret."""
     if text is None:
         return None
     try:
@@ -79,7 +80,7 @@ def _print(plan: Plan, spec: RepositorySpec, done: Rekeyed, to_do: Sequence[str]
     else:
         output.say(f"{where}: the new password opens it ({done.new.describe()})")
         removed = ", ".join(k[:8] for k in done.removed) or "was removed before"
-        output.say(f"  the old one does not any more (key {removed})")
+        output.say(f"  the old one no longer opens it (key {removed})")
     for line in done.missing:
         output.say(f"  - {line}")
     for key in done.others:
@@ -95,28 +96,28 @@ def _afterwards(
     keepers: Sequence[tuple[Plan, RepositorySpec]],
     unreadable: Sequence[str],
 ) -> list[str]:
-    """What is left to do by people, and what a new password does not do."""
+    """What is left to do for people, and what a new password does not change."""
     if done.missing:
         return [f"then: drd repository rekey {plan.name} --repository {spec.name}"]
     why = "the old password was ***" if done.by_mask else "the old password has leaked"
     return [
-        "what still holds the old password, and has to be made anew:",
+        "make anew what still contains the old password:",
         *(f"  - the recovery kit: drd kit export {p.name} --to FILE" for p, _ in keepers),
         (
             "  - the kit and the shares that its holders have: give them the new ones, destroy the "
             "old ones"
         ),
-        "  - copies of the password that people keep elsewhere: replace them",
-        "what the new password does not change: restic's master key stays the same. Whoever could",
+        "  - copies of the password elsewhere: replace them",
+        "a new password does not change restic's master key. Anyone who could",
         (
             "  open the repository before, or gets an old version of the key file (a bucket with "
             "versions"
         ),
-        "  or Object Lock keeps it), can read what is stored later.",
+        "  or Object Lock keeps it), can still read what is stored later.",
         f"if {why}, make a new repository and copy into it:",
         *(f"  {line}" for line in new_repository(keepers)),
         *(
-            f"  plan {name} kept something there too, and its file cannot tell: look first"
+            f"  plan {name} stored something there too, and its file cannot be read: check first"
             for name in unreadable
         ),
     ]

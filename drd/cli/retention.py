@@ -80,10 +80,10 @@ def _say_more(plan: str, forgetting: Forgetting, goes: str) -> None:
     if forgetting.chosen.over:
         output.complain(
             f"{len(forgetting.chosen.over)} more wait: one run forgets at most {forgetting.limit}",
-            f"if they shall go: drd retention {plan} --force --reason …",
+            f"to forget them: drd retention {plan} --force --reason …",
         )
     for name, error in forgetting.unreached.items():
-        output.complain(f"{name} has to wait: {error.message}", error.hint)
+        output.complain(f"{name} must wait: {error.message}", error.hint)
     if forgetting.snapshots:
         output.say(f"  drd prune {plan} removes their data; where prune is scheduled, it does")
 

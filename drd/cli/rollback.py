@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     _say(args, found.id, undone.steps, undone.left, failed=undone.failed)
     if undone.error is not None:
         output.complain(
-            f"cannot take back {undone.failed}: {undone.error.message}", undone.error.hint
+            f"cannot roll back {undone.failed}: {undone.error.message}", undone.error.hint
         )
         return 1
     return 0

@@ -37,13 +37,13 @@ def show(args: argparse.Namespace) -> int:
 
 
 def _print_fence(run: dict[str, Any]) -> None:
-    """Of a drill: what stood between the data's own code and the host."""
+    """For a drill: the fence between the data's own code and the host."""
     if known := run["detail"].get("fence"):
         print_fence(FenceReport.from_json(known), colour=False)
 
 
 def _print_decisions(run: dict[str, Any]) -> None:
-    """What people said about the whole of it."""
+    """People's decisions about the whole run."""
     for said in run["decisions"]:
         if said["step"] is None:
             output.say(f"  {said['action']:<10} {_time(said['at'])} UTC by {_who(said)}")
@@ -67,7 +67,7 @@ def _said(step: dict[str, Any]) -> str:
 
 
 def _only(detail: dict[str, Any]) -> str:
-    """What of the service a recovery was asked for, where that was not all of it."""
+    """Which part of the service a recovery was limited to, if any."""
     part = detail.get("part")
     if not part:
         names = detail.get("components")
@@ -124,7 +124,7 @@ def _print(run: dict[str, Any]) -> None:
 
 
 def _step(step: dict[str, Any], *, over: bool) -> list[str]:
-    """`over` says that the run has ended: nobody answers any more what a step waited for."""
+    """`over`: the run has ended, so nobody answers what a step waited for."""
     took = ""
     if step["finished_at"]:
         passed = from_rfc3339(step["finished_at"]) - from_rfc3339(step["started_at"])

@@ -42,7 +42,7 @@ def _row(run: dict[str, Any]) -> list[str]:
 
 
 def _trigger(run: dict[str, Any]) -> str:
-    """`manual, root, logged in as anna`; of what was due nothing but how it came."""
+    """`manual, root, logged in as anna`; for scheduled runs only the trigger."""
     actor = Actor.from_json(run["actor"])
     if actor is None or actor.came == "schedule":
         return str(run["trigger"])

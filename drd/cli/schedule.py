@@ -13,7 +13,7 @@ from drd.model.text import escaped
 from drd.model.units import format_duration, from_rfc3339
 
 SCREEN = 40
-"""Starts that a terminal shows unless more are asked for."""
+"""Starts that a terminal shows without --all or --limit."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         rows = [["PLAN", "KIND", "DUE (UTC)", "IN", "USUALLY", "WHY"]]
         output.say(output.table(rows + [_row(d, now) for d in dues[:limit]], shorten=True))
     else:
-        output.say("nothing is scheduled: no plan says when, or no daemon has loaded one yet.")
+        output.say("nothing is scheduled: no plan has a schedule, or no daemon has loaded one yet.")
     if limit is not None and len(dues) > limit:
         last = dues[-1]["due_at"][:16].replace("T", " ")
         output.say(f"and {len(dues) - limit:,} more until {last} UTC: drd schedule --all")
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         )
     for name, file in found["gone"].items():
         output.warn(
-            f"nothing of {escaped(name)} starts, since {escaped(file)} is gone: "
+            f"{escaped(name)} does not start any more, because {escaped(file)} is gone: "
             f"drd plan forget {escaped(name)}"
         )
     return 0

@@ -1,4 +1,4 @@
-"""What verbs that do long work share: an App, a console, and Ctrl-C."""
+"""What verbs with long work share: an App, a console, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from drd.process.asking import as_root_types_it
 @contextmanager
 def session(args: argparse.Namespace, *, reading: bool = False, acts: bool = True) -> Iterator[App]:
     """An App whose runs are cancelled by SIGINT and SIGTERM, with progress on a terminal. A command
-    that `acts` tells root of a living daemon; a dry run does not act."""
+    that `acts` tells root of a running daemon; a dry run does not act."""
     quiet = bool(args.quiet or getattr(args, "json", False))
     log.configure(level="error" if args.quiet else "warning")
     progress = ProgressLine(enabled=sys.stderr.isatty() and not quiet)
@@ -50,29 +50,30 @@ def session(args: argparse.Namespace, *, reading: bool = False, acts: bool = Tru
 
 
 def require_owner(app: App, command: str) -> None:
-    """Raises NotOwner for whoever may not work on the state, and says what he may ask for."""
+    """Raise NotOwner for users who may not work on the state, with the commands that
+    they may use."""
     if not app.owns_state:
         raise NotOwner(
-            f"drd {command} takes root: the state belongs to {app.state_owner}",
-            hint=f"{as_root_types_it()}. Members of the group {app.settings.read_group} have drd "
-            "status, runs, points, alerts, schedule and readiness.",
+            f"drd {command} needs root: the state belongs to {app.state_owner}",
+            hint=f"{as_root_types_it()}. Members of the group {app.settings.read_group} "
+            "may use drd status, runs, points, alerts, schedule and readiness.",
         )
 
 
 def tell_of_daemon(app: App, args: argparse.Namespace) -> None:
-    """Root, who acts by itself, hears of a daemon that lives here and is not asked."""
+    """Tell root, whose command works on its own, about a running daemon."""
     if os.getuid() != 0 or not app.owns_state or args.quiet or getattr(args, "json", False):
         return
     database = app.settings.database
     with suppress(CatalogueError):
         if (database is None or database.is_file()) and is_alive(app):
-            words = "the daemon runs on this host, and root acts beside it, not through it"
+            words = "a daemon runs on this host; a command of root's does not go through it"
             print(f"drd: note: {words}", file=sys.stderr)
 
 
 def loaded_plans(app: App, name: str | None) -> Iterator[tuple[str, Plan | DrdError]]:
-    """The plan of that name, or every plan of the plans directory: loaded, or why it is not. Raises
-    UsageError where there is none, and the error of the one that was asked for."""
+    """The plan of that name, or every plan of the plans directory: loaded, or its error. Raises
+    UsageError if there is none, and the error of the requested one."""
     names = [name] if name else app.plan_names()
     if not names:
         where = app.settings.plans_dir
@@ -89,7 +90,7 @@ def loaded_plans(app: App, name: str | None) -> Iterator[tuple[str, Plan | DrdEr
 
 @contextmanager
 def without_host(args: argparse.Namespace) -> Iterator[None]:
-    """The same for verbs that have to work where there is no configuration, or a broken one."""
+    """The same for verbs that must work without a configuration, or with a broken one."""
     log.configure(level="error" if args.quiet else "warning")
     with _cancelled_by_signals():
         yield

@@ -1,4 +1,4 @@
-"""What `drd recover` says of a single thing: its options, and what would change."""
+"""Print what `drd recover` does with a single thing: its options, and what would change."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from drd.model.part import Part
 from drd.model.units import format_size
 
 SHOWN = 10
-"""Lines of what differs; `drd diff` has them all."""
+"""Lines of differences; `drd diff` has them all."""
 
 
 def part_of(args: argparse.Namespace) -> Part | None:
-    """What the options say. Raises UsageError."""
+    """The part that the options name. Raises UsageError."""
     if args.table and args.path:
         raise UsageError(
-            "--table and --path are about different kinds", hint="recover one after the other."
+            "--table and --path cannot be combined", hint="recover one after the other."
         )
     if args.into is not None and not args.into.strip():
         raise UsageError("--into is empty", hint="give a name.")
@@ -32,18 +32,19 @@ def part_of(args: argparse.Namespace) -> Part | None:
         return None
     if args.overwrite and args.into is not None and not args.path:
         raise UsageError(
-            "what comes beside the others with --into overwrites nothing",
+            "--into and --overwrite cannot be combined for tables and paths",
             hint="leave out --overwrite, and give --into a name that is free.",
         )
     if len(set(args.component)) > 1:
         raise UsageError(
-            "a single thing is of one component", hint="recover one component after the other."
+            "give exactly one --component with --table or --path",
+            hint="recover one component after the other.",
         )
     return Part(tuple(args.table), tuple(args.path), args.into)
 
 
 def changes_of(services: Services, planned: RecoveryPlan) -> Changes | None:
-    """What is live now against the point; None where the whole service comes back."""
+    """The live data against the point; None if the whole service is restored."""
     if planned.single is None:
         return None
     name = planned.components[0]
@@ -52,7 +53,7 @@ def changes_of(services: Services, planned: RecoveryPlan) -> Changes | None:
 
 
 def heading(planned: RecoveryPlan) -> Iterator[str]:
-    """What comes back, and under which name."""
+    """What is restored, and under which name."""
     assert planned.single is not None
     part, name = planned.single.part, planned.components[0]
     what = "table" if part.tables else "path"
@@ -66,7 +67,7 @@ def heading(planned: RecoveryPlan) -> Iterator[str]:
 
 
 def lines(changed: Changes) -> Iterator[str]:
-    """What differs between the point and what is live, for the terminal."""
+    """How the point and the live data differ, for the terminal."""
     if changed.unknown is not None:
         yield f"live now   unknown: {changed.unknown}"
     others = set()

@@ -47,14 +47,15 @@ if TYPE_CHECKING:
 
     from drd.model.plan import SecretRef
 
-BEGIN = """\
-no plan yet: drd does not know what to protect
-
-Begin with   drd plan new       writes a plan for what it finds on this host
-then         drd plan check     says what is wrong with it
-             drd doctor         tries everything that a backup will need
-             drd backup PLAN    makes the first restore point
-             drd drill PLAN     proves that it comes back"""
+BEGIN = (
+    "no plan yet: drd does not know what to protect\n"
+    "\n"
+    "Begin with   drd plan new       writes a plan for what it finds on this host\n"
+    "then         drd plan check     says what is wrong with it\n"
+    "             drd doctor         tries everything that a backup will need\n"
+    "             drd backup PLAN    makes the first restore point\n"
+    "             drd drill PLAN     proves that it can be restored"
+)
 
 Shown = Assessment | Brief | Told
 """A plan."""
@@ -71,24 +72,23 @@ _HEADER = (
     "ATTAINED",
 )
 _COPY_AT = 4
-"""Behind what would be lost and what may be: what would be lost if only the copies were left."""
+"""In the column of data loss: what would be lost if only the copies were left."""
 
 _MET = Cell(Verdict.MET.words, STYLE[Verdict.MET])
 _READY = {r.value: Cell(r.value, style) for r, style in READINESS_STYLE.items()}
 _IN_COUNTS = (Verdict.MET, Verdict.AT_RISK, Verdict.UNKNOWN, Verdict.BREACHED)
 
 MANY = 40
-"""So many plans are one screen. Of more, those with the gravest verdicts come first."""
+"""The number of plans on one screen. With more, those with the worst verdicts come first."""
 
 
 def render(
     document: StatusDocument, width: int, colour: bool, *, at_most: int | None = None
 ) -> str:
-    """The screen: counts and time, a table by plan, then why, the gravest plan first; `at_most` so
+    """The screen: counts and time, a table by plan, then why, the worst plan first; `at_most` so
     many plans, and how many are left out.
 
-    A narrow terminal loses columns from the right, never the verdict or a reason.
-    """
+    A narrow terminal drops columns from the right, never the verdict or a reason."""
     everyone = _everyone(document)
     if not everyone:
         return BEGIN
@@ -126,7 +126,7 @@ def _everyone(document: StatusDocument) -> list[Shown]:
 
 
 def _gravest(document: StatusDocument) -> str:
-    """What may not be missed of a screen whose beginning has run out of sight."""
+    """The summary at the end of a long screen whose beginning has scrolled away."""
     everyone = _everyone(document)
     names = [p.plan for p in everyone if p.verdict is document.verdict]
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
@@ -158,7 +158,7 @@ def _rows(
 
 
 def _brief_row(plan: Brief, now: int, texts: dict[float | None, Cell]) -> list[Cell]:
-    """The row that `row_of` makes of the same plan's assessment."""
+    """The same row as `row_of` of the plan's assessment."""
     for seconds in (plan.rpo_s, plan.rto_s, plan.projected_s):
         if seconds not in texts:
             texts[seconds] = Cell(objective(seconds))
@@ -178,7 +178,7 @@ def _brief_row(plan: Brief, now: int, texts: dict[float | None, Cell]) -> list[C
 def _notes(
     document: StatusDocument, plans: Sequence[Shown], tellings: Mapping[str, Telling]
 ) -> list[Note]:
-    """Reasons of every plan that has any, each with its alert; then alerts of another kind."""
+    """Reasons of every plan that has any, each with its alert; then other alerts."""
     found: list[Note] = []
     for plan in sorted(plans, key=lambda p: -p.verdict.severity):
         if isinstance(plan, Told):
@@ -221,19 +221,19 @@ def _hold(plan: str, hold: HoldFacts) -> Note:
 
 
 def _daemon(document: StatusDocument) -> list[Note]:
-    """Only one that does not work is worth a line."""
+    """A line about a daemon that does not work."""
     daemon = document.daemon
     if daemon is None or daemon.state == "running":
         return []
     if daemon.at is None:
-        text, command = "the service is installed but never ran", "systemctl enable --now drd"
+        text, command = "the service is installed but has never run", "systemctl enable --now drd"
     else:
         ago = f"{format_duration(age(daemon.at, document.at))} ago"
         if daemon.state == "stopped":
             text, command = f"the daemon was stopped {ago}", "systemctl start drd"
         else:
-            text, command = f"the daemon was last heard of {ago}", "systemctl status drd"
-    return [Note("drd", Cell(f"{text}: nothing starts by itself", "bad"), command)]
+            text, command = f"the daemon's last sign of life was {ago}", "systemctl status drd"
+    return [Note("drd", Cell(f"{text}: scheduled runs do not start", "bad"), command)]
 
 
 def status_command(
@@ -252,8 +252,8 @@ def status_command(
     out: TextIO | None = None,
 ) -> int:
     """Print the status, on a terminal no more than a screen of plans without `everything`, and
-    return the exit code: 0 met or at risk, 3 breached or unknown; with `nagios` 0 to 3 as that
-    convention has it, also for errors. Raises DrdError otherwise."""
+    return the exit code: 0 met or at risk, 3 breached or unknown; with `nagios` 0 to 3 by that
+    convention, even for errors. Raises DrdError otherwise."""
     out = out or sys.stdout
     now = now or datetime.now(UTC)
     places = Places(
@@ -286,7 +286,7 @@ def _read(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
 
 
 def _nagios(document: Callable[[], StatusDocument], out: TextIO) -> int:
-    """A plugin must print one line and must not exit with a code that means something else."""
+    """A plugin must print one line and must not exit with a code of another meaning."""
     from drd.flows.status.document import nagios, unbarred
 
     try:

@@ -1,8 +1,7 @@
-"""Where `drd status` reads: in the summary that drd keeps for everybody who may see the status.
+"""Where `drd status` reads: the summary that drd keeps for everyone who may see the status.
 
-The state's owner and root look into the catalogue whether it says more by now, and read what
-changed there; so they see the same as ever, at the speed of the summary. Others see the summary.
-"""
+The state's owner and root also check the catalogue for newer facts, and read what changed; so they
+get the exact status, at the speed of the summary. Others get the summary."""
 
 from __future__ import annotations
 
@@ -34,8 +33,8 @@ _WORTH_BYTES = 32 << 10
 
 
 class Wanted(NamedTuple):
-    """What to show: one plan or all; of more than `brief_above` no more than a row, where there is
-    nothing else to say of a plan; None: everything."""
+    """What to show: one plan or all; with more than `brief_above` plans, only a row for a plan
+    without other news; None: everything."""
 
     plan: str | None
     brief_above: int | None
@@ -43,7 +42,7 @@ class Wanted(NamedTuple):
 
 
 def read_document(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
-    """The status of now. Raises DrdError."""
+    """The current status. Raises DrdError."""
     if not _may_open_state(places):
         return _of_others(places, wanted, now)
     if not places.state_url.startswith("sqlite:"):
@@ -56,7 +55,7 @@ def read_document(places: Places, wanted: Wanted, now: datetime) -> StatusDocume
                 return document
             useless = True
     except (OSError, DamagedSummary, TypeError):
-        useless = True  # it is there to be fast: what is true is in the catalogue
+        useless = True  # it exists for speed: the catalogue has the truth
     document = _by_catalogue(places, wanted, now)
     if useless and document.plans and wanted.plan is None:
         _publish(places)
@@ -64,8 +63,8 @@ def read_document(places: Places, wanted: Wanted, now: datetime) -> StatusDocume
 
 
 def _publish(places: Places) -> None:
-    """Write the summary that was not there, or of another catalogue: for others, and for next
-    time."""
+    """Write a missing summary, or replace that of another catalogue: for others, and
+    for next time."""
     there = os.path.isdir(places.public_dir)  # noqa: PTH112 (4 ms)
     if not os.access(places.public_dir if there else os.path.dirname(places.public_dir), os.W_OK):  # noqa: PTH120
         return
@@ -78,7 +77,7 @@ def _publish(places: Places) -> None:
         url = places.state_url
         publish(
             places.public_dir,
-            "" if there else "drd",  # the group of one that is there was chosen by drd.yaml
+            "" if there else "drd",  # drd.yaml chose the group of the existing one
             sqlite_file(url),
             lambda since: read_changed(url, since),
             lambda: identity(url),
@@ -86,7 +85,7 @@ def _publish(places: Places) -> None:
 
 
 def _may_open_state(places: Places) -> bool:
-    """Root, and whoever owns the state. Where there is none, nobody is kept out of it."""
+    """True for root and the owner of the state. Without a state, for everyone."""
     if os.geteuid() == 0:
         return True
     url = places.state_url
@@ -99,9 +98,9 @@ def _may_open_state(places: Places) -> bool:
 
 @contextmanager
 def _as_owner(places: Places) -> Iterator[None]:
-    """Let root read another user's state with that user's rights, since that user may put anything
-    in the place of a file there. It does the same as `acting_for_owner`, which takes longer to
-    load, and calls that one where these rights are not enough."""
+    """Let root read another user's state with that user's rights, since that user may replace files
+    there. Does the same as `acting_for_owner`, which takes longer to load, and calls that if these
+    rights are not enough."""
     url = places.state_url
     file = sqlite_file(url)
     try:
@@ -116,7 +115,7 @@ def _as_owner(places: Places) -> Iterator[None]:
         os.setgroups([])
         os.setegid(owner.st_gid or owner.st_uid)
         os.seteuid(owner.st_uid)
-        # What is loaded only when it is needed has to be legible, too.
+        # Modules that are loaded later must be readable, too.
         legible = all(os.access(f, os.R_OK, effective_ids=True) for f in (file, __file__))
         if legible:
             yield
@@ -141,7 +140,7 @@ def _of_others(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
         file = read_summary(places.public_dir)
         return _collected(file, _known(file, wanted.plan), places, wanted, now)
     except (OSError, DamagedSummary, TypeError) as error:
-        # A state of before, or one whose owner has opened it to others.
+        # A state of an older drd, or one whose owner has opened it to others.
         try:
             return _by_catalogue(places, wanted, now)
         except CatalogueError:
@@ -149,12 +148,12 @@ def _of_others(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
 
 
 def _is_worth_it(places: Places) -> bool:
-    """Below this size of the summary, the catalogue is read as fast."""
+    """Below this size of the summary, reading the catalogue is as fast."""
     return os.stat(f"{places.public_dir}/{SUMMARY}").st_size > _WORTH_BYTES  # noqa: PTH116
 
 
 def _by_summary(places: Places, wanted: Wanted, now: datetime) -> StatusDocument | None:
-    """With what changed since it was written, from the catalogue; None where that is too much."""
+    """The summary with later changes from the catalogue; None if there are too many."""
     from drd.catalogue.changed import identity, read_changed
     from drd.flows.status.summary_file import read_summary
 
@@ -227,7 +226,7 @@ def _by_catalogue(places: Places, wanted: Wanted, now: datetime) -> StatusDocume
 
     found = facts(plan)
     if plan is not None and any(os.path.exists(f.file) for f in found.plans):  # noqa: PTH110 (4 ms)
-        # It was loaded and lies where it did: what other files there are says nothing about it.
+        # It was loaded and is still in its place: other files do not matter.
         return collect(lambda: found, (), now, plan=plan, installed=installed)
     known = found if plan is None else facts()
     files = plan_files(places.plans_dir)

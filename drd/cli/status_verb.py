@@ -12,11 +12,11 @@ from drd.config.location import config_path, places
 from drd.config.paths import DEFAULT_CONFIG
 
 _UNIT = "/etc/systemd/system/drd.service"
-"""What `drd install` puts there: who has it expects a daemon."""
+"""The file that `drd install` writes: a host that has it expects a daemon."""
 
 
 def run(args: argparse.Namespace) -> int:
-    gc.disable()  # nothing of what thousands of plans are read into is garbage before the end
+    gc.disable()  # none of what thousands of plans are read into is garbage before the end
     try:
         return _run(args)
     finally:

@@ -1,4 +1,4 @@
-"""Asking before plans and drd.yaml that came out of a repository become root's."""
+"""Ask before plans and drd.yaml from a repository become root's."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from drd.kit.orders import Order
 def accept(
     args: argparse.Namespace, stored_at: datetime, orders: Mapping[str, Sequence[Order]]
 ) -> None:
-    """Show what stored plans would have drd do, and ask a person to accept it. Without a terminal
-    an option has to accept it, and only where something asks for it: drd shows all other places
-    and addresses again before it uses them. Raises Cancelled when a person declines, and
-    UsageError when there is nobody to ask."""
+    """Show what stored plans would make drd do, and ask a person to accept it. Without a terminal
+    an option must accept it, if anything needs acceptance: drd shows all other places and addresses
+    again before it uses them. Raises Cancelled when a person declines, and UsageError without a
+    terminal."""
     if args.accept_commands and args.quiet:
         return
     at = f"{stored_at:%Y-%m-%d %H:%M:%S} UTC"
     for line in (
         f"The repository has plans that were stored at {at},",
-        "by drd or by somebody else with its password.",
-        "With them in force, drd runs, reads, writes and connects to this.",
-        "Marked with ! is what runs a command, or could hand out a secret or a file of this host:",
+        "by drd or by someone else with its password.",
+        "When they are in force, drd runs, reads, writes and connects to this.",
+        "Lines with ! run a command, or could reveal a secret or a file of this host:",
     ):
         output.say(line, beside=True)
     for name, lines in sorted(orders.items()):
@@ -42,11 +42,11 @@ def accept(
             return
         more = f" and {len(asking) - 1} more" if len(asking) > 1 else ""
         raise UsageError(
-            "plans out of the repository have commands, or could hand out secrets or files of "
-            f"this host ({asking[0][:200]}{more}): they are put in force after a confirmation, "
-            "and there is no terminal to ask on. Nothing was written",
-            hint="read what they say, above; when it is what this host did, give the command "
-            "again with --accept-commands. A recovery kit needs no such look.",
+            "plans from the repository have commands, or could reveal secrets or files of "
+            f"this host ({asking[0][:200]}{more}): they need a confirmation, and there is "
+            "no terminal. Nothing was written",
+            hint="read the list above; if it is what this host did, give the command again "
+            "with --accept-commands. A recovery kit needs no confirmation.",
         )
     confirm_texts()
 

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
             confirm(
                 plan.name,
                 "an undo",
-                "add --yes when you mean it, or --dry-run to see what would happen.",
+                "add --yes to confirm, or --dry-run to see what would happen.",
             )
         done = undo(
             services,
@@ -65,7 +65,7 @@ def _say(
     for aside in standing.gone:
         output.say(f"  missing    {line(aside)}")
     if before is not None:
-        now = "what the recovery brought" if args.redo else "what was there before"
+        now = "what the recovery restored" if args.redo else "what was there before"
         for component, place in dict.fromkeys((a.component, a.place) for a in before.held):
             output.say(f"  in place   {component}: {place}, {now}")
         say_all(standing.held, run.id)
@@ -76,5 +76,5 @@ def _say(
         else:
             output.say(f"  stays aside                 {line(aside)}")
     if not standing.held:
-        output.say(f"  nothing is set aside of run {run.id}")
+        output.say(f"  there are no kept copies of run {run.id}")
     return 0

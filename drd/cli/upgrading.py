@@ -1,5 +1,5 @@
-"""What `drd install --dry-run` says of an upgrade: what will change by itself at the next start,
-what would be refused, and what needs a person. It only looks."""
+"""What `drd install --dry-run` reports about an upgrade: what will change at the next start, what
+would be refused, and what needs a person. It only reads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAMED = 5
 
 
 class Notice(NamedTuple):
-    """`kind` is `changes`, `refused` or `person`; `remedy` what that one should do."""
+    """`kind` is `changes`, `refused` or `person`; `remedy` is for that person."""
 
     kind: str
     text: str
@@ -34,13 +34,15 @@ class Notice(NamedTuple):
 
 
 def notices(config: str | None, prefix: Path) -> list[Notice]:
-    """Read the state and the plans that the drd.yaml of this host leads to; for a first
-    installation nothing."""
+    """Read the state and the plans that this host's drd.yaml names; nothing for a first
+    installation."""
     path, explicit = config_path(config)
     try:
         settings = load_settings(Path(path), explicit=explicit)
     except DrdError as error:
-        return [Notice("refused", f"{path}: {error.message}", "drd plan check says what is wrong")]
+        return [
+            Notice("refused", f"{path}: {error.message}", "run drd plan check to see what is wrong")
+        ]
     return [
         *_closed(settings),
         *_others(settings),
@@ -63,7 +65,7 @@ def _closed(settings: DaemonSettings) -> Iterator[Notice]:
 
 
 def _others(settings: DaemonSettings) -> Iterator[Notice]:
-    """What somebody else has put into the state, or can open by another name."""
+    """Files in the state that others have put there, or can open by another name."""
     for entry in wrong_entries(settings.places):
         if entry.deed == "made private":
             remedy = f"give {entry.path} to the owner of the state or root, mode 0700"
@@ -72,19 +74,19 @@ def _others(settings: DaemonSettings) -> Iterator[Notice]:
             yield Notice("changes", f"{entry}: it is {entry.deed} at the next start")
         elif entry.deed == "renewed":
             text = f"{entry}: it gets a file of its own at the next start"
-            yield Notice("changes", f"{text}, if no process of drd's has it open then")
+            yield Notice("changes", f"{text}, unless a drd process has it open then")
         else:
-            text = f"{entry}: it is set aside at the next start, and a new catalogue is begun"
+            text = f"{entry}: it is set aside at the next start, and a new catalogue is made"
             yield Notice(
                 "person",
                 text,
-                f"put drd's own back as {entry.path} before, or let drd catalogue rebuild bring "
-                "the restore points back",
+                f"put drd's own back as {entry.path} before, or restore the points with "
+                "drd catalogue rebuild",
             )
 
 
 def _people(settings: DaemonSettings) -> Iterator[Notice]:
-    """Who could do everything until now, by a group that was meant for looking."""
+    """People who could do everything until now, through a group that was meant for reading."""
     try:
         members = grp.getgrnam(settings.read_group).gr_mem
     except KeyError:
@@ -93,10 +95,10 @@ def _people(settings: DaemonSettings) -> Iterator[Notice]:
     if members and shared:
         yield Notice(
             "person",
-            f"{', '.join(members)} of the group {settings.read_group} can read the status from now "
-            "on, and nothing else of the state",
-            f"who should ask for backups and drills joins drd-operator: adduser {members[0]} "
-            "drd-operator",
+            f"{', '.join(members)} of the group {settings.read_group} can only read the "
+            "status from now on, nothing else of the state",
+            "add those who ask for backups and drills to drd-operator: adduser "
+            f"{members[0]} drd-operator",
         )
 
 
@@ -105,7 +107,7 @@ def _catalogue(settings: DaemonSettings) -> Iterator[Notice]:
     if database is None or not database.is_file():
         return
     wrong = [e for e in wrong_entries(settings.places) if e.path.parent == database.parent]
-    # What others have put beside it is not opened.
+    # Files that others have put beside it are not opened.
     how = "immutable=1" if any(e.deed in ("removed", "set aside") for e in wrong) else "mode=ro"
     try:
         with closing(sqlite3.connect(f"file:{database}?{how}", uri=True)) as connection:
@@ -144,4 +146,4 @@ def _drop_ins(prefix: Path) -> Iterator[Notice]:
         names = [name for name in _MODES if any(line.startswith(f"{name}=") for line in lines)]
         if names:
             text = f"{file} sets {', '.join(names)}, which this version of the unit changes"
-            yield Notice("person", text, "see whether it is still wanted: systemctl cat drd")
+            yield Notice("person", text, "check whether it is still wanted: systemctl cat drd")

@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
             _bound(found)
             return carry_out(opened, plan, found)
         except DrdError as error:
-            # Nobody reads this process's exit code but the daemon: what went wrong is in the
-            # run's row, unless it never began.
+            # Only the daemon reads this process's exit code: the error is in the run's row, unless
+            # the run never began.
             state = "cancelled" if _is_done_elsewhere(opened, found, error) else "failed"
             opened.catalogue.queue.drop(found.id, state, error.message, opened.clock.now())
             log.get(run=found.id, plan=found.plan).warning(f"run.{state}", error=error.message)
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _handed() -> Handed:
-    """What the daemon has in force. Nobody after us finds anything on stdin."""
+    """The text that the daemon has in force. After us nothing is left on stdin."""
     with os.fdopen(os.dup(0), "rb") as file:
         found = Handed.from_bytes(file.read())
     null = os.open(os.devnull, os.O_RDONLY)
@@ -55,7 +55,7 @@ def _handed() -> Handed:
 
 
 def _is_done_elsewhere(app: App, run: Run, error: DrdError) -> bool:
-    """Whether somebody's command began the same a moment before: that is no failure."""
+    """Whether another command began the same a moment before: that is not a failure."""
     if not isinstance(error, AlreadyRunning):
         return False
     other = app.catalogue.run(error.run)
@@ -63,7 +63,7 @@ def _is_done_elsewhere(app: App, run: Run, error: DrdError) -> bool:
 
 
 def carry_out(app: App, plan: Plan, run: Run) -> int:
-    """The run by the flow of its kind; what comes of it is in the catalogue."""
+    """Execute the run by the flow of its kind; the result is in the catalogue."""
     FLOWS[run.kind](app.services(plan, claim=run), plan, run)
     return 0
 
@@ -85,7 +85,7 @@ def _listen() -> None:
     signal.signal(signal.SIGTERM, lambda *_: process.cancel(STOPPED))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if os.environ.get("DRD_DAEMON", str(os.getppid())) != str(os.getppid()):
-        process.cancel(STOPPED)  # the daemon died before we could hear of it
+        process.cancel(STOPPED)  # the daemon died before we could receive its signal
 
 
 def _bound(run: Run) -> None:

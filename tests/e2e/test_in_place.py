@@ -28,7 +28,7 @@ def orders(path: Path) -> int:
 
 def test_where_to_recover_has_to_be_said(site: Site) -> None:
     refused = site.drd("recover", "shop", "--yes", code=2)
-    assert "no target of the recovery is given" in refused.err
+    assert "no target given" in refused.err
     assert "--target NAME (the targets of shop: standby), or --in-place" in refused.err
 
 

@@ -80,7 +80,7 @@ def test_recovery_that_died_and_is_asked_differently_leaves_nothing(site: Site) 
     site.drd("backup", "shop")
     site.killed_at("undone:restore db", "recover", "shop", "--target", "standby", "--yes")
     words = ("recover", "shop", "--target", "standby", "--yes")
-    assert "yet to come" in site.drd(*words, "--lost-at", "2999-01-01T00:00:00Z", code=2).err
+    assert "is in the future" in site.drd(*words, "--lost-at", "2999-01-01T00:00:00Z", code=2).err
     site.drd(*words, "--lost-at", "1s", "--overwrite", "--no-undo")
     assert sorted(p.name for p in (site.base / "back").iterdir()) == ["etc", "shop.db"]
     site.assert_clean()

@@ -55,7 +55,7 @@ def test_a_copy_is_enough_for_a_kit(short_tmp: Path) -> None:
     machine = Machine(short_tmp / "root")
     told = machine.drd("bootstrap", *kit, "--root", str(machine.root), code=10).out
     assert "shop: 1 restore point, newest" in told
-    assert "second: its restore points could not be looked up" in told
+    assert "second: could not list its restore points" in told
     machine.after("recover", "shop", "--target", "standby", "--yes")
     back = site.base / "back"
     assert sqlite_dump(back / "shop.db") == sqlite_dump(site.base / "shop.db")

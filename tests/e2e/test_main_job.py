@@ -105,7 +105,7 @@ def test_recovery_without_a_terminal_wants_yes(site: Site) -> None:
     planned = site.drd("recover", "shop", "--target", "standby", "--dry-run", "--json").json
     assert planned["components"] == ["db", "conf"]
     looked = site.drd("recover", "shop", "--target", "standby", "--dry-run").out
-    assert re.search(r"preflight +[0-9]+ things were looked at", looked)
+    assert re.search("preflight +[0-9]+ things checked", looked)
     assert not list((site.base / "back").iterdir())
 
 

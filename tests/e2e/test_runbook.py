@@ -284,7 +284,7 @@ def test_an_answer_counts_while_nobody_carries_it_out_and_a_cancelled_recovery_g
     site.drd("cancel", run)
     told = child.communicate(timeout=60)[1].decode()
     assert child.returncode == 130
-    assert f"HINT: go on with it: drd resume {run}" in told
+    assert f"HINT: resume it: drd resume {run}" in told
     over = site.drd("done", run, "plugged-in", "--by", "bert", code=2)
     assert "is over (cancelled)" in over.err
     code, out = carried_out(site, site.start("resume", run))

@@ -41,7 +41,7 @@ def test_what_was_there_comes_back_and_goes_when_one_is_done(site: Site) -> None
     run = recovery(site)
     kept = f"{site.base}/shop.db.drd_{run}_before"
     assert f"set aside  db: {kept} (" in told
-    assert f"drd undo {run}; let go of it for good: drd done {run}" in told
+    assert f"drd undo {run}; remove it for good: drd done {run}" in told
     assert now(site) == NEW
     assert f"db: {kept}" in site.drd("run", "show", run).out
     doctored = site.drd("doctor", "shop", "--json", code=None).json["items"]
@@ -49,7 +49,7 @@ def test_what_was_there_comes_back_and_goes_when_one_is_done(site: Site) -> None
     dry = site.drd("undo", run, "--dry-run").out
     assert "would take its place again  db" in dry
     assert now(site) == NEW
-    assert "asks before it begins" in site.drd("undo", run, code=2).err
+    assert "asks for confirmation" in site.drd("undo", run, code=2).err
     undone = site.drd("undo", run, "--by", "anna", "--yes", "--json").json
     assert {a["holds"] for a in undone["aside"]} == {"recovered"}
     assert now(site) == OLD
@@ -61,7 +61,7 @@ def test_what_was_there_comes_back_and_goes_when_one_is_done(site: Site) -> None
     asked = site.drd("done", run, "--dry-run").out
     assert f"would remove  db: {kept}" in asked
     site.drd("done", run, "--by", "anna", "--yes")
-    assert f"nothing is set aside of run {run}" in site.drd("done", run, "--yes").out
+    assert f"there are no kept copies of run {run}" in site.drd("done", run, "--yes").out
     shown = site.drd("run", "show", run).out
     assert "by anna" in shown
     assert "set aside" not in shown
@@ -123,7 +123,7 @@ def test_what_somebody_has_moved_is_missed_by_name(site: Site) -> None:
     site.drd("undo", run, "--component", "conf", "--yes")
     assert now(site) == (NEW[0], OLD[1])
     let_go = site.drd("done", run, "--yes").out
-    assert f"not there any more  db: {kept}" in let_go
+    assert f"already missing  db: {kept}" in let_go
     assert "set aside" not in site.drd("run", "show", run).out
 
 

@@ -150,7 +150,7 @@ def test_an_alert_whose_condition_is_gone_is_not_told_as_a_fact(
 ) -> None:
     gone = Condition("repository-gone", "orders-api", "primary", "critical", "primary is gone")
     look(catalogue, ago(minutes=5), gone)
-    assert "orders-api: no longer so: primary is gone" in drd("alerts")
+    assert "orders-api: no longer the case: primary is gone" in drd("alerts")
     assert not as_json("alerts")["alerts"][0]["holds"]
     assert "primary is gone" not in drd("status", code=3)
 
@@ -199,7 +199,7 @@ def test_an_acknowledgement_for_machines(catalogue: SqlCatalogue, as_json: Any) 
         (["a1", "--by", " "], "--by is empty", "--by NAME"),
         (["a1", "--by", "a", "--until", "soon"], "--until: 'soon' is not a time", "8h"),
         (["a1", "--by", "a", "--until", "2026-11-25T08:00"], "is not a time", "08:00:00Z"),
-        (["a1", "--by", "a", "--until", "2020-01-01T00:00:00Z"], "Z is past", "8h"),
+        (["a1", "--by", "a", "--until", "2020-01-01T00:00:00Z"], "Z is in the past", "8h"),
         (["a1", "--by", "a", "--until", "99999999w"], "is too far away", "8h"),
         (["a1", "--by", "a", "--until", "9999-12-31T23:59:59-23:59"], "is not a time", "8h"),
         ([], "the following arguments are required: alert", "drd ack --help"),

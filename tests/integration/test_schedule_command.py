@@ -106,5 +106,7 @@ def test_nothing_of_a_plan_whose_file_is_gone_is_said_to_start(
     out, err = capsys.readouterr()
     assert "service8" in out
     assert "service7" not in out
-    assert f"nothing of service7 starts, since {gone} is gone: drd plan forget service7" in err
+    assert (
+        f"service7 does not start any more, because {gone} is gone: drd plan forget service7"
+    ) in err
     assert {i["plan"] for i in screen.items()} == {f"service{n}" for n in range(PLANS) if n != 7}

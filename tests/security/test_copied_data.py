@@ -132,13 +132,13 @@ def test_nothing_is_promised_of_what_was_exchanged_when_the_primary_is_gone(
 ) -> None:
     away = Path(site.repository).with_name("away")
     Path(site.repository).rename(away)
-    assert "nothing stands in the way" in site.drd(*RECOVER, "--dry-run").out, "the healthy twin"
+    assert "no blockers" in site.drd(*RECOVER, "--dry-run").out, "the healthy twin"
     away.rename(site.repository)
     forge(site, what)
     Path(site.repository).rename(away)
     told = site.drd(*RECOVER, "--dry-run", code=None)
     assert told.code != 0
-    assert "nothing stands in the way" not in told.out
+    assert "no blockers" not in told.out
     assert "holds something else than drd stored" in told.err
     assert "everything would be lost" in reasons(site)
 

@@ -41,14 +41,14 @@ def biggest_pack(repository: str) -> Path:
 def test_dry_run_and_doctor_name_damage_that_a_reading_has_found(short_tmp: Path) -> None:
     site = small_site(short_tmp)
     site.drd("backup", "shop")
-    assert "nothing stands in the way" in site.drd(*DRY).out
+    assert "no blockers" in site.drd(*DRY).out
     damage_every_pack(site.repository)
     site.drd("verify", "shop", code=1)
     (point,) = (p["point"] for p in site.points())
 
     told = site.drd(*DRY, code=1)
     assert f"restore point {point} may not come back whole from primary: " in told.err
-    assert "nothing stands in the way" not in told.out
+    assert "no blockers" not in told.out
     assert "no other restore point is known to be whole" in told.err
     parts = site.drd(*DRY, "--component", "db", "--component", "conf")
     assert "come back whole" in parts.err, "what is left can be had, with a warning"
@@ -140,7 +140,7 @@ def test_what_an_index_no_longer_names_is_missed_in_the_points_that_need_it(
     site.drd("verify", "shop", code=None)
     newest = site.points()[0]["point"]
     assert newest != point
-    assert "nothing stands in the way" in site.drd(*DRY, "--point", newest).out, "the healthy twin"
+    assert "no blockers" in site.drd(*DRY, "--point", newest).out, "the healthy twin"
 
 
 def test_giving_up_what_one_repository_lost_keeps_what_another_one_has(short_tmp: Path) -> None:

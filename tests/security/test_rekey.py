@@ -167,8 +167,13 @@ def test_rekey_waits_for_the_plan_and_only_then_removes_the_mask(short_tmp: Path
     assert f"names file {short_tmp}/secrets/new as repositories.offsite.password" in err
     assert opens(short_tmp / "offsite", NEW)
     assert not opens(short_tmp / "offsite", MASK)
-    for words in ("drd kit export shop", "master key stays the same", "if the old password was ***",
-                  "drd copy shop --repository offsite-new", "copy_of: primary"):  # fmt: skip
+    for words in (
+        "drd kit export shop",
+        "does not change restic's master key",
+        "if the old password was ***",
+        "drd copy shop --repository offsite-new",
+        "copy_of: primary",
+    ):
         assert words in out
     assert NEW not in out + err
     site.drd("backup", "shop")

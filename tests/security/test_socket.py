@@ -431,7 +431,7 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
         assert shown.out == site.drd("run", "show", run).out
         assert "asked by   sys (uid 3), without a login, through the socket of" in shown.out
         doctor = as_user(site, STRANGER, [READERS], "doctor", "shop", code=1)
-        assert "drd: drd doctor takes root: the state belongs to root" in doctor.err
+        assert "drd: drd doctor needs root: the state belongs to root" in doctor.err
         assert "HINT: sudo drd doctor shop. Members of the group" in doctor.err
         status = as_user(site, STRANGER, [OPERATORS], "status", code=1)
         assert (
@@ -445,5 +445,5 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
         unknown = as_user(site, STRANGER, [READERS], "points", "shopp", "--json", code=2)
         assert json.loads(unknown.out)["error"]["message"] == 'there is no plan "shopp"'
         beside = site.drd("cancel", run, code=2)  # which is over, but root is told first
-        assert "the daemon runs on this host, and root acts beside it" in beside.err
+        assert "a daemon runs on this host" in beside.err
     site.assert_clean()

@@ -166,4 +166,4 @@ def test_a_database_of_superusers_alone_is_not_warned_about(attacked: Attacked) 
     assert "would run as superuser" not in attacked.recover("--dry-run")
     refused = attacked.recover("--as-owner", "--yes", code=1)
     assert "has the rights of superuser postgres" in refused
-    assert "exclude each other" in attacked.recover("--as-owner", "--no-owner", code=2)
+    assert "cannot be combined" in attacked.recover("--as-owner", "--no-owner", code=2)

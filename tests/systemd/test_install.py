@@ -86,7 +86,7 @@ def test_uninstall_leaves_no_empty_directory_of_its_own(tmp_path: Path) -> None:
     drd("install", "--prefix", str(tmp_path))
     drd("uninstall", "--prefix", str(tmp_path))
     assert not (tmp_path / "etc/drd").exists()
-    assert drd("uninstall", "--prefix", str(tmp_path)).out == "nothing of drd is here\n"
+    assert drd("uninstall", "--prefix", str(tmp_path)).out == "nothing of drd is installed here\n"
 
 
 @pytest.mark.parametrize("path", sorted(PLACES))

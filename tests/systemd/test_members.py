@@ -54,7 +54,7 @@ def test_members_ask_the_service_and_strangers_get_nothing(system: Machine) -> N
             f"runuser -u {user} -- ls /var/lib/drd 2>&1", check=False
         )
     beside = system.sh(f"{DRD} backup conf 2>&1")
-    assert "the daemon runs on this host, and root acts beside it" in beside
+    assert "a daemon runs on this host" in beside
 
 
 def as_user(system: Machine, user: str, *words: str) -> str:

@@ -43,23 +43,23 @@ WRONG = [
     ),
     (
         ["status", "shop", "billing"],
-        "status: one word too many: 'billing'",
-        "`drd status --help` shows what there is.",
+        "status: unexpected argument 'billing'",
+        "run `drd status --help` for all options.",
     ),
     (
         ["backup"],
         "backup: the following arguments are required: plan",
-        "`drd backup --help` shows what there is.",
+        "run `drd backup --help` for all options.",
     ),
     (
         ["runs", "--limit", "0"],
         "runs: argument --limit: invalid count value: '0'",
-        "`drd runs --help` shows what there is.",
+        "run `drd runs --help` for all options.",
     ),
     (
         ["catalogue", "rebuild"],
         "there is no plan in {home}/plans",
-        "put the plans of this host there: they say where its repositories are.",
+        "put the plans of this host there: they name its repositories.",
     ),
     (["doctor"], "there is no plan in {home}/plans", "write one with `drd plan new`."),
 ]

@@ -198,9 +198,17 @@ def test_what_is_wrong_with_drd_itself_stands_at_the_end() -> None:
 @pytest.mark.parametrize(
     ("daemon", "installed", "line"),
     [
-        (DaemonFacts(ago(HOUR), True, "1"), True, "drd  the daemon was stopped 1h ago: nothing"),
-        (DaemonFacts(ago(DAY), False, "1"), True, "drd  the daemon was last heard of 1d ago: no"),
-        (None, True, "drd  the service is installed but never ran: nothing starts by itself"),
+        (DaemonFacts(ago(HOUR), True, "1"), True, "drd  the daemon was stopped 1h ago: scheduled"),
+        (
+            DaemonFacts(ago(DAY), False, "1"),
+            True,
+            "drd  the daemon's last sign of life was 1d ago: scheduled runs do not start",
+        ),
+        (
+            None,
+            True,
+            "drd  the service is installed but has never run: scheduled runs do not start",
+        ),
         (DaemonFacts(ago(20), False, "1"), True, ""),
         (None, False, ""),
     ],

@@ -1,4 +1,3 @@
-"""What each verb takes: options, examples, and the function that carries it out, by its name.
+"""The options of each verb, its examples, and the name of the function that executes it.
 
-These modules are all that a completion or a `--help` imports.
-"""
+A completion or a `--help` imports only these modules."""

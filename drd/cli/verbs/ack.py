@@ -15,18 +15,19 @@ examples:
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "ack",
-        description="Acknowledge an alert: nobody is reminded of it until then, or until it is "
-        "resolved. It fires again when it is still there then, or when it gets graver.",
+        description="Acknowledge an alert: no reminders until then, or until it is "
+        "resolved. It is sent again if it is still open then, or if it gets "
+        "worse.",
         epilog=EXAMPLES,
     )
     global_options(parser)
-    parser.add_argument("alert", help="its id, or how that begins")
+    parser.add_argument("alert", help="its id, or the beginning of it")
     parser.add_argument(
         "--by", metavar="NAME", help="who takes care (default: whom `people` maps to your user)"
     )
     parser.add_argument(
         "--until", metavar="TIME", help="silence ends: 8h, 2d, or 2026-11-25T08:00:00Z"
     )
-    parser.add_argument("--why", metavar="TEXT", help="for whoever looks next")
+    parser.add_argument("--why", metavar="TEXT", help="for the next person who reads the alert")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.ack:run")

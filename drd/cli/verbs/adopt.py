@@ -1,24 +1,27 @@
-"""Options of `drd adopt`: this machine goes on with this state."""
+"""Options of `drd adopt`: this machine takes over this state."""
 
 from __future__ import annotations
 
 from drd.cli.options import global_options
 from drd.cli.parser import Verbs
 
-EXAMPLES = """\
-examples:
-  drd adopt                                              whose state this is
-  drd adopt --reason "the host was renamed to db2"       this one goes on
-
-A copy of drd's state (a cloned machine, a copied directory) settles, forgets and prunes nothing
-until a person says which one goes on. On the others, stop drd: systemctl disable --now drd."""
+EXAMPLES = (
+    "examples:\n"
+    "  drd adopt                                              whose state this is\n"
+    '  drd adopt --reason "the host was renamed to db2"       this one goes on\n'
+    "\n"
+    "A copy of drd's state (a cloned machine, a copied directory) settles, forgets "
+    "and prunes nothing\n"
+    "until a person decides which one takes over. On the others, stop drd: "
+    "systemctl disable --now drd."
+)
 
 
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "adopt",
-        description="Show whose state this is; with --reason make it this machine's, after it was "
-        "renamed, restored, moved or cloned.",
+        description="Show who owns this state; with --reason make this machine the owner, "
+        "after it was renamed, restored, moved or cloned.",
         epilog=EXAMPLES,
     )
     global_options(parser)

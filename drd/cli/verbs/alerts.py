@@ -15,8 +15,9 @@ examples:
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "alerts",
-        description="Lasting bad conditions that drd found by itself. The daemon looks for them, "
-        "tells the channels of drd.yaml, and resolves them when they stayed away.",
+        description="Lasting problems that drd found by itself. The daemon checks for "
+        "them, notifies the channels of drd.yaml, and resolves them when they "
+        "stay away.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -17,9 +17,9 @@ def add_parser(sub: Verbs) -> None:
     parser = add_verb(
         sub,
         "approve",
-        description="Agree to a step of kind approve, from any terminal of this host, also while "
-        "no process carries the recovery out. NAME is one of the people in drd.yaml and holds the "
-        "role that the step asks for.",
+        description="Approve a step of kind approve, from any terminal of this host, even "
+        "while no process executes the recovery. NAME is one of the people in "
+        "drd.yaml and holds the role that the step requires.",
         examples=EXAMPLES,
     )
     add_person(parser, "agrees")

@@ -27,11 +27,11 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     parser.add_argument(
         "--accept-size",
         action="store_true",
-        help="believe a component that shrank to almost nothing",
+        help="accept a component that shrank to almost nothing",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.backup:run")

@@ -49,9 +49,11 @@ def add_parser(sub: Verbs) -> None:
         help="put the repository's plans and drd.yaml in force without asking: their commands, "
         "secrets, files, addresses",
     )
-    parser.add_argument("--ca-cert", metavar="F", help="own authority of the repository's server")
     parser.add_argument(
-        "--root", metavar="DIR", default="/", help="everything below it as if it were / (/)"
+        "--ca-cert", metavar="F", help="certificate authority of the repository's server"
+    )
+    parser.add_argument(
+        "--root", metavar="DIR", default="/", help="write everything below it as if it were / (/)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.bootstrap:run")

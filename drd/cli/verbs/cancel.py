@@ -16,7 +16,7 @@ exit codes: 0 it has ended, 1 it has not, 2 there is no such run or it is over."
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "cancel",
-        description="End a run that waits or runs: its processes end, its locks go.",
+        description="End a run that waits or runs: its processes end, its locks are removed.",
         epilog=EXAMPLES,
     )
     global_options(parser)

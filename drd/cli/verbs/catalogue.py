@@ -17,7 +17,7 @@ A damaged catalogue is set aside beside the new one, never deleted."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "catalogue",
-        description="The repository proves, the catalogue remembers.",
+        description="Compare the catalogue with the repositories, which are the proof.",
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(dest="catalogue_verb", metavar="rebuild|verify", required=True)

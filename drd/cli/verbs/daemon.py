@@ -16,7 +16,7 @@ exit codes: 0 told to stop, 1 the catalogue cannot be used, 2 configuration, 11 
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "daemon",
-        description="Start every run when it is due, supervise it, and say what is wrong.",
+        description="Start every run when it is due, supervise it, and report problems.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -18,8 +18,8 @@ exit codes: 0 nothing is missing, 1 something is, 2 there is no plan."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "doctor",
-        description="Try what backups, drills and recoveries will need, and say what is missing "
-        "with the remedy. Changes nothing.",
+        description="Try what backups, drills and recoveries will need, and report what is "
+        "missing with the remedy. Changes nothing.",
         epilog=EXAMPLES,
     )
     global_options(parser)

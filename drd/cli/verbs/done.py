@@ -18,18 +18,19 @@ them, 11 a recovery of the plan is being carried out."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "done",
-        description="With STEP: say that a step of kind manual is done, from any terminal of this "
-        "host, also while no process carries the recovery out. NAME is one of the people in "
-        "drd.yaml and holds the role, where the step asks for one. Without: all is well with the "
-        "recovery, so that what it had set aside is removed; it cannot be undone after that.",
+        description="With STEP: report that a step of kind manual is done, from any "
+        "terminal of this host, even while no process executes the recovery. "
+        "NAME is one of the people in drd.yaml and holds the role, if the step "
+        "requires one. Without STEP: the recovery is fine, so its kept copies "
+        "are removed; it cannot be undone after that.",
         epilog=EXAMPLES,
     )
     global_options(parser)
     parser.add_argument("run", help="id of the run, or its beginning")
     parser.add_argument("step", nargs="?", help="the step's name")
-    parser.add_argument("--by", metavar="NAME", help="who has done it (of a step: has to be given)")
+    parser.add_argument("--by", metavar="NAME", help="who has done it (required for a step)")
     parser.add_argument("--comment", default="", metavar="TEXT", help="kept with it")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be removed")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be removed")
     parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.done:run")

@@ -25,8 +25,9 @@ running, 13 no restore point."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "drill",
-        description="Restore a point into a throw-away sandbox by the steps of a real recovery, "
-        "run the plan's checks, measure RTA and RPA, keep the evidence, tear down.",
+        description="Restore a point into a throw-away sandbox by the steps of a real "
+        "recovery, run the plan's checks, measure RTA and RPA, keep the "
+        "evidence, remove the sandbox.",
         epilog=EXAMPLES,
     )
     global_options(parser)
@@ -35,15 +36,14 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--scenario",
         choices=SCENARIOS,
-        help="what is lost: the data; where backups go as well, so that only copies are left; or "
-        "this host, so that a recovery kit has to do (default: what the plan's drills are about)",
+        help="what is lost: the data; where backups go as well, so that only copies are "
+        "left; or this host, so that only a recovery kit is left (default: by the "
+        "plan's drills)",
     )
     parser.add_argument(
         "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
     )
-    parser.add_argument(
-        "--repository", metavar="NAME", help="take nothing from any repository but this"
-    )
+    parser.add_argument("--repository", metavar="NAME", help="read from this repository alone")
     parser.add_argument(
         "--kit", metavar="FILE", help="for host-loss: this kit instead of the copy that `kit` names"
     )

@@ -26,7 +26,7 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument("point", help="a restore point, or the beginning of its id")
     parser.add_argument("--reason", metavar="TEXT", required=True, help="why, for the record")
     parser.add_argument(
-        "--until", metavar="TIME", help="a date or time (UTC unless it says), or how long: 90d"
+        "--until", metavar="TIME", help="a date or time (UTC by default), or a duration: 90d"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.hold:run")

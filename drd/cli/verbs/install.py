@@ -22,8 +22,8 @@ exit codes: 0 done, 1 something could not be done, 2 not root."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "install",
-        description="Put the systemd unit, its user and directories and an example drd.yaml in "
-        "place. A second time changes nothing.",
+        description="Install the systemd unit, its user and directories and an example "
+        "drd.yaml. A second run changes nothing.",
         epilog=EXAMPLES,
     )
     options(parser)
@@ -34,5 +34,5 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Those that `install` and `uninstall` share."""
     global_options(parser)
     parser.add_argument("--prefix", metavar="DIR", default="/", help="root of the system (/)")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     parser.add_argument("--json", action="store_true", help="one JSON document")

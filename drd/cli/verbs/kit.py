@@ -38,9 +38,15 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(export)
     export.add_argument("plan", nargs="+", help="names of plans, or their files")
-    export.add_argument("--to", required=True, metavar="FILE", help="the kit; an older is replaced")
+    export.add_argument(
+        "--to", required=True, metavar="FILE", help="the kit; replaces an older one"
+    )
     lock = export.add_mutually_exclusive_group()
-    lock.add_argument("--passphrase-file", metavar="F", help="its one line encrypts the kit")
+    lock.add_argument(
+        "--passphrase-file",
+        metavar="F",
+        help="file with one line, the passphrase that encrypts the kit",
+    )
     lock.add_argument(
         "--recipient",
         action="append",
@@ -55,7 +61,7 @@ def add_parser(sub: Verbs) -> None:
     verify = verbs.add_parser(
         "verify",
         help="open the repositories with a kit alone",
-        description="Open the repositories with nothing but the kit, and say what it found.",
+        description="Open the repositories with the kit alone, and report what it opened.",
         epilog=EXAMPLES,
     )
     global_options(verify)

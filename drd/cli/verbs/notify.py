@@ -26,9 +26,10 @@ def add_parser(sub: Verbs) -> None:
     below = parser.add_subparsers(prog="drd notify", dest="action", metavar="VERB", required=True)
     test = below.add_parser(
         "test",
-        help="send a test message now, and say what arrived",
-        description="Send a test message through every channel now, heartbeats included, past what "
-        "waits. Exit 0: all were accepted; 1: at least one was not.",
+        help="send a test message now, and report what arrived",
+        description="Send a test message through every channel now, including heartbeats, "
+        "without the outbox. Exit 0: all were accepted; 1: at least one was "
+        "not.",
         epilog=TEST_EXAMPLES,
     )
     global_options(test)
@@ -37,9 +38,9 @@ def add_parser(sub: Verbs) -> None:
     test.set_defaults(handler="drd.cli.notify:test")
     channels = below.add_parser(
         "list",
-        help="the channels, and how they fare",
-        description="The channels of drd.yaml, heartbeats of plans among them once they were "
-        "tried, with what they carry, and since when and why one fails.",
+        help="the channels, and their state",
+        description="The channels of drd.yaml, including heartbeats of plans once they "
+        "were tried, with what they carry, and since when and why one fails.",
         epilog=LIST_EXAMPLES,
     )
     global_options(channels)

@@ -58,8 +58,8 @@ over."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "plan",
-        description="Plans are YAML files that say what a service consists of, how much data it "
-        "may lose, how long it may be down, and how it is brought back.",
+        description="Plans are YAML files that say what a service consists of, how much "
+        "data it may lose, how long it may be down, and how it is restored.",
         epilog=EXAMPLES,
     )
     global_options(parser)
@@ -75,8 +75,8 @@ def _add_check(verbs: Any) -> None:
     parser = verbs.add_parser(
         "check",
         help="schema and logic, each problem with its line",
-        description="Read plans and say what is wrong with them, as `file:line: key: message`. "
-        "Nothing but the files is looked at.",
+        description="Read plans and report what is wrong with them, as `file:line: key: "
+        "message`. Reads nothing but the files.",
         epilog=CHECK_EXAMPLES,
     )
     global_options(parser)
@@ -116,15 +116,15 @@ def _add_new(verbs: Any) -> None:
     parser = verbs.add_parser(
         "new",
         help="a starting plan from what is found here",
-        description="Write a commented plan for the databases of a PostgreSQL server on a local "
-        "socket and for the files that you name. Nothing is backed up by this.",
+        description="Write a commented plan for the databases of a PostgreSQL server on a "
+        "local socket and for the files that you name. Backs up nothing.",
         epilog=NEW_EXAMPLES,
     )
     global_options(parser)
     parser.add_argument("--name", help="of the plan (else from what is found)")
     parser.add_argument("--postgres", action="append", default=[], metavar="DSN", help="a database")
     parser.add_argument(
-        "--no-postgres", action="store_true", help="do not look for a PostgreSQL server"
+        "--no-postgres", action="store_true", help="do not search for a PostgreSQL server"
     )
     parser.add_argument("--sqlite", action="append", default=[], metavar="FILE", help="a database")
     parser.add_argument(
@@ -143,9 +143,10 @@ def _add_new(verbs: Any) -> None:
 def _add_forget(verbs: Any) -> None:
     parser = verbs.add_parser(
         "forget",
-        help="let go of the records of a plan whose file is gone",
-        description="Remove what drd remembers of a plan that is not loaded any more: its points, "
-        "runs and evidence. Its alerts end. What is in its repositories stays, and is not touched.",
+        help="forget the records of a plan whose file is gone",
+        description="Remove what drd remembers of a plan that is no longer loaded: its "
+        "points, runs and evidence. Its alerts end. The content of its "
+        "repositories is not touched.",
         epilog=FORGET_EXAMPLES,
     )
     global_options(parser)

@@ -18,7 +18,7 @@ goes on. A plan whose name is forget: drd points ./forget.yaml."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "points",
-        description="What the service could go back to, newest first, and which drill proved it.",
+        description="What a service could be restored to, newest first, and which drill proved it.",
         epilog=EXAMPLES,
     )
     global_options(parser)
@@ -26,10 +26,10 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument("point", nargs="*", help="with forget: points to give up")
     parser.add_argument("--reason", metavar="TEXT", help="with forget: why, for the record")
     parser.add_argument(
-        "--repository", metavar="NAME", help="with forget: only what this one holds of them"
+        "--repository", metavar="NAME", help="with forget: only the part in this repository"
     )
     parser.add_argument(
-        "--force", action="store_true", help="with forget: also where nothing is known to be wrong"
+        "--force", action="store_true", help="with forget: even if nothing is known to be wrong"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.points:run")

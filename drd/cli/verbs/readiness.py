@@ -18,9 +18,10 @@ exit codes: 0 all ready, 3 at least one is not."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "readiness",
-        description="Try what a recovery will need, look at what drills proved, and say of each "
-        "plan whether it is ready, needs a drill, or is not ready. Recorded, so that `drd status` "
-        "shows the verdict; changes nothing else.",
+        description="Try what a recovery will need, read what drills proved, and report of "
+        "each plan whether it is ready, needs a drill, or is not ready. The "
+        "result is recorded, so that `drd status` shows the verdict; changes "
+        "nothing else.",
         epilog=EXAMPLES,
     )
     global_options(parser)

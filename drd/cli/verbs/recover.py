@@ -40,7 +40,7 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--in-place",
         action="store_true",
-        help="over production: where the components are backed up from, or a target that is that",
+        help="over production: the sources of the components, or a target that is one",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--point", metavar="ID", help="this restore point")
@@ -59,38 +59,38 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
     )
+    parser.add_argument("--repository", metavar="NAME", help="read from this repository alone")
     parser.add_argument(
-        "--repository", metavar="NAME", help="take nothing from any repository but this"
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace what a target that is not empty holds"
+        "--overwrite", action="store_true", help="replace the content of a target that is not empty"
     )
     parser.add_argument(
         "--accept-paths",
         action="store_true",
-        help="bring back what the point holds outside of the plan's paths as well",
+        help="also restore what the point has outside of the plan's paths",
     )
     parser.add_argument(
         "--accept-after-kit",
         action="store_true",
-        help="on a host made from a recovery kit: take a point that the kit does not list",
+        help="on a host made from a recovery kit: accept a point that the kit does not list",
     )
     parser.add_argument(
         "--no-undo",
         action="store_true",
-        help="remove at once what is replaced, instead of setting it aside until `drd done`",
+        help="remove at once what is replaced, instead of keeping a copy until `drd done`",
     )
     parser.add_argument(
-        "--no-owner", action="store_true", help="do without owners and grants that cannot be set"
+        "--no-owner",
+        action="store_true",
+        help="restore without owners and grants that cannot be set",
     )
     parser.add_argument(
         "--as-owner",
         action="store_true",
-        help="databases: restore with their owner's rights, so that no code of theirs runs as a "
-        "superuser",
+        help="databases: restore with their owner's rights, so that none of their code "
+        "runs as a superuser",
     )
     _part_options(parser)
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.recover:run")
@@ -98,8 +98,8 @@ def add_parser(sub: Verbs) -> None:
 
 def _part_options(parser: argparse.ArgumentParser) -> None:
     single = parser.add_argument_group(
-        "a single thing, beside what is there",
-        "The component under another name; or tables or paths of it, and nothing else.",
+        "a single thing, beside what exists",
+        "The component under another name; or only tables or paths of it.",
     )
     single.add_argument(
         "--table",
@@ -118,6 +118,6 @@ def _part_options(parser: argparse.ArgumentParser) -> None:
     single.add_argument(
         "--into",
         metavar="NAME",
-        help="what the copy is called: a database, a file or a directory; with --table a table, of "
-        "several tables a schema; with --path the directory that they come into",
+        help="name of the copy: a database, a file or a directory; with --table a table, "
+        "for several tables a schema; with --path the directory for them",
     )

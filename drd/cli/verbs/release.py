@@ -1,4 +1,4 @@
-"""Options of `drd release`: let a held restore point go by the rules again."""
+"""Options of `drd release`: end the hold on a restore point."""
 
 from __future__ import annotations
 

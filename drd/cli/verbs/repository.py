@@ -25,15 +25,15 @@ works on it, 12 no known password opens the repository, 130 cancelled: both pass
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "repository",
-        description="What is done to a repository itself.",
+        description="Operations on a repository itself.",
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     rekey = verbs.add_parser(
         "rekey",
         help="give a repository a new password",
-        description="Give a repository of a plan a new password, with no moment at which none of "
-        "those that are known opens it.",
+        description="Give a repository of a plan a new password; at every moment one of "
+        "the known passwords opens it.",
         epilog=EXAMPLES,
     )
     global_options(rekey)
@@ -43,7 +43,7 @@ def add_parser(sub: Verbs) -> None:
         "--password", metavar="REF", help="where the new password is read from, as in a plan"
     )
     rekey.add_argument(
-        "--old-password", metavar="REF", help="the old one, where the plan does not name it"
+        "--old-password", metavar="REF", help="the old one, if the plan does not name it"
     )
     rekey.add_argument(
         "--no-wait", action="store_true", help="add and prove it; remove the old one another time"
@@ -51,8 +51,8 @@ def add_parser(sub: Verbs) -> None:
     rekey.add_argument(
         "--cut-off-others",
         action="store_true",
-        help="remove the old one although plans that this host does not know store there: their "
-        "hosts have the new one, or lose the repository",
+        help="remove the old one although plans that this host does not know store there: "
+        "their hosts have the new one, or lose access",
     )
     rekey.add_argument("--json", action="store_true", help="one JSON document")
     rekey.set_defaults(handler="drd.cli.repository:run")

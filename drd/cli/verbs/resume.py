@@ -17,8 +17,8 @@ exit codes: as drd recover; 2 it cannot go on, 11 a process carries it out."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "resume",
-        description="Go on with a recovery whose process died (also with the host), that failed, "
-        "or that was cancelled.",
+        description="Continue a recovery whose process died (even with the host), that "
+        "failed, or that was cancelled.",
         epilog=EXAMPLES,
     )
     global_options(parser)

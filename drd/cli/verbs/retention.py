@@ -27,20 +27,20 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be forgotten")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be forgotten")
     parser.add_argument(
-        "--force", action="store_true", help="forget also the points over the limit of one run"
+        "--force", action="store_true", help="also forget the points over the limit of one run"
     )
     parser.add_argument(
         "--clock-is-right",
         action="store_true",
-        help="after the clock was set: believe it as it is now",
+        help="after the clock was set: trust it as it is now",
     )
     parser.add_argument(
         "--reason", metavar="TEXT", help="why, for the record; --force and --clock-is-right need it"
     )
     parser.add_argument(
-        "--no-prune", action="store_true", help="for scripts of before: retention never prunes"
+        "--no-prune", action="store_true", help="for older scripts: retention never prunes"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.retention:run")

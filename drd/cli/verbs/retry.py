@@ -16,8 +16,8 @@ def add_parser(sub: Verbs) -> None:
     parser = add_verb(
         sub,
         "retry",
-        description="Try a step again that has failed and is asked about, or that has ended the "
-        "recovery; in that case `drd resume` then goes on with it.",
+        description="Retry a step that has failed and waits for a decision, or that has "
+        "ended the recovery; in that case `drd resume` then continues it.",
         examples=EXAMPLES,
     )
     parser.add_argument("--by", metavar="NAME", help="who says so (default: the user)")

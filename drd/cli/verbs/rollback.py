@@ -17,13 +17,14 @@ carries the recovery out (drd cancel ends it)."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "rollback",
-        description="Run the rollback of each step of a recovery that was begun, the last step "
-        "first. What comes back is not taken away: only steps that name a rollback are taken back.",
+        description="Run the rollback of each step of a recovery that was begun, the last "
+        "step first. Restored data is not removed: only steps that name a "
+        "rollback are rolled back.",
         epilog=EXAMPLES,
     )
     global_options(parser)
     parser.add_argument("run", help="id of the run, or its beginning")
     parser.add_argument("--by", metavar="NAME", help="who says so (default: the user)")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.rollback:run")

@@ -25,6 +25,6 @@ def add_parser(sub: Verbs) -> None:
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--limit", type=count, metavar="N", help="the next N starts")
     length.add_argument(
-        "--all", action="store_true", help="all, also where a terminal shows the next ones only"
+        "--all", action="store_true", help="all, even those that a terminal leaves out"
     )
     parser.set_defaults(handler="drd.cli.schedule:run")

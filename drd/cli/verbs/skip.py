@@ -16,8 +16,8 @@ def add_parser(sub: Verbs) -> None:
     parser = add_verb(
         sub,
         "skip",
-        description="Go on without a step that failed, that waits to be done by hand, or that is "
-        "still to come. Approvals cannot be skipped.",
+        description="Continue without a step that failed, that waits for a person, or that "
+        "is still to come. Approvals cannot be skipped.",
         examples=EXAMPLES,
     )
     parser.add_argument("--why", required=True, metavar="TEXT", help="kept with it")

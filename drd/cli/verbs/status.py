@@ -18,14 +18,15 @@ exit codes: 0 every plan is met or at risk, 3 any is breached or unknown."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "status",
-        description="Per plan: what would be lost now, whether it comes back in time, when that "
-        "was last proven. Reads only what drd remembers, so it works when all else is down.",
+        description="Per plan: what would be lost now, whether it can be restored in time, "
+        "when that was last proven. Reads only what drd remembers, so it works "
+        "when everything else is down.",
         epilog=EXAMPLES,
     )
     global_options(parser)
     parser.add_argument("plan", nargs="?", help="only this plan")
     parser.add_argument(
-        "--all", action="store_true", help="every plan, also where a terminal shows the worst only"
+        "--all", action="store_true", help="every plan, even those that a terminal leaves out"
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON document")

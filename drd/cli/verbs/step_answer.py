@@ -20,7 +20,7 @@ def add_verb(sub: Verbs, verb: str, *, description: str, examples: str) -> argpa
 
 
 def add_person(parser: argparse.ArgumentParser, what: str) -> None:
-    """Who says so; `what` is what they do, for the help."""
+    """The person who decides; `what` is what they do, for the help."""
     parser.add_argument(
         "--by", metavar="NAME", help=f"who {what} (default: whom `people` maps to your user)"
     )

@@ -20,9 +20,9 @@ plan is being carried out."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "undo",
-        description="Exchange what a recovery brought for what was there before, which it had set "
-        "aside. Also of a recovery that failed, was cancelled or was killed: it does not go on "
-        "then.",
+        description="Exchange what a recovery restored for what was there before, which it "
+        "kept. Also for a recovery that failed, was cancelled or was killed: "
+        "it cannot be resumed then.",
         epilog=EXAMPLES,
     )
     global_options(parser)
@@ -30,9 +30,9 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
     )
-    parser.add_argument("--redo", action="store_true", help="take an undo back")
+    parser.add_argument("--redo", action="store_true", help="revert an undo")
     parser.add_argument("--by", metavar="NAME", help="who says so (default: the user)")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.undo:run")

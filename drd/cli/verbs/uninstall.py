@@ -19,7 +19,7 @@ def add_parser(sub: Verbs) -> None:
 
     parser = sub.add_parser(
         "uninstall",
-        description="Stop the service and remove what `drd install` put and nobody changed.",
+        description="Stop the service and remove what `drd install` wrote and nobody changed.",
         epilog=EXAMPLES,
     )
     options(parser)

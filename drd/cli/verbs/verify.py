@@ -18,15 +18,15 @@ Backups go on meanwhile. exit codes: 0 sound, 1 damaged or not done, 10 a reposi
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "verify",
-        description="Check that a plan's repositories hold all that they need, and that their data "
-        "reads back as it was written.",
+        description="Check that a plan's repositories contain everything that they need, "
+        "and that their data can be read as it was written.",
         epilog=EXAMPLES,
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")
     parser.add_argument("--repository", metavar="NAME", help="only this one")
     parser.add_argument(
-        "--share", action="store_true", help="read what a run by schedule would, not everything"
+        "--share", action="store_true", help="read as much as a scheduled run, not everything"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.verify:run")

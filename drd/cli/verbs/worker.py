@@ -9,13 +9,13 @@ from drd.cli.parser import Verbs
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "worker",
-        description="Carry out the pending run RUN, or settle what a dead one left behind.",
+        description="Execute the pending run RUN, or settle a dead one.",
     )
     global_options(parser)
     parser.add_argument("run", help="id of the run")
     parser.add_argument("--settle", metavar="HOW", help="RUN is dead: this is how it ended")
-    parser.add_argument("--cancelled", action="store_true", help="with --settle: as was asked for")
     parser.add_argument(
-        "--plan-on-stdin", action="store_true", help="go by the plan's text that stands there"
+        "--cancelled", action="store_true", help="with --settle: a person asked for the end"
     )
+    parser.add_argument("--plan-on-stdin", action="store_true", help="use the plan's text on stdin")
     parser.set_defaults(handler="drd.cli.worker:run")
