@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from drd.fields import Settings
 from drd.model.plan import CheckSpec, Plan
 from drd.model.run import CheckResult
 from drd.model.snapshot import RestorePoint
@@ -16,6 +15,10 @@ from drd.ports.by_hand import ByHand, Passage
 from drd.ports.destinations import Inspector
 from drd.ports.kinds import KindSpec, any_kind
 from drd.process import Fence
+
+if TYPE_CHECKING:
+    # `drd status` imports the ports, and pydantic would take longer than all that it does.
+    from drd.fields import Settings
 
 
 def no_fence(_name: str, _words: Sequence[str]) -> Fence | None:

@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pkgutil import resolve_name
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from drd.errors import NotSupported
-from drd.fields import Settings
 from drd.model.part import Part
 from drd.model.plan import SecretRef
+
+if TYPE_CHECKING:
+    # `drd status` imports the ports, and pydantic would take longer than all that it does.
+    from drd.fields import Settings
 
 Reveal = Callable[[SecretRef], str | None]
 """What a reference stands for; None where that cannot be told here."""

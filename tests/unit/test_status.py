@@ -512,6 +512,13 @@ def test_status_imports_nothing_that_is_slow(imported: Callable[[str], set[str]]
     assert imported(code) & slow <= bare & slow
 
 
+def test_a_status_that_makes_the_summary_imports_no_library(
+    imported: Callable[[str], set[str]],
+) -> None:
+    slow = {"alembic", "boto3", "pydantic", "resticpy", "sqlalchemy", "yaml"}
+    assert imported("import drd.flows.status.publishing") & slow == set()
+
+
 def test_components_are_listed_in_the_order_of_the_plan() -> None:
     components = (ComponentFacts("z", "files", ago(9)), ComponentFacts("a", "sqlite", ago(9)))
     plan = status_json(collect(lambda: StatusFacts([healthy(components=components)]), [], NOW))[
