@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from drd.model.malformed import Malformed
 from drd.model.plan import NAME, SecretRef
 from drd.model.units import parse_duration, parse_size
 
@@ -37,11 +38,10 @@ class Contradiction(NamedTuple):
 
     @staticmethod
     def of(error: ValueError, path: tuple[str | int, ...]) -> Contradiction:
-        """Parse the errors of our parsers: `fact; remedy`."""
-        fact, _, hint = str(error).partition("; ")
-        return Contradiction(
-            path, fact[:1].lower() + fact[1:], f"{hint or 'see `drd plan schema`'}."
-        )
+        """What a parser says is wrong."""
+        found = Malformed.of(error)
+        fact, remedy = found.fact, found.remedy or "see `drd plan schema`"
+        return Contradiction(path, fact[:1].lower() + fact[1:], f"{remedy}.")
 
 
 Words = Sequence[str]
@@ -79,16 +79,16 @@ _LONGEST = 100 * 366 * 86400.0
 
 def _duration(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a duration; write a number and a unit, like 15m or 7d")
+        raise Malformed(f"{value!r} is not a duration", "write a number and a unit, like 15m or 7d")
     seconds = parse_duration(value)
     if not 0 < seconds <= _LONGEST:
-        raise ValueError(f"{value!r} is out of range; write more than 0 and at most 100 years")
+        raise Malformed(f"{value!r} is out of range", "write more than 0 and at most 100 years")
     return seconds
 
 
 def _size(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise ValueError(f"{value!r} is not a size; write a number and a unit, like 512M or 2G")
+        raise Malformed(f"{value!r} is not a size", "write a number and a unit, like 512M or 2G")
     return parse_size(str(value))
 
 
@@ -184,7 +184,7 @@ def _reference(value: Any) -> SecretRef:
     ((source, place),) = value.items()
     if source not in REFERENCE_SCHEMA["properties"]:
         # The value may be the secret itself, so the message does not repeat it.
-        raise ValueError(f"this is not a kind of secret reference; use {_FORMS}")
+        raise Malformed("this is not a kind of secret reference", f"use {_FORMS}")
     if source == "command":
         if not isinstance(place, list) or not place or not all(isinstance(w, str) for w in place):
             raise ValueError("command takes a list of words, like [pass, show, drd]")
@@ -192,11 +192,11 @@ def _reference(value: Any) -> SecretRef:
     if not isinstance(place, str) or not place:
         raise ValueError(f"{source} takes a text")
     if source == "file" and not place.startswith("/"):
-        raise ValueError("file takes an absolute path; write it from the / on")
+        raise Malformed("file takes an absolute path", "write it from the / on")
     if source == "credential" and ("/" in place or place in (".", "..")):
-        raise ValueError("credential takes the name of a file; write a whole path as {file: PATH}")
+        raise Malformed("credential takes the name of a file", "write a whole path as {file: PATH}")
     if source == "env" and re.search(r"[\s$={}]", place):
-        raise ValueError("env takes the name of a variable; write it alone, without a $")
+        raise Malformed("env takes the name of a variable", "write it alone, without a $")
     return SecretRef(source, place)
 
 

@@ -140,6 +140,8 @@ def _step(step: StepRecord) -> Document:
         "started_at": to_rfc3339(step.started_at),
         "finished_at": time_of(step.finished_at),
         "waiting_for": text_of(step.waiting_for),
+        "wanted": text_of(step.result.get("wanted")),
+        "command": step.result.get("command"),
         "error": text_of(step.error) if step.error else None,
         "reason": text_of(str(step.result["reason"])) if step.result.get("reason") else None,
         "by": step.result.get("by"),

@@ -15,6 +15,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from drd.checks.words import number, shorten
+from drd.model.malformed import Malformed
 from drd.model.run import CheckVerdict
 from drd.model.units import format_duration, parse_duration
 
@@ -95,11 +96,11 @@ def parse_expectation(value: str | float) -> Expectation:
         return Comparison("==", Decimal(str(value)))
     text = value.strip()
     if not text:
-        raise ValueError(f"an empty expectation says nothing; {_FORMS}")
+        raise Malformed("an empty expectation says nothing", _FORMS)
     if re.match(r"within\b", text, re.IGNORECASE):
         return _within(text, text[len("within") :].strip())
     if _MISSPELT.match(text):  # `=> 5` would compare with the text "> 5"
-        raise ValueError(f"{text!r} begins with no operator that is known here; {_FORMS}")
+        raise Malformed(f"{text!r} begins with no operator that is known here", _FORMS)
     if match := _COMPARISON.fullmatch(text):
         return _comparison(text, "==" if match[1] == "=" else match[1], match[2])
     return _comparison(text, "==", text)
@@ -108,12 +109,12 @@ def parse_expectation(value: str | float) -> Expectation:
 def _comparison(text: str, operator: str, raw: str) -> Comparison:
     raw = raw.strip()
     if not raw:
-        raise ValueError(f"{text!r} does not say what to compare with; {_FORMS}")
+        raise Malformed(f"{text!r} does not say what to compare with", _FORMS)
     amount = to_number(raw)
     if amount is not None:
         return Comparison(operator, amount)
     if operator not in ("==", "!="):
-        raise ValueError(f"{text!r} compares by size, which needs one number; {_FORMS}")
+        raise Malformed(f"{text!r} compares by size, which needs one number", _FORMS)
     if raw.lower() == "null":
         return Comparison(operator, None)
     quoted = len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "'\""
@@ -126,12 +127,12 @@ def _within(text: str, rest: str) -> Expectation:
     if match := _SHARE.fullmatch(rest):
         of = to_number(match[2]) if match[2] else None
         if match[2] and of is None:
-            raise ValueError(f"{match[2]!r} in {text!r} is not a number; {_FORMS}")
+            raise Malformed(f"{match[2]!r} in {text!r} is not a number", _FORMS)
         return Near(Decimal(match[1]), of)
     try:
         return Recent(parse_duration(rest))
     except ValueError:
-        raise ValueError(f"{text!r} is not understood; {_FORMS}") from None
+        raise Malformed(f"{text!r} is not understood", _FORMS) from None
 
 
 def to_number(value: Any) -> Decimal | None:
@@ -282,5 +283,5 @@ def parse_tolerance(value: str | int) -> Tolerance:
     """Of `5` or `1%`. Raises ValueError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", str(value).strip())
     if match is None or (not match[2] and "." in match[1]):
-        raise ValueError(f"{value!r} is no tolerance; write a number of rows, or a share like 1%")
+        raise Malformed(f"{value!r} is no tolerance", "write a number of rows, or a share like 1%")
     return Tolerance(share=Decimal(match[1])) if match[2] else Tolerance(rows=int(match[1]))

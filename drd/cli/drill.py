@@ -156,8 +156,10 @@ def _sentence(outcome: DrillOutcome, goals: Objectives) -> str:
         return evidence.reason
     if evidence.rta_s is None:
         failed = [c.name for c in evidence.checks if c.verdict == "failed"]
-        steps = [n for n in failed if n.startswith("step ")]
-        return f"{steps[0]} failed" if steps and steps == failed else "not everything was restored"
+        steps = outcome.failed_steps
+        if steps and len(steps) == len(failed):
+            return f"step {steps[0]} failed"
+        return "not everything was restored"
     back = f"back in {format_duration(evidence.rta_s)} (RTO {format_duration(goals.rto_s)})"
     losing = f"losing {format_duration(evidence.rpa_s)}"
     if evidence.judged:

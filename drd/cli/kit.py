@@ -35,6 +35,7 @@ from drd.kit.shares import Share, combine, split, written
 from drd.kit.standing import keepers, made, making, record_verification, what_it_is
 from drd.kit.verify import Verification, document
 from drd.kit.verify import verify as look
+from drd.model.malformed import Malformed
 from drd.model.facts import PlanFacts
 from drd.model.kit import Key, KitIndex
 from drd.model.plan import Plan, Sharing
@@ -127,8 +128,8 @@ def _sharing(text: str) -> Sharing:
     try:
         return Sharing.parse(text)
     except ValueError as error:
-        fact, _, remedy = str(error).partition("; ")
-        raise UsageError(f"--shares: {fact}", hint=f"{remedy}.") from None
+        found = Malformed.of(error)
+        raise UsageError(f"--shares: {found.fact}", hint=f"{found.remedy}.") from None
 
 
 SHORT = 16

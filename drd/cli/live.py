@@ -96,7 +96,8 @@ class Log:
         took = step.stage in ("succeeded", "failed") and step.took_s is not None
         words = f"{now.now:%H:%M:%S} {step.name}: {step.stage}"
         words += f" after {format_duration(step.took_s)}" if took else ""
-        return output.shown(output.masked(f"{words}: {step.says}" if step.says else words))
+        says = "  ".join(filter(None, [step.says, step.command]))
+        return output.shown(output.masked(f"{words}: {says}" if says else words))
 
 
 class Screen:
@@ -191,11 +192,10 @@ class Screen:
 
 
 def _needed(step: StepView, width: int) -> list[str]:
-    """The request to a person, and below it the commands, unbroken if possible."""
-    what, *commands = step.says.split("  drd ")
-    lines = _wrapped(f"needed: {step.name}: {output.masked(what)}", width - _INDENT)
-    for command in commands:
-        lines += _wrapped(f"drd {command}", width - _INDENT)
+    """The request to a person, and below it the command, unbroken if possible."""
+    lines = _wrapped(f"needed: {step.name}: {output.masked(step.says)}", width - _INDENT)
+    if step.command:
+        lines += _wrapped(step.command, width - _INDENT)
     return [f"  {lines[0]}", *(f"{'':<{_INDENT}}{line}" for line in lines[1:])]
 
 

@@ -19,6 +19,7 @@ from drd.config.yaml import read
 from drd.errors import ConfigError, UsageError
 from drd.kinds.postgres.dsn import holds_password
 from drd.model.location import normal_url
+from drd.model.malformed import Malformed
 from drd.model.plan import NAME
 from drd.secrets import CREDENTIALS
 
@@ -109,8 +110,9 @@ def _repository_fits(url: str | None) -> None:
     try:
         normal_url(url)
     except ValueError as error:
-        fact, _, hint = str(error).partition("; ")
-        raise UsageError(f"--repository: {fact}", hint=hint or "see `drd plan schema`.") from None
+        found = Malformed.of(error)
+        hint = found.remedy or "see `drd plan schema`."
+        raise UsageError(f"--repository: {found.fact}", hint=hint) from None
 
 
 def _prove(text: str, file: str) -> None:

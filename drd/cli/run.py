@@ -132,6 +132,6 @@ def _step(step: dict[str, Any], *, over: bool) -> list[str]:
     again = f"attempt {step['attempt']}" if step["attempt"] > 1 else ""
     said = _said(step)
     if step["waiting_for"]:
-        waits = step["waiting_for"].partition("  drd ")[0] if over else step["waiting_for"]
+        waits = (step["wanted"] if over else None) or step["waiting_for"]
         said = f"for {escaped(waits)}"
     return [f"  {step['name']}", step["state"], took, "  ".join(filter(None, [again, said]))]

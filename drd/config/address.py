@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from drd.model.malformed import Malformed
+
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<name>[^:\[\]]*)):(?P<port>[0-9]{1,5})", re.ASCII)
 
 
@@ -17,14 +19,14 @@ def loopback(text: str) -> tuple[str, int]:
     match = _ADDRESS.fullmatch(text)
     port = int(match["port"]) if match else 0
     if match is None or not 1 <= port <= 65535:
-        raise ValueError(f'"{text}" is no address with a port; write "127.0.0.1:9473"')
+        raise Malformed(f'"{text}" is no address with a port', 'write "127.0.0.1:9473"')
     host = match["six"] or match["name"] or ""
     if host == "localhost":
         host = "127.0.0.1"
     if not _is_loopback(host):
-        raise ValueError(
-            f'"{text}" is not on loopback, where drd listens only; '
-            f'write "127.0.0.1:{port}", and put a proxy with a login in front of it for others'
+        raise Malformed(
+            f'"{text}" is not on loopback, where drd listens only',
+            f'write "127.0.0.1:{port}", and put a proxy with a login in front of it for others',
         )
     return host, port
 

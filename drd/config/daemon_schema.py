@@ -11,6 +11,7 @@ from drd.config.kit import DaemonKit
 from drd.config.members import OfKind
 from drd.config.paths import DEFAULT_PLANS, DEFAULT_STATE
 from drd.fields import REFERENCE_SCHEMA, Duration, Secret, Settings
+from drd.model.malformed import Malformed
 from drd.notifiers.settings import Named
 from drd.registry import NOTIFIERS
 
@@ -22,15 +23,15 @@ Positive = Annotated[int, Field(strict=True, ge=1, le=1000)]
 def _state(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator:
-        raise ValueError("is not a URL; write sqlite:////var/lib/drd/drd.db (four slashes)")
+        raise Malformed("is not a URL", "write sqlite:////var/lib/drd/drd.db (four slashes)")
     if scheme == "sqlite":
         if not rest.removeprefix("/") or not rest.startswith("/"):
-            raise ValueError("names no file; write sqlite:////var/lib/drd/drd.db (four slashes)")
+            raise Malformed("names no file", "write sqlite:////var/lib/drd/drd.db (four slashes)")
         return url
     if scheme.partition("+")[0] != "postgresql":
-        raise ValueError(f"{scheme} databases are not supported; use sqlite or postgresql")
+        raise Malformed(f"{scheme} databases are not supported", "use sqlite or postgresql")
     if ":" in rest.partition("/")[0].rpartition("@")[0] or "password=" in rest:
-        raise ValueError("holds a password; write it as {url: URL, password: {credential: NAME}}")
+        raise Malformed("holds a password", "write it as {url: URL, password: {credential: NAME}}")
     return url
 
 
@@ -74,8 +75,8 @@ def _state_back(state: State) -> Any:
 
 def _textfile(path: str) -> str:
     if not path.endswith(".prom"):
-        raise ValueError(
-            f'"{path}" does not end in .prom; Prometheus\'s node exporter reads no other files'
+        raise Malformed(
+            f'"{path}" does not end in .prom', "Prometheus's node exporter reads no other files"
         )
     return path
 
@@ -130,7 +131,7 @@ def _one_person_each(people: list[Person]) -> list[Person]:
     users = [person.user for person in people if person.user is not None]
     twice = sorted({user for user in users if users.count(user) > 1})
     if twice:
-        raise ValueError(f"two people have the user {twice[0]}; give each a user of their own")
+        raise Malformed(f"two people have the user {twice[0]}", "give each a user of their own")
     return people
 
 

@@ -8,12 +8,13 @@ from pydantic import AfterValidator, Field, model_validator
 
 from drd.config.paths import place
 from drd.fields import AbsolutePath, Duration, Secret, Settings
+from drd.model.malformed import Malformed
 from drd.model.plan import KitWatch, Sharing
 
 
 def _recipient(text: str) -> str:
     if not text.startswith(("age1", "ssh-")):
-        raise ValueError(f'"{text}" is no public key; write one that begins with age1 or ssh-')
+        raise Malformed(f'"{text}" is no public key', "write one that begins with age1 or ssh-")
     return text
 
 
@@ -51,18 +52,19 @@ class KitVerify(Settings):
 def _one_way(kit: DaemonKit | PlanKit) -> DaemonKit | PlanKit:
     """age encrypts for a passphrase or for recipients, never for both."""
     if kit.recipients and kit.shares is not None:
-        raise ValueError("has both recipients and shares; keep one of them")
+        raise Malformed("has both recipients and shares", "keep one of them")
     if kit.file is not None and kit.shares is not None:
-        raise ValueError(
-            "has both file and shares; only people together can open a shared kit: leave file out, "
-            "and let them try it with drd kit verify"
+        raise Malformed(
+            "has both file and shares",
+            "only people together can open a shared kit: leave file out, "
+            "and let them try it with drd kit verify",
         )
     openers = [ref for ref in (kit.passphrase, kit.identity) if ref is not None]
     if kit.file is None and (openers or kit.verify is not None):
-        raise ValueError("says how a kit is tried, and not where it lies; add file")
+        raise Malformed("says how a kit is tried, and not where it lies", "add file")
     if kit.file is not None and len(openers) != 1:
         much = "both passphrase and identity" if openers else "neither passphrase nor identity"
-        raise ValueError(f"has a file and {much}; keep the one that opens it")
+        raise Malformed(f"has a file and {much}", "keep the one that opens it")
     return kit
 
 

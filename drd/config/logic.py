@@ -15,6 +15,7 @@ from drd.config.timing_logic import check_timing
 from drd.config.yaml import Path
 from drd.fields import Settings
 from drd.model.location import normal_url
+from drd.model.malformed import Malformed
 from drd.model.plan import IN_PLACE, OWN_COMPONENT
 from drd.registry import CHECKS, KINDS
 
@@ -116,9 +117,9 @@ def _keys(s3: S3, path: Path, report: Report) -> None:
 
 
 def _value_error(error: ValueError, path: Path, report: Report, remedy: str) -> None:
-    """Our parsers say `fact; remedy`."""
-    fact, _, hint = str(error).partition("; ")
-    report.error(path, fact[:1].lower() + fact[1:], f"{hint or remedy}.")
+    """What a parser says is wrong; `remedy` where it knows none."""
+    found = Malformed.of(error)
+    report.error(path, found.fact[:1].lower() + found.fact[1:], f"{found.remedy or remedy}.")
 
 
 # --- checks ---------------------------------------------------------------------------------

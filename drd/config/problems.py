@@ -13,6 +13,7 @@ from drd.config.json_schema import SchemaView, has_member
 from drd.config.steps import KEYS_OF_EVERY_STEP, step_kinds
 from drd.config.yaml import Document, Path, dotted
 from drd.errors import Problem
+from drd.model.malformed import Malformed
 from drd.registry import KINDS, packages_with
 
 NAME_HINT = "use lower-case letters, digits and hyphens, at most 40."
@@ -76,10 +77,13 @@ class Report:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """`did you mean "x"?`, or the list of what there is."""
+    return meant(word, known) or _listed(known)
+
+
+def meant(word: str, known: Sequence[str]) -> str:
+    """`did you mean "x"?`; empty where nothing is near."""
     close = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
-    if close:
-        return f'did you mean "{close[0]}"?'
-    return _listed(known)
+    return f'did you mean "{close[0]}"?' if close else ""
 
 
 _FAMILIES = {"components": "kinds", "checks": "checks", "runbook": "actions", "notify": "notifiers"}
@@ -203,8 +207,8 @@ class _Words:
         for element in self.path[:-1]:
             beside = beside[element]
         known = list(self.view.properties(self.path[:-1], self.data))
-        close = nearest(key, [k for k in known if k not in beside])
-        return f'unknown key "{key}"', close if "mean" in close else _listed(known)
+        close = meant(key, [k for k in known if k not in beside])
+        return f'unknown key "{key}"', close or _listed(known)
 
     def _missing(self) -> tuple[str, str]:
         key = str(self.path[-1])
@@ -238,8 +242,8 @@ class _Words:
     def _other(self, kind: str, value: Any) -> tuple[str, str]:
         context = self.item.get("ctx", {})
         if kind == "value_error":
-            message, _, hint = str(context["error"]).partition("; ")
-            return message, f"{hint or 'see `drd plan schema`'}."
+            found = Malformed.of(context["error"])
+            return found.fact, f"{found.remedy or 'see `drd plan schema`'}."
         if kind == "literal_error":
             choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
             return f"{_shown(value)} is not one of {', '.join(choices)}", _meant(value, choices)

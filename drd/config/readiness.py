@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from drd.fields import Settings
+from drd.model.malformed import Malformed
 from drd.model.plan import ReadinessException, ReadinessPolicy
 
 
@@ -15,7 +16,7 @@ def _day(text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise ValueError(f'"{text}" is no date; write one like 2026-12-31') from None
+        raise Malformed(f'"{text}" is no date', "write one like 2026-12-31") from None
 
 
 class AcceptedFinding(Settings):

@@ -30,6 +30,7 @@ from drd.config.timing import (
     Verification,
 )
 from drd.fields import AbsolutePath, Duration, DurationOrNever, Secret, Settings, Size
+from drd.model.malformed import Malformed
 from drd.notifiers.settings import PlanHeartbeat
 from drd.ports.kinds import KindSpec
 from drd.registry import CHECKS, KINDS
@@ -190,8 +191,8 @@ class RandomPoint(Settings):
 def _restore_point(value: Any) -> Any:
     if value == "latest" or isinstance(value, dict):
         return value
-    raise ValueError(
-        "is no choice of restore points; write `latest` or {random_within: 30d, each: 4}"
+    raise Malformed(
+        "is no choice of restore points", "write `latest` or {random_within: 30d, each: 4}"
     )
 
 

@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 from drd.actions.settings import Rehearsed, StepSettings, Text, or_text, short
 from drd.config.members import union
 from drd.fields import Duration, Settings
+from drd.model.malformed import Malformed
 from drd.model.plan import NAME
 from drd.ports.action import ActionKind
 from drd.registry import ACTIONS
@@ -36,7 +37,7 @@ def _names(value: Any) -> Any:
         return value
     if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
         return value
-    raise ValueError("takes `all` or a list of names; write `all`, or like [orders-db, gateway]")
+    raise Malformed("takes `all` or a list of names", "write `all`, or like [orders-db, gateway]")
 
 
 Names = Annotated[

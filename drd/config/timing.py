@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from drd.fields import Duration, DurationOrAuto, DurationOrNever, DurationOrNone, Settings
 from drd.model.cron import ALIASES, normalised
+from drd.model.malformed import Malformed
 from drd.model.windows import minutes_of
 
 CRON = "Five cron fields, as Debian's cron reads them, or `@daily` and friends."
@@ -27,7 +28,7 @@ Cron = Annotated[
 
 def _time_of_day(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f'{value} is not a time of day; write it in quotes, like "22:00"')
+        raise Malformed(f"{value} is not a time of day", 'write it in quotes, like "22:00"')
     minutes = minutes_of(value)
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 

@@ -210,8 +210,8 @@ class Daemon:
         changed = self._agenda.refresh(now)
         if self._take_posted("tick") or ended or changed or self._dispatcher.is_asked(open_runs):
             began = time.monotonic()
-            sentence = self.tick(open_runs, now)
-            level = "info" if not sentence.startswith("no action") else "debug"
+            did, sentence = self.tick(open_runs, now)
+            level = "info" if did else "debug"
             took_s = round(time.monotonic() - began, 4)
             getattr(_log, level)("tick", what=sentence, took_s=took_s)
             self._said = sentence
@@ -220,9 +220,9 @@ class Daemon:
         if self._trouble or since_s >= HEARTBEAT_S:
             self._note_heartbeat(said=self._said)
 
-    def tick(self, open_runs: Sequence[Run], now: datetime) -> str:
-        """Start everything that is due and may start; returns what was done, as a sentence.
-        `open_runs` are the runs that are not over."""
+    def tick(self, open_runs: Sequence[Run], now: datetime) -> tuple[bool, str]:
+        """Start everything that is due and may start; whether anything was done, and what, as a
+        sentence. `open_runs` are those that are not over."""
         began = time.monotonic()
         self._supervisor.end_leftover_workers(open_runs)
         settled = self._supervisor.settle_abandoned(open_runs, now)
@@ -236,7 +236,7 @@ class Daemon:
         took_s = time.monotonic() - began
         self._duties.ticked(Said(running, len(self._dispatcher.waiting), took_s, sentence))
         self._notifier.status(sentence)
-        return sentence
+        return bool(started or settled), sentence
 
     def _sentence(self, started: list[str], settled: list[str]) -> str:
         parts = []

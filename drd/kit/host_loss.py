@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from drd.errors import KitUnavailable
-from drd.flows.drill.host_loss import KitAt, Regained
+from drd.flows.drill.host_loss import KitAt, Note, Regained
 from drd.flows.repository.rebuild import rebuild
 from drd.flows.services import Services
 from drd.kit.archive import Kit, unpack
@@ -72,7 +72,10 @@ def regained(plan: Plan, at: KitAt, place: Path, now: datetime, host: Host) -> I
                 known.digest,
                 services,
                 _summary(kit, known, len(points)),
-                (*_notes(plan, known, prepared), *(e.message for e in seen.unreached.values())),
+                (
+                    *_notes(plan, known, prepared),
+                    *(Note(f"repository {n}", e.message) for n, e in seen.unreached.items()),
+                ),
                 {
                     "kit": at.file,
                     "sha256": sha256(sealed).hexdigest(),
@@ -99,18 +102,16 @@ def _many(count: int, one: str, more: str) -> str:
     return f"{count:,} {one if count == 1 else more}"
 
 
-def _notes(plan: Plan, known: KitPlan, prepared: Prepared) -> Iterator[str]:
+def _notes(plan: Plan, known: KitPlan, prepared: Prepared) -> Iterator[Note]:
     if known.digest != plan.digest:
-        yield (
-            f"older than the plan: the kit has {known.digest[:12]}, in force is {plan.digest[:12]}"
-        )
+        digests = f"the kit has {known.digest[:12]}, in force is {plan.digest[:12]}"
+        yield Note("older than the plan", f"older than the plan: {digests}")
     for repository in known.repositories:
         if repository.url.startswith("/"):
-            yield (
-                f"repository {repository.name} is a directory here: {repository.url} is lost with "
-                "this host unless it is mounted from another"
-            )
-    yield from prepared.notes
+            subject = f"repository {repository.name} is a directory here"
+            lost = f"{repository.url} is lost with this host unless it is mounted from another"
+            yield Note(subject, f"{subject}: {lost}")
+    yield from (Note(note, note) for note in prepared.notes)
     for needed in prepared.layout.needed:
         if needed.restoring:
-            yield f"not in it: {needed.path} ({needed.use})"
+            yield Note("not in it", f"not in it: {needed.path} ({needed.use})")

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from drd.model.malformed import Malformed
+
 ALIASES = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -38,15 +40,15 @@ _ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 def normalised(value: Any) -> str:
     """The five fields of `*/10 * * * *` or `@daily`, single-spaced. Raises ValueError."""
     if not isinstance(value, str):
-        raise ValueError('is not a cron expression; write "*/10 * * * *" in quotes')
+        raise Malformed("is not a cron expression", 'write "*/10 * * * *" in quotes')
     text = re.sub(r"\s+", " ", value.strip())
     if text.startswith("@"):
         if text.lower() not in ALIASES:
-            raise ValueError(f"{text} is not known; use {', '.join(sorted(ALIASES))}")
+            raise Malformed(f"{text} is not known", f"use {', '.join(sorted(ALIASES))}")
         return ALIASES[text.lower()]
     if text.count(" ") != 4:
-        raise ValueError(
-            f"{text!r} has {len(text.split())} fields; write 5: minute, hour, day, month, weekday"
+        raise Malformed(
+            f"{text!r} has {len(text.split())} fields", "write 5: minute, hour, day, month, weekday"
         )
     # The last weekday of its kind in a month, by name: cronsim knows it by number only.
     text = _LAST_BY_NAME.sub(lambda found: str(_WEEKDAYS.index(found[1].lower())), text)
@@ -55,7 +57,7 @@ def normalised(value: Any) -> str:
     except (CronSimError, StopIteration) as error:
         reason = str(error).lower() or "never comes due"
         hint = "write minute, hour, day, month, weekday, like */10 * * * *"
-        raise ValueError(f"{text!r} is not a cron expression: {reason}; {hint}") from None
+        raise Malformed(f"{text!r} is not a cron expression: {reason}", hint) from None
     return text
 
 

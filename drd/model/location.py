@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from drd.model.malformed import Malformed
+
 _BUCKET = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,254}")
 # Wider than AWS's own rule: older buckets and other servers allow capitals and underscores.
 
@@ -50,15 +52,15 @@ def parse_s3(url: str) -> S3Location:
         rest = "https://" + rest.removeprefix("//")
     parts = urlsplit(rest)
     if "@" in parts.netloc:
-        raise ValueError("the URL holds a user or password; keys belong into `s3:` as references")
+        raise Malformed("the URL holds a user or password", "keys belong into `s3:` as references")
     if parts.query or parts.fragment:
         raise ValueError("the URL has a query or fragment, which restic does not take")
     if not parts.hostname:
-        raise ValueError("the URL names no host; write s3:https://host/bucket/prefix")
+        raise Malformed("the URL names no host", "write s3:https://host/bucket/prefix")
     _ = parts.port  # raises ValueError when it is no number
     bucket, _, prefix = parts.path.strip("/").partition("/")
     if not bucket:
-        raise ValueError("the URL names no bucket; write s3:https://host/bucket/prefix")
+        raise Malformed("the URL names no bucket", "write s3:https://host/bucket/prefix")
     if not _BUCKET.fullmatch(bucket):
         raise ValueError(f"{bucket!r} cannot be the name of a bucket")
     return S3Location(f"{parts.scheme}://{parts.netloc}", bucket, prefix.strip("/"))
@@ -72,8 +74,8 @@ def normal_url(url: str) -> str:
     if is_s3(url):
         return parse_s3(url).url
     if not url.startswith("/"):
-        raise ValueError(
-            f"{url!r} is no place for a repository; write s3:https://host/bucket/prefix or an "
-            "absolute path"
+        raise Malformed(
+            f"{url!r} is no place for a repository",
+            "write s3:https://host/bucket/prefix or an absolute path",
         )
     return "/" + url.strip("/")

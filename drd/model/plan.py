@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from drd.model.malformed import Malformed
 from drd.model.runbook import Step
 from drd.model.snapshot import json_digest
 
@@ -261,7 +262,7 @@ class Sharing:
         """`3/5`. Raises ValueError."""
         match = re.fullmatch(r"(\d{1,2})\s*/\s*(\d{1,2})", text.strip())
         if match is None or not 2 <= int(match[1]) <= int(match[2]):
-            raise ValueError(f'"{text}" is not a sharing; write 3/5 for any three of five people')
+            raise Malformed(f'"{text}" is not a sharing', "write 3/5 for any three of five people")
         return cls(int(match[1]), int(match[2]))
 
 

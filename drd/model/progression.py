@@ -10,9 +10,20 @@ Stage = Literal["to come", "running", "waiting", "succeeded", "failed", "skipped
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a step waits for, and the command that answers."""
+
+    what: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"{self.what}  {self.command}"
+
+
+@dataclass(frozen=True, slots=True)
 class StepView:
-    """One step. `says` is what it waits for, why it failed or was skipped. Durations in seconds.
-    `earlier`: an earlier process of the run did it."""
+    """One step. `says` is what it waits for, why it failed or was skipped, `command` what answers
+    one that waits. Durations in seconds. `earlier`: an earlier process of the run did it."""
 
     name: str
     kind: str
@@ -20,6 +31,7 @@ class StepView:
     took_s: float | None = None
     says: str = ""
     earlier: bool = False
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from drd.model.malformed import Malformed
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _BYTES = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 # Patterns are compiled when they are first used: `drd status` needs none of them.
@@ -22,7 +24,7 @@ def parse_duration(text: str) -> float:
     is `6M`, by which a retention of months would become one of minutes."""
     text = text.strip()
     if not re.fullmatch(_DURATION, text):
-        raise ValueError(f"{text!r} is not a duration; write a number and a unit, like 15m or 7d")
+        raise Malformed(f"{text!r} is not a duration", "write a number and a unit, like 15m or 7d")
     return sum(float(n) * _SECONDS[unit] for n, unit in re.findall(_PART, text))
 
 
@@ -30,7 +32,7 @@ def parse_size(text: str) -> int:
     """Bytes of `512M`, `1.5GiB`, `100`; units are powers of 1024."""
     match = re.fullmatch(_SIZE, text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is not a size; write a number and a unit, like 512M or 2G")
+        raise Malformed(f"{text!r} is not a size", "write a number and a unit, like 512M or 2G")
     return int(float(match[1]) * _BYTES[match[2].lower()])
 
 
@@ -102,7 +104,7 @@ def from_rfc3339(text: str) -> datetime:
     so is one whose year in UTC is not within 1 to 9999."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone; add Z or +02:00")
+        raise Malformed(f"{text!r} has no time zone", "add Z or +02:00")
     try:
         return at.astimezone(UTC)
     except OverflowError:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from drd.model.malformed import Malformed
 from drd.model.plan import Window
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -24,7 +25,7 @@ def minutes_of(text: str) -> int:
     plain = all(part.isascii() and part.isdigit() and len(part) <= 2 for part in (hours, minutes))
     total = int(hours) * 60 + int(minutes) if plain and colon and len(minutes) == 2 else -1
     if not 0 <= total <= DAY_MIN or int(minutes) > 59:
-        raise ValueError(f'{text!r} is not a time of day; write it in quotes, like "22:00"')
+        raise Malformed(f"{text!r} is not a time of day", 'write it in quotes, like "22:00"')
     return total
 
 

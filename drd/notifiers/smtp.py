@@ -22,6 +22,7 @@ from drd import log
 from drd.errors import NotifyError
 from drd.fields import AbsolutePath, Contradiction, Duration, Secret
 from drd.masking import mask_login, masked
+from drd.model.malformed import Malformed
 from drd.model.message import Message
 from drd.model.plan import SecretRef
 from drd.notifiers.http import cut_off, explain_tls, tls_context
@@ -36,7 +37,7 @@ _ADDRESS = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
 
 def _address(text: str) -> str:
     if not _ADDRESS.fullmatch(text):
-        raise ValueError(f'"{text}" is no mail address; write it bare, like oncall@example.com')
+        raise Malformed(f'"{text}" is no mail address', "write it bare, like oncall@example.com")
     return text
 
 

@@ -113,7 +113,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int
         statements = Statements(monkeypatch)
         try:
             parts = {
-                "turn": statements.of(lambda house=house: house.daemon._look(house.now)),
+                "turn": statements.of(lambda house=house: house.daemon._assess(house.now)),
                 "tick": statements.of(
                     lambda house=house: house.daemon.tick(
                         house.app.catalogue.queue.open_runs(), house.now
@@ -125,7 +125,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int
             }
             house.run("service3", RunKind.READINESS)
             parts["turn after a run"] = statements.of(
-                lambda house=house: house.daemon._look(house.now)
+                lambda house=house: house.daemon._assess(house.now)
             )
             parts["look at its plan"] = statements.of(
                 lambda house=house: house.watch.evaluate_plans(["service3"], HostFacts(), house.now)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from drd.flows.services import Services
 from drd.model.kit import Key
@@ -16,6 +16,13 @@ from drd.model.run import CheckResult, CheckVerdict
 
 HOST_LOSS = "host-loss"
 OPENS = "recovery kit opens"
+
+
+class Note(NamedTuple):
+    """What a kit could not give: what it is about, and in words."""
+
+    subject: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class Regained:
     digest: str
     services: Services
     came: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     def rows(self) -> list[CheckResult]:
@@ -46,10 +53,10 @@ class Regained:
             _row(CheckVerdict.PASSED, self.came),
             *(
                 CheckResult(
-                    f"recovery kit: {note.partition(':')[0]}",
+                    f"recovery kit: {note.subject}",
                     None,
                     CheckVerdict.NOT_RUN,
-                    note,
+                    note.text,
                     "the kit as it is now",
                     part=True,
                     looked_at_data=False,

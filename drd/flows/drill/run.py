@@ -44,7 +44,7 @@ from drd.flows.repository.sightings import note_damage
 from drd.flows.restore import components
 from drd.flows.restore.point_choice import Choice, choose, drill_choice, drill_scenario
 from drd.flows.restore.repository_choice import Holders, left_in
-from drd.flows.runbook.engine import Engine, failures, rehearsed
+from drd.flows.runbook.engine import Engine, failed_steps, failures, rehearsed
 from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
@@ -96,12 +96,14 @@ Shown = Callable[["DrillOutcome", dict[str, Destination]], None]
 
 @dataclass(frozen=True, slots=True)
 class DrillOutcome:
-    """What was measured; `restoration` has notes for a person; `error` why it was inconclusive."""
+    """What was measured; `restoration` has notes for a person; `error` why it was inconclusive.
+    `failed_steps` are those that failed by themselves, and were not passed over."""
 
     evidence: Evidence
     restoration: components.Restoration | None
     choice: Choice | None
     error: DrdError | None = None
+    failed_steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,7 +410,8 @@ class _DrillRun:
                 "permanent": failed or (error is not None and error.permanent),
             },
         )
-        return DrillOutcome(evidence, self.work, self.choice, error)
+        steps = failed_steps(self.engine) if self.engine is not None else ()
+        return DrillOutcome(evidence, self.work, self.choice, error, steps)
 
 
 def _says_nothing(error: DrdError) -> bool:

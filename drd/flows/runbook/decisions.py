@@ -12,6 +12,7 @@ from drd.flows.durable_steps import Runner
 from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.model.actor import Sameness, compare_all
+from drd.model.progression import Wanted
 from drd.model.run import Decision, StepRecord, StepState, operators
 from drd.model.runbook import Ask, Step, wants_two_persons
 from drd.model.text import escaped
@@ -38,7 +39,7 @@ class People:
         self.services = services
         self.runner = runner
         self.deeds = deeds
-        self.wants: dict[str, str] = {}
+        self.wants: dict[str, Wanted] = {}
         """By step the request to people, for those who watch."""
         self._expires: dict[str, datetime] = {}
         self._asked: dict[str, int] = {}
@@ -61,13 +62,16 @@ class People:
         text = self._about(step, ask)
         wanted = ": ".join(w for w in (self._whom(ask.role), text) if w)
         by = f" (by {expires:%Y-%m-%d %H:%M:%S} UTC)" if expires else ""
-        self.wants[step.name] = f"{wanted}{by}  drd {verb} {run} {step.name} --by NAME"
+        command = f"drd {verb} {run} {step.name} --by NAME"
+        self.wants[step.name] = wants = Wanted(f"{wanted}{by}", command)
         self.services.catalogue.begin_step(self.runner.owned, step.name, step.kind, now)
         self.services.catalogue.await_step(
             self.runner.owned,
             step.name,
-            self.wants[step.name],
+            str(wants),
             {
+                "wanted": wants.what,
+                "command": wants.command,
                 "asked_at": to_rfc3339(asked),
                 "expires_at": to_rfc3339(expires) if expires else None,
                 "role": ask.role,
@@ -123,15 +127,21 @@ class People:
             if name in self._asked:
                 continue
             self._asked[name] = attempts[name]
-            self.wants[name] = (
-                f"{why}  drd retry {run} {name}, drd skip {run} {name} --why TEXT, "
-                f"or drd cancel {run}"
-            )
+            answers = f"drd retry {run} {name}, drd skip {run} {name} --why TEXT, "
+            self.wants[name] = wants = Wanted(why, f"{answers}or drd cancel {run}")
             record = next(r for r in self.services.catalogue.steps(run) if r.name == name)
             asked = record.result.get("asked_at") or to_rfc3339(self.services.clock.now())
             self._since[name] = asked
             self.services.catalogue.await_step(
-                self.runner.owned, name, self.wants[name], {**record.result, "asked_at": asked}
+                self.runner.owned,
+                name,
+                str(wants),
+                {
+                    **record.result,
+                    "asked_at": asked,
+                    "wanted": wants.what,
+                    "command": wants.command,
+                },
             )
 
     # hearing

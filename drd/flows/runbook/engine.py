@@ -314,15 +314,17 @@ class Engine:
     def _view(self, step: Step) -> StepView:
         state = self.states.get(step.name)
         stage: Stage = "to come"
-        says = self.says.get(step.name, "")
+        says, command = self.says.get(step.name, ""), ""
         if state is not None:
             stage = "running" if state is StepState.RUNNING else str(state)  # type: ignore[assignment]
         if step.name in self.people.wants:
-            stage, says = "waiting", self.people.wants[step.name]
+            wanted = self.people.wants[step.name]
+            stage, says, command = "waiting", wanted.what, wanted.command
         took = self.took.get(step.name)
         if stage in ("running", "waiting") and step.name in self.begun:
             took = self.services.clock.monotonic() - self.begun[step.name]
-        return StepView(step.name, step.kind, stage, took, says, step.name in self.earlier)
+        is_earlier = step.name in self.earlier
+        return StepView(step.name, step.kind, stage, took, says, is_earlier, command)
 
 
 def rehearsed(engine: Engine) -> tuple[Coverage, tuple[tuple[str, str], ...]]:
@@ -344,6 +346,17 @@ def rehearsed(engine: Engine) -> tuple[Coverage, tuple[tuple[str, str], ...]]:
     steps = len(engine.steps)
     coverage = Coverage(steps - len(left_out), steps, tuple(simulated), tuple(granted))
     return coverage, tuple(left_out)
+
+
+def failed_steps(engine: Engine) -> tuple[str, ...]:
+    """Steps that failed, whose failure no other row tells, and that nobody passes over."""
+    return tuple(
+        name
+        for name, state in engine.states.items()
+        if state is StepState.FAILED
+        and engine.steps[name].kind not in LOOKING
+        and engine.steps[name].on_failure != "continue"
+    )
 
 
 def failures(engine: Engine) -> list[CheckResult]:

@@ -1,0 +1,18 @@
+"""The error of parsers."""
+
+from __future__ import annotations
+
+
+class Malformed(ValueError):
+    """A value that cannot be what it should be: the `fact`, and the `remedy` without a full
+    stop."""
+
+    def __init__(self, fact: str, remedy: str = "") -> None:
+        super().__init__(f"{fact}; {remedy}" if remedy else fact)
+        self.fact = fact
+        self.remedy = remedy
+
+    @classmethod
+    def of(cls, error: Exception) -> Malformed:
+        """Any error of a parser as one of these; others have no remedy."""
+        return error if isinstance(error, cls) else cls(str(error))
