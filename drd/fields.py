@@ -119,7 +119,8 @@ def _duration_or(word: str) -> BeforeValidator:
         try:
             return _duration(value)
         except ValueError as error:
-            raise ValueError(f"{error}, or {word}") from None
+            found = Malformed.of(error)
+            raise Malformed(found.fact, f"{found.remedy}, or {word}") from None
 
     return BeforeValidator(read)
 
@@ -180,7 +181,7 @@ def _reference(value: Any) -> SecretRef:
     if isinstance(value, SecretRef):
         return value
     if not isinstance(value, dict) or len(value) != 1:
-        raise ValueError(_no_reference(value))
+        raise _no_reference(value)
     ((source, place),) = value.items()
     if source not in REFERENCE_SCHEMA["properties"]:
         # The value may be the secret itself, so the message does not repeat it.
@@ -200,13 +201,13 @@ def _reference(value: Any) -> SecretRef:
     return SecretRef(source, place)
 
 
-def _no_reference(value: Any) -> str:
+def _no_reference(value: Any) -> Malformed:
     if not isinstance(value, dict):
-        return f"a secret must be a reference; use {_FORMS}"
+        return Malformed("a secret must be a reference", f"use {_FORMS}")
     # Unknown keys may be the secret itself.
     known = [str(k) for k in value if k in REFERENCE_SCHEMA["properties"]]
     given = f", this one has {' and '.join(known)}" if len(known) > 1 else ""
-    return f"a secret reference has a single key{given}; use one of {_FORMS}"
+    return Malformed(f"a secret reference has a single key{given}", f"use one of {_FORMS}")
 
 
 def _reference_or_text(value: Any) -> SecretRef:

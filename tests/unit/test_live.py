@@ -14,11 +14,12 @@ from drd.cli.render import measure
 from drd.model.progression import Progression, StepView
 
 NOW = datetime(2026, 11, 25, 0, 31, tzinfo=UTC)
-ASKS = "commander: traffic moves (by 2026-11-25 01:00:00 UTC)  drd approve 4f2a go --by NAME"
+ASKS = "commander: traffic moves (by 2026-11-25 01:00:00 UTC)"
+APPROVE = "drd approve 4f2a go --by NAME"
 STEPS = (
     StepView("data", "restore", "succeeded", 61.0, earlier=True),
     StepView("look", "check", "failed", 2.0, "row counts (failed)"),
-    StepView("go", "approve", "waiting", 5.0, ASKS),
+    StepView("go", "approve", "waiting", 5.0, ASKS, command=APPROVE),
     StepView("traffic", "command", "to come"),
 )
 
@@ -70,7 +71,7 @@ def test_elsewhere_there_is_a_line_for_each_change(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err.splitlines() == [
         "00:31:00 done before: data",
         "00:31:00 look: failed after 2s: row counts (failed)",
-        f"00:31:00 go: waiting: {ASKS}",
+        f"00:31:00 go: waiting: {ASKS}  {APPROVE}",
         "00:31:00 go: succeeded after 5s: approved by anna",
     ]
 
