@@ -36,7 +36,10 @@ def evidence_document(evidence: Evidence) -> Document:
         "phases": dict(evidence.phases),
         "checks": [check_document(c) for c in evidence.checks],
         "coverage": evidence.coverage.to_json() if evidence.coverage is not None else None,
-        "unproven": [{"component": c, "why": text_of(why)} for c, why in evidence.unproven],
+        "unproven": [
+            {"component": u.component, "why": text_of(u.why), "code": u.code}
+            for u in evidence.unproven
+        ],
         "fence": evidence.fence.to_json() if evidence.fence is not None else None,
         "not_rehearsed": [{"step": s, "reason": r} for s, r in evidence.not_rehearsed],
         "reason": text_of(evidence.reason) if evidence.reason else None,

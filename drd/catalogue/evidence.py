@@ -11,6 +11,7 @@ from drd.catalogue import summaries
 from drd.catalogue.engine import insert_all, upsert
 from drd.catalogue.tables import checks, evidence, points
 from drd.model.coverage import Coverage
+from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
 from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence
 
@@ -30,7 +31,7 @@ def record(connection: Connection, found: Evidence) -> None:
         "not_rehearsed": [list(pair) for pair in found.not_rehearsed],
         "coverage": found.coverage.to_json() if found.coverage is not None else None,
         "given_by": list(found.given_by),
-        "unproven": [list(pair) for pair in found.unproven] or None,
+        "unproven": [list(u) for u in found.unproven] or None,
         "fence": found.fence.to_json() if found.fence is not None else None,
     }
     if found.data_time is None and found.point is not None:
@@ -95,6 +96,6 @@ def _to_evidence(row: Row[Any], found: tuple[CheckResult, ...]) -> Evidence:
         checks=found,
         coverage=Coverage.from_json(row.coverage) if row.coverage is not None else None,
         given_by=tuple(row.given_by or ()),
-        unproven=tuple((component, why) for component, why in row.unproven or ()),
+        unproven=tuple(Unproven(*u) for u in row.unproven or ()),
         fence=FenceReport.from_json(row.fence) if row.fence is not None else None,
     )

@@ -33,6 +33,7 @@ from drd.catalogue.columns import Json, UtcTime, metadata
 from drd.catalogue.reading import HUGE, STUMBLES
 from drd.model.actor import Actor
 from drd.model.coverage import Coverage
+from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
 from drd.model.pauses import Pause
 from drd.model.run import CheckVerdict, DrillResult, RunKind, RunState, StepState
@@ -79,7 +80,7 @@ _READ_BY: Mapping[str, Callable[[Any], object]] = {
     "fence": FenceReport.from_json,
     "schedule": Schedule.from_json,
     "coverage": lambda v: (v["rehearsed"] + v["of"], Coverage.from_json({**_NO_MORE, **v})),
-    "unproven": lambda v: [f"{component}{why}" for component, why in v],
+    "unproven": lambda v: [str(Unproven(*u)) for u in v],
     "pauses": lambda v: [Pause.from_json(p) for p in v],
     "missing": lambda v: [len(found) for found in v.values()],
 }

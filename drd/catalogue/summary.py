@@ -33,6 +33,7 @@ from drd.model.facts import (
     RunningFacts,
     ScenarioFacts,
     StatusFacts,
+    Unproven,
     UnreadyFacts,
     VanishedFacts,
     WithheldFacts,
@@ -289,10 +290,10 @@ def _drill(row: Sequence[Any]) -> DrillFacts | None:
     )  # fmt: skip
 
 
-def _unproven(noted: str | None) -> tuple[tuple[str, str], ...]:
+def _unproven(noted: str | None) -> tuple[Unproven, ...]:
     if noted is None or noted == "[]":
         return ()
-    return tuple((component, why) for component, why in _json(noted))
+    return tuple(Unproven(*u) for u in _json(noted))
 
 
 def _vanished(row: Sequence[Any]) -> VanishedFacts | None:

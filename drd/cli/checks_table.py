@@ -7,6 +7,7 @@ from typing import Any
 
 from drd.cli import output
 from drd.model.coverage import Coverage
+from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
 from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence
 from drd.model.units import format_duration, from_rfc3339
@@ -34,7 +35,7 @@ def evidence_of(document: Mapping[str, Any]) -> Evidence:
         checks=tuple(
             CheckResult(**{**c, "verdict": CheckVerdict(c["verdict"])}) for c in document["checks"]
         ),
-        unproven=tuple((u["component"], u["why"]) for u in document["unproven"]),
+        unproven=tuple(Unproven(u["component"], u["why"], u["code"]) for u in document["unproven"]),
         not_rehearsed=tuple((n["step"], n["reason"]) for n in document["not_rehearsed"]),
         reason=document["reason"],
         coverage=Coverage.from_json(coverage) if coverage is not None else None,
@@ -49,8 +50,8 @@ def print_phases(evidence: Evidence) -> None:
 
 def print_unproven(evidence: Evidence) -> None:
     """The components for which the drill proves nothing."""
-    for component, why in evidence.unproven:
-        output.say(f"  not proven {component}: {why}")
+    for unproven in evidence.unproven:
+        output.say(f"  not proven {unproven.component}: {unproven.why}")
 
 
 def print_coverage(evidence: Evidence) -> None:

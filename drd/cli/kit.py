@@ -35,9 +35,9 @@ from drd.kit.shares import Share, combine, split, written
 from drd.kit.standing import keepers, made, making, record_verification, what_it_is
 from drd.kit.verify import Verification, document
 from drd.kit.verify import verify as look
-from drd.model.malformed import Malformed
 from drd.model.facts import PlanFacts
 from drd.model.kit import Key, KitIndex
+from drd.model.malformed import Malformed
 from drd.model.plan import Plan, Sharing
 from drd.model.units import format_size, to_rfc3339
 from drd.model.verdicts import lost_words

@@ -136,13 +136,24 @@ class UnreadyFacts(NamedTuple):
     findings: tuple[WithheldFacts, ...] = ()
 
 
+class Unproven(NamedTuple):
+    """A component of the plan that a drill did not restore or did not compare, and why: `code` is
+    `not-restored`, `in-no-step`, `empty`, `no-check` or `not-compared`; empty of an older drd."""
+
+    component: str
+    why: str
+    code: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.component} {self.why}"
+
+
 class DrillFacts(NamedTuple):
     """The evidence of one drill. `at` is when it finished; `judged` is false for the RPA of a
     point that was chosen on purpose; `restored_bytes` is the size of what came back; `rehearsed` is
     how many of how many steps of the runbook it carried out, None where nobody counted.
     `data_time` is the point's. `repository` is the one that the drill was held to, empty where it
-    might take from any. `unproven` are components of the plan that it did not restore or did not
-    compare, each with why."""
+    might take from any."""
 
     evidence: str
     run: str
@@ -159,7 +170,7 @@ class DrillFacts(NamedTuple):
     scenario: str = ""
     data_time: datetime | None = None
     repository: str = ""
-    unproven: tuple[tuple[str, str], ...] = ()
+    unproven: tuple[Unproven, ...] = ()
 
 
 class ScenarioFacts(NamedTuple):

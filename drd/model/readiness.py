@@ -270,7 +270,7 @@ def _drill(plan: Plan, key: Key, last: Evidence | None, now: datetime) -> Judged
     if last.result is not DrillResult.PASSED:
         return unproven(f"inconclusive {when}{why}", remedy=remedy_of(last.unproven))
     if last.unproven:
-        left = "; ".join(f"{component} {reason}" for component, reason in last.unproven)
+        left = "; ".join(map(str, last.unproven))
         text = f"passed {when}, but did not prove all: {left}"
         return unproven(text, Readiness.NOT_READY, remedy_of(last.unproven))
     if last.plan_digest != plan.digest:

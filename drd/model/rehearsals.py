@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from drd.model.exposure import age
-from drd.model.facts import DrillFacts, PlanFacts, ScenarioFacts
+from drd.model.facts import DrillFacts, PlanFacts, ScenarioFacts, Unproven
 from drd.model.scenarios import turn_s, valid_s, valid_until
 from drd.model.text import in_short
 from drd.model.units import format_duration
@@ -127,12 +127,6 @@ def _of_result(
 
 Say = Callable[..., Reason]
 
-IN_NO_STEP = "not restored: no step of the runbook does"
-"""The reason for a component that the plan's runbook leaves out."""
-
-NOT_LOOKED_AT = "no check looked at it"
-"""The end of the reason for a component that no check of the plan covers."""
-
 
 def _unproven(last: DrillFacts, drill: str, reason: Say) -> list[Reason]:
     """What came back says nothing about the rest of the plan."""
@@ -143,23 +137,29 @@ def _unproven(last: DrillFacts, drill: str, reason: Say) -> list[Reason]:
     return [reason(Verdict.AT_RISK, text, UNPROVEN, *([remedy] if remedy else []))]
 
 
-def remedy_of(unproven: Sequence[tuple[str, str]]) -> str:
+EMPTY, IN_NO_STEP, NO_CHECK = "empty", "in-no-step", "no-check"
+"""Codes of reasons with remedies of their own: there may be nothing in the component, the runbook
+leaves it out, no check covers it."""
+
+
+def remedy_of(unproven: Sequence[Unproven]) -> str:
     """What to do about components that a drill did not prove, where another drill cannot help;
     empty where it can."""
-    empty = [component for component, why in unproven if "may_be_empty" in why]
-    if empty:
+
+    def about(code: str) -> list[str]:
+        return [u.component for u in unproven if u.code == code]
+
+    if empty := about(EMPTY):
         return (
             f"look at the source of {', '.join(empty)}; if it may be empty, the plan says so: "
             "may_be_empty: true"
         )
-    left_out = [component for component, why in unproven if why == IN_NO_STEP]
-    if left_out:
+    if left_out := about(IN_NO_STEP):
         return (
             f"let a step of the plan's runbook restore {', '.join(left_out)}: `restore: "
             f"{left_out[0]}` (with `rehearse: skip` and a reason where no drill can)"
         )
-    unseen = [component for component, why in unproven if why.endswith(NOT_LOOKED_AT)]
-    if not unseen:
+    if not (unseen := about(NO_CHECK)):
         return ""
     return (
         f"let a check look at {', '.join(unseen)}: `checks` of the plan, and a step `check: all` "
@@ -168,7 +168,7 @@ def remedy_of(unproven: Sequence[tuple[str, str]]) -> str:
 
 
 def _left(last: DrillFacts) -> str:
-    found = "; ".join(f"{component} {why}" for component, why in last.unproven)
+    found = "; ".join(map(str, last.unproven))
     return f": {found}" if found else ""
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from drd.model.actor import Actor
 from drd.model.coverage import Coverage
+from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
 
 TOOK = "took_s"
@@ -277,5 +278,5 @@ class Evidence:
     data_time: datetime | None = None
     repository: str = ""
     given_by: tuple[str, ...] = ()
-    unproven: tuple[tuple[str, str], ...] = ()
+    unproven: tuple[Unproven, ...] = ()
     fence: FenceReport | None = None

@@ -85,6 +85,10 @@ class DatabaseFingerprint:
             return f"there was no row in any table at backup, {UNSAID}"
         return ""
 
+    def was_empty(self, *, may_be_empty: bool) -> bool:
+        """Whether nothing was in it, and the plan does not say that this may be."""
+        return bool(self.says_nothing(may_be_empty=may_be_empty))
+
     def only(self, names: Collection[str]) -> DatabaseFingerprint:
         """Of these tables alone, without the properties of the whole."""
         leaves = {leaf for n in names for leaf in self.partitioned.get(n, (n,))}
@@ -129,9 +133,13 @@ class TreeFingerprint:
         """Why a restore of this tree proves nothing; empty when it proves something."""
         files = [e for e in self.entries.values() if e.kind != "directory"]
         if not files:
-            empty = not may_be_empty and not self.not_reached
-            return WAS_EMPTY if empty else ""
+            return WAS_EMPTY if self.was_empty(may_be_empty=may_be_empty) else ""
         return torn(sum(e.size for e in files if e.volatile), sum(e.size for e in files))
+
+    def was_empty(self, *, may_be_empty: bool) -> bool:
+        """Whether no file was in it, and the plan does not say that this may be."""
+        files = any(e.kind != "directory" for e in self.entries.values())
+        return not files and not may_be_empty and not self.not_reached
 
     def to_json(self) -> dict[str, Any]:
         return {

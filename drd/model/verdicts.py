@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
-from drd.model.facts import AlertFacts, HoldFacts, PausedFacts
+from drd.model.facts import AlertFacts, HoldFacts, PausedFacts, Unproven
 from drd.named import NamedTuple
 
 
@@ -106,7 +106,7 @@ class ScenarioAssessment(NamedTuple):
     due_at: datetime | None
     valid_until: datetime | None
     verdict: Verdict
-    unproven: tuple[tuple[str, str], ...] = ()
+    unproven: tuple[Unproven, ...] = ()
 
 
 class DrillAssessment(NamedTuple):

@@ -333,6 +333,10 @@ INSERT INTO plan_summary (plan, complete_points, failure_tries, failed_run)
 VALUES ('shop', 0, 1, 'b1');
 INSERT INTO repository_health (plan, repository, position, url, damage, damaged_since)
 VALUES ('shop', 'primary', 0, '/srv/r', '@damage', '@01');
+INSERT INTO evidence (id, run, plan, point, scenario, result, plan_digest, started_at, finished_at,
+  judged, phases, not_rehearsed, restored_bytes, unproven)
+VALUES ('e1', 'r1', 'shop', NULL, 'database-loss', 'passed', 'd1', '@01', '@02', @false, '{}', '[]',
+  0, '[["db", "not compared: no check looked at it"], ["conf", "not compared: torn"]]');
 INSERT INTO alerts (id, plan, kind, subject, state, since, message)
 VALUES ('a1', 'shop', 'repository-unreachable', 'repository primary: key', 'firing', '@02', 'm'),
   ('a2', 'shop', 'not-ready', 'kit missing', 'firing', '@02', 'm'),
@@ -390,6 +394,11 @@ def test_what_sentences_said_of_findings_and_errors_are_codes_after_the_upgrade(
         "a2": "unnamed",
         "a3": "",
     }
+    [drill] = catalogue.evidence("shop")
+    assert [(u.component, u.code) for u in drill.unproven] == [
+        ("db", "no-check"),
+        ("conf", "not-compared"),
+    ]
     codes = {j.kind: j.last_error_code for j in catalogue.queue.jobs()}
     assert codes["backup"] == "service-stopped"
     assert codes["verification"] == "repository-damaged"

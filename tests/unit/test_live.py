@@ -67,7 +67,15 @@ def test_elsewhere_there_is_a_line_for_each_change(capsys: pytest.CaptureFixture
     log = Log(only_needs=False)
     log(at())
     log(at())
-    log(at((*STEPS[:2], replace(STEPS[2], stage="succeeded", says="approved by anna"), STEPS[3])))
+    log(
+        at(
+            (
+                *STEPS[:2],
+                replace(STEPS[2], stage="succeeded", says="approved by anna", command=""),
+                STEPS[3],
+            )
+        )
+    )
     assert capsys.readouterr().err.splitlines() == [
         "00:31:00 done before: data",
         "00:31:00 look: failed after 2s: row counts (failed)",

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 
 from drd.flows.restore.components import Restoration
 from drd.flows.runbook.engine import Engine
-from drd.model.rehearsals import IN_NO_STEP, NOT_LOOKED_AT
+from drd.model.facts import Unproven
+from drd.model.rehearsals import EMPTY, IN_NO_STEP, NO_CHECK
 from drd.model.run import CheckResult, CheckVerdict, StepState
-from drd.model.snapshot import ComponentSnapshot
-
-Unproven = tuple[tuple[str, str], ...]
 
 
-def unproven(work: Restoration, engine: Engine) -> Unproven:
+def unproven(work: Restoration, engine: Engine) -> tuple[Unproven, ...]:
     """By component, with why; what the runbook leaves out of drills for a reason costs nothing."""
     left_out = set(_left_out(work, engine))
     steps = engine.steps.values()
@@ -24,20 +22,28 @@ def unproven(work: Restoration, engine: Engine) -> Unproven:
         if name in left_out:
             continue
         if name not in work.restored:
-            found.append((name, "not restored" if name in meant else IN_NO_STEP))
-        elif (why := _not_compared(name, work.checks)) is not None:
-            found.append((name, why))
-        elif why := _nothing_to_compare(work.point.component(name), component.may_be_empty):
-            found.append((name, f"not compared: {why}"))
+            found.append(_not_restored(name, meant=name in meant))
+            continue
+        snapshot = work.point.component(name)
+        seen = snapshot.fingerprint if snapshot is not None else None
+        empty = seen is not None and seen.was_empty(may_be_empty=component.may_be_empty)
+        if (why := _not_compared(name, work.checks)) is not None:
+            code = EMPTY if empty else "not-compared"
+            found.append(Unproven(name, why, code) if why else _unseen(name, empty=empty))
+        elif seen and (why := seen.says_nothing(may_be_empty=component.may_be_empty)):
+            code = EMPTY if empty else "not-compared"
+            found.append(Unproven(name, f"not compared: {why}", code))
     return tuple(found)
 
 
-def _nothing_to_compare(snapshot: ComponentSnapshot | None, may_be_empty: bool) -> str:
-    """Why the captured component itself proves nothing, whichever check has passed: it was empty,
-    or may be torn."""
-    if snapshot is None or snapshot.fingerprint is None:
-        return ""
-    return snapshot.fingerprint.says_nothing(may_be_empty=may_be_empty)
+def _not_restored(name: str, *, meant: bool) -> Unproven:
+    if meant:
+        return Unproven(name, "not restored", "not-restored")
+    return Unproven(name, "not restored: no step of the runbook does", IN_NO_STEP)
+
+
+def _unseen(name: str, *, empty: bool) -> Unproven:
+    return Unproven(name, "not compared: no check looked at it", EMPTY if empty else NO_CHECK)
 
 
 def _left_out(work: Restoration, engine: Engine) -> Iterator[str]:
@@ -53,11 +59,11 @@ def _left_out(work: Restoration, engine: Engine) -> Iterator[str]:
 
 
 def _not_compared(component: str, checks: list[CheckResult]) -> str | None:
-    """None when a check has looked at its data and passed."""
+    """None when a check has looked at its data and passed; empty when none has looked."""
     own = [c for c in checks if c.component == component and c.looked_at_data and not c.part]
     if any(c.verdict is CheckVerdict.PASSED for c in own):
         return None
     missed = [c for c in own if c.verdict is CheckVerdict.NOT_RUN]
     if missed:
         return f"not compared: {missed[0].observed}"
-    return f"not compared: {NOT_LOOKED_AT}"
+    return ""

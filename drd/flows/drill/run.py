@@ -33,7 +33,7 @@ from drd.errors import (
     UsageError,
     WrongKey,
 )
-from drd.flows.drill.coverage import Unproven, unproven
+from drd.flows.drill.coverage import unproven
 from drd.flows.drill.fence import fenced, report
 from drd.flows.drill.host_loss import HOST_LOSS, KitAt, Regained, does_not_open
 from drd.flows.durable_steps import Runner, describe, new_run
@@ -54,6 +54,7 @@ from drd.flows.state.run_dirs import (
     sandbox_place,
     swept_afterwards,
 )
+from drd.model.facts import Unproven
 from drd.model.plan import Plan
 from drd.model.run import (
     PARTIAL_DRILL,
@@ -386,7 +387,7 @@ class _DrillRun:
             fence=report(self.box, self.plan) if self.box is not None else None,
         )
 
-    def _unproven(self) -> Unproven:
+    def _unproven(self) -> tuple[Unproven, ...]:
         if self.work is None or self.engine is None or self.request.components:
             return ()
         return unproven(self.work, self.engine)

@@ -151,7 +151,7 @@ def _scenario(scenario: ScenarioAssessment) -> dict[str, Any]:
         "due_at": to_rfc3339(scenario.due_at) if scenario.due_at else None,
         "valid_until": to_rfc3339(scenario.valid_until) if scenario.valid_until else None,
         "verdict": scenario.verdict.value,
-        "unproven": [{"component": c, "why": why} for c, why in scenario.unproven],
+        "unproven": [u._asdict() for u in scenario.unproven],
     }
 
 

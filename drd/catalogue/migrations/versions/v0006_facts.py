@@ -28,6 +28,7 @@ def upgrade() -> None:
     _damaged()
     _readiness()
     _alerts()
+    _unproven()
     for statement in statements(op.get_bind().dialect.name):
         op.execute(statement)
 
@@ -157,3 +158,25 @@ def _alerts() -> None:
         _do(
             "UPDATE alerts SET code = :code WHERE id = :alert", code=_known_as(name)[0], alert=alert
         )
+
+
+def _unproven() -> None:
+    """Components that drills did not prove: which remedy helps."""
+    for drill, text in _all("SELECT id, unproven FROM evidence WHERE unproven IS NOT NULL"):
+        found = [[component, why, _reason(why)] for component, why in json.loads(text)]
+        _do(
+            "UPDATE evidence SET unproven = :found WHERE id = :id",
+            found=json.dumps(found),
+            id=drill,
+        )
+
+
+def _reason(why: str) -> str:
+    if "may_be_empty" in why:
+        return "empty"
+    known = {
+        "not restored": "not-restored",
+        "not restored: no step of the runbook does": "in-no-step",
+        "not compared: no check looked at it": "no-check",
+    }
+    return known.get(why, "not-compared")
