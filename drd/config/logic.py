@@ -36,7 +36,7 @@ def check_logic(parsed: Parsed, report: Report) -> None:
             message = f'the name "{target}" is taken: it is where the components are backed up from'
             report.error(("targets", target), message, "choose another name.", of_key=True)
         for component, settings in places.items():
-            _complaints(parsed, component, settings, ("targets", target, component), report)
+            _contradictions(settings, ("targets", target, component), report)
 
 
 def _objectives(parsed: Parsed, report: Report) -> None:
@@ -54,17 +54,19 @@ def _components(parsed: Parsed, report: Report) -> None:
         report.error(("components", name), message, "choose another name.", of_key=True)
     for name, component in parsed.file.components.items():
         path = ("components", name)
-        _complaints(parsed, name, component, path, report)
+        _contradictions(component, path, report)
         for hook in ("before", "after"):
             found: Hook | None = getattr(component, hook)
             if found is not None:
                 _command(found.command, (*path, hook, "command", 0), report)
 
 
-def _complaints(parsed: Parsed, name: str, settings: Settings, path: Path, report: Report) -> None:
-    """What the component's kind says of its settings, or of a target's."""
-    for found in KINDS[parsed.kinds[name]].complaints(name, settings):
-        report.error((*path, found.key), found.message, found.hint)
+def _contradictions(settings: Settings, path: Path, report: Report) -> None:
+    """What settings say of themselves, and of the commands that they name."""
+    for wrong in settings.contradictions():
+        report.error((*path, *wrong.path), wrong.message, wrong.hint, of_key=wrong.of_key)
+    for below, words in settings.all_commands():
+        _command(words, (*path, *below, 0), report)
 
 
 def _command(words: Sequence[str], path: Path, report: Report) -> None:
@@ -135,11 +137,7 @@ def _checks(parsed: Parsed, report: Report) -> None:
             report.error((*path, "name"), message, "give each check its own name.")
         first.setdefault(check.name, at)
         _subject(check, path, parsed, report)
-        for wrong in check.contradictions():
-            where = (*path, *wrong.path)
-            report.error(where, wrong.message, wrong.hint, of_key=wrong.of_key)
-        for below, words in check.all_commands():
-            _command(words, (*path, *below, 0), report)
+        _contradictions(check, path, report)
 
 
 def _subject(check: CheckSettings, path: Path, parsed: Parsed, report: Report) -> None:

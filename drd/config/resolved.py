@@ -174,6 +174,7 @@ def _commands(parsed: Parsed) -> dict[str, str | None]:
 
 def _argvs(parsed: Parsed) -> Iterable[list[str]]:
     for component in parsed.file.components.values():
+        yield from (list(words) for _, words in component.all_commands())
         yield from (h.command for h in (component.before, component.after) if h is not None)
     for check in parsed.file.checks:
         yield from (list(words) for _, words in check.all_commands())

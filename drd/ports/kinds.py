@@ -76,14 +76,6 @@ class KeyUse(StrEnum):
     """It leads to a server; `connection_stays_here` tells whether that is one of this host's."""
 
 
-class Complaint(NamedTuple):
-    """What is wrong with the value under `key`, and the remedy."""
-
-    key: str
-    message: str
-    hint: str
-
-
 class Wish(NamedTuple):
     """A component for a new plan.
 
@@ -125,10 +117,6 @@ def _nothing(_: Any) -> tuple[str, ...]:
     return ()
 
 
-def _no_complaint(_: str, __: Any) -> tuple[Complaint, ...]:
-    return ()
-
-
 def _on_this_host(_: Any, __: Reveal) -> str:
     return ""
 
@@ -153,9 +141,8 @@ class KindSpec:
     `paths` are the files and directories of this host that settings (of a component or a target)
     name, `sockets` directories of sockets; `families` are the address families that a backup opens.
     `is_source` tells, from the texts alone, whether a target is where a component is backed up
-    from. `complaints` are about what the settings model of a component (or of a target for it),
-    whose name is given, cannot judge. `server_user` is the system user under whom sandbox servers
-    can run, where drd is root and none is configured.
+    from. `server_user` is the system user under whom sandbox servers can run, where drd is root and
+    none is configured.
 
     `keys` and `target_keys` tell what may be believed of settings that came out of a repository:
     what is not named here has to be accepted by a person. `queries_only_read`: not even hostile SQL
@@ -180,7 +167,6 @@ class KindSpec:
     sockets: Callable[[Any], tuple[str, ...]] = _nothing
     families: tuple[str, ...] = ()
     is_source: Callable[[Any, Any], bool] = _elsewhere
-    complaints: Callable[[str, Any], Iterable[Complaint]] = _no_complaint
     server_user: str = ""
     keys: Mapping[str, KeyUse] = field(default_factory=dict)
     target_keys: Mapping[str, KeyUse] = field(default_factory=dict)

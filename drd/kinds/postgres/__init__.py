@@ -18,7 +18,6 @@ SPEC = KindSpec(
     sockets=dsn.sockets,
     families=("AF_UNIX",),
     is_source=dsn.is_source,
-    complaints=dsn.complaints,
     server_user="postgres",
     keys={
         "dsn": KeyUse.CONNECTS,

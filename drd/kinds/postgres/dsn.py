@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
-from drd.ports.kinds import Complaint, Reveal
+from drd.fields import Contradiction
+from drd.model.plan import SecretRef
+from drd.ports.kinds import Reveal
+
+if TYPE_CHECKING:
+    from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 
 SECRET_KEYWORDS = frozenset({"password", "sslpassword", "oauth_client_secret"})
 """Connection keywords whose value is a secret."""
@@ -60,24 +65,20 @@ def host(settings: PostgresSettings, reveal: Reveal) -> str:
 
 def sockets(settings: PostgresSettings | PostgresTarget) -> tuple[str, ...]:
     """The directories of the server's socket, as far as the plan itself says so."""
-    return tuple(re.findall(r"(?:^|[ ?&])host=(/[^ &]+)", _text(settings) or ""))
+    return tuple(re.findall(r"(?:^|[ ?&])host=(/[^ &]+)", _text(settings.dsn) or ""))
 
 
-def complaints(name: str, settings: PostgresSettings | PostgresTarget) -> Iterator[Complaint]:
-    """A connection string that stands in the plan as text is one, and holds no password. Only
-    logical dumps are made yet."""
-    if isinstance(settings, PostgresSettings) and settings.method == "physical":
-        hint = "use method: logical, which is the default."
-        yield Complaint("method", "method: physical is not supported yet", hint)
-    dsn = _text(settings)
-    if dsn is None:
+def contradictions(dsn: SecretRef) -> Iterator[Contradiction]:
+    """A connection string that stands in the plan as text is one, and holds no password."""
+    text = _text(dsn)
+    if text is None:
         return
-    if holds_password(dsn):
-        hint = f"put the whole string into a credential: dsn: {{credential: {name}-dsn}}."
-        yield Complaint("dsn", "holds a password, which may not stand in a plan", hint)
-    elif "=" not in dsn and not _URI.match(dsn):
+    if holds_password(text):
+        hint = "put the whole string into a credential: dsn: {credential: NAME}."
+        yield Contradiction(("dsn",), "holds a password, which may not stand in a plan", hint)
+    elif "=" not in text and not _URI.match(text):
         hint = "write postgresql://user@host/database or host=… dbname=…."
-        yield Complaint("dsn", "is not a connection string", hint)
+        yield Contradiction(("dsn",), "is not a connection string", hint)
 
 
 def is_source(component: PostgresSettings, target: PostgresTarget) -> bool:
@@ -85,6 +86,5 @@ def is_source(component: PostgresSettings, target: PostgresTarget) -> bool:
     return component.dsn == target.dsn
 
 
-def _text(settings: PostgresSettings | PostgresTarget) -> str | None:
-    ref = settings.dsn
-    return ref.value if ref.source == "text" and isinstance(ref.value, str) else None
+def _text(dsn: SecretRef) -> str | None:
+    return dsn.value if dsn.source == "text" and isinstance(dsn.value, str) else None

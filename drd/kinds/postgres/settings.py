@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -9,10 +10,12 @@ from pydantic import Field
 from drd.fields import (
     AbsolutePath,
     Connection,
+    Contradiction,
     DatabaseFingerprintField,
     DatabaseFingerprintSettings,
     Settings,
 )
+from drd.kinds.postgres import dsn
 
 
 class PostgresSettings(Settings):
@@ -37,9 +40,18 @@ class PostgresSettings(Settings):
     )
     fingerprint: DatabaseFingerprintField = DatabaseFingerprintSettings()
 
+    def contradictions(self) -> Iterator[Contradiction]:
+        if self.method == "physical":
+            hint = "use method: logical, which is the default."
+            yield Contradiction(("method",), "method: physical is not supported yet", hint)
+        yield from dsn.contradictions(self.dsn)
+
 
 class PostgresTarget(Settings):
     """Where a postgres component is restored to; the database is created when it is missing."""
 
     dsn: Connection = Field(description="Connection to the database to restore into.")
     bin_dir: AbsolutePath | None = Field(None, description="Directory of pg_restore.")
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        return dsn.contradictions(self.dsn)
