@@ -1,4 +1,4 @@
-"""Where on this host drd may listen: on loopback, and nowhere else."""
+"""Where on this host drd may listen: on loopback only."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ _ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<name>[^:\[\]]*)):(?P<port>[0-
 def loopback(text: str) -> tuple[str, int]:
     """Address and port of `127.0.0.1:9473`, `[::1]:9473` or `localhost:9473`.
 
-    The figures have no password and name every plan: whoever wants them elsewhere puts something
-    with one in front. Raises ValueError, with the remedy after a semicolon.
-    """
+    The metrics have no password and name every plan: to offer them elsewhere, put a proxy with a
+    login in front. Raises ValueError, with the remedy after a semicolon."""
     match = _ADDRESS.fullmatch(text)
     port = int(match["port"]) if match else 0
     if match is None or not 1 <= port <= 65535:
-        raise Malformed(f'"{text}" is no address with a port', 'write "127.0.0.1:9473"')
+        raise Malformed(f'"{text}" is not an address with a port', 'write "127.0.0.1:9473"')
     host = match["six"] or match["name"] or ""
     if host == "localhost":
         host = "127.0.0.1"
     if not _is_loopback(host):
         raise Malformed(
-            f'"{text}" is not on loopback, where drd listens only',
+            f'"{text}" is not on loopback, and drd listens only there',
             f'write "127.0.0.1:{port}", and put a proxy with a login in front of it for others',
         )
     return host, port

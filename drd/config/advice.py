@@ -1,4 +1,4 @@
-"""What is allowed in a plan and yet likely to disappoint: warnings of a plan without errors."""
+"""Warnings about a valid plan that is likely to disappoint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BY_HAND = (None, "never")
 
 
 def advise(parsed: Parsed, report: Report, file: Path) -> None:
-    """Report every warning. Looks at the plan only, not at this host or the catalogue."""
+    """Report every warning. Reads only the plan, not this host or the catalogue."""
     _name(parsed, report, file)
     _schedule(parsed, report)
     _repository(parsed, report)
@@ -56,17 +56,17 @@ def _schedule(parsed: Parsed, report: Report) -> None:
     elif interval >= plan.objectives.rpo:
         what = f"a backup every {format_duration(interval)}"
         message = f"{what} cannot keep an RPO of {format_duration(plan.objectives.rpo)}"
-        hint = "exposure reaches the interval plus the time a backup takes: shorten the interval."
+        hint = "exposure reaches the interval plus the duration of a backup: shorten the interval."
         key = "every" if plan.backup.every is not None else "cron"
         report.warn(("backup", key), message, hint)
     pause = longest_blackout_s(blackout(plan.backup.blackout))
     if pause >= plan.objectives.rpo:
         lasts = f"a blackout of {format_duration(pause)}"
         message = f"{lasts} cannot keep an RPO of {format_duration(plan.objectives.rpo)}"
-        hint = "exposure grows by all the time in which no backup starts: shorten the blackout."
+        hint = "exposure grows by the time in which no backup starts: shorten the blackout."
         report.warn(("backup", "blackout"), message, hint)
     if plan.drill.every is None and plan.drill.cron is None:
-        message = "no drill schedule: nobody notices when the backups stop being restorable"
+        message = "no drill schedule: nobody notices when the backups can no longer be restored"
         report.warn(("drill",), message, "add drill: {every: 7d}.")
     rules = plan.retention.model_dump(exclude={"max_repack", "every"})
     if not any(rules.values()):
@@ -78,8 +78,8 @@ def _schedule(parsed: Parsed, report: Report) -> None:
 def _copies(parsed: Parsed, report: Report) -> None:
     plan = parsed.file
     if plan.copies != Copy() and all(r.copy_of is None for r in plan.repositories.values()):
-        message = "says when to copy, and no repository is a copy of another"
-        report.warn(("copy",), message, "add a repository with copy_of, or remove this.")
+        message = "`copy` has a schedule, but no repository has copy_of"
+        report.warn(("copy",), message, "add copy_of to a repository, or remove this.")
 
 
 def _repository(parsed: Parsed, report: Report) -> None:
@@ -87,11 +87,11 @@ def _repository(parsed: Parsed, report: Report) -> None:
     for name, repository in parsed.file.repositories.items():
         if repository.url.startswith("/") and repository.copy_of is None and not elsewhere:
             message = "the only copy is on a path of this host, which is lost together with it"
-            hint = "use s3:https://…, or be sure that this path is on another machine."
+            hint = "use s3:https://…, or make sure that this path is on another machine."
             report.warn(("repositories", name, "url"), message, hint)
         if repository.protection == "append-only" and parsed.file.retention.every not in _BY_HAND:
-            message = "append-only, as it says, lets nothing be forgotten: retention will fail"
-            hint = "set retention.every and prune.every to never, and do both from a safe host."
+            message = "the repository is append-only: retention will fail"
+            hint = "set retention.every and prune.every to never, and run both from a safe host."
             report.warn(("repositories", name, "protection"), message, hint)
         if repository.url.startswith("s3:http://"):
             message = "the connection to the repository is not encrypted"
@@ -103,17 +103,17 @@ def _checks(parsed: Parsed, report: Report) -> None:
     plan = parsed.file
     looked_at = {c.component for c in plan.checks} - {None}
     if not looked_at:
-        message = "no check looks at data: every drill will be inconclusive"
+        message = "no check reads data: every drill will be inconclusive"
         hint = "add a rows, files or sql check for each component."
         report.warn(("checks",), message, hint)
         return
     for name in (n for n in plan.components if n not in looked_at):
-        message = f"no check looks at {name}: a drill will not notice when it comes back wrong"
+        message = f"no check covers {name}: a drill will not notice when its data is wrong"
         report.warn(("components", name), message, "add a rows, files or sql check for it.")
     for at, check in zip(parsed.check_at, plan.checks, strict=True):
         component = plan.components.get(check.component or "")
         if CHECKS[check.kind].compares and _fingerprint_is_off(component):
-            message = f"has nothing to compare with: {check.component} has fingerprint off"
+            message = f"cannot compare: {check.component} has fingerprint off"
             report.warn(("checks", at), message, "set fingerprint: counts, or use sql checks.")
 
 
@@ -128,7 +128,7 @@ def _runbook(parsed: Parsed, report: Report) -> None:
     restored = {name for step in steps if step.kind == "restore" for name in step.subjects}
     checked = {name for step in steps if step.kind == "check" for name in step.subjects}
     for name in (n for n in parsed.file.components if n not in restored):
-        message = f"the runbook leaves {name} out: a recovery will not bring it back"
+        message = f"the runbook leaves {name} out: a recovery will not restore it"
         report.warn(("components", name), message, "add it to a restore step.")
     for at, check in zip(parsed.check_at, parsed.file.checks, strict=True):
         if check.name not in checked:
@@ -140,13 +140,11 @@ def _targets(parsed: Parsed, report: Report) -> None:
     for target, places in parsed.targets.items():
         missing = [n for n in parsed.file.components if n not in places]
         if missing:
-            message = f"has no place for {', '.join(missing)}: a recovery there leaves it out"
+            message = f"names no place for {', '.join(missing)}: a recovery to it leaves them out"
             report.warn(("targets", target), message, "add a place for each component.")
         for name, settings in places.items():
             for source, component in parsed.file.components.items():
                 same = component.kind == parsed.kinds[name]
                 if same and KINDS[component.kind].is_source(component, settings):
-                    message = (
-                        f"is where {source} is backed up from: a recovery there needs --in-place"
-                    )
+                    message = f"is the source of {source}: a recovery to it needs --in-place"
                     report.warn(("targets", target, name), message, "give another place.")

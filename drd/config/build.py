@@ -1,4 +1,4 @@
-"""From a sound plan file to the values that the rest of drd works with."""
+"""Convert a valid plan file to the values that the rest of drd works with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Whether the repositories of a plan fit each other: one for the backups, the others its copies."""
+"""Check that the repositories of a plan fit together: one for the backups, the others
+its copies."""
 
 from __future__ import annotations
 
@@ -10,16 +11,16 @@ from drd.model.location import normal_url
 
 
 def check_copies(parsed: Parsed, report: Report) -> None:
-    """Report what does not fit; says nothing about a repository that is broken by itself."""
+    """Report contradictions; skips repositories that have errors of their own."""
     raw = _raw(report)
     originals = [n for n, r in raw.items() if not (isinstance(r, dict) and "copy_of" in r)]
     for name in originals[1:]:
-        message = f"backups go to {originals[0]} already"
+        message = f"backups already go to {originals[0]}"
         hint = f"add copy_of: {originals[0]}, or remove one of them."
         report.error(("repositories", name), message, hint, of_key=True)
     if raw and not originals:
         hint = "remove copy_of from the one that backups go to."
-        report.error(("repositories",), "all are copies: none takes the backups", hint)
+        report.error(("repositories",), "all are copies: none receives the backups", hint)
         return
     copies = {n: r.copy_of for n, r in parsed.file.repositories.items() if r.copy_of is not None}
     for name, copy_of in copies.items():
@@ -47,7 +48,7 @@ def _source(
     elif (circle := _circle(name, copies)) is not None and name == min(circle):
         words = " of ".join([*circle, circle[0]])
         report.error(
-            path, f"copies go round in a circle: {words}", "copy from the one with backups."
+            path, f"the copies form a circle: {words}", "copy from the repository with the backups."
         )
 
 
@@ -64,7 +65,7 @@ def _circle(name: str, copies: dict[str, str]) -> list[str] | None:
 
 
 def _places(parsed: Parsed, report: Report) -> None:
-    """Two at one place would be one repository that drops what it copies to itself."""
+    """Two repositories at one place would be one that ignores what it copies to itself."""
     first: dict[str, str] = {}
     for name, repository in parsed.file.repositories.items():
         try:
@@ -72,7 +73,7 @@ def _places(parsed: Parsed, report: Report) -> None:
         except ValueError:
             continue
         if url in first:
-            message = f"{first[url]} lies there already"
+            message = f"{first[url]} has the same place"
             hint = "give it a place of its own, best at another provider."
             report.error(("repositories", name, "url"), message, hint)
         first.setdefault(url, name)

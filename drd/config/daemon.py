@@ -1,4 +1,4 @@
-"""drd's own settings, and finding plans by name."""
+"""drd's own settings, and the search for plans by name."""
 
 from __future__ import annotations
 
@@ -34,13 +34,12 @@ from drd.model.plan import KitWatch, SecretRef, Sharing
 class DaemonSettings:
     """drd.yaml with defaults applied and every path absolute.
 
-    `file` is None when there is none and defaults are used. `warnings` are about what is accepted
-    and deserves a look. `metrics_http` is an address on loopback and a port.
-    `channels` are in the order of the file, heartbeats among them. `people` are their names,
+    `file` is None if there is none and defaults are used. `warnings` are about accepted settings
+    that should be checked. `metrics_http` is an address on loopback and a port.
+    `channels` are in the order of the file, including heartbeats. `people` are their names,
     `roles` has by name what each of them may decide, `users` the name by system user.
-    `own_public_dir` is what the file names, `read_group` who may look into `public_dir`,
-    `operate_group` who may also ask for runs.
-    """
+    `own_public_dir` is what the file names, `read_group` who may read `public_dir`,
+    `operate_group` who may also ask for runs."""
 
     state_url: str
     plans_dir: Path
@@ -77,12 +76,12 @@ class DaemonSettings:
 
     @property
     def public_dir(self) -> Path:
-        """What others than the service's user may read: the summary of the status, the socket."""
+        """What users other than the service's may read: the status summary, the socket."""
         return self.own_public_dir or Path(public_of(self.state_url))
 
     @property
     def known_roles(self) -> frozenset[str]:
-        """All that somebody of the people holds."""
+        """All roles that people hold."""
         return frozenset(role for roles in self.roles.values() for role in roles)
 
     @property
@@ -94,7 +93,7 @@ class DaemonSettings:
 
     @property
     def places(self) -> Places:
-        """Where drd keeps what is its own."""
+        """The directories of drd's own."""
         locks = (self.state_dir or self.work_dir) / "locks"
         return Places(self.database, locks, self.work_dir, self.cache_dir)
 
@@ -105,12 +104,11 @@ class DaemonSettings:
 
 
 def load_settings(path: Path | None, *, explicit: bool, extended: bool = True) -> DaemonSettings:
-    """Read drd.yaml; defaults where there is none, unless it was asked for explicitly. From then on
-    this process has what the extensions in it add. Who has no time for them reads one that is not
-    `extended`, and knows no channels.
+    """Read drd.yaml; without one, use defaults, unless it was named explicitly. From then on
+    this process has what its extensions add. Quick commands read one that is not
+    `extended`, without channels.
 
-    Raises ConfigError with every problem.
-    """
+    Raises ConfigError with every problem."""
     chosen = path or Path(DEFAULT_CONFIG)
     if _is_missing(chosen):
         if explicit:
@@ -137,8 +135,8 @@ def load_settings(path: Path | None, *, explicit: bool, extended: bool = True) -
 
 
 def _extend(report: Report) -> None:
-    """Put what the extensions add in use, and nothing else. What is wrong with the list itself is
-    found when the whole is validated."""
+    """Put what the extensions add in use. Errors in the list itself are found when the whole file
+    is validated."""
     data = report.document.data
     named = data.get("extensions") if isinstance(data, dict) else None
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
@@ -151,7 +149,7 @@ def _extend(report: Report) -> None:
 
 
 def _is_missing(path: Path) -> bool:
-    """One that we may not look at is not missing: reading it will say so."""
+    """Whether it is missing; one that we may not read is not: reading it reports that."""
     try:
         path.stat()
     except FileNotFoundError:
@@ -235,10 +233,9 @@ def _settings_without_file(path: Path) -> DaemonSettings:
 
 
 def find_plan(settings: DaemonSettings, name: str) -> Path:
-    """The file of a plan, by the name that it gives itself; a path to a file stands for itself.
+    """The file of a plan, by the name in it; a path to a file stands for itself.
 
-    Raises UnknownPlan with the nearest names, ConfigError when two files give themselves the name.
-    """
+    Raises UnknownPlan with the nearest names, ConfigError when two files have the name."""
     if "/" in name or name.endswith((".yaml", ".yml")):
         path = Path(name)
         if not path.exists():
@@ -264,16 +261,15 @@ def file_gone(name: str, file: str) -> UnknownPlan:
 
 
 def own_files(settings: DaemonSettings, plan: Path) -> Sequence[Path]:
-    """drd.yaml and all plans, this one wherever it lies."""
+    """drd.yaml and all plans, including this one wherever it lies."""
     own = [settings.file, *sorted(settings.plans_dir.glob("*.y*ml")), plan]
     return tuple(dict.fromkeys(p for p in own if p is not None and p.is_file()))
 
 
 def plans_by_name(directory: Path) -> dict[str, list[Path]]:
-    """The plan files of a directory by the name that each gives itself, else by its file's.
+    """The plan files of a directory by the name in each, else by its file's.
 
-    Only the line with the name is read, so broken plans are found, too.
-    """
+    Reads only the line with the name, so broken plans are found as well."""
     found: dict[str, list[Path]] = {}
     for file in plan_files(directory):
         found.setdefault(plan_name(file.path), []).append(Path(file.path))
@@ -283,7 +279,7 @@ def plans_by_name(directory: Path) -> dict[str, list[Path]]:
 def clash(name: str, files: Sequence[Path]) -> Problem:
     """The problem of two files that hold a plan of the same name."""
     others = ", ".join(str(f) for f in files[1:])
-    message = f'the plan "{name}" is in {others}, too'
+    message = f'the plan "{name}" is also in {others}'
     return Problem(str(files[0]), 1, "plan", message, "rename one of the plans, or remove a file.")
 
 

@@ -31,7 +31,9 @@ def _state(url: str) -> str:
     if scheme.partition("+")[0] != "postgresql":
         raise Malformed(f"{scheme} databases are not supported", "use sqlite or postgresql")
     if ":" in rest.partition("/")[0].rpartition("@")[0] or "password=" in rest:
-        raise Malformed("holds a password", "write it as {url: URL, password: {credential: NAME}}")
+        raise Malformed(
+            "contains a password", "write it as {url: URL, password: {credential: NAME}}"
+        )
     return url
 
 
@@ -41,7 +43,7 @@ class State(Settings):
     url: Annotated[str, AfterValidator(_state)] = Field(
         description="SQLAlchemy URL of the catalogue."
     )
-    password: Secret | None = Field(None, description="Of the database's user.")
+    password: Secret | None = Field(None, description="The password of the database's user.")
 
 
 _STATE_SCHEMA: dict[str, Any] = {
@@ -87,10 +89,10 @@ def _http(address: str) -> str:
 
 
 class Limits(Settings):
-    """How much runs at the same time. What has to wait is shown by `drd schedule`."""
+    """Limits on what runs at the same time. `drd schedule` shows what waits."""
 
     runs: Positive = Field(4, description="Runs of any kind.")
-    backups: Positive | None = Field(None, description="Backups; else as many as `runs`.")
+    backups: Positive | None = Field(None, description="Backups (default: as many as `runs`).")
     drills: Positive = Field(1, description="Drills.")
     copies: Positive = Field(2, description="Copies to a second repository.")
     maintenance: Positive = Field(1, description="Retention, prune and verification, together.")
@@ -108,11 +110,13 @@ class Log(Settings):
     format: Literal["auto", "console", "json"] = Field(
         "auto", description="auto: for people on a terminal, JSON otherwise."
     )
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="From here up.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The lowest level that is logged."
+    )
 
 
 class Person(Settings):
-    """Somebody who answers for something."""
+    """A person who answers for something."""
 
     name: str = Field(min_length=1)
     email: str | None = None
@@ -122,8 +126,8 @@ class Person(Settings):
         None,
         min_length=1,
         max_length=256,
-        description="The system user of this person: what comes from it counts as hers, and her "
-        "roles say what it may do.",
+        description="The system user of this person: what comes from it counts as this "
+        "person's, and their roles say what it may do.",
     )
 
 
@@ -148,7 +152,7 @@ class Groups(Settings):
 
 
 class Metrics(Settings):
-    """Where figures for monitoring go."""
+    """Where metrics for monitoring go."""
 
     textfile: Annotated[str, AfterValidator(_textfile)] | None = Field(
         None, description="A *.prom file in the directory that Prometheus's node exporter reads."
@@ -159,13 +163,15 @@ class Metrics(Settings):
 
 
 class Alerts(Settings):
-    """How alerts come and go."""
+    """When alerts are resolved and repeated."""
 
     hold: Duration = Field(
-        300.0, description="An alert is resolved when its condition stayed away for so long."
+        300.0, description="An alert is resolved when its condition has stayed away for so long."
     )
-    remind: Duration = Field(4 * 3600.0, description="Tell again what nobody acknowledged.")
-    remind_critical: Duration = Field(3600.0, description="The same for what is critical.")
+    remind: Duration = Field(
+        4 * 3600.0, description="Time between reminders of an alert that nobody acknowledged."
+    )
+    remind_critical: Duration = Field(3600.0, description="The same for critical alerts.")
 
 
 class DaemonFile(Settings):
@@ -184,8 +190,8 @@ class DaemonFile(Settings):
     public_dir: str | None = Field(
         None,
         min_length=1,
-        description="What others than drd's user may read: the status, the daemon's socket. Else "
-        "the state's directory with -public behind it.",
+        description="What users other than drd's may read: the status, the daemon's "
+        "socket. Default: the state's directory with -public behind it.",
     )
     plans: str = Field(DEFAULT_PLANS, min_length=1, description="Every *.yaml in it is one plan.")
     work_dir: str = Field(
@@ -201,11 +207,11 @@ class DaemonFile(Settings):
         "with drd's rights and keys.",
     )
     people: Annotated[list[Person], AfterValidator(_one_person_each)] = Field(
-        default_factory=list, description="Who may acknowledge alerts; none: anybody."
+        default_factory=list, description="Who may acknowledge alerts; if empty, anyone."
     )
     groups: Groups = Groups()
     notify: list[Channel] = Field(
-        default_factory=list, description="Who is told, by which channels, and of what."
+        default_factory=list, description="Who is notified, by which channels, and of what."
     )
     alerts: Alerts = Alerts()
     kit: DaemonKit = DaemonKit()

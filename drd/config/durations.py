@@ -1,4 +1,4 @@
-"""Durations back into the text that a plan would have."""
+"""Convert durations back into the text of a plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether what a plan says about erasures fits the rest of it."""
+"""Check that the erasures of a plan fit the rest of it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_erasures(parsed: Parsed, report: Report) -> None:
 
 
 def _explicit(parsed: Parsed, report: Report) -> None:
-    """At most one step, about the component of the plan's `erasures`."""
+    """At most one step, for the component of the plan's `erasures`."""
     erasures, seen = parsed.file.erasures, False
     for at, step in zip(parsed.step_at, parsed.file.runbook or (), strict=False):
         if step.kind != "erasures":
@@ -43,12 +43,12 @@ def _explicit(parsed: Parsed, report: Report) -> None:
         path = ("runbook", at, "erasures")
         if erasures is None:
             hint = "add erasures: {component: …, register: …, replay: …, check: …} to the plan."
-            report.error(path, "the plan does not say what its erasures are", hint)
+            report.error(path, "the plan has no `erasures`", hint)
         elif body(step) != erasures.component:
             hint = f"write erasures: {erasures.component}."
-            report.error(path, f"the plan's erasures are about {erasures.component}", hint)
+            report.error(path, f"the plan's erasures are for {erasures.component}", hint)
         elif seen:
-            report.error(path, "erasures are carried out a second time", "remove one of the steps.")
+            report.error(path, "erasures are replayed a second time", "remove one of the steps.")
         seen = True
 
 
@@ -59,7 +59,7 @@ def _one_of_each(erasures: ErasuresSettings, report: Report) -> None:
         ("check", erasures.check, ("sql", "command")),
     ):
         if sum(getattr(part, name) is not None for name in names) != 1:
-            report.error(("erasures", key), "says one thing", f"give {' or '.join(names)}.")
+            report.error(("erasures", key), "needs exactly one", f"give {' or '.join(names)}.")
 
 
 def _component(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> None:
@@ -70,18 +70,18 @@ def _component(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> No
         report.error(("erasures", "component"), f'there is no component "{name}"', hint)
     for key, part in (("replay", erasures.replay), ("check", erasures.check)):
         if part.sql is not None and kind in KINDS and Ability.SQL not in KINDS[kind].can:
-            message = f"{name} is {kind}, which knows no SQL"
+            message = f"{name} is {kind}, which has no SQL"
             report.error(("erasures", key, "sql"), message, "give a command.")
 
 
 def _register(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> None:
-    """A register that the plan restores would come back as it was, without what it is for."""
+    """A register that the plan restores would be as old as the point, and useless."""
     file = erasures.register_.file
     if file is None:
         return
     for what, place in _places(parsed):
         if PurePosixPath(file).is_relative_to(place):
-            message = f"lies in {what}, and would come back as old as the point"
+            message = f"lies in {what}, and would be restored as old as the point"
             hint = "keep the register outside of what the plan restores."
             report.error(("erasures", "register", "file"), message, hint)
             return
@@ -110,7 +110,7 @@ def _words(parsed: Parsed, words: Words, path: Path, report: Report) -> None:
 
 
 def _comparisons(parsed: Parsed, component: str, report: Report) -> None:
-    """Checks that compare with the backup find a difference once people are erased again."""
+    """Checks that compare with the backup find a difference after erasures were replayed."""
     built = steps(parsed.file)
     mine = next(s.name for s in built if s.kind == "erasures")
     compare = {
@@ -121,8 +121,8 @@ def _comparisons(parsed: Parsed, component: str, report: Report) -> None:
     for step in built:
         late = sorted(compare & set(step.subjects)) if step.kind == "check" else []
         if late and mine in earlier[step.name] and step.name in places:
-            hint = "check it in a step before, right after the restore."
-            message = f'"{late[0]}" compares with the backup after people were erased again'
+            hint = "check it in an earlier step, right after the restore."
+            message = f'"{late[0]}" compares with the backup after erasures were replayed'
             report.warn(("runbook", places[step.name]), message, hint)
 
 

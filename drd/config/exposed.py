@@ -1,9 +1,8 @@
-"""Secret files that people can read who should not, and plan files that others can change.
+"""Find secret files that others can read, and plan files that others can change.
 
-Whoever can read a secret file has the backups, and whoever can write a plan chooses what drd runs.
-So a new plan with such files is refused; one that was in force before goes on by its text, and is
-an alert.
-"""
+Anyone who can read a secret file has the backups, and anyone who can write a plan chooses what drd
+runs. So a new plan with such files is refused; a plan that was in force before goes on with its
+stored text, and raises an alert."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ from drd.process import rights, user_name
 from drd.process.way import Passed
 
 READERS = frozenset({"drd", "drd-operator"})
-"""Groups that people are put into; also without a member nobody else's secret is for them."""
+"""Groups into which people are put; even without a member they must not read others' secrets."""
 
 
 _READ, _WRITE = 4, 2
@@ -33,8 +32,8 @@ _READ, _WRITE = 4, 2
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """`why` follows the path in a sentence: `can be read by anybody`. One that `is_told_only` keeps
-    no plan from being loaded."""
+    """`why` follows the path in a sentence: `can be read by anyone`. One that `is_told_only` does
+    not keep a plan from being loaded."""
 
     path: str
     why: str
@@ -46,13 +45,13 @@ class Exposed:
 
 
 def trusted_users(*uids: int) -> frozenset[int]:
-    """Root, whoever runs this, and these (the state's owner)."""
+    """Root, the current user, and these (the state's owner)."""
     return frozenset({0, os.geteuid(), *uids})
 
 
 def state_owners(directory: Path | None) -> frozenset[int]:
-    """Who may read secrets and write plans: root, we, and whoever owns the state in this
-    directory."""
+    """Who may read secrets and write plans: root, the current user, and the owner of the state in
+    this directory."""
     if (acting := rights.acts_for()) is not None:
         return trusted_users(acting.uid)
     owner = directory.stat().st_uid if directory is not None and directory.is_dir() else 0
@@ -60,8 +59,8 @@ def state_owners(directory: Path | None) -> frozenset[int]:
 
 
 def secret_files(owner: object, credentials: Path = secrets.CREDENTIALS) -> list[str]:
-    """The files that secrets of a plan or of settings are read from, also what a service got copies
-    of."""
+    """The files that contain the secrets of a plan or of settings, including those that a service
+    got copies of."""
     found = {
         str(ref.value) if ref.source == "file" else str(credentials / str(ref.value))
         for ref in secrets.references(owner)
@@ -71,8 +70,8 @@ def secret_files(owner: object, credentials: Path = secrets.CREDENTIALS) -> list
 
 
 def exposed_secret(path: str, trusted: Collection[int]) -> Exposed | None:
-    """Whether anybody but the trusted users can read or write the file; None also for one that is
-    not there, or that we may not look at."""
+    """Whether users other than the trusted ones can read or write the file; None also for a missing
+    file, or one that we may not read."""
     place, there = _stat(path)
     if there is None:
         return None
@@ -82,7 +81,7 @@ def exposed_secret(path: str, trusted: Collection[int]) -> Exposed | None:
             path, f"belongs to {user_name(there.st_uid)}", f"chown root: {place} && {remedy}"
         )
     if there.st_mode & 0o006 and _reachable(place, "other"):
-        return Exposed(path, "can be read by anybody", remedy)
+        return Exposed(path, "can be read by anyone", remedy)
     if there.st_mode & 0o060 and _is_shared(there) and _reachable(place, "group"):
         return Exposed(path, f"can be read by group {_group(there.st_gid)}", remedy)
     entries = acl.read(str(place)) if there.st_mode & 0o060 else None
@@ -93,9 +92,8 @@ def exposed_secret(path: str, trusted: Collection[int]) -> Exposed | None:
 
 
 def exposed_plan(path: str, trusted: Collection[int], ways: Ways | None = None) -> Exposed | None:
-    """Who besides the trusted users can write the file or put another one in its place; None for
-    nobody, and for a file that does not exist. Whoever reads the file judges what was read instead
-    (`LoadedPlan.reached`)."""
+    """Who besides the trusted users can write the file or replace it; None for nobody, and for a
+    missing file. Code that reads the file judges the opened one instead (`LoadedPlan.reached`)."""
     try:
         with using(ways) as chosen, chosen.opened(path, os.O_PATH) as (_, reached):
             return judged(reached, trusted)
@@ -121,14 +119,14 @@ def judged(reached: Reached, trusted: Collection[int]) -> Exposed | None:
 
 
 def is_exposed(reached: Reached, trusted: Collection[int]) -> bool:
-    """Whether anybody but the trusted users may have written what was read."""
+    """Whether users other than the trusted ones may have written what was read."""
     found = judged(reached, trusted)
     return found is not None and not found.is_told_only
 
 
 def _beside_others(reached: Reached) -> Exposed | None:
     """Report a file in a directory like /tmp, where others can put files beside it, though only
-    trusted users can change the file itself. An administrator may want it so: it is only told."""
+    trusted users can change the file itself. An administrator may want it so: only a warning."""
     places = [reached.file.place, *(link.place for link in reached.links)]
     for directory in reached.directories:
         info = directory.info
@@ -138,7 +136,7 @@ def _beside_others(reached: Reached) -> Exposed | None:
         if directory.place not in [place.parent for place in places]:
             continue
         remedy = f"put the plan where only root can write, or chmod go-w {directory.place}"
-        # They may have given it the second name, where the kernel lets them.
+        # They may have given it the second name, where the kernel allows that.
         if reached.file.info.st_nlink > 1:
             why = f"has a second name, and others can put files in its directory {directory.place}"
             return Exposed(reached.path, why, remedy)
@@ -148,7 +146,7 @@ def _beside_others(reached: Reached) -> Exposed | None:
 
 
 def _changeable(path: str, one: Passed, what: str, trusted: Collection[int]) -> Exposed | None:
-    """`what` is said of a directory, and empty for the file itself."""
+    """`what` describes a directory, and is empty for the file itself."""
     place, info = one.place, one.info
     if info.st_uid in trusted and not info.st_mode & 0o022:
         return None
@@ -157,9 +155,9 @@ def _changeable(path: str, one: Passed, what: str, trusted: Collection[int]) -> 
         whose = f"{lead}belongs to {user_name(info.st_uid)}"
         return Exposed(path, whose, f"chown root: {place} && {change}")
     if what and info.st_mode & stat.S_ISVTX:
-        return None  # whoever may write there cannot rename what is another's
+        return None  # a user who may write there cannot rename another user's file
     if info.st_mode & 0o002:
-        return Exposed(path, f"{lead}can be written by anybody", change)
+        return Exposed(path, f"{lead}can be written by anyone", change)
     if info.st_mode & 0o020 and _is_shared(info):
         return Exposed(path, f"{lead}can be written by group {_group(info.st_gid)}", change)
     listed = _on_its_list(one.acl, _WRITE, trusted) if info.st_mode & 0o020 else None
@@ -172,7 +170,7 @@ def _changeable(path: str, one: Passed, what: str, trusted: Collection[int]) -> 
 def in_plan(
     plan: str, held: Iterable[str], trusted: Collection[int], ways: Ways | None = None
 ) -> list[Exposed]:
-    """All of a plan: its own file, and those of its secrets."""
+    """All exposed files of a plan: its own file, and those of its secrets."""
     return _there(exposed_plan(plan, trusted, ways), held, trusted)
 
 
@@ -187,12 +185,12 @@ def _there(own: Exposed | None, held: Iterable[str], trusted: Collection[int]) -
 
 
 def refused(file: str, found: Sequence[Exposed]) -> ConfigError:
-    """The error for a new plan of which these were found."""
+    """The error for a new plan with these exposed files."""
     return ConfigError([Problem(file, 1, "", str(e), e.remedy) for e in found])
 
 
 class NotTaken(ConfigError):
-    """A plan's file that others can write holds another text than the one in force."""
+    """A plan's file that others can write contains another text than the one in force."""
 
     def __init__(self, problems: list[Problem], exposed: Exposed) -> None:
         super().__init__(problems)
@@ -207,11 +205,11 @@ def require_safe(
     *,
     came_back: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Raises ConfigError for a new plan of which others can read a secret or write the file, and
-    for another text than the one in force while others can write the file: nobody knows who wrote
-    it. The text `in_force`, else the stored one, goes on (NotTaken). A plan is not new that was in
-    force before, or has points; nor where it may have been in force by a catalogue that is gone
-    (`came_back`), but then nobody knows the text, and its file has to be in order."""
+    """Raise ConfigError for a new plan of which others can read a secret or write the file, and for
+    a text other than the one in force while others can write the file: nobody knows who wrote it.
+    The text `in_force`, else the stored one, stays in force (NotTaken). A plan that was in force
+    before, or has points, is not new; nor one that may have been in force by a catalogue that is
+    gone (`came_back`), but then nobody knows the text, and its file must be safe."""
     found = [e for e in exposed_files(loaded, trusted) if not e.is_told_only]
     if not found:
         return
@@ -224,14 +222,14 @@ def require_safe(
     text = in_force or known.queue.accepted(name)
     if not is_open or text in (None, loaded.text):
         return
-    why = f"{found[0]}, so its text is not taken: it differs from the text in force"
-    look = f"look whether you or somebody else has written it, then: {found[0].remedy}"
+    why = f"{found[0]}, so drd does not use its text: it differs from the text in force"
+    look = f"check whether you or someone else wrote it, then: {found[0].remedy}"
     raise NotTaken([Problem(file, 1, "", why, look)], found[0])
 
 
 def findings(plan: Plan, trusted: Collection[int]) -> list[Finding]:
-    """The findings of `drd doctor` about exposed files: drd would refuse a new plan for the one
-    kind, and only tells the other."""
+    """The findings of `drd doctor` about exposed files: errors for those with which drd would
+    refuse a new plan, warnings for the others."""
     return [
         Finding("exposed-file", "warning", "", str(e), e.remedy)
         for e in in_plan(plan.file, secret_files(plan), trusted)
@@ -241,8 +239,8 @@ def findings(plan: Plan, trusted: Collection[int]) -> list[Finding]:
 def in_directory(
     plans: Iterable[Path], credentials: Path, trusted: Collection[int]
 ) -> Iterator[tuple[Path, Exposed]]:
-    """For `drd install --dry-run`: what of these plans would be refused, or become an alert. A plan
-    that cannot be read is left out: it is refused for that."""
+    """For `drd install --dry-run`: which of these plans would be refused, or raise an alert.
+    Unreadable plans are left out: they are refused anyway."""
     for file in plans:
         try:
             held = secret_files(load_plan(file).plan, credentials)
@@ -266,7 +264,7 @@ def _stat(path: str) -> tuple[Path, os.stat_result | None]:
 
 
 def _on_its_list(entries: bytes | None, rights: int, trusted: Collection[int]) -> str | None:
-    """The first user or group whom the access control list gives one of these rights."""
+    """The first user or group to whom the access control list gives one of these rights."""
     for one in acl.named(entries, rights) if entries is not None else ():
         if not one.is_group and one.id not in trusted:
             return f"user {user_name(one.id)} (by its access control list)"
@@ -280,8 +278,8 @@ def _may_hold_others(gid: int) -> bool:
 
 
 def _reachable(place: Path, who: str) -> bool:
-    """Whether they get through to it: every directory above lets them. What a group's own directory
-    lets through, others cannot use; for it any right to pass is taken for enough."""
+    """Whether they can reach it: every directory above lets them pass. For a directory of their
+    group, any right to pass counts as enough."""
     mask = 0o001 if who == "other" else 0o011
     try:
         return all(parent.stat().st_mode & mask for parent in place.parents)
@@ -290,7 +288,8 @@ def _reachable(place: Path, who: str) -> bool:
 
 
 def _is_shared(there: os.stat_result) -> bool:
-    """Whether its group may hold others than its owner: not root's, nor a user's private one."""
+    """Whether its group may have members other than its owner: it is neither root's nor a user's
+    private one."""
     name = _group(there.st_gid)
     if name in READERS:
         return True

@@ -1,9 +1,8 @@
-"""Packages of others that add to drd (`extensions` in drd.yaml): found, judged, imported.
+"""Packages of others that extend drd (`extensions` in drd.yaml): found, checked, imported.
 
-They run with drd's keys, and as root where drd does. So only those are imported that drd.yaml
-names, and under root only those that nobody but root can change. Nothing that a plan, a kit or a
-repository says has one imported.
-"""
+They run with drd's keys, and as root if drd does. So drd imports only those that drd.yaml names,
+and under root only those that nobody but root can change. Nothing in a plan, a kit or a repository
+makes drd import one."""
 
 from __future__ import annotations
 
@@ -47,7 +46,7 @@ class _Refused(Exception):
 
 
 def load_extensions(names: Sequence[str], report: Report) -> tuple[Added, ...]:
-    """What these packages add. Whatever is wrong with one goes into the report, on its line."""
+    """What these packages add. Errors of a package go into the report, on its line."""
     if registry.is_closed():
         return _those_in_use(names, report)
     if names and rights.may_be_root() and not _is_roots_alone(report):
@@ -64,7 +63,7 @@ def load_extensions(names: Sequence[str], report: Report) -> tuple[Added, ...]:
 
 
 def use_those_of(names: Sequence[str], file: Path | None) -> None:
-    """What these packages of a drd.yaml add is in use from now on. Raises ConfigError."""
+    """Put what these packages of a drd.yaml add in use. Raises ConfigError."""
     report = Report(Document(str(file), {"extensions": list(names)}, {}))
     added = load_extensions(names, report)
     if report.errors:
@@ -82,7 +81,7 @@ def _those_in_use(names: Sequence[str], report: Report) -> tuple[Added, ...]:
 
 
 def _is_roots_alone(report: Report) -> bool:
-    """Whether nobody but root can write drd.yaml, and so choose what root imports."""
+    """Whether only root can write drd.yaml, and so choose what root imports."""
     exposed = exposed_plan(report.document.file, {0})
     if exposed is None or exposed.is_told_only:
         return True
@@ -132,17 +131,17 @@ def _member(point: EntryPoint, extension: Extension, before: Sequence[Added]) ->
 
 
 def _fault(family: str, name: str, spec: object) -> str:
-    """Why this cannot be a member of the family by this name; empty when it can."""
+    """Why this cannot be a member of the family under this name; empty if it can."""
     if not isinstance(spec, FAMILIES[family].spec_class):
         return f"is no {FAMILIES[family].spec_class.__name__}"
     if getattr(spec, "name", None) != name:
         return f"calls itself {getattr(spec, 'name', None)}"
     if isinstance(spec, ActionKind):
         if not name.isidentifier() or name in _RESERVED_STEPS:
-            return "has a name that no step can have"
+            return "has a name that a step cannot have"
         return ""
     if not NAME.fullmatch(name):
-        return "has no name that stands in a plan: lower-case letters, digits and hyphens"
+        return "has a name that a plan cannot contain: use lower-case letters, digits and hyphens"
     return _fault_of_settings(name, spec)
 
 
@@ -154,7 +153,7 @@ def _fault_of_settings(name: str, spec: object) -> str:
         base = Carrier
     assert isinstance(spec, KindSpec | CheckKind | ChannelKind)
     if not issubclass(spec.settings, base):
-        return f"has settings that are no {base.__name__}"
+        return f"has settings that are not a {base.__name__}"
     kind = spec.settings.model_fields.get("kind")
     said = kind.annotation if kind is not None else None
     if get_origin(said) is not Literal or get_args(said) != (name,):
@@ -166,7 +165,7 @@ def _fault_of_settings(name: str, spec: object) -> str:
 
 
 def _require_roots_alone(name: str, package: Distribution, points: Sequence[EntryPoint]) -> None:
-    """Root imports what nobody but root can have written."""
+    """Check that root imports only what nobody but root can have written."""
     with Ways() as ways:
         for file in _files(package, points):
             exposed = exposed_plan(str(file), {0}, ways)

@@ -1,7 +1,6 @@
-"""The part of drd.yaml that runs go by, as the daemon hands it to their processes.
+"""The part of drd.yaml that runs use, as the daemon passes it to their processes.
 
-What somebody writes into the file has no effect, and breaks no run, before a reload has taken it.
-"""
+A changed file has no effect, and breaks no run, until a reload has read it."""
 
 from __future__ import annotations
 
@@ -15,8 +14,8 @@ from drd.config.daemon import DaemonSettings
 from drd.model.plan import KitWatch, SecretRef
 
 VARIABLE = "DRD_SETTINGS"
-"""In the environment of a run's process. It holds places, numbers, names and
-references to secrets, never a secret."""
+"""In the environment of a run's process. It contains places, numbers, names and references to
+secrets, never a secret."""
 
 _PATHS = ("plans_dir", "work_dir", "cache_dir", "own_public_dir", "file")
 _VALUES = (
@@ -27,7 +26,7 @@ _VALUES = (
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """The text of a plan that the daemon has in force, and the file that it was in."""
+    """The text of a plan that the daemon has in force, and its file."""
 
     plan: str
     file: str
@@ -43,7 +42,7 @@ class Handed:
 
 
 def to_text(settings: DaemonSettings) -> str:
-    """For `from_environment`, which is the inverse as far as runs are concerned."""
+    """For `from_environment`, which is the inverse as far as runs need it."""
     paths = {k: getattr(settings, k) for k in _PATHS}
     watch, password = settings.kit_watch, settings.state_password
     return json.dumps(
@@ -55,8 +54,8 @@ def to_text(settings: DaemonSettings) -> str:
 
 
 def from_environment(environment: Mapping[str, str]) -> DaemonSettings | None:
-    """None for a process that no daemon started: it reads drd.yaml itself. What the extensions add
-    is in use from then on. Raises ConfigError when one of them is not what it was."""
+    """None for a process that no daemon started: it reads drd.yaml itself. From then on what the
+    extensions add is in use. Raises ConfigError if one of them has changed."""
     text = environment.get(VARIABLE)
     if text is None:
         return None

@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 
 
 def plan_schema() -> Schema:
-    """What an editor completes and checks: durations as they are written, no null branches."""
+    """The schema that an editor uses: durations as they are written, no null branches."""
     raw = PlanFile.model_json_schema()
     return {"$schema": DIALECT, **_tidy(raw), "title": "drd plan"}
 
@@ -45,7 +45,7 @@ def _tidy(node: Any) -> Any:
 
 
 def _without_null(node: Schema) -> None:
-    """`anyOf: [X, null]` with default null becomes X: who wants nothing leaves the key away."""
+    """`anyOf: [X, null]` with default null becomes X: an absent value is a key left out."""
     if node.get("default", "") is None:
         del node["default"]
     branches = node.get("anyOf")
@@ -69,21 +69,20 @@ def _readable_default(node: Schema) -> None:
 
 
 class SchemaView:
-    """One model's schema, walked along paths of data."""
+    """One model's schema, followed along paths of data."""
 
     def __init__(self, model: type[BaseModel]) -> None:
         self.root: Schema = _schema_of(model, in_use())
 
     def properties(self, path: tuple[str | int, ...], data: Any) -> dict[str, Schema]:
-        """The keys that may stand at `path`, by name, given what stands there now."""
+        """The keys allowed at `path`, by name, given the data there now."""
         found: dict[str, Schema] = {}
         for node in self.nodes(path, data):
             found |= node.get("properties", {})
         return found
 
     def nodes(self, path: tuple[str | int, ...], data: Any) -> list[Schema]:
-        """The schemas that apply at `path`, given what stands there now; none for an unknown
-        key."""
+        """The schemas that apply at `path`, given the data there now; none for an unknown key."""
         nodes = list(self._open(self.root, data))
         for element in path:
             data = data[element] if has_member(data, element) else None
@@ -96,7 +95,7 @@ class SchemaView:
         return nodes
 
     def _open(self, node: Schema, data: Any) -> Iterator[Schema]:
-        """References followed and unions opened, by `kind` where that decides."""
+        """Follow references and open unions, by `kind` where that decides."""
         if "$ref" in node:
             yield from self._open(self.root["$defs"][node["$ref"].rpartition("/")[2]], data)
             return
@@ -114,8 +113,8 @@ class SchemaView:
 
 @cache
 def _schema_of(model: type[BaseModel], _: tuple[Added, ...]) -> Schema:
-    """Made once for what is in use, since it takes longer than all else that reading a plan
-    does."""
+    """Made once for what is in use, because it takes longer than everything else in
+    reading a plan."""
     return model.model_json_schema()
 
 

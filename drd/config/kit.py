@@ -1,4 +1,4 @@
-"""What drd.yaml and plans say about recovery kits."""
+"""The settings of recovery kits in drd.yaml and plans."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from drd.model.plan import KitWatch, Sharing
 
 def _recipient(text: str) -> str:
     if not text.startswith(("age1", "ssh-")):
-        raise Malformed(f'"{text}" is no public key', "write one that begins with age1 or ssh-")
+        raise Malformed(f'"{text}" is not a public key', "write one that begins with age1 or ssh-")
     return text
 
 
@@ -30,12 +30,12 @@ Shares = Annotated[str, AfterValidator(_shares)]
 
 SHARES = "Split the passphrase instead: `3/5` makes five shares, any three of which open the kit."
 
-RECIPIENTS = "For whom `drd kit export` encrypts unless it is told: public keys, age1… or ssh-…."
+RECIPIENTS = "For whom `drd kit export` encrypts by default: public keys, age1… or ssh-…."
 
 
 FILE = (
-    "A copy of the kit that this host can read, to be tried by itself: `drd kit verify` on a "
-    "schedule, and drills of `host-loss`."
+    "A copy of the kit that this host can read and drd tries by itself: `drd kit verify` "
+    "on a schedule, and drills of `host-loss`."
 )
 
 OPENED_BY = "Opens `file`; or `identity` does. Not with `shares`: nobody has that passphrase."
@@ -44,7 +44,7 @@ OPENED_BY_KEY = "Opens `file`, which is encrypted for recipients: an age identit
 
 
 class KitVerify(Settings):
-    """How often the kit is tried."""
+    """How often drd tries the kit."""
 
     every: Duration = Field(7 * 86400.0, description="Time between two tries of `file`.")
 
@@ -61,7 +61,7 @@ def _one_way(kit: DaemonKit | PlanKit) -> DaemonKit | PlanKit:
         )
     openers = [ref for ref in (kit.passphrase, kit.identity) if ref is not None]
     if kit.file is None and (openers or kit.verify is not None):
-        raise Malformed("says how a kit is tried, and not where it lies", "add file")
+        raise Malformed("has settings for trying a kit, but no file", "add file")
     if kit.file is not None and len(openers) != 1:
         much = "both passphrase and identity" if openers else "neither passphrase nor identity"
         raise Malformed(f"has a file and {much}", "keep the one that opens it")
@@ -69,10 +69,10 @@ def _one_way(kit: DaemonKit | PlanKit) -> DaemonKit | PlanKit:
 
 
 class DaemonKit(Settings):
-    """Recovery kits, for all plans that say nothing themselves."""
+    """Recovery kits, for all plans without settings of their own."""
 
     required: bool = Field(
-        False, description="A plan without a kit that is current and was opened is not in order."
+        False, description="A plan needs a kit that is current and was opened, or it is not ready."
     )
     recipients: list[Recipient] = Field(default_factory=list, description=RECIPIENTS)
     shares: Shares | None = Field(None, description=SHARES)
@@ -85,12 +85,12 @@ class DaemonKit(Settings):
 
 
 class PlanKit(Settings):
-    """The recovery kit of this plan. No part of the plan's hash."""
+    """The recovery kit of this plan. Not part of the plan's hash."""
 
     required: bool | None = Field(
         None,
-        description="Whether a kit that is current and was opened has to be there; else as "
-        "drd.yaml says.",
+        description="Whether a kit that is current and was opened is required (default: as "
+        "in drd.yaml).",
     )
     recipients: list[Recipient] = Field(default_factory=list, description=RECIPIENTS)
     shares: Shares | None = Field(None, description=SHARES)
@@ -107,7 +107,7 @@ def sharing(kit: DaemonKit | PlanKit) -> Sharing | None:
 
 
 def watch(kit: DaemonKit | PlanKit, base: str = "") -> KitWatch | None:
-    """The copy that is tried; `base` is the directory that a relative path begins from."""
+    """The copy that drd tries; `base` is the directory for a relative path."""
     if kit.file is None:
         return None
     every_s = (kit.verify or KitVerify()).every

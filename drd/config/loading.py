@@ -1,5 +1,5 @@
-"""Choosing the text of a plan that a command goes by: the text of the plan's file, which is in
-force from then on, or the text that is in force already."""
+"""Choose the text of a plan for a command: the text of the plan's file, which is in force from then
+on, or the text that is in force already."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from drd.process import rights
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """Loads the plans of one state. `accept` puts a plan in force, `warn` tells the person who
-    gave the command."""
+    """Loads the plans of one state. `accept` puts a plan in force, `warn` tells the person at the
+    command."""
 
     settings: DaemonSettings
     catalogue: Catalogue
@@ -33,13 +33,12 @@ class Loading:
     warn: Callable[[str], None]
 
     def load(self, name: str, *, coming_back: bool = False) -> Plan:
-        """Read a plan's file and remember it in the catalogue, so that `status` knows it.
+        """Read a plan's file and record it in the catalogue, so that `status` knows it.
 
-        A plan whose file broke is marked there, and its errors are raised. While a daemon lives
-        that has loaded another text, the catalogue stays with that one, and a warning says so.
-        While others can write the file, the text in force goes on, and a warning says so. A plan
-        that is `coming_back` was in force by a catalogue that is gone.
-        """
+        A plan whose file is broken is marked there, and its errors are raised. If a running daemon
+        has loaded another text, the catalogue keeps that one, and drd warns. If others can write
+        the file, the text in force stays, and drd warns. A plan that is `coming_back` was in force
+        by a catalogue that is gone."""
         path = self._file_of(name)
         try:
             loaded = load_plan(path, self.settings.known_roles)
@@ -63,16 +62,16 @@ class Loading:
         return loaded.plan
 
     def stored(self, name: str) -> Plan:
-        """The plan by the text that was put in force last. Raises UnknownPlan when there is none,
+        """The plan from the text that was put in force last. Raises UnknownPlan if there is none,
         and ConfigError."""
         rows = self.catalogue.queue.plan_rows([name])
         text = self.catalogue.queue.accepted(name)
         if not rows or text is None:
-            raise UnknownPlan(f"plan {name} was never loaded", hint=f"drd doctor {name}")
+            raise UnknownPlan(f"plan {name} was never loaded", hint=f"run drd doctor {name}")
         return plan_of_text(text, Path(rows[0].file))
 
     def of_roots_file(self, name: str) -> Plan:
-        """The plan by root's own file alone (see `App.plan_in_force`). Raises UnknownPlan and
+        """The plan from root's own file alone (see `App.plan_in_force`). Raises UnknownPlan and
         ConfigError."""
         loaded = of_roots_file(self.settings, name, self.catalogue.queue.plan_rows([name]))
         self.refuse_exposed(loaded)
@@ -97,8 +96,8 @@ class Loading:
         return state_owners(self.settings.state_dir)
 
     def _file_of(self, name: str) -> Path:
-        """Find the file of a plan. Raises UnknownPlan, which says where the file lay when the plan
-        was loaded before."""
+        """Find the file of a plan. Raises UnknownPlan, with the former place of the file if the
+        plan was loaded before."""
         try:
             return find_plan(self.settings, name)
         except UnknownPlan:
@@ -108,9 +107,9 @@ class Loading:
             raise
 
     def _without_file(self, name: str, path: Path, exposed: Exposed, error: ConfigError) -> Plan:
-        """The plan by the text in force, for a file that others can write: whatever they wrote
-        there then stops no command. Root believes a stored text only in a state of its own. Raises
-        `error` when there is no such text."""
+        """The plan from the text in force, for a file that others can write: whatever they wrote
+        there then stops no command. Root trusts a stored text only in its own state. Raises
+        `error` if there is no such text."""
         if rights.acts_for() is not None:
             raise error
         try:
@@ -120,8 +119,8 @@ class Loading:
         if plan.file != os.path.abspath(path):  # noqa: PTH100 (keeps symlinks)
             raise error
         self.warn(
-            f"{exposed}, and what it holds now is not taken. This command goes by the text that "
-            "was in force before. Look whether you or somebody else has written it, then: "
+            f"{exposed}, so drd ignores its current text. This command uses the text that "
+            "was in force before. Check whether you or someone else wrote it, then: "
             f"{exposed.remedy}"
         )
         return plan

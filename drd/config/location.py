@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from drd.config.yaml import Document
     from drd.model.plan import SecretRef
 
-# Compiled when they are first used, which most lines do without.
+# Compiled at the first use; most lines need none of them.
 _LINE = r"([a-z_]+):(?: +(.*?))? *"
 _PLAIN = r"(?a)(?!(null|true|false)$)(?=[a-z/.])[\w./:+-]*[\w/]"
 _QUOTED = r"\"[^\"\\]*\"|'[^']*'"
@@ -40,17 +40,18 @@ _OPEN = frozenset("[]{}\"'\t\r\\|>&*!%?")
 _KEYS = {"state", "plans", "work_dir", "cache_dir", "run_as", "limits", "log"}
 _KEYS |= {"extensions", "people", "groups", "notify", "kit", "metrics", "alerts", "public_dir"}
 _READ = ("state", "plans", "public_dir")
-"""Those whose values are wanted here."""
+"""Keys whose values are needed here."""
 
 
 def config_path(given: str | None) -> tuple[str, bool]:
-    """The path of drd.yaml (`--config`, $DRD_CONFIG, the default), and whether it was asked for."""
+    """The path of drd.yaml (`--config`, $DRD_CONFIG, the default), and whether it was given
+    explicitly."""
     chosen = given or os.environ.get("DRD_CONFIG")
     return (chosen, True) if chosen else (DEFAULT_CONFIG, False)
 
 
 class Places(NamedTuple):
-    """Where a drd.yaml says that things are."""
+    """The places that a drd.yaml names."""
 
     state_url: str
     plans_dir: str
@@ -64,10 +65,9 @@ def state_and_plans(path: str | os.PathLike[str], *, explicit: bool) -> tuple[st
 
 
 def places(path: str | os.PathLike[str], *, explicit: bool) -> Places:
-    """The state's URL, the plans directory and the public one that the drd.yaml at `path` gives.
+    """The state's URL, the plans directory and the public one from the drd.yaml at `path`.
 
-    Raises ConfigError when an explicit file is not there, or one cannot be read or is not YAML.
-    """
+    Raises ConfigError when an explicit file is missing, or one cannot be read or is not YAML."""
     path = os.fspath(path)
     base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 (pathlib costs 4 ms)
     try:
@@ -96,13 +96,12 @@ def places(path: str | os.PathLike[str], *, explicit: bool) -> Places:
 
 
 def _simple(raw: bytes) -> dict[str, str] | None:
-    """`state`, `plans` and `public_dir` of a file of plain lines; None when it takes a YAML parser
-    to be sure.
+    """`state`, `plans` and `public_dir` of a file of plain lines; None when only a YAML parser can
+    be sure.
 
-    Sure is: every line that is not indented is blank, a comment, or a known key that stands once;
-    brackets and quotes close on the line that opens them; and these values are plain words that do
-    not go on below.
-    """
+    A plain file has only unindented lines that are blank, a comment, or a known key that stands
+    once; brackets and quotes close on the line that opens them; and these values are plain words
+    that do not continue below."""
     try:
         text = raw.decode("ascii")
     except UnicodeDecodeError:
@@ -153,7 +152,7 @@ def _from_yaml(raw: bytes, path: str) -> dict[str, str]:
     document = read(raw, path, allow_empty=True)
     found = {} if document.data is None else document.data
     if not isinstance(found, dict) or found.keys() - _KEYS:
-        # A misspelt `plans` must not pass for a host that has no plan: say what is wrong.
+        # A misspelt `plans` must not look like a host without a plan: report the error.
         _refuse(document)
     known = {k: found[k] for k in _READ if isinstance(found.get(k), str)}
     state = found.get("state")
@@ -165,7 +164,8 @@ def _from_yaml(raw: bytes, path: str) -> dict[str, str]:
 
 
 def _password(path: str) -> SecretRef | None:
-    """The reference of a database's password: only such a state takes time to check all."""
+    """The reference of a database's password: only such a state takes the time to check
+    everything."""
     from pathlib import Path
 
     from drd.config.daemon import load_settings

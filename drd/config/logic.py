@@ -1,4 +1,4 @@
-"""What a schema cannot say: whether the parts of a plan fit each other."""
+"""Contradictions between the parts of a plan, which a schema cannot find."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RESERVED = (OWN_COMPONENT, "manifest")
 
 
 def check_logic(parsed: Parsed, report: Report) -> None:
-    """Report every contradiction between sound parts; what is broken is not judged again."""
+    """Report every contradiction between valid parts; broken parts are not checked again."""
     _objectives(parsed, report)
     _components(parsed, report)
     _repositories(parsed, report)
@@ -33,7 +33,7 @@ def check_logic(parsed: Parsed, report: Report) -> None:
     check_erasures(parsed, report)
     for target, places in parsed.targets.items():
         if target == IN_PLACE:
-            message = f'the name "{target}" is taken: it is where the components are backed up from'
+            message = f'the name "{target}" is reserved: it means the sources of the components'
             report.error(("targets", target), message, "choose another name.", of_key=True)
         for component, settings in places.items():
             _contradictions(settings, ("targets", target, component), report)
@@ -50,7 +50,7 @@ def _components(parsed: Parsed, report: Report) -> None:
     if not parsed.kinds and not report.is_broken(("components",)):
         report.error(("components",), "a plan without a component protects nothing", "add one.")
     for name in (n for n in parsed.kinds if n in RESERVED):
-        message = f'the name "{name}" is taken: drd stores its own under it'
+        message = f'the name "{name}" is reserved: drd uses it for its own snapshots'
         report.error(("components", name), message, "choose another name.", of_key=True)
     for name, component in parsed.file.components.items():
         path = ("components", name)
@@ -70,7 +70,7 @@ def _contradictions(settings: Settings, path: Path, report: Report) -> None:
 
 
 def _command(words: Sequence[str], path: Path, report: Report) -> None:
-    """A program is found on PATH or by its whole path: nobody knows where drd will stand."""
+    """A program is found on PATH or by its whole path: drd's working directory is not fixed."""
     if "/" in words[0] and not words[0].startswith("/"):
         hint = "write its whole path, or the name of a program on PATH."
         report.error(path, f'"{words[0]}" is a relative path', hint)
@@ -83,7 +83,7 @@ def _repositories(parsed: Parsed, report: Report) -> None:
     names = _names_of(report, "repositories")
     if not names and not report.is_broken(("repositories",)):
         hint = "add one: url and password."
-        report.error(("repositories",), "a plan without a repository keeps nothing", hint)
+        report.error(("repositories",), "a plan without a repository stores nothing", hint)
     for name, repository in parsed.file.repositories.items():
         _repository(repository, ("repositories", name), report)
     check_copies(parsed, report)
@@ -98,7 +98,7 @@ def _repository(repository: Repository, path: Path, report: Report) -> None:
     if repository.url.startswith("/"):
         if repository.s3 is not None:
             hint = "remove s3, or write the url as s3:https://host/bucket/prefix."
-            report.error((*path, "s3"), "does not fit a local repository", hint, of_key=True)
+            report.error((*path, "s3"), "does not apply to a local repository", hint, of_key=True)
         return
     try:
         normal_url(repository.url)
@@ -112,9 +112,9 @@ def _keys(s3: S3, path: Path, report: Report) -> None:
     for given, missing in (("access_key", "secret_key"), ("secret_key", "access_key")):
         if getattr(s3, given) is not None and getattr(s3, missing) is None:
             hint = "give both, or neither to use the instance's role."
-            report.error((*path, given), f"has no {missing} beside it", hint, of_key=True)
+            report.error((*path, given), f"needs {missing} as well", hint, of_key=True)
     if s3.session_token is not None and s3.access_key is None and s3.secret_key is None:
-        message = "is of no use without access_key and secret_key"
+        message = "needs access_key and secret_key"
         report.error((*path, "session_token"), message, "give all three.", of_key=True)
 
 
@@ -133,7 +133,7 @@ def _checks(parsed: Parsed, report: Report) -> None:
         path: Path = ("checks", at)
         if check.name in first:
             line = report.document.line(("checks", first[check.name], "name"))
-            message = f'a check called "{check.name}" stands on line {line} already'
+            message = f'line {line} already has a check called "{check.name}"'
             report.error((*path, "name"), message, "give each check its own name.")
         first.setdefault(check.name, at)
         _subject(check, path, parsed, report)
@@ -153,6 +153,6 @@ def _subject(check: CheckSettings, path: Path, parsed: Parsed, report: Report) -
     if kind not in KINDS or report.has_broken(("components", check.component)):
         return
     if not fits(KINDS[kind]):
-        message = f"a {check.kind} check cannot look at {check.component}, which is {kind}"
+        message = f"a {check.kind} check cannot read {check.component}, which is {kind}"
         able = " and ".join(spec.name for spec in KINDS if fits(spec))
-        report.error(where, message, f"it looks at {able} components.")
+        report.error(where, message, f"it reads {able} components.")

@@ -1,5 +1,5 @@
-"""Fields of plans and of drd.yaml whose model is a registry's: found when a value is validated, so
-that only the modules of what a file names are imported."""
+"""Fields of plans and of drd.yaml whose model is found in a registry when a value is validated, so
+that only the modules that a file needs are imported."""
 
 from __future__ import annotations
 

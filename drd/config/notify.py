@@ -1,4 +1,5 @@
-"""The channels of drd.yaml: what a schema cannot say of them, and what the rest of drd gets."""
+"""The channels of drd.yaml: contradictions that a schema cannot find, and conversion to drd's
+values."""
 
 from __future__ import annotations
 
@@ -20,14 +21,14 @@ def channels(entries: Sequence[Named], report: Report) -> tuple[ChannelSpec, ...
 
 
 def _names(entries: Sequence[Named], report: Report) -> list[str]:
-    """The names that were given, and for the others their kind with the first free number."""
+    """The given names, and for the others their kind with the first free number."""
     given: dict[str, int] = {}
     for index, entry in enumerate(entries):
         if entry.name is None:
             continue
         if entry.name in given:
             line = report.document.line(("notify", given[entry.name], "name"))
-            message = f'a channel called "{entry.name}" stands on line {line} already'
+            message = f'line {line} already has a channel called "{entry.name}"'
             path: Path = ("notify", index, "name")
             report.error(path, message, "give each channel its own name.")
         given.setdefault(entry.name, index)
@@ -43,7 +44,7 @@ def _names(entries: Sequence[Named], report: Report) -> list[str]:
 
 def _check(entry: Named, path: Path, report: Report) -> None:
     if isinstance(entry, Carrier) and entry.severity is not None and entry.min_severity is not None:
-        message, hint = "stands beside severity", "keep one of them."
+        message, hint = "cannot be combined with severity", "keep one of them."
         report.error((*path, "min_severity"), message, hint, of_key=True)
     for wrong in entry.contradictions():
         report.error((*path, *wrong.path), wrong.message, wrong.hint, of_key=wrong.of_key)

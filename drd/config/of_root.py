@@ -1,4 +1,4 @@
-"""Plans that root goes by where the state is another user's: by root's files alone."""
+"""Plans for root on another user's state: from root's files alone."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from drd.ports import PlanRow
 
 
 def of_roots_file(settings: DaemonSettings, name: str, rows: Sequence[PlanRow]) -> LoadedPlan:
-    """The plan from the plans directory; else from the file that it was accepted from, when nobody
-    but root can have written that, and it holds the plan of this name. Raises UnknownPlan,
-    ConfigError."""
+    """The plan from the plans directory; else from the file that it was accepted from, if only root
+    can have written that, and it contains the plan of this name. Raises UnknownPlan, ConfigError.
+    """
     try:
         return load_plan(find_plan(settings, name), settings.known_roles)
     except UnknownPlan:
@@ -24,5 +24,5 @@ def of_roots_file(settings: DaemonSettings, name: str, rows: Sequence[PlanRow]) 
             raise
     loaded = load_plan(file, settings.known_roles)
     if (held := loaded.plan.name) != name:
-        raise UnknownPlan(f"{file} holds plan {held}, not {name}", hint=f"drd doctor {name}")
+        raise UnknownPlan(f"{file} contains plan {held}, not {name}", hint=f"run drd doctor {name}")
     return loaded

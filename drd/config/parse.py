@@ -1,4 +1,4 @@
-"""From a YAML document to models, as far as it goes: what is broken is reported and left out."""
+"""Convert a YAML document to models, as far as possible: broken parts are reported and left out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from drd.fields import Settings
 from drd.registry import KINDS
 
 _ELEMENTS = ("components", "repositories", "checks", "runbook", "targets")
-"""Sections of which one broken element leaves the others usable."""
+"""Sections in which a broken element leaves the others usable."""
 
 _STAND_INS: Mapping[str, Any] = {
     "plan": "unnamed",
@@ -25,18 +25,16 @@ _STAND_INS: Mapping[str, Any] = {
     "components": {},
     "repositories": {},
 }
-"""For required sections that are broken, so that the rest can be looked at."""
+"""Stand-ins for broken required sections, so that the rest can be checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """The sound parts of a plan file.
+    """The valid parts of a plan file.
 
-    `kinds` has the kind of every component in the file, sound or not; empty: nothing can be said
-    about references to components. `check_at` and `step_at`
-    give the place in the file of the sound checks and steps. `targets` are in the models of their
-    kinds.
-    """
+    `kinds` has the kind of every component in the file, valid or not; empty: references to
+    components cannot be checked. `check_at` and `step_at` give the place in the file of the valid
+    checks and steps. `targets` are in the models of their kinds."""
 
     file: PlanFile
     kinds: Mapping[str, str]
@@ -48,8 +46,7 @@ class Parsed:
 def parse(report: Report) -> Parsed | None:
     """Validate a document against the schema; every problem goes into the report.
 
-    None where too little is left to look any further.
-    """
+    None if too little is left to check any further."""
     data = report.document.data
     if not isinstance(data, dict):
         hint = "a plan is `key: value` lines; see `drd plan new` for a start."
@@ -115,7 +112,7 @@ def _target(raw: Any, path: Path, kinds: Mapping[str, str], report: Report) -> S
 
 
 def _sound_part(data: dict[str, Any], broken: set[Path]) -> dict[str, Any]:
-    """The data without what is broken; required sections get a stand-in."""
+    """The data without broken parts; required sections get a stand-in."""
     result = {key: value for key, value in data.items() if (key,) not in broken}
     for path in broken:
         section = path[0]

@@ -1,4 +1,4 @@
-"""Loading a plan file: text, schema, logic, advice, plan. One door, all problems at once."""
+"""Load a plan file: text, schema, logic, advice, plan. Reports all problems at once."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from drd.model.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class LoadedPlan:
-    """A plan and the file that it was in.
+    """A plan and its file.
 
     `file_digest` (sha256), `size` and `mtime_ns` are the file's as it was read, so that `status`
-    can tell a changed one without reading it. `reached` is how that very file was come to.
-    """
+    can recognise a changed one without reading it. `reached` is the way by which that very file was
+    opened."""
 
     plan: Plan
     warnings: list[Problem]
@@ -48,13 +48,12 @@ class LoadedPlan:
 def load_plan(
     path: Path, roles: Collection[str] | None = None, ways: Ways | None = None
 ) -> LoadedPlan:
-    """Read and check one plan. Resolves no secret and reaches no service.
+    """Read and check one plan. Resolves no secret and contacts no service.
 
-    `roles` are those that the people of drd.yaml hold; None: nobody knows who they are. `ways` are
-    for whoever loads many.
+    `roles` are those that the people of drd.yaml hold; None: unknown. `ways` are for callers that
+    load many.
 
-    Raises ConfigError with every problem that was found, in the order of their lines.
-    """
+    Raises ConfigError with every problem, in the order of their lines."""
     raw, reached = read_plan(path, ways)
     parsed, report = checked(raw, path, roles)
     advise(parsed, report, path)
@@ -71,10 +70,9 @@ def load_plan(
 
 
 def plan_of_text(text: str, path: Path) -> Plan:
-    """The plan of a text that was in the file `path` when it was accepted.
+    """The plan from a text that was in the file `path` when it was accepted.
 
-    Raises ConfigError: a newer drd may be stricter than the one that accepted it.
-    """
+    Raises ConfigError: a newer drd may be stricter than the one that accepted it."""
     parsed, _ = checked(text.encode(), path)
     return build_plan(parsed, path)
 
@@ -91,7 +89,7 @@ def checked(raw: bytes, path: Path, roles: Collection[str] | None = None) -> tup
 
 
 def check(report: Report) -> Parsed | None:
-    """Schema, then logic over what is sound; problems go into the report."""
+    """Schema, then logic over the valid parts; problems go into the report."""
     parsed = parse(report)
     if parsed is not None:
         check_logic(parsed, report)

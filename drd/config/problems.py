@@ -1,4 +1,4 @@
-"""Collecting what is wrong with a file, and saying pydantic's errors in plain words."""
+"""Collect the problems of a file, and translate pydantic's errors into plain words."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Report:
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """`did you mean "x"?`, or the list of what there is."""
+    """`did you mean "x"?`, or the list of known words."""
     return meant(word, known) or _listed(known)
 
 
@@ -87,12 +87,12 @@ def meant(word: str, known: Sequence[str]) -> str:
 
 
 _FAMILIES = {"components": "kinds", "checks": "checks", "runbook": "actions", "notify": "notifiers"}
-"""The families of what stands in these sections."""
+"""The families of the elements in these sections."""
 
 
 def not_in_use(section: str, name: str) -> str:
-    """The remedy for a member that an installed package has which drd.yaml does not name; empty
-    when there is none."""
+    """The remedy if an installed package that drd.yaml does not name has this member; empty
+    otherwise."""
     packages = packages_with(_FAMILIES[section], name)
     if not packages:
         return ""
@@ -108,8 +108,7 @@ def translate(
 ) -> None:
     """Report every error of a model that was validated from `data`, which stands at `prefix`.
 
-    What an error was already reported for is not reported again.
-    """
+    Errors that were already reported are not repeated."""
     grouped: dict[tuple[Path, str], list[Mapping[str, Any]]] = {}
     before = set(report.broken)
     for item in error.errors(include_url=False):
@@ -127,13 +126,13 @@ def translate(
 
 
 def _is_meant(missing: Path, said: Mapping[tuple[Path, str], tuple[str, str, bool]]) -> bool:
-    """Whether a key beside it was taken for this one's misspelling: then it is not missing."""
+    """Whether another key was taken for a misspelling of this one: then it is not missing."""
     hint = f'did you mean "{missing[-1]}"?'
     return any(p[:-1] == missing[:-1] and words[1] == hint for (p, _), words in said.items())
 
 
 def _misspelt(item: Mapping[str, Any], path: Path) -> Path:
-    """What an element that does not say its kind calls the key instead, else `kind` itself."""
+    """The key that an element without a kind uses instead, else `kind` itself."""
     if not item["type"].startswith("union_tag_"):
         return ()
     of_step = path[:1] == ("runbook",)
@@ -148,7 +147,7 @@ def _misspelt(item: Mapping[str, Any], path: Path) -> Path:
 
 
 def _locate(item: Mapping[str, Any], data: Any) -> tuple[Path, str]:
-    """The path in the data that an error is about: its tags of unions are left out."""
+    """The path in the data that an error is about, without tags of unions."""
     path: Path = ()
     value = data
     location: tuple[str | int, ...] = item["loc"]
@@ -202,7 +201,7 @@ class _Words:
         return (*self._other(kind, value), False)
 
     def _unknown_key(self, key: str) -> tuple[str, str]:
-        """A key that already stands beside the wrong one cannot be meant by it."""
+        """An existing key cannot be the one that was meant."""
         beside = self.data
         for element in self.path[:-1]:
             beside = beside[element]
@@ -227,7 +226,7 @@ class _Words:
             words = step_kinds() if self.path[0] == "runbook" else ("kind",)
             return f'unknown key "{key}"', nearest(key, words)
         if key == "kind":
-            return "kind is missing", "say what it is, like kind: " + self._some_kind()
+            return "kind is missing", "write its kind, like kind: " + self._some_kind()
         keys = self.item["input"] if isinstance(self.item["input"], dict) else ()
         return (
             "is not a step of a runbook",
@@ -260,7 +259,7 @@ class _Words:
 
 
 def as_name(text: str) -> str:
-    """The nearest thing to `text` that is a name by our rule; empty when nothing is left."""
+    """The nearest valid name to `text`; empty if nothing is left."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-")
 
 

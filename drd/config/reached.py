@@ -1,6 +1,6 @@
-"""How drd reaches the file of a plan: the directories and links on the way and the file itself,
-each as it was when drd opened it. Whoever reads a file and then looks at its name may look at
-another file, when names are exchanged in between."""
+"""The way by which drd opens a plan's file: the directories and links on the way and the file
+itself, each as it was when drd opened it. Code that reads a file and checks its name later may
+check another file, because others can replace names in between."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _AT_ONCE = 16
 """The number of directories that are kept open."""
 
 _TRIES = 8
-"""The number of tries: a name may become a link between our look and our open, when somebody puts
+"""The number of tries: a name may become a link between our check and our open, when somebody puts
 a new version in its place."""
 
 _HOW = os.O_CLOEXEC | os.O_NONBLOCK
-"""Not blocking: a FIFO by this name must not hold drd up."""
+"""Not blocking: a FIFO with this name must not block drd."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """`directories` were passed on the way, from the root on, and include those in which links
-    lie. `links` were followed, and others than root can change them."""
+    """`directories` are those on the way, from the root on, including those in which links lie.
+    `links` were followed, and others than root can change them."""
 
     path: str
     file: Passed
@@ -38,7 +38,7 @@ class Reached:
 
 
 class _Held(NamedTuple):
-    """A directory that is open, and the way to it: names that change later do not change these."""
+    """An open directory, and the way to it: names that change later do not change these."""
 
     fd: int
     place: Path
@@ -51,7 +51,7 @@ class _IsLink(Exception):
 
 
 class Ways:
-    """Opens one or many files. Each directory is walked to only once."""
+    """Opens one or many files. Walks to each directory only once."""
 
     def __init__(self) -> None:
         self._held: dict[str, _Held] = {}
@@ -65,7 +65,7 @@ class Ways:
 
     @contextmanager
     def opened(self, path: str, how: int = os.O_RDONLY) -> Iterator[tuple[int, Reached]]:
-        """A descriptor of the file, and how it was reached. Raises OSError."""
+        """A descriptor of the file, and the way to it. Raises OSError."""
         fd, reached = self._in_its_directory(path, how) or _walked(path, how)
         try:
             yield fd, reached
@@ -73,7 +73,7 @@ class Ways:
             os.close(fd)
 
     def _in_its_directory(self, path: str, how: int) -> tuple[int, Reached] | None:
-        """Open the file in a directory that is held already; None when the name is a link."""
+        """Open the file in a directory that is open already; None when the name is a link."""
         above, _, name = path.rpartition("/")
         if name in ("", ".", ".."):
             return None
@@ -121,7 +121,7 @@ def _opened(path: str, name: str, above: _Held, how: int) -> tuple[int, Reached]
 
 
 def _walked(path: str, how: int) -> tuple[int, Reached]:
-    """Walk the whole way to the file, and follow every link."""
+    """Walk the whole way to the file, following every link."""
     for _ in range(_TRIES):
         with closing(walk(path)) as way:
             if way.missing:
@@ -136,8 +136,8 @@ def _walked(path: str, how: int) -> tuple[int, Reached]:
 
 
 def _of_the_kernels(path: str, way: Way, how: int) -> tuple[int, Reached]:
-    """Open what only the kernel's own links lead to, such as a pipe by `/dev/stdin`. Somebody who
-    could exchange it in between can change a directory on the way, and that is noticed."""
+    """Open a file that only the kernel's own links lead to, such as a pipe at `/dev/stdin`. A user
+    who could replace it in between can change a directory on the way, and that is noticed."""
     fd = os.open(path, how | _HOW)
     try:
         above = _held(way, fd)

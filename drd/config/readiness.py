@@ -1,4 +1,4 @@
-"""What plans say about their readiness."""
+"""The readiness settings of plans."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ def _day(text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise Malformed(f'"{text}" is no date', "write one like 2026-12-31") from None
+        raise Malformed(f'"{text}" is not a date', "write one like 2026-12-31") from None
 
 
 class AcceptedFinding(Settings):
-    """A finding that is known and accepted for a while."""
+    """A finding that is accepted for a while."""
 
     finding: str = Field(min_length=1, description="Its name, as `drd readiness` prints it.")
-    reason: str = Field(min_length=1, description="Why it is accepted, for whoever asks.")
+    reason: str = Field(min_length=1, description="Why it is accepted, for later readers.")
     until: Annotated[str, AfterValidator(_day)] = Field(
         description="The last day (UTC) on which it is accepted: 2026-12-31."
     )
 
 
 class PlanReadiness(Settings):
-    """What withholds `ready` from this plan. No part of the plan's hash."""
+    """What keeps this plan from being `ready`. Not part of the plan's hash."""
 
     exceptions: list[AcceptedFinding] = Field(
         default_factory=list, description="Findings that are accepted for a while."

@@ -1,4 +1,4 @@
-"""Reading configuration files, with a remedy where that fails."""
+"""Read configuration files, with a remedy for errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LARGEST = 1 << 20
 def read_bytes(path: Path, *, what: str) -> tuple[bytes, os.stat_result]:
     """A file's bytes and its state, both of the same open file. Raises ConfigError."""
     try:
-        # Not blocking: a FIFO by this name must not hold drd up.
+        # Not blocking: a FIFO with this name must not block drd.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             stat = os.fstat(descriptor)
@@ -28,8 +28,7 @@ def read_bytes(path: Path, *, what: str) -> tuple[bytes, os.stat_result]:
 
 
 def read_plan(path: Path, ways: Ways | None = None) -> tuple[bytes, Reached]:
-    """A plan's bytes, and how the very file that they were read from was reached. Raises
-    ConfigError."""
+    """A plan's bytes, and the way by which that very file was opened. Raises ConfigError."""
     try:
         with using(ways) as chosen, chosen.opened(os.fspath(path)) as (descriptor, reached):
             raw = _all_of(descriptor)
@@ -40,13 +39,13 @@ def read_plan(path: Path, ways: Ways | None = None) -> tuple[bytes, Reached]:
 
 def _small(raw: bytes, path: Path, what: str) -> bytes:
     if len(raw) > LARGEST:
-        hint = f"is this the right file? a {what} has a few kilobytes."
+        hint = f"check the path: a {what} has a few kilobytes."
         raise ConfigError([Problem(str(path), 1, "", "is larger than 1 MiB", hint)])
     return raw
 
 
 def _all_of(descriptor: int) -> bytes:
-    """What the file holds, up to one byte more than we take."""
+    """The file's content, up to one byte more than the limit."""
     parts: list[bytes] = []
     left = LARGEST + 1
     while left and (part := os.read(descriptor, left)):
@@ -57,12 +56,12 @@ def _all_of(descriptor: int) -> bytes:
 
 def _unreadable(path: Path, error: OSError, what: str) -> ConfigError:
     hints = {
-        FileNotFoundError: "check the name; `drd plan check` lists the plans there are."
+        FileNotFoundError: "check the name; `drd plan check` lists the plans."
         if what == "plan"
         else "check --config and $DRD_CONFIG.",
         PermissionError: f"let the user of this command read it: chgrp drd {path}; chmod g+r.",
         IsADirectoryError: f"name the {what}'s file, not its directory.",
     }
-    hint = hints.get(type(error), "look at the disk and the mount.")
+    hint = hints.get(type(error), "check the disk and the mount.")
     reason = (error.strerror or str(error)).lower()
     return ConfigError([Problem(str(path), 1, "", f"cannot read the {what}: {reason}", hint)])

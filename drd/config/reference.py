@@ -1,4 +1,4 @@
-"""The plan reference for people, made from the JSON Schema: never written by hand."""
+"""Make the plan reference for people from the JSON Schema."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class _Reference:
             yield from self._table({**inner, "properties": below})
 
     def _inner(self, about: dict[str, Any]) -> dict[str, Any] | None:
-        """What stands below a step's own key, when that is keys again."""
+        """The keys below a step's own key, if it has keys."""
         for one in (about, *about.get("anyOf", ())):
             if "$ref" in one:
                 return dict(self.forms[_name(one["$ref"])])

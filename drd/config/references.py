@@ -1,7 +1,6 @@
-"""Where a plan or drd.yaml refers to secrets and files, and the same text with other references.
+"""Find and replace references to secrets and files in a plan or drd.yaml.
 
-Comments and the order of keys stay: on the day on which a host is made anew they are worth most.
-"""
+Comments and the order of keys stay: they matter most when a host is made anew."""
 
 from __future__ import annotations
 
@@ -40,12 +39,12 @@ def daemon_references(text: str, file: FilePath) -> dict[Path, SecretRef]:
 
 
 def reference_of_text(text: str) -> SecretRef:
-    """A reference as a plan has it, like `{credential: NAME}`. Raises ValueError, which does not
-    repeat the text."""
+    """A reference as in a plan, like `{credential: NAME}`. Raises ValueError, which does not repeat
+    the text."""
     try:
         data = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
     except yaml.YAMLError:
-        raise ValueError("is no reference to a secret") from None
+        raise ValueError("is not a reference to a secret") from None
     try:
         return TypeAdapter(Secret).validate_python(data)
     except ValidationError as error:
@@ -75,11 +74,10 @@ class _Edit:
 
 
 def rewritten(text: str, references: Mapping[Path, SecretRef], values: Mapping[Path, str]) -> str:
-    """The YAML text with these references, and these plain values, in the places of what is there;
-    a value at a path of one key that is not there is added at the end.
+    """The YAML text with these references, and these plain values, in place of the old ones; a
+    value at a path of one missing key is added at the end.
 
-    An anchor is changed once, for all that lead to it.
-    """
+    An anchor is changed once, for all its uses."""
     root = yaml.compose(text, Loader=_LOADER)
     edits: set[_Edit] = set()
     added: list[str] = []
@@ -107,7 +105,7 @@ def _written(reference: SecretRef) -> dict[str, Any]:
 
 
 def _end(node: Any) -> int:
-    """Where the text of a node ends; the mark of one in block style stands behind what follows."""
+    """The end of a node's text; the end mark of one in block style stands behind what follows."""
     if isinstance(node, yaml.ScalarNode) or node.flow_style or not node.value:
         return int(node.end_mark.index)
     last = node.value[-1]
@@ -115,7 +113,7 @@ def _end(node: Any) -> int:
 
 
 def _at(node: Any, path: Path) -> Any:
-    """The node at a path, also one that a merge key brings in; None where there is none."""
+    """The node at a path, even if a merge key provides it; None if there is none."""
     for element in path:
         if isinstance(node, yaml.SequenceNode) and isinstance(element, int):
             node = node.value[element] if element < len(node.value) else None

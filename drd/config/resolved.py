@@ -1,7 +1,6 @@
-"""The resolved plan: what a plan file means, with defaults, without comments and secret values.
+"""The resolved plan: the meaning of a plan file, with defaults, without comments and secret values.
 
-Its canonical JSON is what the plan hash is of, and what every manifest carries.
-"""
+The plan hash is the digest of its canonical JSON, which every manifest contains."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ from drd.registry import extensions_of
 Style = Literal["seconds", "plan"]
 
 COMMAND_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where programs of a plan are looked for when they are digested. Not $PATH: the daemon's and an
+"""Where programs of a plan are searched for their digests. Not $PATH: the daemon's and an
 operator's differ, and the plan would seem changed to one of them."""
 
 _LARGEST_COMMAND = 64 << 20
@@ -66,7 +65,7 @@ def _whole(parsed: Parsed, style: Style) -> dict[str, Any]:
 
 
 def _runbook(parsed: Parsed, style: Style) -> list[dict[str, Any]]:
-    """Every step with its name and kind, and of its other keys those that say something."""
+    """Every step with its name and kind, and those of its other keys that have a value."""
     written = dict(runbook.named(parsed.file.runbook or ()))
     found = []
     for step in runbook.steps(parsed.file):
@@ -95,7 +94,7 @@ def _said(step: StepKeys, style: Style) -> dict[str, Any]:
 
 
 def _spoken(model: Settings, style: Style) -> dict[str, Any]:
-    """The keys of what stands below a step that do not have their default."""
+    """The keys below a step that differ from their defaults."""
     whole = _settings(model, style)
     result: dict[str, Any] = {}
     for name, info in type(model).model_fields.items():

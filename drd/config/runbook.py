@@ -1,4 +1,4 @@
-"""Runbooks: the ordered steps of a recovery, written out or by default."""
+"""Runbooks: the ordered steps of a recovery, from the plan or by default."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ from drd.model.run import StepState
 from drd.model.runbook import LOOKING, Ask, Notice, Pause, Rehearse, Step, Undo, When
 
 BY_HAND = "a person does this"
-"""Why a drill leaves out what is done by hand, unless the plan says something else."""
+"""Why a drill leaves out manual steps, unless the plan gives a reason."""
 
 
 def steps(file: PlanFile) -> tuple[Step, ...]:
-    """The steps with `all` written out and each with a name of its own.
+    """The steps with `all` written out, each with its own name.
 
-    Without a runbook: restore all components, then run all checks.
-    """
+    Without a runbook: restore all components, then run all checks."""
     return _with_erasures(file, _written(file))
 
 
@@ -43,9 +42,9 @@ def _written(file: PlanFile) -> tuple[Step, ...]:
 
 
 def _with_erasures(file: PlanFile, steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """With the step that the plan's `erasures` stand for, where the runbook has none: after the
-    restore and the checks that follow it, before whatever serves. What needs only some of the steps
-    above needs this one as well."""
+    """The steps, with the one that the plan's `erasures` need, if the runbook has none: after the
+    restore and the checks that follow it, before any service starts. A step that needs only some of
+    the steps above needs this one as well."""
     if file.erasures is None:
         return steps
     if not any(s.kind == "erasures" for s in steps):
@@ -84,13 +83,13 @@ def named(runbook: Sequence[StepKeys]) -> Iterator[tuple[str, StepKeys]]:
 
 
 def body(step: StepKeys) -> object:
-    """What stands behind the step's kind."""
+    """The value of the step's kind."""
     return getattr(step, step.kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What a step says about drills; None: nothing."""
+    """A step's settings for drills; None: not set."""
 
     rehearse: Rehearse | None
     reason: str | None
@@ -98,7 +97,7 @@ class Rehearsal:
 
 
 def rehearsal(step: StepKeys) -> Rehearsal:
-    """What is said about rehearsing, beside the kind or below it."""
+    """The rehearsal settings, beside the kind or below it."""
     inner = body(step)
     if not isinstance(inner, Rehearsed):
         return Rehearsal(step.rehearse, step.reason, step.stand_in)
@@ -133,7 +132,7 @@ def _step(file: PlanFile, name: str, step: StepKeys) -> Step:
         retries=step.retries,
         pause_s=step.pause,
         timeout_s=step.timeout,
-        # Bringing the service back does not stand still because a message did not get through.
+        # A recovery does not stop because a message was not delivered.
         on_failure=step.on_failure or ("continue" if kind == "notify" else None),
         rollback=Undo(tuple(step.rollback.run), step.rollback.timeout) if step.rollback else None,
         rehearse=rehearse,
@@ -144,7 +143,7 @@ def _step(file: PlanFile, name: str, step: StepKeys) -> Step:
 
 
 def _value(inner: object) -> object:
-    """What the flows carry out themselves, in the model's words; what actions do stays as it is."""
+    """The values of drd's own steps, in the model's form; actions stay as they are."""
     if isinstance(inner, ApproveSettings):
         return Ask(inner.why, inner.by, inner.expires, inner.two_person)
     if isinstance(inner, ManualSettings):
@@ -170,7 +169,7 @@ def _written_out(names: list[str] | str, everything: Sequence[str]) -> tuple[str
 
 
 def _free(kind: str, taken: set[str]) -> str:
-    """`restore`, `restore-2`, …: the first that no step has."""
+    """`restore`, `restore-2`, …: the first free name."""
     number, name = 1, kind
     while name in taken:
         number += 1
@@ -179,7 +178,7 @@ def _free(kind: str, taken: set[str]) -> str:
 
 
 def commands(step: StepKeys) -> Iterator[Placed]:
-    """Every command that a step names, with where it stands below the step."""
+    """Every command that a step names, with its place below the step."""
     kind, inner = step.kind, body(step)
     if isinstance(inner, StepSettings):
         yield from (((kind, *below), words) for below, words in inner.all_commands())
@@ -192,7 +191,7 @@ def commands(step: StepKeys) -> Iterator[Placed]:
 
 
 def texts(step: StepKeys) -> Iterator[Text]:
-    """Every text of a step in which values may stand, with where it stands below the step."""
+    """Every text of a step that may contain values, with its place below the step."""
     for path, words in commands(step):
         for at, word in enumerate(words):
             yield (*path, at), word

@@ -1,4 +1,4 @@
-"""Whether the steps of a runbook fit each other, and the rest of the plan."""
+"""Check that the steps of a runbook fit each other, and the rest of the plan."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from drd.model.values import references
 from drd.registry import ACTIONS, KINDS
 
 RESERVED = ("preflight",)
-"""Names of steps that drd carries out by itself."""
+"""Names of the steps that drd adds by itself."""
 
 PLAIN_VALUES = ("plan", "run", "point", "data_time", "scenario", "target")
 """What `${…}` knows in every step."""
@@ -34,7 +34,7 @@ def given_by(kind: str) -> tuple[str, ...]:
 
 
 def check_runbook(parsed: Parsed, report: Report) -> None:
-    """Report every contradiction among the steps; what is broken is not judged again."""
+    """Report every contradiction among the steps; broken steps are not checked again."""
     if parsed.file.runbook is None:
         return
     _Review(parsed, report).all()
@@ -77,7 +77,7 @@ class _Review:
                 hint = "give each step its own name."
                 self.report.error((*path, "name"), f'another step is called "{name}"', hint)
             if step.name in RESERVED:
-                message = f'the name "{name}" is taken: drd has a step of its own called so'
+                message = f'the name "{name}" is reserved for a step of drd\'s own'
                 self.report.error((*path, "name"), message, "choose another name.")
             seen.add(name)
 
@@ -94,14 +94,14 @@ class _Review:
                         self.report.error(path, f'there is no step "{need}"', hint)
                 elif circle and name in circle and need in circle:
                     way = " → ".join(circle)
-                    hint = "take one of these needs away."
+                    hint = "remove one of these needs."
                     self.report.error(path, f"the steps wait for each other: {way}", hint)
                 elif names.index(need) >= at:
-                    hint = f"move {need} above {name}, or take the need away."
+                    hint = f"move {need} above {name}, or remove the need."
                     self.report.error(path, f"needs {need}, which stands below it", hint)
                 elif step.group is not None and self.by_name[need].group == step.group:
                     hint = "leave one of them out of the group."
-                    message = f"needs {need}, which begins with it in the group {step.group}"
+                    message = f"needs {need}, which starts with it in the group {step.group}"
                     self.report.error(path, message, hint)
 
     def _groups(self) -> None:
@@ -112,7 +112,7 @@ class _Review:
             if name is not None and name in over:
                 hint = "put its steps beside each other, or give the group another name."
                 self.report.error(
-                    (*self.paths[at], "group"), f'the group "{name}" stands further up', hint
+                    (*self.paths[at], "group"), f'the group "{name}" also stands further up', hint
                 )
             if name is not None:
                 over.add(name)
@@ -163,16 +163,16 @@ class _Review:
                 continue
             if not self._is_back(component, name, restored):
                 hint = f"restore {component} in a step before."
-                self.report.error(where, f'"{one}" looks at {component} before it is back', hint)
+                self.report.error(where, f'"{one}" reads {component} before it is restored', hint)
 
     def _is_back(self, component: str | None, step: str, restored: dict[str, str]) -> bool:
-        """Whether the component has surely been restored when the step begins."""
+        """Whether the component has certainly been restored when the step begins."""
         if component not in restored:
             return False
         return not self.before or restored[component] in self.before[step]
 
     def _component(self, name: str | None, step: str, path: Path) -> None:
-        """A component that a step works on: it exists, and is back by then."""
+        """A component that a step works on: it exists, and is restored by then."""
         if name is None or not self.parsed.kinds:
             return
         if name not in self.parsed.kinds:
@@ -180,7 +180,7 @@ class _Review:
             self.report.error(path, f'there is no component "{name}"', hint)
         elif self.before and name not in self._back_before(step):
             hint = f"restore {name} in a step before."
-            self.report.error(path, f"{name} is not back by then", hint)
+            self.report.error(path, f"{name} is not restored at this point", hint)
 
     def _back_before(self, step: str) -> set[str]:
         done = self.before[step]
@@ -213,21 +213,21 @@ class _Review:
     def _earlier(
         self, wanted: str, step: str, path: Path, known: Collection[str], does: str
     ) -> None:
-        """A step that this one speaks of: there, of the right kind, and over by then."""
+        """A step that this one refers to: it exists, has the right kind, and has ended by then."""
         if wanted not in known:
             if self.whole:
-                hint = nearest(wanted, sorted(known)) or "see the names of the steps above."
+                hint = nearest(wanted, sorted(known)) or "check the names of the steps above."
                 self.report.error(path, f'there is no step "{wanted}" that {does}', hint)
         elif self.before and wanted not in self.before[step]:
             hint = f"move {wanted} above {step}, or add it to its needs."
-            self.report.error(path, f"{wanted} may not be over by then", hint)
+            self.report.error(path, f"step {wanted} might still be running at this point", hint)
 
     def _condition(self, name: str, step: StepKeys, path: Path) -> None:
         when, at = step.when, (*path, "when")
         if when is None:
             return
         if when.scenario is None and when.target is None and when.step is None:
-            self.report.error(at, "names no condition", "give scenario, target or step.")
+            self.report.error(at, "is empty", "give scenario, target or step.")
         self._known(when.scenario, SCENARIOS, (*at, "scenario"), "scenario")
         targets = (*self.parsed.targets, IN_PLACE, SANDBOX)
         if not self.report.has_broken(("targets",)):
@@ -236,7 +236,7 @@ class _Review:
             others = [n for n, _ in self.steps if n != name]
             self._earlier(when.step, name, (*at, "step"), others, "it could depend on")
         elif when.ended is not None:
-            self.report.error((*at, "is"), "is about no step", "add step: NAME.", of_key=True)
+            self.report.error((*at, "is"), "requires `step`", "add step: NAME.", of_key=True)
 
     def _known(
         self, words: list[str] | None, known: Collection[str], path: Path, what: str
@@ -305,7 +305,7 @@ def _values_of_places() -> tuple[str, ...]:
 
 
 def roles(parsed: Parsed) -> Iterator[tuple[Path, str]]:
-    """Every role that a step asks for, with where it stands."""
+    """Every role that a step requires, with its place."""
     for at, step in zip(parsed.step_at, parsed.file.runbook or (), strict=False):
         inner = body(step)
         if isinstance(inner, (ApproveSettings, ManualSettings)) and inner.by is not None:
@@ -313,8 +313,8 @@ def roles(parsed: Parsed) -> Iterator[tuple[Path, str]]:
 
 
 def check_roles(parsed: Parsed, report: Report, known: Collection[str]) -> None:
-    """Somebody of drd.yaml's people holds each role. A warning: somebody who has left is no reason
-    to make no more backups. `drd readiness` says it, too."""
+    """Warn if nobody in drd.yaml holds a role that a step requires. Only a warning: a person who
+    has left is no reason to stop backups. `drd readiness` reports it as well."""
     for path, role in roles(parsed):
         if role in known:
             continue

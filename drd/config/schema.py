@@ -39,12 +39,12 @@ Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 
 
 class Hook(Settings):
-    """A command around the capture of a component. It is handed neither keys nor passwords.
+    """A command around the capture of a component. It gets neither keys nor passwords.
 
     It runs as drd's user, who could read them: let nobody else write it."""
 
     command: list[str] = Field(min_length=1, description="The command's words; no shell.")
-    timeout: Duration = Field(60.0, description="After this it is ended and has failed.")
+    timeout: Duration = Field(60.0, description="After this time it is ended and has failed.")
 
 
 class ComponentKeys(Settings):
@@ -62,9 +62,9 @@ class ComponentKeys(Settings):
         "been mounted.",
     )
     before: Hook | None = Field(
-        None, description="Runs before the capture; when it fails, the component has failed."
+        None, description="Runs before the capture; if it fails, the component has failed."
     )
-    after: Hook | None = Field(None, description="Runs after the capture, also after a failed one.")
+    after: Hook | None = Field(None, description="Runs after the capture, even after a failed one.")
 
 
 @cache
@@ -85,7 +85,7 @@ Check = Annotated[CheckSettings, OfKind(CHECKS, lambda spec: spec.settings)]
 
 
 class Objectives(Settings):
-    """What was promised."""
+    """The objectives."""
 
     rpo: Duration = Field(description="How much data may be lost, as time: `15m`.")
     rto: Duration = Field(description="How long the service may be down: `30m`.")
@@ -100,12 +100,12 @@ class S3(Settings):
     access_key: Secret | None = Field(None, description="Access key id.")
     secret_key: Secret | None = Field(None, description="Secret access key.")
     session_token: Secret | None = Field(None, description="Token of temporary keys.")
-    region: str | None = Field(None, min_length=1, description="Region, where the server asks.")
+    region: str | None = Field(None, min_length=1, description="Region, if the server requires it.")
     ca_cert: AbsolutePath | None = Field(
-        None, description="PEM file of an own certificate authority."
+        None, description="PEM file of your own certificate authority."
     )
     bucket_lookup: Literal["auto", "dns", "path"] = Field(
-        "auto", description="How the bucket is addressed: by host name, by path, or found out."
+        "auto", description="How the bucket is addressed: by host name, by path, or detected."
     )
 
 
@@ -124,19 +124,21 @@ class Repository(Settings):
     )
     s3: S3 | None = Field(None, description="Access to the bucket, for `s3:` only.")
     protection: Literal["object-lock", "versioning", "append-only", "none"] | None = Field(
-        None, description="What protects the copies from deletion, as claimed; drd looks."
+        None,
+        description="What protects the copies from deletion, as claimed; drd checks it if it can.",
     )
     copy_of: Name | None = Field(
         None,
-        description="Another repository, whose complete restore points are copied here after each "
-        "backup. Keys of its own; where both are buckets, that takes rclone.",
+        description="Another repository, whose complete restore points are copied here "
+        "after each backup. It has its own keys; if both are buckets, that "
+        "needs rclone.",
     )
 
 
 class Retention(Settings):
-    """Which restore points are kept: those that at least one rule names. Without any rule all
-    are. The newest point, the newest that passed a drill, and those that somebody holds (`drd
-    hold`) always stay."""
+    """Which restore points are kept: those that at least one rule names. Without any rule all are
+    kept. The newest point, the newest that passed a drill, and held ones (`drd hold`) always stay.
+    """
 
     unsaid: ClassVar = {"every": (None, 86400.0)}
 
@@ -157,19 +159,19 @@ class Retention(Settings):
     yearly: Count = Field(0, description="Keep the newest point of each of so many years.")
     max_repack: Size | None = Field(
         None,
-        description="How much data one prune may rewrite, like `2G`: a bound on how long it keeps "
-        "backups waiting. Without it, as much as pays off.",
+        description="How much data one prune may rewrite, like `2G`: this limits how long "
+        "it keeps backups waiting. Without it, as much as is worthwhile.",
     )
     every: DurationOrNever | None = Field(
         None,
-        description="How often what no rule names is forgotten (1d where there is a rule); "
-        "`never`: by hand only.",
+        description="How often points that no rule names are forgotten (1d if there is a "
+        "rule); `never`: by hand only.",
     )
 
     @model_validator(mode="before")
     @classmethod
     def _daily(cls, data: Any) -> Any:
-        """Every day, where there is a rule and the plan does not say."""
+        """Every day, if there is a rule and the plan does not set it."""
         if isinstance(data, dict) and set(data) - {"every", "max_repack"}:
             return {"every": "1d", **data}
         return data
@@ -180,7 +182,7 @@ TargetComponent = Annotated[Any, AsWritten(target_models)]
 
 
 class RandomPoint(Settings):
-    """Now and then a drill takes an older point than the newest."""
+    """Sometimes a drill uses an older point than the newest."""
 
     random_within: Duration = Field(description="How old that point may be.")
     each: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
@@ -192,7 +194,7 @@ def _restore_point(value: Any) -> Any:
     if value == "latest" or isinstance(value, dict):
         return value
     raise Malformed(
-        "is no choice of restore points", "write `latest` or {random_within: 30d, each: 4}"
+        "is not a valid restore_point", "write `latest` or {random_within: 30d, each: 4}"
     )
 
 
@@ -207,9 +209,9 @@ def _reach(text: str) -> str:
     host, colon, port = text.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
     if not colon or not bare or (":" in bare) != host.startswith("[") or not port.isdecimal():
-        raise ValueError(f'"{text}" is no HOST:PORT')
+        raise ValueError(f'"{text}" is not HOST:PORT')
     if not 0 < int(port) < 1 << 16 or any(c.isspace() or c in "/@*?" for c in bare):
-        raise ValueError(f'"{text}" is no HOST:PORT')
+        raise ValueError(f'"{text}" is not HOST:PORT')
     return text
 
 
@@ -237,24 +239,26 @@ class Drill(Timed):
     }
 
     every: Duration | None = Field(
-        None, description="Time between two starts; neither this nor `cron`: by hand only."
+        None, description="Time between two starts; without this and `cron`: by hand only."
     )
     timeout: Duration = Field(4 * 3600.0, description=TIMEOUT)
     restore_point: RestorePoint = Field(
-        "latest", description="`latest`, or now and then a random older one."
+        "latest", description="`latest`, or sometimes a random older one."
     )
     scenarios: list[Literal["database-loss", "region-loss", "host-loss"]] = Field(
         default=["database-loss"],
         min_length=1,
-        description="What drills simulate, one after the other. `region-loss`: the repository that "
-        "backups go to is gone, too, and a copy has to do. `host-loss`: nothing of this host is "
-        "left, and all there is comes from the recovery kit (`kit: {file: …}`).",
+        description="What drills simulate, one after the other. `region-loss`: the "
+        "repository that backups go to is gone as well, and a copy is used. "
+        "`host-loss`: nothing of this host is left, and everything comes from "
+        "the recovery kit (`kit: {file: …}`).",
     )
     fence: Literal["best", "required"] = Field(
         "best",
-        description="What code of the data can reach in a drill (sandbox.md). `best`: as much of "
-        "the fence as this host has, and the evidence names what is missing. `required`: a drill "
-        "is inconclusive where any of it is missing.",
+        description="What code of the data can reach in a drill (sandbox.md). `best`: as "
+        "much of the fence as this host supports, and the evidence names what "
+        "is missing. `required`: a drill is inconclusive if any of it is "
+        "missing.",
     )
     reach: list[Reach] = Field(
         default_factory=list,
@@ -270,8 +274,8 @@ class Drill(Timed):
 
 
 class PlanFile(Settings):
-    """What a service consists of, how much data it may lose, how long it may be down, and how it
-    is brought back."""
+    """What a service consists of, how much data it may lose, how long it may be down, and how it is
+    restored."""
 
     unsaid: ClassVar = {
         "copies": (Copy(),),
@@ -285,10 +289,10 @@ class PlanFile(Settings):
 
     plan: Name = Field(description=f"The plan's name: {NAME_RULE}.")
     owner: str = Field("", description="Who answers for this service.")
-    description: str = Field("", description="What this is, for the person on call.")
+    description: str = Field("", description="What the service is, for the person on call.")
     objectives: Objectives
     components: dict[Name, Component] = Field(
-        description="What is protected, by name. `drd` and `manifest` are taken."
+        description="What is protected, by name. `drd` and `manifest` are reserved."
     )
     repositories: dict[Name, Repository] = Field(
         description="Where copies are kept, by name: the one that backups go to, and any number "
@@ -301,7 +305,7 @@ class PlanFile(Settings):
     verification: Verification = Verification()
     checks: list[Check] = Field(
         default_factory=list,
-        description="What must hold of restored data. None: drills stay inconclusive.",
+        description="What must be true of restored data. None: drills stay inconclusive.",
     )
     runbook: list[Step] | None = Field(
         None,
@@ -317,8 +321,8 @@ class PlanFile(Settings):
     drill: Drill = Drill()
     heartbeat: PlanHeartbeat | None = Field(
         None,
-        description="A sign of life for each run, for a watcher elsewhere. No part of the plan's "
-        "hash: nothing needs rehearsing when it changes.",
+        description="A heartbeat for each run, for a watcher elsewhere. Not part of the "
+        "plan's hash: changing it needs no new drill.",
     )
     kit: PlanKit = PlanKit()
     readiness: PlanReadiness = PlanReadiness()

@@ -1,4 +1,4 @@
-"""A commented starting plan from what was found."""
+"""Write a commented starting plan for what was found."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from drd.config.writing import inline
 from drd.model.plan import OWN_COMPONENT
 
 PLACEHOLDER = "s3:https://s3.example.com/my-bucket"
-"""Stands for the repository where nobody named one; never to be reached."""
+"""The placeholder for a repository that nobody named; it is never contacted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What is to be protected.
 
-    `databases` are PostgreSQL databases: name and connection string, None for one that holds a
-    password, which then becomes a credential. `notes` are sentences for comments.
-    """
+    `databases` are PostgreSQL databases: name and connection string, None for one with a password,
+    which then becomes a credential. `notes` are sentences for comments."""
 
     databases: Sequence[tuple[str, str | None]] = ()
     sqlite: Sequence[str] = ()
@@ -29,7 +28,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """The text of a plan, and the credentials that it refers to, each with what it is for."""
+    """The text of a plan, and the credentials that it refers to, each with its purpose."""
 
     text: str
     credentials: Sequence[tuple[str, str]]
@@ -59,7 +58,9 @@ class _Writer:
         yield 'owner: ""                      # who answers for this service'
         yield 'description: ""                # what it is, for the person on call'
         yield ""
-        yield "# How much data may be lost, and how long it may be down. Ask whoever pays for it."
+        yield (
+            "# How much data may be lost, and how long it may be down. Ask those who pay for it."
+        )
         yield "objectives: {rpo: 1h, rto: 1h}"
         yield ""
         yield from self._components()
@@ -88,8 +89,8 @@ class _Writer:
                 yield f"    dsn: {{credential: {inline(credential)}}}"
             else:
                 yield (
-                    "    # The user that drd runs as has to be let in by this; it holds no "
-                    "password."
+                    "    # The user that drd runs as must be allowed to connect; this "
+                    "contains no password."
                 )
                 yield f"    dsn: {inline(dsn)}"
             self._check(name, "row counts as at backup", "rows")
@@ -110,7 +111,8 @@ class _Writer:
         inside = [s for s in self.found.sqlite if any(_is_below(s, f) for f in self.found.files)]
         if inside:
             yield (
-                "    # A live database copied as a file comes back torn; it has its own component."
+                "    # A copy of a live database's files is inconsistent; a database has "
+                "its own component."
             )
             excluded = [path + end for path in inside for end in ("", "-wal", "-shm", "-journal")]
             yield f"    exclude: {inline(excluded)}"

@@ -35,7 +35,7 @@ def test_new_plan_with_a_secret_for_everybody_is_refused(short_tmp: Path) -> Non
     secret = short_tmp / "secrets/restic"
     secret.chmod(0o644)
     told = site.drd("backup", "shop", code=2)
-    assert f"{secret} can be read by anybody" in told.err
+    assert f"{secret} can be read by anyone" in told.err
     assert f"chmod 600 {secret}" in told.err
     secret.chmod(0o600)
     site.drd("backup", "shop")
@@ -46,7 +46,7 @@ def test_new_plan_that_others_can_write_is_refused(short_tmp: Path) -> None:
     plan = short_tmp / "plans/shop.yaml"
     plan.chmod(0o666)
     told = site.drd("backup", "shop", code=2)
-    assert f"{plan} can be written by anybody" in told.err
+    assert f"{plan} can be written by anyone" in told.err
     plan.chmod(0o644)
     (short_tmp / "plans").chmod(0o777)
     assert "its directory" in site.drd("backup", "shop", code=2).err
@@ -72,7 +72,7 @@ def test_no_plan_is_new_while_a_catalogue_lies_set_aside(short_tmp: Path) -> Non
     site.drd("backup", "shop")
     read_by_all(site)
     second_plan(site)
-    assert "can be read by anybody" in site.drd("backup", "other", code=2).err, "the twin"
+    assert "can be read by anyone" in site.drd("backup", "other", code=2).err, "the twin"
     os.chown(short_tmp / "state/drd.db", NOBODY, NOBODY)
     site.drd("backup", "shop")
     assert list((short_tmp / "state").glob("drd.db.not-ours-*"))
@@ -93,7 +93,7 @@ def test_file_that_others_can_write_is_not_believed_for_a_catalogue_that_is_gone
     site.drd("backup", "shop")
     os.chown(short_tmp / "state/drd.db", NOBODY, NOBODY)
     for words in (("backup", "shop"), ("catalogue", "rebuild", "shop")):
-        assert "can be written by anybody" in site.drd(*words, code=2).err
+        assert "can be written by anyone" in site.drd(*words, code=2).err
     (short_tmp / "plans/shop.yaml").chmod(0o644)
     site.drd("backup", "shop")
 
@@ -116,7 +116,7 @@ def test_rebuild_after_everything_was_lost_but_the_plans(short_tmp: Path) -> Non
     for place in ("state", "cache", "work"):
         shutil.rmtree(short_tmp / place)
     read_by_all(site)
-    assert "can be read by anybody" in site.drd("backup", "shop", code=2).err, "the twin"
+    assert "can be read by anyone" in site.drd("backup", "shop", code=2).err, "the twin"
     site.drd("catalogue", "rebuild", "shop")
     site.drd("recover", "shop", "--target", "standby", "--yes")
     site.drd("backup", "shop")
@@ -131,7 +131,7 @@ def test_plan_in_force_goes_on_and_doctor_says_what_to_do(short_tmp: Path) -> No
     items = site.drd("doctor", "shop", "--json").json["items"]
     [found] = [i for i in items if i["name"] == "exposed file"]
     assert (found["ok"], found["warning"]) == (True, True)
-    assert found["detail"] == f"{secret} can be read by anybody"
+    assert found["detail"] == f"{secret} can be read by anyone"
     assert f"chmod 600 {secret}" in found["hint"]
 
 
@@ -150,19 +150,19 @@ def test_new_text_of_a_file_that_others_can_write_is_not_taken(short_tmp: Path) 
     site.drd("backup", "shop")
     plan, proof = short_tmp / "plans/shop.yaml", short_tmp / "proof"
     plan.chmod(0o666)
-    assert "not taken" not in site.drd("backup", "shop").err
+    assert "does not use its text" not in site.drd("backup", "shop").err
     plan.write_text(with_a_hook(plan.read_text(), proof))
     for words in (("backup", "shop"), ("drill", "shop"), ("verify", "shop"), RECOVER):
         told = site.drd(*words)
-        assert f"{plan} can be written by anybody" in told.err
+        assert f"{plan} can be written by anyone" in told.err
         assert f"chmod go-w {plan}" in told.err
-    assert "can be written by anybody" in site.drd("status", "shop", code=None).out
+    assert "can be written by anyone" in site.drd("status", "shop", code=None).out
     assert f"chmod go-w {plan}" in site.drd("kit", "export", "shop", "--to", "k", code=2).err
     assert not proof.exists()
     plan.chmod(0o644)
     site.drd("backup", "shop")
     assert proof.exists(), "whoever has looked at it takes it"
-    assert "can be written by anybody" not in site.drd("status", "shop", code=None).out
+    assert "can be written by anyone" not in site.drd("status", "shop", code=None).out
 
 
 @pytest.mark.parametrize("text", ["", "plan: shop\nobjectives: [\n", "plan: shop\n"])
@@ -176,7 +176,7 @@ def test_who_can_write_the_file_stops_no_recovery_by_breaking_it(
     assert site.drd(*RECOVER, code=2).err, "the twin: a broken file of root's own is root's to mend"
     plan.chmod(0o666)
     told = site.drd(*RECOVER)
-    assert "goes by the text that was in force before" in told.err
+    assert "uses the text that was in force before" in told.err
     assert f"chmod go-w {plan}" in told.err
     site.drd("backup", "shop")
 
@@ -188,7 +188,7 @@ def test_another_file_is_not_answered_with_the_text_in_force(short_tmp: Path) ->
     plan, other = short_tmp / "plans/shop.yaml", short_tmp / "other.yaml"
     other.write_text(with_a_hook(plan.read_text(), short_tmp / "proof"))
     other.chmod(0o666)
-    assert "its text is not taken" in site.drd("backup", str(other), code=2).err
+    assert "does not use its text" in site.drd("backup", str(other), code=2).err
 
 
 @as_root
@@ -268,7 +268,7 @@ def test_daemon_alerts_for_the_plan_of_before_until_it_is_put_right(short_tmp: P
         plan.chmod(0o644)
         [refused] = running.events("plan.refused")
         assert refused["plan"] == "new"
-        assert "can be read by anybody" in refused["error"]
+        assert "can be read by anyone" in refused["error"]
         secret.chmod(0o600)
         running.reload()
         until(lambda: "exposed-file" not in alerts(), "its end", running)

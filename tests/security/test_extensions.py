@@ -71,7 +71,7 @@ def test_root_imports_nothing_that_others_can_change(packages: Path, tmp_path: P
     module.chmod(0o666)
     problem = refused(tmp_path, "extensions: [drd-example]\n")
     assert problem.message == (
-        f"root does not import drd-example: {module} can be written by anybody"
+        f"root does not import drd-example: {module} can be written by anyone"
     )
     assert problem.hint == f"chmod go-w {module}"
     assert "drd_example" not in sys.modules

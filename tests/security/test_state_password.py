@@ -93,8 +93,8 @@ def test_catalogue_behind_a_password_is_used_by_every_reader(short_tmp: Path) ->
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("state: postgresql://u:hunter2@h/d\n", "holds a password"),
-        ("state: {url: 'postgresql://u:hunter2@h/d'}\n", "holds a password"),
+        ("state: postgresql://u:hunter2@h/d\n", "contains a password"),
+        ("state: {url: 'postgresql://u:hunter2@h/d'}\n", "contains a password"),
         ("state: {url: 'postgresql://u@h/d', password: hunter2}\n", "must be a reference"),
         ("state: {url: 'sqlite:////x/drd.db', password: {env: X}}\n", "has no password"),
     ],

@@ -30,7 +30,7 @@ def test_a_kit_is_no_part_of_the_plans_hash(tmp_path: Path) -> None:
 def test_a_recipient_that_is_no_public_key_is_refused_at_its_line(tmp_path: Path) -> None:
     file = tmp_path / "drd.yaml"
     file.write_text("log: {level: info}\nkit: {recipients: [AGE-SECRET-KEY-1]}\n")
-    with pytest.raises(ConfigError, match=r"drd\.yaml:2: .*is no public key"):
+    with pytest.raises(ConfigError, match=r"drd\.yaml:2: .*is not a public key"):
         load_settings(file, explicit=True)
 
 
@@ -65,8 +65,8 @@ def test_a_plan_that_wants_shares_says_so(tmp_path: Path) -> None:
     [
         ("{file: /k}", "has a file and neither passphrase nor identity"),
         ("{file: /k, passphrase: {env: P}, identity: {env: I}}", "both passphrase and identity"),
-        ("{passphrase: {env: P}}", "not where it lies"),
-        ("{verify: {every: 1d}}", "not where it lies"),
+        ("{passphrase: {env: P}}", "but no file"),
+        ("{verify: {every: 1d}}", "but no file"),
         ("{file: /k, passphrase: {env: P}, shares: 2/3}", "has both file and shares"),
     ],
 )

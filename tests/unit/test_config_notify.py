@@ -71,7 +71,7 @@ def test_without_channels_there_are_none(tmp_path: Path) -> None:
 
 
 BROKEN = [
-    ("{url: {env: X}}", "notify[0].kind", "kind is missing", "say what it is, like kind: webhook."),
+    ("{url: {env: X}}", "notify[0].kind", "kind is missing", "write its kind, like kind: webhook."),
     ("{kind: mail}", "notify[0].kind", 'unknown kind "mail"', "known here: webhook, smtp, exec, apprise, heartbeat."),
     ("{kind: webhook}", "notify[0].url", "url is missing", "add url: where to."),
     ("{kind: webhook, url: 'https://x/y'}", "notify[0].url", "a secret must be a reference", "use {file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}."),
@@ -79,7 +79,7 @@ BROKEN = [
     ("{kind: webhook, url: {env: X}, on: [fired]}", "notify[0].on[0]", '"fired" is not one of firing, acknowledged, resolved, backup, drill, recovery, copy, retention, prune, verification', "known here: firing, acknowledged, resolved, backup, drill, recovery, copy, retention, prune, verification."),
     ("{kind: webhook, url: {env: X}, on: []}", "notify[0].on", "is empty", "give it a value, or remove the line."),
     ("{kind: webhook, url: {env: X}, name: My Hook}", "notify[0].name", '"My Hook" is not a name', 'use lower-case letters, digits and hyphens, at most 40. "my-hook" would do.'),
-    ("{kind: webhook, url: {env: X}, severity: [info], min_severity: info}", "notify[0].min_severity", "stands beside severity", "keep one of them."),
+    ("{kind: webhook, url: {env: X}, severity: [info], min_severity: info}", "notify[0].min_severity", "cannot be combined with severity", "keep one of them."),
     ("{kind: webhook, url: {env: X}, min_severity: fatal}", "notify[0].min_severity", '"fatal" is not one of critical, warning, info', "known here: critical, warning, info."),
     ("{kind: webhook, url: {env: X}, timeout: 10}", "notify[0].timeout", "10 is not a duration", "write a number and a unit, like 15m or 7d."),
     ("{kind: smtp, host: m, to: []}", "notify[0].to", "is empty", "give it a value, or remove the line."),
@@ -123,7 +123,7 @@ notify:
         read(tmp_path, text)
     (problem,) = caught.value.problems
     assert (problem.line, problem.path) == (5, "notify[1].name")
-    assert problem.message == 'a channel called "page" stands on line 2 already'
+    assert problem.message == 'line 2 already has a channel called "page"'
 
 
 def test_a_name_that_was_given_is_not_given_again_by_default(tmp_path: Path) -> None:

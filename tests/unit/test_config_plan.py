@@ -47,10 +47,10 @@ BROKEN = [
     ("rpo: 1h", "rpo: 1:30", 2, "objectives.rpo", "1:30 is read differently by different versions of YAML", 'write "1:30" in quotes for text, a plain number, or a duration like 1m30s.'),
     ("rto: 1h", "rto: 1h, window: 30m", 2, "objectives.window", "is shorter than the RPO, so attainment would mean nothing", "make it some days, like 90d."),
     ("  store:", "  Store_1:", 7, "components.Store_1", '"Store_1" is not a name', NAME_RULE + ' "store-1" would do.'),
-    ("  store:", "  drd:", 7, "components.drd", 'the name "drd" is taken: drd stores its own under it', "choose another name."),
-    ("  store:", "  manifest:", 7, "components.manifest", 'the name "manifest" is taken: drd stores its own under it', "choose another name."),
+    ("  store:", "  drd:", 7, "components.drd", 'the name "drd" is reserved: drd uses it for its own snapshots', "choose another name."),
+    ("  store:", "  manifest:", 7, "components.manifest", 'the name "manifest" is reserved: drd uses it for its own snapshots', "choose another name."),
     ("kind: sqlite", "kind: sqllite", 8, "components.store.kind", 'unknown kind "sqllite"', 'did you mean "sqlite"?'),
-    ("    kind: sqlite\n", "", 7, "components.store.kind", "kind is missing", "say what it is, like kind: postgres."),
+    ("    kind: sqlite\n", "", 7, "components.store.kind", "kind is missing", "write its kind, like kind: postgres."),
     ("kind: sqlite", "kind: redis", 8, "components.store.kind", "kind redis is not supported yet", "this version knows postgres, sqlite, files."),
     ("kind: sqlite", "kind: mariadb", 8, "components.store.kind", "kind mariadb is not supported yet", "this version knows postgres, sqlite, files."),
     ("path: /srv/shop/shop.db", "path: shop.db", 9, "components.store.path", '"shop.db" is not an absolute path', "write it whole, from the / on."),
@@ -76,18 +76,18 @@ BROKEN = [
     ("url: s3:https://s3.example.com/bucket/shop", "url: backups", 15, "repositories.primary.url", "'backups' is no place for a repository", "write s3:https://host/bucket/prefix or an absolute path."),
     ("url: s3:https://s3.example.com/bucket/shop", "url: s3:https://s3.example.com", 15, "repositories.primary.url", "the URL names no bucket", "write s3:https://host/bucket/prefix."),
     ("url: s3:https://s3.example.com/bucket/shop", "url: s3:https://id:key@h/bucket", 15, "repositories.primary.url", "the URL holds a user or password", "keys belong into `s3:` as references."),
-    ("url: s3:https://s3.example.com/bucket/shop", "url: /srv/backup\n    s3: {region: x}", 16, "repositories.primary.s3", "does not fit a local repository", "remove s3, or write the url as s3:https://host/bucket/prefix."),
-    ("bucket/shop", "bucket/shop\n    s3: {access_key: {env: A}}", 16, "repositories.primary.s3.access_key", "has no secret_key beside it", "give both, or neither to use the instance's role."),
-    ("bucket/shop", "bucket/shop\n    s3: {secret_key: {env: A}}", 16, "repositories.primary.s3.secret_key", "has no access_key beside it", "give both, or neither to use the instance's role."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: /srv/backup\n    s3: {region: x}", 16, "repositories.primary.s3", "does not apply to a local repository", "remove s3, or write the url as s3:https://host/bucket/prefix."),
+    ("bucket/shop", "bucket/shop\n    s3: {access_key: {env: A}}", 16, "repositories.primary.s3.access_key", "needs secret_key as well", "give both, or neither to use the instance's role."),
+    ("bucket/shop", "bucket/shop\n    s3: {secret_key: {env: A}}", 16, "repositories.primary.s3.secret_key", "needs access_key as well", "give both, or neither to use the instance's role."),
     ("bucket/shop", "bucket/shop\n    s3: {access_key: AKIA, secret_key: {env: A}}", 16, "repositories.primary.s3.access_key", "a secret must be a reference", REFERENCE),
-    ("bucket/shop", "bucket/shop\n    s3: {session_token: {env: A}}", 16, "repositories.primary.s3.session_token", "is of no use without access_key and secret_key", "give all three."),
+    ("bucket/shop", "bucket/shop\n    s3: {session_token: {env: A}}", 16, "repositories.primary.s3.session_token", "needs access_key and secret_key", "give all three."),
     ("bucket/shop", "bucket/shop\n    protection: object-lok", 16, "repositories.primary.protection", '"object-lok" is not one of object-lock, versioning, append-only, none', 'did you mean "object-lock"?'),
-    ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}}", 17, "repositories.second", "backups go to primary already", "add copy_of: primary, or remove one of them."),
+    ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}}", 17, "repositories.second", "backups already go to primary", "add copy_of: primary, or remove one of them."),
     ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: primray}", 17, "repositories.second.copy_of", 'there is no repository "primray"', 'did you mean "primary"?'),
     ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: second}", 17, "repositories.second.copy_of", "is a copy of itself", "name another one: primary."),
-    ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: third}\n  third: {url: /y, password: {env: X}, copy_of: second}", 17, "repositories.second.copy_of", "copies go round in a circle: second of third of second", "copy from the one with backups."),
-    ("backup: {every: 10m}", "  second: {url: s3:s3.example.com/bucket/shop/, password: {env: X}, copy_of: primary}", 17, "repositories.second.url", "primary lies there already", "give it a place of its own, best at another provider."),
-    ("bucket/shop", "bucket/shop\n    copy_of: other", 13, "repositories", "all are copies: none takes the backups", "remove copy_of from the one that backups go to."),
+    ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: third}\n  third: {url: /y, password: {env: X}, copy_of: second}", 17, "repositories.second.copy_of", "the copies form a circle: second of third of second", "copy from the repository with the backups."),
+    ("backup: {every: 10m}", "  second: {url: s3:s3.example.com/bucket/shop/, password: {env: X}, copy_of: primary}", 17, "repositories.second.url", "primary has the same place", "give it a place of its own, best at another provider."),
+    ("bucket/shop", "bucket/shop\n    copy_of: other", 13, "repositories", "all are copies: none receives the backups", "remove copy_of from the one that backups go to."),
     ("every: 10m", "every: often", 17, "backup.every", "'often' is not a duration", "write a number and a unit, like 15m or 7d, or auto."),
     ("every: 10m", 'every: auto, cron: "@daily"', 17, "backup.cron", "stands beside every", "keep one of them."),
     ("every: 10m", "every: 10m, retries: many", 17, "backup.retries", "is text, not a whole number", "write a whole number."),
@@ -128,9 +128,9 @@ BROKEN = [
     ("daily: 7", "daily: true", 18, "retention.daily", "is true or false, not a whole number", "write a whole number."),
     ("daily: 7", "dayly: 7", 18, "retention.dayly", 'unknown key "dayly"', 'did you mean "daily"?'),
     ("component: store", "component: stroe", 21, "checks[1].component", 'there is no component "stroe"', 'did you mean "store"?'),
-    ("{name: rows, kind: rows", "{name: rows, kind: files", 20, "checks[0].component", "a files check cannot look at db, which is postgres", "it looks at files components."),
-    ("{name: files, kind: files", "{name: files, kind: rows", 22, "checks[2].component", "a rows check cannot look at etc, which is files", "it looks at postgres and sqlite components."),
-    ("name: store, kind: rows", "name: rows, kind: rows", 21, "checks[1].name", 'a check called "rows" stands on line 20 already', "give each check its own name."),
+    ("{name: rows, kind: rows", "{name: rows, kind: files", 20, "checks[0].component", "a files check cannot read db, which is postgres", "it reads files components."),
+    ("{name: files, kind: files", "{name: files, kind: rows", 22, "checks[2].component", "a rows check cannot read etc, which is files", "it reads postgres and sqlite components."),
+    ("name: store, kind: rows", "name: rows, kind: rows", 21, "checks[1].name", 'line 20 already has a check called "rows"', "give each check its own name."),
     ("name: store, kind: rows", "name: store, kind: http", 21, "checks[1].kind", "kind http is not supported yet", "this version knows sql, rows, files, command."),
     ("name: store, kind: rows", "name: store, kind: row", 21, "checks[1].kind", 'unknown kind "row"', 'did you mean "rows"?'),
     ("name: rows, kind: rows", "name: rows, kind: rows, tolerance: 1 row", 20, "checks[0].tolerance", "'1 row' is no tolerance", "write a number of rows, or a share like 1%."),
@@ -139,10 +139,10 @@ BROKEN = [
     ("drill: {every: 7d}", "drill: {scenarios: [region-loss]}", 23, "drill.scenarios[0]", "region-loss needs a copy that is left when the repository is gone", "add a repository with copy_of, or remove this scenario."),
     ("drill: {every: 7d}", "drill: {scenarios: [ransomware]}", 23, "drill.scenarios[0]", "scenario ransomware is not supported yet", "this version knows database-loss, region-loss, host-loss."),
     ("drill: {every: 7d}", "drill: {scenarios: [regionloss]}", 23, "drill.scenarios[0]", '"regionloss" is not one of database-loss, region-loss, host-loss', 'did you mean "region-loss"?'),
-    ("drill: {every: 7d}", "drill: {restore_point: newest}", 23, "drill.restore_point", "is no choice of restore points", "write `latest` or {random_within: 30d, each: 4}."),
+    ("drill: {every: 7d}", "drill: {restore_point: newest}", 23, "drill.restore_point", "is not a valid restore_point", "write `latest` or {random_within: 30d, each: 4}."),
     ("drill: {every: 7d}", "drill: {restore_point: {random_within: 3d, eech: 2}}", 23, "drill.restore_point.eech", 'unknown key "eech"', 'did you mean "each"?'),
     ("drill: {every: 7d}", "targets: {s: {dbb: {dsn: {env: X}}}}", 23, "targets.s.dbb", 'there is no component "dbb"', 'did you mean "db"?'),
-    ("drill: {every: 7d}", "targets: {in-place: {db: {dsn: {env: X}}}}", 23, "targets.in-place", 'the name "in-place" is taken: it is where the components are backed up from', "choose another name."),
+    ("drill: {every: 7d}", "targets: {in-place: {db: {dsn: {env: X}}}}", 23, "targets.in-place", 'the name "in-place" is reserved: it means the sources of the components', "choose another name."),
     ("drill: {every: 7d}", "targets: {s: {db: {path: /x}}}", 23, "targets.s.db.dsn", "dsn is missing", "add dsn: connection to the database to restore into."),
     ("drill: {every: 7d}", "targets: {s: {db: {dsn: 'host=h password=x'}}}", 23, "targets.s.db.dsn", "holds a password, which may not stand in a plan", "put the whole string into a credential: dsn: {credential: NAME}."),
     ("drill: {every: 7d}", "targets: {s: {etc: {path: x}}}", 23, "targets.s.etc.path", '"x" is not an absolute path', "write it whole, from the / on."),
@@ -150,7 +150,7 @@ BROKEN = [
     ("drill: {every: 7d}", "runbook:\n  - restore: [db, stor]", 24, "runbook[0].restore[1]", 'there is no component "stor"', 'did you mean "store"?'),
     ("drill: {every: 7d}", "runbook:\n  - restore: all\n  - restore: [db]", 25, "runbook[1].restore[0]", "db is restored a second time", "restore each component once."),
     ("drill: {every: 7d}", "runbook:\n  - restore: all\n  - check: [row]", 25, "runbook[1].check[0]", 'there is no check "row"', 'did you mean "rows"?'),
-    ("drill: {every: 7d}", "runbook:\n  - check: [rows]\n  - restore: all", 24, "runbook[0].check[0]", '"rows" looks at db before it is back', "restore db in a step before."),
+    ("drill: {every: 7d}", "runbook:\n  - check: [rows]\n  - restore: all", 24, "runbook[0].check[0]", '"rows" reads db before it is restored', "restore db in a step before."),
     ("drill: {every: 7d}", "runbook:\n  - {restore: [db], name: a}\n  - {check: [rows], name: a}", 25, "runbook[1].name", 'another step is called "a"', "give each step its own name."),
     ("drill: {every: 7d}", "runbook:\n  - restore: db", 24, "runbook[0].restore", "takes `all` or a list of names", "write `all`, or like [orders-db, gateway]."),
     ("drill: {every: 7d}", "runbook:\n  - dance: all", 24, "runbook[0]", "is not a step of a runbook", "write one of restore, check, start, stop, command, http, sql, erasures, approve, wait, notify, manual, like `restore: all`."),
@@ -214,20 +214,20 @@ WARNINGS = [
     ("every: 10m", 'every: 10m, blackout: [{from: "22:00", to: "06:00"}]', 17, "backup.blackout", "a blackout of 8h cannot keep an RPO of 1h"),
     ("every: 10m", 'every: 10m, blackout: [{from: "06:00", to: "06:30"}, {from: "06:30", to: "07:00"}]', 17, "backup.blackout", "a blackout of 1h cannot keep an RPO of 1h"),
     ("rpo: 1h", "rpo: 30s", 17, "backup.every", "a backup every 10m cannot keep an RPO of 30s"),
-    ("bucket/shop", "bucket/shop\n    protection: append-only", 16, "repositories.primary.protection", "append-only, as it says, lets nothing be forgotten: retention will fail"),
+    ("bucket/shop", "bucket/shop\n    protection: append-only", 16, "repositories.primary.protection", "the repository is append-only: retention will fail"),
     ("every: 10m", 'cron: "*/10 8-18 * * *"', 17, "backup.cron", "a backup every 13h 10m cannot keep an RPO of 1h"),
     ("retention: {daily: 7}\n", "", 1, "retention", "no retention: restore points are kept for ever"),
-    ("drill: {every: 7d}\n", "", 1, "drill", "no drill schedule: nobody notices when the backups stop being restorable"),
+    ("drill: {every: 7d}\n", "", 1, "drill", "no drill schedule: nobody notices when the backups can no longer be restored"),
     ("s3:https://s3.example.com/bucket/shop", "/srv/backup", 15, "repositories.primary.url", "the only copy is on a path of this host, which is lost together with it"),
     ("s3:https://", "s3:http://", 15, "repositories.primary.url", "the connection to the repository is not encrypted"),
-    ("  - {name: store, kind: rows, component: store}\n", "", 7, "components.store", "no check looks at store: a drill will not notice when it comes back wrong"),
-    ("path: /srv/shop/shop.db", "path: /srv/shop/shop.db\n    fingerprint: off", 22, "checks[1]", "has nothing to compare with: store has fingerprint off"),
-    ("drill: {every: 7d}", "drill: {every: 7d}\nrunbook: [{restore: [db, store]}, {check: [rows, store]}]", 10, "components.etc", "the runbook leaves etc out: a recovery will not bring it back"),
+    ("  - {name: store, kind: rows, component: store}\n", "", 7, "components.store", "no check covers store: a drill will not notice when its data is wrong"),
+    ("path: /srv/shop/shop.db", "path: /srv/shop/shop.db\n    fingerprint: off", 22, "checks[1]", "cannot compare: store has fingerprint off"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\nrunbook: [{restore: [db, store]}, {check: [rows, store]}]", 10, "components.etc", "the runbook leaves etc out: a recovery will not restore it"),
     ("drill: {every: 7d}", "drill: {every: 7d}\nrunbook: [{restore: all}, {check: [rows, store]}]", 22, "checks[2]", 'the runbook never runs "files"'),
-    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}, store: {path: /srv/shop/../shop/shop.db}, etc: {path: /x}}}", 24, "targets.s.store", "is where store is backed up from: a recovery there needs --in-place"),
-    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}, store: {path: /x}, etc: {path: /etc}}}", 24, "targets.s.etc", "is where etc is backed up from: a recovery there needs --in-place"),
-    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {credential: shop-dsn}}, store: {path: /x}, etc: {path: /y}}}", 24, "targets.s.db", "is where db is backed up from: a recovery there needs --in-place"),
-    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}}}", 24, "targets.s", "has no place for store, etc: a recovery there leaves it out"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}, store: {path: /srv/shop/../shop/shop.db}, etc: {path: /x}}}", 24, "targets.s.store", "is the source of store: a recovery to it needs --in-place"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}, store: {path: /x}, etc: {path: /etc}}}", 24, "targets.s.etc", "is the source of etc: a recovery to it needs --in-place"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {credential: shop-dsn}}, store: {path: /x}, etc: {path: /y}}}", 24, "targets.s.db", "is the source of db: a recovery to it needs --in-place"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}}}", 24, "targets.s", "names no place for store, etc: a recovery to it leaves them out"),
 ]
 # fmt: on
 
@@ -245,7 +245,7 @@ def test_what_will_disappoint_is_warned_about(
 def test_plan_that_no_drill_can_prove_is_warned_about(tmp_path: Path, checks: str) -> None:
     text = re.sub(r"checks:\n( .*\n)*", checks, GOOD)
     (warning,) = load(tmp_path, text).warnings
-    assert warning.message == "no check looks at data: every drill will be inconclusive"
+    assert warning.message == "no check reads data: every drill will be inconclusive"
 
 
 def test_frequent_cron_keeps_the_rpo(tmp_path: Path) -> None:
@@ -382,7 +382,7 @@ def test_missing_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_plan(tmp_path / "x.yaml")
     assert caught.value.message.endswith("cannot read the plan: no such file or directory")
-    assert caught.value.hint == "check the name; `drd plan check` lists the plans there are."
+    assert caught.value.hint == "check the name; `drd plan check` lists the plans."
 
 
 def test_directory_fifo_and_device_are_refused(tmp_path: Path) -> None:

@@ -37,9 +37,9 @@ MISTAKES = [
     (ASK, "{name: ask, manual: pull the plug, rehearse: run}", "rehearse", "nobody is there to do this in a drill", "leave rehearse away, or simulate it by a command in with."),
     (ASK, "{name: ask, wait: soon}", "wait", "'soon' is not a duration", "write a number and a unit, like 15m or 7d."),
     (ASK, "{name: ask, wait: 3s, needs: [serv]}", "needs[0]", 'there is no step "serv"', 'did you mean "serve"?'),
-    (ASK, "{name: ask, wait: 3s, needs: [move]}", "needs[0]", "needs move, which stands below it", "move move above ask, or take the need away."),
-    (ASK, "{name: ask, wait: 3s, needs: [ask]}", "needs[0]", "the steps wait for each other: ask → ask", "take one of these needs away."),
-    (ASK, "{name: ask, wait: 3s, when: {}}", "when", "names no condition", "give scenario, target or step."),
+    (ASK, "{name: ask, wait: 3s, needs: [move]}", "needs[0]", "needs move, which stands below it", "move move above ask, or remove the need."),
+    (ASK, "{name: ask, wait: 3s, needs: [ask]}", "needs[0]", "the steps wait for each other: ask → ask", "remove one of these needs."),
+    (ASK, "{name: ask, wait: 3s, when: {}}", "when", "is empty", "give scenario, target or step."),
     (ASK, "{name: ask, wait: 3s, when: {scenario: database-los}}", "when.scenario", 'there is no scenario "database-los"', 'did you mean "database-loss"?'),
     (ASK, "{name: ask, wait: 3s, when: {target: standby}}", "when.target", 'there is no target "standby"', 'did you mean "sandbox"?'),
     (ASK, "{name: ask, wait: 3s, when: {step: back, is: gone}}", "when.is", '"gone" is not one of succeeded, failed, skipped', "known here: succeeded, failed, skipped."),
@@ -50,7 +50,7 @@ MISTAKES = [
     (ASK, "{name: ask, stop: {unit: x.service, step: serve}, rehearse: skip, reason: y}", "stop", "stops one thing", "give one of step, unit and command."),
     (ASK, "{name: ask, http: {url: 'http://x/', method: PUSH}}", "http.method", '"PUSH" is not one of GET, HEAD, POST, PUT, PATCH, DELETE', "known here: GET, HEAD, POST, PUT, PATCH, DELETE."),
     (ASK, "{name: ask, notify: {message: x, severity: bad}}", "notify.severity", '"bad" is not one of critical, warning, info', "known here: critical, warning, info."),
-    (ASK, "{name: preflight, wait: 3s}", "name", 'the name "preflight" is taken: drd has a step of its own called so', "choose another name."),
+    (ASK, "{name: preflight, wait: 3s}", "name", "the name \"preflight\" is reserved for a step of drd's own", "choose another name."),
     (SERVE, "{command: [x], unit: y, port: 1, as: service}", "start", "starts either a command or a unit", "give one of command and unit."),
     (SERVE, '{command: [x, "${port}"], url: "http://h", as: service}', "start", "does not say which port ${port} is", "add port: the one that it listens on in a recovery."),
     (MOVE, "rehearse: skip", "rehearse", "a step that no drill carries out needs a reason", "add reason:."),
@@ -186,13 +186,13 @@ def test_erasures_come_after_the_checks_and_before_all_that_serves(tmp_path: Pat
 # fmt: off
 BAD_ERASURES = [
     ("component: db", "component: dbb", "component", 'there is no component "dbb"', 'did you mean "db"?'),
-    ("component: db", "component: etc", "replay.sql", "etc is files, which knows no SQL", "give a command."),
+    ("component: db", "component: etc", "replay.sql", "etc is files, which has no SQL", "give a command."),
     ("file: /srv/register", "command: [bin/erased]", "register.command[0]", '"bin/erased" is a relative path', "write its whole path, or the name of a program on PATH."),
     ("file: /srv/register", 'command: [erased, "${data_tim}"]', "register.command[1]", "there is no value ${data_tim}", 'did you mean "data_time"?'),
-    ("file: /srv/register", "file: /etc/shop/register", "register.file", "lies in the component etc, and would come back as old as the point", "keep the register outside of what the plan restores."),
-    ("file: /srv/register", "file: /srv/shop/shop.db", "register.file", "lies in the component store, and would come back as old as the point", "keep the register outside of what the plan restores."),
-    ("{file: /srv/register}", "{}", "register", "says one thing", "give file or command."),
-    ("replay: {", "replay: {command: [x], ", "replay", "says one thing", "give sql or command."),
+    ("file: /srv/register", "file: /etc/shop/register", "register.file", "lies in the component etc, and would be restored as old as the point", "keep the register outside of what the plan restores."),
+    ("file: /srv/register", "file: /srv/shop/shop.db", "register.file", "lies in the component store, and would be restored as old as the point", "keep the register outside of what the plan restores."),
+    ("{file: /srv/register}", "{}", "register", "needs exactly one", "give file or command."),
+    ("replay: {", "replay: {command: [x], ", "replay", "needs exactly one", "give sql or command."),
 ]
 # fmt: on
 
@@ -208,11 +208,11 @@ def test_a_mistake_about_erasures_is_named_with_its_remedy(
 
 def test_steps_of_erasures_fit_the_plan(tmp_path: Path) -> None:
     [problem] = problems(tmp_path, GOOD + STEPS + "  - erasures: db\n")
-    assert problem.message == "the plan does not say what its erasures are"
+    assert problem.message == "the plan has no `erasures`"
     [problem] = problems(tmp_path, GOOD + STEPS + "  - erasures: store\n" + ERASURES)
     assert problem.hint == "write erasures: db."
     twice = STEPS + "  - erasures: db\n  - {name: more, erasures: db}\n"
     [problem] = problems(tmp_path, GOOD + twice + ERASURES)
-    assert problem.message == "erasures are carried out a second time"
+    assert problem.message == "erasures are replayed a second time"
     [warning] = load(tmp_path, GOOD + STEPS + ERASURES).warnings
-    assert warning.message == '"rows" compares with the backup after people were erased again'
+    assert warning.message == '"rows" compares with the backup after erasures were replayed'

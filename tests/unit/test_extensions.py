@@ -85,8 +85,8 @@ def test_mistakes_in_its_settings_have_line_and_remedy(packages: Path, tmp_path:
     fits = problems(
         tmp_path, WITH_CHECK.replace("contains, component: etc", "contains, component: db")
     )
-    assert fits[0].message == "a contains check cannot look at db, which is postgres"
-    assert fits[0].hint == "it looks at files components."
+    assert fits[0].message == "a contains check cannot read db, which is postgres"
+    assert fits[0].hint == "it reads files components."
     step = problems(tmp_path, GOOD + STEPS.replace("${plan}", "${plam}"))
     assert (step[0].path, step[0].message) == ("runbook[1].note.line", "there is no value ${plam}")
 
@@ -201,7 +201,7 @@ def test_a_package_that_cannot_be_imported_says_why(packages: Path, tmp_path: Pa
             "import dataclasses as d, drd.actions.sql as s; SPEC=d.replace(s.SPEC, name='retries')",
             "drd.actions",
             "retries",
-            "which has a name that no step can have",
+            "which has a name that a step cannot have",
         ),
     ],
 )

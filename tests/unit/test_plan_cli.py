@@ -129,7 +129,7 @@ def test_check_finds_two_plans_of_one_name(home: Path, capsys: Output) -> None:
     other = plan(home, name="shop2.yaml")
     assert run("check", "--json") == 2
     (problem,) = document(capsys)["problems"]
-    assert problem["message"] == f'the plan "shop" is in {other}, too'
+    assert problem["message"] == f'the plan "shop" is also in {other}'
 
 
 def test_check_without_any_plan_says_how_to_begin(home: Path, capsys: Output) -> None:

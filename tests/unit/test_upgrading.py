@@ -102,7 +102,7 @@ def test_secret_that_others_can_read_needs_a_person(config: Path, short_tmp: Pat
         f"repositories: {{primary: {{url: /srv/x, password: {{file: {secret}}}}}}}\n"
     )
 
-    assert f"person: {secret} can be read by anybody" in "\n".join(said(config))
+    assert f"person: {secret} can be read by anyone" in "\n".join(said(config))
 
 
 def test_drop_in_that_opens_the_state_again_needs_a_person(config: Path) -> None:
