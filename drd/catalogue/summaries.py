@@ -22,9 +22,9 @@ from drd.catalogue.tables import (
     runs,
     scenario_summary,
 )
+from drd.model.clock import FAR_AHEAD
 from drd.model.run import DrillResult, RunKind, RunState, took_s
 from drd.model.scenarios import Rehearsal, standing
-from drd.model.snapshot import FAR_AHEAD
 
 USUAL_RUNS = 50
 """How many of the newest successful backups tell what is usual."""

@@ -15,12 +15,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from drd.checks.words import number, shorten
+from drd.model.clock import DATA_SKEW_S
 from drd.model.malformed import Malformed
 from drd.model.run import CheckVerdict
 from drd.model.units import format_duration, parse_duration
-
-SKEW_S = 60.0
-"""How far after the data time a value may lie: clocks of writers differ a little."""
 
 _FORMS = (
     "write `> 0`, `>= 1`, `== 42`, `!= 0`, `< 10`, a bare value, `within rpo`, `within 2h`, "
@@ -201,7 +199,7 @@ def _judge_recent(expectation: Recent, value: Any, around: Surroundings) -> Judg
     age = (around.data_time - at).total_seconds()
     side = "before" if age >= 0 else "after"
     observed = f"{format_duration(abs(age))} {side} the data time{remark}"
-    return Judgement(_verdict(-SKEW_S <= age <= limit), observed, expected)
+    return Judgement(_verdict(-DATA_SKEW_S <= age <= limit), observed, expected)
 
 
 def to_time(value: Any) -> tuple[datetime | None, str]:

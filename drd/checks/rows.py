@@ -10,12 +10,13 @@ from pydantic import Field
 
 from drd.checks.expectation import Tolerance, parse_tolerance
 from drd.checks.settings import CheckSettings
-from drd.checks.words import counted, not_run, part_not_run, printable, result, shorten, some
+from drd.checks.words import not_run, part_not_run, printable, result, shorten, some
 from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.fields import Contradiction, Duration
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import UNSAID, DatabaseFingerprint, TableState
+from drd.model.text import counted
 from drd.ports import CheckContext
 from drd.ports.check import CheckKind
 from drd.ports.kinds import KindSpec

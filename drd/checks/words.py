@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
+from drd.model.text import some as few
 
 LONGEST = 80
 NAMED = 5
@@ -31,15 +32,9 @@ def number(value: int | Decimal) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,f}"
 
 
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """`1 table`, `14 tables`, `2 entries`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def some(names: Sequence[str]) -> str:
     """The first few, and how many more."""
-    more = f"; and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return "; ".join(names[:NAMED]) + more
+    return few(names, NAMED, between="; ")
 
 
 def result(

@@ -16,6 +16,7 @@ from drd.model.actor import Actor
 from drd.model.alerts import Alert
 from drd.model.cells import Cell, Note
 from drd.model.exposure import age
+from drd.model.text import counted
 from drd.model.units import format_duration, from_rfc3339
 
 
@@ -75,7 +76,7 @@ def _counts(found: Sequence[Alert]) -> str:
     ]
     silent = sum(a.state == "acknowledged" for a in still)
     parts += [f"{silent} of them acknowledged"] if silent else []
-    return f"{len(still)} alert{'s' if len(still) != 1 else ''}: {', '.join(parts)}"
+    return f"{counted(len(still), 'alert')}: {', '.join(parts)}"
 
 
 def _notes(alert: Alert, now: datetime, *, holds: bool) -> list[Note]:

@@ -26,6 +26,7 @@ from drd.kit.runbook import scenario_option
 from drd.kit.sealing import read_kit, read_passphrase, unseal
 from drd.kit.standing import record_use
 from drd.model.snapshot import RestorePoint, newest_complete
+from drd.model.text import counted
 from drd.model.units import to_rfc3339
 
 
@@ -209,7 +210,7 @@ def _words(plan: _Plan) -> str:
         return "no complete restore point in the given repository"
     if plan.newest is None:
         return "no complete restore point"
-    count = "1 restore point" if plan.points == 1 else f"{plan.points:,} restore points"
+    count = counted(plan.points, "restore point")
     at = plan.newest.data_time
     after = f"; {plan.unlisted:,} of them made after the kit" if plan.unlisted else ""
     return f"{count}, newest {plan.newest.id} with data of {at:%Y-%m-%d %H:%M:%S} UTC{after}"

@@ -11,6 +11,7 @@ from drd.cli.session import session
 from drd.errors import UsageError
 from drd.flows.upkeep.copy import CopyOutcome, copy, copy_spec
 from drd.model.plan import Plan
+from drd.model.text import counted
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,7 +58,7 @@ def document(outcome: CopyOutcome) -> dict[str, Any]:
 def _print(outcome: CopyOutcome, *, quiet: bool) -> None:
     if not quiet:
         count = len(outcome.copied)
-        what = f"{count} restore point{'s' if count != 1 else ''} copied" if count else "up to date"
+        what = f"{counted(count, 'restore point')} copied" if count else "up to date"
         output.say(f"{outcome.plan}: {outcome.repository}: {what}, {outcome.held} there")
     for point, error in outcome.errors.items():
         output.complain(f"point {point} was not copied: {error.message}", error.hint)

@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from drd.checks.words import counted, printable
+from drd.checks.words import printable
 from drd.cli import output
 from drd.cli.session import session
 from drd.flows.restore.difference import Compared, compare
 from drd.model.difference import Difference, TableChange
+from drd.model.text import counted
 from drd.model.units import to_rfc3339
 
 SHOWN = 40

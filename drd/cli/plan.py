@@ -20,6 +20,7 @@ from drd.config.plan_file import LoadedPlan, load_plan
 from drd.config.reference import reference
 from drd.config.writing import yaml_text
 from drd.errors import ConfigError, Problem, UnknownPlan, UsageError
+from drd.model.text import counted
 from drd.model.units import format_duration
 
 # --- check ------------------------------------------------------------------------------------
@@ -107,13 +108,13 @@ def _ok_line(loaded: LoadedPlan) -> str:
     plan = loaded.plan
     count = len(plan.components)
     facts = [
-        f"{count} component{'s' if count != 1 else ''}",
+        counted(count, "component"),
         f"RPO {format_duration(plan.objectives.rpo_s)}",
         f"RTO {format_duration(plan.objectives.rto_s)}",
     ]
     if loaded.warnings:
         count = len(loaded.warnings)
-        facts.append(f"{count} warning{'s' if count != 1 else ''}")
+        facts.append(counted(count, "warning"))
     return f"{plan.name}: ok ({', '.join(facts)})"
 
 

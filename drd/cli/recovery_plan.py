@@ -14,6 +14,7 @@ from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest
 from drd.flows.restore.single_items import Changes
 from drd.model.plan import IN_PLACE
 from drd.model.runbook import LOOKING, PEOPLE, Step, waits_for
+from drd.model.text import counted
 from drd.model.units import format_duration, format_size, to_rfc3339
 
 
@@ -126,7 +127,7 @@ def _rows(planned: RecoveryPlan) -> Iterator[str]:
     for loss in planned.loss_rows:
         how = "at least" if loss.counted else "about"
         if loss.rows:
-            yield f"{how} {loss.rows:,} row{'s' if loss.rows != 1 else ''} of {loss.component}"
+            yield f"{how} {counted(loss.rows, 'row')} of {loss.component}"
 
 
 def _step(planned: RecoveryPlan, step: Step) -> dict[str, Any]:

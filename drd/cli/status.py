@@ -37,6 +37,7 @@ from drd.model.rows import (
     percent,
     row_of,
 )
+from drd.model.text import some
 from drd.model.told import Telling, Told
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Verdict, exit_code
@@ -129,8 +130,7 @@ def _gravest(document: StatusDocument) -> str:
     """The summary at the end of a long screen whose beginning has scrolled away."""
     everyone = _everyone(document)
     names = [p.plan for p in everyone if p.verdict is document.verdict]
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    said = f"{document.verdict.words}: {', '.join(names[:5])}{more}"
+    said = f"{document.verdict.words}: {some(names, 5)}"
     return f"{_counts(everyone)}\n{said}; drd status {names[0]}"
 
 

@@ -19,6 +19,7 @@ from drd.errors import DrdError
 from drd.flows.state.entries import wrong_entries
 from drd.flows.state.modes import open_to_others
 from drd.flows.status.overview import plan_files
+from drd.model.text import some
 
 _DROP_INS = "etc/systemd/system/drd.service.d"
 _MODES = ("UMask", "StateDirectoryMode", "CacheDirectoryMode", "ReadWritePaths")
@@ -56,9 +57,8 @@ def notices(config: str | None, prefix: Path) -> list[Notice]:
 def _closed(settings: DaemonSettings) -> Iterator[Notice]:
     paths = open_to_others(settings.places)
     if paths:
-        more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-        named = ", ".join(map(str, paths[:_NAMED]))
-        yield Notice("changes", f"closed to group and others at the next start: {named}{more}")
+        named = some(paths, _NAMED)
+        yield Notice("changes", f"closed to group and others at the next start: {named}")
     state, public = settings.state_dir, settings.public_dir
     if state is not None and state.is_dir() and not public.is_dir():
         yield Notice("changes", f"{public} is made, for the group {settings.read_group} to read")

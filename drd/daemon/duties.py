@@ -28,11 +28,12 @@ from drd.flows.state.entries import standing
 from drd.flows.status.overview import plan_files
 from drd.kinds.registry import room_of
 from drd.model.alerts import Change
-from drd.model.due import CLOCK_TOLERANCE_S
+from drd.model.clock import SCHEDULE_TOLERANCE_S
 from drd.model.message import Message, route
 from drd.model.run import Evidence, Run, RunKind
 from drd.model.run_message import message_of_run
 from drd.model.schedule import Schedule
+from drd.model.text import counted
 from drd.model.verdicts import Verdict
 from drd.model.watched import HostFacts
 from drd.process import shielded
@@ -113,7 +114,7 @@ class Duties:
         if last is None:
             return
         ahead_s = (last - now).total_seconds()
-        if ahead_s > CLOCK_TOLERANCE_S:  # set back while no daemon ran
+        if ahead_s > SCHEDULE_TOLERANCE_S:  # set back while no daemon ran
             self._host = replace(self._host, clock_jump_s=-ahead_s, clock_jumped_at=now)
         elif ahead_s < 0:
             self._host = replace(self._host, down_from=last, down_to=now)
@@ -192,16 +193,16 @@ class Duties:
     def summary(self, plans: int) -> str:
         """`3 plans, 2 met, 1 breached`, by the last assessment. `plans` are those in force."""
         outlook = self._outlook
-        counted = f"{plans} plan{'s' if plans != 1 else ''}"
+        told = counted(plans, "plan")
         if outlook is None or not outlook.plans:
-            return counted
+            return told
         if len(outlook.plans) > plans:
-            counted = f"{plans} of {len(outlook.plans)} plans in force"
+            told = f"{plans} of {len(outlook.plans)} plans in force"
         verdicts = Counter(p.verdict for p in outlook.plans)
         if set(verdicts) == {Verdict.MET}:
-            return f"{counted}, all objectives met"
+            return f"{told}, all objectives met"
         words = (f"{n} {str(v).replace('_', ' ')}" for v, n in verdicts.most_common())
-        return ", ".join([counted, *words])
+        return ", ".join([told, *words])
 
     # --- the thread -----------------------------------------------------------------------------
 

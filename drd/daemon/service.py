@@ -37,6 +37,7 @@ from drd.flows.schedules import Agenda
 from drd.model.dispatch import Limits
 from drd.model.facts import HEARTBEAT
 from drd.model.run import Run
+from drd.model.text import counted, some
 from drd.modes import make_public_directory
 from drd.scheduler import Clockwork
 
@@ -241,12 +242,12 @@ class Daemon:
     def _sentence(self, started: list[str], settled: list[str]) -> str:
         parts = []
         if started:
-            parts.append(f"started {_some(started)}")
+            parts.append(f"started {some(started)}")
         if settled:
-            parts.append(f"settling {_some(settled)}, which had died")
+            parts.append(f"settling {some(settled)}, which had died")
         if not parts:
             waiting = len(self._dispatcher.waiting)
-            late = f", {waiting} run{' waits' if waiting == 1 else 's wait'} for a slot"
+            late = f", {counted(waiting, 'run waits', 'runs wait')} for a slot"
             late = late if waiting else ""
             parts.append(f"no action: {self._duties.summary(self._agenda.plans)}{late}")
         return ", ".join(parts)
@@ -407,8 +408,3 @@ def limits_of(app: App) -> Limits:
         per_repository=settings.per_repository,
         per_host=settings.per_host,
     )
-
-
-def _some(words: list[str]) -> str:
-    rest = f" and {len(words) - 3} more" if len(words) > 3 else ""
-    return ", ".join(words[:3]) + rest

@@ -20,6 +20,7 @@ from drd.kit.sealing import unseal
 from drd.kit.watching import key_of, read
 from drd.model.kit import KitPlan
 from drd.model.plan import KitWatch, Plan
+from drd.model.text import counted
 from drd.model.units import to_rfc3339
 
 Host = Callable[[Path, str], AbstractContextManager[tuple[Services, Plan]]]
@@ -92,14 +93,10 @@ def _summary(kit: Kit, known: KitPlan, points: int) -> str:
     secrets = sum(f" of {known.name}:" in s.use for s in kit.index.secrets)
     return (
         f"kit of {kit.index.made_at:%Y-%m-%d %H:%M} UTC: plan {known.digest[:12]}, "
-        f"{_many(len(known.repositories), 'repository', 'repositories')}, "
-        f"{_many(secrets, 'secret', 'secrets')}; "
-        f"{_many(points, 'restore point', 'restore points')} found there"
+        f"{counted(len(known.repositories), 'repository', 'repositories')}, "
+        f"{counted(secrets, 'secret', 'secrets')}; "
+        f"{counted(points, 'restore point', 'restore points')} found there"
     )
-
-
-def _many(count: int, one: str, more: str) -> str:
-    return f"{count:,} {one if count == 1 else more}"
 
 
 def _notes(plan: Plan, known: KitPlan, prepared: Prepared) -> Iterator[Note]:

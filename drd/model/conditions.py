@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from drd.errors import RepositoryDamaged
 from drd.model.alerts import Condition
 from drd.model.compliance import LOOKING_AHEAD, over_limit, standing_pauses
-from drd.model.exposure import age, copy_bound_s
+from drd.model.exposure import age, ago, copy_bound_s
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import OF_REPOSITORY, PROTECTION, REPOSITORY, name_of
@@ -195,7 +195,7 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
         yield Condition("prune-paused", facts.plan, job.subject, "warning", text, command)
     elif job.due_at is not None and _is_overdue(job.since, job.due_at, now):
         late = format_duration((now - job.due_at).total_seconds())
-        last = f"last done {_ago(job.done_at, now)}" if job.done_at else "never done"
+        last = f"last done {ago(job.done_at, now)}" if job.done_at else "never done"
         text = f"{what} overdue by {late}, {last}"
         command = f"drd schedule {facts.plan}"
         yield Condition(f"{job.kind}-overdue", facts.plan, job.subject, "warning", text, command)
@@ -249,15 +249,8 @@ def _is_overdue(since: datetime | None, due_at: datetime, now: datetime) -> bool
 
 def _failed(what: str, error: str | None, tries: int, at: datetime | None, now: datetime) -> str:
     why = f": {first_line(error)}" if error else ""
-    times = f"{tries} tries, last {_ago(at, now)}" if tries > 1 else f"tried {_ago(at, now)}"
+    times = f"{tries} tries, last {ago(at, now)}" if tries > 1 else f"tried {ago(at, now)}"
     return f"{what} failed{why} ({times})"
-
-
-def _ago(at: datetime | None, now: datetime) -> str:
-    seconds = age(at, now)
-    if seconds is None:
-        return "in the future" if at is not None else "at an unknown time"
-    return f"{format_duration(seconds)} ago"
 
 
 # --- repositories ---------------------------------------------------------------------------

@@ -12,14 +12,12 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Literal
 
+from drd.model.clock import SCHEDULE_TOLERANCE_S
 from drd.model.cron import next_after
 from drd.model.run import RunKind, RunState
 from drd.model.schedule import Job, auto_interval_s, margin_s
 from drd.model.units import format_duration
 from drd.model.windows import blackout_at, released, window_text
-
-CLOCK_TOLERANCE_S = 60.0
-"""A time further in the future than this is not believed; less is a clock that was put right."""
 
 CATCH_UP_AFTER_S = 60.0
 """A start later than this (two ticks) was missed: drd was not running, or there was no slot."""
@@ -305,7 +303,7 @@ def _deadline(job: Job, history: History, at: datetime, period_s: float, now: da
 
 
 def _is_past(at: datetime, now: datetime) -> bool:
-    return (at - now).total_seconds() <= CLOCK_TOLERANCE_S
+    return (at - now).total_seconds() <= SCHEDULE_TOLERANCE_S
 
 
 def _believed(at: datetime | None, now: datetime) -> datetime | None:

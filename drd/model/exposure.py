@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from drd.model.attainment import attainment
+from drd.model.clock import AGE_TOLERANCE_S
 from drd.model.facts import (
     AUTO,
     ComponentFacts,
@@ -34,9 +35,6 @@ from drd.model.verdicts import (
 AT_RISK_SHARE = 0.8
 """Of the RPO: above it, the objective may be crossed before anybody reacts."""
 
-CLOCK_TOLERANCE_S = 5.0
-"""Clocks of two healthy hosts differ by less; a time further in the future is not trusted."""
-
 COPY_BOUND = 2.0
 """Of the RPO: the exposure of a copy grows by the backup's interval and both durations."""
 
@@ -49,7 +47,15 @@ def age(at: datetime | None, now: datetime) -> float | None:
     if at is None:
         return None
     seconds = (now - at).total_seconds()
-    return None if seconds < -CLOCK_TOLERANCE_S else max(0.0, seconds)
+    return None if seconds < -AGE_TOLERANCE_S else max(0.0, seconds)
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """`4m 10s ago`, for people."""
+    seconds = age(at, now)
+    if seconds is None:
+        return "in the future" if at is not None else "at an unknown time"
+    return f"{format_duration(seconds)} ago"
 
 
 def against(exposure_s: float | None, rpo_s: float) -> Verdict:
@@ -235,8 +241,7 @@ def _trouble(facts: PlanFacts, now: datetime) -> tuple[str, str, str] | None:
     run)."""
     if facts.failures is not None:
         tries, run, at, error, _ = facts.failures
-        ago = format_duration(age(at, now))
-        times = f"{tries} tries, last {ago} ago" if tries > 1 else f"tried {ago} ago"
+        times = f"{tries} tries, last {ago(at, now)}" if tries > 1 else f"tried {ago(at, now)}"
         text = f"{first_line(error) or 'backup failed'} ({times})"
         # As the alerts have it: a run that left an incomplete point is told as that.
         left_a_point = facts.incomplete is not None and facts.incomplete.id == run
@@ -281,7 +286,7 @@ def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:
             return []
         if start > facts.first_loaded_at:
             lasted = format_duration((end - start).total_seconds())
-            ago = format_duration((now - end).total_seconds())
-            text = f"objective was missed for {lasted} until {ago} ago"
+            over = format_duration((now - end).total_seconds())
+            text = f"objective was missed for {lasted} until {over} ago"
             return [Reason(Verdict.MET, text, f"drd runs {facts.plan}")]
     return []

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from drd.model.alerts import Condition
 from drd.model.exposure import age
 from drd.model.message import Severity
-from drd.model.text import first_line
+from drd.model.text import first_line, some
 from drd.model.units import format_duration, format_size, to_rfc3339
 from drd.model.watched import ChannelState, DiskFacts, HostFacts
 
@@ -106,7 +106,7 @@ def _down(host: HostFacts, rpos: Sequence[tuple[str, float]], now: datetime) -> 
     missed = sorted(plan for plan, rpo_s in rpos if down_s > rpo_s)
     if not missed:
         return
-    named = ", ".join(missed[:3]) + (f" and {len(missed) - 3} more" if len(missed) > 3 else "")
+    named = some(missed)
     text = (
         f"drd was down, or its host slept, for {format_duration(down_s)}: longer than the RPO of "
     )

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from drd.model.clock import JUMP_S
 from drd.model.snapshot import RestorePoint, newest_complete
+from drd.model.text import some
 from drd.model.units import format_duration
-
-CLOCKS_DIFFER_S = 120.0
-"""By so much this host's clock may differ from a repository server's, and from itself a moment
-ago."""
 
 _IN_A_COMMAND = 200
 _NAMED = 5
@@ -152,7 +150,7 @@ def of_unreadable(text: str, hint: str | None) -> Pause:
 def of_clock(repository: str, ahead_s: float | None) -> list[Pause]:
     """`ahead_s` is by how much this host's clock is ahead of the repository server's; None where
     that does not tell."""
-    if ahead_s is None or abs(ahead_s) <= CLOCKS_DIFFER_S:
+    if ahead_s is None or abs(ahead_s) <= JUMP_S:
         return []
     way = "ahead of" if ahead_s > 0 else "behind"
     return [
@@ -187,6 +185,5 @@ def lists_less(missing: Sequence[str]) -> str:
 
 def named(points: Sequence[str]) -> str:
     """`restore points a, b and 3 more`."""
-    more = f" and {len(points) - _NAMED} more" if len(points) > _NAMED else ""
     these = "restore points" if len(points) > 1 else "restore point"
-    return f"{these} {', '.join(points[:_NAMED])}{more}"
+    return f"{these} {some(points, _NAMED)}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from drd.model.exposure import age
+from drd.model.exposure import age, ago
 from drd.model.facts import DrillFacts, PlanFacts, ScenarioFacts, Unproven
 from drd.model.scenarios import turn_s, valid_s, valid_until
 from drd.model.text import in_short
@@ -101,15 +101,15 @@ def _of_result(
         return [reason(Verdict.UNKNOWN, text, "never-drilled")]
     why = f": {in_short(last.reason)}" if last.reason else ""
     since_s = age(last.at, now)
-    ago = "in the future" if since_s is None else f"{format_duration(since_s)} ago"
+    when = ago(last.at, now)
     if last.result == "failed":
         show = f"drd run show {last.run}"
-        return [reason(Verdict.BREACHED, f"{drill} failed {ago}{why}", "drill-failed", show)]
+        return [reason(Verdict.BREACHED, f"{drill} failed {when}{why}", "drill-failed", show)]
     if not scenario.wanted:
         return []
     if last.result != "passed":
         why = why or _left(last)
-        text = f"{drill} was inconclusive {ago}{why}"
+        text = f"{drill} was inconclusive {when}{why}"
         remedy = remedy_of(last.unproven)
         return [reason(Verdict.UNKNOWN, text, "drill-inconclusive", *([remedy] if remedy else []))]
     if since_s is None:
@@ -186,8 +186,8 @@ def _late(facts: PlanFacts, drill: str, since_s: float, wanted: int, reason: Say
     every_s = facts.drill_every_s
     valid = valid_s(every_s, wanted)
     if since_s > valid:
-        ago, counts = format_duration(since_s), format_duration(valid)
-        text = f"last {drill} passed {ago} ago, which counts for {counts}"
+        passed, counts = format_duration(since_s), format_duration(valid)
+        text = f"last {drill} passed {passed} ago, which counts for {counts}"
         return [reason(Verdict.UNKNOWN, text, "drill-overdue")]
     if every_s is None:
         return []

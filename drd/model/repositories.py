@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from drd.model.attainment import Interval
 from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts
 from drd.model.finding_codes import REPOSITORY, name_of
+from drd.model.text import counted
 from drd.model.verdicts import Reason, RepositoryAssessment, Verdict, lost_words
 from drd.named import NamedTuple
 
@@ -142,9 +143,7 @@ def _wrong(
         mend = f"drd verify {facts.plan} --repository {name}"
         found.append(Reason(verdict, text, mend, DAMAGED, subject=name))
     if repository.missing:
-        points = (
-            "1 restore point" if repository.missing == 1 else f"{repository.missing} restore points"
-        )
+        points = counted(repository.missing, "restore point")
         lost_by_it = lead if repository.newest is not None and repository.lost is None else ""
         verdict = Verdict.BREACHED if lost_by_it else Verdict.AT_RISK
         text = (

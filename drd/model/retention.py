@@ -10,13 +10,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from drd.model.clock import AGE_TOLERANCE_S
 from drd.model.plan import RetentionPolicy
 from drd.model.snapshot import RestorePoint
 from drd.model.units import format_duration, to_rfc3339
 from drd.named import NamedTuple
-
-CLOCK_TOLERANCE = timedelta(seconds=5)
-"""Clocks of two healthy hosts differ by less; anything later is a time that cannot be trusted."""
 
 _Period = Callable[[datetime], object]
 _PERIODS: tuple[tuple[str, _Period], ...] = (
@@ -126,7 +124,7 @@ def refusal(
     dated = [(f"restore point {p.id}", max(p.data_time, p.available_at)) for p in points]
     dated += [(f"snapshot {snapshot[:8]}", at) for snapshot, at in snapshot_times]
     name, at = max(dated, key=lambda d: d[1], default=("", now))
-    if at <= now + CLOCK_TOLERANCE:
+    if at <= now + timedelta(seconds=AGE_TOLERANCE_S):
         return None
     ahead = format_duration((at - now).total_seconds())
     return f"{name} is dated {to_rfc3339(at)}, {ahead} after now: a clock is or was wrong"

@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
+from drd.model.clock import FAR_AHEAD
 from drd.model.units import format_size, to_rfc3339
 
 MANIFEST_FILE = "manifest.json"
@@ -297,11 +298,6 @@ class Manifest:
             "private": {name: dict(value) for name, value in self.private.items()},
         }
         return json.dumps(data, indent=1, sort_keys=True).encode("ascii")
-
-
-FAR_AHEAD = timedelta(hours=1)
-"""What is dated further in the future was made while a clock was wrong, and says nothing about
-which of all is the newest. Less is a clock that goes a little wrong here; S3 allows 15 minutes."""
 
 
 def newest_complete(

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 # Compiled when they are first used: `drd status` seldom needs them.
 _ID = r"[0-9a-f]{64}"
 _HINT = r" \(hint: .*?\)(?=;|$)"
@@ -34,5 +38,18 @@ def in_short(error: str) -> str:
 
 
 def and_more(count: int) -> str:
-    """What follows the first of several, where `count` are left out."""
+    """What follows the first of several problems, where `count` are left out."""
     return f" (and {count} more)" if count > 0 else ""
+
+
+def some(names: Collection[object], most: int = 3, *, between: str = ", ") -> str:
+    """The first few, and how many more there are: `a, b, c and 4 more`."""
+    told = between.join(str(name) for name, _ in zip(names, range(most), strict=False))
+    left = len(names) - most
+    lead = "; and" if between == "; " else " and"
+    return f"{told}{lead} {left:,} more" if left > 0 else told
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 file`, `1,234 files`, `2 entries`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -24,6 +24,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drd.errors import DrdError, RepositoryError
+from drd.model.clock import SERVER_SKEW_S
 from drd.model.finding import Finding
 from drd.model.finding_codes import PROTECTION
 from drd.model.location import S3Location
@@ -43,9 +44,6 @@ from drd.repositories.place import (
     lock_names,
 )
 from drd.repositories.s3_access import S3Keys, by_host_name
-
-SKEW_S = 60.0
-"""The difference in seconds from which a clock is reported; S3 refuses requests at 15 minutes."""
 
 _SYSTEM_CAS = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -303,7 +301,7 @@ class S3Place:
         if server is None:
             return Finding("repository-clock", "ok", "", "the server does not report its time")
         skew = (datetime.now(UTC) - server).total_seconds()
-        if abs(skew) < SKEW_S:
+        if abs(skew) < SERVER_SKEW_S:
             return Finding(
                 "repository-clock", "ok", "", "this host and the server agree on the time"
             )

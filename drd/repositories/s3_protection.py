@@ -7,6 +7,7 @@ from typing import Any
 
 from drd.model.finding import Finding
 from drd.model.finding_codes import PROTECTION
+from drd.model.text import counted
 from drd.repositories import s3_trouble as trouble
 
 
@@ -37,7 +38,7 @@ def finding_of_lock(state: Mapping[str, Any], bucket: str) -> Finding:
         return Finding(PROTECTION, "warning", "", detail)
     retention = state.get("Rule", {}).get("DefaultRetention", {})
     units = [(retention.get(f"{unit.capitalize()}s"), unit) for unit in ("day", "year")]
-    length = next((f"{n} {unit}{'s' if n != 1 else ''}" for n, unit in units if n), "")
+    length = next((counted(n, unit) for n, unit in units if n), "")
     if state["ObjectLockEnabled"] != "Enabled" or not retention.get("Mode") or not length:
         return Finding(
             PROTECTION,

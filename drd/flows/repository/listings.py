@@ -12,6 +12,7 @@ from drd.errors import SnapshotsUnreadable
 from drd.masking import beginning
 from drd.model.plan import NAME, OWN_COMPONENT
 from drd.model.snapshot import RestorePoint
+from drd.model.text import counted
 from drd.ports import Listing, Repository, SnapshotInfo
 
 _OURS = "drd"
@@ -56,7 +57,7 @@ class _Unreadable(NamedTuple):
 def _unreadable(repository: Repository, listing: Listing) -> _Unreadable:
     ids = sorted(listing.unreadable)
     some = ", ".join(i[:8] for i in ids[:_NAMED]) + (" …" if len(ids) > _NAMED else "")
-    what = "1 snapshot" if len(ids) == 1 else f"{len(ids):,} snapshots"
+    what = counted(len(ids), "snapshot")
     return _Unreadable(
         f"{what} in {repository.name} cannot be read: {some} "
         f"({beginning(listing.unreadable[ids[0]], 200)})",

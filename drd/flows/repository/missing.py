@@ -14,6 +14,7 @@ from drd.flows.repository.substituted import genuine_by_run
 from drd.flows.services import Services
 from drd.model.run import RunKind
 from drd.model.snapshot import RestorePoint
+from drd.model.text import some
 from drd.ports import Listing, Repository
 
 
@@ -97,7 +98,7 @@ def record_missing(
     services.catalogue.health.missing(plan, repository, removed, (), services.clock.now())
     lost = services.catalogue.health.vanished(plan, repository, ids, services.clock.now())
     if lost:
-        names = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
+        names = some(lost, 5)
         services.warn(
             f"{len(lost)} restore point{'s are' if len(lost) > 1 else ' is'} no longer in the "
             f"repository although drd did not forget {'them' if len(lost) > 1 else 'it'}: {names}"

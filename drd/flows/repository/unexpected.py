@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from drd.errors import RepositoryMissing
-from drd.model.text import escaped, short_id
+from drd.model.text import escaped, short_id, some
 
 _NAMED = 3
 """Entries of a directory that a sentence names."""
@@ -47,6 +47,5 @@ def _describe_place(url: str) -> tuple[str, Literal["gone", "emptied"]]:
         return nothing, "emptied"
     if not names:
         return f"directory {url} is empty", "emptied"
-    named = ", ".join(escaped(name) for name in names[:_NAMED])
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"directory {url} contains {named}{more}, but no repository", "emptied"
+    named = some([escaped(name) for name in names], _NAMED)
+    return f"directory {url} contains {named}, but no repository", "emptied"

@@ -13,6 +13,7 @@ from drd.model.finding_codes import KNOWN_STATE, REPOSITORY
 from drd.model.mending import ways_out
 from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint
+from drd.model.text import some
 from drd.ports.health import Known
 
 
@@ -120,8 +121,7 @@ def _cost(known: Known) -> str:
         return "drd cannot tell which restore points cannot come back"
     if not known.affected:
         return "no restore point that is kept needs what is damaged"
-    more = f" and {len(known.affected) - 5} more" if len(known.affected) > 5 else ""
-    return f"not whole any more: {', '.join(known.affected[:5])}{more}"
+    return f"not whole any more: {some(known.affected, 5)}"
 
 
 def _by_name(services: Services, plan: Plan) -> Mapping[str, Known]:

@@ -16,6 +16,7 @@ from drd.model.plan import Plan
 from drd.model.run import Evidence
 from drd.model.scenarios import is_random_turn, next_scenario
 from drd.model.snapshot import RestorePoint, newest_complete
+from drd.model.text import counted
 from drd.model.units import from_rfc3339, parse_duration, to_rfc3339
 
 DEFAULT_RANDOM_WITHIN_S = 30 * 86400.0
@@ -115,7 +116,7 @@ def _points(services: Services, plan: Plan) -> list[RestorePoint]:
         everything = services.catalogue.points(plan.name, elsewhere=True)
     away = [p for p in everything if p.elsewhere and not p.repositories]
     if away:
-        count = "1 restore point" if len(away) == 1 else f"{len(away):,} restore points"
+        count = counted(len(away), "restore point")
         services.note(
             f"{count} of {plan.name} left out: only in {former_places(away[0])}, which is "
             "no longer in the plan"

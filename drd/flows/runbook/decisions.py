@@ -15,7 +15,7 @@ from drd.model.actor import Sameness, compare_all
 from drd.model.progression import Wanted
 from drd.model.run import Decision, StepRecord, StepState, operators
 from drd.model.runbook import Ask, Step, wants_two_persons
-from drd.model.text import escaped
+from drd.model.text import escaped, some
 from drd.model.units import from_rfc3339, to_rfc3339
 
 _NAMED = 3
@@ -99,8 +99,7 @@ class People:
         if role is None:
             return "anybody"
         names = [name for name, held in self.services.roles.items() if role in held]
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        return f"{role} ({', '.join(names[:_NAMED])}{more})" if names else role
+        return f"{role} ({some(names, _NAMED)})" if names else role
 
     def _unanswered(self, name: str, asked: datetime, ask: Ask, now: datetime) -> bool:
         """Whether the time for an answer passed while no process executed the run: then drd asks

@@ -12,7 +12,7 @@ from typing import Any
 
 from drd import log, process
 from drd.flows.services import Services
-from drd.model.pauses import CLOCKS_DIFFER_S
+from drd.model.clock import JUMP_S
 from drd.ports import Catalogue
 
 _SLEWED_S = 1.0
@@ -32,7 +32,7 @@ def jumped_s(services: Services) -> float | None:
         moved_s = now_s - boot.up_s - before["offset_s"]
     else:
         moved_s = min(0.0, now_s - before.get("at_s", now_s))
-    if abs(moved_s) > CLOCKS_DIFFER_S:
+    if abs(moved_s) > JUMP_S:
         return float(moved_s)
     if before.get("boot") != boot.id or abs(moved_s) > _SLEWED_S:
         _trust(services.catalogue, services, boot)
@@ -50,9 +50,9 @@ def trust_again(services: Services, why: str) -> None:
 def witnessed(services: Services, ahead: Iterable[float | None], *, far: bool) -> bool:
     """Whether somebody else says that the clock is right: a server that keeps repositories (`ahead`
     has the differences, of servers where it is `far`), or the kernel, whose clock NTP keeps."""
-    if far and any(s is not None and abs(s) <= CLOCKS_DIFFER_S for s in ahead):
+    if far and any(s is not None and abs(s) <= JUMP_S for s in ahead):
         return True
-    return services.booted() is not None and process.clock_agrees(CLOCKS_DIFFER_S)
+    return services.booted() is not None and process.clock_agrees(JUMP_S)
 
 
 def _trust(catalogue: Catalogue, services: Services, boot: process.Boot) -> None:

@@ -20,7 +20,7 @@ from drd import modes
 from drd.errors import CatalogueError
 from drd.flows.state.holders import alone, is_held, sole
 from drd.flows.state.places import Places, lstat
-from drd.model.text import escaped
+from drd.model.text import escaped, some
 from drd.ports import Finding
 from drd.process import user_name
 from drd.process.private import why_not_private
@@ -122,8 +122,8 @@ def standing(places: Places) -> str | None:
         return str(wrong[0])
     if not aside:
         return None
-    more = f" and {len(aside) - 1} more" if len(aside) > 1 else ""
-    return f"{escaped(str(aside[0]))}{more} was set aside, since somebody else had put it there"
+    named = some([escaped(str(entry)) for entry in aside], 1)
+    return f"{named} was set aside, since somebody else had put it there"
 
 
 def findings(places: Places) -> list[Finding]:

@@ -16,6 +16,7 @@ from drd.flows.repository.points import Inventory, Missing, missing_snapshots, t
 from drd.flows.services import Services
 from drd.flows.state import custody
 from drd.flows.upkeep.pauses import reasons_to_wait
+from drd.model.clock import SNAPSHOT_SKEW
 from drd.model.holds import held_points
 from drd.model.pauses import Pause, of_listing
 from drd.model.plan import Plan, RepositorySpec
@@ -32,8 +33,6 @@ from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.units import to_rfc3339
 from drd.ports import Repository, SnapshotInfo
 
-CLOCK_SKEW = timedelta(minutes=2)
-"""How far ahead a snapshot's time may be before the clock, or the snapshot, is not believed."""
 MOST_NAMED = 200
 """Snapshots that a hint names: more is no command that anybody copies."""
 FOREIGN_LEFTOVER = timedelta(days=1)
@@ -276,7 +275,7 @@ def _limit(services: Services, plan: Plan, there: int) -> int:
 def _of_future(inventory: Inventory, known: Collection[str], now: datetime) -> list[Pause]:
     """Whoever made it: either that clock was wrong or ours is, and we cannot tell which."""
     listed = inventory.everything
-    ahead = sorted((s for s in listed if s.time > now + CLOCK_SKEW), key=lambda s: s.time)
+    ahead = sorted((s for s in listed if s.time > now + SNAPSHOT_SKEW), key=lambda s: s.time)
     if not ahead:
         return []
     first = ahead[0]

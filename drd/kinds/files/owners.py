@@ -11,7 +11,7 @@ from pathlib import Path
 from drd.kinds.files.walk import to_bytes, to_text
 from drd.kinds.places import is_root, may_own
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
-from drd.model.text import escaped
+from drd.model.text import counted, escaped, some
 from drd.ports import Finding
 from drd.process import check_cancelled
 
@@ -59,9 +59,7 @@ def set_id_finding(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[Findi
 
 
 def _named(files: list[str]) -> str:
-    more = f" and {len(files) - _NAMED:,} more" if len(files) > _NAMED else ""
-    count = "1 file" if len(files) == 1 else f"{len(files):,} files"
-    return f"{count} ({', '.join(map(escaped, files[:_NAMED]))}{more})"
+    return f"{counted(len(files), 'file')} ({some([escaped(f) for f in files], _NAMED)})"
 
 
 def _expected(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[str]:

@@ -57,6 +57,7 @@ from drd.kinds.publish import (
 )
 from drd.model.part import Part, meant, near
 from drd.model.snapshot import ComponentSnapshot, FileEntry, Fingerprint, TreeFingerprint
+from drd.model.text import some
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
 from drd.process import check_cancelled
 
@@ -217,9 +218,8 @@ class FilesPart:
             w.target for w in self._ways.values() if os.path.lexists(w.target) and not w.published()
         ]
         if there:
-            more = f" and {len(there) - 1} more" if len(there) > 1 else ""
             raise TargetNotEmpty(
-                f"{there[0]}{more} is there already",
+                f"{some(there, 1)} is there already",
                 hint="--into DIRECTORY puts it elsewhere; --overwrite replaces what is there.",
             )
 

@@ -16,6 +16,7 @@ from drd.kinds.files.describe import Describer, describe_all
 from drd.kinds.files.settings import FilesSettings
 from drd.kinds.files.walk import Selection, Walk, kind_of, select, to_bytes, to_text, walk
 from drd.model.snapshot import FileEntry, Fingerprint, Stored, TreeFingerprint
+from drd.model.text import counted
 from drd.model.units import format_size
 from drd.ports import Finding, Probe, Tree
 
@@ -192,7 +193,7 @@ class FilesSource:
 
 def _summary(seen: Walk) -> str:
     at_least = "" if seen.complete else "at least "
-    files = "1 file" if seen.files == 1 else f"{seen.files:,} files"
+    files = counted(seen.files, "file")
     return f"{at_least}{files}, {format_size(seen.bytes)}"
 
 

@@ -25,6 +25,7 @@ from drd.kinds.postgres.connection import (
 )
 from drd.kinds.postgres.quoting import ident
 from drd.kinds.postgres.stored import as_stored, encoded, shown
+from drd.model.text import counted
 
 _LOOK_DOWN = ("log_statement = 'none'", "log_min_error_statement = 'panic'")
 # So that the verifiers in CREATE ROLE do not end up in the server's log.
@@ -160,9 +161,9 @@ class Cluster:
         assert row is not None
         tables, everything = row
         if tables:
-            return "1 table" if tables == 1 else f"{tables} tables"
+            return counted(tables, "table")
         if everything:
-            return "1 object" if everything == 1 else f"{everything} objects"
+            return counted(everything, "object")
         return ""
 
     def drop_own(self, name: str, *, subscriptions: bool = False) -> None:

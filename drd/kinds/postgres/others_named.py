@@ -14,6 +14,7 @@ from typing import Any
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.quoting import catalog_first
 from drd.kinds.postgres.stored import shown
+from drd.model.text import counted
 
 _SHOWN = 5
 _KEPT = 1000
@@ -112,7 +113,7 @@ def alike(known: Mapping[str, Any]) -> list[str]:
 def met(known: Mapping[str, Any]) -> list[str]:
     """Everything of other users that a query can call or read, in words."""
     called = [
-        f"{count} function{'s' if count != 1 else ''} of {shown(str(owner))}"
+        f"{counted(count, 'function')} of {shown(str(owner))}"
         for owner, count in known.get("callable", ())[:_SHOWN]
     ]
     return [*alike(known), *_some(known.get(READ, ())), *called]

@@ -12,6 +12,7 @@ from typing import Any
 
 from drd.kinds.postgres.roles import Globals
 from drd.kinds.postgres.stored import shown
+from drd.model.text import some
 from drd.ports import Finding
 
 _SHOWN = 10
@@ -42,10 +43,9 @@ def finding(
     ]
     if not told:
         return None
-    more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
     detail = (
         "would be made in this server, with rights beyond this database: role "
-        f"{', '.join(told[:_SHOWN])}{more}; --no-owner makes none"
+        f"{some(told, _SHOWN)}; --no-owner makes none"
     )
     hint = (
         "make these roles yourself before, as you want them: those that are there stay as they are."

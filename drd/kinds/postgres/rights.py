@@ -15,6 +15,7 @@ import psycopg
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.others_code import run_by_reading
 from drd.kinds.postgres.stored import as_spelled, shown
+from drd.model.text import some
 from drd.ports import Finding
 
 _SHOWN = 5
@@ -109,8 +110,7 @@ def _quoted(connection: Connection, name: str) -> str:
 
 
 def _few(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return shown(", ".join(names[:_SHOWN])) + (f" and {more} more" if more > 0 else "")
+    return shown(some(names, _SHOWN))
 
 
 def _tables(connection: Connection, role: str) -> Finding:

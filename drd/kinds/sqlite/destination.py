@@ -24,6 +24,7 @@ from drd.kinds.sqlite.reader import Reader, reads
 from drd.kinds.sqlite.use import require_unused, user
 from drd.kinds.sqlite.written import SUFFIX, filename
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
+from drd.model.text import counted
 from drd.ports import AS_IT_IS, Inspector, RestoreOptions, Workplace
 
 FORM = FileForm(SUFFIX, SqliteInspector)
@@ -152,7 +153,7 @@ def refuse_content(target: Path) -> None:
     if found is None:
         raise TargetNotEmpty(f"{target} holds data: its -wal file has some", hint=hint)
     if found:
-        objects = "1 table or view" if found == 1 else f"{found} tables and views"
+        objects = counted(found, "table or view", "tables and views")
         raise TargetNotEmpty(f"target {target} is not empty ({objects})", hint=hint)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from drd import log
 from drd.errors import DeadlineExceeded, RepositoryDamaged, SnapshotsUnreadable
+from drd.model.text import counted
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import ids
@@ -71,7 +72,7 @@ def _damage(door: Door, said: Complaints) -> RepositoryDamaged:
     what = _short(first) + (f" and {len(packs) - 1} more files" if len(packs) > 1 else "")
     repair = repair_of(first)
     if trees and not packs:
-        what, repair = f"data of {_directories(len(trees))} is gone", "none"
+        what, repair = f"data of {counted(len(trees), 'directory', 'directories')} is gone", "none"
     told = len(packs) + len(trees) <= _MOST_PARTS and not any(map(_names_no_snapshot, wrong))
     return RepositoryDamaged(
         f"the repository at {door.url} is damaged: {what}",
@@ -81,10 +82,6 @@ def _damage(door: Door, said: Complaints) -> RepositoryDamaged:
         damage=what,
         repair=repair,
     )
-
-
-def _directories(count: int) -> str:
-    return "1 directory" if count == 1 else f"{count:,} directories"
 
 
 def _names_no_snapshot(line: str) -> bool:

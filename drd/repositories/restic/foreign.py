@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from drd import log, process
 from drd.errors import DrdError, ForeignObjects, RepositoryDamaged, RepositoryError, WrongKey
+from drd.model.text import some
 from drd.repositories.place import Kept, Place
 from drd.repositories.restic.ciphers import MasterKey
 from drd.repositories.restic.keysearch import NOT_WHOLE, SEARCH_S, Keys
@@ -221,8 +222,8 @@ def objects_error(session: Session, below: Kept, found: Mapping[str, str]) -> Fo
 
 
 def listed(below: Kept, found: Mapping[str, str]) -> str:
-    what = "; ".join(f"{below}/{name} {why}" for name, why in list(found.items())[:NAMED])
-    return f"{what}; and {len(found) - NAMED} more" if len(found) > NAMED else what
+    what = [f"{below}/{name} {why}" for name, why in found.items()]
+    return some(what, NAMED, between="; ")
 
 
 def removal(place: Place, below: Kept, names: Iterable[str]) -> str:

@@ -1,0 +1,30 @@
+"""Lists and numbers are put into words in one way."""
+
+from __future__ import annotations
+
+import pytest
+
+from drd.model.text import and_more, counted, some
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([], ""),
+        (["a"], "a"),
+        (["a", "b", "c"], "a, b, c"),
+        (["a", "b", "c", "d", "e"], "a, b, c and 2 more"),
+    ],
+)
+def test_of_many_names_the_first_are_told_and_the_rest_counted(names: list[str], told: str) -> None:
+    assert some(names) == told
+
+
+def test_names_that_are_sentences_are_parted_by_semicolons() -> None:
+    assert some(["x is", "y is", "z is"], 2, between="; ") == "x is; y is; and 1 more"
+
+
+def test_a_number_has_the_noun_in_its_number() -> None:
+    assert [counted(n, "file") for n in (0, 1, 1234)] == ["0 files", "1 file", "1,234 files"]
+    assert counted(2, "try", "tries") == "2 tries"
+    assert (and_more(0), and_more(2)) == ("", " (and 2 more)")
