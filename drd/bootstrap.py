@@ -15,9 +15,6 @@ import drd
 from drd import secrets
 from drd.actions import action_for
 from drd.catalogue.changed import Reader, identity, read_changed
-from drd.catalogue.damage import set_aside
-from drd.catalogue.renewal import renew
-from drd.catalogue.sql_catalogue import open_catalogue
 from drd.catalogue.summary import read_facts
 from drd.checks import check_for, comparison
 from drd.config.daemon import (
@@ -45,9 +42,6 @@ from drd.flows.state.modes import close_state
 from drd.flows.state.run_dirs import sandbox_user
 from drd.flows.status.publishing import Place, Publisher, Publishing, Source
 from drd.kinds.registry import host_of, kind_for, server_users
-from drd.kit.host_loss import kit_at, regained
-from drd.kit.standing import standing
-from drd.kit.watching import try_kit
 from drd.model.facts import PlanFacts
 from drd.model.finding import Finding
 from drd.model.message import ChannelSpec, Message
@@ -116,6 +110,10 @@ class App:
     def catalogue(self) -> Catalogue:
         """The catalogue, opened at the first use, and made if it is missing."""
         if self._catalogue is None:
+            # SQLAlchemy: a third of the start of what asks no catalogue, like `plan check`.
+            from drd.catalogue.renewal import renew
+            from drd.catalogue.sql_catalogue import open_catalogue
+
             settings = self.settings
             state_dir = settings.state_dir or settings.work_dir
             close_state(settings.places, renew)
@@ -267,6 +265,8 @@ class App:
         if self._catalogue is not None:
             self._catalogue.close()
             self._catalogue = None
+        from drd.catalogue.damage import set_aside
+
         return set_aside(self.settings.state_url, self.clock.now())
 
     def plan_names(self) -> list[str]:
@@ -321,14 +321,20 @@ class App:
         return tuple(p for p in places if p is not None)
 
     def _kit_findings(self, plan: Plan) -> Sequence[Finding]:
+        from drd.kit.standing import standing  # kits: few commands need them
+
         return standing(self.settings, self.catalogue, plan)
 
     def _try_kit(self, services: Services, plan: Plan, trigger: str) -> object:
+        from drd.kit.watching import try_kit
+
         return try_kit(services, plan, plan.kit.watched(self.settings.kit_watch), trigger=trigger)
 
     def _regain(
         self, plan: Plan, given: KitAt | None, place: Path
     ) -> AbstractContextManager[Regained]:
+        from drd.kit.host_loss import kit_at, regained
+
         at = given or kit_at(plan, plan.kit.watched(self.settings.kit_watch))
         return regained(plan, at, place, self.clock.now(), self._host)
 
