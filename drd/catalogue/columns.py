@@ -14,6 +14,9 @@ from sqlalchemy import Dialect, MetaData, String, Text, TypeDecorator
 
 metadata = MetaData()
 
+OF_A_PLAN = {"of_a_plan": True}
+"""The `info` of a table whose rows go when the plan is forgotten that its column `plan` names."""
+
 
 class UtcTime(TypeDecorator[datetime]):
     """An aware datetime as `2026-11-25T00:31:00.000000+00:00`; a naive one is refused."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text
 
-from drd.catalogue.columns import Json, UtcTime, Words, metadata
+from drd.catalogue.columns import OF_A_PLAN, Json, UtcTime, Words, metadata
 
 jobs = Table(
     "jobs",
@@ -31,6 +31,7 @@ jobs = Table(
     Column("last_duration_s", Float),
     Column("last_bytes", BigInteger),
     Column("p95_s", Float),
+    info=OF_A_PLAN,
 )
 Index("jobs_by_change", jobs.c.changed)
 
@@ -82,6 +83,7 @@ copies = Table(
     Column("data_time", UtcTime),
     Column("available_at", UtcTime),
     Column("pause_s", Float),  # what the plan lets pass between two copies; NULL: they follow
+    info=OF_A_PLAN,
 )
 
 verifications = Table(
@@ -96,6 +98,7 @@ verifications = Table(
     Column("last_part_at", UtcTime),
     Column("last_complete_at", UtcTime),  # the end of the last cycle that read everything
     Column("error", Words),  # what the last reading found; NULL: nothing
+    info=OF_A_PLAN,
 )
 
 daemon_state = Table(
@@ -123,4 +126,5 @@ sources = Table(
     # The text of each plan as it was last accepted: what runs go by until a changed file is.
     Column("plan", String(40), primary_key=True),
     Column("text", Text, nullable=False),
+    info=OF_A_PLAN,
 )

@@ -6,47 +6,11 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, func, select
 
 from drd.catalogue import points
-from drd.catalogue.daemon_tables import copies, jobs, sources, verifications
-from drd.catalogue.tables import (
-    alerts,
-    checks,
-    component_summary,
-    evidence,
-    given_up,
-    kit_bases,
-    missed_intervals,
-    outages,
-    plan_repositories,
-    plan_summary,
-    plans,
-    repository_health,
-    retention_state,
-    runs,
-    scenario_summary,
-    seals,
-    steps,
-)
+from drd.catalogue.columns import metadata
+from drd.catalogue.tables import alerts, checks, evidence, plans, runs, steps
 from drd.catalogue.tables import points as point_table
 from drd.errors import AlreadyRunning, UnknownPlan
 from drd.ports.catalogue import Records
-
-_OTHERS = (
-    missed_intervals,
-    outages,
-    repository_health,
-    scenario_summary,
-    plan_summary,
-    component_summary,
-    jobs,
-    copies,
-    verifications,
-    sources,
-    plan_repositories,
-    seals,
-    kit_bases,
-    retention_state,
-    given_up,
-)
 
 
 def records(connection: Connection, plan: str) -> Records:
@@ -77,8 +41,9 @@ def forget(connection: Connection, plan: str) -> Records:
         of_plan = select(whole.c.id).where(whole.c.plan == plan)
         connection.execute(delete(part.table).where(part.in_(of_plan)))
         connection.execute(delete(whole).where(whole.c.plan == plan))
-    for table in _OTHERS:
-        connection.execute(delete(table).where(table.c.plan == plan))
+    for table in reversed(metadata.sorted_tables):
+        if "of_a_plan" in table.info:
+            connection.execute(delete(table).where(table.c.plan == plan))
     # Open ones end as others do, with a word to whoever was told that they began.
     over = (alerts.c.plan == plan, alerts.c.resolved_at.is_not(None))
     connection.execute(delete(alerts).where(*over))

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from drd.catalogue import columns
-from drd.catalogue.columns import Json, UtcTime, Words
+from drd.catalogue.columns import OF_A_PLAN, Json, UtcTime, Words
 
 metadata = columns.metadata
 
@@ -289,6 +289,7 @@ plan_repositories = Table(
     Column("name", String(40), primary_key=True),
     Column("position", Integer, nullable=False),
     Column("url", Text, nullable=False),
+    info=OF_A_PLAN,
 )
 
 # How manifests were when they were stored, or as the kit has it that this host was made from.
@@ -300,6 +301,7 @@ seals = Table(
     Column("digest", String(80), nullable=False),
     Column("manifests", Json, nullable=False),
     Column("snapshots", Json, nullable=False),
+    info=OF_A_PLAN,
 )
 
 kit_bases = Table(
@@ -308,6 +310,7 @@ kit_bases = Table(
     Column("plan", String(40), primary_key=True),
     Column("made_at", UtcTime, nullable=False),
     Column("listed", Boolean, nullable=False),
+    info=OF_A_PLAN,
 )
 
 holds = Table(
@@ -338,6 +341,7 @@ given_up = Table(
     Column("reason", Words, nullable=False),
     Column("at", UtcTime, nullable=False),
     Column("actor", Json),
+    info=OF_A_PLAN,
 )
 
 retention_state = Table(
@@ -353,6 +357,7 @@ retention_state = Table(
     Column("waiting", Json, nullable=False),  # points over a run's limit
     Column("missing", Json, nullable=False),  # by repository: points whose snapshots others removed
     Column("leaving", Json, nullable=False),  # points that drd itself is just forgetting
+    info=OF_A_PLAN,
 )
 
 # What `drd status` reads. Each row is written in the transaction that changes what it sums up.
@@ -363,6 +368,7 @@ missed_intervals = Table(
     Column("plan", String(40), primary_key=True),
     Column("started_at", UtcTime, primary_key=True),
     Column("ended_at", UtcTime, nullable=False),
+    info=OF_A_PLAN,
 )
 
 plan_summary = Table(
@@ -382,6 +388,7 @@ plan_summary = Table(
     Column("vanished_at", UtcTime),
     Column("unreadable_since", UtcTime),  # as the model has it; NULL: the newest can be read
     Column("outage_from", UtcTime),  # from when on that broke the objective
+    info=OF_A_PLAN,
 )
 
 # A row for each repository of the plan as loaded, the one with the backups first.
@@ -407,6 +414,7 @@ repository_health = Table(
     Column("damaged_points", Json),  # those that it costs; NULL: nobody can tell, so all
     Column("missing", Json),  # points of which others removed snapshots, with these; NULL: none
     Column("missing_since", UtcTime),
+    info=OF_A_PLAN,
 )
 Index("repository_health_by_url", repository_health.c.url)
 
@@ -417,6 +425,7 @@ outages = Table(
     Column("plan", String(40), primary_key=True),
     Column("started_at", UtcTime, primary_key=True),
     Column("ended_at", UtcTime, nullable=False),
+    info=OF_A_PLAN,
 )
 
 # Which drill of a scenario counts: what `model.scenarios.standing` says.
@@ -429,6 +438,7 @@ scenario_summary = Table(
     Column("position", Integer),  # in the plan; NULL: it does not want it
     Column("last", String(80)),
     Column("passed", String(80)),
+    info=OF_A_PLAN,
 )
 
 component_summary = Table(
@@ -441,4 +451,5 @@ component_summary = Table(
     Column("data_time", UtcTime),
     Column("bytes", BigInteger),
     Column("error", Words),
+    info=OF_A_PLAN,
 )
