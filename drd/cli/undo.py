@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
         standing = standing_of(services, plan, found, args.component)
         if args.dry_run:
             return _say(standing, args, dry=True)
-        require_undoable(services, standing)
+        require_undoable(services, plan, standing)
         if not args.yes and not is_so(standing, back=not args.redo):
             _say(standing, args, dry=True)
             confirm(

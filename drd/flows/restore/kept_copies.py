@@ -182,10 +182,9 @@ def undo(
             kept.swap(back=back)
 
     run = services.witness.known(run)
-    _require_able(services, plan, run, components)
     with _alone(services, plan):
         standing = standing_of(services, plan, run, components)
-        require_undoable(services, standing)
+        require_undoable(services, plan, standing)
         action: Literal["undo", "redo"] = "undo" if back else "redo"
         before = last_turn(about_all(services.catalogue.decisions(run.id)))
         if is_so(standing, back=back) and before in (None, action):
@@ -319,19 +318,11 @@ def _clear(services: Services, plan: Plan, dead: Run) -> None:
                 kind.target(component, settings, place, RestoreOptions(part=part)).close()
 
 
-def require_undoable(services: Services, standing: Standing) -> None:
+def require_undoable(services: Services, plan: Plan, standing: Standing) -> None:
     """Raises UsageError if there are no kept copies, or a later recovery must be undone first,
     TargetError for kept copies that are missing."""
-    _require_something(standing)
+    _require_something(services, plan, standing)
     _require_last(services.catalogue, standing)
-
-
-def _require_able(services: Services, plan: Plan, run: Run, components: Sequence[str]) -> None:
-    """Raise NotSupported if no kind among the components of the run keeps copies."""
-    wanted = [c for n, c, _ in _places(plan, run) if not components or n in components]
-    specs = [services.kinds(c.kind).spec for c in wanted]
-    if specs and all(Ability.KEEP not in spec.can for spec in specs):
-        specs[0].require(Ability.KEEP, "there is nothing to undo: recover an older point instead.")
 
 
 def is_so(standing: Standing, *, back: bool) -> bool:
@@ -339,7 +330,7 @@ def is_so(standing: Standing, *, back: bool) -> bool:
     return all(a.former is not back for a in standing.held)
 
 
-def _require_something(standing: Standing) -> None:
+def _require_something(services: Services, plan: Plan, standing: Standing) -> None:
     if standing.gone:
         lost = standing.gone[0]
         raise TargetError(
@@ -350,6 +341,9 @@ def _require_something(standing: Standing) -> None:
             "--component to undo the others.",
         )
     if not standing.held:
+        for _, component, _ in _places(plan, standing.run):
+            hint = "there is nothing to undo: recover an older point instead."
+            services.kinds(component.kind).spec.require(Ability.KEEP, hint)
         raise UsageError(
             f"run {standing.run.id} of {standing.run.plan} has no kept copies",
             hint="check what it did, and who removed its kept copies: drd run show "

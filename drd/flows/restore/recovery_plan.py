@@ -31,6 +31,7 @@ from drd.model.runbook import Circumstances, Step, unmet
 from drd.model.snapshot import RestorePoint
 from drd.model.units import from_rfc3339, to_rfc3339
 from drd.model.verdicts import lost_words
+from drd.ports import Ability
 
 DEFAULT_SCENARIO = "database-loss"
 
@@ -190,6 +191,7 @@ def plan_recovery(
     Raises UsageError for missing names, NoRestorePoint, or TargetError for a point that is
     incomplete or from after the stated loss."""
     names = _components(plan, request)
+    _require_able(services, plan, request, names)
     only = request.only(plan)
     continued = continues or _abandoned(services, plan, request)
     now = services.clock.now()
@@ -314,6 +316,20 @@ def _components(plan: Plan, request: RecoveryRequest) -> tuple[str, ...]:
             )
     chosen = request.components or tuple(target.components)
     return tuple(n for n in plan.components if n in chosen)
+
+
+def _require_able(
+    services: Services, plan: Plan, request: RecoveryRequest, names: Sequence[str]
+) -> None:
+    """Raise NotSupported for what the kind of a component is not able to do."""
+    for name in names:
+        spec = services.kinds(plan.components[name].kind).spec
+        if request.target == IN_PLACE:
+            spec.require(Ability.IN_PLACE, "give a --target.")
+        if request.as_owner:
+            spec.require(Ability.AS_OWNER, "leave out --as-owner.")
+        if request.overwrite and not request.no_undo:
+            spec.require(Ability.KEEP, "--no-undo, if losing what is there is intended.")
 
 
 def target_of(plan: Plan, name: str) -> Target:

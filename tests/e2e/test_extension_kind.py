@@ -1,0 +1,135 @@
+"""A kind of a package of its own, with the real drd: no file of drd knows of it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from drd.registry import KINDS
+from tests.e2e.site import Result, Site
+from tests.extension_notes import MODULE, install_notes
+
+LINES = 80
+
+PLAN = """
+components:
+  todo: {{kind: notes, path: {base}/todo.txt}}
+targets:
+  standby: {{todo: {{path: {base}/back/todo.txt}}}}
+checks:
+  - {{name: all lines are back, kind: rows, component: todo}}
+  - name: it can be read
+    kind: command
+    component: todo
+    run: [sh, -c, 'grep -q milk "$DRD_PATH"']
+runbook:
+  - {{name: data, restore: all}}
+  - {{name: compare, check: all}}
+"""
+
+
+class NotesSite(Site):
+    """drd.yaml names the package."""
+
+    def drd(self, *words: str, code: int | None = 0, timeout: float = 120) -> Result:
+        argv = self.argv(*words)
+        done = subprocess.run(
+            argv, capture_output=True, env=self.env(), timeout=timeout, check=False, text=True
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        assert code is None or done.returncode == code, (words, done)
+        return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> NotesSite:
+    packages = install_notes(short_tmp / "packages")
+    made = NotesSite(short_tmp / "site", environment={"PYTHONPATH": str(packages)})
+    with (made.base / "drd.yaml").open("a") as settings:
+        settings.write("extensions: [drd-notes]\n")
+    (made.base / "todo.txt").write_text("buy milk\ncall home\n")
+    (made.base / "back").mkdir()
+    made.plan(PLAN.format(base=made.base))
+    return made
+
+
+RECOVER = ("recover", "shop", "--target", "standby", "--yes")
+
+
+def test_the_example_is_small_and_known_to_nobody() -> None:
+    assert len(MODULE.read_text().splitlines()) <= LINES
+    assert "notes" not in KINDS
+
+
+def test_backup_drill_and_recovery_of_a_kind_of_others(site: NotesSite) -> None:
+    site.drd("plan", "check", "shop")
+    site.drd("doctor", "shop", code=None)
+    site.drd("backup", "shop")
+    drilled = site.drd("drill", "shop", "--json").json
+    assert drilled["result"] == "passed"
+    assert {c["name"]: c["verdict"] for c in drilled["checks"]} == {
+        "all lines are back": "passed",
+        "it can be read": "passed",
+    }
+    (site.base / "todo.txt").unlink()
+    site.drd(*RECOVER)
+    assert (site.base / "back/todo.txt").read_text() == "buy milk\ncall home\n"
+    site.assert_clean()
+
+
+@pytest.mark.parametrize("moment", ["before:restore todo", "undone:restore todo", "after:data"])
+def test_recovery_of_it_that_was_killed_goes_on(site: NotesSite, moment: str) -> None:
+    site.drd("backup", "shop")
+    site.killed_at(moment, *RECOVER)
+    (run,) = (r["run"] for r in site.runs() if r["kind"] == "recovery")
+    site.drd("resume", run, "--yes")
+    assert (site.base / "back/todo.txt").read_text() == "buy milk\ncall home\n"
+    assert sorted(p.name for p in (site.base / "back").iterdir()) == ["todo.txt"]
+    site.assert_clean()
+
+
+def refused(site: NotesSite, *words: str) -> str:
+    found = site.drd(*words, code=2).err
+    assert not [p for p in (site.base / "work").iterdir() if p.name != "templates"]
+    return found
+
+
+def test_what_it_is_not_able_to_do_is_refused_by_its_name(site: NotesSite) -> None:
+    site.drd("backup", "shop")
+    target = site.base / "back/todo.txt"
+    target.write_text("theirs")
+    asked = (
+        (("--table", "t", "--into", "x"), "kind notes cannot bring back single tables"),
+        (("--path", "/a"), "kind notes cannot bring back single paths"),
+        (("--into", "x"), "kind notes cannot be brought back under another name"),
+        (("--as-owner",), "kind notes cannot be restored with its owner's rights"),
+        (("--overwrite",), "kind notes cannot keep what a recovery replaces"),
+    )
+    for words, said in asked:
+        assert said in refused(site, *RECOVER, *words)
+    assert "kind notes cannot be restored in place" in refused(
+        site, "recover", "shop", "--in-place", "--overwrite", "--yes"
+    )
+    assert target.read_text() == "theirs"
+    assert not [r for r in site.runs() if r["kind"] == "recovery"]
+
+    site.drd(*RECOVER, "--overwrite", "--no-undo")
+    (run,) = (r["run"] for r in site.runs() if r["kind"] == "recovery")
+    assert "kind notes cannot keep what a recovery replaces" in refused(site, "undo", run, "--yes")
+
+
+def test_plan_that_asks_it_for_sql_is_refused(site: NotesSite) -> None:
+    sql = "checks:\n  - {name: n, kind: sql, component: todo, query: select 1, expect: 1}\n"
+    plan = PLAN.format(base=site.base)
+    site.plan(plan[: plan.index("checks:")] + sql)
+    said = site.drd("plan", "check", "shop", code=2)
+    assert "a sql check cannot look at todo, which is notes" in said.out + said.err
+
+
+def test_without_the_extension_the_plan_says_what_is_missing(site: NotesSite) -> None:
+    settings = site.base / "drd.yaml"
+    settings.write_text(settings.read_text().replace("extensions: [drd-notes]\n", ""))
+    said = site.drd("plan", "check", "shop", code=2)
+    assert 'unknown kind "notes"' in said.out + said.err
