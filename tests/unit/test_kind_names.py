@@ -1,0 +1,172 @@
+"""Nothing but a kind's own package and its line in the registry knows a kind by its name."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import pytest
+
+import drd
+from drd.registry import KINDS
+
+PACKAGE = Path(drd.__file__).parent
+REGISTRY = PACKAGE / "registry.py"
+
+ASKS = {"startswith", "endswith", "removeprefix", "removesuffix", "get", "index", "count"}
+"""Methods whose argument, as a name, decides something."""
+
+OTHER_MEANINGS = {
+    # SQLAlchemy's name of a dialect, and the scheme of a URL of the catalogue.
+    'backend != "sqlite"',
+    'connection.dialect.name == "sqlite"',
+    'scheme == "sqlite"',
+    # Parts of the fence.
+    'FILES, SIGNALS, CALLS, NETWORK = ("files", "signals", "calls", "network")',
+    'PARTS = ("files", "signals", "calls", "network")',
+}
+
+
+def named(node: ast.AST, names: Collection[str]) -> bool:
+    """Whether a kind's name stands in an expression as itself."""
+    return any(
+        isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value in names
+        for part in ast.walk(node)
+    )
+
+
+def is_list_of_names(value: ast.expr, names: Collection[str]) -> bool:
+    """A name, or several, that is given a name: to be compared with later."""
+    match value:
+        case ast.Constant(value=text):
+            return text in names
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
+            return any(is_list_of_names(part, names) for part in parts)
+        case ast.Call(func=ast.Name(id="frozenset" | "set" | "tuple" | "list"), args=[inner]):
+            return is_list_of_names(inner, names)
+    return False
+
+
+def decides_by_name(source: str, names: Collection[str]) -> Iterator[str]:
+    """Every place where a name is compared, looked up, matched, kept to be compared with, or is the
+    key of a table."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Compare():
+                found = named(node, names)
+            case ast.MatchValue(value=value):
+                found = named(value, names)
+            case ast.Subscript(value=ast.Name(id="Literal")):
+                continue  # what a settings model declares
+            case ast.Subscript(slice=key):
+                found = named(key, names)
+            case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
+                found = is_list_of_names(value, names)
+            case ast.Dict(keys=keys):
+                found = any(key is not None and named(key, names) for key in keys)
+            case ast.Call(func=ast.Attribute(attr=attr), args=args) if attr in ASKS:
+                found = any(named(arg, names) for arg in args)
+            case ast.Call(func=ast.Name(id="dict"), keywords=keywords):
+                found = any(keyword.arg in names for keyword in keywords)
+            case _:
+                continue
+        if found:
+            yield ast.unparse(node).replace("'", '"')
+
+
+def imports_a_kind(source: str, names: Collection[str]) -> Iterator[str]:
+    packages = tuple(f"drd.kinds.{name}" for name in names)
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.ImportFrom(module="drd.kinds", names=aliases):
+                yield from (a.name for a in aliases if a.name in names)
+            case ast.ImportFrom(module=str(module)) if f"{module}.".startswith(
+                tuple(f"{p}." for p in packages)
+            ):
+                yield module
+            case ast.Import(names=aliases):
+                yield from (a.name for a in aliases if a.name.startswith(packages))
+            case _:
+                continue
+
+
+def strangers(name: str) -> Iterator[Path]:
+    """The modules outside of a kind's package."""
+    own = PACKAGE / "kinds" / name
+    return (m for m in PACKAGE.rglob("*.py") if not m.is_relative_to(own) and m != REGISTRY)
+
+
+@pytest.mark.parametrize("name", KINDS.names)
+def test_nobody_else_decides_by_the_name_of_a_kind(name: str) -> None:
+    found = {
+        f"{module.relative_to(PACKAGE)}: {place}"
+        for module in strangers(name)
+        for place in decides_by_name(module.read_text(), [name])
+        if place not in OTHER_MEANINGS and not place.startswith('{"equal": found.equal')
+    }
+    assert found == set(), "let the kind say it in its specification: docs/extending.md"
+
+
+@pytest.mark.parametrize("name", KINDS.names)
+def test_nobody_else_imports_what_belongs_to_a_kind(name: str) -> None:
+    found = {
+        f"{module.relative_to(PACKAGE)}: {place}"
+        for module in strangers(name)
+        for place in imports_a_kind(module.read_text(), [name])
+    }
+    assert found == set(), "let the kind say it in its specification: docs/extending.md"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'c.kind == "mongo"',
+        'c.kind != "mongo"',
+        '"mongo" == c.kind',
+        'kind in ("redis", "mongo")',
+        'kind not in {"mongo"}',
+        'kind in ["mongo", *more]',
+        'kind is "mongo"',
+        'a < b == "mongo"',
+        'match kind:\n    case "mongo":\n        pass',
+        'match kind:\n    case "redis" | "mongo":\n        pass',
+        'match c:\n    case Component(kind="mongo"):\n        pass',
+        '{"mongo": 2.0}[kind]',
+        'ROOM = {"redis": 1, "mongo": 2}',
+        "dict(mongo=2)",
+        'kind.startswith("mongo")',
+        'kind.endswith(("redis", "mongo"))',
+        'ROOM.get("mongo")',
+        'KINDS["mongo"]',
+        'def f(c):\n    return 1 if c.kind == "mongo" else 2',
+        'x = [c for c in cs if c.kind == "mongo"]',
+        'assert kind == "mongo"',
+        'DATABASES = ("redis", "mongo")',
+        'DATABASES: frozenset[str] = frozenset({"redis", "mongo"})',
+        'MONGO = "mongo"',
+        'while kind != "mongo": pass',
+    ],
+)
+def test_a_decision_is_seen_in_every_form(source: str) -> None:
+    assert list(decides_by_name(source, ["mongo"]))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import drd.kinds.mongo.kind",
+        "from drd.kinds.mongo import SPEC",
+        "from drd.kinds.mongo.settings import MongoSettings",
+        "from drd.kinds import mongo",
+        "def f():\n    from drd.kinds.mongo.dsn import host",
+    ],
+)
+def test_an_import_is_seen_in_every_form(source: str) -> None:
+    assert list(imports_a_kind(source, ["mongo"]))
+
+
+def test_what_decides_nothing_is_no_decision() -> None:
+    for source in ('kind: Literal["mongo"]', 'f("mongo")', 'kind == "mongodb"', '"a mongo" in text'):
+        assert not list(decides_by_name(source, ["mongo"]))
+    assert not list(imports_a_kind("from drd.kinds.mongodb import x", ["mongo"]))
