@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from drd.cli.discovery import Discovery, find_postgres
 from drd.config.daemon import load_settings
 from drd.config.location import config_path
 from drd.config.plan_file import check
@@ -17,10 +16,11 @@ from drd.config.problems import NAME_HINT, Report, as_name
 from drd.config.starter import PLACEHOLDER, Found, Starter, starter
 from drd.config.yaml import read
 from drd.errors import ConfigError, UsageError
-from drd.kinds.postgres.dsn import holds_password
 from drd.model.location import normal_url
 from drd.model.malformed import Malformed
 from drd.model.plan import NAME
+from drd.ports.kinds import KindSpec, Wish
+from drd.registry import KINDS
 from drd.secrets import CREDENTIALS
 
 
@@ -44,51 +44,23 @@ def new(args: argparse.Namespace) -> int:
 
 
 def _found(args: argparse.Namespace) -> Found:
-    named = [(_database(dsn), None if holds_password(dsn) else dsn) for dsn in args.postgres]
-    discovery = Discovery()
-    if not named and not args.no_postgres:
-        discovery = find_postgres()
-    databases = [*named, *discovery.databases]
-    sqlite = [_sqlite(file) for file in args.sqlite]
-    files = [_existing(path) for path in args.files]
-    notes = list(discovery.notes)
-    if not (databases or sqlite or files):
+    wishes: list[tuple[KindSpec, Wish]] = []
+    notes: list[str] = []
+    starting = [(spec, spec.starting) for spec in KINDS if spec.starting is not None]
+    for spec, start in starting:
+        option = spec.name.replace("-", "_")
+        made = start.wishes(getattr(args, option, []))
+        if not made and not getattr(args, f"no_{option}", False):
+            made, noted = start.found()
+            notes += noted
+        wishes += [(spec, wish) for wish in made]
+    if not wishes:
         notes.append(
             "Nothing else was found or named, so the plan begins with this host's configuration."
         )
-        files = ["/etc"]
-    return Found(databases, tuple(dict.fromkeys(sqlite)), tuple(dict.fromkeys(files)), tuple(notes))
-
-
-def _database(dsn: str) -> str:
-    """The database's name as far as the string shows it; only for naming things."""
-    head = dsn.split("?", 1)[0]
-    if "://" in head:
-        return head.split("://", 1)[1].partition("/")[2]
-    return next((w[len("dbname=") :] for w in dsn.split() if w.startswith("dbname=")), "")
-
-
-def _existing(path: str) -> str:
-    absolute = os.path.abspath(path)  # noqa: PTH100 (resolve would follow links)
-    if not os.path.lexists(absolute):
-        raise UsageError(f"there is no {absolute}", hint="name a file or directory that exists.")
-    return absolute
-
-
-def _sqlite(path: str) -> str:
-    absolute = _existing(path)
-    try:
-        with open(absolute, "rb") as file:  # noqa: PTH123
-            head = file.read(16)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(
-            f"cannot read {absolute}: {reason}", hint="run this as its owner."
-        ) from None
-    if head != b"SQLite format 3\0":
-        hint = "name the database's file; other files belong to --files."
-        raise UsageError(f"{absolute} is not a SQLite database", hint=hint)
-    return absolute
+        for spec, start in starting:
+            wishes += [(spec, wish) for wish in start.wishes(start.otherwise)]
+    return Found(wishes, notes)
 
 
 def _name(given: str | None, found: Found) -> str:
@@ -98,8 +70,7 @@ def _name(given: str | None, found: Found) -> str:
             hint = f'{NAME_HINT} "{better}" would do.' if better else NAME_HINT
             raise UsageError(f'"{given}" is not a name for a plan', hint=hint)
         return given
-    wishes = [name for name, _ in found.databases]
-    wishes += [Path(path).stem for path in found.sqlite]
+    wishes = [wish.name for _, wish in found.wishes if wish.names_plan]
     wishes.append(socket.gethostname().partition(".")[0])
     return next((name for wish in wishes if (name := as_name(wish))), "service")
 

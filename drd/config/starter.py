@@ -8,21 +8,20 @@ from dataclasses import dataclass
 from drd.config.problems import as_name
 from drd.config.writing import inline
 from drd.model.plan import OWN_COMPONENT
+from drd.ports.kinds import Ability, Holds, KindSpec, Wish
 
 PLACEHOLDER = "s3:https://s3.example.com/my-bucket"
 """The placeholder for a repository that nobody named; it is never contacted."""
 
 
+_COMPARED = {Holds.TABLES: "row counts", Holds.PATHS: "files", Holds.OPAQUE: "contents"}
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is to be protected.
+    """What is to be protected: components with their kinds. `notes` are sentences for comments."""
 
-    `databases` are PostgreSQL databases: name and connection string, None for one with a password,
-    which then becomes a credential. `notes` are sentences for comments."""
-
-    databases: Sequence[tuple[str, str | None]] = ()
-    sqlite: Sequence[str] = ()
-    files: Sequence[str] = ()
+    wishes: Sequence[tuple[KindSpec, Wish]] = ()
     notes: Sequence[str] = ()
 
 
@@ -50,6 +49,7 @@ class _Writer:
         self.credentials: list[tuple[str, str]] = []
         self.taken = {OWN_COMPONENT, "manifest"}
         self.checks: list[dict[str, str]] = []
+        self.asked: list[str] = []
 
     def lines(self) -> Iterator[str]:
         yield "# yaml-language-server: $schema=plan.schema.json"
@@ -79,46 +79,18 @@ class _Writer:
     def _components(self) -> Iterator[str]:
         yield from (f"# {note}" for note in self.found.notes)
         yield "components:"
-        for database, dsn in self.found.databases:
-            name = self._free(database, "database")
+        live = [file for _, wish in self.found.wishes for file in wish.live]
+        for spec, wish in self.found.wishes:
+            name = self._free(wish.name, wish.fallback)
             yield f"  {inline(name)}:"
-            yield "    kind: postgres"
-            if dsn is None:
-                credential = as_name(f"{name[:36]}-dsn")
-                self.credentials.append((credential, "the connection string of the database"))
-                yield f"    dsn: {{credential: {inline(credential)}}}"
-            else:
-                yield (
-                    "    # The user that drd runs as must be allowed to connect; this "
-                    "contains no password."
-                )
-                yield f"    dsn: {inline(dsn)}"
-            self._check(name, "row counts as at backup", "rows")
-        for path in self.found.sqlite:
-            name = self._free(path.rpartition("/")[2].partition(".")[0], "sqlite")
-            yield f"  {inline(name)}:"
-            yield "    kind: sqlite"
-            yield f"    path: {inline(path)}"
-            self._check(name, "row counts as at backup", "rows")
-        if self.found.files:
-            yield from self._files()
-
-    def _files(self) -> Iterator[str]:
-        name = self._free("configuration", "files")
-        yield f"  {inline(name)}:"
-        yield "    kind: files"
-        yield f"    paths: {inline(list(self.found.files))}"
-        inside = [s for s in self.found.sqlite if any(_is_below(s, f) for f in self.found.files)]
-        if inside:
-            yield (
-                "    # A copy of a live database's files is inconsistent; a database has "
-                "its own component."
-            )
-            excluded = [path + end for path in inside for end in ("", "-wal", "-shm", "-journal")]
-            yield f"    exclude: {inline(excluded)}"
-        else:
-            yield '    exclude: ["*.tmp"]'
-        self._check(name, "files as at backup", "files")
+            yield f"    kind: {spec.name}"
+            credential = as_name(f"{name[:36]}-dsn")
+            if wish.secret:
+                self.credentials.append((credential, wish.secret))
+            for key, value in wish.keys(live, credential):
+                yield f"    # {value}" if key == "#" else f"    {key}: {inline(value)}"
+            if spec.comparison is not None:
+                self._check(name, spec)
 
     def _repositories(self) -> Iterator[str]:
         password = as_name(f"{self.name[:33]}-restic")
@@ -144,7 +116,7 @@ class _Writer:
     def _checks(self) -> Iterator[str]:
         yield "checks:"
         yield from (f"  - {inline(check)}" for check in self.checks)
-        component = next((c["component"] for c in self.checks if c["kind"] == "rows"), None)
+        component = next(iter(self.asked), None)
         if component is None:
             return
         yield "# Better still: a query whose answer you know."
@@ -154,9 +126,11 @@ class _Writer:
         yield "#    query: select max(created_at) from orders"
         yield "#    expect: within rpo"
 
-    def _check(self, component: str, words: str, kind: str) -> None:
-        name = f"{component}: {words}"
-        self.checks.append({"name": name, "kind": kind, "component": component})
+    def _check(self, component: str, spec: KindSpec) -> None:
+        name = f"{component}: {_COMPARED[spec.holds]} as at backup"
+        self.checks.append({"name": name, "kind": str(spec.comparison), "component": component})
+        if Ability.SQL in spec.can:
+            self.asked.append(component)
 
     def _free(self, wish: str, fallback: str) -> str:
         """A component's name that nothing has yet."""
@@ -167,7 +141,3 @@ class _Writer:
             name = f"{base[:36]}-{number}"
         self.taken.add(name)
         return name
-
-
-def _is_below(path: str, directory: str) -> bool:
-    return path.startswith(directory.rstrip("/") + "/")

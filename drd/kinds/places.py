@@ -38,6 +38,14 @@ def beside(own: Path | None, into: str) -> Path:
     return found
 
 
+def named_path(path: str) -> str:
+    """A path that somebody typed, whole. Raises UsageError when nothing is there."""
+    absolute = os.path.abspath(path)  # noqa: PTH100 (resolve would follow links)
+    if not os.path.lexists(absolute):
+        raise UsageError(f"there is no {absolute}", hint="name a file or directory that exists.")
+    return absolute
+
+
 def counted(count: int) -> str:
     return "1 entry" if count == 1 else f"{count:,} entries"
 

@@ -6,7 +6,7 @@ what else is needed rarely stand as `module:name`, and are imported when they ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pkgutil import resolve_name
@@ -79,31 +79,29 @@ class KeyUse(StrEnum):
 class Wish(NamedTuple):
     """A component for a new plan.
 
-    `name` is what it would be called, `fallback` if nothing is left of that. `lines` are its lines
-    of YAML, given the files that must not be copied as files (`live` of the others) and the name of
-    its credential. `secret` says what the credential is, where it needs one.
+    `name` is what it would be called, `fallback` if nothing is left of that; with `names_plan` the
+    plan may have that name, too. `keys` are its keys and values, given the files that must not be
+    copied as files (`live` of the others) and the name of its credential; the key `#` is a comment.
+    `secret` says what the credential is, where it needs one.
     """
 
     name: str
     fallback: str
-    lines: Callable[[tuple[str, ...], str], Iterable[str]]
+    keys: Callable[[Sequence[str], str], Iterable[tuple[str, Any]]]
     live: tuple[str, ...] = ()
     secret: str = ""
+    names_plan: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Starting:
-    """How `drd plan new` begins with the kind: `option` takes a `metavar` any number of times, and
-    `read` (`module:name`) makes wishes of these. `find` looks for more on this host when nothing
-    was given: wishes, and notes of what it could not look at; `unless` is the option against
-    that."""
+    """How `drd plan new` begins with the kind. `read` (`module:name`) makes wishes of what was
+    given to the option of the kind's name, `find` of what it sees on this host, with notes of what
+    it could not look at. `otherwise` is given where there is nothing else."""
 
-    option: str
-    metavar: str
-    help: str
     read: str
     find: str = ""
-    unless: str = ""
+    otherwise: tuple[str, ...] = ()
 
     def wishes(self, given: Iterable[str]) -> list[Wish]:
         """Raises UsageError."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,7 +27,7 @@ from drd.kinds.sqlite.kind import SqliteKind
 from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
 from drd.model.plan import Component
 from drd.testing.kinds import KindRig
-from tests.extension_notes import notes
+from tests.extension_support import EXAMPLES
 from tests.servers import PostgresServer
 
 
@@ -186,7 +188,10 @@ class NotesRig(KindRig):
     """The example of a package of its own (tests/extensions/drd-notes)."""
 
     def __init__(self, directory: Path) -> None:
-        self._module = notes()
+        here = str(EXAMPLES / "drd-notes")
+        if here not in sys.path:
+            sys.path.append(here)
+        self._module: Any = import_module("drd_notes")
         self.kind = self._module.SPEC.open()
         self._source = directory / "notes.txt"
         self._target = directory / "target" / "new.txt"

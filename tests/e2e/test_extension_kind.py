@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 from pathlib import Path
 
 import pytest
 
 from drd.registry import KINDS
-from tests.e2e.site import Result, Site
-from tests.extension_notes import MODULE, install_notes
+from tests.e2e.site import Site
+from tests.extension_support import EXAMPLES, install_example
 
 LINES = 80
 
@@ -30,23 +30,12 @@ runbook:
 """
 
 
-class NotesSite(Site):
-    """drd.yaml names the package."""
-
-    def drd(self, *words: str, code: int | None = 0, timeout: float = 120) -> Result:
-        argv = self.argv(*words)
-        done = subprocess.run(
-            argv, capture_output=True, env=self.env(), timeout=timeout, check=False, text=True
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        assert code is None or done.returncode == code, (words, done)
-        return Result(done.returncode, done.stdout, done.stderr)
-
-
 @pytest.fixture
-def site(short_tmp: Path) -> NotesSite:
-    packages = install_notes(short_tmp / "packages")
-    made = NotesSite(short_tmp / "site", environment={"PYTHONPATH": str(packages)})
+def site(short_tmp: Path) -> Site:
+    packages = install_example(short_tmp / "packages", "drd-notes")
+    # The second variable has each command in an interpreter of its own, which reads the first.
+    around = {"PYTHONPATH": os.fspath(packages), "PYTHONNOUSERSITE": "1"}
+    made = Site(short_tmp / "site", environment=around)
     with (made.base / "drd.yaml").open("a") as settings:
         settings.write("extensions: [drd-notes]\n")
     (made.base / "todo.txt").write_text("buy milk\ncall home\n")
@@ -59,11 +48,11 @@ RECOVER = ("recover", "shop", "--target", "standby", "--yes")
 
 
 def test_the_example_is_small_and_known_to_nobody() -> None:
-    assert len(MODULE.read_text().splitlines()) <= LINES
+    assert len((EXAMPLES / "drd-notes/drd_notes.py").read_text().splitlines()) <= LINES
     assert "notes" not in KINDS
 
 
-def test_backup_drill_and_recovery_of_a_kind_of_others(site: NotesSite) -> None:
+def test_backup_drill_and_recovery_of_a_kind_of_others(site: Site) -> None:
     site.drd("plan", "check", "shop")
     site.drd("doctor", "shop", code=None)
     site.drd("backup", "shop")
@@ -80,7 +69,7 @@ def test_backup_drill_and_recovery_of_a_kind_of_others(site: NotesSite) -> None:
 
 
 @pytest.mark.parametrize("moment", ["before:restore todo", "undone:restore todo", "after:data"])
-def test_recovery_of_it_that_was_killed_goes_on(site: NotesSite, moment: str) -> None:
+def test_recovery_of_it_that_was_killed_goes_on(site: Site, moment: str) -> None:
     site.drd("backup", "shop")
     site.killed_at(moment, *RECOVER)
     (run,) = (r["run"] for r in site.runs() if r["kind"] == "recovery")
@@ -90,13 +79,13 @@ def test_recovery_of_it_that_was_killed_goes_on(site: NotesSite, moment: str) ->
     site.assert_clean()
 
 
-def refused(site: NotesSite, *words: str) -> str:
+def refused(site: Site, *words: str) -> str:
     found = site.drd(*words, code=2).err
     assert not [p for p in (site.base / "work").iterdir() if p.name != "templates"]
     return found
 
 
-def test_what_it_is_not_able_to_do_is_refused_by_its_name(site: NotesSite) -> None:
+def test_what_it_is_not_able_to_do_is_refused_by_its_name(site: Site) -> None:
     site.drd("backup", "shop")
     target = site.base / "back/todo.txt"
     target.write_text("theirs")
@@ -120,7 +109,7 @@ def test_what_it_is_not_able_to_do_is_refused_by_its_name(site: NotesSite) -> No
     assert "kind notes cannot keep what a recovery replaces" in refused(site, "undo", run, "--yes")
 
 
-def test_plan_that_asks_it_for_sql_is_refused(site: NotesSite) -> None:
+def test_plan_that_asks_it_for_sql_is_refused(site: Site) -> None:
     sql = "checks:\n  - {name: n, kind: sql, component: todo, query: select 1, expect: 1}\n"
     plan = PLAN.format(base=site.base)
     site.plan(plan[: plan.index("checks:")] + sql)
@@ -128,7 +117,7 @@ def test_plan_that_asks_it_for_sql_is_refused(site: NotesSite) -> None:
     assert "a sql check cannot look at todo, which is notes" in said.out + said.err
 
 
-def test_without_the_extension_the_plan_says_what_is_missing(site: NotesSite) -> None:
+def test_without_the_extension_the_plan_says_what_is_missing(site: Site) -> None:
     settings = site.base / "drd.yaml"
     settings.write_text(settings.read_text().replace("extensions: [drd-notes]\n", ""))
     said = site.drd("plan", "check", "shop", code=2)

@@ -52,27 +52,35 @@ def decides_by_name(source: str, names: Collection[str]) -> Iterator[str]:
     """Every place where a name is compared, looked up, matched, kept to be compared with, or is the
     key of a table."""
     for node in ast.walk(ast.parse(source)):
-        match node:
-            case ast.Compare():
-                found = named(node, names)
-            case ast.MatchValue(value=value):
-                found = named(value, names)
-            case ast.Subscript(value=ast.Name(id="Literal")):
-                continue  # what a settings model declares
-            case ast.Subscript(slice=key):
-                found = named(key, names)
-            case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
-                found = is_list_of_names(value, names)
-            case ast.Dict(keys=keys):
-                found = any(key is not None and named(key, names) for key in keys)
-            case ast.Call(func=ast.Attribute(attr=attr), args=args) if attr in ASKS:
-                found = any(named(arg, names) for arg in args)
-            case ast.Call(func=ast.Name(id="dict"), keywords=keywords):
-                found = any(keyword.arg in names for keyword in keywords)
-            case _:
-                continue
-        if found:
+        if any(named(part, names) for part in decided_by(node)) or keeps_names(node, names):
             yield ast.unparse(node).replace("'", '"')
+
+
+def decided_by(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a statement or an expression on which something depends."""
+    match node:
+        case ast.Compare():
+            yield node
+        case ast.MatchValue(value=value):
+            yield value
+        case ast.Subscript(value=ast.Name(id="Literal")):
+            return  # what a settings model declares
+        case ast.Subscript(slice=key):
+            yield key
+        case ast.Dict(keys=keys):
+            yield from (key for key in keys if key is not None)
+        case ast.Call(func=ast.Attribute(attr=attr), args=args) if attr in ASKS:
+            yield from args
+        case ast.Call(func=ast.Name(id="dict"), keywords=keywords):
+            yield from (ast.Constant(keyword.arg) for keyword in keywords)
+
+
+def keeps_names(node: ast.AST, names: Collection[str]) -> bool:
+    """Whether names are given a name, to be compared with later."""
+    match node:
+        case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
+            return is_list_of_names(value, names)
+    return False
 
 
 def imports_a_kind(source: str, names: Collection[str]) -> Iterator[str]:
@@ -167,6 +175,11 @@ def test_an_import_is_seen_in_every_form(source: str) -> None:
 
 
 def test_what_decides_nothing_is_no_decision() -> None:
-    for source in ('kind: Literal["mongo"]', 'f("mongo")', 'kind == "mongodb"', '"a mongo" in text'):
+    for source in (
+        'kind: Literal["mongo"]',
+        'f("mongo")',
+        'kind == "mongodb"',
+        '"a mongo" in text',
+    ):
         assert not list(decides_by_name(source, ["mongo"]))
     assert not list(imports_a_kind("from drd.kinds.mongodb import x", ["mongo"]))

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from drd.cli.discovery import find_postgres
 from drd.cli.main import main
 from drd.config.json_schema import plan_schema
 from drd.config.plan_file import load_plan
+from drd.kinds.postgres.starting import found as find_postgres
 from tests.config_support import EXAMPLES, GOOD, changed
 from tests.servers import PostgresServer
 
@@ -337,16 +337,16 @@ def test_without_psql_a_server_is_noticed_and_nothing_breaks(
     postgres: PostgresServer, databases: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = find_postgres()
-    assert found.databases == ()
-    assert "psql is not installed" in " ".join(found.notes)
+    databases, notes = find_postgres()
+    assert databases == []
+    assert "psql is not installed" in " ".join(notes)
 
 
 def test_server_that_lets_nobody_in_is_noted(
     postgres: PostgresServer, databases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGUSER", "nobody-by-this-name")
-    notes = [n for n in find_postgres().notes if str(postgres.socket_dir) in n]
+    notes = [n for n in find_postgres()[1] if str(postgres.socket_dir) in n]
     assert notes
     assert "refused the connection" in notes[0]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from drd.cli.options import global_options
 from drd.cli.parser import Verbs
+from drd.registry import KINDS
 
 EXAMPLES = """\
 examples:
@@ -122,14 +123,14 @@ def _add_new(verbs: Any) -> None:
     )
     global_options(parser)
     parser.add_argument("--name", help="of the plan (else from what is found)")
-    parser.add_argument("--postgres", action="append", default=[], metavar="DSN", help="a database")
-    parser.add_argument(
-        "--no-postgres", action="store_true", help="do not search for a PostgreSQL server"
-    )
-    parser.add_argument("--sqlite", action="append", default=[], metavar="FILE", help="a database")
-    parser.add_argument(
-        "--files", nargs="+", action="extend", default=[], metavar="PATH", help="configuration"
-    )
+    for kind in KINDS.names:
+        about = f"components of kind {kind}"
+        parser.add_argument(
+            f"--{kind}", nargs="+", action="extend", default=[], metavar="WHERE", help=about
+        )
+        parser.add_argument(
+            f"--no-{kind}", action="store_true", help=f"do not search this host for {about}"
+        )
     parser.add_argument(
         "--repository", metavar="URL", help="s3:https://host/bucket/prefix or an absolute path"
     )

@@ -32,10 +32,5 @@ SPEC = KindSpec(
     },
     target_keys={"path": KeyUse.WRITES},
     by_hand="drd.kinds.files.by_hand:by_hand",
-    starting=Starting(
-        option="--files",
-        metavar="PATH",
-        help="",
-        read="drd.kinds.files.starting:wishes",
-    ),
+    starting=Starting("drd.kinds.files.starting:wishes", otherwise=("/etc",)),
 )

@@ -30,11 +30,6 @@ SPEC = KindSpec(
     by_hand="drd.kinds.postgres.by_hand:by_hand",
     programs={"postgresql-client": ("psql", "pg_restore")},
     starting=Starting(
-        option="--postgres",
-        metavar="DSN",
-        help="",
-        read="drd.kinds.postgres.starting:wishes",
-        find="drd.kinds.postgres.starting:found",
-        unless="--no-postgres",
+        "drd.kinds.postgres.starting:wishes", find="drd.kinds.postgres.starting:found"
     ),
 )

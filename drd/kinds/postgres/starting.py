@@ -1,17 +1,19 @@
-"""Find what should be backed up on this host: PostgreSQL databases behind local sockets."""
+"""Databases for a new plan: named, or found behind local sockets of this host."""
 
 from __future__ import annotations
 
 import os
 import pwd
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from drd import process
 from drd.errors import ToolError
+from drd.kinds.postgres.dsn import holds_password
+from drd.ports.kinds import Wish
 
 SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108 (where servers put sockets)
 _SOCKET = re.compile(r"\.s\.PGSQL\.(\d+)")
@@ -21,25 +23,46 @@ _LIST = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Discovery:
-    """Databases as name and connection string; `notes` name what could not be read."""
-
-    databases: tuple[tuple[str, str | None], ...] = ()
-    notes: tuple[str, ...] = ()
+def wishes(given: Sequence[str]) -> list[Wish]:
+    """Of connection strings."""
+    return [_wish(_database(dsn), None if holds_password(dsn) else dsn) for dsn in given]
 
 
-def find_postgres() -> Discovery:
+def _wish(database: str, dsn: str | None) -> Wish:
+    """`dsn` is None for one that holds a password, which then becomes a credential."""
+
+    def keys(_: Sequence[str], credential: str) -> Iterator[tuple[str, Any]]:
+        if dsn is not None:
+            about = (
+                "The user that drd runs as must be allowed to connect; this contains no password."
+            )
+            yield "#", about
+        yield "dsn", {"credential": credential} if dsn is None else dsn
+
+    secret = "" if dsn is not None else "the connection string of the database"
+    return Wish(database, "database", keys, secret=secret)
+
+
+def _database(dsn: str) -> str:
+    """The database's name as far as a look at the string tells it; for naming things only."""
+    head = dsn.split("?", 1)[0]
+    if "://" in head:
+        return head.split("://", 1)[1].partition("/")[2]
+    return next((w[len("dbname=") :] for w in dsn.split() if w.startswith("dbname=")), "")
+
+
+def found() -> tuple[list[Wish], list[str]]:
     """Ask every server with a local socket (and at $PGHOST, if that is a directory) for its
-    databases, as this user and as root also as `postgres`. Never raises for a server's errors."""
+    databases, as this user and as root also as `postgres`: these, and notes of what could not be
+    read. Never raises for a server's errors."""
     sockets = list(_sockets())
     if not sockets:
-        return Discovery(notes=("No PostgreSQL server was found on a local socket.",))
+        return [], ["No PostgreSQL server was found on a local socket."]
     try:
         psql = process.find_tool("psql", package="postgresql-client")
     except ToolError as error:
-        return Discovery(notes=(f"A PostgreSQL server is here, but {error.message}.",))
-    databases: list[tuple[str, str | None]] = []
+        return [], [f"A PostgreSQL server is here, but {error.message}."]
+    databases: list[Wish] = []
     notes: list[str] = []
     for directory, port in sockets:
         names = _databases(psql, directory, port)
@@ -48,8 +71,8 @@ def find_postgres() -> Discovery:
             notes.append(f"{where} refused the connection: add its databases with --postgres.")
         elif not names:
             notes.append(f"{where} has no database of its own.")
-        databases += [(name, _dsn(name, directory, port)) for name in names or ()]
-    return Discovery(tuple(databases), tuple(notes))
+        databases += [_wish(name, _dsn(name, directory, port)) for name in names or ()]
+    return databases, notes
 
 
 def _sockets() -> Iterator[tuple[str, int]]:
