@@ -21,6 +21,7 @@ from drd.errors import Cancelled, UsageError
 from drd.fields import Settings
 from drd.kit import orders as module
 from drd.model.plan import SecretRef
+from drd.registry import KINDS
 from tests.e2e.kit_site import Machine
 from tests.e2e.site import PASSWORD, Result, Site, small_site
 from tests.security.forging import add_text, own_tar, store_own
@@ -429,16 +430,27 @@ def is_under(key: tuple[str, ...], patterns: Collection[tuple[str, ...]]) -> boo
 RUN = {
     "plan": "components.*.before.command components.*.after.command components.*.bin_dir "
     "checks.*.run targets.*.*.bin_dir runbook erasures checks.*.query kit.recipients kit.file",
-    "daemon": "notify.*.command kit.recipients kit.file",
+    "daemon": "notify.*.command kit.recipients kit.file extensions",
 }
 """What is meant to be asked about, beside secrets. A key that comes to be belongs here, or in the
 lists of `drd.kit.orders`, or its type says that it is one of a few words, a number, a time or a
 name."""
 
 
+OF_KINDS = frozenset(
+    place
+    for spec in KINDS
+    for place in (
+        *(("components", "*", key) for key in spec.keys),
+        *(("targets", "*", "*", key) for key in spec.target_keys),
+    )
+)
+"""What each kind says of keys of its own."""
+
+
 @pytest.mark.parametrize(("which", "model"), [("plan", PlanFile), ("daemon", DaemonFile)])
 def test_every_key_of_the_schema_is_known_to_ask_or_not(which: str, model: type[Settings]) -> None:
-    known = module._HARMLESS[which] | module._ONLY_DATA | module._CONNECTIONS | module._READ
+    known = module._HARMLESS[which] | module._ONLY_DATA | OF_KINDS
     run = module._patterns(RUN[which])
     view = SchemaView(model)
     open_keys = {
@@ -461,6 +473,6 @@ def placed(key: tuple[str, ...]) -> tuple[str | int, ...]:
 
 def test_every_key_of_the_lists_is_in_a_schema() -> None:
     there = {*keys_of(PlanFile), *keys_of(DaemonFile), ("repositories", "*", "password")}
-    lists = (*module._HARMLESS.values(), module._ONLY_DATA, module._CONNECTIONS, module._READ)
+    lists = (*module._HARMLESS.values(), module._ONLY_DATA, OF_KINDS)
     gone = {p for patterns in lists for p in patterns if not any(is_under(k, {p}) for k in there)}
     assert gone == set()
