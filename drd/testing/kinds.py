@@ -134,7 +134,7 @@ def refused(rig: KindRig, ability: Ability) -> Iterator[None]:
 class KindContract:
     """The suite."""
 
-    @pytest.fixture
+    @pytest.fixture(scope="class")
     def restic(self, tmp_path_factory: pytest.TempPathFactory) -> Snapshots:
         """A repository of the real restic."""
         return local_snapshots(tmp_path_factory.mktemp("restic"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from drd.ports import Ability
 from drd.registry import FAMILIES
 from tests.extension_support import EXAMPLES
 
@@ -25,6 +26,14 @@ BLOCKS = re.findall(r"^```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 )
 def test_the_page_shows_the_example_package_as_it_is(file: str) -> None:
     assert (PACKAGE / file).read_text() in BLOCKS
+
+
+def test_the_page_shows_the_example_of_a_kind_as_it_is() -> None:
+    assert (EXAMPLES / "drd-notes/drd_notes.py").read_text() in BLOCKS
+
+
+def test_the_page_names_every_ability() -> None:
+    assert all(f"| `{ability.name}` |" in PAGE for ability in Ability)
 
 
 def test_the_page_names_every_family() -> None:
