@@ -92,6 +92,7 @@ def run_document(run: Run) -> Document:
         "duration_s": run.duration_s,
         "error": text_of(run.error) if run.error else None,
         "error_code": run.error_code or None,
+        "remedy": text_of(run.detail.get("remedy")),
     }
 
 

@@ -14,7 +14,7 @@ from drd.errors import CatalogueError, UsageError
 from drd.flows.alerts.outbox import Attempt, deliver_directly
 from drd.flows.durable_steps import describe
 from drd.model.message import TEST, ChannelSpec, Message
-from drd.model.text import counted
+from drd.model.text import counted, first_line
 from drd.model.units import format_duration, to_rfc3339
 from drd.ports.notify import ChannelFacts
 
@@ -143,7 +143,7 @@ def _health(facts: ChannelFacts | None, now: datetime) -> str:
     if facts.failing_since is not None:
         since = format_duration((now - facts.failing_since).total_seconds())
         tries = counted(facts.tries, "try", "tries")
-        why = (facts.error or "").partition(" (hint: ")[0]
+        why = first_line(facts.error or "")
         return f"fails for {since} ({tries}){waiting}: {why}"
     assert facts.last_delivered_at is not None
     ago = format_duration((now - facts.last_delivered_at).total_seconds())

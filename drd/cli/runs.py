@@ -36,7 +36,7 @@ def _row(run: dict[str, Any]) -> list[str]:
     error, took_s = run["error"], run["duration_s"]
     started = run["started_at"][:19].replace("T", " ") if run["started_at"] else ""
     took = format_duration(took_s) if took_s is not None else ""
-    why = _in_a_line(error.partition(" (hint: ")[0]) if error else ""
+    why = _in_a_line(error) if error else ""
     kind = f"{run['kind']} {run['repository'] or ''}".rstrip()
     return [run["run"], run["plan"], kind, run["state"], started, took, _trigger(run), why]
 

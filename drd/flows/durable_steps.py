@@ -16,6 +16,7 @@ from drd.errors import Cancelled, DrdError, Fenced, StepFailed, exhausted
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.run import ERROR_CODE, Cause, RunKind, RunState, StepState
+from drd.model.text import one_line
 from drd.ports import RunLease
 
 Effect = Callable[[], Mapping[str, Any]]
@@ -70,13 +71,11 @@ class Runner:
 
 
 def describe(error: BaseException) -> str:
-    """One masked text for records: what happened, and the remedy."""
-    if isinstance(error, DrdError):
-        hint = "; ".join(line.strip() for line in error.hint.splitlines())
-        text = error.message + (f" (hint: {hint})" if hint else "")
-    else:
-        text = f"{type(error).__name__}: {error}"
-    return log.masked(text)
+    """One masked text for records: what happened, and below it the remedy."""
+    if not isinstance(error, DrdError):
+        return log.masked(f"{type(error).__name__}: {error}")
+    remedy = one_line(error.hint)
+    return log.masked("\n".join([error.message, *([f"remedy: {remedy}"] if remedy else [])]))
 
 
 @contextmanager
@@ -130,9 +129,10 @@ def closing_run(services: Services, owned: RunLease) -> Iterator[Runner]:
         raise
     except BaseException as raised:
         error = exhausted(raised, services.work_dir) or raised
-        cause = Cause(describe(error), code_of(error))
+        remedy = error.hint if isinstance(error, DrdError) else ""
+        cause = Cause(describe(error), code_of(error), log.masked(remedy))
         _finish(services, owned, RunState.FAILED, cause, permanent=is_permanent(error))
-        logger.info("run.finished", state="failed", error=describe(error))
+        logger.info("run.finished", state="failed", error=one_line(describe(error)))
         if error is not raised:
             raise error from raised
         raise
@@ -145,7 +145,7 @@ def closing_run(services: Services, owned: RunLease) -> Iterator[Runner]:
 def _finish(
     services: Services, owned: RunLease, state: RunState, cause: Cause, *, permanent: bool = False
 ) -> None:
-    detail = {"permanent": permanent, ERROR_CODE: cause.code}
+    detail = {"permanent": permanent, ERROR_CODE: cause.code, "remedy": cause.remedy or None}
     with process.shielded():
         services.catalogue.finish(
             owned, state, at=services.clock.now(), error=cause.text, detail=detail

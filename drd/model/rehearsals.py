@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from drd.model.exposure import age, ago
 from drd.model.facts import DrillFacts, PlanFacts, ScenarioFacts, Unproven
 from drd.model.scenarios import turn_s, valid_s, valid_until
-from drd.model.text import in_short
+from drd.model.text import first_line, in_short
 from drd.model.units import format_duration
 from drd.model.verdicts import DrillAssessment, Reason, ScenarioAssessment, Verdict, worst
 
@@ -99,7 +99,7 @@ def _of_result(
         text = "never drilled, so nobody knows whether it comes back"
         text = f"{_name(scenario)}: {text}" if named else text
         return [reason(Verdict.UNKNOWN, text, "never-drilled")]
-    why = f": {in_short(last.reason)}" if last.reason else ""
+    why = f": {first_line(last.reason)}" if last.reason else ""
     since_s = age(last.at, now)
     when = ago(last.at, now)
     if last.result == "failed":

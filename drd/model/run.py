@@ -43,10 +43,12 @@ ERROR_CODE = "error_code"
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why somebody else ended a run: in words, and as a code where code goes by it."""
+    """Why a run ended without a result: in words, as a code where code goes by it, and what to do
+    about it."""
 
     text: str
     code: str = ""
+    remedy: str = ""
 
 
 STOPPED = Cause("the service was stopped", "service-stopped")

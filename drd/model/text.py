@@ -6,11 +6,9 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
-# Compiled when they are first used: `drd status` seldom needs them.
 _ID = r"[0-9a-f]{64}"
-_HINT = r" \(hint: .*?\)(?=;|$)"
 
 
 def escaped(text: str) -> str:
@@ -28,8 +26,24 @@ def short_id(recorded: str) -> str:
 
 
 def first_line(error: str) -> str:
-    """Of an error, without remedies: the rest is for `run show`."""
-    return re.sub(_HINT, "", error.strip().split("\n", 1)[0]).strip()
+    """Of an error as it is recorded, the fact: remedies and more stand in the lines below, for
+    `run show`."""
+    return error.strip().split("\n", 1)[0].strip()
+
+
+def one_line(error: str) -> str:
+    """All of an error as it is recorded, where there is room for a line."""
+    return "; ".join(line.strip() for line in error.strip().splitlines())
+
+
+def joined(errors: Iterable[str]) -> str:
+    """Several errors as one: the facts in the first line, what else they say below."""
+    heads, below = [], []
+    for error in errors:
+        head, *more = error.strip().splitlines() or [""]
+        heads.append(head)
+        below += more
+    return "\n".join(["; ".join(heads), *below])
 
 
 def in_short(error: str) -> str:

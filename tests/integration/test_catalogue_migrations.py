@@ -319,7 +319,7 @@ VALUES ('shop', 'us', 'd1', 900, 1800, 86400, 3600, '', 0, 0, '', '@00', '@00');
 INSERT INTO runs (id, plan, kind, trigger, state, started_at, finished_at, plan_digest, token,
   owner_host, detail, error, subject)
 VALUES ('l1', 'shop', 'readiness', 'manual', 'failed', '@01', '@02', 'd1', 1, 'h', '@detail',
-  'not ready: repository primary: key: wrong password', ''),
+  'not ready: repository primary: key: wrong password (hint: look (twice).)', ''),
   ('b1', 'shop', 'backup', 'schedule', 'interrupted', '@01', '@02', 'd1', 1, 'h', '{}',
   'the service was stopped, and was killed', '');
 INSERT INTO jobs (plan, kind, subject, changed, last_run, last_finished_at, last_state, last_error,
@@ -403,6 +403,9 @@ def test_what_sentences_said_of_findings_and_errors_are_codes_after_the_upgrade(
     assert codes["backup"] == "service-stopped"
     assert codes["verification"] == "repository-damaged"
     [run] = catalogue.runs("shop", kind=RunKind.READINESS)
+    assert run.error == (
+        "not ready: repository primary: key: wrong password\nremedy: look (twice)."
+    )
     assert [f["code"] for f in run.detail["findings"]] == ["repository-key", "drill", "unnamed"]
     catalogue.close()
 

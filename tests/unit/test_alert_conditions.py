@@ -204,7 +204,7 @@ def test_damage_is_told_once() -> None:
 
 
 def test_a_failing_backup_says_why_and_how_often() -> None:
-    [text] = words(healthy(failures=failures(3, "no route to host (hint: look)\nmore")))
+    [text] = words(healthy(failures=failures(3, "no route to host\nremedy: look")))
     assert text == (
         "backup-failing : backup failed: no route to host (3 tries, last 4m ago) > drd run show "
         "4f2a"

@@ -7,9 +7,7 @@ import pytest
 from tests.status_support import failures, incomplete, point
 from tests.unit.test_compliance import judged
 
-SAID = (
-    "db: x.db does not exist (hint: correct `path` (or create it).); conf: gone (hint: create it.)"
-)
+SAID = "db: x.db does not exist; conf: gone\nremedy: correct `path` (or create it).\nremedy: look"
 
 
 def test_a_failure_that_did_no_harm_yet_is_called_one() -> None:
@@ -26,5 +24,5 @@ def test_brackets_that_are_no_remedy_stay(error: str) -> None:
 
 
 def test_an_incomplete_point_says_what_failed_and_leaves_the_remedy_to_its_run() -> None:
-    plan = judged(incomplete=incomplete(("db", "gone (hint: look (twice).)"), ("conf", "shut")))
+    plan = judged(incomplete=incomplete(("db", "gone\nremedy: look (twice)."), ("conf", "shut")))
     assert "newest point 9b0d is incomplete: db: gone; conf: shut" in [r.text for r in plan.reasons]

@@ -177,7 +177,7 @@ def test_a_watcher_that_stays_away_is_recorded_and_harms_nobody(rig: Rig) -> Non
     rig.beats.finished(PLAN, run())
     rig.beats.close(10)
     facts = rig.catalogue.outbox.channels()[0]
-    assert (facts.name, facts.tries, facts.error) == ("orders", 1, "no (hint: see to it.)")
+    assert (facts.name, facts.tries, facts.error) == ("orders", 1, "no\nremedy: see to it.")
     rig.watcher.errors = [NotifyError("gone", permanent=True)]
     rig.beats.started(PLAN, RunKind.BACKUP)
     rig.beats.close(10)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drd.model.text import and_more, counted, some
+from drd.model.text import and_more, counted, first_line, joined, one_line, some
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,10 @@ def test_a_number_has_the_noun_in_its_number() -> None:
     assert [counted(n, "file") for n in (0, 1, 1234)] == ["0 files", "1 file", "1,234 files"]
     assert counted(2, "try", "tries") == "2 tries"
     assert (and_more(0), and_more(2)) == ("", " (and 2 more)")
+
+
+def test_of_several_errors_the_facts_come_first_and_the_remedies_below() -> None:
+    both = joined(["db: gone\nremedy: create it.", "conf: shut"])
+    assert both == "db: gone; conf: shut\nremedy: create it."
+    assert first_line(both) == "db: gone; conf: shut"
+    assert one_line(both) == "db: gone; conf: shut; remedy: create it."

@@ -18,6 +18,7 @@ from drd.flows.durable_steps import describe
 from drd.model.message import ChannelSpec
 from drd.model.plan import Heartbeat
 from drd.model.run import DrillResult, Run, RunKind, RunState
+from drd.model.text import one_line
 from drd.model.units import format_duration
 from drd.ports import Catalogue, Clock
 from drd.ports.notify import OF_A_PLAN, HeartFactory, Signal
@@ -202,7 +203,7 @@ class _Line:
     def _record(self, error: DrdError | None) -> None:
         journal = log.get(channel=self._name)
         if error is not None:
-            journal.warning("heartbeat.failed", error=describe(error))
+            journal.warning("heartbeat.failed", error=one_line(describe(error)))
         else:
             journal.debug("heartbeat.sent")
         try:
@@ -213,4 +214,4 @@ class _Line:
                 error=describe(error) if error is not None else None,
             )
         except CatalogueError as trouble:
-            journal.warning("heartbeat.unrecorded", error=describe(trouble))
+            journal.warning("heartbeat.unrecorded", error=one_line(describe(trouble)))

@@ -18,6 +18,7 @@ from drd.errors import AlreadyRunning, Cancelled, CatalogueError, DrdError, Noti
 from drd.flows.durable_steps import describe
 from drd.model.digest import digest
 from drd.model.message import ChannelSpec, Message, Routed
+from drd.model.text import one_line
 from drd.ports import Catalogue, Clock
 from drd.ports.notify import OF_A_PLAN, ChannelFacts, NotifierFactory, Outbox, Waiting
 
@@ -167,9 +168,9 @@ class Postman:
             except CatalogueError as error:
                 # What was tried cannot be recorded: not again at the next tick.
                 self._not_before[channel.name] = self._clock.monotonic() + UNRECORDED_PAUSE_S
-                journal.error("outbox.unrecorded", error=describe(error))
+                journal.error("outbox.unrecorded", error=one_line(describe(error)))
             except Exception as error:  # noqa: BLE001 (a thread has nobody above it)
-                journal.error("channel.broken", error=describe(error))
+                journal.error("channel.broken", error=one_line(describe(error)))
 
 
 def deliver_channel(
@@ -342,7 +343,9 @@ def insist(
                 if attempt.error is None:
                     journal.info("message.delivered", message=message.id, directly=True)
                     break
-                journal.warning("message.failed", tries=tries, error=describe(attempt.error))
+                journal.warning(
+                    "message.failed", tries=tries, error=one_line(describe(attempt.error))
+                )
                 if tries < DIRECT_TRIES:
                     threading.Event().wait(FIRST_PAUSE_S)
 

@@ -32,6 +32,7 @@ from drd.model.snapshot import (
     Manifest,
     RestorePoint,
 )
+from drd.model.text import joined
 from drd.ports import Repository
 
 MANIFEST_TAG = "manifest"
@@ -249,7 +250,7 @@ class _BackupRun:
             state = RunState.FAILED
         else:
             state = RunState.INCOMPLETE if self.errors else RunState.SUCCEEDED
-        error = "; ".join(f"{name}: {describe(e)}" for name, e in self.errors.items()) or None
+        error = joined(f"{name}: {describe(e)}" for name, e in self.errors.items()) or None
         self.services.catalogue.finish(
             self.runner.owned,
             state,

@@ -68,6 +68,7 @@ from drd.model.run import (
 from drd.model.runbook import SANDBOX, Circumstances
 from drd.model.snapshot import RestorePoint
 from drd.model.spans import Span, split
+from drd.model.text import one_line
 from drd.ports import Destination
 from drd.process import started
 
@@ -200,7 +201,7 @@ class _DrillRun:
             self._rehearse()
         except _NoHost as lost:
             error = lost.error
-            self.rows.append(does_not_open(describe(error)))
+            self.rows.append(does_not_open(one_line(describe(error))))
             return self._record(self._evidence(DrillResult.FAILED, describe(error)), error)
         except (RepositoryDamaged, PointGone) as error:
             return self._unreadable(error)

@@ -36,6 +36,7 @@ from drd.model.plan import Plan
 from drd.model.run import CheckResult, CheckVerdict, StepRecord, StepState
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
 from drd.model.spans import Span
+from drd.model.text import one_line
 from drd.ports import CheckContext, Destination, Restored
 from drd.process import rights
 from drd.process.rights import Purpose
@@ -252,7 +253,11 @@ def _property_rows(work: Restoration) -> list[CheckResult]:
 
 def _missing(check: str, component: str, error: DrdError) -> CheckResult:
     return CheckResult(
-        check, component, CheckVerdict.NOT_RUN, f"{component} was not restored", describe(error)
+        check,
+        component,
+        CheckVerdict.NOT_RUN,
+        f"{component} was not restored",
+        one_line(describe(error)),
     )
 
 
@@ -263,7 +268,7 @@ def restore_failures(work: Restoration) -> list[CheckResult]:
             f"{name} can be restored",
             name,
             CheckVerdict.FAILED,
-            describe(error),
+            one_line(describe(error)),
             "restores without an error",
             looked_at_data=False,
         )
@@ -278,7 +283,7 @@ def passed_over(work: Restoration) -> list[CheckResult]:
             f"{what} can be fetched from {repository}",
             what if what in work.destinations else None,
             CheckVerdict.NOT_RUN,
-            describe(error),
+            one_line(describe(error)),
             "another repository provided it",
             part=True,
             looked_at_data=False,

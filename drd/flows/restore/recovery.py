@@ -49,6 +49,7 @@ from drd.model.run import (
 )
 from drd.model.runbook import PEOPLE
 from drd.model.spans import Span, split
+from drd.model.text import joined
 from drd.model.units import from_rfc3339, to_rfc3339
 from drd.ports import NamedDestination
 
@@ -225,7 +226,7 @@ def _record(
         restored_bytes=sum(c.bytes for c in plan.point.components if c.component in work.restored),
     )
     services.catalogue.record_evidence(runner.owned, evidence)
-    errors = "; ".join(f"{n}: {describe(e)}" for n, e in work.errors.items())
+    errors = joined(f"{n}: {describe(e)}" for n, e in work.errors.items())
     failed = result is DrillResult.FAILED or not back
     services.catalogue.finish(
         runner.owned,
@@ -243,7 +244,7 @@ def _stopped_by(engine: Engine) -> str | None:
         return None
     states = engine.outcome.states
     failed = [n for n, s in states.items() if s is StepState.FAILED]
-    return "; ".join(f"step {n}: {engine.outcome.says[n]}" for n in failed) or None
+    return joined(f"step {n}: {engine.outcome.says[n]}" for n in failed) or None
 
 
 def _spans(services: Services, runner: Runner, plan: Plan) -> list[Span]:

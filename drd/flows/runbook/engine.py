@@ -23,6 +23,7 @@ from drd.model.progression import Progression, Stage, StepView
 from drd.model.run import CheckResult, CheckVerdict, RunState, StepRecord, StepState
 from drd.model.runbook import LOOKING, PEOPLE, Moves, Step, next_moves, stops
 from drd.model.spans import Span
+from drd.model.text import one_line
 
 _POLL_S = 0.25
 _AT_ONCE = 16
@@ -106,7 +107,9 @@ class Engine:
                 self._leave_out(name, f"its condition does not hold: {why}")
             for name in moves.begin:
                 self._begin(self.steps[name], pool)
-            self.people.ask({n: self.says.get(n, "") for n in moves.ask}, self._attempts(moves.ask))
+            self.people.ask(
+                {n: one_line(self.says.get(n, "")) for n in moves.ask}, self._attempts(moves.ask)
+            )
             self._mark(moves)
             self._show()
             if moves.ended is not None:
@@ -314,7 +317,7 @@ class Engine:
     def _view(self, step: Step) -> StepView:
         state = self.states.get(step.name)
         stage: Stage = "to come"
-        says, command = self.says.get(step.name, ""), ""
+        says, command = one_line(self.says.get(step.name, "")), ""
         if state is not None:
             stage = "running" if state is StepState.RUNNING else str(state)  # type: ignore[assignment]
         if step.name in self.people.wants:
@@ -372,7 +375,7 @@ def failures(engine: Engine) -> list[CheckResult]:
                 f"step {name}",
                 None,
                 CheckVerdict.NOT_RUN if passed_over else CheckVerdict.FAILED,
-                ("passed over: " if passed_over else "") + engine.says[name],
+                ("passed over: " if passed_over else "") + one_line(engine.says[name]),
                 "succeeds",
                 part=passed_over,
                 looked_at_data=False,

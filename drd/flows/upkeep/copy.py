@@ -26,6 +26,7 @@ from drd.model.holds import held_points
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import RestorePoint
+from drd.model.text import joined
 from drd.ports import Listing, Repository, SnapshotInfo
 
 BATCH = 8
@@ -305,7 +306,7 @@ class _CopyRun:
             self.runner.owned,
             state,
             at=self.services.clock.now(),
-            error="; ".join(f"{p}: {describe(e)}" for p, e in self.errors.items()) or None,
+            error=joined(f"{p}: {describe(e)}" for p, e in self.errors.items()) or None,
             detail={
                 "copied": list(self.arrived),
                 "bytes": sum(p.size_bytes for p in self.arrived.values()),

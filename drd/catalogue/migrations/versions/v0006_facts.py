@@ -24,6 +24,7 @@ def upgrade() -> None:
         "alerts", sa.Column("code", sa.String(40), nullable=False, server_default=sa.text("''"))
     )
     op.add_column("repository_health", sa.Column("repair", sa.String(16)))
+    _remedies()
     _stopped()
     _damaged()
     _readiness()
@@ -180,3 +181,31 @@ def _reason(why: str) -> str:
         "not compared: no check looked at it": "no-check",
     }
     return known.get(why, "not-compared")
+
+
+_WITH_REMEDIES = {
+    "runs": ("error", "id"),
+    "jobs": ("last_error", "plan, kind, subject"),
+    "component_snapshots": ("error", "point, component"),
+    "component_summary": ("error", "plan, component"),
+    "evidence": ("reason", "id"),
+    "channels": ("error", "name"),
+}
+"""Texts that had remedies in brackets behind each fact, by table with its key."""
+
+
+def _remedies() -> None:
+    """Remedies stand in lines of their own, below the facts."""
+    for table, (column, key) in _WITH_REMEDIES.items():
+        query = f"SELECT {column}, {key} FROM {table} WHERE {column} LIKE '% (hint: %'"  # noqa: S608 - no value is pasted in
+        names = key.split(", ")
+        where = " AND ".join(f"{name} = :{name}" for name in names)
+        for text, *values in _all(query):
+            first, *rest = text.split("\n")
+            hints = [found[8:-1] for found in _HINT.findall(first)]
+            lines = [_HINT.sub("", first), *(f"remedy: {hint}" for hint in hints), *rest]
+            _do(
+                f"UPDATE {table} SET {column} = :text WHERE {where}",  # noqa: S608
+                text="\n".join(lines),
+                **dict(zip(names, values, strict=True)),
+            )
