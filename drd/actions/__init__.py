@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def action_for(kind: str) -> Action:
-    """What carries out steps of this kind; `simulate` stands in for a step, `rollback` takes one
-    back. Raises NotSupported."""
+    """The action of steps of this kind; `simulate` replaces a step, `rollback` rolls one back.
+    Raises NotSupported."""
     from drd.actions.command import StandIn, TakeBack
 
     if kind == "simulate":

@@ -1,4 +1,4 @@
-"""The step `command`, and the commands that stand in for steps or take them back."""
+"""The step `command`, and the commands that simulate steps or roll them back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from drd.process.started import stop
 TIMEOUT_S = 3600.0
 _KEPT = 1 << 16
 _OUTPUT = 4000
-"""How much of what it prints later steps can use."""
+"""How much of its output later steps can use."""
 
 
 class CommandSettings(Rehearsed):
@@ -34,7 +34,9 @@ class CommandSettings(Rehearsed):
 
     run: Words = Field(description="The command's words; no shell.")
     component: str | None = Field(
-        None, description="It gets this one's address in its environment (PGHOST…, DRD_PATH)."
+        None,
+        description="The component whose address the command gets in its environment (PGHOST…, "
+        "DRD_PATH).",
     )
     env: dict[str, str] = Field(
         default_factory=dict, description="Variables of its environment; no secret belongs here."
@@ -81,7 +83,7 @@ class StandIn:
 
 
 class TakeBack:
-    """The command by which a step is taken back; what a step has started is ended."""
+    """The command that rolls a step back; what the step has started is ended."""
 
     def preflight(self, step: Step) -> list[Finding]:
         return missing_rollback(step)
@@ -106,8 +108,8 @@ def carry_out(
     limit: int = _KEPT,
     fenced: bool = True,
 ) -> process.Completed:
-    """A command that ended with 0; `fenced` in a drill, where it sees the files that `written`, its
-    words as the plan has them, names. Raises StepFailed for any other end."""
+    """Run a command that must exit with 0; `fenced` in a drill, where it may read the files that
+    `written`, its words as the plan has them, names. Raises StepFailed for any other end."""
     title = Path(words[0]).name
     if not is_there(words[0]):
         raise StepFailed(
@@ -149,8 +151,8 @@ def carry_out(
 
 
 def _kept(done: process.Completed, context: ActionContext) -> str:
-    """What the catalogue gets of what it printed: masked, since people read it. Later steps get it
-    as it is."""
+    """The catalogue's version of its output: masked, since people read it. Later steps get the
+    original."""
     context.keep("output", done.stdout.strip()[-_OUTPUT:])
     return masked(done.stdout).strip()[-_OUTPUT:]
 
@@ -169,13 +171,15 @@ def missing_rollback(step: Step) -> list[Finding]:
 
 
 def environment(context: ActionContext) -> dict[str, str]:
-    """What every command of a step is told. In a recovery it does not carry the run's mark: what it
-    leaves running belongs to the service, and must not be ended when the run goes on later."""
+    """Environment variables for every command of a step. In a recovery it does not carry the run's
+    mark: what it leaves running belongs to the service, and must not be ended when the run goes on
+    later."""
     return {**context.environment, **({"DRD_RUN": ""} if context.stays else {})}
 
 
 def is_there(program: str) -> bool:
-    """Asked beforehand, since what starts children reports a missing program by its exit code."""
+    """Checked beforehand, because the starter of children reports a missing program only by its
+    exit code."""
     if "/" in program:
         return os.access(program, os.X_OK) and not Path(program).is_dir()
     return shutil.which(program) is not None

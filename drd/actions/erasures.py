@@ -1,7 +1,7 @@
-"""The step `erasures`: who was erased since the restore point is erased again, and nobody is back.
+"""The step `erasures`: people who were erased since the restore point are erased again, and a check
+proves it.
 
-Ids travel on stdin and in a table of the restored database, never in words or records.
-"""
+Ids travel on stdin and in a table of the restored database, never in argv or records."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from drd.ports.action import ActionContext, ActionKind, StepByHand
 CHECK = "nobody who was erased is back"
 
 TABLE = "drd_erased"
-"""In a database that came back, while the step goes on: one column, `id`, of text."""
+"""Exists in a restored database during the step: one column, `id`, of text."""
 
 _LARGEST = 64 << 20
 _AT_ONCE = 500
 
 
 class Register(Settings):
-    """Where erasures are written down: outside of what the plan restores. Give one of them."""
+    """Where erasures are recorded: outside of what the plan restores. Give one of them."""
 
     file: AbsolutePath | None = Field(
-        None, description="A text to which a line is added for each: a time (RFC 3339) and an id."
+        None, description="A text file with one line for each erasure: a time (RFC 3339) and an id."
     )
     command: Words | None = Field(
         None,
@@ -53,8 +53,8 @@ class Replay(Settings):
     sql: str | None = Field(
         None,
         min_length=1,
-        description="Statements, carried out in one transaction; the ids are in the table "
-        "`drd_erased (id text)` meanwhile.",
+        description="Statements, executed in one transaction; meanwhile the ids are in the "
+        "table `drd_erased (id text)`.",
     )
     command: Words | None = Field(
         None,
@@ -69,7 +69,7 @@ class StillThere(Settings):
     sql: str | None = Field(
         None,
         min_length=1,
-        description="A query that counts who of `drd_erased` is still there: 0 passes.",
+        description="A query that counts who of `drd_erased` still exists: 0 passes.",
     )
     command: Words | None = Field(
         None, description="A command that gets the same as that of `replay`; exit 0 passes."
@@ -77,8 +77,9 @@ class StillThere(Settings):
 
 
 class ErasuresSettings(StepSettings):
-    """Who was erased after the restore point was made is erased again, and nobody is back: a step
-    of the runbook, which drills rehearse, with a check as its result. Where the runbook has no step
+    """People who were erased after the restore point was made are erased again, and a check proves
+    it:
+    a step of the runbook, which drills rehearse. If the runbook has no step
     `erasures`, it comes after the restore of the component and the checks that follow it."""
 
     component: str = Field(description="The component that they are erased from.")
@@ -100,7 +101,7 @@ class ErasuresSettings(StepSettings):
 
 
 class Erasures:
-    """Idempotent: what an earlier try has erased is erased once more, which changes nothing."""
+    """Idempotent: erasing again changes nothing."""
 
     def preflight(self, step: Step) -> list[Finding]:
         settings = step.settings
@@ -108,11 +109,11 @@ class Erasures:
         found: list[Finding] = []
         file = settings.register_.file
         if file is not None and not os.access(file, os.R_OK):
-            hint = "bring the register back first: without it, people who were erased come back."
-            detail = f"the register of erasures {file} cannot be read"
+            hint = "restore the register first: without it, people who were erased come back."
+            detail = f"cannot read the register of erasures {file}"
             found.append(Finding("register", "error", "", detail, hint))
         for words in (settings.register_.command, settings.replay.command, settings.check.command):
-            # No step before sees to it: without it nobody can be erased again.
+            # No earlier step can help: without it nobody can be erased again.
             found += [replace(f, severity="error") for f in missing(words or ())]
         return [*found, *missing_rollback(step)]
 
@@ -131,7 +132,7 @@ class Erasures:
                 work.command(settings.replay.command)
         except DrdError as error:
             raise StepFailed(
-                f"the erasures since {since} could not be carried out again: {error.message}",
+                f"could not replay the erasures since {since}: {error.message}",
                 hint=error.hint,
                 result={"found": len(ids)},
             ) from error
@@ -175,7 +176,7 @@ class _Replay:
         )
 
     def back(self) -> str:
-        """Who is still there, in words; empty when nobody is."""
+        """Who still exists, in words; empty if nobody does."""
         check = self._settings.check
         try:
             if check.sql is not None:
@@ -190,13 +191,13 @@ class _Replay:
 def _registered(
     settings: ErasuresSettings, context: ActionContext, since: datetime
 ) -> Iterator[str]:
-    """The ids of those who were erased since then. Raises StepFailed when nobody can tell."""
+    """The ids of people who were erased since then. Raises StepFailed when that is not known."""
     register = settings.register_
     try:
         if register.command is not None:
             words = [filled(w, context.value) for w in register.command]
             timeout_s = context.step.timeout_s or TIMEOUT_S
-            # The register is production's and has nothing of what came back: no fence around it.
+            # The register is production's and contains no restored data: it needs no fence.
             done = carry_out(words, context, timeout_s=timeout_s, limit=_LARGEST, fenced=False)
             if len(done.stdout) >= _LARGEST:
                 raise StepFailed(f"it names more than {_LARGEST >> 20} MiB of ids")
@@ -206,7 +207,7 @@ def _registered(
             yield from _of_file(Path(str(register.file)), since)
     except StepFailed as error:
         raise StepFailed(
-            f"the register of erasures cannot be read: {error.message}",
+            f"cannot read the register of erasures: {error.message}",
             hint=error.hint or "without it, people who were erased come back.",
         ) from error
 
@@ -225,17 +226,17 @@ def _of_file(file: Path, since: datetime) -> Iterator[str]:
             erased = from_rfc3339(at)
         except ValueError as error:
             hint = "each line is a time and an id, like 2026-11-25T00:31:00Z 4711."
-            raise StepFailed(f"{file}:{number}: {at!r} is no time", hint=hint) from error
+            raise StepFailed(f"{file}:{number}: {at!r} is not a time", hint=hint) from error
         if not one.strip():
-            raise StepFailed(f"{file}:{number}: there is no id", hint="each line has one.")
+            raise StepFailed(f"{file}:{number}: the id is missing", hint="each line has one.")
         if erased >= since:
             yield _sound(one.strip())
 
 
 def _sound(one: str) -> str:
-    """An id that can stand in a statement whatever the database makes of backslashes."""
+    """An id that is safe in a statement whatever the database makes of backslashes."""
     if "\\" in one or not one.isprintable():
-        raise StepFailed("an id holds a backslash or a control character")
+        raise StepFailed("an id contains a backslash or a control character")
     return one
 
 

@@ -1,4 +1,4 @@
-"""The step `http`: one request, and whether the answer is what the plan expects."""
+"""The step `http`: one request, whose answer must be as the plan expects."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ _LOOPBACK = re.compile(r"https?://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)")
 class HttpSettings(Rehearsed):
     """A request to some service. It carries `Idempotency-Key`, the same in every try of a run."""
 
-    url: str = Field(min_length=1, description="Where to; it follows no redirects.")
+    url: str = Field(min_length=1, description="The URL; redirects are not followed.")
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = Field(
         "GET", description="The method."
     )
     headers: dict[str, str] = Field(
         default_factory=dict, description="Headers; no secret belongs here."
     )
-    body: str | None = Field(None, description="What is sent, as UTF-8.")
+    body: str | None = Field(None, description="The body, as UTF-8.")
     expect: int | list[int] | None = Field(
-        None, description="The status that is success, or a list of them; else 200 to 299."
+        None, description="The status that means success, or a list of them (default: 200 to 299)."
     )
     contains: str | None = Field(None, min_length=1, description="What the answer must contain.")
     ca_cert: AbsolutePath | None = Field(
-        None, description="PEM file of an own certificate authority."
+        None, description="PEM file of your own certificate authority."
     )
 
     def all_texts(self) -> Iterator[Text]:
@@ -61,8 +61,8 @@ class HttpSettings(Rehearsed):
 
 
 class Request:
-    """Sends the key of the step as `Idempotency-Key`, so that the other side may tell a repetition
-    from a second order."""
+    """Sends the key of the step as `Idempotency-Key`, so that the receiver can recognise a
+    repetition."""
 
     def preflight(self, step: Step) -> list[Finding]:
         return missing_rollback(step)
@@ -88,7 +88,9 @@ class Request:
             wanted = _words(settings.expect)
             raise StepFailed(f"{url} answers {status}, not {wanted}", result=found)
         if settings.contains is not None and settings.contains not in text:
-            raise StepFailed(f'{url} does not say "{settings.contains}"', result=found)
+            raise StepFailed(
+                f'the answer of {url} does not contain "{settings.contains}"', result=found
+            )
         return found
 
 
@@ -101,10 +103,9 @@ def ask(
     timeout_s: float,
     ca_cert: str | None = None,
 ) -> tuple[int, str]:
-    """Status and text of the answer, which is an answer whatever its status is.
+    """Status and text of the answer, whatever its status is.
 
-    Raises StepFailed when there is none.
-    """
+    Raises StepFailed if there is none."""
     _hide_proxies()
     try:
         trust = ssl.create_default_context()
@@ -115,13 +116,13 @@ def ask(
             _NoRedirects(),
         ]
         if _LOOPBACK.match(url):
-            handlers.append(urllib.request.ProxyHandler({}))  # nobody reaches it through a proxy
+            handlers.append(urllib.request.ProxyHandler({}))  # no proxy for the host itself
         opener = urllib.request.build_opener(*handlers)
         request = urllib.request.Request(  # noqa: S310 (the scheme is looked at here)
             url, data=body, method=method, headers=dict(headers or {})
         )
         if request.type not in ("http", "https"):
-            raise StepFailed(f"{url} is no address of a web server", hint="write http(s)://….")
+            raise StepFailed(f"{url} is not the address of a web server", hint="write http(s)://….")
         with opener.open(request, timeout=timeout_s) as answer:
             return int(answer.status), _text(answer.read(_LARGEST))
     except urllib.error.HTTPError as error:
@@ -133,7 +134,7 @@ def ask(
 
 
 def _hide_proxies() -> None:
-    """Hide the logins of proxies in what they answer: the library sends them without asking us."""
+    """Mask the logins of proxies in their answers: the library sends them without asking us."""
     for proxy in map(urlsplit, urllib.request.getproxies().values()):
         if proxy.username and proxy.password:
             user, password = unquote(proxy.username), unquote(proxy.password)

@@ -1,4 +1,4 @@
-"""What the settings of steps have in common. Each kind of step has its own in its module."""
+"""What the settings of steps share. Each kind of step has its own in its module."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Words = Annotated[list[str], Field(min_length=1)]
 
 
 Text = tuple[tuple[str | int, ...], str]
-"""A text, and where it stands below the settings."""
+"""A text, and its place below the settings."""
 
 
 class StepSettings(Settings):
-    """What stands behind the key of a kind of step."""
+    """The value of the key of a kind of step."""
 
     def all_texts(self) -> Iterable[Text]:
-        """The texts in which values (`${…}`) may stand, beside the words of commands."""
+        """The texts that may contain values (`${…}`), beside the words of commands."""
         return ()
 
     def needed_files(self) -> Iterable[str]:
@@ -33,11 +33,11 @@ class StepSettings(Settings):
 
 
 class Rehearsed(StepSettings):
-    """How a drill carries the step out; may stand beside the step's kind as well."""
+    """How a drill executes the step; may stand beside the step's kind as well."""
 
     rehearse: Literal["run", "simulate", "skip"] | None = Field(
         None,
-        description="What a drill does: `run` the step as a recovery does (unless said otherwise), "
+        description="What a drill does: `run` the step as a recovery does (default), "
         "`simulate` it by the command in `with`, or `skip` it for the `reason`.",
     )
     reason: str | None = Field(
@@ -54,7 +54,7 @@ def named_texts(key: str, texts: Mapping[str, str]) -> Iterator[Text]:
 
 
 def short(key: str) -> BeforeValidator:
-    """Lets a text alone stand for the settings in which it is this key."""
+    """Lets a text alone stand for the settings with only this key."""
 
     def read(value: Any) -> Any:
         return {key: value} if isinstance(value, str) else value
@@ -63,7 +63,7 @@ def short(key: str) -> BeforeValidator:
 
 
 def or_text(model: type[Settings]) -> WithJsonSchema:
-    """The JSON schema of settings for which a text alone may stand."""
+    """The JSON schema of settings that a text alone may replace."""
     own = model.model_json_schema(by_alias=True)
     own.pop("$defs", None)
     return WithJsonSchema(

@@ -1,4 +1,4 @@
-"""The step `sql`: statements in a database that came back."""
+"""The step `sql`: statements in a restored database."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIMEOUT_S = 300.0
 
 
 class SqlSettings(Rehearsed):
-    """Statements in a database that came back, in one transaction: all of them or none."""
+    """Statements in a restored database, in one transaction: all of them or none."""
 
     component: str = Field(description="The database.")
     query: str = Field(
@@ -42,8 +42,8 @@ class SqlSettings(Rehearsed):
 
 
 class Statements:
-    """One transaction: when drd dies in its midst, nothing has happened. When it dies between the
-    commit and its own note, the statements are carried out once more."""
+    """One transaction: when drd dies before its end, nothing has happened. When drd dies between
+    the commit and its own note, the statements are executed again."""
 
     def preflight(self, step: Step) -> list[Finding]:
         return missing_rollback(step)
@@ -66,8 +66,8 @@ def _statements(query: str, context: ActionContext) -> str:
     def value(name: str) -> str:
         text = context.value(name)
         if "\\" in text or "\0" in text:
-            hint = "hand it to a command instead."
-            raise StepFailed(f"the value of ${{{name}}} holds a backslash", hint=hint)
+            hint = "pass it to a command instead."
+            raise StepFailed(f"the value of ${{{name}}} contains a backslash", hint=hint)
         return text.replace("'", "''")
 
     return filled(within_quotes(query), value)

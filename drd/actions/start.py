@@ -1,4 +1,4 @@
-"""The step `start`: a service comes up and stays up, also when drd ends."""
+"""The step `start`: start a service that keeps running when drd ends."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ _LEAVE = 'echo $$ >"$1"; log=$2; shift 2; exec "$@" >>"$log" 2>&1 </dev/null'
 _NOTED_S = 10.0
 _LOOK_S = 0.2
 _SETTLE_S = 0.3
-"""A program without `ready` that ends within this has not come up."""
+"""A program without `ready` that ends within this many seconds did not start."""
 
 
 class Ready(Settings):
-    """When something that was started counts as up."""
+    """When a started service counts as ready."""
 
     http: str | None = Field(
         None,
         min_length=1,
-        description="A URL that answers with 200 to 299; `/health` is meant below the step's "
-        "`url`.",
+        description="A URL that answers with 200 to 299; `/health` is relative to the "
+        "step's `url`.",
     )
     command: Words | None = Field(None, description="A command that exits 0; no shell.")
-    within: Duration = Field(60.0, description="How long that may take.")
+    within: Duration = Field(60.0, description="The time limit.")
 
 
 class StartSettings(Rehearsed):
-    """A service: a command of its own, or a unit of systemd."""
+    """A service: a command of your own, or a systemd unit."""
 
     command: Words | None = Field(
         None,
@@ -73,18 +73,18 @@ class StartSettings(Rehearsed):
     )
     port: int | None = Field(
         None, ge=1, le=65535, strict=True,
-        description="The port that it listens on, `${port}` in its words; a drill takes a free "
-                    "one.",
+        description="The port that it listens on, `${port}` in its words; a drill uses a "
+"free one.",
     )  # fmt: skip
     url: str | None = Field(
         None,
         min_length=1,
-        description="Where it answers; with `port`, `http://127.0.0.1:${port}` unless said.",
+        description="Where it answers; with `port`, the default is `http://127.0.0.1:${port}`.",
     )
     env: dict[str, str] = Field(
         default_factory=dict, description="Variables of its environment; no secret belongs here."
     )
-    ready: Ready | None = Field(None, description="When it counts as up; else at once.")
+    ready: Ready | None = Field(None, description="When it counts as ready (default: at once).")
     known_as: str | None = Field(
         None,
         alias="as",
@@ -95,18 +95,20 @@ class StartSettings(Rehearsed):
     def contradictions(self) -> Iterator[Contradiction]:
         if (self.command is None) == (self.unit is None):
             hint = "give one of command and unit."
-            yield Contradiction((), "starts either a command or a unit", hint)
+            yield Contradiction((), "needs exactly one of command and unit", hint)
         words = [*(self.command or ()), *self.env.values(), self.url or ""]
         if self.port is None and any("port" in references(w) for w in words):
             hint = "add port: the one that it listens on in a recovery."
-            yield Contradiction((), "does not say which port ${port} is", hint)
+            yield Contradiction((), "names no port for ${port}", hint)
         has_address = self.url is not None or self.port is not None
         ready = self.ready
         if ready is not None and (ready.http or "").startswith("/") and not has_address:
             hint = "add url or port, or write the whole URL."
-            yield Contradiction(("ready", "http"), "is below no url", hint)
+            yield Contradiction(
+                ("ready", "http"), "a path needs url or port to be relative to", hint
+            )
         if ready is not None and ready.http is None and ready.command is None:
-            yield Contradiction(("ready",), "says nothing", "give http or command.")
+            yield Contradiction(("ready",), "is empty", "give http or command.")
         if self.known_as is not None and not has_address:
             message = f"${{{self.known_as}}} would have no address"
             yield Contradiction(("as",), message, "add url or port.")
@@ -130,14 +132,14 @@ class StartSettings(Rehearsed):
 
     @property
     def address(self) -> str:
-        """Where it answers, as the plan has it; empty when it does not say."""
+        """Where it answers, as the plan has it; empty if the plan does not say."""
         written = self.url or (f"http://127.0.0.1:{self.port}" if self.port is not None else "")
         return written.rstrip("/")
 
 
 class Start:
-    """A command gets a session of its own and is not ended with drd. Where this step has started it
-    already and it is still there, it is not started again."""
+    """A command gets its own session and is not ended with drd. If this step has started it already
+    and it still runs, it is not started again."""
 
     def preflight(self, step: Step) -> list[Finding]:
         settings = step.settings
@@ -154,7 +156,7 @@ class Start:
         started = noted(context.directory, name)
         if started is None or not started.is_alive():
             started = _launch(settings, context)
-        elif MASK in (started.url or ""):  # what was noted down was masked
+        elif MASK in (started.url or ""):  # the note was masked
             started = replace(started, url=_url(settings, context, started.port))
         try:
             _until_ready(settings, context, started)
@@ -175,7 +177,7 @@ class Start:
 
 
 def unit_state(unit: str) -> Literal["up", "down", "unknown"]:
-    """Whether a unit is up; of one that only does something once nobody can tell."""
+    """Whether a unit is running; for oneshot units that is not known."""
     if not is_there("systemctl"):
         return "unknown"
     words = ["systemctl", "show", "--property=ActiveState,Type", "--", unit]
@@ -209,9 +211,9 @@ def _launch(settings: StartSettings, context: ActionContext) -> Started:
     pid = find_unnoted(directory, name, context.key)
     if pid is None:
         if port is not None and _listens(port):
-            # Its answers would be taken for those of the program that is to be started.
+            # Its answers would be taken for those of the new program.
             raise StepFailed(
-                f"something listens on port {port} already", hint="end it, or give another port."
+                f"another process listens on port {port}", hint="end it, or give another port."
             )
         pid_file.unlink(missing_ok=True)
         own = {k: filled(v, value) for k, v in settings.env.items()}
@@ -233,11 +235,11 @@ _END_OF_LOG = 64 << 10
 _SHOWN = 300
 
 _kept: dict[int, process.Child] = {}
-"""What drills have started, by pid: it ends with drd, and is ended by its note like all others."""
+"""What drills have started, by pid: it ends with drd, and by its note like all others."""
 
 
 def _keep(words: list[str], log: Path, env: dict[str, str], fence: process.Fence) -> int:
-    """Start a program behind the fence of a drill, which ends with it."""
+    """Start a program behind the fence of a drill; it ends with the drill."""
     command = process.Command(words, env=env, cwd=Path("/"), drop_capabilities=True, fence=fence)
     with log.open("ab") as out:
         child = process.start(command, stdout=out.fileno(), stderr=out.fileno())
@@ -246,7 +248,7 @@ def _keep(words: list[str], log: Path, env: dict[str, str], fence: process.Fence
 
 
 def _leave(words: list[str], pid_file: Path, log: Path, env: dict[str, str]) -> None:
-    """Start a program that is not ours any more."""
+    """Start a program that is not our child any more."""
     setsid = process.find_tool("setsid", package="util-linux")
     command = process.Command(
         [setsid, "--fork", "sh", "-c", _LEAVE, "sh", str(pid_file), str(log), *words],
@@ -284,7 +286,7 @@ def _url(settings: StartSettings, context: ActionContext, port: int | None) -> s
 
 
 def _kept_url(url: str | None, context: ActionContext) -> str | None:
-    """As the catalogue gets it; later steps get it as it is."""
+    """The catalogue's version; later steps get the original."""
     if url is None:
         return None
     context.keep("url", url)
@@ -292,10 +294,10 @@ def _kept_url(url: str | None, context: ActionContext) -> str | None:
 
 
 def _taken(settings: StartSettings) -> list[Finding]:
-    """A warning when something listens where a command is to."""
+    """A warning if another process uses the port of a command."""
     if settings.port is None or settings.unit is not None or not _listens(settings.port):
         return []
-    detail = f"something listens on port {settings.port} of this host already"
+    detail = f"another process listens on port {settings.port} of this host"
     hint = f"end it (ss -ltnp 'sport = :{settings.port}' names it), or give another port."
     return [Finding(PORT, "warning", "", detail, hint)]
 
@@ -307,7 +309,7 @@ def _listens(port: int) -> bool:
 
 
 def free_port() -> int:
-    """One of loopback's that nobody listens on."""
+    """A free port of loopback."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
@@ -336,13 +338,13 @@ def _until_ready(
             raise StepFailed(
                 f"{unit or context.step.name} was not ready within "
                 f"{format_duration(ready.within)}: {why}",
-                hint=_said(context) or "raise ready.within if it takes longer to come up.",
+                hint=_said(context) or "raise ready.within if it needs longer to start.",
             )
         time.sleep(_LOOK_S)
 
 
 def _not_ready(ready: Ready, context: ActionContext, started: Started, left_s: float) -> str | None:
-    """Why it is not up yet; None when it is."""
+    """Why it is not ready yet; None if it is."""
     value = _with_port(context, started.port)
     try:
         if ready.http is not None:
@@ -367,7 +369,8 @@ def _refuse_dead(context: ActionContext, started: Started) -> None:
         raise StepFailed(
             f"{context.step.name} ended right after its start" + (f": {said}" if said else ""),
             hint=(refused_hint(said) if context.rehearsing else "")
-            or "the command of a start step stays in the foreground; see what it says by itself.",
+            or "the command of a start step must stay in the foreground; run it by hand to "
+            "see its output.",
         )
 
 
@@ -381,7 +384,7 @@ def _said(context: ActionContext) -> str:
     except OSError:
         return ""
     last = lines.rstrip().rpartition("\n")
-    # A line that began before what was read may begin with a part of a secret.
+    # The first line may be cut, and begin with a part of a secret.
     return beginning(last[2].strip(), _SHOWN) if last[1] or not cut else ""
 
 

@@ -20,8 +20,8 @@ from drd.process.started import stop
 
 
 class StopSettings(Rehearsed):
-    """What is to end: something that a step before has started, a unit, or whatever a command
-    ends. Give one of them."""
+    """What to end: something that an earlier step has started, a unit, or whatever a command ends.
+    Give one of them."""
 
     step: str | None = Field(None, description="The step that started it.")
     unit: str | None = Field(None, min_length=1, description="A systemd unit of the host.")
@@ -30,7 +30,7 @@ class StopSettings(Rehearsed):
     def contradictions(self) -> Iterator[Contradiction]:
         if sum(one is not None for one in (self.step, self.unit, self.command)) != 1:
             hint = "give one of step, unit and command."
-            yield Contradiction((), "stops one thing", hint)
+            yield Contradiction((), "needs exactly one of step, unit, command", hint)
 
     def all_commands(self) -> Iterator[Placed]:
         if self.command:
@@ -42,7 +42,7 @@ class StopSettings(Rehearsed):
 
 
 class Stop:
-    """What does not run any more has been stopped already."""
+    """Idempotent: a stopped service stays stopped."""
 
     def preflight(self, step: Step) -> list[Finding]:
         assert isinstance(step.settings, StopSettings)

@@ -1,4 +1,4 @@
-"""Assertions about restored data, written against the kinds' ports: a module for each."""
+"""Assertions about restored data, which use the kinds' ports: a module for each."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 
 
 def check_for(kind: str) -> Check:
-    """What carries out checks of this kind. Raises NotSupported."""
+    """The check of this kind. Raises NotSupported."""
     return CHECKS[kind].check
 
 
 def comparison(component: Component, name: str) -> CheckSpec | None:
-    """A check of that name, of the component against its fingerprint; None where its kind takes
-    none."""
+    """A check of that name, of the component against its fingerprint; None if its kind has none."""
     kind = KINDS[component.kind].comparison
     if kind is None:
         return None

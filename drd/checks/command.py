@@ -32,11 +32,11 @@ class CommandCheck(CheckSettings):
     kind: Literal["command"]
     component: str | None = Field(
         None,
-        description="The component that it looks at: it gets that one's address in its "
-        "environment. Without one, the check does not count as having looked at data.",
+        description="The component that it checks: the command gets its address in its "
+        "environment. Without one, the check does not count as a check of data.",
     )
     run: list[str] = Field(min_length=1, description="The command's words; no shell.")
-    timeout: Duration = Field(60.0, description="After this it has failed.")
+    timeout: Duration = Field(60.0, description="After this time it has failed.")
 
     def all_commands(self) -> Iterator[Placed]:
         yield ("run",), self.run
@@ -96,10 +96,11 @@ def _command(spec: CheckSpec, settings: CommandCheck, context: CheckContext) -> 
 
 
 def _startable(command: process.Command) -> bool:
-    """Asked beforehand, since what starts children reports a missing program by its exit code."""
+    """Checked beforehand, because the starter of children reports a missing program only by its
+    exit code."""
     program = command.argv[0]
     if "/" in program:
-        # A relative one is meant from the directory that the command starts in.
+        # A relative path starts at the directory of the command.
         return os.access(Path(command.cwd or ".") / program, os.X_OK)
     return shutil.which(program) is not None
 

@@ -1,8 +1,7 @@
-"""What a plan expects of a value, and judging one: pure.
+"""What a plan expects of a value, and its comparison: pure.
 
 `> 0`, `>= 1`, `== 42`, `!= draft`, `< 10`, a bare value, `within rpo`, `within 2h`, `within 10%`,
-`within 10% of 5000`.
-"""
+`within 10% of 5000`."""
 
 from __future__ import annotations
 
@@ -70,7 +69,7 @@ Expectation = Comparison | Recent | Near
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an expectation may refer to. `baseline` is the number that `within 10%` means, or
+    """What an expectation may refer to. `baseline` is the number for `within 10%`, or
     `no_baseline` says why there is none."""
 
     rpo_s: float
@@ -87,18 +86,18 @@ class Judgement:
 
 
 def parse_expectation(value: str | float) -> Expectation:
-    """Raises ValueError, saying which forms there are."""
+    """Raises ValueError, which lists the forms."""
     if isinstance(value, bool):
         return Comparison("==", str(value).lower())
     if not isinstance(value, str):
         return Comparison("==", Decimal(str(value)))
     text = value.strip()
     if not text:
-        raise Malformed("an empty expectation says nothing", _FORMS)
+        raise Malformed("the expectation is empty", _FORMS)
     if re.match(r"within\b", text, re.IGNORECASE):
         return _within(text, text[len("within") :].strip())
     if _MISSPELT.match(text):  # `=> 5` would compare with the text "> 5"
-        raise Malformed(f"{text!r} begins with no operator that is known here", _FORMS)
+        raise Malformed(f"{text!r} does not begin with a known operator", _FORMS)
     if match := _COMPARISON.fullmatch(text):
         return _comparison(text, "==" if match[1] == "=" else match[1], match[2])
     return _comparison(text, "==", text)
@@ -107,7 +106,7 @@ def parse_expectation(value: str | float) -> Expectation:
 def _comparison(text: str, operator: str, raw: str) -> Comparison:
     raw = raw.strip()
     if not raw:
-        raise Malformed(f"{text!r} does not say what to compare with", _FORMS)
+        raise Malformed(f"{text!r} has no value to compare with", _FORMS)
     amount = to_number(raw)
     if amount is not None:
         return Comparison(operator, amount)
@@ -130,11 +129,11 @@ def _within(text: str, rest: str) -> Expectation:
     try:
         return Recent(parse_duration(rest))
     except ValueError:
-        raise Malformed(f"{text!r} is not understood", _FORMS) from None
+        raise Malformed(f"cannot parse {text!r}", _FORMS) from None
 
 
 def to_number(value: Any) -> Decimal | None:
-    """Exactly, also from text; None for what is no finite number."""
+    """Exactly, also from text; None if it is not a finite number."""
     if isinstance(value, bool):
         return Decimal(int(value))
     if not isinstance(value, (int, float, Decimal, str)):
@@ -147,7 +146,7 @@ def to_number(value: Any) -> Decimal | None:
 
 
 def judge(expectation: Expectation, value: Any, around: Surroundings) -> Judgement:
-    """Whether `value` is as expected; `not_run` only where there is nothing to compare with."""
+    """Whether `value` is as expected; `not_run` only if there is nothing to compare with."""
     if isinstance(expectation, Comparison):
         met = _meets(expectation, value)
         return Judgement(_verdict(met), show(value), str(expectation))
@@ -175,7 +174,7 @@ def _judge_near(expectation: Near, value: Any, around: Surroundings) -> Judgemen
     share = f"within {expectation.share.normalize():f}%"
     base = expectation.of if expectation.of is not None else _baseline(around)
     if base is None:
-        why = around.no_baseline or "the source's answer at backup was no number"
+        why = around.no_baseline or "the source's answer at backup was not a number"
         return Judgement(CheckVerdict.NOT_RUN, why, f"{share} of the source's answer")
     amount = to_number(value)
     met = amount is not None and abs(amount - base) <= abs(base) * expectation.share / 100
@@ -184,7 +183,7 @@ def _judge_near(expectation: Near, value: Any, around: Surroundings) -> Judgemen
 
 def _baseline(around: Surroundings) -> Decimal | None:
     known = around.baseline
-    # What a drill saw was written down for people, with separators.
+    # A drill's observation was written for people, with separators.
     return to_number(known.replace(",", "") if isinstance(known, str) else known)
 
 
@@ -195,7 +194,7 @@ def _judge_recent(expectation: Recent, value: Any, around: Surroundings) -> Judg
         expected = f"within the RPO of {format_duration(limit)}"
     at, remark = to_time(value)
     if at is None:
-        return Judgement(CheckVerdict.FAILED, f"{show(value)}, which is no time", expected)
+        return Judgement(CheckVerdict.FAILED, f"{show(value)}, which is not a time", expected)
     age = (around.data_time - at).total_seconds()
     side = "before" if age >= 0 else "after"
     observed = f"{format_duration(abs(age))} {side} the data time{remark}"
@@ -203,11 +202,10 @@ def _judge_recent(expectation: Recent, value: Any, around: Surroundings) -> Judg
 
 
 def to_time(value: Any) -> tuple[datetime | None, str]:
-    """The instant that a database means, and a remark when it had to be guessed.
+    """The instant that a database means, and a remark if it had to be guessed.
 
     Times with a zone, without one (UTC), dates (their beginning), ISO texts, and numbers: seconds
-    since 1970, or milli- and microseconds where seconds would lie after the year 5000.
-    """
+    since 1970, or milli- and microseconds if seconds would lie after the year 5000."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
             return value.replace(tzinfo=UTC), " (it has no time zone: taken as UTC)"
@@ -281,5 +279,7 @@ def parse_tolerance(value: str | int) -> Tolerance:
     """Of `5` or `1%`. Raises ValueError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", str(value).strip())
     if match is None or (not match[2] and "." in match[1]):
-        raise Malformed(f"{value!r} is no tolerance", "write a number of rows, or a share like 1%")
+        raise Malformed(
+            f"{value!r} is not a tolerance", "write a number of rows, or a share like 1%"
+        )
     return Tolerance(share=Decimal(match[1])) if match[2] else Tolerance(rows=int(match[1]))

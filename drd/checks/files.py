@@ -36,9 +36,8 @@ class FilesCheck(CheckSettings):
 class TreeComparison:
     """Compares every entry: kind, contents, mode, link, extended attributes and, as root, owner.
 
-    Times of entries are not compared. What changed while it was captured, what could not be read
-    and ownership without root are parts of their own.
-    """
+    Times of entries are not compared. What changed during the capture, what could not be read and
+    ownership without root are separate parts."""
 
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
         settings = spec.settings
@@ -55,7 +54,7 @@ class TreeComparison:
         except DrdError as error:
             if isinstance(error, SourceError) and not isinstance(error, SourceUnreachable):
                 return [result(spec, CheckVerdict.FAILED, shorten(str(error)), _EXPECTED)]
-            return [not_run(spec, f"could not look: {error}", _EXPECTED)]
+            return [not_run(spec, f"could not check: {error}", _EXPECTED)]
         assert isinstance(now, TreeFingerprint)
         compared = compare(before, now, owners=context.is_root)
         return _rows(spec, compared, may_be_empty=context.may_be_empty(settings.component))
@@ -121,7 +120,7 @@ def _judge_extra(path: str, before: TreeFingerprint, found: Comparison) -> None:
     if above is not None and (before.entries[above].volatile or above in before.not_reached):
         found.volatile.append(path)
     else:
-        found.differing.append(f"{printable(path)}: was not there at backup")
+        found.differing.append(f"{printable(path)}: did not exist at backup")
 
 
 def _judge_missing(
@@ -164,7 +163,7 @@ def _nothing_compared(found: Comparison, *, may_be_empty: bool) -> str | None:
 
 def _parts(spec: CheckSpec, found: Comparison) -> list[CheckResult]:
     named: Mapping[str, list[str]] = {
-        "changed while it was captured": found.volatile,
+        "changed during the capture": found.volatile,
         "could not be read": found.unread,
     }
     parts = [

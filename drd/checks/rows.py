@@ -30,7 +30,7 @@ class RowsCheck(CheckSettings):
     tolerance: int | str = Field(
         0, description="Allowed difference per table: a number of rows, or a share like `1%`."
     )
-    budget: Duration = Field(300.0, description="Time for counting in the restored database.")
+    budget: Duration = Field(300.0, description="Time limit for counting in the restored database.")
 
     def contradictions(self) -> Iterator[Contradiction]:
         try:
@@ -40,11 +40,10 @@ class RowsCheck(CheckSettings):
 
 
 class RowCounts:
-    """Compares each table of either side: rows, and digests where both have them and nothing may
-    differ. A table that only one side has differs. One that was not reached is a part of its own,
-    and so is a materialised view that holds something else: it was computed anew, and nobody says
-    that the source's was up to date.
-    """
+    """Compares each table of either side: rows, and digests if both have them and nothing may
+    differ. A table that only one side has differs. A table that was not reached is a separate part,
+    and so is a materialised view with other contents: it was computed anew, and the source's may
+    have been out of date."""
 
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
         settings = spec.settings
@@ -83,7 +82,7 @@ class Comparison:
 def compare(
     before: DatabaseFingerprint, now: DatabaseFingerprint, tolerance: Tolerance
 ) -> Comparison:
-    """Every table that one of the two knows of."""
+    """Every table that either side knows."""
     found = Comparison()
     known = {*before.tables, *before.not_reached}
     restored = {*now.tables, *now.not_reached}
@@ -95,11 +94,11 @@ def compare(
             held = f" (had {counted(was.rows, 'row')})" if was else ""
             found.differing.append(f"{name} is missing{held}")
         elif table not in known:
-            found.differing.append(f"{name} was not there at backup")
+            found.differing.append(f"{name} did not exist at backup")
         elif was is None:
-            found.unknown[name] = f"not looked at in the source: {before.not_reached[table]}"
+            found.unknown[name] = f"not read in the source: {before.not_reached[table]}"
         elif now_is is None:
-            found.unknown[name] = f"not looked at after the restore: {now.not_reached[table]}"
+            found.unknown[name] = f"not read after the restore: {now.not_reached[table]}"
         else:
             difference = _difference(was, now_is, tolerance)
             if difference and table in derived:

@@ -8,8 +8,8 @@ from drd.fields import Settings
 
 
 class CheckSettings(Settings):
-    """A kind of check gives `kind` its name, and `component` a description of its own."""
+    """A kind of check sets the name of `kind`, and its own description of `component`."""
 
     kind: str
-    name: str = Field(min_length=1, max_length=80, description="How people call this check.")
+    name: str = Field(min_length=1, max_length=80, description="The name of this check.")
     component: str | None

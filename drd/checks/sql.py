@@ -25,19 +25,20 @@ class SqlCheck(CheckSettings):
     """One value of a query against an expectation."""
 
     kind: Literal["sql"]
-    component: str = Field(description="The component to ask.")
+    component: str = Field(description="The component to query.")
     query: str = Field(
         min_length=1,
-        description="One query that gives a single value and changes nothing: SELECT, VALUES or "
-        "TABLE; in PostgreSQL also SHOW with a setting, in SQLite also a PRAGMA that only reports "
-        "something.",
+        description="One query that gives a single value and changes nothing: SELECT, "
+        "VALUES or TABLE; in PostgreSQL also SHOW with a setting, in SQLite "
+        "also a PRAGMA that only reports.",
     )
     expect: bool | str | int | float = Field(
-        description="`> 0`, `>= 1`, `== 42`, `!= 0`, `< 10` (a bare value means ==); `within rpo` "
-        "or `within 2h` for a time, measured back from the point's data time; `within 10%` of what "
-        "the source answered at backup, or `within 10% of 5000`."
+        description="`> 0`, `>= 1`, `== 42`, `!= 0`, `< 10` (a bare value means ==); "
+        "`within rpo` or `within 2h` for a time, measured back from the "
+        "point's data time; `within 10%` of the source's answer at backup, or "
+        "`within 10% of 5000`."
     )
-    timeout: Duration = Field(60.0, description="Time for the query.")
+    timeout: Duration = Field(60.0, description="Time limit for the query.")
 
     def contradictions(self) -> Iterator[Contradiction]:
         try:
@@ -47,8 +48,8 @@ class SqlCheck(CheckSettings):
 
 
 class SqlValue:
-    """A query that the database refuses (its table is missing) is failed; a database that cannot
-    be asked is not_run."""
+    """A query that the database refuses (its table is missing) is failed; a database that cannot be
+    queried is not_run."""
 
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
         settings = spec.settings
@@ -63,7 +64,7 @@ class SqlValue:
             if isinstance(error, SourceError) and not isinstance(error, SourceUnreachable):
                 words = f"the query failed: {error}"
                 return [result(spec, CheckVerdict.FAILED, shorten(words), wanted)]
-            return [not_run(spec, f"could not ask: {error}", wanted)]
+            return [not_run(spec, f"could not query: {error}", wanted)]
         judged = judge(parse_expectation(settings.expect), value, _around(spec, settings, context))
         return [result(spec, judged.verdict, judged.observed, judged.expected)]
 
@@ -79,7 +80,7 @@ def _around(spec: CheckSpec, settings: SqlCheck, context: CheckContext) -> Surro
     for known in (observations, context.last_observed):
         if known.get(spec.name) is not None:
             return Surroundings(rpo_s, at, baseline=known[spec.name])
-    missing = "the source was not asked at backup, and no earlier drill has passed"
+    missing = "the source was not queried at backup, and no earlier drill has passed"
     return Surroundings(rpo_s, at, no_baseline=missing)
 
 

@@ -1,4 +1,4 @@
-"""How checks speak: short texts that hold no more of the data than they must."""
+"""Texts of checks: short, and with no more of the data than they need."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def shorten(text: str, limit: int = LONGEST) -> str:
 
 
 def printable(name: str) -> str:
-    """A path or table name as text that every terminal and JSON reader takes: bytes that are not
-    UTF-8 and control characters as escapes."""
+    """A path or table name as safe text for terminals and JSON: bytes that are not UTF-8 and
+    control characters are escaped."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
@@ -54,14 +54,14 @@ def result(
 def not_run(
     spec: CheckSpec, why: str, expected: str, *, looked_at_data: bool = True
 ) -> CheckResult:
-    """The check's own row when it could not look."""
+    """The check's own row when it could not run."""
     return result(
         spec, CheckVerdict.NOT_RUN, shorten(why, 200), expected, looked_at_data=looked_at_data
     )
 
 
 def part_not_run(spec: CheckSpec, part: str, why: str, expected: str) -> CheckResult:
-    """A row of its own for a part that could not be compared; it does not change the result."""
+    """A separate row for a part that could not be compared; it does not change the result."""
     return CheckResult(
         f"{spec.name}: {part}", spec.component, CheckVerdict.NOT_RUN, why, expected, part=True
     )

@@ -67,8 +67,8 @@ class Beside:
         if os.path.lexists(self.target):
             if os.path.lexists(take):
                 raise TargetError(
-                    f"{take} and {give} are both there beside {self.target}",
-                    hint=f"move away the one that is not wanted, then again; drd made {give}.",
+                    f"{take} and {give} both exist beside {self.target}",
+                    hint=f"move the wrong one away, then try again; drd made {give}.",
                 )
             self._move(self.target, take)
         self._move(give, self.target)
@@ -90,8 +90,8 @@ class Beside:
         nothing = not os.path.lexists(self.target) and os.path.lexists(self.before)
         if nothing or any(self._torn(kept) for kept in (self.before, self.after)):
             raise TargetError(
-                f"what belongs to {self.target} is still on its way there",
-                hint="drd undo goes on with it.",
+                f"the content of {self.target} is still being moved there",
+                hint="run drd undo again to finish it.",
             )
         for kept in (self.before, self.after):
             for suffix in ("", *self.companions):
@@ -147,7 +147,7 @@ class Within:
             place = self.target / entry.name
             if os.path.lexists(pinned(place)):
                 way = self.returning / entry.name
-                raise TargetError(f"{place} is in the way of {way}", hint="move it away.")
+                raise TargetError(f"{place} blocks {way}", hint="move it away.")
             entry.rename(pinned(place))
         pinned(self.returning).rmdir()
         forget(self.returning)
@@ -157,8 +157,8 @@ class Within:
     def discard(self) -> None:
         if self.returning.is_dir() or (self.before.is_dir() and self.after.is_dir()):
             raise TargetError(
-                f"what belongs into {self.target} is still on its way back there",
-                hint="drd undo goes on with it.",
+                f"the content of {self.target} is still being moved back there",
+                hint="run drd undo again to finish it.",
             )
         for kept in (self.before, self.after):
             if kept.is_dir():
@@ -228,7 +228,7 @@ def as_target_error(place: Path) -> Iterator[None]:
     except OSError as error:
         raise TargetError(
             f"cannot exchange what is at {place}: {error.strerror}: {error.filename}",
-            hint="do it as a user who may write there, for instance root; then the same again.",
+            hint="run the command as a user who may write there, for instance root.",
         ) from error
 
 

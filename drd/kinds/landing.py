@@ -96,7 +96,7 @@ def resolved(path: str, *, last: bool = True) -> Path:
         way = walk(path if last else above)
     except OSError as error:
         raise TargetError(
-            f"{path} cannot be followed: {error.strerror}", hint="name the place itself."
+            f"{path} cannot be followed: {error.strerror}", hint="use the real path."
         ) from error
     try:
         place, parent = (way.place, way.above) if last else (way.place / name, way.steps[-1])
@@ -104,7 +104,7 @@ def resolved(path: str, *, last: bool = True) -> Path:
             if parent.info.st_uid != link.whose:
                 raise TargetError(
                     f"{link.place} is a link that others can change, and leads to {place}",
-                    hint=f"name the place itself: {place}",
+                    hint=f"use the real path: {place}",
                 )
         known = way.links and len(way.missing) <= last
         _remember(place.parent, os.dup(parent.fd) if known else None)
@@ -304,6 +304,6 @@ def _name_of(path: object) -> Path | None:
 
 def _exchanged(place: Path) -> TargetError:
     return TargetError(
-        f"{place} was exchanged while root worked there",
+        f"{place} was replaced while root worked there",
         hint="find out who can write to the directory above it, stop that, then continue.",
     )

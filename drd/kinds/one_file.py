@@ -51,7 +51,7 @@ from drd.ports import (
     Workplace,
 )
 
-NOT_EMPTY = "give an empty --target, or --overwrite if losing what is there is intended."
+NOT_EMPTY = "give an empty --target, or --overwrite if losing its content is intended."
 _ANOTHER = "choose another restore point, and verify the repository."
 _MOST_ID = (1 << 32) - 1
 
@@ -68,11 +68,11 @@ def require_file(component: str, path: Path) -> os.stat_result:
         raise SourceMissing(f"{path} does not exist", hint=hint) from error
     except OSError as error:
         raise SourceError(
-            f"cannot look at {path}: {error.strerror}",
+            f"cannot read {path}: {error.strerror}",
             hint="let this user pass through the directories above it.",
         ) from error
     if not stat.S_ISREG(info.st_mode):
-        raise SourceError(f"{path} is not a file", hint="`path` names the file itself.")
+        raise SourceError(f"{path} is not a file", hint="`path` must name the file itself.")
     return info
 
 
@@ -117,14 +117,16 @@ def landed_file(landing: Path, snapshot: ComponentSnapshot, filename: str) -> Pa
         ) from error
     if not stat.S_ISREG(found.st_mode):
         # A link would lead what is done to it (its mode, its owner) to another file.
-        raise RepositoryDamaged(f"{file.name} came back as something else than a file", hint=hint)
+        raise RepositoryDamaged(f"{file.name} was not restored as a file", hint=hint)
     if found.st_size != snapshot.bytes:
         raise RepositoryDamaged(
-            f"{file.name} came back with {found.st_size:,} of {snapshot.bytes:,} bytes", hint=hint
+            f"{file.name} was restored with {found.st_size:,} of {snapshot.bytes:,} bytes",
+            hint=hint,
         )
     if others := sorted(set(os.listdir(landing)) - {file.name}):  # noqa: PTH208 - names
         raise RepositoryDamaged(
-            f"{escaped(others[0])} came back beside {file.name}, which drd stores alone", hint=hint
+            f"{escaped(others[0])} was restored beside {file.name}, which drd stores alone",
+            hint=hint,
         )
     return file
 
@@ -256,7 +258,7 @@ class OneFileTarget(NamedDestination):
             ),
         ]
         if (who := self.user(target)) and not self._publication.published():
-            detail = f"{target} is in use by {who}, which has to end before it is replaced"
+            detail = f"{target} is in use by {who}, which must end before it is replaced"
             findings.append(Finding("in-use", "warning", "", detail))
         foreign = not may_own(snapshot.facts["uid"], snapshot.facts["gid"])
         owner = owner_finding(int(foreign), no_owner=self._no_owner)
@@ -348,7 +350,7 @@ def holds_bytes(target: Path) -> bool:
     if not os.path.lexists(target):
         return False
     if not target.is_file():
-        hint = "`path` of the target names the file itself."
+        hint = "`path` of the target must name the file itself."
         raise TargetError(f"{target} is not a file", hint=hint)
     return target.stat().st_size > 0
 

@@ -26,14 +26,14 @@ def beside(own: Path | None, into: str) -> Path:
         found = Path(os.path.realpath(path))
     elif "/" in into or into in ("", ".", "..") or own is None:
         raise UsageError(
-            f"--into {into} does not say where",
+            f"--into {into} is not a whole path",
             hint="give a whole path, or a name" + (f" beside {own}." if own else "."),
         )
     else:
         found = own.with_name(into)
     if own is not None and found == own:
         raise UsageError(
-            f"--into {into} is where it is already", hint="give another name, or leave --into away."
+            f"--into {into} is its present place", hint="give another name, or leave out --into."
         )
     return found
 
@@ -58,7 +58,7 @@ def existing_parent(path: Path) -> Path:
 def space_finding(directory: Path, need: int, *, what: str, hint: str) -> Finding:
     """Whether `need` bytes fit below `directory` (which need not exist yet)."""
     free = shutil.disk_usage(existing_parent(directory)).free
-    detail = f"{what} needs {format_size(need)}, {format_size(free)} are free in {directory}"
+    detail = f"{what} needs {format_size(need)}, but {format_size(free)} are free in {directory}"
     return Finding(
         "disk-space", "ok" if free > need else "error", "", detail, "" if free > need else hint
     )
@@ -114,10 +114,10 @@ def no_directory(directory: Path) -> Finding | None:
             return None
     except PermissionError:
         hint = "run the recovery as a user who may, for instance root."
-        return Finding("target", "error", "", f"cannot look at {directory}", hint, rights=True)
+        return Finding("target", "error", "", f"cannot read {directory}", hint, rights=True)
     except OSError:
         pass
-    return Finding("target", "error", "", f"there is no directory {directory}", hint)
+    return Finding("target", "error", "", f"directory {directory} does not exist", hint)
 
 
 def unwritable(directory: Path) -> Finding | None:

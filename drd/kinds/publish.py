@@ -110,7 +110,7 @@ class Publication:
             fsync_path(pinned(self.target).parent)
             if not self.published():
                 raise TargetError(
-                    f"{self.target} is not what was restored: somebody exchanged it",
+                    f"{self.target} is not what drd restored: it was replaced",
                     hint="find out who can write to the directory above it, then recover again.",
                 )
         self.tidy()
@@ -122,7 +122,7 @@ class Publication:
                 continue
             if os.path.lexists(pinned(aside)):
                 raise TargetError(
-                    f"{old} appeared while its old content was set aside as {aside}",
+                    f"{old} appeared while its old content was kept as {aside}",
                     hint=f"move one of the two away, then continue; {aside} is the older.",
                 )
             pinned(old).rename(pinned(aside))
@@ -165,7 +165,7 @@ class Publication:
             if not os.path.lexists(pinned(aside)):
                 continue
             if os.path.lexists(pinned(old)):
-                found.append(f"{aside} has what was at {old} before an unfinished recovery")
+                found.append(f"{aside} has the content of {old} from before an unfinished recovery")
             else:
                 pinned(aside).rename(pinned(old))
                 found.append(f"gave {old} back its name after an unfinished recovery")
@@ -186,7 +186,7 @@ def remove_nothing(path: Path) -> None:
 
 def came_meanwhile(target: Path, before: Path) -> str:
     """For whoever asked for a recovery into nothing."""
-    return f"{target} got content while the recovery was going on; it is kept as {before}"
+    return f"{target} got content during the recovery, which is kept as {before}"
 
 
 def publication_of(directory: Path) -> Publication | None:

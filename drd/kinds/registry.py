@@ -34,7 +34,7 @@ def by_hand_of(kind: str) -> ByHandOf:
     """Raises NotSupported for a kind that cannot be brought back without drd."""
     spec = KINDS[kind]
     if not spec.by_hand:
-        raise NotSupported(f"kind {kind} cannot be brought back by hand")
+        raise NotSupported(f"kind {kind} cannot be restored by hand")
     found: ByHandOf = resolve_name(spec.by_hand)
     return found
 

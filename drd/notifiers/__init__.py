@@ -18,7 +18,7 @@ def open_notifier(spec: ChannelSpec, *, resolve: Resolve) -> Notifier:
 
 
 def open_heart(spec: Heartbeat, *, resolve: Resolve) -> Heart:
-    """The address of a heartbeat. Its secret is resolved at each sign of life."""
+    """The address of a heartbeat. Its secret is resolved at each heartbeat."""
     from drd.notifiers.heartbeat import HttpHeart
 
     return HttpHeart(spec, resolve)

@@ -1,4 +1,4 @@
-"""Messages through Apprise, which is not installed unless it was asked for."""
+"""Messages through Apprise, which is only installed on request."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class AppriseSettings(Carrier):
 
     kind: Literal["apprise"]
     url: Secret = Field(description="One URL in Apprise's notation.")
-    timeout: Duration = Field(30.0, description="After this a try has failed.")
+    timeout: Duration = Field(30.0, description="After this time a try has failed.")
 
 
 class AppriseUrl:
-    """One service by its URL. Apprise never raises and has no deadline: its answer is judged, and
-    a try that takes too long is left to itself."""
+    """One service by its URL. Apprise never raises and has no deadline: its result is checked, and
+    a try that takes too long is abandoned."""
 
     def __init__(self, settings: AppriseSettings, resolve: Callable[[SecretRef], str]) -> None:
         self.settings = settings
@@ -45,7 +45,7 @@ class AppriseUrl:
         service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
         if service is None:
             raise NotifyError(
-                "the secret of the address holds no URL that Apprise knows",
+                "the secret of the address contains no URL that Apprise knows",
                 hint="see https://github.com/caronc/apprise for the notation of each service.",
                 permanent=True,
             )
@@ -53,12 +53,12 @@ class AppriseUrl:
         try_ = _Try(lambda: _notify(apprise, service, message))
         if not try_.ended_within(self.settings.timeout):
             raise NotifyError(
-                f"{name} took no message within {self.settings.timeout:g} s",
-                hint="see that it is up, or raise `timeout`.",
+                f"{name} accepted no message within {self.settings.timeout:g} s",
+                hint="check that it is running, or raise `timeout`.",
             )
         if not try_.taken:
             said = masked(try_.said, _secret_parts(url))[:200]
-            raise NotifyError(f"{name} took no message" + (f": {said}" if said else ""))
+            raise NotifyError(f"{name} did not accept the message" + (f": {said}" if said else ""))
         return f"{name} accepted it"
 
 
@@ -91,7 +91,7 @@ def _secret_parts(url: str) -> set[str]:
 
 
 def _notify(apprise: Any, service: Any, message: Message) -> Any:
-    """Apprise's result: true when the service took it, and iterable over what was logged."""
+    """Apprise's result: true if the service accepted it, and iterable over the log lines."""
     kinds = {"critical": "failure", "warning": "warning", "info": "info"}
     kind = "success" if message.event == "resolved" else kinds[message.severity]
     sender = apprise.Apprise()

@@ -28,16 +28,16 @@ class ExecSettings(Carrier):
     command: list[str] = Field(
         min_length=1, description="The command's words; no shell. It sees no secret."
     )
-    timeout: Duration = Field(30.0, description="After this it is ended and has failed.")
+    timeout: Duration = Field(30.0, description="After this time it is ended and has failed.")
 
     def all_commands(self) -> Iterator[Placed]:
         yield ("command",), self.command
 
 
 class Exec:
-    """Exit 0 is a delivery. The command gets the JSON that a webhook would get on its standard
-    input, the most of it in its environment, and neither secrets nor drd's rights to read what
-    only root may."""
+    """Exit 0 is a delivery. The command gets on its standard input the JSON that a webhook would
+    get, most of it in its environment as well, but neither secrets nor drd's right to read root's
+    files."""
 
     def __init__(self, settings: ExecSettings) -> None:
         self.settings = settings
@@ -64,7 +64,7 @@ class Exec:
             took = format_duration(self.settings.timeout)
             raise NotifyError(
                 f"{command.title} did not end within {took}",
-                hint="see what it waits for, or give it more time with `timeout`.",
+                hint="find out what it waits for, or raise `timeout`.",
             ) from error
         except (DrdError, OSError) as error:
             raise NotifyError(f"cannot start {command.title}: {error}") from error
@@ -81,7 +81,7 @@ def _environment(message: Message) -> dict[str, str]:
         "DRD_TITLE": message.title,
         "DRD_MESSAGE_ID": message.id,
         "DRD_ALERT": message.alert or "",
-        # Not DRD_RUN: by that mark a run's own children are found and ended.
+        # Not DRD_RUN: that mark identifies a run's own children, which are ended.
         "DRD_RUN_ID": message.run or "",
     }
     return {
@@ -91,7 +91,8 @@ def _environment(message: Message) -> dict[str, str]:
 
 
 def _startable(program: str) -> bool:
-    """Asked beforehand, since what starts children reports a missing program by its exit code."""
+    """Checked beforehand, because the starter of children reports a missing program only by its
+    exit code."""
     if "/" in program:
         return os.access(program, os.X_OK)
     return shutil.which(program) is not None

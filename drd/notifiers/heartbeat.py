@@ -1,4 +1,4 @@
-"""Signs of life in the manner of healthchecks: URL/start, URL, URL/fail."""
+"""Heartbeats in the form of healthchecks: URL/start, URL, URL/fail."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from drd.notifiers.settings import HeartbeatSettings
 from drd.ports.notify import ChannelKind, Signal
 
 LONGEST_TEXT = 8 << 10
-"""Bytes of text that go along; healthchecks keeps ten thousand."""
+"""Bytes of text in the body; healthchecks keeps ten thousand."""
 
 _SUFFIX = {"start": "/start", "success": "", "fail": "/fail"}
 
 
 class HttpHeart:
-    """A POST for each sign of life, with the last of the text as its body."""
+    """A POST for each heartbeat, with the end of the text as its body."""
 
     def __init__(self, spec: Heartbeat, resolve: Callable[[SecretRef], str]) -> None:
         self.spec = spec
@@ -29,7 +29,7 @@ class HttpHeart:
         self._post(signal, text)
 
     def deliver(self, message: Message) -> str:
-        """A message as a sign of life: how a test of all channels reaches this one."""
+        """Send a message as a heartbeat: a test of all channels uses this."""
         return self._post("success", f"{message.title}\n{message.text}")
 
     def _post(self, signal: Signal, text: str) -> str:
@@ -44,7 +44,7 @@ class HttpHeart:
 
 
 def address(url: str, signal: Signal) -> str:
-    """The suffix comes before a query."""
+    """The suffix goes before a query."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=parts.path.rstrip("/") + _SUFFIX[signal]))
 

@@ -1,7 +1,6 @@
 """One HTTP POST with a deadline: certificates are verified, redirects are not followed.
 
-The addresses are secrets: messages name the host and never the path, which often is a key.
-"""
+The addresses are secrets: messages name the host and never the path, which is often a key."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ _LONGEST_WAIT_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `said` is the first line of its text, without what was secret."""
+    """The answer. `said` is the first line of its text, without secrets."""
 
     host: str
     status: int
@@ -47,9 +46,8 @@ def post(
 ) -> Answer:
     """Send `body` and read the answer, whatever its status.
 
-    Raises NotifyError when there is none within `deadline_s`, which is for all of it: a server that
-    sends a byte every second is ended as well.
-    """
+    Raises NotifyError if there is none within `deadline_s`, which limits the whole request: a
+    server that sends a byte every second is cut off as well."""
     parts = _parts(url)
     host = parts.hostname or ""
     connection, target = _connection(parts, deadline_s, _context(parts.scheme, ca_cert))
@@ -63,7 +61,7 @@ def post(
         if late() or isinstance(error, TimeoutError):
             raise NotifyError(
                 f"{host} did not answer within {deadline_s:g} s",
-                hint="see that it is up, or give it more time with `timeout`.",
+                hint="check that it is running, or raise `timeout`.",
             ) from None
         raise _explained(host, error) from None
     finally:
@@ -71,7 +69,7 @@ def post(
 
 
 def judge(answer: Answer) -> str:
-    """Who took it; raises NotifyError unless the status says that somebody did."""
+    """The host that accepted it; raises NotifyError if the status is not a success."""
     status, host = answer.status, answer.host
     said = f": {answer.said}" if answer.said else ""
     if 200 <= status < 300:
@@ -79,13 +77,13 @@ def judge(answer: Answer) -> str:
     if 300 <= status < 400:
         where = f" to {answer.location}" if answer.location else ""
         raise NotifyError(
-            f"{host} answered {status}, a redirect{where}, which is not followed",
-            hint="put the new address where the old one stands.",
+            f"{host} answered {status}, a redirect{where}, which drd does not follow",
+            hint="replace the old address by the new one.",
             permanent=True,
         )
     fault = f"{host} answered {status}{said}"
     if status in (401, 403, 404, 410):
-        hint = "see that the address, or its token, is still the right one."
+        hint = "check that the address, or its token, is still right."
         raise NotifyError(fault, hint=hint, permanent=True)
     raise NotifyError(
         fault,
@@ -98,20 +96,21 @@ def judge(answer: Answer) -> str:
 def cut_off(
     deadline_s: float, open_socket: Callable[[], socket.socket | None]
 ) -> Iterator[Callable[[], bool]]:
-    """Shut a socket when the deadline is over, whatever the body waits for. What is given to the
-    body says whether that happened."""
+    """Close a socket when the deadline is over, whatever the body waits for. The body gets an event
+    that says whether that happened."""
     over, done = threading.Event(), threading.Event()
 
     def watch() -> None:
         if done.wait(deadline_s):
             return
         over.set()
-        # Again and again: while it connects there is no socket yet, and TLS puts another in place.
+        # Repeatedly: while it connects there is no socket yet, and TLS replaces it.
         while True:
             found = open_socket()
             if found is not None:
                 with suppress(OSError):
-                    # Past SSLSocket, whose own takes its TLS apart under the reader's feet.
+                    # Not SSLSocket's own method, which would take its TLS apart while it is being
+                    # read.
                     socket.socket.shutdown(found, socket.SHUT_RDWR)
             if done.wait(0.1):
                 return
@@ -124,19 +123,19 @@ def cut_off(
 
 
 def tls_context(ca_cert: str | None) -> ssl.SSLContext:
-    """Verifies certificates and names, against the system's authorities or an own one."""
+    """Verifies certificates and names, against the system's authorities or your own one."""
     try:
         context = ssl.create_default_context(cafile=ca_cert)
     except (OSError, ssl.SSLError) as error:
-        why = error.strerror if isinstance(error, FileNotFoundError) else "is no PEM certificate"
+        why = error.strerror if isinstance(error, FileNotFoundError) else "is not a PEM certificate"
         raise NotifyError(
             f"ca_cert {ca_cert}: {str(why).lower()}",
             hint="name the PEM file of the authority.",
             permanent=True,
         ) from None
     if ca_cert is not None:
-        # Python 3.13 refuses authorities without extensions that own ones often lack, and that
-        # restic does without. Chain and name are verified all the same.
+        # Python 3.13 refuses authorities without extensions that private ones often lack, and that
+        # restic does not need. Chain and name are still verified.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
@@ -149,7 +148,7 @@ def explain_tls(host: str, error: ssl.SSLError) -> NotifyError:
         )
     return NotifyError(
         f"no TLS with {host}: {error.reason or error}",
-        hint="see that the port speaks TLS, and from its first byte.",
+        hint="check that the port speaks TLS from its first byte.",
     )
 
 
@@ -161,7 +160,7 @@ def _parts(url: str) -> SplitResult:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable():
         raise NotifyError(
-            "the secret of the address holds no http or https URL",
+            "the secret of the address contains no http or https URL",
             hint="write the whole address into it, like https://hooks.example.com/abc",
             permanent=True,
         )
@@ -175,7 +174,7 @@ def _context(scheme: str, ca_cert: str | None) -> ssl.SSLContext | None:
 def _connection(
     parts: SplitResult, timeout_s: float, context: ssl.SSLContext | None
 ) -> tuple[http.client.HTTPConnection, str]:
-    """Straight, or by the proxy of the environment; and what stands in the request line."""
+    """Direct, or through the proxy of the environment; and the request line's target."""
     host, port = parts.hostname or "", parts.port
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     proxy = _proxy(parts)
@@ -199,7 +198,7 @@ def _direct(
 
 
 def _proxy(parts: SplitResult) -> SplitResult | None:
-    """The one of the environment, unless NO_PROXY names the host."""
+    """The proxy of the environment, unless NO_PROXY names the host."""
     found = urllib.request.getproxies().get(parts.scheme)
     if not found or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
@@ -230,7 +229,7 @@ def _answer(
 
 def _first_line(response: http.client.HTTPResponse, body: bytes, secret: Collection[str]) -> str:
     """The first line of an answer that is not an HTML page, without secrets: servers often repeat
-    what they got."""
+    what they received."""
     is_page = "html" in response.headers.get("Content-Type", "")
     text = masked(response.reason if is_page else body.decode("utf-8", "replace"), secret)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -238,7 +237,7 @@ def _first_line(response: http.client.HTTPResponse, body: bytes, secret: Collect
 
 
 def secret_parts(parts: SplitResult) -> set[str]:
-    """The parts of an address that could be keys. They are hidden in answers from this address
+    """The parts of an address that could be keys. They are masked in answers from this address
     only, since they may be common words."""
     pieces = {parts.path, parts.query, parts.password or ""}
     words = [*parts.path.split("/"), *re.split(r"[&=;]", parts.query)]
@@ -247,7 +246,7 @@ def secret_parts(parts: SplitResult) -> set[str]:
 
 
 def _retry_after(text: str) -> float | None:
-    """Seconds, or a date; at most an hour, since nobody may silence us for longer."""
+    """Seconds, or a date; at most an hour, so that nobody can silence drd for longer."""
     if not text:
         return None
     if text.strip().isdecimal():
@@ -264,17 +263,17 @@ def _explained(host: str, error: Exception) -> NotifyError:
         return explain_tls(host, error)
     if isinstance(error, socket.gaierror):
         return NotifyError(
-            f"there is no host {host}, or its name cannot be looked up now",
-            hint="see to the address, and to DNS on this host.",
+            f"host {host} does not exist, or its name cannot be resolved now",
+            hint="check the address, and DNS on this host.",
         )
     if isinstance(error, http.client.HTTPException):
         return NotifyError(f"{host} does not speak HTTP: {type(error).__name__}")
     if isinstance(error, ValueError):
-        # What it says would have the secret in it.
+        # Its text would contain the secret.
         return NotifyError(
             f"the address on {host}, or its token, has characters that HTTP does not allow",
-            hint="see that the secret has one line, and no space in it.",
+            hint="check that the secret has one line, and no space in it.",
             permanent=True,
         )
     why = getattr(error, "strerror", None) or str(error)
-    return NotifyError(f"cannot reach {host}: {why.lower()}", hint="see that it is up.")
+    return NotifyError(f"cannot reach {host}: {why.lower()}", hint="check that it is running.")

@@ -1,5 +1,5 @@
-"""What drd.yaml says about channels (`notify`). Those that carry messages have their keys in their
-own modules."""
+"""The channels of drd.yaml (`notify`). Channels that carry messages have their keys in their own
+modules."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Named(Settings):
 
     name: Name | None = Field(
         None,
-        description="What messages, commands and alerts call it; by default its kind and a "
+        description="Its name in messages, commands and alerts; by default its kind and a "
         "number, like webhook-1.",
     )
     plans: Globs = Field(
@@ -48,39 +48,40 @@ class Carrier(Named):
     on: list[Event] = Field(
         default=list(DEFAULT_EVENTS),
         min_length=1,
-        description="What it wants to hear of: transitions of alerts, and ends of runs by kind.",
+        description="What it is notified of: changes of alerts, and ends of runs by kind.",
     )
     severity: list[Severity] | None = Field(
         None, min_length=1, description="Only messages of these severities."
     )
     min_severity: Severity | None = Field(
-        None, description="Only messages that are at least so grave; info is all."
+        None, description="Only messages of at least this severity; info is all."
     )
 
 
 class HeartbeatSettings(Named):
-    """A sign of life, for a watcher elsewhere: POST to the URL, to URL/start and to URL/fail. For
-    the runs of `plans`, or without any, for the daemon itself."""
+    """A heartbeat, for a watcher elsewhere: POST to the URL, to URL/start and to URL/fail. For the
+    runs of `plans`, or without any, for the daemon itself."""
 
     kind: Literal["heartbeat"]
-    url: Secret = Field(description="Where to.")
+    url: Secret = Field(description="The address of the receiver.")
     on: list[RunEvent] = Field(
-        default=["backup"], min_length=1, description="Which runs of these plans are told."
+        default=["backup"], min_length=1, description="Which runs of these plans send heartbeats."
     )
-    every: Duration = Field(60.0, description="Time between two signs of life of the daemon.")
+    every: Duration = Field(60.0, description="Time between two heartbeats of the daemon.")
     ca_cert: AbsolutePath | None = Field(
-        None, description="PEM file of an own certificate authority."
+        None, description="PEM file of your own certificate authority."
     )
-    timeout: Duration = Field(10.0, description="After this a try has failed.")
+    timeout: Duration = Field(10.0, description="After this time a try has failed.")
 
 
 class PlanHeartbeat(Settings):
-    """A sign of life for each run, for a watcher elsewhere who notices silence: POST to URL/start
+    """A heartbeat for each run, for a watcher elsewhere that notices silence: POST to URL/start
     when it begins, to the URL when it succeeded, to URL/fail when it did not."""
 
-    url: Secret = Field(description="Where to.")
+    url: Secret = Field(description="The address of the receiver.")
     on: list[RunEvent] = Field(
         default=["backup"],
         min_length=1,
-        description="Which kinds of run are told. One watcher expects one rhythm: rather one kind.",
+        description="Which kinds of run send heartbeats. A watcher expects one rhythm: better only "
+        "one kind.",
     )

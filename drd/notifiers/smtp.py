@@ -37,7 +37,7 @@ _ADDRESS = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
 
 def _address(text: str) -> str:
     if not _ADDRESS.fullmatch(text):
-        raise Malformed(f'"{text}" is no mail address', "write it bare, like oncall@example.com")
+        raise Malformed(f'"{text}" is not a mail address', "write it bare, like oncall@example.com")
     return text
 
 
@@ -57,27 +57,29 @@ class SmtpSettings(Carrier):
         description="starttls, tls from the first byte, or none (a server on this host).",
     )
     ca_cert: AbsolutePath | None = Field(
-        None, description="PEM file of an own certificate authority."
+        None, description="PEM file of your own certificate authority."
     )
     user: str | None = Field(None, min_length=1, description="Login, with password.")
-    password: Secret | None = Field(None, description="Of the login.")
-    sender: Address | None = Field(None, description="By default drd@ and this host's name.")
-    to: list[Address] = Field(min_length=1, description="Who gets it.")
-    timeout: Duration = Field(30.0, description="After this a try has failed.")
+    password: Secret | None = Field(None, description="The password of the login.")
+    sender: Address | None = Field(
+        None, description="The sender (default: drd@ and this host's name)."
+    )
+    to: list[Address] = Field(min_length=1, description="The recipients.")
+    timeout: Duration = Field(30.0, description="After this time a try has failed.")
 
     def contradictions(self) -> Iterator[Contradiction]:
         for given, missing in (("user", "password"), ("password", "user")):
             if getattr(self, given) is not None and getattr(self, missing) is None:
                 hint = "give both, or neither."
-                yield Contradiction((given,), f"has no {missing} beside it", hint, of_key=True)
+                yield Contradiction((given,), f"needs {missing} as well", hint, of_key=True)
         if self.tls != "none":
             return
         if self.password is not None and not _is_here(self.host):
             hint = "use tls: starttls or tls: tls."
-            yield Contradiction(("tls",), "would send the password in the clear", hint)
+            yield Contradiction(("tls",), "would send the password unencrypted", hint)
         if self.ca_cert is not None:
             hint = "remove ca_cert, or use tls: starttls or tls: tls."
-            yield Contradiction(("ca_cert",), "is of no use with tls: none", hint, of_key=True)
+            yield Contradiction(("ca_cert",), "has no effect with tls: none", hint, of_key=True)
 
 
 def _is_here(host: str) -> bool:
@@ -88,8 +90,8 @@ def _is_here(host: str) -> bool:
 
 
 class Smtp:
-    """A server that takes the mail for at least one of its readers is a delivery: it will bounce
-    the rest, and sending again would send twice to the others."""
+    """A server that accepts the mail for at least one recipient counts as a delivery: it will
+    bounce the rest, and sending again would send twice to the others."""
 
     def __init__(
         self, name: str, settings: SmtpSettings, resolve: Callable[[SecretRef], str]
@@ -112,7 +114,7 @@ class Smtp:
 
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
-        """Connected, with TLS where that was asked for; errors become NotifyErrors."""
+        """A session, with TLS if configured; errors become NotifyErrors."""
         settings, host = self.settings, self.settings.host
         context = tls_context(settings.ca_cert) if settings.tls != "none" else None
         smtp = _client(settings, context)
@@ -123,7 +125,7 @@ class Smtp:
                     smtp.starttls(context=context)
                 yield smtp
                 with suppress(OSError, smtplib.SMTPException):
-                    smtp.quit()  # it was accepted, however the good-bye goes
+                    smtp.quit()  # the mail was accepted, even if the goodbye fails
         except smtplib.SMTPServerDisconnected as error:
             raise _cut(host, settings.timeout, late=late(), error=error) from None
         except smtplib.SMTPException as error:
@@ -132,8 +134,8 @@ class Smtp:
             raise explain_tls(host, error) from None
         except UnicodeError:
             raise NotifyError(
-                f"{host} gets no login from us: `user` or its password is not ASCII",
-                hint="choose others.",
+                f"cannot log in to {host}: `user` or its password is not ASCII",
+                hint="use ASCII ones.",
                 permanent=True,
             ) from None
         except OSError as error:
@@ -152,7 +154,7 @@ class Smtp:
 
 @cache
 def _this_host() -> str:
-    """The whole name, looked up once: without DNS that takes a while."""
+    """The full name, looked up once: without DNS that takes a while."""
     return socket.getfqdn()
 
 
@@ -163,14 +165,14 @@ def _client(settings: SmtpSettings, context: ssl.SSLContext | None) -> smtplib.S
         if settings.tls == "tls"
         else smtplib.SMTP(timeout=settings.timeout, local_hostname=name)
     )
-    # The name that TLS verifies is otherwise set by a constructor that connects at once, out of
-    # reach of our deadline.
+    # The name that TLS verifies is otherwise set by a constructor that connects at once, outside of
+    # our deadline.
     smtp._host = settings.host  # type: ignore[attr-defined]  # noqa: SLF001
     return smtp
 
 
 def compose(message: Message, channel: str, settings: SmtpSettings) -> EmailMessage:
-    """The mail. Its Message-ID is the same in every try, and what concerns one alert is one
+    """The mail. Its Message-ID is the same in every try, and all mails about one alert form a
     thread."""
     host = _this_host()
     mail = EmailMessage(policy=SMTP)
@@ -191,7 +193,7 @@ def compose(message: Message, channel: str, settings: SmtpSettings) -> EmailMess
 
 
 def body(message: Message, host: str) -> str:
-    """What a person reads, and at its end where it comes from."""
+    """The text for people, with its origin at the end."""
     facts = [f"severity: {message.severity}", f"event: {message.event}"]
     facts += [f"plan: {message.plan}"] if message.plan else []
     facts += [f"alert: {message.alert}  (drd alerts)"] if message.alert else []
@@ -210,7 +212,7 @@ def _one_line(text: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Text that mail can carry: bytes that are no UTF-8 as escapes."""
+    """Text that mail can carry: bytes that are not UTF-8 are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -218,29 +220,29 @@ def _refused(host: str, error: smtplib.SMTPException) -> NotifyError:
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return NotifyError(
             f"{host} refused the login: {_reply(error)}",
-            hint="see to `user`, and to the secret that `password` names.",
+            hint="check `user`, and the secret that `password` names.",
             permanent=True,
         )
     if isinstance(error, smtplib.SMTPNotSupportedError):
         if "STARTTLS" in str(error):
             return NotifyError(
                 f"{host} does not offer STARTTLS",
-                hint="use tls: tls with port 465; tls: none only where the way there is trusted.",
+                hint="use tls: tls with port 465; tls: none only if the network is trusted.",
                 permanent=True,
             )
-        return NotifyError(f"{host} cannot do what is asked: {error}", permanent=True)
+        return NotifyError(f"{host} cannot do what was asked: {error}", permanent=True)
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         who, (code, text) = next(iter(error.recipients.items()))
         return NotifyError(
-            f"{host} refused every reader; {who}: {code} {text.decode(errors='replace')}",
-            hint="see to the addresses in `to`, and whether a login is needed.",
+            f"{host} refused every recipient; {who}: {code} {text.decode(errors='replace')}",
+            hint="check the addresses in `to`, and whether a login is needed.",
             permanent=code >= 500,
         )
     if isinstance(error, smtplib.SMTPResponseException):
         return NotifyError(
             f"{host} refused the mail: {_reply(error)}", permanent=error.smtp_code >= 500
         )
-    return NotifyError(f"{host} took no mail: {error}")
+    return NotifyError(f"{host} did not accept the mail: {error}")
 
 
 def _reply(error: smtplib.SMTPResponseException) -> str:
@@ -252,17 +254,17 @@ def _reply(error: smtplib.SMTPResponseException) -> str:
 def _cut(host: str, timeout_s: float, *, late: bool, error: Exception) -> NotifyError:
     if late:
         return NotifyError(
-            f"{host} took no mail within {timeout_s:g} s",
-            hint="see that host and port are right and reachable, or raise `timeout`.",
+            f"{host} accepted no mail within {timeout_s:g} s",
+            hint="check that host and port are right and reachable, or raise `timeout`.",
         )
     if isinstance(error, socket.gaierror):
         return NotifyError(
-            f"there is no host {host}, or its name cannot be looked up now",
-            hint="see to `host`, and to DNS on this host.",
+            f"host {host} does not exist, or its name cannot be resolved now",
+            hint="check `host`, and DNS on this host.",
         )
     why = getattr(error, "strerror", None) or str(error)
     return NotifyError(
-        f"cannot talk to {host}: {str(why).lower()}", hint="see that host, port and tls are right."
+        f"connection to {host} failed: {str(why).lower()}", hint="check host, port and tls."
     )
 
 

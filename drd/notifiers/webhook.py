@@ -27,20 +27,20 @@ class WebhookSettings(Carrier):
     """Messages as JSON by HTTP POST."""
 
     kind: Literal["webhook"]
-    url: Secret = Field(description="Where to.")
+    url: Secret = Field(description="The address of the receiver.")
     secret: Secret | None = Field(
         None, description="Key of the signature (HMAC-SHA256 of the body) in X-Drd-Signature."
     )
     token: Secret | None = Field(None, description="Sent as Authorization: Bearer TOKEN.")
     ca_cert: AbsolutePath | None = Field(
-        None, description="PEM file of an own certificate authority."
+        None, description="PEM file of your own certificate authority."
     )
-    timeout: Duration = Field(10.0, description="After this a try has failed.")
+    timeout: Duration = Field(10.0, description="After this time a try has failed.")
 
 
 class Webhook:
-    """A 2xx is a delivery. The body's signature is over every byte of it, with the time at which
-    it was sent in it: a receiver can tell a repeat by `id` and an old one by `sent_at`."""
+    """A 2xx status is a delivery. The signature covers every byte of the body, which contains the
+    time of sending: a receiver can recognise a repeat by `id` and an old message by `sent_at`."""
 
     def __init__(self, settings: WebhookSettings, resolve: Callable[[SecretRef], str]) -> None:
         self.settings = settings
@@ -71,7 +71,7 @@ class Webhook:
 
 
 def payload(message: Message, sent_at: datetime) -> dict[str, Any]:
-    """What a receiver gets: `schema` first, then the message."""
+    """The JSON for a receiver: `schema` first, then the message."""
     return {
         "schema": SCHEMA,
         "id": message.id,

@@ -81,7 +81,7 @@ def test_a_killed_run_is_recorded_cleared_up_and_done_again(site: Site) -> None:
         for pid in children(site):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        until(lambda: rows(site, where="error like '%lack of memory%'"), "its record", running)
+        until(lambda: rows(site, where="error like '%memory ran out%'"), "its record", running)
         until(lambda: storing(site), "another try", running)
         [worker] = [
             p for p, w in site.processes().items() if " worker " in w and "setpriv" not in w

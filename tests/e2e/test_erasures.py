@@ -58,7 +58,7 @@ def test_a_drill_proves_that_the_erased_stay_so_and_a_recovery_does_it(short_tmp
     register.rename(register.with_suffix(".away"))
     words = ("recover", "shop", "--target", "standby", "--yes")
     refused = site.drd(*words, code=1)
-    assert f"the register of erasures {register} cannot be read" in refused.err
+    assert f"cannot read the register of erasures {register}" in refused.err
     assert not (short_tmp / "back/shop.db").exists()
     register.with_suffix(".away").rename(register)
 

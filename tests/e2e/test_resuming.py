@@ -65,7 +65,7 @@ def test_what_ended_meanwhile_is_begun_again_and_rollback_ends_it(site: Site, po
         refused = site.drd(*RECOVER, code=1).err
     assert "2 problems block this recovery" in refused
     assert f"target {site.base}/back/etc is not empty (1 entry)" in refused
-    assert f"step serve: something listens on port {port} of this host already" in refused
+    assert f"step serve: another process listens on port {port} of this host" in refused
     assert not (site.base / "back/shop.db").exists()
     shutil.rmtree(site.base / "back/etc")
 

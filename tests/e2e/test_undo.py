@@ -155,7 +155,7 @@ def test_a_database_that_is_in_use_is_not_replaced_under_anybody(site: Site) -> 
             assert holder.stdout is not None
             assert holder.stdout.readline()
             refused = site.drd(*OVER, code=1)
-            assert f"(process {holder.pid}), which would go on" in refused.err
+            assert f"(process {holder.pid}), which would keep using" in refused.err
             assert orders(site.base / "shop.db") == 1500
         finally:
             holder.kill()

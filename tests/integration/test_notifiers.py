@@ -134,7 +134,7 @@ def test_a_redirect_is_an_error_that_names_the_new_host(receiver: Receiver) -> N
         receiver.always(308, Location=other.url("/s3cr3t-new"))
         error = refusal(webhook(receiver.url()))
         assert error.message == (
-            "localhost answered 308, a redirect to localhost, which is not followed"
+            "localhost answered 308, a redirect to localhost, which drd does not follow"
         )
         assert error.permanent
         assert other.got == []
@@ -147,7 +147,7 @@ def test_nobody_there_can_be_tried_again(receiver: Receiver) -> None:
     assert error.message == "cannot reach 127.0.0.1: connection refused"
     assert not error.permanent
     error = refusal(webhook("http://nowhere.invalid/s3cr3t"))
-    assert error.message.startswith("there is no host nowhere.invalid")
+    assert error.message.startswith("host nowhere.invalid does not exist")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_nobody_there_can_be_tried_again(receiver: Receiver) -> None:
 )
 def test_a_secret_that_is_no_url_is_not_repeated(url: str) -> None:
     error = refusal(webhook(url))
-    assert error.message == "the secret of the address holds no http or https URL"
+    assert error.message == "the secret of the address contains no http or https URL"
     assert error.permanent
 
 
@@ -197,7 +197,7 @@ def test_a_file_that_is_no_certificate_is_named(certificate: Path) -> None:
     error = refusal(webhook("https://localhost/", ca_cert=str(missing)))
     assert error.message == f"ca_cert {missing}: no such file or directory"
     error = refusal(webhook("https://localhost/", ca_cert=__file__))
-    assert error.message == f"ca_cert {__file__}: is no pem certificate"
+    assert error.message == f"ca_cert {__file__}: is not a pem certificate"
 
 
 @contextmanager
@@ -245,7 +245,10 @@ def test_a_proxy_of_the_environment_is_used(
     webhook("http://hooks.invalid/s3cr3t").deliver(message())
     assert receiver.got[0].path == "http://hooks.invalid/s3cr3t"
     monkeypatch.setenv("no_proxy", "hooks.invalid")
-    assert "no host hooks.invalid" in refusal(webhook("http://hooks.invalid/s3cr3t")).message
+    assert (
+        "host hooks.invalid does not exist"
+        in refusal(webhook("http://hooks.invalid/s3cr3t")).message
+    )
 
 
 # --- exec ---------------------------------------------------------------------------------------
@@ -331,7 +334,7 @@ def test_apprise_says_nothing_of_a_failure_and_drd_does(
 ) -> None:
     receiver.always(403, b"no")
     error = refusal(apprise(f"json://drd:s3cr3t-pw@localhost:{receiver.port}/s3cr3t-path"))
-    assert error.message.startswith("JSON took no message: ")
+    assert error.message.startswith("JSON did not accept the message: ")
     assert "403" in error.message
     assert not error.permanent
     assert "s3cr3t" not in "".join(capfd.readouterr())
@@ -342,7 +345,7 @@ def test_an_address_that_apprise_does_not_know_is_not_repeated(
 ) -> None:
     for url in ("s3cr3t", "pigeon://s3cr3t", "json://"):
         error = refusal(apprise(url))
-        assert error.message == "the secret of the address holds no URL that Apprise knows"
+        assert error.message == "the secret of the address contains no URL that Apprise knows"
         assert error.permanent
     assert "s3cr3t" not in "".join(capfd.readouterr())
 
@@ -354,7 +357,7 @@ def test_apprise_that_takes_too_long_is_left_to_itself(receiver: Receiver) -> No
         error = refusal(apprise(f"json://localhost:{receiver.port}/?rto=9", timeout="0.3s"))
     finally:
         let_go.set()
-    assert error.message == "JSON took no message within 0.3 s"
+    assert error.message == "JSON accepted no message within 0.3 s"
 
 
 def test_apprise_that_is_not_installed_says_how_to(monkeypatch: pytest.MonkeyPatch) -> None:

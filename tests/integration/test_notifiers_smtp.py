@@ -132,11 +132,11 @@ def test_nobody_there_and_somebody_slow_can_be_tried_again() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         error = refusal(smtp(taken.getsockname()[1], host="127.0.0.1"))
-    assert error.message == "cannot talk to 127.0.0.1: connection refused"
+    assert error.message == "connection to 127.0.0.1 failed: connection refused"
     assert not error.permanent
     with dripping(b"220-hello\r\n") as port:
         started = time.monotonic()
         error = refusal(smtp(port, host="127.0.0.1", timeout="0.5s"))
         assert time.monotonic() - started < 3
-    assert error.message == "127.0.0.1 took no mail within 0.5 s"
+    assert error.message == "127.0.0.1 accepted no mail within 0.5 s"
     assert not error.permanent

@@ -70,7 +70,7 @@ def test_what_did_not_arrive_is_said_with_the_remedy_and_shows_in_the_list(
     receiver.always(404, b"nobody at /hook/s3cr3t-path")
     told = drd(tmp_path, "notify", "test", "--channel", "webhook-1", "--channel", "page", code=1)
     assert re.search(r"webhook-1: not delivered after \d+ ms: localhost answered 404: nobody", told)
-    assert "  HINT: see that the address, or its token, is still the right one." in told
+    assert "  HINT: check that the address, or its token, is still right." in told
     assert "page: delivered" in told
 
     found = document(tmp_path, "notify", "list")

@@ -198,7 +198,7 @@ def test_what_is_named_like_the_servers_own_is_told_and_not_called_by_mistake(sh
     named = "aggregate evil.count(*) of app, named like the server's own"
     path = "the search path has evil before pg_catalog"
     told = shop.backup()
-    assert "postgres is a superuser, and what drd counts and asks at each backup may run" in told
+    assert "postgres is a superuser, and drd's counts and queries at each backup may run" in told
     assert named in told
     assert path in told
     assert shop.take_loot() == set(), "the source was asked for what it counts itself"

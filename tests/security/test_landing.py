@@ -237,7 +237,7 @@ def test_held_directory_is_the_one_that_was_made(tmp_path: Path) -> None:
     (place / ".drd_abcd0123.web").symlink_to("/etc")
     (room / "file").write_text("x")
     assert (place / "away/tree/file").exists()
-    with pytest.raises(TargetError, match="was exchanged"):
+    with pytest.raises(TargetError, match="was replaced"):
         landing.content(place / ".drd_abcd0123.web")
     landing.remove_landing(place / ".drd_abcd0123.web")
     assert Path("/etc/passwd").exists()
@@ -295,7 +295,7 @@ def test_root_works_nowhere_else_while_names_are_exchanged(app: Path, victim: Pa
             finally:
                 landing.forget(place)
     assert made > 5
-    assert all("was exchanged" in text for text in said), said
+    assert all("was replaced" in text for text in said), said
     assert state(victim) == before
 
 
@@ -315,7 +315,7 @@ def test_landing_that_is_exchanged_for_a_file_is_no_internal_error(app: Path) ->
             finally:
                 landing.forget(place)
     assert said
-    assert all("was exchanged" in text for text in said), said
+    assert all("was replaced" in text for text in said), said
 
 
 @as_root
@@ -354,5 +354,5 @@ def test_directory_to_which_a_link_led_is_the_one_that_was_judged(app: Path) -> 
         assert landing.pinned(found).parent.samefile(app / "sub")
     (app / "sub").rename(app / "was")
     (app / "sub").mkdir()
-    with landing.at_work(), pytest.raises(TargetError, match="was exchanged"):
+    with landing.at_work(), pytest.raises(TargetError, match="was replaced"):
         landing.pinned(found)

@@ -258,7 +258,7 @@ def test_journal_out_of_the_repository_is_refused(
     told = site.drd(*words, "--target", "standby", "--yes", code=int(attack))
 
     assert victim.read_text() == "root's"
-    assert ("db.sqlite-journal came back beside" in told.err) == attack
+    assert ("db.sqlite-journal was restored beside" in told.err) == attack
 
 
 def dumped(site: Site, snapshot: str) -> bytes:

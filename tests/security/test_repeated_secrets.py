@@ -197,7 +197,9 @@ def test_apprise_that_logs_a_login_tells_no_secret(monkeypatch: pytest.MonkeyPat
     for words in (f"bad: {LOGIN}", f"bad: {code}", f"bad: {PASSWORD}", f"bad: {KEY}"):
         monkeypatch.setattr("drd.notifiers.apprise._last_words", lambda _, words=words: words)
         url = f"json://{ADDRESS}127.0.0.1:1/?k={urllib.parse.quote(KEY, safe='')}"
-        assert fault(AppriseUrl(settings, known(url))).startswith("JSON took no message: bad: ***")
+        assert fault(AppriseUrl(settings, known(url))).startswith(
+            "JSON did not accept the message: bad: ***"
+        )
 
 
 @pytest.mark.parametrize("said", ["header", "login", "query", "twin"])

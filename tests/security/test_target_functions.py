@@ -97,7 +97,7 @@ def test_recovery_says_what_of_others_would_run_as_superuser(attacked: Attacked)
     assert attacked.looted() == []
     one = ("--table", "public.orders", "--into", "copy")
     refused = attacked.recover(*one, "--as-owner", "--dry-run", code=2)
-    assert "--as-owner is not there for single tables" in refused
+    assert "--as-owner does not work with single tables" in refused
     # It is no empty warning: whoever goes on all the same runs it.
     attacked.recover("--yes")
     assert set(attacked.looted()) == {"postgres"}
@@ -106,7 +106,7 @@ def test_recovery_says_what_of_others_would_run_as_superuser(attacked: Attacked)
     # A single table runs it as well.
     told = attacked.recover(*one, "--dry-run")
     assert "would run as superuser postgres while this is restored: function public.leak" in told
-    assert "brings the whole database back beside this one" in told
+    assert "restores the whole database beside this one" in told
     assert attacked.looted() == []
     attacked.recover(*one, "--yes")
     assert set(attacked.looted()) == {"postgres"}

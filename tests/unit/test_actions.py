@@ -64,7 +64,7 @@ def test_a_register_of_erasures_that_cannot_be_read_is_an_error(tmp_path: Path) 
         assert not any(f.severity != "error" for f in looked)
         return [f.text for f in looked]
 
-    unreadable = f"the register of erasures {register} cannot be read"
+    unreadable = f"cannot read the register of erasures {register}"
     assert found(file=str(register)) == [unreadable, NO_TOOL]
     register.touch()
     assert found(file=str(register)) == [NO_TOOL]
@@ -73,7 +73,7 @@ def test_a_register_of_erasures_that_cannot_be_read_is_an_error(tmp_path: Path) 
 
 
 def test_a_port_that_is_taken_is_named(taken: int) -> None:
-    words = f"something listens on port {taken} of this host already"
+    words = f"another process listens on port {taken} of this host"
     assert told("start", StartSettings(command=["sh"], port=taken)) == [words, NO_UNDO]
 
 
@@ -95,7 +95,7 @@ def test_nothing_is_started_where_something_else_would_answer(taken: int, tmp_pa
         directory=tmp_path,
         stays=True,
     )
-    with pytest.raises(StepFailed, match=f"something listens on port {taken} already"):
+    with pytest.raises(StepFailed, match=f"another process listens on port {taken}"):
         action_for("start").run(context)
     assert list(tmp_path.iterdir()) == []
 

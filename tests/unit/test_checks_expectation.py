@@ -177,7 +177,7 @@ def test_a_time_is_measured_back_from_the_data_time(expect: str, value: Any, met
             "1h before the data time (it has no time zone: taken as UTC)",
             "within 2h",
         ),
-        ("within rpo", None, "NULL, which is no time", "within the RPO of 15m"),
+        ("within rpo", None, "NULL, which is not a time", "within the RPO of 15m"),
         ("within 10% of 5000", 4800, "4,800", "within 10% of 5,000"),
     ],
 )

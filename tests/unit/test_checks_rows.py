@@ -78,8 +78,8 @@ def test_the_same_counts_pass_with_a_summary() -> None:
     [
         (tables(a=300, b=11), "b has 11 rows, had 12"),
         (tables(a=300), "b is missing (had 12 rows)"),
-        (tables(a=300, b=12, c=0), "c was not there at backup"),
-        (tables(a=300, b=12, c="budget"), "c was not there at backup"),
+        (tables(a=300, b=12, c=0), "c did not exist at backup"),
+        (tables(a=300, b=12, c="budget"), "c did not exist at backup"),
     ],
 )
 def test_each_difference_fails_by_name(now: DatabaseFingerprint, said: str) -> None:

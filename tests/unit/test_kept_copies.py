@@ -123,9 +123,9 @@ def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
     place = beside(tmp_path / "t")
     assert isinstance(place, Beside)
     place.after.write_text("somebody's")
-    with pytest.raises(TargetError, match="are both there beside") as caught:
+    with pytest.raises(TargetError, match="both exist beside") as caught:
         place.swap(back=True)
-    assert "move away" in caught.value.hint
+    assert "move the wrong one away" in caught.value.hint
     assert seen(tmp_path / "t")["shop.db"] == "new"
 
 

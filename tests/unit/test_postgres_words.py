@@ -189,7 +189,7 @@ def cluster(
 
 @pytest.mark.parametrize("password", ["a%0Ab", "a%0D"])
 def test_a_password_that_no_password_file_can_hold_is_refused(password: str) -> None:
-    with pytest.raises(SourceError, match="holds the end of a line") as caught:
+    with pytest.raises(SourceError, match="contains a line end") as caught:
         address_of(SecretRef("text", f"postgresql://u:{password}@h/d"))
     assert "another password" in caught.value.hint
 

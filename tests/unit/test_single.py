@@ -119,7 +119,7 @@ def test_a_part_of_a_tree_is_whole_in_itself() -> None:
         "/etc/b/one": (None, "d1"),
         "/etc/b/two": ("/etc/b/one", None),
     }
-    with pytest.raises(UsageError, match="comes with it"):
+    with pytest.raises(UsageError, match="which includes it"):
         narrow_files(snapshot("files", tree), Part((), ("/etc/b", "/etc/b/one")))
     with pytest.raises(UsageError) as caught:
         narrow_files(snapshot("files", tree), Part((), ("/srv",)))
@@ -136,8 +136,8 @@ def test_a_table_of_sqlite_is_found_however_it_is_written() -> None:
     assert found.fingerprint == DatabaseFingerprint("counts", {"Orders": TableState(1)})
     for tables, into, said in (
         (("v",), "x", "is a view"),
-        (("Orders",), None, "no name is given"),
-        (("Orders",), "sqlite_x", "keeps for itself"),
+        (("Orders",), None, "no name given"),
+        (("Orders",), "sqlite_x", "that SQLite reserves"),
         (("a", "b"), "x", "no schemas"),
     ):
         with pytest.raises(UsageError, match=said):

@@ -46,7 +46,8 @@ echo "{name}: $(wc -l < {name}.digests) files as at the backup"
 """
     move = "" if here else " Then move them from there to their places."
     text = (
-        f"Files come back under their absolute paths below the target; owners only as root.{move}"
+        "Files are restored under their absolute paths below the target; owners only as "
+        f"root.{move}"
     )
     return ByHand(
         (

@@ -53,7 +53,7 @@ def require_paths(landing: Path, snapshot: ComponentSnapshot) -> None:
         place = os.path.join(to_bytes(os.fspath(landing)), to_bytes(path).lstrip(b"/"))  # noqa: PTH118 - bytes
         if not os.path.lexists(place):
             raise RepositoryDamaged(
-                f"snapshot {snapshot.snapshot} came back without {path}",
+                f"snapshot {snapshot.snapshot} was restored without {path}",
                 hint="choose another restore point, and verify the repository.",
             )
 
@@ -169,7 +169,7 @@ class FilesTarget:
         """Places that drd cannot or will not replace, and ones that it may not write."""
         target, parent = self._target, self._publication.landing.parent
         if target == Path("/") or target in self._place.directory.resolve().parents:
-            hint = "give a directory of its own, and move files to their places from there."
+            hint = "use a separate directory, and move files to their places from there."
             return Finding("target", "error", "", f"{target} cannot be replaced as a whole", hint)
         return no_directory(parent) or unwritable(parent)
 
@@ -181,12 +181,12 @@ class FilesTarget:
             return
         if not target.is_dir():
             raise TargetError(
-                f"{target} is not a directory", hint="`path` of the target names a directory."
+                f"{target} is not a directory", hint="`path` of the target must name a directory."
             )
         if not publication.begun() and (held := publication.content()):
             raise TargetNotEmpty(
                 f"target {target} is not empty ({counted(len(held))})",
-                hint="give an empty --target, or --overwrite if losing what is there is intended.",
+                hint="give an empty --target, or --overwrite if losing its content is intended.",
             )
 
     def prepare(self) -> None:

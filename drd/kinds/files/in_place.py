@@ -127,7 +127,7 @@ class FilesInPlace:
             *set_id_finding(snapshot, no_owner=self._no_owner),
         ]
         if snapshot.facts.get("excluded"):
-            detail = "what the backup left out is not in what comes back"
+            detail = "what the backup left out is missing in the restored data"
             findings.append(Finding("excluded", "warning", "", detail))
         owner = owner_finding(foreign_entries(snapshot), no_owner=self._no_owner)
         return [*findings, owner] if owner else findings
@@ -136,7 +136,7 @@ class FilesInPlace:
         """Places that drd cannot or will not replace, and ones that it may not write."""
         place, here = root.place, self._place.directory.resolve()
         if place == Path("/") or place in here.parents:
-            hint = "recover into a directory of its own (a target), and move files from there."
+            hint = "recover into a separate directory (a target), and move files from there."
             yield Finding("target", "error", "", f"{place} cannot be replaced as a whole", hint)
             return
         mounts = mounts_below(place)
@@ -170,7 +170,8 @@ class FilesInPlace:
                 there,
                 size,
                 what=f"{self._component} restored",
-                hint=f"make room in {there}: what is there now stays until the new is complete.",
+                hint=f"make room in {there}: the present content stays until the new one is "
+                "complete.",
             )
 
     def _refuse_content(self, root: Root) -> None:
@@ -185,7 +186,7 @@ class FilesInPlace:
             held = counted(count)
         raise TargetNotEmpty(
             f"{root.path} is not empty ({held})",
-            hint="--overwrite, if losing what is there is intended.",
+            hint="give --overwrite if losing its content is intended.",
         )
 
     def prepare(self) -> None:

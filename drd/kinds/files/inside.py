@@ -81,7 +81,7 @@ class InsidePublication:
                 place = pinned(self.target / entry.name)
                 if os.path.lexists(place):
                     raise TargetNotEmpty(
-                        f"{self.target / entry.name} appeared while the recovery was going on",
+                        f"{self.target / entry.name} appeared during the recovery",
                         hint="move it away, then continue.",
                     )
                 entry.rename(place)
@@ -119,11 +119,12 @@ class InsidePublication:
             return found
         if self.before.is_dir():
             if self.begun():
-                return [f"{self.before} has what was in {self.target} before a broken recovery"]
+                held_back = f"{self.before} has the content of {self.target}"
+                return [f"{held_back} from before an interrupted recovery"]
             for entry in held(self.before).iterdir():
                 entry.rename(pinned(self.target / entry.name))
             pinned(self.before).rmdir()
-            found.append(f"gave {self.target} back its content after an unfinished recovery")
+            found.append(f"restored the content of {self.target} after an unfinished recovery")
         if self.landing.is_dir():
             remove_landing(self.landing)
             found.append(f"removed {self.landing}, left by an unfinished recovery")

@@ -36,11 +36,11 @@ class FilesInspector:
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:  # noqa: ARG002 - the port's
         raise NotSupported(
-            "files answer no queries", hint="use a check of kind `files` or `command`."
+            "files cannot be queried", hint="use a check of kind `files` or `command`."
         )
 
     def execute(self, statements: str, *, timeout_s: float) -> int:  # noqa: ARG002 - the port's
-        raise NotSupported("files know no SQL", hint="use a step of kind `command`.")
+        raise NotSupported("files have no SQL", hint="use a step of kind `command`.")
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> TreeFingerprint:
         """Keyed by the paths of the source. Directories above everything that `like` names are

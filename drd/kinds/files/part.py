@@ -76,7 +76,7 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
             _require_there(path, tree, snapshot)
         inside = [p for p in paths if path.startswith(f"{p}/")]
         if inside:
-            raise UsageError(f"{path} is in {inside[0]}, and comes with it")
+            raise UsageError(f"{path} is in {inside[0]}, which includes it")
     found = replace(part, paths=paths)
     facts = {**snapshot.facts, "paths": list(paths)}
     if not isinstance(tree, TreeFingerprint):
@@ -124,7 +124,7 @@ def live(selection: Selection, budget_s: float) -> TreeFingerprint:
     """As `Kind.live`. Raises SourceError when so many entries cannot be seen in time."""
     seen = walk(selection, limit_s=budget_s)
     if not seen.complete:
-        raise SourceError(f"more entries than can be looked at in {budget_s:g} s")
+        raise SourceError(f"more entries than drd can read in {budget_s:g} s")
     tree = describe_all(seen.entries.items(), Describer(budget_s=budget_s))
     return TreeFingerprint(tree.entries, {**seen.unread, **tree.not_reached})
 
@@ -152,7 +152,7 @@ class FilesPart:
         if len(set(places.values())) < len(places):
             raise UsageError(
                 "two of the paths have the same last name",
-                hint="bring them back one after the other, into two directories.",
+                hint="restore them one after the other, into two directories.",
             )
         first = next(iter(places.values()))
         # In the directory that will hold the first, or above it: never across file systems.
@@ -190,7 +190,7 @@ class FilesPart:
         findings = [
             Finding("target", "ok", "", f"{parent} can be written"),
             space_finding(
-                parent, need, what=f"what comes back of {self._component}", hint="make room there."
+                parent, need, what=f"restored data of {self._component}", hint="make room there."
             ),
             *device_findings(snapshot),
             *set_id_finding(snapshot, no_owner=self._no_owner),
@@ -200,17 +200,17 @@ class FilesPart:
 
     def _wrong_places(self, parent: Path) -> Iterator[Finding]:
         if self._into is not None and self._into.exists() and not self._into.is_dir():
-            hint = "--into names a directory, which is made when it is not there."
+            hint = "--into takes a directory, which is made if it is missing."
             yield Finding("target", "error", "", f"{self._into} is not a directory", hint)
         for way in self._ways.values():
             above = existing_parent(way.target.parent)
             if (wrong := no_directory(above) or unwritable(above)) is not None:
                 yield wrong
             elif above.stat().st_dev != parent.stat().st_dev:
-                hint = "bring back what lies on other file systems by a recovery of its own."
+                hint = "restore data on other file systems by a separate recovery."
                 yield Finding("target", "error", "", f"{above} is on another file system", hint)
             elif way.target.is_mount():
-                hint = "--into DIRECTORY, and move things from there."
+                hint = "give --into DIRECTORY, and move things from there."
                 yield Finding("target", "error", "", f"{way.target} is a mount point", hint)
 
     def _refuse_content(self) -> None:
@@ -220,7 +220,7 @@ class FilesPart:
         if there:
             raise TargetNotEmpty(
                 f"{some(there, 1)} is there already",
-                hint="--into DIRECTORY puts it elsewhere; --overwrite replaces what is there.",
+                hint="give --into DIRECTORY for another place, or --overwrite to replace it.",
             )
 
     def _announce(self, *, overwrite: bool) -> None:
@@ -261,8 +261,8 @@ class FilesPart:
         for path, way in waiting.items():
             if not os.path.lexists(pinned(way.landing)):
                 raise TargetError(
-                    f"{path} did not come with the restore point",
-                    hint="take another one, or look what it has: restic ls.",
+                    f"the restore point did not deliver {path}",
+                    hint="use another one, or list its content: restic ls.",
                 )
         if not self._may_overwrite():
             self._refuse_content()
@@ -315,7 +315,7 @@ def _directory(part: Part) -> Path | None:
     path = Path(part.into)
     if not path.is_absolute():
         raise UsageError(
-            f"--into {part.into} does not say where", hint="give the whole path of a directory."
+            f"--into {part.into} is not a whole path", hint="give the whole path of a directory."
         )
     return resolved(part.into)
 

@@ -16,7 +16,7 @@ class FilesSettings(Settings):
 
     kind: Literal["files"]
     paths: list[AbsolutePath] = Field(
-        min_length=1, description="Files and directories; one that is missing is an error."
+        min_length=1, description="Files and directories; a missing one is an error."
     )
     exclude: list[str] = Field(
         default_factory=list,

@@ -72,12 +72,12 @@ class FilesCapture:
         for root in self._selection.roots:
             if to_text(root) in self._before.entries and to_text(root) not in after.entries:
                 raise SourceError(
-                    f"{to_text(root)} vanished while it was captured", hint="run the backup again."
+                    f"{to_text(root)} vanished during the capture", hint="run the backup again."
                 )
         if stored.files == 0 and _steady_files(self._before, after):
             raise SourceError(
                 f"nothing was stored of {self._before.files} files",
-                hint="see what restic says: drd run show RUN",
+                hint="check restic's output: drd run show RUN",
             )
         if not isinstance(fingerprint, TreeFingerprint):
             return fingerprint
@@ -149,14 +149,14 @@ class FilesSource:
                 missing.append(path)
             except OSError as error:
                 raise SourceError(
-                    f"cannot look at {path}: {error.strerror}",
+                    f"cannot read {path}: {error.strerror}",
                     hint="let this user pass through the directories above it.",
                 ) from error
             else:
                 if kind_of(info.st_mode) == "socket":
                     raise SourceError(
-                        f"{path} is a socket, which holds nothing",
-                        hint=f"take it out of `paths` of component {self._component}.",
+                        f"{path} is a socket, which has no content",
+                        hint=f"remove it from `paths` of component {self._component}.",
                     )
         if missing:
             verb = "does" if len(missing) == 1 else "do"

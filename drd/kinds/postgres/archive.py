@@ -1,4 +1,4 @@
-"""Choosing out of a dump: what it lists, and restoring some of it."""
+"""Select parts of a dump: what it lists, and restoring some of it."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What pg_restore said of an entry that it could not restore in full, and passed over."""
+    """An entry that pg_restore could not restore completely and skipped, with its message."""
 
     entry: Entry
     said: str
 
 
 class Archive:
-    """A dump in custom format, of which parts go into the database that `load` leads to."""
+    """A dump in custom format, of which parts are restored into the database of `load`."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
 
     def entries(self, *chosen: str) -> list[Entry]:
-        """What is in it, of what pg_restore's options choose. Raises TargetError."""
+        """Its entries, limited by pg_restore's options. Raises TargetError."""
         done = self._load.listing(*chosen)
         if done.exit_code != 0:
             raise TargetError(f"pg_restore cannot read the dump: {done.complaint}")
@@ -62,14 +62,14 @@ class Archive:
     def restore(
         self, entries: Sequence[Entry], jobs: int, on_tick: Callable[[], None]
     ) -> Completed:
-        """All of them; it ends at the first error."""
+        """Restore all of them; ends at the first error."""
         return self._load.some(_lines(entries), jobs, on_tick)
 
     def restore_what_can_be(
         self, entries: Sequence[Entry], on_tick: Callable[[], None]
     ) -> tuple[Completed, list[Trouble]]:
-        """As many of them as can be, and what was passed over. It ended well when the exit code is
-        0 or there is trouble."""
+        """Restore as many of them as possible; returns what was skipped. It succeeded when the exit
+        code is 0 or there is trouble."""
         if not entries:
             return self._load.listing("--section=pre-data"), []
         done = self._load.some(_lines(entries), 1, on_tick, passing_over=True)

@@ -1,10 +1,9 @@
-"""Restoring as the owner of a database, where a superuser's login does the rest.
+"""Restore as the owner of a database, where a superuser's login does the rest.
 
-SET ROLE alone is no fence: what runs in a superuser's session can take it back. So pg_restore logs
-in as a role of this run, which is no superuser, has a password that nobody else knows, and can
-become the owner and nobody beside. Such a login is also what checks and steps use afterwards: a
-view calls its functions with the rights of whoever reads it. It goes when the run is over.
-"""
+SET ROLE alone is no protection: code in a superuser's session can revert it. So pg_restore logs in
+as a role of this run, which is not a superuser, has a password that nobody else knows, and can
+become only the owner. Checks and steps use the same login afterwards: a view calls its functions
+with the rights of its reader. The role is removed when the run is over."""
 
 from __future__ import annotations
 
@@ -62,14 +61,14 @@ def owners_login(
 
 
 def login_for_questions(cluster: Cluster) -> Address:
-    """The address of the restored database with such a login. Everything that follows a restore
-    uses it, since views and functions run with the rights of whoever asks. The login acts as the
+    """The address of the restored database with such a login. Everything after a restore uses it,
+    since views and functions run with the rights of the user who queries. The login acts as the
     owner, finds tables where the target's own login would find them, and stays until `drop_login`.
     Raises the errors of `owners_login`."""
     name = cluster.address.dbname
     row = cluster.one(_OWNER, [name])
     if row is None:
-        raise TargetError(f'database "{name}" is not there any more', hint="restore it again.")
+        raise TargetError(f'database "{name}" no longer exists', hint="restore it again.")
     owner = str(row[0])
     _require_harmless(cluster, owner)
     drop_login(cluster, name)
@@ -141,7 +140,7 @@ def _disown(cluster: Cluster, name: str, database: str) -> None:
 
 
 def _make_ready(cluster: Cluster, owner: str, working: str, extensions: dict[str, Any]) -> None:
-    """What the owner may not do by himself, while nothing of his is in there."""
+    """Do what the owner may not do, while nothing of theirs is in there."""
     with connect(cluster.address.to_database(working)) as connection:
         row = connection.execute(
             b"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'public'"
@@ -172,7 +171,7 @@ def _let_in(cluster: Cluster, password: str, database: str) -> Address:
         else:
             return address
     raise TargetError(
-        f"the server does not let a login of this recovery in by password: {said}",
-        hint="let it in by a line like `host all all 127.0.0.1/32 scram-sha-256` in pg_hba.conf, "
-        "or name the owner's own login in the target's dsn.",
+        f"the server does not accept a password login of this recovery: {said}",
+        hint="add a line like `host all all 127.0.0.1/32 scram-sha-256` to pg_hba.conf, or "
+        "use the owner's own login in the target's dsn.",
     )

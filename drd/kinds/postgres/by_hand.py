@@ -74,7 +74,7 @@ def _parts(dsn: str) -> dict[str, str]:
         return {k: str(v) for k, v in conninfo_to_dict(dsn).items() if v is not None}
     except ProgrammingError:
         raise SecretUnavailable(
-            "the connection string is none that libpq reads",
+            "libpq cannot read the connection string",
             hint="write a URI (postgresql://…) or key=value pairs.",
         ) from None
 

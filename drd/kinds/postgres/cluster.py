@@ -70,12 +70,11 @@ SELECT count(*) FILTER (WHERE kind IN ('r', 'p', 'f')), count(*)
 
 @contextmanager
 def as_target_error(doing: str) -> Iterator[None]:
-    """The server's refusal, or a lost connection, as a TargetError that says what was being
-    done."""
+    """The server's error, or a lost connection, as a TargetError that names what was being done."""
     try:
         yield
     except psycopg.Error as error:
-        raise TargetError(f"{doing}: {words(error)}", hint="see the server's log.") from error
+        raise TargetError(f"{doing}: {words(error)}", hint="check the server's log.") from error
     except SourceError as error:
         raise TargetError(error.message, hint=error.hint) from error
 
@@ -170,7 +169,9 @@ class Cluster:
         """Drop a database of this run with whoever is in it; nothing when there is none. One with
         subscriptions stays (psycopg.Error) unless they are to go as well, without their slots."""
         if not name.startswith(f"{self.mark}_"):
-            raise TargetError(f"database {name} does not carry this run's mark, so it stays")
+            raise TargetError(
+                f"database {name} does not carry this run's mark, so it is not dropped"
+            )
         if not self.has(name):
             return
         if subscriptions:
@@ -253,7 +254,7 @@ class Cluster:
             self.execute(role.sql)
         except psycopg.errors.CharacterNotInRepertoire:
             where = f"the encoding of database {self.admin().info.dbname}"
-            return [f"{role.subject} could not be made: its name is not in {where}"]
+            return [f"{role.subject} could not be made: its name cannot be encoded in {where}"]
         return []
 
     def _try(self, statement: str, subject: str, notes: list[str]) -> None:

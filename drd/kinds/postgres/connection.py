@@ -150,7 +150,7 @@ def address_of(ref: SecretRef) -> Address:
         given = {k: str(v) for k, v in conninfo.conninfo_to_dict(text).items() if v is not None}
     except psycopg.ProgrammingError:
         raise SourceError(
-            f"the dsn ({ref.describe()}) is no connection string of libpq",
+            f"the dsn ({ref.describe()}) is not a connection string of libpq",
             hint="write postgresql://user@host:5432/database or host=… dbname=….",
         ) from None
     if "sslpassword" in given:
@@ -168,8 +168,8 @@ def address_of(ref: SecretRef) -> Address:
     password = params.pop("password", None)
     if password == MASK:
         raise SecretUnavailable(
-            f"the password of the dsn ({ref.describe()}) reads {MASK}, which drd writes in place "
-            "of a secret",
+            f"the password of the dsn ({ref.describe()}) reads {MASK}, the text that drd "
+            "writes in place of a secret",
             hint="the dsn was copied from a masked text: write the real password.",
         )
     if password:
@@ -177,8 +177,8 @@ def address_of(ref: SecretRef) -> Address:
         params.pop("passfile", None)
         if "\n" in password or password.endswith("\r"):
             raise SourceError(
-                f"the password of the dsn ({ref.describe()}) holds the end of a line, which the "
-                "password files of PostgreSQL's programs cannot",
+                f"the password of the dsn ({ref.describe()}) contains a line end, which "
+                "the password files of PostgreSQL's programs cannot contain",
                 hint="give the user another password.",
             )
     return Address(params, password or None)
@@ -306,13 +306,13 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
     if "Peer authentication failed" in said:
         return SourceError(
             f"{address.uri} refuses the login: {said}",
-            hint="run drd as the system user of that name, map its own to it in pg_ident.conf, or "
-            "let the user in by password in pg_hba.conf.",
+            hint="run drd as the system user of that name, map its own to it in "
+            "pg_ident.conf, or allow password logins of the user in pg_hba.conf.",
         )
     if "authentication failed" in said or "no password supplied" in said or "pg_hba" in said:
         return SourceError(
             f"{address.uri} refuses the login: {said}",
-            hint="correct user and password in dsn; pg_hba.conf has to let this host in.",
+            hint="correct user and password in dsn; pg_hba.conf must allow this host.",
         )
     return SourceUnreachable(
         f"cannot connect to {address.uri}: {said}",

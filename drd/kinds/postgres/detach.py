@@ -173,7 +173,7 @@ class Detached:
         heirs = [n for n, oid in self._rows(_HEIRS, [relation.oid]) if oid not in self._oids]
         if heirs:
             notes.append(
-                f"rows of {', '.join(heirs)}, which inherit from {relation.source}, stay away"
+                f"rows of {', '.join(heirs)}, which inherit from {relation.source}, are left out"
             )
         [(typed,)] = self._rows(
             "SELECT reloftype <> 0 FROM pg_catalog.pg_class WHERE oid = %s", [relation.oid]

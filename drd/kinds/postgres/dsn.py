@@ -75,7 +75,7 @@ def contradictions(dsn: SecretRef) -> Iterator[Contradiction]:
         return
     if holds_password(text):
         hint = "put the whole string into a credential: dsn: {credential: NAME}."
-        yield Contradiction(("dsn",), "holds a password, which may not stand in a plan", hint)
+        yield Contradiction(("dsn",), "contains a password, which a plan must not contain", hint)
     elif "=" not in text and not _URI.match(text):
         hint = "write postgresql://user@host/database or host=… dbname=…."
         yield Contradiction(("dsn",), "is not a connection string", hint)

@@ -64,15 +64,15 @@ def explained(error: DumpFailed, component: str, holder: Connection) -> DumpFail
     """The failure of pg_dump with its remedy: who holds the table that it waited for in vain, or
     that a table may have gone between the snapshot and its lock."""
     if "LOCK TABLE" not in error.message:
-        return DumpFailed(error.message, hint="see the server's log, and try again.")
+        return DumpFailed(error.message, hint="check the server's log, and try again.")
     with suppress(psycopg.Error):
         found = [str(row[0]) for row in holder.execute(_HOLDERS.encode()).fetchall()]
         if found:
             return DumpFailed(
-                f"pg_dump of {component} waited {LOCK_WAIT_MS // 1000} s for tables that are "
-                f"locked: {', '.join(found)}",
-                hint="end what holds them (ALTER TABLE, VACUUM FULL, an open transaction), or back "
-                "up at another time.",
+                f"pg_dump of {component} waited {LOCK_WAIT_MS // 1000} s for locked "
+                f"tables: {', '.join(found)}",
+                hint="end the sessions that lock them (ALTER TABLE, VACUUM FULL, an open "
+                "transaction), or back up at another time.",
             )
     said = error.message if len(error.message) <= _SAID else f"{error.message[:_SAID]} …"
     return DumpFailed(

@@ -133,7 +133,7 @@ class Extraction:
         everything = list(self._relations(tables))
         found = Extracted([r for r in everything if r.kind in ("r", "p")])
         found.notes += [
-            f"partition {r.source} stays away: its rows are on another server"
+            f"partition {r.source} is left out: its rows are on another server"
             for r in everything
             if r.kind not in ("r", "p")
         ]
@@ -183,15 +183,15 @@ class Extraction:
             raise TargetError(
                 f"the table {table} could not be made: {said}"
                 if said
-                else f"the dump does not hold {table}",
-                hint="bring back the whole database beside this one: --into NAME without --table.",
+                else f"the dump does not contain {table}",
+                hint="restore the whole database beside this one: --into NAME without --table.",
             )
         oid, kind, extension = found[0]
         if extension or kind not in ("r", "p"):
             raise TargetError(
-                f"{table} cannot be brought back alone: "
-                + ("it belongs to an extension" if extension else "it is no table"),
-                hint="bring back the whole database beside this one: --into NAME without --table.",
+                f"{table} cannot be restored alone: "
+                + ("it belongs to an extension" if extension else "it is not a table"),
+                hint="restore the whole database beside this one: --into NAME without --table.",
             )
         return int(oid)
 
@@ -205,7 +205,7 @@ class Extraction:
         for trouble in self._about([r.spelled for r in relations]):
             raise TargetError(
                 f"what belongs to a table could not be made: {trouble.said}",
-                hint="bring back the whole database beside this one: --into NAME without --table.",
+                hint="restore the whole database beside this one: --into NAME without --table.",
             )
 
     def _rows(self, found: Extracted) -> None:
@@ -222,8 +222,8 @@ class Extraction:
         held = [e for e in entries if e.is_a(("TABLE DATA",))]
         if len(held) != len(wanted):
             raise TargetError(
-                f"the dump holds the rows of {len(held)} of {len(wanted)} tables",
-                hint="rows of unlogged tables are not in a dump that a standby gave.",
+                f"the dump has the rows of {len(held)} of {len(wanted)} tables",
+                hint="a dump from a standby has no rows of unlogged tables.",
             )
         done = self._archive.restore(entries, self._jobs if len(held) > 1 else 1, self._on_tick)
         if done.exit_code != 0:

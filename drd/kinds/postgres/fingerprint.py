@@ -171,7 +171,7 @@ def _table_state(
         if connection.closed or connection.broken:
             raise SourceUnreachable(
                 f"lost the connection while reading {table.name}: {words(error)}",
-                hint="see the server's log.",
+                hint="check the server's log.",
             ) from error
         return words(error)
     assert row is not None

@@ -79,9 +79,9 @@ def _must_select(connection: Connection, query: str) -> None:
         psycopg.errors.FeatureNotSupported,
     ) as error:
         raise SourceError(
-            f"the query cannot be taken as one SELECT: {words(error)}",
-            hint="a check only reads: give one SELECT, VALUES, TABLE or SHOW; what writes is a "
-            "step `sql` of the runbook.",
+            f"the query is not one SELECT: {words(error)}",
+            hint="a check only reads: give one SELECT, VALUES, TABLE or SHOW; use a step "
+            "`sql` of the runbook to write.",
         ) from error
     connection.execute("CLOSE drd_query", prepare=False)
 

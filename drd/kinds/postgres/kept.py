@@ -38,7 +38,7 @@ class KeptDatabase:
 
     def held(self) -> list[Aside]:
         found = []
-        with as_target_error(f"cannot look for what is set aside of {self._component}"):
+        with as_target_error(f"cannot search for the kept copy of {self._component}"):
             cluster, names = self._names()
             place = f"database {names.final}"
             for kept, former in ((names.aside, True), (names.after, False)):
@@ -52,7 +52,7 @@ class KeptDatabase:
             self._names()[1].swap(back=back)
 
     def discard(self) -> None:
-        with as_target_error(f"cannot drop what is set aside of {self._component}"):
+        with as_target_error(f"cannot drop the kept copy of {self._component}"):
             self._names()[1].discard()
 
     def close(self) -> None:

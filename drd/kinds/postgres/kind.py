@@ -56,9 +56,9 @@ class PostgresKind(Kind):
         if part is not None and part.tables:
             if options.as_owner:
                 raise UsageError(
-                    "--as-owner is not there for single tables: they come into a database that is "
-                    "in use, and drd loads them there with the login of the target",
-                    hint="bring back the whole database beside this one: --into NAME --as-owner.",
+                    "--as-owner does not work with single tables: drd loads them into a "
+                    "database in use with the login of the target",
+                    hint="restore the whole database beside this one: --into NAME --as-owner.",
                 )
             return PostgresTables(component.name, settings, place, part, no_owner=options.no_owner)
         return PostgresTargetDatabase(

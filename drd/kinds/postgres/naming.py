@@ -30,7 +30,7 @@ def database_name(text: str) -> str:
 def _require_fitting(name: str) -> None:
     if not name or "\0" in name or len(name.encode("utf-8", "surrogateescape")) > LIMIT:
         raise UsageError(
-            f"--into {name!r} is no name for PostgreSQL", hint=f"a name has 1 to {LIMIT} bytes."
+            f"--into {name!r} is not a name for PostgreSQL", hint=f"a name has 1 to {LIMIT} bytes."
         )
 
 
@@ -67,15 +67,15 @@ def copy_names(part: Part, schemas: Collection[str]) -> tuple[str | None, str | 
         return given[0], given[1]
     if len(given) != 1:
         raise UsageError(
-            f"--into {part.into} is no name of a table",
+            f"--into {part.into} is not a name of a table",
             hint="NAME, or SCHEMA.NAME; in quotes what has a dot: '\"odd.name\"'.",
         )
     if len(part.tables) == 1:
         return None, given[0]
     if given[0] in schemas:
         raise UsageError(
-            f"--into {part.into} is the schema that the tables are in",
-            hint="several tables come into a schema of another name, under their own names.",
+            f"--into {part.into} is the schema of the tables",
+            hint="for several tables, name another schema; they keep their own names in it.",
         )
     return given[0], None
 
@@ -85,8 +85,8 @@ def resolve(part: Part, known: DatabaseFingerprint | None, component: str) -> Pa
     not known. Raises UsageError."""
     if not part.into:
         raise UsageError(
-            f"no name is given for the copy of {part.tables[0]}",
-            hint="--into NAME puts it beside what is there, which stays as it is.",
+            f"no name given for the copy of {part.tables[0]}",
+            hint="give --into NAME: the copy is made beside the existing table.",
         )
     names = None if known is None else _names(known)
     tables = tuple(dict.fromkeys(_find(asked, names, component) for asked in part.tables))
@@ -97,8 +97,8 @@ def resolve(part: Part, known: DatabaseFingerprint | None, component: str) -> Pa
     twice = [split_name(name)[1] for name in tables]
     if len(set(twice)) < len(twice):
         raise UsageError(
-            "two of the tables have the same name, and would come into one schema",
-            hint="bring them back one after the other.",
+            "two of the tables have the same name, and would be in one schema",
+            hint="restore them one after the other.",
         )
     return found
 
@@ -113,8 +113,8 @@ def _find(asked: str, names: Mapping[str, tuple[str, str]] | None, component: st
     if names is None:
         if len(given) != 2:
             raise UsageError(
-                f"{asked} does not say in which schema",
-                hint="--table SCHEMA.NAME; no fingerprint tells which tables there were.",
+                f"the schema of {asked} is missing",
+                hint="--table SCHEMA.NAME; there is no fingerprint with the tables.",
             )
         return qualified(given[0][0], given[1][0])
     exact = tuple(name for name, _ in given)
@@ -142,7 +142,7 @@ def _require_tables(tables: Sequence[str], known: DatabaseFingerprint) -> None:
         above = [p for p, leaves in known.partitioned.items() if name in leaves and p in tables]
         if above:
             raise UsageError(
-                f"{name} is a partition of {above[0]}, and comes with it",
+                f"{name} is a partition of {above[0]}, which includes it",
                 hint=f"leave out --table {name}.",
             )
 
@@ -152,11 +152,12 @@ def _require_table(name: str, known: DatabaseFingerprint) -> None:
     if what is None:
         return
     remedy = (
-        "bring back the tables that it is made from"
+        "restore the tables that it is made from"
         if "view" in what
         else "look on the server where they are"
     )
     raise UsageError(
-        f"{name} is a {what}: a backup does not hold its rows",
-        hint=f"{remedy}, or the whole database beside this one: --into NAME without --table.",
+        f"{name} is a {what}: a backup does not contain its rows",
+        hint=f"{remedy}, or restore the whole database beside this one: --into NAME without "
+        "--table.",
     )

@@ -93,12 +93,12 @@ def _used(connection: Connection, by: Sequence[str]) -> list[list[Any]]:
 
 
 AS_OWNER = (
-    "--as-owner restores with the rights of the database's owner, so that nothing of theirs "
-    "runs as a superuser"
+    "--as-owner restores with the rights of the database's owner, so that none of their "
+    "code runs as a superuser"
 )
 TABLES = (
-    "--into NAME --as-owner without --table brings the whole database back beside this one with "
-    "the rights of its owner, so that nothing of theirs runs as a superuser"
+    "--into NAME --as-owner without --table restores the whole database beside this one "
+    "with the rights of its owner, so that none of their code runs as a superuser"
 )
 """The remedy where single tables come back."""
 
@@ -110,8 +110,8 @@ def finding(
     known = facts.get(OTHERS_CODE)
     if known is None:
         told = (
-            f"functions of others may run as superuser {user} while this is restored: the restore "
-            "point does not say which"
+            f"functions of others may run as superuser {user} during the restore: the "
+            "restore point does not list them"
         )
     else:
         told = "; ".join(_told(known, user, asked=hint != TABLES))

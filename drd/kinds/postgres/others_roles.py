@@ -47,9 +47,7 @@ def finding(
         "would be made in this server, with rights beyond this database: role "
         f"{some(told, _SHOWN)}; --no-owner makes none"
     )
-    hint = (
-        "make these roles yourself before, as you want them: those that are there stay as they are."
-    )
+    hint = "create these roles yourself before, as you want them: existing roles stay as they are."
     return Finding("roles", "warning", component, detail, hint)
 
 

@@ -11,7 +11,7 @@ import psycopg
 from drd.errors import SourceError
 from drd.kinds.postgres.connection import Address, Connection, connect, words
 
-_HINT = "give the server's own host and port in dsn, not the pooler's."
+_HINT = "use the server's own host and port in dsn, not the pooler's."
 
 
 def require_own_session(address: Address, first: Connection) -> str | None:

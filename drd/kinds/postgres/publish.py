@@ -66,7 +66,7 @@ class Publication:
         except SourceError:
             if not overwrite:
                 raise
-            content = "what cannot be looked at"
+            content = "cannot check its content"
         if content and not overwrite:
             raise TargetNotEmpty(
                 f'target database "{self.final}" is not empty ({content})',
@@ -97,7 +97,9 @@ class Publication:
             if keep or not overwrite:
                 content = self._cluster.content(self.aside)
                 if content:
-                    return [f"the former database got {content} meanwhile: {self.aside}"]
+                    return [
+                        f"the former database got {content} meanwhile, and is kept as {self.aside}"
+                    ]
             self._cluster.drop_own(self.aside)
         except psycopg.Error as error:
             return [f"the former database is still there as {self.aside}: {words(error)}"]

@@ -91,8 +91,8 @@ class Restorer:
         order, names = self._order, self._names
         if "database" not in private or "globals" not in private:
             raise TargetError(
-                f"the restore point does not say what the database of {order.component} was like",
-                hint="take another restore point, or restore the dump by hand with pg_restore.",
+                f"the restore point does not describe the database of {order.component}",
+                hint="use another restore point, or restore the dump by hand with pg_restore.",
             )
         saved = private["database"]
         notes: list[str] = []
@@ -107,14 +107,18 @@ class Restorer:
             whole = self._cluster.missing_tablespaces([snapshot.facts["tablespace"]])
         if missing:
             spaces = ", ".join(missing)
-            notes.append(f"tablespace {spaces} is not here: its tables lie in the default one")
+            notes.append(
+                f"tablespace {spaces} does not exist here: its tables lie in the default one"
+            )
         for space in whole:
-            notes.append(f"tablespace {space} is not here: the database lies in the default one")
+            notes.append(
+                f"tablespace {space} does not exist here: the database lies in the default one"
+            )
         tick = self._ticker(snapshot, on_progress)
         done = self._begin(snapshot, saved, dump, bool(missing), tick)
         if done.exit_code != 0 and "deadlock detected" in done.stderr and self._jobs > 1:
             self._jobs = 1
-            notes.append("pg_restore's jobs locked each other out: done again with one job")
+            notes.append("pg_restore's jobs blocked each other: done again with one job")
             done = self._begin(snapshot, saved, dump, bool(missing), tick)
         self._require_success(done)
         with as_target_error(f"cannot finish the database of {order.component}"):
@@ -123,7 +127,7 @@ class Restorer:
             comment = saved["comment"]
             if not self._cluster.can_store(comment):
                 notes.append(
-                    "its comment could not be set: its bytes are in no encoding of the server"
+                    "its comment could not be set: no encoding of the server has its bytes"
                 )
                 comment = ""
             notes += names.publish(comment, overwrite=order.overwrite, keep=order.keep)
@@ -289,7 +293,7 @@ def dump_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
     found = next((p for p in landing.rglob(name) if p.is_file() and not p.is_symlink()), None)
     if found is None:
         raise TargetError(
-            f"the snapshot of {snapshot.component} does not hold {name}",
-            hint="take another restore point.",
+            f"the snapshot of {snapshot.component} does not contain {name}",
+            hint="use another restore point.",
         )
     return found

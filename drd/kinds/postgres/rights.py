@@ -196,7 +196,7 @@ def _superuser_only(connection: Connection, role: str) -> Finding:
         "subscriptions",
         "warning",
         "",
-        f"{role} is no superuser: not saved are {' and '.join(parts)}",
+        f"{role} is not a superuser: not saved are {' and '.join(parts)}",
         "back up as a superuser, or keep their definitions elsewhere.",
     )
 
@@ -207,13 +207,13 @@ def _code_of_others(connection: Connection, role: str) -> Finding:
     found = run_by_reading(connection) if _is_superuser(connection, role) else []
     if not found:
         return Finding(
-            "code-of-others", "ok", "", "nothing of others runs as a superuser when drd reads"
+            "code-of-others", "ok", "", "no code of others runs as a superuser when drd reads"
         )
     return Finding(
         "code-of-others",
         "warning",
         "",
-        f"{role} is a superuser, and what drd counts and asks at each backup may run code "
+        f"{role} is a superuser, and drd's counts and queries at each backup may run code "
         f"of others with these rights: {', '.join(found)}",
         "CREATE ROLE drd_backup LOGIN; -- or another name, and name it in dsn: drd doctor "
         "then says which rights it lacks",

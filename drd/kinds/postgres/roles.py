@@ -250,14 +250,16 @@ def differences(saved: Globals, now: Globals, *, existed: Sequence[str]) -> list
                 found.append(f"role {role['name']} exists and differs: saved has {words}")
     member = {(m["role"], m["member"]) for m in now["memberships"]}
     found += [
-        f"role {entry['member']} is no member of {entry['role']}, as it was saved"
+        f"role {entry['member']} is not a member of {entry['role']}, as it was saved"
         for entry in saved["memberships"]
         if (entry["role"], entry["member"]) not in member
     ]
     missing = [_for_everyone(s) for s in saved.get("everyone", ()) if s not in now["everyone"]]
     if now["version"] >= 150000:
         missing += [_parameter(p) for p in saved["parameters"] if p not in now["parameters"]]
-    return found + [f"{subject} was saved and is not here: {sql};" for sql, subject in missing]
+    return found + [
+        f"{subject} was saved and does not exist here: {sql};" for sql, subject in missing
+    ]
 
 
 def _attribute_differences(

@@ -118,7 +118,7 @@ class PostgresSandbox:
             if self._server.was_killed:
                 raise SandboxUnavailable(
                     f"the sandbox's PostgreSQL server of {self._component} was killed, "
-                    "perhaps for lack of memory",
+                    "perhaps because memory ran out",
                     hint=process.MEMORY_HINT,
                     permanent=False,
                 ) from error
@@ -197,7 +197,7 @@ def no_database(locale: Mapping[str, Any], said: str) -> SandboxUnavailable:
     if names and locale["provider"] == "libc":
         listed = " and ".join(sorted(names))
         return SandboxUnavailable(
-            f"the database's locale {listed} is not on this host: {said}",
+            f"this host lacks the database's locale {listed}: {said}",
             hint=f"add {listed} to /etc/locale.gen and run locale-gen (package locales).",
         )
     return SandboxUnavailable(

@@ -73,7 +73,7 @@ def sandbox_programs(major: int, bin_dir: str | None) -> Programs:
         found = programs_for(major, "postgres", bin_dir=None, package="postgresql")
     except ToolError as error:
         raise SandboxUnavailable(
-            f"no PostgreSQL server of version {major} or newer is here: {error.message}",
+            f"this host has no PostgreSQL server of version {major} or newer: {error.message}",
             hint=f"apt-get install postgresql-{major}",
         ) from error
     for name in ("initdb", "pg_restore"):
@@ -227,7 +227,7 @@ class ThrowAwayServer:
         if done.exit_code != 0:
             raise SandboxUnavailable(
                 f"initdb of the sandbox failed: {self._no_fence or done.complaint}",
-                hint="is there room, and may its user write to work_dir?",
+                hint="check that there is room, and that its user may write to work_dir.",
             )
 
     def _postgres(self) -> Child:
@@ -297,7 +297,7 @@ class ThrowAwayServer:
         raise SandboxUnavailable(
             f"the sandbox's PostgreSQL {self.programs.version} {state}: "
             f"{self._no_fence or self.last_words()}",
-            hint="is there enough memory and disk space?",
+            hint="check that there is enough memory and disk space.",
         )
 
     @property
@@ -347,7 +347,7 @@ def sweep(directory: Path) -> list[str]:
         found.append(f"removed a PostgreSQL server left in {base} (pid {pids[0] if pids else '-'})")
     if landing.is_dir():
         shutil.rmtree(landing, ignore_errors=True)
-        found.append(f"removed what was fetched into {landing}")
+        found.append(f"removed the download in {landing}")
     (directory / PASSFILE).unlink(missing_ok=True)
     return found
 

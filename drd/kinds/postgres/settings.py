@@ -23,11 +23,13 @@ class PostgresSettings(Settings):
 
     kind: Literal["postgres"]
     dsn: Connection = Field(
-        description="libpq URI or key=value string of the database, as a secret reference, or as "
-        "text where it holds no password."
+        description="libpq URI or key=value string of the database, as a secret reference, "
+        "or as text if it contains no password."
     )
     bin_dir: AbsolutePath | None = Field(
-        None, description="Directory of pg_dump and friends; else the newest that fits the server."
+        None,
+        description="Directory of pg_dump and related programs (default: the newest that fits the "
+        "server).",
     )
     method: Literal["logical", "physical"] = Field(
         "logical", description="logical: pg_dump. physical is not supported yet."

@@ -136,7 +136,7 @@ def _exported(holder: Connection) -> Moment:
         return export_snapshot(holder)
     except psycopg.Error as error:
         raise SourceUnreachable(
-            f"cannot export a snapshot: {words(error)}", hint="see the server's log."
+            f"cannot export a snapshot: {words(error)}", hint="check the server's log."
         ) from error
 
 
@@ -173,7 +173,7 @@ class PostgresCapture:
         except psycopg.Error as error:
             raise SourceError(
                 f"cannot read the properties of database {self._address.dbname}: {words(error)}",
-                hint="see the server's log.",
+                hint="check the server's log.",
             ) from error
         version = holder.info.server_version
         self._private = {
@@ -249,7 +249,7 @@ class PostgresCapture:
         """An uncompressed dump has at least a byte for each row that was counted."""
         if stored.bytes == 0:
             raise ImplausibleDump(
-                f"the dump of {self._name} is empty", hint="see the server's log, and try again."
+                f"the dump of {self._name} is empty", hint="check the server's log, and try again."
             )
         if isinstance(fingerprint, DatabaseFingerprint) and self._settings.compression == "none":
             derived = fingerprint.derived
@@ -257,7 +257,7 @@ class PostgresCapture:
             if stored.bytes < rows:
                 raise ImplausibleDump(
                     f"the dump of {self._name} has {stored.bytes} bytes for {rows} rows",
-                    hint="was a table emptied at that moment? Try again.",
+                    hint="check whether a table was emptied at that moment, and try again.",
                 )
         return fingerprint
 
@@ -271,7 +271,7 @@ class PostgresCapture:
             except psycopg.Error as error:
                 raise SourceUnreachable(
                     f"the snapshot of the backup is gone: {words(error)}",
-                    hint="the server ended our connection; see its log.",
+                    hint="the server ended our connection; check its log.",
                 ) from error
             yield reader
 

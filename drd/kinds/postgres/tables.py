@@ -63,7 +63,7 @@ SELECT pubname::text FROM pg_catalog.pg_publication WHERE puballtables AND EXIST
      WHERE slot_type = 'logical' AND database = pg_catalog.current_database()) LIMIT 1"""
 
 _ANOTHER = "name a target whose dsn has a user who may."
-_WHOLE = "bring back the whole database beside this one: --into NAME without --table."
+_WHOLE = "restore the whole database beside this one: --into NAME without --table."
 
 
 class PostgresTables(PostgresTargetDatabase):
@@ -86,7 +86,7 @@ class PostgresTables(PostgresTargetDatabase):
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing is overwritten
         findings = self.check_access(snapshot)
         if not any(f.failed for f in findings) and not self._placed():
-            with as_target_error("cannot look into the target"), closing(self._inside()) as inside:
+            with as_target_error("cannot read the target"), closing(self._inside()) as inside:
                 self._require_free(inside)
         if self._cluster is not None:
             findings += self._others_code(self._cluster, snapshot, TABLES)
@@ -99,8 +99,8 @@ class PostgresTables(PostgresTargetDatabase):
         name = cluster.address.dbname
         if cluster.content(name) is None:
             raise TargetError(
-                f'there is no database "{name}" for a table to come into',
-                hint="bring back the whole database: without --table.",
+                f'database "{name}", into which the table goes, does not exist',
+                hint="restore the whole database: without --table.",
             )
         with closing(self._inside()) as inside:
             row = inside.execute(_RIGHTS).fetchone()
@@ -108,12 +108,12 @@ class PostgresTables(PostgresTargetDatabase):
             databases, schemas, user = row
             if not databases:
                 raise TargetError(
-                    f"{user} may not create databases, and one is needed to work in",
+                    f"{user} may not create databases, and drd needs one to work in",
                     hint=f"ALTER ROLE {ident(user)} CREATEDB; or {_ANOTHER}",
                 )
             if not schemas:
                 raise TargetError(
-                    f"{user} may not create schemas in {name}, and one is needed to work in",
+                    f"{user} may not create schemas in {name}, and drd needs one to work in",
                     hint=f"GRANT CREATE ON DATABASE {ident(name)} TO {ident(user)}; or {_ANOTHER}",
                 )
             self._require_schema(inside, user)
@@ -129,7 +129,7 @@ class PostgresTables(PostgresTargetDatabase):
         ).fetchone()
         if row is None and not made:
             raise TargetError(
-                f'there is no schema "{schema}" for the table to come into',
+                f'schema "{schema}", into which the table goes, does not exist',
                 hint="--into SCHEMA.NAME makes it in another one.",
             )
         if row is not None and not row[0]:
@@ -144,8 +144,8 @@ class PostgresTables(PostgresTargetDatabase):
         row = inside.execute(_PUBLISHED).fetchone()
         if row is not None:
             raise TargetError(
-                f"publication {row[0]} sends every table to subscribers, and theirs would stop at "
-                "one that they do not have",
+                f"publication {row[0]} sends every table to subscribers, and theirs would "
+                "stop at a table that they lack",
                 hint=_WHOLE,
             )
 
@@ -164,7 +164,7 @@ class PostgresTables(PostgresTargetDatabase):
             wanted = name or split_name(table)[1]
             if wanted in taken:
                 raise TargetNotEmpty(
-                    f'there is a "{wanted}" in schema {schema} already',
+                    f'schema {schema} already has a "{wanted}"',
                     hint="give --into a name that is free; nothing is replaced.",
                 )
 
@@ -193,7 +193,7 @@ class PostgresTables(PostgresTargetDatabase):
     ) -> Restored:
         landing = self._place.directory / "landing"
         (self._place.directory / BEGUN).touch(mode=0o600)
-        what = f"cannot bring back {', '.join(self._part.tables)}"
+        what = f"cannot restore {', '.join(self._part.tables)}"
         try:
             with as_target_error(what), closing(self._inside()) as inside:
                 if placed_before(inside, self._placed(), self._place.run):
@@ -244,7 +244,7 @@ class PostgresTables(PostgresTargetDatabase):
             found.notes += [f"to have it as it was: {statement}" for statement in found.left]
         if spaces:
             found.notes.append(
-                f"tablespace {', '.join(spaces)} is not here: the default one is used"
+                f"tablespace {', '.join(spaces)} does not exist here: the default one is used"
             )
         return copies, found.notes
 
@@ -291,7 +291,7 @@ class PostgresTables(PostgresTargetDatabase):
         if done.exit_code != 0:
             raise TargetError(
                 f"the table cannot be made in {cluster.address.dbname}: {_fact(first_error(done))}",
-                hint="what it needs (types, functions) has to be there; or bring back the whole "
+                hint="its types and functions must exist there; or restore the whole "
                 "database beside this one: --into NAME without --table.",
             )
 
@@ -306,8 +306,8 @@ class PostgresTables(PostgresTargetDatabase):
             if was.get(name) != now.get(name):
                 raise TargetError(
                     f"{name} did not arrive as it was: {was.get(name)} became {now.get(name)}",
-                    hint="do functions or types of its columns differ here? The whole database "
-                    "comes back with its own: --into NAME without --table.",
+                    hint="check whether functions or types of its columns differ here. The "
+                    "whole database brings its own: --into NAME without --table.",
                 )
         return digests
 

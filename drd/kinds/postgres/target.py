@@ -87,7 +87,7 @@ class PostgresTargetDatabase:
             own = given.dbname or cluster.admin().info.user
             if self._database == own:
                 raise TargetError(
-                    f'database "{own}" is itself what would come back under another name',
+                    f'database "{own}" is the target itself',
                     hint="give --into another name.",
                 )
             name = self._database or own
@@ -166,7 +166,7 @@ class PostgresTargetDatabase:
         saved = private.get("globals")
         if self._no_owner or saved is None:
             return []
-        with as_target_error("cannot look at the server's roles"):
+        with as_target_error("cannot read the server's roles"):
             rows = self._reach().admin().execute(b"SELECT rolname::text FROM pg_catalog.pg_roles")
             existing = [row[0] for row in rows.fetchall()]
             powerful = self._reach().admin().execute(others_roles.POWERFUL.encode()).fetchall()
@@ -198,7 +198,7 @@ class PostgresTargetDatabase:
         if overwrite:
             agreed.touch(mode=0o600)
             return
-        with as_target_error(f"cannot look into database {cluster.address.dbname}"):
+        with as_target_error(f"cannot read database {cluster.address.dbname}"):
             names = Publication(cluster, self._component, self._place.run)
             if not names.done:
                 names.require_room(overwrite=False)
@@ -277,7 +277,7 @@ class PostgresTargetDatabase:
         cluster = self._reach()
         if self._as_owner:
             (self._place.directory / BEGUN).touch(mode=0o600)
-            with as_target_error(f"cannot look at {self._component} as its owner"):
+            with as_target_error(f"cannot read {self._component} as its owner"):
                 address = login_for_questions(cluster)
             login = write_password_file(address, self._place.directory)
             return address, {**login, "PGOPTIONS": ""}

@@ -47,7 +47,7 @@ def rights_findings(
                 TARGET_RIGHTS,
                 "warning",
                 name,
-                f"{user} is no superuser: what only one may create ends the restore",
+                f"{user} is not a superuser: what only one may create ends the restore",
                 "use a superuser in the target's dsn.",
             )
         ]
@@ -59,8 +59,8 @@ def rights_findings(
             TARGET_RIGHTS,
             "error",
             name,
-            f"{user} is no superuser and cannot give objects to their owners: roles missing "
-            f"or not his are {', '.join([*missing, *foreign])}",
+            f"{user} is not a superuser and cannot give objects to their owners: roles "
+            f"missing or not theirs are {', '.join([*missing, *foreign])}",
             f"use a superuser in the target's dsn, or --no-owner; or {make}{grants}".rstrip(),
         ),
     ]

@@ -45,8 +45,11 @@ done
 """
     return ByHand(
         (
-            Passage("Fetch the database and see that it is sound:", fetch),
-            Passage("Stop what has the old file open, then put this one into its place:", publish),
+            Passage("Fetch the database and check that it is sound:", fetch),
+            Passage(
+                "Stop the programs that have the old file open, then put this one in its place:",
+                publish,
+            ),
             Passage("Compare the number of rows with what the source had:", compare),
         ),
         ask=f"sqlite3 -readonly {where}",

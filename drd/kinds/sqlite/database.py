@@ -27,12 +27,12 @@ _VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\s", re.IGNORECASE)
 
 _REMEDIES = {
     "NOTADB": "check `path`; an encrypted database cannot be read either.",
-    "CORRUPT": "run `PRAGMA integrity_check` in sqlite3 and go back to a good restore point.",
+    "CORRUPT": "run `PRAGMA integrity_check` in sqlite3 and use a good restore point.",
     "READONLY_ROLLBACK": "its last writer was killed: open it once for writing, so that SQLite "
     "finishes the interrupted transaction.",
     "READONLY_DIRECTORY": "readers of a WAL database need its -shm file: let this user write to "
     "the directory, or read NAME-shm and NAME-wal.",
-    "CANTOPEN": "this user needs to read the file and, in WAL mode, NAME-wal and NAME-shm.",
+    "CANTOPEN": "let this user read the file and, in WAL mode, NAME-wal and NAME-shm.",
     "FULL": "make room in work_dir.",
 }
 
@@ -116,7 +116,7 @@ def in_words(error: sqlite3.Error, path: Path) -> SourceError:
     """SQLite's words with a remedy."""
     if is_about(error, "BUSY", "LOCKED"):
         return SourceUnreachable(
-            f"{path} is locked: {error}", hint="a writer holds it; see what that is with fuser."
+            f"{path} is locked: {error}", hint="a writer holds it; find it with fuser."
         )
     name = error_name(error)
     hint = _REMEDIES.get(name) or _REMEDIES.get(name.partition("_")[0], "")

@@ -48,7 +48,7 @@ def _proof(check: Callable[[], None]) -> None:
         check()
     except SourceError as error:
         hint = "choose another restore point, and verify the repository."
-        raise RepositoryDamaged(f"what came back is unusable: {error}", hint=hint) from error
+        raise RepositoryDamaged(f"the restored data is unusable: {error}", hint=hint) from error
 
 
 def differences(file: Path, snapshot: ComponentSnapshot) -> tuple[str, ...]:

@@ -120,8 +120,8 @@ def require_files_beside(place: Path) -> None:
             if not stat.S_ISREG(file.lstat().st_mode):
                 raise SourceError(
                     f"{file} is not a file, and SQLite would open it with the database",
-                    hint=f"look whose it is (ls -l {shlex.quote(os.fspath(file))}), remove it, "
-                    "and try again.",
+                    hint=f"check whose it is (ls -l {shlex.quote(os.fspath(file))}), "
+                    "remove it, and try again.",
                 )
 
 
@@ -131,16 +131,18 @@ def _found(path: Path, *, exchanged: bool = False) -> tuple[Path, os.stat_result
     try:
         with closing(walk(os.fspath(path))) as way:
             if way.missing:
-                raise SourceUnreachable(f"there is no database {path}")
+                raise SourceUnreachable(f"database {path} does not exist")
             if exchanged and os.geteuid() == 0 and way.links:
                 raise SourceError(
-                    f"{way.links[0].place} was exchanged while root worked there",
+                    f"{way.links[0].place} was replaced while root worked there",
                     hint="find out who can write to the directory above it, stop that, then "
                     "continue.",
                 )
             info = way.steps[-1].info
             if not stat.S_ISREG(info.st_mode):
-                raise SourceError(f"{path} is not a file", hint="`path` names the database itself.")
+                raise SourceError(
+                    f"{path} is not a file", hint="`path` must name the database itself."
+                )
             require_files_beside(way.place)
             return way.place, info
     except OSError as error:

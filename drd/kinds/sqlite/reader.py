@@ -147,12 +147,13 @@ class Reader:
         with suppress(OSError):
             os.close(self._to)
         if failures := self._fence.sandbox.failures():
-            return SandboxUnavailable(f"the fence cannot be put up: {'; '.join(failures)}")
+            return SandboxUnavailable(f"the fence cannot be set up: {'; '.join(failures)}")
         if code > 0 or code == -signal.SIGKILL:
             # It never came up, or the host had no memory for it: that says nothing about the file.
             return SandboxUnavailable(
                 f"the process that opens {path.name} {process.ended(code)}",
-                hint="can the user that runs drd start its Python, and is there memory?",
+                hint="check that the user that runs drd can start its Python, and that "
+                "there is memory.",
                 permanent=code > 0,
             )
         return SourceError(f"the process that read {path.name} {process.ended(code)}")
@@ -207,4 +208,4 @@ def _fingerprint(data: Mapping[str, Any]) -> DatabaseFingerprint:
 
 
 def _nonsense(path: Path) -> SourceError:
-    return SourceError(f"the process that read {path.name} answered nonsense")
+    return SourceError(f"the process that read {path.name} sent an invalid answer")

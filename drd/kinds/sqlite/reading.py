@@ -65,7 +65,7 @@ def only_reading(connection: sqlite3.Connection) -> Iterator[None]:
             raise
         raise SourceError(
             f"the query would do more than read: {refused[0] if refused else error}",
-            hint="a check only reads: give one SELECT; what writes is a step `sql` of the runbook.",
+            hint="a check only reads: give one SELECT; use a step `sql` of the runbook to write.",
         ) from error
     finally:
         connection.set_authorizer(None)

@@ -78,9 +78,9 @@ class SqliteCapture:
         size = self._copy.stat().st_size
         if stored.bytes != size:
             raise SourceError(
-                f"{format_size(stored.bytes)} were stored of {self._settings.path}, whose copy has "
-                f"{format_size(size)}",
-                hint="run the backup again; if it stays so, check work_dir's disk.",
+                f"{format_size(stored.bytes)} of {self._settings.path} were stored, but "
+                f"its copy has {format_size(size)}",
+                hint="run the backup again; if it happens again, check work_dir's disk.",
             )
         return fingerprint
 

@@ -47,7 +47,7 @@ _JOURNAL = "table.json"
 _WAIT_S = 30.0
 """For a writer that holds the database."""
 
-_WHOLE = "bring back the whole database beside this one: --into NAME without --table."
+_WHOLE = "restore the whole database beside this one: --into NAME without --table."
 
 
 def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
@@ -56,16 +56,16 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
         return part, snapshot
     if len(part.tables) > 1:
         raise NotSupported(
-            "SQLite knows no schemas for several tables to come into",
-            hint="bring them back one after the other.",
+            "SQLite has no schemas for several tables",
+            hint="restore them one after the other.",
         )
     if not part.into:
         raise UsageError(
-            f"no name is given for the copy of {part.tables[0]}",
-            hint="--into NAME puts it beside what is there, which stays as it is.",
+            f"no name given for the copy of {part.tables[0]}",
+            hint="give --into NAME: the copy is made beside the existing table.",
         )
     if part.into.lower().startswith("sqlite_") or "\0" in part.into:
-        raise UsageError(f"--into {part.into} is a name that SQLite keeps for itself")
+        raise UsageError(f"--into {part.into} is a name that SQLite reserves")
     known = snapshot.fingerprint
     if not isinstance(known, DatabaseFingerprint) or known.mode == "off":
         return part, snapshot
@@ -138,8 +138,8 @@ class SqliteTables:
 
     def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
         if not self._path.is_file():
-            hint = "bring back the whole database: without --table."
-            return [Finding("target", "error", "", f"there is no database {self._path}", hint)]
+            hint = "restore the whole database: without --table."
+            return [Finding("target", "error", "", f"database {self._path} does not exist", hint)]
         if not os.access(self._path, os.W_OK, effective_ids=True):
             hint = "run the recovery as a user who may, for instance root."
             return [Finding("target", "error", "", f"cannot write to {self._path}", hint)]
@@ -181,14 +181,14 @@ class SqliteTables:
     def _failed(self, error: sqlite3.Error) -> TargetError:
         hint, locked = _WHOLE, database.is_about(error, "BUSY", "LOCKED")
         if locked:
-            hint = "a writer holds it; see what that is with fuser."
+            hint = "a writer holds it; find it with fuser."
         elif database.is_about(error, "READONLY", "CANTOPEN"):
             hint = (
-                "the user to whom the file belongs has to be able to write to it and to its "
-                "directory: root works as that one here."
+                "the owner of the file must be able to write to it and to its directory: "
+                "root works as that user here."
             )
         return TargetError(
-            f"cannot bring {self._table} back into {self._path}: {error}",
+            f"cannot restore {self._table} into {self._path}: {error}",
             hint=hint,
             permanent=not locked,
         )
@@ -239,7 +239,7 @@ class SqliteTables:
             copy.execute(f"DROP {kind} {database.quoted(name)}")
         kinds = {n for (n,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if self._table not in kinds:
-            raise TargetError(f"the restore point does not hold a table {self._table}")
+            raise TargetError(f"the restore point does not contain a table {self._table}")
         keys = copy.execute(f"PRAGMA foreign_key_list({database.quoted(self._table)})")
         ties = dict.fromkeys(f"{row[3]} to {row[2]}" for row in keys if row[1] == 0)
         notes += [
@@ -300,7 +300,7 @@ class SqliteTables:
     def _require_free(self, there: sqlite3.Connection) -> None:
         if self._there(there):
             raise TargetNotEmpty(
-                f'there is a "{self._name}" in {self._path} already',
+                f'{self._path} already has a "{self._name}"',
                 hint="give --into a name that is free; nothing is replaced.",
             )
 

@@ -70,13 +70,13 @@ def copy_files(source: Path, copy: Path, *, wait_s: float) -> datetime:
             at = _try(source, copy, time.monotonic() + wait_s)
         except OSError as error:
             raise SourceError(
-                f"cannot copy {source}: {error.strerror}", hint="look at the disk and at work_dir."
+                f"cannot copy {source}: {error.strerror}", hint="check the disk and work_dir."
             ) from error
         if at is not None:
             _recover(copy)
             return at
     raise SourceUnreachable(
-        f"the -wal file of {source} was begun anew in each of {_TRIES} copies",
+        f"the -wal file of {source} was restarted during each of {_TRIES} copies",
         hint="try again, or let this user write to the directory.",
     )
 
@@ -160,7 +160,7 @@ def _hold(file: int, source: Path, ranges: list[tuple[int, int]], deadline: floa
                 return
         if time.monotonic() > deadline:
             raise SourceUnreachable(
-                f"{source} stayed locked", hint="a writer holds it exclusively; see fuser."
+                f"{source} stayed locked", hint="a writer holds it exclusively; find it with fuser."
             )
         time.sleep(_POLL_S)
 

@@ -48,6 +48,6 @@ def require_unused(path: Path) -> None:
     """Raise TargetError when somebody uses it."""
     if who := user(path):
         raise TargetError(
-            f"{path} is in use by {who}, which would go on with the file that is moved away",
-            hint="stop it first (in a runbook: a step `stop` before), then go on.",
+            f"{path} is in use by {who}, which would keep using the file that is moved away",
+            hint="stop it first (in a runbook: an earlier step `stop`), then continue.",
         )

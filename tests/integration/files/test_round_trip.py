@@ -136,7 +136,7 @@ def rename_odd(tree: Path) -> None:
         (damage_size, "nothing: 1 bytes (was 0)"),
         (lose_file, "inner: missing"),
         (lose_empty_directory, "empty: missing"),
-        (add_file, "extra: was not there at backup"),
+        (add_file, "extra: did not exist at backup"),
         (change_mode, "plain: mode 0600 (was 0644)"),
         (change_directory_mode, "empty: mode 0755 (was 1777)"),
         (turn_link, "link: link target"),

@@ -193,7 +193,7 @@ def test_what_came_and_went_in_between_is_named_and_does_not_fail_a_drill(
     own, *parts = check(snapshot, sandbox.inspector(), is_root=True)
     assert own.verdict is CheckVerdict.PASSED, own.observed
     (part,) = parts
-    assert part.name == "as at backup: changed while it was captured"
+    assert part.name == "as at backup: changed during the capture"
     assert part.verdict is CheckVerdict.NOT_RUN
     for name in ("came", "swap"):
         assert name in part.observed

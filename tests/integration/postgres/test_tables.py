@@ -203,10 +203,10 @@ def test_what_is_no_table_of_the_point_is_refused_with_what_is_near(shop: Backup
     assert "public.orders" in refused(("ordres",)).hint
     assert "is a view" in refused(("v",)).message
     assert "is a materialised view" in refused(("public.mv",)).message
-    assert "no name is given" in refused(("orders",), None).message
+    assert "no name given" in refused(("orders",), None).message
     assert "is a partition of public.m" in refused(("m", "m_2025_1")).message
-    assert "no name of a table" in refused(("orders",), "a.b.c").message
-    assert "schema that the tables are in" in refused(("orders", "items"), "public").message
+    assert "not a name of a table" in refused(("orders",), "a.b.c").message
+    assert "is the schema of the tables" in refused(("orders", "items"), "public").message
     with pytest.raises(NotSupported, match="kind postgres cannot bring back single paths"):
         KIND.spec.require_part(Part((), ("/etc",), None))
 
@@ -214,7 +214,7 @@ def test_what_is_no_table_of_the_point_is_refused_with_what_is_near(shop: Backup
 def test_nothing_is_replaced_and_nothing_is_left_half(
     source_server: PostgresServer, shop: Backup, place: Workplace
 ) -> None:
-    with pytest.raises(TargetNotEmpty, match='there is a "items" in schema public already'):
+    with pytest.raises(TargetNotEmpty, match='schema public already has a "items"'):
         copied(source_server, shop, place, Part(("orders",), (), "items"))
     source_server.execute("ALTER TYPE mood RENAME TO other", "shop")
     with pytest.raises(TargetError, match=r'type "public\.mood" does not exist') as caught:

@@ -292,7 +292,7 @@ def test_a_user_who_may_not_read_at_all_is_told_so(short_tmp: Path, work: Workpl
     short_tmp.chmod(0o755)
     with acting_as(NOBODY), pytest.raises(SourceError) as caught:
         source(path, work).probe()
-    assert "needs to read the file" in caught.value.hint
+    assert "let this user read the file" in caught.value.hint
 
 
 def test_names_and_values_of_every_kind_are_counted_and_digested(
