@@ -176,7 +176,7 @@ def unless_refused() -> Iterator[None]:
 
 @contextmanager
 def only_those_in_use() -> Iterator[None]:
-    """A drd.yaml that is read meanwhile changes nothing here: it comes from a kit."""
+    """A drd.yaml that is read meanwhile has nothing imported: it comes from a kit in a drill."""
     token = _closed.set(True)
     try:
         yield

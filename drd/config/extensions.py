@@ -18,7 +18,7 @@ from drd.config.exposed import exposed_plan
 from drd.config.problems import Report
 from drd.config.reached import Ways
 from drd.config.steps import ENGINE_STEPS, KEYS_OF_EVERY_STEP
-from drd.config.yaml import Document
+from drd.config.yaml import Document, read
 from drd.errors import ConfigError
 from drd.fields import Settings
 from drd.model.plan import NAME
@@ -63,8 +63,19 @@ def load_extensions(names: Sequence[str], report: Report) -> tuple[Added, ...]:
 
 
 def use_those_of(names: Sequence[str], file: Path | None) -> None:
-    """Put what these packages of a drd.yaml add in use. Raises ConfigError."""
-    report = Report(Document(str(file), {"extensions": list(names)}, {}))
+    """What these packages of a drd.yaml add is in use from now on. Raises ConfigError."""
+    _use(names, Report(Document(str(file), {"extensions": list(names)}, {})))
+
+
+def use_those_of_text(text: str, file: str) -> None:
+    """The same for the text of a drd.yaml that a person has accepted as this host's own."""
+    document = read(text.encode(), file, allow_empty=True)
+    names = document.data.get("extensions") if isinstance(document.data, dict) else None
+    if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
+        _use(names, Report(document))
+
+
+def _use(names: Sequence[str], report: Report) -> None:
     added = load_extensions(names, report)
     if report.errors:
         raise ConfigError(report.errors)

@@ -13,7 +13,10 @@ from tempfile import TemporaryDirectory
 
 from drd import log
 from drd.config.build import repository_spec
-from drd.config.plan_file import checked
+from drd.config.extensions import use_those_of_text
+from drd.config.plan_file import check
+from drd.config.problems import Report
+from drd.config.yaml import read
 from drd.errors import (
     ConfigError,
     DrdError,
@@ -91,6 +94,8 @@ def from_kit(
     searches for points: the kit's files are useful without them. Temporary files lie
     `within` that directory."""
     with opened(kit, within) as using, _room(within) as room:
+        if kit.index.config:
+            use_those_of_text(kit.text(kit.index.config), f"{ETC}/drd.yaml")
         secrets = {s.reference: using.resolve(s.reference) for s in kit.index.secrets}
         reached: list[Repository] = []
         chosen = [p for p in kit.index.plans if only in (None, p.name)]
@@ -175,6 +180,7 @@ def from_repository(
             )
         found = stored_orders(own.plans, own.config, url=normal, known=secrets)
         accept(own.taken_at, found)
+        use_those_of_text(own.config or "", f"{ETC}/drd.yaml")
         files = _authorities(own.plans, normal, ca_cert)
         layout = lay_out(Belongings(own.plans, own.config, ETC, secrets, files), root)
         notes = [own.why] if own.why else _left_out(own)
@@ -299,10 +305,12 @@ def _authorities(plans: Mapping[str, str], url: str, given: str | None) -> dict[
 
 def _at(name: str, text: str, url: str) -> list[RepositorySpec]:
     """The repositories of a plan at this URL; none for a plan that cannot be read. Nothing else of
-    the plan is used."""
+    the plan is used: it may name what only an extension of its drd.yaml has."""
     try:
-        parsed, _ = checked(text.encode(), Path(f"{ETC}/plans/{name}.yaml"))
+        parsed = check(Report(read(text.encode(), f"{ETC}/plans/{name}.yaml")))
     except ConfigError:
+        return []
+    if parsed is None:
         return []
     specs = [repository_spec(n, r) for n, r in parsed.file.repositories.items()]
     return [spec for spec in specs if spec.url == url]

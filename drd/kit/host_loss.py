@@ -22,6 +22,7 @@ from drd.model.kit import KitPlan
 from drd.model.plan import KitWatch, Plan
 from drd.model.text import counted
 from drd.model.units import to_rfc3339
+from drd.registry import only_those_in_use
 
 Host = Callable[[Path, str], AbstractContextManager[tuple[Services, Plan]]]
 """The services and the plan of that name on a host, by its drd.yaml."""
@@ -61,6 +62,7 @@ def regained(plan: Plan, at: KitAt, place: Path, now: datetime, host: Host) -> I
         root, room = place / "root", place / "room"
         room.mkdir()
         with (
+            only_those_in_use(),
             from_kit(kit, root, now, only=plan.name, within=room) as prepared,
             installed(prepared.layout, prepared.replica),
             host(prepared.layout.config, plan.name) as (services, theirs),

@@ -103,6 +103,31 @@ def test_a_recovery_carries_out_the_step_of_a_package(site: Site) -> None:
     assert "is back" in (site.base / "notes").read_text()
 
 
+def test_a_new_host_is_made_from_a_kit_and_from_a_repository(site: Site) -> None:
+    """The new drd.yaml names the package; without the package, the error says what is missing."""
+    name_it(site)
+    site.drd("backup", "shop")
+    key, kit = f"{site.base}/secrets/kit", f"{site.base}/shop.kit"
+    site.secret("kit", "five words for a kit")
+    site.drd("kit", "export", "shop", "--to", kit, "--passphrase-file", key)
+    from_kit = ("--kit", kit, "--passphrase-file", key)
+    password = ("--password-file", f"{site.base}/secrets/restic")
+    stored = ("--repository", site.repository, *password, "--accept-commands")
+    for name, source in (("kit", from_kit), ("repository", stored)):
+        root = site.base / name
+        root.mkdir()
+        made = site.drd("bootstrap", *source, "--root", str(root))
+        assert "shop: 1 restore point" in made.out
+        config = str(root / "etc/drd/drd.yaml")
+        assert "shop: ok" in site.drd("--config", config, "plan", "check").out
+    del site.environment["PYTHONPATH"]
+    root = site.base / "bare"
+    root.mkdir()
+    said = site.drd("bootstrap", *from_kit, "--root", str(root), code=2).err
+    assert "/etc/drd/drd.yaml:5: extensions[0]: drd-example is not installed" in said
+    assert list(root.iterdir()) == []
+
+
 def test_a_package_that_is_not_named_is_not_used_and_the_error_says_what_to_do(site: Site) -> None:
     said = site.drd("plan", "check", "shop", code=2).out
     assert 'checks[1].kind: unknown kind "contains"' in said
