@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
-import re
-import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from shlex import quote
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
+from drd import http
 from drd.actions.command import missing_rollback
 from drd.actions.settings import Rehearsed, Text, named_texts
 from drd.errors import StepFailed
 from drd.fields import AbsolutePath
-from drd.masking import mask_login, masked
+from drd.masking import masked
 from drd.model.runbook import Step
 from drd.model.values import filled
 from drd.ports import Finding
@@ -27,7 +22,6 @@ from drd.ports.action import ActionContext, ActionKind, StepByHand
 TIMEOUT_S = 30.0
 _LARGEST = 1 << 20
 _KEPT = 4000
-_LOOPBACK = re.compile(r"https?://(localhost|127\.[0-9.]+|\[::1\])([:/]|$)")
 
 
 class HttpSettings(Rehearsed):
@@ -106,48 +100,28 @@ def ask(
     """Status and text of the answer, whatever its status is.
 
     Raises StepFailed if there is none."""
-    _hide_proxies()
+    parts = http.parts_of(url)
+    if parts is None:
+        raise StepFailed(f"{url} is not the address of a web server", hint="write http(s)://….")
+    sent = dict(headers or {})
+    if body is not None and "content-type" not in {name.lower() for name in sent}:
+        sent["Content-Type"] = "application/x-www-form-urlencoded"  # as curl does
     try:
-        trust = ssl.create_default_context()
-        if ca_cert is not None:
-            trust.load_verify_locations(ca_cert)
-        handlers: list[urllib.request.BaseHandler] = [
-            urllib.request.HTTPSHandler(context=trust),
-            _NoRedirects(),
-        ]
-        if _LOOPBACK.match(url):
-            handlers.append(urllib.request.ProxyHandler({}))  # no proxy for the host itself
-        opener = urllib.request.build_opener(*handlers)
-        request = urllib.request.Request(  # noqa: S310 (the scheme is looked at here)
-            url, data=body, method=method, headers=dict(headers or {})
+        answer = http.exchange(
+            parts,
+            method,
+            body,
+            headers=sent,
+            deadline_s=timeout_s,
+            most=_LARGEST,
+            trust=lambda: http.tls_context(ca_cert, beside_system=True),
+            loopback_directly=True,  # no proxy for the host itself
         )
-        if request.type not in ("http", "https"):
-            raise StepFailed(f"{url} is not the address of a web server", hint="write http(s)://….")
-        with opener.open(request, timeout=timeout_s) as answer:
-            return int(answer.status), _text(answer.read(_LARGEST))
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, _text(error.read(_LARGEST))
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise StepFailed(f"{url} does not answer: {reason or type(error).__name__}") from error
-
-
-def _hide_proxies() -> None:
-    """Mask the logins of proxies in their answers: the library sends them without asking us."""
-    for proxy in map(urlsplit, urllib.request.getproxies().values()):
-        if proxy.username and proxy.password:
-            user, password = unquote(proxy.username), unquote(proxy.password)
-            mask_login(f"{user}:{password}", password)
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
+    except http.NoAnswer as error:
+        raise StepFailed(f"{url} does not answer: {error.message}", hint=error.hint) from None
+    if answer.is_late:
+        raise StepFailed(f"{url} did not end its answer within {timeout_s:g} s")
+    return answer.status, answer.body.decode("utf-8", "replace")
 
 
 def _expected(status: int, expect: int | list[int] | None) -> bool:

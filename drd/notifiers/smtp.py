@@ -21,11 +21,12 @@ import drd
 from drd import log
 from drd.errors import NotifyError
 from drd.fields import AbsolutePath, Contradiction, Duration, Secret
+from drd.http import NoAnswer, cut_off, explain_tls, tls_context
 from drd.masking import mask_login, masked
 from drd.model.malformed import Malformed
 from drd.model.message import Message
 from drd.model.plan import SecretRef
-from drd.notifiers.http import cut_off, explain_tls, tls_context
+from drd.notifiers.http import undelivered
 from drd.notifiers.settings import Carrier
 from drd.ports.notify import ChannelKind
 
@@ -116,7 +117,10 @@ class Smtp:
     def _session(self) -> Iterator[smtplib.SMTP]:
         """A session, with TLS if configured; errors become NotifyErrors."""
         settings, host = self.settings, self.settings.host
-        context = tls_context(settings.ca_cert) if settings.tls != "none" else None
+        try:
+            context = tls_context(settings.ca_cert) if settings.tls != "none" else None
+        except NoAnswer as error:
+            raise undelivered(error) from None
         smtp = _client(settings, context)
         try:
             with cut_off(settings.timeout, lambda: smtp.sock) as late:
@@ -131,7 +135,7 @@ class Smtp:
         except smtplib.SMTPException as error:
             raise _refused(host, error) from None
         except ssl.SSLError as error:
-            raise explain_tls(host, error) from None
+            raise undelivered(explain_tls(host, error)) from None
         except UnicodeError:
             raise NotifyError(
                 f"cannot log in to {host}: `user` or its password is not ASCII",

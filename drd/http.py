@@ -1,0 +1,226 @@
+"""One HTTP exchange with a deadline for all of it: certificates are verified, redirects are not
+followed, and no more than a bounded part of the answer is read.
+
+It stands on http.client. urllib3 would take 160 million instructions of each start, and leaves to
+its caller what most of this is: a deadline for the whole, the proxies of the environment, hiding
+logins, and words for people.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import ssl
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from email.message import Message
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import drd
+from drd.masking import mask_login
+
+_LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whatever its status. `body` may be the beginning of it only; `is_late` says
+    that the deadline came before its end."""
+
+    host: str
+    status: int
+    reason: str
+    headers: Message
+    body: bytes
+    is_late: bool
+
+
+class NoAnswer(Exception):
+    """There is none, and why, without what could be secret in the address. Callers make their own
+    error of it."""
+
+    def __init__(self, message: str, *, hint: str = "", permanent: bool = False) -> None:
+        super().__init__(message)
+        self.message, self.hint, self.permanent = message, hint, permanent
+
+
+def parts_of(url: str) -> SplitResult | None:
+    """The parts of an http or https URL; None for anything else."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    fits = parts.scheme in ("http", "https") and parts.hostname and url.isprintable()
+    return parts if fits else None
+
+
+def exchange(
+    parts: SplitResult,
+    method: str,
+    body: bytes | None,
+    *,
+    headers: Mapping[str, str],
+    deadline_s: float,
+    most: int,
+    trust: Callable[[], ssl.SSLContext],
+    loopback_directly: bool = False,
+) -> Answer:
+    """Send `body` and read at most `most` bytes of the answer. `trust` gives what certificates are
+    verified by. An address of this host is asked without a proxy if `loopback_directly` is set.
+
+    Raises NoAnswer if there is none within `deadline_s`, which limits the whole request: a server
+    that sends a byte every second is cut off as well."""
+    host = parts.hostname or ""
+    proxy = None if loopback_directly and _LOOPBACK.fullmatch(host) else _proxy(parts)
+    context = trust() if parts.scheme == "https" else None
+    connection, target, own = _connection(parts, proxy, deadline_s, context)
+    sent = {"User-Agent": f"drd/{drd.__version__}", **own, **headers}
+    try:
+        with cut_off(deadline_s, lambda: connection.sock) as late:
+            connection.request(method, target, body, sent)
+            response = connection.getresponse()
+            read = response.read(most)
+            return Answer(host, response.status, response.reason, response.headers, read, late())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if late() or isinstance(error, TimeoutError):
+            raise NoAnswer(
+                f"{host} did not answer within {deadline_s:g} s",
+                hint="check that it is running, or raise `timeout`.",
+            ) from None
+        raise _explained(host, error) from None
+    finally:
+        connection.close()
+
+
+@contextmanager
+def cut_off(
+    deadline_s: float, open_socket: Callable[[], socket.socket | None]
+) -> Iterator[Callable[[], bool]]:
+    """Close a socket when the deadline is over, whatever the body waits for. The body gets an event
+    that says whether that happened."""
+    over, done = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        if done.wait(deadline_s):
+            return
+        over.set()
+        # Repeatedly: while it connects there is no socket yet, and TLS replaces it.
+        while True:
+            found = open_socket()
+            if found is not None:
+                with suppress(OSError):
+                    # Not SSLSocket's own method, which would take its TLS apart while it is being
+                    # read.
+                    socket.socket.shutdown(found, socket.SHUT_RDWR)
+            if done.wait(0.1):
+                return
+
+    threading.Thread(target=watch, name="drd-deadline", daemon=True).start()
+    try:
+        yield over.is_set
+    finally:
+        done.set()
+
+
+def tls_context(ca_cert: str | None, *, beside_system: bool = False) -> ssl.SSLContext:
+    """Verifies certificates and names, against the system's authorities or an own one; or both."""
+    try:
+        context = ssl.create_default_context(cafile=None if beside_system else ca_cert)
+        if beside_system and ca_cert is not None:
+            context.load_verify_locations(ca_cert)
+    except (OSError, ssl.SSLError) as error:
+        why = error.strerror if isinstance(error, FileNotFoundError) else "is no PEM certificate"
+        raise NoAnswer(
+            f"ca_cert {ca_cert}: {str(why).lower()}",
+            hint="name the PEM file of the authority.",
+            permanent=True,
+        ) from None
+    if ca_cert is not None:
+        # Python 3.13 refuses authorities without extensions that private ones often lack, and that
+        # restic does not need. Chain and name are still verified.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def explain_tls(host: str, error: ssl.SSLError) -> NoAnswer:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return NoAnswer(
+            f"the certificate of {host} is not trusted: {error.verify_message}",
+            hint="for an own certificate authority, name its PEM file in `ca_cert`.",
+        )
+    return NoAnswer(
+        f"no TLS with {host}: {error.reason or error}",
+        hint="check that the port speaks TLS from its first byte.",
+    )
+
+
+def _connection(
+    parts: SplitResult,
+    proxy: SplitResult | None,
+    timeout_s: float,
+    context: ssl.SSLContext | None,
+) -> tuple[http.client.HTTPConnection, str, dict[str, str]]:
+    """Direct, or through the proxy; the request line's target, and the headers of logins."""
+    host, port = parts.hostname or "", parts.port
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    own = _login("Authorization", parts)
+    if proxy is None:
+        return _direct(host, port, timeout_s, context), target, own
+    via = proxy.hostname or "", proxy.port or 3128
+    to_proxy = _login("Proxy-Authorization", proxy)
+    connection = _direct(*via, timeout_s, context)
+    if context is None:
+        whole = f"http://{parts.netloc.rpartition('@')[2]}{target}"
+        return connection, whole, {**own, **to_proxy}
+    connection.set_tunnel(host, port, to_proxy)
+    return connection, target, own
+
+
+def _direct(
+    host: str, port: int | None, timeout_s: float, context: ssl.SSLContext | None
+) -> http.client.HTTPConnection:
+    if context is None:
+        return http.client.HTTPConnection(host, port, timeout=timeout_s)
+    return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
+
+
+def _proxy(parts: SplitResult) -> SplitResult | None:
+    """The proxy of the environment, unless NO_PROXY names the host."""
+    found = urllib.request.getproxies().get(parts.scheme)
+    if not found or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return urlsplit(found if "://" in found else f"http://{found}")
+
+
+def _login(header: str, parts: SplitResult) -> dict[str, str]:
+    """The header for the user and password of an address; both are masked from now on."""
+    if parts.username is None:
+        return {}
+    user, password = unquote(parts.username), unquote(parts.password or "")
+    return {header: f"Basic {mask_login(f'{user}:{password}', password)}"}
+
+
+def _explained(host: str, error: Exception) -> NoAnswer:
+    if isinstance(error, ssl.SSLError):
+        return explain_tls(host, error)
+    if isinstance(error, socket.gaierror):
+        return NoAnswer(
+            f"host {host} does not exist, or its name cannot be resolved now",
+            hint="check the address, and DNS on this host.",
+        )
+    if isinstance(error, http.client.HTTPException):
+        return NoAnswer(f"{host} does not speak HTTP: {type(error).__name__}")
+    if isinstance(error, ValueError):
+        # Its text would contain the secret.
+        return NoAnswer(
+            f"the address on {host}, or its token, has characters that HTTP does not allow",
+            hint="check that the secret has one line, and no space in it.",
+            permanent=True,
+        )
+    why = getattr(error, "strerror", None) or str(error)
+    return NoAnswer(f"cannot reach {host}: {why.lower()}", hint="check that it is running.")
