@@ -128,13 +128,13 @@ def cut_off(
 
 
 def tls_context(ca_cert: str | None, *, beside_system: bool = False) -> ssl.SSLContext:
-    """Verifies certificates and names, against the system's authorities or an own one; or both."""
+    """Verifies certificates and names, against the system's authorities or your own one; or both."""
     try:
         context = ssl.create_default_context(cafile=None if beside_system else ca_cert)
         if beside_system and ca_cert is not None:
             context.load_verify_locations(ca_cert)
     except (OSError, ssl.SSLError) as error:
-        why = error.strerror if isinstance(error, FileNotFoundError) else "is no PEM certificate"
+        why = error.strerror if isinstance(error, FileNotFoundError) else "is not a PEM certificate"
         raise NoAnswer(
             f"ca_cert {ca_cert}: {str(why).lower()}",
             hint="name the PEM file of the authority.",
