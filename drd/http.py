@@ -128,7 +128,7 @@ def cut_off(
 
 
 def tls_context(ca_cert: str | None, *, beside_system: bool = False) -> ssl.SSLContext:
-    """Verifies certificates and names, against the system's authorities or your own one; or both."""
+    """Verifies certificates and names, against the system's authorities, your own one, or both."""
     try:
         context = ssl.create_default_context(cafile=None if beside_system else ca_cert)
         if beside_system and ca_cert is not None:
