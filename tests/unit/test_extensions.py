@@ -6,12 +6,16 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from drd import registry
 from drd.config.daemon import load_settings
 from drd.config.in_force import VARIABLE, from_environment, to_text
+from drd.daemon.reload import reread
+from drd.errors import ConfigError
 from drd.kit.document import Commands
 from drd.kit.programs import Programs
 from drd.kit.steps import step_in_words
@@ -249,3 +253,20 @@ def test_who_has_no_time_for_extensions_imports_none(packages: Path, tmp_path: P
     mine(packages, "raise AssertionError('imported')")
     file = settings_of(tmp_path, "extensions: [drd-mine]\nnotify: [{kind: odd}]\n")
     assert load_settings(file, explicit=True, extended=False).channels == ()
+
+
+def test_a_reload_takes_another_list_and_a_refused_one_changes_nothing(
+    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))  # of a service, which was given none
+    install_example(packages)
+    file = settings_of(tmp_path, "log: {level: info}\n")
+    app: Any = SimpleNamespace(settings=load_settings(file, explicit=True))
+    app.read_settings = lambda: load_settings(file, explicit=True)
+    settings_of(tmp_path, "extensions: [drd-example]\n")
+    assert reread(app).changed == ("extensions",)
+    assert "contains" in CHECKS
+    settings_of(tmp_path, "extensions: []\nnotify: [{kind: webhook, url: {credential: none}}]\n")
+    with pytest.raises(ConfigError, match="none"):
+        reread(app)
+    assert "contains" in CHECKS
