@@ -41,7 +41,15 @@ from drd.kinds.publish import (
     read_journal,
 )
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
-from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+from drd.ports import (
+    Destination,
+    Finding,
+    NamedDestination,
+    OnProgress,
+    Progress,
+    Restored,
+    Workplace,
+)
 
 LANDING = "landing"
 SANDBOX = "tree"
@@ -72,7 +80,7 @@ def device_findings(snapshot: ComponentSnapshot) -> list[Finding]:
     ]
 
 
-class FilesSandbox:
+class FilesSandbox(Destination):
     """A directory in the run's workplace."""
 
     def __init__(self, component: str, place: Workplace) -> None:
@@ -84,9 +92,6 @@ class FilesSandbox:
         what = f"{self._component} restored"
         room = work_finding(self._landing, snapshot.bytes, what=what)
         return [room, *device_findings(snapshot)]
-
-    def prepare(self) -> None:
-        """Nothing: a directory needs no server."""
 
     def landing(self) -> Path:
         return fresh(self._landing)
@@ -113,7 +118,7 @@ class FilesSandbox:
         remove(self._tree)
 
 
-class FilesTarget:
+class FilesTarget(NamedDestination):
     """A named directory; the tree is laid below it with its absolute paths. A symlink there stays
     and its directory is filled."""
 
@@ -189,15 +194,9 @@ class FilesTarget:
                 hint="give an empty --target, or --overwrite if losing its content is intended.",
             )
 
-    def prepare(self) -> None:
-        """Nothing: the directory above is there, `preflight` saw to that."""
-
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
         top = os.fspath(self._target).rstrip("/")
         return tuple(f"{top}{path}" for path in snapshot.facts["paths"])
-
-    def lands_apart(self, snapshot: ComponentSnapshot) -> bool:  # noqa: ARG002 - wherever it is
-        return False
 
     def landing(self) -> Path:
         publication = self._publication
@@ -243,9 +242,6 @@ class FilesTarget:
 
     def inspector(self) -> FilesInspector:
         return FilesInspector(self._target, owners=not self._no_owner)
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 Way = Publication | InsidePublication

@@ -59,7 +59,7 @@ from drd.kinds.places import (
 )
 from drd.kinds.publish import is_landing, mark_in, place_in, read_journal, write_journal
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
-from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Workplace
 
 JOURNAL = "in-place.json"
 
@@ -74,7 +74,7 @@ class Root:
     way: Way
 
 
-class FilesInPlace:
+class FilesInPlace(NamedDestination):
     """Implements the port `NamedDestination`. What to replace is what the point holds; once a run
     has begun, its journal says so."""
 
@@ -189,14 +189,8 @@ class FilesInPlace:
             hint="give --overwrite if losing its content is intended.",
         )
 
-    def prepare(self) -> None:
-        """Nothing: `preflight` saw to it that the places can be written."""
-
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
         return tuple(r.path for r in self._roots(snapshot))
-
-    def lands_apart(self, snapshot: ComponentSnapshot) -> bool:  # noqa: ARG002 - wherever it is
-        return False
 
     def landing(self) -> Path:
         return make_landing(Path(read_journal(self._journal)["landing"]), parents=True)
@@ -247,9 +241,6 @@ class FilesInPlace:
     def inspector(self) -> FilesInspector:
         paths = read_journal(self._journal).get("paths", self._paths)
         return FilesInspector(Path("/"), owners=not self._no_owner, roots=tuple(paths))
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def _roots(self, snapshot: ComponentSnapshot) -> list[Root]:
         paths = read_journal(self._journal).get("paths") or snapshot.facts["paths"]

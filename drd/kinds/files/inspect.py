@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,28 +10,21 @@ from drd.errors import NotSupported
 from drd.kinds.aside import LEFT_ALONE, NAMES
 from drd.kinds.files.describe import Describer
 from drd.kinds.files.walk import select, to_bytes, to_text, walk
+from drd.kinds.one_file import FileInspector
 from drd.model.snapshot import FileEntry, Fingerprint, TreeFingerprint
 from drd.process import check_cancelled
 
 
-class FilesInspector:
+class FilesInspector(FileInspector):
     """A tree below `location`, which stands for `/`; of it only `roots`, where they are given.
     Without `owners` nobody compares them."""
 
     def __init__(
         self, location: Path, *, owners: bool = True, roots: tuple[str, ...] | None = None
     ) -> None:
-        self._location = location
+        super().__init__(location)
         self._roots = roots
         self._owners = owners
-
-    @property
-    def location(self) -> str:
-        return os.fspath(self._location)
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        return {"DRD_PATH": self.location}
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:  # noqa: ARG002 - the port's
         raise NotSupported(

@@ -58,7 +58,7 @@ from drd.kinds.publish import (
 from drd.model.part import Part, meant, near
 from drd.model.snapshot import ComponentSnapshot, FileEntry, Fingerprint, TreeFingerprint
 from drd.model.text import some
-from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Workplace
 from drd.process import check_cancelled
 
 LANDINGS = "part.json"
@@ -129,7 +129,7 @@ def live(selection: Selection, budget_s: float) -> TreeFingerprint:
     return TreeFingerprint(tree.entries, {**seen.unread, **tree.not_reached})
 
 
-class FilesPart:
+class FilesPart(NamedDestination):
     """Some paths of a component, each to a place of its own."""
 
     def __init__(
@@ -236,14 +236,8 @@ class FilesPart:
     def _may_overwrite(self) -> bool:
         return bool(read_journal(self._place.directory / LANDINGS).get("overwrite"))
 
-    def prepare(self) -> None:
-        """Nothing: directories are made when what goes there has come."""
-
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - what was asked for
         return tuple(os.fspath(way.target) for way in self._ways.values())
-
-    def lands_apart(self, snapshot: ComponentSnapshot) -> bool:  # noqa: ARG002 - wherever it is
-        return False
 
     def landing(self) -> Path:
         self._announce(overwrite=self._may_overwrite())
@@ -304,9 +298,6 @@ class FilesPart:
     def inspector(self) -> FilesInspector:
         places = {path: way.target for path, way in self._ways.items()}
         return _PartInspector(places, self._into or self._root.parent, owners=not self._no_owner)
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def _directory(part: Part) -> Path | None:

@@ -36,7 +36,7 @@ from drd.kinds.sqlite.exposed import Place, for_reading, for_writing
 from drd.kinds.sqlite.inspector import SqliteInspector
 from drd.model.part import Part, meant, near
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint, TableState
-from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
+from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Workplace
 from drd.process import check_cancelled
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ def live(path: Path, part: Part, like: Fingerprint, budget_s: float) -> Fingerpr
     return found if part.whole else found.only(part.tables)
 
 
-class SqliteTables:
+class SqliteTables(NamedDestination):
     """The copy of one table in the database that a target names."""
 
     def __init__(self, component: str, path: str, place: Workplace, part: Part) -> None:
@@ -148,14 +148,8 @@ class SqliteTables:
             work_finding(self._landing, snapshot.bytes, what=f"{self._component} restored"),
         ]
 
-    def prepare(self) -> None:
-        """Nothing: the database is there."""
-
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - one table
         return (f"table {self._name} in {self._path}",)
-
-    def lands_apart(self, snapshot: ComponentSnapshot) -> bool:  # noqa: ARG002 - wherever it is
-        return False
 
     def landing(self) -> Path:
         return fresh(self._landing)
