@@ -106,7 +106,7 @@ def test_without_a_kit_that_opens_nothing_is_proven(small: Site) -> None:
     refused = small.drd("drill", "shop", "--kit", f"{small.base}/k", code=2)
     assert "--passphrase-file, --identity or --share" in refused.err
     refused = small.drd("drill", "shop", *given, code=2)
-    assert "a drill of database-loss takes nothing from a kit" in refused.err
+    assert "a drill of database-loss uses no kit" in refused.err
 
 
 def test_what_a_killed_drill_had_from_the_kit_is_swept(small: Site) -> None:

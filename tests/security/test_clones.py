@@ -192,6 +192,6 @@ def test_a_backup_looks_once_more_before_it_seals(site: Site, removed: bool) -> 
     if not removed:
         assert done.json["state"] == "succeeded"
         return
-    assert "not in the repository any more" in done.json["error"]["message"]
+    assert "no longer in the repository" in done.json["error"]["message"]
     assert kept(site) == set(), "no manifest of what is not there"
     assert site.points() == []

@@ -68,7 +68,7 @@ def test_a_hold_ends_with_its_time(site: Site) -> None:
     old = backup(site)
     site.drd("hold", old, "--reason", "before the upgrade", "--until", "5s")
     assert (
-        "is over already"
+        "is in the past"
         in site.drd("hold", old, "--reason", "x", "--until", "2020-01-01", code=2).err
     )
     for never in ("9999-12-31", "9999-12-31T23:59:59-23:59", "99999999w"):

@@ -155,7 +155,7 @@ def test_giving_up_what_one_repository_lost_keeps_what_another_one_has(short_tmp
     assert command in verified.err
     assert command in paused.out
     refused = site.drd("points", "forget", point, "--reason", "damaged", code=2)
-    assert f"restore point {point} can come back whole from offsite" in refused.err
+    assert f"restore point {point} is whole in offsite" in refused.err
     site.drd("points", "forget", point, "--repository", "offsite", "--reason", "x", code=2)
     site.drd("points", "forget", point, "--repository", "primary", "--reason", "damaged")
     (left,) = site.points()

@@ -105,7 +105,7 @@ def test_damage_in_every_pack_leaves_no_point_to_count(short_tmp: Path) -> None:
     assert [p["damaged"] for p in site.points()] == [["primary"]]
 
     site.drd("backup", "shop", code=None)
-    assert plan_of(site)["verdict"] == "breached", "what is stored now may build on the damage"
+    assert plan_of(site)["verdict"] == "breached", "new data there may depend on damaged data"
 
 
 def test_vanished_points_are_neither_counted_nor_offered(short_tmp: Path) -> None:

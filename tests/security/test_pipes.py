@@ -119,7 +119,7 @@ def test_commands_end_with_a_pipe_in_the_place_of_the_catalogue(site: Site) -> N
         path.unlink()
 
     pipe(database)
-    assert "is no regular file" in site.drd("status", code=1, timeout=SOON_S).err
+    assert "is not a regular file" in site.drd("status", code=1, timeout=SOON_S).err
     site.drd("kit", "verify", *words, timeout=SOON_S)
 
     database.unlink()

@@ -148,7 +148,7 @@ def test_failed_recovery_goes_on_only_where_that_is_said(site: Site) -> None:  #
     lose(site)
     opened(site, run)
     told = site.drd(*RECOVER)
-    assert f"drd resume {run} goes on with it" in told.err
+    assert f"to resume it: drd resume {run}" in told.err
     assert run_of(site) != run
     assert is_back(site)
     assert state_of(site, run) == "failed"

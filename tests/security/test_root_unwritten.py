@@ -120,4 +120,4 @@ def test_record_that_cannot_be_removed_is_named(site: Site) -> None:  # noqa: F8
 def test_nothing_to_work_in_is_named(site: Site) -> None:  # noqa: F811
     told = within(site, f"{READ_ONLY}; mount -o remount,ro /run", *RECOVER, code=5)
     assert "Read-only file system" in told.err
-    assert f"mount something that can be written to at {ROOTS_OWN}" in told.err
+    assert f"mount a writable file system at {ROOTS_OWN}" in told.err

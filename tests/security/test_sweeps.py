@@ -115,7 +115,7 @@ def test_what_no_catalogue_knows_is_named_and_stays(site: Site, victim: Path) ->
     assert left.is_dir()
     told = site.drd("doctor", "shop", code=None).out
     assert f"{left} holds" in told
-    assert "the catalogue knows no run feedface" in told
+    assert "the catalogue has no run feedface" in told
     assert f"rm -r {left}" in told
     assert left.is_dir()
     assert (site.base / "elsewhere").is_dir()
@@ -129,7 +129,7 @@ def test_directory_with_the_name_of_a_known_run_needs_its_stamp(site: Site, vict
     site.drd("backup", "shop")
     assert (victim / "precious").exists()
     assert left.is_dir()
-    assert f"it is not what run {run} has made" in site.drd("doctor", "shop", code=None).out
+    assert f"run {run} did not make it" in site.drd("doctor", "shop", code=None).out
 
 
 @pytest.mark.parametrize("mark", ["drd_feedface", "drd_0badcafe", "", "/", None])
@@ -226,7 +226,7 @@ def test_notes_without_the_stamp_are_refused(tmp_path: Path) -> None:
     begun = here.catalogue.begin(plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(0))  # type: ignore[attr-defined]
     forged = tmp_path / f"started-{begun.run.id}"
     forged.mkdir()
-    with pytest.raises(Exception, match="is not what run"):
+    with pytest.raises(Exception, match="was not made by run"):
         started_directory(here, begun.run.id)  # type: ignore[arg-type]
     here.catalogue.finish(begun, RunState.SUCCEEDED, at=at(1))  # type: ignore[attr-defined]
     sweep_started(here)  # type: ignore[arg-type]

@@ -537,6 +537,6 @@ def test_a_disk_that_takes_nothing_more_is_said_at_once(
     space = os.statvfs(tmp_path)
     frozen = os.statvfs_result((*space[:8], space.f_flag | os.ST_RDONLY, space[9]))
     full = os.statvfs_result((*space[:3], 0, *space[4:]))
-    for seen, words in ((frozen, "may only be read now"), (full, "is full")):
+    for seen, words in ((frozen, "is read-only now"), (full, "is full")):
         monkeypatch.setattr(os, "statvfs", lambda _, seen=seen: seen)
         assert trouble_at_rest(url) == f"{tmp_path} {words}: nothing new is recorded"

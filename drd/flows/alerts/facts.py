@@ -1,4 +1,4 @@
-"""Gathering what alerts look at beside the verdicts: histories of runs, disks."""
+"""Collect the facts for alerts beside the verdicts: histories of runs, disks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _longest_gap = cache(longest_gap)
 
 
 class _Made(NamedTuple):
-    """What something was put together from."""
+    """The parts that a value was computed from."""
 
     facts: PlanFacts
     schedule: Schedule | None
@@ -38,7 +38,7 @@ class _Made(NamedTuple):
     readiness: tuple[Finding, ...] | None
 
     def is_of(self, before: _Made) -> bool:
-        """Whether all of it is the same; what is not the same thing counts as another one."""
+        """Whether all parts are the same objects."""
         return (
             self.facts is before.facts
             and self.schedule is before.schedule
@@ -48,7 +48,7 @@ class _Made(NamedTuple):
 
 
 class Histories:
-    """What the catalogue tells of runs and readings; only what changed is read again."""
+    """The catalogue's records of runs and verifications; only what changed is read again."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -59,8 +59,8 @@ class Histories:
         self._made: dict[str, tuple[_Made, PlanMore]] = {}
 
     def refresh(self, only: Collection[str] | None = None) -> None:
-        """Readings of all plans, or of these. Raises CatalogueError, and is then as it
-        was."""
+        """Read the records of all plans, or of these. Raises CatalogueError, and is
+        then unchanged."""
         rows = self._catalogue.queue.jobs(self._seen)
         watched = self._catalogue.alerts.watched
         fresh = {plan: watched(plan) for plan in (only if only is not None else [None])}
@@ -73,7 +73,7 @@ class Histories:
         self._seen = max((r.changed for r in rows), default=self._seen)
 
     def of(self, facts: PlanFacts, schedule: Schedule | None) -> PlanMore:
-        """What is known of one plan; without a schedule nothing is expected of it."""
+        """The records of one plan; without a schedule nothing is expected of it."""
         plan = facts.plan
         made = _Made(facts, schedule, self._verified.get(plan), self._readiness.get(plan))
         before = self._made.get(plan)
@@ -121,11 +121,11 @@ def _job(facts: PlanFacts, key: tuple[str, str], job: Job | None, row: JobRow | 
     row = row or JobRow(facts.plan, kind, subject, changed=0)
     done_at = row.last_finished_at if kind == RunKind.READINESS else row.last_success_at
     paused = row.last_state == RunState.PAUSED
-    if paused:  # it came in its time, and neither failed nor is late
+    if paused:  # it ran in time, and neither failed nor is late
         done_at = row.last_finished_at
     since = done_at or _asked_since(facts)
-    # Without a point there is nothing to look after, and that is an alert of its own; so is a copy
-    # that is behind.
+    # Without a point there is nothing to check, and another alert says so; likewise for a copy that
+    # is behind.
     wanted = kind == RunKind.READINESS or (kind != RunKind.COPY and facts.newest is not None)
     return JobFacts(
         kind=kind,
@@ -144,14 +144,13 @@ def _job(facts: PlanFacts, key: tuple[str, str], job: Job | None, row: JobRow | 
 
 
 def _asked_since(facts: PlanFacts) -> datetime:
-    """From when on the plan can have asked for it: what was put into the file yesterday is not a
-    year late."""
+    """Since when the plan can have asked for it: a setting of yesterday is not a year late."""
     changed = datetime.fromtimestamp(facts.file_mtime_ns / 1e9, UTC)
     return max(facts.first_loaded_at, changed)
 
 
 def _due_at(timing: Timing, since: datetime) -> datetime | None:
-    """When the next success after `since` is wanted; None for what is judged by its exposure."""
+    """When the next success after `since` is due; None if its exposure decides."""
     if timing.cron is not None:
         at = next_after(timing.cron, timing.timezone, since)
     elif timing.every_s is not None:
@@ -172,7 +171,8 @@ def _period_s(timing: Timing) -> float | None:
 
 
 def disks(places: Mapping[str, Path], needed_bytes: int) -> list[DiskFacts]:
-    """Each file system once, with what is kept there; `needed_bytes` counts for `work_dir`'s."""
+    """Each file system once, with what is kept there; `needed_bytes` applies to that of
+    `work_dir`."""
     found: dict[int, DiskFacts] = {}
     broken = []
     for use, place in places.items():
@@ -196,8 +196,8 @@ def disks(places: Mapping[str, Path], needed_bytes: int) -> list[DiskFacts]:
 
 
 def _existing(place: Path) -> tuple[int, Path]:
-    """The device, and the directory or the nearest one above it that is there: some are made when
-    they are first needed."""
+    """The device, and the directory or its nearest existing parent: some are made at
+    the first use."""
     while True:
         try:
             return place.stat().st_dev, place
@@ -208,8 +208,8 @@ def _existing(place: Path) -> tuple[int, Path]:
 
 
 def drill_bytes(facts: PlanFacts, room: Callable[[str], float]) -> int:
-    """The room that a drill of the plan takes; `room` tells how many times its size a component of
-    a kind needs."""
+    """The room that a drill of the plan needs; `room` returns how many times its size a component
+    of a kind needs."""
     if facts.drill_every_s is None:
         return 0
     return sum(int(room(c.kind) * (c.size_bytes or 0)) for c in facts.components)

@@ -1,8 +1,7 @@
-"""Signs of life for watchers elsewhere, who notice when they stay away.
+"""Heartbeats for watchers elsewhere, which notice missing ones.
 
-They go out beside the work: none delays a run, and none that fails makes one fail. How they fare
-is recorded with the channels.
-"""
+They are sent beside the work: none delays a run, and none that fails makes one fail. Their results
+are recorded with the channels."""
 
 from __future__ import annotations
 
@@ -25,28 +24,29 @@ from drd.ports.notify import OF_A_PLAN, HeartFactory, Signal
 
 TRIES = 3
 PAUSE_S = 2.0
-"""A watcher that is away for a moment is tried again: a sign that stays away raises an alarm."""
+"""A failed heartbeat is tried again: a missing one raises an alarm."""
 
 _SIGNALS: dict[RunState, Signal] = {
     RunState.SUCCEEDED: "success",
-    RunState.PAUSED: "success",  # it came in its time and is no failure; an alert says the rest
+    RunState.PAUSED: "success",  # it came in time and is not a failure; an alert says the rest
     RunState.INCOMPLETE: "fail",
     RunState.FAILED: "fail",
 }
-"""Of a run that was cancelled or interrupted nothing is told: another is to come, and when it does
-not, silence says so."""
+"""No heartbeat for a run that was cancelled or interrupted: another one follows, and if not, the
+silence shows it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beating:
-    """A plan as far as watchers are concerned: its name, and the one that it names itself."""
+    """The part of a plan that heartbeats need: its name, and its own watcher."""
 
     name: str
     heartbeat: Heartbeat | None = None
 
 
 class Heartbeats:
-    """Sends in order, each address in a thread of its own. Thread-safe; `close` at the end."""
+    """Sends in order, each address in its own thread. Safe in several threads; call `close` at the
+    end."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Heartbeats:
         self._alive_at: dict[str, float] = {}
 
     def use(self, channels: Sequence[ChannelSpec]) -> None:
-        """From now on these, as drd.yaml has them."""
+        """Use these channels of drd.yaml from now on."""
         self._channels = [c for c in channels if c.kind == "heartbeat"]
 
     def started(self, plan: Beating, kind: RunKind) -> None:
@@ -72,7 +72,7 @@ class Heartbeats:
         self._tell(plan, kind, "start", f"{kind} of {plan.name} started")
 
     def finished(self, plan: Beating, run: Run, output: Sequence[str] = ()) -> None:
-        """A run is over. `output` are the last lines of what it said; the last is ours."""
+        """A run is over. `output` are the last lines of its output; the last is ours."""
         signal = _SIGNALS.get(run.state)
         if signal is None:
             return
@@ -86,10 +86,10 @@ class Heartbeats:
         self._tell(plan, run.kind, signal, "\n".join(lines))
 
     def alive(self, sentence: str, *, well: bool = True) -> None:
-        """The daemon's own: sends what is due by each address's `every`; call it each tick.
+        """The daemon's own heartbeat: sends what is due by each address's `every`; call it each
+        tick.
 
-        One that is still under way is not overtaken: a slow watcher gets fewer.
-        """
+        Does not overtake one that is being sent: a slow watcher gets fewer."""
         now = self._clock.monotonic()
         for channel in (c for c in self._channels if not c.plans):
             spec = cast("Heartbeat", channel.settings)
@@ -102,7 +102,7 @@ class Heartbeats:
                 line.send("success" if well else "fail", sentence)
 
     def close(self, wait_s: float) -> None:
-        """Let what is under way end; what has not gone out after `wait_s` stays away."""
+        """Let current heartbeats end; unsent ones after `wait_s` are dropped."""
         limit = self._clock.monotonic() + wait_s
         for line in list(self._lines.values()):
             line.join(max(0.0, limit - self._clock.monotonic()))
@@ -133,7 +133,7 @@ class Heartbeats:
 
 
 class _Line:
-    """One address: what is to be sent, and a thread while there is something."""
+    """One address: its queue, and a thread while that is not empty."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class _Line:
         return self._thread is not None
 
     def send(self, signal: Signal, text: str) -> None:
-        """In the order of the calls; when a watcher is too slow, the oldest are left out."""
+        """In the order of the calls; for a slow watcher, the oldest are dropped."""
         with self._mutex:
             self._waiting.append((signal, text))
             if self._thread is None:
@@ -181,7 +181,7 @@ class _Line:
             self._record(error)
 
     def _send(self, signal: Signal, text: str) -> DrdError | None:
-        """Up to three tries; the error of the last, None when one got through."""
+        """Up to three tries; returns the error of the last, None if one succeeded."""
         error: DrdError | None = None
         for number in range(TRIES):
             if number:

@@ -1,4 +1,4 @@
-"""What is known of the open alerts while the catalogue cannot be written."""
+"""The state of open alerts while the catalogue cannot be written."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from drd.model.alerts import Alert, Change, Transition
 
 
 class Memory:
-    """Keeps transitions that could not be recorded, one for each alert, until they can be.
+    """Keeps changes that could not be recorded, one for each alert, until they can be.
 
-    Without it a full disk would make every look fire the same alerts again.
-    """
+    Without it a full disk would make every check send the same alerts again."""
 
     def __init__(self) -> None:
         self._unsaved: dict[str, Transition] = {}
@@ -19,19 +18,19 @@ class Memory:
 
     @property
     def known(self) -> list[Alert]:
-        """The open alerts as they were after the last look."""
+        """The open alerts as they were after the last check."""
         return list(self._known.values())
 
     @property
     def unsaved(self) -> bool:
-        """Whether something waits to be recorded."""
+        """Whether something is still to be recorded."""
         return bool(self._unsaved)
 
     def merged(self, rows: Iterable[Alert]) -> list[Alert]:
-        """The open alerts of the catalogue with what was not recorded yet.
+        """The open alerts of the catalogue with the unrecorded changes.
 
-        Where somebody acknowledged one meanwhile, that stands, and the look decides anew.
-        """
+        If a person acknowledged one meanwhile, the acknowledgement counts, and the check decides
+        again."""
         found = {row.id: row for row in rows}
         for alert, unsaved in list(self._unsaved.items()):
             before, row = unsaved.before, found.get(alert)
@@ -42,8 +41,8 @@ class Memory:
         return [alert for alert in found.values() if alert.resolved_at is None]
 
     def pending(self, transitions: Sequence[Transition]) -> list[Transition]:
-        """These together with what was not recorded yet: one for each alert, from how it stands in
-        the catalogue to how it stands now."""
+        """These and the unrecorded changes: one for each alert, from its state in the catalogue to
+        its present state."""
         together = dict(self._unsaved)
         for transition in transitions:
             alert = transition.after.id
@@ -53,7 +52,7 @@ class Memory:
     def took(
         self, known: Iterable[Alert], transitions: Iterable[Transition], *, saved: bool
     ) -> None:
-        """The look is over: nothing is left to record, or all of it."""
+        """Note the end of a check: everything is recorded, or nothing."""
         self._unsaved = {} if saved else {t.after.id: t for t in self.pending(list(transitions))}
         now = {a.id: a for a in known} | {t.after.id: t.after for t in transitions}
         self._known = {key: alert for key, alert in now.items() if alert.resolved_at is None}

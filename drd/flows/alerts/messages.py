@@ -1,4 +1,4 @@
-"""What people and programs are told about an alert."""
+"""The messages about an alert, for people and programs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _LEADS = {
 
 
 def routed(transitions: Iterable[Transition], channels: Sequence[ChannelSpec]) -> list[Routed]:
-    """What is told about these, and through which of the channels."""
+    """The messages about these changes, and the channels that carry each."""
     told = (message(transition) for transition in transitions)
     return [pair for one in told if one is not None for pair in route(one, channels)]
 
 
 def message(transition: Transition) -> Message | None:
-    """None for what nobody is told."""
+    """The message; None for a change that nobody is notified of."""
     event = transition.change.event
     if event is None:
         return None
@@ -68,7 +68,7 @@ def _lines(transition: Transition) -> list[str]:
 
 
 def acknowledgement(alert: Alert) -> str:
-    """`by NAME (USER) until TIME: why`; the user where the kernel tells another name."""
+    """`by NAME (USER) until TIME: why`; with the user if the kernel reports another name."""
     until, actor = alert.acknowledged_until, alert.acknowledged_actor
     known = f" ({actor.short()})" if actor and actor.short() != alert.acknowledged_by else ""
     words = f"by {escaped(alert.acknowledged_by or '')}{known} until "

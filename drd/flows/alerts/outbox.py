@@ -1,8 +1,7 @@
-"""What waits in the outbox goes out: each channel on its own, so that none waits for another.
+"""Deliver the outbox: each channel separately, so that none waits for another.
 
-A channel that fails is tried again with one message, later and later; what comes meanwhile is
-made into one digest. When it takes a message, the rest follows.
-"""
+A channel that fails is tried again with one message, at growing intervals; later messages become
+one digest. When it accepts a message, the rest follows."""
 
 from __future__ import annotations
 
@@ -26,34 +25,34 @@ FIRST_PAUSE_S = 10.0
 LONGEST_PAUSE_S = 900.0
 
 PERMANENT_TRIES = 12
-"""How often a message is tried that the other side refuses for good: somebody may see to it within
-the hour and a quarter that these take."""
+"""How often a message is tried that the other side refuses permanently: a person may correct that
+within the 75 minutes that these tries take."""
 
 FLOOD = 50
 """More than so many at once become a digest: nobody reads them one by one."""
 
 MISSED = 5
-"""More than so many that wait for a channel which fails become a digest."""
+"""More than so many for a channel that fails become a digest."""
 
 SINGLE_REFUSALS = 3
-"""After so many refusals in a row it is not the message that is wrong."""
+"""After so many refusals in a row the message is not the cause."""
 
 UNRECORDED_PAUSE_S = 60.0
-"""How long a channel rests when what was tried could not be written down."""
+"""How long a channel pauses when the result of a try could not be recorded."""
 
 DIRECT_TRIES = 3
 """How often a message is tried that the outbox could not take."""
 
 AT_ONCE = 16
-"""How many channels are worked on at the same time."""
+"""How many channels are served at the same time."""
 
 KEPT = timedelta(days=30)
-"""How long one can look up what went out."""
+"""How long sent messages stay in the outbox."""
 
 
 def pause_s(tries: int, key: str) -> float:
     """How long to wait after so many failures: doubling, up to a quarter of an hour, a fifth more
-    or less by `key`, so that what failed together is not tried together."""
+    or less by `key`, so that channels that failed together are not tried together."""
     grown = min(FIRST_PAUSE_S * 2.0 ** min(tries - 1, 20), LONGEST_PAUSE_S)
     number = int.from_bytes(hashlib.sha256(f"{key} {tries}".encode()).digest()[:4], "big")
     return grown * (0.8 + 0.4 * number / 2**32)
@@ -61,7 +60,8 @@ def pause_s(tries: int, key: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One message that was handed to one channel. `error` None: `said` says who took it."""
+    """One message and its delivery to one channel. If `error` is None, `said` names who accepted
+    it."""
 
     channel: ChannelSpec
     said: str
@@ -70,7 +70,7 @@ class Attempt:
 
 
 class Postman:
-    """Delivers what is due, in threads of its own. Thread-safe."""
+    """Delivers what is due, in its own threads. Safe in several threads."""
 
     def __init__(
         self,
@@ -90,14 +90,14 @@ class Postman:
         self._slots = threading.Semaphore(AT_ONCE)
 
     def use(self, channels: Sequence[ChannelSpec]) -> None:
-        """From now on these, as drd.yaml has them; what is under way ends as it began."""
+        """Use these channels of drd.yaml from now on; current deliveries end as they began."""
         self._channels = {c.name: c for c in channels if c.kind != "heartbeat"}
         self._heartbeats = [c.name for c in channels if c.kind == "heartbeat"]
 
     def deliver_due(self) -> list[str]:
-        """Start on every channel in which something is due and that nobody works on already;
-        returns their names at once. What is due in a channel that drd.yaml no longer has stays
-        until `upkeep`. Raises CatalogueError."""
+        """Start a delivery on every channel that has due messages and none running; returns their
+        names at once. Messages for a channel that drd.yaml no longer has stay until `upkeep`.
+        Raises CatalogueError."""
         now, outbox = self._clock.now(), self._catalogue.outbox
         due = [name for name in outbox.due_channels(now) if name in self._channels]
         if not due:
@@ -106,16 +106,17 @@ class Postman:
         return [name for name in due if name not in ailing and self._start(name)]
 
     def wait(self, timeout_s: float) -> bool:
-        """Until nothing is under way; false when that took too long. A delivery that is cut off by
-        the end of the process goes out again at the next start."""
+        """Wait until no delivery is running; False on timeout. A delivery that is cut off by the
+        end of the process is repeated at the next start."""
         limit = self._clock.monotonic() + timeout_s
         for thread in self._threads():
             thread.join(max(0.0, limit - self._clock.monotonic()))
         return not self._threads()
 
     def past_outbox(self, routed: Sequence[Routed]) -> None:
-        """Start on what the catalogue cannot take, and return at once: in order within a channel,
-        a few tries each, recorded in the journal alone. Whoever calls this twice tells it twice."""
+        """Deliver messages that the catalogue cannot store, and return at once: in order within a
+        channel, a few tries each, recorded in the journal alone. Calling this twice sends them
+        twice."""
         by_channel: dict[str, list[Message]] = {}
         for name, message in routed:
             by_channel.setdefault(name, []).append(message)
@@ -128,7 +129,7 @@ class Postman:
             work.start()
 
     def upkeep(self) -> None:
-        """Once in a while: forget what went out long ago, and channels that are no more."""
+        """Regularly: remove old sent messages, and channels that no longer exist."""
         names = {*self._channels, *self._heartbeats}
         self._catalogue.outbox.prune(self._clock.now() - KEPT, channels=names)
 
@@ -166,7 +167,7 @@ class Postman:
             except Cancelled:
                 return
             except CatalogueError as error:
-                # What was tried cannot be recorded: not again at the next tick.
+                # The result cannot be recorded: do not repeat it at the next tick.
                 self._not_before[channel.name] = self._clock.monotonic() + UNRECORDED_PAUSE_S
                 journal.error("outbox.unrecorded", error=one_line(describe(error)))
             except Exception as error:  # noqa: BLE001 (a thread has nobody above it)
@@ -181,12 +182,11 @@ def deliver_channel(
     *,
     accepted: set[tuple[int, str]] | None = None,
 ) -> int:
-    """Deliver what is due in one channel; returns how many messages it took.
+    """Deliver what is due in one channel; returns how many messages it accepted.
 
-    One process at a time: AlreadyRunning when another one is at it. Stops at the first failure that
-    a retry may help. `accepted` remembers between calls what was taken and could not be recorded,
-    which is not sent again.
-    """
+    One process at a time: AlreadyRunning if another one does it. Stops at the first failure for
+    which a retry may help. `accepted` remembers between calls which accepted messages could not be
+    recorded; they are not sent again."""
     taken = accepted if accepted is not None else set()
     with catalogue.lock(f"channel {channel.name}", wait_s=0):
         return _Delivery(catalogue.outbox, channel, open_notifier, clock, taken).execute()
@@ -212,8 +212,8 @@ class _Delivery:
         facts = self._facts()
         if not is_due(facts, self.clock.now()):
             return 0
-        # One that fails gets one try until its pause is over. One that is well may have taken
-        # offence at a single message.
+        # A failing channel gets one try until its pause is over. A working one may have refused a
+        # single message.
         patience = 1 if facts.failing_since is not None else SINGLE_REFUSALS
         taken = refused = 0
         for row in self._chosen(facts):
@@ -232,8 +232,8 @@ class _Delivery:
         return known.get(name, ChannelFacts(name, self.channel.kind))
 
     def _chosen(self, facts: ChannelFacts) -> list[Waiting]:
-        """What to try, in order: a channel that fails is probed with what was tried least, lest
-        one message that it will never take keeps the others from going."""
+        """What to try, in order: a failing channel is probed with the message that was tried least,
+        so that one message that it never accepts does not block the others."""
         failing = facts.failing_since is not None
         rows = self._condensed(self.outbox.waiting(self.channel.name), failing=failing)
         due = [r for r in rows if r.is_due(self.clock.now())]
@@ -275,14 +275,14 @@ class _Delivery:
 def still_there(
     facts: Iterable[ChannelFacts], channels: Sequence[ChannelSpec]
 ) -> list[ChannelFacts]:
-    """Without those that drd.yaml no longer has, which `upkeep` forgets. Plans' own heartbeats
-    are there."""
+    """The channels, without those that drd.yaml no longer has, which `upkeep` removes. Plans' own
+    heartbeats are included."""
     names = {c.name for c in channels}
     return [f for f in facts if f.name in names or f.name.startswith(OF_A_PLAN)]
 
 
 def is_due(facts: ChannelFacts, now: datetime) -> bool:
-    """Whether to try a channel: one that fails has pauses of its own, whatever comes in."""
+    """Whether to try a channel: a failing one has its own pauses, whatever messages are new."""
     if facts.failing_since is None or facts.last_tried_at is None:
         return True
     pause = timedelta(seconds=pause_s(facts.tries, facts.name))
@@ -291,8 +291,8 @@ def is_due(facts: ChannelFacts, now: datetime) -> bool:
 
 
 def is_too_much(rows: Sequence[Waiting], *, failing: bool) -> bool:
-    """Whether one digest is better than these: a flood, and what a channel that fails has missed,
-    when some of it is not true any more (an alert of which more than one message waits)."""
+    """Whether one digest is better than these: for a flood, and for what a failing channel has
+    missed, if some of it is no longer true (an alert with more than one waiting message)."""
     if len(rows) < 2:
         return False
     if not failing:
@@ -314,7 +314,7 @@ def next_try(row: Waiting, error: DrdError, now: datetime) -> datetime | None:
 def hand_over(
     message: Message, channel: ChannelSpec, open_notifier: NotifierFactory, clock: Clock
 ) -> Attempt:
-    """One try, now, past the outbox. What goes wrong is in the result."""
+    """One try, now, without the outbox. Errors are in the result."""
     started = clock.monotonic()
 
     def attempt(said: str, error: DrdError | None = None) -> Attempt:
@@ -334,7 +334,7 @@ def insist(
     open_notifier: NotifierFactory,
     clock: Clock,
 ) -> None:
-    """Past the outbox, in order, a few tries each; recorded in the journal alone."""
+    """Without the outbox, in order, a few tries each; recorded in the journal alone."""
     journal = log.get(channel=channel.name)
     with suppress(Cancelled):
         for message in messages:
@@ -356,8 +356,8 @@ def deliver_directly(
     open_notifier: NotifierFactory,
     clock: Clock,
 ) -> list[Attempt]:
-    """Hand a message to all of these channels now, side by side; the results in their order, when
-    the slowest has ended. Nothing is recorded, and nothing tried again."""
+    """Send a message to all of these channels now, side by side; returns the results in their
+    order, when the slowest has ended. Nothing is recorded or tried again."""
     found: dict[str, Attempt] = {}
 
     def work(channel: ChannelSpec) -> None:

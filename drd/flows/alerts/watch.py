@@ -1,8 +1,7 @@
-"""Alerts: look at every plan and at the host, decide what changed, record it and say so.
+"""Alerts: check every plan and the host, decide what changed, record it and send messages.
 
-Run or no run, since a missing backup is the commonest breach. What cannot be recorded (a full
-disk) is remembered here until it can be, and handed back to be told directly.
-"""
+Also without runs, since a missing backup is the commonest breach. What cannot be recorded (a full
+disk) is kept here until it can be, and returned to be sent directly."""
 
 from __future__ import annotations
 
@@ -39,12 +38,12 @@ from drd.ports.notify import OF_A_PLAN, ChannelFacts
 
 NOT_LOADED = "plan-not-loaded"
 TO_RELOAD = timedelta(minutes=5)
-"""From writing a plan file to the reload, which people do after `drd plan check`, and programs once
-they have written all files. Until then nobody forgot it."""
+"""Seconds between writing a plan file and the reload that people do after `drd plan check`, and
+programs after they have written all files. Before that the reload was not forgotten."""
 
 
 class ExposedFile(Protocol):
-    """In words that follow the plan's name, with the command that ends it."""
+    """The command that ends it; the text follows the plan's name."""
 
     @property
     def remedy(self) -> str: ...
@@ -52,11 +51,11 @@ class ExposedFile(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the watch looks at. `read_facts` is asked for one plan, or with None for all. `places`
-    are directories that must not fill, by their key in drd.yaml; `work_dir` is where drills need
-    room. `schedule` is None for a plan that is not in force. `differing` has by plan what to say of
-    a stored text that is not the one in force, `exposed` a file of it that others can read or
-    write. `room` tells how many times its size a component of a kind needs in a drill."""
+    """What the watch checks. `read_facts` gets one plan, or None for all. `places` are directories
+    that must not fill up, by their key in drd.yaml; `work_dir` is where drills need room.
+    `schedule` is None for a plan that is not in force. `differing` has by plan a message about a
+    stored text that is not the one in force, `exposed` a file of it that others can read or write.
+    `room` returns how many times its size a component of a kind needs in a drill."""
 
     catalogue: Catalogue
     read_facts: Callable[[str | None], Sequence[PlanFacts]]
@@ -71,12 +70,11 @@ class World:
 
 
 class Outlook(NamedTuple):
-    """What one look found.
+    """The result of one check.
 
-    `transitions` are by plan and kind, also those that nobody is told about. `untold` is what has
-    to go out directly, since the outbox could not take it; `error` says why, None when all is
-    recorded. `plans` are the newest verdicts of all plans by name, none when the catalogue could
-    not be read.
+    `transitions` are by plan and kind, including those that nobody is notified of. `untold` must be
+    sent directly, since the outbox could not take it; `error` says why, None when all is recorded.
+    `plans` are the newest verdicts of all plans by name, none when the catalogue could not be read.
     """
 
     transitions: tuple[Transition, ...]
@@ -87,7 +85,7 @@ class Outlook(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """All that is bad now, and whether the condition of an alert was looked for at all."""
+    """All current problems, and which conditions of alerts could not be checked."""
 
     conditions: list[Condition]
     looked_at: Callable[[Alert], bool]
@@ -95,12 +93,12 @@ class _Seen(NamedTuple):
 
 
 _Unknown = Mapping[tuple[str, str], Collection[str] | None]
-"""What could not be looked at: by plan and kind the subjects, None for all."""
+"""What could not be checked: by plan and kind the subjects, None for all."""
 
 
 class AlertWatch:
-    """Looks again and again. For one thread; it belongs to the daemon that holds the state's lock,
-    the only one that makes and resolves alerts. People acknowledge them from other processes."""
+    """Checks repeatedly. For one thread of the daemon that holds the state's lock, the only process
+    that makes and resolves alerts. People acknowledge them from other processes."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -114,34 +112,31 @@ class AlertWatch:
         self._exposed: Mapping[str, ExposedFile] = {}
 
     def use(self, channels: Sequence[ChannelSpec], rules: Rules) -> None:
-        """From now on these, as drd.yaml has them."""
+        """Use these settings of drd.yaml from now on."""
         self._world = replace(self._world, channels=channels, rules=rules)
 
     def evaluate(
         self, host: HostFacts, now: datetime, errors: Mapping[str, str] | None = None
     ) -> Outlook:
-        """Judge everything, record what changed, and put what is to be told into the outbox.
+        """Check everything, record what changed, and put messages into the outbox.
 
         `host` has what the daemon noticed itself (clock, downtime, trouble with the catalogue);
-        disks and channels are asked here. `errors` are those of plan files that were never
-        accepted, by plan. A catalogue that cannot be read or written is an alert itself: nothing
-        is raised for it, and the next look tries again.
-        """
+        disks and channels are checked here. `errors` are those of plan files that were never
+        accepted, by plan. A catalogue that cannot be read or written is an alert itself: nothing is
+        raised for it, and the next check tries again."""
         self._errors = errors or {}
         return self._evaluate(host, now, lambda: self._see(host, now))
 
     def evaluate_plans(self, names: Collection[str], host: HostFacts, now: datetime) -> Outlook:
-        """As `evaluate`, at plans of which something is known to have changed; all else stays as it
-        is.
+        """As `evaluate`, for plans that are known to have changed; everything else stays as it is.
 
-        While something could not be recorded, everything is looked at.
-        """
+        While something could not be recorded, everything is checked."""
         if self._memory.unsaved:
             return self.evaluate(host, now, self._errors)
         return self._evaluate(host, now, lambda: self._see_plans(names, now), names)
 
     def evaluate_host(self, host: HostFacts, now: datetime) -> Outlook:
-        """As `evaluate`, while nobody knows the plans yet: what concerns them stays as it is."""
+        """As `evaluate`, while the plans are not known yet: their alerts stay as they are."""
         return self._evaluate(host, now, lambda: self._see_host(host, now))
 
     def _evaluate(
@@ -199,8 +194,8 @@ class AlertWatch:
         )
 
     def _record(self, transitions: list[Transition], now: datetime) -> str | None:
-        """Why it could not be. `transitions` keeps those that were; one that somebody else
-        forestalled is decided anew at the next look."""
+        """Record the changes; returns the error if that fails. `transitions` keeps the recorded
+        ones; one that another process changed first is decided again at the next check."""
 
         def tell(written: Sequence[Transition]) -> list[Routed]:
             ids = {t.after.id for t in written}
@@ -254,7 +249,7 @@ class AlertWatch:
         found: Mapping[str, PlanFacts | NotLoaded],
         now: datetime,
     ) -> tuple[list[Condition], _Unknown]:
-        """What is bad about these plans, and what could not be looked at."""
+        """The problems of these plans, and what could not be checked."""
         bad: list[Condition] = []
         unknown: dict[tuple[str, str], Collection[str] | None] = {}
         for name, subject in found.items():
@@ -275,8 +270,7 @@ class AlertWatch:
         return bad, unknown
 
     def _may_still_be_loaded(self, name: str, known: PlanFacts | NotLoaded, now: datetime) -> bool:
-        """Whether its file was written or removed a moment ago, and no reload has looked at it
-        since."""
+        """Whether its file was written or removed a moment ago, and no reload has read it since."""
         differs, in_force = True, True
         if isinstance(known, PlanFacts):
             differs = known.load_error is not None
@@ -297,7 +291,7 @@ class AlertWatch:
         return PlanMore(), subject
 
     def _see_host(self, host: HostFacts, now: datetime) -> _Seen:
-        """What can be seen without the catalogue."""
+        """What can be checked without the catalogue."""
         host = replace(host, disks=tuple(disks(self._world.places, 0)))
         found = host_conditions(host, None, now)
         return _Seen(found, lambda a: not a.plan and a.kind in AT_THE_HOST, ())

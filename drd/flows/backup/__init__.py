@@ -1,1 +1,1 @@
-"""Making restore points: one backup run from its row to its manifest."""
+"""Make restore points: one backup run from its row to its manifest."""

@@ -1,4 +1,4 @@
-"""Capturing one component: hooks, probe, one consistent state, stored and described."""
+"""Capture one component: hooks, probe, one consistent state, stored and described."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from drd.ports import Capture, Repository
 from drd.registry import CHECKS
 
 SHRUNK_TO = 0.1
-"""Below this share of the smallest of the last three captures a dump is not believed."""
+"""Below this share of the smallest of the last three captures a dump is refused as implausible."""
 CAPTURE = "capture "
 """How the step of a component's capture is named."""
 
 HISTORY_FLOOR = 4096
-"""Components smaller than this may shrink as they like."""
+"""Components smaller than this may shrink by any factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,8 @@ class Captured:
 class CaptureOrder:
     """What to capture, for which run, and where to.
 
-    `confirmed` waits until the repository has been found to be the right one, or raises what is
-    wrong with it: nothing is stored, and no hook runs, before.
-    """
+    `confirmed` waits until the repository has been found to be the right one, or raises its error:
+    before that, nothing is stored and no hook runs."""
 
     plan: Plan
     component: Component
@@ -57,16 +56,16 @@ def tags(order_run: str, plan: str, *more: str) -> list[str]:
 
 
 def capture(services: Services, order: CaptureOrder) -> Captured:
-    """One component, whole, or an error: SourceError, ToolError or RepositoryError."""
+    """Capture one component as a whole. Raises SourceError, ToolError or RepositoryError."""
     component = order.component
     try:
         if component.before is not None:
-            # It may make what the probe looks for.
+            # It may create what the probe looks for.
             order.confirmed()
             _hook(component.before, component, "before")
         taken = _capture(services, order)
     except BaseException:
-        # Also when `before` itself failed or did not end: it may have had its effect all the same.
+        # Even if `before` itself failed or did not end: it may have had an effect.
         for said in run_after(component):
             services.warn(said)
         raise
@@ -76,8 +75,8 @@ def capture(services: Services, order: CaptureOrder) -> Captured:
 
 
 def run_after(component: Component) -> list[str]:
-    """Run the `after` hook of a capture that did not come to its end; what it failed with, in a
-    sentence. It may run again, when whoever runs it is killed."""
+    """Run the `after` hook of an interrupted capture; returns its error as a sentence. It may run
+    again if its process is killed."""
     try:
         with process.shielded():
             _hook(component.after, component, "after")
@@ -144,7 +143,8 @@ def baseline_queries(plan: Plan, component: str) -> dict[str, str]:
 
 
 def _plausible(services: Services, order: CaptureOrder, stored: Stored) -> None:
-    """A dump that shrank to almost nothing is a broken dump or lost data; a person decides."""
+    """Refuse a dump that shrank to almost nothing: it is broken, or data was lost; a person
+    decides."""
     if order.accept_size:
         return
     history = services.catalogue.component_sizes(order.plan.name, order.component.name, limit=3)
@@ -152,8 +152,8 @@ def _plausible(services: Services, order: CaptureOrder, stored: Stored) -> None:
     if usual >= HISTORY_FLOOR and stored.bytes < usual * SHRUNK_TO:
         raise ImplausibleDump(
             f"{order.component.name} shrank from {usual:,} to {stored.bytes:,} bytes",
-            hint="look at the source. If the data was removed on purpose: "
-            f"drd backup {order.plan.name} --accept-size",
+            hint="check the source. If the data was removed on purpose: drd backup "
+            f"{order.plan.name} --accept-size",
         )
 
 

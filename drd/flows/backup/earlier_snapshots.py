@@ -1,8 +1,7 @@
-"""Whether a repository still lists what drd knows to be there, before a new point builds on it.
+"""Check that a repository still lists what drd knows to be there, before a new point builds on it.
 
-restic stores nothing again that its index has. So where others removed snapshots, what else they
-removed is looked at first.
-"""
+restic does not store again what its index has. So if others removed snapshots, drd first checks
+what else they removed."""
 
 from __future__ import annotations
 
@@ -17,12 +16,11 @@ from drd.ports import Repository
 def check_earlier_snapshots(
     services: Services, plan: Plan, repository: Repository, ends: float
 ) -> RepositoryDamaged | None:
-    """Note points of which others removed snapshots, and check the repository while there are any;
-    returns what is wrong with it then.
+    """Note points of which others removed snapshots, and check the repository if there are any;
+    returns the damage that was found.
 
-    Damage is recorded with all points, so that nothing that is stored after it counts. Costs one
-    request where nothing is missing. `ends` is on the monotonic clock.
-    """
+    Damage is recorded with all points, so that later data there does not count. Costs one request
+    if nothing is missing. `ends` is on the monotonic clock."""
     missing = find_missing(services, plan.name, repository)
     if not missing:
         return None
@@ -30,8 +28,8 @@ def check_earlier_snapshots(
 
 
 def warn_of_damage(services: Services, plan: Plan, repository: str) -> bool:
-    """Say what is known to be damaged where something is about to be stored; whether there is such
-    a thing. Nothing is refused: what is stored there may be whole, and a reading can tell."""
+    """Warn about known damage before something is stored; returns whether there is any. Nothing is
+    refused: new data there may be whole, and a verification can tell."""
     damage = next(
         (k.damage for k in services.catalogue.health.of(plan.name) if k.repository == repository),
         None,
@@ -39,9 +37,9 @@ def warn_of_damage(services: Services, plan: Plan, repository: str) -> bool:
     if damage is None:
         return False
     services.warn(
-        f"{repository} is damaged: {damage}; what is stored there now may build "
-        f"on that, so it does not count before drd verify {plan.name} --repository {repository} "
-        "has read it back: mend the repository first (docs/copies.md, Mending a repository)"
+        f"{repository} is damaged: {damage}; new data there may depend on damaged data, so "
+        f"it does not count until drd verify {plan.name} --repository {repository} has "
+        "read it: repair the repository first (docs/copies.md, Mending a repository)"
     )
     return True
 
@@ -58,7 +56,7 @@ def _check(
             plan.name, repository.name, error.damage, None, begun_at, repair=error.repair
         )
         services.warn(
-            f"{error.message}: what is stored now may not come back; drd status says more"
+            f"{error.message}: data stored now may not be restorable; drd status says more"
         )
         return error
     except DrdError as error:

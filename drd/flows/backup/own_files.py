@@ -1,9 +1,8 @@
 """The built-in component `drd`: catalogue, plans and configuration, beside the restore points.
 
-Stored after the manifest, at most hourly, and to one repository a minute: what a host with a
-thousand plans remembers is large, and goes to as many places. It is no part of the point: a backup
-does not fail because of it, but says so.
-"""
+Stored after the manifest, at most hourly, and to one repository a minute: the records of a host
+with a thousand plans are large, and go to as many places. It is not part of the point: if it fails,
+the backup does not fail, but drd warns."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ FILENAME = "drd.tar"
 
 
 class NotSealed(DrdError):
-    """The backup did not make a restore point, so there is nothing to store beside it."""
+    """The backup did not make a restore point, so nothing is stored beside it."""
 
 
 def store_if_due(
@@ -36,11 +35,10 @@ def store_if_due(
     run: str,
     sealed: Callable[[], object],
 ) -> bool:
-    """Store it unless this repository got one lately; whether it was stored.
+    """Store it unless this repository got one recently; returns whether it was stored.
 
-    Called early, so that restic gets ready meanwhile; `sealed` waits until the point is recorded,
-    and what is stored is from after that. What it raises calls this off.
-    """
+    Called early, so that restic starts meanwhile; `sealed` waits until the point is recorded, and
+    what is stored is from after that. An error of `sealed` stops it."""
     now = services.clock.now()
     last = services.catalogue.last_self_backup(repository.url)
     if not is_due(last, now, services.catalogue.known_repositories):
@@ -57,8 +55,8 @@ def store_if_due(
 
 
 def is_due(last: datetime | None, now: datetime, repositories: Callable[[], int]) -> bool:
-    """Whether so many repositories leave this one a turn again. One of the future is not
-    believed."""
+    """Whether this repository is due again, given so many repositories. A `last` in the future is
+    ignored, because the clock was set."""
     if last is None or not timedelta(0) <= now - last:
         return True
     return now - last >= EVERY and now - last >= EACH * repositories()

@@ -40,8 +40,8 @@ MANIFEST_TAG = "manifest"
 
 @dataclass(frozen=True, slots=True)
 class BackupOutcome:
-    """What a backup run did. `point` is None when nothing at all could be captured; `errors` has
-    what happened to the components that failed, by name."""
+    """The result of a backup run. `point` is None when nothing could be captured; `errors` has the
+    errors of failed components, by name."""
 
     run: str
     plan: str
@@ -72,10 +72,10 @@ class BackupRequest:
 
 
 def backup(services: Services, plan: Plan, request: BackupRequest) -> BackupOutcome:
-    """Back up a plan. Raises AlreadyRunning while another process does; what fails within one
-    component is in the outcome, what fails the whole run is raised after it was recorded."""
+    """Back up a plan. Raises AlreadyRunning while another process does; a component's failure is in
+    the outcome, the failure of the whole run is raised after it was recorded."""
     chosen = request.chosen(plan)
-    clock_trust.jumped_s(services)  # what it is now is what a later look compares with
+    clock_trust.jumped_s(services)  # a later check compares with its present value
     crash_cleanup.settle(services, plan)
     detail = {"components": [c.name for c in chosen]}
     with (
@@ -108,7 +108,7 @@ class _BackupRun:
 
     def execute(self) -> BackupOutcome:
         with ThreadPoolExecutor(1, thread_name_prefix="drd-repository") as pool:
-            # While the repository is looked at, the sources are: both take their time.
+            # The repository and the sources are checked at the same time: both take a while.
             confirmed = pool.submit(self._confirm)
             rows = self._capture_all(confirmed.result)
             confirmed.result()
@@ -124,7 +124,7 @@ class _BackupRun:
             except BaseException:
                 sealed.set_exception(own_files.NotSealed("there is no restore point"))
                 raise
-        # The run is over and recorded: a cancel from here on takes nothing back.
+        # The run is over and recorded: a cancel from here on changes nothing.
         with suppress(Cancelled):
             own.result()
         return outcome
@@ -173,8 +173,8 @@ class _BackupRun:
         return self.captured[component.name].snapshot
 
     def _seal(self, rows: Sequence[ComponentSnapshot]) -> RestorePoint:
-        """Store the manifest: from here on the point exists. Not of snapshots that somebody has
-        removed meanwhile, who may have taken this run for dead."""
+        """Store the manifest: from here on the point exists. Fails if others have removed its
+        snapshots meanwhile; they may have taken this run for dead."""
         self._require_still_there(rows)
         draft = self._draft(rows)
         manifest = Manifest(
@@ -208,7 +208,8 @@ class _BackupRun:
         return point
 
     def _ids(self) -> Mapping[str, str | None]:
-        """What this run's plan means: it may have been given another address meanwhile."""
+        """The repositories that this run's plan means: the plan may have another
+        address meanwhile."""
         known = self.services.catalogue.repository_id(self.repository.url)
         return {self.plan.primary.name: known}
 
@@ -223,10 +224,11 @@ class _BackupRun:
         if gone:
             names = ", ".join(stored[snapshot] for snapshot in gone)
             raise RepositoryError(
-                f"the snapshot of {names} that this run has just stored is not in the repository "
-                "any more",
-                hint="find out who removed it: a copy of this machine or of drd's state, or a "
-                "retention rule of somebody else. drd doctor says whether this state is a copy.",
+                f"the snapshot of {names} that this run has just stored is no longer in "
+                "the repository",
+                hint="find out who removed it: a copy of this machine or of drd's state, "
+                "or a retention rule of someone else. Run drd doctor to see whether "
+                "this state is a copy.",
             )
 
     def _draft(self, rows: Iterable[ComponentSnapshot]) -> RestorePoint:

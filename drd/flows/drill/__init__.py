@@ -1,2 +1,1 @@
-"""Rehearsals of a recovery in a sandbox: the run, what fenced code may do, what the result
-covers."""
+"""Rehearse a recovery in a sandbox: the run, what fenced code may do, what the result covers."""

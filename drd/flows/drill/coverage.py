@@ -1,4 +1,4 @@
-"""Which components of the plan a drill says nothing about: they did not come back, or nothing of
+"""Which components of the plan a drill proves nothing about: they were not restored, or nothing of
 them was compared."""
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from drd.model.run import CheckResult, CheckVerdict, StepState
 
 
 def unproven(work: Restoration, engine: Engine) -> tuple[Unproven, ...]:
-    """By component, with why; what the runbook leaves out of drills for a reason costs nothing."""
+    """By component, with the reason; what the runbook leaves out of drills for a reason does not
+    count."""
     left_out = set(_left_out(work, engine))
     steps = engine.steps.values()
     meant = {name for s in steps if s.kind == "restore" for name in s.subjects}
@@ -43,11 +44,11 @@ def _not_restored(name: str, *, meant: bool) -> Unproven:
 
 
 def _unseen(name: str, *, empty: bool) -> Unproven:
-    return Unproven(name, "not compared: no check looked at it", EMPTY if empty else NO_CHECK)
+    return Unproven(name, "not compared: no check covered it", EMPTY if empty else NO_CHECK)
 
 
 def _left_out(work: Restoration, engine: Engine) -> Iterator[str]:
-    """What steps with `rehearse: skip` would have restored or looked at."""
+    """What steps with `rehearse: skip` would have restored or checked."""
     components = {check.name: check.component for check in work.plan.checks}
     for name, step in engine.steps.items():
         if step.rehearse != "skip" or engine.states.get(name) is not StepState.SKIPPED:
@@ -59,7 +60,7 @@ def _left_out(work: Restoration, engine: Engine) -> Iterator[str]:
 
 
 def _not_compared(component: str, checks: list[CheckResult]) -> str | None:
-    """None when a check has looked at its data and passed; empty when none has looked."""
+    """None when a check has read its data and passed; empty when no check covered it."""
     own = [c for c in checks if c.component == component and c.looked_at_data and not c.part]
     if any(c.verdict is CheckVerdict.PASSED for c in own):
         return None

@@ -1,4 +1,4 @@
-"""What the code that comes with the data may use in a drill, and what it tried to."""
+"""What the code that comes with the data may use in a drill, and what it tried to use."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ _SECRETS = Path("/etc/drd")
 
 @contextmanager
 def fenced(services: Services, plan: Plan) -> Iterator[Sandbox]:
-    """The fences of one drill, as the plan wants them; gone at the end.
+    """The fences of one drill, as the plan requires; removed at the end.
 
-    Raises SandboxUnavailable where the plan requires a whole fence and this host has none.
-    """
+    Raises SandboxUnavailable if the plan requires a complete fence and this host has none."""
     with rights.root(rights.Purpose.OWNERS):  # links on the way, in directories of others as well
         declared = [real_path_for_fence(p) for p in plan.drill.read]
     box = Sandbox(
@@ -39,9 +38,9 @@ def fenced(services: Services, plan: Plan) -> Iterator[Sandbox]:
     try:
         if plan.drill.fence == "required" and box.missing:
             raise SandboxUnavailable(
-                f"this host has no whole fence for a drill: {words(box.missing.items())}",
-                hint=f"drd doctor {plan.name} tries it; `drill: {{fence: best}}` drills with the "
-                "parts of the fence that this host has.",
+                f"this host has no complete fence for a drill: {words(box.missing.items())}",
+                hint=f"run drd doctor {plan.name}, which tries it; `drill: {{fence: "
+                "best}` drills with the parts of the fence that this host has.",
             )
         yield box
     finally:
@@ -49,7 +48,8 @@ def fenced(services: Services, plan: Plan) -> Iterator[Sandbox]:
 
 
 def closed(services: Services, plan: Plan) -> Iterable[Path]:
-    """What no fence shows, whatever a plan or a command names: drd's own, and the plan's copies."""
+    """What no fence shows, whatever a plan or a command names: drd's own files, and the plan's
+    copies."""
     yield from roots(services)
     yield _SECRETS
     yield from services.private
@@ -67,10 +67,12 @@ def for_command(
     inspectors: Iterable[Inspector],
     directory: Path,
 ) -> Fence:
-    """For a command of the plan: what came back is its own, beside a scratch directory below
-    `directory`, which becomes its HOME; and it may read the program and the files that `written`
-    names, the words as the plan has them. A word with a `${…}` shows nothing: what came back is
-    there already, and what it leads to, or what a step has printed, others have chosen. Raises
+    """The fence for a command of the plan: it may change the restored data, and a scratch directory
+    below
+    `directory`, which becomes its HOME; and it may read the program and the files that `written`,
+    its words as the plan has them, names. A word with a `${…}` gives access to nothing: restored
+    data
+    is accessible already, and the rest was chosen by others. Raises
     SandboxUnavailable when something else has the name of its scratch directory."""
     home = _scratch(directory, blake2b(by.encode(), digest_size=4).hexdigest())
     writes, sockets = [home], []
@@ -86,7 +88,7 @@ def for_command(
 
 
 def _directory(came_back: Path) -> Path:
-    """The directory that came back, or that of a file. A link in its place was put there by code
+    """The restored directory, or that of a restored file. A link in its place was put there by code
     that came with the data, and is not followed."""
     with suppress(OSError):
         if stat.S_ISDIR(came_back.lstat().st_mode):
@@ -95,7 +97,8 @@ def _directory(came_back: Path) -> Path:
 
 
 def _named(written: Sequence[str], own: Sequence[str]) -> Iterator[Path]:
-    """What the words of a command show: files, and the virtual environment of its program."""
+    """What the words of a command give access to: files, and the virtual environment of its
+    program."""
     for number, word in enumerate(written):
         path = real_path_for_fence(word, own) if not references(word) else None
         if path is None or not path.is_file():
@@ -111,8 +114,7 @@ def _named(written: Sequence[str], own: Sequence[str]) -> Iterator[Path]:
 
 
 def _scratch(directory: Path, name: str) -> Path:
-    """A directory of this process's user, made when it is not there, and no link on the way to
-    it."""
+    """A directory of this process's user, made if it is missing, with no link on the way to it."""
     place = directory
     for part, mode in (("scratch", 0o711), (name, 0o700)):
         place /= part
@@ -132,13 +134,13 @@ def _scratch(directory: Path, name: str) -> Path:
 
 def _foreign(place: Path) -> SandboxUnavailable:
     return SandboxUnavailable(
-        f"{place} is not what this drill has made there",
-        hint="look who made it, and remove it.",
+        f"{place} was not made by this drill",
+        hint="find out who made it, and remove it.",
     )
 
 
 def _devices(place: Path) -> Iterator[Path]:
-    """Device nodes, which root has restored and could open: the host's disks by another name."""
+    """Device nodes, which root has restored and could open: the host's disks under another name."""
     with suppress(OSError), os.scandir(place) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
@@ -150,7 +152,7 @@ def _devices(place: Path) -> Iterator[Path]:
 
 
 def report(box: Sandbox, plan: Plan) -> FenceReport:
-    """What held, and what was tried in vain, for the evidence."""
+    """The parts of the fence that held, and refused accesses, for the evidence."""
     return FenceReport(
         held=box.parts,
         missing=dict(box.missing),

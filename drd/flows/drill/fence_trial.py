@@ -1,4 +1,4 @@
-"""`drd doctor` puts the fence up for real and tries to get through it."""
+"""`drd doctor` sets up the fence for real and tries to get through it."""
 
 from __future__ import annotations
 
@@ -61,11 +61,12 @@ _RIGHT = [
     "listen on loopback",
     "connect to its own port",
 ]
-"""What has to work, and nothing else."""
+"""What must work, and nothing else."""
 
 
 def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
-    """Whether a process behind the fence of a drill stays there, as this process can put it up."""
+    """Whether a process behind the fence of a drill stays there, as far as this process can set it
+    up."""
     box = Sandbox(closed=tuple(closed(services, plan)), limits=Limits.usual(30.0))
     try:
         if not box.parts:
@@ -101,7 +102,7 @@ def _finding(plan: Plan, text: str) -> Finding:
 
 
 def _done(box: Sandbox, directory: Path) -> tuple[dict[str, str], str]:
-    """What it tried, with the error where it could not, and why it could not be put up."""
+    """What it tried, with the error if it failed, and why the fence could not be set up."""
     python = shutil.which("python3", path="/usr/bin:/bin:/usr/local/bin")
     with _around(directory) as (own, secret, port, path):
         words = (str(secret), str(own), str(os.getpid()), str(port), path)
@@ -110,7 +111,7 @@ def _done(box: Sandbox, directory: Path) -> tuple[dict[str, str], str]:
         fence = box.fence("trial", [own], reads=reads)
         done = process.run(Command(argv, cwd=own, fence=fence, deadline_s=30.0))
     if box.failures():
-        return {}, f"the fence cannot be put up: {'; '.join(box.failures())}"
+        return {}, f"the fence cannot be set up: {'; '.join(box.failures())}"
     try:
         return dict(json.loads(done.stdout)), ""
     except ValueError:
@@ -119,7 +120,7 @@ def _done(box: Sandbox, directory: Path) -> tuple[dict[str, str], str]:
 
 @contextmanager
 def _around(directory: Path) -> Iterator[tuple[Path, Path, int, str]]:
-    """A directory of its own, a secret beside it, and two who listen on this host."""
+    """A directory of its own, a secret beside it, and two listeners on this host."""
     place = directory / "trial"
     own, secret, path = place / "own", place / "secret", str(place / "s")
     with suppress(OSError):
@@ -130,7 +131,7 @@ def _around(directory: Path) -> Iterator[tuple[Path, Path, int, str]]:
         with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as unix:
             tcp.bind(("127.0.0.1", 0))
             tcp.listen()
-            with suppress(OSError):  # a path that is too long: then there is one try less
+            with suppress(OSError):  # a path that is too long: then there is one test less
                 unix.bind(path)
                 unix.listen()
             yield own, secret, tcp.getsockname()[1], path

@@ -1,5 +1,5 @@
-"""What a drill of the loss of the host has: a recovery kit, the repositories that it opens, and
-nothing of this host but a place to work in."""
+"""A drill of the loss of the host: it has a recovery kit, the repositories that the kit opens, and
+nothing of this host but a directory to work in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPENS = "recovery kit opens"
 
 
 class Note(NamedTuple):
-    """What a kit could not give: what it is about, and in words."""
+    """What a kit could not provide: the subject, and the text."""
 
     subject: str
     text: str
@@ -27,7 +27,7 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KitAt:
-    """A kit in a file, and what opens it, which is asked for when it is needed."""
+    """A kit in a file, and what opens it, which is read when it is needed."""
 
     file: str
     key: Callable[[], Key]
@@ -36,9 +36,9 @@ class KitAt:
 @dataclass(frozen=True, slots=True)
 class Regained:
     """A host made from a kit alone, as `drd bootstrap` makes one. `plan` is the kit's, with
-    references that lead to files of that host, `digest` the hash that the plan had in the kit;
+    references to files of that host, `digest` the hash that the plan had in the kit;
     `services` have the catalogue that the repositories gave. `came` says what came from the kit,
-    `notes` what it could not give, `detail` is for the record of the run."""
+    `notes` what it could not provide, `detail` is for the record of the run."""
 
     plan: Plan
     digest: str
@@ -68,7 +68,7 @@ class Regained:
 
 Regain = Callable[[Plan, KitAt | None, Path], AbstractContextManager[Regained]]
 """A host in an empty directory, from this kit or from the copy that the plan or drd.yaml name.
-Raises KitUnavailable where there is none, and everything that keeps a kit from opening its
+Raises KitUnavailable if there is none, and every error that keeps a kit from opening its
 repositories."""
 
 

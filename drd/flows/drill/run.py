@@ -1,8 +1,8 @@
-"""A rehearsal: a restore point comes back in a sandbox, is checked and measured, and goes.
+"""A drill: a restore point is restored into a sandbox, checked and measured; then the sandbox is
+removed.
 
-It runs the steps of a recovery. What could not be carried out is inconclusive, never passed and
-never failed; what came back wrong, or not at all, is failed.
-"""
+It runs the steps of a recovery. What could not be executed is inconclusive, never passed and never
+failed; what was restored wrong, or not at all, is failed."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ _INCONCLUSIVE = (
     SecretUnavailable,
     ToolError,
 )
-"""Nothing was learnt about the backup from these: the drill could not look."""
+"""Errors that prove nothing about the backup: the drill could not run."""
 
 _KIT_IS_NO_GOOD = (KitDamaged, WrongKey, ConfigError)
-"""With this kit nothing comes back, whatever the repositories hold."""
+"""With this kit nothing can be restored, whatever the repositories contain."""
 
 
 class _NoHost(Exception):
-    """The kit does not do what it is for."""
+    """The kit does not serve its purpose."""
 
     def __init__(self, error: DrdError) -> None:
         super().__init__(error.message)
@@ -98,8 +98,8 @@ Shown = Callable[["DrillOutcome", dict[str, Destination]], None]
 
 @dataclass(frozen=True, slots=True)
 class DrillOutcome:
-    """What was measured; `restoration` has notes for a person; `error` why it was inconclusive.
-    `failed_steps` are those that failed by themselves, and were not passed over."""
+    """The measurements; `restoration` has notes for a person; `error` says why it was inconclusive.
+    `failed_steps` are those that failed by themselves, and were not skipped."""
 
     evidence: Evidence
     restoration: components.Restoration | None
@@ -110,10 +110,11 @@ class DrillOutcome:
 
 @dataclass(frozen=True, slots=True)
 class DrillRequest:
-    """`point` is an id, `latest`, `random`, or None for what the plan's drill policy says, as does
-    a `scenario` of None. Nothing is taken from any but `repository`, where that is given.
-    `components` alone come back, none: all; that says nothing about the whole service. `keep` is
-    called with the sandboxes still there, and they go when it returns. `kit` is what a loss of the
+    """`point` is an id, `latest`, `random`, or None for the plan's drill policy, as is
+    a `scenario` of None. If `repository` is given, only that is read.
+    `components` alone are restored, none: all; a part proves nothing about the whole service.
+    `keep` is
+    called before the sandboxes are removed. `kit` is what a loss of the
     host leaves, None for the copy that the plan or drd.yaml name."""
 
     point: str | None = None
@@ -125,13 +126,13 @@ class DrillRequest:
     components: tuple[str, ...] = ()
 
     def only(self, plan: Plan) -> tuple[str, ...] | None:
-        """The repositories that may give anything; None for all. Raises UsageError."""
+        """The repositories that may be used; None for all. Raises UsageError."""
         return left_in(plan, self.repository, self.scenario)
 
 
 def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome:
-    """Rehearse the recovery of `plan`. Raises NoRestorePoint when there is nothing to rehearse
-    with, after recording the run; every other end of the drill is an outcome."""
+    """Rehearse the recovery of `plan`. Raises NoRestorePoint when there is none, after recording
+    the run; every other end of the drill is an outcome."""
     crash_cleanup.settle(services, plan)
     if request.scenario is None:
         request = replace(request, scenario=drill_scenario(services, plan))
@@ -144,7 +145,7 @@ def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome
             )
     if request.kit is not None and request.scenario != HOST_LOSS:
         raise UsageError(
-            f"a drill of {request.scenario} takes nothing from a kit",
+            f"a drill of {request.scenario} uses no kit",
             hint=f"drd drill {plan.name} --scenario {HOST_LOSS} --kit FILE …",
         )
     detail = {
@@ -159,7 +160,7 @@ def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome
             RunKind.DRILL,
             trigger=request.trigger,
             detail=detail,
-            # Under a name of its own it takes no turn from the drills that the schedule wants.
+            # With its own name it does not replace a drill that the schedule wants.
             subject=", ".join(request.components),
         ) as runner,
         swept_afterwards(services, runner.run.id),
@@ -208,7 +209,7 @@ class _DrillRun:
         except NoRestorePoint as error:
             if self.request.scenario == "database-loss":
                 raise
-            # There are points, but not where this scenario may look.
+            # There are points, but not in the repositories of this scenario.
             return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(error)), error)
         except _INCONCLUSIVE as error:
             return self._record(self._evidence(DrillResult.INCONCLUSIVE, describe(error)), error)
@@ -242,7 +243,7 @@ class _DrillRun:
         if self.request.scenario == HOST_LOSS:
             self._lose_the_host()
         self.choice = self._choose()
-        # Recorded, so that a retention that runs beside us spares it.
+        # Recorded, so that a concurrent retention keeps it.
         chosen = {"point": self.choice.point.id}
         self.runner.step("choose point", "choose", lambda: chosen)
         destinations = self._sandboxes(self.choice)
@@ -250,7 +251,8 @@ class _DrillRun:
         self._carry_out(self.work)
 
     def _lose_the_host(self) -> None:
-        """From here on the kit's plan, and what its secrets open; only the record stays ours."""
+        """From here on use the kit's plan, and what its secrets open; only the record
+        stays ours."""
         clock = self.services.clock
         begun = clock.monotonic()
         place = run_directory(self.services, self.runner.run.id) / "host"
@@ -285,7 +287,7 @@ class _DrillRun:
         return work
 
     def _carry_out(self, work: components.Restoration) -> None:
-        """The runbook; the clock stops at its end, and what it has started is ended."""
+        """Run the runbook; the clock stops at its end, and what it has started is ended."""
         directory = believed_directory(self.services, self.runner.run.id) / "started"
         pool = self.sandboxes.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drd-tools"))
         self.tools = pool.submit(tools, self.services, self.plan, work.point)
@@ -301,8 +303,8 @@ class _DrillRun:
         return failures(self.engine) if self.engine is not None else []
 
     def _unreadable(self, error: RepositoryDamaged | PointGone) -> DrillOutcome:
-        """The point's manifest cannot be read, so it cannot come back: a failure, unless the
-        repository is not the one in which it lies."""
+        """The point's manifest cannot be read, so it cannot be restored: a failure, unless the
+        repository is not the expected one."""
         if self.work is None:
             return self._record(self._evidence(DrillResult.FAILED, describe(error)), error)
         try:
@@ -317,13 +319,13 @@ class _DrillRun:
         return self._record(self._evidence(DrillResult.FAILED, describe(error)), error)
 
     def _nothing_learnt(self, errors: list[DrdError]) -> DrdError | None:
-        """Why components did not come back, where that says nothing about the backup."""
+        """Why components were not restored, if that proves nothing about the backup."""
         if errors and all(_says_nothing(e) for e in errors):
             return errors[0]
         return self._forgotten() if errors else None
 
     def _forgotten(self) -> RepositoryError | None:
-        """Why the point is not there, which says nothing about those that are."""
+        """Why the point is missing, if that proves nothing about the others."""
         assert self.work is not None
         places = self.work.holders.repositories
         return forgotten_since(self.services, self.plan.name, self.work.point.id, places, self.t0)
@@ -335,7 +337,8 @@ class _DrillRun:
         return choose(services, self.plan, point=self.request.point, held_by=self.only)
 
     def _sandboxes(self, choice: Choice) -> dict[str, Destination]:
-        """One for each component of the point; they close last, also after a crash of the rest."""
+        """One sandbox for each component of the point; they close last, even after a crash of the
+        rest."""
         made: dict[str, Destination] = {}
         wanted = self.request.components or tuple(self.plan.components)
         for name, component in self.plan.components.items():
@@ -344,8 +347,8 @@ class _DrillRun:
             snapshot = choice.point.component(name)
             if snapshot is None or snapshot.snapshot is None:
                 raise NoRestorePoint(
-                    f"restore point {choice.point.id} does not hold {name}",
-                    hint=f"take a complete one: drd points {self.plan.name}",
+                    f"restore point {choice.point.id} does not contain {name}",
+                    hint=f"use a complete one: drd points {self.plan.name}",
                 )
             place = sandbox_place(self.services, self.runner.run.id, component, self.box)
             made[name] = self.services.kinds(component.kind).sandbox(component, snapshot, place)
@@ -408,7 +411,8 @@ class _DrillRun:
                 "bytes": evidence.restored_bytes,
                 "fence": evidence.fence.to_json() if evidence.fence is not None else None,
                 "tools": dict(self.tools.result()) if self.tools is not None else {},
-                # What came back wrong comes back wrong again; what could not be tried may not.
+                # Data that was restored wrong will be wrong again; what could not be tried may work
+                # next time.
                 "permanent": failed or (error is not None and error.permanent),
             },
         )
@@ -417,8 +421,8 @@ class _DrillRun:
 
 
 def _says_nothing(error: DrdError) -> bool:
-    """Whether a component that did not come back may come back all the same elsewhere, or the
-    next time."""
+    """Whether a component that was not restored may still be restorable elsewhere, or the next
+    time."""
     lost = isinstance(error, RepositoryDamaged | PointGone)
     return isinstance(error, TargetUnwritable | RepositoryError | DeadlineExceeded) and not lost
 

@@ -1,1 +1,1 @@
-"""What root notes and believes when it acts on the state of another user."""
+"""What root records and trusts when it acts on the state of another user."""

@@ -1,10 +1,8 @@
-"""Kinds and repositories of a root process that acts for another user: what of them has root's
+"""Kinds and repositories of a root process that acts for another user, and which of them use root's
 rights.
 
-Sandboxes and targets have: what comes back has owners, and a target may be root's alone. Sources
-have not, they are read as the service reads them. A repository has where root alone may write to
-it.
-"""
+Sandboxes and targets do: restored data has owners, and a target may be root's alone. Sources do
+not, they are read as the service reads them. A repository does if only root may write to it."""
 
 from __future__ import annotations
 
@@ -21,8 +19,8 @@ from drd.process.rights import Purpose
 
 
 class _Rooted:
-    """Passes everything on, with root's rights meanwhile. `gives` names what returns, or has,
-    another thing that needs them, and for what."""
+    """Forwards everything, with root's rights meanwhile. `gives` names what returns, or has,
+    another object that needs them, and for what."""
 
     def __init__(self, of: Any, purpose: Purpose, gives: Mapping[str, Purpose] = {}) -> None:
         self._of = of

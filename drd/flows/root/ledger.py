@@ -1,10 +1,9 @@
-"""Root's own record of a recovery that it carries out on another user's state.
+"""Root's own record of a recovery that it executes on another user's state.
 
-That user can write the catalogue. So what root goes on by stands in a file that root alone can
-write as well: what was asked for, the restore point, each step with what it gave, and how it ended.
-It is written before the catalogue is: killed in between, the row is still the one of before, which
-the file has too; a run that is over here is over, also where its row is open.
-"""
+That user can write the catalogue. So root resumes only by a file that root alone can write: the
+request, the restore point, each step with its results, and the end. It is written before the
+catalogue is: after a kill in between, the row still has its old content, which the file has too; a
+run that is over here is over, even if its row is open."""
 
 from __future__ import annotations
 
@@ -32,13 +31,14 @@ Noted = dict[str, Any]
 Warn = Callable[[str], object]
 
 _SCHEMA = 2
-"""Records of schema 1 did not say how a run ended. With such a record, a run that is over could be
+"""Records of schema 1 did not contain the end of a run. With such a record, a finished run could be
 taken for an interrupted one."""
 _LARGEST = 16 << 20
 _KEPT = 200
-"""Ledgers of one state. Nobody goes on with what was begun before the newest of these."""
+"""The largest number of ledgers of one state. Runs older than the newest of these are
+not resumed."""
 _WHOLE = 4096
-"""Longer values are known by their digest: that is enough to compare them."""
+"""Longer values are stored as their digest: that is enough to compare them."""
 _SHOWN = 200
 _PASSABLE = 0o711
 
@@ -171,12 +171,12 @@ class Ledger:
     # what the catalogue says now
 
     def believed(self, run: Run) -> Run:
-        """The run with the words that root noted, whatever its row says of them."""
+        """The run with the request that root noted, whatever its row contains."""
         outcome = {k: v for k, v in run.detail.items() if k in OUTCOME}
         return replace(run, plan=self.head["plan"], detail={**self.head["detail"], **outcome})
 
     def require_run(self, run: Run) -> Run:
-        """The same. Raises NotAsNoted when its row says otherwise."""
+        """The same. Raises NotAsNoted when its row differs."""
         row = head_of(run)
         for key, noted in self.head.items():
             if key != "detail" and row[key] != noted:
@@ -184,7 +184,7 @@ class Ledger:
         there, noted = row["detail"], self.head["detail"]
         for key in sorted({*there, *noted}):
             if there.get(key) != noted.get(key):
-                what = f"{escaped(key)}, as it was asked for,"
+                what = f"{escaped(key)}, as it was requested,"
                 raise self._differs(what, there.get(key), noted.get(key))
         return self._as_ended(self.believed(run))
 
@@ -231,16 +231,16 @@ class Ledger:
     def _differs(self, what: str, row: Any, noted: Any) -> NotAsNoted:
         there, here = _differing(row, noted)
         return NotAsNoted(
-            f"run {self.run} of {self.head['plan']} is not as root left it: of {what} the "
-            f"catalogue says {there}, root's own record {here}",
-            hint="if the state's own user went on with it since, go on as that user (sudo -u USER "
-            "drd …); else somebody has changed the catalogue: find out who, and begin anew: "
-            f"{self.command}",
+            f"run {self.run} of {self.head['plan']} is not as root left it: for {what} the "
+            f"catalogue has {there}, root's own record {here}",
+            hint="if the state's own user resumed it since, go on as that user (sudo -u "
+            "USER drd …); else the catalogue was changed from outside: find out who "
+            f"did it, and start again: {self.command}",
         )
 
     @property
     def command(self) -> str:
-        """What begins the same recovery anew, as far as it was asked for in words."""
+        """The command that starts the same recovery again, as far as its options can express it."""
         said = self.head["detail"]
         part = said.get("part") or {}
         target = said["target"]
@@ -266,7 +266,7 @@ class Ledger:
 
 
 def head_of(run: Run) -> Noted:
-    """What a run's row says of it, and nobody changes after it has begun."""
+    """The fields of a run's row that nobody changes after it has begun."""
     return {
         "plan": run.plan,
         "kind": str(run.kind),
@@ -316,9 +316,9 @@ def begin(
 
 
 def _end_others(work_dir: Path, begun: Ledger, run: Run) -> None:
-    """Note in the records of earlier runs of the plan that they are over, so that no command goes
-    on with them by itself."""
-    why = f"run {run.id}, another recovery, was begun instead"
+    """Note in the records of earlier runs of the plan that they are over, so that no command
+    resumes them by itself."""
+    why = f"run {run.id}, another recovery, was started instead"
     end = End.of(RunState.INTERRUPTED, run.started_at or datetime.now(UTC), why)
     with rights.root(Purpose.NOTES):
         files = sorted(begun.path.parent.glob("*.json"))
@@ -329,7 +329,7 @@ def _end_others(work_dir: Path, begun: Ledger, run: Run) -> None:
 
 
 def load(work_dir: Path, run: str, warn: Warn = _silent) -> Ledger | None:
-    """None where root has none of this run."""
+    """None if root has no record of this run."""
     path = _path(work_dir, run)
     with rights.root(Purpose.NOTES):
         data = read_own(path, _LARGEST)
@@ -378,7 +378,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """As it comes back out of a row or a file."""
+    """The value as it is read back from a row or a file."""
     return json.loads(json.dumps(value))
 
 
@@ -396,7 +396,7 @@ def _words(text: str | None) -> str | None:
 
 
 def _differing(row: Any, noted: Any) -> tuple[str, str]:
-    """Both as they may be shown; of what has members, those that differ."""
+    """Both values for display; of those with members, only the differing ones."""
     if isinstance(row, dict) and isinstance(noted, dict):
         keys = [k for k in {**row, **noted} if row.get(k) != noted.get(k)]
         row, noted = ({k: found.get(k) for k in keys} for found in (row, noted))

@@ -1,8 +1,7 @@
-"""What a process believes of the catalogue's rows about a recovery that it goes on with.
+"""Which rows of the catalogue a process trusts for a recovery that it resumes.
 
-Whoever owns the state believes them: nobody else can write them. Root, who works on another user's
-state, believes them as far as they are in its own record (`drd.flows.root.ledger`).
-"""
+The owner of the state trusts them: nobody else can write them. Root, on another user's state,
+trusts them as far as they agree with its own record (`drd.flows.root.ledger`)."""
 
 from __future__ import annotations
 
@@ -38,53 +37,53 @@ from drd.process import rights
 from drd.process.rights import Owner
 
 _WHOLE_RUN = ("undo", "redo", "rollback")
-"""What is done with all of a run, and decides whether it may go on."""
+"""Decisions about a whole run that determine whether it may go on."""
 
 
 class Witness:
-    """Of a process that owns the state: what the rows say holds."""
+    """The witness of a process that owns the state: it trusts the rows."""
 
     def believed(self, run: Run, _verb: str) -> Run:
-        """The run as this process may go on with it, by `drd VERB`. Raises NotAsNoted."""
+        """The run as this process may resume it, by `drd VERB`. Raises NotAsNoted."""
         return run
 
     def known(self, run: Run) -> Run:
-        """The run, for what only looks for things that bear its mark: where root has a record of
-        it, as that has it."""
+        """The run, for code that only searches for things with its mark: from root's record if
+        there is one."""
         return run
 
     def has_record(self, _run: Run) -> bool:
-        """Whether more than a row that others can write says what the run was about."""
+        """Whether something else than a row that others can write describes the run."""
         return True
 
     def require_record(self, run: Run) -> None:
-        """Before going to a place that only the run's words name. Raises NotAsNoted."""
+        """Required before going to a place that only the run's request names. Raises NotAsNoted."""
 
     def sees(self, _run: Run, point: RestorePoint) -> RestorePoint | None:
         """The run's point, where more than rows that others can write says what it is made of."""
         return point
 
     def doubts(self, _run: Run) -> str | None:
-        """Why this process does not go on with the run unless a person names the run; None when it
-        may."""
+        """Why this process does not resume the run unless a person names it; None when it may."""
         return None
 
     def broken_by(self, _manifest: Manifest) -> str | None:
-        """Why the manifest is not the one that a recovery began with; None when it is."""
+        """Why the manifest is not the one that the recovery began with; None when it is."""
         return None
 
     def pin(self, _manifest: Manifest) -> None:
-        """A recovery goes by this manifest from now on."""
+        """From now on a recovery uses this manifest."""
 
     def taken_over(self, _run: Run) -> None:
         """Note that another process has taken over a run of this process."""
 
     def over(self, _run: Run) -> None:
-        """Nobody goes on with the run."""
+        """Note that nobody resumes the run."""
 
 
 class RootsWitness(Witness):
-    """Of root, on the state of `owner`. `catalogue` is to be used in the place of the one given."""
+    """The witness of root, on the state of `owner`. Use its `catalogue` in place of the
+    given one."""
 
     def __init__(self, catalogue: Catalogue, work_dir: Path, owner: Owner, warn: Warn) -> None:
         self._owner = owner
@@ -99,23 +98,23 @@ class RootsWitness(Witness):
             # Its words are not shown as a command: they are the row's.
             raise self._no_record(
                 run,
-                f"go on as that user: {self._owner.become} drd {verb} {run.id}; or begin anew: "
-                f"drd recover {run.plan} … (--dry-run shows what that would do).",
+                f"go on as that user: {self._owner.become} drd {verb} {run.id}; or start "
+                f"again: drd recover {run.plan} … (--dry-run shows what that would do).",
             )
         try:
             believed = found.require_run(run)
             self._noted.steps(run.id)
         except NotAsNoted as error:
             if verb == "rollback":
-                error.hint += "; and take back by hand what this run did: the plan says how."
+                error.hint += "; and undo by hand what this run did: the plan shows how."
             raise
         return believed
 
     def _no_record(self, run: Run, hint: str) -> NotAsNoted:
         return NotAsNoted(
-            f"root has no record of run {run.id} of {run.plan}: another user or an older drd began "
-            "it, its record could not be written, or drd done was said of it. What the catalogue "
-            f"says of it, {self._owner.name} can change",
+            f"root has no record of run {run.id} of {run.plan}: another user or an older "
+            "drd started it, its record could not be written, or drd done was run for it. "
+            f"{self._owner.name} can change what the catalogue says of it",
             hint=hint,
         )
 
@@ -132,7 +131,7 @@ class RootsWitness(Witness):
             raise self._no_record(
                 run,
                 f"do it as that user: {self._owner.become} drd undo {run.id}, or drd done "
-                f"{run.id}; or by hand: what it set aside bears the mark drd_{run.id}.",
+                f"{run.id}; or by hand: its kept copies have the mark drd_{run.id}.",
             )
 
     def sees(self, run: Run, point: RestorePoint) -> RestorePoint | None:
@@ -149,9 +148,9 @@ class RootsWitness(Witness):
             return None
         self._noted.let_go(run.id)
         at = f", {to_rfc3339(believed.finished_at)}" if believed.finished_at else ""
-        why = f"by root's own record it is over ({believed.state}{at})"
+        why = f"root's own record says that it is over ({believed.state}{at})"
         over = believed.state is RunState.SUCCEEDED
-        return why if over else f"{why}; drd resume {run.id} goes on with it"
+        return why if over else f"{why}; to resume it: drd resume {run.id}"
 
     def broken_by(self, manifest: Manifest) -> str | None:
         return self._noted.broken_by(manifest)
@@ -190,8 +189,8 @@ def is_noted(work_dir: Path, run: Run) -> bool:
 
 
 class NotedCatalogue:
-    """The catalogue with a ledger beside it, for the recoveries that this process begins or goes on
-    with: what is written about them is noted first, what is read has to be as it was noted."""
+    """The catalogue with a ledger beside it, for the recoveries that this process starts or
+    resumes: writes are noted first, and what is read must match the notes."""
 
     def __init__(self, of: Catalogue, work_dir: Path, warn: Warn) -> None:
         self._of = of
@@ -209,7 +208,7 @@ class NotedCatalogue:
             return self._held.get(run) or ledger.load(self._work_dir, run, self._warn)
 
     def hold(self, run: str) -> Ledger | None:
-        """From now on what is read of this run has to be as it was noted."""
+        """From now on this run must match the notes when it is read."""
         with self._lock:
             if (found := self.ledger(run)) is not None:
                 self._held[run] = found
@@ -371,7 +370,7 @@ class NotedCatalogue:
     # the restore point
 
     def point(self, plan: str, prefix: str) -> RestorePoint:
-        """Raises NotAsNoted when it is made of something else than when it was read first."""
+        """Raises NotAsNoted when it differs from the first read."""
         found = self._of.point(plan, prefix)
         with self._lock:
             for held in self._of_point(found):
@@ -379,9 +378,8 @@ class NotedCatalogue:
             self._seen.setdefault(found.id, found)
             if point_of(found) != point_of(self._seen[found.id]):
                 raise NotAsNoted(
-                    f"restore point {found.id} of {plan} became another one in the catalogue just "
-                    "now",
-                    hint="somebody changes the catalogue: find out who.",
+                    f"restore point {found.id} of {plan} was just changed in the catalogue",
+                    hint="someone changes the catalogue: find out who.",
                 )
         return found
 

@@ -1,1 +1,1 @@
-"""Keeping drd's own state: whose it is, who may write there, what a killed run left."""
+"""drd's own state: who owns it, who may write there, what a killed run left."""

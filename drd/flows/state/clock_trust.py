@@ -1,8 +1,8 @@
 """Whether the wall clock is still the one that drd has trusted since this boot.
 
-A clock that counts from the boot and that nobody sets goes along. What the wall clock moved against
-it was set by somebody: kept in the catalogue, since the next look may be another process's.
-"""
+drd compares it with a clock that counts from the boot and that nobody sets. If the wall clock moved
+against that, somebody set it: this is noted in the catalogue, since another process may make the
+next check."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from drd.model.clock import JUMP_S
 from drd.ports import Catalogue
 
 _SLEWED_S = 1.0
-"""A difference that is written down: less is not worth a write."""
+"""A smaller difference is not recorded: it is not worth a write."""
 
 
 def jumped_s(services: Services) -> float | None:
-    """By how much the clock was set since it was trusted last; None where it was not. The first
-    look after a boot trusts it, unless it is behind what was seen before."""
+    """By how many seconds the clock was set since it was last trusted; None if it was not. The
+    first check after a boot trusts it, unless it is behind an earlier time."""
     boot = services.booted()
     if boot is None:
         return None
@@ -48,8 +48,8 @@ def trust_again(services: Services, why: str) -> None:
 
 
 def witnessed(services: Services, ahead: Iterable[float | None], *, far: bool) -> bool:
-    """Whether somebody else says that the clock is right: a server that keeps repositories (`ahead`
-    has the differences, of servers where it is `far`), or the kernel, whose clock NTP keeps."""
+    """Whether someone else confirms the clock: a repository server (`ahead` has the differences, of
+    servers where it is `far`), or the kernel, whose clock NTP synchronises."""
     if far and any(s is not None and abs(s) <= JUMP_S for s in ahead):
         return True
     return services.booted() is not None and process.clock_agrees(JUMP_S)

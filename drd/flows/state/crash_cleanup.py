@@ -1,11 +1,10 @@
-"""What a killed drd left behind: found, ended, recorded as what it was.
+"""Clean up after a killed drd: find its runs, end their processes, record how they ended.
 
-Called before a run begins. A run whose process is dead is taken over with a new token, which
-also ends its children. A backup is finished when its manifest had already been stored, else its
-snapshots are forgotten: captured hours ago, they would make a point of mixed times. What a dead
-retention run removed is recorded. Drills and the rest are recorded as interrupted. A recovery is
-left to `drd recover`, which continues it.
-"""
+Called before a run begins. A run whose process is dead is taken over with a new token, which also
+ends its children. A backup is finished if its manifest had been stored, else its snapshots are
+forgotten: captured hours ago, they would make a point of mixed times. What a dead retention run
+removed is recorded. Drills and the rest are recorded as interrupted. A recovery is left to `drd
+recover`, which resumes it."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ from drd.ports import RunLease
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run whose process is dead is recorded, unless its point turns out to be whole."""
+    """How a run whose process is dead is recorded, unless its point is whole."""
 
     state: RunState = RunState.INTERRUPTED
     error: str = "the process that did this run died"
@@ -38,9 +37,8 @@ class Ending:
 def settle(services: Services, plan: Plan, causes: Mapping[str, Ending] | None = None) -> None:
     """Bring the dead runs of `plan` and dead drills of any plan to a final state.
 
-    `causes` says by run id how one ended, where somebody saw it. Where this state may be a copy of
-    one with which somebody else goes on, what that one began is left alone.
-    """
+    `causes` says by run id how one ended, if that is known. If this state may be a copy of one that
+    another drd uses, that drd's runs are left alone."""
     services.catalogue.custody.check(services.clock.now())  # the first one makes it this place's
     for run in services.catalogue.abandoned():
         mine = run.plan == plan.name
@@ -69,7 +67,7 @@ def _settle_one(services: Services, plan: Plan, owned: RunLease, ending: Ending)
         try:
             point = _settle_repository(services, plan, owned)
         except DrdError as error:
-            # The repository may be away; what was left there is swept by the next retention.
+            # The repository may be unreachable; the next retention removes what was left there.
             log.get(run=run.id).warning("aftermath.postponed", error=error.message)
     if point is not None:
         state = RunState.SUCCEEDED if point.complete else RunState.INCOMPLETE
@@ -84,8 +82,8 @@ def _settle_one(services: Services, plan: Plan, owned: RunLease, ending: Ending)
 
 
 def _after_hooks(services: Services, plan: Plan, run: Run) -> list[str]:
-    """Run `after` of every capture that a dead backup had begun: its service may be in maintenance
-    still. Those that failed, in sentences."""
+    """Run `after` of every capture that a dead backup had begun: its service may still be in
+    maintenance mode. Returns sentences about failures."""
     if run.kind is not RunKind.BACKUP or run.plan != plan.name:
         return []
     failed = []
@@ -93,7 +91,7 @@ def _after_hooks(services: Services, plan: Plan, run: Run) -> list[str]:
     for name in begun:
         component = plan.components.get(name.removeprefix(CAPTURE))
         if name.startswith(CAPTURE) and component is not None and component.after is not None:
-            services.note(f"{component.name}: running its after hook, since run {run.id} died")
+            services.note(f"{component.name}: running its after hook, because run {run.id} died")
             failed += run_after(component)
     for sentence in failed:
         log.get(run=run.id, plan=plan.name).error("hook.failed", what=sentence)
@@ -102,8 +100,8 @@ def _after_hooks(services: Services, plan: Plan, run: Run) -> list[str]:
 
 
 def _settle_repository(services: Services, plan: Plan, owned: RunLease) -> RestorePoint | None:
-    """The point of a dead backup whose manifest made it into the repository; else None, and
-    nothing of the run is left there, nor a lock."""
+    """The point of a dead backup whose manifest is in the repository; else None, and the run's
+    snapshots and locks are removed."""
     for name in _locked_by(plan, owned.run):
         spec = plan.repositories[name]
         if services.catalogue.repository_id(spec.url) is not None:
@@ -140,8 +138,8 @@ def _is_held(services: Services, run: Run) -> bool:
 
 
 def _locked_by(plan: Plan, run: Run) -> list[str]:
-    """Where the processes of a run may have left a lock; one with a subject works only there, a
-    copy reads from another."""
+    """Where the processes of a run may have left a lock: a subject names the only repository, and a
+    copy also reads from another."""
     if run.subject not in plan.repositories:
         return list(plan.repositories) if run.kind is RunKind.RETENTION else [plan.primary.name]
     copy_of = plan.repositories[run.subject].copy_of
@@ -150,11 +148,11 @@ def _locked_by(plan: Plan, run: Run) -> list[str]:
 
 
 def _settle_retention(services: Services, plan: Plan) -> None:
-    """Points whose manifests a dead retention run removed, or others did, are none any more."""
+    """Remove points whose manifests a dead retention run removed, or others did."""
     for spec in plan.repositories.values():
         if services.catalogue.repository_id(spec.url) is None:
             continue
-        # Before the listing: what is recorded later need not be in it.
+        # Before the listing: it may lack what is recorded later.
         known = [p for p in services.catalogue.points(plan.name) if spec.name in p.repositories]
         repository = services.open_repository(spec)
         listing = listings.require_readable(repository, listings.listed(repository, plan.name))

@@ -1,11 +1,10 @@
-"""Whether somebody else works with a copy of this state: then nothing of his is settled, forgotten
-or pruned here.
+"""Whether another drd works with a copy of this state: then its runs are not settled, and nothing
+is forgotten or pruned here.
 
-A copied directory or a cloned machine tells itself by machine id, host or file, where these differ.
-A clone with the same ones is like a host that was booted anew. So the repository is asked: a copy
-of drd's own state that no run of this catalogue made, or a lock that this host's name refreshed
-after the boot although no process here did.
-"""
+A copied directory or a cloned machine shows itself by machine id, host or file, if these differ. A
+clone with the same ones looks like a host that was booted again. So the repository is checked for a
+copy of drd's own state that no run of this catalogue made, or a lock with this host's name that was
+refreshed after the boot although no process here did so."""
 
 from __future__ import annotations
 
@@ -24,28 +23,28 @@ from drd.model.units import to_rfc3339
 from drd.ports import LockInfo, Repository, SnapshotInfo
 
 HINT = (
-    "if this is the machine that goes on (it was renamed, restored or moved): drd adopt --reason "
-    "…. If it is a copy: stop drd here."
+    "if this is the machine that takes over (it was renamed, restored or moved): drd adopt "
+    "--reason …. If it is a copy: stop drd here."
 )
 _CLOCK = timedelta(seconds=5)
 
 
 def contested(services: Services) -> str | None:
-    """Why this state may be a copy of one with which somebody else goes on; None while nothing
-    speaks for that, or a person has said that this one goes on (`drd adopt`)."""
+    """Why this state may be a copy of one that another drd uses; None while nothing suggests that,
+    or a person has decided that this one counts (`drd adopt`)."""
     custody = services.catalogue.custody.check(services.clock.now())
     return custody.contested if custody is not None else None
 
 
 def pause(services: Services) -> list[Pause]:
-    """For retention and prune."""
+    """The pause of retention and prune."""
     why = contested(services)
     return [Pause("copied-state", why, HINT)] if why is not None else []
 
 
 def judge_listing(services: Services, plan: Plan, listing: Iterable[SnapshotInfo]) -> None:
-    """Contest this state where the repository holds copies of drd's own state that are ahead of
-    it."""
+    """Mark this state as contested if the repository holds copies of drd's own state that are ahead
+    of it."""
     custody = services.catalogue.custody.check(services.clock.now())
     if custody is None or custody.contested is not None:
         return
@@ -61,14 +60,14 @@ def judge_listing(services: Services, plan: Plan, listing: Iterable[SnapshotInfo
         newest = ahead[-1]
         _contest(
             services,
-            f"the repository holds a state of drd that is ahead of this one: snapshot "
-            f"{newest.id[:8]} of {to_rfc3339(newest.time)}, by a run that is not known here",
+            "the repository holds a state of drd that is ahead of this one: snapshot "
+            f"{newest.id[:8]} of {to_rfc3339(newest.time)}, by a run that is unknown here",
         )
 
 
 def may_settle(services: Services, plan: Plan, run: Run) -> bool:
-    """Whether what a dead run left is ours to clean up. One of an earlier boot is only where the
-    repository does not tell that its process goes on elsewhere."""
+    """Whether drd may clean up after a dead run. For one of an earlier boot, only if the repository
+    shows no sign that its process runs elsewhere."""
     boot = process.booted()
     if boot is None or not run.owner_boot or run.owner_boot == boot.id:
         return True
@@ -105,7 +104,7 @@ def _used(services: Services, plan: Plan) -> Iterable[Repository]:
 def _is_held_elsewhere(
     services: Services, repository: Repository, run: Run, booted: datetime
 ) -> bool:
-    """A lock by this host's name that was made or refreshed since the boot: by no process that is
+    """A lock with this host's name that was made or refreshed since the boot, by no process that is
     here, and at no time at which one of our runs could have made it."""
     holders = [
         lock
@@ -122,14 +121,14 @@ def _is_held_elsewhere(
         return False
     _contest(
         services,
-        f"run {run.id} goes on elsewhere: process {foreign[0].pid} of a machine with this name "
-        f"refreshed its lock in {repository.name} at {to_rfc3339(foreign[0].at)}",
+        f"run {run.id} goes on elsewhere: process {foreign[0].pid} of a machine with this "
+        f"name refreshed its lock in {repository.name} at {to_rfc3339(foreign[0].at)}",
     )
     return True
 
 
 def _is_restic_here(pid: int) -> bool:
-    """Another machine's process may have a number that some process has here."""
+    """Another machine's process may have the pid of a process here."""
     try:
         return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").startswith("restic")
     except (OSError, ValueError):
@@ -137,7 +136,7 @@ def _is_restic_here(pid: int) -> bool:
 
 
 def _times_of_this_boot(services: Services, run: Run) -> Sequence[tuple[datetime, datetime | None]]:
-    """When runs of other processes of this boot were at work."""
+    """When runs of other processes of this boot were active."""
     return [
         (r.started_at, r.finished_at)
         for r in services.catalogue.runs(limit=200)
@@ -156,5 +155,5 @@ def _contest(services: Services, why: str) -> None:
     services.catalogue.custody.contest(why, services.clock.now())
     log.get().error("state.contested", why=why)
     services.warn(
-        f"{why}: drd forgets and prunes nothing here, and leaves unfinished runs alone. {HINT}"
+        f"{why}: drd forgets and prunes nothing here, and does not touch unfinished runs. {HINT}"
     )

@@ -1,9 +1,7 @@
-"""What lies in a state that others could write to once, and is not its owner's alone: links, files
-and directories of others, files with a second name elsewhere.
+"""Files in a state that others could once write to, and that do not belong to its owner alone:
+links, files and directories of others, files with a second name elsewhere.
 
-Root's and the owner's are trusted, nobody else's. A link of root's is an administrator's, and
-stays.
-"""
+Root and the owner are trusted, nobody else. A link of root's is an administrator's, and stays."""
 
 from __future__ import annotations
 
@@ -42,8 +40,8 @@ which the second one says. Raises CatalogueError, OSError."""
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One of them, why, and what is done. `became` is the new name of what was set aside, `left`
-    why nothing could be done."""
+    """One such file, the reason, and what is done. `became` is the new name of what was set aside,
+    `left` why nothing could be done."""
 
     path: Path
     why: str
@@ -54,7 +52,7 @@ class Entry:
 
     @property
     def is_worth_telling(self) -> bool:
-        """Not each of the locks, which hold nothing."""
+        """Locks are not reported one by one: they contain nothing."""
         return bool(self.left) or self.deed != "replaced" or self.path.suffix != ".lock"
 
     def __str__(self) -> str:
@@ -62,7 +60,7 @@ class Entry:
 
 
 def wrong_entries(places: Places) -> list[Entry]:
-    """All of them; it only looks."""
+    """All of them; only reads."""
     trusted = places.trusted()
     if not trusted:
         return []
@@ -77,21 +75,24 @@ def wrong_entries(places: Places) -> list[Entry]:
 
 
 def put_right(places: Places, renew: Renew) -> list[Entry]:
-    """Do what `wrong_entries` says, while no other process of drd does; what became of them."""
+    """Do what `wrong_entries` says, while no other process of drd does; returns what became of
+    them."""
     if not wrong_entries(places):
         return []
     with suppress(OSError), alone(places.state, places.trusted()) as ours:
         if not ours:
-            return [replace(e, left="another start of drd is at it") for e in wrong_entries(places)]
+            return [
+                replace(e, left="another drd that is starting does it")
+                for e in wrong_entries(places)
+            ]
         stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         return [_put_right(e, places, renew, stamp) for e in wrong_entries(places)]
     return []
 
 
 def note_shared(places: Places) -> bool:
-    """Leave a mark that the catalogue has to get a file of its own, for when nothing else shows it
-    any more: whoever had it open while it was shared still has. False where that could not be
-    written."""
+    """Leave a mark that the catalogue needs a new file, for when nothing else shows it any more: a
+    process that had it open while it was shared still has. False if that could not be written."""
     try:
         for entry in wrong_entries(places):
             if entry.deed == "renewed":
@@ -109,21 +110,21 @@ def note_shared(places: Places) -> bool:
 
 
 def set_aside(places: Places) -> list[Path]:
-    """What was set aside and is still there."""
+    """What was set aside and still exists."""
     where = dict.fromkeys((places.state, places.work_dir, places.cache_dir))
     return [p for directory in where for p in _listed(directory) if _ASIDE in p.name]
 
 
 def standing(places: Places) -> str | None:
-    """The text of the alert: the first entry that is wrong, or what was set aside and still lies
-    there; None when there is neither."""
+    """The text of the alert: the first wrong entry, or what was set aside and still exists; None if
+    there is neither."""
     aside, wrong = set_aside(places), [e for e in wrong_entries(places) if e.is_worth_telling]
     if wrong:
         return str(wrong[0])
     if not aside:
         return None
     named = some([escaped(str(entry)) for entry in aside], 1)
-    return f"{named} was set aside, since somebody else had put it there"
+    return f"{named} was set aside, because another user had put it there"
 
 
 def findings(places: Places) -> list[Finding]:
@@ -133,20 +134,20 @@ def findings(places: Places) -> list[Finding]:
         catalogue = places.database is not None and path.name.startswith(
             f"{places.database.name}{_ASIDE}"
         )
-        detail = f"{escaped(str(path))} was set aside, since somebody else had put it there"
+        detail = f"{escaped(str(path))} was set aside, because another user had put it there"
         hint = f"find out who; when nobody needs it any more: rm -r -- {path}"
         if catalogue:
             hint = (
-                "a former catalogue of drd's may lie beside it under another name: stop drd, and "
-                f"put it back as {places.database}. Else drd catalogue rebuild brings the restore "
-                f"points back. Then: rm -- {path}*"
+                "a former catalogue of drd's may lie beside it under another name: stop "
+                f"drd, and restore it as {places.database}. Else restore the points with "
+                f"drd catalogue rebuild. Then: rm -- {path}*"
             )
         found.append(
             Finding("state-set-aside", "warning" if not catalogue else "error", "", detail, hint)
         )
     for entry in wrong_entries(places):
         hint = (
-            "stop drd (systemctl stop drd) and its commands, then start it: it is put right then."
+            "stop drd (systemctl stop drd) and its commands, then start it: drd corrects it then."
         )
         if entry.deed == "made private":
             hint = (
@@ -256,7 +257,8 @@ def _linked_directory(directory: Path, trusted: Collection[int]) -> Iterator[Ent
 def _of_others(
     path: Path, info: os.stat_result, trusted: Collection[int], *, links: bool = True
 ) -> str | None:
-    """Why it is no file of those whom drd trusts, or (with `links`) a link of theirs to one."""
+    """Why the file does not belong to users whom drd trusts, or (with `links`) is a link of theirs
+    to one."""
     if stat.S_ISLNK(info.st_mode):
         if not links or info.st_uid not in trusted:
             return f"is a link of {user_name(info.st_uid)} to {os.readlink(path)}"  # noqa: PTH115
@@ -266,7 +268,7 @@ def _of_others(
             return None
     if info.st_uid not in trusted:
         return f"belongs to {user_name(info.st_uid)}"
-    return None if stat.S_ISREG(info.st_mode) else "is no regular file"
+    return None if stat.S_ISREG(info.st_mode) else "is not a regular file"
 
 
 def _shared(info: os.stat_result, rights: int) -> str | None:

@@ -51,7 +51,7 @@ def _is_roots_to_judge(root: Path) -> bool:
 
 def _open(root: Path, why: str) -> Finding:
     detail = (
-        f"others can change what lies in {root}, so nothing of killed runs is removed there: {why}"
+        f"others can change what lies in {root}, so drd removes nothing of killed runs there: {why}"
     )
     hint = "let nobody but drd's user write there (chmod go-w), or set work_dir to another place."
     return Finding("work_dir", "warning", "", detail, hint)
@@ -77,13 +77,13 @@ def _below(services: Services, root: Path) -> Iterator[Finding]:
             "leftover",
             "warning",
             "",
-            f"{path} holds {size}{owner}, and {why}",
+            f"{path} contains {size}{owner}, and {why}",
             f"if no other drd of this host works there: rm -r {shlex.quote(str(path))}",
         )
 
 
 def size_of(directory: Path) -> str:
-    """What all files below it take; `more than` that where counting takes too long."""
+    """The size of all files below it; `more than` that if counting takes too long."""
     limit, total = time.monotonic() + _MEASURED_S, 0
     for _, _, files, fd in os.fwalk(directory):
         for name in files:

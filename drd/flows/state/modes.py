@@ -123,9 +123,9 @@ def _tell(entry: Entry) -> None:
     elif entry.is_catalogue and entry.became is not None:
         _log.error(
             "state.catalogue-set-aside",
-            what=f"{entry}: drd does not believe it, and has begun a new catalogue",
+            what=f"{entry}: drd does not trust it, and has made a new catalogue",
             kept=escaped(str(entry.became)),
-            remedy="drd doctor, then drd catalogue rebuild: it brings the restore points back",
+            remedy="run drd doctor, then drd catalogue rebuild, which restores the points",
         )
     elif entry.became is not None:
         _log.warning("state.set-aside", what=str(entry), kept=escaped(str(entry.became)))

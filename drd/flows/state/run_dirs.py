@@ -159,8 +159,8 @@ def _stamped(directory: Path, run: str, known: Run | None, mode: int) -> Path:
 def _require_ours(directory: Path, run: str, known: Run | None) -> None:
     if not _ours(directory, known):
         raise SandboxUnavailable(
-            f"{directory} is not what run {run} has made there",
-            hint=f"look who made it, and remove it: rm -r {directory}",
+            f"{directory} was not made by run {run}",
+            hint=f"find out who made it, and remove it: rm -r {directory}",
         )
 
 
@@ -185,7 +185,7 @@ def _explained(directory: Path) -> Iterator[None]:
             raise  # its own words and remedy, as wherever a disk is full
         hint = "work_dir in drd.yaml must be a directory that drd can write to."
         if is_roots(directory):
-            hint = f"mount something that can be written to at {ROOTS_OWN}, or at /run."
+            hint = f"mount a writable file system at {ROOTS_OWN}, or at /run."
         raise SandboxUnavailable(f"cannot make {directory}: {error.strerror}", hint=hint) from error
 
 
@@ -229,9 +229,9 @@ def why_foreign(services: Services, directory: Path, run: str) -> str | None:
         return None
     known = _row(services, run)
     if known is None:
-        return f"the catalogue knows no run {run}"
+        return f"the catalogue has no run {run}"
     with _whose(directory.parent):
-        return None if _ours(directory, known) else f"it is not what run {run} has made"
+        return None if _ours(directory, known) else f"run {run} did not make it"
 
 
 def _reachable(directory: Path, user: str) -> bool:

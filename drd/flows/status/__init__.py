@@ -1,1 +1,1 @@
-"""What `drd status` shows, and the summary file that it is read from."""
+"""What `drd status` shows, and the summary file that it reads."""

@@ -1,4 +1,5 @@
-"""Whether a daemon works on a state, and what that means for a command that reads a plan's file."""
+"""Whether a daemon works on a state, and its consequences for a command that reads a
+plan's file."""
 
 from __future__ import annotations
 
@@ -21,13 +22,12 @@ def daemon_lives(catalogue: Catalogue, now: datetime) -> bool:
 
 
 def differs_in_force(catalogue: Catalogue, plan: Plan, text: str, now: datetime) -> str | None:
-    """What to tell whoever read this text of a plan of which a living daemon has loaded another
-    one; None where there is none, so that this text is in force once it is stored.
+    """The warning for a command that read this text of a plan of which a running daemon has loaded
+    another one; None if there is none, so that this text is in force once it is stored.
 
-    The text in force says which repositories the plan's names mean, and with that which points
-    are offered and counted. Raises UsageError for a text that gives them other places: what a
-    command stored or missed there would be taken for the loaded ones.
-    """
+    The text in force decides which repositories the plan's names mean, and so which points are
+    offered and counted. Raises UsageError for a text with other places: what a command stored or
+    missed there would be taken for the loaded ones."""
     stored = catalogue.queue.accepted(plan.name)
     if stored is None:
         return None
@@ -41,12 +41,12 @@ def differs_in_force(catalogue: Catalogue, plan: Plan, text: str, now: datetime)
     if loaded and loaded != places:
         changed = sorted(n for n in {**loaded, **places} if loaded.get(n) != places.get(n))
         raise UsageError(
-            f"{plan.file} has another place for repository {', '.join(changed)} than the daemon "
-            f"has loaded as plan {plan.name}",
+            f"{plan.file} has another place for repository {', '.join(changed)} than plan "
+            f"{plan.name} as the daemon has loaded it",
             hint="systemctl reload drd, then give this command again.",
         )
     return (
-        f"{plan.file} is not what the daemon has loaded as plan {plan.name}. This command goes by "
-        "the file. The daemon, drd status and drd points go by what was loaded until: "
+        f"{plan.file} is not what the daemon has loaded as plan {plan.name}. This command "
+        "uses the file. The daemon, drd status and drd points use the loaded text until: "
         "systemctl reload drd"
     )

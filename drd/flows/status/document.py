@@ -223,7 +223,9 @@ def _caveats(document: StatusDocument) -> str:
     found, daemon = [known_when(document)], document.daemon
     if daemon is not None and daemon.at is not None and daemon.state != "running":
         ago = format_duration(age(daemon.at, document.at))
-        found.insert(0, f"the daemon is {daemon.state}, seen {ago} ago: nothing starts by itself")
+        found.insert(
+            0, f"the daemon is {daemon.state}, seen {ago} ago: scheduled runs do not start"
+        )
     return "".join(f"; {text}" for text in found if text)
 
 

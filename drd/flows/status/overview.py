@@ -1,9 +1,7 @@
-"""Status: what the catalogue knows and what lies in the plans directory, judged now.
+"""Status: the catalogue's facts and the plans directory, judged now.
 
-It is a reader of its own. Everything here is the standard library and the model, since `drd
-status` starts cold in somebody's monitoring once a minute, and has to answer on the day when
-everything else is down.
-"""
+This reads on its own. Everything here is the standard library and the model, since `drd status`
+starts cold in monitoring once a minute, and must answer when everything else is down."""
 
 from __future__ import annotations
 
@@ -71,8 +69,8 @@ class StatusDocument(NamedTuple):
 
 
 def trouble_at_rest(state_url: str) -> str | None:
-    """What keeps everybody from writing to the catalogue, where the file system alone says it: who
-    only reads would notice by nothing but what does not change any more."""
+    """Why nobody can write to the catalogue, as far as the file system shows it: a reader would
+    notice it only because nothing changes any more."""
     if not state_url.startswith("sqlite:///"):
         return None
     directory = os.path.dirname(state_url.removeprefix("sqlite:///").partition("?")[0])  # noqa: PTH120
@@ -81,7 +79,7 @@ def trouble_at_rest(state_url: str) -> str | None:
     except OSError:
         return None
     if space.f_flag & os.ST_RDONLY:
-        return f"{directory} may only be read now: nothing new is recorded"
+        return f"{directory} is read-only now: nothing new is recorded"
     if space.f_bfree == 0 or (space.f_files and space.f_ffree == 0):
         return f"{directory} is full: nothing new is recorded"
     return None

@@ -168,7 +168,7 @@ def read_summary(directory: str) -> SummaryFile:
         found = os.fstat(fd)
         owners = (0, os.geteuid(), os.stat(directory).st_uid)  # noqa: PTH116 - a cold start
         if not stat.S_ISREG(found.st_mode) or found.st_uid not in owners:
-            raise DamagedSummary("it is no file of drd's user")
+            raise DamagedSummary("it is not a file of drd's user")
         if found.st_mode & 0o022 or found.st_size > _MOST_BYTES:
             raise DamagedSummary("others can write to it, or it is too large")
         data = file.read(_MOST_BYTES + 1) or b""
@@ -368,15 +368,16 @@ def unreadable(directory: str, error: Exception) -> CatalogueError:
     if isinstance(error, PermissionError):
         user, group = _whose(directory)
         return CatalogueError(
-            f"{place} is for the group {group}, and user {user} is not in it",
-            hint=f"sudo adduser {user} {group}, then log in anew; or sudo drd status. Who is in "
-            "the group of operators asks the daemon meanwhile: drd alerts, drd points PLAN, drd "
-            "runs",
+            f"{place} is readable for the group {group}, and user {user} is not in it",
+            hint=f"sudo adduser {user} {group}, then log in again; or sudo drd status. "
+            "Members of the operators' group can ask the daemon meanwhile: drd "
+            "alerts, drd points PLAN, drd runs",
         )
     why = "drd has not written it yet" if isinstance(error, FileNotFoundError) else str(error)
     return CatalogueError(
         f"there is no status to read: {place}: {why}",
-        hint="the daemon writes it (systemctl start drd), and so does root: sudo drd status",
+        hint="start the daemon, which writes it (systemctl start drd), or run as root: sudo "
+        "drd status",
     )
 
 

@@ -77,7 +77,7 @@ def copy_spec(plan: Plan, name: str) -> RepositorySpec:
     if spec is None:
         raise UsageError(f"{plan.name} has no repository {name!r}", hint=f"its copies: {known}")
     if spec.copy_of is None:
-        raise UsageError(f"{name} is where backups go, no copy", hint=f"copies: {known}")
+        raise UsageError(f"{name} is where backups go, not a copy", hint=f"copies: {known}")
     return spec
 
 
@@ -140,7 +140,7 @@ class _CopyRun:
             raise RepositoryDamaged(
                 f"{self.spec.name} lost snapshots and data, so nothing is copied into it: "
                 f"{damage.message}",
-                hint="mend it (docs/copies.md, Mending), then drd verify "
+                hint="repair it (docs/copies.md, Mending), then drd verify "
                 f"{self.plan.name} --repository {self.spec.name}",
             )
         self.is_damaged = warn_of_damage(self.services, self.plan, self.spec.name)
@@ -216,8 +216,8 @@ class _CopyRun:
         missing = [p.id for p in batch if p.id not in arrived]
         if missing:
             raise _NotWhole(
-                f"{', '.join(missing)} did not arrive whole in {self.spec.name}",
-                hint=f"look at {self.copy_of}: drd verify {self.plan.name}",
+                f"{', '.join(missing)} did not arrive completely in {self.spec.name}",
+                hint=f"check {self.copy_of}: drd verify {self.plan.name}",
             )
         return {"points": [p.id for p in batch], "bytes": size}
 
@@ -268,11 +268,13 @@ class _CopyRun:
             if isinstance(error, RepositoryDamaged) and not isinstance(error, _NotWhole):
                 note_damage(self.services, self.plan.name, point.id, {self.copy_of: error})
         else:
-            self.services.note(f"restore point {point.id} left {self.copy_of} meanwhile")
+            self.services.note(
+                f"restore point {point.id} was removed from {self.copy_of} meanwhile"
+            )
 
     def _torn(self, point: RestorePoint) -> RepositoryDamaged:
         return RepositoryDamaged(
-            f"{self.copy_of} has the manifest of {point.id} and not all that it names",
+            f"{self.copy_of} has the manifest of {point.id}, but not all that it names",
             hint=f"find out who removed it: drd verify {self.plan.name}",
         )
 
@@ -295,7 +297,7 @@ class _CopyRun:
         left_s = self.ends - self.services.clock.monotonic()
         if left_s <= 0:
             raise DeadlineExceeded(
-                f"copying to {self.spec.name} did not finish in its time",
+                f"copying to {self.spec.name} did not finish in time",
                 hint="what has arrived stays; the next run goes on.",
             )
         return left_s

@@ -103,8 +103,8 @@ def _require_reasons(services: Services, plan: Plan, what: GivingUp) -> None:
         if not _is_doubtful(point, kept.get(point), damaged, state, now):
             raise UsageError(
                 f"nothing is known to be wrong with restore point {point}",
-                hint=f"drd verify {plan.name} looks for damage; to forget the point anyway, add "
-                "--force.",
+                hint=f"run drd verify {plan.name} to search for damage; to forget the "
+                "point anyway, add --force.",
             )
         _require_lost(services, plan, what, kept.get(point), now)
 
@@ -121,7 +121,7 @@ def _require_lost(
         others = [name for name in known.repositories if name not in whole]
         only = f"--repository {others[0]} gives up what is lost; " if others else ""
         raise UsageError(
-            f"restore point {known.id} can come back whole from {' and '.join(whole)}",
+            f"restore point {known.id} is whole in {' and '.join(whole)}",
             hint=f"{only}to forget the point anyway, add --force.",
         )
 
@@ -168,7 +168,7 @@ def _forget_all(
             if spec.copy_of is None or what.repository:
                 troubles[spec.name] = error
             else:
-                services.warn(f"{spec.name} has to wait: {error.message}")
+                services.warn(f"{spec.name} must wait: {error.message}")
         else:
             services.catalogue.remove_from(plan.name, spec.name, what.points)
     if not troubles:

@@ -37,7 +37,7 @@ def release(
     exact = wanted & {prefix} or wanted
     if not prefix or not exact:
         raise NoRestorePoint(
-            f"no restore point {prefix!r} is held", hint="drd points PLAN shows what is held."
+            f"no restore point {prefix!r} is held", hint="list held points: drd points PLAN"
         )
     if len(exact) > 1:
         raise UsageError(
@@ -65,7 +65,7 @@ def _until(text: str, now: datetime) -> datetime:
             f"cannot read the time {text!r}", hint="for example 2027-03-31 or 90d"
         ) from error
     if end <= now:
-        raise UsageError(f"{text} is over already", hint="give a later time")
+        raise UsageError(f"{text} is in the past", hint="give a later time")
     return end
 
 

@@ -35,7 +35,7 @@ def last_failure(services: Services, plan: Plan) -> str | None:
     """How the plan's last backup failed; None where it did not."""
     for row in services.catalogue.queue.jobs(-1, plan.name):
         if row.kind == RunKind.BACKUP and row.tries:
-            return first_line(row.last_error or row.last_state or "nobody knows how")
+            return first_line(row.last_error or row.last_state or "the reason is unknown")
     return None
 
 

@@ -218,8 +218,8 @@ class _Still:
     def complain(self, share: Share) -> None:
         if self.snapshots:
             raise RepositoryError(
-                f"the repository still lists {len(self.snapshots)} of {len(share.snapshots)} "
-                "snapshots that were to be forgotten",
+                f"the repository still lists {len(self.snapshots)} of "
+                f"{len(share.snapshots)} snapshots that were to be forgotten",
                 hint="it may be append-only or locked against deletion: forget with a key that may "
                 "delete.",
             )
@@ -256,7 +256,7 @@ def _late(troubles: Mapping[str, DrdError]) -> RepositoryError:
     name, error = next(iter(troubles.items()))
     more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
     late = RepositoryError(
-        f"nothing is forgotten in the copy {name} for now{more}: {error.message}",
+        f"retention skipped for copy {name}{more}: {error.message}",
         hint=error.hint or "the next retention catches up.",
     )
     late.permanent = error.permanent
