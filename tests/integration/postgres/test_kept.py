@@ -142,7 +142,10 @@ def test_a_database_of_somebody_elses_is_refused_before_anything_is_restored(
 ) -> None:
     filled.execute("CREATE ROLE maker LOGIN CREATEDB")
     target = KIND.target(
-        component(filled.dsn("shop")), settings(filled, "maker"), place, no_owner=True, keep=True
+        component(filled.dsn("shop")),
+        settings(filled, "maker"),
+        place,
+        RestoreOptions(no_owner=True, keep=True),
     )
     (bad,) = [f for f in target.preflight(backup.snapshot, overwrite=True) if f.failed]
     assert bad.text == "maker may not rename database shop, which belongs to postgres"

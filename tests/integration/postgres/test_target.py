@@ -187,7 +187,7 @@ def test_rights_that_a_target_lacks_are_named_with_what_helps(
         target = target_of(target_server, place, database="shop", no_owner=no_owner, **settings)
         found = target.preflight(backup.snapshot, overwrite=False)
         target.close()
-        rights = [f for f in found if f.name == "orders-db: target's rights"]
+        rights = [f for f in found if f.code == "target-rights"]
         assert all(r.failed == (r.remedy != "" and r.severity != "warning") for r in rights)
         return "\n".join(r.text for r in rights), "\n".join(r.remedy for r in rights)
 
