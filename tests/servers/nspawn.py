@@ -214,6 +214,7 @@ def machine(directory: Path, *, target: str = "basic.target") -> Iterator[Machin
             running.wait_for_boot()
             running.run("rm", "-rf", *_OF_DRD)
             _open_to_everybody(running)
+            _show_checkout(running)
             yield running
         finally:
             # Nothing in it is worth an orderly end, and the kernel ends all of it.
@@ -228,6 +229,13 @@ def _open_to_everybody(running: Machine) -> None:
         for directory in place.parents:
             if directory.stat().st_mode & 0o005 != 0o005:
                 running.run("chmod", "o+rx", str(directory))
+
+
+def _show_checkout(running: Machine) -> None:
+    """To a service with PrivateTmp=, whose own /tmp has nothing of a checkout below ours."""
+    if ROOT.is_relative_to("/tmp"):
+        text = f"[Service]\nBindReadOnlyPaths={ROOT}\n"
+        running.write("/run/systemd/system/drd.service.d/checkout.conf", text)
 
 
 def _foreign_places() -> list[str]:
