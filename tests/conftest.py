@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import gc
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from sqlalchemy.pool import QueuePool
 
 from drd import log, masking
+from drd.catalogue.engine import Store
 from tests import light_catalogue, warm
 from tests.servers import (
     PostgresServer,
@@ -79,11 +82,36 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"RUN AGAIN {report.nodeid}: {reason}", yellow=True)
 
 
-def pytest_runtest_teardown() -> None:
-    """Catalogues that tests drop hold their files until they are collected, which takes Python ever
-    longer the more there is in a worker; a process may have 1,024 open."""
-    if len(list(Path("/proc/self/fd").iterdir())) > 300:
-        gc.collect()
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    """A test closes the catalogues that it opens: each holds files until then."""
+    before = len(_opened)
+    yield
+    left = [store for store in _opened[before:] if _connections(store)]
+    del _opened[before:]
+    for store in left:
+        store.close()
+    assert not left, f"left open: {', '.join(store.place for store in left)}"
+
+
+_opened: list[Store] = []
+
+
+def _connections(store: Store) -> int:
+    pool = store.engine.pool
+    return pool.checkedin() + pool.checkedout() if isinstance(pool, QueuePool) else 0
+
+
+def _note(make: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(make)
+    def noted(self: Store, *args: Any, **options: Any) -> None:
+        make(self, *args, **options)
+        _opened.append(self)
+
+    return noted
+
+
+Store.__init__ = _note(Store.__init__)  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)
