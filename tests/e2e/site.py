@@ -213,6 +213,18 @@ def make_tree(root: Path) -> None:
         (root / "current").symlink_to("app.conf")
 
 
+def one_tree(source: Path, back: Path) -> str:
+    """The body of a plan of one directory, that is checked and has a place to come back to."""
+    return f"""
+components:
+  conf: {{kind: files, paths: [{source}]}}
+checks:
+  - {{name: files, kind: files, component: conf}}
+targets:
+  standby: {{conf: {{path: {back}}}}}
+"""
+
+
 SMALL = """
 components:
   db: {{kind: sqlite, path: {base}/shop.db}}

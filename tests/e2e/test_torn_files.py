@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.copies import flip_a_byte
-from tests.e2e.site import Site, small_site
+from tests.e2e.site import Site, one_tree, small_site
 
 RESTIC = """#!{python}
 # restic, which notes more of a file than it stores: the file changes while it is read.
@@ -28,20 +28,11 @@ sys.stdout.buffer.write(retold(done.stdout, {hot!r}, {more}, real))
 sys.exit(done.returncode)
 """
 
-PLAN = """
-components:
-  conf: {{kind: files, paths: [{base}/etc]}}
-checks:
-  - {{name: configuration, kind: files, component: conf}}
-targets:
-  standby: {{conf: {{path: {base}/back/etc}}}}
-"""
-
 
 def site_with(base: Path, hot: bytes, *, more: int) -> Site:
     """`etc` has a file of which `more` bytes are noted than are stored, if that is not 0."""
     site = small_site(base)
-    site.plan(PLAN.format(base=base))
+    site.plan(one_tree(base / "etc", base / "back/etc"))
     (base / "etc/steady").write_bytes(os.urandom(200_000))
     (base / "etc/hot").write_bytes(hot)
     real = next(p for d in os.environ["PATH"].split(":") if (p := Path(d, "restic")).exists())

@@ -28,21 +28,12 @@ from drd.kinds.sqlite.unwritable import copy_files, is_about_shm
 from drd.kinds.sqlite.use import user
 from drd.model.plan import SecretRef
 from drd.process.private import roots_place
-from tests.e2e.site import Site, make_sqlite, make_tree
+from tests.e2e.site import Site, make_sqlite, make_tree, one_tree
 from tests.security.journals import plant
 from tests.user_support import as_root
 
 OWNER = pwd.getpwnam("games")
 SOON_S = 30
-
-PLAN = """
-components:
-  conf: {{kind: files, paths: [{base}/etc]}}
-checks:
-  - {{name: configuration, kind: files, component: conf}}
-targets:
-  there: {{conf: {{path: {base}/back}}}}
-"""
 
 
 @pytest.fixture
@@ -50,7 +41,7 @@ def site(short_tmp: Path) -> Iterator[Site]:
     """The state, what drd works with and the repository are the service user's."""
     made = Site(short_tmp)
     make_tree(made.base / "etc")
-    made.plan(PLAN.format(base=made.base))
+    made.plan(one_tree(made.base / "etc", made.base / "back"))
     for name in ("state", "work", "cache", "repo"):
         for path in (made.base / name, *(made.base / name).rglob("*")):
             os.lchown(path, OWNER.pw_uid, OWNER.pw_gid)
@@ -97,10 +88,10 @@ def test_commands_end_beside_a_pipe_in_the_state(site: Site) -> None:
 def test_commands_end_with_a_pipe_in_the_place_of_the_keys_hint(site: Site) -> None:
     hint = pipe(hint_of(site))
     site.drd("backup", "shop", timeout=SOON_S)
-    site.drd("recover", "shop", "--target", "there", "--dry-run", timeout=SOON_S)
+    site.drd("recover", "shop", "--target", "standby", "--dry-run", timeout=SOON_S)
     assert len(site.points()) == 2
     hint.unlink()
-    site.drd("recover", "shop", "--target", "there", "--dry-run", timeout=SOON_S)
+    site.drd("recover", "shop", "--target", "standby", "--dry-run", timeout=SOON_S)
 
 
 @as_root

@@ -30,7 +30,7 @@ from drd.flows.root import ledger
 from drd.flows.root.witness import RootsWitness
 from drd.model.run import RunKind, StepState
 from drd.process.private import roots_place
-from tests.e2e.site import Site, make_tree
+from tests.e2e.site import Site, make_tree, one_tree
 from tests.security.test_root_rights import owned, roots_files
 from tests.user_support import as_root
 
@@ -38,13 +38,7 @@ pytestmark = as_root
 
 OWNER = pwd.getpwnam("games")
 
-PLAN = """
-components:
-  conf: {{kind: files, paths: [{base}/etc]}}
-checks:
-  - {{name: files, kind: files, component: conf}}
-targets:
-  standby: {{conf: {{path: {base}/back}}}}
+RUNBOOK = """
 drill: {{every: 7d}}
 runbook:
   - {{name: bring, restore: [conf]}}
@@ -57,6 +51,7 @@ runbook:
   - {{name: look, check: [files]}}
 """
 
+
 RECOVER = ("recover", "shop", "--target", "standby", "--yes")
 
 
@@ -65,7 +60,7 @@ def site(short_tmp: Path) -> Iterator[Site]:
     """Of a service user; the plan, the target and the source are root's alone."""
     made = Site(short_tmp)
     make_tree(made.base / "etc")
-    made.plan(PLAN.format(base=made.base))
+    made.plan(one_tree(made.base / "etc", made.base / "back") + RUNBOOK.format(base=made.base))
     for name in ("state", "work", "cache", "repo"):
         owned(made.base / name)
     made.drd("backup", "shop")

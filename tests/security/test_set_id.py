@@ -20,22 +20,13 @@ from drd.kinds.files import owners
 from drd.model.run import CheckVerdict
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import no_progress
-from tests.e2e.site import Site
+from tests.e2e.site import Site, one_tree
 from tests.integration.files.support import KIND, check, component, source, take, taken, target
 from tests.restic_support import Restic, place
 from tests.user_support import NOBODY, acting_as, as_root
 
 CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 7, 0, 0, 0)
 """cap_setuid+ep, as linux/capability.h has it."""
-
-PLAN = """
-components:
-  conf: {{kind: files, paths: [{base}/src]}}
-checks:
-  - {{name: files, kind: files, component: conf}}
-targets:
-  standby: {{conf: {{path: {base}/back}}}}
-"""
 
 
 def make_source(place: Path) -> None:
@@ -63,7 +54,7 @@ def make_source(place: Path) -> None:
 def site(short_tmp: Path) -> Site:
     made = Site(short_tmp)
     make_source(made.base / "src")
-    made.plan(PLAN.format(base=made.base))
+    made.plan(one_tree(made.base / "src", made.base / "back"))
     made.drd("backup", "shop")
     return made
 
