@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -21,8 +22,12 @@ from pathlib import Path
 from tests.servers.child import Child, ServerError
 
 ROOT = Path(__file__).parents[2]
-DRD = str(Path(sys.executable).with_name("drd"))
-"""The program under test, in the machine as here."""
+_HIDDEN = ROOT.is_relative_to("/tmp")
+"""A service with PrivateTmp= does not see such a checkout, and `drd install` refuses it."""
+_SHOWN = Path("/opt/drd-checkout") if _HIDDEN else ROOT
+"""Where the machine has the checkout."""
+DRD = str(Path(sys.executable).with_name("drd")).replace(str(ROOT), str(_SHOWN))
+"""The program under test, in the machine."""
 
 _ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -214,7 +219,6 @@ def machine(directory: Path, *, target: str = "basic.target") -> Iterator[Machin
             running.wait_for_boot()
             running.run("rm", "-rf", *_OF_DRD)
             _open_to_everybody(running)
-            _show_checkout(running)
             yield running
         finally:
             # Nothing in it is worth an orderly end, and the kernel ends all of it.
@@ -231,18 +235,27 @@ def _open_to_everybody(running: Machine) -> None:
                 running.run("chmod", "o+rx", str(directory))
 
 
-def _show_checkout(running: Machine) -> None:
-    """To a service with PrivateTmp=, whose own /tmp has nothing of a checkout below ours."""
-    if ROOT.is_relative_to("/tmp"):
-        text = f"[Service]\nBindReadOnlyPaths={ROOT}\n"
-        running.write("/run/systemd/system/drd.service.d/checkout.conf", text)
-
-
 def _foreign_places() -> list[str]:
     """Binds for what an overlay of the root does not show: other file systems that we need, and
     what lies where the system has an empty directory of its own."""
     needed = dict.fromkeys((ROOT, Path(sys.prefix), Path(sys.base_prefix)))
-    return [f"--bind-ro={place}" for place in needed if _is_foreign(place)]
+    binds = [f"--bind-ro={place}" for place in needed if _is_foreign(place)]
+    return [*binds, f"--bind-ro={_copy()}:{_SHOWN}"] if _HIDDEN else binds
+
+
+@cache
+def _copy() -> Path:
+    """The checkout with its virtual environment, as if it had been made where the machine shows it.
+    It goes with the directory of the test run."""
+    copy = Path(tempfile.mkdtemp(prefix="checkout-", dir=os.environ["DRD_TEST_RUN"]))
+    copy.chmod(0o755)
+    script = (
+        'cp -a "$1/." "$3" && cd "$3/.venv" && '
+        'grep -rlIF "$1" bin lib/*/site-packages/*.pth | xargs sed -i "s#$1#$2#g"'
+    )
+    words = ["bash", "-c", script, "copy", str(ROOT), str(_SHOWN), str(copy)]
+    subprocess.run(words, check=True)
+    return copy
 
 
 def _is_foreign(place: Path) -> bool:
