@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -32,8 +33,9 @@ PLAN: Plan = replace(
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> SqlCatalogue:
-    return open_catalogue(f"sqlite:///{tmp_path}/drd.db", create=True)
+def catalogue(tmp_path: Path) -> Iterator[SqlCatalogue]:
+    with closing(open_catalogue(f"sqlite:///{tmp_path}/drd.db", create=True)) as made:
+        yield made
 
 
 @pytest.fixture

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.flows.services import Services
@@ -20,18 +23,19 @@ class Clock:
         return at(0)
 
 
-def services(tmp_path: Path) -> Services:
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Services]:
     class Made:
         catalogue = open_catalogue(f"sqlite:///{tmp_path}/drd.db", create=True)
         work_dir = tmp_path
         clock = Clock()
         is_root = False
 
-    return Made()  # type: ignore[return-value]
+    yield Made()  # type: ignore[misc]
+    Made.catalogue.close()
 
 
-def test_notes_go_a_day_after_the_service_has_ended_and_never_before(tmp_path: Path) -> None:
-    here = services(tmp_path)
+def test_notes_go_a_day_after_the_service_has_ended_and_never_before(here: Services) -> None:
     owned = here.catalogue.begin(plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(0))
     notes = make_started(here, owned.run.id)
     key = f"{owned.run.id}/serve"

@@ -355,6 +355,7 @@ def test_client_that_never_reads_holds_nobody_up(house: House) -> None:
 
         threading.Thread(target=others, daemon=True).start()
         assert done.wait(10)
+        assert deaf.recv(1), "answered before the house is closed"
 
 
 def ask_in_process(path: Path) -> int:

@@ -11,7 +11,8 @@ import os
 import signal
 import sqlite3
 import subprocess
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,22 @@ def base(tmp_path: Path) -> Path:
     return tmp_path
 
 
+Load = Callable[[], Loaded]
+
+
+@pytest.fixture
+def load(base: Path) -> Iterator[Load]:
+    """Starts a daemon, and ends those of a test."""
+    with ExitStack() as ends:
+
+        def load() -> Loaded:
+            loaded = Loaded(base)
+            ends.callback(loaded.app.close)
+            return loaded
+
+        yield load
+
+
 def write(base: Path, paths: str) -> None:
     text = PLAN.format(name="shop", paths=paths, base=base)
     (base / "plans/shop.yaml").write_text(text)
@@ -98,23 +115,23 @@ def forge(base: Path) -> None:
 # --- the daemon -----------------------------------------------------------------------------
 
 
-def test_changed_row_is_told_and_not_carried_out(base: Path) -> None:
-    now = Loaded(base)
+def test_changed_row_is_told_and_not_carried_out(base: Path, load: Load) -> None:
+    now = load()
     forge(base)
     assert now.paths() == ["/etc/hostname"]
     assert "the stored text of plan shop differs" in now.differing()["shop"]
 
 
-def test_healthy_twin_row_of_the_loaded_text_is_no_alert(base: Path) -> None:
-    now = Loaded(base)
+def test_healthy_twin_row_of_the_loaded_text_is_no_alert(base: Path, load: Load) -> None:
+    now = load()
     assert now.paths() == ["/etc/hostname"]
     assert now.differing() == {}
 
 
-def test_row_that_was_changed_before_a_start_is_replaced_by_the_file(base: Path) -> None:
+def test_row_that_was_changed_before_a_start_is_replaced_by_the_file(base: Path, load: Load) -> None:
     Loaded(base).app.close()
     forge(base)
-    now = Loaded(base)
+    now = load()
     assert now.paths() == ["/etc/hostname"]
     assert "differed from its file, and was replaced" in now.differing()["shop"]
     now.book.load(running=True)
@@ -122,10 +139,10 @@ def test_row_that_was_changed_before_a_start_is_replaced_by_the_file(base: Path)
     assert "/etc/shadow" not in (now.app.catalogue.queue.accepted("shop") or "")
 
 
-def test_after_a_start_with_a_broken_file_the_stored_text_serves_on(base: Path) -> None:
+def test_after_a_start_with_a_broken_file_the_stored_text_serves_on(base: Path, load: Load) -> None:
     Loaded(base).app.close()
     (base / "plans/shop.yaml").write_text("plan: shop\nobjectives: {rpo: never}\n")
-    now = Loaded(base)
+    now = load()
     assert set(now.refused) == {"shop"}
     assert now.paths() == ["/etc/hostname"]
     assert now.differing() == {}
@@ -134,8 +151,8 @@ def test_after_a_start_with_a_broken_file_the_stored_text_serves_on(base: Path) 
     assert set(now.differing()) == {"shop"}
 
 
-def test_file_that_root_loaded_by_another_command_is_in_force(base: Path) -> None:
-    now = Loaded(base)
+def test_file_that_root_loaded_by_another_command_is_in_force(base: Path, load: Load) -> None:
+    now = load()
     write(base, "/etc/hosts")
     with closing(App(str(base / "drd.yaml"))) as other:
         other.load("shop")
@@ -143,9 +160,9 @@ def test_file_that_root_loaded_by_another_command_is_in_force(base: Path) -> Non
     assert now.paths() == ["/etc/hosts"]
 
 
-def test_changed_file_waits_for_the_reload_of_a_daemon_that_lives(base: Path) -> None:
+def test_changed_file_waits_for_the_reload_of_a_daemon_that_lives(base: Path, load: Load) -> None:
     """Also which repositories are meant: what the catalogue offers and counts follows from it."""
-    now = Loaded(base)
+    now = load()
     now.app.catalogue.queue.note(HEARTBEAT, {"state": "running"}, datetime.now(UTC))
     before = (base / "plans/shop.yaml").read_text()
     write(base, "/etc/hosts")
