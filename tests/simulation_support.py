@@ -23,7 +23,7 @@ from drd.daemon.workers import GRACE_S, Ended, Worker, Workers
 from drd.errors import Fenced
 from drd.model.plan import Plan
 from drd.model.reading import Reading
-from drd.model.run import TOOK, DrillResult, Evidence, Run, RunKind, RunState
+from drd.model.run import TOOK, Cause, DrillResult, Evidence, Run, RunKind, RunState
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.ports import RunLease
 from drd.process import Child
@@ -117,7 +117,7 @@ class Pretenders(Workers):
     def works(self) -> list[Work]:
         return list(self._works.values())
 
-    def start(self, run: Run, *, settle: str | None = None, cancelled: bool = False) -> Worker:
+    def start(self, run: Run, *, settle: Cause | None = None, cancelled: bool = False) -> Worker:
         host = self._host
         outcome, takes_s = host.draw(run) if settle is None else ("settles", 1.0)
         if outcome == "does not start":
@@ -128,7 +128,7 @@ class Pretenders(Workers):
         if settle is None:
             timeout_s = float(run.detail.get("timeout_s", 3600.0))
             work.kill_at = host.time.awake_s + timeout_s + GRACE_S
-            work.why = "it did not finish in time"
+            work.why = Cause("it did not finish in time")
         self._works[run.id] = work
         return work
 
@@ -139,7 +139,7 @@ class Pretenders(Workers):
         if not work.cancelled and work.settles is None:
             work.cancelled = True
             work.kill_at = self._host.time.awake_s + 8.0
-            work.why = "it was cancelled and did not end"
+            work.why = Cause("it was cancelled and did not end")
             if work.outcome != "hangs":
                 work.outcome, work.ends_s = "cancelled", self._host.time.awake_s + 1.0
         return True
@@ -158,8 +158,8 @@ class Pretenders(Workers):
             self._host.go_on(work)
             if work.exit_code is not None:
                 del self._works[work.run.id]
-                how = work.settles or work.why if work.kill_at is None else "it was killed"
-                found.append(Ended(work, work.exit_code, how or "it was killed"))
+                how = work.settles or work.why if work.kill_at is None else None
+                found.append(Ended(work, work.exit_code, how or Cause("it was killed")))
         return found
 
     def die(self) -> None:
@@ -363,7 +363,8 @@ class Host:
         if owned is None:
             return
         state = RunState.CANCELLED if work.cancelled else RunState.INTERRUPTED
-        self.app.catalogue.finish(owned, state, at=self.time.now(), error=work.settles)
+        error = None if work.settles is None else work.settles.text
+        self.app.catalogue.finish(owned, state, at=self.time.now(), error=error)
         owned.release()
         self.settled[work.run.id] = str(state)
 

@@ -147,8 +147,8 @@ def end_all(directory: Path) -> list[str]:
 @rights.as_root(rights.Purpose.PROCESSES)
 def is_any_running(directory: Path, run: str) -> bool:
     """Whether a process of this run's steps is still running."""
-    noted = [noted(directory, f.stem) for f in directory.glob("*.json")]
-    if any(one is not None and one.is_alive() for one in noted):
+    notes = [noted(directory, f.stem) for f in directory.glob("*.json")]
+    if any(one is not None and one.is_alive() for one in notes):
         return True
     names = (f.stem for f in directory.glob("*.pid"))
     return any(find_unnoted(directory, name, f"{run}/{name}") is not None for name in names)
