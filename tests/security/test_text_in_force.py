@@ -128,7 +128,9 @@ def test_healthy_twin_row_of_the_loaded_text_is_no_alert(base: Path, load: Load)
     assert now.differing() == {}
 
 
-def test_row_that_was_changed_before_a_start_is_replaced_by_the_file(base: Path, load: Load) -> None:
+def test_row_that_was_changed_before_a_start_is_replaced_by_the_file(
+    base: Path, load: Load
+) -> None:
     Loaded(base).app.close()
     forge(base)
     now = load()
