@@ -9,9 +9,10 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from drd.catalogue import holds
+from drd.catalogue.daemon_tables import retention_state
 from drd.catalogue.engine import Store, upsert
 from drd.catalogue.health import count_vanished
-from drd.catalogue.tables import points, retention_state, runs
+from drd.catalogue.tables import points, runs
 from drd.errors import AlreadyRunning, NoRestorePoint, UsageError
 from drd.model.actor import Actor
 from drd.model.holds import GivenUp, Hold, held_points

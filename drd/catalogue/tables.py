@@ -344,22 +344,6 @@ given_up = Table(
     info=OF_A_PLAN,
 )
 
-retention_state = Table(
-    "retention_state",
-    metadata,
-    # How the plan's last retention went: what `status` tells, and what the next one has to know.
-    Column("plan", String(40), primary_key=True),
-    Column("at", UtcTime, nullable=False),
-    Column("run", String(8), nullable=False),
-    Column("paused_since", UtcTime),  # NULL: it is not paused
-    Column("pauses", Json, nullable=False),
-    Column("succeeded_at", UtcTime),  # when the last one that succeeded looked
-    Column("waiting", Json, nullable=False),  # points over a run's limit
-    Column("missing", Json, nullable=False),  # by repository: points whose snapshots others removed
-    Column("leaving", Json, nullable=False),  # points that drd itself is just forgetting
-    info=OF_A_PLAN,
-)
-
 # What `drd status` reads. Each row is written in the transaction that changes what it sums up.
 
 missed_intervals = Table(

@@ -114,7 +114,7 @@ def test_plan_that_asks_it_for_sql_is_refused(site: Site) -> None:
     plan = PLAN.format(base=site.base)
     site.plan(plan[: plan.index("checks:")] + sql)
     said = site.drd("plan", "check", "shop", code=2)
-    assert "a sql check cannot look at todo, which is notes" in said.out + said.err
+    assert "a sql check cannot read todo, which is notes" in said.out + said.err
 
 
 def test_without_the_extension_the_plan_says_what_is_missing(site: Site) -> None:
