@@ -151,7 +151,7 @@ def test_include_of_what_is_not_there_is_damage(
 
 
 @pytest.mark.parametrize("part", [False, True])
-def test_a_file_that_changed_while_it_was_stored_ends_where_what_is_stored_of_it_does(
+def test_file_that_changed_while_stored_has_the_size_of_what_was_stored(
     repository: Repository, tree: Path, tmp_path: Path, request: pytest.FixtureRequest, part: bool
 ) -> None:
     stored = repository.store(Tree((str(tree),)), host="p", tags=["t"])

@@ -65,9 +65,7 @@ def test_a_failure_in_the_middle_takes_everything_away_again(small: Site, machin
     assert machine.after("points", "shop", "--json").json["points"]
 
 
-def test_what_a_drill_has_proven_and_what_hangs_on_the_scenario_is_known_from_the_kit(
-    small: Site, machine: Machine
-) -> None:
+def test_kit_brings_the_evidence_of_drills_and_the_scenario(small: Site, machine: Machine) -> None:
     """The drill came after the last replica, which is made at most hourly."""
     plan = small.base / "plans/shop.yaml"
     steps = (

@@ -98,7 +98,7 @@ def test_lost_region_is_rehearsed_and_recovered_from_the_copy(site: Site) -> Non
     assert_clean(site)
 
 
-def test_catalogue_is_rebuilt_from_all_and_keeps_its_word_on_what_cannot_be_reached(
+def test_rebuild_reads_all_repositories_and_keeps_records_of_unreachable_ones(
     site: Site,
 ) -> None:
     both = backup(site)

@@ -119,7 +119,7 @@ def test_a_repository_that_is_gone_or_unprotected_is_told_until_it_is_not(
 
 
 @pytest.mark.faults
-def test_a_channel_that_is_dead_is_told_by_the_others_and_shown_until_it_is_back(
+def test_dead_channel_is_reported_by_the_others_until_it_works_again(
     short_tmp: Path, hook: Receiver
 ) -> None:
     site = Site(short_tmp)

@@ -177,7 +177,7 @@ def test_lost_catalogue_is_rebuilt_from_the_manifests(site: Site) -> None:
     assert site.drd("drill", "shop", "--json").json["result"] == "passed"
 
 
-def test_a_plan_that_cannot_be_looked_at_does_not_keep_the_others_from_being_rebuilt(
+def test_rebuild_skips_a_plan_that_cannot_be_read_and_does_the_others(
     site: Site,
 ) -> None:
     point = site.drd("backup", "shop", "--json").json["point"]

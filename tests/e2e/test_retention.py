@@ -135,7 +135,7 @@ def test_nothing_is_forgotten_while_a_snapshot_lies_in_the_future(short_tmp: Pat
     site.assert_clean()
 
 
-def test_a_point_of_the_future_whose_snapshots_have_sound_dates_can_be_forgotten(
+def test_point_dated_in_the_future_can_be_forgotten(
     short_tmp: Path,
 ) -> None:
     """Where restic saw another clock than drd."""

@@ -268,7 +268,7 @@ def test_killed_at_random_moments_a_recovery_comes_to_the_same_end(
     assert_recovered(site, port)
 
 
-def test_an_answer_counts_while_nobody_carries_it_out_and_a_cancelled_recovery_goes_on(
+def test_answer_to_a_stopped_recovery_counts_and_a_cancelled_one_can_be_resumed(
     site: Site, port: int
 ) -> None:
     child = site.start(*RECOVER)

@@ -180,7 +180,7 @@ def test_two_processes_do_not_migrate_at_once(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_alembic_and_the_other_database_are_imported_only_when_there_is_use_for_them(
+def test_alembic_and_the_other_database_driver_are_imported_only_when_used(
     tmp_path: Path,
 ) -> None:
     url = f"sqlite:///{tmp_path}/state/drd.db"

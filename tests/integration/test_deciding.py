@@ -111,9 +111,7 @@ def test_an_approval_that_comes_too_late_is_refused(
         deciding(catalogue, owned, at(11)).agree("go-ahead", "approve", "anna", "", PEOPLE)
 
 
-def test_of_a_run_that_failed_steps_are_tried_again_or_skipped_and_of_one_that_succeeded_none(
-    catalogue: SqlCatalogue, owned: RunLease
-) -> None:
+def test_retry_and_skip_only_on_failed_runs(catalogue: SqlCatalogue, owned: RunLease) -> None:
     catalogue.finish_step(owned, "fragile", StepState.FAILED, at=at(2), error="why")
     catalogue.finish(owned, RunState.FAILED, at=at(3))
     owned.release()

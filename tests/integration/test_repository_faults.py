@@ -497,7 +497,7 @@ def test_a_lock_that_was_never_finished_counts_for_nothing(
     repository.check()
 
 
-def test_what_is_brief_is_read_without_a_lock_and_damage_is_believed_under_one_only(
+def test_short_reads_take_no_lock_and_damage_counts_only_under_a_lock(
     tmp_path: Path,
 ) -> None:
     program, calls = tmp_path / "restic", tmp_path / "calls"

@@ -152,7 +152,7 @@ def test_recovery_of_a_part_does_not_pass_by_a_second_person(left_out: bool) -> 
         assert bool(next_moves(steps, done, part).skip) is not wanted
 
 
-def test_approval_for_a_part_is_asked_for_also_where_its_text_names_what_is_left_out() -> None:
+def test_approval_whose_text_names_a_missing_step_needs_the_two_person_rule() -> None:
     def no_value(text: str) -> str:
         raise StepFailed(f"nothing for {text}", hint="")
 

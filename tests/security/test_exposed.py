@@ -83,7 +83,7 @@ def test_no_plan_is_new_while_a_catalogue_lies_set_aside(short_tmp: Path) -> Non
 
 
 @as_root
-def test_file_that_others_can_write_is_not_believed_for_a_catalogue_that_is_gone(
+def test_file_that_others_can_write_does_not_replace_a_lost_catalogue(
     short_tmp: Path,
 ) -> None:
     """Nobody knows the text any more that was in force."""

@@ -72,7 +72,7 @@ def test_emptied_repository_is_breached_as_soon_as_a_backup_met_it(short_tmp: Pa
     assert plan_of(site)["verdict"] == "breached"
 
 
-def test_repository_that_comes_back_is_met_again_and_the_time_without_it_stays_counted(
+def test_repository_that_returns_is_used_again_and_its_outage_stays_counted(
     short_tmp: Path,
 ) -> None:
     site = small_site(short_tmp)

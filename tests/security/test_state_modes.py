@@ -334,7 +334,7 @@ def test_lock_that_is_no_file_is_refused_at_once(tmp_path: Path, what: str) -> N
 
 
 @as_root
-def test_installing_gives_the_service_what_is_roots_in_its_directories_and_nothing_else(
+def test_install_gives_only_roots_files_in_its_directories_to_the_service(
     tmp_path: Path,
 ) -> None:
     """The service's user may have put names in there: `drd install` must not give him the files

@@ -173,9 +173,7 @@ def test_one_failure_that_a_retry_may_help_is_only_noted() -> None:
     assert of_plan(healthy(failures=failures(1)), permanent) == [("backup-failing", "warning")]
 
 
-def test_a_restart_of_the_service_is_no_failure_unless_it_comes_in_between_again_and_again() -> (
-    None
-):
+def test_one_restart_of_the_service_is_no_failure_repeated_restarts_are() -> None:
     def stopped(tries: int) -> PlanMore:
         job = JobFacts("verification", "primary", tries=tries, last_error_code=STOPPED.code)
         return PlanMore((job,))
@@ -250,7 +248,7 @@ def test_work_that_is_overdue(kind: str, period_s: float, late_s: float, overdue
     assert found == ([(f"{kind}-overdue", "warning")] if overdue else [])
 
 
-def test_a_drill_that_could_not_be_carried_out_fails_but_one_that_failed_is_told_as_that() -> None:
+def test_drill_without_a_result_and_failed_drill_are_different_alerts() -> None:
     job = PlanMore((JobFacts("drill", tries=2, last_error="no room"),))
     assert of_plan(healthy(), job) == [("drill-failing", "warning")]
     assert of_plan(healthy(last_drill=drill("failed")), job) == [("drill-failed", "critical")]

@@ -183,7 +183,7 @@ def test_a_component_that_is_not_back_is_not_run() -> None:
     assert "was not restored" in own.observed
 
 
-def test_a_database_that_cannot_be_read_failed_and_one_that_cannot_be_asked_is_not_run() -> None:
+def test_unreadable_database_fails_and_unreachable_database_is_not_run() -> None:
     (damaged,) = run(tables(a=1), SourceError("disk image is malformed"))
     assert damaged.verdict is CheckVerdict.FAILED
     (gone,) = run(tables(a=1), SourceUnreachable("connection lost"))

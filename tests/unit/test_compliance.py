@@ -205,7 +205,7 @@ def test_component_by_itself(data_s: float, error: str | None, verdict: Verdict)
     assert judged(components=(component,)).components[0].verdict is verdict
 
 
-def test_objective_crossed_between_two_backups_is_told_but_the_verdict_is_about_now() -> None:
+def test_objective_missed_between_backups_is_reported_and_verdict_is_current() -> None:
     crossed = ((ago(2 * HOUR), ago(HOUR)),)
     plan = judged(missed=crossed, window_s=DAY)
     assert plan.rpo.verdict is MET

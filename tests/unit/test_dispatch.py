@@ -324,7 +324,7 @@ def test_first_run_that_may_take_long_needs_ten_minutes_or_is_overdue(kind: str)
     assert alone(replace(first, deadline=ago(1)), backup) == ""
 
 
-def test_first_drill_takes_the_only_place_right_after_backups_or_when_it_is_overdue() -> None:
+def test_first_drill_takes_the_only_slot_after_backups_or_when_overdue() -> None:
     """It may take hours: nobody knows."""
     one = Limits(runs=1)
     first = due("drill", expected_s=None)

@@ -213,7 +213,7 @@ def test_only_missing_roles_are_made() -> None:
     assert older[1] == 'GRANT "old" TO "new"'
 
 
-def test_what_holds_for_everybody_is_made_in_a_cluster_of_nobody_else_and_told_elsewhere() -> None:
+def test_settings_of_the_whole_cluster_are_made_in_a_sandbox_and_reported_for_a_target() -> None:
     parameter = {"parameter": "work_mem", "privilege": "SET", "grantable": False}
     parameters = [{**parameter, "grantee": ""}, {**parameter, "grantee": "app"}]
     saved = cluster(role("app"), parameters=parameters, everyone=["search_path=a, b"])

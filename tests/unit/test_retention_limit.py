@@ -54,7 +54,7 @@ def test_oldest_go_first_and_the_rest_waits_for_a_person() -> None:
     st.integers(0, 12),
     st.sets(st.sampled_from([f"p{i}" for i in range(25)])),
 )
-def test_never_the_newest_nor_a_proven_nor_a_held_one_and_never_more_than_the_limit(
+def test_limit_is_kept_and_newest_proven_and_held_points_stay(
     points: list[RestorePoint], policy: RetentionPolicy, limit: int, held: set[str]
 ) -> None:
     now = START + timedelta(days=900)

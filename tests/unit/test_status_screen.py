@@ -326,7 +326,7 @@ def shown(*plans: PlanFacts) -> list[str]:
     return render(document, NO_LIMIT, colour=False).splitlines()
 
 
-def test_of_many_plans_the_worst_come_first_and_a_terminal_shows_one_screen_of_them() -> None:
+def test_terminal_shows_one_screen_of_many_plans_worst_first() -> None:
     many = [healthy(plan=f"service{number}") for number in range(100)]
     facts = document(*many, CATALOG, BILLING)
     whole = render(facts, 120, colour=False).split("\n")

@@ -292,7 +292,7 @@ def test_a_user_who_cannot_give_files_away_is_asked_for_no_owner(
 
 
 @as_root
-def test_no_owner_as_root_makes_everything_roots_and_keeps_modes_but_set_id_bits(
+def test_no_owner_as_root_gives_all_to_root_and_drops_only_set_id_bits(
     short_tmp: Path, work: Workplace, root: Path
 ) -> None:
     give(root, 1234)

@@ -206,7 +206,7 @@ def test_rights_that_a_target_lacks_are_named_with_what_helps(
 
 
 @needs_15
-def test_an_older_target_and_a_missing_extension_are_found_before_anything_is_touched(
+def test_preflight_finds_an_older_target_and_a_missing_extension(
     backup: Backup, place: Workplace
 ) -> None:
     facts = {**backup.snapshot.facts, "extensions": {"plpgsql": "1.0", "postgis": "3.5"}}

@@ -270,7 +270,7 @@ def test_what_a_dead_writer_left_in_the_wal_is_in_the_copy_of_its_files(short_tm
 
 
 @as_root
-def test_a_user_who_cannot_read_the_side_files_of_an_open_wal_database_is_told_so(
+def test_unreadable_side_files_of_an_open_wal_database_are_reported(
     short_tmp: Path, work: Workplace
 ) -> None:
     path = make(short_tmp / "live.db", "CREATE TABLE t (x)", journal="wal")
