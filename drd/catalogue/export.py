@@ -12,9 +12,12 @@ from pathlib import Path
 from sqlalchemy import Connection, select, text
 from sqlalchemy.engine import URL
 
-from drd.catalogue import trouble
+from drd.catalogue import (  # noqa: F401 (they fill the metadata)
+    daemon_tables,
+    summary_tables,
+    trouble,
+)
 from drd.catalogue.changes import statements
-from drd.catalogue.daemon_tables import jobs  # noqa: F401 (its tables are part of the metadata)
 from drd.catalogue.engine import Store
 from drd.catalogue.tables import metadata
 from drd.catalogue.version import HEAD

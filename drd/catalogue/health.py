@@ -24,15 +24,8 @@ from sqlalchemy import (
 from drd.catalogue import places
 from drd.catalogue.engine import insert_all, upsert
 from drd.catalogue.summaries import believed
-from drd.catalogue.tables import (
-    given_up,
-    outages,
-    plan_summary,
-    plans,
-    point_repositories,
-    points,
-    repository_health,
-)
+from drd.catalogue.summary_tables import outages, plan_summary, repository_health
+from drd.catalogue.tables import given_up, plans, point_repositories, points
 from drd.errors import Repair
 from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts, VanishedFacts
 from drd.model.plan import Plan

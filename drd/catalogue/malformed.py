@@ -28,7 +28,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from drd.catalogue import daemon_tables, tables  # noqa: F401 - they fill the metadata
+from drd.catalogue import (  # noqa: F401 - they fill the metadata
+    daemon_tables,
+    summary_tables,
+    tables,
+)
 from drd.catalogue.columns import Json, UtcTime, metadata
 from drd.catalogue.reading import HUGE, STUMBLES
 from drd.model.actor import Actor

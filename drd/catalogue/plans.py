@@ -11,7 +11,8 @@ from sqlalchemy import Connection, delete, or_, select, update
 
 from drd.catalogue import copies, health, missed, places, summaries
 from drd.catalogue.engine import upsert
-from drd.catalogue.tables import component_summary, evidence, plans, points, runs
+from drd.catalogue.summary_tables import component_summary
+from drd.catalogue.tables import evidence, plans, points, runs
 from drd.model.facts import AUTO
 from drd.model.plan import Plan
 

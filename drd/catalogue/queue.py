@@ -17,15 +17,8 @@ from drd.catalogue import runs
 from drd.catalogue.daemon_tables import copies, daemon_state, jobs, sources
 from drd.catalogue.engine import Store, batches, upsert
 from drd.catalogue.runs import Owner
-from drd.catalogue.tables import (
-    decisions,
-    evidence,
-    plan_summary,
-    plans,
-    points,
-    scenario_summary,
-    steps,
-)
+from drd.catalogue.summary_tables import plan_summary, scenario_summary
+from drd.catalogue.tables import decisions, evidence, plans, points, steps
 from drd.catalogue.tables import runs as run_table
 from drd.errors import UsageError
 from drd.model.actor import Actor

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, func, or_, select, update
 
 from drd.catalogue import copies, places, summaries
 from drd.catalogue.engine import upsert
-from drd.catalogue.tables import repositories, repository_health
+from drd.catalogue.summary_tables import repository_health
+from drd.catalogue.tables import repositories
 from drd.ports.health import PlaceRow
 
 _IS_WRONG = or_(repository_health.c.lost.is_not(None), repository_health.c.unreachable.is_not(None))

@@ -13,15 +13,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, select, true, update
 
 from drd.catalogue.engine import insert_all, upsert
-from drd.catalogue.tables import (
-    component_snapshots,
-    component_summary,
-    evidence,
-    plan_summary,
-    points,
-    runs,
-    scenario_summary,
-)
+from drd.catalogue.summary_tables import component_summary, plan_summary, scenario_summary
+from drd.catalogue.tables import component_snapshots, evidence, points, runs
 from drd.model.clock import FAR_AHEAD
 from drd.model.run import DrillResult, RunKind, RunState, took_s
 from drd.model.scenarios import Rehearsal, standing

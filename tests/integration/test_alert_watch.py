@@ -17,7 +17,8 @@ from sqlalchemy import insert
 from drd.catalogue.changed import KeptFacts
 from drd.catalogue.daemon_tables import verifications
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
-from drd.catalogue.tables import component_summary, plan_summary, plans
+from drd.catalogue.summary_tables import component_summary, plan_summary
+from drd.catalogue.tables import plans
 from drd.flows.alerts.watch import AlertWatch, Outlook, World
 from drd.flows.status.overview import plan_files
 from drd.model.message import ChannelSpec

@@ -18,8 +18,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from drd.catalogue import migrate
-from drd.catalogue.daemon_tables import jobs  # noqa: F401 (its tables are part of the metadata)
+from drd.catalogue import (  # noqa: F401 (they fill the metadata)
+    daemon_tables,
+    migrate,
+    summary_tables,
+)
 from drd.catalogue.engine import Store
 from drd.catalogue.migrate import OURS, Schema
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue

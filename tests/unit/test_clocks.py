@@ -16,7 +16,7 @@ class SetClocks(Clocks):
         self.now = (1e9, 500.0, 100.0)
         super().__init__()
 
-    def _read(self) -> tuple[float, float, float]:  # type: ignore[override]
+    def _read_clocks(self) -> tuple[float, float, float]:  # type: ignore[override]
         return self.now
 
     def pass_by(self, wall: float, boot: float, awake: float) -> str:
