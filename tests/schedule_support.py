@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from drd.model.due import Due, History, next_due
+from drd.model.due import Due, Situation, next_due
+from drd.model.job_history import JobHistory
 from drd.model.plan import (
     BackupPolicy,
     DrillPolicy,
@@ -67,9 +68,24 @@ def job(
     return Job(plan, kind, Timing(**timing), rpo_s, repositories=("/srv/primary",))
 
 
-def history(**changes: Any) -> History:
+_OF_RUNS = {f.name for f in fields(JobHistory)}
+
+
+def situation(first_loaded_at: datetime, **known: Any) -> Situation:
+    """What is known of a job: of its runs, and of the plan's data."""
+    runs = {name: known.pop(name) for name in list(known) if name in _OF_RUNS}
+    return Situation(first_loaded_at, JobHistory(**runs), **known)
+
+
+def changed(known: Situation, **changes: Any) -> Situation:
+    """The same, but for this."""
+    runs = {name: changes.pop(name) for name in list(changes) if name in _OF_RUNS}
+    return replace(known, runs=replace(known.runs, **runs), **changes)
+
+
+def history(**changes: Any) -> Situation:
     """Of a job that ran 5 minutes ago for a minute, with a point of that time."""
-    base = History(
+    base = situation(
         first_loaded_at=ago(30 * DAY),
         last_started_at=ago(5 * MINUTE),
         last_finished_at=ago(4 * MINUTE),
@@ -77,10 +93,10 @@ def history(**changes: Any) -> History:
         data_time=ago(5 * MINUTE),
         last_state="succeeded",
     )
-    return replace(base, **changes)
+    return changed(base, **changes)
 
 
-def due(job: Job, history: History, now: datetime = NOW) -> Due:
+def due(job: Job, history: Situation, now: datetime = NOW) -> Due:
     found = next_due(job, history, now)
     assert found is not None
     return found
@@ -104,9 +120,9 @@ class Daemon:
     ) -> None:
         self.job = job
         self.now = now
-        self.history = History(first_loaded_at=now, data_time=None)
+        self.history = situation(first_loaded_at=now, data_time=None)
         if job.kind != "backup":
-            self.history = replace(self.history, data_time=now)
+            self.history = changed(self.history, data_time=now)
         self.takes = timedelta(seconds=takes_s)
         self.fails = fails
         self.starts: list[tuple[datetime, str]] = []
@@ -134,13 +150,13 @@ class Daemon:
             exposed_s = (self.now - self.history.data_time).total_seconds()
             self.most_exposed_s = max(self.most_exposed_s, exposed_s)
         done = {} if failed or self.job.kind != "backup" else {"data_time": start}
-        self.history = replace(
+        self.history = changed(
             self.history,
             last_started_at=start,
             last_finished_at=self.now,
-            last_success_at=self.history.last_success_at if failed else self.now,
-            tries=self.history.tries + 1 if failed else 0,
-            expected_s=self.history.expected_s if failed else self.takes.total_seconds(),
+            last_success_at=self.history.runs.last_success_at if failed else self.now,
+            tries=self.history.runs.tries + 1 if failed else 0,
+            p95_s=self.history.runs.p95_s if failed else self.takes.total_seconds(),
             last_state="failed" if failed else "succeeded",
             last_error="cannot connect" if failed else None,
             **done,

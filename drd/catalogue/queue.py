@@ -22,8 +22,9 @@ from drd.catalogue.tables import decisions, evidence, plans, points, steps
 from drd.catalogue.tables import runs as run_table
 from drd.errors import UsageError
 from drd.model.actor import Actor
+from drd.model.job_history import JobHistory
 from drd.model.run import Run, RunState
-from drd.ports.queue import JobRow, PlanRow
+from drd.ports.queue import PlanRow
 
 _NOBODY = Owner(0, None, "")
 
@@ -79,11 +80,11 @@ class SqlQueue:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def jobs(self, since: int = -1, plan: str | None = None) -> list[JobRow]:
+    def jobs(self, since: int = -1, plan: str | None = None) -> list[JobHistory]:
         query = _SINCE if plan is None else _SINCE_OF
         with self._store.read() as connection:
             rows = connection.execute(query, {"since": since, "plan": plan}).mappings()
-            return [JobRow(**row) for row in rows]
+            return [JobHistory(**row) for row in rows]
 
     def plan_rows(self, names: Sequence[str] | None = None) -> list[PlanRow]:
         with self._store.read() as connection:

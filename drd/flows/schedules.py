@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
-from drd.model.due import Due, History, next_due
+from drd.model.due import Due, Situation, next_due
+from drd.model.job_history import NO_RUNS, JobHistory
 from drd.model.kit_findings import EXPORT, VERIFY
 from drd.model.run import RunKind, RunState
 from drd.model.schedule import Job, Schedule
-from drd.ports import JobRow, PlanRow, Queue
+from drd.ports import PlanRow, Queue
 
 Key = tuple[str, str, str]
 
@@ -69,7 +70,7 @@ class Agenda:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
         self._plans: dict[str, _Plan] = {}
-        self._rows: dict[Key, JobRow] = {}
+        self._rows: dict[Key, JobHistory] = {}
         self._keys: dict[str, set[Key]] = {}
         self._next: dict[Key, Due] = {}
         self._heap: list[tuple[datetime, int, Key]] = []
@@ -170,7 +171,7 @@ class Agenda:
         """The next start of every job, in order."""
         return sorted(self._next.values(), key=lambda d: (d.at, d.job.key))
 
-    def history(self, job: Job) -> History:
+    def situation(self, job: Job) -> Situation:
         plan = self._plans[job.plan]
         row = self._rows.get(job.key)
         data_time, copied = plan.data_time, None
@@ -179,27 +180,13 @@ class Agenda:
         elif job.subject in plan.copied:
             # A copy that nothing has reached yet may not even have been made.
             data_time = plan.copied[job.subject]
-        if row is None:
-            return History(
-                plan.first_loaded_at,
-                data_time=data_time,
-                copied_time=copied,
-                **self._forgot(job),
-            )
-        return History(
+        return Situation(
             first_loaded_at=plan.first_loaded_at,
-            last_started_at=row.last_started_at,
-            last_finished_at=row.last_finished_at,
-            last_success_at=row.last_success_at,
+            runs=row or NO_RUNS,
             data_time=data_time,
             copied_time=copied,
-            tries=row.tries,
-            permanent=row.permanent,
-            expected_s=row.p95_s,
-            last_state=row.last_state,
-            last_error=row.last_error,
-            news=self._news(job),
-            undrilled=plan.row.undrilled if job.kind == RunKind.DRILL else (),
+            news=self._news(job) if row is not None else None,
+            undrilled=plan.row.undrilled if job.kind == RunKind.DRILL and row is not None else (),
             drilled_at=plan.row.drilled_at if job.kind == RunKind.DRILL else None,
             **self._forgot(job),
         )
@@ -215,7 +202,7 @@ class Agenda:
         apart_s = min(_AFTER_FORGETTING_S, (every or _AFTER_FORGETTING_S * 4) / 4)
         return {"forgot_at": row.last_finished_at, "apart_s": apart_s}
 
-    def _take(self, row: JobRow) -> None:
+    def _take(self, row: JobHistory) -> None:
         key = (row.plan, row.kind, row.subject)
         before = self._rows.get(key)
         if row.kind in _MEETING and before is not None and before.tries and not row.tries:
@@ -260,7 +247,7 @@ class Agenda:
             self._forget(key)
         self._keys[name] = wanted
         for job in jobs:
-            due = next_due(job, self.history(job), now)
+            due = next_due(job, self.situation(job), now)
             if due is None:
                 self._forget(job.key)
             else:

@@ -50,7 +50,7 @@ def conditions(
     found += _backup(facts, more, now)
     found += _retention(facts, now)
     for job in more.jobs:
-        if job.kind != "backup" and not _is_told_as_damage(job, more):
+        if job.history.kind != "backup" and not _is_told_as_damage(job, more):
             found += _job(facts, job, now)
     for copy in more.copies:
         found += _copy(facts, copy, now)
@@ -156,7 +156,7 @@ def _backup(facts: PlanFacts, more: PlanMore, now: datetime) -> Iterator[Conditi
         return
     if _was_only_stopped(failures.code, failures.tries):
         return
-    permanent = any(j.permanent for j in more.jobs if j.kind == "backup")
+    permanent = any(j.history.permanent for j in more.jobs if j.history.kind == "backup")
     yield Condition(
         "backup-failing",
         facts.plan,
@@ -173,32 +173,33 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
     Whether backups and drills come in time is judged by their objectives, a drill that failed by
     its evidence, and what a readiness run finds is told as such.
     """
-    what = _WORDS.get(job.kind, job.kind) + (f" of {job.subject}" if job.subject else "")
-    if job.kind == "kit":
-        what = _KIT_WORDS.get(job.subject, job.kind)
-    if job.tries and job.kind != "readiness":
-        if job.kind == "drill" and facts.last_drill and facts.last_drill.result != "passed":
+    runs = job.history
+    what = _WORDS.get(runs.kind, runs.kind) + (f" of {runs.subject}" if runs.subject else "")
+    if runs.kind == "kit":
+        what = _KIT_WORDS.get(runs.subject, runs.kind)
+    if runs.tries and runs.kind != "readiness":
+        if runs.kind == "drill" and facts.last_drill and facts.last_drill.result != "passed":
             return
-        if _was_only_stopped(job.last_error_code, job.tries):
+        if _was_only_stopped(runs.last_error_code, runs.tries):
             return
         yield Condition(
-            f"{job.kind}-failing",
+            f"{runs.kind}-failing",
             facts.plan,
-            job.subject,
-            "warning" if job.tries > 1 or job.permanent else "info",
-            _failed(what, job.last_error, job.tries, job.last_finished_at, now),
-            f"drd run show {job.last_run}" if job.last_run else "",
+            runs.subject,
+            "warning" if runs.tries > 1 or runs.permanent else "info",
+            _failed(what, runs.last_error, runs.tries, runs.last_finished_at, now),
+            f"drd run show {runs.last_run}" if runs.last_run else "",
         )
-    elif job.paused is not None and job.kind == "prune":
-        text = f"{what} is {first_line(job.paused)}"
+    elif runs.paused is not None and runs.kind == "prune":
+        text = f"{what} is {first_line(runs.paused)}"
         command = f"drd runs {facts.plan}"
-        yield Condition("prune-paused", facts.plan, job.subject, "warning", text, command)
+        yield Condition("prune-paused", facts.plan, runs.subject, "warning", text, command)
     elif job.due_at is not None and _is_overdue(job.since, job.due_at, now):
         late = format_duration((now - job.due_at).total_seconds())
         last = f"last done {ago(job.done_at, now)}" if job.done_at else "never done"
         text = f"{what} overdue by {late}, {last}"
         command = f"drd schedule {facts.plan}"
-        yield Condition(f"{job.kind}-overdue", facts.plan, job.subject, "warning", text, command)
+        yield Condition(f"{runs.kind}-overdue", facts.plan, runs.subject, "warning", text, command)
 
 
 _TOLD_OTHERWISE = frozenset(
@@ -235,10 +236,11 @@ def _was_only_stopped(code: str | None, tries: int) -> bool:
 
 def _is_told_as_damage(job: JobFacts, more: PlanMore) -> bool:
     """A verification that found damage did what it is for."""
+    runs = job.history
     return (
-        job.kind == "verification"
-        and job.last_error_code == RepositoryDamaged.code
-        and any(v.error is not None and v.repository == job.subject for v in more.verifications)
+        runs.kind == "verification"
+        and runs.last_error_code == RepositoryDamaged.code
+        and any(v.error is not None and v.repository == runs.subject for v in more.verifications)
     )
 
 

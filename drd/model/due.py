@@ -14,6 +14,7 @@ from typing import Literal
 
 from drd.model.clock import SCHEDULE_TOLERANCE_S
 from drd.model.cron import next_after
+from drd.model.job_history import NO_RUNS, JobHistory
 from drd.model.run import RunKind, RunState
 from drd.model.schedule import Job, auto_interval_s, margin_s
 from drd.model.units import format_duration
@@ -39,30 +40,22 @@ _WITHOUT_POINT = (RunKind.BACKUP, RunKind.READINESS)
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """What is known of a job's runs.
+class Situation:
+    """What the next start of a job is worked out from: its `runs`, and the plan's data.
 
-    `last_*` are of the run that was begun last, whatever the clock said. `data_time` is that of
+    The `runs` are those that were begun last, whatever the clock said. `data_time` is that of
     the plan's newest complete point, for what looks after a copy the copy's; `copied_time`, for
-    copying, that of the newest point that the copy holds. `tries` counts the failures since the
-    last success, and `permanent` says that another try cannot help. `expected_s` is the 95th
-    percentile of what successful runs took. `news` is, for a look ahead, when something last ended
-    that changes its answer, and what that was. For a drill, `undrilled` are the scenarios that the
-    plan wants and that no drill was ever of, `drilled_at` is when the last one of any ended. A
-    prune begins `apart_s` after `forgot_at`, when the plan's last retention ended, at the earliest.
+    copying, that of the newest point that the copy holds. `news` is, for a look ahead, when
+    something last ended that changes its answer, and what that was. For a drill, `undrilled` are
+    the scenarios that the plan wants and that no drill was ever of, `drilled_at` is when the last
+    one of any ended. A prune begins `apart_s` after `forgot_at`, when the plan's last retention
+    ended, at the earliest.
     """
 
     first_loaded_at: datetime
-    last_started_at: datetime | None = None
-    last_finished_at: datetime | None = None
-    last_success_at: datetime | None = None
+    runs: JobHistory = NO_RUNS
     data_time: datetime | None = None
     copied_time: datetime | None = None
-    tries: int = 0
-    permanent: bool = False
-    expected_s: float | None = None
-    last_state: str | None = None
-    last_error: str | None = None
     news: tuple[datetime, str] | None = None
     undrilled: tuple[str, ...] = ()
     drilled_at: datetime | None = None
@@ -86,31 +79,31 @@ class Due:
     trigger: Trigger
 
 
-def next_due(job: Job, history: History, now: datetime) -> Due | None:
+def next_due(job: Job, situation: Situation, now: datetime) -> Due | None:
     """The next start, or None while there is nothing to work on: no point, nothing to copy.
 
     A result stays right until the history changes or a clock jumps; only whether it is late, and
     whether a blackout has begun meanwhile, depends on `now`.
     """
-    if history.data_time is None and job.kind not in _WITHOUT_POINT:
+    if situation.data_time is None and job.kind not in _WITHOUT_POINT:
         return None
-    start = _regular(job, history, now)
+    start = _regular(job, situation, now)
     if start is None:
         return None
     at, why, period_s = start
     trigger: Trigger = "schedule"
-    retry = _retry(job, history, period_s, now)
+    retry = _retry(job, situation, period_s, now)
     if retry is not None and retry[0] < at:
         (at, why), trigger = retry, "retry"
-    forgot_at = _believed(history.forgot_at, now)
-    if forgot_at is not None and at < forgot_at + timedelta(seconds=history.apart_s):
-        at = forgot_at + timedelta(seconds=history.apart_s)
+    forgot_at = _believed(situation.forgot_at, now)
+    if forgot_at is not None and at < forgot_at + timedelta(seconds=situation.apart_s):
+        at = forgot_at + timedelta(seconds=situation.apart_s)
         why = f"{why}; not right after a retention"
     at, why = _outside_blackout(job, at, why, now)
     if trigger == "schedule" and (now - at).total_seconds() > CATCH_UP_AFTER_S:
         trigger = "catch-up"
-    deadline = _deadline(job, history, at, period_s, now)
-    return Due(job, at, deadline, history.expected_s, why, trigger)
+    deadline = _deadline(job, situation, at, period_s, now)
+    return Due(job, at, deadline, situation.runs.p95_s, why, trigger)
 
 
 def share(*words: str) -> float:
@@ -125,84 +118,84 @@ Start = tuple[datetime, str, float]
 """When, why, and the seconds from one regular time to the next."""
 
 
-def _regular(job: Job, history: History, now: datetime) -> Start | None:
+def _regular(job: Job, situation: Situation, now: datetime) -> Start | None:
     timing = job.timing
     if timing.follows:
-        return _following(job, history, now)
+        return _following(job, situation, now)
     if timing.auto:
-        return _auto(job, history, now)
+        return _auto(job, situation, now)
     if timing.cron is not None:
-        return _cron(job, timing.cron, history, now)
+        return _cron(job, timing.cron, situation, now)
     assert timing.every_s is not None
     words = f"every {format_duration(timing.every_s)}"
-    last = history.last_started_at
+    last = situation.runs.last_started_at
     if last is not None and not _is_past(last, now):
         return now, f"{words}, {_set_back(last, now)}", timing.every_s
-    if (never := _never_drilled(job, history, now)) is not None:
+    if (never := _never_drilled(job, situation, now)) is not None:
         return *never, timing.every_s
     if last is None:
-        return _first(job, history, now), f"{words}, first", timing.every_s
-    if history.news is not None and last < history.news[0] and _is_past(history.news[0], now):
-        ended, what = history.news
+        return _first(job, situation, now), f"{words}, first", timing.every_s
+    if situation.news is not None and last < situation.news[0] and _is_past(situation.news[0], now):
+        ended, what = situation.news
         return ended, f"{what} of {_clock(ended, now)} is news", timing.every_s
     at = last + timedelta(seconds=timing.every_s)
     return at, f"{words}, last {_clock(last, now)}", timing.every_s
 
 
-def _never_drilled(job: Job, history: History, now: datetime) -> tuple[datetime, str] | None:
+def _never_drilled(job: Job, situation: Situation, now: datetime) -> tuple[datetime, str] | None:
     """A scenario that was never drilled is due at once, or as soon as the drill before it is over:
     the last run has left evidence, whatever that says. One that left none is tried again as others
     are."""
-    last, drilled = history.last_started_at, history.drilled_at
-    if job.kind != RunKind.DRILL or not history.undrilled:
+    last, drilled = situation.runs.last_started_at, situation.drilled_at
+    if job.kind != RunKind.DRILL or not situation.undrilled:
         return None
-    words = f"{history.undrilled[0]} was never drilled"
+    words = f"{situation.undrilled[0]} was never drilled"
     if last is None:
-        return _believed(history.first_loaded_at, now) or now, words
+        return _believed(situation.first_loaded_at, now) or now, words
     if drilled is None or drilled < last or not _is_past(drilled, now):
         return None
     return drilled, words
 
 
-def _first(job: Job, history: History, now: datetime) -> datetime:
+def _first(job: Job, situation: Situation, now: datetime) -> datetime:
     """Soon after the plan was first loaded, spread so that not all plans begin at once. A look
     ahead waits for the first point as long as that may be."""
-    if not _is_past(history.first_loaded_at, now):
+    if not _is_past(situation.first_loaded_at, now):
         return now
-    waits = job.kind == RunKind.READINESS and history.data_time is None
+    waits = job.kind == RunKind.READINESS and situation.data_time is None
     spread_s = job.timing.jitter_s * (1.0 if waits else share(*job.key))
-    return history.first_loaded_at + timedelta(seconds=spread_s)
+    return situation.first_loaded_at + timedelta(seconds=spread_s)
 
 
-def _cron(job: Job, cron: str, history: History, now: datetime) -> Start:
+def _cron(job: Job, cron: str, situation: Situation, now: datetime) -> Start:
     zone = job.timing.timezone
     jitter = timedelta(seconds=job.timing.jitter_s * share(*job.key))
-    last = history.last_started_at or history.first_loaded_at
+    last = situation.runs.last_started_at or situation.first_loaded_at
     words = f"cron {cron} {zone}"
     if not _is_past(last, now):
         at, words = now, f"{words}, {_set_back(last, now)}"
     else:
         at = next_after(cron, zone, last - jitter) + jitter
-        never = _never_drilled(job, history, now)
+        never = _never_drilled(job, situation, now)
         if never is not None and never[0] < at:
             return *never, (at - never[0]).total_seconds()
     gap = next_after(cron, zone, at - jitter) + jitter - at
     return at, words, gap.total_seconds()
 
 
-def _auto(job: Job, history: History, now: datetime) -> Start:
+def _auto(job: Job, situation: Situation, now: datetime) -> Start:
     """As late as the RPO allows. One that was tried at its time and made no newer point is tried
     again an interval after that."""
-    expected_s = history.expected_s or 0.0
+    expected_s = situation.runs.p95_s or 0.0
     interval_s = auto_interval_s(job.rpo_s, expected_s)
     interval = timedelta(seconds=interval_s)
     rpo = format_duration(job.rpo_s)
-    data = _believed(history.data_time, now)
-    last = _believed(history.last_started_at, now)
+    data = _believed(situation.data_time, now)
+    last = _believed(situation.runs.last_started_at, now)
     if data is None and last is None:
-        if (unknown := history.data_time or history.last_started_at) is not None:
+        if (unknown := situation.data_time or situation.runs.last_started_at) is not None:
             return now, f"rpo {rpo}, {_set_back(unknown, now)}", interval_s
-        return _first(job, history, now), f"rpo {rpo}, first", interval_s
+        return _first(job, situation, now), f"rpo {rpo}, first", interval_s
     if last is not None and (data is None or last >= data + interval):
         words = f"rpo {rpo}: last start {_clock(last, now)} + {format_duration(interval_s)}"
         return last + interval, words, interval_s
@@ -235,19 +228,19 @@ def _before_blackout(
     return None
 
 
-def _following(job: Job, history: History, now: datetime) -> Start | None:
+def _following(job: Job, situation: Situation, now: datetime) -> Start | None:
     """At once when there is a point that the copy does not hold; where that was tried and failed,
     an RPO later, unless a retry comes first."""
-    data, copied = history.data_time, history.copied_time
+    data, copied = situation.data_time, situation.copied_time
     if data is None or (copied is not None and copied >= data):
         return None
     data = min(data, now)
     words = f"point of {_clock(data, now)} is not in {job.subject} yet"
-    last = _believed(history.last_started_at, now)
-    failed = history.tries > 0 or history.last_state == RunState.CANCELLED
+    last = _believed(situation.runs.last_started_at, now)
+    failed = situation.runs.tries > 0 or situation.runs.last_state == RunState.CANCELLED
     if failed and last is not None and last >= data:
         return last + timedelta(seconds=job.rpo_s), words, job.rpo_s
-    finished = _believed(history.last_finished_at, now)
+    finished = _believed(situation.runs.last_finished_at, now)
     pause = timedelta(seconds=COPY_PAUSE_S)
     return max(data, finished + pause) if finished else data, words, job.rpo_s
 
@@ -256,22 +249,30 @@ def _following(job: Job, history: History, now: datetime) -> Start | None:
 
 
 def _retry(
-    job: Job, history: History, period_s: float, now: datetime
+    job: Job, situation: Situation, period_s: float, now: datetime
 ) -> tuple[datetime, str] | None:
     """When a failed run is tried again; None when that cannot help, somebody cancelled it, or it
     was tried often enough since its last regular time."""
     retries = job.timing.retries
-    if not history.tries or history.permanent or history.last_state == RunState.CANCELLED:
+    if (
+        not situation.runs.tries
+        or situation.runs.permanent
+        or situation.runs.last_state == RunState.CANCELLED
+    ):
         return None
-    number = (history.tries - 1) % (retries + 1) + 1
-    ends = (history.last_started_at, history.last_finished_at)
+    number = (situation.runs.tries - 1) % (retries + 1) + 1
+    ends = (situation.runs.last_started_at, situation.runs.last_finished_at)
     known = [end for end in ends if _believed(end, now) is not None]
     if number > retries or not known:
         return None
     first_s = min(max(RETRY_SHARE * period_s, RETRY_FIRST_S[0]), RETRY_FIRST_S[1])
     wait_s = min(first_s * 2.0 ** (number - 1), max(first_s, period_s / 4), RETRY_LONGEST_S)
-    wait_s *= 1 + RETRY_JITTER * share(*job.key, str(history.tries))
-    error = (history.last_error or history.last_state or "failed").strip().split("\n", 1)[0]
+    wait_s *= 1 + RETRY_JITTER * share(*job.key, str(situation.runs.tries))
+    error = (
+        (situation.runs.last_error or situation.runs.last_state or "failed")
+        .strip()
+        .split("\n", 1)[0]
+    )
     at = max(end for end in known if end) + timedelta(seconds=wait_s)
     return at, f"retry {number} of {retries} after: {error}"
 
@@ -291,12 +292,14 @@ def _outside_blackout(job: Job, at: datetime, why: str, now: datetime) -> tuple[
     return free, f"{why}; blackout {window_text(window)} until {_clock(free, now)}"
 
 
-def _deadline(job: Job, history: History, at: datetime, period_s: float, now: datetime) -> datetime:
+def _deadline(
+    job: Job, situation: Situation, at: datetime, period_s: float, now: datetime
+) -> datetime:
     if job.kind != RunKind.BACKUP and not job.timing.follows:
         return at + timedelta(seconds=period_s)
-    base = history.data_time if job.kind == RunKind.BACKUP else history.copied_time
-    base = _believed(base, now) or _believed(history.first_loaded_at, now) or now
-    return base + timedelta(seconds=job.rpo_s - (history.expected_s or 0.0))
+    base = situation.data_time if job.kind == RunKind.BACKUP else situation.copied_time
+    base = _believed(base, now) or _believed(situation.first_loaded_at, now) or now
+    return base + timedelta(seconds=job.rpo_s - (situation.runs.p95_s or 0.0))
 
 
 # --- times ----------------------------------------------------------------------------------

@@ -7,30 +7,23 @@ from datetime import datetime
 
 from drd.model.facts import CopyFacts
 from drd.model.finding import Finding
+from drd.model.job_history import JobHistory
 
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """One kind of run of a plan, and for copy, prune and verification the repository.
+    """One kind of run of a plan, and what the schedule wants of it.
 
-    `done_at` is the last success; of a readiness run, which fails when it finds something, its
-    end. `due_at` is when the schedule wanted the next one after `since`: `done_at`, or from when
-    on the plan asks for it; None by hand only. `permanent` says of the last failure that doing it
-    again cannot help; `paused` is why the last run decided to change nothing.
+    `done_at` is when it last did what it is for: the last success; of a readiness run, which fails
+    when it finds something, and of one that was paused its end. `due_at` is when the schedule
+    wanted the next one after `since`: `done_at`, or from when on the plan asks for it; None by hand
+    only.
     """
 
-    kind: str
-    subject: str = ""
+    history: JobHistory
     done_at: datetime | None = None
     since: datetime | None = None
     due_at: datetime | None = None
-    last_finished_at: datetime | None = None
-    last_run: str | None = None
-    last_error: str | None = None
-    last_error_code: str | None = None
-    tries: int = 0
-    permanent: bool = False
-    paused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from drd.ports.destinations import (
 )
 from drd.ports.keeping import Keeping
 from drd.ports.kinds import Ability, Holds, KindSpec
-from drd.ports.queue import JobRow, PlanRow, Queue
+from drd.ports.queue import PlanRow, Queue
 from drd.ports.repository import (
     Fetched,
     Listing,
@@ -74,7 +74,6 @@ __all__ = [
     "Finding",
     "Holds",
     "Inspector",
-    "JobRow",
     "Keeping",
     "Kept",
     "Kind",

@@ -8,34 +8,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from drd.model.actor import Actor
+from drd.model.job_history import JobHistory
 from drd.model.run import Run
-
-
-@dataclass(frozen=True, slots=True)
-class JobRow:
-    """The history of one plan's kind of run. `changed` grows with every change of any row.
-
-    `tries` are the failures since the last success; `permanent` says of the newest one that doing
-    it again cannot help. Durations in seconds; `p95_s` of the newest successful runs.
-    """
-
-    plan: str
-    kind: str
-    subject: str
-    changed: int
-    last_run: str | None = None
-    last_started_at: datetime | None = None
-    last_finished_at: datetime | None = None
-    last_success_at: datetime | None = None
-    last_state: str | None = None
-    last_error: str | None = None
-    last_error_code: str | None = None
-    withheld: Mapping[str, Any] | None = None
-    tries: int = 0
-    permanent: bool = False
-    last_duration_s: float | None = None
-    last_bytes: int | None = None
-    p95_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +40,7 @@ class Queue(Protocol):
     Every method is one transaction. Raises CatalogueError.
     """
 
-    def jobs(self, since: int = -1, plan: str | None = None) -> list[JobRow]:
+    def jobs(self, since: int = -1, plan: str | None = None) -> list[JobHistory]:
         """The rows that changed after `since`, of all plans or of one."""
 
     def plan_rows(self, names: Sequence[str] | None = None) -> list[PlanRow]:

@@ -16,10 +16,10 @@ from drd.flows.alerts.messages import routed
 from drd.model.alerts import Alert, Change, Condition, Rules, Transition, reconcile
 from drd.model.facts import AlertFacts
 from drd.model.finding import Finding
+from drd.model.job_history import JobHistory
 from drd.model.message import ChannelSpec, Routed
 from drd.model.run import RunKind, RunState
 from drd.model.watched import VerificationFacts
-from drd.ports import JobRow
 from drd.ports.alerts import AlertBook, Watched
 from tests.catalogue_support import at, plan
 
@@ -246,7 +246,7 @@ def test_readings_and_findings_are_told_by_plan(catalogue: SqlCatalogue) -> None
         owned, RunState.FAILED, at=at(1), detail={"readiness": "not ready", "findings": findings}
     )
     [row] = catalogue.queue.jobs()
-    assert isinstance(row, JobRow)
+    assert isinstance(row, JobHistory)
 
     assert catalogue.alerts.watched() == Watched(
         verifications={

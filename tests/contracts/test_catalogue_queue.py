@@ -10,8 +10,9 @@ import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import AlreadyRunning, Fenced, UsageError
+from drd.model.job_history import JobHistory
 from drd.model.run import Run, RunKind, RunState
-from drd.ports import JobRow, Queue
+from drd.ports import Queue
 from tests.catalogue_support import at, evidence, plan, point
 
 DUE = Run(
@@ -37,7 +38,7 @@ def done(
     return owned.run.id
 
 
-def history(catalogue: SqlCatalogue, kind: str = "backup", subject: str = "") -> JobRow:
+def history(catalogue: SqlCatalogue, kind: str = "backup", subject: str = "") -> JobHistory:
     [row] = [r for r in catalogue.queue.jobs() if (r.kind, r.subject) == (kind, subject)]
     return row
 
@@ -53,7 +54,7 @@ def test_a_queue_has_every_method_of_the_port(catalogue: SqlCatalogue) -> None:
 
 def test_history_counts_failures_since_the_last_success(catalogue: SqlCatalogue) -> None:
     first = done(catalogue, 0)
-    assert history(catalogue) == JobRow(
+    assert history(catalogue) == JobHistory(
         plan="orders-api",
         kind="backup",
         subject="",

@@ -14,6 +14,7 @@ from drd.model.exposure import judge_copy
 from drd.model.facts import CopyFacts, NotLoaded, PausedFacts, PlanFacts
 from drd.model.finding import Finding
 from drd.model.host_conditions import AT_THE_HOST, has_just_come_back, host_conditions
+from drd.model.job_history import JobHistory
 from drd.model.message import Severity
 from drd.model.run import STOPPED
 from drd.model.verdicts import Verdict
@@ -40,6 +41,11 @@ from tests.status_support import (
 )
 
 Found = list[tuple[str, Severity]]
+
+
+def ran(kind: str, **known: Any) -> JobHistory:
+    """The runs of a kind about the repository primary."""
+    return JobHistory(kind=kind, subject="primary", **known)
 
 
 def of_plan(facts: PlanFacts | NotLoaded, more: PlanMore | None = None) -> Found:
@@ -169,13 +175,13 @@ def test_every_kind_that_ends_at_once_exists() -> None:
 def test_one_failure_that_a_retry_may_help_is_only_noted() -> None:
     assert of_plan(healthy(failures=failures(1))) == [("backup-failing", "info")]
     assert of_plan(healthy(failures=failures(2))) == [("backup-failing", "warning")]
-    permanent = PlanMore(jobs=(JobFacts("backup", tries=1, permanent=True),))
+    permanent = PlanMore(jobs=(JobFacts(JobHistory(kind="backup", tries=1, permanent=True)),))
     assert of_plan(healthy(failures=failures(1)), permanent) == [("backup-failing", "warning")]
 
 
 def test_one_restart_of_the_service_is_no_failure_repeated_restarts_are() -> None:
     def stopped(tries: int) -> PlanMore:
-        job = JobFacts("verification", "primary", tries=tries, last_error_code=STOPPED.code)
+        job = JobFacts(ran("verification", tries=tries, last_error_code=STOPPED.code))
         return PlanMore((job,))
 
     assert of_plan(healthy(failures=failures(1, code=STOPPED.code))) == []
@@ -188,7 +194,7 @@ def test_one_restart_of_the_service_is_no_failure_repeated_restarts_are() -> Non
 
 def test_damage_is_told_once() -> None:
     def found(code: str) -> PlanMore:
-        job = JobFacts("verification", "primary", tries=2, last_error_code=code)
+        job = JobFacts(ran("verification", tries=2, last_error_code=code))
         return PlanMore(
             (job,), verifications=(VerificationFacts("primary", "rot", None, ago(DAY)),)
         )
@@ -223,9 +229,8 @@ def test_an_incomplete_point_is_told_once() -> None:
 
 @pytest.mark.parametrize("kind", ["retention", "prune", "verification", "copy"])
 def test_work_that_fails(kind: str) -> None:
-    job = JobFacts(
-        kind, "primary", tries=2, last_finished_at=ago(HOUR), last_error="locked", last_run="77aa"
-    )
+    runs = ran(kind, tries=2, last_finished_at=ago(HOUR), last_error="locked", last_run="77aa")
+    job = JobFacts(runs)
     assert of_plan(healthy(), PlanMore((job,))) == [(f"{kind}-failing", "warning")]
     [text] = words(healthy(), PlanMore((job,)))
     assert text.endswith("of primary failed: locked (2 tries, last 1h ago) > drd run show 77aa")
@@ -243,13 +248,13 @@ def test_work_that_fails(kind: str) -> None:
 )
 def test_work_that_is_overdue(kind: str, period_s: float, late_s: float, overdue: bool) -> None:
     due_at = ago(late_s)
-    job = JobFacts(kind, since=due_at - timedelta(seconds=period_s), due_at=due_at)
+    job = JobFacts(JobHistory(kind=kind), since=due_at - timedelta(seconds=period_s), due_at=due_at)
     found = of_plan(healthy(), PlanMore((job,)))
     assert found == ([(f"{kind}-overdue", "warning")] if overdue else [])
 
 
 def test_drill_without_a_result_and_failed_drill_are_different_alerts() -> None:
-    job = PlanMore((JobFacts("drill", tries=2, last_error="no room"),))
+    job = PlanMore((JobFacts(JobHistory(kind="drill", tries=2, last_error="no room")),))
     assert of_plan(healthy(), job) == [("drill-failing", "warning")]
     assert of_plan(healthy(last_drill=drill("failed")), job) == [("drill-failed", "critical")]
 

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from drd.model.due import History, next_due
+from drd.model.due import next_due
 from drd.model.run import RunKind
 from drd.model.scenarios import Rehearsal, is_random_turn, next_scenario, standing, valid_s
 from drd.model.schedule import Job, Timing
+from tests.schedule_support import situation
 from tests.status_support import DAY, NOW, ago
 
 OLD, NEW = ago(10 * DAY), ago(DAY)
@@ -90,7 +91,7 @@ def test_pass_counts_for_two_turns_and_ninety_days_without_a_schedule() -> None:
 
 def weekly(**history: object) -> str:
     job = Job("shop", RunKind.DRILL, Timing(every_s=7 * DAY), 900)
-    known = History(ago(30 * DAY), data_time=ago(60), **history)  # type: ignore[arg-type]
+    known = situation(ago(30 * DAY), data_time=ago(60), **history)  # type: ignore[arg-type]
     due = next_due(job, known, NOW)
     assert due is not None
     return due.why if due.at <= NOW else "later"

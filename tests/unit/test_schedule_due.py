@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drd.model.due import History, next_due, share
+from drd.model.due import Situation, next_due, share
 from drd.model.plan import Window
 from drd.model.schedule import Job, Timing
 from tests.schedule_support import (
@@ -21,9 +21,11 @@ from tests.schedule_support import (
     Daemon,
     ago,
     ahead,
+    changed,
     due,
     history,
     job,
+    situation,
 )
 
 NIGHT = Window(22 * 60, 6 * 60)
@@ -45,7 +47,7 @@ def test_next_start_is_an_interval_after_the_last() -> None:
 
 
 def test_first_start_is_soon_after_the_first_load_and_not_for_all_at_once() -> None:
-    new = History(first_loaded_at=ago(0))
+    new = situation(first_loaded_at=ago(0))
     starts = {due(job(plan=f"p{n}", jitter_s=300.0), new).at for n in range(50)}
     assert len(starts) == 50
     assert all(NOW <= at < ahead(300) for at in starts)
@@ -71,7 +73,7 @@ def test_every_fifteen_minutes_for_a_day() -> None:
 
 @pytest.mark.parametrize("kind", ["drill", "copy", "retention", "prune", "verification"])
 def test_without_a_restore_point_only_backups_and_readiness_are_due(kind: str) -> None:
-    new = History(first_loaded_at=ago(DAY))
+    new = situation(first_loaded_at=ago(DAY))
     timing = {"follows": True} if kind == "copy" else {"every_s": DAY}
     assert next_due(job(kind, **timing), new, NOW) is None
     assert next_due(job(kind, **timing), replace(new, data_time=ago(HOUR)), NOW) is not None
@@ -141,7 +143,7 @@ def test_clock_that_was_set_back_is_said() -> None:
 
 def test_first_load_in_the_future_does_not_wait_for_it() -> None:
     for timing in TIMINGS:
-        assert due(job(**timing, jitter_s=300.0), History(first_loaded_at=ahead(DAY))).at == NOW
+        assert due(job(**timing, jitter_s=300.0), situation(first_loaded_at=ahead(DAY))).at == NOW
 
 
 def test_restore_point_in_the_future_leaves_the_interval_between_backups() -> None:
@@ -160,7 +162,7 @@ def test_cron_says_its_line_and_zone() -> None:
 
 
 def test_cron_that_never_ran_waits_for_its_first_time() -> None:
-    found = due(job(cron="0 3 * * *"), History(first_loaded_at=ago(HOUR)))
+    found = due(job(cron="0 3 * * *"), situation(first_loaded_at=ago(HOUR)))
     assert found.at == utc("2026-11-25T03:00:00")
 
 
@@ -197,9 +199,7 @@ def test_nightly_backup_runs_once_a_night_when_the_clocks_change(
 
 
 def test_auto_is_as_late_as_the_rpo_allows() -> None:
-    known = history(
-        data_time=ago(6 * MINUTE), last_started_at=ago(6 * MINUTE), expected_s=2 * MINUTE
-    )
+    known = history(data_time=ago(6 * MINUTE), last_started_at=ago(6 * MINUTE), p95_s=2 * MINUTE)
     found = due(job(auto=True), known)
     assert found.at == known.data_time + timedelta(minutes=15 - 2, seconds=-225)  # type: ignore[operator]
     assert found.why == "rpo 15m: data of 00:25 + 15m - usual 2m - margin 3m 45s"
@@ -311,7 +311,7 @@ def test_backup_before_a_blackout_is_made_once() -> None:
 # --- retries ------------------------------------------------------------------------------------
 
 
-def failed(tries: int, **changes: object) -> History:
+def failed(tries: int, **changes: object) -> Situation:
     known = history(
         last_started_at=ago(60),
         last_finished_at=NOW,
@@ -319,7 +319,7 @@ def failed(tries: int, **changes: object) -> History:
         last_state="failed",
         last_error="cannot connect\nand more",
     )
-    return replace(known, **changes)  # type: ignore[arg-type]
+    return changed(known, **changes)  # type: ignore[arg-type]
 
 
 def wait_s(found: datetime) -> float:
@@ -375,7 +375,7 @@ def test_run_that_died_without_an_end_is_tried_again_after_its_start() -> None:
     known = failed(1, last_finished_at=ago(DAY), last_error=None, last_state="interrupted")
     found = due(job(every_s=DAY), known)
     assert found.why == "retry 1 of 3 after: interrupted"
-    assert found.at > known.last_started_at + timedelta(seconds=432)  # type: ignore[operator]
+    assert found.at > known.runs.last_started_at + timedelta(seconds=432)  # type: ignore[operator]
 
 
 def test_rare_jobs_are_not_given_up_within_minutes() -> None:
@@ -427,7 +427,7 @@ def test_copy_that_a_retry_cannot_help_waits_for_the_next_point_or_an_rpo(
     known = failed(1, copied_time=ago(DAY), **changes)
     found = due(COPY, known)
     assert found.at == ago(60) + timedelta(minutes=15)
-    newer = replace(known, data_time=ago(10))
+    newer = changed(known, data_time=ago(10))
     assert due(COPY, newer).at <= ahead(60)
 
 
@@ -461,12 +461,12 @@ def test_copies_with_a_schedule_of_their_own_do_not_follow_backups(
 
 
 def test_backup_has_to_begin_so_that_it_is_done_within_the_rpo() -> None:
-    known = history(data_time=ago(4 * MINUTE), expected_s=60.0)
+    known = history(data_time=ago(4 * MINUTE), p95_s=60.0)
     assert due(job(), known).deadline == ahead(10 * MINUTE)
 
 
 def test_plan_without_a_point_counts_from_its_first_load() -> None:
-    assert due(job(), History(first_loaded_at=ago(HOUR))).deadline == ago(45 * MINUTE)
+    assert due(job(), situation(first_loaded_at=ago(HOUR))).deadline == ago(45 * MINUTE)
 
 
 @pytest.mark.parametrize(
@@ -480,7 +480,7 @@ def test_others_have_until_their_next_regular_time(
 
 
 def test_copy_has_to_begin_within_the_rpo_of_what_it_holds() -> None:
-    known = history(copied_time=ago(10 * MINUTE), expected_s=60.0)
+    known = history(copied_time=ago(10 * MINUTE), p95_s=60.0)
     assert due(COPY, known).deadline == ahead(4 * MINUTE)
 
 
@@ -489,7 +489,7 @@ def test_copy_has_to_begin_within_the_rpo_of_what_it_holds() -> None:
 offsets = st.floats(-20 * 365 * DAY, 20 * 365 * DAY) | st.floats(-DAY, DAY)
 moments = st.none() | offsets.map(ahead)
 histories = st.builds(
-    History,
+    situation,
     first_loaded_at=offsets.map(ahead),
     last_started_at=moments,
     last_finished_at=moments,
@@ -498,7 +498,7 @@ histories = st.builds(
     copied_time=moments,
     tries=st.integers(0, 30),
     permanent=st.booleans(),
-    expected_s=st.none() | st.floats(0, DAY),
+    p95_s=st.none() | st.floats(0, DAY),
     last_state=st.sampled_from([None, "succeeded", "failed", "cancelled", "interrupted"]),
     last_error=st.sampled_from([None, "", "cannot connect"]),
 )
@@ -526,7 +526,7 @@ rpos = st.floats(60, 7 * DAY)
 
 @given(kinds, timings, rpos, histories)
 def test_whatever_happened_nothing_waits_for_years(
-    kind: str, timing: Timing, rpo_s: float, known: History
+    kind: str, timing: Timing, rpo_s: float, known: Situation
 ) -> None:
     """At most a period (a week), what follows of it, and the longest blackout."""
     found = next_due(Job("orders-api", kind, timing, rpo_s, "offsite"), known, NOW)
@@ -537,37 +537,36 @@ def test_whatever_happened_nothing_waits_for_years(
 
 @given(kinds, timings, rpos, histories, st.booleans())
 def test_whatever_happened_a_run_that_just_ended_is_not_due_again(
-    kind: str, timing: Timing, rpo_s: float, known: History, failed: bool
+    kind: str, timing: Timing, rpo_s: float, known: Situation, failed: bool
 ) -> None:
     """No flood: also where the newest point stays in the future, or nothing gets copied."""
-    known = replace(
+    known = changed(
         known,
         first_loaded_at=min(known.first_loaded_at, NOW),
         last_started_at=NOW,
         last_finished_at=NOW,
-        tries=known.tries + 1 if failed else 0,
+        tries=known.runs.tries + 1 if failed else 0,
         last_state="failed" if failed else "succeeded",
     )
     if kind == "backup" and not failed and known.data_time is not None:
-        known = replace(known, data_time=max(known.data_time, NOW))
+        known = changed(known, data_time=max(known.data_time, NOW))
     found = next_due(Job("orders-api", kind, timing, rpo_s, "offsite"), known, NOW)
     assert found is None or found.at > NOW
 
 
 @given(kinds, timings, rpos, histories, st.integers(0, 3 * 86400))
 def test_a_result_stays_right_while_nothing_changes(
-    kind: str, timing: Timing, rpo_s: float, known: History, later_s: int
+    kind: str, timing: Timing, rpo_s: float, known: Situation, later_s: int
 ) -> None:
     """So the daemon need not work it out again each tick: later it is the same, or already past."""
     subject = Job("orders-api", kind, replace(timing, blackout=()), rpo_s, "offsite")
-    past = replace(
-        known,
-        **{
-            name: min(value, NOW)
-            for name in ("first_loaded_at", "last_started_at", "last_finished_at", "data_time")
-            if (value := getattr(known, name)) is not None
-        },
-    )
+    times = {
+        "first_loaded_at": known.first_loaded_at,
+        "last_started_at": known.runs.last_started_at,
+        "last_finished_at": known.runs.last_finished_at,
+        "data_time": known.data_time,
+    }
+    past = changed(known, **{n: min(at, NOW) for n, at in times.items() if at is not None})
     now, later = (next_due(subject, past, NOW + timedelta(seconds=s)) for s in (0, later_s))
     assert (now is None) == (later is None)
     if now is not None and later is not None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from drd.flows.schedules import Agenda
 from drd.model.due import Due
+from drd.model.job_history import JobHistory
 from drd.model.schedule import schedule_of
-from drd.ports.queue import JobRow, PlanRow
+from drd.ports.queue import PlanRow
 from tests.schedule_support import DAY, HOUR, MINUTE, NOW, ago, ahead, plan, repository
 
 COPIED = plan(
@@ -22,7 +23,7 @@ COPIED = plan(
 
 
 def agenda(
-    *rows: JobRow, data_time: datetime | None, copied: Mapping[str, datetime | None]
+    *rows: JobHistory, data_time: datetime | None, copied: Mapping[str, datetime | None]
 ) -> dict[tuple[str, str], Due]:
     """What is next by kind and subject, of a plan with one copy."""
     queue: Any = SimpleNamespace(jobs=lambda seen, _plan: [r for r in rows if r.changed > seen])
@@ -59,8 +60,8 @@ def test_a_copy_that_holds_something_is_looked_after_by_itself() -> None:
 def test_what_was_not_in_order_is_looked_at_again_soon() -> None:
     """An alert of such a finding ends only by another look."""
 
-    def looked(tries: int, state: str) -> JobRow:
-        return JobRow(
+    def looked(tries: int, state: str) -> JobHistory:
+        return JobHistory(
             "orders-api",
             "readiness",
             "",
@@ -79,11 +80,11 @@ def test_what_was_not_in_order_is_looked_at_again_soon() -> None:
 def test_a_run_that_begins_to_fail_and_one_that_succeeds_again_are_looked_into() -> None:
     """Once each: a service that stays down for a day does not start a look with every backup."""
 
-    def row(kind: str, changed: int, at: float, tries: int = 0) -> JobRow:
+    def row(kind: str, changed: int, at: float, tries: int = 0) -> JobHistory:
         state = "failed" if tries else "succeeded"
         ended = {"last_started_at": ago(at), "last_finished_at": ago(at), "last_state": state}
         success = None if tries else ago(at)
-        return JobRow(
+        return JobHistory(
             "orders-api", kind, "", changed, tries=tries, last_success_at=success, **ended
         )  # type: ignore[arg-type]
 
@@ -99,7 +100,7 @@ def test_a_run_that_begins_to_fail_and_one_that_succeeds_again_are_looked_into()
         [found] = [d for d in made.items() if d.job.kind == "readiness"]
         return found
 
-    def later(*more: JobRow) -> Due:
+    def later(*more: JobHistory) -> Due:
         rows.extend(more)
         return look()
 
@@ -116,7 +117,7 @@ def test_a_run_that_begins_to_fail_and_one_that_succeeds_again_are_looked_into()
 
 
 def test_a_changed_plan_or_configuration_is_looked_at_at_once() -> None:
-    looked = JobRow("orders-api", "readiness", "", changed=1, last_started_at=ago(HOUR))
+    looked = JobHistory("orders-api", "readiness", "", changed=1, last_started_at=ago(HOUR))
     queue: Any = SimpleNamespace(jobs=lambda seen, _plan: [looked] if seen < 1 else [])
     row = PlanRow("orders-api", "d1", "/f", 0, 0, "", ago(DAY), ago(MINUTE), None, copied={})
     queue.plan_rows = lambda _: [row]

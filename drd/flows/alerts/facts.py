@@ -14,7 +14,8 @@ from typing import NamedTuple, TypeVar
 from drd.model.cron import longest_gap, next_after
 from drd.model.facts import PlanFacts
 from drd.model.finding import Finding
-from drd.model.run import RunKind, RunState
+from drd.model.job_history import JobHistory
+from drd.model.run import RunKind
 from drd.model.schedule import Job, Schedule, Timing
 from drd.model.watched import (
     DiskFacts,
@@ -23,7 +24,7 @@ from drd.model.watched import (
     VerificationFacts,
 )
 from drd.model.windows import released
-from drd.ports import Catalogue, JobRow
+from drd.ports import Catalogue
 
 _T = TypeVar("_T")
 _longest_gap = cache(longest_gap)
@@ -52,7 +53,7 @@ class Histories:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._rows: dict[str, dict[tuple[str, str], JobRow]] = defaultdict(dict)
+        self._rows: dict[str, dict[tuple[str, str], JobHistory]] = defaultdict(dict)
         self._seen = -1
         self._verified: dict[str, tuple[VerificationFacts, ...]] = {}
         self._readiness: dict[str, tuple[Finding, ...]] = {}
@@ -116,31 +117,20 @@ def _renew(known: dict[str, _T], now: Mapping[str, _T], plan: str | None) -> Non
     known.update(now)
 
 
-def _job(facts: PlanFacts, key: tuple[str, str], job: Job | None, row: JobRow | None) -> JobFacts:
+def _job(
+    facts: PlanFacts, key: tuple[str, str], job: Job | None, row: JobHistory | None
+) -> JobFacts:
     kind, subject = key
-    row = row or JobRow(facts.plan, kind, subject, changed=0)
+    row = row or JobHistory(facts.plan, kind, subject)
     done_at = row.last_finished_at if kind == RunKind.READINESS else row.last_success_at
-    paused = row.last_state == RunState.PAUSED
-    if paused:  # it ran in time, and neither failed nor is late
+    if row.paused is not None:  # it ran in time, and neither failed nor is late
         done_at = row.last_finished_at
     since = done_at or _asked_since(facts)
     # Without a point there is nothing to check, and another alert says so; likewise for a copy that
     # is behind.
     wanted = kind == RunKind.READINESS or (kind != RunKind.COPY and facts.newest is not None)
-    return JobFacts(
-        kind=kind,
-        subject=subject,
-        done_at=done_at,
-        since=since,
-        due_at=_due_at(job.timing, since) if job is not None and wanted else None,
-        last_finished_at=row.last_finished_at,
-        last_run=row.last_run,
-        last_error=row.last_error,
-        last_error_code=row.last_error_code,
-        tries=row.tries,
-        permanent=row.permanent,
-        paused=(row.last_error or "paused") if paused else None,
-    )
+    due_at = _due_at(job.timing, since) if job is not None and wanted else None
+    return JobFacts(row, done_at, since, due_at)
 
 
 def _asked_since(facts: PlanFacts) -> datetime:
