@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from drd.errors import NotSupported
+from drd.model import strict
 from drd.model.finding import Finding
 from drd.model.part import Part
 from drd.model.plan import Component
@@ -181,7 +182,7 @@ class Kind(Protocol):
         """Whether a manifest says of a component what this kind writes into one: it comes from a
         repository, and whoever has the key can put there what he likes. Raises ValueError."""
         if private:
-            raise ValueError(f"private of {snapshot.component} is not empty")
+            raise strict.Refused(f"private of {snapshot.component} is not empty")
 
     def outside(self, component: Component, snapshot: ComponentSnapshot) -> tuple[str, ...]:
         """Places that the snapshot would come back to and the plan does not name."""
