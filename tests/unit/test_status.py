@@ -474,7 +474,7 @@ def test_nagios_counts_more_plans_than_a_line_has_room_for() -> None:
     facts = [healthy(plan=f"p{n:05}") for n in range(5_000)]
     code, line = nagios(collect(lambda: StatusFacts(facts), [], NOW))
     data = "met=5000;;;0;5000 at_risk=0;;;0;5000 breached=0;;;0;5000 unknown=0;;;0;5000"
-    assert (code, line) == (0, f"DRD OK - 5000 plans met|{data}")
+    assert (code, line) == (0, f"DRD OK - 5,000 plans met|{data}")
 
 
 def test_nagios_names_three_plans_and_counts_the_rest() -> None:
