@@ -33,8 +33,6 @@ _RUN_DIRECTORY = "DRD_TEST_RUN"
 hypothesis.settings.register_profile("drd", deadline=None)
 hypothesis.settings.load_profile("drd")
 
-light_catalogue.install()
-
 
 @pytest.fixture
 def short_tmp() -> Iterator[Path]:
@@ -132,6 +130,7 @@ def pytest_configure(config: pytest.Config) -> None:
         run = short_directory()
         os.environ[_RUN_DIRECTORY] = str(run.__enter__())
         config.add_cleanup(lambda: run.__exit__(None, None, None))
+    light_catalogue.install()
 
 
 @pytest.hookimpl(trylast=True)

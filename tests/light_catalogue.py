@@ -22,7 +22,8 @@ migrated = migrate._upgrade
 
 
 def install() -> None:
-    """In this process, from now on."""
+    """In this process, from now on. It makes the tables at once: later it may be another user."""
+    statements()
     migrate._upgrade = _upgrade
 
 

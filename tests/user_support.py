@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+
+from tests.warm import import_all
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="switches to another user")
@@ -16,8 +17,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="switches to another user
 @contextmanager
 def acting_as(user: int) -> Iterator[None]:
     """Rights on files as `user` has them, in the whole process."""
-    for encoding in ("ascii", "latin-1", "idna"):
-        codecs.lookup(encoding)  # Python loads them when first used, from where `user` may not read
+    import_all()  # Python may lie where `user` cannot read what is imported late
     groups = os.getgroups()
     os.setgroups([])
     os.setegid(user)

@@ -185,6 +185,7 @@ _servers: list[subprocess.Popen[bytes]] = []
 # --- the server ---------------------------------------------------------------------------------
 
 
+@functools.cache
 def import_all() -> None:
     """Every module of drd but the entry point and the migrations, and of the libraries it uses."""
     for module in pkgutil.walk_packages(drd.__path__, "drd."):
@@ -197,7 +198,6 @@ def import_all() -> None:
 def _serve(address: str) -> None:
     import_all()
     light_catalogue.install()
-    light_catalogue.statements()
     gc.collect()
     gc.freeze()  # a fork copies each page that a collection writes to
     with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as waiting:

@@ -104,7 +104,10 @@ def _people(settings: DaemonSettings) -> Iterator[Notice]:
 
 def _catalogue(settings: DaemonSettings) -> Iterator[Notice]:
     database = settings.database
-    if database is None or not database.is_file():
+    try:
+        if database is None or not database.is_file():
+            return
+    except PermissionError:  # another user's: only root can go on from here
         return
     wrong = [e for e in wrong_entries(settings.places) if e.path.parent == database.parent]
     # Files that others have put beside it are not opened.

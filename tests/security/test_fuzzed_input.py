@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from drd.errors import DrdError, KitDamaged, ManifestRefused, ManifestTooNew
-from drd.flows.repository.manifests import look_of
+from drd.flows.repository.manifests import written_rule
 from drd.kit.archive import unpack
 from drd.model import strict
 from drd.model.kit import INDEX, ROOT, index_from_json
@@ -109,7 +109,7 @@ TODAY: dict[str, Any] = {
 def require_written() -> Any:
     from drd.kinds.registry import kind_for
 
-    return look_of(kind_for)
+    return written_rule(kind_for)
 
 
 def read(data: bytes) -> Manifest:

@@ -38,7 +38,7 @@ pytestmark = as_root
 
 OWNER = pwd.getpwnam("games")
 
-RUNBOOK = """
+_RUNBOOK = """
 drill: {{every: 7d}}
 runbook:
   - {{name: bring, restore: [conf]}}
@@ -52,6 +52,11 @@ runbook:
 """
 
 
+def with_runbook(base: Path) -> str:
+    """The body of the plan."""
+    return one_tree(base / "etc", base / "back") + _RUNBOOK.format(base=base)
+
+
 RECOVER = ("recover", "shop", "--target", "standby", "--yes")
 
 
@@ -60,7 +65,7 @@ def site(short_tmp: Path) -> Iterator[Site]:
     """Of a service user; the plan, the target and the source are root's alone."""
     made = Site(short_tmp)
     make_tree(made.base / "etc")
-    made.plan(one_tree(made.base / "etc", made.base / "back") + RUNBOOK.format(base=made.base))
+    made.plan(with_runbook(made.base))
     for name in ("state", "work", "cache", "repo"):
         owned(made.base / name)
     made.drd("backup", "shop")

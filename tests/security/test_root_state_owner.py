@@ -25,7 +25,7 @@ from drd.process import rights
 from drd.process.private import roots_place
 from drd.process.state_owner import owner_of
 from tests.e2e.site import Site, make_tree
-from tests.security.test_root_ledger import PLAN, changes, output, stopped
+from tests.security.test_root_ledger import changes, output, stopped, with_runbook
 from tests.user_support import NOBODY, as_root
 
 pytestmark = as_root
@@ -187,7 +187,7 @@ def site(base: Path) -> Iterator[Site]:
     """The state and all above it that is drd's belong to the service's user."""
     made = Site(base)
     make_tree(base / "etc")
-    made.plan(PLAN.format(base=base))
+    made.plan(with_runbook(base))
     lib = directory(base / "lib", mode=0o700)
     (base / "state").rename(lib / "state")
     (base / "state").symlink_to("lib/state")

@@ -13,7 +13,7 @@ import pytest
 from drd.cli.main import main
 from drd.flows.host.install import is_as_put, sealed
 from tests.e2e.site import Result
-from tests.user_support import NOBODY, as_root
+from tests.user_support import NOBODY, acting_as, as_root
 
 PLACES = {
     "etc/systemd/system/drd.service",
@@ -134,12 +134,9 @@ def test_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
 
 @as_root
 def test_other_users_are_told_what_they_can_do(capfd: pytest.CaptureFixture[str]) -> None:
-    os.seteuid(NOBODY)
-    try:
+    with acting_as(NOBODY):
         assert main(["install"]) == 2
         assert main(["install", "--dry-run"]) == 0
-    finally:
-        os.seteuid(0)
     said = capfd.readouterr()
     assert "only root can change the system's services" in said.err
     assert "--prefix" in said.err
