@@ -85,9 +85,9 @@ def named(entries: bytes, right: int) -> Iterator[Named]:
     """The users and groups to whom this list gives one of these rights. Its mask is what the mode
     shows as the group's.
     """
-    found = list(_ENTRY.iter_unpack(entries[len(_VERSION) :]))
-    mask = next((rights for tag, rights, _ in found if tag == _MASK), 7)
-    for tag, rights, one in found:
+    listed = list(_ENTRY.iter_unpack(entries[len(_VERSION) :]))
+    mask = next((rights for tag, rights, _ in listed if tag == _MASK), 7)
+    for tag, rights, one in listed:
         if tag in (_USER, _GROUP) and rights & mask & right:
             yield Named(tag == _GROUP, one)
 
@@ -96,11 +96,11 @@ def gives_owning_group(entries: bytes | None, right: int) -> bool:
     """Whether the owning group of a file has this right, for a file whose mode shows it as the
     group's. With a list, the mode shows the list's mask there, and the group has its own entry.
     """
-    found = _ENTRY.iter_unpack(entries[len(_VERSION) :]) if entries is not None else ()
-    return all(rights & right for tag, rights, _ in found if tag == _OWNING_GROUP)
+    listed = _ENTRY.iter_unpack(entries[len(_VERSION) :]) if entries is not None else ()
+    return all(rights & right for tag, rights, _ in listed if tag == _OWNING_GROUP)
 
 
 def groups(place: str, name: str, right: int) -> Iterator[int]:
     """The ids of the groups to which the list at a place gives this right; none without a list."""
-    found = named(read(place, name) or _VERSION, right)
-    yield from (one.id for one in found if one.is_group)
+    groups_named = named(read(place, name) or _VERSION, right)
+    yield from (one.id for one in groups_named if one.is_group)

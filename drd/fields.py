@@ -39,8 +39,8 @@ class Contradiction(NamedTuple):
     @staticmethod
     def of(error: ValueError, path: tuple[str | int, ...]) -> Contradiction:
         """What a parser says is wrong."""
-        found = Malformed.of(error)
-        fact, remedy = found.fact, found.remedy or "see `drd plan schema`"
+        malformed = Malformed.of(error)
+        fact, remedy = malformed.fact, malformed.remedy or "see `drd plan schema`"
         return Contradiction(path, fact[:1].lower() + fact[1:], f"{remedy}.")
 
 
@@ -119,8 +119,8 @@ def _duration_or(word: str) -> BeforeValidator:
         try:
             return _duration(value)
         except ValueError as error:
-            found = Malformed.of(error)
-            raise Malformed(found.fact, f"{found.remedy}, or {word}") from None
+            malformed = Malformed.of(error)
+            raise Malformed(malformed.fact, f"{malformed.remedy}, or {word}") from None
 
     return BeforeValidator(read)
 

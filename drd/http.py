@@ -111,12 +111,12 @@ def cut_off(
         over.set()
         # Repeatedly: while it connects there is no socket yet, and TLS replaces it.
         while True:
-            found = open_socket()
-            if found is not None:
+            socket_now = open_socket()
+            if socket_now is not None:
                 with suppress(OSError):
                     # Not SSLSocket's own method, which would take its TLS apart while it is being
                     # read.
-                    socket.socket.shutdown(found, socket.SHUT_RDWR)
+                    socket.socket.shutdown(socket_now, socket.SHUT_RDWR)
             if done.wait(0.1):
                 return
 
@@ -191,10 +191,10 @@ def _direct(
 
 def _proxy(parts: SplitResult) -> SplitResult | None:
     """The proxy of the environment, unless NO_PROXY names the host."""
-    found = urllib.request.getproxies().get(parts.scheme)
-    if not found or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+    address = urllib.request.getproxies().get(parts.scheme)
+    if not address or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
-    return urlsplit(found if "://" in found else f"http://{found}")
+    return urlsplit(address if "://" in address else f"http://{address}")
 
 
 def _login(header: str, parts: SplitResult) -> dict[str, str]:

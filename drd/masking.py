@@ -57,17 +57,17 @@ class Secrets:
         # A daemon knows the secrets of thousands of plans. Searching each would then take longer
         # than checking each character, although that is a thousand times slower for one.
         each = self._count * (2000 + len(text)) < 1500 * len(text)
-        found = self._each(text) if each else self._by_heads(text)
-        return [(at, at + len(form), form in self._codes) for at, form in found]
+        places = self._each(text) if each else self._by_heads(text)
+        return [(at, at + len(form), form in self._codes) for at, form in places]
 
     def _each(self, text: str) -> list[tuple[int, str]]:
-        found = []
+        places = []
         for form in (form for alike in tuple(self._forms.values()) for form in alike):
             at = text.find(form)
             while at >= 0:
-                found.append((at, form))
+                places.append((at, form))
                 at = text.find(form, at + 1)
-        return found
+        return places
 
     def _by_heads(self, text: str) -> list[tuple[int, str]]:
         known = self._forms
@@ -100,14 +100,14 @@ def mask_login(login: str, password: str) -> str:
 
 def _forms(secret: str) -> set[str]:
     """The readable texts that contain the secret, or one of its lines."""
-    found: set[str] = set()
+    forms: set[str] = set()
     if len(secret) >= _SHORTEST:
         for text in (secret, *_decoded(secret)):
-            found |= {text, *_in_documents(text), *_in_urls(text)}
+            forms |= {text, *_in_documents(text), *_in_urls(text)}
     for line in secret.splitlines():
         if _SHORTEST_LINE <= len(line) < len(secret):
-            found |= {line, *_in_documents(line)}
-    return found
+            forms |= {line, *_in_documents(line)}
+    return forms
 
 
 def _codes(secret: str) -> set[str]:
@@ -129,9 +129,9 @@ def _in_documents(text: str) -> set[str]:
         return set()
     from json import dumps
 
-    found = {dumps(text)[1:-1], dumps(text, ensure_ascii=False)[1:-1]}
-    found |= {form.replace("/", "\\/") for form in found}
-    return found | {text.translate(entities) for entities in _ENTITIES}
+    forms = {dumps(text)[1:-1], dumps(text, ensure_ascii=False)[1:-1]}
+    forms |= {form.replace("/", "\\/") for form in forms}
+    return forms | {text.translate(entities) for entities in _ENTITIES}
 
 
 def _decoded(text: str) -> set[str]:
@@ -140,8 +140,8 @@ def _decoded(text: str) -> set[str]:
         return set()
     from urllib.parse import unquote, unquote_plus
 
-    found = {unquote(text), unquote_plus(text)} - {text}
-    return {t for t in found if len(t.strip()) >= _SHORTEST}
+    decoded = {unquote(text), unquote_plus(text)} - {text}
+    return {t for t in decoded if len(t.strip()) >= _SHORTEST}
 
 
 def _in_urls(text: str) -> set[str]:
@@ -150,8 +150,8 @@ def _in_urls(text: str) -> set[str]:
     from urllib.parse import quote, quote_plus
 
     data = _bytes(text)
-    found = {quote(data, ""), quote(data, "/"), quote(data, "!'()*"), quote_plus(data)}
-    return found | {_lower(form) for form in found}
+    forms = {quote(data, ""), quote(data, "/"), quote(data, "!'()*"), quote_plus(data)}
+    return forms | {_lower(form) for form in forms}
 
 
 def _lower(form: str) -> str:
@@ -164,12 +164,12 @@ def _in_base64(text: str) -> set[str]:
     """The base64 codes that contain the text. There are three, depending on what precedes the text.
     For a short text it is the whole code.
     """
-    found, length = set(), len(_bytes(text))
+    codes, length = set(), len(_bytes(text))
     for before in range(3):
         code = _base64("\0" * before + text)
         code = code[-(-8 * before // 6) : 8 * (before + length) // 6]
-        found.add(max(code.replace("+", "/").split("/"), key=len))
-    return {part for part in found if len(part) >= _SHORTEST_CODE} or {_base64(text)}
+        codes.add(max(code.replace("+", "/").split("/"), key=len))
+    return {part for part in codes if len(part) >= _SHORTEST_CODE} or {_base64(text)}
 
 
 def _base64(text: str) -> str:

@@ -116,17 +116,17 @@ def make_public_directory(directory: Path, group: str, *, owner: int | None = No
     rights.make_for_owner(directory)
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        found = os.fstat(fd)
-        if os.geteuid() == 0 and owner and found.st_uid == 0 and _is_empty(fd):
+        info = os.fstat(fd)
+        if os.geteuid() == 0 and owner and info.st_uid == 0 and _is_empty(fd):
             os.fchown(fd, owner, -1)
-            found = os.fstat(fd)
-        if os.geteuid() not in (0, found.st_uid):
-            raise PermissionError(f"it belongs to another user ({found.st_uid})")
+            info = os.fstat(fd)
+        if os.geteuid() not in (0, info.st_uid):
+            raise PermissionError(f"it belongs to another user ({info.st_uid})")
         with suppress(KeyError, OSError):
             _open_to(fd, grp.getgrnam(group).gr_gid)
             return
-        if stat.S_IMODE(found.st_mode) & 0o022:
-            os.fchmod(fd, stat.S_IMODE(found.st_mode) & ~0o022 & 0o777)
+        if stat.S_IMODE(info.st_mode) & 0o022:
+            os.fchmod(fd, stat.S_IMODE(info.st_mode) & ~0o022 & 0o777)
     finally:
         os.close(fd)
 
@@ -135,9 +135,9 @@ def _open_to(fd: int, group: int) -> None:
     """Open a directory to a group. Raises OSError if it can neither be given to the group nor get
     an access control list.
     """
-    found = os.fstat(fd)
+    info = os.fstat(fd)
     try:
-        if found.st_gid != group:
+        if info.st_gid != group:
             os.fchown(fd, -1, group)
     except PermissionError:
         # New files in the directory get the list at once, whoever makes them.
@@ -162,12 +162,12 @@ def close_to_others(path: Path, *, second_name: bool = False) -> bool:
         # process.
         fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            found = os.fstat(fd)
-            directory = stat.S_ISDIR(found.st_mode)
-            mode = stat.S_IMODE(found.st_mode)
-            ours = os.geteuid() in (0, found.st_uid)
+            info = os.fstat(fd)
+            directory = stat.S_ISDIR(info.st_mode)
+            mode = stat.S_IMODE(info.st_mode)
+            ours = os.geteuid() in (0, info.st_uid)
             single = directory or (
-                stat.S_ISREG(found.st_mode) and (found.st_nlink == 1 or second_name)
+                stat.S_ISREG(info.st_mode) and (info.st_nlink == 1 or second_name)
             )
             if ours and single and mode & _OTHERS:
                 Path(f"/proc/self/fd/{fd}").chmod(mode & ~_OTHERS)
@@ -200,9 +200,9 @@ def _give_away_below(fd: int, directory: Path, to: tuple[int, int], left: list[s
         with suppress(FileNotFoundError):
             one = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
             try:
-                found = os.fstat(one)
+                info = os.fstat(one)
                 place = directory / name
-                if stat.S_ISDIR(found.st_mode) and found.st_dev == device:
+                if stat.S_ISDIR(info.st_mode) and info.st_dev == device:
                     below = os.open(
                         f"/proc/self/fd/{one}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
                     )
@@ -210,9 +210,9 @@ def _give_away_below(fd: int, directory: Path, to: tuple[int, int], left: list[s
                         _give_away_below(below, place, to, left)
                     finally:
                         os.close(below)
-                elif found.st_uid == 0 and stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+                elif info.st_uid == 0 and stat.S_ISREG(info.st_mode) and info.st_nlink == 1:
                     os.chown(f"/proc/self/fd/{one}", *to)
-                elif found.st_uid == 0:
+                elif info.st_uid == 0:
                     left.append(str(place))
             finally:
                 os.close(one)
@@ -223,10 +223,10 @@ def _give_away_below(fd: int, directory: Path, to: tuple[int, int], left: list[s
 def is_open_to_others(path: Path) -> bool:
     """Whether group or others have any right to it, as in states of an earlier drd."""
     try:
-        found = path.lstat()
+        info = path.lstat()
     except OSError:
         return False
-    return not stat.S_ISLNK(found.st_mode) and bool(stat.S_IMODE(found.st_mode) & _OTHERS)
+    return not stat.S_ISLNK(info.st_mode) and bool(stat.S_IMODE(info.st_mode) & _OTHERS)
 
 
 def is_roots_alone(file: Path) -> bool:
@@ -237,9 +237,9 @@ def is_roots_alone(file: Path) -> bool:
         return False
     try:
         places = [file, *file.parents]
-        found = [place.lstat() for place in places]
+        stats = [place.lstat() for place in places]
     except OSError:
         return False
-    if not stat.S_ISREG(found[0].st_mode) or not all(stat.S_ISDIR(f.st_mode) for f in found[1:]):
+    if not stat.S_ISREG(stats[0].st_mode) or not all(stat.S_ISDIR(f.st_mode) for f in stats[1:]):
         return False
-    return all(f.st_uid == 0 and not f.st_mode & 0o022 for f in found)
+    return all(f.st_uid == 0 and not f.st_mode & 0o022 for f in stats)

@@ -106,16 +106,16 @@ class Erasures:
     def preflight(self, step: Step) -> list[Finding]:
         settings = step.settings
         assert isinstance(settings, ErasuresSettings)
-        found: list[Finding] = []
+        findings: list[Finding] = []
         file = settings.register_.file
         if file is not None and not os.access(file, os.R_OK):
             hint = "restore the register first: without it, people who were erased come back."
             detail = f"cannot read the register of erasures {file}"
-            found.append(Finding("register", "error", "", detail, hint))
+            findings.append(Finding("register", "error", "", detail, hint))
         for words in (settings.register_.command, settings.replay.command, settings.check.command):
             # No earlier step can help: without it nobody can be erased again.
-            found += [replace(f, severity="error") for f in missing(words or ())]
-        return [*found, *missing_rollback(step)]
+            findings += [replace(f, severity="error") for f in missing(words or ())]
+        return [*findings, *missing_rollback(step)]
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         settings = context.step.settings
@@ -252,11 +252,11 @@ def _table_of(ids: list[str]) -> str:
 
 def _in_words(erasures: ErasuresSettings) -> str:
     register, replay = erasures.register_, erasures.replay
-    found = register.file or in_backticks(register.command)
+    register_text = register.file or in_backticks(register.command)
     sql = " ".join((replay.sql or "").split())
     how = in_backticks(replay.command) if replay.command else sql
     component = erasures.component
-    return f"in {component}, erase again who is in {found} since the data time: {how}"
+    return f"in {component}, erase again who is in {register_text} since the data time: {how}"
 
 
 def _by_hand(erasures: ErasuresSettings, hand: StepByHand) -> Iterator[str]:

@@ -77,15 +77,15 @@ class Request:
             ca_cert=settings.ca_cert,
         )
         context.keep("body", text[:_KEPT])
-        found = {"status": status, "body": masked(text)[:_KEPT]}
+        answer = {"status": status, "body": masked(text)[:_KEPT]}
         if not _expected(status, settings.expect):
             wanted = _words(settings.expect)
-            raise StepFailed(f"{url} answers {status}, not {wanted}", result=found)
+            raise StepFailed(f"{url} answers {status}, not {wanted}", result=answer)
         if settings.contains is not None and settings.contains not in text:
             raise StepFailed(
-                f'the answer of {url} does not contain "{settings.contains}"', result=found
+                f'the answer of {url} does not contain "{settings.contains}"', result=answer
             )
-        return found
+        return answer
 
 
 def ask(

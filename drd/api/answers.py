@@ -72,11 +72,11 @@ def _outcome(asked: Asked) -> Document:
 
 def _cancel(asked: Asked) -> Document:
     app = asked.app
-    found = app.catalogue.queue.ask_cancel(
+    cancelled = app.catalogue.queue.ask_cancel(
         asked.names["run"], app.clock.now(), asked.caller.actor()
     )
     asked.wake()
-    return documents.run_document(found)
+    return documents.run_document(cancelled)
 
 
 def _approve(asked: Asked) -> Document:

@@ -106,15 +106,15 @@ def deadline(run: Run) -> datetime | None:
 
 def run(app: App, prefix: str) -> Document:
     """`drd run show`."""
-    found = app.catalogue.run(prefix)
-    said = app.catalogue.decisions(found.id)
+    run = app.catalogue.run(prefix)
+    said = app.catalogue.decisions(run.id)
     return {
-        **run_document(found),
-        "token": found.token,
-        "detail": dict(found.detail),
-        "aside": asides(noted(app.catalogue, found)),
-        "steps": [_step(s) for s in app.catalogue.steps(found.id)],
-        "decisions": [_decision(found, said, d) for d in said],
+        **run_document(run),
+        "token": run.token,
+        "detail": dict(run.detail),
+        "aside": asides(noted(app.catalogue, run)),
+        "steps": [_step(s) for s in app.catalogue.steps(run.id)],
+        "decisions": [_decision(run, said, d) for d in said],
     }
 
 
@@ -289,12 +289,12 @@ def alerts(app: App, plan: str | None, *, all_of_them: bool) -> Document:
     the newest. `holds` is false for an open alert whose condition does not hold now; `watched` is
     false where no daemon runs that would check."""
     name = app.known_plan(plan) if plan else None
-    found = app.catalogue.alerts.history(name, limit=50 if all_of_them else 0)
-    there = _standing(app, {a.plan for a in found if a.plan and a.resolved_at is None})
+    history = app.catalogue.alerts.history(name, limit=50 if all_of_them else 0)
+    there = _standing(app, {a.plan for a in history if a.plan and a.resolved_at is None})
     return {
         "watched": daemon_lives(app.catalogue, app.clock.now()),
         "alerts": [
-            {**alert_document(a), "holds": _holds(a, there)} for a in sorted(found, key=_order)
+            {**alert_document(a), "holds": _holds(a, there)} for a in sorted(history, key=_order)
         ],
     }
 
@@ -309,8 +309,8 @@ def _standing(app: App, plans: Collection[str]) -> dict[str, set[str]]:
     """By plan, the open alerts that the current verdicts confirm."""
     if not plans:
         return {}
-    found = _assessed(app, next(iter(plans)) if len(plans) == 1 else None)
-    return {p.plan: {a.id for a in p.alerts} for p in found if p.plan in plans}
+    assessed = _assessed(app, next(iter(plans)) if len(plans) == 1 else None)
+    return {p.plan: {a.id for a in p.alerts} for p in assessed if p.plan in plans}
 
 
 def _assessed(app: App, plan: str | None) -> list[Assessment]:
@@ -360,8 +360,8 @@ def plans(app: App) -> Document:
 def readiness(app: App, plan: str | None) -> Document:
     """The last readiness check of each plan, or of one, with its time."""
     names = [app.known_plan(plan)] if plan else [r.name for r in app.catalogue.queue.plan_rows()]
-    found = (_readiness(app, name) for name in names)
-    return {"plans": [document for document in found if document is not None]}
+    documents = (_readiness(app, name) for name in names)
+    return {"plans": [document for document in documents if document is not None]}
 
 
 def _readiness(app: App, name: str) -> Document | None:
@@ -372,8 +372,8 @@ def _readiness(app: App, name: str) -> Document | None:
     known = next((p.readiness.value for p in _assessed(app, name)), "not ready")
     text = f"no check has run yet; by its backups and drills the plan is: {known}"
     finding = Finding("readiness-check", "warning", "", text, f"sudo drd readiness {name}")
-    found = Judged(finding, Readiness(known)).to_json()
-    return {**readiness_document(name, known, [found]), "run": None, "looked_at": None}
+    judged = Judged(finding, Readiness(known)).to_json()
+    return {**readiness_document(name, known, [judged]), "run": None, "looked_at": None}
 
 
 def readiness_document(plan: str, readiness: str, findings: Sequence[Document]) -> Document:
@@ -405,14 +405,14 @@ _RESTRICTED = frozenset({"env", "headers", "body"})
 def plan(app: App, name: str) -> Document:
     """`drd plan show --json` of what is in force. Raises Refused if it contains something that only
     root may see."""
-    found = app.plan_in_force(require_plan(app, name))
-    if (where := _restricted(found.resolved)) is not None:
+    plan = app.plan_in_force(require_plan(app, name))
+    if (where := _restricted(plan.resolved)) is not None:
         raise Refused(
             f"plan {name} contains {where}, which only root may see",
             hint=f"sudo drd plan show {name}",
         )
-    document = {"plan": found.name, "file": found.file, "digest": found.digest}
-    return {**document, "resolved": found.resolved}
+    document = {"plan": plan.name, "file": plan.file, "digest": plan.digest}
+    return {**document, "resolved": plan.resolved}
 
 
 def _restricted(value: Any, key: str = "") -> str | None:
@@ -426,7 +426,9 @@ def _restricted(value: Any, key: str = "") -> str | None:
         inner = value.items()
     elif isinstance(value, (list, tuple)):
         inner = (("", item) for item in value)
-    return next((found for k, v in inner if (found := _restricted(v, k)) is not None), None)
+    return next(
+        (restricted for k, v in inner if (restricted := _restricted(v, k)) is not None), None
+    )
 
 
 _WITH_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|\bpassword=")

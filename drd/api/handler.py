@@ -232,12 +232,12 @@ class _Handler(BaseHTTPRequestHandler):
         if len(raw) < length:
             raise _too_early()
         try:
-            found = json.loads(raw or b"{}", object_pairs_hook=_once)
+            parsed = json.loads(raw or b"{}", object_pairs_hook=_once)
         except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
+            parsed = None
+        if not isinstance(parsed, dict):
             raise Failed(HTTPStatus.BAD_REQUEST, "the request is not a JSON object", exit_code=2)
-        return found
+        return parsed
 
     def _send(self, status: HTTPStatus, document: Mapping[str, Any]) -> None:
         body = _encoded(document)
@@ -272,12 +272,12 @@ _WORDS = {"plan": "plan's name", "run": "run's id", "alert": "alert's id", "step
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in members:
             raise _twice(key)
-        found[key] = value
-    return found
+        members[key] = value
+    return members
 
 
 def _twice(key: str) -> Failed:
@@ -292,10 +292,10 @@ def _patterns() -> list[tuple[Endpoint, re.Pattern[str]]]:
 def _match(method: str, path: str) -> tuple[Endpoint, dict[str, str]]:
     allowed = set()
     for endpoint, pattern in _patterns():
-        found = pattern.fullmatch(path)
-        if found is not None and endpoint.method == method:
-            return endpoint, {k: unquote(v, errors="replace") for k, v in found.groupdict().items()}
-        if found is not None:
+        match = pattern.fullmatch(path)
+        if match is not None and endpoint.method == method:
+            return endpoint, {k: unquote(v, errors="replace") for k, v in match.groupdict().items()}
+        if match is not None:
             allowed.add(endpoint.method)
     if allowed:
         raise Failed(HTTPStatus.METHOD_NOT_ALLOWED, f"{path} takes {' and '.join(sorted(allowed))}")
@@ -308,14 +308,14 @@ def _query(text: str) -> dict[str, Any]:
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
     except ValueError:
         raise Failed(HTTPStatus.BAD_REQUEST, "the query cannot be read", exit_code=2) from None
-    found: dict[str, Any] = {}
+    query: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in query:
             raise _twice(key)
         plain = {"true": True, "false": False}.get(value, value)
         digits = isinstance(plain, str) and plain.isascii() and plain.isdigit() and len(plain) < 10
-        found[key] = int(value) if digits and key == "limit" else plain
-    return found
+        query[key] = int(value) if digits and key == "limit" else plain
+    return query
 
 
 def _checked(endpoint: Endpoint, given: dict[str, Any]) -> requests.Request:
@@ -335,14 +335,14 @@ def _checked(endpoint: Endpoint, given: dict[str, Any]) -> requests.Request:
 
 def _of(error: DrdError) -> Failed:
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    for kind, found in (
+    for kind, exception in (
         (Refused, HTTPStatus.FORBIDDEN),
         (UnknownPlan, HTTPStatus.NOT_FOUND),
         (CatalogueError, HTTPStatus.SERVICE_UNAVAILABLE),
         (UsageError, HTTPStatus.BAD_REQUEST),
     ):
         if isinstance(error, kind):
-            status = found
+            status = exception
             break
     if error.exit_code == 11:
         status = HTTPStatus.CONFLICT

@@ -87,22 +87,22 @@ def _captured(row: ComponentSnapshot) -> Document:
 
 def outcome(app: App, prefix: str) -> Document:
     """The result of a finished backup or drill: the document of its verb, or why there is none."""
-    found = app.catalogue.run(prefix)
+    run = app.catalogue.run(prefix)
     document: Document | None = None
-    if found.kind is RunKind.BACKUP:
-        known = app.catalogue.points(found.plan, kept_only=False)
-        point = next((p for p in known if p.id == found.id), None)
+    if run.kind is RunKind.BACKUP:
+        known = app.catalogue.points(run.plan, kept_only=False)
+        point = next((p for p in known if p.id == run.id), None)
         if point is not None:
-            done = BackupOutcome(found.id, found.plan, found.state, point, point.components)
+            done = BackupOutcome(run.id, run.plan, run.state, point, point.components)
             document = backup_document(done)
     else:
-        measured = app.catalogue.evidence(found.plan)
-        document = next((evidence_document(e) for e in measured if e.run == found.id), None)
-    goals = app.plan_in_force(found.plan).objectives
+        measured = app.catalogue.evidence(run.plan)
+        document = next((evidence_document(e) for e in measured if e.run == run.id), None)
+    goals = app.plan_in_force(run.plan).objectives
     return {
-        "kind": str(found.kind),
-        "state": str(found.state),
-        "error": text_of(found.error) if found.error else None,
+        "kind": str(run.kind),
+        "state": str(run.state),
+        "error": text_of(run.error) if run.error else None,
         "rpo_s": goals.rpo_s,
         "rto_s": goals.rto_s,
         "document": document,

@@ -264,8 +264,8 @@ def _listen(settings: DaemonSettings) -> socket.socket:
     try:
         fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            found = os.fstat(fd)
-            if found.st_mode & 0o022 or found.st_uid not in (0, os.geteuid()):
+            info = os.fstat(fd)
+            if info.st_mode & 0o022 or info.st_uid not in (0, os.geteuid()):
                 raise PermissionError("others can write in it")
             if _answers(fd):
                 raise FileExistsError("another daemon answers there")

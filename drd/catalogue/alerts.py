@@ -68,8 +68,8 @@ class SqlAlertBook:
     ) -> Alert:
         actor = actor or process.actor_here()
         with self._store.write() as connection:
-            found = _by_prefix(connection, prefix)
-            transition = acknowledged(found, by=by, until=until, why=why, now=at, actor=actor)
+            alert = _by_prefix(connection, prefix)
+            transition = acknowledged(alert, by=by, until=until, why=why, now=at, actor=actor)
             _change(connection, transition)
             outbox.insert(connection, tell([transition]), at)
         return transition.after
@@ -100,15 +100,15 @@ def _open(connection: Connection, plan: str | None = None) -> list[Alert]:
 
 
 def _alert(row: Row[Any]) -> Alert:
-    found = {name: getattr(row, name) for name in _COLUMNS}
-    return Alert(**{**found, _ACTOR: Actor.from_json(found[_ACTOR])})
+    values = {name: getattr(row, name) for name in _COLUMNS}
+    return Alert(**{**values, _ACTOR: Actor.from_json(values[_ACTOR])})
 
 
 def _values(alert: Alert, names: Iterable[str] = _COLUMNS) -> dict[str, Any]:
-    found = {name: getattr(alert, name) for name in names}
-    if (actor := found.get(_ACTOR)) is not None:
-        found[_ACTOR] = actor.to_json()
-    return found
+    values = {name: getattr(alert, name) for name in names}
+    if (actor := values.get(_ACTOR)) is not None:
+        values[_ACTOR] = actor.to_json()
+    return values
 
 
 def _insert(connection: Connection, transitions: Sequence[Transition]) -> list[Transition]:
@@ -164,10 +164,10 @@ def _change(connection: Connection, transition: Transition) -> bool:
 
 def _by_prefix(connection: Connection, prefix: str) -> Alert:
     begins = alerts.c.id.startswith(prefix, autoescape=True)
-    found = [_alert(row) for row in connection.execute(select(alerts).where(begins))]
-    still = [a for a in found if a.resolved_at is None]
+    matching = [_alert(row) for row in connection.execute(select(alerts).where(begins))]
+    still = [a for a in matching if a.resolved_at is None]
     listed = "`drd alerts` lists those that are open."
-    if not prefix or not found:
+    if not prefix or not matching:
         raise UsageError(f"there is no alert {prefix!r}", hint=listed)
     if not still:
         raise UsageError(f"alert {prefix} is resolved already", hint=listed)

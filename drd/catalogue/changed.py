@@ -38,10 +38,10 @@ def identity(url: str) -> str:
     if not url.startswith("sqlite:"):
         return url
     try:
-        found = os.stat(sqlite_file(url))  # noqa: PTH116 - no pathlib in a cold start
+        info = os.stat(sqlite_file(url))  # noqa: PTH116 - no pathlib in a cold start
     except OSError:
         return ""
-    return f"{found.st_dev}:{found.st_ino}"
+    return f"{info.st_dev}:{info.st_ino}"
 
 
 def read_changed(
@@ -68,8 +68,8 @@ def _asking(url: str, password: SecretRef | None, answer: Callable[[Query, str],
 
 def _counts(query: Query, url: str) -> bool:
     """Whether every change is counted: a table that was made anew has lost its triggers."""
-    [[found]] = query(_TRIGGERS[url.startswith("sqlite:")], None)
-    return int(found) >= TRIGGERS
+    [[count]] = query(_TRIGGERS[url.startswith("sqlite:")], None)
+    return int(count) >= TRIGGERS
 
 
 def _changed(query: Query, place: str, since: int | None, url: str) -> Changed:

@@ -42,8 +42,8 @@ def arrived(
     of which that is news. Points that the catalogue does not know are passed over."""
     known: dict[str, str | None] = {}
     for some in batches(list(manifests)):
-        found = select(points.c.id, points.c.plan).where(points.c.id.in_(some))
-        for point, plan in connection.execute(found).all():
+        known_points = select(points.c.id, points.c.plan).where(points.c.id.in_(some))
+        for point, plan in connection.execute(known_points).all():
             if plan not in known:
                 known[plan] = places.of_plan(connection, plan).id_of(repository)
             lies_there = places.of_repository(connection, plan, repository)
@@ -134,13 +134,13 @@ def _moved_away(connection: Connection, ids: Sequence[str]) -> bool:
 
 def forgotten(connection: Connection, plan: str, ids: Iterable[str]) -> frozenset[str]:
     """Those of the points that retention has forgotten."""
-    found: set[str] = set()
+    gone: set[str] = set()
     for some in batches(list(ids)):
         query = select(points.c.id).where(
             points.c.plan == plan, points.c.id.in_(some), points.c.forgotten_at.is_not(None)
         )
-        found.update(connection.execute(query).scalars())
-    return frozenset(found)
+        gone.update(connection.execute(query).scalars())
+    return frozenset(gone)
 
 
 def refresh(connection: Connection, plan: str, at: datetime | None = None) -> None:

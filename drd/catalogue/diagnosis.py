@@ -21,8 +21,8 @@ def require_sound(url: str, password: SecretRef | None = None) -> None:
     """Raise CatalogueError, which names the value, if the catalogue holds a malformed one."""
     store = Store(url, read_only=True, password=password)
     try:
-        found = malformed.find(store, anew=True)
-        if found is not None:
-            raise trouble.malformed(store.path, store.place, found)
+        malformed_value = malformed.find(store, anew=True)
+        if malformed_value is not None:
+            raise trouble.malformed(store.path, store.place, malformed_value)
     finally:
         store.close()

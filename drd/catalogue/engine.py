@@ -121,9 +121,9 @@ class Store:
     def explain_value(self, error: Exception) -> None:
         """Raise CatalogueError if the catalogue holds a malformed value, which may have caused
         `error`."""
-        found = malformed.find(self)
-        if found is not None:
-            raise trouble.malformed(self.path, self.place, found) from error
+        malformed_value = malformed.find(self)
+        if malformed_value is not None:
+            raise trouble.malformed(self.path, self.place, malformed_value) from error
 
     def _explain(self, error: DBAPIError) -> CatalogueError | None:
         if self.path is not None:

@@ -54,11 +54,11 @@ def newest(connection: Connection, plan: str, limit: int) -> list[Evidence]:
     query = select(evidence).where(evidence.c.plan == plan)
     newest_first = query.order_by(evidence.c.finished_at.desc(), evidence.c.id).limit(limit)
     rows = connection.execute(newest_first).all()
-    found: dict[str, list[CheckResult]] = defaultdict(list)
+    checks_of: dict[str, list[CheckResult]] = defaultdict(list)
     of_these = select(checks).where(checks.c.evidence.in_([row.id for row in rows]))
     for row in connection.execute(of_these.order_by(checks.c.evidence, checks.c.position)):
-        found[row.evidence].append(_to_check(row))
-    return [_to_evidence(row, tuple(found[row.id])) for row in rows]
+        checks_of[row.evidence].append(_to_check(row))
+    return [_to_evidence(row, tuple(checks_of[row.id])) for row in rows]
 
 
 def _check_row(evidence_id: str, position: int, check: CheckResult) -> dict[str, Any]:

@@ -62,8 +62,8 @@ def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
     ).fetchone()
     if known is None:
         return []
-    found = connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (table,))
-    return [name for name, hidden in found if hidden == 0]
+    columns = connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (table,))
+    return [name for name, hidden in columns if hidden == 0]
 
 
 def copy_rows(path: Path, into: Path, leave: Sequence[str]) -> int:
@@ -98,13 +98,13 @@ def copy_rows(path: Path, into: Path, leave: Sequence[str]) -> int:
 def _wanted(
     source: sqlite3.Connection, target: sqlite3.Connection, leave: Sequence[str]
 ) -> list[tuple[str, list[str]]]:
-    found = []
+    tables = []
     for table in metadata.sorted_tables:
         ours, theirs = columns_of(target, table.name), columns_of(source, table.name)
         both = [c for c in ours if c in theirs]
         if both and table.name not in leave:
-            found.append((table.name, both))
-    return found
+            tables.append((table.name, both))
+    return tables
 
 
 def _copy_table(

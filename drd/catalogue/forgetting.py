@@ -29,7 +29,7 @@ def records(connection: Connection, plan: str) -> Records:
 
 def forget(connection: Connection, plan: str) -> Records:
     """Returns what was let go. Raises UnknownPlan, and AlreadyRunning while a run is not over."""
-    found = records(connection, plan)
+    forgotten = records(connection, plan)
     open_run = select(runs.c.id).where(runs.c.plan == plan, runs.c.finished_at.is_(None))
     run = connection.execute(open_run).scalar()
     if run is not None:
@@ -48,4 +48,4 @@ def forget(connection: Connection, plan: str) -> Records:
     over = (alerts.c.plan == plan, alerts.c.resolved_at.is_not(None))
     connection.execute(delete(alerts).where(*over))
     connection.execute(delete(plans).where(plans.c.name == plan))
-    return found
+    return forgotten

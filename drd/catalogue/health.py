@@ -93,12 +93,12 @@ def load(connection: Connection, plan: Plan, at: datetime) -> None:
 
 def of(connection: Connection, plan: str) -> list[Known]:
     """Of each repository of the plan as loaded; points that were forgotten cost nothing more."""
-    found = []
+    states = []
     for row in _rows(connection, plan):
         affected: tuple[str, ...] | None = ()
         if row.damage is not None:
             affected = _kept(connection, row.damaged_points)
-        found.append(
+        states.append(
             Known(
                 row.repository,
                 row.url,
@@ -110,7 +110,7 @@ def of(connection: Connection, plan: str) -> list[Known]:
                 row.repair or "packs",
             )
         )
-    return found
+    return states
 
 
 def _kept(connection: Connection, ids: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -346,8 +346,8 @@ def _newest(
         .limit(1)
     )
     known = query.where(believed(points.c.data_time, at))
-    found: str | None = connection.execute(known).scalar() or connection.execute(query).scalar()
-    return found
+    run_id: str | None = connection.execute(known).scalar() or connection.execute(query).scalar()
+    return run_id
 
 
 # --- the time in which nothing could be read --------------------------------------------------

@@ -55,8 +55,8 @@ def release(
     connection: Connection, point: str, *, at: datetime, by: Actor | None, reason: str
 ) -> list[Hold]:
     """End every hold on the point; those that were not over."""
-    found = [h for h in listed(connection) if h.point == point and h.is_active(at)]
-    for plan in {h.plan for h in found}:
+    active = [h for h in listed(connection) if h.point == point and h.is_active(at)]
+    for plan in {h.plan for h in active}:
         store_soon(connection, plan)
     connection.execute(
         update(holds)
@@ -67,7 +67,7 @@ def release(
             released_actor=by.to_json() if by is not None else None,
         )
     )
-    return found
+    return active
 
 
 def listed(connection: Connection, plan: str | None = None) -> list[Hold]:

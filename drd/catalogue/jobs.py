@@ -66,12 +66,12 @@ def withheld(detail: Mapping[str, Any]) -> dict[str, Any] | None:
     if "readiness" not in detail:
         return None
     counting = (f for f in detail["findings"] if f["allows"] != Readiness.READY)
-    found = [Finding.from_json(f) for f in counting if f["exception"] is None]
+    findings = [Finding.from_json(f) for f in counting if f["exception"] is None]
     return {
         "readiness": detail["readiness"],
         "findings": [
             {"code": f.code, "subject": f.subject, "name": f.name, "text": first_line(f.text)}
-            for f in found
+            for f in findings
         ],
     }
 
@@ -79,8 +79,8 @@ def withheld(detail: Mapping[str, Any]) -> dict[str, Any] | None:
 def last_began(connection: Connection, plan: str) -> datetime | None:
     """When the plan's last backup began, by the clock that it had."""
     query = select(jobs.c.last_started_at)
-    found = query.where(jobs.c.plan == plan, jobs.c.kind == str(RunKind.BACKUP))
-    return connection.execute(found).scalar()
+    begun = query.where(jobs.c.plan == plan, jobs.c.kind == str(RunKind.BACKUP))
+    return connection.execute(begun).scalar()
 
 
 def _same(run: Run) -> tuple[Any, ...]:

@@ -97,8 +97,8 @@ class LockFiles:
             wanted = self._path(name).lstat()
             for entry in os.scandir(f"/proc/{pid}/fd"):
                 with suppress(OSError):
-                    found = entry.stat()
-                    same = (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino)
+                    info = entry.stat()
+                    same = (info.st_dev, info.st_ino) == (wanted.st_dev, wanted.st_ino)
                     # Any file can be given the name of a lock: open alone proves nothing.
                     if same and _locks(Path(f"/proc/{pid}/fdinfo/{entry.name}")):
                         return True
@@ -128,12 +128,12 @@ class LockFiles:
     def names(self, prefix: str) -> list[str]:
         """Of the lock files that are there, held or not."""
         try:
-            found = [entry.name for entry in os.scandir(self.directory)]
+            names = [entry.name for entry in os.scandir(self.directory)]
         except OSError:
             return []
         suffix = ".lock"
         return [
-            n.removesuffix(suffix) for n in found if n.startswith(prefix) and n.endswith(suffix)
+            n.removesuffix(suffix) for n in names if n.startswith(prefix) and n.endswith(suffix)
         ]
 
     def _path(self, name: str) -> Path:

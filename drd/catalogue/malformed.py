@@ -105,12 +105,12 @@ def find(store: Database, *, anew: bool = False) -> str | None:
         return known[1]
     try:
         with store.engine.connect() as connection:
-            found = next(_malformed(connection), None)
+            malformed_value = next(_malformed(connection), None)
     except SQLAlchemyError:
         return None  # whoever reads it is told why
     _looked.clear()
-    _looked[place] = (time.monotonic(), found)
-    return found
+    _looked[place] = (time.monotonic(), malformed_value)
+    return malformed_value
 
 
 def _file(store: Database) -> tuple[int, ...]:
@@ -191,12 +191,12 @@ def _no_number(value: Any) -> str | None:
 
 def _no_json(value: Any, shape: type, read: Callable[[Any], object]) -> str | None:
     try:
-        found = json.loads(value)
+        parsed = json.loads(value)
     except (TypeError, ValueError, RecursionError):
         return "no JSON"
-    if isinstance(found, shape):
+    if isinstance(parsed, shape):
         try:
-            read(found)
+            read(parsed)
         except STUMBLES:
             return "JSON of another form"
         return None

@@ -45,13 +45,13 @@ def bring_up_to_date(store: Store, schema: Schema = OURS) -> None:
 
     Raises CatalogueError for tables that are newer than this code.
     """
-    found = version(store)
-    if found == schema.head:
+    current = version(store)
+    if current == schema.head:
         return
     kept = None
-    if found is not None:
-        if found > schema.head:
-            raise trouble.wrong_version(store.place, found, schema.head)
+    if current is not None:
+        if current > schema.head:
+            raise trouble.wrong_version(store.place, current, schema.head)
         if store.path is not None:
             kept = _copy_name(store.path, schema.head)
             copy_sqlite(store, kept, mode=modes.PRIVATE_FILE)
@@ -62,8 +62,8 @@ def bring_up_to_date(store: Store, schema: Schema = OURS) -> None:
             f"the catalogue {store.place} could not be brought to version {schema.head}: {error}",
             hint="nothing was changed: go on with the drd of before, and report this.",
         ) from error
-    if found is not None:
-        what = f"the catalogue has version {schema.head} now, and had {found}"
+    if current is not None:
+        what = f"the catalogue has version {schema.head} now, and had {current}"
         _log.warning("catalogue.migrated", what=what, copy_of_before=str(kept) if kept else None)
 
 

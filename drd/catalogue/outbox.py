@@ -60,8 +60,8 @@ class SqlOutbox:
     def waiting(self, channel: str, *, limit: int = 1000) -> list[Waiting]:
         query = select(outbox).where(_is_waiting, outbox.c.channel == channel)
         with self._store.read() as connection:
-            found = connection.execute(query.order_by(outbox.c.id).limit(limit))
-            return [_waiting(row) for row in found]
+            rows = connection.execute(query.order_by(outbox.c.id).limit(limit))
+            return [_waiting(row) for row in rows]
 
     def delivered(self, row: Waiting, kind: str, at: datetime) -> None:
         done = {"delivered_at": at, "next_try_at": None, "error": None}

@@ -116,7 +116,7 @@ class Ownership:
             rows = runs.unfinished(connection, plan)
         if plan is None:
             self._sweep({row.id for row in rows})
-        found = []
+        abandoned_runs = []
         for row in rows:
             with self._proven_dead(row) as dead:
                 if not dead:
@@ -125,8 +125,8 @@ class Ownership:
                 with self._store.read() as connection:
                     now = runs.by_prefix(connection, row.id)
                 if not now.state.final:
-                    found.append(now)
-        return found
+                    abandoned_runs.append(now)
+        return abandoned_runs
 
     def _sweep(self, unfinished: Collection[str]) -> None:
         """Remove the locks of runs that are over: of one that was killed as it let go of it."""

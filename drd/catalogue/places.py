@@ -34,7 +34,7 @@ class Places:
             return name if not self.ids or name in self.ids else None
         if self.ids.get(name) == known:
             return str(name)
-        return next((n for n, found in self.ids.items() if found == known), None)
+        return next((n for n, known_id in self.ids.items() if known_id == known), None)
 
     def id_of(self, name: str) -> str | None:
         return self.ids.get(name)

@@ -160,22 +160,22 @@ class SqlQueue:
 
     def ask_cancel(self, run: str, at: datetime, actor: Actor | None = None) -> Run:
         with self._store.write() as connection:
-            found = runs.by_prefix(connection, run)
-            if found.state.final:
+            asked_run = runs.by_prefix(connection, run)
+            if asked_run.state.final:
                 raise UsageError(
-                    f"run {found.id} of {found.plan} is over: it {_ended(found.state)}"
-                    f"{_by_whom(found)}",
+                    f"run {asked_run.id} of {asked_run.plan} is over: it {_ended(asked_run.state)}"
+                    f"{_by_whom(asked_run)}",
                     hint="drd runs lists the runs that are not over.",
                 )
             connection.execute(
                 update(run_table)
-                .where(run_table.c.id == found.id)
+                .where(run_table.c.id == asked_run.id)
                 .values(
                     cancel_asked_at=at,
                     cancel_actor=(actor or process.actor_here()).to_json(),
                 )
             )
-        return found
+        return asked_run
 
     def note(self, key: str, value: Any, at: datetime) -> None:
         with self._store.write() as connection:
@@ -217,17 +217,17 @@ class SqlQueue:
 def _copied(
     connection: Connection, names: Sequence[str] | None
 ) -> dict[str, dict[str, datetime | None]]:
-    found: dict[str, dict[str, datetime | None]] = {}
+    copied: dict[str, dict[str, datetime | None]] = {}
     for plan, repository, data_time in _rows_of(connection, _COPIED, names):
-        found.setdefault(plan, {})[repository] = data_time
-    return found
+        copied.setdefault(plan, {})[repository] = data_time
+    return copied
 
 
 def _undrilled(connection: Connection, names: Sequence[str] | None) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    undrilled: dict[str, list[str]] = {}
     for plan, scenario in _rows_of(connection, _UNDRILLED, names):
-        found.setdefault(plan, []).append(scenario)
-    return found
+        undrilled.setdefault(plan, []).append(scenario)
+    return undrilled
 
 
 def _ended(state: RunState) -> str:

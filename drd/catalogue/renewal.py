@@ -90,12 +90,12 @@ def _copied(database: Path, fresh: Path) -> bool:
 
 def _state(database: Path, former: Path | None = None) -> list[tuple[int, int, int]]:
     """Of it, or of what was it and has another name now, and of its logs."""
-    found = []
+    states = []
     for path in (former or database, *(_with(database, suffix) for suffix in _LOGS)):
         with suppress(FileNotFoundError):
             info = path.lstat()
-            found.append((info.st_ino, info.st_size, info.st_mtime_ns))
-    return found
+            states.append((info.st_ino, info.st_size, info.st_mtime_ns))
+    return states
 
 
 def _without_name(journal: Path) -> None:

@@ -59,9 +59,9 @@ def make_ours(path: Path, at: datetime) -> int:
 def _version(path: Path) -> str:
     """The version of a file that is whole."""
     with foreign.opened(path) as connection:
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise trouble.damaged(path, found)
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise trouble.damaged(path, verdict)
         if "version_num" not in foreign.columns_of(connection, "alembic_version"):
             raise trouble.damaged(path, "it is no catalogue")
         foreign.read_only_columns(connection)
@@ -132,7 +132,7 @@ def _hold(plan: str, row: tuple[object, ...]) -> Hold | None:
 
 
 def _time(text: object) -> datetime:
-    found = datetime.fromisoformat(str(text))
-    if found.tzinfo is None:
+    time = datetime.fromisoformat(str(text))
+    if time.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
-    return found
+    return time

@@ -66,13 +66,13 @@ def expected(connection: Connection, url: str) -> tuple[str | None, str | None, 
     query = select(repositories.c.repository_id, repositories.c.config_digest).where(
         repositories.c.url == url
     )
-    found = connection.execute(query).first()
-    if found is None:
+    row = connection.execute(query).first()
+    if row is None:
         return None, None, None
     state = func.coalesce(rows.c.lost, "unreachable")
     states = set(connection.execute(select(state).where(rows.c.url == url, _IS_WRONG)).scalars())
     wrong = "shut" if "shut" in states else min(states, default=None)
-    return found.repository_id, found.config_digest, wrong
+    return row.repository_id, row.config_digest, wrong
 
 
 def places_known(connection: Connection) -> list[PlaceRow]:

@@ -200,8 +200,8 @@ def newest(
 
 def pending(connection: Connection, plan: str | None = None) -> list[Run]:
     """Runs that nobody has begun to carry out, the one that is due first last."""
-    found = [to_run(r) for r in _open(connection, plan) if r.state == RunState.PENDING]
-    return sorted(found, key=lambda r: (r.due_at is not None, r.due_at, r.id), reverse=True)
+    waiting = [to_run(r) for r in _open(connection, plan) if r.state == RunState.PENDING]
+    return sorted(waiting, key=lambda r: (r.due_at is not None, r.due_at, r.id), reverse=True)
 
 
 def open_ones(connection: Connection) -> list[Run]:
@@ -221,12 +221,12 @@ def unfinished(
     """Rows of runs that somebody began to carry out and that are not over, oldest first."""
     # There are few of these, so kinds are told apart here: asked for in SQL, they would lead
     # SQLite's planner to an index over all runs.
-    found = [
+    rows = [
         row
         for row in _open(connection, plan)
         if row.kind in kinds and row.state != RunState.PENDING
     ]
-    return sorted(found, key=lambda row: (row.started_at, row.id))
+    return sorted(rows, key=lambda row: (row.started_at, row.id))
 
 
 def to_run(row: Row[Any]) -> Run:

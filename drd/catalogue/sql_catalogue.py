@@ -391,9 +391,9 @@ def open_catalogue(
     except BaseException as error:
         store.close()
         if reading and isinstance(error, CatalogueError):
-            found = _at_rest(url, store, directory, schema)
-            if found is not None:
-                return found
+            opened = _at_rest(url, store, directory, schema)
+            if opened is not None:
+                return opened
         if isinstance(error, OSError):
             raise explain_os(error, store.place) from error
         raise

@@ -44,8 +44,8 @@ class SqlHealth:
         repair: Repair = "packs",
     ) -> None:
         with self._store.write() as connection:
-            found = health.Damage(damage, repair)
-            health.damaged(connection, (plan, repository), found, affected, at)
+            harm = health.Damage(damage, repair)
+            health.damaged(connection, (plan, repository), harm, affected, at)
 
     def cost(
         self,
@@ -58,8 +58,8 @@ class SqlHealth:
         repair: Repair = "packs",
     ) -> None:
         with self._store.write() as connection:
-            found = health.Damage(damage, repair)
-            health.cost(connection, (plan, repository), found, point, at)
+            harm = health.Damage(damage, repair)
+            health.cost(connection, (plan, repository), harm, point, at)
 
     def doubt(self, plan: str, repository: str, points: Sequence[str], at: datetime) -> None:
         with self._store.write() as connection:

@@ -139,8 +139,8 @@ def refresh_drills(connection: Connection, plan: str, at: datetime | None = None
     known = believed(evidence.c.finished_at, at)
 
     def newest(query: Select[Any]) -> Any:
-        found = connection.execute(query.where(known)).scalar()
-        return found or connection.execute(query).scalar()
+        newest_id = connection.execute(query.where(known)).scalar()
+        return newest_id or connection.execute(query).scalar()
 
     _set(connection, plan, last_drill=newest(drills), last_passed_drill=newest(passed))
     _refresh_scenarios(connection, plan, at)
@@ -172,7 +172,7 @@ def _refresh_scenarios(connection: Connection, plan: str, at: datetime | None) -
     )
     known = connection.execute(query.where(believed(evidence.c.finished_at, at))).all()
     drills = known or connection.execute(query).all()
-    found = standing(
+    standings = standing(
         Rehearsal(
             row.id,
             row.scenario,
@@ -184,7 +184,7 @@ def _refresh_scenarios(connection: Connection, plan: str, at: datetime | None) -
         )
         for row in drills
     )
-    for (scenario, repository), result in found.items():
+    for (scenario, repository), result in standings.items():
         key = {"plan": plan, "scenario": scenario, "repository": repository}
         upsert(connection, scenario_summary, {**key, "last": result.last, "passed": result.passed})
 

@@ -145,7 +145,7 @@ def assemble(
         )
     own = tuple(alerts.pop("", ()))
     loaded = {f.plan for f in facts}
-    others = {plan: tuple(found) for plan, found in alerts.items() if plan not in loaded}
+    others = {plan: tuple(alert_rows) for plan, alert_rows in alerts.items() if plan not in loaded}
     noted = {key: (_time(at), _json(value)) for key, at, value in query(queries.DAEMON)}
     return StatusFacts(
         sorted(facts, key=lambda f: f.plan),
@@ -158,11 +158,11 @@ def assemble(
 
 def check_version(ask: Query, place: str) -> None:
     """Raise CatalogueError for tables of another version."""
-    found = next(iter(ask(queries.VERSION, None)), ("nothing",))[0]
-    if found != HEAD:
+    version = next(iter(ask(queries.VERSION, None)), ("nothing",))[0]
+    if version != HEAD:
         from drd.catalogue.trouble import wrong_version
 
-        raise wrong_version(place, found, HEAD)
+        raise wrong_version(place, version, HEAD)
 
 
 def connect(path: str, how: str = "mode=ro") -> Connection:
@@ -202,9 +202,9 @@ def asking_sqlite(url: str, answer: Callable[[Query, str], _T]) -> _T:
         before = at_rest(path)
         if before is not None:
             with suppress(sqlite3.Error):
-                found = ask("mode=ro&immutable=1")
+                result = ask("mode=ro&immutable=1")
                 if at_rest(path) == before:
-                    return found
+                    return result
         from pathlib import Path
 
         from drd.catalogue.trouble import explain_sqlite
@@ -358,8 +358,8 @@ def _unready(row: Sequence[Any]) -> UnreadyFacts:
     known: dict[str, Any] = {"readiness": "", "findings": ()}
     if withheld is not None:
         known = _json(withheld)
-    found = tuple(WithheldFacts(**f) for f in known["findings"])
-    return UnreadyFacts(_time(at), error or "", known["readiness"], found)
+    withheld_facts = tuple(WithheldFacts(**f) for f in known["findings"])
+    return UnreadyFacts(_time(at), error or "", known["readiness"], withheld_facts)
 
 
 def _paused(row: Sequence[Any] | None) -> PausedFacts | None:
@@ -375,8 +375,8 @@ def _hold(row: Sequence[Any]) -> HoldFacts:
     if actor is not None:
         from drd.model.actor import Actor  # few plans have one
 
-        found = Actor.from_json(_json(actor))
-        by = found.words() if found is not None else ""
+        known_actor = Actor.from_json(_json(actor))
+        by = known_actor.words() if known_actor is not None else ""
     return HoldFacts(point, reason, _time(until) if until else None, by)
 
 

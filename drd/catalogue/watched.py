@@ -63,11 +63,13 @@ def _verifications(
 def _readiness(connection: Connection, plan: str | None) -> dict[str, tuple[Finding, ...]]:
     """Of the last run that is over. While another one runs nothing is known of the plan, and an
     alert stays as it is."""
-    found = {}
+    findings = {}
     for name, detail in _asked(connection, _READINESS, plan):
         if "findings" in detail:
-            found[name] = tuple(Finding.from_json(f) for f in detail["findings"] if _is_alarming(f))
-    return found
+            findings[name] = tuple(
+                Finding.from_json(f) for f in detail["findings"] if _is_alarming(f)
+            )
+    return findings
 
 
 def _asked(connection: Connection, query: _Queries, plan: str | None) -> Iterable[Any]:

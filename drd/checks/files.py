@@ -81,25 +81,25 @@ class Comparison:
 def compare(before: TreeFingerprint, now: TreeFingerprint, *, owners: bool) -> Comparison:
     """Every entry that one of the two knows of; `owners` also who they belong to and what only
     root can set."""
-    found = Comparison(owners=owners and all(e.uid >= 0 for e in now.entries.values()))
-    _weigh(before, now, found)
-    found.unread = sorted({*before.not_reached, *now.not_reached})
+    comparison = Comparison(owners=owners and all(e.uid >= 0 for e in now.entries.values()))
+    _weigh(before, now, comparison)
+    comparison.unread = sorted({*before.not_reached, *now.not_reached})
     for path in sorted(before.entries.keys() | now.entries.keys()):
         was, now_is = before.entries.get(path), now.entries.get(path)
         if was is None:
-            _judge_extra(path, before, found)
+            _judge_extra(path, before, comparison)
         elif was.volatile:
-            found.volatile.append(path)
+            comparison.volatile.append(path)
         elif now_is is None:
-            _judge_missing(path, before, now, found)
+            _judge_missing(path, before, now, comparison)
         else:
-            found.compared += 1
-            found.files += now_is.kind != "directory"
-            found.bytes += now_is.size
-            wrong = entry_differences(was, now_is, owners=found.owners)
+            comparison.compared += 1
+            comparison.files += now_is.kind != "directory"
+            comparison.bytes += now_is.size
+            wrong = entry_differences(was, now_is, owners=comparison.owners)
             if wrong:
-                found.differing.append(f"{printable(path)}: {', '.join(wrong)}")
-    return found
+                comparison.differing.append(f"{printable(path)}: {', '.join(wrong)}")
+    return comparison
 
 
 def _weigh(before: TreeFingerprint, now: TreeFingerprint, found: Comparison) -> None:

@@ -83,7 +83,7 @@ def compare(
     before: DatabaseFingerprint, now: DatabaseFingerprint, tolerance: Tolerance
 ) -> Comparison:
     """Every table that either side knows."""
-    found = Comparison()
+    comparison = Comparison()
     known = {*before.tables, *before.not_reached}
     restored = {*now.tables, *now.not_reached}
     derived = before.derived | now.derived
@@ -92,22 +92,22 @@ def compare(
         was, now_is = before.tables.get(table), now.tables.get(table)
         if table not in restored:
             held = f" (had {counted(was.rows, 'row')})" if was else ""
-            found.differing.append(f"{name} is missing{held}")
+            comparison.differing.append(f"{name} is missing{held}")
         elif table not in known:
-            found.differing.append(f"{name} did not exist at backup")
+            comparison.differing.append(f"{name} did not exist at backup")
         elif was is None:
-            found.unknown[name] = f"not read in the source: {before.not_reached[table]}"
+            comparison.unknown[name] = f"not read in the source: {before.not_reached[table]}"
         elif now_is is None:
-            found.unknown[name] = f"not read after the restore: {now.not_reached[table]}"
+            comparison.unknown[name] = f"not read after the restore: {now.not_reached[table]}"
         else:
             difference = _difference(was, now_is, tolerance)
             if difference and table in derived:
-                found.unknown[name] = f"a materialised view, computed anew: {difference}"
+                comparison.unknown[name] = f"a materialised view, computed anew: {difference}"
                 continue
-            found.compared += 1
-            found.rows += now_is.rows
-            found.differing += [f"{name} {difference}"] if difference else []
-    return found
+            comparison.compared += 1
+            comparison.rows += now_is.rows
+            comparison.differing += [f"{name} {difference}"] if difference else []
+    return comparison
 
 
 def _difference(was: TableState, now: TableState, tolerance: Tolerance) -> str:

@@ -28,14 +28,14 @@ def run(args: argparse.Namespace) -> int:
         plan=args.plan,
         all=args.all,
     )
-    found = [alert_of(a) for a in document["alerts"]]
+    alerts = [alert_of(a) for a in document["alerts"]]
     passing = {a["alert"] for a in document["alerts"] if not a["holds"]}
     if args.json:
         output.print_json(document)
-    elif not found:
+    elif not alerts:
         output.say("there was no alert yet" if args.all else "no alert is open")
     else:
-        _print(found, passing, datetime.now(UTC), output.colours(args.no_color))
+        _print(alerts, passing, datetime.now(UTC), output.colours(args.no_color))
     if not document["watched"] and not args.json:
         output.warn(
             "no daemon runs, so nothing checks for problems: systemctl start drd; until "

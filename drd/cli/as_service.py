@@ -49,7 +49,7 @@ def as_service(words: Sequence[str], unit: str = "drd.service") -> NoReturn:
 def restrictions(unit: str) -> list[str]:
     """The settings of a unit's [Service] section that restrict what runs in it, in order, from the
     output of `systemctl cat`."""
-    found = []
+    settings = []
     section = ""
     for line in map(str.strip, re.sub(r"\\\n", " ", unit).splitlines()):
         if line.startswith("["):
@@ -57,5 +57,5 @@ def restrictions(unit: str) -> list[str]:
         elif section == "[Service]" and "=" in line and line[0] not in "#;":
             key, _, value = line.partition("=")
             if not _OWN.match(key) and not _TAKEN_AWAY.match(key):
-                found.append(f"{key.strip()}={value.strip()}")
-    return found
+                settings.append(f"{key.strip()}={value.strip()}")
+    return settings

@@ -49,8 +49,8 @@ def documents(found: Iterable[Aside]) -> list[dict[str, Any]]:
 def run_and_plan(app: App, run: str) -> tuple[Run, Plan]:
     """The run and its plan: from root's record, if root has one."""
     catalogue, witness = app.witnessed()
-    found = witness.known(catalogue.run(run))
-    return found, plan_of(app, found.plan)
+    run_known = witness.known(catalogue.run(run))
+    return run_known, plan_of(app, run_known.plan)
 
 
 def plan_of(app: App, name: str) -> Plan:

@@ -55,12 +55,12 @@ def run(args: argparse.Namespace) -> int:
         with installed(prepared.layout, prepared.replica) as written:
             args.config = str(prepared.layout.config)
             with session(args) as app:
-                found = [_rebuilt(app, name, prepared, kit) for name in prepared.plans]
-            if not kit and all(p.error for p in found):
+                plans = [_rebuilt(app, name, prepared, kit) for name in prepared.plans]
+            if not kit and all(p.error for p in plans):
                 # The repository is the only source; a kit's files are useful without one.
-                raise next(p.error for p in found if p.error)
-        _say(args, prepared, written, found)
-    return _exit_code(found, kit=bool(kit))
+                raise next(p.error for p in plans if p.error)
+        _say(args, prepared, written, plans)
+    return _exit_code(plans, kit=bool(kit))
 
 
 @contextmanager

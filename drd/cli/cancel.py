@@ -60,10 +60,10 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], 
     run = remote.post(f"/v1/runs/{args.run}/cancel")["run"]
     limit = time.monotonic() + _LIMIT_S
     while True:
-        found = remote.get(f"/v1/runs/{run}")
-        if found["finished_at"] is not None or time.monotonic() > limit:
+        run_document = remote.get(f"/v1/runs/{run}")
+        if run_document["finished_at"] is not None or time.monotonic() > limit:
             other = "it may belong to another user, whose processes the daemon cannot end"
-            return found, f"{other}: sudo drd cancel {run}"
+            return run_document, f"{other}: sudo drd cancel {run}"
         time.sleep(0.3)
 
 

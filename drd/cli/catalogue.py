@@ -27,7 +27,7 @@ def verify(args: argparse.Namespace) -> int:
 def _each(args: argparse.Namespace, verb: str) -> int:
     """Every requested plan. A failing one does not stop the others; if all fail, the first error is
     raised."""
-    found: list[Comparison] = []
+    comparisons: list[Comparison] = []
     failed: dict[str, DrdError] = {}
     with session(args, acts=verb == "rebuild") as app:
         aside = _set_damaged_aside(app) if verb == "rebuild" else None
@@ -41,16 +41,16 @@ def _each(args: argparse.Namespace, verb: str) -> int:
         for name in names:
             try:
                 compared = _compare(app, name, verb)
-                found.append(compared)
+                comparisons.append(compared)
                 if verb == "rebuild" and compared.unknown:
                     _bring_back_holds(app, name, aside)
             except DrdError as error:
                 failed[name] = error
-    if failed and not found:
+    if failed and not comparisons:
         raise next(iter(failed.values()))
-    _show(found, failed, verb, args)
-    wrong = any(c.vanished or c.unreadable or c.torn for c in found)
-    missing = verb == "verify" and any(c.unknown or c.unreached for c in found)
+    _show(comparisons, failed, verb, args)
+    wrong = any(c.vanished or c.unreadable or c.torn for c in comparisons)
+    missing = verb == "verify" and any(c.unknown or c.unreached for c in comparisons)
     return 1 if failed or wrong or missing else 0
 
 
@@ -64,16 +64,18 @@ def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
     """Restore points that were not known may have been held. Reports which holds are restored, and
     which are unknown."""
     plan = app.load(name)
-    found = restore_holds(app.services(plan), plan, aside)
-    for hold in found.holds:
+    restored = restore_holds(app.services(plan), plan, aside)
+    for hold in restored.holds:
         output.warn(f"{name}: {sentence(hold)}, as before")
-    if found.stored_at is not None:
-        since = f"{found.stored_at:%Y-%m-%d %H:%M:%S} UTC"
+    if restored.stored_at is not None:
+        since = f"{restored.stored_at:%Y-%m-%d %H:%M:%S} UTC"
         output.warn(
             f"{name}: holds made after {since} are unknown: hold those points again with drd hold"
         )
     else:
-        why = f": {found.why}" if found.why else ": its repositories contain no state of drd's"
+        why = (
+            f": {restored.why}" if restored.why else ": its repositories contain no state of drd's"
+        )
         output.warn(
             f"{name}: the holds of its points are unknown{why}: hold them again with drd hold"
         )

@@ -35,13 +35,13 @@ def _name(args: argparse.Namespace, deciding: Deciding, settings: DaemonSettings
     """The name from `--by`, else the person of the logged-in user. Raises UsageError if there is
     none."""
     actor = deciding.actor
-    found = args.by or settings.users.get(actor.login_user or actor.user)
-    if not found:
+    name = args.by or settings.users.get(actor.login_user or actor.user)
+    if not name:
         raise UsageError(
             f"--by is missing: who answers {args.step}?",
             hint="give --by NAME, one of `people` in drd.yaml, or map your user there: user: USER.",
         )
-    return str(found)
+    return str(name)
 
 
 def decided(

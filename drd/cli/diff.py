@@ -22,16 +22,16 @@ SHOWN = 40
 def run(args: argparse.Namespace) -> int:
     with session(args, acts=False) as app:
         plan = app.load(args.plan)
-        found = compare(app.services(plan), plan, args.component, args.point, args.other)
+        compared = compare(app.services(plan), plan, args.component, args.point, args.other)
     if args.json:
-        output.print_json(document(found))
+        output.print_json(document(compared))
     else:
-        _print(found, None if args.all else SHOWN)
+        _print(compared, None if args.all else SHOWN)
     return 0
 
 
 def document(compared: Compared) -> dict[str, Any]:
-    found = compared.found
+    difference = compared.found
     sides = {
         side: {"name": of.name, "data_time": to_rfc3339(of.data_time)}
         for side, of in (("a", compared.a), ("b", compared.b))
@@ -41,7 +41,7 @@ def document(compared: Compared) -> dict[str, Any]:
         "component": compared.component.name,
         "kind": compared.component.kind,
         **sides,
-        **found_document(found),
+        **found_document(difference),
     }
 
 
@@ -103,23 +103,23 @@ def _counts(table: TableChange) -> str:
 
 
 def _summary(compared: Compared, differing: int) -> Iterator[str]:
-    found = compared.found
-    both = counted(found.compared, *found.counted)
-    if found.equal:
+    difference = compared.found
+    both = counted(difference.compared, *difference.counted)
+    if difference.equal:
         yield f"no difference in {both}"
     elif not differing:
         yield f"no difference found in {both}"
     else:
         yield f"{counted(differing, 'difference')}, {both} compared"
-    if found.only_counted:
+    if difference.only_counted:
         yield (
-            f"of {counted(found.only_counted, *found.counted)} only rows were counted: rows "
-            "changed in place do not show (`fingerprint: digest` sees them)"
+            f"of {counted(difference.only_counted, *difference.counted)} only rows were counted: "
+            "rows changed in place do not show (`fingerprint: digest` sees them)"
         )
-    for name, why in found.unknown[:5]:
+    for name, why in difference.unknown[:5]:
         yield f"unknown: {printable(name)}: {why}"
-    if len(found.unknown) > 5:
-        yield f"unknown: … and {len(found.unknown) - 5:,} more"
+    if len(difference.unknown) > 5:
+        yield f"unknown: … and {len(difference.unknown) - 5:,} more"
 
 
 def _before_and_now(a: Any, b: Any) -> str:

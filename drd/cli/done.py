@@ -22,9 +22,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _with_all(args: argparse.Namespace) -> int:
     with session(args) as app:
-        found, plan = run_and_plan(app, args.run)
+        run, plan = run_and_plan(app, args.run)
         services = app.services(plan)
-        standing = standing_of(services, plan, found)
+        standing = standing_of(services, plan, run)
         held = standing.held
         if args.dry_run:
             return _say(args, standing)
@@ -35,7 +35,7 @@ def _with_all(args: argparse.Namespace) -> int:
                 "removing what is set aside",
                 "add --yes to confirm, or --dry-run to see what would happen.",
             )
-        let_go(services, plan, found, comment=args.comment, **who(args))
+        let_go(services, plan, run, comment=args.comment, **who(args))
     return _say(args, standing)
 
 

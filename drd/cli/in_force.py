@@ -32,16 +32,16 @@ def in_force_with(
     def missing(new: SecretRef) -> list[str]:
         files = {n: f[0] for n, f in plans_by_name(app.settings.plans_dir).items()}
         files[plan.name] = Path(plan.file)
-        found = [why for file in files.values() for why in _names_another(file, spec, new)]
-        if not found and is_alive(app):
-            found = [
+        reasons = [why for file in files.values() for why in _names_another(file, spec, new)]
+        if not reasons and is_alive(app):
+            reasons = [
                 why
                 for row in app.catalogue.queue.plan_rows()
                 if row.name in files
                 for why in _works_with_another(app, row, spec, new)
             ] + _not_handed_over(new)
-        if found:
-            return found
+        if reasons:
+            return reasons
         since[:] = since or [app.clock.now()]
         dead = {run.id for run in app.catalogue.abandoned()}
         return [
@@ -68,10 +68,10 @@ def keepers_of(
     there = {p.plan for p in app.catalogue.health.places() if p.url == spec.url} - {plan.name}
     keepers, unreadable = [(plan, spec)], []
     for name in sorted(files.keys() | there):
-        found = _file_or_text(app, files.get(name), rows.get(name))
-        mine = [s for s in found.repositories.values() if s.url == spec.url] if found else []
-        if found is not None and mine:
-            keepers.append((found, mine[0]))
+        loaded = _file_or_text(app, files.get(name), rows.get(name))
+        mine = [s for s in loaded.repositories.values() if s.url == spec.url] if loaded else []
+        if loaded is not None and mine:
+            keepers.append((loaded, mine[0]))
         elif name in there:
             unreadable.append(name)
     return keepers, unreadable

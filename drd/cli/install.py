@@ -31,8 +31,8 @@ _KINDS = {
 
 def run(args: argparse.Namespace) -> int:
     planned = plan_install(Path(args.prefix).absolute(), entry_point())
-    found = _notices(planned, args)
-    carry_out(planned, args, found)
+    notices = _notices(planned, args)
+    carry_out(planned, args, notices)
     if not args.json and not args.quiet:
         for line in _next(planned):
             output.say(line)

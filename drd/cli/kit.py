@@ -128,8 +128,8 @@ def _sharing(text: str) -> Sharing:
     try:
         return Sharing.parse(text)
     except ValueError as error:
-        found = Malformed.of(error)
-        raise UsageError(f"--shares: {found.fact}", hint=f"{found.remedy}.") from None
+        malformed = Malformed.of(error)
+        raise UsageError(f"--shares: {malformed.fact}", hint=f"{malformed.remedy}.") from None
 
 
 SHORT = 16
@@ -181,10 +181,10 @@ def verify(args: argparse.Namespace) -> int:
     with without_host(args):
         sealed = read_kit(Path(args.file))
         kit = unpack(unseal(sealed, key_of(args), name=args.file), name=args.file)
-        found = look(kit, _loaded_digests(args, [p.name for p in kit.index.plans]))
-        _remember(args, found, sha256(sealed).hexdigest())
-    _say_verification(args, found)
-    return found.exit_code
+        verification = look(kit, _loaded_digests(args, [p.name for p in kit.index.plans]))
+        _remember(args, verification, sha256(sealed).hexdigest())
+    _say_verification(args, verification)
+    return verification.exit_code
 
 
 def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
@@ -192,16 +192,16 @@ def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str,
     of none."""
     path, explicit = config_path(args.config)
     try:
-        found = {facts.plan: facts.digest for facts in _facts(places(path, explicit=explicit))}
+        digests = {facts.plan: facts.digest for facts in _facts(places(path, explicit=explicit))}
     except DrdError:
         return {}
     try:
         with app(args.config) as opened:
-            for name in found.keys() & set(names):
-                found[name] = opened.plan_in_force(name).digest
+            for name in digests.keys() & set(names):
+                digests[name] = opened.plan_in_force(name).digest
     except DrdError:
         pass  # the text that was loaded then has to do
-    return found
+    return digests
 
 
 def _facts(places: Places) -> list[PlanFacts]:

@@ -62,18 +62,18 @@ def _example(line: str, width: int) -> Iterator[str]:
     """A command, which is never broken, and its explanation."""
     from textwrap import wrap
 
-    found = re.fullmatch(r"( *\S.*?)( {2,})(\S.*)", line)
-    if len(line) <= width or found is None:
+    match = re.fullmatch(r"( *\S.*?)( {2,})(\S.*)", line)
+    if len(line) <= width or match is None:
         yield line
         return
-    beside = len(found[1] + found[2])
+    beside = len(match[1] + match[2])
     if beside < width - 24:
-        meaning = wrap(found[3], width - beside)
-        yield found[1] + found[2] + meaning[0]
+        meaning = wrap(match[3], width - beside)
+        yield match[1] + match[2] + meaning[0]
         yield from (" " * beside + rest for rest in meaning[1:])
     else:
-        yield found[1]
-        yield from (" " * 6 + rest for rest in wrap(found[3], width - 6))
+        yield match[1]
+        yield from (" " * 6 + rest for rest in wrap(match[3], width - 6))
 
 
 class Parser(argparse.ArgumentParser):
@@ -89,11 +89,11 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]  # the stub's overloads say the same
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        found, rest = super().parse_known_args(args, namespace)
+        parsed, rest = super().parse_known_args(args, namespace)
         if rest:
             word = next((w for w in rest if w.startswith("-") and w != "-"), rest[0])
             self._refuse(word)
-        return found, rest
+        return parsed, rest
 
     def every_action(self) -> Iterator[argparse.Action]:
         """Arguments and options, including those of the verbs below."""

@@ -125,8 +125,8 @@ def show(args: argparse.Namespace) -> int:
     """Print what drd understood; as YAML it can be loaded again and has the same hash. Users who
     may not read the plan's file get what the daemon has in force."""
     settings = _settings(args)
-    if (found := _in_force(args, settings)) is not None:
-        return _show_in_force(found, args)
+    if (in_force := _in_force(args, settings)) is not None:
+        return _show_in_force(in_force, args)
     loaded = load_plan(find_plan(settings, args.plan))
     plan = loaded.plan
     if args.json:

@@ -26,10 +26,10 @@ from drd.secrets import CREDENTIALS
 
 def new(args: argparse.Namespace) -> int:
     """Write the plan and print what to do next. Overwrites nothing without --force."""
-    found = _found(args)
-    name = _name(args.name, found)
+    candidates = _found(args)
+    name = _name(args.name, candidates)
     _repository_fits(args.repository)
-    made = starter(name, found, args.repository)
+    made = starter(name, candidates, args.repository)
     _prove(made.text, f"{name}.yaml")
     if args.output == "-":
         sys.stdout.write(made.text)
@@ -81,9 +81,9 @@ def _repository_fits(url: str | None) -> None:
     try:
         normal_url(url)
     except ValueError as error:
-        found = Malformed.of(error)
-        hint = found.remedy or "see `drd plan schema`."
-        raise UsageError(f"--repository: {found.fact}", hint=hint) from None
+        malformed = Malformed.of(error)
+        hint = malformed.remedy or "see `drd plan schema`."
+        raise UsageError(f"--repository: {malformed.fact}", hint=hint) from None
 
 
 def _prove(text: str, file: str) -> None:

@@ -22,18 +22,18 @@ def run(args: argparse.Namespace) -> int:
             f"points: unexpected argument '{args.point[0]}'",
             hint="run drd points --help for examples.",
         )
-    found = remote.document(
+    document = remote.document(
         args, f"/v1/plans/{args.plan}/points", lambda app: documents.points(app, args.plan)
     )
     if args.json:
-        output.print_json(found)
+        output.print_json(document)
     else:
-        gone = [p for p in found["points"] if p["gone"]]
-        offered = [p for p in found["points"] if not p["gone"]]
+        gone = [p for p in document["points"] if p["gone"]]
+        offered = [p for p in document["points"] if not p["gone"]]
         if offered or not gone:
-            _print(found["plan"], offered, found["lost"])
+            _print(document["plan"], offered, document["lost"])
         if gone:
-            where = ", ".join(f"{name} is {state}" for name, state in found["lost"].items())
+            where = ", ".join(f"{name} is {state}" for name, state in document["lost"].items())
             number = len(gone)
             output.warn(f"{number} restore point{'s' * (number > 1)} cannot be read: {where}")
     return 0
@@ -69,9 +69,11 @@ def _print(plan: str, points: list[dict[str, Any]], lost: dict[str, str]) -> Non
 def _away(point: dict[str, Any], lost: dict[str, str]) -> str:
     """The note for a point that another repository still holds; one that is nowhere else is not
     listed."""
-    found = [f"{name} {lost_words(lost[name])}" for name in point["repositories"] if name in lost]
+    lost_places = [
+        f"{name} {lost_words(lost[name])}" for name in point["repositories"] if name in lost
+    ]
     there = [name for name in point["repositories"] if name not in lost]
-    return f" in {' and '.join(there)} ({', '.join(found)})" if found and there else ""
+    return f" in {' and '.join(there)} ({', '.join(lost_places)})" if lost_places and there else ""
 
 
 def _held(hold: dict[str, Any]) -> str:

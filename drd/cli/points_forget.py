@@ -18,15 +18,15 @@ def forget(args: argparse.Namespace) -> int:
             "points forget needs points and a reason", hint="drd points forget POINT --reason TEXT"
         )
     with session(args) as app:
-        found = [app.catalogue.keeping.plan_of(prefix) for prefix in args.point]
-        names = {plan for plan, _ in found}
+        plan_names = [app.catalogue.keeping.plan_of(prefix) for prefix in args.point]
+        names = {plan for plan, _ in plan_names}
         if len(names) > 1:
             raise UsageError(
                 f"these are points of several plans: {', '.join(sorted(names))}",
                 hint="give up points of one plan at a time.",
             )
         plan = app.load(names.pop())
-        points = tuple(dict.fromkeys(point for _, point in found))
+        points = tuple(dict.fromkeys(point for _, point in plan_names))
         what = GivingUp(points, reason, process.actor_here(), args.repository or "", args.force)
         gone = give_up(app.services(plan), plan, what)
     if args.json:

@@ -70,8 +70,8 @@ def document(plan: Plan, report: ReadinessReport) -> dict[str, Any]:
 def _broken(name: str, error: Any) -> dict[str, Any]:
     text = output.unmarked(output.masked(error.message))
     remedy = output.unmarked(output.masked(error.hint))
-    found = Judged(Finding("plan-file", "error", "", text, remedy), Readiness.NOT_READY)
-    return readiness_document(name, Readiness.NOT_READY.value, [found.to_json()])
+    judged = Judged(Finding("plan-file", "error", "", text, remedy), Readiness.NOT_READY)
+    return readiness_document(name, Readiness.NOT_READY.value, [judged.to_json()])
 
 
 def _print(plans: list[dict[str, Any]], args: argparse.Namespace) -> None:

@@ -78,30 +78,30 @@ class Remote:
             with suppress(BrokenPipeError):
                 connection.request(method, path, raw, {"Content-Type": "application/json"})
             answer = connection.getresponse()
-            found = json.loads(answer.read(_LARGEST))
+            parsed = json.loads(answer.read(_LARGEST))
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._nobody(error) from error
         finally:
             connection.close()
         if answer.status != 200:
-            told = found["error"]
+            told = parsed["error"]
             raise Answered(str(told["message"]), str(told["hint"]), int(told["exit"]))
-        del found["schema"]
-        return dict(found)
+        del parsed["schema"]
+        return dict(parsed)
 
     def _connected(self) -> socket.socket:
         """Through the directory's descriptor: a socket's path must be short."""
         fd = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            found.settimeout(_PATIENCE_S)
-            _connect(found, f"/proc/self/fd/{fd}/{_NAME}")
+            made.settimeout(_PATIENCE_S)
+            _connect(made, f"/proc/self/fd/{fd}/{_NAME}")
         except BaseException:
-            found.close()
+            made.close()
             raise
         finally:
             os.close(fd)
-        return found
+        return made
 
     def _nobody(self, error: Exception) -> DrdError:
         where = self._directory / _NAME

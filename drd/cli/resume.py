@@ -12,7 +12,7 @@ from drd.flows.restore.resume import resume_plan
 
 def run(args: argparse.Namespace) -> int:
     with session(args) as app, watched(app, args):
-        found = app.catalogue.run(args.run)
-        plan = app.load_named(found.plan)
+        run = app.catalogue.run(args.run)
+        plan = app.load_named(run.plan)
         services = app.services(plan)
-        return carry_out(services, resume_plan(services, plan, found), args)
+        return carry_out(services, resume_plan(services, plan, run), args)

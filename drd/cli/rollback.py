@@ -13,14 +13,14 @@ from drd.flows.restore.resume import rollback, to_undo
 
 def run(args: argparse.Namespace) -> int:
     with session(args) as app:
-        found = app.catalogue.run(args.run)
-        plan = app.load_named(found.plan)
+        run = app.catalogue.run(args.run)
+        plan = app.load_named(run.plan)
         if args.dry_run:
-            records = {r.name: r for r in app.catalogue.steps(found.id)}
+            records = {r.name: r for r in app.catalogue.steps(run.id)}
             can, cannot = to_undo(plan, records)
-            return _say(args, found.id, can, cannot, dry=True)
-        undone = rollback(app.services(plan), plan, found, **who(args))
-    _say(args, found.id, undone.steps, undone.left, failed=undone.failed)
+            return _say(args, run.id, can, cannot, dry=True)
+        undone = rollback(app.services(plan), plan, run, **who(args))
+    _say(args, run.id, undone.steps, undone.left, failed=undone.failed)
     if undone.error is not None:
         output.complain(
             f"cannot roll back {undone.failed}: {undone.error.message}", undone.error.hint

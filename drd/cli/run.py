@@ -25,15 +25,15 @@ def show(args: argparse.Namespace) -> int:
         source = Source.of(opened)
         if args.follow:
             follow(source, args.run, quiet=args.quiet or args.json)
-        found = source.run(args.run)
+        run = source.run(args.run)
     if args.json:
-        output.print_json(found)
+        output.print_json(run)
     else:
-        _print(found)
-        _print_fence(found)
-        _print_decisions(found)
-        say_asides(found["aside"], found["run"])
-    return 1 if args.follow and found["state"] not in ("succeeded", "paused") else 0
+        _print(run)
+        _print_fence(run)
+        _print_decisions(run)
+        say_asides(run["aside"], run["run"])
+    return 1 if args.follow and run["state"] not in ("succeeded", "paused") else 0
 
 
 def _print_fence(run: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from drd.model.units import format_duration
 
 
 def run(args: argparse.Namespace) -> int:
-    found = remote.document(
+    document = remote.document(
         args,
         "/v1/runs",
         lambda app: documents.runs(app, args.plan, args.limit),
@@ -20,11 +20,11 @@ def run(args: argparse.Namespace) -> int:
         limit=args.limit,
     )
     if args.json:
-        output.print_json(found)
-    elif not found["runs"]:
+        output.print_json(document)
+    elif not document["runs"]:
         output.say("nothing has run yet")
     else:
-        rows = [_row(r) for r in found["runs"]]
+        rows = [_row(r) for r in document["runs"]]
         output.say(output.table(rows, header=_HEADER, keep=4, shorten=True))
     return 0
 

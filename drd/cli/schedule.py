@@ -17,12 +17,12 @@ SCREEN = 40
 
 
 def run(args: argparse.Namespace) -> int:
-    found = remote.document(
+    document = remote.document(
         args, "/v1/schedule", lambda app: documents.schedule(app, args.plan), plan=args.plan
     )
-    dues = found["items"]
+    dues = document["items"]
     if args.json:
-        output.print_json({**found, "items": dues[: args.limit]})
+        output.print_json({**document, "items": dues[: args.limit]})
         return 0
     limit = args.limit or (SCREEN if sys.stdout.isatty() and not args.all else None)
     if dues:
@@ -34,11 +34,11 @@ def run(args: argparse.Namespace) -> int:
     if limit is not None and len(dues) > limit:
         last = dues[-1]["due_at"][:16].replace("T", " ")
         output.say(f"and {len(dues) - limit:,} more until {last} UTC: drd schedule --all")
-    for name in found["unknown"]:
+    for name in document["unknown"]:
         output.warn(
             f"{escaped(name)} was loaded by an older drd: the daemon will work out its schedule"
         )
-    for name, file in found["gone"].items():
+    for name, file in document["gone"].items():
         output.warn(
             f"{escaped(name)} does not start any more, because {escaped(file)} is gone: "
             f"drd plan forget {escaped(name)}"

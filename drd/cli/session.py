@@ -80,12 +80,12 @@ def loaded_plans(app: App, name: str | None) -> Iterator[tuple[str, Plan | DrdEr
         raise UsageError(f"there is no plan in {where}", hint="write one with `drd plan new`.")
     for each in names:
         try:
-            found: Plan | DrdError = app.load(each)
+            loaded: Plan | DrdError = app.load(each)
         except DrdError as error:
             if name:
                 raise
-            found = error
-        yield each, found
+            loaded = error
+        yield each, loaded
 
 
 @contextmanager

@@ -80,15 +80,15 @@ def lines(changed: Changes) -> Iterator[str]:
         yield f"live now   {printable(thing.name)}: {was} at the point, {now} live{more}"
     if changed.found is None or (changed.found.tables and changed.things):
         return
-    found = list(rows_of(changed.found))
-    if not found:
+    rows = list(rows_of(changed.found))
+    if not rows:
         same = "no difference" if changed.found.equal else "no difference found"
         both = counted(changed.found.compared, *changed.found.counted)
         yield f"live now   {same} to the point in {both}"
-    for row in found[:SHOWN]:
+    for row in rows[:SHOWN]:
         yield "since then " + "  ".join(w.strip() for w in row if w)
-    if len(found) > SHOWN:
-        yield f"since then {len(found) - SHOWN:,} more: drd diff shows all"
+    if len(rows) > SHOWN:
+        yield f"since then {len(rows) - SHOWN:,} more: drd diff shows all"
 
 
 def _held(held: Held | None) -> str:

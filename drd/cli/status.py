@@ -136,8 +136,8 @@ def _gravest(document: StatusDocument) -> str:
 
 def _counts(plans: Sequence[Shown], more: str = "") -> str:
     verdicts = [p.verdict for p in plans]
-    found = ((verdict, verdicts.count(verdict)) for verdict in _IN_COUNTS)
-    counted = (f"{count} {verdict.words}" for verdict, count in found if count)
+    counts = ((verdict, verdicts.count(verdict)) for verdict in _IN_COUNTS)
+    counted = (f"{count} {verdict.words}" for verdict, count in counts if count)
     words = f"{len(plans)}{more} plan{'s' if len(plans) != 1 else ''}"
     return f"{words}: {', '.join(counted)}"
 
@@ -179,18 +179,18 @@ def _notes(
     document: StatusDocument, plans: Sequence[Shown], tellings: Mapping[str, Telling]
 ) -> list[Note]:
     """Reasons of every plan that has any, each with its alert; then other alerts."""
-    found: list[Note] = []
+    notes: list[Note] = []
     for plan in sorted(plans, key=lambda p: -p.verdict.severity):
         if isinstance(plan, Told):
-            found += tellings[plan.plan].notes
+            notes += tellings[plan.plan].notes
         elif not isinstance(plan, Brief):
-            found += notes_of(plan, document.at)
+            notes += notes_of(plan, document.at)
     if len(plans) == 1:
-        found += [_hold(plan.plan, hold) for plan in plans for hold in _holds(plan)]
+        notes += [_hold(plan.plan, hold) for plan in plans for hold in _holds(plan)]
     if document.trouble is not None:
-        found.append(Note("drd", Cell(document.trouble, "bad"), "df -h"))
-    found += [alert_note("drd", alert, document.at) for alert in document.alerts]
-    return found + _daemon(document) + _written(document)
+        notes.append(Note("drd", Cell(document.trouble, "bad"), "df -h"))
+    notes += [alert_note("drd", alert, document.at) for alert in document.alerts]
+    return notes + _daemon(document) + _written(document)
 
 
 def _copies(plan: Shown, now: int, tellings: Mapping[str, Telling]) -> Cell:

@@ -208,10 +208,10 @@ def _collected(
 
 
 def _one(known: Known, plan: str) -> list[PlanFacts]:
-    found = [f for f in known.facts.plans if f.plan == plan]
-    if not found and any(b.plan == plan for b in known.briefs):
-        found = [f for f in known.more([plan]) if f.plan == plan]
-    return found
+    facts_of_plan = [f for f in known.facts.plans if f.plan == plan]
+    if not facts_of_plan and any(b.plan == plan for b in known.briefs):
+        facts_of_plan = [f for f in known.more([plan]) if f.plan == plan]
+    return facts_of_plan
 
 
 def _by_catalogue(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
@@ -224,10 +224,10 @@ def _by_catalogue(places: Places, wanted: Wanted, now: datetime) -> StatusDocume
         except NoCatalogue:
             return StatusFacts([])  # nothing was loaded yet; plan files on disk are still named
 
-    found = facts(plan)
-    if plan is not None and any(os.path.exists(f.file) for f in found.plans):  # noqa: PTH110 (4 ms)
+    facts_read = facts(plan)
+    if plan is not None and any(os.path.exists(f.file) for f in facts_read.plans):  # noqa: PTH110 (4 ms)
         # It was loaded and is still in its place: other files do not matter.
-        return collect(lambda: found, (), now, plan=plan, installed=installed)
-    known = found if plan is None else facts()
+        return collect(lambda: facts_read, (), now, plan=plan, installed=installed)
+    known = facts_read if plan is None else facts()
     files = plan_files(places.plans_dir)
     return collect(lambda: known, files, now, plan=plan, installed=installed)

@@ -15,9 +15,9 @@ from drd.flows.restore.kept_copies import Standing, is_so, require_undoable, sta
 
 def run(args: argparse.Namespace) -> int:
     with session(args) as app:
-        found, plan = run_and_plan(app, args.run)
+        run, plan = run_and_plan(app, args.run)
         services = app.services(plan)
-        standing = standing_of(services, plan, found, args.component)
+        standing = standing_of(services, plan, run, args.component)
         if args.dry_run:
             return _say(standing, args, dry=True)
         require_undoable(services, plan, standing)
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         done = undo(
             services,
             plan,
-            found,
+            run,
             **who(args),
             back=not args.redo,
             components=args.component,

@@ -114,16 +114,16 @@ def _catalogue(settings: DaemonSettings) -> Iterator[Notice]:
     how = "immutable=1" if any(e.deed in ("removed", "set aside") for e in wrong) else "mode=ro"
     try:
         with closing(sqlite3.connect(f"file:{database}?{how}", uri=True)) as connection:
-            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+            version = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
     except (sqlite3.Error, TypeError) as error:
         yield Notice("person", f"{database} cannot be read: {error}", "drd doctor")
         return
-    if found < HEAD:
+    if version < HEAD:
         kept = f"{database}.before-{HEAD}"
-        text = f"the catalogue goes from version {found} to {HEAD} at the next start"
+        text = f"the catalogue goes from version {version} to {HEAD} at the next start"
         yield Notice("changes", f"{text}, and is copied to {kept} before")
-    elif found > HEAD:
-        text = f"the catalogue has version {found}, this drd knows {HEAD}: it will not start"
+    elif version > HEAD:
+        text = f"the catalogue has version {version}, this drd knows {HEAD}: it will not start"
         yield Notice(
             "refused", text, "install the newer drd, or go back as docs/operations.md says"
         )
@@ -134,10 +134,10 @@ def _exposed(settings: DaemonSettings) -> Iterator[Notice]:
     state = settings.state_dir
     owner = state.stat().st_uid if state is not None and state.is_dir() else 0
     files = [Path(file.path) for file in plan_files(settings.plans_dir)]
-    for plan, found in in_directory(files, secrets.CREDENTIALS, trusted_users(owner)):
-        new = "an alert" if found.is_told_only else "refused"
-        text = f"{found}: an alert if {plan.name} was in force before, {new} if it is new"
-        yield Notice("person", text, found.remedy)
+    for plan, exposed in in_directory(files, secrets.CREDENTIALS, trusted_users(owner)):
+        new = "an alert" if exposed.is_told_only else "refused"
+        text = f"{exposed}: an alert if {plan.name} was in force before, {new} if it is new"
+        yield Notice("person", text, exposed.remedy)
 
 
 def _drop_ins(prefix: Path) -> Iterator[Notice]:

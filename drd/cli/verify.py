@@ -22,9 +22,9 @@ def run(args: argparse.Namespace) -> int:
             chosen, lambda name: verification(services, plan, name, everything=not args.share)
         )
     if args.json:
-        found = [document(outcome) for outcome in done.outcomes]
+        documents = [document(outcome) for outcome in done.outcomes]
         output.print_json(
-            {"plan": plan.name, "repositories": found, "errors": done.errors_document()}
+            {"plan": plan.name, "repositories": documents, "errors": done.errors_document()}
         )
     else:
         for outcome in done.outcomes:

@@ -28,30 +28,30 @@ def run(args: argparse.Namespace) -> int:
         opened.handed = lambda name: handed if handed and handed.plan == name else None
         opened.console = Console(warn=_say("warning", args.run), note=_say("info", args.run))
         _listen()
-        found = opened.catalogue.run(args.run)
+        run = opened.catalogue.run(args.run)
         try:
-            plan = opened.plan_in_force(found.plan)
+            plan = opened.plan_in_force(run.plan)
             if args.settle is not None:
-                return _settle(opened, plan, found, args)
-            _bound(found)
-            return carry_out(opened, plan, found)
+                return _settle(opened, plan, run, args)
+            _bound(run)
+            return carry_out(opened, plan, run)
         except DrdError as error:
             # Only the daemon reads this process's exit code: the error is in the run's row, unless
             # the run never began.
-            state = "cancelled" if _is_done_elsewhere(opened, found, error) else "failed"
-            opened.catalogue.queue.drop(found.id, state, error.message, opened.clock.now())
-            log.get(run=found.id, plan=found.plan).warning(f"run.{state}", error=error.message)
+            state = "cancelled" if _is_done_elsewhere(opened, run, error) else "failed"
+            opened.catalogue.queue.drop(run.id, state, error.message, opened.clock.now())
+            log.get(run=run.id, plan=run.plan).warning(f"run.{state}", error=error.message)
             return error.exit_code
 
 
 def _handed() -> Handed:
     """The text that the daemon has in force. After us nothing is left on stdin."""
     with os.fdopen(os.dup(0), "rb") as file:
-        found = Handed.from_bytes(file.read())
+        handed = Handed.from_bytes(file.read())
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    return found
+    return handed
 
 
 def _is_done_elsewhere(app: App, run: Run, error: DrdError) -> bool:

@@ -30,8 +30,8 @@ def check_copies(parsed: Parsed, report: Report) -> None:
 
 
 def _raw(report: Report) -> dict[str, Any]:
-    found = report.document.data.get("repositories")
-    return dict(found) if isinstance(found, dict) else {}
+    repositories = report.document.data.get("repositories")
+    return dict(repositories) if isinstance(repositories, dict) else {}
 
 
 def _source(

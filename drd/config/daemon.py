@@ -128,10 +128,10 @@ def load_settings(path: Path | None, *, explicit: bool, extended: bool = True) -
         if file is None or report.errors:
             raise ConfigError(report.errors)
 
-        found = channels(file.notify, report)
+        channel_specs = channels(file.notify, report)
         if report.errors:
             raise ConfigError(report.errors)
-        return _settings(file, chosen, report, found)
+        return _settings(file, chosen, report, channel_specs)
 
 
 def _extend(report: Report) -> None:
@@ -270,10 +270,10 @@ def plans_by_name(directory: Path) -> dict[str, list[Path]]:
     """The plan files of a directory by the name in each, else by its file's.
 
     Reads only the line with the name, so broken plans are found as well."""
-    found: dict[str, list[Path]] = {}
+    files: dict[str, list[Path]] = {}
     for file in plan_files(directory):
-        found.setdefault(plan_name(file.path), []).append(Path(file.path))
-    return dict(sorted(found.items()))
+        files.setdefault(plan_name(file.path), []).append(Path(file.path))
+    return dict(sorted(files.items()))
 
 
 def clash(name: str, files: Sequence[Path]) -> Problem:

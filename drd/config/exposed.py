@@ -61,12 +61,12 @@ def state_owners(directory: Path | None) -> frozenset[int]:
 def secret_files(owner: object, credentials: Path = secrets.CREDENTIALS) -> list[str]:
     """The files that contain the secrets of a plan or of settings, including those that a service
     got copies of."""
-    found = {
+    files = {
         str(ref.value) if ref.source == "file" else str(credentials / str(ref.value))
         for ref in secrets.references(owner)
         if ref.source in ("file", "credential")
     }
-    return sorted(found)
+    return sorted(files)
 
 
 def exposed_secret(path: str, trusted: Collection[int]) -> Exposed | None:
@@ -111,17 +111,17 @@ def judged(reached: Reached, trusted: Collection[int]) -> Exposed | None:
                 f"root: chown -h root: {link.place}"
             )
             return Exposed(reached.path, why, remedy)
-    found = _changeable(reached.path, reached.file, "", trusted)
+    exposed = _changeable(reached.path, reached.file, "", trusted)
     for directory in reversed(reached.directories):
-        if found is None:
-            found = _changeable(reached.path, directory, "its directory", trusted)
-    return found or _beside_others(reached)
+        if exposed is None:
+            exposed = _changeable(reached.path, directory, "its directory", trusted)
+    return exposed or _beside_others(reached)
 
 
 def is_exposed(reached: Reached, trusted: Collection[int]) -> bool:
     """Whether users other than the trusted ones may have written what was read."""
-    found = judged(reached, trusted)
-    return found is not None and not found.is_told_only
+    exposed = judged(reached, trusted)
+    return exposed is not None and not exposed.is_told_only
 
 
 def _beside_others(reached: Reached) -> Exposed | None:
@@ -180,8 +180,8 @@ def exposed_files(loaded: LoadedPlan, trusted: Collection[int]) -> list[Exposed]
 
 
 def _there(own: Exposed | None, held: Iterable[str], trusted: Collection[int]) -> list[Exposed]:
-    found = [own, *(exposed_secret(secret, trusted) for secret in held)]
-    return [one for one in found if one is not None]
+    exposed = [own, *(exposed_secret(secret, trusted) for secret in held)]
+    return [one for one in exposed if one is not None]
 
 
 def refused(file: str, found: Sequence[Exposed]) -> ConfigError:
@@ -210,21 +210,21 @@ def require_safe(
     The text `in_force`, else the stored one, stays in force (NotTaken). A plan that was in force
     before, or has points, is not new; nor one that may have been in force by a catalogue that is
     gone (`came_back`), but then nobody knows the text, and its file must be safe."""
-    found = [e for e in exposed_files(loaded, trusted) if not e.is_told_only]
-    if not found:
+    exposed = [e for e in exposed_files(loaded, trusted) if not e.is_told_only]
+    if not exposed:
         return
     name, file = loaded.plan.name, loaded.plan.file
     is_open = is_exposed(loaded.reached, trusted)
     if name not in known.plan_names() and not known.points(name):
         if is_open or not came_back():
-            raise refused(file, found)
+            raise refused(file, exposed)
         return
     text = in_force or known.queue.accepted(name)
     if not is_open or text in (None, loaded.text):
         return
-    why = f"{found[0]}, so drd does not use its text: it differs from the text in force"
-    look = f"check whether you or someone else wrote it, then: {found[0].remedy}"
-    raise NotTaken([Problem(file, 1, "", why, look)], found[0])
+    why = f"{exposed[0]}, so drd does not use its text: it differs from the text in force"
+    look = f"check whether you or someone else wrote it, then: {exposed[0].remedy}"
+    raise NotTaken([Problem(file, 1, "", why, look)], exposed[0])
 
 
 def findings(plan: Plan, trusted: Collection[int]) -> list[Finding]:
@@ -246,8 +246,8 @@ def in_directory(
             held = secret_files(load_plan(file).plan, credentials)
         except DrdError:
             held = []
-        for found in in_plan(str(file), held, trusted):
-            yield file, found
+        for exposed in in_plan(str(file), held, trusted):
+            yield file, exposed
 
 
 def _lead(what: str) -> str:

@@ -51,15 +51,15 @@ def load_extensions(names: Sequence[str], report: Report) -> tuple[Added, ...]:
         return _those_in_use(names, report)
     if names and rights.may_be_root() and not _is_roots_alone(report):
         return ()
-    found: list[Added] = []
+    members: list[Added] = []
     for at, name in enumerate(names):
         try:
             if name in names[:at]:
                 raise _Refused(f"names {name} twice", "remove one of them.")
-            found += _members(name, found)
+            members += _members(name, members)
         except _Refused as error:
             report.error(("extensions", at), error.message, error.hint)
-    return tuple(found)
+    return tuple(members)
 
 
 def use_those_of(names: Sequence[str], file: Path | None) -> None:
@@ -114,10 +114,10 @@ def _members(name: str, before: Sequence[Added]) -> list[Added]:
     if rights.may_be_root():
         _require_roots_alone(name, package, points)
     extension = Extension(name, package.version)
-    found: list[Added] = []
+    members: list[Added] = []
     for point in points:
-        found.append(_member(point, extension, [*before, *found]))
-    return found
+        members.append(_member(point, extension, [*before, *members]))
+    return members
 
 
 def _member(point: EntryPoint, extension: Extension, before: Sequence[Added]) -> Added:
@@ -191,12 +191,12 @@ def _files(package: Distribution, points: Sequence[EntryPoint]) -> Iterator[Path
         yield Path(str(listed.locate()))
     for top in dict.fromkeys(point.module.partition(".")[0] for point in points):
         try:
-            found = importlib.util.find_spec(top)
+            module = importlib.util.find_spec(top)
         except (ImportError, ValueError):
             continue
-        if found is None:
+        if module is None:
             continue
-        for place in found.submodule_search_locations or ():
+        for place in module.submodule_search_locations or ():
             yield from (Path(place), *Path(place).rglob("*"))
-        if found.origin is not None:
-            yield Path(found.origin)
+        if module.origin is not None:
+            yield Path(module.origin)

@@ -59,14 +59,14 @@ def from_environment(environment: Mapping[str, str]) -> DaemonSettings | None:
     text = environment.get(VARIABLE)
     if text is None:
         return None
-    found = json.loads(text)
-    paths = {k: None if found[k] is None else Path(found[k]) for k in _PATHS}
-    names = tuple(found.get("extensions", ()))
-    roles = {name: tuple(held) for name, held in found["roles"].items()}
-    watch = _watch(found["kit_watch"]) if found.get("kit_watch") else None
-    password = _ref(found["state_password"]) if found.get("state_password") else None
+    parsed = json.loads(text)
+    paths = {k: None if parsed[k] is None else Path(parsed[k]) for k in _PATHS}
+    names = tuple(parsed.get("extensions", ()))
+    roles = {name: tuple(held) for name, held in parsed["roles"].items()}
+    watch = _watch(parsed["kit_watch"]) if parsed.get("kit_watch") else None
+    password = _ref(parsed["state_password"]) if parsed.get("state_password") else None
     known = {"roles": roles, "kit_watch": watch, "state_password": password}
-    settings = DaemonSettings(**{**found, **paths, **known, "extensions": names})
+    settings = DaemonSettings(**{**parsed, **paths, **known, "extensions": names})
     if names:
         from drd.config.extensions import use_those_of
 

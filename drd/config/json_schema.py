@@ -76,10 +76,10 @@ class SchemaView:
 
     def properties(self, path: tuple[str | int, ...], data: Any) -> dict[str, Schema]:
         """The keys allowed at `path`, by name, given the data there now."""
-        found: dict[str, Schema] = {}
+        properties: dict[str, Schema] = {}
         for node in self.nodes(path, data):
-            found |= node.get("properties", {})
-        return found
+            properties |= node.get("properties", {})
+        return properties
 
     def nodes(self, path: tuple[str | int, ...], data: Any) -> list[Schema]:
         """The schemas that apply at `path`, given the data there now; none for an unknown key."""

@@ -81,15 +81,15 @@ def places(path: str | os.PathLike[str], *, explicit: bool) -> Places:
         message = f"cannot read drd.yaml: {(error.strerror or str(error)).lower()}"
         hint = "let the user of this command read it, or name another with --config."
         raise ConfigError([Problem(path, 1, "", message, hint)]) from None
-    found = _simple(raw)
-    if found is None:
-        found = _from_yaml(raw, path)
-    state = state_url(found.get("state", DEFAULT_STATE), base)
-    password = _password(path) if "password" in found else None
-    public = found.get("public_dir")
+    values = _simple(raw)
+    if values is None:
+        values = _from_yaml(raw, path)
+    state = state_url(values.get("state", DEFAULT_STATE), base)
+    password = _password(path) if "password" in values else None
+    public = values.get("public_dir")
     return Places(
         state,
-        place(found.get("plans", DEFAULT_PLANS), base),
+        place(values.get("plans", DEFAULT_PLANS), base),
         place(public, base) if public is not None else public_of(state),
         password,
     )
@@ -106,7 +106,7 @@ def _simple(raw: bytes) -> dict[str, str] | None:
         text = raw.decode("ascii")
     except UnicodeDecodeError:
         return None
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     key = ""
     seen: set[str] = set()
     for line in text.split("\n"):
@@ -127,8 +127,8 @@ def _simple(raw: bytes) -> dict[str, str] | None:
         if key in _READ:
             if quoted or not re.fullmatch(_PLAIN, match[2] or ""):
                 return None
-            found[key] = match[2]
-    return found
+            values[key] = match[2]
+    return values
 
 
 def _bare(line: str) -> tuple[str, bool]:
@@ -150,12 +150,12 @@ def _from_yaml(raw: bytes, path: str) -> dict[str, str]:
     from drd.config.yaml import read
 
     document = read(raw, path, allow_empty=True)
-    found = {} if document.data is None else document.data
-    if not isinstance(found, dict) or found.keys() - _KEYS:
+    values = {} if document.data is None else document.data
+    if not isinstance(values, dict) or values.keys() - _KEYS:
         # A misspelt `plans` must not look like a host without a plan: report the error.
         _refuse(document)
-    known = {k: found[k] for k in _READ if isinstance(found.get(k), str)}
-    state = found.get("state")
+    known = {k: values[k] for k in _READ if isinstance(values.get(k), str)}
+    state = values.get("state")
     if isinstance(state, dict) and isinstance(state.get("url"), str):
         known["state"] = state["url"]
         if state.get("password") is not None:

@@ -56,9 +56,9 @@ def _components(parsed: Parsed, report: Report) -> None:
         path = ("components", name)
         _contradictions(component, path, report)
         for hook in ("before", "after"):
-            found: Hook | None = getattr(component, hook)
-            if found is not None:
-                _command(found.command, (*path, hook, "command", 0), report)
+            hook_settings: Hook | None = getattr(component, hook)
+            if hook_settings is not None:
+                _command(hook_settings.command, (*path, hook, "command", 0), report)
 
 
 def _contradictions(settings: Settings, path: Path, report: Report) -> None:
@@ -90,8 +90,8 @@ def _repositories(parsed: Parsed, report: Report) -> None:
 
 
 def _names_of(report: Report, section: str) -> list[str]:
-    found = report.document.data.get(section)
-    return list(found) if isinstance(found, dict) else []
+    names = report.document.data.get(section)
+    return list(names) if isinstance(names, dict) else []
 
 
 def _repository(repository: Repository, path: Path, report: Report) -> None:
@@ -120,8 +120,10 @@ def _keys(s3: S3, path: Path, report: Report) -> None:
 
 def _value_error(error: ValueError, path: Path, report: Report, remedy: str) -> None:
     """What a parser says is wrong; `remedy` where it knows none."""
-    found = Malformed.of(error)
-    report.error(path, found.fact[:1].lower() + found.fact[1:], f"{found.remedy or remedy}.")
+    malformed = Malformed.of(error)
+    report.error(
+        path, malformed.fact[:1].lower() + malformed.fact[1:], f"{malformed.remedy or remedy}."
+    )
 
 
 # --- checks ---------------------------------------------------------------------------------

@@ -33,13 +33,13 @@ def _names(entries: Sequence[Named], report: Report) -> list[str]:
             report.error(path, message, "give each channel its own name.")
         given.setdefault(entry.name, index)
     taken = set(given)
-    found = []
+    names = []
     for entry in entries:
         numbered = (f"{entry.kind}-{number}" for number in range(1, len(entries) * 2 + 1))
         name = entry.name or next(n for n in numbered if n not in taken)
         taken.add(name)
-        found.append(name)
-    return found
+        names.append(name)
+    return names
 
 
 def _check(entry: Named, path: Path, report: Report) -> None:

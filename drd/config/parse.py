@@ -81,16 +81,16 @@ def _targets(
     data: dict[str, Any], kinds: Mapping[str, str], report: Report
 ) -> dict[str, dict[str, Settings]]:
     """Each target's settings in the model of the component's kind."""
-    found: dict[str, dict[str, Settings]] = {}
+    sound_targets: dict[str, dict[str, Settings]] = {}
     targets = data.get("targets")
     for target, places in targets.items() if isinstance(targets, dict) else ():
-        found[target] = {}
+        sound_targets[target] = {}
         for component, raw in places.items() if isinstance(places, dict) else ():
             path: Path = ("targets", target, component)
             settings = _target(raw, path, kinds, report)
             if settings is not None:
-                found[target][component] = settings
-    return found
+                sound_targets[target][component] = settings
+    return sound_targets
 
 
 def _target(raw: Any, path: Path, kinds: Mapping[str, str], report: Report) -> Settings | None:

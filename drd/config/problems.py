@@ -66,8 +66,8 @@ class Report:
         return self._sorted("warning")
 
     def _sorted(self, severity: str) -> list[Problem]:
-        found = dict.fromkeys(p for p in self.problems if p.severity == severity)
-        return sorted(found, key=lambda p: p.line)
+        problems = dict.fromkeys(p for p in self.problems if p.severity == severity)
+        return sorted(problems, key=lambda p: p.line)
 
     def _add(self, path: Path, message: str, hint: str, severity: str, of_key: bool) -> None:
         line = self.document.line(path, of_key=of_key)
@@ -241,8 +241,8 @@ class _Words:
     def _other(self, kind: str, value: Any) -> tuple[str, str]:
         context = self.item.get("ctx", {})
         if kind == "value_error":
-            found = Malformed.of(context["error"])
-            return found.fact, f"{found.remedy or 'see `drd plan schema`'}."
+            malformed = Malformed.of(context["error"])
+            return malformed.fact, f"{malformed.remedy or 'see `drd plan schema`'}."
         if kind == "literal_error":
             choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
             return f"{_shown(value)} is not one of {', '.join(choices)}", _meant(value, choices)
@@ -272,7 +272,7 @@ def _bad_name(name: str) -> tuple[str, str]:
 
 
 def _wrong_type(wanted: list[str], value: Any) -> tuple[str, str]:
-    found = _type_of(value)
+    actual = _type_of(value)
     hint = f"write {' or '.join(wanted)}."
     if "text" in wanted and not isinstance(value, (dict, list)):
         hint = "put it in quotes."
@@ -280,7 +280,7 @@ def _wrong_type(wanted: list[str], value: Any) -> tuple[str, str]:
         hint = "write `key: value` lines below it, indented."
     elif "a list" in wanted:
         hint = "write [a, b], or lines that begin with `- `."
-    return f"is {found}, not {' or '.join(wanted)}", hint
+    return f"is {actual}, not {' or '.join(wanted)}", hint
 
 
 def _type_of(value: Any) -> str:

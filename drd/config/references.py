@@ -25,11 +25,11 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def plan_references(text: str, file: FilePath) -> dict[Path, SecretRef]:
     """Every secret reference of a plan, by where it stands. Raises ConfigError."""
     parsed, _ = checked(text.encode(), file)
-    found = dict(_references(parsed.file, ()))
+    references = dict(_references(parsed.file, ()))
     for target, places in parsed.targets.items():
         for component, settings in places.items():
-            found |= dict(_references(settings, ("targets", target, component)))
-    return found
+            references |= dict(_references(settings, ("targets", target, component)))
+    return references
 
 
 def daemon_references(text: str, file: FilePath) -> dict[Path, SecretRef]:

@@ -67,7 +67,7 @@ def _whole(parsed: Parsed, style: Style) -> dict[str, Any]:
 def _runbook(parsed: Parsed, style: Style) -> list[dict[str, Any]]:
     """Every step with its name and kind, and those of its other keys that have a value."""
     written = dict(runbook.named(parsed.file.runbook or ()))
-    found = []
+    steps = []
     for step in runbook.steps(parsed.file):
         one: dict[str, Any] = {"name": step.name}
         if step.kind in LOOKING:
@@ -76,8 +76,8 @@ def _runbook(parsed: Parsed, style: Style) -> list[dict[str, Any]]:
             one["erasures"] = parsed.file.erasures.component
         if step.name in written:
             one |= _said(written[step.name], style)
-        found.append(one)
-    return found
+        steps.append(one)
+    return steps
 
 
 def _said(step: StepKeys, style: Style) -> dict[str, Any]:
@@ -190,11 +190,11 @@ def _files(argv: list[str]) -> Iterable[str]:
 
 
 def _digest(word: str) -> str | None:
-    found = word if word.startswith("/") else shutil.which(word, path=COMMAND_PATH)
-    if found is None:
+    program = word if word.startswith("/") else shutil.which(word, path=COMMAND_PATH)
+    if program is None:
         return None
     try:
-        path = Path(found)
+        path = Path(program)
         if not path.is_file() or path.stat().st_size > _LARGEST_COMMAND:
             return None
         with path.open("rb") as file:

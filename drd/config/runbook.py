@@ -34,10 +34,10 @@ def steps(file: PlanFile) -> tuple[Step, ...]:
 
 def _written(file: PlanFile) -> tuple[Step, ...]:
     if file.runbook is None:
-        found = [Step("restore", "restore", tuple(file.components))]
+        steps = [Step("restore", "restore", tuple(file.components))]
         if file.checks:
-            found.append(Step("check", "check", tuple(c.name for c in file.checks)))
-        return tuple(found)
+            steps.append(Step("check", "check", tuple(c.name for c in file.checks)))
+        return tuple(steps)
     return tuple(_step(file, n, k) for n, k in named(file.runbook))
 
 

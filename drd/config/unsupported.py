@@ -58,5 +58,5 @@ def _entries(data: Any, key: str) -> list[tuple[str, dict[str, Any]]]:
 
 def _items(data: Any, key: str) -> list[tuple[int, dict[str, Any]]]:
     items = data.get(key) if isinstance(data, dict) else None
-    found = enumerate(items) if isinstance(items, list) else ()
-    return [(i, e) for i, e in found if isinstance(e, dict)]
+    elements = enumerate(items) if isinstance(items, list) else ()
+    return [(i, e) for i, e in elements if isinstance(e, dict)]

@@ -280,7 +280,7 @@ class _Expansion:
         self.count += len(node.pairs)
         if depth > MAX_DEPTH or self.count > MAX_VALUES:
             raise ConfigError([_too_deep(self.file, node.line)])
-        found: dict[str, tuple[_Scalar, _Node]] = {}
+        merged: dict[str, tuple[_Scalar, _Node]] = {}
         for key, value in node.pairs:
             if not _is_merge(key):
                 continue
@@ -291,8 +291,8 @@ class _Expansion:
                     continue
                 brought = {k.text: (k, v) for k, v in self._merged(source, depth + 1)}
                 brought |= {k.text: (k, v) for k, v in self._own(source, ())}
-                found = brought | found
-        return list(found.values())
+                merged = brought | merged
+        return list(merged.values())
 
     def _scalar(self, node: _Scalar, path: Path) -> Any:
         text = node.text

@@ -27,5 +27,5 @@ def _line_of(name: str, file: str) -> int:
         lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return 1
-    found = (n for n, line in enumerate(lines, 1) if "credential" in line and name in line)
-    return next(found, 1)
+    lines_naming = (n for n, line in enumerate(lines, 1) if "credential" in line and name in line)
+    return next(lines_naming, 1)

@@ -44,9 +44,11 @@ class ExposedFiles:
                 watched[""] = (str(settings.file), tuple(secret_files(settings)))
         trusted = self._app.trusted_users
         with Ways() as ways:
-            found = {n: in_plan(f, files, trusted, ways) for n, (f, files) in watched.items()}
-        self._bad = {n: watched[n] for n, exposed in found.items() if exposed}
-        return {n: _all(exposed) for n, exposed in found.items() if exposed}
+            exposed_files = {
+                n: in_plan(f, files, trusted, ways) for n, (f, files) in watched.items()
+            }
+        self._bad = {n: watched[n] for n, exposed in exposed_files.items() if exposed}
+        return {n: _all(exposed) for n, exposed in exposed_files.items() if exposed}
 
 
 def _all(exposed: Sequence[Exposed]) -> Exposed:

@@ -148,10 +148,10 @@ class Daemon:
             self._duties.record_downtime(self._last_heartbeat(), now)
             self._recalled = True
         self._agenda.refresh(now)
-        found = self._book.load(running=False, so_far=self._loading)
-        self._duties.loaded(found.refused)
+        loaded = self._book.load(running=False, so_far=self._loading)
+        self._duties.loaded(loaded.refused)
         self._loaded = True
-        _log.info("daemon.started", version=drd.__version__, plans=str(found))
+        _log.info("daemon.started", version=drd.__version__, plans=str(loaded))
 
     def _end(self) -> None:
         """Let runs end, and hand over those that do not."""
@@ -275,10 +275,10 @@ class Daemon:
         self._notifier.reloading("reading drd.yaml and plans")
         said = self._reconfigure()
         try:
-            found = self._book.load(running=True, so_far=self._loading)
-            _log.info("daemon.reloaded", plans=str(found), refused=list(found.refused))
-            self._duties.loaded(found.refused)
-            said.insert(0, str(found))
+            loaded = self._book.load(running=True, so_far=self._loading)
+            _log.info("daemon.reloaded", plans=str(loaded), refused=list(loaded.refused))
+            self._duties.loaded(loaded.refused)
+            said.insert(0, str(loaded))
         except DrdError as error:
             _log.error("daemon.not_reloaded", error=error.message)
             said.insert(0, f"not reloaded: {error.message}")
@@ -288,30 +288,30 @@ class Daemon:
     def _reconfigure(self) -> list[str]:
         """Apply the current drd.yaml; returns a note about it. A broken file changes nothing."""
         try:
-            found = reread(self._app)
-            self._duties.reconfigure(found.settings)
+            reread_settings = reread(self._app)
+            self._duties.reconfigure(reread_settings.settings)
         except DrdError as error:
             _log.error("configuration.refused", error=error.message, hint=error.hint)
             self._duties.not_reconfigured(error)
             return ["drd.yaml refused"]
-        for warning in found.settings.warnings if found.changed else ():
+        for warning in reread_settings.settings.warnings if reread_settings.changed else ():
             _log.warning("configuration.warning", what=str(warning))
         self._dispatcher.limits = limits_of(self._app)
-        self._workers.settings = to_text(found.settings)
-        self._choose_log(found.settings)
+        self._workers.settings = to_text(reread_settings.settings)
+        self._choose_log(reread_settings.settings)
         if self._api is not None:
             self._api.reconfigured()
-        if found.changed:
-            _log.info("configuration.changed", keys=list(found.changed))
+        if reread_settings.changed:
+            _log.info("configuration.changed", keys=list(reread_settings.changed))
             self._agenda.note_change(self._app.clock.now(), "drd.yaml that changed")
-        if not found.waiting:
+        if not reread_settings.waiting:
             return []
         _log.warning(
             "configuration.needs_restart",
-            keys=list(found.waiting),
+            keys=list(reread_settings.waiting),
             remedy="drd keeps the previous settings until systemctl restart drd",
         )
-        return [f"needs a restart for {' and '.join(found.waiting)}"]
+        return [f"needs a restart for {' and '.join(reread_settings.waiting)}"]
 
     def _loading(self, done: int, of: int) -> bool:
         """Thousands of plans take longer than a service may be silent, or take to stop."""

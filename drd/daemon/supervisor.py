@@ -87,7 +87,7 @@ class Supervisor:
         """Settle dead runs that nobody watched; returns `backup of orders-api` for each.
 
         A recovery waits for the person who started it."""
-        found = []
+        settled = []
         busy = {w.run.id for w in self._workers.alive}
 
         def is_ours(run: Run) -> bool:
@@ -99,8 +99,8 @@ class Supervisor:
             if is_ours(run):
                 continue
             self._settle(run, Cause("the process that did this run died"), now, cancelled=False)
-            found.append(f"{run.kind} of {run.plan}")
-        return found
+            settled.append(f"{run.kind} of {run.plan}")
+        return settled
 
     def _on_ended(self, ended: Ended, now: datetime) -> None:
         run = ended.worker.run

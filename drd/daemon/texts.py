@@ -99,18 +99,18 @@ class Texts:
         with self._lock:
             names, replaced = list(self._held), set(self._replaced)
         blame = "the catalogue was changed from outside"
-        found = {
+        differing = {
             name: f"the stored text of plan {name} differed from its file, and was "
             f"replaced by the file's text: {blame}"
             for name in replaced
         }
         for name in names:
             if not self.is_stored(name, stored.get(name)):
-                found[name] = (
+                differing[name] = (
                     f"the stored text of plan {name} differs from the text in force, which "
                     f"stays in force: {blame}"
                 )
-        return found
+        return differing
 
     def _get(self, plan: str) -> _Held | None:
         with self._lock:

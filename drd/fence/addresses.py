@@ -67,7 +67,7 @@ def listeners(address: bytes | None, port: int) -> set[int]:
     """The sockets that would accept a connection to this address of the host; for None, those that
     listen on the port of any address.
     """
-    found = set()
+    sockets = set()
     for name in ("tcp", "tcp6"):
         try:
             with open(f"/proc/self/net/{name}", encoding="ascii") as file:
@@ -80,8 +80,8 @@ def listeners(address: bytes | None, port: int) -> set[int]:
                 continue
             there = _from_table(fields[1].rpartition(":")[0])
             if address is None or there == address or is_any(there):
-                found.add(int(fields[9]))
-    return found
+                sockets.add(int(fields[9]))
+    return sockets
 
 
 def _from_table(text: str) -> bytes:

@@ -76,31 +76,31 @@ class Asked:
 
     def text(self, address: int) -> bytes:
         """A path. It may end right before an unmapped page."""
-        found = b""
-        while len(found) < _PATH_MAX:
-            part = self.memory(address + len(found), 4096 - (address + len(found)) % 4096)
+        data = b""
+        while len(data) < _PATH_MAX:
+            part = self.memory(address + len(data), 4096 - (address + len(data)) % 4096)
             end = part.find(b"\0")
             if end >= 0:
-                return found + part[:end]
+                return data + part[:end]
             if not part:
                 raise OSError(errno.EFAULT, "no end")
-            found += part
+            data += part
         raise OSError(errno.ENAMETOOLONG, "too long")
 
     def file(self, number: int) -> Held:
         """An O_PATH descriptor of what one of its descriptors refers to; not for sockets."""
-        found = Held(os.open(f"/proc/{self.process}/fd/{number}", os.O_PATH | os.O_CLOEXEC))
+        held = Held(os.open(f"/proc/{self.process}/fd/{number}", os.O_PATH | os.O_CLOEXEC))
         self.waits()
-        return found
+        return held
 
     def duplicate(self, number: int) -> Held:
         """A duplicate of one of its descriptors. Raises OSError, with EPERM where drd's unit does
         not allow it.
         """
         leader = int(self._status("Tgid")[0])
-        found = Held(kernel.duplicate(leader, number))
+        held = Held(kernel.duplicate(leader, number))
         self.waits()
-        return found
+        return held
 
     def socket(self, number: int) -> int:
         """The number of the socket behind one of its descriptors. Raises OSError."""

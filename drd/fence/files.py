@@ -64,12 +64,12 @@ class Files:
         text = asked.text(asked.arguments[path])
         if not text:
             raise OSError(errno.ENOENT, "no path")
-        with asked.place(base, text, follow=follow) as found:
-            self._change(asked, found, asked.whole(mode))
+        with asked.place(base, text, follow=follow) as file:
+            self._change(asked, file, asked.whole(mode))
 
     def _fchmod(self, asked: Asked) -> None:
-        with asked.file(asked.whole(0)) as found:
-            self._change(asked, found, asked.whole(1))
+        with asked.file(asked.whole(0)) as file:
+            self._change(asked, file, asked.whole(1))
 
     def _fchmodat2(self, asked: Asked) -> None:
         flags = asked.whole(3)
@@ -79,16 +79,16 @@ class Files:
         self._chmod(asked, asked.whole(0), 1, 2, follow=not flags & _NOFOLLOW)
 
     def _fchmod_at(self, asked: Asked) -> None:
-        with asked.place(asked.whole(0), b"") as found:
-            self._change(asked, found, asked.whole(2))
+        with asked.place(asked.whole(0), b"") as file:
+            self._change(asked, file, asked.whole(2))
 
     def _watch(self, asked: Asked) -> bool:
         text, mask = asked.text(asked.arguments[1]), asked.arguments[2] & 0xFFFFFFFF
         if not text:
             raise OSError(errno.ENOENT, "no path")
-        with asked.place(AT_FDCWD, text, follow=not mask & _DONT_FOLLOW) as found:
-            info = os.fstat(found)
-            if not below(location(found), self._readable):
+        with asked.place(AT_FDCWD, text, follow=not mask & _DONT_FOLLOW) as file:
+            info = os.fstat(file)
+            if not below(location(file), self._readable):
                 raise OSError(errno.EACCES, "outside")
             if asked.owner() not in (os.geteuid(), info.st_uid) and not info.st_mode & stat.S_IROTH:
                 raise OSError(errno.EACCES, "another's")
@@ -97,7 +97,7 @@ class Files:
             except PermissionError as error:  # within drd's unit: programs can then poll instead
                 raise OSError(errno.ENOSPC, "no watches") from error
             with taken as watcher:
-                number = kernel.watch(watcher, found, mask & ~_DONT_FOLLOW)
+                number = kernel.watch(watcher, file, mask & ~_DONT_FOLLOW)
         asked.answer(number)
         return True
 
@@ -127,8 +127,8 @@ class Files:
     def _utimensat(self, asked: Asked) -> None:
         times = asked.memory(asked.arguments[2], 32) if asked.arguments[2] else None
         if not asked.arguments[1]:
-            with asked.file(asked.whole(0)) as found:
-                self._set(asked, found, times)
+            with asked.file(asked.whole(0)) as file:
+                self._set(asked, file, times)
             return
         follow = not asked.whole(3) & _NOFOLLOW
         self._times(
@@ -148,8 +148,8 @@ class Files:
         text = asked.text(asked.arguments[path])
         if not text and not empty:
             raise OSError(errno.ENOENT, "no path")
-        with asked.place(base, text, follow=follow) as found:
-            self._set(asked, found, times)
+        with asked.place(base, text, follow=follow) as file:
+            self._set(asked, file, times)
 
     def _set(self, asked: Asked, descriptor: int, times: bytes | None) -> None:
         self._require_own(asked, descriptor)

@@ -32,18 +32,18 @@ LAST_CAPABILITY = 40
 def syscall(number: int, *arguments: Any) -> int:
     """The result of the call. Raises OSError. Numbers are passed as longs, buffers as they are."""
     words = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
-    found = int(_libc.syscall(ctypes.c_long(number), *words))
-    if found < 0:
+    result = int(_libc.syscall(ctypes.c_long(number), *words))
+    if result < 0:
         raise _error()
-    return found
+    return result
 
 
 def call(name: str, *arguments: Any) -> int:
     """A function of the C library that returns -1 for an error. Raises OSError."""
-    found = int(getattr(_libc, name)(*arguments))
-    if found < 0:
+    result = int(getattr(_libc, name)(*arguments))
+    if result < 0:
         raise _error()
-    return found
+    return result
 
 
 def _error() -> OSError:

@@ -90,11 +90,11 @@ class Names:
         """The answer to one question of a resolver; None if it is not a question."""
         if not query:
             return None  # the end
-        found = question(query)
-        if found is None:
+        parsed = question(query)
+        if parsed is None:
             self._record.tried("dns")
             return None
-        name, kind, end = found
+        name, kind, end = parsed
         addresses = self._known.get(name.lower())
         if addresses is None:
             self._record.tried("dns", name)

@@ -130,10 +130,10 @@ class Network:
         """A socket that we made and still hold. Raises OSError for any other: it is connected
         already.
         """
-        found = self._made.get(asked.socket(asked.whole(index)))
-        if found is None:
+        made = self._made.get(asked.socket(asked.whole(index)))
+        if made is None:
             raise OSError(errno.EISCONN, "connected, or listening")
-        return found
+        return made
 
     def _drop(self, made: socket.socket) -> None:
         """Give up our copy: it is the process's alone, and closed when the process closes it."""
@@ -175,8 +175,8 @@ class Network:
         address, port = inet(data)
         if port == DNS:
             query = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 512)))
-            found = question(query)
-            self._record.tried("dns", found[0] if found else written(address, port))
+            asked_name = question(query)
+            self._record.tried("dns", asked_name[0] if asked_name else written(address, port))
         else:
             self._record.tried("udp", written(address, port))
         raise OSError(errno.ENETUNREACH, "outside")
@@ -239,8 +239,8 @@ class Network:
 
     def _is_ours(self, address: bytes, port: int) -> bool:
         """Whether the listener there is behind a fence of this drill."""
-        found = listeners(address, port)
-        return bool(found) and found <= self._of_this_drill()
+        sockets = listeners(address, port)
+        return bool(sockets) and sockets <= self._of_this_drill()
 
     def _of_this_drill(self) -> set[int]:
         """The sockets that listen behind its fences."""
@@ -251,15 +251,15 @@ class Network:
         if path is None or not path:
             self._refuse_unix(data)
             raise OSError(errno.ECONNREFUSED, "outside")
-        with asked.place(AT_FDCWD, path) as found:
-            where = location(found)
-            if not is_socket(found) or not below(where, self._sockets):
+        with asked.place(AT_FDCWD, path) as file:
+            where = location(file)
+            if not is_socket(file) or not below(where, self._sockets):
                 if not where.startswith(_ROUTINE):
                     self._record.tried("socket", where)
                 raise OSError(errno.EACCES, "outside")
-            name = f"/proc/self/fd/{found}".encode()
+            name = f"/proc/self/fd/{file}".encode()
             there = struct.pack("=H", socket.AF_UNIX) + name + b"\0"
-            return self._carry_out(asked, made, there, keep=found)
+            return self._carry_out(asked, made, there, keep=file)
 
     def _refuse_unix(self, data: bytes) -> None:
         """Raises OSError."""
@@ -407,16 +407,16 @@ def _number(made: socket.socket) -> int:
 
 def _sockets_of(processes: set[int]) -> set[int]:
     """The sockets that any of these processes has open."""
-    found = set()
+    sockets = set()
     for process in processes:
         try:
             for name in os.listdir(f"/proc/{process}/fd"):  # noqa: PTH208
                 text = os.readlink(f"/proc/{process}/fd/{name}")  # noqa: PTH115
                 if text.startswith("socket:["):
-                    found.add(int(text[8:-1]))
+                    sockets.add(int(text[8:-1]))
         except OSError:
             continue
-    return found
+    return sockets
 
 
 def _call(name: str, descriptor: int, address: bytes) -> None:

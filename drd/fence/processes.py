@@ -10,25 +10,25 @@ GRACE_S = 5.0
 
 
 def _children(pid: int) -> list[int]:
-    found: list[int] = []
+    pids: list[int] = []
     try:
         for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - only the names
             with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
-                found += map(int, file.read().split())
+                pids += map(int, file.read().split())
     except OSError:
         pass
-    return found
+    return pids
 
 
 def descendants() -> set[int]:
     """All processes that came of ours."""
-    found: set[int] = set()
+    pids: set[int] = set()
     todo = [os.getpid()]
     while todo:
-        new = [c for c in _children(todo.pop()) if c not in found]
-        found.update(new)
+        new = [c for c in _children(todo.pop()) if c not in pids]
+        pids.update(new)
         todo += new
-    return found
+    return pids
 
 
 def end_descendants() -> None:

@@ -67,7 +67,7 @@ class Record:
 
     def _read_earlier(self) -> set[tuple[tuple[str, Any], ...]]:
         """Read this command's entries from an earlier fence: both share one limit."""
-        found = set()
+        earlier = set()
         for event in self.read():
             if event["by"] != self._by:
                 continue
@@ -77,8 +77,8 @@ class Record:
             name = event["event"]
             kind = f"tried {event['what']}" if name == "tried" else name
             self._lines[kind] = self._lines.get(kind, 0) + 1
-            found.add(tuple(sorted(event.items())))
-        return found
+            earlier.add(tuple(sorted(event.items())))
+        return earlier
 
     def read(self) -> list[dict[str, Any]]:
         return read(self._descriptor)

@@ -59,16 +59,16 @@ class Segments:
 
     def _get(self, asked: Asked) -> bool:
         key, size, flags = asked.whole(0), asked.arguments[1], asked.whole(2)
-        found = next((n for n, s in self._made.items() if key != _PRIVATE and s.key == key), None)
-        if found is None:
+        number = next((n for n, s in self._made.items() if key != _PRIVATE and s.key == key), None)
+        if number is None:
             if key != _PRIVATE and not flags & _CREATE:
                 raise OSError(errno.ENOENT, "no such key here")
-            found = self._make(asked, key, size, flags)
+            number = self._make(asked, key, size, flags)
         elif flags & _CREATE and flags & _EXCLUSIVE:
             raise OSError(errno.EEXIST, "made already")
-        elif size > self._made[found].size:
+        elif size > self._made[number].size:
             raise OSError(errno.EINVAL, "it is smaller")
-        asked.answer(found)
+        asked.answer(number)
         return True
 
     def _make(self, asked: Asked, key: int, size: int, flags: int) -> int:
@@ -96,10 +96,10 @@ class Segments:
         """A segment by its number, which nobody can change after the decision. Raises OSError for
         any other, as if it did not exist.
         """
-        found = self._made.get(asked.whole(0))
-        if found is None:
+        segment = self._made.get(asked.whole(0))
+        if segment is None:
             raise OSError(errno.EINVAL, "another's")
-        return found
+        return segment
 
     def _attach(self, asked: Asked) -> bool:
         self._ours(asked)
@@ -107,16 +107,16 @@ class Segments:
         return True
 
     def _control(self, asked: Asked) -> bool:
-        found, what = self._ours(asked), asked.whole(1)
+        segment, what = self._ours(asked), asked.whole(1)
         if what in _CONTROLS:
             asked.go_on()
             return True
         if what != _REMOVE:
             raise OSError(errno.EINVAL, "not of one segment")
-        if asked.owner_and_group()[0] not in (0, found.owner):
+        if asked.owner_and_group()[0] not in (0, segment.owner):
             raise OSError(errno.EPERM, "another's")
         del self._made[asked.whole(0)]
-        kernel.call("shmdt", ctypes.c_void_p(found.address))
+        kernel.call("shmdt", ctypes.c_void_p(segment.address))
         return False
 
 

@@ -111,16 +111,16 @@ class Warden:
 
     def _reaped(self) -> int | None:
         """Reap all that have ended; returns the command's status when it is among them."""
-        found = None
+        ended = None
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return found if found is not None else 0
+                return ended if ended is not None else 0
             if pid == 0:
-                return found
+                return ended
             if pid == self._child:
-                found = status
+                ended = status
 
     # calls
 

@@ -48,8 +48,8 @@ class Runner:
         except Fenced:
             raise
         except Exception as error:
-            found = error.result if isinstance(error, StepFailed) else {}
-            self._end(name, StepState.FAILED, describe(error), found)
+            failed_result = error.result if isinstance(error, StepFailed) else {}
+            self._end(name, StepState.FAILED, describe(error), failed_result)
             raise
         catalogue.finish_step(
             self.owned, name, StepState.SUCCEEDED, at=clock.now(), result=dict(result)

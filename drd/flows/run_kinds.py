@@ -27,14 +27,14 @@ _OPTION = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 def _asked(run: Run) -> Mapping[str, Any]:
     """Those options. A row is no order: what is no name or id, as an option is, is refused."""
-    found = run.detail.get(ASKED) or {}
-    for value in found.values():
+    options = run.detail.get(ASKED) or {}
+    for value in options.values():
         for one in value if isinstance(value, list) else [value]:
             if not (one is None or isinstance(one, bool)) and not _OPTION.fullmatch(str(one)):
                 raise UsageError(f"run {run.id} has an option {one!r}, which none can be")
-    if found.get("scenario") not in (None, *SCENARIOS):
-        raise UsageError(f"run {run.id} has a scenario {found['scenario']!r}, which none is")
-    return dict(found)
+    if options.get("scenario") not in (None, *SCENARIOS):
+        raise UsageError(f"run {run.id} has a scenario {options['scenario']!r}, which none is")
+    return dict(options)
 
 
 def _backup(services: Services, plan: Plan, run: Run) -> object:

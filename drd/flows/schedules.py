@@ -87,8 +87,8 @@ class Agenda:
         return sorted(self._plans)
 
     def schedule(self, plan: str) -> Schedule | None:
-        found = self._plans.get(plan)
-        return found.schedule if found else None
+        schedule = self._plans.get(plan)
+        return schedule.schedule if schedule else None
 
     def set_plan(self, row: PlanRow, schedule: Schedule, now: datetime) -> None:
         """This plan is in force from now on."""
@@ -267,7 +267,7 @@ class Agenda:
 
     def _plan_rows(self, names: Iterable[str]) -> list[PlanRow]:
         wanted = sorted(names)
-        found: list[PlanRow] = []
+        rows: list[PlanRow] = []
         for start in range(0, len(wanted), 500):
-            found += self._queue.plan_rows(wanted[start : start + 500])
-        return found
+            rows += self._queue.plan_rows(wanted[start : start + 500])
+        return rows

@@ -56,8 +56,8 @@ class Beside:
         return self.target.with_name(f"{self.target.name}.{self.mark}_after")
 
     def kept(self) -> list[tuple[Path, bool]]:
-        found = ((self.before, True), (self.after, False))
-        return [(path, former) for path, former in found if os.path.lexists(path)]
+        kept_paths = ((self.before, True), (self.after, False))
+        return [(path, former) for path, former in kept_paths if os.path.lexists(path)]
 
     @working
     def swap(self, *, back: bool) -> None:
@@ -124,8 +124,8 @@ class Within:
         return sorted(n for n in names if n != LEFT_ALONE and not n.startswith(f".{self.mark}"))
 
     def kept(self) -> list[tuple[Path, bool]]:
-        found = ((self.before, True), (self.returning, True), (self.after, False))
-        return [(path, former) for path, former in found if path.is_dir()]
+        kept_paths = ((self.before, True), (self.returning, True), (self.after, False))
+        return [(path, former) for path, former in kept_paths if path.is_dir()]
 
     @working
     def swap(self, *, back: bool) -> None:
@@ -179,12 +179,12 @@ class KeptPlaces:
         self._guard = guard
 
     def held(self) -> list[Aside]:
-        found = []
+        asides = []
         for place in self._places:
             for kept, former in place.kept():
                 target, size = os.fspath(place.target), size_of(kept)
-                found.append(Aside(self._component, target, os.fspath(kept), size, former))
-        return found
+                asides.append(Aside(self._component, target, os.fspath(kept), size, former))
+        return asides
 
     @working
     def swap(self, *, back: bool) -> None:

@@ -195,11 +195,11 @@ def make_room(directory: Path) -> Path:
     forget(directory)
     remove(pinned(directory))
     pinned(directory).mkdir(mode=0o700)
-    found = held(directory)
+    entries = held(directory)
     with _lock:
         if directory in _own:
             _landings[directory] = _own.pop(directory)
-    return found
+    return entries
 
 
 @working

@@ -110,17 +110,17 @@ def landed_file(landing: Path, snapshot: ComponentSnapshot, filename: str) -> Pa
     """
     file, hint = landing / filename, _ANOTHER
     try:
-        found = file.lstat()
+        info = file.lstat()
     except FileNotFoundError as error:
         raise RepositoryDamaged(
             f"snapshot {snapshot.snapshot} has no {file.name}", hint=hint
         ) from error
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(info.st_mode):
         # A link would lead what is done to it (its mode, its owner) to another file.
         raise RepositoryDamaged(f"{file.name} was not restored as a file", hint=hint)
-    if found.st_size != snapshot.bytes:
+    if info.st_size != snapshot.bytes:
         raise RepositoryDamaged(
-            f"{file.name} was restored with {found.st_size:,} of {snapshot.bytes:,} bytes",
+            f"{file.name} was restored with {info.st_size:,} of {snapshot.bytes:,} bytes",
             hint=hint,
         )
     if others := sorted(set(os.listdir(landing)) - {file.name}):  # noqa: PTH208 - names

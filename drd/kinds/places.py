@@ -23,19 +23,19 @@ def beside(own: Path | None, into: str) -> Path:
     """What `--into` names: a path, or a name beside `own`. Raises UsageError."""
     path = Path(into)
     if path.is_absolute():
-        found = Path(os.path.realpath(path))
+        place = Path(os.path.realpath(path))
     elif "/" in into or into in ("", ".", "..") or own is None:
         raise UsageError(
             f"--into {into} is not a whole path",
             hint="give a whole path, or a name" + (f" beside {own}." if own else "."),
         )
     else:
-        found = own.with_name(into)
-    if own is not None and found == own:
+        place = own.with_name(into)
+    if own is not None and place == own:
         raise UsageError(
             f"--into {into} is its present place", hint="give another name, or leave out --into."
         )
-    return found
+    return place
 
 
 def named_path(path: str) -> str:

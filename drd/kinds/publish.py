@@ -156,23 +156,23 @@ class Publication:
     @working
     def undo(self) -> list[str]:
         """Take back what a run that will not continue has left; sentences about it."""
-        found: list[str] = []
+        notes: list[str] = []
         if self.published():
             self.tidy()
-            return found
+            return notes
         for suffix in ("", *self.companions):
             old, aside = _with(self.target, suffix), _with(self.before, suffix)
             if not os.path.lexists(pinned(aside)):
                 continue
             if os.path.lexists(pinned(old)):
-                found.append(f"{aside} has the content of {old} from before an unfinished recovery")
+                notes.append(f"{aside} has the content of {old} from before an unfinished recovery")
             else:
                 pinned(aside).rename(pinned(old))
-                found.append(f"gave {old} back its name after an unfinished recovery")
+                notes.append(f"gave {old} back its name after an unfinished recovery")
         if os.path.lexists(pinned(self.landing)):
             remove_landing(self.landing)
-            found.append(f"removed {self.landing}, left by an unfinished recovery")
-        return found
+            notes.append(f"removed {self.landing}, left by an unfinished recovery")
+        return notes
 
 
 def remove_nothing(path: Path) -> None:

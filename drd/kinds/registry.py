@@ -35,8 +35,8 @@ def by_hand_of(kind: str) -> ByHandOf:
     spec = KINDS[kind]
     if not spec.by_hand:
         raise NotSupported(f"kind {kind} cannot be restored by hand")
-    found: ByHandOf = resolve_name(spec.by_hand)
-    return found
+    by_hand: ByHandOf = resolve_name(spec.by_hand)
+    return by_hand
 
 
 @cache

@@ -53,11 +53,11 @@ def pack(index: KitIndex, files: Files) -> bytes:
 
 
 def _directories(files: Files) -> list[str]:
-    found = {ROOT}
+    directories = {ROOT}
     for name in files:
         parts = name.split("/")[:-1]
-        found |= {"/".join([ROOT, *parts[: n + 1]]) for n in range(len(parts))}
-    return sorted(found)
+        directories |= {"/".join([ROOT, *parts[: n + 1]]) for n in range(len(parts))}
+    return sorted(directories)
 
 
 def _entry(name: str, index: KitIndex, *, kind: bytes, mode: int) -> tarfile.TarInfo:

@@ -178,14 +178,14 @@ def from_repository(
                 f"no plan that is stored in {normal} names it as its repository",
                 hint="give the URL as the plan had it, or bootstrap from a kit.",
             )
-        found = stored_orders(own.plans, own.config, url=normal, known=secrets)
-        accept(own.taken_at, found)
+        orders = stored_orders(own.plans, own.config, url=normal, known=secrets)
+        accept(own.taken_at, orders)
         use_those_of_text(own.config or "", f"{ETC}/drd.yaml")
         files = _authorities(own.plans, normal, ca_cert)
         layout = lay_out(Belongings(own.plans, own.config, ETC, secrets, files), root)
         notes = [own.why] if own.why else _left_out(own)
         prepared = _prepared(layout, own, tuple(own.plans), notes)
-        yield replace(prepared, orders=found, typed=spec)
+        yield replace(prepared, orders=orders, typed=spec)
 
 
 def _base(kit: Kit, known: KitPlan) -> Base:
@@ -233,10 +233,10 @@ def _replica(
 ) -> tuple[Own | None, list[str]]:
     """The newest replica; without it the records are lost, but the restore points are not."""
     try:
-        found = newest_own(repositories)
-        if found is None:
+        newest = newest_own(repositories)
+        if newest is None:
             return None, ["there is no replica of the catalogue: the history of runs is lost"]
-        own = fetch(*found, room / "own", now)
+        own = fetch(*newest, room / "own", now)
     except DrdError as error:
         return None, [f"the history of runs is lost: {error.message}"]
     return own, [f"the history of runs is lost: {own.why}"] if own.why else _left_out(own)
@@ -250,13 +250,13 @@ def _left_out(own: Own) -> list[str]:
 def _everything(repository: Repository, room: Path, now: datetime) -> Own:
     """The newest of drd's own snapshots, and the plans of others that it lacks: several hosts may
     share a repository."""
-    found = newest_own([repository])
-    if found is None:
+    newest = newest_own([repository])
+    if newest is None:
         raise NoRestorePoint(
             f"{repository.url} contains no plans of drd",
             hint="bootstrap from a kit; or write the plan anew, then drd catalogue rebuild.",
         )
-    own = fetch(*found, room / "own", now)
+    own = fetch(*newest, room / "own", now)
     manifests = repository.snapshots(tags=["drd", "manifest"])
     # Only valid plan names: it becomes the name of a directory.
     hosts = {s.host for s in manifests if NAME.fullmatch(s.host)}

@@ -33,7 +33,7 @@ def sections(
 ) -> list[Block]:
     """`hands` has for each target, or None where the plan names none, its components in the order
     of the runbook."""
-    found: list[Block] = [
+    blocks: list[Block] = [
         Heading(2, "By hand, without drd"),
         Text(
             f"{_needs(plan)} Become root where files have to get their owners back. Type `bash`, "
@@ -59,20 +59,20 @@ def sections(
     ]
     if len(hands) > 1:
         names = ", ".join(str(target) for target in hands)
-        found.append(
+        blocks.append(
             Text(f"The plan has several targets, {names}: follow what is for one of them.")
         )
     for target, components in hands.items():
-        found += _target(plan, target, components)
-    found += list(_copies(plan, places))
-    found += [
+        blocks += _target(plan, target, components)
+    blocks += list(_copies(plan, places))
+    blocks += [
         Heading(3, "Afterwards"),
         Text(
             "manifest.json and the SQL hold password verifiers of database roles: remove the "
             "directory of this recovery, and the unpacked kit."
         ),
     ]
-    return found
+    return blocks
 
 
 def _needs(plan: Plan) -> str:

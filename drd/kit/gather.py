@@ -166,21 +166,21 @@ def _host_file(path: str) -> bytes:
 def _hands(plan: Plan, secrets: _Secrets) -> tuple[dict[str | None, dict[str, ByHand]], list[str]]:
     """The instructions for each target and component; and which secrets are not available."""
     missing: list[str] = []
-    found: dict[str | None, dict[str, ByHand]] = {}
+    hands: dict[str | None, dict[str, ByHand]] = {}
     order = [n for s in plan.runbook if s.kind == "restore" for n in s.subjects]
     names = list(dict.fromkeys([*order, *plan.components]))
     chosen: list[str | None] = [*plan.targets] or [None]
     for target in chosen:
-        found[target] = {}
+        hands[target] = {}
         for name in names:
             places = plan.targets[target].components if target else {}
             if target and name not in places:
                 continue
             component = plan.components[name]
             hand, lost = _hand(plan, component, target, places.get(name), secrets)
-            found[target][name] = hand
+            hands[target][name] = hand
             missing += lost
-    return found, missing
+    return hands, missing
 
 
 def _hand(
@@ -274,7 +274,7 @@ def _rehearsal(plan: Plan, catalogue: Catalogue) -> runbook.Rehearsal | None:
 
 def _versions() -> dict[str, str]:
     """Versions of drd, and of the tools on this host."""
-    found = {"drd": drd.__version__, "python": platform.python_version()}
+    versions = {"drd": drd.__version__, "python": platform.python_version()}
     of_kinds = (tool for spec in KINDS for tools in spec.programs.values() for tool in tools)
     for tool in (*_TOOLS, *of_kinds):
         if shutil.which(tool) is None:
@@ -283,8 +283,8 @@ def _versions() -> dict[str, str]:
         told = process.run(process.Command((tool, word), deadline_s=30.0))
         match = re.search(r"\d[\w.~+-]*", told.stdout)
         if told.exit_code == 0 and match:
-            found[tool] = match[0]
-    return found
+            versions[tool] = match[0]
+    return versions
 
 
 def _readme(index: KitIndex) -> str:

@@ -34,20 +34,20 @@ def restore_holds(services: Services, plan: Plan, aside: Path | None) -> Restore
     keeping = services.catalogue.keeping
     back = keeping.bring_back(holds_of(aside, plan.name)) if aside is not None else []
     repositories = [services.open_repository(spec) for spec in plan.repositories.values()]
-    found, why = None, ""
+    newest_state, why = None, ""
     for repository in repositories:
         try:
             newest = newest_own([repository])
         except DrdError as error:
             why = why or error.message
             continue
-        if newest is not None and (found is None or newest[1].time > found[1].time):
-            found = newest
-    if found is None:
+        if newest is not None and (newest_state is None or newest[1].time > newest_state[1].time):
+            newest_state = newest
+    if newest_state is None:
         return RestoredHolds(tuple(back), None, why)
     with _room(services) as room:
         try:
-            own = fetch(*found, room / "own", services.clock.now())
+            own = fetch(*newest_state, room / "own", services.clock.now())
         except DrdError as error:
             return RestoredHolds(tuple(back), None, error.message)
         if own.catalogue is None:

@@ -158,8 +158,8 @@ def _is_of_a_file(key: Key, text: _Text) -> bool:
 
 def _kind_of(component: object, text: _Text) -> KindSpec | None:
     components = text.data.get("components")
-    found = components.get(component) if isinstance(components, dict) else None
-    kind = str(found.get("kind")) if isinstance(found, dict) else ""
+    settings = components.get(component) if isinstance(components, dict) else None
+    kind = str(settings.get("kind")) if isinstance(settings, dict) else ""
     return KINDS[kind] if kind in KINDS else None  # noqa: SIM401 - it is no dict
 
 

@@ -48,12 +48,12 @@ class Own:
 
 def newest_own(repositories: Sequence[Repository]) -> tuple[Repository, SnapshotInfo] | None:
     """The newest one in any of them."""
-    found = [
+    snapshots = [
         (repository, snapshot)
         for repository in repositories
         for snapshot in repository.snapshots(tags=["drd", f"component:{OWN_COMPONENT}"], fresh=True)
     ]
-    return max(found, key=lambda f: f[1].time, default=None)
+    return max(snapshots, key=lambda f: f[1].time, default=None)
 
 
 def fetch(repository: Repository, snapshot: SnapshotInfo, into: Path, now: datetime) -> Own:

@@ -208,7 +208,7 @@ def identities(text: bytes) -> list[Any]:
         if text.startswith(b"-----BEGIN"):
             return [pyrage.ssh.Identity.from_buffer(text)]
         lines = [line.strip() for line in text.decode("ascii").splitlines()]
-        found = [
+        identities_read = [
             pyrage.x25519.Identity.from_str(line)
             for line in lines
             if line and not line.startswith("#")
@@ -218,9 +218,9 @@ def identities(text: bytes) -> list[Any]:
             f"the identity file cannot be used: {_said(error)}",
             hint="give the file that age-keygen wrote, or an SSH key without a passphrase.",
         ) from None
-    if not found:
+    if not identities_read:
         raise UsageError("the identity file contains no identity", hint="make one with age-keygen.")
-    return found
+    return identities_read
 
 
 def _said(error: Exception) -> str:

@@ -56,32 +56,32 @@ def split(sharing: Sharing) -> tuple[str, list[Share]]:
     log.mask(secret.hex())
     name = secrets.token_hex(4)
     parts = Shamir.split(sharing.needed, sharing.of, secret, ssss=True)
-    found = [Share(name, sharing.needed, f"{index}-{part.hex()}") for index, part in parts]
-    for share in found:
+    shares = [Share(name, sharing.needed, f"{index}-{part.hex()}") for index, part in parts]
+    for share in shares:
         log.mask(share.text)
-    return secret.hex(), found
+    return secret.hex(), shares
 
 
 def combine(paths: Sequence[Path]) -> str:
     """The passphrase, from the files of enough shares. Raises UsageError naming the invalid file,
     or what is missing."""
-    found: dict[int, Share] = {}
+    shares: dict[int, Share] = {}
     for path in paths:
         share = _read(path)
-        first = next(iter(found.values()), share)
+        first = next(iter(shares.values()), share)
         if (share.set, share.needed) != (first.set, first.needed):
             raise UsageError(
                 f"{path} is a share of another kit (set {share.set}, others {first.set})",
                 hint="use shares that were made together.",
             )
-        found[share.number] = share
-    needed = next(iter(found.values())).needed
-    if len(found) < needed:
-        count = f"{len(found)} share" if len(found) == 1 else f"{len(found)} different shares"
+        shares[share.number] = share
+    needed = next(iter(shares.values())).needed
+    if len(shares) < needed:
+        count = f"{len(shares)} share" if len(shares) == 1 else f"{len(shares)} different shares"
         raise UsageError(
             f"{count} given, {needed} are needed", hint="give --share once for each person's file."
         )
-    parts = [(s.number, bytes.fromhex(s.text.partition("-")[2])) for s in found.values()]
+    parts = [(s.number, bytes.fromhex(s.text.partition("-")[2])) for s in shares.values()]
     passphrase = Shamir.combine(parts[:needed], ssss=True).hex()
     log.mask(passphrase)
     return passphrase

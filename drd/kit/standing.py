@@ -67,8 +67,8 @@ def _named(settings: DaemonSettings, plan: Plan) -> tuple[str, ...] | Sharing:
 
 def findings(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> list[Finding]:
     """The same, with a finding even if all is in order."""
-    found = standing(settings, catalogue, plan)
-    return list(found) or [KIT_IN_ORDER]
+    findings = standing(settings, catalogue, plan)
+    return list(findings) or [KIT_IN_ORDER]
 
 
 def keepers(settings: DaemonSettings, plans: Sequence[Plan]) -> tuple[str, ...] | Sharing:
@@ -81,14 +81,14 @@ def keepers(settings: DaemonSettings, plans: Sequence[Plan]) -> tuple[str, ...] 
             f"the plans {', '.join(named)} name different recipients or shares",
             hint="make a kit for each of them, or give --recipient, --shares or --passphrase-file.",
         )
-    found = next(iter(named.values()))
-    if not found:
+    recipients = next(iter(named.values()))
+    if not recipients:
         raise UsageError(
             "the kit has no recipient: neither the plans nor drd.yaml name one",
             hint="give --passphrase-file, --recipient or --shares, or set `kit: "
             "{recipients: […]}`.",
         )
-    return found
+    return recipients
 
 
 @contextmanager

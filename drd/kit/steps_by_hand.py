@@ -72,22 +72,22 @@ class StepsByHand:
 
     def environment(self, step: Step, env: Mapping[str, str], component: str | None = None) -> str:
         """See `StepByHand.around`."""
-        found = [f"DRD_STEP={step.name}", f"DRD_STEP_KEY=by-hand/{step.name}"]
+        variables = [f"DRD_STEP={step.name}", f"DRD_STEP_KEY=by-hand/{step.name}"]
         if component is not None and component in self.components:
-            found.append(self.components[component].environment)
-        found += [f"{name}={self.word(value)}" for name, value in env.items()]
-        return " ".join(w for w in ["env", *found] if w)
+            variables.append(self.components[component].environment)
+        variables += [f"{name}={self.word(value)}" for name, value in env.items()]
+        return " ".join(w for w in ["env", *variables] if w)
 
     def word(self, text: str) -> str:
         """One word for bash, with its values put in; unknown values stay."""
-        found = []
+        words = []
         for reference, piece in pieces(text):
             value = self._value(piece) if reference else quote(piece)
             if value is None:
                 self._unknown.append(piece)
                 value = quote(f"${{{piece}}}")
-            found.append(value)
-        return "".join(found) or "''"
+            words.append(value)
+        return "".join(words) or "''"
 
     def _value(self, name: str) -> str | None:
         """The value of the reference, as a part of a word."""
@@ -118,9 +118,9 @@ class StepsByHand:
                 return str(start.port)
             if start.known_as == head or (head, rest) == ("steps", f"{step.name}.url"):
                 kept, self._port = self._port, start.port
-                found = self.word(start.address) if start.address else None
+                address = self.word(start.address) if start.address else None
                 self._port = kept
-                return found
+                return address
         return None
 
 

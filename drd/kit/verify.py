@@ -46,8 +46,8 @@ class PlanFound:
 
     @property
     def newest(self) -> RestorePoint | None:
-        found = [r.newest for r in self.repositories if r.newest is not None]
-        return max(found, key=lambda p: p.data_time, default=None)
+        newest_points = [r.newest for r in self.repositories if r.newest is not None]
+        return max(newest_points, key=lambda p: p.data_time, default=None)
 
     @property
     def current(self) -> bool | None:
@@ -56,9 +56,9 @@ class PlanFound:
     @property
     def problems(self) -> list[DrdError]:
         """What does not open, and what is missing."""
-        found = [e for e in (self.error, *(r.error for r in self.repositories)) if e is not None]
-        if found or self.newest is not None:
-            return found
+        errors = [e for e in (self.error, *(r.error for r in self.repositories)) if e is not None]
+        if errors or self.newest is not None:
+            return errors
         message = f"no repository of {self.name} contains a complete restore point"
         return [NoRestorePoint(message, hint=f"drd backup {self.name}")]
 
@@ -84,8 +84,8 @@ class Verification:
     @property
     def problems(self) -> list[DrdError]:
         """The most serious first: what does not open, what is missing, what has changed."""
-        found = [problem for p in self.plans for problem in p.problems]
-        found.sort(key=lambda problem: isinstance(problem, NoRestorePoint))
+        errors = [problem for p in self.plans for problem in p.problems]
+        errors.sort(key=lambda problem: isinstance(problem, NoRestorePoint))
         changed: list[DrdError] = [
             KitOutdated(
                 f"plan {p.name} has changed since the kit was made",
@@ -94,7 +94,7 @@ class Verification:
             for p in self.plans
             if p.current is False
         ]
-        return found + changed
+        return errors + changed
 
     @property
     def exit_code(self) -> int:
@@ -108,8 +108,8 @@ class Verification:
             yield (
                 f"{plan.name}: plan {plan.digest[:12]}, {known.get(plan.current, 'since changed')}"
             )
-            for found in plan.repositories:
-                yield f"  {found.name}  {_words(found)}"
+            for repository in plan.repositories:
+                yield f"  {repository.name}  {_words(repository)}"
             for missing in plan.missing:
                 yield f"  not in the kit: {missing}"
 
@@ -141,8 +141,8 @@ def _plan(using: OpenedKit, known: KitPlan, loaded: str | None) -> PlanFound:
         plan = using.plan(known)
     except DrdError as error:
         return PlanFound(known.name, known.digest, loaded, (), missing, error)
-    found = [_repository(using, plan, repository) for repository in known.repositories]
-    kept = tuple(f for f in found if f is not None)
+    repositories = [_repository(using, plan, repository) for repository in known.repositories]
+    kept = tuple(f for f in repositories if f is not None)
     return PlanFound(known.name, known.digest, loaded, kept, missing)
 
 

@@ -35,12 +35,12 @@ def try_kit(
     ) as runner:
         seen: dict[str, Any] = {}
         try:
-            found = _verified(services, plan, watch, seen)
+            verification = _verified(services, plan, watch, seen)
         except DrdError as error:
             _finish(runner, seen, [error])
             raise
-        _finish(runner, seen, found.problems)
-    return found
+        _finish(runner, seen, verification.problems)
+    return verification
 
 
 def _finish(runner: Runner, seen: Mapping[str, Any], problems: Sequence[DrdError]) -> None:
@@ -67,16 +67,16 @@ def _verified(
     sealed = read(watch.file)
     seen["sha256"] = sha256(sealed).hexdigest()
     kit = unpack(unseal(sealed, key_of(watch), name=watch.file), name=watch.file)
-    found = verify(kit, {plan.name: plan.digest}, only=plan.name)
-    if not found.plans:
+    verification = verify(kit, {plan.name: plan.digest}, only=plan.name)
+    if not verification.plans:
         raise KitUnavailable(
             f"{watch.file} does not contain the plan {plan.name}",
             hint=f"run drd kit export {plan.name} --to {watch.file} …, with the other plans "
             "of that kit.",
         )
-    seen |= what_it_is(found, found.plans[0], seen["sha256"])
-    seen |= probe_failed_repositories(services, plan, found.plans[0])
-    return found
+    seen |= what_it_is(verification, verification.plans[0], seen["sha256"])
+    seen |= probe_failed_repositories(services, plan, verification.plans[0])
+    return verification
 
 
 WHERE = "set it under `kit` of the plan or drd.yaml: file, and what opens it."

@@ -135,8 +135,8 @@ def compare(one: Actor | None, another: Actor | None) -> Sameness:
 
 def compare_all(others: Iterable[Actor | None], one: Actor | None) -> Sameness:
     """Whether `one` is another person than all of the others: `same` where he is one of them."""
-    found = {compare(other, one) for other in others}
+    results = {compare(other, one) for other in others}
     for worst in (Sameness.SAME, Sameness.UNKNOWN):
-        if worst in found:
+        if worst in results:
             return worst
     return Sameness.OTHER

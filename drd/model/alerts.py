@@ -187,11 +187,11 @@ def reconcile(
             if alert.gone_at is not None:
                 continue
             condition = _as_before(alert)
-        found = _gone(alert, now, rules) if condition is None else None
+        transition = _gone(alert, now, rules) if condition is None else None
         if condition is not None:
-            found = _there(alert, condition, now, rules)
-        if found is not None:
-            transitions.append(found)
+            transition = _there(alert, condition, now, rules)
+        if transition is not None:
+            transitions.append(transition)
     transitions += [_fire(condition, now, new_id()) for condition in there.values()]
     return sorted(transitions, key=lambda t: t.after.key)
 
@@ -219,12 +219,12 @@ def acknowledged(
 
 
 def _by_key(conditions: Iterable[Condition]) -> dict[Key, Condition]:
-    found: dict[Key, Condition] = {}
+    by_key: dict[Key, Condition] = {}
     for condition in conditions:
-        other = found.get(condition.key)
+        other = by_key.get(condition.key)
         if other is None or rank(condition.severity) < rank(other.severity):
-            found[condition.key] = condition
-    return found
+            by_key[condition.key] = condition
+    return by_key
 
 
 def _as_before(alert: Alert) -> Condition:

@@ -89,8 +89,8 @@ def brief_of(facts: PlanFacts, now: datetime) -> Brief | None:
     """None for a plan that is not met, has something to be said of it, or is about to change."""
     if facts.alerts:
         return None
-    found = in_advance(facts, now)
-    return found if isinstance(found, Brief) else None
+    brief = in_advance(facts, now)
+    return brief if isinstance(brief, Brief) else None
 
 
 def in_advance(facts: PlanFacts, now: datetime) -> Brief | Told | None:
@@ -99,24 +99,26 @@ def in_advance(facts: PlanFacts, now: datetime) -> Brief | Told | None:
         return None
     from drd.model.held import holds_with_places
 
-    (found, row, sentences), for_s, places = holds_with_places(lambda at: _judged(facts, at), now)
+    (assessed, row, sentences), for_s, places = holds_with_places(
+        lambda at: _judged(facts, at), now
+    )
     if for_s < _SHORTEST_S:
         return None
     since = microseconds(now)
     until = since + int(min(for_s, _LONGEST_S) * 1e6)
     if row:
-        return _told(facts, found, (row, sentences, places), (since, until))
-    return _brief(facts, found, (since, until))
+        return _told(facts, assessed, (row, sentences, places), (since, until))
+    return _brief(facts, assessed, (since, until))
 
 
 def _judged(facts: PlanFacts, at: datetime) -> tuple[Assessment, list[Cell], list[Note]]:
     """With what to show, of one with more than figures."""
     from drd.model.rows import copies_of, notes_of, row_of
 
-    found = assess(facts, at)
-    if _is_quiet(found) and found.drill.last_at is not None:
-        return found, [], []
-    return found, [*row_of(found, at), copies_of(found)], notes_of(found, at)
+    assessed = assess(facts, at)
+    if _is_quiet(assessed) and assessed.drill.last_at is not None:
+        return assessed, [], []
+    return assessed, [*row_of(assessed, at), copies_of(assessed)], notes_of(assessed, at)
 
 
 def _told(

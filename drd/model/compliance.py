@@ -103,18 +103,18 @@ def _never_loaded(plan: NotLoaded) -> Assessment:
 
 def judge_retention(facts: PlanFacts, now: datetime) -> list[Reason]:
     """What retention waits for. No verdict: what is kept for too long can still come back."""
-    found = []
+    reasons = []
     pauses = standing_pauses(facts, now)
     if pauses:
         why = "; ".join(text for _, text, _ in pauses)
         command = f"drd retention {facts.plan}"  # says what there is to do, and goes on after that
         text = f"retention is paused: {why}"
-        found.append(Reason(Verdict.MET, text, command, says_why=PAUSED))
+        reasons.append(Reason(Verdict.MET, text, command, says_why=PAUSED))
     if facts.waiting:
         text = over_limit(facts.waiting)
         command = f"drd retention {facts.plan} --dry-run"
-        found.append(Reason(Verdict.MET, text, command, says_why=OVER))
-    return found
+        reasons.append(Reason(Verdict.MET, text, command, says_why=OVER))
+    return reasons
 
 
 def standing_pauses(facts: PlanFacts, now: datetime) -> list[tuple[str, str, str]]:

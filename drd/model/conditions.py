@@ -44,21 +44,21 @@ def conditions(
     assessment: Assessment, facts: PlanFacts | NotLoaded, more: PlanMore, now: datetime
 ) -> list[Condition]:
     """Everything that is bad about one plan, in no order."""
-    found = [c for r in assessment.reasons if (c := _of_reason(r, assessment, facts, now))]
+    conditions = [c for r in assessment.reasons if (c := _of_reason(r, assessment, facts, now))]
     if isinstance(facts, NotLoaded):
-        return found
-    found += _backup(facts, more, now)
-    found += _retention(facts, now)
+        return conditions
+    conditions += _backup(facts, more, now)
+    conditions += _retention(facts, now)
     for job in more.jobs:
         if job.history.kind != "backup" and not _is_told_as_damage(job, more):
-            found += _job(facts, job, now)
+            conditions += _job(facts, job, now)
     for copy in more.copies:
-        found += _copy(facts, copy, now)
+        conditions += _copy(facts, copy, now)
     for verification in more.verifications:
-        found += _verification(facts.plan, verification, now)
+        conditions += _verification(facts.plan, verification, now)
     if more.readiness is not None:
-        found += _readiness(facts, more.readiness)
-    return found
+        conditions += _readiness(facts, more.readiness)
+    return conditions
 
 
 def blind(more: PlanMore) -> dict[str, Collection[str] | None]:

@@ -40,8 +40,8 @@ class Custody:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` is its inverse."""
-        found = {**asdict(self), "owner": self.owner._asdict(), "since": self.since.isoformat()}
-        return {**found, "by": self.by.to_json() if self.by is not None else None}
+        document = {**asdict(self), "owner": self.owner._asdict(), "since": self.since.isoformat()}
+        return {**document, "by": self.by.to_json() if self.by is not None else None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Custody:

@@ -115,8 +115,8 @@ def _entry(message: Message) -> dict[str, Any]:
 
 
 def _worst(severities: Iterable[str]) -> Severity:
-    found = set(severities)
-    return next((s for s in SEVERITIES if s in found), "info")
+    severities_given = set(severities)
+    return next((s for s in SEVERITIES if s in severities_given), "info")
 
 
 def _title(messages: int, entries: Sequence[Mapping[str, Any]]) -> str:

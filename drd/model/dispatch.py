@@ -227,11 +227,11 @@ class _Ahead:
     def refusal(self, due: Due, url: str, *, places: int) -> str | None:
         """Why the last one of so many `places` is not for `due`, which is no backup."""
         queue = self._lined_up.stale if places == 1 else self._lined_up.every
-        found = queue.first(url)
+        first = queue.first(url)
         ends = self.now + timedelta(seconds=_lasts_s(due, self.now))
-        if found is None or found[0] > ends:
+        if first is None or first[0] > ends:
             return None
-        begin, backup = found
+        begin, backup = first
         return f"gives way to the backup of {backup.job.plan}, to begin by {_clock(begin)}"
 
 

@@ -44,8 +44,8 @@ def holds_with_places(
     that ages, which `Place` tells how to show."""
     marks = _Marks()
     marks.places = []
-    found = judge(_Now.of(now, marks))
-    return found, max(0.0, marks.until_s - _ROUNDING_S), marks.places
+    result = judge(_Now.of(now, marks))
+    return result, max(0.0, marks.until_s - _ROUNDING_S), marks.places
 
 
 PLACE_END = "⟧"
@@ -84,11 +84,11 @@ class _Now(datetime):
     @classmethod
     def of(cls, at: datetime, marks: _Marks) -> _Now:
         at = at.astimezone(UTC)
-        found = cls(
+        made = cls(
             at.year, at.month, at.day, at.hour, at.minute, at.second, at.microsecond, tzinfo=UTC
         )
-        found.marks = marks
-        return found
+        made.marks = marks
+        return made
 
     def plain(self) -> datetime:
         return datetime.combine(self.date(), self.time(), self.tzinfo)
@@ -171,9 +171,9 @@ class _Span(timedelta):
 
     @classmethod
     def of(cls, span: timedelta, marks: _Marks, speed: float) -> _Span:
-        found = cls(span.days, span.seconds, span.microseconds)
-        found.marks, found.speed = marks, speed
-        return found
+        made = cls(span.days, span.seconds, span.microseconds)
+        made.marks, made.speed = marks, speed
+        return made
 
     def plain(self) -> timedelta:
         return timedelta(self.days, self.seconds, self.microseconds)
@@ -269,9 +269,9 @@ class _Seconds(float):
     def of(
         cls, value: float, marks: _Marks, line: _Line | None, over: _Line = (1.0, 0.0)
     ) -> _Seconds:
-        found = cls(value)
-        found.marks, found.line, found.over = marks, line, over
-        return found
+        made = cls(value)
+        made.marks, made.line, made.over = marks, line, over
+        return made
 
     def place(self, how: int) -> str | None:
         """A mark for it in a text, where somebody collects these."""

@@ -35,12 +35,12 @@ def host_conditions(
     host: HostFacts, rpos: Sequence[tuple[str, float]] | None, now: datetime
 ) -> list[Condition]:
     """`rpos` are the loaded plans with their RPOs in seconds; None where nobody can say."""
-    found = [*_catalogue(host), *_configuration(host), *_clock(host, now)]
-    found += [*_contested(host), *_of_others(host)]
+    conditions = [*_catalogue(host), *_configuration(host), *_clock(host, now)]
+    conditions += [*_contested(host), *_of_others(host)]
     if rpos is not None:
-        found += [*_no_plan(rpos), *_down(host, rpos, now)]
-    found += [c for disk in host.disks for c in _disk(disk)]
-    return [*found, *_channels(host.channels, now)]
+        conditions += [*_no_plan(rpos), *_down(host, rpos, now)]
+    conditions += [c for disk in host.disks for c in _disk(disk)]
+    return [*conditions, *_channels(host.channels, now)]
 
 
 def has_just_come_back(host: HostFacts, now: datetime) -> bool:

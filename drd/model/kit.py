@@ -201,10 +201,10 @@ def index_from_json(data: Any) -> KitIndex:
 
 def inner_name(value: Any, place: str) -> str:
     """A file of the kit: a path below its directory."""
-    found = strict.text(value, place)
-    if any(part in ("", ".", "..") for part in found.split("/")):
-        raise strict.refuse(place, "is no file of a kit", found)
-    return found
+    name = strict.text(value, place)
+    if any(part in ("", ".", "..") for part in name.split("/")):
+        raise strict.refuse(place, "is no file of a kit", name)
+    return name
 
 
 def kit_point(point: RestorePoint) -> KitPoint:
@@ -325,11 +325,11 @@ def _component(value: Any, place: str) -> KitComponent:
 def _reference(value: Any, place: str) -> SecretRef:
     raw = strict.mapping(value, place)
     source = strict.one_of(strict.member(raw, "source", place), f"{place}.source", _SOURCES)
-    found = strict.member(raw, "value", place)
-    if isinstance(found, list):
-        words = tuple(strict.each(strict.text, found, f"{place}.value", most=1000))
+    text = strict.member(raw, "value", place)
+    if isinstance(text, list):
+        words = tuple(strict.each(strict.text, text, f"{place}.value", most=1000))
         return SecretRef(next(s for s in _SOURCES if s == source), words)
-    return SecretRef(next(s for s in _SOURCES if s == source), strict.text(found, f"{place}.value"))
+    return SecretRef(next(s for s in _SOURCES if s == source), strict.text(text, f"{place}.value"))
 
 
 def _plain(value: Any) -> Any:

@@ -80,18 +80,18 @@ def kit_findings(
             "password with it"
         )
         return (Finding("kit-missing", severity, "", missing, export),)
-    found = []
+    findings = []
     made = f"the kit of {record.made_at:%Y-%m-%d %H:%M} UTC"
     if record.plan_digest != digest:
         text = f"{made} is older than the plan, which has changed since"
-        found.append(Finding("kit-outdated", severity, "", text, export))
+        findings.append(Finding("kit-outdated", severity, "", text, export))
     if record.verified_at is None:
         text = f"{made} was never tried: nobody knows whether it would do"
-        found.append(Finding("kit-not-verified", severity, "", text, verify))
+        findings.append(Finding("kit-not-verified", severity, "", text, verify))
     elif record.problem is not None:
         text = f"{_last(record.verified_at)} {made} did not open every repository: {record.problem}"
         remedy = verify if record.away else export
-        found.append(Finding("kit-does-not-open", severity, "", text, remedy))
+        findings.append(Finding("kit-does-not-open", severity, "", text, remedy))
     tried = record.tried
     if file is not None and gone and (tried is None or tried.file != file or tried.there):
         tried = KitTry(file, record.made_at, f"there is no {file}", there=False)
@@ -99,12 +99,12 @@ def kit_findings(
         again = f"{export}, then {verify}"
         if not tried.there:
             text = f"the copy that drd is to try is not to be had: {tried.problem}"
-            found.append(Finding("kit-missing", severity, "", text, again))
+            findings.append(Finding("kit-missing", severity, "", text, again))
         elif tried.sha256 != record.sha256:
             text = f"{_last(tried.at)} {file} was of no use: {tried.problem}"
             remedy = verify if tried.away else again
-            found.append(Finding("kit-does-not-open", severity, "", text, remedy))
-    return tuple(found)
+            findings.append(Finding("kit-does-not-open", severity, "", text, remedy))
+    return tuple(findings)
 
 
 def _last(at: datetime) -> str:

@@ -26,12 +26,12 @@ def rows_lost(
 ) -> tuple[RowLoss, ...]:
     """One for each database of the point about which something is known. All with fingerprints:
     `newer` is the newest from before the loss, `older` the one before the point."""
-    found = []
+    losses = []
     for snapshot in point.components:
         name = snapshot.component
         more = _growth(point, newer, name) if newer is not None else None
         if more is not None:
-            found.append(RowLoss(name, more, counted=True))
+            losses.append(RowLoss(name, more, counted=True))
             continue
         lately = _growth(older, point, name) if older is not None else None
         if lately is None or older is None:
@@ -39,8 +39,8 @@ def rows_lost(
         seconds = (point.data_time - older.data_time) / timedelta(seconds=1)
         loss_s = max(0.0, (lost_at - point.data_time) / timedelta(seconds=1))
         if seconds > 0:
-            found.append(RowLoss(name, round(lately * loss_s / seconds), counted=False))
-    return tuple(found)
+            losses.append(RowLoss(name, round(lately * loss_s / seconds), counted=False))
+    return tuple(losses)
 
 
 def _growth(before: RestorePoint, after: RestorePoint, component: str) -> int | None:

@@ -130,8 +130,8 @@ def _manifest(
 
 
 def _private(value: Any, place: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = strict.plain(strict.mapping(value, place), place)
-    return found
+    private: Mapping[str, Any] = strict.plain(strict.mapping(value, place), place)
+    return private
 
 
 def component(value: Any, place: str) -> ComponentSnapshot:
@@ -147,7 +147,7 @@ def component(value: Any, place: str) -> ComponentSnapshot:
     state: Literal["captured", "failed"] = read(
         "state", lambda v, p: strict.one_of(v, p, ("captured", "failed"))
     )
-    found = ComponentSnapshot(
+    snapshot = ComponentSnapshot(
         component=read("component", strict.name),
         kind=read("kind", strict.name),
         state=state,
@@ -161,21 +161,23 @@ def component(value: Any, place: str) -> ComponentSnapshot:
         observations=read("observations", _answers),
         fingerprint=maybe("fingerprint", fingerprint),
     )
-    if found.component == OWN_COMPONENT:
+    if snapshot.component == OWN_COMPONENT:
         raise strict.refuse(f"{place}.component", "is the name of drd's own")
-    if state == "captured" and found.snapshot is None:
+    if state == "captured" and snapshot.snapshot is None:
         raise strict.refuse(f"{place}.snapshot", "is missing, although it was captured")
-    return found
+    return snapshot
 
 
 def _free(value: Any, place: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = strict.plain(strict.mapping(value, place, most=10_000), place)
-    return found
+    values: Mapping[str, Any] = strict.plain(strict.mapping(value, place, most=10_000), place)
+    return values
 
 
 def _answers(value: Any, place: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = strict.plain(strict.mapping(value, place, most=MOST_ANSWERS), place)
-    return found
+    answers: Mapping[str, Any] = strict.plain(
+        strict.mapping(value, place, most=MOST_ANSWERS), place
+    )
+    return answers
 
 
 def fingerprint(value: Any, place: str) -> Fingerprint:

@@ -64,9 +64,9 @@ def of_backups(
 ) -> list[Pause]:
     """The last backup failed (`last_failed` says how), or the newest complete point is older than
     the RPO: what is kept now may be all there will be."""
-    found = []
+    pauses = []
     if last_failed is not None:
-        found.append(
+        pauses.append(
             Pause(
                 "backup-failed",
                 f"the last backup failed: {last_failed}",
@@ -75,11 +75,11 @@ def of_backups(
         )
     newest = newest_complete([p for p in points if p.forgotten_at is None])
     if newest is None:
-        found.append(Pause("no-point", "there is no complete restore point", f"drd backup {plan}"))
-        return found
+        pauses.append(Pause("no-point", "there is no complete restore point", f"drd backup {plan}"))
+        return pauses
     age_s = (now - newest.data_time).total_seconds()
     if age_s > rpo_s:
-        found.append(
+        pauses.append(
             Pause(
                 "rpo",
                 f"the newest complete restore point is {format_duration(age_s)} old, the RPO is "
@@ -87,7 +87,7 @@ def of_backups(
                 f"drd backup {plan}; if no backup was missed, check this host's clock.",
             )
         )
-    return found
+    return pauses
 
 
 def of_damage(
@@ -99,7 +99,7 @@ def of_damage(
     """Damage that was neither mended nor given up by name: it costs a point that is still there, or
     no point yet, or drd cannot tell. `given_up` has points, each with the repository in which it
     was given up, `""` for all."""
-    found = []
+    pauses = []
     for damage in damages:
         what = damage.text
         again = f"drd verify {plan} --repository {damage.repository}"
@@ -122,8 +122,8 @@ def of_damage(
                 "mend it (docs/copies.md, Mending), or give the points up: drd points forget "
                 f"{' '.join(open_ones[:_NAMED])} --repository {damage.repository} --reason …"
             )
-        found.append(Pause("damage", f"repository {damage.repository} is damaged: {what}", hint))
-    return found
+        pauses.append(Pause("damage", f"repository {damage.repository} is damaged: {what}", hint))
+    return pauses
 
 
 def of_listing(repository: str, missing: Sequence[str], *, nowhere: bool = False) -> list[Pause]:

@@ -98,21 +98,23 @@ def judge(
 ) -> ReadinessReport:
     """Apply the plan's exceptions and combine. One that is over, or that nothing needs, is itself a
     warning, so that it is not forgotten in the plan."""
-    found = list(findings)
+    judged = list(findings)
     for exception in exceptions:
         over = exception.until <= now
-        named = [j for j in found if j.finding.name == exception.finding]
+        named = [j for j in judged if j.finding.name == exception.finding]
         needed = [j for j in named if j.finding.severity != "ok"]
         if needed and not over:
-            found = [replace(j, excepted=exception) if j in needed else j for j in found]
+            judged = [replace(j, excepted=exception) if j in needed else j for j in judged]
         else:
-            names = [j.finding.name for j in found]
-            found.append(Judged(_useless(exception, names, over=over)))
-    readiness = max((j.allows for j in found if j.counts), key=_WORST.index, default=_WORST[0])
+            names = [j.finding.name for j in judged]
+            judged.append(Judged(_useless(exception, names, over=over)))
+    readiness = max((j.allows for j in judged if j.counts), key=_WORST.index, default=_WORST[0])
     rank = {"error": 1, "warning": 2, "ok": 3}
     # What withholds most comes first: it is what the verdict is called after.
-    found.sort(key=lambda j: (-_WORST.index(j.allows) if j.counts else 1, rank[j.finding.severity]))
-    return ReadinessReport(readiness, tuple(found))
+    judged.sort(
+        key=lambda j: (-_WORST.index(j.allows) if j.counts else 1, rank[j.finding.severity])
+    )
+    return ReadinessReport(readiness, tuple(judged))
 
 
 def _useless(exception: ReadinessException, names: Sequence[str], *, over: bool) -> Finding:
@@ -149,10 +151,10 @@ def of_kit(found: Sequence[Finding]) -> list[Judged]:
 def of_assessment(plan: Plan, assessed: Assessment) -> list[Judged]:
     """The schedule against the RPO, the projection against the RTO, and the file in force."""
     name = plan.name
-    found = [_rpo(plan, assessed), _rto(plan, assessed), *_damaged(plan, assessed)]
+    judged = [_rpo(plan, assessed), _rto(plan, assessed), *_damaged(plan, assessed)]
     if assessed.load_error is not None:
         text = f"the file on disk is not in force: {assessed.load_error}"
-        found.append(
+        judged.append(
             _judged(
                 "plan-file",
                 "error",
@@ -164,8 +166,8 @@ def of_assessment(plan: Plan, assessed: Assessment) -> list[Judged]:
             )
         )
     else:
-        found.append(_judged("plan-file", "ok", "", f"in force, hash {plan.digest[:12]}"))
-    return found
+        judged.append(_judged("plan-file", "ok", "", f"in force, hash {plan.digest[:12]}"))
+    return judged
 
 
 def _damaged(plan: Plan, assessed: Assessment) -> list[Judged]:
@@ -219,7 +221,7 @@ def _rto(plan: Plan, assessed: Assessment) -> Judged:
 def of_drills(plan: Plan, evidence: Iterable[Evidence], now: datetime) -> list[Judged]:
     """The drill of each scenario that counts, as `status` has it (`model.scenarios.standing`)."""
     drills = {one.id: one for one in evidence if one.target is None}
-    found = standing(
+    judged = standing(
         Rehearsal(
             one.id,
             one.scenario,
@@ -235,11 +237,11 @@ def of_drills(plan: Plan, evidence: Iterable[Evidence], now: datetime) -> list[J
     # Of drills that somebody held to one repository only what did not pass is a finding.
     named += [
         key
-        for key, result in found.items()
+        for key, result in judged.items()
         if key not in named and key[1] in plan.repositories and result.result != "passed"
     ]
     return [
-        _drill(plan, key, drills[found[key].last] if key in found else None, now) for key in named
+        _drill(plan, key, drills[judged[key].last] if key in judged else None, now) for key in named
     ]
 
 
@@ -296,7 +298,7 @@ def of_versions(
     """A server that was upgraded since the last drill has not been brought back yet."""
     if drilled is None or newest is None:
         return []
-    found = []
+    judged = []
     for component in newest.components:
         now = component.facts.get("server_major")
         before = drilled.component(component.component)
@@ -305,12 +307,12 @@ def of_versions(
             continue
         name = component.component
         if now == then:
-            found.append(_same_major(plan, name, component, before))
+            judged.append(_same_major(plan, name, component, before))
             continue
         text = f"{now} now, {then} at the last passed drill"
         again = f"drd drill {plan.name}"
-        found.append(_judged(_VERSION, "error", name, text, again, allows=Readiness.NEEDS_DRILL))
-    return found
+        judged.append(_judged(_VERSION, "error", name, text, again, allows=Readiness.NEEDS_DRILL))
+    return judged
 
 
 def _same_major(
@@ -327,22 +329,22 @@ def _same_major(
 def of_tools(plan: Plan, then: Mapping[str, str], now: Mapping[str, str]) -> list[Judged]:
     """Programs that are others than in the last passed drill: `then` and `now` are versions by
     name. Another series of one has brought nothing back yet."""
-    found = []
+    judged = []
     for tool in (t for t in now if t in then):
         version, before = now[tool], then[tool]
         if version == before:
             text = f"{version}, as in the last passed drill"
-            found.append(_judged("tool-version", "ok", tool, text))
+            judged.append(_judged("tool-version", "ok", tool, text))
             continue
         text = f"{version} here now, {before} in the last passed drill"
         again = f"drd drill {plan.name}"
         if _series(version) == _series(before):
-            found.append(_judged("tool-version", "warning", tool, text, again))
+            judged.append(_judged("tool-version", "warning", tool, text, again))
         else:
-            found.append(
+            judged.append(
                 _judged("tool-version", "error", tool, text, again, allows=Readiness.NEEDS_DRILL)
             )
-    return found
+    return judged
 
 
 def _series(version: str) -> tuple[str, ...]:
@@ -370,13 +372,13 @@ def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[Judged]:
     last = next((e for e in evidence if e.target is None), None)
     if last is None or last.fence is None:
         return []
-    found = []
+    judged = []
     if last.fence.missing and last.fence.fenced:
         remedy = "see docs/sandbox.md; `drill: {fence: required}` refuses such drills."
         text = f"the last drill ran with a part of the fence only: {last.fence.words()}"
         if not last.fence.held:
             text = f"the last drill ran unfenced: {listed(last.fence.missing)}"
-        found.append(_judged("fence-of-the-last-drill", "warning", "", text, remedy))
+        judged.append(_judged("fence-of-the-last-drill", "warning", "", text, remedy))
     if last.fence.tried:
         text = "the last drill tried to reach what lies outside of its sandbox:\n" + "\n".join(
             attempt.words for attempt in last.fence.tried
@@ -385,13 +387,13 @@ def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[Judged]:
             f"declare what it needs: `drill: {{reach: [HOST:PORT]}}` in {plan.file}; and find out "
             "why it tries the rest."
         )
-        found.append(_judged("reach-of-the-last-drill", "warning", "", text, remedy))
-    return found
+        judged.append(_judged("reach-of-the-last-drill", "warning", "", text, remedy))
+    return judged
 
 
 def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[Judged]:
     """Whether somebody can give each answer that the runbook waits for; `roles` by person."""
-    found = []
+    judged = []
     asked: dict[str | None, list[str]] = {}
     for step in plan.runbook:
         if isinstance(step.settings, Ask):
@@ -400,12 +402,12 @@ def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[Judged]:
         holders = [name for name, held in roles.items() if role is None or role in held]
         name = role or "anybody"
         if holders:
-            found.append(_judged("people", "ok", name, ", ".join(holders)))
+            judged.append(_judged("people", "ok", name, ", ".join(holders)))
             continue
         text = f"nobody can answer {', '.join(steps)}: no person of drd.yaml holds the role"
         remedy = f"people: [{{name: …, roles: [{role or '…'}]}}] in drd.yaml"
-        found.append(_judged("people", "error", name, text, remedy, allows=Readiness.NOT_READY))
-    return found
+        judged.append(_judged("people", "error", name, text, remedy, allows=Readiness.NOT_READY))
+    return judged
 
 
 def of_point(plan: Plan, newest: RestorePoint | None) -> Judged:

@@ -30,7 +30,7 @@ def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[
     scenarios = of_plan(facts)
     wanted = wanted_of(scenarios)
     judged = [_judge(facts, s, wanted, now) for s in scenarios]
-    reasons = [reason for _, found in judged for reason in found]
+    reasons = [reason for _, reasons_of_one in judged for reason in reasons_of_one]
     if facts.load_error is not None:
         # Doctor says what is wrong with the file, and loads one that is sound.
         doctor = f"drd doctor {facts.file or facts.plan}"
@@ -168,8 +168,8 @@ def remedy_of(unproven: Sequence[Unproven]) -> str:
 
 
 def _left(last: DrillFacts) -> str:
-    found = "; ".join(map(str, last.unproven))
-    return f": {found}" if found else ""
+    left = "; ".join(map(str, last.unproven))
+    return f": {left}" if left else ""
 
 
 def _changed(

@@ -39,12 +39,12 @@ class Meeting(NamedTuple):
 
 def readable(facts: PlanFacts) -> PointFacts | None:
     """The complete point with the latest data time that some repository can give."""
-    found = None
+    newest = None
     for repository in facts.repositories:
         sound = repository.sound
         if repository.lost is None and sound is not None:
-            found = sound if found is None or sound.data_time > found.data_time else found
-    return found
+            newest = sound if newest is None or sound.data_time > newest.data_time else newest
+    return newest
 
 
 def newest_ever(facts: PlanFacts) -> tuple[datetime, datetime] | None:
@@ -124,24 +124,24 @@ def _wrong(
     lead = "everything would be lost: " if nothing_left and newest_ever(facts) else ""
     verdict = Verdict.BREACHED if nothing_left else Verdict.AT_RISK
     again = f"drd doctor {facts.plan}"
-    found = []
+    reasons = []
     if repository.lost is not None:
         says = f": {repository.lost_says}" if repository.lost_says else ""
         text = f"{lead}repository {name} {lost_words(repository.lost)}{says}"
-        found.append(Reason(verdict, text, again, GONE, subject=name))
+        reasons.append(Reason(verdict, text, again, GONE, subject=name))
     elif repository.unreachable is not None:
         text = f"repository {name}: {repository.unreachable}"
         stuck = repository.copy_of is None and _backup_is_stuck(facts, repository, now)
         at_risk = Verdict.AT_RISK if stuck else Verdict.MET
         subject = name_of(REPOSITORY, name)  # as a look ahead has it: it is the same alert
-        found.append(Reason(at_risk, text, again, SILENT, subject=subject, code=REPOSITORY))
+        reasons.append(Reason(at_risk, text, again, SILENT, subject=subject, code=REPOSITORY))
     if repository.damage is not None:
         # What of it is damaged is no way back; whether something else is, the lead has said.
         lost_by_it = lead if repository.newest is not None else ""
         verdict = verdict if lost_by_it else Verdict.AT_RISK
         text = f"{lost_by_it}repository {name} is damaged: {repository.damage}"
         mend = f"drd verify {facts.plan} --repository {name}"
-        found.append(Reason(verdict, text, mend, DAMAGED, subject=name))
+        reasons.append(Reason(verdict, text, mend, DAMAGED, subject=name))
     if repository.missing:
         points = counted(repository.missing, "restore point")
         lost_by_it = lead if repository.newest is not None and repository.lost is None else ""
@@ -151,8 +151,8 @@ def _wrong(
             "forget"
         )
         command = f"drd retention {facts.plan} --dry-run"
-        found.append(Reason(verdict, text, command, VANISHED, subject=name))
-    return found
+        reasons.append(Reason(verdict, text, command, VANISHED, subject=name))
+    return reasons
 
 
 def _backup_is_stuck(facts: PlanFacts, repository: RepositoryFacts, now: datetime) -> bool:

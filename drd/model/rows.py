@@ -87,7 +87,7 @@ def percent(share: float | None) -> str:
 
 def notes_of(plan: Assessment, at: datetime) -> list[Note]:
     """Its reasons, each with its alert; then alerts of another kind, and copies that are behind."""
-    found = []
+    notes = []
     alerts = {alert.kind: alert for alert in plan.alerts}
     by_text = {(alert.kind, alert.message): alert for alert in plan.alerts}
     for reason in plan.reasons:
@@ -95,18 +95,18 @@ def notes_of(plan: Assessment, at: datetime) -> list[Note]:
         alert = by_text.get((reason.kind, reason.text)) or alerts.get(reason.kind)
         alert = alert or alerts.get(reason.says_why)
         text = f"{reason.text} ({_state(alert, at)})" if alert else reason.text
-        found.append(Note(plan.plan, Cell(text, style), reason.command))
+        notes.append(Note(plan.plan, Cell(text, style), reason.command))
     said = {kind for reason in plan.reasons for kind in (reason.kind, reason.says_why)}
     others = [alert for alert in plan.alerts if alert.kind not in said]
-    found += [alert_note(plan.plan, alert, at) for alert in others]
+    notes += [alert_note(plan.plan, alert, at) for alert in others]
     if "copy-behind" not in alerts:
         states = {r.repository: r.state for r in plan.repositories}
-        found += [
+        notes += [
             _behind(plan.plan, c, states.get(c.repository, "ok"))
             for c in plan.copies
             if c.verdict is not Verdict.MET
         ]
-    return found
+    return notes
 
 
 def alert_note(subject: str, alert: AlertFacts, at: datetime) -> Note:

@@ -125,21 +125,21 @@ class Moves:
 
 def waits_for(steps: Sequence[Step]) -> dict[str, tuple[str, ...]]:
     """By name the steps that must have ended before each can begin."""
-    found: dict[str, tuple[str, ...]] = {}
+    waiting: dict[str, tuple[str, ...]] = {}
     for at, step in enumerate(steps):
         above = [s for s in steps[:at] if step.group is None or s.group != step.group]
-        found[step.name] = step.needs if step.needs is not None else tuple(s.name for s in above)
-    return found
+        waiting[step.name] = step.needs if step.needs is not None else tuple(s.name for s in above)
+    return waiting
 
 
 def before(steps: Sequence[Step]) -> dict[str, frozenset[str]]:
     """By name every step that has surely ended when each begins. Needs must name steps above."""
     needs = waits_for(steps)
-    found: dict[str, frozenset[str]] = {}
+    earlier: dict[str, frozenset[str]] = {}
     for step in steps:
-        direct = [n for n in needs[step.name] if n in found]
-        found[step.name] = frozenset(direct).union(*(found[n] for n in direct))
-    return found
+        direct = [n for n in needs[step.name] if n in earlier]
+        earlier[step.name] = frozenset(direct).union(*(earlier[n] for n in direct))
+    return earlier
 
 
 def next_moves(
@@ -257,9 +257,9 @@ def cycle(needs: Mapping[str, Collection[str]]) -> tuple[str, ...] | None:
     """The names along one way from a step back to itself; None when there is none."""
     done: set[str] = set()
     for start in needs:
-        found = _walk(start, needs, [], done)
-        if found is not None:
-            return found
+        found_cycle = _walk(start, needs, [], done)
+        if found_cycle is not None:
+            return found_cycle
     return None
 
 
@@ -271,9 +271,9 @@ def _walk(
     if name in done or name not in needs:
         return None
     for needed in needs[name]:
-        found = _walk(needed, needs, [*way, name], done)
-        if found is not None:
-            return found
+        found_cycle = _walk(needed, needs, [*way, name], done)
+        if found_cycle is not None:
+            return found_cycle
     done.add(name)
     return None
 

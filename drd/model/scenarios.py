@@ -48,15 +48,15 @@ Key = tuple[str, str]
 
 def standing(drills: Iterable[Rehearsal]) -> dict[Key, Standing]:
     """By scenario and repository; `drills` in any order."""
-    found: dict[Key, Standing] = {}
+    standings: dict[Key, Standing] = {}
     for drill in sorted(drills, key=lambda d: d.at):
         key = (drill.scenario, drill.repository)
-        found[key] = _after(found.get(key), drill)
+        standings[key] = _after(standings.get(key), drill)
         if drill.result != "passed":
             continue
-        for other in _said_as_well(drill, found):
-            found[other] = _after(found.get(other), drill)
-    return found
+        for other in _said_as_well(drill, standings):
+            standings[other] = _after(standings.get(other), drill)
+    return standings
 
 
 def _said_as_well(drill: Rehearsal, found: Mapping[Key, Standing]) -> list[Key]:

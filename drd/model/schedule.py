@@ -187,8 +187,8 @@ def _jobs(plan: Plan, kit: KitWatch | None, host_of: HostOf) -> Iterator[Job]:
     everywhere = tuple(r.url for r in plan.repositories.values())
     forgets = not plan.retention.keeps_everything
     if (timing := _backup(plan)) is not None:
-        found = (host_of(component) for component in plan.components.values())
-        hosts = tuple(dict.fromkeys(host for host in found if host))
+        database_hosts = (host_of(component) for component in plan.components.values())
+        hosts = tuple(dict.fromkeys(host for host in database_hosts if host))
         yield Job(plan.name, RunKind.BACKUP, timing, rpo_s, "", primary, hosts)
     for copy in plan.repositories.values():
         if copy.copy_of is not None and (copying := _copying(plan)) is not None:

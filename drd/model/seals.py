@@ -37,16 +37,18 @@ class Seal:
         if self.digest:
             return None if manifest.digest == self.digest else "its contents are others"
         # What restic calls a snapshot says what is in it.
-        if any(self.manifests.get(name) == found for name, found in point.repositories.items()):
+        if any(
+            self.manifests.get(name) == snapshot for name, snapshot in point.repositories.items()
+        ):
             return None
-        known = {c: found for c, found in self.snapshots.items() if not c.endswith(_TREE)}
+        known = {c: snapshot for c, snapshot in self.snapshots.items() if not c.endswith(_TREE)}
         if known != snapshots_of(point):
             return "it names other snapshots"
         return None
 
     def tree_of(self, snapshot: str) -> str | None:
         """What the snapshot, by its first id, holds; None where that was not noted."""
-        component = next((c for c, found in self._named() if found == snapshot), None)
+        component = next((c for c, snapshot_id in self._named() if snapshot_id == snapshot), None)
         return None if component is None else self.snapshots.get(f"{component}{_TREE}")
 
     def is_true(self, first: str, tree: str, *, is_manifest: bool) -> bool:
@@ -58,13 +60,17 @@ class Seal:
 
     def with_trees(self, trees: Mapping[str, str]) -> Seal:
         """`trees` has what snapshots hold, by their first ids. What was noted before stays."""
-        known = {f"{c}{_TREE}": trees[found] for c, found in self._named() if trees.get(found)}
+        known = {
+            f"{c}{_TREE}": trees[snapshot] for c, snapshot in self._named() if trees.get(snapshot)
+        }
         return replace(self, snapshots={**known, **self.snapshots})
 
     def _named(self) -> Iterator[tuple[str, str]]:
         """The snapshots, by component; those of the manifest by nothing."""
-        yield from (("", found) for found in self.manifests.values())
-        yield from ((c, found) for c, found in self.snapshots.items() if not c.endswith(_TREE))
+        yield from (("", snapshot) for snapshot in self.manifests.values())
+        yield from (
+            (c, snapshot) for c, snapshot in self.snapshots.items() if not c.endswith(_TREE)
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {

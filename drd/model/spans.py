@@ -32,11 +32,11 @@ def split(spans: Iterable[Span], begin: float, end: float, *, idle: str) -> dict
     cut = [Span(s.phase, max(begin, s.begin), min(end, s.end)) for s in spans]
     work = [s for s in cut if s.begin < s.end]
     times = sorted({begin, end, *(s.begin for s in work), *(s.end for s in work)})
-    found: dict[str, float] = {"fetch": 0.0, "restore": 0.0, "validate": 0.0}
+    seconds: dict[str, float] = {"fetch": 0.0, "restore": 0.0, "validate": 0.0}
     for start, stop in pairwise(times):
         if stop <= begin or start >= end:
             continue
         going = {s.phase for s in work if s.begin <= start and stop <= s.end}
         phase = next((p for p in _FIRST if p in going), idle)
-        found[phase] = found.get(phase, 0.0) + stop - start
-    return {f"{p}_s": round(found[p], 3) for p in PHASES if p in found}
+        seconds[phase] = seconds.get(phase, 0.0) + stop - start
+    return {f"{p}_s": round(seconds[p], 3) for p in PHASES if p in seconds}

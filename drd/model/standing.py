@@ -114,5 +114,5 @@ def _is_over(repository: RepositoryFacts, code: str, looked_at: datetime) -> boo
 
 def still_found(facts: PlanFacts) -> list[WithheldFacts]:
     """Of what the last look ahead found, what nothing has disproved."""
-    found = facts.unready.findings if facts.unready is not None else ()
-    return [f for f in found if not disproved(facts, f.code, f.name)]
+    withheld = facts.unready.findings if facts.unready is not None else ()
+    return [f for f in withheld if not disproved(facts, f.code, f.name)]

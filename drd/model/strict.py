@@ -57,22 +57,22 @@ def document(data: bytes, what: str) -> Mapping[str, Any]:
     if len(data) > MOST_BYTES:
         raise Refused(f"{what} has {len(data):,} bytes")
     try:
-        found = json.loads(data.decode("utf-8"), object_pairs_hook=_once)
+        parsed = json.loads(data.decode("utf-8"), object_pairs_hook=_once)
     except RecursionError:
         raise Refused(f"{what} is nested too deeply") from None
     except (ValueError, UnicodeError) as error:
         raise Refused(f"{what} is no JSON: {str(error)[:200]}") from None
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise Refused(f"{what} is no JSON object")
-    return found
+    return parsed
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Whoever reads it with another program must not see another value."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise Refused("a key stands there twice")
-    return found
+    return members
 
 
 def member(data: Mapping[str, Any], key: str, place: str = "") -> Any:
@@ -99,10 +99,10 @@ def text(value: Any, place: str, *, most: int = LONGEST_TEXT) -> str:
 
 def matching(value: Any, place: str, pattern: re.Pattern[str], what: str) -> str:
     """Text that is as a whole what the pattern says."""
-    found = text(value, place)
-    if not pattern.fullmatch(found):
-        raise refuse(place, f"is no {what}", found)
-    return found
+    checked = text(value, place)
+    if not pattern.fullmatch(checked):
+        raise refuse(place, f"is no {what}", checked)
+    return checked
 
 
 def snapshot_id(value: Any, place: str) -> str:
@@ -154,31 +154,31 @@ def number(value: Any, place: str, *, most: float = 1e12) -> float:
 
 
 def one_of(value: Any, place: str, known: Iterable[str]) -> str:
-    found = text(value, place)
-    if found not in known:
-        raise refuse(place, f"is none of {', '.join(known)}", found)
-    return found
+    checked = text(value, place)
+    if checked not in known:
+        raise refuse(place, f"is none of {', '.join(known)}", checked)
+    return checked
 
 
 def time(value: Any, place: str) -> datetime:
     """A time that a computer's clock shows: from this century or the next."""
-    found = text(value, place, most=64)
+    checked = text(value, place, most=64)
     try:
-        at = from_rfc3339(found)
+        at = from_rfc3339(checked)
     except (ValueError, OverflowError):
-        raise refuse(place, "is no time", found) from None
+        raise refuse(place, "is no time", checked) from None
     if not _EARLIEST <= at < _LATEST:
-        raise refuse(place, "is no plausible time", found)
+        raise refuse(place, "is no plausible time", checked)
     return at
 
 
 def absolute_path(value: Any, place: str) -> str:
     """A path as drd stores it: absolute, and without `.`, `..` and doubled slashes."""
-    found = text(value, place, most=4 * LONGEST_TEXT)
-    parts = found.split("/")[1:] if found != "/" else []
-    if not found.startswith("/") or any(part in ("", ".", "..") for part in parts):
-        raise refuse(place, "is no absolute path without detours", found)
-    return found
+    checked = text(value, place, most=4 * LONGEST_TEXT)
+    parts = checked.split("/")[1:] if checked != "/" else []
+    if not checked.startswith("/") or any(part in ("", ".", "..") for part in parts):
+        raise refuse(place, "is no absolute path without detours", checked)
+    return checked
 
 
 def maybe(read: Callable[[Any, str], T], value: Any, place: str) -> T | None:

@@ -16,14 +16,14 @@ def references(text: str) -> list[str]:
 
 def pieces(text: str) -> list[tuple[bool, str]]:
     """The text cut up: whether a piece is a reference, and its name or the text itself."""
-    found, end = [], 0
+    parts, end = [], 0
     for match in _REFERENCE.finditer(text):
         if match[1]:
             continue
-        found += [(False, text[end : match.start()]), (True, match[2].strip())]
+        parts += [(False, text[end : match.start()]), (True, match[2].strip())]
         end = match.end()
-    found.append((False, text[end:]))
-    return [(is_one, t.replace("$${", "${") if not is_one else t) for is_one, t in found if t]
+    parts.append((False, text[end:]))
+    return [(is_one, t.replace("$${", "${") if not is_one else t) for is_one, t in parts if t]
 
 
 def filled(text: str, value: Callable[[str], str]) -> str:
@@ -48,13 +48,13 @@ def within_quotes(sql: str) -> str:
     stands in a string stays there. Raises ValueError, with why, where a value cannot stand."""
     if not references(sql):
         return sql
-    found, end = [], 0
+    parts, end = [], 0
     for token in _SQL.finditer(sql):
-        found += [_quoted(sql[end : token.start()]), token[0]]
+        parts += [_quoted(sql[end : token.start()]), token[0]]
         end = token.end()
         if references(token[0]) and not token[0].startswith("'"):
             raise ValueError("a value stands in strings and beside them, not in names or comments")
-    return "".join([*found, _quoted(sql[end:])])
+    return "".join([*parts, _quoted(sql[end:])])
 
 
 def _quoted(sql: str) -> str:

@@ -44,8 +44,8 @@ def blackout_at(
 
     Of several the one that ends last. None: something may start.
     """
-    found = [span for span in _spans(windows, timezone, at) if span[0] <= at < span[1]]
-    return max(found, key=lambda span: span[1], default=None)
+    spans = [span for span in _spans(windows, timezone, at) if span[0] <= at < span[1]]
+    return max(spans, key=lambda span: span[1], default=None)
 
 
 def released(

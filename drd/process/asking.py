@@ -76,9 +76,9 @@ def login_of_peer(connection: socket.socket, uid: int, pid: int) -> Login:
             pidfd = os.pidfd_open(pid)
             if Path(f"/proc/{pid}").stat().st_uid != uid:
                 return UNKNOWN_LOGIN
-        found = login_of(pid)
+        login = login_of(pid)
         # While it lives no other process has its pid, so the login was its own.
-        return UNKNOWN_LOGIN if _has_ended(pidfd) else found
+        return UNKNOWN_LOGIN if _has_ended(pidfd) else login
     except (OSError, ValueError):  # it is gone, or in a namespace where we cannot see it
         return UNKNOWN_LOGIN
     finally:
@@ -104,8 +104,8 @@ def login_of(pid: int) -> Login:
     there is none.
     """
     with suppress(OSError, ValueError):
-        found = int(Path(f"/proc/{pid}/loginuid").read_text(encoding="ascii"))
-        return Login(None if found == NO_LOGIN else found)
+        uid = int(Path(f"/proc/{pid}/loginuid").read_text(encoding="ascii"))
+        return Login(None if uid == NO_LOGIN else uid)
     own = Path("/proc/self")
     return Login(None) if own.exists() and not (own / "loginuid").exists() else UNKNOWN_LOGIN
 

@@ -37,11 +37,11 @@ def machine_id() -> str:
     """The id that systemd gives to an installation; empty if there is none."""
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
         try:
-            found = Path(path).read_text(encoding="ascii").strip()
+            machine = Path(path).read_text(encoding="ascii").strip()
         except (OSError, ValueError):
             continue
-        if found:
-            return found
+        if machine:
+            return machine
     return ""
 
 

@@ -79,8 +79,8 @@ def cancelled() -> bool:
 
 
 def _call_off() -> CallOff | None:
-    found: CallOff | None = getattr(_part, "call_off", None)
-    return found
+    call_off: CallOff | None = getattr(_part, "call_off", None)
+    return call_off
 
 
 def interruption() -> Cause | None:

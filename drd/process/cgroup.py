@@ -90,32 +90,32 @@ def _remove(place: Path) -> None:
 
 def _mounts() -> list[tuple[str, str, str]]:
     """Type, options and path of each mount."""
-    found = []
+    mounts = []
     with suppress(OSError):
         for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
             before, _, after = line.partition(" - ")
             kind, _, options = after.split(" ", 2)
-            found.append((kind, options, before.split(" ")[4]))
-    return found
+            mounts.append((kind, options, before.split(" ")[4]))
+    return mounts
 
 
 def _v2_groups() -> list[Path]:
     """Groups of v2 in which drd may make a limited group: the one that was delegated to the service
     (the service itself is in a group below it), drd's own, and for root the host's.
     """
-    found = []
+    groups = []
     for kind, _, place in _mounts():
         if kind != "cgroup2":
             continue
         own = Path(place + _own_path())
         with suppress(OSError):
             if own != Path(place) and _is_handed_over(own.parent):
-                found.append(own.parent)
+                groups.append(own.parent)
         for parent in dict.fromkeys([own, Path(place)]):
             with suppress(OSError):
                 if os.access(parent, os.W_OK) and _limits(parent):
-                    found.append(parent)
-    return found
+                    groups.append(parent)
+    return groups
 
 
 def _is_handed_over(parent: Path) -> bool:
@@ -146,9 +146,9 @@ def _own_path() -> str:
 
 
 def _v1_groups() -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    groups: dict[str, Path] = {}
     for kind, options, place in _mounts():
         for name in ("memory", "pids"):
             if kind == "cgroup" and name in options.split(",") and os.access(place, os.W_OK):
-                found[name] = Path(place)
-    return found
+                groups[name] = Path(place)
+    return groups

@@ -99,10 +99,10 @@ def find_tool(name: str, *, package: str, bin_dir: Path | None = None) -> str:
         raise ToolMissing(
             f"{name} is not in {bin_dir}", hint=f"install {package} or correct bin_dir."
         )
-    found = shutil.which(name)
-    if found is None:
+    path = shutil.which(name)
+    if path is None:
         raise ToolMissing(f"{name} is not installed", hint=f"apt-get install {package}")
-    return found
+    return path
 
 
 def ambient_capabilities() -> int:

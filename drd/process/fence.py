@@ -190,7 +190,7 @@ class Sandbox:
         the record holds, the count of its tries comes last.
         """
         events = self.events()
-        found = (
+        attempts = (
             Attempt(plain(str(e["by"])), plain(str(e["what"])), plain(str(e["to"])))
             for e in events
             if e["event"] == "tried"
@@ -204,7 +204,7 @@ class Sandbox:
             Attempt(plain(by), plain(what), f"elsewhere, {count} times or more")
             for (by, what), count in more.items()
         )
-        return [*dict.fromkeys(found), *others]
+        return [*dict.fromkeys(attempts), *others]
 
     def failures(self) -> list[str]:
         """Why fences could not be set up."""
@@ -333,14 +333,14 @@ def _threads() -> int:
 @cache
 def _addresses(reach: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
     """Every current address of the declared hosts; a host without one cannot be reached."""
-    found = []
+    addresses = []
     for one in reach:
         host, _, port = one.rpartition(":")
         host = host.strip("[]")
         with suppress(OSError, ValueError):
             for *_, address in socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM):
-                found.append((str(address[0]), int(port), host))
-    return tuple(dict.fromkeys(found))
+                addresses.append((str(address[0]), int(port), host))
+    return tuple(dict.fromkeys(addresses))
 
 
 def _readable(fence: Fence) -> list[str]:
@@ -349,12 +349,12 @@ def _readable(fence: Fence) -> list[str]:
     closed = tuple(c for c in _real(fence.sandbox.closed) if c != "/")
     systems = _real(map(Path, [*_SYSTEM, *_KERNEL, *(f"/etc/{name}" for name in _ETC)]))
     asked = map(os.fspath, [*fence.reads, *fence.sandbox.reads])
-    found: list[str] = []
+    paths: list[str] = []
     for path in dict.fromkeys([*systems, *asked]):
         if path in own:
             continue
-        found += _parts_around(path, closed)
-    return found
+        paths += _parts_around(path, closed)
+    return paths
 
 
 def _find_program(program: str, readable: tuple[str, ...]) -> str:
@@ -385,9 +385,9 @@ def _parts_around(path: str, closed: tuple[str, ...]) -> list[str]:
         return []
     if not any(c.startswith(f"{path.rstrip('/')}/") for c in closed):
         return [path]
-    found: list[str] = []
+    parts: list[str] = []
     with suppress(OSError):
         for entry in os.scandir(path):
             if not entry.is_symlink():
-                found += _parts_around(entry.path, closed)
-    return found
+                parts += _parts_around(entry.path, closed)
+    return parts

@@ -53,8 +53,8 @@ def _walk(path: str, never: tuple[str, ...]) -> Path | None:
             strangers.add(owner)
         here = "/" if target.startswith("/") else here
         left += target.split("/")[::-1]
-    found = os.lstat(here)
-    return Path(here) if all(found.st_uid == s for s in strangers) else None
+    info = os.lstat(here)
+    return Path(here) if all(info.st_uid == s for s in strangers) else None
 
 
 def _link(entry: str) -> tuple[int, str | None]:

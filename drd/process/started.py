@@ -48,12 +48,12 @@ def noted(directory: Path, name: str) -> Started | None:
     if written is None:
         return None
     try:
-        found = Started(**json.loads(written))
+        started = Started(**json.loads(written))
     except (ValueError, TypeError):
         return None
-    numbers = (found.pid, found.born, found.port)
-    sound = all(n is None or type(n) is int for n in numbers) and found.pid > 1
-    return found if sound and isinstance(found.url, str | None) else None
+    numbers = (started.pid, started.born, started.port)
+    sound = all(n is None or type(n) is int for n in numbers) and started.pid > 1
+    return started if sound and isinstance(started.url, str | None) else None
 
 
 @rights.as_root(rights.Purpose.PROCESSES)
@@ -94,15 +94,15 @@ def end(directory: Path, name: str, *, key: str = "", grace_s: float = GRACE_S) 
     """Ask the process and its group to end, then kill them; return whether there was one. With the
     `key` also end one that was not noted. Keeps its output.
     """
-    found = noted(directory, name)
-    if (found is None or not found.is_alive()) and key:
+    process = noted(directory, name)
+    if (process is None or not process.is_alive()) and key:
         pid = find_unnoted(directory, name, key)
-        found = Started(pid, process_start_time(pid)) if pid is not None else None
-    alive = found is not None and found.is_alive()
-    if found is not None and alive and not _may_be(found.pid, key):
+        process = Started(pid, process_start_time(pid)) if pid is not None else None
+    alive = process is not None and process.is_alive()
+    if process is not None and alive and not _may_be(process.pid, key):
         alive = False  # another process has this pid now: the step did not start it
-    if found is not None and alive:
-        _end(found, grace_s)
+    if process is not None and alive:
+        _end(process, grace_s)
     for suffix in ("json", "pid"):
         (directory / f"{name}.{suffix}").unlink(missing_ok=True)
     return alive

@@ -67,14 +67,14 @@ def process_alive(pid: int, start_time: int | None) -> bool:
 
 def unreaped(program: str) -> frozenset[int]:
     """Pids of dead processes of a program that their parents have not reaped yet."""
-    found = set()
+    pids = set()
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             head, _, rest = (entry / "stat").read_bytes().rpartition(b")")
             name = head.partition(b"(")[2]
             if rest.split()[0] == b"Z" and name == program.encode()[:15]:  # the kernel truncates it
-                found.add(int(entry.name))
-    return frozenset(found)
+                pids.add(int(entry.name))
+    return frozenset(pids)
 
 
 @rights.as_root(rights.Purpose.PROCESSES)
@@ -142,22 +142,22 @@ def kill_marked(mark: Mark, *, roots: bool = False, grace_s: float = 3.0) -> lis
     `grace_s`, which they all share.
     """
     with ExitStack() as stack:
-        found = _open_marked(mark, stack, roots=roots)
-        _signal(found.values(), signal.SIGCONT)
-        _signal(found.values(), signal.SIGTERM)
-        _wait(found.values(), grace_s)
+        processes = _open_marked(mark, stack, roots=roots)
+        _signal(processes.values(), signal.SIGCONT)
+        _signal(processes.values(), signal.SIGTERM)
+        _wait(processes.values(), grace_s)
         # Processes that these started meanwhile have the mark as well.
-        late = found | _open_marked(mark, stack, roots=roots)
+        late = processes | _open_marked(mark, stack, roots=roots)
         _signal(late.values(), signal.SIGKILL)
         _wait(late.values(), 1.0)
-    return list(found)
+    return list(processes)
 
 
 def _open_marked(mark: Mark, stack: ExitStack, *, roots: bool) -> dict[int, int]:
     """The processes that carry the mark, by pid, each with a descriptor. A signal through the
     descriptor reaches the process that was checked, never a later one with the same pid.
     """
-    found = {}
+    processes = {}
     for pid in (int(e.name) for e in Path("/proc").iterdir() if e.name.isdigit()):
         if pid == os.getpid() or not works_for(pid, mark, roots=roots):
             continue
@@ -165,8 +165,8 @@ def _open_marked(mark: Mark, stack: ExitStack, *, roots: bool) -> dict[int, int]
             fd = os.pidfd_open(pid)
             stack.callback(os.close, fd)
             if works_for(pid, mark, roots=roots):
-                found[pid] = fd
-    return found
+                processes[pid] = fd
+    return processes
 
 
 def _signal(processes: Iterable[int], number: signal.Signals) -> None:

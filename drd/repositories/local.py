@@ -113,16 +113,16 @@ class LocalPlace:
         return [s for s in snapshots if not (self.path / "snapshots" / s).exists()]
 
     def lock_files(self) -> Mapping[str, float]:
-        now, found = time.time(), {}
+        now, ages = time.time(), {}
         try:
             for path in (self.path / "locks").iterdir():
                 with suppress(FileNotFoundError):
-                    found[path.name] = now - path.stat().st_mtime
+                    ages[path.name] = now - path.stat().st_mtime
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except OSError as error:
             raise self._unreachable(error) from error
-        return found
+        return ages
 
     def locks(self) -> frozenset[str]:
         return lock_names(self.lock_files())

@@ -49,7 +49,7 @@ class Prober:
 
         place = S3Place(location, lambda: self._keys(access), self._known(key))
         try:
-            found = self._probe_signed(url, place, key) or place.probe()
+            digest = self._probe_signed(url, place, key) or place.probe()
         except (RepositoryMissing, RepositoryUnreachable):
             self._keep(key, place)
             raise
@@ -57,7 +57,7 @@ class Prober:
             self._drop(key)
             raise
         self._keep(key, place)
-        return found
+        return digest
 
     def _keys(self, access: S3Access) -> S3Keys:
         def of(ref: SecretRef | None) -> str | None:
@@ -83,11 +83,11 @@ class Prober:
             signed = place.signed_probe(SIGNED_S + MARGIN_S)
             with self._lock:
                 self._signed[url] = (signed, time.monotonic() + SIGNED_S)
-        found = place.probe_signed(signed, session)
-        if found is None:
+        digest = place.probe_signed(signed, session)
+        if digest is None:
             with self._lock:
                 self._signed.pop(url, None)
-        return found
+        return digest
 
     def _known(self, key: _Key) -> Any:
         with self._lock:

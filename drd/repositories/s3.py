@@ -249,17 +249,17 @@ class S3Place:
         return shlex.join(["aws", "--endpoint-url", place.endpoint, "s3", verb, address])
 
     def findings(self, protection: str | None) -> list[Finding]:
-        found = [self._clock_finding()]
+        findings = [self._clock_finding()]
         if protection == "object-lock":
-            found.append(self._object_lock_finding())
+            findings.append(self._object_lock_finding())
         elif protection == "versioning":
-            found.append(self._versioning_finding())
+            findings.append(self._versioning_finding())
         elif protection not in (None, "none"):
             detail = (
                 f"{protection} is claimed, but drd cannot check it: a bucket does not report it"
             )
-            found.append(Finding(PROTECTION, "warning", "", detail))
-        return found
+            findings.append(Finding(PROTECTION, "warning", "", detail))
+        return findings
 
     def _below(self, name: str) -> str:
         return f"{self.location.prefix}/{name}" if self.location.prefix else name
@@ -358,10 +358,10 @@ def _time_of(answer: Mapping[str, Any]) -> datetime | None:
     """The server's time; None if the answer contains no valid one."""
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     try:
-        found = parsedate_to_datetime(headers["date"])
+        time = parsedate_to_datetime(headers["date"])
     except (KeyError, ValueError, TypeError, OverflowError):
         return None
-    return found if found.tzinfo is not None else None
+    return time if time.tzinfo is not None else None
 
 
 def _entries(page: Mapping[str, Any]) -> Iterator[tuple[str, datetime | None, int]]:

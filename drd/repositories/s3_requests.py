@@ -93,8 +93,8 @@ class _Request(threading.Thread, Generic[T]):
     def run(self) -> None:
         _here.asked = self
         try:
-            found = self._work()
-            self._outcome = lambda: found
+            result = self._work()
+            self._outcome = lambda: result
         except BaseException as error:  # noqa: BLE001 - for the thread that waits
             self._outcome = _raising(error)
         finally:

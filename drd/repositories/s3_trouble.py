@@ -67,12 +67,12 @@ def _reason(error: BaseException) -> str:
 
 def _chain(error: BaseException | None) -> list[BaseException]:
     """The error and all errors that it wraps."""
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
         inner = getattr(error, "kwargs", {}).get("error")
         error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
-    return found
+    return chain
 
 
 def _untrusted(error: Exception, location: S3Location) -> RepositoryError:
@@ -88,8 +88,8 @@ def _untrusted(error: Exception, location: S3Location) -> RepositoryError:
 
 
 def _verification(text: str) -> str:
-    _, found, reason = text.partition("certificate verify failed: ")
-    return reason.partition(" (_ssl")[0] if found else text
+    _, marker, reason = text.partition("certificate verify failed: ")
+    return reason.partition(" (_ssl")[0] if marker else text
 
 
 def _refused(error: Exception, location: S3Location) -> Exception:

@@ -123,10 +123,10 @@ class ActionContract:
 
     def test_it_is_done_and_gives_what_was_promised(self, case: ActionCase) -> None:
         before = case.effect()
-        found = case.run()
+        result = case.run()
         assert case.effect() != before
-        assert set(case.kind.gives) <= set(found)
-        json.dumps(dict(found))
+        assert set(case.kind.gives) <= set(result)
+        json.dumps(dict(result))
 
     def test_a_second_try_of_the_same_step_changes_nothing_more(self, case: ActionCase) -> None:
         """drd may have died after the deed, before it noted that."""

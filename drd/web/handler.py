@@ -66,10 +66,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _find(self, path: str) -> tuple[HTTPStatus, str, bytes] | HTTPStatus:
         if path == "/metrics":
-            found = self._answers.metrics()
-            if found is None:
+            metrics = self._answers.metrics()
+            if metrics is None:
                 return HTTPStatus.SERVICE_UNAVAILABLE
-            return HTTPStatus.OK, CONTENT_TYPE, found
+            return HTTPStatus.OK, CONTENT_TYPE, metrics
         if path == "/healthz":
             health = self._answers.health()
             status = HTTPStatus.OK if health.ok else HTTPStatus.SERVICE_UNAVAILABLE

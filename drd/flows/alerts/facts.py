@@ -163,7 +163,7 @@ def _period_s(timing: Timing) -> float | None:
 def disks(places: Mapping[str, Path], needed_bytes: int) -> list[DiskFacts]:
     """Each file system once, with what is kept there; `needed_bytes` applies to that of
     `work_dir`."""
-    found: dict[int, DiskFacts] = {}
+    disks: dict[int, DiskFacts] = {}
     broken = []
     for use, place in places.items():
         needed = needed_bytes if use == "work_dir" else 0
@@ -174,15 +174,15 @@ def disks(places: Mapping[str, Path], needed_bytes: int) -> list[DiskFacts]:
             why = error.strerror or str(error)
             broken.append(DiskFacts(str(place), (use,), None, error=why.lower()))
             continue
-        before = found.get(device) or DiskFacts(
+        before = disks.get(device) or DiskFacts(
             str(place), (), space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize
         )
-        found[device] = replace(
+        disks[device] = replace(
             before,
             uses=(*before.uses, use),
             needed_bytes=max(before.needed_bytes, needed),
         )
-    return [*found.values(), *broken]
+    return [*disks.values(), *broken]
 
 
 def _existing(place: Path) -> tuple[int, Path]:

@@ -114,14 +114,14 @@ class Heartbeats:
 
     def _of(self, plan: Beating) -> list[tuple[str, Heartbeat]]:
         """The addresses of drd.yaml that name the plan, and its own."""
-        found = [
+        lines = [
             (c.name, cast("Heartbeat", c.settings))
             for c in self._channels
             if c.plans and c.is_for(plan.name)
         ]
         if plan.heartbeat is not None:
-            found.append((f"{OF_A_PLAN}{plan.name}", plan.heartbeat))
-        return found
+            lines.append((f"{OF_A_PLAN}{plan.name}", plan.heartbeat))
+        return lines
 
     def _line(self, name: str, spec: Heartbeat) -> _Line:
         with self._mutex:

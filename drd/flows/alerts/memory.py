@@ -31,14 +31,14 @@ class Memory:
 
         If a person acknowledged one meanwhile, the acknowledgement counts, and the check decides
         again."""
-        found = {row.id: row for row in rows}
+        alerts = {row.id: row for row in rows}
         for alert, unsaved in list(self._unsaved.items()):
-            before, row = unsaved.before, found.get(alert)
+            before, row = unsaved.before, alerts.get(alert)
             if before is None or (row is not None and _same(before, row)):
-                found[alert] = unsaved.after
+                alerts[alert] = unsaved.after
             else:
                 del self._unsaved[alert]
-        return [alert for alert in found.values() if alert.resolved_at is None]
+        return [alert for alert in alerts.values() if alert.resolved_at is None]
 
     def pending(self, transitions: Sequence[Transition]) -> list[Transition]:
         """These and the unrecorded changes: one for each alert, from its state in the catalogue to

@@ -358,15 +358,15 @@ def deliver_directly(
 ) -> list[Attempt]:
     """Send a message to all of these channels now, side by side; returns the results in their
     order, when the slowest has ended. Nothing is recorded or tried again."""
-    found: dict[str, Attempt] = {}
+    attempts: dict[str, Attempt] = {}
 
     def work(channel: ChannelSpec) -> None:
         with suppress(Cancelled):
-            found[channel.name] = hand_over(message, channel, open_notifier, clock)
+            attempts[channel.name] = hand_over(message, channel, open_notifier, clock)
 
     threads = [threading.Thread(target=work, args=(c,), daemon=True) for c in channels]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return [found[c.name] for c in channels if c.name in found]
+    return [attempts[c.name] for c in channels if c.name in attempts]

@@ -224,22 +224,22 @@ class AlertWatch:
         self._written = {n: at for n, at in self._written.items() if n in there}
         self._differing = world.differing()
         self._exposed = world.exposed()
-        found, unknown = self._judge(dict(sorted(there.items())), now)
+        problems, unknown = self._judge(dict(sorted(there.items())), now)
         if "" in self._exposed:
-            found.append(exposed_file("", str(self._exposed[""]), self._exposed[""].remedy))
+            problems.append(exposed_file("", str(self._exposed[""]), self._exposed[""].remedy))
         needed = max((drill_bytes(f, world.room) for f in facts), default=0)
         host = replace(host, disks=tuple(disks(world.places, needed)), channels=channels)
-        found += host_conditions(host, [(f.plan, f.rpo_s) for f in facts], now)
+        problems += host_conditions(host, [(f.plan, f.rpo_s) for f in facts], now)
         plans = tuple(self._plans.values())
-        return _Seen(found, lambda a: not _is_unknown(a, unknown), plans)
+        return _Seen(problems, lambda a: not _is_unknown(a, unknown), plans)
 
     def _see_plans(self, names: Collection[str], now: datetime) -> _Seen:
         facts = [fact for name in names for fact in self._world.read_facts(name)]
         looked = {fact.plan for fact in facts}
         self._histories.refresh(looked)
-        found, unknown = self._judge(subjects(StatusFacts(facts), ()), now)
+        problems, unknown = self._judge(subjects(StatusFacts(facts), ()), now)
         return _Seen(
-            found,
+            problems,
             lambda a: a.plan in looked and a.kind != CHANNEL and not _is_unknown(a, unknown),
             tuple(self._plans.values()),
         )
@@ -293,8 +293,8 @@ class AlertWatch:
     def _see_host(self, host: HostFacts, now: datetime) -> _Seen:
         """What can be checked without the catalogue."""
         host = replace(host, disks=tuple(disks(self._world.places, 0)))
-        found = host_conditions(host, None, now)
-        return _Seen(found, lambda a: not a.plan and a.kind in AT_THE_HOST, ())
+        problems = host_conditions(host, None, now)
+        return _Seen(problems, lambda a: not a.plan and a.kind in AT_THE_HOST, ())
 
 
 def _is_unknown(alert: Alert, unknown: _Unknown) -> bool:

@@ -18,23 +18,25 @@ def unproven(work: Restoration, engine: Engine) -> tuple[Unproven, ...]:
     left_out = set(_left_out(work, engine))
     steps = engine.steps.values()
     meant = {name for s in steps if s.kind == "restore" for name in s.subjects}
-    found = []
+    unproven_components = []
     for name, component in work.plan.components.items():
         if name in left_out:
             continue
         if name not in work.restored:
-            found.append(_not_restored(name, meant=name in meant))
+            unproven_components.append(_not_restored(name, meant=name in meant))
             continue
         snapshot = work.point.component(name)
         seen = snapshot.fingerprint if snapshot is not None else None
         empty = seen is not None and seen.was_empty(may_be_empty=component.may_be_empty)
         if (why := _not_compared(name, work.checks)) is not None:
             code = EMPTY if empty else "not-compared"
-            found.append(Unproven(name, why, code) if why else _unseen(name, empty=empty))
+            unproven_components.append(
+                Unproven(name, why, code) if why else _unseen(name, empty=empty)
+            )
         elif seen and (why := seen.says_nothing(may_be_empty=component.may_be_empty)):
             code = EMPTY if empty else "not-compared"
-            found.append(Unproven(name, f"not compared: {why}", code))
-    return tuple(found)
+            unproven_components.append(Unproven(name, f"not compared: {why}", code))
+    return tuple(unproven_components)
 
 
 def _not_restored(name: str, *, meant: bool) -> Unproven:

@@ -235,8 +235,8 @@ class _DrillRun:
         return outcome
 
     def _note_damage(self, work: components.Restoration) -> None:
-        found = work.holders.damaged
-        note_damage(self.services, self.plan.name, work.point.id, found)
+        damaged = work.holders.damaged
+        note_damage(self.services, self.plan.name, work.point.id, damaged)
 
     def _rehearse(self) -> None:
         self.box = self.sandboxes.enter_context(fenced(self.services, self.plan))

@@ -119,11 +119,11 @@ def _custody(services: Services) -> list[Finding]:
 
 def _aside(services: Services, plan: Plan) -> list[Finding]:
     """Kept copies of recoveries, which take room until a person is done with them."""
-    now, found = services.clock.now(), []
+    now, findings = services.clock.now(), []
     for run, aside in reminders(services.catalogue, plan.name):
         since = (now - (run.started_at or now)).total_seconds()
         size = f", {format_size(aside.bytes)}" if aside.bytes is not None else ""
-        found.append(
+        findings.append(
             Finding(
                 "set-aside",
                 "warning",
@@ -132,27 +132,27 @@ def _aside(services: Services, plan: Plan) -> list[Finding]:
                 f"drd done {run.id} removes it, drd undo {run.id} restores it.",
             )
         )
-    return found
+    return findings
 
 
 def _repository(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
     name = repository.name
-    found = repository.doctor()
+    findings = repository.doctor()
     # Its protection, and foreign objects in it, do not show whether it is the expected one.
-    if not any(f.failed and f.code not in (PROTECTION, *IN_REPOSITORY) for f in found):
+    if not any(f.failed and f.code not in (PROTECTION, *IN_REPOSITORY) for f in findings):
         lost = _tried(REPOSITORY, name, lambda: _same(services, repository))
         # For a missing or different repository, the key and its content mean nothing.
-        found = [f for f in found if not (lost and f.code in (KEY, *IN_REPOSITORY))] + lost
+        findings = [f for f in findings if not (lost and f.code in (KEY, *IN_REPOSITORY))] + lost
         if not lost:
             look = lambda: _missing(services, plan, repository)  # noqa: E731
-            found += _tried("repository-snapshots", name, look)
-    elif any(f.failed and f.code == KEY for f in found):
+            findings += _tried("repository-snapshots", name, look)
+    elif any(f.failed and f.code == KEY for f in findings):
         _tried(
             REPOSITORY, name, lambda: _same(services, repository)
         )  # records the state of the repository
     else:
         probe(services.catalogue, services.clock, repository)
-    return found
+    return findings
 
 
 def _missing(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
@@ -175,7 +175,7 @@ def _missing(services: Services, plan: Plan, repository: Repository) -> list[Fin
 def _masked(services: Services, plan: Plan) -> list[Finding]:
     """An older drd used `***` as a password when it read a secret's command twice, and made
     repositories with it."""
-    found = []
+    findings = []
     for spec in plan.repositories.values():
         try:
             opens = services.open_repository(replace(spec, password=BY_MASK)).opens()
@@ -190,7 +190,7 @@ def _masked(services: Services, plan: Plan) -> list[Finding]:
         detail = f"does not open with {MASK}, which an older drd may have used as a password"
         if opens:
             detail = f"opens with the password {MASK}: anyone who can access {spec.url} can read it"
-        found.append(
+        findings.append(
             Finding(
                 "repository-masked-password",
                 "error" if opens else "ok",
@@ -199,7 +199,7 @@ def _masked(services: Services, plan: Plan) -> list[Finding]:
                 hint if opens else "",
             )
         )
-    return found
+    return findings
 
 
 def _same(services: Services, repository: Repository) -> list[Finding]:

@@ -137,15 +137,15 @@ def _unit_word(word: str) -> str:
 
 def plan_install(prefix: Path, program: Sequence[str]) -> Installation:
     """What `drd install` would do. A second run changes nothing."""
-    found = Installation(prefix)
+    installation = Installation(prefix)
     for path, mode in DIRECTORIES.items():
-        found.steps.append(_directory(found, prefix / path, mode))
+        installation.steps.append(_directory(installation, prefix / path, mode))
     for path in FILES:
-        found.steps.append(_file(prefix, path, shipped(path, program)))
-    if found.here:
-        found.steps.extend(_set_up(found))
-        found.obstacles.extend(_obstacles(program))
-    return found
+        installation.steps.append(_file(prefix, path, shipped(path, program)))
+    if installation.here:
+        installation.steps.extend(_set_up(installation))
+        installation.obstacles.extend(_obstacles(program))
+    return installation
 
 
 def _directory(found: Installation, place: Path, mode: int) -> Step:
@@ -237,10 +237,10 @@ def manager_runs() -> bool:
 def _obstacles(program: Sequence[str]) -> Iterator[UsageError]:
     """Why the service could not start. Its user must be able to reach the program and its
     interpreter: the right to read root's files does not help systemd to start them."""
-    found = _manager_version()
-    if found is not None and found < OLDEST_SYSTEMD:
+    version = _manager_version()
+    if version is not None and version < OLDEST_SYSTEMD:
         yield UsageError(
-            f"systemd {found} is too old for the service",
+            f"systemd {version} is too old for the service",
             hint=f"it needs {OLDEST_SYSTEMD} (Debian 13, Ubuntu 24.04); until then let "
             "cron run `drd backup` and `drd drill`.",
         )
@@ -264,8 +264,8 @@ def _manager_version() -> int | None:
     if not manager_runs():
         return None
     done = process.run(process.Command(("systemctl", "--version"), deadline_s=30.0))
-    found = re.match(r"systemd (\d+)", done.stdout)
-    return int(found[1]) if found else None
+    match = re.match(r"systemd (\d+)", done.stdout)
+    return int(match[1]) if match else None
 
 
 def _closed_above(place: Path) -> Path | None:
@@ -284,25 +284,27 @@ def _closed_above(place: Path) -> Path | None:
 
 def plan_uninstall(prefix: Path) -> Installation:
     """What `drd uninstall` would do: remove what install wrote, if nobody changed it."""
-    found = Installation(prefix)
+    installation = Installation(prefix)
     unit = prefix / UNIT
-    if found.here and manager_runs() and unit.exists():
+    if installation.here and manager_runs() and unit.exists():
         words = ("systemctl", "disable", "--now", "drd.service")
-        found.steps.append(Step("run", " ".join(words), words=words))
+        installation.steps.append(Step("run", " ".join(words), words=words))
     for path in FILES:
-        found.steps.extend(_removal(prefix / path))
-    if found.here and manager_runs() and found.does(UNIT):
-        found.steps.append(
+        installation.steps.extend(_removal(prefix / path))
+    if installation.here and manager_runs() and installation.does(UNIT):
+        installation.steps.append(
             Step("run", "systemctl daemon-reload", words=("systemctl", "daemon-reload"))
         )
     for path in reversed(DIRECTORIES):
-        found.steps.extend(_directory_removal(found, prefix / path))
+        installation.steps.extend(_directory_removal(installation, prefix / path))
     left = [str(prefix / path) for path in STATE if (prefix / path).exists()]
     if left:
-        found.notes.append(f"state stays in {' and '.join(left)}, backups in their repositories")
-    if found.here and _user_exists("drd"):
-        found.notes.append("the user drd stays, because files belong to it")
-    return found
+        installation.notes.append(
+            f"state stays in {' and '.join(left)}, backups in their repositories"
+        )
+    if installation.here and _user_exists("drd"):
+        installation.notes.append("the user drd stays, because files belong to it")
+    return installation
 
 
 def _removal(place: Path) -> Iterator[Step]:

@@ -84,10 +84,10 @@ def _findings(
 def _recorded(services: Services, drill: str) -> Mapping[str, str]:
     """The programs of a drill; none if drd did not record them."""
     try:
-        found: Mapping[str, str] = services.catalogue.run(drill).detail.get("tools", {})
+        recorded: Mapping[str, str] = services.catalogue.run(drill).detail.get("tools", {})
     except UsageError:  # its run is no longer kept
         return {}
-    return found
+    return recorded
 
 
 def _tried(finding: Finding) -> Judged:
@@ -134,8 +134,8 @@ def _target(
 def at_target(services: Services, finding: Finding, where: str, component: str) -> Judged:
     """The service's user may lack rights at the target that the operator of a recovery has: such
     failures are warnings."""
-    found = replace(finding, subject=finding.subject or component, where=where)
-    if found.failed and not services.is_root and found.rights:
-        text = f"{found.text} (as this user; a recovery runs with its operator's rights)"
-        found = replace(found, severity="warning", text=text)
-    return _tried(found)
+    judged = replace(finding, subject=finding.subject or component, where=where)
+    if judged.failed and not services.is_root and judged.rights:
+        text = f"{judged.text} (as this user; a recovery runs with its operator's rights)"
+        judged = replace(judged, severity="warning", text=text)
+    return _tried(judged)

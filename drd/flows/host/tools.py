@@ -14,10 +14,10 @@ from drd.model.snapshot import RestorePoint
 def tools(services: Services, plan: Plan, point: RestorePoint) -> Mapping[str, str]:
     """The version of each, by its common name; without missing ones, which another
     finding reports."""
-    found = {name: version for name, version in services.versions.items() if name != "python"}
+    versions = {name: version for name, version in services.versions.items() if name != "python"}
     for spec in plan.repositories.values():
         with suppress(DrdError):
-            found |= services.open_repository(spec).tools()
+            versions |= services.open_repository(spec).tools()
             break
     for name, component in plan.components.items():
         snapshot = point.component(name)
@@ -25,5 +25,5 @@ def tools(services: Services, plan: Plan, point: RestorePoint) -> Mapping[str, s
             continue
         with suppress(DrdError):
             used = services.kinds(component.kind).tools(component, snapshot)
-            found |= {f"{name}: {tool}": version for tool, version in used.items()}
-    return found
+            versions |= {f"{name}: {tool}": version for tool, version in used.items()}
+    return versions

@@ -46,12 +46,12 @@ def confinement(services: Services, plan: Plan, *places: Path) -> list[Finding]:
     if not in_a_service():
         return []
     mounts = read_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
-    found = [f for place in places for f in _unwritable(mounts, "unit", str(place), place)]
+    findings = [f for place in places for f in _unwritable(mounts, "unit", str(place), place)]
     for component in plan.components.values():
-        found += _component(mounts, component, services.kinds(component.kind).spec)
+        findings += _component(mounts, component, services.kinds(component.kind).spec)
     for repository in plan.repositories.values():
-        found += _repository(mounts, repository)
-    return [*found, *_families(services, plan)]
+        findings += _repository(mounts, repository)
+    return [*findings, *_families(services, plan)]
 
 
 def _component(mounts: list[Mount], component: Component, spec: KindSpec) -> Iterator[Finding]:
@@ -170,13 +170,13 @@ def _drop_in(*lines: str) -> str:
 
 def read_mounts(text: str) -> list[Mount]:
     """The lines of /proc/PID/mountinfo (proc(5)), in order."""
-    found = []
+    mounts = []
     for line in text.splitlines():
         before, _, after = line.partition(" - ")
         fields, rest = before.split(" "), after.split(" ")
         if len(fields) < 6 or len(rest) < 3:
             continue
-        found.append(
+        mounts.append(
             Mount(
                 point=_plain(fields[4]),
                 root=_plain(fields[3]),
@@ -185,7 +185,7 @@ def read_mounts(text: str) -> list[Mount]:
                 kind=rest[0],
             )
         )
-    return found
+    return mounts
 
 
 def _plain(escaped: str) -> str:

@@ -53,12 +53,12 @@ def recognise(services: Services, plan: Plan) -> None:
         if services.catalogue.repository_id(spec.url) is not None:
             continue
         try:
-            found = services.open_repository(spec).identity()
+            known_id = services.open_repository(spec).identity()
         except DrdError as error:
             log.get().info("repository.not_recognised", repository=spec.url, error=error.message)
             continue
-        if found is not None:
-            services.catalogue.record_repository(spec.url, found, services.clock.now())
+        if known_id is not None:
+            services.catalogue.record_repository(spec.url, known_id, services.clock.now())
 
 
 def remove_dead_locks(repository: Repository) -> None:

@@ -74,12 +74,12 @@ def of_plan(listing: Iterable[SnapshotInfo], plan: str) -> list[SnapshotInfo]:
 
 def by_run(listing: Iterable[SnapshotInfo]) -> dict[str, list[SnapshotInfo]]:
     """Snapshots of restore points by the run that made them, without drd's own copies."""
-    found: dict[str, list[SnapshotInfo]] = {}
+    runs: dict[str, list[SnapshotInfo]] = {}
     for snapshot in listing:
         run = run_of(snapshot)
         if run is not None and _OWN not in snapshot.tags:
-            found.setdefault(run, []).append(snapshot)
-    return found
+            runs.setdefault(run, []).append(snapshot)
+    return runs
 
 
 def own(listing: Iterable[SnapshotInfo]) -> list[SnapshotInfo]:
@@ -89,8 +89,8 @@ def own(listing: Iterable[SnapshotInfo]) -> list[SnapshotInfo]:
 
 def run_of(snapshot: SnapshotInfo) -> str | None:
     """The run of a snapshot; None if no run of drd's marks it so: a writer can choose any tag."""
-    found = (t[4:] for t in snapshot.tags if t.startswith("run:"))
-    return next((run for run in found if NAME.fullmatch(run)), None)
+    run_ids = (t[4:] for t in snapshot.tags if t.startswith("run:"))
+    return next((run for run in run_ids if NAME.fullmatch(run)), None)
 
 
 def manifest(snapshots: Iterable[SnapshotInfo]) -> SnapshotInfo | None:
@@ -120,10 +120,10 @@ def whole_points(
     points: Iterable[RestorePoint], held: Mapping[str, Sequence[SnapshotInfo]]
 ) -> dict[str, str]:
     """By id, the manifests of those points that are whole there."""
-    found = {}
+    whole = {}
     for point in points:
         snapshots = held.get(point.id, ())
         sealed = manifest(snapshots)
         if sealed is not None and is_whole(point, snapshots):
-            found[point.id] = sealed.id
-    return found
+            whole[point.id] = sealed.id
+    return whole

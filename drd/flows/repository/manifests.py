@@ -47,7 +47,7 @@ def read_point(
     """The restore point of `plan` that a manifest snapshot describes; `now` is since when a copy is
     known. Raises ManifestRefused, also for one of another point or plan, or one that differs from
     its seal."""
-    found = manifest_from_bytes(
+    read = manifest_from_bytes(
         repository.read_file(manifest.id, MANIFEST_FILE),
         repository=repository.name,
         snapshot=manifest.id,
@@ -55,7 +55,7 @@ def read_point(
         copied_at=now if manifest.original is not None else None,
         require_written=written_rule(services.kinds),
     )
-    point, run = found.point, listings.run_of(manifest)
+    point, run = read.point, listings.run_of(manifest)
     if point.plan != plan or manifest.host != plan:
         raise refused(_called(manifest, repository), ValueError(f"it is of plan {point.plan}"))
     if point.id != run:
@@ -63,7 +63,7 @@ def read_point(
             _called(manifest, repository),
             ValueError(f"it is of restore point {point.id}, and is marked as that of {run}"),
         )
-    require_sealed(services, found, repository.name)
+    require_sealed(services, read, repository.name)
     return point
 
 

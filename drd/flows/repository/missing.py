@@ -42,8 +42,8 @@ def note_listing(
     known = [p for p in known if p.id in still and not (bad and repository.name in p.copied)]
     there = genuine_by_run(services, plan, repository, listing)
     inventory = Inventory(repository, listing, listing, there, bad)
-    found = missing_snapshots(services, plan, known, [inventory], only=only)
-    missing = found.get(repository.name, {})
+    lacking = missing_snapshots(services, plan, known, [inventory], only=only)
+    missing = lacking.get(repository.name, {})
     gone = [
         p.id
         for p in known
@@ -62,8 +62,8 @@ def find_missing(
     """Note what others removed there, by point. Costs one request if nothing is missing."""
     listed_at = services.clock.now()
     known = [p for p in services.catalogue.points(plan) if repository.name in p.repositories]
-    found = services.catalogue.health.of(plan)
-    noted = next((k for k in found if k.repository == repository.name), None)
+    states = services.catalogue.health.of(plan)
+    noted = next((k for k in states if k.repository == repository.name), None)
     if noted is None or noted.url != repository.url:
         return {}  # the plan has another one now: the records are about that
     if not noted.missing and not repository.missing(_ids(known, repository.name)):
@@ -74,9 +74,9 @@ def find_missing(
 
 def _ids(points: Sequence[RestorePoint], repository: str) -> list[str]:
     """The ids of their snapshots there, as far as known: a copy has its own ids."""
-    found = [p.repositories[repository] for p in points]
+    ids = [p.repositories[repository] for p in points]
     stored = (p for p in points if repository not in p.copied)
-    return found + [i for p in stored for i in listings.component_ids(p)]
+    return ids + [i for p in stored for i in listings.component_ids(p)]
 
 
 def record_missing(

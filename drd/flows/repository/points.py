@@ -70,7 +70,7 @@ def missing_snapshots(
     leaving = state.leaving if state is not None else ()
     given_up = {(g.point, g.repository) for g in keeping.given_up(plan)}
     noted = {k.repository: k.missing for k in services.catalogue.health.of(plan)}
-    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    missing: dict[str, dict[str, tuple[str, ...]]] = {}
     for inventory in inventories:
         name = inventory.repository.name
         expected = {} if state is None else dict(state.missing.get(name, {}))
@@ -86,11 +86,11 @@ def missing_snapshots(
         }
         lacking = {point: ids for point, ids in gone.items() if ids}
         if lacking:
-            found[name] = lacking
+            missing[name] = lacking
         with suppress(CatalogueError):  # a reader may have no right to write
             back = None if only is None else (only,)
             services.catalogue.health.missing(plan, name, lacking, back, services.clock.now())
-    return found
+    return missing
 
 
 def _snapshots(point: RestorePoint, repository: str) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ class _Seen:
             tuple(p.id for p in self.known.values() if self.is_somewhere(p)),
             tuple(sorted(unknown)),
             tuple(p.id for p in self.known.values() if not self.is_somewhere(p)),
-            {i: why for found in self.unreadable.values() for i, why in found.items()}
+            {i: why for reasons in self.unreadable.values() for i, why in reasons.items()}
             | dict(unreadable or {}),
             self.unreached,
         )
@@ -175,11 +175,14 @@ def _one_each(point: RestorePoint, places: Sequence[Place]) -> list[Place]:
     """A manifest for each repository: the known one, else the oldest. Anyone who has the key can
     store a second one with the same mark; the contents show which one is the point's
     (`drd.flows.repository.manifests.require_same`)."""
-    found: dict[str, Place] = {}
+    by_repository: dict[str, Place] = {}
     for repository, manifest in places:
-        if repository.name not in found or point.repositories.get(repository.name) == manifest.id:
-            found[repository.name] = (repository, manifest)
-    return list(found.values())
+        if (
+            repository.name not in by_repository
+            or point.repositories.get(repository.name) == manifest.id
+        ):
+            by_repository[repository.name] = (repository, manifest)
+    return list(by_repository.values())
 
 
 def _correct_places(services: Services, seen: _Seen, unreadable: dict[str, str]) -> None:

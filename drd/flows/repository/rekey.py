@@ -328,26 +328,26 @@ def _named_before(plan: Plan, spec: RepositorySpec, earlier: Earlier) -> SecretR
     if earlier.to is None:
         return None
     named = (spec.password, *(s.password for s in plan.repositories.values()))
-    found = next((r for r in named if digest_of(r) == earlier.to), None)
-    if found is None:
+    reference = next((r for r in named if digest_of(r) == earlier.to), None)
+    if reference is None:
         raise UsageError(
             f"{plan.file} does not name the new password that an earlier try gave {spec.name}",
             hint="name it again: --password '{credential: NAME}'.",
         )
-    return found
+    return reference
 
 
 def _sealed(
     services: Services, work: _Rekeying, earlier: Earlier, tried: Sequence[str]
 ) -> list[str]:
     """The keys of earlier tries that were sealed with the new password."""
-    found: list[str] = []
+    sealed_keys: list[str] = []
     for keys, seal in earlier.keys:
         if hmac.compare_digest(work.seal(keys), seal):
-            found += keys
+            sealed_keys += keys
         elif not set(keys) <= set(tried):
             services.warn(
                 f"key {', '.join(k[:8] for k in keys)} of an earlier try is removed only "
                 "with its password: if the plan no longer names that, add --old-password"
             )
-    return found
+    return sealed_keys

@@ -41,9 +41,9 @@ def meeting(services: Services, repository: Repository) -> Iterator[None]:
 
 def note(services: Services, repository: Repository, error: DrdError) -> None:
     """Record an error from a repository, as far as it shows a state."""
-    found = _of_error(error)
-    if found is not None:
-        _note(services.catalogue, services.clock, repository.url, found)
+    state = _of_error(error)
+    if state is not None:
+        _note(services.catalogue, services.clock, repository.url, state)
 
 
 def note_damage(
@@ -85,12 +85,12 @@ def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
     recorded, digest, wrong = catalogue.health.expected(repository.url)
     if recorded is None:
         return False
-    found = _probed(catalogue, repository, recorded, digest)
-    if found.state == "ok" and wrong is None:
+    state = _probed(catalogue, repository, recorded, digest)
+    if state.state == "ok" and wrong is None:
         return False
-    if found.state == "ok" and wrong == "shut":
-        found = _opened(repository)
-    return _note(catalogue, clock, repository.url, found)
+    if state.state == "ok" and wrong == "shut":
+        state = _opened(repository)
+    return _note(catalogue, clock, repository.url, state)
 
 
 def no_answer(catalogue: Catalogue, clock: Clock, url: str, after_s: float) -> bool:

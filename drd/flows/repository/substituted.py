@@ -24,18 +24,22 @@ def genuine(
 ) -> list[SnapshotInfo]:
     """The listing without snapshots that are not genuine. Each of these is reported once in a
     command."""
-    runs = {run: found for run, found in listings.by_run(listing).items() if _may_lie(found)}
+    runs = {
+        run: snapshots for run, snapshots in listings.by_run(listing).items() if _may_lie(snapshots)
+    }
     seals = _seals(services, plan, runs)
     forged = {
         snapshot.id: (run, snapshot)
-        for run, found in runs.items()
-        for snapshot in found
+        for run, snapshots in runs.items()
+        for snapshot in snapshots
         if run in seals and not _is_true(seals[run], snapshot)
     }
     if not forged:
         return list(listing)
     left = [s for s in listing if s.id not in forged]
-    news = [found for i, found in forged.items() if f"{repository.url} {i}" not in services.said]
+    news = [
+        snapshots for i, snapshots in forged.items() if f"{repository.url} {i}" not in services.said
+    ]
     services.said.update(f"{repository.url} {i}" for i in forged)
     if news:
         services.warn(_words(plan, repository, news, left))

@@ -26,12 +26,12 @@ class Blockers:
 
     def _run(self, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
         try:
-            found = list(check())
+            findings = list(check())
         except DrdError as error:
             self._errors.append(error)
             return []
-        self._errors += [TargetError(f.text, hint=f.remedy) for f in found if f.failed]
-        return found
+        self._errors += [TargetError(f.text, hint=f.remedy) for f in findings if f.failed]
+        return findings
 
     def kept(self, attempt: Callable[[], None]) -> None:
         """The same for a check without a result."""

@@ -53,12 +53,12 @@ def note(services: Services, plan: Plan, owned: RunLease) -> None:
             if request.overwrite and request.no_undo:
                 return
             before = noted(catalogue, run)
-            found = list(_seen(services, plan, run, before))
-            if found or before:
+            noted_copies = list(_seen(services, plan, run, before))
+            if noted_copies or before:
                 now = services.clock.now()
                 catalogue.begin_step(owned, STEP, "aside", now)
                 catalogue.finish_step(
-                    owned, STEP, StepState.SUCCEEDED, at=now, result=_result(found)
+                    owned, STEP, StepState.SUCCEEDED, at=now, result=_result(noted_copies)
                 )
         except DrdError as error:
             log.get().warning("aside.not_noted", run=run.id, error=error.message)
@@ -140,25 +140,25 @@ def standing_of(
             hint="drd runs lists recoveries.",
         )
     run = services.witness.known(run)
-    found: list[Aside] = []
+    asides: list[Aside] = []
     names = []
     for name, kept in _kept(services, plan, run):
         names.append(name)
         if not components or name in components:
             with closing(kept):
-                found += kept.held()
+                asides += kept.held()
     unknown = [c for c in components if c not in names]
     if unknown:
         raise UsageError(
             f"run {run.id} did not restore {', '.join(unknown)}", hint=f"it did {', '.join(names)}."
         )
-    there = {(a.component, a.place) for a in found}
+    there = {(a.component, a.place) for a in asides}
     gone = [
         a
         for a in noted(services.catalogue, run)
         if (a.component, a.place) not in there and (not components or a.component in components)
     ]
-    return Standing(run, tuple(found), tuple(gone))
+    return Standing(run, tuple(asides), tuple(gone))
 
 
 def undo(

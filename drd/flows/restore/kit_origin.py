@@ -77,13 +77,15 @@ def origin_of(services: Services, plan: Plan, point: RestorePoint, held: Holders
     manifest = held.manifest()
     here = {"plan": json.loads(json.dumps(dict(plan.resolved))), "what comes back": _named(plan)}
     there = {"plan": manifest.resolved_plan, "what comes back": _stored(manifest.point)}
-    found: dict[str, list[str]] = {sort: [] for sort in _SORTS}
+    differences: dict[str, list[str]] = {sort: [] for sort in _SORTS}
     for path, one, other in _differences(here, there, ()):
         sort = next((s for s, keys in _SORTS.items() if keys & set(path)), None)
         if sort is not None:
             where = ".".join(path[1:] if path[0] == "plan" else path)
-            found[sort].append(f"{where} is {_shown(other)}; in the kit's plan it is {_shown(one)}")
-    return Origin(base, point, {sort: _some(lines) for sort, lines in found.items()})
+            differences[sort].append(
+                f"{where} is {_shown(other)}; in the kit's plan it is {_shown(one)}"
+            )
+    return Origin(base, point, {sort: _some(lines) for sort, lines in differences.items()})
 
 
 def _named(plan: Plan) -> dict[str, Any]:
@@ -136,8 +138,8 @@ def _differences(
         # Everything that only one side has.
         mapping = one if isinstance(one, Mapping) else other
         for key in sorted(map(str, mapping)):
-            found = mapping.get(key)
-            sides = (found, None) if mapping is one else (None, found)
+            value = mapping.get(key)
+            sides = (value, None) if mapping is one else (None, value)
             yield from _differences(sides[0], sides[1], (*path, key))
     else:
         yield path, here, there

@@ -81,7 +81,7 @@ def _lost(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
     """Until then, what another repository can provide: its newest point, as far as drd knows."""
     places = _by_name(services, plan)
     complete = (p for p in services.catalogue.points(plan.name) if p.complete)
-    able = next((found for p in complete if (found := _givers(plan, p, places))), None)
+    able = next((giving for p in complete if (giving := _givers(plan, p, places))), None)
     meanwhile = ""
     if able is not None:
         target = next(iter(plan.targets), "TARGET")
@@ -153,12 +153,12 @@ def _ways_out(services: Services, plan: RecoveryPlan, known: Mapping[str, Known]
         yield f"{here[0]} has it: --repository {here[0]}."
     else:
         older = services.catalogue.points(name)
-        found = next(
+        other_point = next(
             ((p, g) for p in older if p.complete and (g := _givers(plan.plan, p, known))), None
         )
-        if found is not None:
-            at = f"{found[0].data_time:%Y-%m-%d %H:%M:%S} UTC"
-            yield f"--point {found[0].id} (data of {at}) is whole in {found[1][0]}."
+        if other_point is not None:
+            at = f"{other_point[0].data_time:%Y-%m-%d %H:%M:%S} UTC"
+            yield f"--point {other_point[0].id} (data of {at}) is whole in {other_point[1][0]}."
         else:
             yield "no other restore point is known to be whole."
     yield "--component NAME restores what can still be read (repeatable)."

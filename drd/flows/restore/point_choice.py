@@ -103,8 +103,8 @@ def drill_scenario(services: Services, plan: Plan) -> str:
 
 def _drills(services: Services, plan: Plan) -> list[Evidence]:
     """Newest first."""
-    found = services.catalogue.evidence(plan.name, limit=1000)
-    return [e for e in found if e.target is None]
+    evidence = services.catalogue.evidence(plan.name, limit=1000)
+    return [e for e in evidence if e.target is None]
 
 
 def _points(services: Services, plan: Plan) -> list[RestorePoint]:
@@ -149,9 +149,10 @@ def _before(plan: Plan, points: list[RestorePoint], before: datetime) -> Restore
     earlier = newest_complete([p for p in points if p.data_time < before])
     if earlier is None:
         oldest = min((p.data_time for p in points if p.complete), default=None)
-        found = f"; the oldest is of {to_rfc3339(oldest)}" if oldest else ""
+        oldest_words = f"; the oldest is of {to_rfc3339(oldest)}" if oldest else ""
         raise NoRestorePoint(
-            f"{plan.name} has no complete restore point from before {to_rfc3339(before)}{found}",
+            f"{plan.name} has no complete restore point from before "
+            f"{to_rfc3339(before)}{oldest_words}",
             hint=f"choose another one: drd points {plan.name}",
         )
     return earlier

@@ -94,19 +94,19 @@ def preflight(
     for name, snapshot in wanted.items():
         if destinations[name].lands_apart(snapshot):
             ahead.begin(snapshot, destinations[name])
-    found = Blockers()
-    findings = _preflight_all(services, plan, destinations, run, found)
-    if found.none:
+    blockers = Blockers()
+    findings = _preflight_all(services, plan, destinations, run, blockers)
+    if blockers.none:
         for name, snapshot in wanted.items():
             ahead.begin(snapshot, destinations[name])
     if not ahead.answered() or _lacks(held, plan):
-        found.kept(lambda: _confirm_one(services, plan, held))
+        blockers.kept(lambda: _confirm_one(services, plan, held))
     accepted = plan.request.after_kit
-    found.kept(lambda: require_accepted(services, plan.plan, plan.point, accepted=accepted))
-    found.kept(lambda: _require_vouched(services, plan, held))
-    findings += _check_private(destinations, held, found)
+    blockers.kept(lambda: require_accepted(services, plan.plan, plan.point, accepted=accepted))
+    blockers.kept(lambda: _require_vouched(services, plan, held))
+    findings += _check_private(destinations, held, blockers)
     warn(services, findings)
-    found.refuse()
+    blockers.refuse()
     return {"findings": [f.name for f in findings]}
 
 
@@ -121,20 +121,20 @@ def preflight_only(
         require_answerable(services, plan)
         return Looked(0)
     probe = f"look-{uuid4().hex[:8]}"
-    found = Blockers()
+    blockers = Blockers()
     with ExitStack() as stack:
         stack.enter_context(swept_afterwards(services, probe))
         destinations = destinations_of(services, plan, probe, stack)
         held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
-        findings = _preflight_all(services, plan, destinations, probe, found)
-        writes = _writes(plan, destinations, found)
-        found.kept(lambda: _confirm_one(services, plan, held))
-        found.kept(lambda: _require_vouched(services, plan, held))
-        findings += _check_private(destinations, held, found)
+        findings = _preflight_all(services, plan, destinations, probe, blockers)
+        writes = _writes(plan, destinations, blockers)
+        blockers.kept(lambda: _confirm_one(services, plan, held))
+        blockers.kept(lambda: _require_vouched(services, plan, held))
+        findings += _check_private(destinations, held, blockers)
     looked = Looked(len(findings) + len(held.repositories[:1]), writes)
     show(looked)
     warn(services, findings)
-    found.refuse()
+    blockers.refuse()
     return looked
 
 
@@ -216,8 +216,8 @@ def _wanted_first(plan: RecoveryPlan) -> dict[str, ComponentSnapshot]:
     if plan.continues is not None:
         return {}
     first = at_once(plan.plan.runbook, plan.around, plan.components)
-    found = {name: plan.point.component(name) for name in first}
-    return {name: s for name, s in found.items() if s is not None and s.snapshot is not None}
+    wanted = {name: plan.point.component(name) for name in first}
+    return {name: s for name, s in wanted.items() if s is not None and s.snapshot is not None}
 
 
 def preflight_targets(
@@ -271,8 +271,8 @@ def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> No
     point, listed_at = plan.point, services.clock.now()
     tags = ["drd", f"run:{point.id}"]
     listing = repository.snapshots(host=plan.plan.name, tags=tags, fresh=True)
-    found = genuine(services, plan.plan.name, repository, listing)
-    here = listings.ids_here(found)
+    listed = genuine(services, plan.plan.name, repository, listing)
+    here = listings.ids_here(listed)
     if point.repositories.get(repository.name) in listing.unreadable:
         raise RepositoryDamaged(
             f"cannot read the manifest of restore point {point.id} in {repository.name}",
@@ -287,7 +287,7 @@ def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> No
         listed_at=listed_at,
         only=point.id,
     )
-    if listings.manifest(found) is None:
+    if listings.manifest(listed) is None:
         lacking = "its manifest"
     else:
         wanted = (c for c in point.components if c.component in plan.components)

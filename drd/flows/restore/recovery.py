@@ -120,10 +120,10 @@ def _preflight_again(
         for name, destination in destinations.items()
         if records.get(f"restore {name}") is not StepState.SUCCEEDED
     }
-    found = Blockers()
-    findings = preflight_targets(plan, missing, found)
+    blockers = Blockers()
+    findings = preflight_targets(plan, missing, blockers)
     warn(services, findings)
-    found.refuse()
+    blockers.refuse()
 
 
 def _begin(
@@ -250,7 +250,7 @@ def _stopped_by(engine: Engine) -> str | None:
 def _spans(services: Services, runner: Runner, plan: Plan) -> list[Span]:
     """The times of the steps, by the wall clock: a recovery may have had several processes."""
     kinds = {step.name: step.kind for step in plan.runbook}
-    found = []
+    spans = []
     for record in services.catalogue.steps(runner.run.id):
         begin = record.started_at.timestamp()
         end = (record.finished_at or services.clock.now()).timestamp()
@@ -258,16 +258,16 @@ def _spans(services: Services, runner: Runner, plan: Plan) -> list[Span]:
         if asked and kinds.get(record.name) not in PEOPLE:
             # It failed, and a person had to decide about it.
             failed = from_rfc3339(asked).timestamp()
-            found.append(Span("decide", failed, end))
+            spans.append(Span("decide", failed, end))
             end = failed
         if "fetch_s" in record.result:
             fetching = begin - record.result.get("ahead_s", 0.0)
             fetched = fetching + record.result["fetch_s"]
-            found += [Span("fetch", fetching, fetched), Span("restore", max(begin, fetched), end)]
+            spans += [Span("fetch", fetching, fetched), Span("restore", max(begin, fetched), end)]
         elif kinds.get(record.name) == "check":
-            found.append(Span("validate", begin, end))
+            spans.append(Span("validate", begin, end))
         elif kinds.get(record.name) in PEOPLE:
-            found.append(Span("decide", begin, end))
+            spans.append(Span("decide", begin, end))
         elif kinds.get(record.name) not in (None, "restore"):
-            found.append(Span("serve", begin, end))
-    return found
+            spans.append(Span("serve", begin, end))
+    return spans

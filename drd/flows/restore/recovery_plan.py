@@ -242,11 +242,11 @@ def _outside(
     services: Services, plan: Plan, point: RestorePoint, names: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
     rows = {n: row for n in names if (row := point.component(n)) is not None and row.snapshot}
-    found = {
+    outside = {
         n: services.kinds(plan.components[n].kind).outside(plan.components[n], row)
         for n, row in rows.items()
     }
-    return {n: paths for n, paths in found.items() if paths}
+    return {n: paths for n, paths in outside.items() if paths}
 
 
 def require_within(plan: RecoveryPlan) -> None:
@@ -271,8 +271,8 @@ def _loss_in_rows(
     newer = (p for p in known if point.data_time < p.data_time <= lost_at)
     older = (p for p in known if p.data_time < point.data_time)
     here, after, before = (
-        services.catalogue.point(point.plan, found.id) if found is not None else None
-        for found in (point, next(newer, None), next(older, None))
+        services.catalogue.point(point.plan, nearby.id) if nearby is not None else None
+        for nearby in (point, next(newer, None), next(older, None))
     )
     assert here is not None
     return tuple(r for r in rows_lost(here, after, before, lost_at) if r.component in names)
@@ -361,14 +361,14 @@ def _forgotten(plan: Plan, request: RecoveryRequest, names: Sequence[str]) -> tu
         and ((s.when is not None and s.when.step is not None) or unmet(s, {}, around) is None)
     ]
     restored = {n for s in restoring for n in s.subjects}
-    found = tuple(n for n in names if n not in restored) if plan.runbook else ()
-    if found and len(found) == len(names):
+    forgotten = tuple(n for n in names if n not in restored) if plan.runbook else ()
+    if forgotten and len(forgotten) == len(names):
         raise UsageError(
-            f"no step restores {', '.join(found)}",
+            f"no step restores {', '.join(forgotten)}",
             hint=f"add a restore step to the runbook in {plan.file}, or use another "
             "--scenario or --target, if its steps have conditions.",
         )
-    return found
+    return forgotten
 
 
 def _there(
@@ -392,11 +392,11 @@ def _notes(
 ) -> tuple[str, ...]:
     left_out = [n for n in plan.components if n not in (*names, *forgotten)]
     why = "not asked for" if request.components else f"target {request.target} does not name them"
-    found = [f"not restored: {', '.join(left_out)} ({why})"] if left_out else []
+    notes = [f"not restored: {', '.join(left_out)} ({why})"] if left_out else []
     if forgotten:
         them = ", ".join(forgotten)
-        found.append(f"not restored: {them} (no step restores {them})")
-    return tuple(found)
+        notes.append(f"not restored: {them} (no step restores {them})")
+    return tuple(notes)
 
 
 def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run | None:

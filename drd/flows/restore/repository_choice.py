@@ -41,23 +41,23 @@ def holders(
     plan: Plan, point: RestorePoint, only: Collection[str] | None = None
 ) -> tuple[RepositorySpec, ...]:
     """The plan's repositories that hold the point, limited to `only`. Raises NoRestorePoint."""
-    found = tuple(s for name, s in plan.repositories.items() if name in point.repositories)
-    if not found and point.elsewhere:
+    holding = tuple(s for name, s in plan.repositories.items() if name in point.repositories)
+    if not holding and point.elsewhere:
         raise NoRestorePoint(
             f"restore point {point.id} is in {former_places(point)}, which is no longer in "
             f"the plan {plan.name}",
             hint="add it to the plan again, or give the plan a copy that has it.",
         )
-    if not found:
+    if not holding:
         raise NoRestorePoint(
             f"restore point {point.id} is in "
             f"{', '.join(point.repositories) or 'no repository'}, which is not in the plan",
             hint=f"run drd catalogue rebuild {plan.name}",
         )
-    allowed = tuple(s for s in found if only is None or s.name in only)
+    allowed = tuple(s for s in holding if only is None or s.name in only)
     if not allowed:
         raise NoRestorePoint(
-            f"restore point {point.id} is in {', '.join(s.name for s in found)}, not in "
+            f"restore point {point.id} is in {', '.join(s.name for s in holding)}, not in "
             f"{' or '.join(only or ())}",
             hint=f"use another point: drd points {plan.name}",
         )
@@ -189,7 +189,7 @@ class Holders:
             error = self._out.get(spec.name)
             if error is None:
                 try:
-                    found = attempt(self._repository(spec))
+                    result = attempt(self._repository(spec))
                 except _NEXT as failure:
                     error = failure
                     note(self.services, self._repository(spec), failure)
@@ -199,7 +199,7 @@ class Holders:
                         self.rule_out(spec.name, failure)
                 else:
                     self._note(what, spec.name, errors)
-                    return found
+                    return result
             errors.append((spec.name, error))
         first = errors[0][1]
         if len(errors) > 1:
@@ -244,8 +244,10 @@ class Holders:
             known = self._ids.get(repository.name)
         if known is None:
             tags = ["drd", f"run:{self.point.id}"]
-            found = repository.snapshots(host=self.point.plan, tags=tags)
-            known = listings.ids_here(genuine(self.services, self.point.plan, repository, found))
+            snapshots = repository.snapshots(host=self.point.plan, tags=tags)
+            known = listings.ids_here(
+                genuine(self.services, self.point.plan, repository, snapshots)
+            )
             with self._lock:
                 self._ids[repository.name] = known
         if snapshot not in known:

@@ -145,14 +145,14 @@ def rollback(
     AlreadyRunning while the run is executed."""
     _refuse_others(services, run, "only recoveries can be rolled back.")
     run = services.witness.believed(run, "rollback")
-    found = {r.name: r for r in services.catalogue.steps(run.id)}
-    steps, left = to_undo(plan, found)
+    records = {r.name: r for r in services.catalogue.steps(run.id)}
+    steps, left = to_undo(plan, records)
     if not steps:
         raise UsageError(
             f"run {run.id} cannot be rolled back: no step that was begun has a rollback",
             hint=f"check what it did: drd run show {run.id}",
         )
-    done = [f"rollback {n}" in found and found[f"rollback {n}"].state is _DONE for n in steps]
+    done = [f"rollback {n}" in records and records[f"rollback {n}"].state is _DONE for n in steps]
     if all(done) and run.state.final:
         raise UsageError(
             f"run {run.id} of {run.plan} was rolled back already",
@@ -167,7 +167,7 @@ def rollback(
         runner = adopted(services, plan, run, stack)
         if runner is None:
             raise Fenced(f"run {run.id} was taken over by another process")
-        deeds = opened(services, planned, runner, stack, found)
+        deeds = opened(services, planned, runner, stack, records)
         taken: list[str] = []
         failed: tuple[str, DrdError] | None = None
         for name in steps:

@@ -212,8 +212,8 @@ def changes(
         now = kind.live(component, part, like, LIVE_S)
     except DrdError as error:
         return Changes(unknown=f"cannot read the live data: {error.message}")
-    found = difference(like, now, owners=services.is_root)
-    return Changes(tuple(_things(like, now, part)), found)
+    differences = difference(like, now, owners=services.is_root)
+    return Changes(tuple(_things(like, now, part)), differences)
 
 
 def _things(was: Fingerprint, now: Fingerprint, part: Part) -> list[Change]:

@@ -35,8 +35,8 @@ class _Rooted:
 
         def work(*args: Any, **kwargs: Any) -> Any:
             with rights.root(self._purpose):
-                found = value(*args, **kwargs)
-            return _Rooted(found, self._gives[name]) if name in self._gives else found
+                result = value(*args, **kwargs)
+            return _Rooted(result, self._gives[name]) if name in self._gives else result
 
         return work
 
@@ -56,13 +56,13 @@ class RootedKind:
 
     def target(self, *args: Any, **kwargs: Any) -> Any:
         with rights.root(Purpose.TARGETS):
-            found = self._of.target(*args, **kwargs)
-        return _Rooted(found, Purpose.TARGETS, {"inspector": Purpose.LOGINS})
+            target = self._of.target(*args, **kwargs)
+        return _Rooted(target, Purpose.TARGETS, {"inspector": Purpose.LOGINS})
 
     def kept(self, *args: Any, **kwargs: Any) -> Any:
         with rights.root(Purpose.TARGETS):
-            found = self._of.kept(*args, **kwargs)
-        return _Rooted(found, Purpose.TARGETS)
+            kept = self._of.kept(*args, **kwargs)
+        return _Rooted(kept, Purpose.TARGETS)
 
     @rights.as_root(Purpose.LOGINS)
     def same_place(self, *args: Any, **kwargs: Any) -> str | None:

@@ -333,12 +333,12 @@ def load(work_dir: Path, run: str, warn: Warn = _silent) -> Ledger | None:
     path = _path(work_dir, run)
     with rights.root(Purpose.NOTES):
         data = read_own(path, _LARGEST)
-    found = json.loads(data) if data is not None else {}
-    if found.get("schema") != _SCHEMA or found["run"] != run:
+    parsed = json.loads(data) if data is not None else {}
+    if parsed.get("schema") != _SCHEMA or parsed["run"] != run:
         return None
-    steps = {n: Entry(*entry) for n, entry in found["steps"].items()}
-    end = End(**found["end"]) if found["end"] is not None else None
-    head, point, seal, said = (found[k] for k in ("head", "point", "seal", "said"))
+    steps = {n: Entry(*entry) for n, entry in parsed["steps"].items()}
+    end = End(**parsed["end"]) if parsed["end"] is not None else None
+    head, point, seal, said = (parsed[k] for k in ("head", "point", "seal", "said"))
     return Ledger(path, run, head, point, seal, steps, said, end, warn)
 
 
@@ -383,9 +383,9 @@ def _plain(value: Any) -> Any:
 
 
 def _short(value: Any) -> Any:
-    found = _plain(dict(value) if isinstance(value, Mapping) else value)
-    long = len(json.dumps(found)) > _WHOLE
-    return {"sha256": json_digest(found)} if long else found
+    plain = _plain(dict(value) if isinstance(value, Mapping) else value)
+    long = len(json.dumps(plain)) > _WHOLE
+    return {"sha256": json_digest(plain)} if long else plain
 
 
 def _words(text: str | None) -> str | None:
@@ -399,7 +399,7 @@ def _differing(row: Any, noted: Any) -> tuple[str, str]:
     """Both values for display; of those with members, only the differing ones."""
     if isinstance(row, dict) and isinstance(noted, dict):
         keys = [k for k in {**row, **noted} if row.get(k) != noted.get(k)]
-        row, noted = ({k: found.get(k) for k in keys} for found in (row, noted))
+        row, noted = ({k: side.get(k) for k in keys} for side in (row, noted))
     return _shown(row), _shown(noted)
 
 

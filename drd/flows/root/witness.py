@@ -94,7 +94,7 @@ class RootsWitness(Witness):
         return cast("Catalogue", self._noted)
 
     def believed(self, run: Run, verb: str) -> Run:
-        if (found := self._noted.hold(run.id)) is None:
+        if (ledger := self._noted.hold(run.id)) is None:
             # Its words are not shown as a command: they are the row's.
             raise self._no_record(
                 run,
@@ -102,7 +102,7 @@ class RootsWitness(Witness):
                 f"again: drd recover {run.plan} … (--dry-run shows what that would do).",
             )
         try:
-            believed = found.require_run(run)
+            believed = ledger.require_run(run)
             self._noted.steps(run.id)
         except NotAsNoted as error:
             if verb == "rollback":
@@ -120,8 +120,8 @@ class RootsWitness(Witness):
 
     def known(self, run: Run) -> Run:
         self._noted.let_go(run.id)
-        found = self._noted.ledger(run.id)
-        return run if found is None else found.believed(run)
+        ledger = self._noted.ledger(run.id)
+        return run if ledger is None else ledger.believed(run)
 
     def has_record(self, run: Run) -> bool:
         return self._noted.ledger(run.id) is not None
@@ -135,8 +135,8 @@ class RootsWitness(Witness):
             )
 
     def sees(self, run: Run, point: RestorePoint) -> RestorePoint | None:
-        found = self._noted.ledger(run.id)
-        return point if found is not None and found.point == point_of(point) else None
+        ledger = self._noted.ledger(run.id)
+        return point if ledger is not None and ledger.point == point_of(point) else None
 
     def doubts(self, run: Run) -> str | None:
         try:
@@ -164,8 +164,8 @@ class RootsWitness(Witness):
             self._noted.end(run.id, end)
 
     def over(self, run: Run) -> None:
-        if (found := self._noted.ledger(run.id)) is not None:
-            found.remove()
+        if (ledger := self._noted.ledger(run.id)) is not None:
+            ledger.remove()
         self._noted.let_go(run.id)
 
 
@@ -180,10 +180,10 @@ def witnessed(catalogue: Catalogue, work_dir: Path, warn: Warn) -> tuple[Catalog
 
 def is_noted(work_dir: Path, run: Run) -> bool:
     """Whether root has a record of the run, and the row says the same as the record."""
-    found = ledger.load(work_dir, run.id)
-    if found is not None:
+    ledger_read = ledger.load(work_dir, run.id)
+    if ledger_read is not None:
         with suppress(NotAsNoted):
-            found.require_run(run)
+            ledger_read.require_run(run)
             return True
     return False
 
@@ -210,9 +210,9 @@ class NotedCatalogue:
     def hold(self, run: str) -> Ledger | None:
         """From now on this run must match the notes when it is read."""
         with self._lock:
-            if (found := self.ledger(run)) is not None:
-                self._held[run] = found
-            return found
+            if (ledger := self.ledger(run)) is not None:
+                self._held[run] = ledger
+            return ledger
 
     def let_go(self, run: str) -> None:
         with self._lock:
@@ -236,10 +236,10 @@ class NotedCatalogue:
         return self._of.begin(plan, kind, detail=detail, before=note, **more)
 
     def run(self, prefix: str) -> Run:
-        found = self._of.run(prefix)
+        run = self._of.run(prefix)
         with self._lock:
-            held = self._held.get(found.id)
-        return found if held is None else held.require_run(found)
+            held = self._held.get(run.id)
+        return run if held is None else held.require_run(run)
 
     def reopen(self, run: Run, at: datetime, *, succeeded: bool = False) -> Run:
         """Reopen the row first, and the record last. When a kill comes in between, the record says
@@ -247,8 +247,8 @@ class NotedCatalogue:
         with self._lock:
             if self._of.run(run.id).state.final:  # else somebody has reopened it already
                 self._of.reopen(run, at, succeeded=succeeded)
-            if (found := self.ledger(run.id)) is not None:
-                found.reopen()
+            if (ledger := self.ledger(run.id)) is not None:
+                ledger.reopen()
             return self.run(run.id)
 
     def finish(
@@ -274,22 +274,22 @@ class NotedCatalogue:
         without a record."""
         with self._lock:
             held = self._held.get(run)
-            found = ledger.load(self._work_dir, run, self._warn) or held
-            if found is None:
+            ledger_read = ledger.load(self._work_dir, run, self._warn) or held
+            if ledger_read is None:
                 return None
-            noted = found.finish(end)
+            noted = ledger_read.finish(end)
             if held is not None:
-                held.end, held.kept = noted, found.kept
+                held.end, held.kept = noted, ledger_read.kept
             return noted
 
     # steps
 
     def steps(self, run: str) -> list[StepRecord]:
         with self._lock:
-            found = self._of.steps(run)
+            records = self._of.steps(run)
             if (held := self._held.get(run)) is not None:
-                held.require_steps({r.name: r for r in found if r.name != SET_ASIDE})
-            return found
+                held.require_steps({r.name: r for r in records if r.name != SET_ASIDE})
+            return records
 
     def begin_step(self, owned: RunLease, name: str, kind: str, at: datetime) -> StepRecord:
         run = owned.run.id
@@ -303,9 +303,9 @@ class NotedCatalogue:
             kind_then, tries = (known.kind, known.attempt) if known is not None else (kind, 0)
             to = StepRecord(run, name, kind_then, StepState.RUNNING, tries + 1, at)
             with held.changing(name, row_of(to)):
-                found = self._of.begin_step(owned, name, kind, at)
-                held.require_step(found)
-            return found
+                record = self._of.begin_step(owned, name, kind, at)
+                held.require_step(record)
+            return record
 
     def finish_step(
         self,
@@ -355,33 +355,33 @@ class NotedCatalogue:
         """The decisions on a run, and two that the rows may lack: root's last one, when its row
         was removed or a kill came first; and root's undo, when somebody else has noted a redo
         since."""
-        found = self._of.decisions(run)
+        decisions = self._of.decisions(run)
         if (known := self.ledger(run)) is None:
-            return found
-        rows = about_all(found)
+            return decisions
+        rows = about_all(decisions)
         there = Counter(rows)
         lost = [a for a in known.said if known.said.count(a) > there[a]][-1:]
         if not lost and taken_back(known.said) == "undone" != taken_back(rows):
             lost = ["undo"]
-        at = found[-1].at if found else datetime.now(UTC)
+        at = decisions[-1].at if decisions else datetime.now(UTC)
         gone = (Decision("", cast("Any", action), "root", "", 0, at) for action in lost)
-        return [*found, *gone]
+        return [*decisions, *gone]
 
     # the restore point
 
     def point(self, plan: str, prefix: str) -> RestorePoint:
         """Raises NotAsNoted when it differs from the first read."""
-        found = self._of.point(plan, prefix)
+        point = self._of.point(plan, prefix)
         with self._lock:
-            for held in self._of_point(found):
-                held.require_point(found)
-            self._seen.setdefault(found.id, found)
-            if point_of(found) != point_of(self._seen[found.id]):
+            for held in self._of_point(point):
+                held.require_point(point)
+            self._seen.setdefault(point.id, point)
+            if point_of(point) != point_of(self._seen[point.id]):
                 raise NotAsNoted(
-                    f"restore point {found.id} of {plan} was just changed in the catalogue",
+                    f"restore point {point.id} of {plan} was just changed in the catalogue",
                     hint="someone changes the catalogue: find out who.",
                 )
-        return found
+        return point
 
     def broken_by(self, manifest: Manifest) -> str | None:
         with self._lock:

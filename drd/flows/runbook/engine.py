@@ -256,8 +256,8 @@ class Engine:
         except DrdError as error:
             if isinstance(error, (Fenced, CatalogueError)) or not is_failure(error, step.kind):
                 raise
-            found = getattr(error, "result", {})
-            self._ended(step, StepState.FAILED, found, describe(error))
+            partial_result = getattr(error, "result", {})
+            self._ended(step, StepState.FAILED, partial_result, describe(error))
         else:
             self._ended(step, StepState.SUCCEEDED, result, result.get("says", ""))
 

@@ -248,9 +248,9 @@ class StepRunner:
         if key in ("", "location"):
             return inspector.location
         kind = self.work.services.kinds(self.work.plan.components[component].kind)
-        found = inspector.environment.get(kind.spec.values.get(key, ""))
-        if found is not None:
-            return found
+        value = inspector.environment.get(kind.spec.values.get(key, ""))
+        if value is not None:
+            return value
         raise StepFailed(f"{component} has no {key}", hint="check where its kind keeps it.")
 
     def _service(self, name: str, *, shown: bool) -> str:
@@ -277,12 +277,12 @@ def preflight_step(
     use that none of the `earlier` steps can free."""
     if step.kind in LOOKING or step.settings is None or isinstance(step.settings, OURS):
         return []
-    found = services.actions(step.kind).preflight(step)
+    findings = services.actions(step.kind).preflight(step)
     if earlier is not None and not any(map(_may_free_ports, earlier)):
-        found = [replace(f, severity="error") if f.code == PORT else f for f in found]
+        findings = [replace(f, severity="error") if f.code == PORT else f for f in findings]
     where = f"step {step.name}"
     return [
-        replace(f, where=where, text=f"{where}: {f.text}" if f.failed else f.text) for f in found
+        replace(f, where=where, text=f"{where}: {f.text}" if f.failed else f.text) for f in findings
     ]
 
 

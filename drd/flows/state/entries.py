@@ -64,14 +64,16 @@ def wrong_entries(places: Places) -> list[Entry]:
     trusted = places.trusted()
     if not trusted:
         return []
-    found = [] if places.database is None else [*_catalogue(places, trusted)]
+    entries = [] if places.database is None else [*_catalogue(places, trusted)]
     inside = [d for d in (places.work_dir, places.cache_dir) if d.parent == places.state]
     ours = [places.work_dir / "templates", places.cache_dir / "restic"]
     for directory in (places.locks, *inside, *ours):
-        found += _directory(directory, trusted)
-    if not any(e.path == places.locks for e in found):
-        found += [e for lock in _listed(places.locks, ".lock") for e in _file(lock, trusted, _OPEN)]
-    return found
+        entries += _directory(directory, trusted)
+    if not any(e.path == places.locks for e in entries):
+        entries += [
+            e for lock in _listed(places.locks, ".lock") for e in _file(lock, trusted, _OPEN)
+        ]
+    return entries
 
 
 def put_right(places: Places, renew: Renew) -> list[Entry]:
@@ -129,7 +131,7 @@ def standing(places: Places) -> str | None:
 
 def findings(places: Places) -> list[Finding]:
     """For `drd doctor`."""
-    found = []
+    findings = []
     for path in set_aside(places):
         catalogue = places.database is not None and path.name.startswith(
             f"{places.database.name}{_ASIDE}"
@@ -142,7 +144,7 @@ def findings(places: Places) -> list[Finding]:
                 f"drd, and restore it as {places.database}. Else restore the points with "
                 f"drd catalogue rebuild. Then: rm -- {path}*"
             )
-        found.append(
+        findings.append(
             Finding("state-set-aside", "warning" if not catalogue else "error", "", detail, hint)
         )
     for entry in wrong_entries(places):
@@ -153,8 +155,8 @@ def findings(places: Places) -> list[Finding]:
             hint = (
                 f"give {entry.path} and those above it to root or the owner of the state, mode 0700"
             )
-        found.append(Finding("state-shared", "error", "", str(entry), hint))
-    return found
+        findings.append(Finding("state-shared", "error", "", str(entry), hint))
+    return findings
 
 
 # --- looking --------------------------------------------------------------------------------

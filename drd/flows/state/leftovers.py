@@ -34,14 +34,14 @@ on."""
 def leftovers(services: Services) -> list[Finding]:
     """What would never be swept, with its size and the command that removes it; and why nothing is
     swept at all, where others could have put it there."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for root in (*run_dirs.roots(services), OLD_OUTSIDE):
         if not root.is_dir() or root.is_symlink() or _is_roots_to_judge(root):
             continue
         if root != OLD_OUTSIDE and (why := why_not_private(root)):
-            found.append(_open(root, why))
-        found += _below(services, root)
-    return found
+            findings.append(_open(root, why))
+        findings += _below(services, root)
+    return findings
 
 
 def _is_roots_to_judge(root: Path) -> bool:

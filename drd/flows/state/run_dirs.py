@@ -201,10 +201,10 @@ def _row(services: Services, run: str) -> Run | None:
     """The run that has exactly this id; asked as the owner of the state, whose the catalogue is."""
     try:
         with rights.owners():
-            found = services.catalogue.run(run)
+            run_row = services.catalogue.run(run)
     except UsageError:
         return None
-    return found if found.id == run else None
+    return run_row if run_row.id == run else None
 
 
 def _ours(directory: Path, run: Run | None) -> bool:
@@ -266,28 +266,28 @@ def swept_afterwards(services: Services, run: str) -> Iterator[None]:
 def remove_run(services: Services, run: str) -> list[str]:
     """End what still runs in a run's directories and remove them; sentences about what was found.
     A directory that is not proven to be the run's stays as it is."""
-    found: list[str] = []
+    notes: list[str] = []
     known = _row(services, run)
     for root in roots(services):
         with _whose(root):
-            found += _remove(services, root, root / f"{RUN}{sound_id(run)}", known)
-    return found
+            notes += _remove(services, root, root / f"{RUN}{sound_id(run)}", known)
+    return notes
 
 
 def _remove(services: Services, root: Path, directory: Path, known: Run | None) -> list[str]:
-    found: list[str] = []
+    notes: list[str] = []
     if not _ours(directory, known):
-        return found
+        return notes
     if why_not_private(root) is None:
         for place in _components(directory):
             with suppress(DrdError):
-                found += services.kinds(place.name.rpartition(".")[2]).sweep(place)
+                notes += services.kinds(place.name.rpartition(".")[2]).sweep(place)
     elif directory not in _made:
-        return found
+        return notes
     # Where others can write nothing that is read there is believed: it goes, and no more.
     shutil.rmtree(directory, ignore_errors=True)
     _made.pop(directory, None)
-    return found
+    return notes
 
 
 def _components(directory: Path) -> list[Path]:
@@ -298,16 +298,16 @@ def _components(directory: Path) -> list[Path]:
 def sweep_orphans(services: Services) -> list[str]:
     """Remove the directories of runs that are over; those of live or resumable runs stay, and those
     of which no run is known."""
-    found: list[str] = []
+    notes: list[str] = []
     for root in roots(services):
         with _whose(root):
             names = sorted(root.glob(f"{RUN}*")) if _may_sweep(root) else []
         for directory in names:
             run = directory.name.removeprefix(RUN)
             if _over(services, run):
-                found += remove_run(services, run)
+                notes += remove_run(services, run)
     sweep_started(services)
-    return found
+    return notes
 
 
 def _may_sweep(root: Path) -> bool:
@@ -365,5 +365,5 @@ def _forget_ended(directory: Path, known: Run | None, now: float) -> None:
 
 def _over(services: Services, run: str) -> bool:
     """Whether it is known, and over: of another catalogue's nobody here can tell."""
-    found = _row(services, run)
-    return found is not None and found.state.final
+    run_row = _row(services, run)
+    return run_row is not None and run_row.state.final

@@ -220,37 +220,37 @@ def nagios(document: StatusDocument) -> tuple[int, str]:
 
 def _caveats(document: StatusDocument) -> str:
     """What to add to the line when no daemon works, or when the summary is old."""
-    found, daemon = [known_when(document)], document.daemon
+    caveats, daemon = [known_when(document)], document.daemon
     if daemon is not None and daemon.at is not None and daemon.state != "running":
         ago = format_duration(age(daemon.at, document.at))
-        found.insert(
+        caveats.insert(
             0, f"the daemon is {daemon.state}, seen {ago} ago: scheduled runs do not start"
         )
-    return "".join(f"; {text}" for text in found if text)
+    return "".join(f"; {text}" for text in caveats if text)
 
 
 def _bad(document: StatusDocument) -> list[tuple[str, str]]:
     """Plans that have the worst verdict, by name, each with the reason."""
     now, worst = microseconds(document.at), document.verdict
-    found = [
+    bad_plans = [
         (p.plan, p.reasons[0].text) for p in document.plans if p.verdict is worst and p.reasons
     ]
-    found += [
+    bad_plans += [
         (p.plan, p.telling(now).first)
         for p in document.briefs
         if isinstance(p, Told) and p.verdict is worst and p.has_reasons
     ]
-    return sorted(found, key=lambda f: f[0])
+    return sorted(bad_plans, key=lambda f: f[0])
 
 
 def _critical(document: StatusDocument) -> list[str]:
-    found = [(p.plan, a.message) for p in document.plans for a in p.alerts if _is_critical(a)]
+    critical = [(p.plan, a.message) for p in document.plans for a in p.alerts if _is_critical(a)]
     for brief in document.briefs:
         if isinstance(brief, Told):
-            found += [(brief.plan, message) for message in brief.critical]
-    found.sort(key=lambda f: f[0])
-    found += [("drd", a.message) for a in document.alerts if _is_critical(a)]
-    return [f"{of}: {message}" for of, message in found]
+            critical += [(brief.plan, message) for message in brief.critical]
+    critical.sort(key=lambda f: f[0])
+    critical += [("drd", a.message) for a in document.alerts if _is_critical(a)]
+    return [f"{of}: {message}" for of, message in critical]
 
 
 def _is_critical(alert: AlertFacts) -> bool:

@@ -111,11 +111,11 @@ def collect(
     loaded only the name is read. Raises UnknownPlan, naming the nearest, when `plan` is neither.
     """
     facts = read()
-    found = subjects(facts, files)
-    if plan is not None and plan not in found:
-        raise _unknown(plan, found)
-    chosen = sorted(found) if plan is None else [plan]
-    plans = tuple(assess(found[name], now) for name in chosen)
+    judged_subjects = subjects(facts, files)
+    if plan is not None and plan not in judged_subjects:
+        raise _unknown(plan, judged_subjects)
+    chosen = sorted(judged_subjects) if plan is None else [plan]
+    plans = tuple(assess(judged_subjects[name], now) for name in chosen)
     daemon = daemon_state(facts.daemon, now, installed=installed)
     return StatusDocument(now, worst(p.verdict for p in plans), plans, facts.alerts, daemon)
 
@@ -209,17 +209,17 @@ def subjects(facts: StatusFacts, files: Iterable[PlanFile]) -> dict[str, PlanFac
     every file that never was."""
     loaded = {f.plan: f for f in facts.plans}
     on_disk = {f.path: f for f in files}
-    found: dict[str, PlanFacts | NotLoaded] = {}
+    by_name: dict[str, PlanFacts | NotLoaded] = {}
     for name, known in loaded.items():
         file = os.path.abspath(known.file) if known.file else ""  # noqa: PTH100
-        found[name] = _compare(known, file, on_disk.pop(file, None) or _stat_file(file))
+        by_name[name] = _compare(known, file, on_disk.pop(file, None) or _stat_file(file))
     for stranger in on_disk.values():
         name = plan_name(stranger.path)
         if name in loaded:
-            found[name] = _compare(loaded[name], stranger.path, stranger)
+            by_name[name] = _compare(loaded[name], stranger.path, stranger)
         else:
-            found[name] = _never_loaded(name, stranger, facts)
-    return found
+            by_name[name] = _never_loaded(name, stranger, facts)
+    return by_name
 
 
 def refused(name: str, file: str, error: str) -> NotLoaded:
@@ -228,15 +228,15 @@ def refused(name: str, file: str, error: str) -> NotLoaded:
 
 
 def _never_loaded(name: str, file: PlanFile, facts: StatusFacts) -> NotLoaded:
-    found = NotLoaded(
+    subject = NotLoaded(
         name, file.path, f"not loaded: drd never read {file.path}", f"drd backup {name}"
     )
     why = facts.refused.get(name)
     if why is not None:
-        found = refused(name, file.path, why.error)
+        subject = refused(name, file.path, why.error)
         if (why.file_mtime_ns, why.file_size) != (file.mtime_ns, file.size):
-            found = found._replace(why=f"{found.why} (changed since)")
-    return found._replace(alerts=facts.others.get(name, ()))
+            subject = subject._replace(why=f"{subject.why} (changed since)")
+    return subject._replace(alerts=facts.others.get(name, ()))
 
 
 def plan_name(path: str) -> str:
@@ -246,8 +246,8 @@ def plan_name(path: str) -> str:
             head = (file.read(_NAME_WITHIN) or b"").decode("utf-8", "replace")
     except OSError:
         head = ""
-    found = re.search(r"""^plan\s*:\s*(["']?)([a-z0-9-]{1,40})\1\s*(?:#.*)?$""", head, re.MULTILINE)
-    return found[2] if found else os.path.basename(path).rsplit(".", 1)[0]  # noqa: PTH119
+    match = re.search(r"""^plan\s*:\s*(["']?)([a-z0-9-]{1,40})\1\s*(?:#.*)?$""", head, re.MULTILINE)
+    return match[2] if match else os.path.basename(path).rsplit(".", 1)[0]  # noqa: PTH119
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -261,10 +261,10 @@ def _is_plan(name: str) -> bool:
 
 def _stat_file(path: str) -> PlanFile | None:
     try:
-        found = os.stat(path)  # noqa: PTH116
+        info = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
-    return PlanFile(path, found.st_mtime_ns, found.st_size)
+    return PlanFile(path, info.st_mtime_ns, info.st_size)
 
 
 def _compare(facts: PlanFacts, path: str, found: PlanFile | None) -> PlanFacts:

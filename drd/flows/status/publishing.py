@@ -145,18 +145,18 @@ def publish(
 def findings(directory: Path, group: str) -> list[Finding]:
     """The finding of `drd doctor` that the group cannot read the summary; none where it can."""
     try:
-        found = (directory / NAME).stat(follow_symlinks=False)
+        info = (directory / NAME).stat(follow_symlinks=False)
     except OSError:
         return []
     readers = set(acl.groups(str(directory / NAME), acl.ACCESS, 4))
-    if not readers and found.st_mode & 0o040:
-        readers = {found.st_gid}
+    if not readers and info.st_mode & 0o040:
+        readers = {info.st_gid}
     with suppress(KeyError):
         readers &= {grp.getgrnam(group).gr_gid}
     if readers:
         return []
     what = f"the group {group} cannot read {directory / NAME}: its owner is not in that group"
-    return [Finding("status-for-others", "error", "", what, _remedy(found.st_uid, group))]
+    return [Finding("status-for-others", "error", "", what, _remedy(info.st_uid, group))]
 
 
 def _remedy(uid: int, group: str) -> str:
@@ -179,8 +179,8 @@ def _flock(fd: int) -> bool:
 def _mark(directory: int) -> tuple[int, int, int] | None:
     """Tells one file of the summary from another."""
     with suppress(OSError):
-        found = os.stat(NAME, dir_fd=directory, follow_symlinks=False)
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        info = os.stat(NAME, dir_fd=directory, follow_symlinks=False)
+        return info.st_ino, info.st_mtime_ns, info.st_size
     return None
 
 

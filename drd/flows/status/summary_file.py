@@ -112,11 +112,11 @@ class SummaryFile:
 
         most = min(_MOST_PIECE, self._left)
         unpacking = decompressobj()
-        found = unpacking.decompress(part, most + 1)
-        if not unpacking.eof or len(found) > most:
+        data = unpacking.decompress(part, most + 1)
+        if not unpacking.eof or len(data) > most:
             raise ValueError("what is in it is too large, or cut off")
-        self._left -= len(found)
-        return found
+        self._left -= len(data)
+        return data
 
 
 def piece_of(plan: str, pieces: int) -> int:
@@ -145,13 +145,13 @@ def _briefs(data: bytes) -> list[Brief | Told]:
 
 
 def _facts(data: bytes) -> list[PlanFacts]:
-    found = []
+    plan_facts = []
     for name, values in _rows(data):
         facts = decode(values)
         if not isinstance(facts, PlanFacts) or facts.plan != name:
             raise ValueError("no facts of a plan")
-        found.append(facts)
-    return found
+        plan_facts.append(facts)
+    return plan_facts
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -165,11 +165,11 @@ def read_summary(directory: str) -> SummaryFile:
     """
     fd = os.open(f"{directory}/{NAME}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb", buffering=0) as file:
-        found = os.fstat(fd)
+        info = os.fstat(fd)
         owners = (0, os.geteuid(), os.stat(directory).st_uid)  # noqa: PTH116 - a cold start
-        if not stat.S_ISREG(found.st_mode) or found.st_uid not in owners:
+        if not stat.S_ISREG(info.st_mode) or info.st_uid not in owners:
             raise DamagedSummary("it is not a file of drd's user")
-        if found.st_mode & 0o022 or found.st_size > _MOST_BYTES:
+        if info.st_mode & 0o022 or info.st_size > _MOST_BYTES:
             raise DamagedSummary("others can write to it, or it is too large")
         data = file.read(_MOST_BYTES + 1) or b""
     return _parsed(data)
@@ -230,14 +230,14 @@ class Summary:
     @staticmethod
     def of(file: SummaryFile, version: str) -> Summary:
         """To go on with what is there. Raises DamagedSummary."""
-        found = Summary(version)
+        summary = Summary(version)
         header = file.header
-        found.state, found.seq, found._rest = header.state, header.seq, header.rest
+        summary.state, summary.seq, summary._rest = header.state, header.seq, header.rest
         lines = list(file.lines())
-        found._briefs = [briefs for briefs, _ in lines]
-        found._facts = [facts for _, facts in lines]
-        found._packed = list(file.pieces)
-        return found
+        summary._briefs = [briefs for briefs, _ in lines]
+        summary._facts = [facts for _, facts in lines]
+        summary._packed = list(file.pieces)
+        return summary
 
     def __len__(self) -> int:
         return sum(map(len, self._facts))

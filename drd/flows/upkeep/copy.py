@@ -243,11 +243,11 @@ class _CopyRun:
         held = listings.whole_points(batch, there)
         kept = self._held_by_people()
         torn = [
-            found.id
+            manifest.id
             for p in batch
             if p.id not in held
             and p.id not in kept
-            and (found := listings.manifest(there.get(p.id, ()))) is not None
+            and (manifest := listings.manifest(there.get(p.id, ()))) is not None
         ]
         if torn and not listing.unreadable and custody.contested(self.services) is None:
             self.into.forget(torn)
@@ -260,10 +260,10 @@ class _CopyRun:
 
     def _lost(self, point: RestorePoint, error: RepositoryDamaged | PointGone) -> None:
         """One that cannot be copied: none of our business when retention forgot it meanwhile."""
-        found = self.source.snapshots(
+        snapshots = self.source.snapshots(
             host=self.plan.name, tags=["drd", f"run:{point.id}"], fresh=True
         )
-        if listings.manifest(found) is not None:
+        if listings.manifest(snapshots) is not None:
             self.errors[point.id] = error
             if isinstance(error, RepositoryDamaged) and not isinstance(error, _NotWhole):
                 note_damage(self.services, self.plan.name, point.id, {self.copy_of: error})

@@ -18,17 +18,17 @@ def reasons_to_wait(services: Services, plan: Plan) -> list[Pause]:
     """All of them; none when retention may go on, as far as this tells."""
     points = services.catalogue.points(plan.name)
     given_up = {(g.point, g.repository) for g in services.catalogue.keeping.given_up(plan.name)}
-    found = custody.pause(services)
-    found += of_backups(
+    pauses = custody.pause(services)
+    pauses += of_backups(
         plan.name,
         points,
         last_failed=last_failure(services, plan),
         rpo_s=plan.objectives.rpo_s,
         now=services.clock.now(),
     )
-    found += of_damage(plan.name, known_damage(services, plan), {p.id for p in points}, given_up)
-    found += _vanished(services, plan, given_up)
-    return found + _of_clocks(services, plan)
+    pauses += of_damage(plan.name, known_damage(services, plan), {p.id for p in points}, given_up)
+    pauses += _vanished(services, plan, given_up)
+    return pauses + _of_clocks(services, plan)
 
 
 def last_failure(services: Services, plan: Plan) -> str | None:
@@ -67,15 +67,15 @@ def _vanished(services: Services, plan: Plan, given_up: Set[tuple[str, str]]) ->
 def _of_clocks(services: Services, plan: Plan) -> list[Pause]:
     """One that jumped is believed again as soon as a server of a repository agrees with it."""
     ahead = [(spec, _ahead_s(services, spec)) for spec in plan.repositories.values()]
-    found = [pause for spec, by_s in ahead for pause in of_clock(spec.name, by_s)]
+    pauses = [pause for spec, by_s in ahead for pause in of_clock(spec.name, by_s)]
     jumped_s = clock_trust.jumped_s(services)
     if jumped_s is None:
-        return found
+        return pauses
     far = [by_s for spec, by_s in ahead if is_s3(spec.url)]
-    if not found and clock_trust.witnessed(services, far, far=bool(far)):
+    if not pauses and clock_trust.witnessed(services, far, far=bool(far)):
         clock_trust.trust_again(services, "a repository server or NTP confirms it")
-        return found
-    return found + of_jump(plan.name, jumped_s)
+        return pauses
+    return pauses + of_jump(plan.name, jumped_s)
 
 
 def _ahead_s(services: Services, spec: RepositorySpec) -> float | None:

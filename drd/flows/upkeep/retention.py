@@ -49,10 +49,10 @@ class RetentionRequest:
 
     def detail(self) -> dict[str, Any]:
         said = {"force": self.force, "clock_is_right": self.clock_is_right}
-        found: dict[str, Any] = {key: reason for key, reason in said.items() if reason is not None}
-        if found and self.by is not None:
-            found["by"] = self.by.to_json()
-        return found
+        detail: dict[str, Any] = {key: reason for key, reason in said.items() if reason is not None}
+        if detail and self.by is not None:
+            detail["by"] = self.by.to_json()
+        return detail
 
 
 def retention(services: Services, plan: Plan, request: RetentionRequest) -> RetentionOutcome:
@@ -248,7 +248,7 @@ def _let_go(services: Services, plan: Plan, runner: Runner, share: Share, step: 
     by_run = listings.by_run(listing)
     return _Still(
         tuple(i for i in tried if i in ids),
-        frozenset(run for run, found in by_run.items() if listings.manifest(found) is not None),
+        frozenset(run for run, of_run in by_run.items() if listings.manifest(of_run) is not None),
     )
 
 

@@ -174,16 +174,16 @@ def _of_listings(
 ) -> list[Pause]:
     """What the listings add to what was known `before`."""
     now = services.clock.now()
-    found = [p for name, of in missing.items() for p in of_listing(name, tuple(of))]
+    pauses = [p for name, of in missing.items() for p in of_listing(name, tuple(of))]
     ids = {p.id for p in seen.points}
-    found += [p for inventory in seen.inventories for p in _of_future(inventory, ids, now)]
-    found += [p for p in custody.pause(services) if p not in before]
+    pauses += [p for inventory in seen.inventories for p in _of_future(inventory, ids, now)]
+    pauses += [p for p in custody.pause(services) if p not in before]
     refused = refusal(seen.known(), (), now)
-    if refused is not None and not any(p.code == "future" for p in found):
+    if refused is not None and not any(p.code == "future" for p in pauses):
         # Of sound dates in the repository, as where restic saw another clock than drd.
         ahead = [p.id for p in seen.points if max(p.data_time, p.available_at) > now]
-        found.append(Pause("future", refused, out_of_the_future(ahead, ())))
-    return found
+        pauses.append(Pause("future", refused, out_of_the_future(ahead, ())))
+    return pauses
 
 
 def _decided(
@@ -356,12 +356,12 @@ def _in_use(services: Services, plan: Plan) -> dict[str, str]:
 
 def _last_of_copies(known: Sequence[RestorePoint], copies: Iterable[Inventory]) -> dict[str, str]:
     """The newest point of each copy: one that is far behind shall not lose all that it has."""
-    found = {}
+    last_points = {}
     for inventory in copies:
         newest = newest_complete([p for p in known if inventory.holds(p.id)])
         if newest is not None:
-            found[newest.id] = f"newest in {inventory.repository.name}"
-    return found
+            last_points[newest.id] = f"newest in {inventory.repository.name}"
+    return last_points
 
 
 def _spare(chosen: RetentionPlan, why: Mapping[str, str]) -> RetentionPlan:

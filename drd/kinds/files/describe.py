@@ -123,12 +123,12 @@ def _xattr_digest(path: bytes, names: list[str]) -> str:
 
 def describe_all(entries: Iterable[tuple[str, Seen]], describer: Describer) -> TreeFingerprint:
     """A source's fingerprint. What vanished before it was read is volatile."""
-    found: dict[str, FileEntry] = {}
+    described: dict[str, FileEntry] = {}
     for name, seen in entries:
         check_cancelled()
         entry = describer.describe(to_bytes(name), name)
         if entry is not None:
-            found[name] = entry
+            described[name] = entry
         elif name not in describer.not_reached:
-            found[name] = FileEntry(seen.kind, 0, 0, 0, volatile=True)
-    return TreeFingerprint(found, describer.not_reached)
+            described[name] = FileEntry(seen.kind, 0, 0, 0, volatile=True)
+    return TreeFingerprint(described, describer.not_reached)

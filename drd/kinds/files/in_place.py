@@ -252,13 +252,13 @@ def roots_of(
     paths: Iterable[str], component: str, directory: Path, mark: str, *, keep: bool
 ) -> list[Root]:
     """The places of these paths, with the way into each that a run has announced or would take."""
-    found = []
+    roots = []
     for number, path in enumerate(paths):
         place = real_place(path)
         journal = directory / f"root-{number}.json"
         way = way_to(place, f".{mark}.{component}-{number}", journal, mark, keep=keep)
-        found.append(Root(path, place, way))
-    return found
+        roots.append(Root(path, place, way))
+    return roots
 
 
 def real_place(path: str) -> Path:
@@ -275,15 +275,15 @@ def sweep(directory: Path) -> list[str]:
         return []
     if not isinstance(paths, list) or not all(isinstance(p, str) and p[:1] == "/" for p in paths):
         return []
-    found: list[str] = []
+    notes: list[str] = []
     keep, component = bool(known["keep"]), str(known["component"])
     for root in roots_of(paths, component, directory, mark, keep=keep):
         if root.way.journal.exists():
-            found += root.way.undo()
+            notes += root.way.undo()
     if os.path.lexists(landing):
         remove_landing(landing)
-        found.append(f"removed {landing}, left by an unfinished recovery")
-    return found
+        notes.append(f"removed {landing}, left by an unfinished recovery")
+    return notes
 
 
 def _landing(first: Root) -> Path:

@@ -113,10 +113,10 @@ class InsidePublication:
     @working
     def undo(self) -> list[str]:
         """Take back what a run that will not continue has left; sentences about it."""
-        found: list[str] = []
+        notes: list[str] = []
         if self.published():
             self.tidy()
-            return found
+            return notes
         if self.before.is_dir():
             if self.begun():
                 held_back = f"{self.before} has the content of {self.target}"
@@ -124,8 +124,8 @@ class InsidePublication:
             for entry in held(self.before).iterdir():
                 entry.rename(pinned(self.target / entry.name))
             pinned(self.before).rmdir()
-            found.append(f"restored the content of {self.target} after an unfinished recovery")
+            notes.append(f"restored the content of {self.target} after an unfinished recovery")
         if self.landing.is_dir():
             remove_landing(self.landing)
-            found.append(f"removed {self.landing}, left by an unfinished recovery")
-        return found
+            notes.append(f"removed {self.landing}, left by an unfinished recovery")
+        return notes

@@ -43,7 +43,7 @@ class FilesInspector(FileInspector):
         root = to_bytes(self.location).rstrip(b"/")
         roots = self._roots if self._roots is not None else [to_text(root)]
         seen = walk(select(roots, excludes=NAMES))
-        found: dict[str, FileEntry] = {}
+        entries: dict[str, FileEntry] = {}
         for place in seen.entries:
             check_cancelled()
             name = to_text(to_bytes(place)[len(root) :])
@@ -51,16 +51,16 @@ class FilesInspector(FileInspector):
                 continue
             entry = describer.describe(to_bytes(place), name)
             if entry is not None:
-                found[name] = entry
+                entries[name] = entry
         unread = {p[len(to_text(root)) :] or "/": why for p, why in seen.unread.items()}
-        return TreeFingerprint(found, {**unread, **describer.not_reached})
+        return TreeFingerprint(entries, {**unread, **describer.not_reached})
 
 
 def _parents(paths: Mapping[str, FileEntry]) -> set[str]:
-    found: set[str] = set()
+    parents: set[str] = set()
     for path in paths:
         above = path.rpartition("/")[0]
-        while above and above not in found:
-            found.add(above)
+        while above and above not in parents:
+            parents.add(above)
             above = above.rpartition("/")[0]
-    return found
+    return parents

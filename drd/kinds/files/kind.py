@@ -106,14 +106,14 @@ class FilesKind(Kind):
         return overlapping(paths, os.path.realpath(settings.path))
 
     def sweep(self, directory: Path) -> list[str]:
-        found = []
+        notes = []
         for name in (LANDING, SANDBOX):
             if (directory / name).is_dir():
                 remove(directory / name)
-                found.append(f"removed {directory / name}, a killed run's restored files")
+                notes.append(f"removed {directory / name}, a killed run's restored files")
         publication = announced(directory)
         undone = publication.undo() if publication else in_place.sweep(directory)
-        return [*found, *undone, *sweep(directory)]
+        return [*notes, *undone, *sweep(directory)]
 
     def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:  # noqa: ARG002 - restic does it all
         return {}

@@ -137,8 +137,8 @@ def _everything(top: bytes) -> Iterator[bytes]:
             if not is_root() and mode & 0o700 != 0o700:
                 os.chmod(directory, mode | 0o700)  # noqa: PTH101 - paths are bytes
                 closed.append((directory, mode))
-            with os.scandir(directory) as found:
-                entries = list(found)
+            with os.scandir(directory) as children:
+                entries = list(children)
             for entry in entries:
                 yield entry.path
                 if entry.is_dir(follow_symlinks=False):

@@ -77,11 +77,11 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
         inside = [p for p in paths if path.startswith(f"{p}/")]
         if inside:
             raise UsageError(f"{path} is in {inside[0]}, which includes it")
-    found = replace(part, paths=paths)
+    narrowed = replace(part, paths=paths)
     facts = {**snapshot.facts, "paths": list(paths)}
     if not isinstance(tree, TreeFingerprint):
-        return found, replace(snapshot, facts=facts)
-    return found, replace(snapshot, facts=facts, fingerprint=only(tree, paths))
+        return narrowed, replace(snapshot, facts=facts)
+    return narrowed, replace(snapshot, facts=facts, fingerprint=only(tree, paths))
 
 
 def _require_there(path: str, tree: TreeFingerprint, snapshot: ComponentSnapshot) -> None:
@@ -291,8 +291,8 @@ class FilesPart(NamedDestination):
         for path, way in self._ways.items():
             for above, target in zip(Path(path).parents, way.target.parents, strict=False):
                 if target == directory and self._into is None:
-                    found = Path(f"{content(self._root)}{above}")
-                    return found if found.is_dir() else None
+                    saved = Path(f"{content(self._root)}{above}")
+                    return saved if saved.is_dir() else None
         return None
 
     def inspector(self) -> FilesInspector:
@@ -331,14 +331,14 @@ def sweep(directory: Path) -> list[str]:
     landing, mark = place_in(known, "landing"), mark_in(known, directory)
     if landing is None or mark is None or not is_landing(landing, mark):
         return []
-    found: list[str] = []
+    notes: list[str] = []
     for journal in sorted(directory.glob("target.*.json")):
         way = publication_at(journal)
-        found += way.undo() if way is not None else []
+        notes += way.undo() if way is not None else []
     if os.path.lexists(landing):
         remove_landing(landing)
-        found.append(f"removed {landing}, left by an unfinished recovery")
-    return found
+        notes.append(f"removed {landing}, left by an unfinished recovery")
+    return notes
 
 
 class _PartInspector(FilesInspector):
@@ -350,7 +350,7 @@ class _PartInspector(FilesInspector):
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> TreeFingerprint:  # noqa: ARG002 - all of it
         describer = Describer(budget_s=budget_s, owners=self._owners)
-        found: dict[str, FileEntry] = {}
+        entries: dict[str, FileEntry] = {}
         unread: dict[str, str] = {}
         for source, final in self._finals.items():
             root = to_bytes(os.fspath(final))
@@ -360,6 +360,6 @@ class _PartInspector(FilesInspector):
                 name = source + to_text(to_bytes(place)[len(root) :])
                 entry = describer.describe(to_bytes(place), name)
                 if entry is not None:
-                    found[name] = entry
+                    entries[name] = entry
             unread |= {source + p[len(to_text(root)) :]: why for p, why in seen.unread.items()}
-        return TreeFingerprint(found, {**unread, **describer.not_reached})
+        return TreeFingerprint(entries, {**unread, **describer.not_reached})

@@ -53,12 +53,12 @@ def _name(part: str) -> str:
     for match in re.finditer(r"\*+|\?|\[[!\]]?[^\]]*\]", part):
         text += re.escape(part[position : match.start()])
         position = match.end()
-        found = match[0]
-        if found[0] == "*":
+        name = match[0]
+        if name[0] == "*":
             text += "[^/]*"
-        elif found == "?":
+        elif name == "?":
             text += "[^/]"
         else:
             # `(?s:…)\Z` is what translate puts around; the set itself is what we want.
-            text += "(?!/)" + fnmatch.translate(found).removeprefix("(?s:").rpartition(")")[0]
+            text += "(?!/)" + fnmatch.translate(name).removeprefix("(?s:").rpartition(")")[0]
     return text + re.escape(part[position:])

@@ -47,8 +47,8 @@ class Archive:
         done = self._load.listing(*chosen)
         if done.exit_code != 0:
             raise TargetError(f"pg_restore cannot read the dump: {done.complaint}")
-        found = (_ENTRY.match(line) for line in done.stdout.splitlines())
-        return [Entry(int(m[1]), m[2]) for m in found if m]
+        entries = (_ENTRY.match(line) for line in done.stdout.splitlines())
+        return [Entry(int(m[1]), m[2]) for m in entries if m]
 
     def script(self, entries: Sequence[Entry]) -> str:
         """Their SQL. Raises TargetError."""

@@ -182,11 +182,11 @@ class Cluster:
     def _drop_subscriptions(self, name: str) -> None:
         query = """SELECT s.subname::text FROM pg_catalog.pg_subscription s
                      JOIN pg_catalog.pg_database d ON d.oid = s.subdbid WHERE d.datname = %s"""
-        found = self.admin().execute(query.encode(), [name]).fetchall()
-        if not found:
+        subscriptions = self.admin().execute(query.encode(), [name]).fetchall()
+        if not subscriptions:
             return
         with connect(self.address.to_database(name)) as connection:
-            for (subscription,) in found:
+            for (subscription,) in subscriptions:
                 alter = f"ALTER SUBSCRIPTION {ident(subscription)}"
                 connection.execute(f"{alter} DISABLE".encode())
                 connection.execute(f"{alter} SET (slot_name = NONE)".encode())

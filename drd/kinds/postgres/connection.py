@@ -185,14 +185,14 @@ def address_of(ref: SecretRef) -> Address:
 
 
 def _from_environment(given: Mapping[str, str]) -> dict[str, str]:
-    found = {}
+    parameters = {}
     for option in pq.Conninfo.get_defaults():
         keyword = option.keyword.decode()
         variable = option.envvar.decode() if option.envvar else ""
         value = os.environ.get(variable, "")
         if value and keyword not in given and keyword not in SECRET_KEYWORDS - {"password"}:
-            found[keyword] = value
-    return found
+            parameters[keyword] = value
+    return parameters
 
 
 def _from_service(ref: SecretRef, text: str) -> dict[str, str]:
@@ -200,18 +200,18 @@ def _from_service(ref: SecretRef, text: str) -> dict[str, str]:
     variables. Only libpq reads that file, when a connection is begun; this one is never used."""
     begun = pq.PGconn.connect_start(text.encode())
     try:
-        found = {o.keyword.decode(): o.val.decode() for o in begun.info if o.val}
+        parameters = {o.keyword.decode(): o.val.decode() for o in begun.info if o.val}
         said = begun.error_message.decode("utf-8", "replace").strip()
     except psycopg.OperationalError as error:
-        found, said = {}, str(error)
+        parameters, said = {}, str(error)
     finally:
         begun.finish()
-    if "service" not in found:
+    if "service" not in parameters:
         raise SourceError(
             f"the dsn ({ref.describe()}) names a service that libpq cannot use: {said}",
             hint="write the service into ~/.pg_service.conf or the file of PGSERVICEFILE.",
         )
-    return {k: v for k, v in found.items() if k in _FROM_SERVICE}
+    return {k: v for k, v in parameters.items() if k in _FROM_SERVICE}
 
 
 def no_event_triggers(major: int) -> str:

@@ -63,11 +63,11 @@ def read(connection: Connection) -> dict[str, Any]:
         row = cursor.fetchone()
     assert row is not None
     assert cursor.description is not None
-    found = dict(zip((column.name for column in cursor.description), row, strict=True))
-    found["provider"] = _PROVIDERS.get(_text(found["provider"]), "libc")
-    found["settings"] = sorted(found["settings"], key=lambda entry: entry[0])
-    found["comment"] = without_mark(found["comment"])
-    return found
+    properties = dict(zip((column.name for column in cursor.description), row, strict=True))
+    properties["provider"] = _PROVIDERS.get(_text(properties["provider"]), "libc")
+    properties["settings"] = sorted(properties["settings"], key=lambda entry: entry[0])
+    properties["comment"] = without_mark(properties["comment"])
+    return properties
 
 
 def _text(value: Any) -> str:
@@ -187,22 +187,22 @@ def differences(saved: Properties, now: Properties, *, with_owner: bool) -> list
 
     The tablespace is left out (it belongs to the server), as is the version of a collation.
     """
-    found = [
+    sentences = [
         f"{label} is {now[key]!r}, saved was {saved[key]!r}"
         for key, label in _PLAIN.items()
         if (with_owner or key not in _OF_OWNERS) and (now[key] or None) != (saved[key] or None)
     ]
     if with_owner:
-        found += _lists("grant", saved["acl"], now["acl"], _grant_text)
+        sentences += _lists("grant", saved["acl"], now["acl"], _grant_text)
     here = [s for s in saved["settings"] if with_owner or not s[0]]
     there = [s for s in now["settings"] if with_owner or not s[0]]
-    found += _lists("setting", here, there, _setting_text)
-    found += [
+    sentences += _lists("setting", here, there, _setting_text)
+    sentences += [
         f"extension {name} is missing"
         for name in sorted(saved["extensions"])
         if name not in now["extensions"]
     ]
-    return found
+    return sentences
 
 
 def extension_notes(saved: Properties, now: Properties) -> list[str]:

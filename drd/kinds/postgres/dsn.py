@@ -54,13 +54,13 @@ def host(settings: PostgresSettings, reveal: Reveal) -> str:
         return ""
     if "://" in dsn:
         try:
-            found = (urlsplit(dsn).hostname or "").lower()
+            host_name = (urlsplit(dsn).hostname or "").lower()
         except ValueError:
             return ""
     else:
         named = re.search(r"(?:^|\s)host\s*=\s*'?([^\s']+)", dsn)
-        found = named[1].lower() if named else ""
-    return "" if found.startswith(("/", "%2f", "@")) or found in _HERE else found
+        host_name = named[1].lower() if named else ""
+    return "" if host_name.startswith(("/", "%2f", "@")) or host_name in _HERE else host_name
 
 
 def sockets(settings: PostgresSettings | PostgresTarget) -> tuple[str, ...]:

@@ -66,11 +66,11 @@ def explained(error: DumpFailed, component: str, holder: Connection) -> DumpFail
     if "LOCK TABLE" not in error.message:
         return DumpFailed(error.message, hint="check the server's log, and try again.")
     with suppress(psycopg.Error):
-        found = [str(row[0]) for row in holder.execute(_HOLDERS.encode()).fetchall()]
-        if found:
+        holders = [str(row[0]) for row in holder.execute(_HOLDERS.encode()).fetchall()]
+        if holders:
             return DumpFailed(
                 f"pg_dump of {component} waited {LOCK_WAIT_MS // 1000} s for locked "
-                f"tables: {', '.join(found)}",
+                f"tables: {', '.join(holders)}",
                 hint="end the sessions that lock them (ALTER TABLE, VACUUM FULL, an open "
                 "transaction), or back up at another time.",
             )

@@ -131,25 +131,25 @@ class Extraction:
         before = self._archive.entries("--section=pre-data")
         self._what_can_be([e for e in before if not e.is_a(_NOT_BEFORE)])
         everything = list(self._relations(tables))
-        found = Extracted([r for r in everything if r.kind in ("r", "p")])
-        found.notes += [
+        extracted = Extracted([r for r in everything if r.kind in ("r", "p")])
+        extracted.notes += [
             f"partition {r.source} is left out: its rows are on another server"
             for r in everything
             if r.kind not in ("r", "p")
         ]
-        for relation in found.relations:
-            found.owners[relation.oid] = _owner(before, relation)
-        self._rows(found)
+        for relation in extracted.relations:
+            extracted.owners[relation.oid] = _owner(before, relation)
+        self._rows(extracted)
         after = self._archive.entries("--section=post-data")
         self._what_can_be([e for e in after if e.is_a(_AFTERWARDS)])
         keys = [e for e in after if e.is_a(_FOREIGN_KEY)]
-        self._foreign_keys(keys, found)
-        found.notes += _left_behind(after, found.relations)
-        acting = [f"{kind} {r.listed}" for kind in ("TRIGGER", "RULE") for r in found.relations]
+        self._foreign_keys(keys, extracted)
+        extracted.notes += _left_behind(after, extracted.relations)
+        acting = [f"{kind} {r.listed}" for kind in ("TRIGGER", "RULE") for r in extracted.relations]
         for entry in (e for e in after if e.text.startswith(tuple(acting))):
-            found.left.append(statement(self._archive.script([entry])))
-        self._require_whole(found.relations)
-        return found
+            extracted.left.append(statement(self._archive.script([entry])))
+        self._require_whole(extracted.relations)
+        return extracted
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return self._connection.execute(encoded(query), list(parameters) or None).fetchall()
@@ -177,8 +177,8 @@ class Extraction:
 
     def _find(self, table: str) -> int:
         schema, name = split_name(table)
-        found = self.rows(_FIND, schema, name)
-        if not found:
+        rows = self.rows(_FIND, schema, name)
+        if not rows:
             said = next((t.said for t in self._about([qualified(schema, name)])), None)
             raise TargetError(
                 f"the table {table} could not be made: {said}"
@@ -186,7 +186,7 @@ class Extraction:
                 else f"the dump does not contain {table}",
                 hint="restore the whole database beside this one: --into NAME without --table.",
             )
-        oid, kind, extension = found[0]
+        oid, kind, extension = rows[0]
         if extension or kind not in ("r", "p"):
             raise TargetError(
                 f"{table} cannot be restored alone: "

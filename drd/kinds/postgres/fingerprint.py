@@ -129,11 +129,11 @@ def describe(
         name = names.get(table.key, table.name)
         if table.materialised:
             derived.add(name)
-        found = table.unreadable or _table_state(connection, table, mode, end)
-        if isinstance(found, TableState):
-            states[name] = found
+        state = table.unreadable or _table_state(connection, table, mode, end)
+        if isinstance(state, TableState):
+            states[name] = state
         else:
-            not_reached[name] = found or f"the time budget of {budget_s:g} s was over"
+            not_reached[name] = state or f"the time budget of {budget_s:g} s was over"
     return DatabaseFingerprint(
         mode, states, not_reached, dict(properties), frozenset(derived), partitioned, others
     )

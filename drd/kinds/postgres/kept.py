@@ -37,15 +37,15 @@ class KeptDatabase:
         return self._cluster, Publication(self._cluster, self._component, self._run)
 
     def held(self) -> list[Aside]:
-        found = []
+        asides = []
         with as_target_error(f"cannot search for the kept copy of {self._component}"):
             cluster, names = self._names()
             place = f"database {names.final}"
             for kept, former in ((names.aside, True), (names.after, False)):
                 if cluster.has(kept):
                     size = _size(cluster, kept)
-                    found.append(Aside(self._component, place, f"database {kept}", size, former))
-        return found
+                    asides.append(Aside(self._component, place, f"database {kept}", size, former))
+        return asides
 
     def swap(self, *, back: bool) -> None:
         with as_target_error(f"cannot exchange the databases of {self._component}"):

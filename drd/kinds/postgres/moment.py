@@ -43,9 +43,9 @@ def export_snapshot(holder: Connection) -> Moment:
     facts: dict[str, Any] = {"standby": standby, "clock_skew_s": round(skew, 1)}
     replayed, current = None, True
     if standby:
-        found = holder.execute(_REPLAY.encode()).fetchone()
-        assert found is not None
-        replayed, current = found
+        replay = holder.execute(_REPLAY.encode()).fetchone()
+        assert replay is not None
+        replayed, current = replay
         facts["standby_current"] = current
     holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     now = datetime.now(UTC)

@@ -41,19 +41,19 @@ def qualified(schema: str, name: str) -> str:
 
 def parts(text: str) -> list[tuple[str, bool]]:
     """The names between the dots, each with whether it was quoted; empty when it is no name."""
-    found, at = [], 0
+    names, at = [], 0
     while at < len(text):
         match = _PART.match(text, at)
         if match is None:
             return []
         quoted, plain = match.groups()
-        found.append((quoted.replace('""', '"'), True) if quoted else (plain, False))
+        names.append((quoted.replace('""', '"'), True) if quoted else (plain, False))
         at = match.end()
         if at < len(text):
             if text[at] != "." or at + 1 == len(text):
                 return []
             at += 1
-    return found
+    return names
 
 
 def copy_names(part: Part, schemas: Collection[str]) -> tuple[str | None, str | None]:
@@ -92,15 +92,15 @@ def resolve(part: Part, known: DatabaseFingerprint | None, component: str) -> Pa
     tables = tuple(dict.fromkeys(_find(asked, names, component) for asked in part.tables))
     if known is not None:
         _require_tables(tables, known)
-    found = Part(tables, (), part.into)
-    copy_names(found, {split_name(name)[0] for name in tables})
+    resolved = Part(tables, (), part.into)
+    copy_names(resolved, {split_name(name)[0] for name in tables})
     twice = [split_name(name)[1] for name in tables]
     if len(set(twice)) < len(twice):
         raise UsageError(
             "two of the tables have the same name, and would be in one schema",
             hint="restore them one after the other.",
         )
-    return found
+    return resolved
 
 
 def _names(known: DatabaseFingerprint) -> dict[str, tuple[str, str]]:
@@ -120,14 +120,15 @@ def _find(asked: str, names: Mapping[str, tuple[str, str]] | None, component: st
     exact = tuple(name for name, _ in given)
     folded = tuple(name if quoted else name.lower() for name, quoted in given)
     for wanted in (exact, folded):
-        found = [n for n, key in names.items() if key == wanted or key[1:] == wanted]
+        candidates = [n for n, key in names.items() if key == wanted or key[1:] == wanted]
         # As the usual search path has it.
-        found = [n for n in found if names[n][0] == "public"] or found
-        if len(found) == 1:
-            return found[0]
-        if found:
+        candidates = [n for n in candidates if names[n][0] == "public"] or candidates
+        if len(candidates) == 1:
+            return candidates[0]
+        if candidates:
             raise UsageError(
-                f"{asked} is in several schemas", hint=f"say which: {' or '.join(sorted(found))}."
+                f"{asked} is in several schemas",
+                hint=f"say which: {' or '.join(sorted(candidates))}.",
             )
     close = near(asked, names, separator=".")
     raise NotInPoint(

@@ -31,8 +31,8 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
         return part, snapshot
     if not isinstance(known, DatabaseFingerprint) or known.mode == "off":
         return resolve(part, None, snapshot.component), snapshot
-    found = resolve(part, known, snapshot.component)
-    return found, replace(snapshot, fingerprint=known.only(found.tables))
+    resolved = resolve(part, known, snapshot.component)
+    return resolved, replace(snapshot, fingerprint=known.only(resolved.tables))
 
 
 def live(settings: PostgresSettings, part: Part, like: Fingerprint, budget_s: float) -> Fingerprint:
@@ -47,10 +47,10 @@ def live(settings: PostgresSettings, part: Part, like: Fingerprint, budget_s: fl
             only = None
             if part.tables:
                 only = {split_name(n) for n in _leaves(connection, part.tables)}
-            found = describe(
+            fingerprint = describe(
                 connection, mode=_mode(like), budget_s=budget_s, properties=properties, only=only
             )
-    return found if part.whole else found.only(part.tables)
+    return fingerprint if part.whole else fingerprint.only(part.tables)
 
 
 def _leaves(connection: Connection, tables: Sequence[str]) -> list[str]:
@@ -74,7 +74,7 @@ class TablesInspector(PostgresInspector):
         with self._lock:
             connection = self._connection(pinned=True)
             with interruptible(connection), connection.transaction():
-                found = describe(
+                fingerprint = describe(
                     connection,
                     mode=_mode(like) if self._comparable else "counts",
                     budget_s=budget_s,
@@ -82,7 +82,7 @@ class TablesInspector(PostgresInspector):
                     names=ours,
                     only=ours.keys(),
                 )
-        return DatabaseFingerprint(found.mode, found.tables, found.not_reached)
+        return DatabaseFingerprint(fingerprint.mode, fingerprint.tables, fingerprint.not_reached)
 
 
 def _mode(like: DatabaseFingerprint) -> Literal["counts", "digest"]:

@@ -290,10 +290,10 @@ def dump_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
     Raises TargetError when it is not there.
     """
     name = filename(snapshot.component)
-    found = next((p for p in landing.rglob(name) if p.is_file() and not p.is_symlink()), None)
-    if found is None:
+    dump = next((p for p in landing.rglob(name) if p.is_file() and not p.is_symlink()), None)
+    if dump is None:
         raise TargetError(
             f"the snapshot of {snapshot.component} does not contain {name}",
             hint="use another restore point.",
         )
-    return found
+    return dump

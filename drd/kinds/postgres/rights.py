@@ -87,10 +87,10 @@ def examine(connection: Connection, name: str, role: str) -> list[Finding]:
     )
     for code, look in looks:
         try:
-            found = look(connection, role)
+            finding = look(connection, role)
         except psycopg.Error as error:
-            found = Finding(code, "error", "", str(error.diag.message_primary or error))
-        findings.append(replace(found, subject=name))
+            finding = Finding(code, "error", "", str(error.diag.message_primary or error))
+        findings.append(replace(finding, subject=name))
     return findings
 
 
@@ -204,8 +204,8 @@ def _superuser_only(connection: Connection, role: str) -> Finding:
 def _code_of_others(connection: Connection, role: str) -> Finding:
     """Warn of code of other users that runs as drd's own superuser. Only another login helps: in a
     superuser's session, code can take back whatever drd sets."""
-    found = run_by_reading(connection) if _is_superuser(connection, role) else []
-    if not found:
+    code = run_by_reading(connection) if _is_superuser(connection, role) else []
+    if not code:
         return Finding(
             "code-of-others", "ok", "", "no code of others runs as a superuser when drd reads"
         )
@@ -214,7 +214,7 @@ def _code_of_others(connection: Connection, role: str) -> Finding:
         "warning",
         "",
         f"{role} is a superuser, and drd's counts and queries at each backup may run code "
-        f"of others with these rights: {', '.join(found)}",
+        f"of others with these rights: {', '.join(code)}",
         "CREATE ROLE drd_backup LOGIN; -- or another name, and name it in dsn: drd doctor "
         "then says which rights it lacks",
     )

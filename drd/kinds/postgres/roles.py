@@ -242,14 +242,14 @@ def differences(saved: Globals, now: Globals, *, existed: Sequence[str]) -> list
     """Sentences about roles that were there already and are not as saved, and about what would
     hold for others as well."""
     here = {r["name"]: r for r in now["roles"]}
-    found = []
+    sentences = []
     for role in saved["roles"]:
         if role["name"] in existed and role["name"] in here:
             words = _attribute_differences(role, here[role["name"]], saved, now)
             if words:
-                found.append(f"role {role['name']} exists and differs: saved has {words}")
+                sentences.append(f"role {role['name']} exists and differs: saved has {words}")
     member = {(m["role"], m["member"]) for m in now["memberships"]}
-    found += [
+    sentences += [
         f"role {entry['member']} is not a member of {entry['role']}, as it was saved"
         for entry in saved["memberships"]
         if (entry["role"], entry["member"]) not in member
@@ -257,7 +257,7 @@ def differences(saved: Globals, now: Globals, *, existed: Sequence[str]) -> list
     missing = [_for_everyone(s) for s in saved.get("everyone", ()) if s not in now["everyone"]]
     if now["version"] >= 150000:
         missing += [_parameter(p) for p in saved["parameters"] if p not in now["parameters"]]
-    return found + [
+    return sentences + [
         f"{subject} was saved and does not exist here: {sql};" for sql, subject in missing
     ]
 

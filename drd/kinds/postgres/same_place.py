@@ -72,8 +72,8 @@ def _names(host: str) -> set[str]:
         return {_HERE}
     own = {socket.gethostname(), socket.getfqdn(), "localhost"}
     try:
-        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
+        addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
     except OSError:
-        found = set()
-    here = host in own or any(a.startswith("127.") or a == "::1" for a in found)
-    return {_HERE} if here else {host.lower(), *found}
+        addresses = set()
+    here = host in own or any(a.startswith("127.") or a == "::1" for a in addresses)
+    return {_HERE} if here else {host.lower(), *addresses}

@@ -70,18 +70,18 @@ def sandbox_programs(major: int, bin_dir: str | None) -> Programs:
         if bin_dir is not None:
             with suppress(ToolError):
                 return programs_for(major, "postgres", bin_dir=bin_dir)
-        found = programs_for(major, "postgres", bin_dir=None, package="postgresql")
+        programs = programs_for(major, "postgres", bin_dir=None, package="postgresql")
     except ToolError as error:
         raise SandboxUnavailable(
             f"this host has no PostgreSQL server of version {major} or newer: {error.message}",
             hint=f"apt-get install postgresql-{major}",
         ) from error
     for name in ("initdb", "pg_restore"):
-        if not found.has(name):
+        if not programs.has(name):
             raise SandboxUnavailable(
-                f"{name} is not in {found.directory}", hint=f"apt-get install postgresql-{major}"
+                f"{name} is not in {programs.directory}", hint=f"apt-get install postgresql-{major}"
             )
-    return found
+    return programs
 
 
 def says_no_space(text: str) -> bool:
@@ -340,16 +340,16 @@ def sweep(directory: Path) -> list[str]:
 
     Its processes are known by what they are and where they work: no recorded pid is trusted.
     """
-    found = []
+    notes = []
     base, landing = directory / "server", directory / "landing"
     if base.is_dir() and not base.is_symlink():
         pids = _end_server(base)
-        found.append(f"removed a PostgreSQL server left in {base} (pid {pids[0] if pids else '-'})")
+        notes.append(f"removed a PostgreSQL server left in {base} (pid {pids[0] if pids else '-'})")
     if landing.is_dir():
         shutil.rmtree(landing, ignore_errors=True)
-        found.append(f"removed the download in {landing}")
+        notes.append(f"removed the download in {landing}")
     (directory / PASSFILE).unlink(missing_ok=True)
-    return found
+    return notes
 
 
 def _end_server(base: Path) -> list[int]:
@@ -375,12 +375,12 @@ def _end_server(base: Path) -> list[int]:
 
 def _processes_in(data: Path) -> list[int]:
     """Server processes of this data directory, the postmaster first (it is the oldest)."""
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with suppress(OSError):
             words = (entry / "cmdline").read_bytes()
             if b"postgres" in words and (entry / "cwd").readlink() == data:
-                found.append(int(entry.name))
-    return sorted(found, key=lambda pid: (process.process_start_time(pid) or 0, pid))
+                pids.append(int(entry.name))
+    return sorted(pids, key=lambda pid: (process.process_start_time(pid) or 0, pid))

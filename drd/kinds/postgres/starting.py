@@ -87,9 +87,9 @@ def _sockets() -> Iterator[tuple[str, int]]:
             match = _SOCKET.fullmatch(entry.name)
             if match is None or not entry.is_socket():
                 continue
-            found = entry.stat()
-            if (found.st_dev, found.st_ino) not in seen:
-                seen.add((found.st_dev, found.st_ino))
+            info = entry.stat()
+            if (info.st_dev, info.st_ino) not in seen:
+                seen.add((info.st_dev, info.st_ino))
                 yield directory, int(match[1])
 
 

@@ -234,19 +234,21 @@ class PostgresTables(PostgresTargetDatabase):
             directory = self._place.directory
             load = Load(self._programs(), dump, address, directory, environment, flags)
             tick = self._ticker(names.working, on_progress)
-            found = Extraction(Archive(load), connection, self._place.jobs, tick).extract(
+            extracted = Extraction(Archive(load), connection, self._place.jobs, tick).extract(
                 self._part.tables
             )
             taken = taken_names(inside, schema)
-            copies = Detached(connection, found).into(self._place.mark, name, taken)
+            copies = Detached(connection, extracted).into(self._place.mark, name, taken)
         if (schema, name) == split_name(self._part.tables[0]):
             # The table itself was gone, and is back.
-            found.notes += [f"to have it as it was: {statement}" for statement in found.left]
+            extracted.notes += [
+                f"to have it as it was: {statement}" for statement in extracted.left
+            ]
         if spaces:
-            found.notes.append(
+            extracted.notes.append(
                 f"tablespace {', '.join(spaces)} does not exist here: the default one is used"
             )
-        return copies, found.notes
+        return copies, extracted.notes
 
     def _put_in(self, inside: Connection, copies: Copies, notes: list[str]) -> Restored:
         shutil.rmtree(self._place.directory / "landing", ignore_errors=True)
@@ -362,15 +364,15 @@ def _encoding(connection: Connection) -> str | None:
 
 def _states(connection: Connection, schema: str, *, digests: bool) -> dict[str, str]:
     """What each table of a schema holds, in words."""
-    found = {}
+    states = {}
     with interruptible(connection), connection.transaction():
         with as_spelled(connection):
             tables = [t for t in tables_of(connection) if t.key[0] == schema]
         for table in tables:
             state = state_of(connection, table, "digest" if digests else "counts")
-            found[table.key[1]] = (
+            states[table.key[1]] = (
                 state
                 if isinstance(state, str)
                 else f"{state.rows:,} rows" + (f" of digest {state.digest}" if state.digest else "")
             )
-    return found
+    return states

@@ -158,8 +158,8 @@ class PostgresTargetDatabase:
         )
         if row is None or not row[1] or self._as_owner:
             return []
-        found = others_code.finding(self._component, str(row[0]), snapshot.facts, remedy)
-        return [found] if found is not None else []
+        finding = others_code.finding(self._component, str(row[0]), snapshot.facts, remedy)
+        return [finding] if finding is not None else []
 
     def check_private(self, private: Mapping[str, Any]) -> list[Finding]:
         """The roles that would be made here with rights beyond the database."""
@@ -171,8 +171,8 @@ class PostgresTargetDatabase:
             existing = [row[0] for row in rows.fetchall()]
             powerful = self._reach().admin().execute(others_roles.POWERFUL.encode()).fetchall()
         names = [row[0] for row in powerful]
-        found = others_roles.finding(self._component, saved, existing, names)
-        return [found] if found is not None else []
+        finding = others_roles.finding(self._component, saved, existing, names)
+        return [finding] if finding is not None else []
 
     def _found(self, code: str, ask: Callable[[], str]) -> Finding:
         name = self._component
@@ -209,14 +209,14 @@ class PostgresTargetDatabase:
         if self._found_programs is not None:
             return self._found_programs
         major = self._reach().version // 10000
-        found = programs_for(major, "pg_restore", bin_dir=self._settings.bin_dir)
-        if major < 17 <= found.major:
+        programs = programs_for(major, "pg_restore", bin_dir=self._settings.bin_dir)
+        if major < 17 <= programs.major:
             raise ToolError(
-                f"pg_restore {found.version} does not restore into PostgreSQL {major}",
+                f"pg_restore {programs.version} does not restore into PostgreSQL {major}",
                 hint=f"apt-get install postgresql-client-{major}",
             )
-        self._found_programs = found
-        return found
+        self._found_programs = programs
+        return programs
 
     def prepare(self) -> None:
         """The empty working database, unless this run has published it before."""

@@ -38,9 +38,9 @@ def rights_findings(
     lacking = _may_not(cluster, name, user, createdb=createdb)
     if no_owner:
         return lacking or [Finding(TARGET_RIGHTS, "ok", name, f"{user} may create databases")]
-    found = cluster.admin().execute(_ROLES, [list(facts["roles"])]).fetchall()
-    missing = [role for role, exists, _ in found if not exists]
-    foreign = [role for role, exists, member in found if exists and not member]
+    roles = cluster.admin().execute(_ROLES, [list(facts["roles"])]).fetchall()
+    missing = [role for role, exists, _ in roles if not exists]
+    foreign = [role for role, exists, member in roles if exists and not member]
     if not missing and not foreign:
         return lacking or [
             Finding(
@@ -68,14 +68,14 @@ def rights_findings(
 
 def _may_not(cluster: Cluster, name: str, user: str, *, createdb: bool) -> list[Finding]:
     """What keeps this user from making the database, and giving it its name."""
-    found = []
+    findings = []
     if not createdb:
         detail, hint = f"{user} may not create databases", f"ALTER ROLE {ident(user)} CREATEDB;"
-        found.append(Finding(TARGET_RIGHTS, "error", name, detail, hint))
+        findings.append(Finding(TARGET_RIGHTS, "error", name, detail, hint))
     owner = _foreign_owner(cluster)
     if owner is not None:
         database = ident(cluster.address.dbname)
-        found.append(
+        findings.append(
             Finding(
                 TARGET_RIGHTS,
                 "error",
@@ -86,7 +86,7 @@ def _may_not(cluster: Cluster, name: str, user: str, *, createdb: bool) -> list[
                 f"OWNER TO {ident(user)}; or use a superuser in the target's dsn.",
             )
         )
-    return found
+    return findings
 
 
 def _foreign_owner(cluster: Cluster) -> str | None:

@@ -68,10 +68,10 @@ class ClusterTemplate:
             trusted.add(pwd.getpwnam(self._user).pw_uid if self._user else os.geteuid())
         try:
             places = (self._home, self._home / "data", self._home / _DIGEST)
-            found = [place.lstat() for place in places]
+            stats = [place.lstat() for place in places]
         except OSError:
             return False
-        return all(f.st_uid in trusted and not f.st_mode & 0o022 for f in found)
+        return all(f.st_uid in trusted and not f.st_mode & 0o022 for f in stats)
 
     def keep(self, data: Path, run: Run, *, own: Callable[[Path], None]) -> None:
         """Take a copy of a cluster that nothing has used yet, where there is room for it. `own`
@@ -112,13 +112,13 @@ class ClusterTemplate:
 
 def contents(data: Path) -> str:
     """A checksum of every file's name and bytes (not against an attacker, who would own both)."""
-    found = []
+    digests = []
     for directory, _, files in os.walk(data):
         for name in files:
             path = os.path.join(directory, name)  # noqa: PTH118 - a thousand of them
             with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-                found.append(f"{path[len(str(data)) :]} {zlib.crc32(file.readall()):x}")
-    return _digest(sorted(found))
+                digests.append(f"{path[len(str(data)) :]} {zlib.crc32(file.readall()):x}")
+    return _digest(sorted(digests))
 
 
 def _copied(source: Path, into: Path, run: Run) -> bool:

@@ -46,16 +46,16 @@ def programs_for(
     when only older ones are here.
     """
     if bin_dir is not None:
-        found = [_asked(Path(bin_dir), tool, package=f"{package}-{major}")]
+        candidates = [_asked(Path(bin_dir), tool, package=f"{package}-{major}")]
     else:
-        found = _installed(tool)
-    if not found:
+        candidates = _installed(tool)
+    if not candidates:
         raise ToolMissing(
             f"{tool} is not installed", hint=f"apt-get install {package}-{major}, or set bin_dir."
         )
-    fitting = [p for p in found if p.major >= major]
+    fitting = [p for p in candidates if p.major >= major]
     if not fitting:
-        newest = max(found, key=lambda p: p.major)
+        newest = max(candidates, key=lambda p: p.major)
         raise ToolTooOld(
             f"{tool} {newest.version} is older than the server's version {major}",
             hint=f"apt-get install {package}-{major}, or set bin_dir to newer programs.",
@@ -70,13 +70,13 @@ def _asked(directory: Path, tool: str, *, package: str) -> Programs:
 
 def _installed(tool: str) -> list[Programs]:
     """Those of the versioned directories; else the one that PATH leads to."""
-    found = [
+    programs = [
         Programs(path.parent, _version(str(path)))
         for path in sorted(VERSIONED.glob(f"[0-9]*/bin/{tool}"))
         if os.access(path, os.X_OK)
     ]
-    if found:
-        return found
+    if programs:
+        return programs
     on_path = shutil.which(tool)
     if on_path is None:
         return []

@@ -115,10 +115,10 @@ def _expressions(value: Any, place: str) -> None:
 
 def name(value: Any, place: str) -> str:
     """A name of PostgreSQL's: any text but an empty one."""
-    found = strict.text(value, place, most=_LONGEST_NAME)
-    if not found:
+    name_text = strict.text(value, place, most=_LONGEST_NAME)
+    if not name_text:
         raise strict.refuse(place, "is empty")
-    return found
+    return name_text
 
 
 def _name_or_all(value: Any, place: str) -> str:
@@ -165,17 +165,17 @@ def _database(saved: Mapping[str, Any], place: str) -> None:
 
 
 def _items(value: Any, number: int, place: str) -> list[Any]:
-    found = strict.array(value, place, most=number)
-    if len(found) != number:
+    items = strict.array(value, place, most=number)
+    if len(items) != number:
         raise strict.refuse(place, f"has an entry that does not have {number} items")
-    return found
+    return items
 
 
 def _setting(value: Any, place: str) -> str:
-    found = _text(value, place)
-    if "=" not in found:
-        raise strict.refuse(place, "has an entry without `=`", found)
-    return found
+    setting = _text(value, place)
+    if "=" not in setting:
+        raise strict.refuse(place, "has an entry without `=`", setting)
+    return setting
 
 
 def _globals(saved: Mapping[str, Any], place: str) -> None:

@@ -144,7 +144,7 @@ def check_integrity(path: Path, *, called: Path, quick: bool = False) -> None:
     connection = connect(path, immutable=True)
     try:
         with bounded(connection, float("inf")):
-            found = [str(row[0]) for row in connection.execute(f"PRAGMA {pragma}(5)")]
+            errors = [str(row[0]) for row in connection.execute(f"PRAGMA {pragma}(5)")]
     except sqlite3.Error as error:
         check_cancelled()
         if error_name(error) != "ERROR":
@@ -153,9 +153,10 @@ def check_integrity(path: Path, *, called: Path, quick: bool = False) -> None:
         return
     finally:
         connection.close()
-    if found != ["ok"]:
+    if errors != ["ok"]:
+        said = "; ".join(" ".join(error.split()) for error in errors)
         raise SourceError(
-            f"{called} is damaged: {beginning('; '.join(' '.join(f.split()) for f in found), 300)}",
+            f"{called} is damaged: {beginning(said, 300)}",
             hint=_REMEDIES["CORRUPT"],
         )
 

@@ -49,7 +49,7 @@ def without_foreign_keys(sql: str) -> str:
 
 def _definitions(tokens: list[_Token], start: int) -> list[list[_Token]]:
     """What stands between the commas of the outermost parentheses."""
-    found: list[list[_Token]] = [[]]
+    definitions: list[list[_Token]] = [[]]
     depth = 1
     for token in tokens[start:]:
         if token.kind == "other":
@@ -57,10 +57,10 @@ def _definitions(tokens: list[_Token], start: int) -> list[list[_Token]]:
             if depth == 0:
                 break
             if depth == 1 and token.text == ",":
-                found.append([])
+                definitions.append([])
                 continue
-        found[-1].append(token)
-    return found
+        definitions[-1].append(token)
+    return definitions
 
 
 def _without_references(part: list[_Token]) -> list[_Token]:

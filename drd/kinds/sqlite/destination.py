@@ -56,8 +56,8 @@ def differences(file: Path, snapshot: ComponentSnapshot) -> tuple[str, ...]:
     saved = snapshot.fingerprint
     if not isinstance(saved, DatabaseFingerprint):
         return ()
-    with for_reading(file) as place, closing(database.connect(place, immutable=True)) as found:
-        return compared(saved, database.properties(found))
+    with for_reading(file) as place, closing(database.connect(place, immutable=True)) as restored:
+        return compared(saved, database.properties(restored))
 
 
 def compared(saved: DatabaseFingerprint, now: Mapping[str, Any]) -> tuple[str, ...]:
@@ -147,13 +147,13 @@ def refuse_content(target: Path) -> None:
     hint = NOT_EMPTY
     try:
         with for_reading(target) as place:
-            found = _objects(place)
+            content = _objects(place)
     except (SourceError, sqlite3.Error) as error:
         raise TargetNotEmpty(f"{target} holds data: {error}", hint=hint) from error
-    if found is None:
+    if content is None:
         raise TargetNotEmpty(f"{target} holds data: its -wal file has some", hint=hint)
-    if found:
-        objects = counted(found, "table or view", "tables and views")
+    if content:
+        objects = counted(content, "table or view", "tables and views")
         raise TargetNotEmpty(f"target {target} is not empty ({objects})", hint=hint)
 
 

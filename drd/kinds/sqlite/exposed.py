@@ -108,8 +108,8 @@ def _user(place: Path, info: os.stat_result) -> rights.Owner | None:
 def _theirs_beside(place: Path, whose: int) -> str | None:
     """Who else can write to a file that lies beside the database already, in words. Writing to it
     takes no right to the directory."""
-    found = (why_others_write(place.with_name(place.name + s), whose) for s in SIDE_FILES)
-    return next((why for why in found if why), None)
+    reasons = (why_others_write(place.with_name(place.name + s), whose) for s in SIDE_FILES)
+    return next((why for why in reasons if why), None)
 
 
 def require_files_beside(place: Path) -> None:

@@ -88,12 +88,12 @@ class SqliteKind(OneFileKind):
         return live(Path(_settings(component).path), part, like, budget_s)
 
     def sweep(self, directory: Path) -> list[str]:
-        found = []
+        notes = []
         copy = directory / COPY
         if copy.exists():
             discard(copy)
-            found.append(f"removed {copy}, a killed run's temporary copy")
-        return found + super().sweep(directory)
+            notes.append(f"removed {copy}, a killed run's temporary copy")
+        return notes + super().sweep(directory)
 
     def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:  # noqa: ARG002 - the same for all
         return {"SQLite": sqlite3.sqlite_version}

@@ -80,20 +80,20 @@ class Reader:
         self._ask("sound", path, called=str(called))
 
     def properties(self, path: Path) -> Mapping[str, Any]:
-        found = self._ask("properties", path)
-        return found if isinstance(found, dict) else {}
+        answer = self._ask("properties", path)
+        return answer if isinstance(answer, dict) else {}
 
     def scalar(self, path: Path, query: str, *, timeout_s: float) -> Any:
-        found = self._ask("scalar", path, timeout_s=timeout_s, query=query)
-        if not isinstance(found, int | float | str | None):
+        answer = self._ask("scalar", path, timeout_s=timeout_s, query=query)
+        if not isinstance(answer, int | float | str | None):
             raise _nonsense(path)
-        return found
+        return answer
 
     def execute(self, path: Path, statements: str, *, timeout_s: float) -> int:
-        found = self._ask("execute", path, timeout_s=timeout_s, statements=statements)
-        if not isinstance(found, int):
+        answer = self._ask("execute", path, timeout_s=timeout_s, statements=statements)
+        if not isinstance(answer, int):
             raise _nonsense(path)
-        return found
+        return answer
 
     def fingerprint(self, path: Path, *, digests: bool, budget_s: float) -> Fingerprint:
         data = self._ask("fingerprint", path, digests=digests, budget_s=budget_s)
@@ -169,7 +169,7 @@ def _line(child: Child, within_s: float | None) -> bytes:
     """Its next line; empty when it has ended. Raises DeadlineExceeded and Cancelled; it is ended
     then."""
     assert child.popen.stdout is not None
-    descriptor, found = child.popen.stdout.fileno(), bytearray()
+    descriptor, received = child.popen.stdout.fileno(), bytearray()
     over = time.monotonic() + within_s if within_s is not None else None
     poll = select.poll()
     poll.register(descriptor, select.POLLIN | select.POLLHUP)
@@ -181,11 +181,11 @@ def _line(child: Child, within_s: float | None) -> bytes:
             if not poll.poll(_TURN_MS):
                 continue
             data = os.read(descriptor, 1 << 20)
-            found += data
-            if not data or len(found) > _LARGEST:
+            received += data
+            if not data or len(received) > _LARGEST:
                 return b""
-            if found.endswith(b"\n"):
-                return bytes(found)
+            if received.endswith(b"\n"):
+                return bytes(received)
     except DrdError:
         child.stop()
         raise

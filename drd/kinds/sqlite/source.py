@@ -62,7 +62,7 @@ class SqliteCapture:
             )
 
     def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:
-        found: dict[str, Any] = {}
+        properties: dict[str, Any] = {}
         with closing(database.connect(self._copy, immutable=True)) as connection:
             for name, query in queries.items():
                 try:
@@ -70,8 +70,8 @@ class SqliteCapture:
                 except (SourceError, DeadlineExceeded):
                     continue
                 if not isinstance(value, float) or math.isfinite(value):
-                    found[name] = value
-        return found
+                    properties[name] = value
+        return properties
 
     def verify(self, stored: Stored, fingerprint: Fingerprint | None) -> Fingerprint | None:
         self._check()

@@ -75,17 +75,20 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
 
 def _find(asked: str, known: DatabaseFingerprint, component: str) -> str:
     names = (*known.tables, *known.not_reached, *known.others)
-    found = [n for n in names if n == asked] or [n for n in names if n.lower() == asked.lower()]
-    if not found:
+    candidates = [n for n in names if n == asked] or [
+        n for n in names if n.lower() == asked.lower()
+    ]
+    if not candidates:
         raise NotInPoint(
             f"{component} has no table {asked} in this restore point",
             hint=meant(near(asked, names, separator=".")) or f"it has {len(names):,} tables.",
         )
-    if found[0] in known.others:
+    if candidates[0] in known.others:
         raise UsageError(
-            f"{found[0]} is a {known.others[found[0]]}, which has no rows of its own", hint=_WHOLE
+            f"{candidates[0]} is a {known.others[candidates[0]]}, which has no rows of its own",
+            hint=_WHOLE,
         )
-    return found[0]
+    return candidates[0]
 
 
 def live(path: Path, part: Part, like: Fingerprint, budget_s: float) -> Fingerprint:
@@ -93,7 +96,7 @@ def live(path: Path, part: Part, like: Fingerprint, budget_s: float) -> Fingerpr
     digests = database.wants_digests(like)
     try:
         with for_reading(path) as place, closing(database.connect(place)) as connection:
-            found = database.take_fingerprint(
+            fingerprint = database.take_fingerprint(
                 connection,
                 path,
                 digests=digests,
@@ -102,7 +105,7 @@ def live(path: Path, part: Part, like: Fingerprint, budget_s: float) -> Fingerpr
             )
     except sqlite3.Error as error:
         raise database.in_words(error, path) from error
-    return found if part.whole else found.only(part.tables)
+    return fingerprint if part.whole else fingerprint.only(part.tables)
 
 
 class SqliteTables(NamedDestination):
@@ -222,14 +225,14 @@ class SqliteTables(NamedDestination):
     def _rename(self, copy: sqlite3.Connection) -> list[str]:
         """Give the table its new name in the file that came back; what will not come along."""
         query = "SELECT name, type, tbl_name FROM sqlite_master WHERE type IN ('view', 'trigger')"
-        found = copy.execute(query).fetchall()
+        rows = copy.execute(query).fetchall()
         notes = []
-        triggers = [n for n, kind, of in found if kind == "trigger" and of == self._table]
+        triggers = [n for n, kind, of in rows if kind == "trigger" and of == self._table]
         if triggers:
             notes.append(
                 f"triggers {', '.join(triggers)} left out: a copy that is looked at acts on nothing"
             )
-        for name, kind, _ in found:
+        for name, kind, _ in rows:
             copy.execute(f"DROP {kind} {database.quoted(name)}")
         kinds = {n for (n,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if self._table not in kinds:
@@ -360,14 +363,14 @@ class _TableInspector(SqliteInspector):
         digests = database.wants_digests(like)
         try:
             with for_reading(self._file) as place, closing(database.connect(place)) as connection:
-                found = database.take_fingerprint(
+                fingerprint = database.take_fingerprint(
                     connection, self._file, digests=digests, budget_s=budget_s, only=[self._name]
                 )
         except sqlite3.Error as error:
             raise SourceError(str(error)) from error
         names = {self._name: self._source}
         return DatabaseFingerprint(
-            found.mode,
-            {names[n]: state for n, state in found.tables.items()},
-            {names[n]: why for n, why in found.not_reached.items()},
+            fingerprint.mode,
+            {names[n]: state for n, state in fingerprint.tables.items()},
+            {names[n]: why for n, why in fingerprint.not_reached.items()},
         )

@@ -109,11 +109,11 @@ def snapshots_with(
     """The snapshots that need one of these files or directories, and the snapshots that restic
     cannot read completely. Raises the children of RepositoryError.
     """
-    found: set[str] = set()
+    snapshots: set[str] = set()
     for option, wanted in (("--pack", parts), ("--tree", trees)):
         if wanted:
             words = ["--no-lock", "find", "--json", option, *ids(wanted)]
             told, _ = door.capture(words, deadline_s=deadline_s)
             # restic prints errors between its JSON lines.
-            found |= {snapshot.decode() for snapshot in _SNAPSHOT.findall(told)}
-    return frozenset(found)
+            snapshots |= {snapshot.decode() for snapshot in _SNAPSHOT.findall(told)}
+    return frozenset(snapshots)

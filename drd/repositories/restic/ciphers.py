@@ -122,10 +122,10 @@ def unlock(key: KeyFile, password: str) -> MasterKey | None:
 
 
 def _bytes(told: Mapping[str, Any], name: str) -> bytes:
-    found = base64.b64decode(told[name])
-    if len(found) != MASTER_BYTES[name]:
-        raise ValueError(f"{name} has {len(found)} bytes")
-    return found
+    data = base64.b64decode(told[name])
+    if len(data) != MASTER_BYTES[name]:
+        raise ValueError(f"{name} has {len(data)} bytes")
+    return data
 
 
 def _is_authentic(mac: bytes, stored: bytes) -> bool:

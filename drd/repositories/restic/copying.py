@@ -85,9 +85,9 @@ class CopyListener(Listener):
         self._over = 0
 
     def on_line(self, line: str) -> None:
-        found = _PACKS.match(line)
-        if found is not None:
-            packs, total = int(found[1]), max(int(found[2]), 1)
+        match = _PACKS.match(line)
+        if match is not None:
+            packs, total = int(match[1]), max(int(match[2]), 1)
             self.done = self._over * _MANY + packs
             self._tell(packs / total)
         elif line.startswith("snapshot ") and " saved" in line:

@@ -24,25 +24,25 @@ def doctor(door: Door, source: Door | None = None) -> list[Finding]:
     With the `source` of a copy, also check what restic needs to reach both at once.
     """
     spec = door.session.spec
-    found = [_attempt("restic", "", lambda: f"restic {door.version()}")]
-    found.append(_attempt(REPOSITORY, spec.name, lambda: _check_place(door)))
-    if found[-1].failed:
-        return found
-    found += _check_protection(door)
+    findings = [_attempt("restic", "", lambda: f"restic {door.version()}")]
+    findings.append(_attempt(REPOSITORY, spec.name, lambda: _check_place(door)))
+    if findings[-1].failed:
+        return findings
+    findings += _check_protection(door)
     if source is not None:
-        found += _check_copy_source(door, source)
-    if not found[0].failed:
+        findings += _check_copy_source(door, source)
+    if not findings[0].failed:
         with ThreadPoolExecutor(1) as beside:
             index = beside.submit(
                 lambda: _attempt("repository-index", spec.name, lambda: _check_index(door))
             )
-            found.append(_attempt(KEY, spec.name, lambda: _check_password(door)))
-        if not found[-1].failed:
-            found += _check_keys(door)
-            found.append(_attempt("repository-locks", spec.name, lambda: _check_locks(door)))
+            findings.append(_attempt(KEY, spec.name, lambda: _check_password(door)))
+        if not findings[-1].failed:
+            findings += _check_keys(door)
+            findings.append(_attempt("repository-locks", spec.name, lambda: _check_locks(door)))
             if index.result().failed:
-                found.append(index.result())
-    return found
+                findings.append(index.result())
+    return findings
 
 
 def _check_place(door: Door) -> str:

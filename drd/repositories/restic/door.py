@@ -376,10 +376,12 @@ class Door:
         """Whether the obstacle was removed. Raises an error if it is still there."""
         if done.exit_code <= 0 or not foreign.may_be(done.stderr):
             return False
-        found = foreign.explain_failure(self.session)
-        if found.error is not None:
-            raise found.error
-        return found.swept or foreign.are_locks(done.stderr)  # another thread may have removed it
+        explained = foreign.explain_failure(self.session)
+        if explained.error is not None:
+            raise explained.error
+        return explained.swept or foreign.are_locks(
+            done.stderr
+        )  # another thread may have removed it
 
     def _explain_piped(self, done: Completed) -> None:
         """Like `_explain`, for calls that only the caller can repeat; it does so after

@@ -79,13 +79,13 @@ def invalid_locks(session: Session, master: MasterKey) -> dict[str, bool]:
     """
     place = session.place
     ages = place.lock_files()
-    found: dict[str, bool] = {}
+    invalid: dict[str, bool] = {}
     for name in place.objects("locks"):
         content = place.read(f"locks/{name}", LARGEST_LOCK)
         if content and not master.authenticates(content):
             whole = hashlib.sha256(content).hexdigest() == name
-            found[name] = whole or ages.get(name, 0.0) > STALE_S
-    return found
+            invalid[name] = whole or ages.get(name, 0.0) > STALE_S
+    return invalid
 
 
 def invalid_indexes(session: Session, master: MasterKey) -> dict[str, bool]:
@@ -93,7 +93,7 @@ def invalid_indexes(session: Session, master: MasterKey) -> dict[str, bool]:
     each is complete (its name is its digest), so that nobody with the key can have written it.
     Others may be damaged.
     """
-    place, found = session.place, {}
+    place, invalid = session.place, {}
     until = time.monotonic() + LOOK_S
     # The smallest first: they are read quickly, and the repository's own indexes are large.
     for name, _ in sorted(place.objects("index").items(), key=lambda item: item[1].size):
@@ -102,8 +102,8 @@ def invalid_indexes(session: Session, master: MasterKey) -> dict[str, bool]:
             break
         content = place.read(f"index/{name}", LARGEST_INDEX)
         if content is not None and not master.authenticates(content):
-            found[name] = hashlib.sha256(content).hexdigest() == name
-    return found
+            invalid[name] = hashlib.sha256(content).hexdigest() == name
+    return invalid
 
 
 def explain_failure(session: Session) -> Found:
@@ -177,9 +177,9 @@ def _remove_invalid_locks(session: Session, master: MasterKey) -> tuple[bool, di
     """Remove invalid locks that may be removed. Return whether any was removed, and the rest with
     the reasons.
     """
-    found = invalid_locks(session, master)
-    gone = [name for name, may_go in found.items() if may_go]
-    left = {name: "is not a lock of restic's" for name, may_go in found.items() if not may_go}
+    invalid = invalid_locks(session, master)
+    gone = [name for name, may_go in invalid.items() if may_go]
+    left = {name: "is not a lock of restic's" for name, may_go in invalid.items() if not may_go}
     try:
         session.place.remove("locks", gone)
     except RepositoryError as error:

@@ -67,11 +67,11 @@ class KeyHint:
             return False
         listed = self._session.place.objects("keys")
         self.crowded = len(listed) > 1
-        found = self._keys(listed).own if self.crowded else next(iter(listed), None)
-        if found is None or found == self._id:
+        own_key = self._keys(listed).own if self.crowded else next(iter(listed), None)
+        if own_key is None or own_key == self._id:
             return False
-        self._id = found
-        self._keep(found)
+        self._id = own_key
+        self._keep(own_key)
         return True
 
     def keys(self, *, whole: bool = False) -> Keys:
@@ -84,9 +84,9 @@ class KeyHint:
         in_vain = self._in_vain
         if in_vain is not None and in_vain[0] == listed:
             return in_vain[1]  # a search may take minutes
-        found = search(self._session, listed, self.id, whole=whole)
-        self._in_vain = None if found.own else (listed, found)
-        return found
+        keys = search(self._session, listed, self.id, whole=whole)
+        self._in_vain = None if keys.own else (listed, keys)
+        return keys
 
     def _file(self) -> Path:
         spec = self._session.spec

@@ -24,11 +24,11 @@ def lock_holders(door: Door) -> list[LockInfo]:
     """List the holders. Costs one restic call for each lock. A lock that disappears meanwhile, or
     cannot be read, is left out.
     """
-    found = []
+    holders = []
     for name in sorted(door.session.place.locks()):
         made = content(door, name)
         try:
-            found.append(
+            holders.append(
                 LockInfo(
                     name,
                     str(made.get("hostname", "")),
@@ -38,7 +38,7 @@ def lock_holders(door: Door) -> list[LockInfo]:
             )
         except (ValueError, KeyError, TypeError):
             continue
-    return found
+    return holders
 
 
 def other_host(door: Door) -> str | None:

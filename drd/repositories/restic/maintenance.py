@@ -113,13 +113,13 @@ def snapshots(door: Door, *, host: str | None, tags: Sequence[str], fresh: bool)
             hear=hear,
             retry_lock_s=retry_lock_s,
         )
-        found = []
+        listing = []
         for item in listed:
             try:
-                found.append(_info(item))
+                listing.append(_info(item))
             except strict.Refused as error:
                 unreadable[str(item.get("id", ""))[:64]] = str(error)
-        return Listing(sorted(found, key=lambda s: s.time), unreadable)
+        return Listing(sorted(listing, key=lambda s: s.time), unreadable)
 
     return door.reading(work, ignore_foreign_lock=True)
 
@@ -189,8 +189,8 @@ class PruneListener(Listener):
     @property
     def removed_bytes(self) -> int:
         """The bytes removed, with the three decimals that restic prints."""
-        found = _SIZE.search(self._said.get("total prune", ""))
-        return round(float(found[1]) * 1024 ** _UNITS.index(found[2])) if found else 0
+        match = _SIZE.search(self._said.get("total prune", ""))
+        return round(float(match[1]) * 1024 ** _UNITS.index(match[2])) if match else 0
 
 
 def _plain(text: str) -> str:

@@ -113,7 +113,7 @@ def _settings(session: Session) -> Mapping[str, str]:
         "force_path_style": "false" if host_name else "true",
         "no_check_bucket": "true",
     }
-    found = {f"RCLONE_CONFIG_{_REMOTE.upper()}_{k.upper()}": v for k, v in options.items() if v}
+    variables = {f"RCLONE_CONFIG_{_REMOTE.upper()}_{k.upper()}": v for k, v in options.items() if v}
     if keys.ca_cert:
-        found["RCLONE_CA_CERT"] = keys.ca_cert
-    return {**found, "RCLONE_CONFIG": ""}
+        variables["RCLONE_CA_CERT"] = keys.ca_cert
+    return {**variables, "RCLONE_CONFIG": ""}

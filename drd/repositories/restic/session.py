@@ -166,13 +166,13 @@ class Session:
         if keys.access_key is None:
             # restic reads the same variables of our environment as boto3.
             return {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
-        found = {
+        variables = {
             "AWS_ACCESS_KEY_ID": keys.access_key,
             "AWS_SECRET_ACCESS_KEY": keys.secret_key,
             "AWS_SESSION_TOKEN": keys.session_token,
             "AWS_DEFAULT_REGION": keys.region,
         }
-        return {name: value for name, value in found.items() if value}
+        return {name: value for name, value in variables.items() if value}
 
     def _optional(self, ref: SecretRef | None, what: str) -> str | None:
         return None if ref is None else self._secret(ref, what)

@@ -96,9 +96,9 @@ class _Named(Listener):
         self.paths: list[bytes] = []
 
     def on_line(self, line: str) -> None:
-        found = _NAMED.fullmatch(line)
-        if found and len(self.paths) <= _MOST:
-            self.paths.append(unquoted(found[1]))
+        match = _NAMED.fullmatch(line)
+        if match and len(self.paths) <= _MOST:
+            self.paths.append(unquoted(match[1]))
 
 
 def unquoted(text: str) -> bytes:
@@ -108,8 +108,8 @@ def unquoted(text: str) -> bytes:
         byte, short, long, letter = escape.groups()
         if short or long:
             return chr(int(short or long, 16))
-        found = bytes.fromhex(byte) if byte else bytes([_PLAIN[letter]])
-        return found.decode("utf-8", "surrogateescape")
+        decoded = bytes.fromhex(byte) if byte else bytes([_PLAIN[letter]])
+        return decoded.decode("utf-8", "surrogateescape")
 
     return _ESCAPE.sub(plain, text).encode("utf-8", "surrogateescape")
 
@@ -188,12 +188,12 @@ class _File:
 def _open_restored(into: Path, paths: Sequence[bytes], held: ExitStack) -> list[_File]:
     """Open the files that came back. When a file has several names, restic restores it by the
     first one."""
-    found: dict[tuple[int, int], _File] = {}
+    files: dict[tuple[int, int], _File] = {}
     for path in paths:
         file = _opened(into, path, held)
         if file is not None:
-            found.setdefault((file.info.st_dev, file.info.st_ino), file)
-    return list(found.values())
+            files.setdefault((file.info.st_dev, file.info.st_ino), file)
+    return list(files.values())
 
 
 def _opened(into: Path, path: bytes, held: ExitStack) -> _File | None:

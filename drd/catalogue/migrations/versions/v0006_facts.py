@@ -104,10 +104,10 @@ def _known_as(name: str) -> tuple[str, str]:
         return "restore-point", ""
     if name.startswith("drill "):
         return "drill", name.removeprefix("drill ")
-    found = re.fullmatch(r"repository ([a-z0-9-]+)(?:: (.+)| (data))?", name)
-    if found is None:
+    match = re.fullmatch(r"repository ([a-z0-9-]+)(?:: (.+)| (data))?", name)
+    if match is None:
         return "unnamed", name
-    repository, aspect, data = found.groups()
+    repository, aspect, data = match.groups()
     if data:
         return "repository-data", repository
     if aspect == "password for restic":
@@ -127,16 +127,16 @@ def _readiness() -> None:
     )
     for plan, subject, run, text in _all(query):
         detail = json.loads(text)
-        found = detail.get("findings")
-        if found is None or "readiness" not in detail:
+        findings = detail.get("findings")
+        if findings is None or "readiness" not in detail:
             continue  # the look itself failed, or the oldest drd made it
-        for finding in found:
+        for finding in findings:
             code, about = _known_as(finding["name"])
             finding |= {"code": code, "subject": about, "where": ""}
         withheld = [
             {k: f[k] for k in ("code", "subject", "name")}
             | {"text": _HINT.sub("", f["evidence"].split("\n", 1)[0])}
-            for f in found
+            for f in findings
             if f["allows"] != "ready" and f["exception"] is None
         ]
         _do("UPDATE runs SET detail = :detail WHERE id = :run", detail=json.dumps(detail), run=run)
@@ -164,10 +164,10 @@ def _alerts() -> None:
 def _unproven() -> None:
     """Components that drills did not prove: which remedy helps."""
     for drill, text in _all("SELECT id, unproven FROM evidence WHERE unproven IS NOT NULL"):
-        found = [[component, why, _reason(why)] for component, why in json.loads(text)]
+        pairs = [[component, why, _reason(why)] for component, why in json.loads(text)]
         _do(
             "UPDATE evidence SET unproven = :found WHERE id = :id",
-            found=json.dumps(found),
+            found=json.dumps(pairs),
             id=drill,
         )
 
@@ -202,7 +202,7 @@ def _remedies() -> None:
         where = " AND ".join(f"{name} = :{name}" for name in names)
         for text, *values in _all(query):
             first, *rest = text.split("\n")
-            hints = [found[8:-1] for found in _HINT.findall(first)]
+            hints = [one_hint[8:-1] for one_hint in _HINT.findall(first)]
             lines = [_HINT.sub("", first), *(f"remedy: {hint}" for hint in hints), *rest]
             _do(
                 f"UPDATE {table} SET {column} = :text WHERE {where}",  # noqa: S608
