@@ -24,7 +24,7 @@ curl --unix-socket /var/lib/drd-public/drd.sock http://drd/v1/runs?limit=5
 The kernel says who asks: the user and all groups of the process that connected (`SO_PEERCRED`,
 `SO_PEERGROUPS`), as they were when it did, and the login behind it, which drd reads as soon as it
 accepts the connection. Where that process has ended by then, the login is unknown, and
-`login_known` of the record is false: such a request approves nothing that wants two persons. Nobody
+`login_known` of the record is false: such a request approves nothing that needs two persons. Nobody
 logs in to the daemon, and there is no key. The socket has an access control list (`getfacl`) with
 the two groups and the users whom `drd.yaml` maps: the kernel turns everybody else away (permission
 denied), however often he tries. The daemon looks every 30 s, and at a reload, whether groups or
