@@ -1,1 +1,1 @@
-"""Pure words and arithmetic: no I/O, no clock reads."""
+"""Pure terms and arithmetic: no I/O, no clock reads."""

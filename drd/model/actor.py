@@ -1,5 +1,4 @@
-"""Who asked for a run or decided something: by what the kernel says, and beside it what was
-claimed."""
+"""Who asked for a run or made a decision: the kernel's facts, and beside them what was claimed."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from drd.model.text import escaped
 Came = Literal["terminal", "socket", "schedule"]
 
 NO_LOGIN = 4294967295
-"""What the kernel has as the login uid of a process that no login session started."""
+"""The login uid that the kernel gives a process that no login session started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,9 @@ class Actor:
 
     @property
     def person(self) -> int | None:
-        """The uid that tells the person: of the login, else of the process; None for root without
-        a login, and for a process whose login could not be read: anybody may stand behind these."""
+        """The uid that identifies the person: of the login, else of the process; None for root
+        without a login, and for a process whose login could not be read: anyone may be behind
+        these."""
         if self.login_uid is not None:
             return self.login_uid
         if not self.login_known:
@@ -55,7 +55,7 @@ class Actor:
         return escaped(f"{text}; claimed: {claimed}" if claimed else text)
 
     def short(self) -> str:
-        """`root, logged in as anna`, for a line that has little room."""
+        """`root, logged in as anna`, for a short line."""
         if self.login_user and self.login_user != self.user:
             return escaped(f"{self.user}, logged in as {self.login_user}")
         return escaped(self.user)
@@ -84,7 +84,7 @@ class Actor:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any] | None) -> Actor | None:
-        """None for what a drd recorded that did not know who asked."""
+        """None if an older drd did not record it."""
         if not data:
             return None
         claimed = data.get("claimed") or {}
@@ -102,7 +102,7 @@ class Actor:
 
 
 def _login_known(data: Mapping[str, Any]) -> bool:
-    """A drd that did not record it took a login of a peer that it could not read for none."""
+    """A drd that did not record this treated an unreadable login of a peer as none."""
     by_socket = data["came"] == "socket" and data.get("login_uid") is None
     return bool(data.get("login_known", not by_socket))
 
@@ -116,12 +116,11 @@ class Sameness(StrEnum):
 
 
 def compare(one: Actor | None, another: Actor | None) -> Sameness:
-    """Whether one person stands behind both, as far as the kernel tells.
+    """Whether both are one person, as far as the kernel shows.
 
-    The same login is the same person whatever user he became; so is the same user, other than root.
-    Root without a login may be anybody, and so may a process whose login could not be read, and
-    whoever an older drd did not record.
-    """
+    The same login is the same person, whatever the user; so is the same user, except root. Root
+    without a login may be anyone, and so may a process whose login could not be read, or an actor
+    that an older drd did not record."""
     if one is None or another is None:
         return Sameness.UNKNOWN
     if one.person is not None and one.person == another.person:
@@ -134,7 +133,7 @@ def compare(one: Actor | None, another: Actor | None) -> Sameness:
 
 
 def compare_all(others: Iterable[Actor | None], one: Actor | None) -> Sameness:
-    """Whether `one` is another person than all of the others: `same` where he is one of them."""
+    """Whether `one` is another person than all of the others: `same` if it is one of them."""
     results = {compare(other, one) for other in others}
     for worst in (Sameness.SAME, Sameness.UNKNOWN):
         if worst in results:

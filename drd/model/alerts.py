@@ -1,9 +1,8 @@
 """`reconcile()`: what becomes of alerts when conditions come, stay and go. Pure.
 
-The same plan, kind and subject is the same alert for as long as its condition does not stay away
-for the hold time, so what comes and goes is told once. Nothing here trusts the clock to run on: a
-time that lies in the future is counted from now on.
-"""
+The same plan, kind and subject is the same alert until its condition has been gone for the hold
+time, so one that comes and goes is sent once. Nothing here relies on a clock that always runs on: a
+time in the future is counted from now on."""
 
 from __future__ import annotations
 
@@ -34,9 +33,8 @@ AT_ONCE = frozenset(
         "configuration",
     }
 )
-"""Kinds that only the end of a rare run or a person's reload takes away: that is the proof, and
-waiting would prove nothing more. Backups are none of them: of a flapping source every second one
-succeeds."""
+"""Kinds that only the end of a rare run or a reload can end: that is the proof, and waiting would
+prove nothing more. Backups are not among them: for an unstable source every second one succeeds."""
 
 Key = tuple[str, str, str]
 """Plan, kind, subject."""
@@ -44,10 +42,9 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something is bad now. `plan` is empty for what concerns the daemon; `subject` tells apart
-    what can be bad several times in a plan (a repository, a disk); `command` is what to run next.
-    `code` is that of the finding of a look ahead that made it.
-    """
+    """A current problem. `plan` is empty if it concerns the daemon; `subject` distinguishes
+    problems of the same kind in a plan (a repository, a disk); `command` is what to run next.
+    `code` is that of the readiness finding that made it."""
 
     kind: str
     plan: str
@@ -64,13 +61,12 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A lasting condition. `since` is when it began to fire.
+    """A lasting condition. `since` is when it began.
 
     `seen_at` is when the condition was last there in this severity, to a fifth of the hold time;
-    `gone_at` since when it is not there at all. `told_at` is when somebody was last told. An
-    acknowledgement holds until `acknowledged_until`, or without one until the alert is resolved;
-    who gave the last one stays on record after that.
-    """
+    `gone_at` since when it is gone. `told_at` is when the last message was sent. An
+    acknowledgement lasts until `acknowledged_until`, or without one until the alert is resolved;
+    the last person stays on record after that."""
 
     id: str
     plan: str
@@ -98,8 +94,8 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Seconds. `hold_s` is how long a condition has to stay away; `remind_s` after how long an
-    alert that nobody acknowledged is told again, one of severity info never."""
+    """Seconds. `hold_s` is how long a condition must be gone; `remind_s` the time between reminders
+    of an alert that nobody acknowledged (never for severity info)."""
 
     hold_s: float = 300.0
     remind_s: float = 4 * 3600.0
@@ -126,18 +122,18 @@ class Change(StrEnum):
 
     FIRED = "fired"
     ESCALATED = "escalated"
-    """The condition got graver; that takes an acknowledgement back, which was for less."""
+    """The condition got worse; that ends an acknowledgement, which was for less."""
     EXPIRED = "expired"
     """The acknowledgement's time is over and the condition is still there."""
     REMINDED = "reminded"
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
     KEPT = "kept"
-    """Only the record changes; nobody is told."""
+    """Only the record changes; no message is sent."""
 
     @property
     def event(self) -> Literal["firing", "acknowledged", "resolved"] | None:
-        """What channels can ask for; None when nobody is told."""
+        """The event for channels; None if no message is sent."""
         if self is Change.KEPT:
             return None
         if self is Change.ACKNOWLEDGED or self is Change.RESOLVED:
@@ -147,7 +143,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """`before` is the alert that the decision rests on, None for a new one."""
+    """`before` is the alert that the decision is based on, None for a new one."""
 
     change: Change
     before: Alert | None
@@ -155,12 +151,12 @@ class Transition:
 
 
 def rank(severity: str) -> int:
-    """0 for critical, growing as it matters less."""
+    """0 for critical, higher for less severe."""
     return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
 
 
 def all_seen(_: Alert) -> bool:
-    """Everything was looked at."""
+    """Everything was checked."""
     return True
 
 
@@ -173,12 +169,11 @@ def reconcile(
     new_id: Callable[[], str],
     looked_at: Callable[[Alert], bool] = all_seen,
 ) -> list[Transition]:
-    """What changes, by plan, kind and subject; nothing for an alert that stays as it is.
+    """The changes, by plan, kind and subject; none for an alert that stays as it is.
 
-    Of several conditions with the same key the gravest counts. What was not `looked_at` counts as
-    still there: no data is no good news. It does not begin anew either how long one that was gone
-    has been: looking takes its time.
-    """
+    Of several conditions with the same key the most severe counts. What was not checked
+    (`looked_at`) counts as still there: missing data is not good news. It does not restart the hold
+    time of a condition that was gone."""
     there = _by_key(conditions)
     transitions = []
     for alert in open_alerts:
@@ -205,7 +200,7 @@ def acknowledged(
     now: datetime,
     actor: Actor | None = None,
 ) -> Transition:
-    """Somebody takes care: silence until then, or until the alert is resolved."""
+    """A person takes care: silence until that time, or until the alert is resolved."""
     after = replace(
         alert,
         state="acknowledged",
@@ -252,7 +247,7 @@ def _fire(condition: Condition, now: datetime, new: str) -> Transition:
 
 
 def _gone(alert: Alert, now: datetime, rules: Rules) -> Transition | None:
-    """A clock that was set back begins the wait anew."""
+    """A clock that was set back restarts the wait."""
     hold = rules.holds(alert.kind)
     gone_at = alert.gone_at
     if gone_at is None or gone_at > now:
@@ -273,8 +268,8 @@ def _there(alert: Alert, condition: Condition, now: datetime, rules: Rules) -> T
     seen_at = _past(alert.seen_at or alert.since, now)
     told_at = _past(alert.told_at or alert.since, now)
     falls = rank(condition.severity) > rank(alert.severity)
-    # One that got less grave keeps its severity for the hold time: coming and going between two
-    # would be told at every rise.
+    # One that got less severe keeps its severity for the hold time: otherwise a condition that
+    # alternates would be sent at every rise.
     stale_s = rules.hold_s + rules.refresh_s if falls else rules.refresh_s
     if (now - seen_at).total_seconds() >= stale_s:
         return Transition(Change.KEPT, alert, _renewed(alert, condition, now))
@@ -307,5 +302,5 @@ def _renewed(alert: Alert, condition: Condition, now: datetime) -> Alert:
 
 
 def _past(at: datetime, now: datetime) -> datetime:
-    """A time of a clock that was ahead is counted from now."""
+    """A time from a clock that was ahead is counted from now."""
     return min(at, now)

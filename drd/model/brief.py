@@ -1,10 +1,9 @@
-"""What the screen says of a plan of which there is nothing to say, without judging it again.
+"""The screen's line of a plan without news, without assessing it again.
 
-Of thousands of plans most are met and have no reason, alert or running copy to name. What
-`assess()` said of such a one stays true until a moment that is known (`held`), and its row is made
+Of thousands of plans most are met and have no reason, alert or running copy to show. The result of
+`assess()` stays valid until a known moment (`held`), and its row consists
 of a few figures, which age as they do in an assessment. Of most others the sentences are known as
-well (`Told`), and the rest is judged anew each time.
-"""
+well (`Told`), and the rest is assessed each time."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from drd.model.cells import Cell, Note
 
 _SHORTEST_S = 1.0
-"""What holds for less is not worth being written down."""
+"""A result that holds for less time is not worth writing."""
 _LONGEST_S = 366 * 86400.0
 Course = tuple[float, float, float, float]
 """Of a figure that ages, as `held` has it: (a + b·t) / (c + d·t)."""
@@ -86,7 +85,7 @@ def microseconds(at: datetime) -> int:
 
 
 def brief_of(facts: PlanFacts, now: datetime) -> Brief | None:
-    """None for a plan that is not met, has something to be said of it, or is about to change."""
+    """None for a plan that is not met, has something to report, or is about to change."""
     if facts.alerts:
         return None
     brief = in_advance(facts, now)
@@ -94,7 +93,7 @@ def brief_of(facts: PlanFacts, now: datetime) -> Brief | None:
 
 
 def in_advance(facts: PlanFacts, now: datetime) -> Brief | Told | None:
-    """What will be said of a plan for a while; None where that is about to change."""
+    """What will be shown of a plan for a while; None if that is about to change."""
     if facts.load_error is not None or facts.file_gone or facts.holds:
         return None
     from drd.model.held import holds_with_places

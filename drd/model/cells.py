@@ -1,4 +1,4 @@
-"""What a screen is made of: texts with a style, and sentences with a command."""
+"""Parts of a screen: texts with a style, and sentences with a command."""
 
 from __future__ import annotations
 

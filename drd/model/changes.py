@@ -1,4 +1,4 @@
-"""What the catalogue says has changed since somebody looked."""
+"""What has changed in the catalogue since a count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far clocks may be apart before drd distrusts one: all such limits, each by its own name."""
+"""How far clocks may differ before drd distrusts one: all such limits, each with its own name."""
 
 from __future__ import annotations
 

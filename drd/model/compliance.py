@@ -1,8 +1,7 @@
-"""`assess()`: whether a plan keeps its promises now, from a few facts and a time. Pure.
+"""`assess()`: whether a plan meets its objectives now, from a few facts and a time. Pure.
 
-Each judge returns its figures together with its reasons, so that a verdict other than `met` never
-stands without a word about why. What nobody measured is `unknown`, and unknown is never green.
-"""
+Each judge returns its figures together with its reasons, so that a verdict other than `met` always
+has a reason. Unmeasured is `unknown`, and unknown is never green."""
 
 from __future__ import annotations
 
@@ -36,25 +35,24 @@ from drd.model.verdicts import (
 )
 
 MEASURABLE_BYTES = 64 << 20
-"""What a restore brings back in about the time that starting and checking take anyway."""
+"""The size that a restore handles in about the time that starting and checking take anyway."""
 
 
 LOOKING_AHEAD = ("not-ready", "repository-unreachable", "repository-unprotected")
-"""Alerts on what a look ahead found."""
+"""Alerts about readiness findings."""
 
 
 def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
-    """The verdicts of one plan at `now`, with the gravest reason first.
+    """The verdicts of one plan at `now`, with the most severe reason first.
 
-    The plan's verdict is the worst of RPO, RTO and drill; a copy's stands beside it.
-    """
+    The plan's verdict is the worst of RPO, RTO and drill; a copy's verdict is separate."""
     if isinstance(subject, NotLoaded):
         return _never_loaded(subject)
     rpo, rpo_reasons = judge_rpo(subject, now)
     drill, drill_reasons = judge_drill(subject, now)
     rto, rto_reasons = judge_rto(subject)
     if rpo.loses_everything and rto.actual_s is not None:
-        # However fast the last drill was: what it restored is not there any more.
+        # However fast the last drill was: what it restored no longer exists.
         rto = rto._replace(projected_s=None, verdict=Verdict.BREACHED)
     readiness, readiness_reasons = judge_readiness(subject, rpo, drill)
     lost_since = unreadable_since(subject)
@@ -102,12 +100,13 @@ def _never_loaded(plan: NotLoaded) -> Assessment:
 
 
 def judge_retention(facts: PlanFacts, now: datetime) -> list[Reason]:
-    """What retention waits for. No verdict: what is kept for too long can still come back."""
+    """What retention waits for. This is not a verdict: what is kept for too long can still be
+    restored."""
     reasons = []
     pauses = standing_pauses(facts, now)
     if pauses:
         why = "; ".join(text for _, text, _ in pauses)
-        command = f"drd retention {facts.plan}"  # says what there is to do, and goes on after that
+        command = f"drd retention {facts.plan}"  # names the remedy, and goes on after that
         text = f"retention is paused: {why}"
         reasons.append(Reason(Verdict.MET, text, command, says_why=PAUSED))
     if facts.waiting:
@@ -118,8 +117,8 @@ def judge_retention(facts: PlanFacts, now: datetime) -> list[Reason]:
 
 
 def standing_pauses(facts: PlanFacts, now: datetime) -> list[tuple[str, str, str]]:
-    """Why the last retention waited, as far as that still holds: backups that succeed again are
-    seen here, all else by the next retention."""
+    """Why the last retention waited, as far as that still holds: this notices backups that succeed
+    again; the next retention notices everything else."""
     if facts.paused is None:
         return []
     newest = facts.newest
@@ -132,25 +131,24 @@ def over_limit(waiting: int) -> str:
     """The sentence for this number of waiting points."""
     these = f"{waiting} restore points are" if waiting != 1 else "1 restore point is"
     return (
-        f"{these} over what one retention may forget, and wait{'' if waiting != 1 else 's'} for "
-        "drd retention --force"
+        f"{these} over what one retention may forget, and "
+        f"wait{'' if waiting != 1 else 's'} for drd retention --force"
     )
 
 
 def judge_readiness(
     facts: PlanFacts, rpo: RpoAssessment, drill: DrillAssessment
 ) -> tuple[Readiness, list[Reason]]:
-    """Only a plan whose drill verdict is met is ready, and only while there is something to go
-    back to, its repositories are whole and the last look ahead found nothing amiss.
+    """A plan is ready only if its drill verdict is met, a restore point exists, its repositories
+    are whole and the last readiness check found no problems.
 
-    What that found is told where the drill's own reasons do not say it. That a drill is needed is
-    outdone by a drill since, except for other scenarios than that drill's.
-    """
+    Its findings are shown if the drill's own reasons do not cover them. A newer drill outdates the
+    finding that a drill is needed, except for other scenarios."""
     proven = _proven(facts, rpo, drill)
     unready = facts.unready
     if unready is None:
         return proven, []
-    if not unready.readiness:  # the look itself failed
+    if not unready.readiness:  # the check itself failed
         text = f"{Readiness.NOT_READY}: {in_short(unready.error)}"
         return Readiness.NOT_READY, _looked_ahead(facts, text, first_line(unready.error))
     verdict, missing = _found_ahead(facts, unready)
@@ -162,7 +160,7 @@ def judge_readiness(
 
 
 def _looked_ahead(facts: PlanFacts, text: str, first: str) -> list[Reason]:
-    """The reason of the last look ahead, unless an alert says it already."""
+    """The reason from the last readiness check, unless an alert shows it already."""
     if any(alert.kind in LOOKING_AHEAD and alert.message == first for alert in facts.alerts):
         return []
     return [Reason(Verdict.MET, text, f"drd readiness {facts.plan}")]
@@ -171,7 +169,8 @@ def _looked_ahead(facts: PlanFacts, text: str, first: str) -> list[Reason]:
 def _found_ahead(
     facts: PlanFacts, unready: UnreadyFacts
 ) -> tuple[Readiness, Sequence[WithheldFacts]]:
-    """What the last look ahead found, as far as nothing since shows that it is over."""
+    """The findings of the last readiness check, as far as nothing since shows that they are
+    outdated."""
     if unready.readiness == Readiness.NOT_READY:
         missing = still_found(facts)
         only_drills = len(missing) < len(unready.findings) and all(f.code == DRILL for f in missing)
@@ -198,12 +197,11 @@ def _proven(facts: PlanFacts, rpo: RpoAssessment, drill: DrillAssessment) -> Rea
 
 
 def judge_rto(facts: PlanFacts) -> tuple[RtoAssessment, list[Reason]]:
-    """By the last passed drill of each scenario that the plan wants, and what it would take with
-    the data of now: the slowest counts.
+    """By the last passed drill of each scenario that the plan wants, scaled to the current data:
+    the slowest counts.
 
     A drill that did not pass proves no time. Without any the verdict is unknown; the drill's own
-    reason says so already.
-    """
+    reason says so already."""
     proofs = [p for s in of_plan(facts) if s.wanted and (p := _proof(s)) is not None]
     timed = [(p.rta_s, _projected(p.rta_s, p, facts), p) for p in proofs if p.rta_s is not None]
     if not proofs:
@@ -212,7 +210,7 @@ def judge_rto(facts: PlanFacts) -> tuple[RtoAssessment, list[Reason]]:
         text = "last passed drill measured no time"
         reason = Reason(Verdict.UNKNOWN, text, f"drd drill {facts.plan}", "rto")
         return RtoAssessment(facts.rto_s, None, None, Verdict.UNKNOWN), [reason]
-    # One that broke the promise, else the slowest.
+    # One that missed the objective, else the slowest.
     actual_s, projected_s, proof = max(timed, key=lambda t: (t[0] > facts.rto_s, t[1]))
     reasons = _judge_time(facts, proof, actual_s, projected_s)
     verdict = worst((Verdict.MET, *(r.verdict for r in reasons)))
@@ -231,12 +229,12 @@ def _judge_time(
 ) -> list[Reason]:
     rto = format_duration(facts.rto_s)
     if actual_s > facts.rto_s:
-        text = f"coming back took {format_duration(actual_s)}, promised are {rto}"
+        text = f"the last recovery in a drill took {format_duration(actual_s)}, the RTO is {rto}"
         return [Reason(Verdict.BREACHED, text, f"drd run show {proof.run}", "rto")]
     if projected_s > facts.rto_s:
         now_bytes = facts.newest.bytes if facts.newest else 0
         grown = f"{format_size(proof.restored_bytes)} to {format_size(now_bytes)}"
-        text = f"data grew from {grown}: coming back would take {format_duration(projected_s)}"
+        text = f"data grew from {grown}: a recovery would take {format_duration(projected_s)}"
         return [Reason(Verdict.AT_RISK, f"{text} of {rto}", f"drd drill {facts.plan}", "rto")]
     return []
 

@@ -1,8 +1,7 @@
-"""What is bad now: of one plan by its verdicts and histories, and of the daemon. Pure.
+"""Current problems: of one plan by its verdicts and histories, and of the daemon. Pure.
 
-What nobody knows is bad, too: no data makes a condition, and what was not looked at takes none
-away (`blind`).
-"""
+Unknown states count as problems, too: missing data raises a condition, and a condition that was not
+checked stays (`blind`)."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ from drd.model.watched import (
 )
 
 FIRST_DRILL = timedelta(days=1)
-"""In which the first drill of a new plan is expected, after its first backup."""
+"""Time for the first drill of a new plan, after its first backup."""
 
 _WORDS = {"copy": "copying", "prune": "pruning", "readiness": "looking ahead"}
 _KIT_WORDS = {EXPORT: "making the recovery kit", VERIFY: "trying the recovery kit"}
@@ -43,7 +42,7 @@ _IN_REACH = ("repository-clock", "repository-locks")
 def conditions(
     assessment: Assessment, facts: PlanFacts | NotLoaded, more: PlanMore, now: datetime
 ) -> list[Condition]:
-    """Everything that is bad about one plan, in no order."""
+    """All problems of one plan, in no order."""
     conditions = [c for r in assessment.reasons if (c := _of_reason(r, assessment, facts, now))]
     if isinstance(facts, NotLoaded):
         return conditions
@@ -62,8 +61,8 @@ def conditions(
 
 
 def blind(more: PlanMore) -> dict[str, Collection[str] | None]:
-    """The alerts of a plan about which nothing is known now: their subjects by kind, None for all.
-    Of a repository that cannot be reached nobody knows anything else."""
+    """The alerts of a plan that cannot be judged now: their subjects by kind, None for all. If a
+    repository cannot be reached, nothing else about it is known."""
     if more.readiness is None:
         return dict.fromkeys(LOOKING_AHEAD)
     out_of_reach = [f.subject for f in more.readiness if f.failed and f.code == REPOSITORY]
@@ -86,7 +85,7 @@ def exposed_file(plan: str, message: str, remedy: str) -> Condition:
 
 
 def is_late(condition: Condition) -> bool:
-    """Work that was not done in its time. What would be lost meanwhile is another matter."""
+    """Work that was not done in time. What would be lost meanwhile is a different condition."""
     return condition.kind in _LATE
 
 
@@ -112,7 +111,7 @@ def _of_reason(
 
 def _is_as_scheduled(reason: Reason, assessment: Assessment) -> bool:
     """A schedule that uses up the RPO brings the plan near it in every round. That is one lasting
-    fact of the plan (`schedule-too-slow`), and no news each time."""
+    fact of the plan (`schedule-too-slow`), and not news each time."""
     rpo = assessment.rpo
     if reason.kind != "rpo" or reason.verdict is not Verdict.AT_RISK:
         return False
@@ -144,7 +143,7 @@ def _severity(
 
 
 def _backup(facts: PlanFacts, more: PlanMore, now: datetime) -> Iterator[Condition]:
-    """One failure that a retry may help is worth a note, and no more."""
+    """One failure for which a retry may help is only worth a note."""
     failures, incomplete = facts.failures, facts.incomplete
     if incomplete is not None:
         failed = "; ".join(f"{name}: {first_line(error)}" for name, error in incomplete.failed)
@@ -170,9 +169,8 @@ def _backup(facts: PlanFacts, more: PlanMore, now: datetime) -> Iterator[Conditi
 def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
     """Failing or overdue, never both.
 
-    Whether backups and drills come in time is judged by their objectives, a drill that failed by
-    its evidence, and what a readiness run finds is told as such.
-    """
+    Whether backups and drills come in time is judged by their objectives, a failed drill by its
+    evidence, and the findings of a readiness run are separate conditions."""
     runs = job.history
     what = _WORDS.get(runs.kind, runs.kind) + (f" of {runs.subject}" if runs.subject else "")
     if runs.kind == "kit":
@@ -205,11 +203,11 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
 _TOLD_OTHERWISE = frozenset(
     {"backup-failed", "rpo", "no-point", "damage", "copied-state", "unreadable"}
 )
-"""Reasons to wait that have alerts of their own."""
+"""Reasons to wait that have their own alerts."""
 
 
 def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
-    """Told once, and not again with each run: the alert lasts as long as the pause does."""
+    """Sent once, not with each run: the alert lasts as long as the pause."""
     command = f"drd retention {facts.plan}"
     pauses = standing_pauses(facts, now)
     if pauses:
@@ -229,13 +227,13 @@ def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
 
 
 def _was_only_stopped(code: str | None, tries: int) -> bool:
-    """Somebody's restart of the service is no failure: what it ended is done again. What it ends
-    again and again never gets done, which is one."""
+    """A restart of the service is not a failure: what it ended is repeated. Work that it ends again
+    and again is never done, which is a failure."""
     return tries == 1 and code == STOPPED.code
 
 
 def _is_told_as_damage(job: JobFacts, more: PlanMore) -> bool:
-    """A verification that found damage did what it is for."""
+    """A verification that found damage has served its purpose."""
     runs = job.history
     return (
         runs.kind == "verification"
@@ -259,20 +257,20 @@ def _failed(what: str, error: str | None, tries: int, at: datetime | None, now: 
 
 
 def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Condition]:
-    """By its own exposure; one that nothing ever reached is unknown, which fires."""
+    """By its own exposure; a copy that nothing ever reached is unknown, which is a condition."""
     bound_s = copy_bound_s(copy, facts.rpo_s)
     exposure_s = age(copy.data_time, now)
     severity: Severity = "warning"
     if copy.data_time is None:
         young = now - facts.first_loaded_at <= timedelta(seconds=bound_s)
         severity = "info" if young else "warning"
-        text = f"copy {copy.repository} holds no complete point"
+        text = f"copy {copy.repository} contains no complete point"
     elif exposure_s is None:
         text = f"newest point in copy {copy.repository} is dated in the future"
     elif exposure_s > bound_s:
         text = (
-            f"copy {copy.repository} is behind: its newest data is {format_duration(exposure_s)} "
-            f"old, expected are {format_duration(bound_s)}"
+            f"copy {copy.repository} is behind: its newest data is "
+            f"{format_duration(exposure_s)} old, the limit is {format_duration(bound_s)}"
         )
     else:
         return
@@ -292,8 +290,8 @@ def _verification(plan: str, verification: VerificationFacts, now: datetime) -> 
 
 
 def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condition]:
-    """A warning is alerted on only about protection: nobody knows is no protection. That a
-    repository is gone or does not answer is told by what is known of it."""
+    """A warning raises an alert only about protection: unknown means unprotected. Other conditions
+    cover a repository that is gone or does not answer."""
     plan = facts.plan
     told = {
         r.repository for r in facts.repositories if r.lost is not None or r.unreachable is not None

@@ -1,4 +1,4 @@
-"""How much of a runbook a drill carried out."""
+"""How much of a runbook a drill executed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose state this is: which file on which machine. A copy of it is somebody else's."""
+"""Who owns this state: which file on which machine. A copy of it belongs to someone else."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class StatePlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Custody:
-    """Whose the state is. `contested` says why it may be another one's, None while nothing speaks
-    for that; `since` is from when on this place has had it. `by` and `reason` are those of the
-    person who said that this one goes on, None and empty where nobody had to."""
+    """The owner of the state. `contested` says why it may be a copy, None while nothing suggests
+    that; `since` is since when this place has it. `by` and `reason` are those of the person who
+    decided that this one takes over, None and empty if nobody had to."""
 
     owner: StatePlace
     since: datetime
@@ -55,7 +55,7 @@ class Custody:
 
 
 def differs(owner: StatePlace, here: StatePlace) -> str | None:
-    """Why a state that `owner` had is a copy where it is found now; None where it is the same."""
+    """Why a state of `owner` is a copy at its present place; None if it is the same."""
     if owner == here:
         return None
     if owner.machine != here.machine:
@@ -64,7 +64,7 @@ def differs(owner: StatePlace, here: StatePlace) -> str | None:
             f"{owner.machine[:8] or 'unknown'})"
         )
     if owner.host != here.host:
-        return f"this state was made on the host {owner.host}, and this one is {here.host}"
+        return f"this state was made on host {owner.host}, but this is host {here.host}"
     if owner.path != here.path:
-        return f"this state was made at {owner.path}, and lies at {here.path} now"
+        return f"this state was made at {owner.path}, but lies at {here.path} now"
     return f"the file {here.path} is a copy of the one that drd made there"

@@ -1,8 +1,7 @@
-"""What differs between two states of a component: tables and rows, or files. Pure.
+"""Compare two states of a component: tables and rows, or files. Pure.
 
-`a` is the state that is looked at, usually an older one, `b` the one that it is compared with. What
-one of the two did not look at is unknown, never the same.
-"""
+`a` is the state in question, usually an older one, `b` the one that it is compared with. What one
+of the two did not read is unknown, never equal."""
 
 from __future__ import annotations
 
@@ -61,7 +60,7 @@ class Difference:
 
     @property
     def equal(self) -> bool | None:
-        """None when nothing differs as far as was looked, and that was not everywhere."""
+        """None when nothing differs as far as it was read, but not everything was read."""
         if self.tables or self.files or self.properties:
             return False
         return None if self.unknown or self.only_counted else True
@@ -131,7 +130,7 @@ def _trees(a: TreeFingerprint, b: TreeFingerprint, *, owners: bool) -> Differenc
         if path in unknown:
             continue
         if (was and was.volatile) or (now and now.volatile):
-            unknown[path] = "it changed while it was captured"
+            unknown[path] = "it changed during the capture"
         elif now is None:
             changes.append(FileChange(path, "removed"))
         elif was is None:

@@ -1,8 +1,7 @@
-"""One message in place of many: what a channel missed while nobody could be reached through it.
+"""One message in place of many: what a channel missed while it did not work.
 
-A digest can take up an earlier digest, so however long a channel is dead, one bounded message waits
-for it: each alert in its last state, runs counted by kind and outcome.
-"""
+A digest can include an earlier digest, so one bounded message waits for a channel, however long it
+fails: each alert in its last state, runs counted by kind and outcome."""
 
 from __future__ import annotations
 
@@ -63,7 +62,7 @@ class _Missed:
         self.last[key] = entry
 
     def bounded(self) -> list[dict[str, Any]]:
-        """What is over goes first, then the oldest."""
+        """What is over is dropped first, then the oldest."""
         entries = list(self.last.values())
         surplus = len(entries) - ENTRIES
         if surplus <= 0:
@@ -131,7 +130,7 @@ def _title(messages: int, entries: Sequence[Mapping[str, Any]]) -> str:
 
 def _lines(missed: _Missed, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     since = f"{missed.since:%Y-%m-%d %H:%M} UTC"
-    lines = [f"These could not be told one by one; the first is of {since}.", ""]
+    lines = [f"These could not be sent one by one; the first is from {since}.", ""]
     standing = [e for e in reversed(entries) if e["event"] != _OVER]
     over = [e for e in reversed(entries) if e["event"] == _OVER]
     shown = [*standing, *over][:SHOWN]

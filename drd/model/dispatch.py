@@ -1,9 +1,8 @@
 """Which due jobs may start now: limits, the earliest deadline first, and backups before the rest.
 
-restic lets nobody else into a repository while it forgets or prunes. So these, and all that takes
-long, give way to a backup that would have to begin before they are done. Copies and verifications
-may take hours without anybody knowing beforehand; so no backup ever waits for one.
-"""
+restic locks a repository while it forgets or prunes. So these, and everything that takes long, wait
+for a backup that would have to begin before they are done. Copies and verifications may take hours,
+which is not known beforehand; so no backup ever waits for one."""
 
 from __future__ import annotations
 
@@ -222,7 +221,7 @@ class _Ahead:
         count = bisect_right(self._lined_up.begins, ends)
         if count <= places or self._lined_up.work_s[count] <= places * lasts_s:
             return None
-        return f"gives way to {count} backups, to begin by {_clock(ends)}"
+        return f"waits for {count} backups, to begin by {_clock(ends)}"
 
     def refusal(self, due: Due, url: str, *, places: int) -> str | None:
         """Why the last one of so many `places` is not for `due`, which is no backup."""
@@ -232,7 +231,7 @@ class _Ahead:
         if first is None or first[0] > ends:
             return None
         begin, backup = first
-        return f"gives way to the backup of {backup.job.plan}, to begin by {_clock(begin)}"
+        return f"waits for the backup of {backup.job.plan}, to begin by {_clock(begin)}"
 
 
 def _lasts_s(due: Due, now: datetime) -> float:
@@ -324,7 +323,7 @@ class _Board:
             return ahead.crowd(due, places=left)
         measured_and_late = due.expected_s and due.deadline <= ahead.now
         if self._runs and due.job.kind in _BACKGROUND and not measured_and_late:
-            return "leaves the last place to backups"
+            return "keeps the last place free for backups"
         return ahead.refusal(due, "", places=self._limits.runs)
 
     def _repositories(self, due: Due, ahead: _Ahead) -> str | None:
@@ -359,7 +358,7 @@ class _Board:
         if promised is None or (due.job.kind == RunKind.BACKUP and ahead.is_close(due)):
             return None
         # Else runs that overlap would keep an exclusive one out for ever.
-        return f"lets {promised.job.kind} of {promised.job.plan} go first, which is overdue"
+        return f"waits for {promised.job.kind} of {promised.job.plan}, which is overdue"
 
 
 def _group(kind: str) -> str:

@@ -1,9 +1,8 @@
 """When a job is due: a pure function of its timing, its history and the time.
 
-Nothing here counts what was missed: a job is due once, however long ago that was, so that neither
-a suspended host nor a clock that jumps by years makes a flood. A time that lies in the future is
-no history: somebody set the clock back, and the job is due now instead of in years.
-"""
+Missed times are not counted: a job is due once, however long ago that was, so that neither a
+suspended host nor a clock that jumps by years causes a flood. A time in the future is ignored: the
+clock was set back, and the job is due now instead of in years."""
 
 from __future__ import annotations
 
@@ -137,7 +136,7 @@ def _regular(job: Job, situation: Situation, now: datetime) -> Start | None:
         return _first(job, situation, now), f"{words}, first", timing.every_s
     if situation.news is not None and last < situation.news[0] and _is_past(situation.news[0], now):
         ended, what = situation.news
-        return ended, f"{what} of {_clock(ended, now)} is news", timing.every_s
+        return ended, f"{what} of {_clock(ended, now)} may change the result", timing.every_s
     at = last + timedelta(seconds=timing.every_s)
     return at, f"{words}, last {_clock(last, now)}", timing.every_s
 
@@ -235,7 +234,7 @@ def _following(job: Job, situation: Situation, now: datetime) -> Start | None:
     if data is None or (copied is not None and copied >= data):
         return None
     data = min(data, now)
-    words = f"point of {_clock(data, now)} is not in {job.subject} yet"
+    words = f"copy {job.subject} lacks the point of {_clock(data, now)}"
     last = _believed(situation.runs.last_started_at, now)
     failed = situation.runs.tries > 0 or situation.runs.last_state == RunState.CANCELLED
     if failed and last is not None and last >= data:
@@ -315,7 +314,7 @@ def _believed(at: datetime | None, now: datetime) -> datetime | None:
 
 def _set_back(at: datetime, now: datetime) -> str:
     ahead = format_duration((at - now).total_seconds())
-    return f"last one dated {ahead} in the future: a clock was set back"
+    return f"the last one is dated {ahead} in the future: a clock was set back"
 
 
 def _clock(at: datetime, now: datetime) -> str:

@@ -1,4 +1,4 @@
-"""The RPO's judge: what would be lost now, and what the schedule can hold."""
+"""Judge the RPO: what would be lost now, and what the schedule can achieve."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from drd.model.verdicts import (
 )
 
 AT_RISK_SHARE = 0.8
-"""Of the RPO: above it, the objective may be crossed before anybody reacts."""
+"""Share of the RPO above which the objective may be missed before anyone reacts."""
 
 COPY_BOUND = 2.0
 """Of the RPO: the exposure of a copy grows by the backup's interval and both durations."""
 
 RECENT = timedelta(days=1)
-"""For how long a past crossing of the objective is still mentioned."""
+"""For how long a past miss of the objective is still shown."""
 
 
 def age(at: datetime | None, now: datetime) -> float | None:
@@ -59,7 +59,7 @@ def ago(at: datetime | None, now: datetime) -> str:
 
 
 def against(exposure_s: float | None, rpo_s: float) -> Verdict:
-    """Exposure of exactly the RPO still keeps it."""
+    """An exposure of exactly the RPO still meets it."""
     if exposure_s is None:
         return Verdict.UNKNOWN
     if exposure_s > rpo_s:
@@ -165,7 +165,7 @@ def _judge_exposure(
     if exposure_s is None:
         latest = max(point.data_time, point.available_at)
         ahead = format_duration((latest - now).total_seconds())
-        text = f"newest restore point is dated {ahead} in the future: a clock was set back"
+        text = f"the newest restore point is dated {ahead} in the future: a clock was set back"
         return [Reason(Verdict.UNKNOWN, text, f"drd points {facts.plan}", "rpo")]
     if unreadable_since(facts) is not None:
         return _older_one_left(facts, exposure_s)
@@ -198,7 +198,7 @@ def _nothing_readable(facts: PlanFacts, wrong: list[Reason], now: datetime) -> l
         return []
     where = f"drd doctor {facts.plan}"
     if facts.repositories:
-        text = "everything would be lost: no repository of the plan holds a restore point"
+        text = "everything would be lost: no repository of the plan contains a restore point"
         return [Reason(Verdict.BREACHED, text, where, "rpo")]
     text = "drd does not know which repository holds the restore points"
     return [Reason(Verdict.UNKNOWN, text, where, "rpo")]
@@ -206,7 +206,7 @@ def _nothing_readable(facts: PlanFacts, wrong: list[Reason], now: datetime) -> l
 
 def _older_one_left(facts: PlanFacts, exposure_s: float) -> list[Reason]:
     """What is newer cannot be read, for which the repository has a reason of its own."""
-    text = f"newest restore point that can be read is {format_duration(exposure_s)} old"
+    text = f"the newest readable restore point is {format_duration(exposure_s)} old"
     verdict = against(exposure_s, facts.rpo_s)
     if verdict is Verdict.MET:
         verdict = Verdict.AT_RISK
@@ -227,8 +227,9 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
     known_before = facts.last_drill is not None or any(c.data_time for c in facts.components)
     if unmet and known_before:
         text = (
-            f"{text} that counts: drd has found no repository yet at the place that the plan gives "
-            f"{' and '.join(unmet)} now (points of a former place: drd points {facts.plan})"
+            f"{text} that counts: drd has found no repository yet at the plan's present "
+            f"address of {' and '.join(unmet)} (points of a former address: drd points "
+            f"{facts.plan})"
         )
         return Reason(verdict, text, f"drd doctor {facts.plan}", "no-point")
     text = f"{text}, nothing could be restored"
@@ -271,7 +272,7 @@ def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
     every = f"every {format_duration(facts.interval_s)}"
     if facts.cron == AUTO:
         every = "as often as that allows"
-    takes = f"usual backup takes {format_duration(facts.backup_p95_s)} {every}"
+    takes = f"a backup usually takes {format_duration(facts.backup_p95_s)} {every}"
     if facts.backup_p95_s is None:
         takes = f"backup {every}"
     reaches = f"exposure reaches {format_duration(achievable_s)}"
@@ -287,6 +288,6 @@ def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:
         if start > facts.first_loaded_at:
             lasted = format_duration((end - start).total_seconds())
             over = format_duration((now - end).total_seconds())
-            text = f"objective was missed for {lasted} until {over} ago"
+            text = f"the objective was missed for {lasted} until {over} ago"
             return [Reason(Verdict.MET, text, f"drd runs {facts.plan}")]
     return []

@@ -1,4 +1,4 @@
-"""What stood between the code that came with the data and the host, in one drill."""
+"""The fence between the data's own code and the host, in one drill."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ PARTS = ("files", "signals", "calls", "network")
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Something outside that a command asked for in vain: what (tcp, dns, socket, …), and where to,
-    as far as that can be known."""
+    """An access to something outside that was refused to a command: what (tcp, dns, socket, …), and
+    where to, as far as that is known."""
 
     by: str
     what: str
@@ -42,7 +42,7 @@ class FenceReport:
         return not self.missing
 
     def words(self) -> str:
-        """For people: which fence held."""
+        """For people: which fence there was."""
         if not self.held:
             return f"unfenced: {listed(self.missing)}"
         names = f"{', '.join(self.held)} ({limits_in_words(self.limits)})"

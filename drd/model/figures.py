@@ -1,7 +1,6 @@
-"""What monitoring is told beside the verdicts: a few rows that the catalogue keeps anyway.
+"""Facts for monitoring beside the verdicts: a few rows that the catalogue keeps anyway.
 
-Times are aware UTC, durations seconds, sizes bytes; None is what nobody knows.
-"""
+Times are aware UTC, durations seconds, sizes bytes; None is unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Restore points that somebody keeps whatever the rules say."""
+"""Holds on restore points, which keep them whatever the rules say."""
 
 from __future__ import annotations
 

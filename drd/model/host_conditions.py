@@ -1,4 +1,4 @@
-"""What is bad about the daemon and its host. Pure."""
+"""Problems of the daemon and its host. Pure."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ def host_conditions(
 
 
 def has_just_come_back(host: HostFacts, now: datetime) -> bool:
-    """Whether the clock went on by so much within the last hour, while nobody was at work, that
-    what was in time before is overdue now: it is being made up for, and is no news yet."""
+    """Whether the clock went forward by so much within the last hour, while drd was not running,
+    that what was in time before is overdue now: it is being made up for, and is not reported yet.
+    """
     came = []
     if host.down_from is not None and host.down_to is not None:
         came.append((host.down_to - host.down_from, host.down_to))
@@ -64,7 +65,7 @@ def _catalogue(host: HostFacts) -> Iterator[Condition]:
 
 def _configuration(host: HostFacts) -> Iterator[Condition]:
     if host.configuration_error is not None:
-        text = "drd.yaml was refused, and is in force as it was before: "
+        text = "drd.yaml was refused, and the previous one stays in force: "
         text += first_line(host.configuration_error)
         yield Condition("configuration", "", "", "warning", text, "systemctl reload drd")
 
@@ -72,8 +73,8 @@ def _configuration(host: HostFacts) -> Iterator[Condition]:
 def _contested(host: HostFacts) -> Iterator[Condition]:
     if host.contested is not None:
         text = (
-            f"{host.contested}: drd forgets and prunes nothing here, and leaves unfinished "
-            "runs alone"
+            f"{host.contested}: drd forgets and prunes nothing here, and does not touch "
+            "unfinished runs"
         )
         yield Condition("state-contested", "", "", "critical", text, "drd adopt")
 
@@ -118,7 +119,7 @@ def _disk(disk: DiskFacts) -> Iterator[Condition]:
     uses = " and ".join(disk.uses)
     severity: Severity = "warning"
     if disk.free_bytes is None or not disk.total_bytes:
-        text = f"nobody knows how full {disk.path} is ({uses}): {disk.error or 'no answer'}"
+        text = f"it is unknown how full {disk.path} is ({uses}): {disk.error or 'no answer'}"
     else:
         free, share = disk.free_bytes, disk.free_bytes / disk.total_bytes
         text = f"{disk.path} ({uses}) is about to fill: {format_size(free)} free"
@@ -126,14 +127,14 @@ def _disk(disk: DiskFacts) -> Iterator[Condition]:
             severity = "critical" if share < DISK_CRITICAL_SHARE else "warning"
             text += f" of {format_size(disk.total_bytes)}"
         elif free < disk.needed_bytes:
-            text += f", a drill takes {format_size(disk.needed_bytes)}"
+            text += f", a drill needs {format_size(disk.needed_bytes)}"
         else:
             return
     yield Condition("disk", "", disk.path, severity, text, f"df -h {disk.path}")
 
 
 def _channels(channels: Sequence[ChannelState], now: datetime) -> Iterator[Condition]:
-    """Critical when nobody can be told any more."""
+    """Critical when nobody can be notified any more."""
     shared = [c for c in channels if not c.plan]
     all_dead = bool(shared) and all(c.dead for c in shared)
     for channel in channels:

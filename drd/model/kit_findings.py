@@ -1,5 +1,4 @@
-"""Whether a recovery kit stands ready for a plan: a pure function of what the catalogue
-remembers."""
+"""Whether a recovery kit is ready for a plan: a pure function of the catalogue's records."""
 
 from __future__ import annotations
 
@@ -76,8 +75,8 @@ def kit_findings(
     verify = f"drd kit verify {where} {opener}"
     if record is None:
         missing = (
-            "no recovery kit was ever made: whoever loses this host loses the repository's "
-            "password with it"
+            "no recovery kit was ever made: if this host is lost, the repository's "
+            "password is lost with it"
         )
         return (Finding("kit-missing", severity, "", missing, export),)
     findings = []
@@ -86,7 +85,7 @@ def kit_findings(
         text = f"{made} is older than the plan, which has changed since"
         findings.append(Finding("kit-outdated", severity, "", text, export))
     if record.verified_at is None:
-        text = f"{made} was never tried: nobody knows whether it would do"
+        text = f"{made} was never tried, so it is unknown whether it works"
         findings.append(Finding("kit-not-verified", severity, "", text, verify))
     elif record.problem is not None:
         text = f"{_last(record.verified_at)} {made} did not open every repository: {record.problem}"
@@ -94,14 +93,14 @@ def kit_findings(
         findings.append(Finding("kit-does-not-open", severity, "", text, remedy))
     tried = record.tried
     if file is not None and gone and (tried is None or tried.file != file or tried.there):
-        tried = KitTry(file, record.made_at, f"there is no {file}", there=False)
+        tried = KitTry(file, record.made_at, f"{file} does not exist", there=False)
     if tried is not None and tried.file == file and tried.problem is not None:
         again = f"{export}, then {verify}"
         if not tried.there:
-            text = f"the copy that drd is to try is not to be had: {tried.problem}"
+            text = f"the copy that drd is to try cannot be read: {tried.problem}"
             findings.append(Finding("kit-missing", severity, "", text, again))
         elif tried.sha256 != record.sha256:
-            text = f"{_last(tried.at)} {file} was of no use: {tried.problem}"
+            text = f"{_last(tried.at)} {file} did not work: {tried.problem}"
             remedy = verify if tried.away else again
             findings.append(Finding("kit-does-not-open", severity, "", text, remedy))
     return tuple(findings)

@@ -52,7 +52,9 @@ def parse_s3(url: str) -> S3Location:
         rest = "https://" + rest.removeprefix("//")
     parts = urlsplit(rest)
     if "@" in parts.netloc:
-        raise Malformed("the URL holds a user or password", "keys belong into `s3:` as references")
+        raise Malformed(
+            "the URL contains a user or password", "keys belong into `s3:` as references"
+        )
     if parts.query or parts.fragment:
         raise ValueError("the URL has a query or fragment, which restic does not take")
     if not parts.hostname:
@@ -75,7 +77,7 @@ def normal_url(url: str) -> str:
         return parse_s3(url).url
     if not url.startswith("/"):
         raise Malformed(
-            f"{url!r} is no place for a repository",
+            f"{url!r} is not a place for a repository",
             "write s3:https://host/bucket/prefix or an absolute path",
         )
     return "/" + url.strip("/")

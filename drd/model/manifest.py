@@ -62,7 +62,7 @@ def manifest_from_bytes(
         schema = strict.count(strict.member(raw, "schema"), "schema")
         if schema != MANIFEST_SCHEMA:
             raise ManifestTooNew(
-                f"{called} is of schema {schema}, this drd reads {MANIFEST_SCHEMA}",
+                f"{called} has schema {schema}, this drd reads {MANIFEST_SCHEMA}",
                 hint="a newer drd made it: install that one. See docs/recovery-without-drd.md.",
             )
         return _manifest(
@@ -80,9 +80,9 @@ def manifest_from_bytes(
 def refused(called: str, error: ValueError) -> ManifestRefused:
     """The error for a manifest, named by `called`, that says what drd does not write."""
     return ManifestRefused(
-        f"{called} is refused, since drd does not write such: {error}",
-        hint="take another restore point, and find out who can write to the repository: whoever "
-        "has its password can forge manifests.",
+        f"{called} is refused, because drd does not write this: {error}",
+        hint="use another restore point, and find out who can write to the repository: "
+        "anyone who has its password can forge manifests.",
     )
 
 
@@ -100,7 +100,7 @@ def _manifest(
     )
     names = [c.component for c in components]
     if len(set(names)) != len(names):
-        raise strict.Refused("components names one of them twice")
+        raise strict.Refused("components contains one of them twice")
     point = RestorePoint(
         id=strict.point_id(strict.member(raw, "point"), "point"),
         plan=strict.name(strict.member(raw, "plan"), "plan"),
@@ -220,7 +220,7 @@ def _partitions(value: Any, place: str) -> tuple[str, ...]:
 def _table(value: Any, place: str) -> TableState:
     pair = strict.array(value, place, most=2)
     if len(pair) != 2:
-        raise strict.refuse(place, "is no pair of rows and digest")
+        raise strict.refuse(place, "is not a pair of rows and digest")
     return TableState(strict.count(pair[0], place), strict.maybe(_short, pair[1], place))
 
 

@@ -1,4 +1,4 @@
-"""What is told to people and to other programs, and through which channels."""
+"""Messages to people and programs, and the channels that carry them."""
 
 from __future__ import annotations
 

@@ -215,7 +215,7 @@ def test_remedy_for_a_lost_pack_of_a_copy_works_as_it_is_printed(short_tmp: Path
     biggest_pack(str(offsite_of(site))).unlink()
     told = site.drd("verify", "shop", "--repository", "offsite", code=1).err
     forget = f"drd points forget {point} --repository offsite --reason"
-    assert "mend it with restic repair index" in told
+    assert "repair it with restic repair index" in told
     assert told.index("repair index") < told.index(forget) < told.index("drd copy shop")
     offsite = {
         **os.environ,
@@ -241,4 +241,4 @@ def test_remedy_for_a_lost_pack_of_a_copy_works_as_it_is_printed(short_tmp: Path
 )
 def test_mending_begins_with_what_can_work(damage: str, first: str) -> None:
     lines = ways_out("shop", "primary", damage, ["p1"], [], is_copy=False)
-    assert lines[0].startswith(f"mend it with {first}")
+    assert lines[0].startswith(f"repair it with {first}")

@@ -91,7 +91,7 @@ def test_what_the_schedule_can_hold(
 
 def test_schedule_beyond_the_rpo_is_explained() -> None:
     plan = judged(rpo_s=HOUR, interval_s=30 * MINUTE, backup_p95_s=22 * MINUTE)
-    assert "usual backup takes 22m every 30m: exposure reaches 52m of 1h" in words(plan)
+    assert "a backup usually takes 22m every 30m: exposure reaches 52m of 1h" in words(plan)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_objective_missed_between_backups_is_reported_and_verdict_is_current() -
     plan = judged(missed=crossed, window_s=DAY)
     assert plan.rpo.verdict is MET
     assert plan.rpo.attainment == pytest.approx(23 / 24)
-    assert "objective was missed for 1h until 1h ago: drd runs orders-api" in words(plan)
+    assert "the objective was missed for 1h until 1h ago: drd runs orders-api" in words(plan)
 
 
 @pytest.mark.parametrize(
@@ -282,9 +282,9 @@ def test_schedule_by_the_rpo_keeps_it_until_backups_take_half_of_it(
 
 def test_backups_that_take_half_of_the_rpo_are_a_reason() -> None:
     plan = judged(interval_s=675.0, cron="auto", backup_p95_s=400.0)
-    assert "usual backup takes 6m 40s as often as that allows: exposure reaches 13m 20s of 15m" in [
-        reason.text for reason in plan.reasons
-    ]
+    assert (
+        "a backup usually takes 6m 40s as often as that allows: exposure reaches 13m 20s of 15m"
+    ) in [reason.text for reason in plan.reasons]
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,7 @@ def test_gravest_reason_comes_first() -> None:
     plan = judged(newest=point(60), failures=failures(2), digest="other", rto_s=1.0)
     verdicts = [r.verdict for r in plan.reasons]
     assert verdicts == [BREACHED, AT_RISK, MET]
-    assert plan.reasons[0].text == "coming back took 1m 34s, promised are 1s"
+    assert plan.reasons[0].text == "the last recovery in a drill took 1m 34s, the RTO is 1s"
 
 
 def test_alerts_are_passed_on_and_do_not_judge() -> None:

@@ -181,7 +181,7 @@ def test_overdue_prune_is_let_in_before_runs_that_overlap_for_ever() -> None:
     backup = due(plan="b", deadline=ahead(14 * MINUTE), **shared)
     found = choose([prune, backup], running, WIDE, NOW)
     assert found.start == ()
-    assert why(found)["backup of b"] == "lets prune of orders-api go first, which is overdue"
+    assert why(found)["backup of b"] == "waits for prune of orders-api, which is overdue"
     patient = replace(prune, deadline=ahead(DAY))
     assert ran(choose([patient, backup], running, WIDE, NOW)) == ["backup of b"]
 
@@ -205,7 +205,7 @@ def test_last_slot_is_kept_for_a_backup_that_comes_within_the_run(kind: str) -> 
     running = [Running("shop", "backup")]
     backup = due(plan="billing", at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
     long, short = due(kind, expected_s=9 * MINUTE), due(kind, expected_s=7 * MINUTE)
-    reason = "gives way to the backup of billing, to begin by 00:39 UTC"
+    reason = "waits for the backup of billing, to begin by 00:39 UTC"
     assert alone(long, backup, running=running, limits=limits) == reason
     assert alone(short, backup, running=running, limits=limits) == ""
     assert alone(long, backup, limits=limits) == ""
@@ -230,7 +230,7 @@ def test_last_slot_is_not_for_what_nobody_knows_the_end_of(kind: str) -> None:
     """Unless it was measured, is late itself, and no backup is known to come meanwhile."""
     two = Limits(runs=2)
     running = [Running("shop", "drill")]
-    reason = "leaves the last place to backups"
+    reason = "keeps the last place free for backups"
     for deadline in (ahead(DAY), ago(DAY)):
         unknown = due(kind, expected_s=None, deadline=deadline)
         assert alone(unknown, running=running, limits=two) == reason
@@ -239,7 +239,7 @@ def test_last_slot_is_not_for_what_nobody_knows_the_end_of(kind: str) -> None:
     late = due(kind, deadline=ago(1), expected_s=9 * MINUTE)
     assert alone(late, running=running, limits=two) == ""
     backup = due(plan="billing", at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
-    reason = "gives way to the backup of billing, to begin by 00:39 UTC"
+    reason = "waits for the backup of billing, to begin by 00:39 UTC"
     assert alone(late, backup, running=running, limits=two) == reason
 
 
@@ -253,7 +253,7 @@ def test_backup_that_is_not_due_before_the_end_needs_no_slot() -> None:
 @pytest.mark.parametrize("kind", YIELDING)
 def test_repository_is_kept_for_a_backup_that_comes_within_the_run(kind: str) -> None:
     backup = due(at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
-    reason = "gives way to the backup of orders-api, to begin by 00:39 UTC"
+    reason = "waits for the backup of orders-api, to begin by 00:39 UTC"
     assert alone(due(kind, expected_s=9 * MINUTE), backup) == reason
     assert alone(due(kind, expected_s=7 * MINUTE), backup) == ""
     other = due("prune", "billing", expected_s=9 * MINUTE)
@@ -267,9 +267,7 @@ def test_last_place_in_a_repository_is_kept_for_a_backup(kind: str) -> None:
     run = due(kind, expected_s=9 * MINUTE)
     limits = replace(WIDE, per_repository=2)
     there = [Running("x", "drill", repositories=repositories)]
-    assert "gives way to the backup of orders-api" in alone(
-        run, backup, running=there, limits=limits
-    )
+    assert "waits for the backup of orders-api" in alone(run, backup, running=there, limits=limits)
     assert alone(run, backup, limits=limits) == ""
 
 
@@ -280,7 +278,7 @@ def test_what_takes_longer_than_the_rpo_goes_right_after_a_backup(kind: str) -> 
     fresh = due(at=ahead(4 * MINUTE), deadline=ahead(13 * MINUTE))
     older = due(at=ahead(1 * MINUTE), deadline=ahead(10 * MINUTE))
     assert alone(long, fresh) == ""
-    assert "gives way" in alone(long, older)
+    assert "waits for" in alone(long, older)
 
 
 def test_only_slot_of_all_is_given_away_right_after_the_backups() -> None:
@@ -289,7 +287,7 @@ def test_only_slot_of_all_is_given_away_right_after_the_backups() -> None:
     fresh = [due(plan=f"p{n}", at=ahead(240), deadline=ahead(13 * MINUTE)) for n in range(3)]
     assert alone(drill, *fresh, limits=one) == ""
     older = due(plan="p9", at=ahead(60), deadline=ahead(10 * MINUTE))
-    assert "gives way to the backup of p9" in alone(drill, *fresh, older, limits=one)
+    assert "waits for the backup of p9" in alone(drill, *fresh, older, limits=one)
 
 
 def test_many_backups_that_come_close_need_more_than_the_last_slot() -> None:
@@ -299,8 +297,7 @@ def test_many_backups_that_come_close_need_more_than_the_last_slot() -> None:
     ]
     drill = due("drill", expected_s=5 * MINUTE)
     assert (
-        alone(drill, *soon, limits=Limits(runs=4))
-        == "gives way to 20 backups, to begin by 00:36 UTC"
+        alone(drill, *soon, limits=Limits(runs=4)) == "waits for 20 backups, to begin by 00:36 UTC"
     )
     assert alone(drill, *soon[:15], limits=Limits(runs=4)) == ""
     assert alone(drill, *soon, limits=Limits(runs=5)) == ""
@@ -310,7 +307,7 @@ def test_run_that_was_never_measured_gets_its_chance() -> None:
     backup = due(at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
     assert alone(due("retention", expected_s=None), backup) == ""
     close = due(at=ahead(30), deadline=ahead(50))
-    assert "gives way" in alone(due("retention", expected_s=None), close)
+    assert "waits for" in alone(due("retention", expected_s=None), close)
 
 
 @pytest.mark.parametrize("kind", ["prune", "verification"])
@@ -319,7 +316,7 @@ def test_first_run_that_may_take_long_needs_ten_minutes_or_is_overdue(kind: str)
     fresh = due(at=ahead(4 * MINUTE), deadline=ahead(13 * MINUTE))
     later = due(at=ahead(2 * MINUTE), deadline=ahead(11 * MINUTE))
     first = due(kind, expected_s=None)
-    assert "gives way" in alone(first, backup)
+    assert "waits for" in alone(first, backup)
     assert alone(first, fresh) == alone(first, later) == ""
     assert alone(replace(first, deadline=ago(1)), backup) == ""
 
@@ -330,7 +327,7 @@ def test_first_drill_takes_the_only_slot_after_backups_or_when_overdue() -> None
     first = due("drill", expected_s=None)
     hours = due(plan="p1", at=ahead(30 * MINUTE), deadline=ahead(50 * MINUTE), rpo_s=4 * HOUR)
     fresh = due(plan="p2", at=ahead(240), deadline=ahead(13 * MINUTE))
-    assert "gives way to the backup of p1" in alone(first, hours, fresh, limits=one)
+    assert "waits for the backup of p1" in alone(first, hours, fresh, limits=one)
     assert alone(first, fresh, limits=one) == ""
     assert alone(replace(first, deadline=ago(1)), hours, limits=one) == ""
 

@@ -63,5 +63,5 @@ def test_the_copy_that_is_tried_has_findings_of_its_own(tried: KitTry, found: li
 def test_a_copy_that_is_gone_is_missing_before_drd_tries_it() -> None:
     [gone] = kit_findings("shop", "d1", GOOD, required=True, file="/k", opener=IDENTITY, gone=True)
     assert (gone.name, gone.severity) == ("kit missing", "error")
-    assert gone.text.endswith("there is no /k")
+    assert gone.text.endswith("/k does not exist")
     assert gone.remedy == "drd kit export shop --to /k, then drd kit verify /k --identity F"

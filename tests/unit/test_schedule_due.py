@@ -58,7 +58,7 @@ def test_first_start_is_soon_after_the_first_load_and_not_for_all_at_once() -> N
 def test_a_look_ahead_comes_at_once_after_what_changes_its_answer() -> None:
     looked = history(last_started_at=ago(6 * MINUTE), news=(ago(MINUTE), "drill"))
     found = due(job("readiness", every_s=DAY), looked)
-    assert (found.at, found.why) == (ago(MINUTE), "drill of 00:30 is news")
+    assert (found.at, found.why) == (ago(MINUTE), "drill of 00:30 may change the result")
     older = replace(looked, news=(ago(7 * MINUTE), "drill"))
     assert due(job("readiness", every_s=DAY), older).at == ahead(DAY - 6 * MINUTE)
     not_believed = replace(looked, news=(ahead(DAY), "drill"))
@@ -135,7 +135,7 @@ def test_clock_that_is_put_right_by_a_little_is_no_news(timing: dict[str, object
 
 def test_clock_that_was_set_back_is_said() -> None:
     future = history(last_started_at=ahead(DAY), data_time=ahead(DAY))
-    words = "last one dated 1d in the future: a clock was set back"
+    words = "the last one is dated 1d in the future: a clock was set back"
     assert due(job(every_s=HOUR), future).why == f"every 1h, {words}"
     assert due(job(cron="0 3 * * *"), future).why == f"cron 0 3 * * * UTC, {words}"
     assert due(job(auto=True), future).why == f"rpo 15m, {words}"
@@ -400,7 +400,7 @@ COPY = replace(job("copy", follows=True, retries=2), subject="offsite")
 def test_copy_is_due_as_soon_as_there_is_a_new_point() -> None:
     found = due(COPY, history(last_started_at=None, last_finished_at=None))
     assert found.at == ago(5 * MINUTE)
-    assert found.why == "point of 00:26 is not in offsite yet"
+    assert found.why == "copy offsite lacks the point of 00:26"
     assert next_due(COPY, history(copied_time=ago(5 * MINUTE)), NOW) is None
 
 

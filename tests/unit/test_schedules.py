@@ -108,7 +108,7 @@ def test_a_run_that_begins_to_fail_and_one_that_succeeds_again_are_looked_into()
     failed = later(row("backup", 3, 50 * MINUTE, tries=1))
     assert (failed.at, failed.why) == (
         ago(50 * MINUTE),
-        "backup that failed of 2026-11-24 23:41 is news",
+        "backup that failed of 2026-11-24 23:41 may change the result",
     )
     assert later(row("readiness", 4, 49 * MINUTE), row("backup", 5, 40 * MINUTE, tries=2)).at > NOW
     mended = later(row("backup", 6, 30 * MINUTE))
@@ -130,6 +130,6 @@ def test_a_changed_plan_or_configuration_is_looked_at_at_once() -> None:
     made.refresh(NOW)
     assert look().at > NOW
     made.set_plan(row, schedule_of(COPIED), NOW)
-    assert (look().at, look().why) == (NOW, "plan that changed of 00:31 is news")
+    assert (look().at, look().why) == (NOW, "plan that changed of 00:31 may change the result")
     made.note_change(NOW, "drd.yaml that changed")
-    assert (look().at, look().why) == (NOW, "drd.yaml that changed of 00:31 is news")
+    assert (look().at, look().why) == (NOW, "drd.yaml that changed of 00:31 may change the result")

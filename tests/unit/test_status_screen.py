@@ -54,18 +54,27 @@ BILLING = healthy(
 )
 
 
-THE_SCREEN = """\
-3 plans: 1 met, 1 at risk, 1 breached                                          2026-11-25 00:31 UTC
-
-PLAN        VERDICT   WOULD LOSE NOW  RPO  COMES BACK IN  RTO  LAST DRILL     READINESS    ATTAINED
-billing     breached  3h 02m          1h   unknown        2h   never          needs drill  99.71 %
-catalog     at risk   41m             1h   1m 34s         15m  passed 2d ago  needs drill  100 %
-orders-api  met       4m 12s          15m  1m 34s         30m  passed 2d ago  ready        100 %
-
-billing  last complete backup 3h 02m ago: pg_dump cannot connect (11 tries, last 4m ago)  drd run show 4f2a
-         never drilled, so nobody knows whether it comes back                             drd drill billing
-catalog  usual backup takes 22m every 30m: exposure reaches 52m of 1h
-         plan changed since its last drill                                                drd drill catalog"""
+THE_SCREEN = (
+    "3 plans: 1 met, 1 at risk, 1 breached                                        "
+    "  2026-11-25 00:31 UTC\n"
+    "\n"
+    "PLAN        VERDICT   WOULD LOSE NOW  RPO  COMES BACK IN  RTO  LAST DRILL    "
+    " READINESS    ATTAINED\n"
+    "billing     breached  3h 02m          1h   unknown        2h   never         "
+    " needs drill  99.71 %\n"
+    "catalog     at risk   41m             1h   1m 34s         15m  passed 2d ago "
+    " needs drill  100 %\n"
+    "orders-api  met       4m 12s          15m  1m 34s         30m  passed 2d ago "
+    " ready        100 %\n"
+    "\n"
+    "billing  last complete backup 3h 02m ago: pg_dump cannot connect (11 tries, "
+    "last 4m ago)  drd run show 4f2a\n"
+    "         never drilled, so nobody knows whether it comes back                "
+    "             drd drill billing\n"
+    "catalog  a backup usually takes 22m every 30m: exposure reaches 52m of 1h\n"
+    "         plan changed since its last drill                                   "
+    "             drd drill catalog"
+)
 
 
 def document(*facts: PlanFacts) -> StatusDocument:
