@@ -10,6 +10,7 @@ from drd.flows.status.overview import DaemonState, StatusDocument, known_when
 from drd.model.brief import microseconds
 from drd.model.exposure import age
 from drd.model.facts import AlertFacts
+from drd.model.text import counted
 from drd.model.told import Told
 from drd.model.units import format_duration, to_rfc3339
 from drd.model.verdicts import (
@@ -204,7 +205,7 @@ def nagios(document: StatusDocument) -> tuple[int, str]:
         return code, f"DRD {word} - no plan is loaded"
     bad = _bad(document)
     if document.verdict is Verdict.MET or not bad:
-        text = f"{count} plan{'s' if count != 1 else ''} met"
+        text = f"{counted(count, 'plan')} met"
     else:
         text = f"{len(bad)} of {count} {document.verdict.words}: "
         text += "; ".join(f"{plan}: {reason}" for plan, reason in bad[:3])
