@@ -101,7 +101,7 @@ def test_what_ended_meanwhile_is_begun_again_and_rollback_ends_it(site: Site, po
             "'$.expires_at', '2026-01-01T01:00:00Z') where name = 'go-ahead'"
         )
     late = site.drd("approve", run, "go-ahead", "--by", "anna", code=2)
-    assert f"drd resume {run} asks again" in late.err
+    assert f"run drd resume {run} to be asked again" in late.err
     child = site.start("resume", run)
 
     def approved() -> bool:

@@ -100,8 +100,10 @@ def test_what_cannot_come_back_alone_is_refused_with_a_remedy(short_tmp: Path) -
         return site.drd(*words, "--yes", code=code).err
 
     assert "did you mean orders?" in refused(*table, "--table", "order", "--into", "x")
-    assert 'is a "customers"' in refused(*table, "--table", "orders", "--into", "customers", code=1)
-    assert "none is named" in refused(*BESIDE[:3], "--into", "x")
+    assert 'already has a "customers"' in refused(
+        *table, "--table", "orders", "--into", "customers", code=1
+    )
+    assert "none is given" in refused(*BESIDE[:3], "--into", "x")
     near = refused(*BESIDE[:3], "--path", f"{site.base}/etc/limits.conf", "--into", "/tmp/x")
     assert f"did you mean {site.base}/etc/conf.d/limits.conf?" in near
 
@@ -141,7 +143,7 @@ def test_files_come_back_where_it_is_said(short_tmp: Path) -> None:
 
     # Nothing is overwritten unless that is said, and what is gone comes to its own place.
     assert (
-        "exists already"
+        "is there already"
         in site.drd(*words, *asked, "--into", f"{site.base}/out", code=1).json["error"]["message"]
     )
     (etc / "conf.d" / "limits.conf").unlink()

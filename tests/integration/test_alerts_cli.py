@@ -118,6 +118,7 @@ def test_the_document_for_machines(catalogue: SqlCatalogue, as_json: Any) -> Non
         "alert": "a1b2c3d4",
         "plan": "orders-api",
         "kind": "backup-overdue",
+        "code": "backup-overdue",
         "subject": "",
         "severity": "warning",
         "state": "firing",

@@ -273,7 +273,7 @@ def test_a_restore_does_not_wait_for_a_host_that_is_gone(
     packs(tmp_path)[0].unlink()
     shutil.rmtree(tmp_path / "into")
     (tmp_path / "into").mkdir()
-    with pytest.raises(RepositoryLocked, match="since elsewhere holds one") as caught:
+    with pytest.raises(RepositoryLocked, match="because elsewhere holds one") as caught:
         repository.restore(snapshot, tmp_path / "into")
     assert "if a prune runs on elsewhere" in caught.value.hint
     for name in repository.door.session.place.locks():
@@ -437,7 +437,7 @@ VERSION = '{"version":"%s","go_version":"go1.24","go_os":"linux","go_arch":"amd6
         ("0.16.4", 0, ToolTooOld, "0.16.4 is too old"),
         ("0.18.0", 77, RepositoryError, "exit code 77"),
         ("0.18.0", 130, Cancelled, "interrupted"),
-        ("0.18.0", 0, RepositoryError, "cannot be read"),
+        ("0.18.0", 0, RepositoryError, "cannot parse restic's answer"),
     ],
 )
 def test_a_restic_that_is_not_one_we_know(

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from drd.errors import Repair
 from drd.model.mending import ways_out
+from drd.repositories.restic.trouble import repair_of
 from tests.e2e.copies import OFFSITE_PASSWORD, copied_site, flip_a_byte, offsite_of, some_bytes
 from tests.e2e.site import Site, small_site
 
@@ -69,7 +71,7 @@ def test_dry_run_names_the_repository_that_would_do(short_tmp: Path) -> None:
     site.drd("verify", "shop", "--repository", "primary", code=1)
     fine = site.drd(*DRY)
     assert f"restore point {first} may not come back whole from primary" in fine.err
-    assert "comes from offsite" in fine.err
+    assert "the missing parts come from offsite" in fine.err
     assert "--repository offsite" in site.drd(*DRY, "--repository", "primary", code=1).err
 
 
@@ -232,13 +234,13 @@ def test_remedy_for_a_lost_pack_of_a_copy_works_as_it_is_printed(short_tmp: Path
 
 
 @pytest.mark.parametrize(
-    ("damage", "first"),
+    ("repair", "first"),
     [
-        ("pack 80c8b439: does not exist", "restic repair index"),
-        ("pack 80c8b439 contains 2 errors", "restic repair packs"),
-        ("data of 2 directories is gone; restore point p1", "drd backup shop"),
+        (repair_of("pack 80c8b439: does not exist"), "restic repair index"),
+        (repair_of("pack 80c8b439 contains 2 errors"), "restic repair packs"),
+        ("none", "drd backup shop"),
     ],
 )
-def test_mending_begins_with_what_can_work(damage: str, first: str) -> None:
-    lines = ways_out("shop", "primary", damage, ["p1"], [], is_copy=False)
+def test_mending_begins_with_what_can_work(repair: Repair, first: str) -> None:
+    lines = ways_out("shop", "primary", repair, ["p1"], [], is_copy=False)
     assert lines[0].startswith(f"repair it with {first}")
