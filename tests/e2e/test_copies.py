@@ -240,7 +240,7 @@ def test_what_is_no_copy_is_told(site: Site) -> None:
     assert (
         "no repository 'nowhere'" in site.drd("copy", "shop", "--repository", "nowhere", code=2).err
     )
-    assert "no copy" in site.drd("copy", "shop", "--repository", "primary", code=2).err
+    assert "not a copy" in site.drd("copy", "shop", "--repository", "primary", code=2).err
     assert "has no repository" in site.drd("verify", "shop", "--repository", "x", code=2).err
     assert "has no repository" in site.drd("prune", "shop", "--repository", "x", code=2).err
     refused = site.drd(

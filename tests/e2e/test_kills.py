@@ -321,3 +321,14 @@ def test_retention_spares_the_point_that_a_drill_is_restoring(site: Site) -> Non
     assert child.returncode == 0
     assert len(site.points()) == 2
     site.assert_clean()
+
+
+def test_directory_that_a_kill_left_without_its_name_is_removed(site: Site) -> None:
+    site.drd("backup", "shop")
+    (run,) = [r["run"] for r in site.runs()]
+    work = site.base / "work"
+    (work / f".run-{run}.4711").mkdir()
+    (work / ".run-0badcafe.4711").mkdir()
+    site.drd("backup", "shop")
+    assert not (work / f".run-{run}.4711").exists()
+    assert (work / ".run-0badcafe.4711").exists(), "no run of this state has made it"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import re
 import shutil
 import stat
 import threading
@@ -43,6 +44,7 @@ from drd.process.started import is_any_running
 RUN = "run-"
 STARTED = "started-"
 _SHELF = "templates"
+_HALF_MADE = re.compile(rf"\.(?:{RUN}|{STARTED})([A-Za-z0-9-]+)\.\d+")
 _DAY_S = 86400.0
 _PASSABLE = 0o711
 
@@ -301,13 +303,27 @@ def sweep_orphans(services: Services) -> list[str]:
     notes: list[str] = []
     for root in roots(services):
         with _whose(root):
-            names = sorted(root.glob(f"{RUN}*")) if _may_sweep(root) else []
+            safe = _may_sweep(root)
+            names = sorted(root.glob(f"{RUN}*")) if safe else []
+            half_made = sorted(root.glob(".*")) if safe else []
         for directory in names:
             run = directory.name.removeprefix(RUN)
             if _over(services, run):
                 notes += remove_run(services, run)
+        for directory in half_made:
+            _remove_half_made(services, root, directory)
     sweep_started(services)
     return notes
+
+
+def _remove_half_made(services: Services, root: Path, directory: Path) -> None:
+    """A directory that a kill kept from getting its name (see `_stamped`)."""
+    name = _HALF_MADE.fullmatch(directory.name)
+    if name is None or not _over(services, name[1]):
+        return
+    with _whose(root):
+        if identity(directory) is not None:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def _may_sweep(root: Path) -> bool:
