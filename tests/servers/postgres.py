@@ -20,14 +20,16 @@ from tests.servers.child import LOOPBACK, Child, ServerError, User, free_ports, 
 
 @contextlib.contextmanager
 def left_as_found(server: PostgresServer) -> Iterator[None]:
-    """Databases and roles that the body makes are gone afterwards."""
-    before = _databases(server), _roles(server)
+    """Databases, tablespaces and roles that the body makes are gone afterwards."""
+    before, spaces = (_databases(server), _roles(server)), _tablespaces(server)
     try:
         yield
     finally:
         now = _databases(server), _roles(server)
         for name in now[0] - before[0]:
             server.execute(f"DROP DATABASE {_quoted(name)} WITH (FORCE)")
+        for name in _tablespaces(server) - spaces:
+            server.execute(f"DROP TABLESPACE {_quoted(name)}")
         made = [_quoted(name) for name in now[1] - before[1]]
         for database in before[0] & now[0] if made else ():
             server.execute(f"DROP OWNED BY {', '.join(made)} CASCADE", database)
@@ -38,6 +40,10 @@ def left_as_found(server: PostgresServer) -> Iterator[None]:
 def _databases(server: PostgresServer) -> set[str]:
     sql = "SELECT datname FROM pg_database WHERE datname <> 'template0'"
     return {name for (name,) in server.execute(sql)}
+
+
+def _tablespaces(server: PostgresServer) -> set[str]:
+    return {name for (name,) in server.execute("SELECT spcname FROM pg_tablespace")}
 
 
 def _roles(server: PostgresServer) -> set[str]:

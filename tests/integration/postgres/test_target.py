@@ -233,11 +233,10 @@ def test_tables_of_a_missing_tablespace_come_back_in_the_default_one(
     source_server: PostgresServer, target_server: PostgresServer, place: Workplace, short_tmp: Path
 ) -> None:
     directory = source_server.directory / "fast"
-    if not directory.exists():
-        directory.mkdir()
-        info = source_server.data_dir.stat()
-        os.chown(directory, info.st_uid, info.st_gid)
-        source_server.execute(f"CREATE TABLESPACE fast LOCATION '{directory}'")
+    directory.mkdir(exist_ok=True)
+    info = source_server.data_dir.stat()
+    os.chown(directory, info.st_uid, info.st_gid)
+    source_server.execute(f"CREATE TABLESPACE fast LOCATION '{directory}'")
     source_server.execute("CREATE DATABASE spaced TABLESPACE fast")
     source_server.execute("CREATE TABLE t TABLESPACE pg_default AS SELECT 1 AS a", "spaced")
     source_server.execute("CREATE DATABASE spaced2")
