@@ -73,7 +73,7 @@ def damaged(path: Path, why: object) -> CatalogueError:
 
 def no_file(place: str) -> CatalogueError:
     return CatalogueError(
-        f"the catalogue is no regular file: {place}",
+        f"the catalogue is not a regular file: {place}",
         hint=f"ls -l {place} says what it is and whose; move it away, then `drd catalogue rebuild` "
         "recovers the restore points from the repositories.",
     )

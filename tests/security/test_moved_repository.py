@@ -133,7 +133,7 @@ def test_a_point_that_somebody_removed_is_no_damage_and_is_drilled_no_more(site:
     site.restic("forget", *(s["id"] for s in listed))
     drilled = site.drd("drill", "shop", "--point", old["point"], code=5)
     told = drilled.out + drilled.err
-    assert f"restore point {old['point']} is not in primary any more" in told
+    assert f"restore point {old['point']} is no longer in primary" in told
     assert "is damaged" not in told
     assert "the plan has no checks" not in told
     assert old["point"] not in [p["point"] for p in site.points()]

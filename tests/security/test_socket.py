@@ -436,7 +436,7 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
         assert "HINT: sudo drd doctor shop. Members of the group" in doctor.err
         status = as_user(site, STRANGER, [OPERATORS], "status", code=1)
         assert (
-            f"is for the group {grp.getgrgid(READERS).gr_name}, and user sys is not in it"
+            f"is readable for the group {grp.getgrgid(READERS).gr_name}, and user sys is not in it"
             in status.err
         )
         refused = as_user(site, STRANGER, [READERS], "backup", "shop", code=1)

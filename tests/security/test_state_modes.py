@@ -138,9 +138,9 @@ def test_who_is_not_in_the_group_is_told_how_to_come_in(site: Site) -> None:
     found = as_member(lambda: status(site), group=NOBODY)
 
     assert isinstance(found, CatalogueError)
-    assert "/status is for the group " in found.message
+    assert "/status is readable for the group " in found.message
     assert "and user nobody is not in it" in found.message
-    assert "sudo adduser nobody " in found.remedy
+    assert "sudo adduser nobody " in found.hint
 
 
 @as_root
@@ -169,7 +169,7 @@ def test_group_that_the_service_is_not_in_reads_the_status_and_nobody_else_does(
     assert isinstance(as_member(lambda: (public / "mine").write_text("")), PermissionError)
     assert findings(public, "games") == []
     assert findings(public, "mail") != []
-    assert "is for the group games" in str(unreadable(str(public), PermissionError()))
+    assert "is readable for the group games" in str(unreadable(str(public), PermissionError()))
 
     make_public_directory(public, "mail")  # root can give it
     assert as_member(reads) == b"of today", "until it is written anew"

@@ -114,7 +114,7 @@ def test_what_no_catalogue_knows_is_named_and_stays(site: Site, victim: Path) ->
     assert (victim / "precious").exists()
     assert left.is_dir()
     told = site.drd("doctor", "shop", code=None).out
-    assert f"{left} holds" in told
+    assert f"{left} contains" in told
     assert "the catalogue has no run feedface" in told
     assert f"rm -r {left}" in told
     assert left.is_dir()
@@ -223,6 +223,13 @@ def test_process_that_a_step_started_is_ended(tmp_path: Path) -> None:
 
 def test_notes_without_the_stamp_are_refused(tmp_path: Path) -> None:
     here = services(tmp_path)
+    try:
+        _refused_without_a_stamp(here, tmp_path)
+    finally:
+        here.catalogue.close()  # type: ignore[attr-defined]
+
+
+def _refused_without_a_stamp(here: object, tmp_path: Path) -> None:
     begun = here.catalogue.begin(plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(0))  # type: ignore[attr-defined]
     forged = tmp_path / f"started-{begun.run.id}"
     forged.mkdir()

@@ -335,7 +335,7 @@ def test_a_place_that_nobody_has_looked_at_is_no_silence() -> None:
         r for r in assess(healthy(newest=None, repositories=(unmet,)), NOW).reasons if r.kind
     )
     assert (
-        "drd has found no repository yet at the place that the plan gives primary now" in told.text
+        "drd has found no repository yet at the plan's present address of primary" in told.text
     )
     assert told.command == "drd doctor orders-api"
     new = healthy(newest=None, repositories=(unmet,), last_drill=None, components=())
