@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -97,6 +98,7 @@ class App:
         self.console = console or Console()
         self.clock: Clock = SystemClock()
         self._catalogue: Catalogue | None = None
+        self._opening = threading.RLock()  # threads of the socket may be the first to ask
         self.handed: Callable[[str], Handed | None] = lambda _: None
         """The texts of plans that the daemon has in force, for itself and the processes of its
         runs."""
@@ -109,37 +111,42 @@ class App:
     @property
     def catalogue(self) -> Catalogue:
         """The catalogue, opened at the first use, and made if it is missing."""
-        if self._catalogue is None:
-            # SQLAlchemy: a third of the start of what asks no catalogue, like `plan check`.
-            from drd.catalogue.renewal import renew
-            from drd.catalogue.sql_catalogue import open_catalogue
+        with self._opening:
+            if self._catalogue is None:
+                return self._open()
+            return self._catalogue
 
-            settings = self.settings
-            state_dir = settings.state_dir or settings.work_dir
-            close_state(settings.places, renew)
-            begins = is_missing(settings.places)
-            try:
-                self._catalogue = open_catalogue(
-                    settings.state_url,
-                    create=True,
-                    state_dir=state_dir,
-                    busy_s=self._busy_s,
-                    reading=self._reading,
-                    password=self.settings.state_password,
-                    roots=lambda run: is_noted(settings.work_dir, run),
-                )
-            except CatalogueError as error:
-                if self.owns_state:
-                    raise
-                raise NotOwner(
-                    f"this needs root: the state belongs to {self.state_owner}",
-                    hint=as_root_types_it(),
-                ) from error
-            if begins:
-                note_former(self._catalogue, settings.places, self.clock.now())
-            if self._publishes and self.owns_state:
-                self._publishing = Publishing(self.publisher(), told=self._service)
-                self._publishing.start()
+    def _open(self) -> Catalogue:
+        # SQLAlchemy: a third of the start of what asks no catalogue, like `plan check`.
+        from drd.catalogue.renewal import renew
+        from drd.catalogue.sql_catalogue import open_catalogue
+
+        settings = self.settings
+        state_dir = settings.state_dir or settings.work_dir
+        close_state(settings.places, renew)
+        begins = is_missing(settings.places)
+        try:
+            self._catalogue = open_catalogue(
+                settings.state_url,
+                create=True,
+                state_dir=state_dir,
+                busy_s=self._busy_s,
+                reading=self._reading,
+                password=self.settings.state_password,
+                roots=lambda run: is_noted(settings.work_dir, run),
+            )
+        except CatalogueError as error:
+            if self.owns_state:
+                raise
+            raise NotOwner(
+                f"this needs root: the state belongs to {self.state_owner}",
+                hint=as_root_types_it(),
+            ) from error
+        if begins:
+            note_former(self._catalogue, settings.places, self.clock.now())
+        if self._publishes and self.owns_state:
+            self._publishing = Publishing(self.publisher(), told=self._service)
+            self._publishing.start()
         return self._catalogue
 
     def publisher(self) -> Publisher:

@@ -85,17 +85,14 @@ def _closed() -> Iterator[None]:
     """A test closes the catalogues that it opens: each holds files until then."""
     before = len(_opened)
     yield
-    left = [s for s in _opened[before:] if _connections(s) and s not in _closed_once]
+    left = [store for store in _opened[before:] if _connections(store)]
     del _opened[before:]
-    _closed_once.clear()
     for store in left:
         store.close()
     assert not left, f"left open: {', '.join(store.place for store in left)}"
 
 
 _opened: list[Store] = []
-_closed_once: set[Store] = set()
-"""A thread that serves somebody may still use what a test has closed, for a moment."""
 
 
 def _connections(store: Store) -> int:
@@ -112,17 +109,7 @@ def _note(make: Callable[..., None]) -> Callable[..., None]:
     return noted
 
 
-def _note_close(close: Callable[[Store], None]) -> Callable[[Store], None]:
-    @functools.wraps(close)
-    def noted(self: Store) -> None:
-        _closed_once.add(self)
-        close(self)
-
-    return noted
-
-
 Store.__init__ = _note(Store.__init__)  # type: ignore[method-assign]
-Store.close = _note_close(Store.close)  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)

@@ -79,7 +79,7 @@ def test_entries_that_moved_or_could_not_be_read_are_unknown() -> None:
     b = TreeFingerprint({"/log": replace(FILE, size=9), "/shut": FILE})
     found = difference(a, b, owners=True)
     assert dict(found.unknown) == {
-        "/log": "it changed while it was captured",
+        "/log": "it changed during the capture",
         "/shut": "permission denied",
     }
     assert (found.files, found.equal) == ((), None)
