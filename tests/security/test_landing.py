@@ -8,6 +8,7 @@ without a word.
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import sqlite3
@@ -285,7 +286,9 @@ def test_root_works_nowhere_else_while_names_are_exchanged(app: Path, victim: Pa
     before, made, said = state(victim), 0, set[str]()
     place = app / "sub/.drd_abcd0123.f"
     with attack(EXCHANGE_NAMES, app / "sub", app / "link"):
-        for _ in range(300):
+        for tried in itertools.count():
+            if tried >= 300 and (made > 5 or tried >= 30_000):
+                break
             try:
                 (landing.make_landing(place) / "file").touch()
                 landing.remove_landing(place)
@@ -294,7 +297,7 @@ def test_root_works_nowhere_else_while_names_are_exchanged(app: Path, victim: Pa
                 said.add(error.message)
             finally:
                 landing.forget(place)
-    assert made > 0
+    assert made > 5
     assert all("was replaced" in text for text in said), said
     assert state(victim) == before
 
