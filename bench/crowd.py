@@ -72,12 +72,12 @@ class Crowd:
         moment of the last fifteen minutes."""
         from drd.bootstrap import app
         from drd.catalogue import tables
-        from drd.catalogue.engine import Store
+        from drd.catalogue.engine import Database
         from drd.catalogue.sql_catalogue import open_catalogue
         from drd.config.plan_file import load_plan
 
         open_catalogue(self.url, create=True).close()
-        store, now, chance = Store(self.url), datetime.now(UTC), random.Random(7)
+        database, now, chance = Database(self.url), datetime.now(UTC), random.Random(7)
         with app(str(self.home / "drd.yaml")) as opened:
             for start in range(0, self.count, 500):
                 rows: dict[str, list[dict[str, Any]]] = {}
@@ -87,17 +87,17 @@ class Crowd:
                     accepted.append(loaded)
                     for table, row in _history(loaded.plan, now, chance):
                         rows.setdefault(table, []).append(row)
-                with store.write() as connection:
+                with database.write() as connection:
                     for table, some in rows.items():
                         connection.execute(tables.metadata.tables[table].insert(), some)
                 with opened.catalogue.together():
                     for loaded in accepted:
                         opened.accept(loaded)
-            with store.write() as connection:
+            with database.write() as connection:
                 long_ago = now - timedelta(days=60)
                 connection.execute(tables.plans.update().values(first_loaded_at=long_ago))
                 _move(connection, datetime.now(UTC) - now)
-        store.close()
+        database.close()
 
 
 _TIMES = {

@@ -96,23 +96,23 @@ class _Catalogue:
     def _fill(self, per_plan: int) -> None:
         """Rows in bulk; the summaries are then made by the catalogue's own code, which works them
         out when a plan is loaded for the first time."""
-        from drd.catalogue.engine import Store
+        from drd.catalogue.engine import Database
         from drd.catalogue.sql_catalogue import open_catalogue
         from drd.config.plan_file import load_plan
 
         url = f"sqlite:///{self._home}/state/drd.db"
-        catalogue, store = open_catalogue(url, create=True), Store(url)
+        catalogue, database = open_catalogue(url, create=True), Database(url)
         for number in range(_PLANS):
             file = self._home / f"plans/service{number}.yaml"
             file.write_text(_PLAN.format(name=f"service{number}"))
             loaded = load_plan(file)
-            self._insert(store, loaded.plan, number, per_plan)
+            self._insert(database, loaded.plan, number, per_plan)
             for at in (self._now - _WINDOW, self._now):
                 catalogue.load_plan(loaded.plan, file_digest=loaded.file_digest, at=at)
-        store.close()
+        database.close()
         catalogue.close()
 
-    def _insert(self, store: Any, plan: Any, number: int, count: int) -> None:
+    def _insert(self, database: Any, plan: Any, number: int, count: int) -> None:
         from drd.catalogue import tables
 
         batch: dict[str, list[dict[str, Any]]] = {}
@@ -120,7 +120,7 @@ class _Catalogue:
             for table, row in self._rows(plan, number, position, count):
                 batch.setdefault(table, []).append(row)
             if position == count - 1 or position % _BATCH == _BATCH - 1:
-                with store.write() as connection:
+                with database.write() as connection:
                     for table, some in batch.items():
                         connection.execute(getattr(tables, table).insert(), some)
                 batch = {}

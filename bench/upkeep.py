@@ -60,11 +60,14 @@ class _Year:
     """A catalogue in which days pass."""
 
     def __init__(self, crowd: Crowd) -> None:
-        from drd.catalogue.engine import Store
+        from drd.catalogue.engine import Database
         from drd.catalogue.sql_catalogue import open_catalogue
         from drd.config.plan_file import load_plan
 
-        self._catalogue, self._store = open_catalogue(crowd.url, create=False), Store(crowd.url)
+        self._catalogue, self._database = (
+            open_catalogue(crowd.url, create=False),
+            Database(crowd.url),
+        )
         self._plans = [load_plan(crowd.home / f"plans/{n}.yaml").plan for n in crowd.names()]
         self._number = 0
         self.forget_measures()
@@ -83,7 +86,7 @@ class _Year:
         found: dict[str, list[dict[str, Any]]] = {}
         for table, row in self._rows(day):
             found.setdefault(table, []).append(row)
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             for table, some in found.items():
                 connection.execute(metadata.tables[table].insert(), some)
         return time.process_time() - began
@@ -109,7 +112,7 @@ class _Year:
     @property
     def bytes(self) -> int:
         """Of the file, once all is in it."""
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             pages, size = (
                 connection.exec_driver_sql(f"pragma {asked}").scalar_one()
                 for asked in ("page_count", "page_size")
@@ -122,9 +125,9 @@ class _Year:
 
         from drd.catalogue.tables import runs
 
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return int(connection.execute(select(func.count()).select_from(runs)).scalar_one())
 
     def close(self) -> None:
         self._catalogue.close()
-        self._store.close()
+        self._database.close()

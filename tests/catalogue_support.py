@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from drd.catalogue.engine import Store
+from drd.catalogue.engine import Database
 from drd.catalogue.migrate import OURS, Schema
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.model.plan import (
@@ -287,9 +287,9 @@ def of_the_first_version(url: str, state_dir: Path) -> None:
     words = _FIRST_ROWS.replace("@true", "TRUE")
     for minute in range(8):
         words = words.replace(f"@0{minute}", f"2026-11-25T00:0{minute}:00.000000+00:00")
-    store = Store(url)
-    with store.write() as connection:
+    database = Database(url)
+    with database.write() as connection:
         for statement in words.split(";\n"):
             if statement.strip():
                 connection.execute(text(statement))
-    store.close()
+    database.close()

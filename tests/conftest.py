@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy.pool import QueuePool
 
 from drd import log, masking
-from drd.catalogue.engine import Store
+from drd.catalogue.engine import Database
 from tests import light_catalogue, warm
 from tests.servers import (
     PostgresServer,
@@ -85,31 +85,31 @@ def _closed() -> Iterator[None]:
     """A test closes the catalogues that it opens: each holds files until then."""
     before = len(_opened)
     yield
-    left = [store for store in _opened[before:] if _connections(store)]
+    left = [database for database in _opened[before:] if _connections(database)]
     del _opened[before:]
-    for store in left:
-        store.close()
-    assert not left, f"left open: {', '.join(store.place for store in left)}"
+    for database in left:
+        database.close()
+    assert not left, f"left open: {', '.join(database.place for database in left)}"
 
 
-_opened: list[Store] = []
+_opened: list[Database] = []
 
 
-def _connections(store: Store) -> int:
-    pool = store.engine.pool
+def _connections(database: Database) -> int:
+    pool = database.engine.pool
     return pool.checkedin() + pool.checkedout() if isinstance(pool, QueuePool) else 0
 
 
 def _note(make: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(make)
-    def noted(self: Store, *args: Any, **options: Any) -> None:
+    def noted(self: Database, *args: Any, **options: Any) -> None:
         make(self, *args, **options)
         _opened.append(self)
 
     return noted
 
 
-Store.__init__ = _note(Store.__init__)  # type: ignore[method-assign]
+Database.__init__ = _note(Database.__init__)  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from drd.catalogue import migrate
-from drd.catalogue.engine import Store
+from drd.catalogue.engine import Database
 
 _MADE = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
 migrated = migrate._upgrade
@@ -27,17 +27,17 @@ def install() -> None:
     migrate._upgrade = _upgrade
 
 
-def _upgrade(store: Store, schema: migrate.Schema) -> None:
-    if schema != migrate.OURS or store.path is None or _has_tables(store):
-        migrated(store, schema)
+def _upgrade(database: Database, schema: migrate.Schema) -> None:
+    if schema != migrate.OURS or database.path is None or _has_tables(database):
+        migrated(database, schema)
         return
-    with store.write() as connection:
+    with database.write() as connection:
         for statement in statements():
             connection.exec_driver_sql(statement)
 
 
-def _has_tables(store: Store) -> bool:
-    with store.read() as connection:
+def _has_tables(database: Database) -> bool:
+    with database.read() as connection:
         return bool(connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one())
 
 
@@ -45,11 +45,11 @@ def _has_tables(store: Store) -> bool:
 def statements() -> list[str]:
     """What makes the tables as the migrations leave them."""
     with tempfile.TemporaryDirectory(dir=os.environ.get("DRD_TEST_RUN")) as directory:
-        store = Store(f"sqlite:///{Path(directory) / 'drd.db'}")
+        database = Database(f"sqlite:///{Path(directory) / 'drd.db'}")
         try:
-            migrated(store, migrate.OURS)
-            with store.read() as connection:
+            migrated(database, migrate.OURS)
+            with database.read() as connection:
                 made = [str(sql) for (sql,) in connection.exec_driver_sql(_MADE)]
         finally:
-            store.close()
+            database.close()
     return [*made, f"INSERT INTO alembic_version VALUES ('{migrate.OURS.head}')"]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from drd import process
 from drd.catalogue import outbox, watched
-from drd.catalogue.engine import Store, batches, insert_all
+from drd.catalogue.engine import Database, batches, insert_all
 from drd.catalogue.tables import alerts
 from drd.errors import UsageError
 from drd.model.actor import Actor
@@ -31,11 +31,11 @@ _OPEN_OF = _OPEN.where(alerts.c.plan == bindparam("plan"))
 class SqlAlertBook:
     """See `drd.ports.AlertBook`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def open(self, plan: str | None = None) -> list[Alert]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return _open(connection, plan)
 
     def apply(
@@ -43,7 +43,7 @@ class SqlAlertBook:
     ) -> list[Transition]:
         if not transitions:
             return []
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             done = _insert(connection, transitions)
             done += _keep(connection, [t for t in transitions if t.change is Change.KEPT])
             for transition in transitions:
@@ -67,7 +67,7 @@ class SqlAlertBook:
         actor: Actor | None = None,
     ) -> Alert:
         actor = actor or process.actor_here()
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             alert = _by_prefix(connection, prefix)
             transition = acknowledged(alert, by=by, until=until, why=why, now=at, actor=actor)
             _change(connection, transition)
@@ -79,16 +79,16 @@ class SqlAlertBook:
         if plan is not None:
             query = query.where(alerts.c.plan == plan)
         query = query.order_by(alerts.c.resolved_at.desc(), alerts.c.id).limit(limit)
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             still = _open(connection, plan)
             return still + [_alert(row) for row in connection.execute(query)]
 
     def remove_old(self, before: datetime) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             connection.execute(delete(alerts).where(alerts.c.resolved_at < before))
 
     def watched(self, plan: str | None = None) -> Watched:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return watched.read(connection, plan)
 
 

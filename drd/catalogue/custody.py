@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from drd import process
 from drd.catalogue.daemon_tables import daemon_state
-from drd.catalogue.engine import Store, upsert
+from drd.catalogue.engine import Database, upsert
 from drd.catalogue.tables import points, repositories, runs
 from drd.model.actor import Actor
 from drd.model.custody import Custody, StatePlace, differs
@@ -22,13 +22,13 @@ KEY = "custody"
 class SqlCustody:
     """See `drd.ports.Custodian`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def here(self) -> StatePlace | None:
-        if self._store.path is None:
+        if self._database.path is None:
             return None
-        path = self._store.path.resolve()
+        path = self._database.path.resolve()
         try:
             inode = path.stat().st_ino
         except OSError:
@@ -39,7 +39,7 @@ class SqlCustody:
         here = self.here()
         if here is None:
             return None
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             known = _known(connection)
         if known is None:
             known = Custody(here, at)
@@ -58,7 +58,7 @@ class SqlCustody:
         if here is None:
             return None
         taken = Custody(here, at, None, by, reason)
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             upsert(connection, daemon_state, {"key": KEY, "at": at, "value": taken.to_json()})
             # What others began is ours to settle now, and of no boot that could be asked about.
             connection.execute(
@@ -71,14 +71,14 @@ class SqlCustody:
         return taken
 
     def knows_run(self, run: str) -> bool:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return any(
                 connection.execute(select(table.c.id).where(table.c.id == run)).first() is not None
                 for table in (runs, points)
             )
 
     def _note(self, custody: Custody, at: datetime) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             row = {"key": KEY, "at": at, "value": custody.to_json()}
             upsert(connection, daemon_state, row)
 

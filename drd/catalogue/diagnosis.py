@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from drd.catalogue import malformed, trouble
-from drd.catalogue.engine import Store
+from drd.catalogue.engine import Database
 from drd.model.plan import SecretRef
 
 
 def explain(error: Exception, url: str, password: SecretRef | None = None) -> None:
     """Raise CatalogueError, which names the value, if the catalogue holds a malformed one, which
     then is the cause of `error`. Does nothing otherwise, or when the catalogue cannot be read."""
-    store = Store(url, read_only=True, password=password)
+    database = Database(url, read_only=True, password=password)
     try:
-        store.explain_value(error)
+        database.explain_value(error)
     finally:
-        store.close()
+        database.close()
 
 
 def require_sound(url: str, password: SecretRef | None = None) -> None:
     """Raise CatalogueError, which names the value, if the catalogue holds a malformed one."""
-    store = Store(url, read_only=True, password=password)
+    database = Database(url, read_only=True, password=password)
     try:
-        malformed_value = malformed.find(store, anew=True)
+        malformed_value = malformed.find(database, anew=True)
         if malformed_value is not None:
-            raise trouble.malformed(store.path, store.place, malformed_value)
+            raise trouble.malformed(database.path, database.place, malformed_value)
     finally:
-        store.close()
+        database.close()

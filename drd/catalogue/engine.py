@@ -35,7 +35,7 @@ recorded is a run for nothing."""
 _WRITER_LOCK = 0x647264  # "drd": any number will do, as long as every drd takes the same
 
 
-class Store:
+class Database:
     """One database. `place` names it in messages, without a password. `busy_s` is how long a writer
     waits for another, by default BUSY_S. One that is `read_only` writes nothing to a SQLite file,
     and leaves what lies beside it; `at_rest` is one that nobody writes to, read without locks.

@@ -18,23 +18,23 @@ from drd.catalogue import (  # noqa: F401 (they fill the metadata)
     trouble,
 )
 from drd.catalogue.changes import statements
-from drd.catalogue.engine import Store
+from drd.catalogue.engine import Database
 from drd.catalogue.tables import metadata
 from drd.catalogue.version import HEAD
 
 _ROWS = 1000
 
 
-def export_to(store: Store, path: Path) -> None:
+def export_to(database: Database, path: Path) -> None:
     """Replaces a file that is there. Mode 0600: it goes into a backup, not to colleagues."""
     path.unlink(missing_ok=True)
-    if store.path is not None:
-        copy_sqlite(store, path, mode=0o600)
+    if database.path is not None:
+        copy_sqlite(database, path, mode=0o600)
         return
     _make_empty(path, 0o600)
-    copy = Store(URL.create("sqlite", database=str(path)).render_as_string())
+    copy = Database(URL.create("sqlite", database=str(path)).render_as_string())
     try:
-        with store.read() as source, copy.write() as target:
+        with database.read() as source, copy.write() as target:
             _copy_tables(source, target)
     except BaseException:
         path.unlink(missing_ok=True)
@@ -43,12 +43,12 @@ def export_to(store: Store, path: Path) -> None:
         copy.close()
 
 
-def copy_sqlite(store: Store, path: Path, *, mode: int) -> None:
+def copy_sqlite(database: Database, path: Path, *, mode: int) -> None:
     """A consistent copy of a SQLite catalogue in a new file, also while others write to it."""
-    assert store.path is not None
+    assert database.path is not None
     _make_empty(path, mode)
     try:
-        with store.explained(), store.engine.connect() as connection:
+        with database.explained(), database.engine.connect() as connection:
             raw = connection.connection.driver_connection
             assert raw is not None
             # It fills an empty file and stands in no transaction, so the driver is asked itself.
@@ -58,7 +58,7 @@ def copy_sqlite(store: Store, path: Path, *, mode: int) -> None:
         if isinstance(error, sqlite3.Error):
             # The disk that is full is the copy's; what is damaged is the catalogue.
             full = error.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
-            explained = trouble.explain_sqlite(error, path if full else store.path)
+            explained = trouble.explain_sqlite(error, path if full else database.path)
             if explained is not None:
                 raise explained from error
         raise

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from drd.catalogue import holds
 from drd.catalogue.daemon_tables import retention_state
-from drd.catalogue.engine import Store, upsert
+from drd.catalogue.engine import Database, upsert
 from drd.catalogue.health import count_vanished
 from drd.catalogue.tables import points, runs
 from drd.errors import AlreadyRunning, NoRestorePoint, UsageError
@@ -24,35 +24,35 @@ from drd.model.run import RunKind, RunState
 class SqlKeeping:
     """See `drd.ports.Keeping`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def hold(self, hold: Hold) -> Hold:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             _require_staying(connection, hold)
             holds.store_soon(connection, hold.plan)
             return holds.add(connection, hold)
 
     def bring_back(self, found: Sequence[Hold]) -> list[Hold]:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             return holds.bring_back(connection, found)
 
     def release(self, point: str, *, at: datetime, by: Actor | None, reason: str) -> list[Hold]:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             return holds.release(connection, point, at=at, by=by, reason=reason)
 
     def holds(self, plan: str | None = None) -> list[Hold]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return holds.listed(connection, plan)
 
     def give_up(self, points: Sequence[GivenUp]) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             holds.give_up(connection, points)
             for plan in {given.plan for given in points}:
                 count_vanished(connection, plan)
 
     def given_up(self, plan: str) -> list[GivenUp]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return holds.all_given_up(connection, plan)
 
     def vanished(self, plan: str) -> list[str]:
@@ -61,19 +61,19 @@ class SqlKeeping:
             .where(points.c.plan == plan, points.c.vanished_at.is_not(None))
             .order_by(points.c.data_time.desc())
         )
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return list(connection.execute(query).scalars())
 
     def state(self, plan: str) -> RetentionState | None:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return known(connection, plan)
 
     def record_state(self, state: RetentionState) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             record(connection, state)
 
     def leave(self, state: RetentionState) -> dict[str, str]:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             held = held_points(holds.listed(connection, state.plan), state.at)
             record(
                 connection, replace(state, leaving=tuple(p for p in state.leaving if p not in held))
@@ -81,15 +81,15 @@ class SqlKeeping:
         return held
 
     def last_success(self, plan: str) -> datetime | None:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return last_success(connection, plan)
 
     def completed_since(self, plan: str, since: datetime | None) -> int:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return completed_since(connection, plan, since)
 
     def plan_of(self, prefix: str) -> tuple[str, str]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return plan_of(connection, prefix)
 
 

@@ -44,7 +44,7 @@ from drd.model.run import CheckVerdict, DrillResult, RunKind, RunState, StepStat
 from drd.model.schedule import Schedule
 
 
-class Database(Protocol):
+class Searched(Protocol):
     """What is searched: `place` names it, `path` is the file of one that is in SQLite."""
 
     place: str
@@ -95,16 +95,16 @@ _NO_MORE: Mapping[str, Any] = {"simulated": (), "granted": ()}
 _looked: dict[tuple[object, ...], tuple[float, str | None]] = {}
 
 
-def find(store: Database, *, anew: bool = False) -> str | None:
+def find(database: Searched, *, anew: bool = False) -> str | None:
     """The first malformed value, as in `runs.state (of id ab12cd34) is 'x', which is no state that
     there is`; None when every value is sound. Within a minute the last answer is given again,
     unless `anew` is set."""
-    place = (store.place, *_file(store))
+    place = (database.place, *_file(database))
     known = _looked.get(place)
     if known is not None and not anew and time.monotonic() - known[0] < AGAIN_S:
         return known[1]
     try:
-        with store.engine.connect() as connection:
+        with database.engine.connect() as connection:
             malformed_value = next(_malformed(connection), None)
     except SQLAlchemyError:
         return None  # whoever reads it is told why
@@ -113,10 +113,10 @@ def find(store: Database, *, anew: bool = False) -> str | None:
     return malformed_value
 
 
-def _file(store: Database) -> tuple[int, ...]:
+def _file(database: Searched) -> tuple[int, ...]:
     """Tells one file from another that took its place."""
     try:
-        state = store.path.stat() if store.path is not None else None
+        state = database.path.stat() if database.path is not None else None
     except OSError:
         return ()
     return () if state is None else (state.st_ino, state.st_mtime_ns)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from drd import log, modes
 from drd.catalogue import trouble
-from drd.catalogue.engine import Store
+from drd.catalogue.engine import Database
 from drd.catalogue.export import copy_sqlite
 from drd.catalogue.version import HEAD
 from drd.errors import CatalogueError
@@ -34,32 +34,33 @@ class Schema:
 OURS = Schema()
 
 
-def version(store: Store) -> str | None:
+def version(database: Database) -> str | None:
     """The version of the tables, None when there are none."""
-    with store.read() as connection:
+    with database.read() as connection:
         return _version(connection)
 
 
-def bring_up_to_date(store: Store, schema: Schema = OURS) -> None:
+def bring_up_to_date(database: Database, schema: Schema = OURS) -> None:
     """Run the missing migrations, all or none. The caller holds the lock for it.
 
     Raises CatalogueError for tables that are newer than this code.
     """
-    current = version(store)
+    current = version(database)
     if current == schema.head:
         return
     kept = None
     if current is not None:
         if current > schema.head:
-            raise trouble.wrong_version(store.place, current, schema.head)
-        if store.path is not None:
-            kept = _copy_name(store.path, schema.head)
-            copy_sqlite(store, kept, mode=modes.PRIVATE_FILE)
+            raise trouble.wrong_version(database.place, current, schema.head)
+        if database.path is not None:
+            kept = _copy_name(database.path, schema.head)
+            copy_sqlite(database, kept, mode=modes.PRIVATE_FILE)
     try:
-        _upgrade(store, schema)
+        _upgrade(database, schema)
     except SQLAlchemyError as error:
         raise CatalogueError(
-            f"the catalogue {store.place} could not be brought to version {schema.head}: {error}",
+            f"the catalogue {database.place} could not be brought to version {schema.head}: "
+            f"{error}",
             hint="nothing was changed: go on with the drd of before, and report this.",
         ) from error
     if current is not None:
@@ -69,11 +70,11 @@ def bring_up_to_date(store: Store, schema: Schema = OURS) -> None:
 
 def make_empty(path: Path, version: str) -> None:
     """A new catalogue at `path`, with the tables as that version had them."""
-    store = Store(URL.create("sqlite", database=str(path)).render_as_string())
+    database = Database(URL.create("sqlite", database=str(path)).render_as_string())
     try:
-        _upgrade(store, Schema(head=version))
+        _upgrade(database, Schema(head=version))
     finally:
-        store.close()
+        database.close()
 
 
 def _version(connection: Connection) -> str | None:
@@ -93,13 +94,13 @@ def _copy_name(path: Path, head: str) -> Path:
     return wanted
 
 
-def _upgrade(store: Store, schema: Schema) -> None:
+def _upgrade(database: Database, schema: Schema) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     # Alembic reads its options as configparser does, to which a percent sign means something.
     config.set_main_option("script_location", str(schema.scripts).replace("%", "%%"))
-    with store.write() as connection:
+    with database.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, schema.head)

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
 from drd.catalogue.daemon_tables import channels, outbox
-from drd.catalogue.engine import Store, insert_all, upsert
+from drd.catalogue.engine import Database, insert_all, upsert
 from drd.catalogue.tables import plans
 from drd.errors import CatalogueError
 from drd.model.message import Message, Routed
@@ -43,29 +43,29 @@ def _row(channel: str, message: Message, at: datetime) -> dict[str, object]:
 class SqlOutbox:
     """See `drd.ports.notify.Outbox`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add(self, routed: Sequence[Routed], at: datetime) -> None:
         if routed:
-            with self._store.write() as connection:
+            with self._database.write() as connection:
                 insert(connection, routed, at)
 
     def due_channels(self, now: datetime) -> list[str]:
         due = or_(outbox.c.next_try_at <= now, outbox.c.next_try_at > now + FURTHEST)
         query = select(outbox.c.channel).where(_is_waiting, due)
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return sorted(connection.execute(query.distinct()).scalars())
 
     def waiting(self, channel: str, *, limit: int = 1000) -> list[Waiting]:
         query = select(outbox).where(_is_waiting, outbox.c.channel == channel)
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             rows = connection.execute(query.order_by(outbox.c.id).limit(limit))
             return [_waiting(row) for row in rows]
 
     def delivered(self, row: Waiting, kind: str, at: datetime) -> None:
         done = {"delivered_at": at, "next_try_at": None, "error": None}
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             connection.execute(update(outbox).where(outbox.c.id == row.id).values(done))
             _remember(connection, row.channel, kind, at, None)
 
@@ -84,14 +84,14 @@ class SqlOutbox:
             "next_try_at": next_try_at,
             "given_up_at": at if next_try_at is None else None,
         }
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             connection.execute(update(outbox).where(outbox.c.id == row.id).values(tried))
             _remember(connection, row.channel, kind, at, error)
 
     def replace(self, rows: Sequence[Waiting], digest: Message, at: datetime) -> Waiting:
         (channel,) = {row.channel for row in rows}
         ids = [row.id for row in rows]
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             gone = connection.execute(delete(outbox).where(outbox.c.id.in_(ids), _is_waiting))
             if gone.rowcount != len(ids):
                 raise CatalogueError(f"another process delivers what waits for {channel}")
@@ -103,12 +103,12 @@ class SqlOutbox:
             return _waiting(connection.execute(query.order_by(outbox.c.id.desc())).first())
 
     def tried(self, name: str, kind: str, *, at: datetime, error: str | None) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             _remember(connection, name, kind, at, error)
 
     def channels(self) -> list[ChannelFacts]:
         count = select(outbox.c.channel, func.count()).where(_is_waiting)
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             counted = connection.execute(count.group_by(outbox.c.channel))
             waiting = {row[0]: row[1] for row in counted}
             tried = {row.name: row for row in connection.execute(select(channels))}
@@ -118,7 +118,7 @@ class SqlOutbox:
         ]
 
     def prune(self, before: datetime, *, channels: Collection[str]) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             _drop_history(connection, before)
             _drop_others(connection, channels)
 

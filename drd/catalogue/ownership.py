@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row
 
 from drd import process
 from drd.catalogue import jobs, points, runs
-from drd.catalogue.engine import Store
+from drd.catalogue.engine import Database
 from drd.catalogue.locks import HeldLock, LockFiles
 from drd.catalogue.runs import FIRST_TOKEN, Owner
 from drd.errors import AlreadyRunning, CatalogueError, Fenced
@@ -52,7 +52,7 @@ class Ownership:
 
     def __init__(
         self,
-        store: Store,
+        database: Database,
         locks: LockFiles,
         *,
         elsewhere: bool,
@@ -60,7 +60,7 @@ class Ownership:
         state: str = "",
         roots: Callable[[Run], bool] = lambda _: False,
     ) -> None:
-        self._store = store
+        self._database = database
         self._locks = locks
         self._elsewhere = elsewhere
         self._state = state
@@ -74,7 +74,7 @@ class Ownership:
     def begin(self, run: Run, before: Callable[[Run], None] | None = None) -> RunLease:
         """Own `run`, which becomes the row: a new one when it has no id, else the pending one."""
         with ExitStack() as unless_recorded:
-            with self._store.write() as connection:
+            with self._database.write() as connection:
                 self._refuse_if_alive(connection, run)
                 if run.id:
                     run, held = self._claimed(connection, run)
@@ -112,7 +112,7 @@ class Ownership:
         return runs.by_prefix(connection, run.id), held
 
     def abandoned(self, plan: str | None) -> list[Run]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             rows = runs.unfinished(connection, plan)
         if plan is None:
             self._sweep({row.id for row in rows})
@@ -122,7 +122,7 @@ class Ownership:
                 if not dead:
                     continue
                 # Its owner may have finished it between our reading the row and its lock.
-                with self._store.read() as connection:
+                with self._database.read() as connection:
                     now = runs.by_prefix(connection, row.id)
                 if not now.state.final:
                     abandoned_runs.append(now)
@@ -135,7 +135,7 @@ class Ownership:
             if run in unfinished or (held := self._locks.take(name)) is None:
                 continue
             # One that began after the rows were read, and died, is not over.
-            with self._store.read() as connection:
+            with self._database.read() as connection:
                 over = (
                     not runs.exists(connection, run) or runs.by_prefix(connection, run).state.final
                 )
@@ -149,7 +149,7 @@ class Ownership:
         if held is None:
             return None
         try:
-            with self._store.write() as connection:
+            with self._database.write() as connection:
                 if not runs.take_over(connection, run, self._me(), at):
                     held.release()
                     return None

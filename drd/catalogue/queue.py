@@ -15,7 +15,7 @@ from drd.catalogue import jobs as histories
 from drd.catalogue import points as point_rows
 from drd.catalogue import runs
 from drd.catalogue.daemon_tables import copies, daemon_state, jobs, sources
-from drd.catalogue.engine import Store, batches, upsert
+from drd.catalogue.engine import Database, batches, upsert
 from drd.catalogue.runs import Owner
 from drd.catalogue.summary_tables import plan_summary, scenario_summary
 from drd.catalogue.tables import decisions, evidence, plans, points, steps
@@ -77,17 +77,17 @@ PIECE = 1000
 class SqlQueue:
     """See `drd.ports.Queue`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def jobs(self, since: int = -1, plan: str | None = None) -> list[JobHistory]:
         query = _SINCE if plan is None else _SINCE_OF
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             rows = connection.execute(query, {"since": since, "plan": plan}).mappings()
             return [JobHistory(**row) for row in rows]
 
     def plan_rows(self, names: Sequence[str] | None = None) -> list[PlanRow]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             copied = _copied(connection, names)
             undrilled = _undrilled(connection, names)
             return [
@@ -110,14 +110,14 @@ class SqlQueue:
             ]
 
     def accept(self, plan: str, text: str, schedule: Mapping[str, Any]) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             upsert(connection, sources, {"plan": plan, "text": text})
             connection.execute(
                 update(plans).where(plans.c.name == plan).values(schedule=dict(schedule))
             )
 
     def accepted(self, plan: str) -> str | None:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             text: str | None = connection.execute(_SOURCE, {"plan": plan}).scalar()
             return text
 
@@ -125,11 +125,11 @@ class SqlQueue:
         query = select(sources.c.plan, sources.c.text)
         if plans is not None:
             query = query.where(sources.c.plan.in_(plans))
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return {row.plan: row.text for row in connection.execute(query)}
 
     def enqueue(self, run: Run) -> Run:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             for other in runs.pending(connection, run.plan):
                 if (other.kind, other.subject) == (run.kind, run.subject):
                     return other
@@ -143,11 +143,11 @@ class SqlQueue:
         return run
 
     def open_runs(self) -> list[Run]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return runs.open_ones(connection)
 
     def drop(self, run: str, state: str, error: str, at: datetime) -> bool:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             changed = connection.execute(
                 update(run_table)
                 .where(run_table.c.id == run, run_table.c.state == str(RunState.PENDING))
@@ -159,7 +159,7 @@ class SqlQueue:
         return True
 
     def ask_cancel(self, run: str, at: datetime, actor: Actor | None = None) -> Run:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             asked_run = runs.by_prefix(connection, run)
             if asked_run.state.final:
                 raise UsageError(
@@ -178,11 +178,11 @@ class SqlQueue:
         return asked_run
 
     def note(self, key: str, value: Any, at: datetime) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             upsert(connection, daemon_state, {"key": key, "at": at, "value": value})
 
     def noted(self, key: str) -> tuple[datetime, Any] | None:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             query = select(daemon_state).where(daemon_state.c.key == key)
             row = connection.execute(query).one_or_none()
         return None if row is None else (row.at, row.value)
@@ -204,7 +204,7 @@ class SqlQueue:
             .order_by(run_table.c.started_at)
             .limit(limit)
         )
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             ids = list(connection.execute(old).scalars())
             for some in batches(ids):
                 point_rows.remove(connection, some)

@@ -30,7 +30,7 @@ from drd.catalogue import (
 )
 from drd.catalogue.alerts import SqlAlertBook
 from drd.catalogue.custody import SqlCustody
-from drd.catalogue.engine import Store
+from drd.catalogue.engine import Database
 from drd.catalogue.keeping import SqlKeeping
 from drd.catalogue.locks import LockFiles
 from drd.catalogue.outbox import SqlOutbox
@@ -59,53 +59,53 @@ class SqlCatalogue:
     """Thread-safe; every method is one transaction. See `drd.ports.Catalogue`."""
 
     def __init__(
-        self, store: Store, locks: LockFiles, roots: Callable[[Run], bool] = lambda _: False
+        self, database: Database, locks: LockFiles, roots: Callable[[Run], bool] = lambda _: False
     ) -> None:
-        self._store = store
+        self._database = database
         self._locks = locks
-        self.queue = SqlQueue(store)
-        self.outbox = SqlOutbox(store)
-        self.alerts = SqlAlertBook(store)
-        self.health = SqlHealth(store)
-        self.origins = SqlOrigins(store)
-        self.keeping = SqlKeeping(store)
-        self.custody = SqlCustody(store)
+        self.queue = SqlQueue(database)
+        self.outbox = SqlOutbox(database)
+        self.alerts = SqlAlertBook(database)
+        self.health = SqlHealth(database)
+        self.origins = SqlOrigins(database)
+        self.keeping = SqlKeeping(database)
+        self.custody = SqlCustody(database)
         self._ownership = Ownership(
-            store,
+            database,
             locks,
-            elsewhere=store.path is None,
+            elsewhere=database.path is None,
             place=self.custody.here(),
             state=process.state_id(locks.directory.parent),
             roots=roots,
         )
 
     def together(self) -> AbstractContextManager[None]:
-        return self._store.together()
+        return self._database.together()
 
     # plans
 
     def load_plan(self, plan: Plan, *, file_digest: str, at: datetime) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             plans.load(connection, plan, file_digest=file_digest, at=at)
 
     def mark_plan_broken(self, name: str, error: str, at: datetime) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             plans.mark_broken(connection, name, error, at)
 
     def plan_names(self) -> list[str]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return plans.names(connection)
 
     def records(self, plan: str) -> Records:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return forgetting.records(connection, plan)
 
     def forget_plan(self, plan: str) -> Records:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             return forgetting.forget(connection, plan)
 
     def figures(self) -> CatalogueFigures:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return figures.read(connection)
 
     # runs and ownership
@@ -161,24 +161,24 @@ class SqlCatalogue:
         detail: Mapping[str, Any] | None = None,
     ) -> None:
         detail = {**(detail or {}), **self._ownership.measured(owned)}
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             runs.finish(connection, owned, state, at=at, error=error, detail=detail)
         self._ownership.over(owned)
 
     def run(self, prefix: str) -> Run:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return runs.by_prefix(connection, prefix)
 
     def runs(
         self, plan: str | None = None, *, limit: int = 50, kind: RunKind | None = None
     ) -> list[Run]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return runs.newest(connection, plan, limit, kind)
 
     # steps
 
     def begin_step(self, owned: RunLease, name: str, kind: str, at: datetime) -> StepRecord:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             return runs.begin_step(connection, owned, name, kind, at)
 
     def finish_step(
@@ -191,43 +191,43 @@ class SqlCatalogue:
         result: Mapping[str, Any] | None = None,
         error: str | None = None,
     ) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             runs.finish_step(
                 connection, owned, name, state, at=at, result=result or {}, error=error
             )
 
     def steps(self, run: str) -> list[StepRecord]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return runs.steps_of(connection, run)
 
     def note_step(
         self, run: str, name: str, kind: str, *, at: datetime, result: Mapping[str, Any]
     ) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             runs.note_step(connection, run, name, kind, at=at, result=result)
 
     # what people decide
 
     def decide(self, run: str, decision: Decision) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             decisions.add(connection, run, decision)
 
     def decisions(self, run: str) -> list[Decision]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return decisions.of_run(connection, run)
 
     def await_step(
         self, owned: RunLease, name: str, waiting_for: str, result: Mapping[str, Any]
     ) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             decisions.wait(connection, owned, name, waiting_for, dict(result))
 
     def mark_run(self, owned: RunLease, state: RunState) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             decisions.mark_run(connection, owned, state)
 
     def reopen(self, run: Run, at: datetime, *, succeeded: bool = False) -> Run:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             decisions.reopen(connection, run, at, succeeded=succeeded)
             return runs.by_prefix(connection, run.id)
 
@@ -236,7 +236,7 @@ class SqlCatalogue:
     def record_point(
         self, point: RestorePoint, *, owned: RunLease | None = None, ids: points.Ids = points.NO_IDS
     ) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             if owned is not None:
                 runs.fence(connection, owned)
             began = jobs.last_began(connection, point.plan) if owned is not None else None
@@ -251,7 +251,7 @@ class SqlCatalogue:
         fingerprints: bool = False,
         elsewhere: bool = False,
     ) -> list[RestorePoint]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return points.listed(
                 connection,
                 plan,
@@ -261,19 +261,19 @@ class SqlCatalogue:
             )
 
     def point(self, plan: str, prefix: str) -> RestorePoint:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return points.by_prefix(connection, plan, prefix)
 
     def forget_points(self, ids: Sequence[str], at: datetime) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             points.forget(connection, ids, at)
 
     def component_sizes(self, plan: str, component: str, *, limit: int = 10) -> list[int]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return points.component_sizes(connection, plan, component, limit)
 
     def backup_durations(self, plan: str, *, limit: int = 50) -> list[float]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return summaries.durations(connection, plan, limit)
 
     # copies and readings of repositories
@@ -281,74 +281,74 @@ class SqlCatalogue:
     def record_copies(
         self, owned: RunLease, repository: str, manifests: Mapping[str, str], at: datetime
     ) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             runs.fence(connection, owned)
             copies.arrived(connection, repository, manifests, at)
 
     def remove_from(self, plan: str, repository: str, ids: Sequence[str]) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             copies.left(connection, plan, repository, ids)
 
     def forgotten_points(self, plan: str, ids: Iterable[str]) -> frozenset[str]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return copies.forgotten(connection, plan, ids)
 
     def reading(self, plan: str, repository: str) -> Reading | None:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return verifications.known(connection, plan, repository)
 
     def record_reading(self, owned: RunLease, repository: str, reading: Reading) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             runs.fence(connection, owned)
             verifications.record(connection, owned.run.plan, repository, reading)
 
     # evidence
 
     def record_evidence(self, owned: RunLease, found: Evidence) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             runs.fence(connection, owned)
             evidence.record(connection, found)
 
     def kit_record(self, plan: str) -> KitRecord | None:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return kits.record(connection, plan)
 
     def evidence(self, plan: str, *, limit: int = 20) -> list[Evidence]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return evidence.newest(connection, plan, limit)
 
     # repositories
 
     def repository_id(self, url: str) -> str | None:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return repositories.recorded_id(connection, url)
 
     def record_repository(self, url: str, repository_id: str, at: datetime) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             repositories.record(connection, url, repository_id, at)
 
     def known_repositories(self) -> int:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return repositories.count(connection)
 
     def last_self_backup(self, url: str) -> datetime | None:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return repositories.last_self_backup(connection, url)
 
     def record_self_backup(self, url: str, at: datetime) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             repositories.record_self_backup(connection, url, at)
 
     # all of it
 
     def export_to(self, path: Path) -> None:
-        export.export_to(self._store, path)
+        export.export_to(self._database, path)
 
     def lock(self, name: str, *, wait_s: float) -> AbstractContextManager[None]:
         return self._locks.waiting(name, wait_s)
 
     def close(self) -> None:
-        self._store.close()
+        self._database.close()
 
 
 def open_catalogue(
@@ -371,43 +371,43 @@ def open_catalogue(
     `reading` gets what was recorded also where SQLite needs to write for it and cannot. `roots`
     says of which run root may end processes of root's own, where it acts for another user.
     """
-    store = Store(url, busy_s, password=password)
-    directory = state_dir or (store.path.parent if store.path else None)
+    database = Database(url, busy_s, password=password)
+    directory = state_dir or (database.path.parent if database.path else None)
     if directory is None:
         raise CatalogueError(
-            f"the catalogue {store.place} needs a directory for its lock files on this host",
+            f"the catalogue {database.place} needs a directory for its lock files on this host",
             hint="set `work_dir` in drd.yaml.",
         )
     try:
-        locks = _prepare(store, directory, create=create)
+        locks = _prepare(database, directory, create=create)
         with _opening:
-            if _is_current(store, schema):
-                return SqlCatalogue(store, locks, roots)
+            if _is_current(database, schema):
+                return SqlCatalogue(database, locks, roots)
             with locks.waiting("migrate", _MIGRATION_WAIT_S):
-                _create_file(store)
-                if not create and migrate.version(store) is None:
-                    raise no_catalogue(store.place)
-                migrate.bring_up_to_date(store, schema)
+                _create_file(database)
+                if not create and migrate.version(database) is None:
+                    raise no_catalogue(database.place)
+                migrate.bring_up_to_date(database, schema)
     except BaseException as error:
-        store.close()
+        database.close()
         if reading and isinstance(error, CatalogueError):
-            opened = _at_rest(url, store, directory, schema)
+            opened = _at_rest(url, database, directory, schema)
             if opened is not None:
                 return opened
         if isinstance(error, OSError):
-            raise explain_os(error, store.place) from error
+            raise explain_os(error, database.place) from error
         raise
-    return SqlCatalogue(store, locks, roots)
+    return SqlCatalogue(database, locks, roots)
 
 
 def _at_rest(
-    url: str, store: Store, directory: Path, schema: migrate.Schema
+    url: str, database: Database, directory: Path, schema: migrate.Schema
 ) -> SqlCatalogue | None:
     """The catalogue of a disk that is full or may only be read, as its file has it; None while
     somebody writes to it, and for one of another version."""
-    if store.path is None or at_rest(str(store.path)) is None:
+    if database.path is None or at_rest(str(database.path)) is None:
         return None
-    resting = Store(url, at_rest=True)
+    resting = Database(url, at_rest=True)
     with suppress(CatalogueError):
         if _is_current(resting, schema):
             return SqlCatalogue(resting, LockFiles(directory / "locks"))
@@ -415,29 +415,29 @@ def _at_rest(
     return None
 
 
-def _prepare(store: Store, directory: Path, *, create: bool) -> LockFiles:
+def _prepare(database: Database, directory: Path, *, create: bool) -> LockFiles:
     if create:
         directory.parent.mkdir(parents=True, exist_ok=True)
         modes.make_private_directory(directory)
-    elif store.path is not None and not store.path.exists():
-        raise no_catalogue(store.place)
+    elif database.path is not None and not database.path.exists():
+        raise no_catalogue(database.place)
     return LockFiles(directory / "locks")
 
 
-def _is_current(store: Store, schema: migrate.Schema) -> bool:
-    if store.path is not None and not (store.path.exists() and store.path.stat().st_size):
+def _is_current(database: Database, schema: migrate.Schema) -> bool:
+    if database.path is not None and not (database.path.exists() and database.path.stat().st_size):
         # Another process is just making it: it will be looked at when that one is done.
         return False
-    return migrate.version(store) == schema.head
+    return migrate.version(database) == schema.head
 
 
-def _create_file(store: Store) -> None:
+def _create_file(database: Database) -> None:
     """With its mode from the start, which SQLite copies to the files beside it. Only where there is
     none: opening and closing a SQLite file elsewhere in a process drops its connections' locks."""
-    if store.path is None or store.path.exists():
+    if database.path is None or database.path.exists():
         return
     try:
-        os.close(modes.open_private_file(store.path))
+        os.close(modes.open_private_file(database.path))
     except OSError:
         # Opening it once more, through the engine, says what is wrong.
         return

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from drd.catalogue import copies, health, repositories
-from drd.catalogue.engine import Store
+from drd.catalogue.engine import Database
 from drd.errors import Repair
 from drd.model.repositories import Meeting
 from drd.ports.health import Known, PlaceRow
@@ -15,22 +15,22 @@ from drd.ports.health import Known, PlaceRow
 class SqlHealth:
     """Thread-safe; every method is one transaction."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def of(self, plan: str) -> list[Known]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return health.of(connection, plan)
 
     def places(self) -> list[PlaceRow]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return repositories.places_known(connection)
 
     def met(self, url: str, found: Meeting, at: datetime) -> bool:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             if not health.is_news(connection, url, found):
                 return False
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             return health.met(connection, url, found, at)
 
     def damaged(
@@ -43,7 +43,7 @@ class SqlHealth:
         *,
         repair: Repair = "packs",
     ) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             harm = health.Damage(damage, repair)
             health.damaged(connection, (plan, repository), harm, affected, at)
 
@@ -57,16 +57,16 @@ class SqlHealth:
         *,
         repair: Repair = "packs",
     ) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             harm = health.Damage(damage, repair)
             health.cost(connection, (plan, repository), harm, point, at)
 
     def doubt(self, plan: str, repository: str, points: Sequence[str], at: datetime) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             health.doubt(connection, (plan, repository), points, at)
 
     def whole(self, plan: str, repository: str, at: datetime) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             health.damaged(connection, (plan, repository), None, (), at)
 
     def missing(
@@ -77,21 +77,21 @@ class SqlHealth:
         back: Iterable[str] | None,
         at: datetime,
     ) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             health.missing(connection, (plan, repository), missing, back, at)
 
     def vanished(self, plan: str, repository: str, ids: Sequence[str], at: datetime) -> list[str]:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             return copies.vanished(connection, plan, repository, ids, at)
 
     def expected(self, url: str) -> tuple[str | None, str | None, str | None]:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return repositories.expected(connection, url)
 
     def config_digest(self, url: str) -> str | None:
-        with self._store.read() as connection:
+        with self._database.read() as connection:
             return repositories.config_digest(connection, url)
 
     def record_config_digest(self, url: str, digest: str) -> None:
-        with self._store.write() as connection:
+        with self._database.write() as connection:
             repositories.record_config_digest(connection, url, digest)

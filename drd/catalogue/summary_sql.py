@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from drd.catalogue.engine import Store
+from drd.catalogue.engine import Database
 from drd.model.plan import SecretRef
 
 
@@ -18,14 +18,14 @@ def asking(
 ) -> Iterator[tuple[Callable[[str, str | None], Iterable[Sequence[Any]]], str]]:
     """What runs a query (SQL to rows) in one read transaction, `:plan` filled in; and the
     catalogue's place in words."""
-    store = Store(url, password=password)
+    database = Database(url, password=password)
     try:
-        with store.read() as connection:
+        with database.read() as connection:
 
             def query(sql: str, plan: str | None) -> Iterable[Sequence[Any]]:
                 wanted = {"plan": plan} if ":plan" in sql else {}
                 return connection.execute(text(sql), wanted).all()
 
-            yield query, store.place
+            yield query, database.place
     finally:
-        store.close()
+        database.close()

@@ -227,7 +227,7 @@ def test_status_is_told_of_open_alerts_the_gravest_first(
 
 def test_readings_and_findings_are_told_by_plan(catalogue: SqlCatalogue) -> None:
     assert catalogue.alerts.watched() == Watched()
-    with catalogue._store.write() as connection:
+    with catalogue._database.write() as connection:
         connection.execute(
             insert(verifications).values(
                 plan="orders-api",

@@ -14,7 +14,7 @@ from tests.catalogue_support import at, evidence, plan, point
 
 
 def rows(catalogue: SqlCatalogue) -> dict[str, int]:
-    with catalogue._store.read() as connection:
+    with catalogue._database.read() as connection:
         return {
             table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
             for table in metadata.sorted_tables

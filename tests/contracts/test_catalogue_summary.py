@@ -303,7 +303,7 @@ def test_alerts_are_told_until_they_are_resolved(catalogue: SqlCatalogue, facts:
         "INSERT INTO alerts (id, plan, kind, subject, state, since, message, resolved_at)"
         " VALUES (:id, 'orders-api', 'rpo', '', :state, :since, 'late', :resolved)"
     )
-    with catalogue._store.write() as connection:
+    with catalogue._database.write() as connection:
         for id_, state, resolved in (("a1", "resolved", moment), ("a2", "firing", None)):
             values = {"id": id_, "state": state, "since": moment, "resolved": resolved}
             connection.execute(text(insert), values)
@@ -318,7 +318,7 @@ def test_a_catalogue_of_another_version_is_refused(
     catalogue: SqlCatalogue, catalogue_url: str
 ) -> None:
     for version, hint in (("9999", "upgrade drd"), ("0000", "the next `drd backup`")):
-        with catalogue._store.write() as connection:
+        with catalogue._database.write() as connection:
             connection.execute(text(f"UPDATE alembic_version SET version_num = '{version}'"))
 
         for read in (read_facts, read_through_sqlalchemy):

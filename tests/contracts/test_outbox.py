@@ -19,7 +19,7 @@ from tests.notify_support import message
 
 
 def kept(catalogue: SqlCatalogue) -> int:
-    with catalogue._store.read() as connection:
+    with catalogue._database.read() as connection:
         return int(connection.execute(select(func.count()).select_from(outbox)).scalar_one())
 
 
@@ -46,11 +46,11 @@ def test_what_was_added_waits_in_order_until_it_was_delivered(catalogue: SqlCata
 
 
 def test_nothing_is_told_of_what_was_not_recorded(catalogue: SqlCatalogue) -> None:
-    with suppress(RuntimeError), catalogue._store.write() as connection:
+    with suppress(RuntimeError), catalogue._database.write() as connection:
         rows.insert(connection, [("hook", message())], at(0))
         raise RuntimeError
     assert catalogue.outbox.due_channels(at(1)) == []
-    with catalogue._store.write() as connection:
+    with catalogue._database.write() as connection:
         rows.insert(connection, [("hook", message())], at(0))
     assert catalogue.outbox.due_channels(at(0)) == ["hook"]
 

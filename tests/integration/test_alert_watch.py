@@ -301,7 +301,7 @@ def test_work_by_cron_is_overdue_by_its_own_times_and_never_within_a_blackout(
 def test_a_rotating_reading_is_overdue_when_all_its_parts_should_be_done(bench: Bench) -> None:
     policy = VerificationPolicy(every_s=86400.0)
     bench.load(replace(plan(), verification=policy))
-    with bench.catalogue._store.write() as connection:
+    with bench.catalogue._database.write() as connection:
         connection.execute(
             insert(verifications).values(
                 plan="orders-api", repository="primary", parts=10, next_part=2,
@@ -441,7 +441,7 @@ def multiply(catalogue: SqlCatalogue, count: int) -> None:
     numbers = (
         f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {count - 1})"
     )
-    with catalogue._store.write() as connection:
+    with catalogue._database.write() as connection:
         for table, key in ((plans, "name"), (plan_summary, "plan"), (component_summary, "plan")):
             columns = [c.name for c in table.columns]
             values = ["printf('plan-%04d', i)" if c == key else c for c in columns]

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from drd.catalogue import summary, summary_queries
 from drd.catalogue.changed import identity, read_changed
 from drd.catalogue.changes import WATCHED
-from drd.catalogue.engine import Store
+from drd.catalogue.engine import Database
 from drd.catalogue.export import export_to
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.catalogue.summary import read_status
@@ -101,11 +101,11 @@ def test_a_count_without_its_triggers_is_not_believed(url: str, tmp_path: Path) 
     catalogue.close()
     seq = read_changed(url, None).seq
     assert not read_changed(url, seq).everything
-    store = Store(url)
-    with store.write() as connection:
+    database = Database(url)
+    with database.write() as connection:
         of = "" if url.startswith("sqlite") else " ON points"
         connection.execute(text(f"DROP TRIGGER plan_changed_points_insert{of}"))
-    store.close()
+    database.close()
 
     assert read_changed(url, seq).everything
 
@@ -114,12 +114,12 @@ def test_a_plan_that_was_forgotten_is_named(url: str, tmp_path: Path) -> None:
     catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
     catalogue.load_plan(plan(), file_digest="f", at=at(0))
     seq = read_changed(url, None).seq
-    store = Store(url)
-    with store.write() as connection:
+    database = Database(url)
+    with database.write() as connection:
         connection.execute(text("DELETE FROM plan_summary"))
         connection.execute(text("DELETE FROM component_summary"))
         connection.execute(text("DELETE FROM plans"))
-    store.close()
+    database.close()
     catalogue.close()
 
     assert read_changed(url, seq).gone == ("orders-api",)
@@ -128,9 +128,9 @@ def test_a_plan_that_was_forgotten_is_named(url: str, tmp_path: Path) -> None:
 def test_a_replica_from_any_database_goes_on_counting(url: str, tmp_path: Path) -> None:
     catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
     catalogue.load_plan(plan(), file_digest="f", at=at(0))
-    store = Store(url)
-    export_to(store, tmp_path / "replica.db")
-    store.close()
+    database = Database(url)
+    export_to(database, tmp_path / "replica.db")
+    database.close()
     catalogue.close()
 
     with closing(sqlite3.connect(tmp_path / "replica.db")) as replica:

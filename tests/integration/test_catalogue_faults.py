@@ -144,7 +144,7 @@ def test_who_does_not_own_the_state_is_told_so(url: str, short_tmp: Path) -> Non
 def test_what_is_committed_is_on_the_disk(url: str) -> None:
     """A power cut cannot be had in a test; that SQLite syncs every commit can be asked."""
     catalogue = open_catalogue(url, create=True)
-    with catalogue._store.read() as connection:
+    with catalogue._database.read() as connection:
         wanted = ("journal_mode", "synchronous", "foreign_keys")
         found = [connection.exec_driver_sql(f"PRAGMA {p}").scalar() for p in wanted]
     catalogue.close()

@@ -23,7 +23,7 @@ from drd.catalogue import (  # noqa: F401 (they fill the metadata)
     migrate,
     summary_tables,
 )
-from drd.catalogue.engine import Store
+from drd.catalogue.engine import Database
 from drd.catalogue.migrate import OURS, Schema
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.catalogue.summary import read_facts
@@ -94,7 +94,7 @@ def copies(tmp_path: Path) -> list[Path]:
 def test_migrations_lead_to_the_tables_of_the_code(url: str, tmp_path: Path) -> None:
     catalogue = opened(url, tmp_path)
 
-    with catalogue._store.engine.connect() as connection:
+    with catalogue._database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         assert context.get_current_revision() == OURS.head
@@ -113,7 +113,7 @@ def test_a_migration_keeps_the_data_and_on_sqlite_a_copy_of_before(
     catalogue = opened(url, tmp_path, of_tomorrow(tmp_path, NEXT))
 
     assert [p.id for p in catalogue.points("orders-api", fingerprints=True)] == ["p1"]
-    with catalogue._store.read() as connection:
+    with catalogue._database.read() as connection:
         assert connection.execute(text("SELECT colour FROM plans")).scalar() == "of orders-api"
     catalogue.close()
     if url.startswith("sqlite"):
@@ -135,7 +135,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(url: str, tmp_path: 
 
     catalogue = opened(url, tmp_path)
     assert [p.id for p in catalogue.points("orders-api")] == ["p1"]
-    with catalogue._store.engine.connect() as connection:
+    with catalogue._database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     catalogue.close()
     if url.startswith("sqlite"):
@@ -212,7 +212,7 @@ def test_the_first_version_comes_to_this_one_with_its_histories(url: str, tmp_pa
     catalogue = opened(url, tmp_path)
 
     assert [p.id for p in catalogue.points("shop")] == ["aaaaaaaa"]
-    with catalogue._store.read() as connection:
+    with catalogue._database.read() as connection:
         rows = connection.execute(text("SELECT * FROM jobs ORDER BY kind")).mappings().all()
         severity = connection.execute(text("SELECT severity FROM alerts")).scalar()
     assert severity == "warning"
@@ -228,9 +228,9 @@ def test_the_first_version_comes_to_this_one_with_its_histories(url: str, tmp_pa
 
 def test_the_second_version_comes_to_this_one_with_its_drills(url: str, tmp_path: Path) -> None:
     opened(url, tmp_path, Schema(OURS.scripts, "0002")).close()
-    store = Store(url)
+    database = Database(url)
     when = "2026-11-25T00:00:00.000000+00:00"
-    with store.write() as connection:
+    with database.write() as connection:
         connection.execute(
             text(
                 "INSERT INTO evidence (id, run, plan, point, scenario, result, plan_digest, "
@@ -241,7 +241,7 @@ def test_the_second_version_comes_to_this_one_with_its_drills(url: str, tmp_path
             ),
             {"at": when, "yes": True},
         )
-    store.close()
+    database.close()
 
     catalogue = opened(url, tmp_path)
 
@@ -290,11 +290,11 @@ def test_what_drd_knew_before_counts_after_the_upgrade(url: str, tmp_path: Path)
     words = _OF_0004.replace("@true", "TRUE")
     for minute in range(7):
         words = words.replace(f"@0{minute}", f"2026-11-25T00:0{minute}:00.000000+00:00")
-    store = Store(url)
-    with store.write() as connection:
+    database = Database(url)
+    with database.write() as connection:
         for statement in words.split(";\n"):
             connection.execute(text(statement))
-    store.close()
+    database.close()
 
     opened(url, tmp_path).close()
 
@@ -370,13 +370,13 @@ def test_what_sentences_said_of_findings_and_errors_are_codes_after_the_upgrade(
     words = words.replace("@damage", f"{damage} cannot come back (hint: mend it)")
     for minute in range(3):
         words = words.replace(f"@0{minute}", f"2026-11-25T00:0{minute}:00.000000+00:00")
-    store = Store(url)
-    with store.write() as connection:
+    database = Database(url)
+    with database.write() as connection:
         for statement in words.split(";\nINSERT"):
             connection.exec_driver_sql(
                 ("" if statement.strip().startswith("INSERT") else "INSERT") + statement
             )
-    store.close()
+    database.close()
 
     catalogue = opened(url, tmp_path)
 
@@ -419,8 +419,8 @@ def test_an_upgrade_gives_rows_the_id_that_their_repository_has(url: str, tmp_pa
         url, create=False, state_dir=tmp_path / "state", schema=Schema(OURS.scripts, "0004")
     ).close()
     schedule = {"jobs": [{"kind": "prune", "subject": "primary", "repositories": ["/srv/shop"]}]}
-    store = Store(url)
-    with store.write() as connection:
+    database = Database(url)
+    with database.write() as connection:
         connection.execute(
             text("UPDATE plans SET schedule = :s WHERE name = 'shop'"), {"s": json.dumps(schedule)}
         )
@@ -429,14 +429,14 @@ def test_an_upgrade_gives_rows_the_id_that_their_repository_has(url: str, tmp_pa
             text("INSERT INTO repositories (url, repository_id) VALUES ('/srv/shop', :i)"),
             {"i": "0a" * 32},
         )
-    store.close()
+    database.close()
     catalogue = open_catalogue(url, create=False, state_dir=tmp_path / "state")
-    store = Store(url)
-    with store.read() as connection:
+    database = Database(url)
+    with database.read() as connection:
         rows = connection.execute(
             text("SELECT repository, repository_id FROM point_repositories ORDER BY repository")
         ).all()
-    store.close()
+    database.close()
     assert ("primary", "0a" * 32) in [tuple(row) for row in rows]
     assert [p.id for p in catalogue.points("shop")] == ["aaaaaaaa"]
     catalogue.close()

@@ -159,7 +159,7 @@ def test_on_a_shared_database_the_runs_of_another_host_count_as_alive(
         catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
         owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
         owned.release()
-        with catalogue._store.write() as connection:
+        with catalogue._database.write() as connection:
             connection.execute(text("UPDATE runs SET owner_host = 'elsewhere'"))
 
         if url == shared:

@@ -25,7 +25,7 @@ def test_no_query_of_a_backup_a_drill_or_status_walks_through_the_history(tmp_pa
     catalogue = open_catalogue(url, create=True)
     asked: list[tuple[str, Any]] = []
 
-    @event.listens_for(catalogue._store.engine, "before_cursor_execute")
+    @event.listens_for(catalogue._database.engine, "before_cursor_execute")
     def _asked(_c: Any, _cursor: Any, sql: str, values: Any, _x: Any, many: bool) -> None:
         if not many and sql.split(maxsplit=1)[0] in ("SELECT", "UPDATE", "DELETE"):
             asked.append((sql, values))
@@ -48,7 +48,7 @@ def test_no_query_of_a_backup_a_drill_or_status_walks_through_the_history(tmp_pa
     catalogue.run(drill.run.id)
     catalogue.evidence("orders-api")
     for name in (None, "orders-api"):
-        with catalogue._store.read() as connection:
+        with catalogue._database.read() as connection:
 
             def query(sql: str, name: str | None, connection: Any = connection) -> list[Any]:
                 asked.append((sql, {"plan": name}))
@@ -56,7 +56,7 @@ def test_no_query_of_a_backup_a_drill_or_status_walks_through_the_history(tmp_pa
 
             assert len(summary.assemble(query, url, name).plans) == 1
 
-    with catalogue._store.engine.connect() as connection:
+    with catalogue._database.engine.connect() as connection:
         driver = connection.connection.driver_connection
         assert driver is not None
         for sql, values in asked:
@@ -75,7 +75,7 @@ def test_status_of_many_plans_asks_as_often_as_of_one(tmp_path: Path) -> None:
 
         def query(sql: str, _plan: str | None, seen: list[str] = asked) -> list[Any]:
             seen.append(sql)
-            with catalogue._store.read() as connection:
+            with catalogue._database.read() as connection:
                 return list(
                     connection.exec_driver_sql(sql, {"plan": None} if ":plan" in sql else ())
                 )
