@@ -8,7 +8,7 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of interpreters, and each would compile drd
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check lint format demo bench faults clean
+.PHONY: help setup test check lint format demo bench faults mutants clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench: setup ## Measure what the documentation promises
 faults: setup ## Long rounds of injected faults
 	$(PYTEST) -m faults $(ARGS)
 
+mutants: setup ## Change 100 decisions, one at a time, and see whether the tests notice (ARGS="--seed 7")
+	$(BIN)/python scripts/mutants.py $(ARGS)
+
 clean: ## Remove everything that the other targets made here
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .mutants_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
