@@ -1,0 +1,319 @@
+"""Which restore point a recovery or a drill takes, and what is said of those that it leaves out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from drd.errors import ManifestRefused, NoRestorePoint, UsageError
+from drd.flows.restore.point_choice import (
+    choose,
+    drill_choice,
+    drill_scenario,
+    parse_time,
+)
+from drd.model.plan import DrillPolicy, Plan
+from drd.model.run import DrillResult
+from tests.flow_support import DAY, NOON, World
+
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+
+
+def drilling(plan: Plan, **policy: object) -> Plan:
+    return replace(plan, drill=DrillPolicy(**policy))  # type: ignore[arg-type]
+
+
+# --- by name, by time, the newest ---
+
+
+def test_the_newest_complete_point_is_the_default(world: World) -> None:
+    world.stored("aaaaaaaa", NOON - 2 * HOUR)
+    newest = world.stored("bbbbbbbb", NOON - HOUR)
+    world.stored("cccccccc", NOON, complete=False)
+    for point in (None, "latest"):
+        choice = choose(world.services, world.plan, point=point)
+        assert (choice.point, choice.newest) == (newest, True)
+    assert world.notes == []
+
+
+def test_a_point_by_its_id_says_whether_it_is_the_newest(world: World) -> None:
+    older = world.stored("aaaaaaaa", NOON - 2 * HOUR)
+    newest = world.stored("bbbbbbbb", NOON - HOUR)
+    choice = choose(world.services, world.plan, point="aaaa")
+    assert (choice.point, choice.newest) == (older, False)
+    choice = choose(world.services, world.plan, point="bbbb")
+    assert (choice.point, choice.newest) == (newest, True)
+    with pytest.raises(NoRestorePoint):
+        choose(world.services, world.plan, point="dddd")
+
+
+def test_an_incomplete_point_by_its_id_is_not_the_newest(world: World) -> None:
+    lone = world.stored("aaaaaaaa", NOON - HOUR, complete=False)
+    choice = choose(world.services, world.plan, point="aaaa")
+    assert (choice.point, choice.newest) == (lone, False)
+
+
+def test_a_point_by_its_id_must_be_in_one_of_the_allowed_repositories(world: World) -> None:
+    world.stored("aaaaaaaa", NOON - HOUR)
+    with pytest.raises(NoRestorePoint, match="aaaaaaaa is in primary, not in offsite"):
+        choose(world.services, world.plan, point="aaaa", held_by=["offsite"])
+
+
+def test_the_newest_from_before_a_time(world: World) -> None:
+    first = world.stored("aaaaaaaa", NOON - 3 * HOUR)
+    second = world.stored("bbbbbbbb", NOON - 2 * HOUR)
+    world.stored("cccccccc", NOON - HOUR)
+    choice = choose(world.services, world.plan, before=NOON - HOUR)
+    assert (choice.point, choice.newest) == (second, False)
+    # Data of that very moment may already lack what was lost.
+    assert choose(world.services, world.plan, before=NOON - 2 * HOUR).point == first
+    assert choose(world.services, world.plan, before=NOON).newest
+
+
+def test_nothing_from_before_a_time_names_the_oldest_complete_point(world: World) -> None:
+    world.stored("aaaaaaaa", NOON - 3 * HOUR, complete=False)
+    world.stored("bbbbbbbb", NOON - 2 * HOUR)
+    world.stored("cccccccc", NOON - HOUR)
+    with pytest.raises(NoRestorePoint) as caught:
+        choose(world.services, world.plan, before=NOON - 3 * HOUR)
+    assert caught.value.message == (
+        "shop has no complete restore point from before 2026-11-25T09:00:00Z; "
+        "the oldest is of 2026-11-25T10:00:00Z"
+    )
+    assert caught.value.hint == "choose another one: drd points shop"
+
+
+def test_a_row_that_drd_does_not_write_is_refused(world: World) -> None:
+    point = world.stored("aaaaaaaa", NOON - HOUR)
+    rows = tuple(replace(row, snapshot="-rf") for row in point.components)
+    world.catalogue.record_point(replace(point, components=rows))
+    for named in (None, "aaaa"):
+        with pytest.raises(ManifestRefused):
+            choose(world.services, world.plan, point=named)
+
+
+def test_only_points_of_the_allowed_repositories_count(world: World) -> None:
+    copied = world.stored("aaaaaaaa", NOON - 2 * HOUR, copied=True)
+    world.stored("bbbbbbbb", NOON - HOUR)
+    choice = choose(world.services, world.plan, held_by=["offsite"])
+    assert (choice.point, choice.newest) == (copied, True)
+
+
+def test_without_a_point_the_remedy_is_a_backup(world: World) -> None:
+    with pytest.raises(NoRestorePoint) as caught:
+        choose(world.services, world.plan)
+    assert caught.value.message == "shop has no complete restore point"
+    assert caught.value.hint.startswith("drd backup shop;")
+    world.stored("aaaaaaaa", NOON - HOUR, complete=False)
+    world.stored("bbbbbbbb", NOON - HOUR, complete=False)
+    with pytest.raises(NoRestorePoint, match=r"no complete restore point \(2 incomplete\)$"):
+        choose(world.services, world.plan)
+
+
+def test_without_a_point_in_a_copy_the_remedy_is_to_copy(world: World) -> None:
+    world.stored("aaaaaaaa", NOON - HOUR)
+    with pytest.raises(NoRestorePoint) as caught:
+        choose(world.services, world.plan, held_by=["offsite"])
+    assert caught.value.message == "shop has no complete restore point in offsite"
+    assert caught.value.hint == "drd copy shop"
+
+
+def test_without_a_point_in_the_primary_the_remedy_is_a_backup(world: World) -> None:
+    world.stored("aaaaaaaa", NOON - HOUR, only_copied=True)
+    with pytest.raises(NoRestorePoint) as caught:
+        choose(world.services, world.plan, held_by=["primary"])
+    assert caught.value.message == "shop has no complete restore point in primary"
+    assert caught.value.hint.startswith("drd backup shop;")
+
+
+# --- what is left out ---
+
+
+def test_points_dated_in_the_future_are_left_out_and_named(world: World) -> None:
+    right = world.stored("aaaaaaaa", NOON - HOUR)
+    world.stored("bbbbbbbb", NOON + 3 * DAY)
+    assert choose(world.services, world.plan).point == right
+    [note] = world.notes
+    assert note == (
+        "points of shop that are dated in the future, because a clock was wrong, are ignored; "
+        "the newest other one is of 2026-11-25T11:00:00Z"
+    )
+
+
+def test_a_point_that_no_repository_can_give_whole_is_left_out(world: World) -> None:
+    whole = world.stored("aaaaaaaa", NOON - 2 * HOUR, copied=True)
+    world.stored("bbbbbbbb", NOON - HOUR, copied=True)
+    health = world.catalogue.health
+    health.missing("shop", "primary", {"bbbbbbbb": ["5a" * 32]}, (), NOON)
+    assert choose(world.services, world.plan).point.id == "bbbbbbbb"  # the copy has it
+    assert world.notes == []
+    health.missing("shop", "offsite", {"bbbbbbbb": ["5a" * 32]}, (), NOON)
+    assert choose(world.services, world.plan).point == whole
+    [note] = world.notes
+    assert note == (
+        "restore point bbbbbbbb is left out: no repository lists all its snapshots any more"
+    )
+    assert choose(world.services, world.plan, point="bbbb").point.id == "bbbbbbbb"
+
+
+def test_an_older_point_that_is_not_whole_is_left_out_without_a_word(world: World) -> None:
+    world.stored("aaaaaaaa", NOON - 2 * HOUR)
+    newest = world.stored("bbbbbbbb", NOON - HOUR)
+    world.catalogue.health.missing("shop", "primary", {"aaaaaaaa": ["5a" * 32]}, (), NOON)
+    assert choose(world.services, world.plan).point == newest
+    with pytest.raises(NoRestorePoint):
+        choose(world.services, world.plan, before=NOON - HOUR)
+    assert world.notes == []
+
+
+def test_the_only_point_is_taken_although_it_is_not_whole(world: World) -> None:
+    lone = world.stored("aaaaaaaa", NOON - 2 * HOUR)
+    world.stored("bbbbbbbb", NOON - HOUR, complete=False)
+    world.catalogue.health.missing("shop", "primary", {"aaaaaaaa": ["5a" * 32]}, (), NOON)
+    assert choose(world.services, world.plan).point == lone
+    assert world.notes == []
+
+
+def test_points_of_a_former_repository_are_left_out_and_counted(world: World) -> None:
+    world.stored("aaaaaaaa", NOON - 2 * HOUR)
+    world.stored("bbbbbbbb", NOON - HOUR)
+    known = world.primary.id
+    assert known is not None
+    second = replace(world.plan.primary, name="second", url="/memory/second")
+    plan = replace(world.plan, repositories={"second": second})
+    world.catalogue.load_plan(plan, file_digest="another", at=NOON)
+    with pytest.raises(NoRestorePoint) as caught:
+        choose(world.services, plan)
+    assert caught.value.message == "shop has no complete restore point"
+    [note] = world.notes
+    assert note == (
+        f"2 restore points of shop left out: only in the repository {known[:8]} that was primary, "
+        "which is no longer in the plan"
+    )
+
+
+def test_another_address_of_the_same_repository_is_recognised(world: World) -> None:
+    point = world.stored("aaaaaaaa", NOON - HOUR)
+    moved = replace(world.plan.primary, url="/memory/another")
+    plan = replace(world.plan, repositories={**world.plan.repositories, "primary": moved})
+    world.catalogue.load_plan(plan, file_digest="another", at=NOON)
+    assert choose(world.services, plan).point.id == point.id
+    assert world.notes == []
+
+
+# --- at random, and what a drill takes ---
+
+
+def test_a_random_point_is_complete_and_recent(world: World) -> None:
+    world.stored("aaaaaaaa", NOON - 3 * DAY - SECOND)
+    oldest = world.stored("bbbbbbbb", NOON - 3 * DAY)
+    world.stored("cccccccc", NOON - 2 * DAY, complete=False)
+    newest = world.stored("dddddddd", NOON - DAY)
+    plan = drilling(world.plan, random_within_s=3 * 86400.0)
+    choices = [choose(world.services, plan, point="random") for _ in range(60)]
+    assert {c.point.id for c in choices} == {oldest.id, newest.id}
+    assert all(c.newest == (c.point.id == newest.id) for c in choices)
+
+
+def test_a_random_point_is_of_the_last_month_by_default(world: World) -> None:
+    world.stored("aaaaaaaa", NOON - 31 * DAY)
+    world.stored("bbbbbbbb", NOON - 30 * DAY)
+    chosen = {choose(world.services, world.plan, point="random").point.id for _ in range(30)}
+    assert chosen == {"bbbbbbbb"}
+
+
+def test_without_a_recent_point_random_takes_the_newest(world: World) -> None:
+    point = world.stored("aaaaaaaa", NOON - 40 * DAY)
+    choice = choose(world.services, world.plan, point="random")
+    assert (choice.point, choice.newest) == (point, True)
+
+
+def test_a_drill_takes_an_older_point_in_its_turn_only(world: World) -> None:
+    newest = world.stored("bbbbbbbb", NOON - HOUR)
+    older = [world.stored(f"aaaaaaa{n}", NOON - DAY * (n + 2)) for n in range(9)]
+    plan = drilling(world.plan, random_within_s=30 * 86400.0, random_each=2)
+    taken = []
+    for _ in range(4):
+        taken.append(drill_choice(world.services, plan).point.id)
+        world.after(hours=1)
+        world.drilled(target="standby")  # a recovery is no drill
+        world.drilled()
+    assert taken[0] == taken[2] == newest.id
+    assert {taken[1], taken[3]} <= {newest.id, *(p.id for p in older)}
+    picks = {drill_choice(world.services, plan).point.id for _ in range(5)}
+    assert picks == {newest.id}
+    world.drilled()
+    assert len({drill_choice(world.services, plan).point.id for _ in range(30)}) > 1
+
+
+def test_after_a_failed_drill_the_newest_point_is_drilled(world: World) -> None:
+    newest = world.stored("bbbbbbbb", NOON - HOUR)
+    for n in range(9):
+        world.stored(f"aaaaaaa{n}", NOON - DAY * (n + 2))
+    plan = drilling(world.plan, random_within_s=30 * 86400.0, random_each=2)
+    world.drilled(result=DrillResult.FAILED)
+    assert {drill_choice(world.services, plan).point.id for _ in range(20)} == {newest.id}
+
+
+def test_a_drill_without_random_points_takes_the_newest(world: World) -> None:
+    newest = world.stored("bbbbbbbb", NOON - HOUR, copied=True)
+    for n in range(9):
+        world.stored(f"aaaaaaa{n}", NOON - DAY * (n + 2))
+    plan = drilling(world.plan, random_each=1)
+    world.drilled()
+    assert {drill_choice(world.services, plan).point.id for _ in range(20)} == {newest.id}
+
+
+def test_a_drill_keeps_to_the_repositories_that_it_may_use(world: World) -> None:
+    copied = world.stored("aaaaaaaa", NOON - 2 * HOUR, copied=True)
+    world.stored("bbbbbbbb", NOON - HOUR)
+    random = drilling(world.plan, random_within_s=30 * 86400.0, random_each=1)
+    world.drilled()
+    for plan in (world.plan, random):
+        assert drill_choice(world.services, plan, held_by=["offsite"]).point == copied
+
+
+def test_the_scenario_whose_last_drill_is_the_longest_ago(world: World) -> None:
+    plan = drilling(world.plan, scenarios=("database-loss", "host-loss"))
+    assert drill_scenario(world.services, plan) == "database-loss"
+    world.drilled(scenario="host-loss")
+    assert drill_scenario(world.services, plan) == "database-loss"
+    world.after(hours=1)
+    world.drilled(scenario="database-loss")
+    assert drill_scenario(world.services, plan) == "host-loss"
+    world.after(hours=1)
+    world.drilled(scenario="host-loss")
+    assert drill_scenario(world.services, plan) == "database-loss"
+    world.after(hours=1)
+    world.drilled(scenario="database-loss", target="standby")  # a recovery is no drill
+    assert drill_scenario(world.services, plan) == "database-loss"
+
+
+# --- times as people type them ---
+
+
+@pytest.mark.parametrize("text", ["2h", "2h ago", " 2h  ago", "2hago"])
+def test_a_duration_is_a_time_ago(text: str) -> None:
+    assert parse_time(text, NOON) == NOON - 2 * HOUR
+
+
+def test_a_time_with_its_zone() -> None:
+    assert parse_time("2026-11-25T11:00:00+01:00", NOON) == NOON - 2 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("yesterday", "'yesterday' is not a time"),
+        ("2026-11-25T11:00:00", "'2026-11-25T11:00:00' is not a time: '2026-11-25T11:00:00' has"),
+        ("99999999999d", "'99999999999d' is too long ago"),
+    ],
+)
+def test_what_is_no_time_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_time(text, NOON)
+    assert caught.value.message.startswith(message)
+    assert caught.value.hint.startswith("write 2")
