@@ -21,7 +21,7 @@ from drd.errors import ConfigError, DrdError, Problem
 from drd.model.plan import Plan
 from drd.ports import Catalogue, Finding
 from drd.process import rights, user_name
-from drd.process.way import Passed
+from drd.process.path_walk import Passed
 
 READERS = frozenset({"drd", "drd-operator"})
 """Groups into which people are put; even without a member they must not read others' secrets."""

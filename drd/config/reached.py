@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from drd.process.way import Link, Passed, Way, walk
+from drd.process.path_walk import Link, Passed, Way, walk
 
 _AT_ONCE = 16
 """The number of directories that are kept open."""

@@ -20,8 +20,8 @@ from typing import ParamSpec, TypeVar
 
 from drd.errors import TargetError
 from drd.kinds.places import is_root, remove
+from drd.process.path_walk import walk
 from drd.process.private import why_not_private
-from drd.process.way import walk
 
 P = ParamSpec("P")
 T = TypeVar("T")

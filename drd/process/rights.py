@@ -27,8 +27,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from drd.errors import DrdError
 from drd.process.asking import user_name
+from drd.process.path_walk import Link, walk
 from drd.process.private import why_not_private
-from drd.process.way import Link, walk
 
 P = ParamSpec("P")
 T = TypeVar("T")

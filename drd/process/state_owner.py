@@ -21,8 +21,8 @@ from drd import acl, log
 from drd.errors import DrdError
 from drd.process import rights
 from drd.process.asking import user_name
+from drd.process.path_walk import Passed, Way, walk
 from drd.process.private import Step, has_members
-from drd.process.way import Passed, Way, walk
 
 SHARED = 0o2770
 """Directories that an earlier drd left open to others: they are closed before drd trusts anything

@@ -22,8 +22,8 @@ from drd.errors import DrdError
 from drd.kinds import landing
 from drd.kinds.sqlite import exposed
 from drd.process import private, state_owner
+from drd.process.path_walk import walk
 from drd.process.private import why_not_private
-from drd.process.way import walk
 from tests.e2e.site import Site, make_sqlite
 from tests.security.journals import PLAN, plant
 from tests.user_support import NOBODY, as_root
