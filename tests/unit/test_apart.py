@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from drd.errors import Cancelled
-from drd.process import apart as module
 from drd.process import cancel, check_cancelled, reset_cancel
-from drd.process.apart import apart, can_confine
+from drd.process import threads as module
+from drd.process.threads import apart, can_confine
 
 
 @pytest.fixture

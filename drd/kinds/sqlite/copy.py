@@ -15,7 +15,7 @@ from drd.kinds.sqlite.database import connect, in_words, is_about
 from drd.kinds.sqlite.exposed import SIDE_FILES, for_reading
 from drd.kinds.sqlite.unwritable import copy_files, is_about_shm
 from drd.process import check_cancelled
-from drd.process.apart import apart
+from drd.process.threads import apart
 
 _PAGES = 4096
 """Pages between two looks at a cancel. The read transaction that is held around all steps keeps

@@ -21,9 +21,9 @@ from typing import TypeVar
 
 from drd.errors import SourceError, SourceUnreachable
 from drd.process import rights
-from drd.process.apart import apart, can_confine
 from drd.process.path_walk import walk
 from drd.process.private import why_not_private, why_others_write
+from drd.process.threads import apart, can_confine
 
 T = TypeVar("T")
 
