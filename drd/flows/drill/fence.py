@@ -17,7 +17,7 @@ from drd.model.plan import Plan
 from drd.model.values import references
 from drd.ports import Inspector
 from drd.process import Fence, Limits, Sandbox, rights
-from drd.process.followed import real_path_for_fence
+from drd.process.real_path import real_path_for_fence
 
 _SECRETS = Path("/etc/drd")
 
