@@ -20,8 +20,8 @@ from drd.model.units import format_duration
 from drd.model.values import filled, references
 from drd.ports import Finding
 from drd.ports.action import ActionContext, ActionKind, StepByHand
+from drd.process.background import stop
 from drd.process.fence import refused_hint, require_up
-from drd.process.started import stop
 
 TIMEOUT_S = 3600.0
 _KEPT = 1 << 16

@@ -35,8 +35,8 @@ from drd.model.runbook import Step
 from drd.model.units import format_duration
 from drd.model.values import filled, references
 from drd.ports.action import ActionContext, ActionKind, StepByHand
+from drd.process.background import MARK, Started, end, find_unnoted, note, noted
 from drd.process.fence import refused_hint, require_up
-from drd.process.started import MARK, Started, end, find_unnoted, note, noted
 
 _LEAVE = 'echo $$ >"$1"; log=$2; shift 2; exec "$@" >>"$log" 2>&1 </dev/null'
 """The shell becomes the program, so that its pid is the program's."""

@@ -16,7 +16,7 @@ from drd.model.runbook import Step
 from drd.model.values import filled
 from drd.ports import Finding
 from drd.ports.action import ActionContext, ActionKind, StepByHand
-from drd.process.started import stop
+from drd.process.background import stop
 
 
 class StopSettings(Rehearsed):

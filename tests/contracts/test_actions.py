@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from drd.kinds.sqlite.inspector import SqliteInspector
-from drd.process.started import noted
+from drd.process.background import noted
 from drd.registry import ACTIONS
 from drd.testing.actions import ActionCase, ActionContract
 from tests.extension_support import example

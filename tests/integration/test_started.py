@@ -14,7 +14,7 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import make_started, sweep_started
 from drd.model.run import RunKind, RunState
 from drd.process import process_start_time
-from drd.process.started import MARK, Started, end, note
+from drd.process.background import MARK, Started, end, note
 from tests.catalogue_support import at, plan
 
 

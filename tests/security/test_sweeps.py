@@ -25,8 +25,8 @@ from drd.kinds.files.kind import FilesKind
 from drd.kinds.postgres.kind import PostgresKind
 from drd.model.run import RunKind, RunState
 from drd.process import process_start_time
+from drd.process.background import MARK, Started, end, note
 from drd.process.private import make_private, why_not_private
-from drd.process.started import MARK, Started, end, note
 from tests.catalogue_support import at, plan
 from tests.e2e.site import Site, small_site
 from tests.user_support import NOBODY, acting_as, as_root

@@ -70,7 +70,7 @@ from drd.model.snapshot import RestorePoint
 from drd.model.spans import Span, split
 from drd.model.text import one_line
 from drd.ports import Destination
-from drd.process import started
+from drd.process import background
 
 _INCONCLUSIVE = (
     SandboxUnavailable,
@@ -436,4 +436,4 @@ def _why(evidence: Evidence) -> str | None:
 
 def _end_started(directory: Path) -> None:
     with process.shielded():
-        started.end_all(directory)
+        background.end_all(directory)

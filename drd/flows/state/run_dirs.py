@@ -27,6 +27,7 @@ from drd.model.plan import Component
 from drd.model.run import Run, sound_id
 from drd.ports import Workplace
 from drd.process import rights
+from drd.process.background import is_any_running
 from drd.process.private import (
     ROOTS_OWN,
     STAMP,
@@ -39,7 +40,6 @@ from drd.process.private import (
     why_not_private,
 )
 from drd.process.rights import Purpose
-from drd.process.started import is_any_running
 
 RUN = "run-"
 STARTED = "started-"
