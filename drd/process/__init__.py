@@ -29,7 +29,7 @@ from drd.process.command import Command, base_environment, find_tool
 from drd.process.fence import Attempt, Fence, Limits, Sandbox
 from drd.process.gate import PipeResult, gated_pipe
 from drd.process.memory import offer_to_oom_killer
-from drd.process.sweep import (
+from drd.process.orphans import (
     MARKS,
     Mark,
     end_process,

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from drd.process import rights
 from drd.process.fence import end_fenced
+from drd.process.orphans import is_marked, process_alive, process_start_time
 from drd.process.private import STAMP, read_own
-from drd.process.sweep import is_marked, process_alive, process_start_time
 
 GRACE_S = 10.0
 

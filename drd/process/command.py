@@ -13,7 +13,7 @@ from pathlib import Path
 from drd.errors import ToolMissing
 from drd.process import rights
 from drd.process.fence import Fence, fenced_argv
-from drd.process.sweep import MARKS
+from drd.process.orphans import MARKS
 
 _PASSED_ON = [
     "PATH",
