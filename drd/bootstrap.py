@@ -55,7 +55,7 @@ from drd.notifiers import open_heart, open_notifier
 from drd.ports import Catalogue, Clock, OnProgress, Repository, no_progress
 from drd.ports.notify import Notifier
 from drd.process import booted, rights, user_name
-from drd.process.asking import as_root_types_it
+from drd.process.actors import as_root_types_it
 from drd.process.clock import SystemClock
 from drd.process.state_owner import acting_for_owner
 from drd.registry import extensions_used, only_those_in_use

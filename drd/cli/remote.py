@@ -17,7 +17,7 @@ from drd import process
 from drd.api import door
 from drd.bootstrap import App, app
 from drd.errors import DrdError, NotOwner
-from drd.process.asking import as_root_types_it
+from drd.process.actors import as_root_types_it
 
 _NAME = "drd.sock"
 _PATIENCE_S = 15.0

@@ -17,7 +17,7 @@ from drd.cli.follow import is_alive
 from drd.cli.progress import ProgressLine
 from drd.errors import CatalogueError, DrdError, NotOwner, UsageError
 from drd.model.plan import Plan
-from drd.process.asking import as_root_types_it
+from drd.process.actors import as_root_types_it
 
 
 @contextmanager

@@ -5,7 +5,7 @@ has a deadline, and is ended with its whole group when drd is cancelled. `run` w
 `gated_pipe` streams one into another, `Child` is for those that stay (servers).
 """
 
-from drd.process.asking import (
+from drd.process.actors import (
     UNKNOWN_LOGIN,
     Login,
     actor_here,

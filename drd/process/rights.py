@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from drd.errors import DrdError
-from drd.process.asking import user_name
+from drd.process.actors import user_name
 from drd.process.path_walk import Link, walk
 from drd.process.private import why_not_private
 

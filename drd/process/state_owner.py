@@ -20,7 +20,7 @@ from typing import NamedTuple
 from drd import acl, log
 from drd.errors import DrdError
 from drd.process import rights
-from drd.process.asking import user_name
+from drd.process.actors import user_name
 from drd.process.path_walk import Passed, Way, walk
 from drd.process.private import Step, has_members
 
