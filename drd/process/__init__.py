@@ -24,10 +24,10 @@ from drd.process.cancel import (
     reset_cancel,
     shielded,
 )
+from drd.process.checked_pipe import PipeResult, gated_pipe
 from drd.process.child import MEMORY_HINT, Child, Completed, ended, run, start
 from drd.process.command import Command, base_environment, find_tool
 from drd.process.fence import Attempt, Fence, Limits, Sandbox
-from drd.process.gate import PipeResult, gated_pipe
 from drd.process.oom import offer_to_oom_killer
 from drd.process.orphans import (
     MARKS,
