@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 
 from drd.errors import RepositoryLocked
-from drd.repositories import founding
+from drd.repositories import init_lock
 from drd.repositories.local import LocalPlace
 
-ELSEWHERE = f"{founding.MARK}0123456789abcdef-17-4242"
+ELSEWHERE = f"{init_lock.MARK}0123456789abcdef-17-4242"
 """A mark of another host."""
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalPlace:
-    monkeypatch.setattr(founding, "WAITS", founding.Waits(all_s=0.3, one_s=0.11))
+    monkeypatch.setattr(init_lock, "WAITS", init_lock.Waits(all_s=0.3, one_s=0.11))
     return LocalPlace(tmp_path / "repository")
 
 
 def test_alone_it_goes_on_and_leaves_nothing(place: LocalPlace) -> None:
-    with founding.init_lock(place):
+    with init_lock.init_lock(place):
         assert len(place.lock_files()) == 1
         assert place.locks() == frozenset(), "restic minds no mark"
     assert not place.lock_files()
@@ -32,7 +32,7 @@ def test_alone_it_goes_on_and_leaves_nothing(place: LocalPlace) -> None:
 def test_another_host_at_work_is_waited_for_and_then_named(place: LocalPlace) -> None:
     place.put_mark(ELSEWHERE)
     with pytest.raises(RepositoryLocked, match="another drd has been initialising") as caught:
-        founding.init_lock(place).__enter__()
+        init_lock.init_lock(place).__enter__()
     assert "10 minutes" in caught.value.hint
     assert set(place.lock_files()) == {ELSEWHERE}, "nobody else is kept waiting by us"
 
@@ -40,31 +40,31 @@ def test_another_host_at_work_is_waited_for_and_then_named(place: LocalPlace) ->
 def test_it_goes_on_once_the_other_is_done(
     place: LocalPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(founding, "WAITS", founding.Waits(all_s=60.0, one_s=0.11))
+    monkeypatch.setattr(init_lock, "WAITS", init_lock.Waits(all_s=60.0, one_s=0.11))
     place.put_mark(ELSEWHERE)
     done = threading.Timer(0.3, lambda: place.remove("locks", [ELSEWHERE]))
     done.start()
-    with founding.init_lock(place):
+    with init_lock.init_lock(place):
         assert done.finished.is_set()
     done.join()
 
 
 def test_marks_of_the_dead_count_for_nothing_and_go(place: LocalPlace) -> None:
     """Of this host at once, of others after a while."""
-    mine = founding._new_mark()
+    mine = init_lock._new_mark()
     killed = f"{mine.rpartition('-')[0]}-1"
     place.put_mark(killed)
     place.put_mark(ELSEWHERE)
     long_ago = 1_000_000_000
     os.utime(place.path / "locks" / ELSEWHERE, (long_ago, long_ago))
-    with founding.init_lock(place):
+    with init_lock.init_lock(place):
         assert set(place.lock_files()) == {killed, ELSEWHERE, mine}
     assert not place.lock_files()
 
 
 def test_marks_of_the_living_are_not_swept(place: LocalPlace) -> None:
-    with founding.init_lock(place):
-        place.put_mark(f"{founding._new_mark().rpartition('-')[0]}-1")
+    with init_lock.init_lock(place):
+        place.put_mark(f"{init_lock._new_mark().rpartition('-')[0]}-1")
         place.put_mark(ELSEWHERE)
-        founding.remove_dead_marks(place, place.lock_files())
-        assert set(place.lock_files()) == {founding._new_mark(), ELSEWHERE}
+        init_lock.remove_dead_marks(place, place.lock_files())
+        assert set(place.lock_files()) == {init_lock._new_mark(), ELSEWHERE}

@@ -12,7 +12,7 @@ from drd import process
 from drd.errors import RepositoryError
 from drd.model.units import from_rfc3339
 from drd.ports import LockInfo
-from drd.repositories import founding
+from drd.repositories import init_lock
 from drd.repositories.place import lock_names
 from drd.repositories.restic.payload import ids
 
@@ -57,7 +57,7 @@ def remove_stale(door: Door) -> int:
     """
     place = door.session.place
     files = place.lock_files()
-    founding.remove_dead_marks(place, files)
+    init_lock.remove_dead_marks(place, files)
     before = lock_names(files)
     if not before:
         return 0

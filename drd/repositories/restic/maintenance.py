@@ -12,7 +12,7 @@ from drd.errors import RepositoryMissing, SecretUnavailable
 from drd.model import strict
 from drd.model.location import is_s3
 from drd.ports import Listing, Pruned, SnapshotInfo
-from drd.repositories import founding
+from drd.repositories import init_lock
 from drd.repositories.restic import payload
 from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener
@@ -58,7 +58,7 @@ def initialise(door: Door, chunker_from: Door | None) -> str:
             hint=EDGES_HINT,
         )
     door.ready()  # write nothing to a place that fails its preflight
-    with founding.init_lock(place):
+    with init_lock.init_lock(place):
         known = identity(door)  # another process may have been quicker
         if known is not None:
             return known
