@@ -10,8 +10,8 @@ from drd.errors import DeadlineExceeded, DrdError, RepositoryMissing
 from drd.model.finding import Finding
 from drd.model.finding_codes import KEY, PROTECTION, REPOSITORY
 from drd.repositories.restic import foreign, maintenance, pair
-from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Listener
+from drd.repositories.restic.runner import Door
 from drd.repositories.restic.trouble import judge
 
 INDEX_S = 60.0

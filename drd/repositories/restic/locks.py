@@ -17,7 +17,7 @@ from drd.repositories.place import lock_names
 from drd.repositories.restic.payload import ids
 
 if TYPE_CHECKING:
-    from drd.repositories.restic.door import Door
+    from drd.repositories.restic.runner import Door
 
 
 def lock_holders(door: Door) -> list[LockInfo]:

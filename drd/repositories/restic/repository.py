@@ -32,8 +32,8 @@ from drd.repositories.restic import (
     store,
 )
 from drd.repositories.restic.doctor import doctor
-from drd.repositories.restic.door import ANSWER_S, Door
 from drd.repositories.restic.payload import backup_words
+from drd.repositories.restic.runner import ANSWER_S, Door
 from drd.repositories.restic.session import Session
 
 

@@ -18,9 +18,9 @@ from drd.errors import (
 )
 from drd.ports import Fetched, OnProgress
 from drd.process import Completed
-from drd.repositories.restic.door import Door
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import ids, literal
+from drd.repositories.restic.runner import Door
 from drd.repositories.restic.torn import Shortfall, SnapshotQuestions, settle
 from drd.repositories.restic.trouble import DAMAGED_HINT, failure, is_damage
 

@@ -23,10 +23,10 @@ from typing import NamedTuple
 from drd.errors import TargetUnwritable
 from drd.ports import Torn
 from drd.process import check_cancelled
-from drd.repositories.restic.door import Door
 from drd.repositories.restic.maintenance import COUNT_S
 from drd.repositories.restic.messages import Listener
 from drd.repositories.restic.payload import ids
+from drd.repositories.restic.runner import Door
 from drd.repositories.restic.trouble import judge
 
 _MOST = 100
