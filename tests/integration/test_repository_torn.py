@@ -16,7 +16,7 @@ from drd.errors import RepositoryDamaged
 from drd.ports import Fetched, Torn, Tree
 from drd.process import Command
 from drd.repositories.restic import ResticRepository
-from drd.repositories.restic.torn import unquoted
+from drd.repositories.restic.short_files import unquoted
 from tests.repository_support import founded, local_repository, restic
 from tests.torn_support import note
 from tests.user_support import NOBODY, acting_as, as_root

@@ -21,7 +21,7 @@ from drd.process import Completed
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import ids, literal
 from drd.repositories.restic.runner import Door
-from drd.repositories.restic.torn import Shortfall, SnapshotQuestions, settle
+from drd.repositories.restic.short_files import Shortfall, SnapshotQuestions, settle
 from drd.repositories.restic.trouble import DAMAGED_HINT, failure, is_damage
 
 _TARGET = re.compile(
