@@ -14,7 +14,7 @@ from drd.errors import PointGone, RepositoryDamaged
 from drd.ports import Progress, Repository
 from drd.process import Command
 from drd.repositories.restic import ResticRepository
-from drd.repositories.restic.pair import command
+from drd.repositories.restic.two_repositories import command
 from tests.fakes_repository import MemoryRepository
 from tests.repository_support import (
     founded,

@@ -209,7 +209,7 @@ def test_every_command_of_drd_is_looked_at_here() -> None:
         "drd/kinds/sqlite/source.py",  # cat behind --
         "drd/kit/gather.py",  # names of tools with --version
         "drd/notifiers/command.py",  # the plan's own words
-        "drd/repositories/restic/pair.py",
+        "drd/repositories/restic/two_repositories.py",
         "drd/repositories/restic/session.py",
         "drd/repositories/restic/version.py",
         "drd/secrets.py",  # the plan's own words

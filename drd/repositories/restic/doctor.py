@@ -9,7 +9,7 @@ from dataclasses import replace
 from drd.errors import DeadlineExceeded, DrdError, RepositoryMissing
 from drd.model.finding import Finding
 from drd.model.finding_codes import KEY, PROTECTION, REPOSITORY
-from drd.repositories.restic import foreign, maintenance, pair
+from drd.repositories.restic import foreign, maintenance, two_repositories
 from drd.repositories.restic.messages import Listener
 from drd.repositories.restic.runner import Door
 from drd.repositories.restic.trouble import judge
@@ -120,7 +120,7 @@ def _check_locks(door: Door) -> str:
 def _check_copy_source(door: Door, source: Door) -> list[Finding]:
     name = door.session.spec.name
     try:
-        return pair.findings(door.session, source.session)
+        return two_repositories.findings(door.session, source.session)
     except DrdError as error:
         why = f"its keys differ from those of {source.session.spec.name}, and {error.message}"
         return [Finding("repository-as-a-copy", "error", name, why, error.hint)]

@@ -22,7 +22,7 @@ from drd.errors import (
     RepositoryUnreachable,
 )
 from drd.process import Command, Completed, PipeResult
-from drd.repositories.restic import foreign, locks, pair
+from drd.repositories.restic import foreign, locks, two_repositories
 from drd.repositories.restic.answers import Answer, Counted, InFile
 from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Complaints, Listener
@@ -220,7 +220,7 @@ class Door:
         for door in (source, self):
             door.ready()
         words = ["--no-lock", *words] if source._lockless or source.session.of_another() else words
-        command = pair.command(
+        command = two_repositories.command(
             self.session,
             source.session,
             words,
