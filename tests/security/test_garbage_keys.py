@@ -20,7 +20,7 @@ import pytest
 
 from drd.errors import ForeignObjects, RepositoryDamaged, RepositoryError
 from drd.process import Completed
-from drd.repositories.restic import foreign, keysearch
+from drd.repositories.restic import foreign_objects, keysearch
 from drd.repositories.restic.ciphers import NoKey, key_file
 from drd.repositories.restic.repository import ResticRepository
 from drd.repositories.restic.trouble import judge
@@ -170,7 +170,7 @@ def test_words_about_a_key_file_are_no_damage() -> None:
         judge(Completed(1, "", "Fatal: maximum number of keys reached", 1.0), "/repository")
     assert "remove the files in its keys/ that nobody uses" in caught.value.hint
     told = r'{"message_type":"exit_error","message":"Fatal: LoadRaw(\u003ckey/00\u003e): invalid"}'
-    assert foreign.are_keys(told), "as restic writes it with --json"
+    assert foreign_objects.are_keys(told), "as restic writes it with --json"
 
 
 def test_the_key_that_is_known_is_tried_before_all_others(
@@ -224,7 +224,7 @@ def test_one_that_may_not_be_read_hides_no_other(
     assert repository.door.session.hint.keys().own == own
     (keys / own).rename(tmp_path / "own")
     put(keys, 2, CHEAP)
-    error = foreign.keys_error(repository.door.session, repository.door.session.hint.keys())
+    error = foreign_objects.keys_error(repository.door.session, repository.door.session.hint.keys())
     assert isinstance(error, ForeignObjects)
     assert f"keys/{hidden} cannot be tried (access is denied)" in error.message
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from drd.errors import DeadlineExceeded, DrdError, RepositoryMissing
 from drd.model.finding import Finding
 from drd.model.finding_codes import KEY, PROTECTION, REPOSITORY
-from drd.repositories.restic import foreign, maintenance, two_repositories
+from drd.repositories.restic import foreign_objects, maintenance, two_repositories
 from drd.repositories.restic.messages import Listener
 from drd.repositories.restic.runner import Door
 from drd.repositories.restic.trouble import judge
@@ -71,17 +71,15 @@ def _check_keys(door: Door) -> list[Finding]:
     except DrdError:
         return []  # not checked: another finding says why the repository cannot be opened
     if keys.bad:
-        detail = (
-            f"{foreign.listed('keys', keys.bad)}; drd ignores it, but restic itself fails on it"
-        )
-        hint = f"remove it: {foreign.removal(session.place, 'keys', keys.bad)}"
-    elif len(keys.others) >= foreign.RESTIC_TRIES:
+        detail = f"{foreign_objects.listed('keys', keys.bad)}; drd ignores it, but restic itself fails on it"
+        hint = f"remove it: {foreign_objects.removal(session.place, 'keys', keys.bad)}"
+    elif len(keys.others) >= foreign_objects.RESTIC_TRIES:
         detail = (
             f"{len(keys.others)} keys that this password does not open: drd ignores them, "
-            f"but restic itself tries {foreign.RESTIC_TRIES} and then fails"
+            f"but restic itself tries {foreign_objects.RESTIC_TRIES} and then fails"
         )
         hint = "if nobody else uses the repository, remove them: "
-        hint += foreign.removal(session.place, "keys", keys.others)
+        hint += foreign_objects.removal(session.place, "keys", keys.others)
     else:
         return []
     return [Finding("repository-keys", "warning", session.spec.name, detail, hint)]
@@ -107,9 +105,9 @@ def _check_locks(door: Door) -> str:
     if count == 0:
         return "none"
     master = session.hint.keys().master
-    bad = foreign.invalid_locks(session, master) if master is not None else {}
+    bad = foreign_objects.invalid_locks(session, master) if master is not None else {}
     if bad:
-        raise foreign.objects_error(
+        raise foreign_objects.objects_error(
             session, "locks", dict.fromkeys(bad, "is not a lock of restic's")
         )
     return (

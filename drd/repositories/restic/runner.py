@@ -22,7 +22,7 @@ from drd.errors import (
     RepositoryUnreachable,
 )
 from drd.process import Command, Completed, PipeResult
-from drd.repositories.restic import foreign, locks, two_repositories
+from drd.repositories.restic import foreign_objects, locks, two_repositories
 from drd.repositories.restic.answers import Answer, Counted, InFile
 from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Complaints, Listener
@@ -92,7 +92,7 @@ class Door:
         with suppress(RepositoryError):  # restic finds the key by itself, or reports why not
             hint.learn()
             if hint.crowded and hint.id is None:
-                error = foreign.missing_key_error(self.session)
+                error = foreign_objects.missing_key_error(self.session)
         if error is not None:
             raise error
 
@@ -366,7 +366,7 @@ class Door:
         """After a failure: whether another try may succeed, because the key is known now or invalid
         locks were removed. Raises ForeignObjects, or RepositoryDamaged, for what only a person can
         remove."""
-        if done.exit_code > 0 and foreign.are_keys(done.stderr):
+        if done.exit_code > 0 and foreign_objects.are_keys(done.stderr):
             with suppress(RepositoryError):
                 if self.session.hint.learn(anew=True) or self.session.hint.id != known:
                     return True
@@ -374,12 +374,12 @@ class Door:
 
     def _explain(self, done: Completed) -> bool:
         """Whether the obstacle was removed. Raises an error if it is still there."""
-        if done.exit_code <= 0 or not foreign.may_be(done.stderr):
+        if done.exit_code <= 0 or not foreign_objects.may_be(done.stderr):
             return False
-        explained = foreign.explain_failure(self.session)
+        explained = foreign_objects.explain_failure(self.session)
         if explained.error is not None:
             raise explained.error
-        return explained.swept or foreign.are_locks(
+        return explained.swept or foreign_objects.are_locks(
             done.stderr
         )  # another thread may have removed it
 
