@@ -14,7 +14,7 @@ from drd.process import Command, find_tool, rights
 from drd.process.private import roots_own
 from drd.repositories.local import LocalPlace
 from drd.repositories.place import Place
-from drd.repositories.restic.hint import KeyHint
+from drd.repositories.restic.key_hint import KeyHint
 from drd.repositories.s3_access import S3Keys
 
 CACHE_BYTES = 16 << 20
