@@ -20,7 +20,7 @@ import pytest
 
 from drd.errors import ForeignObjects, RepositoryDamaged, RepositoryError
 from drd.process import Completed
-from drd.repositories.restic import foreign_objects, keysearch
+from drd.repositories.restic import foreign_objects, key_search
 from drd.repositories.restic.ciphers import NoKey, key_file
 from drd.repositories.restic.repository import ResticRepository
 from drd.repositories.restic.trouble import judge
@@ -147,7 +147,7 @@ def test_what_cannot_be_found_in_time_is_named_and_is_no_damage(
     put(keys, 3, DEAR)
     put_first(keys, 30)
     written_anew(keys, own)
-    monkeypatch.setattr(keysearch, "SEARCH_S", 0.0)
+    monkeypatch.setattr(key_search, "SEARCH_S", 0.0)
     repository = local_repository(tmp_path)
     for work in (repository.identity, repository.snapshots, repository.opens):
         with pytest.raises(ForeignObjects) as caught:

@@ -19,7 +19,7 @@ from drd.errors import DrdError, ForeignObjects, RepositoryDamaged, RepositoryEr
 from drd.model.text import some
 from drd.repositories.place import Kept, Place
 from drd.repositories.restic.ciphers import MasterKey
-from drd.repositories.restic.keysearch import NOT_WHOLE, SEARCH_S, Keys
+from drd.repositories.restic.key_search import NOT_WHOLE, SEARCH_S, Keys
 from drd.repositories.restic.session import Session
 
 LARGEST_LOCK = 1 << 16

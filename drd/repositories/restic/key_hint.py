@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from drd import modes
 from drd.process.private import make_private
 from drd.repositories.place import Entry, is_id
-from drd.repositories.restic.keysearch import Keys, search
+from drd.repositories.restic.key_search import Keys, search
 
 if TYPE_CHECKING:
     from drd.repositories.restic.session import Session
