@@ -22,8 +22,8 @@ from drd.errors import ForeignObjects, RepositoryDamaged, RepositoryError
 from drd.process import Completed
 from drd.repositories.restic import foreign_objects, key_search
 from drd.repositories.restic.ciphers import NoKey, key_file
+from drd.repositories.restic.errors import judge
 from drd.repositories.restic.repository import ResticRepository
-from drd.repositories.restic.trouble import judge
 from tests.e2e.kit_site import Machine
 from tests.e2e.site import PASSWORD, Site, small_site
 from tests.repository_support import founded, local_repository, new_bucket, s3_repository, shell

@@ -18,9 +18,9 @@ from drd.errors import (
 )
 from drd.ports import Progress
 from drd.process import Completed
+from drd.repositories.restic.errors import judge
 from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Listener, complaints
-from drd.repositories.restic.trouble import judge
 
 
 def ended(code: int, *stderr: str) -> Completed:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from drd import log
 from drd.errors import DeadlineExceeded, RepositoryDamaged, SnapshotsUnreadable
 from drd.model.text import counted
+from drd.repositories.restic.errors import DAMAGED_HINT, failure, repair_of
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import ids
 from drd.repositories.restic.runner import Door
-from drd.repositories.restic.trouble import DAMAGED_HINT, failure, repair_of
 
 _PACK = re.compile(r"\bpack ([0-9a-f]{64})\b")
 _TREE = re.compile(r"^(?:tree|id) ([0-9a-f]{64})\b")

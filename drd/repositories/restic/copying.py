@@ -12,9 +12,9 @@ from drd.errors import PointGone
 from drd.ports import OnProgress, Progress
 from drd.process import Completed
 from drd.repositories.restic import payload
+from drd.repositories.restic.errors import failure, is_damage
 from drd.repositories.restic.messages import Listener, complaints
 from drd.repositories.restic.runner import Door
-from drd.repositories.restic.trouble import failure, is_damage
 
 _PACKS = re.compile(r"\[[\d:]+\]\s+[\d.]+%\s+(\d+) / (\d+) packs copied")
 _IGNORED = re.compile(r'Ignoring "([0-9a-f]+)"')

@@ -10,9 +10,9 @@ from drd.errors import DeadlineExceeded, DrdError, RepositoryMissing
 from drd.model.finding import Finding
 from drd.model.finding_codes import KEY, PROTECTION, REPOSITORY
 from drd.repositories.restic import foreign_objects, maintenance, two_repositories
+from drd.repositories.restic.errors import judge
 from drd.repositories.restic.messages import Listener
 from drd.repositories.restic.runner import Door
-from drd.repositories.restic.trouble import judge
 
 INDEX_S = 60.0
 """Deadline for loading the index, which takes seconds where it is cached."""

@@ -9,9 +9,9 @@ from typing import Any
 from drd.errors import RepositoryError, WrongKey
 from drd.ports import RepositoryKey
 from drd.process import Completed
+from drd.repositories.restic.errors import judge
 from drd.repositories.restic.messages import Listener
 from drd.repositories.restic.runner import Door
-from drd.repositories.restic.trouble import judge
 
 ADD_S = 120.0
 

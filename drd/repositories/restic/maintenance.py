@@ -14,9 +14,9 @@ from drd.model.location import is_s3
 from drd.ports import Listing, Pruned, SnapshotInfo
 from drd.repositories import init_lock
 from drd.repositories.restic import payload
+from drd.repositories.restic.errors import judge
 from drd.repositories.restic.messages import Complaints, Listener
 from drd.repositories.restic.runner import Door
-from drd.repositories.restic.trouble import judge
 from drd.secrets import EDGES_HINT, edges
 
 COUNT_S = 600.0

@@ -18,11 +18,11 @@ from drd.errors import (
 )
 from drd.ports import Fetched, OnProgress
 from drd.process import Completed
+from drd.repositories.restic.errors import DAMAGED_HINT, failure, is_damage
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import ids, literal
 from drd.repositories.restic.runner import Door
 from drd.repositories.restic.short_files import Shortfall, SnapshotQuestions, settle
-from drd.repositories.restic.trouble import DAMAGED_HINT, failure, is_damage
 
 _TARGET = re.compile(
     r"no space left on device|disk quota exceeded|read-only file system|file name too long"

@@ -23,11 +23,11 @@ from typing import NamedTuple
 from drd.errors import TargetUnwritable
 from drd.ports import Torn
 from drd.process import check_cancelled
+from drd.repositories.restic.errors import judge
 from drd.repositories.restic.maintenance import COUNT_S
 from drd.repositories.restic.messages import Listener
 from drd.repositories.restic.payload import ids
 from drd.repositories.restic.runner import Door
-from drd.repositories.restic.trouble import judge
 
 _MOST = 100
 """The largest number of such files that drd examines. Each must have changed at just the wrong

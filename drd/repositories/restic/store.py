@@ -18,11 +18,11 @@ from drd.errors import (
 from drd.model.snapshot import Stored
 from drd.ports import OnProgress, Stream, Tree, no_progress
 from drd.process import MEMORY_HINT, Completed
+from drd.repositories.restic.errors import failure
 from drd.repositories.restic.maintenance import snapshots
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import backup_words, ids, stdin_words, tree_words
 from drd.repositories.restic.runner import Door
-from drd.repositories.restic.trouble import failure
 
 SMALL_S = 300.0
 """Deadline for a text of some megabytes at most, over a slow line."""

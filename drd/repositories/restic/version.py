@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from drd import process
 from drd.errors import ToolError, ToolTooOld
 from drd.process import Command
+from drd.repositories.restic.errors import no_threads_error
 from drd.repositories.restic.library import ask
-from drd.repositories.restic.trouble import no_threads_error
 
 OLDEST = (0, 17)
 """The first restic with exit codes 10, 11 and 12."""
