@@ -28,9 +28,9 @@ from drd.model.clock import SERVER_SKEW_S
 from drd.model.finding import Finding
 from drd.model.finding_codes import PROTECTION
 from drd.model.location import S3Location
+from drd.repositories import s3_errors as trouble
 from drd.repositories import s3_protection
 from drd.repositories import s3_requests as requests
-from drd.repositories import s3_trouble as trouble
 from drd.repositories.place import (
     CONTENTS,
     LARGEST_ANSWER,

@@ -8,7 +8,7 @@ from typing import Any
 from drd.model.finding import Finding
 from drd.model.finding_codes import PROTECTION
 from drd.model.text import counted
-from drd.repositories import s3_trouble as trouble
+from drd.repositories import s3_errors as trouble
 
 
 def finding_of_error(error: Exception, bucket: str) -> Finding:
