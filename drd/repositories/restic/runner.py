@@ -23,10 +23,10 @@ from drd.errors import (
 )
 from drd.process import Command, Completed, PipeResult
 from drd.repositories.restic import foreign_objects, locks, two_repositories
-from drd.repositories.restic.answers import Answer, Counted, InFile
 from drd.repositories.restic.errors import judge
 from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Complaints, Listener
+from drd.repositories.restic.output import Answer, Counted, InFile
 from drd.repositories.restic.session import Session
 from drd.repositories.restic.stall import FirstProbe, Patience, StallWatch
 from drd.repositories.restic.version import version
