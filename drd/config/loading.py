@@ -10,8 +10,8 @@ from pathlib import Path
 
 from drd.config.daemon import DaemonSettings, file_gone, find_plan
 from drd.config.exposed import Exposed, NotTaken, exposed_plan, require_safe, state_owners
-from drd.config.of_root import of_roots_file
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
+from drd.config.root_plans import of_roots_file
 from drd.errors import ConfigError, UnknownPlan
 from drd.flows.state.former import came_after_another
 from drd.flows.status.daemon_alive import differs_in_force
