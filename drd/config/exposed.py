@@ -16,7 +16,7 @@ from pathlib import Path
 
 from drd import acl, secrets
 from drd.config.plan_file import LoadedPlan, load_plan
-from drd.config.reached import Reached, Ways, using
+from drd.config.plan_path import Reached, Ways, using
 from drd.errors import ConfigError, DrdError, Problem
 from drd.model.plan import Plan
 from drd.ports import Catalogue, Finding

@@ -15,8 +15,8 @@ from typing import Literal, get_args, get_origin
 from drd import registry
 from drd.checks.settings import CheckSettings
 from drd.config.exposed import exposed_plan
+from drd.config.plan_path import Ways
 from drd.config.problems import Report
-from drd.config.reached import Ways
 from drd.config.steps import ENGINE_STEPS, KEYS_OF_EVERY_STEP
 from drd.config.yaml import Document, read
 from drd.errors import ConfigError

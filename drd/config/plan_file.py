@@ -12,8 +12,8 @@ from drd.config.advice import advise
 from drd.config.build import build_plan
 from drd.config.logic import check_logic
 from drd.config.parse import Parsed, parse
+from drd.config.plan_path import Reached, Ways
 from drd.config.problems import Report
-from drd.config.reached import Reached, Ways
 from drd.config.reading import read_plan
 from drd.config.resolved import plan_mapping
 from drd.config.runbook_logic import check_roles

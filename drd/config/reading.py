@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from drd.config.reached import Reached, Ways, using
+from drd.config.plan_path import Reached, Ways, using
 from drd.errors import ConfigError, Problem
 
 LARGEST = 1 << 20

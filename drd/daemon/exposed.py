@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from drd.bootstrap import App
 from drd.config.exposed import Exposed, in_plan, secret_files
-from drd.config.reached import Ways
+from drd.config.plan_path import Ways
 
 EVERY_S = 600.0
 """Seconds between two checks of the files of all plans. Files that were bad are checked every time,

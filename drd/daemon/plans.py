@@ -16,7 +16,7 @@ from drd import log
 from drd.bootstrap import App
 from drd.config.daemon import clash, plans_by_name
 from drd.config.plan_file import load_plan
-from drd.config.reached import Ways
+from drd.config.plan_path import Ways
 from drd.config.reading import read_bytes
 from drd.daemon.credentials import require_credentials
 from drd.daemon.texts import Texts

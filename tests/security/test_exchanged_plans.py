@@ -20,7 +20,7 @@ import pytest
 from drd.bootstrap import App
 from drd.config.exposed import exposed_plan, judged
 from drd.config.plan_file import load_plan
-from drd.config.reached import Ways
+from drd.config.plan_path import Ways
 from drd.daemon.texts import Texts
 from drd.errors import ConfigError
 from tests.e2e.daemons import daemon, until
