@@ -25,7 +25,7 @@ from drd.config.daemon import (
     own_files,
     plans_by_name,
 )
-from drd.config.exposed import findings, secret_files, state_owners
+from drd.config.exposed_files import findings, secret_files, state_owners
 from drd.config.in_force import Handed
 from drd.config.loading import Loading
 from drd.config.location import config_path

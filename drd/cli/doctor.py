@@ -10,7 +10,7 @@ from drd import secrets
 from drd.cli import output
 from drd.cli.as_service import as_service
 from drd.cli.session import loaded_plans, require_owner, session
-from drd.config.exposed import findings as exposed_findings
+from drd.config.exposed_files import findings as exposed_findings
 from drd.config.location import config_path
 from drd.errors import DrdError
 from drd.flows.host.doctor import examine

@@ -13,7 +13,7 @@ from drd.bootstrap import app
 from drd.cli import output
 from drd.cli.remote import Remote
 from drd.config.daemon import DaemonSettings, clash, find_plan, load_settings, plans_by_name
-from drd.config.exposed import exposed_files, state_owners
+from drd.config.exposed_files import exposed_files, state_owners
 from drd.config.json_schema import plan_schema
 from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan

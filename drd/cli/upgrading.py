@@ -13,7 +13,7 @@ from typing import NamedTuple
 from drd import secrets
 from drd.catalogue.version import HEAD
 from drd.config.daemon import DaemonSettings, load_settings
-from drd.config.exposed import in_directory, trusted_users
+from drd.config.exposed_files import in_directory, trusted_users
 from drd.config.location import config_path
 from drd.errors import DrdError
 from drd.flows.state.entries import wrong_entries

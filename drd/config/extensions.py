@@ -14,7 +14,7 @@ from typing import Literal, get_args, get_origin
 
 from drd import registry
 from drd.checks.settings import CheckSettings
-from drd.config.exposed import exposed_plan
+from drd.config.exposed_files import exposed_plan
 from drd.config.plan_path import Ways
 from drd.config.problems import Report
 from drd.config.steps import ENGINE_STEPS, KEYS_OF_EVERY_STEP

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drd.config.daemon import DaemonSettings, file_gone, find_plan
-from drd.config.exposed import Exposed, NotTaken, exposed_plan, require_safe, state_owners
+from drd.config.exposed_files import Exposed, NotTaken, exposed_plan, require_safe, state_owners
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.config.root_plans import of_roots_file
 from drd.errors import ConfigError, UnknownPlan

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from drd.bootstrap import App
-from drd.config.exposed import Exposed, in_plan, secret_files
+from drd.config.exposed_files import Exposed, in_plan, secret_files
 from drd.config.plan_path import Ways
 
 EVERY_S = 600.0

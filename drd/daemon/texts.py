@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drd import log
-from drd.config.exposed import is_exposed, trusted_users
+from drd.config.exposed_files import is_exposed, trusted_users
 from drd.config.in_force import Handed
 from drd.config.reading import read_plan
 from drd.errors import ConfigError

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from drd.bootstrap import App
-from drd.config.exposed import exposed_plan, judged
+from drd.config.exposed_files import exposed_plan, judged
 from drd.config.plan_file import load_plan
 from drd.config.plan_path import Ways
 from drd.daemon.texts import Texts

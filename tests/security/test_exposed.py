@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from drd.config.exposed import exposed_plan, exposed_secret
+from drd.config.exposed_files import exposed_plan, exposed_secret
 from tests.e2e.daemons import daemon, until
 from tests.e2e.site import Site, small_site
 from tests.user_support import NOBODY, as_root
