@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Wi
 
 from drd.config.address import loopback
 from drd.config.kit import DaemonKit
-from drd.config.members import OfKind
 from drd.config.paths import DEFAULT_PLANS, DEFAULT_STATE
+from drd.config.registry_fields import OfKind
 from drd.fields import REFERENCE_SCHEMA, Duration, Secret, Settings
 from drd.model.malformed import Malformed
 from drd.notifiers.settings import Named

@@ -18,8 +18,8 @@ from pydantic import (
 from drd.actions.erasures import ErasuresSettings
 from drd.checks.settings import CheckSettings
 from drd.config.kit import PlanKit
-from drd.config.members import AsWritten, OfKind
 from drd.config.readiness import PlanReadiness
+from drd.config.registry_fields import AsWritten, OfKind
 from drd.config.steps import NAME_RULE, Name, Step
 from drd.config.timing import (
     TIMEOUT,

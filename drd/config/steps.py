@@ -20,7 +20,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from drd.actions.settings import Rehearsed, StepSettings, Text, or_text, short
-from drd.config.members import union
+from drd.config.registry_fields import union
 from drd.fields import Duration, Settings
 from drd.model.malformed import Malformed
 from drd.model.plan import NAME
