@@ -26,10 +26,10 @@ from drd.config.daemon import (
     plans_by_name,
 )
 from drd.config.exposed_files import findings, secret_files, state_owners
-from drd.config.in_force import Handed
 from drd.config.loading import Loading
 from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
+from drd.config.run_settings import Handed
 from drd.errors import CatalogueError, NotOwner, UnknownPlan
 from drd.flows.alerts.heartbeats import Heartbeats
 from drd.flows.alerts.outbox import Postman

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from drd import log, process
 from drd.bootstrap import App, Console, app
-from drd.config.in_force import Handed, from_environment
+from drd.config.run_settings import Handed, from_environment
 from drd.errors import AlreadyRunning, DrdError
 from drd.flows.run_kinds import FLOWS
 from drd.flows.state.crash_cleanup import Ending, settle

@@ -21,7 +21,7 @@ from drd import log
 from drd.api.server import ApiServer
 from drd.bootstrap import App
 from drd.config.daemon import DaemonSettings
-from drd.config.in_force import to_text
+from drd.config.run_settings import to_text
 from drd.daemon.clocks import Clocks, Jump
 from drd.daemon.dispatcher import Dispatcher
 from drd.daemon.duties import Duties

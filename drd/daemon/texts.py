@@ -14,8 +14,8 @@ from pathlib import Path
 
 from drd import log
 from drd.config.exposed_files import is_exposed, trusted_users
-from drd.config.in_force import Handed
 from drd.config.reading import read_plan
+from drd.config.run_settings import Handed
 from drd.errors import ConfigError
 
 _log = log.get()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drd import process
-from drd.config.in_force import VARIABLE, Handed
+from drd.config.run_settings import VARIABLE, Handed
 from drd.errors import UsageError
 from drd.model.run import STOPPED, Cause, Run, sound_id
 from drd.model.units import format_duration
@@ -63,7 +63,7 @@ class Ended:
 
 class Workers:
     """The living workers by the id of their run. New ones use `settings` and the plan's text from
-    `texts`, whatever has become of the files and rows (`drd.config.in_force`);
+    `texts`, whatever has become of the files and rows (`drd.config.run_settings`);
     `mark` is in their environment."""
 
     def __init__(self, config: str | None, settings: str) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from drd.catalogue.summary import read_status
 from drd.config.daemon import load_settings
-from drd.config.in_force import VARIABLE, from_environment, to_text
 from drd.config.location import places
+from drd.config.run_settings import VARIABLE, from_environment, to_text
 from drd.errors import ConfigError
 from drd.model.plan import SecretRef
 from tests.e2e.site import PASSWORD as REPOSITORY_PASSWORD

@@ -13,7 +13,7 @@ import pytest
 
 from drd import registry
 from drd.config.daemon import load_settings
-from drd.config.in_force import VARIABLE, from_environment, to_text
+from drd.config.run_settings import VARIABLE, from_environment, to_text
 from drd.daemon.reload import reread
 from drd.errors import ConfigError
 from drd.kit.document import Commands

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from drd.config.daemon import load_settings
-from drd.config.in_force import VARIABLE, from_environment, to_text
+from drd.config.run_settings import VARIABLE, from_environment, to_text
 
 
 def test_a_run_goes_by_the_people_and_the_kit_that_are_in_force(tmp_path: Path) -> None:
