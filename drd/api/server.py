@@ -19,7 +19,7 @@ from contextlib import suppress
 from http import HTTPStatus
 
 from drd import log
-from drd.api import door
+from drd.api import admission
 from drd.api.caller import Caller, Peer, credentials
 from drd.api.handler import AT_WORK, Failed, House, failure, send_failure, serve_one
 from drd.api.rights import Right
@@ -126,14 +126,14 @@ class ApiServer:
         self._renew_at = now + _LOOK_S
         self._strangers.clear()
         settings = self._app.settings
-        entries = door.wanted(settings)
+        entries = admission.wanted(settings)
         if entries == self._let_in:
             return
         self._let_in = entries
         try:
             fd = os.open(settings.public_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                closed = door.close_to_strangers(fd, NAME, entries)
+                closed = admission.close_to_strangers(fd, NAME, entries)
             finally:
                 os.close(fd)
         except OSError as error:
@@ -179,7 +179,7 @@ class ApiServer:
         caller = Caller.of(Peer(0, uid, groups), settings)
         if caller.may(Right.READ):
             return None
-        said = failure(Failed(HTTPStatus.FORBIDDEN, *door.refusal(caller.user, settings)))
+        said = failure(Failed(HTTPStatus.FORBIDDEN, *admission.refusal(caller.user, settings)))
         if len(self._strangers) > _USERS:
             self._strangers.clear()
         self._strangers[uid, groups] = (said, time.monotonic() + _KNOWN_S)
@@ -273,7 +273,7 @@ def _listen(settings: DaemonSettings) -> socket.socket:
             with suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=fd)
             listener.bind(f"/proc/self/fd/{fd}/{new}")
-            door.close_to_strangers(fd, new, door.wanted(settings))
+            admission.close_to_strangers(fd, new, admission.wanted(settings))
             listener.listen(WAITING)
             os.rename(new, NAME, src_dir_fd=fd, dst_dir_fd=fd)
         finally:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from drd import process
-from drd.api import door
+from drd.api import admission
 from drd.bootstrap import App, app
 from drd.errors import DrdError, NotOwner
 from drd.process.actors import as_root_types_it
@@ -106,7 +106,7 @@ class Remote:
     def _nobody(self, error: Exception) -> DrdError:
         where = self._directory / _NAME
         if isinstance(error, PermissionError):
-            words, remedy = door.refusal(process.user_name(os.geteuid()), self._settings)
+            words, remedy = admission.refusal(process.user_name(os.geteuid()), self._settings)
             return NotOwner(words, hint=remedy)
         if isinstance(error, TimeoutError):
             return NotOwner(
