@@ -25,7 +25,7 @@ _ALLOWED_GROWTH = 1.05
 
 
 def rows(home: Path) -> list[Row]:
-    from drd.daemon.duties import KEPT
+    from drd.daemon.upkeep import KEPT
 
     crowd = Crowd(home / "year", _PLANS)
     crowd.look_after()

@@ -24,13 +24,13 @@ from drd.config.daemon import DaemonSettings
 from drd.config.run_settings import to_text
 from drd.daemon.clocks import Clocks, Jump
 from drd.daemon.dispatcher import Dispatcher
-from drd.daemon.duties import Duties
 from drd.daemon.figures import Said
 from drd.daemon.plans import PlanBook
 from drd.daemon.probes import Probes
 from drd.daemon.reload import reread
 from drd.daemon.sd_notify import Notifier
 from drd.daemon.supervisor import Supervisor
+from drd.daemon.upkeep import Duties
 from drd.daemon.workers import Workers
 from drd.errors import CatalogueError, DrdError
 from drd.flows.schedules import Agenda
