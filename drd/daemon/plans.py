@@ -19,7 +19,7 @@ from drd.config.plan_file import load_plan
 from drd.config.plan_path import Ways
 from drd.config.reading import read_bytes
 from drd.daemon.credentials import require_credentials
-from drd.daemon.texts import Texts
+from drd.daemon.plan_texts import Texts
 from drd.errors import ConfigError
 from drd.flows.schedules import Agenda
 from drd.flows.status.refused_plans import note_all

@@ -20,8 +20,8 @@ from drd.config.daemon import DaemonSettings
 from drd.daemon.clocks import JUMP_S, Jump
 from drd.daemon.exposed import ExposedFiles
 from drd.daemon.figures import Figures, Said
+from drd.daemon.plan_texts import Texts
 from drd.daemon.run_heartbeats import Hearts
-from drd.daemon.texts import Texts
 from drd.errors import CatalogueError, DrdError
 from drd.flows.alerts.watch import AlertWatch, Outlook, World
 from drd.flows.state.entries import standing

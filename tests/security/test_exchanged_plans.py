@@ -21,7 +21,7 @@ from drd.bootstrap import App
 from drd.config.exposed_files import exposed_plan, judged
 from drd.config.plan_file import load_plan
 from drd.config.plan_path import Ways
-from drd.daemon.texts import Texts
+from drd.daemon.plan_texts import Texts
 from drd.errors import ConfigError
 from tests.e2e.daemons import daemon, until
 from tests.e2e.site import Site, small_site

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from drd.bootstrap import App, Console, app
+from drd.daemon.plan_texts import Texts
 from drd.daemon.plans import PlanBook
-from drd.daemon.texts import Texts
 from drd.errors import ConfigError, UnknownPlan, UsageError
 from drd.flows.run_kinds import _asked
 from drd.flows.schedules import Agenda
