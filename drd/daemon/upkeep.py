@@ -18,7 +18,7 @@ from drd.catalogue.changed import KeptFacts
 from drd.catalogue.diagnosis import explain
 from drd.config.daemon import DaemonSettings
 from drd.daemon.clocks import JUMP_S, Jump
-from drd.daemon.exposed import ExposedFiles
+from drd.daemon.exposed_files import ExposedFiles
 from drd.daemon.figures import Figures, Said
 from drd.daemon.plan_texts import Texts
 from drd.daemon.run_heartbeats import Hearts
