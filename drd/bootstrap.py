@@ -35,7 +35,7 @@ from drd.flows.alerts.heartbeats import Heartbeats
 from drd.flows.alerts.outbox import Postman
 from drd.flows.drill.host_loss import KitAt, Regained
 from drd.flows.root.adapters import kinds_of, repository_of
-from drd.flows.root.witness import Witness, is_noted, witnessed
+from drd.flows.root.trusted_rows import Witness, is_noted, witnessed
 from drd.flows.runbook.notify import tell
 from drd.flows.services import Say, Services, nobody_watches, say_nothing
 from drd.flows.state.former import is_missing, note_former

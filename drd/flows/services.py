@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import NotSupported
-from drd.flows.root.witness import Witness
+from drd.flows.root.trusted_rows import Witness
 from drd.model.facts import PlanFacts
 from drd.model.finding import Finding
 from drd.model.message import Message

@@ -27,7 +27,7 @@ from drd.errors import ManifestRefused, NotAsNoted
 from drd.flows.repository.manifests import require_sealed
 from drd.flows.restore.repository_choice import Holders
 from drd.flows.root import ledger
-from drd.flows.root.witness import RootsWitness
+from drd.flows.root.trusted_rows import RootsWitness
 from drd.model.run import RunKind, StepState
 from drd.process.private import roots_place
 from tests.e2e.site import Site, make_tree, one_tree

@@ -20,7 +20,7 @@ import pytest
 
 from drd.bootstrap import app
 from drd.errors import DrdError
-from drd.flows.root.witness import RootsWitness
+from drd.flows.root.trusted_rows import RootsWitness
 from drd.process import rights
 from drd.process.private import roots_place
 from drd.process.state_owner import owner_of
