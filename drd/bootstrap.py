@@ -38,7 +38,7 @@ from drd.flows.root.adapters import kinds_of, repository_of
 from drd.flows.root.trusted_rows import Witness, is_noted, witnessed
 from drd.flows.runbook.notify import tell
 from drd.flows.services import Say, Services, nobody_watches, say_nothing
-from drd.flows.state.former import is_missing, note_former
+from drd.flows.state.former_catalogue import is_missing, note_former
 from drd.flows.state.modes import close_state
 from drd.flows.state.run_dirs import sandbox_user
 from drd.flows.status.publishing import Place, Publisher, Publishing, Source

@@ -13,7 +13,7 @@ from drd.config.exposed_files import Exposed, NotTaken, exposed_plan, require_sa
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.config.root_plans import of_roots_file
 from drd.errors import ConfigError, UnknownPlan
-from drd.flows.state.former import came_after_another
+from drd.flows.state.former_catalogue import came_after_another
 from drd.flows.status.daemon_alive import differs_in_force
 from drd.flows.status.refused_plans import note_one
 from drd.model.plan import Plan
