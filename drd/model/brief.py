@@ -96,7 +96,7 @@ def in_advance(facts: PlanFacts, now: datetime) -> Brief | Told | None:
     """What will be shown of a plan for a while; None if that is about to change."""
     if facts.load_error is not None or facts.file_gone or facts.holds:
         return None
-    from drd.model.held import holds_with_places
+    from drd.model.validity import holds_with_places
 
     (assessed, row, sentences), for_s, places = holds_with_places(
         lambda at: _judged(facts, at), now
@@ -161,7 +161,7 @@ def _told(
 def _with_places(text: str, places: list[Place]) -> tuple[str, list[Place]] | None:
     """With a bare mark for each figure, and the places in the order of these; None where something
     else looks like one."""
-    from drd.model.held import PLACE_END
+    from drd.model.validity import PLACE_END
 
     head, *rest = text.split(PLACE)
     parts, used = [head], []
@@ -178,7 +178,7 @@ def _brief(facts: PlanFacts, found: Assessment, between: tuple[int, int]) -> Bri
     drill, newest = found.drill, facts.newest
     if newest is None or drill.last_at is None:
         return None
-    from drd.model.held import course
+    from drd.model.validity import course
 
     projected_s, share = found.rto.projected_s, found.rpo.attainment
     attained = course(share) if share is not None else None

@@ -1,7 +1,7 @@
 """What the screen says of one plan: its row, and the sentences below. Pure.
 
 Each figure that ages goes through `format_duration`, `format_age` or `format_share`, so that what
-is made of a `Watched` time has places for them (`drd.model.held`).
+is made of a `Watched` time has places for them (`drd.model.validity`).
 """
 
 from __future__ import annotations

@@ -24,9 +24,9 @@ from drd.model.brief import Brief, brief_of, in_advance, microseconds
 from drd.model.compliance import assess
 from drd.model.facts import CopyFacts, FailureFacts, PlanFacts, StatusFacts
 from drd.model.facts_codec import FORMAT, decode, encode
-from drd.model.held import course, holds
 from drd.model.rows import copies_of, notes_of, row_of
 from drd.model.told import Told
+from drd.model.validity import course, holds
 from drd.model.verdicts import Verdict, worst
 from tests.status_support import DAY, NOW, ago, alert, drill, healthy, point
 from tests.unit.test_compliance_properties import plans
