@@ -37,8 +37,8 @@ from drd.model.rows import (
     percent,
     row_of,
 )
+from drd.model.status_notes import Telling, Told
 from drd.model.text import some
-from drd.model.told import Telling, Told
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Verdict, exit_code
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from drd.model.compliance import assess
 from drd.model.facts import AlertFacts, PlanFacts
-from drd.model.told import PLACE, Place, Told
+from drd.model.status_notes import PLACE, Place, Told
 from drd.model.verdicts import Assessment, CopyAssessment, Reason, Verdict
 from drd.named import NamedTuple
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from drd.model.told import PLACE, Place
+from drd.model.status_notes import PLACE, Place
 from drd.model.units import SHARE
 
 _T = TypeVar("_T")

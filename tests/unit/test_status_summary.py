@@ -25,7 +25,7 @@ from drd.model.compliance import assess
 from drd.model.facts import CopyFacts, FailureFacts, PlanFacts, StatusFacts
 from drd.model.facts_codec import FORMAT, decode, encode
 from drd.model.rows import copies_of, notes_of, row_of
-from drd.model.told import Told
+from drd.model.status_notes import Told
 from drd.model.validity import course, holds
 from drd.model.verdicts import Verdict, worst
 from tests.status_support import DAY, NOW, ago, alert, drill, healthy, point

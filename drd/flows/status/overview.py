@@ -15,8 +15,8 @@ from drd.model.brief import Brief, microseconds
 from drd.model.compliance import assess
 from drd.model.exposure import age
 from drd.model.facts import AlertFacts, DaemonFacts, NotLoaded, PlanFacts, StatusFacts
+from drd.model.status_notes import Told
 from drd.model.text import in_short
-from drd.model.told import Told
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Verdict, worst
 from drd.named import NamedTuple

@@ -29,7 +29,7 @@ from drd.model.brief import Brief, briefs_from, in_advance
 from drd.model.changes import Changed
 from drd.model.facts import AlertFacts, PlanFacts, StatusFacts
 from drd.model.facts_codec import FORMAT, decode, encode
-from drd.model.told import Told
+from drd.model.status_notes import Told
 from drd.process import user_name
 
 _T = TypeVar("_T")
