@@ -16,8 +16,8 @@ from drd.catalogue.tables import points, runs
 from drd.errors import AlreadyRunning, NoRestorePoint, UsageError
 from drd.model.actor import Actor
 from drd.model.holds import GivenUp, Hold, held_points
-from drd.model.keeping import RetentionState
 from drd.model.pauses import Pause
+from drd.model.retention_state import RetentionState
 from drd.model.run import RunKind, RunState
 
 

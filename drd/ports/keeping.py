@@ -8,7 +8,7 @@ from typing import Protocol
 
 from drd.model.actor import Actor
 from drd.model.holds import GivenUp, Hold
-from drd.model.keeping import RetentionState
+from drd.model.retention_state import RetentionState
 
 
 class Keeping(Protocol):

@@ -21,8 +21,8 @@ from drd.flows.state import crash_cleanup, custody
 from drd.flows.upkeep.pauses import known_damage
 from drd.model.actor import Actor
 from drd.model.holds import GivenUp, held_points
-from drd.model.keeping import RetentionState
 from drd.model.plan import Plan, RepositorySpec
+from drd.model.retention_state import RetentionState
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import RestorePoint
 

@@ -19,9 +19,9 @@ from drd.flows.state import clock_trust, crash_cleanup
 from drd.flows.upkeep.retention_plan import Forgetting, Share, plan_forgetting
 from drd.model.actor import Actor
 from drd.model.holds import held_points
-from drd.model.keeping import RetentionState
 from drd.model.pauses import Pause, of_unreadable, words
 from drd.model.plan import Plan
+from drd.model.retention_state import RetentionState
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import ComponentSnapshot
 
