@@ -22,7 +22,7 @@ from drd.daemon.service import Daemon
 from drd.daemon.workers import GRACE_S, Ended, Worker, Workers
 from drd.errors import Fenced
 from drd.model.plan import Plan
-from drd.model.reading import Reading
+from drd.model.read_progress import Reading
 from drd.model.run import TOOK, Cause, DrillResult, Evidence, Run, RunKind, RunState
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.ports import RunLease

@@ -44,7 +44,7 @@ from drd.errors import CatalogueError
 from drd.model.figures import CatalogueFigures
 from drd.model.kit_findings import KitRecord
 from drd.model.plan import Plan, SecretRef
-from drd.model.reading import Reading
+from drd.model.read_progress import Reading
 from drd.model.run import Decision, Evidence, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.snapshot import RestorePoint
 from drd.ports import RunLease

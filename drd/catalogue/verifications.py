@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from drd.catalogue.daemon_tables import verifications
 from drd.catalogue.engine import upsert
-from drd.model.reading import Reading
+from drd.model.read_progress import Reading
 
 
 def known(connection: Connection, plan: str, repository: str) -> Reading | None:

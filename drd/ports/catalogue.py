@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from drd.model.figures import CatalogueFigures
 from drd.model.kit_findings import KitRecord
 from drd.model.plan import Plan
-from drd.model.reading import Reading
+from drd.model.read_progress import Reading
 from drd.model.run import Decision, Evidence, Run, RunKind, RunState, StepRecord, StepState
 from drd.model.snapshot import RestorePoint
 from drd.ports.alerts import AlertBook

@@ -12,7 +12,7 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import Fenced
 from drd.model.facts import CopyFacts, PlanFacts
 from drd.model.plan import Plan, RepositorySpec, SecretRef
-from drd.model.reading import Reading
+from drd.model.read_progress import Reading
 from drd.model.run import RunKind
 from drd.ports import RunLease
 from tests.catalogue_support import at, plan, point

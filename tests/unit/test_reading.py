@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drd.model.reading import MOST_PARTS, Reading, begun, due_parts, parts_of
+from drd.model.read_progress import MOST_PARTS, Reading, begun, due_parts, parts_of
 
 T0 = datetime(2026, 11, 25, tzinfo=UTC)
 DAY = 86400.0

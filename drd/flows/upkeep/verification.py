@@ -29,7 +29,7 @@ from drd.flows.state import crash_cleanup
 from drd.model.mending import ways_out
 from drd.model.pauses import lists_less, named
 from drd.model.plan import Plan, RepositorySpec
-from drd.model.reading import Reading, begun, due_parts, parts_of
+from drd.model.read_progress import Reading, begun, due_parts, parts_of
 from drd.model.run import ERROR_CODE, RunKind, RunState
 
 """Restore points that a sentence names."""
