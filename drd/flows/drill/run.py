@@ -56,6 +56,7 @@ from drd.flows.state.run_dirs import (
 )
 from drd.model.facts import Unproven
 from drd.model.plan import Plan
+from drd.model.recovery_phases import Span, split
 from drd.model.run import (
     PARTIAL_DRILL,
     CheckResult,
@@ -67,7 +68,6 @@ from drd.model.run import (
 )
 from drd.model.runbook import SANDBOX, Circumstances
 from drd.model.snapshot import RestorePoint
-from drd.model.spans import Span, split
 from drd.model.text import one_line
 from drd.ports import Destination
 from drd.process import background

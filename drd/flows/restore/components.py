@@ -33,9 +33,9 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import believed_directory
 from drd.model.part import Part
 from drd.model.plan import Plan
+from drd.model.recovery_phases import Span
 from drd.model.run import CheckResult, CheckVerdict, StepRecord, StepState
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
-from drd.model.spans import Span
 from drd.model.text import one_line
 from drd.ports import CheckContext, Destination, Restored
 from drd.process import rights

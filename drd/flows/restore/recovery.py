@@ -34,6 +34,7 @@ from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import started_directory, swept_afterwards
 from drd.model.plan import Plan
+from drd.model.recovery_phases import Span, split
 from drd.model.run import (
     PARTIAL,
     RECOVERY,
@@ -48,7 +49,6 @@ from drd.model.run import (
     drill_result,
 )
 from drd.model.runbook import PEOPLE
-from drd.model.spans import Span, split
 from drd.model.text import joined
 from drd.model.units import from_rfc3339, to_rfc3339
 from drd.ports import NamedDestination

@@ -20,9 +20,9 @@ from drd.flows.runbook.step_runner import StepRunner, is_failure
 from drd.model.coverage import Coverage
 from drd.model.plan import IN_PLACE
 from drd.model.progression import Progression, Stage, StepView
+from drd.model.recovery_phases import Span
 from drd.model.run import CheckResult, CheckVerdict, RunState, StepRecord, StepState
 from drd.model.runbook import LOOKING, PEOPLE, Moves, Step, next_moves, stops
-from drd.model.spans import Span
 from drd.model.text import one_line
 
 _POLL_S = 0.25
