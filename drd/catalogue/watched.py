@@ -10,9 +10,9 @@ from sqlalchemy import Column, Connection, Select, bindparam, select
 
 from drd.catalogue.daemon_tables import jobs, verifications
 from drd.catalogue.tables import runs
+from drd.model.alert_facts import VerificationFacts
 from drd.model.finding import Finding
 from drd.model.run import RunKind
-from drd.model.watched import VerificationFacts
 from drd.ports.alerts import Watched
 
 _T = TypeVar("_T")

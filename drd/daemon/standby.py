@@ -15,10 +15,10 @@ from drd.daemon.sd_notify import Notifier
 from drd.errors import CatalogueError, DrdError
 from drd.flows.alerts.messages import routed
 from drd.flows.alerts.outbox import insist
+from drd.model.alert_facts import HostFacts
 from drd.model.alerts import Alert, Condition, Rules, reconcile
 from drd.model.host_conditions import host_conditions
 from drd.model.message import ChannelSpec, Message
-from drd.model.watched import HostFacts
 
 PAUSE_S = 5.0
 

@@ -27,6 +27,7 @@ from drd.flows.alerts.watch import AlertWatch, Outlook, World
 from drd.flows.state.entries import standing
 from drd.flows.status.overview import plan_files
 from drd.kinds.registry import room_of
+from drd.model.alert_facts import HostFacts
 from drd.model.alerts import Change
 from drd.model.clock import SCHEDULE_TOLERANCE_S
 from drd.model.message import Message, route
@@ -35,7 +36,6 @@ from drd.model.run_message import message_of_run
 from drd.model.schedule import Schedule
 from drd.model.text import counted
 from drd.model.verdicts import Verdict
-from drd.model.watched import HostFacts
 from drd.process import shielded
 
 _log = log.get()

@@ -9,6 +9,11 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from drd.errors import RepositoryDamaged
+from drd.model.alert_facts import (
+    JobFacts,
+    PlanMore,
+    VerificationFacts,
+)
 from drd.model.alerts import Condition
 from drd.model.compliance import LOOKING_AHEAD, over_limit, standing_pauses
 from drd.model.exposure import age, ago, copy_bound_s
@@ -24,11 +29,6 @@ from drd.model.standing import OVER, PAUSED, disproved
 from drd.model.text import first_line
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Reason, Verdict
-from drd.model.watched import (
-    JobFacts,
-    PlanMore,
-    VerificationFacts,
-)
 
 FIRST_DRILL = timedelta(days=1)
 """Time for the first drill of a new plan, after its first backup."""

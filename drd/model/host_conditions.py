@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from drd.model.alert_facts import ChannelState, DiskFacts, HostFacts
 from drd.model.alerts import Condition
 from drd.model.exposure import age
 from drd.model.message import Severity
 from drd.model.text import first_line, some
 from drd.model.units import format_duration, format_size, to_rfc3339
-from drd.model.watched import ChannelState, DiskFacts, HostFacts
 
 TOLD_FOR = timedelta(hours=1)
 """How long what is over at once (a jump, a time without a daemon) stays a condition, so that it

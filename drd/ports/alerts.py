@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Protocol
 
 from drd.model.actor import Actor
+from drd.model.alert_facts import VerificationFacts
 from drd.model.alerts import Alert, Transition
 from drd.model.finding import Finding
 from drd.model.message import Routed
-from drd.model.watched import VerificationFacts
 
 Tell = Callable[[Sequence[Transition]], Sequence[Routed]]
 """What goes out about these transitions, and through which channels. Pure: it is called within a

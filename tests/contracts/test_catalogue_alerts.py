@@ -13,13 +13,13 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_status, read_through_sqlalchemy
 from drd.errors import UsageError
 from drd.flows.alerts.messages import routed
+from drd.model.alert_facts import VerificationFacts
 from drd.model.alerts import Alert, Change, Condition, Rules, Transition, reconcile
 from drd.model.facts import AlertFacts
 from drd.model.finding import Finding
 from drd.model.job_history import JobHistory
 from drd.model.message import ChannelSpec, Routed
 from drd.model.run import RunKind, RunState
-from drd.model.watched import VerificationFacts
 from drd.ports.alerts import AlertBook, Watched
 from tests.catalogue_support import at, plan
 

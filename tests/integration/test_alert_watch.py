@@ -21,6 +21,7 @@ from drd.catalogue.summary_tables import component_summary, plan_summary
 from drd.catalogue.tables import plans
 from drd.flows.alerts.watch import AlertWatch, Outlook, World
 from drd.flows.status.overview import plan_files
+from drd.model.alert_facts import HostFacts
 from drd.model.message import ChannelSpec
 from drd.model.plan import (
     Plan,
@@ -34,7 +35,6 @@ from drd.model.plan import (
 from drd.model.run import RunKind, RunState
 from drd.model.schedule import Schedule, schedule_of
 from drd.model.snapshot import ComponentSnapshot
-from drd.model.watched import HostFacts
 from tests.catalogue_support import at, captured, evidence, plan, point
 
 HOOK = ChannelSpec("hook", "webhook", None)

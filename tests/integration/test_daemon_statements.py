@@ -18,8 +18,8 @@ from drd.daemon.sd_notify import Notifier
 from drd.daemon.service import Daemon
 from drd.flows.alerts.watch import AlertWatch, World
 from drd.flows.status.overview import plan_files
+from drd.model.alert_facts import HostFacts
 from drd.model.run import RunKind, RunState
-from drd.model.watched import HostFacts
 
 PLAN = """\
 plan: {name}

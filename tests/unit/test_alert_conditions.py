@@ -7,6 +7,14 @@ from typing import Any
 
 import pytest
 
+from drd.model.alert_facts import (
+    ChannelState,
+    DiskFacts,
+    HostFacts,
+    JobFacts,
+    PlanMore,
+    VerificationFacts,
+)
 from drd.model.alerts import AT_ONCE
 from drd.model.compliance import assess
 from drd.model.conditions import blind, conditions, exposed_file, stored_text_differs
@@ -18,14 +26,6 @@ from drd.model.job_history import JobHistory
 from drd.model.message import Severity
 from drd.model.run import STOPPED
 from drd.model.verdicts import Verdict
-from drd.model.watched import (
-    ChannelState,
-    DiskFacts,
-    HostFacts,
-    JobFacts,
-    PlanMore,
-    VerificationFacts,
-)
 from tests.status_support import (
     DAY,
     HOUR,

@@ -11,18 +11,18 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from drd.model.alert_facts import (
+    DiskFacts,
+    JobFacts,
+    PlanMore,
+    VerificationFacts,
+)
 from drd.model.cron import longest_gap, next_after
 from drd.model.facts import PlanFacts
 from drd.model.finding import Finding
 from drd.model.job_history import JobHistory
 from drd.model.run import RunKind
 from drd.model.schedule import Job, Schedule, Timing
-from drd.model.watched import (
-    DiskFacts,
-    JobFacts,
-    PlanMore,
-    VerificationFacts,
-)
 from drd.model.windows import released
 from drd.ports import Catalogue
 

@@ -18,6 +18,7 @@ from drd.flows.alerts.memory import Memory
 from drd.flows.alerts.messages import routed
 from drd.flows.alerts.outbox import still_there
 from drd.flows.status.overview import PlanFile, refused, subjects
+from drd.model.alert_facts import ChannelState, HostFacts, PlanMore
 from drd.model.alerts import Alert, Condition, Rules, Transition, reconcile
 from drd.model.compliance import assess
 from drd.model.conditions import blind, conditions, exposed_file, is_late, stored_text_differs
@@ -31,7 +32,6 @@ from drd.model.host_conditions import (
 from drd.model.message import ChannelSpec, Routed
 from drd.model.schedule import Schedule
 from drd.model.verdicts import Assessment
-from drd.model.watched import ChannelState, HostFacts, PlanMore
 from drd.ports import Catalogue
 from drd.ports.kinds import UNKNOWN_ROOM
 from drd.ports.notify import OF_A_PLAN, ChannelFacts
