@@ -18,9 +18,9 @@ from drd.model.facts import (
     WithheldFacts,
 )
 from drd.model.finding_codes import DRILL
+from drd.model.known_findings import OVER, PAUSED, standing_alerts, still_found
 from drd.model.rehearsals import judge_drill, of_plan
 from drd.model.repositories import assess_repository, readable, unreadable_since
-from drd.model.standing import OVER, PAUSED, standing_alerts, still_found
 from drd.model.text import and_more, first_line, in_short
 from drd.model.units import format_duration, format_size
 from drd.model.verdicts import (

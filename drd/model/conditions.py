@@ -21,11 +21,11 @@ from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import OF_REPOSITORY, PROTECTION, REPOSITORY, name_of
 from drd.model.kit_findings import EXPORT, VERIFY
+from drd.model.known_findings import OVER, PAUSED, disproved
 from drd.model.message import Severity
 from drd.model.rehearsals import is_overdue
 from drd.model.repositories import DAMAGED, GONE
 from drd.model.run import STOPPED, RunKind
-from drd.model.standing import OVER, PAUSED, disproved
 from drd.model.text import first_line
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Reason, Verdict
