@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drd.model.loss import RowLoss, rows_lost
+from drd.model.row_loss import RowLoss, rows_lost
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, RestorePoint, TableState
 from tests.catalogue_support import at
 

@@ -14,9 +14,9 @@ from drd.flows.restore.point_choice import choose
 from drd.flows.restore.repository_choice import holders, left_in
 from drd.flows.restore.single_items import Single, component_of, single
 from drd.flows.services import Services
-from drd.model.loss import RowLoss, rows_lost
 from drd.model.part import Part
 from drd.model.plan import IN_PLACE, Plan, Target
+from drd.model.row_loss import RowLoss, rows_lost
 from drd.model.run import (
     PARTIAL,
     PARTIAL_DRILL,
