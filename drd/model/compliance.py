@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from drd.model.drill_verdicts import judge_drill, of_plan
 from drd.model.exposure import judge_component, judge_copy, judge_rpo
 from drd.model.facts import (
     DrillFacts,
@@ -19,7 +20,6 @@ from drd.model.facts import (
 )
 from drd.model.finding_codes import DRILL
 from drd.model.known_findings import OVER, PAUSED, standing_alerts, still_found
-from drd.model.rehearsals import judge_drill, of_plan
 from drd.model.repositories import assess_repository, readable, unreadable_since
 from drd.model.text import and_more, first_line, in_short
 from drd.model.units import format_duration, format_size

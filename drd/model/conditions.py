@@ -16,6 +16,7 @@ from drd.model.alert_facts import (
 )
 from drd.model.alerts import Condition
 from drd.model.compliance import LOOKING_AHEAD, over_limit, standing_pauses
+from drd.model.drill_verdicts import is_overdue
 from drd.model.exposure import age, ago, copy_bound_s
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.finding import Finding
@@ -23,7 +24,6 @@ from drd.model.finding_codes import OF_REPOSITORY, PROTECTION, REPOSITORY, name_
 from drd.model.kit_findings import EXPORT, VERIFY
 from drd.model.known_findings import OVER, PAUSED, disproved
 from drd.model.message import Severity
-from drd.model.rehearsals import is_overdue
 from drd.model.repositories import DAMAGED, GONE
 from drd.model.run import STOPPED, RunKind
 from drd.model.text import first_line

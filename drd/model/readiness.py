@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
+from drd.model.drill_verdicts import is_overdue, remedy_of
 from drd.model.fencing import listed
 from drd.model.finding import Finding, Severity
 from drd.model.finding_codes import DATA, DRILL, RESTORE_POINT
 from drd.model.kit_findings import KIT_IN_ORDER
 from drd.model.plan import Plan, ReadinessException
-from drd.model.rehearsals import is_overdue, remedy_of
 from drd.model.run import DrillResult, Evidence
 from drd.model.runbook import Ask
 from drd.model.scenarios import Key, Rehearsal, standing, turn_s, valid_s

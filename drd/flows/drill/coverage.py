@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from drd.flows.restore.components import Restoration
 from drd.flows.runbook.engine import Engine
+from drd.model.drill_verdicts import EMPTY, IN_NO_STEP, NO_CHECK
 from drd.model.facts import Unproven
-from drd.model.rehearsals import EMPTY, IN_NO_STEP, NO_CHECK
 from drd.model.run import CheckResult, CheckVerdict, StepState
 
 
