@@ -22,7 +22,6 @@ from drd.config.location import Places
 from drd.config.paths import public_of
 from drd.errors import DrdError
 from drd.flows.status.overview import StatusDocument, known_when, trouble_at_rest
-from drd.model.brief import Brief, microseconds
 from drd.model.cells import Cell, Note
 from drd.model.exposure import age
 from drd.model.facts import HoldFacts
@@ -37,6 +36,7 @@ from drd.model.rows import (
     percent,
     row_of,
 )
+from drd.model.status_line import Brief, microseconds
 from drd.model.status_notes import Telling, Told
 from drd.model.text import some
 from drd.model.units import format_duration

@@ -20,11 +20,11 @@ from drd.cli.status import render
 from drd.flows.status.document import nagios
 from drd.flows.status.overview import StatusDocument
 from drd.model import facts as facts_module
-from drd.model.brief import Brief, brief_of, in_advance, microseconds
 from drd.model.compliance import assess
 from drd.model.facts import CopyFacts, FailureFacts, PlanFacts, StatusFacts
 from drd.model.facts_codec import FORMAT, decode, encode
 from drd.model.rows import copies_of, notes_of, row_of
+from drd.model.status_line import Brief, brief_of, in_advance, microseconds
 from drd.model.status_notes import Told
 from drd.model.validity import course, holds
 from drd.model.verdicts import Verdict, worst

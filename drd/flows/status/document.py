@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from drd.flows.status.overview import DaemonState, StatusDocument, known_when
-from drd.model.brief import microseconds
 from drd.model.exposure import age
 from drd.model.facts import AlertFacts
+from drd.model.status_line import microseconds
 from drd.model.status_notes import Told
 from drd.model.text import counted
 from drd.model.units import format_duration, to_rfc3339

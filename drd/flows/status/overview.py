@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from drd.errors import UnknownPlan
-from drd.model.brief import Brief, microseconds
 from drd.model.compliance import assess
 from drd.model.exposure import age
 from drd.model.facts import AlertFacts, DaemonFacts, NotLoaded, PlanFacts, StatusFacts
+from drd.model.status_line import Brief, microseconds
 from drd.model.status_notes import Told
 from drd.model.text import in_short
 from drd.model.units import format_duration

@@ -25,10 +25,10 @@ from zlib import compress, crc32, decompressobj
 from drd import acl
 from drd.errors import CatalogueError, DamagedSummary
 from drd.flows.status.overview import SUMMARY as NAME
-from drd.model.brief import Brief, briefs_from, in_advance
 from drd.model.changes import Changed
 from drd.model.facts import AlertFacts, PlanFacts, StatusFacts
 from drd.model.facts_codec import FORMAT, decode, encode
+from drd.model.status_line import Brief, briefs_from, in_advance
 from drd.model.status_notes import Told
 from drd.process import user_name
 
