@@ -12,7 +12,7 @@ from pydantic import Field
 from drd.checks.settings import CheckSettings
 from drd.checks.words import not_run, part_not_run, printable, result, shorten, some
 from drd.errors import DrdError, SourceError, SourceUnreachable
-from drd.model.entries import entry_differences
+from drd.model.entry_difference import entry_differences
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import WAS_EMPTY, TreeFingerprint, torn

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from drd.model.entries import entry_differences
+from drd.model.entry_difference import entry_differences
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, TreeFingerprint
 
 
