@@ -13,7 +13,7 @@ from drd.errors import UsageError
 from drd.flows.restore.recovery_plan import RecoveryPlan
 from drd.flows.restore.single_items import Changes, Held, changes
 from drd.flows.services import Services
-from drd.model.part import Part
+from drd.model.single_item import Part
 from drd.model.text import counted
 from drd.model.units import format_size
 

@@ -14,8 +14,8 @@ from typing import Any, Protocol, runtime_checkable
 from drd.errors import NotSupported
 from drd.model import strict
 from drd.model.finding import Finding
-from drd.model.part import Part
 from drd.model.plan import Component
+from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.ports.aside import Kept
 from drd.ports.common import OnProgress

@@ -13,8 +13,8 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from drd.errors import NotSupported
-from drd.model.part import Part
 from drd.model.plan import SecretRef
+from drd.model.single_item import Part
 
 if TYPE_CHECKING:
     # `drd status` imports the ports, and pydantic would take longer than all that it does.

@@ -24,8 +24,8 @@ import pytest
 
 from drd.errors import DrdError, NotSupported, SourceError, TargetNotEmpty, UsageError
 from drd.model.manifest import component
-from drd.model.part import Part
 from drd.model.plan import Component
+from drd.model.single_item import Part
 from drd.model.snapshot import (
     ComponentSnapshot,
     DatabaseFingerprint,

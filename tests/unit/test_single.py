@@ -12,7 +12,7 @@ from drd.kinds.postgres.extract import foreign_key
 from drd.kinds.postgres.naming import database_name, parts
 from drd.kinds.sqlite.definition import renamed_index, without_foreign_keys
 from drd.kinds.sqlite.tables import narrow as narrow_sqlite
-from drd.model.part import Part, near
+from drd.model.single_item import Part, near
 from drd.model.snapshot import (
     ComponentSnapshot,
     DatabaseFingerprint,

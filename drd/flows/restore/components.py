@@ -31,10 +31,10 @@ from drd.flows.restore.prefetch import Prefetch
 from drd.flows.restore.repository_choice import Holders
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import believed_directory
-from drd.model.part import Part
 from drd.model.plan import Plan
 from drd.model.recovery_phases import Span
 from drd.model.run import CheckResult, CheckVerdict, StepRecord, StepState
+from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
 from drd.model.text import one_line
 from drd.ports import CheckContext, Destination, Restored

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from drd.flows.restore.repository_choice import Holders
-from drd.model.part import Part
 from drd.model.recovery_phases import Span
+from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import escaped
 from drd.ports import Progress, Torn

@@ -15,8 +15,8 @@ from typing import Any
 from drd import process
 from drd.flows.restore.fetch import Fetch, fetched
 from drd.flows.restore.repository_choice import Holders
-from drd.model.part import Part
 from drd.model.runbook import Circumstances, Step, next_moves
+from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Manifest
 from drd.ports import Destination
 

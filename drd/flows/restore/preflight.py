@@ -34,8 +34,8 @@ from drd.flows.runbook.permissions import require_approvable, require_still_appr
 from drd.flows.runbook.step_runner import preflight_step
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import swept_afterwards, target_place
-from drd.model.part import Part
 from drd.model.runbook import Step
+from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import (
     Ability,

@@ -14,7 +14,6 @@ from drd.flows.restore.point_choice import choose
 from drd.flows.restore.repository_choice import holders, left_in
 from drd.flows.restore.single_items import Single, component_of, single
 from drd.flows.services import Services
-from drd.model.part import Part
 from drd.model.plan import IN_PLACE, Plan, Target
 from drd.model.row_loss import RowLoss, rows_lost
 from drd.model.run import (
@@ -28,6 +27,7 @@ from drd.model.run import (
     taken_back,
 )
 from drd.model.runbook import Circumstances, Step, unmet
+from drd.model.single_item import Part
 from drd.model.snapshot import RestorePoint
 from drd.model.units import from_rfc3339, to_rfc3339
 from drd.model.verdicts import lost_words

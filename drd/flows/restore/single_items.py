@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from drd.errors import DrdError, NoRestorePoint, NotInPoint, UsageError
 from drd.flows.services import Services
 from drd.model.difference import Difference, difference
-from drd.model.part import Part
 from drd.model.plan import Component, Plan
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.runbook import Step, wants_two_persons
+from drd.model.single_item import Part
 from drd.model.snapshot import (
     ComponentSnapshot,
     DatabaseFingerprint,

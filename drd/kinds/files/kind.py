@@ -19,8 +19,8 @@ from drd.kinds.files.walk import to_text, walk
 from drd.kinds.files.written import outside, require_written
 from drd.kinds.landing import resolved
 from drd.kinds.places import beside, remove, work_finding
-from drd.model.part import Part
 from drd.model.plan import Component
+from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.ports import AS_IT_IS, Finding, Kind, RestoreOptions, Workplace, mark_of
 

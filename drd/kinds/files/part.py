@@ -55,7 +55,7 @@ from drd.kinds.publish import (
     read_journal,
     write_journal,
 )
-from drd.model.part import Part, meant, near
+from drd.model.single_item import Part, meant, near
 from drd.model.snapshot import ComponentSnapshot, FileEntry, Fingerprint, TreeFingerprint
 from drd.model.text import some
 from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Workplace

@@ -22,8 +22,8 @@ from drd.kinds.postgres.source import PostgresSource
 from drd.kinds.postgres.tables import PostgresTables
 from drd.kinds.postgres.target import PostgresTargetDatabase
 from drd.kinds.postgres.written import require_written
-from drd.model.part import Part
 from drd.model.plan import Component
+from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.ports import AS_IT_IS, Destination, Finding, Kind, RestoreOptions, Source, Workplace
 

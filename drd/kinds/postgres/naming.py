@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from drd.errors import NotInPoint, UsageError
 from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.quoting import ident
-from drd.model.part import Part, meant, near
+from drd.model.single_item import Part, meant, near
 from drd.model.snapshot import DatabaseFingerprint
 
 LIMIT = 63

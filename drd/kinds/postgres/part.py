@@ -20,7 +20,7 @@ from drd.kinds.postgres.fingerprint import describe, others_of, split_name
 from drd.kinds.postgres.inspect import PostgresInspector
 from drd.kinds.postgres.naming import resolve
 from drd.kinds.postgres.settings import PostgresSettings
-from drd.model.part import Part
+from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint
 
 

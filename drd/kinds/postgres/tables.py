@@ -44,7 +44,7 @@ from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.stored import as_spelled, shown
 from drd.kinds.postgres.target import BEGUN, PostgresTargetDatabase
 from drd.kinds.publish import read_journal, write_journal
-from drd.model.part import Part
+from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Finding, Inspector, OnProgress, Progress, Restored, Workplace
 from drd.process import Command, check_cancelled, run

@@ -21,8 +21,8 @@ from drd.kinds.sqlite.source import COPY, SqliteSource
 from drd.kinds.sqlite.tables import SqliteTables, live, narrow
 from drd.kinds.sqlite.use import require_unused
 from drd.kinds.sqlite.written import require_written
-from drd.model.part import Part
 from drd.model.plan import Component
+from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.ports import AS_IT_IS, Finding, RestoreOptions, Workplace, mark_of
 

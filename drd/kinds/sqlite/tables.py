@@ -34,7 +34,7 @@ from drd.kinds.sqlite.definition import renamed_index, without_foreign_keys
 from drd.kinds.sqlite.destination import proven
 from drd.kinds.sqlite.exposed import Place, for_reading, for_writing
 from drd.kinds.sqlite.inspector import SqliteInspector
-from drd.model.part import Part, meant, near
+from drd.model.single_item import Part, meant, near
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint, TableState
 from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Workplace
 from drd.process import check_cancelled

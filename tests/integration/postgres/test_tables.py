@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from drd.errors import NotSupported, TargetError, TargetNotEmpty, UsageError
-from drd.model.part import Part
+from drd.model.single_item import Part
 from drd.model.snapshot import DatabaseFingerprint
 from drd.ports import Restored, RestoreOptions, Workplace, no_progress
 from tests.postgres_support import KIND, Backup, back_up, component, fetch, tool
