@@ -9,7 +9,7 @@ import os
 import stat
 
 from drd.fence import kernel
-from drd.fence.asked import AT_FDCWD, Asked, below, location
+from drd.fence.syscall_request import AT_FDCWD, Asked, below, location
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

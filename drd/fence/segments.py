@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from drd.fence.asked import Asked
+    from drd.fence.syscall_request import Asked
 
 _PRIVATE = 0
 _CREATE, _EXCLUSIVE, _NO_RESERVE, _MODE = 0o1000, 0o2000, 0o10000, 0o777

@@ -9,7 +9,6 @@ import select
 import time
 
 from drd.fence import kernel
-from drd.fence.asked import Asked, Gone, received
 from drd.fence.files import Files
 from drd.fence.network import Network
 from drd.fence.numbers import NUMBERS
@@ -17,6 +16,7 @@ from drd.fence.processes import GRACE_S, end_descendants, kill, send
 from drd.fence.record import Record
 from drd.fence.segments import Segments
 from drd.fence.spec import Spec
+from drd.fence.syscall_request import Asked, Gone, received
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
