@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 
 from drd.fence import kernel, landlock
-from drd.fence.numbers import AUDIT_ARCH
 from drd.fence.parts import CALLS, FILES, NETWORK, PARTS, SIGNALS
+from drd.fence.syscall_numbers import AUDIT_ARCH
 
 _ACTION_AVAILABLE = 2
 _ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000

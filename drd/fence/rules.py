@@ -10,7 +10,7 @@ import _socket as socket
 import errno
 import struct
 
-from drd.fence.numbers import AUDIT_ARCH, LAST, NUMBERS
+from drd.fence.syscall_numbers import AUDIT_ARCH, LAST, NUMBERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

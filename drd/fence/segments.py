@@ -8,7 +8,7 @@ import errno
 import struct
 
 from drd.fence import kernel
-from drd.fence.numbers import NUMBERS
+from drd.fence.syscall_numbers import NUMBERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
