@@ -13,7 +13,7 @@ from drd.fence.files import Files
 from drd.fence.network import Network
 from drd.fence.processes import GRACE_S, end_descendants, kill, send
 from drd.fence.record import Record
-from drd.fence.segments import Segments
+from drd.fence.shared_memory import Segments
 from drd.fence.spec import Spec
 from drd.fence.syscall_numbers import NUMBERS
 from drd.fence.syscall_request import Asked, Gone, received
