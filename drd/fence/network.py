@@ -26,7 +26,7 @@ from drd.fence.addresses import (
     unmapped,
     written,
 )
-from drd.fence.names import Names, address_bytes, question
+from drd.fence.name_lookup import Names, address_bytes, question
 from drd.fence.processes import descendants
 from drd.fence.record import Record
 from drd.fence.syscall_request import AT_FDCWD, Asked, Gone, below, is_socket, location

@@ -10,7 +10,7 @@ import pytest
 
 from drd.errors import SandboxUnavailable
 from drd.fence import available
-from drd.fence.names import Names, question
+from drd.fence.name_lookup import Names, question
 from drd.fence.record import plain
 from drd.fence.spec import Spec
 from drd.flows.drill.fence import fenced, report
