@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from drd.catalogue.replica import holds_of
 from drd.errors import DrdError
 from drd.flows.services import Services
-from drd.kit.own import fetch, newest_own
+from drd.kit.state_snapshots import fetch, newest_own
 from drd.model.holds import Hold
 from drd.model.plan import Plan
 

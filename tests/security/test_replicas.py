@@ -22,7 +22,7 @@ from drd.catalogue.replica import holds_of, make_ours
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.catalogue.version import HEAD
 from drd.errors import CatalogueError, DrdError, RepositoryError
-from drd.kit import own
+from drd.kit import state_snapshots
 from drd.model.plan import OWN_COMPONENT
 from tests.fakes_repository import MemoryRepository
 from tests.security.forging import own_tar
@@ -176,14 +176,14 @@ def test_what_is_no_catalogue_is_refused(tmp_path: Path) -> None:
 Change = Callable[[tarfile.TarFile], object]
 
 
-def fetched(tmp_path: Path, archive: bytes) -> own.Own:
+def fetched(tmp_path: Path, archive: bytes) -> state_snapshots.Own:
     repository = MemoryRepository()
     repository.initialise()
     tags = ["drd", f"component:{OWN_COMPONENT}"]
     repository.store_bytes(archive, "drd.tar", host="shop", tags=tags)
-    found = own.newest_own([repository])
+    found = state_snapshots.newest_own([repository])
     assert found is not None
-    return own.fetch(*found, tmp_path / "own", NOW)
+    return state_snapshots.fetch(*found, tmp_path / "own", NOW)
 
 
 def add(tar: tarfile.TarFile, name: str, content: bytes = b"", **how: object) -> None:
@@ -269,7 +269,7 @@ def test_a_header_that_says_it_is_long_is_not_read_into_memory(
 def test_a_snapshot_without_end_ends(
     tmp_path: Path, replica: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own, "LARGEST", 1 << 20)
+    monkeypatch.setattr(state_snapshots, "LARGEST", 1 << 20)
     with pytest.raises(RepositoryError):
         fetched(tmp_path, own_tar(lambda tar: add(tar, "./drd.db", bytes(2 << 20))))
     assert not list((tmp_path / "own").iterdir())
@@ -278,7 +278,7 @@ def test_a_snapshot_without_end_ends(
 def test_numbers_of_files_without_end_end(
     tmp_path: Path, replica: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own, "_MOST_FILES", 2)
+    monkeypatch.setattr(state_snapshots, "_MOST_FILES", 2)
     with pytest.raises(DrdError, match="more than 2 files"):
         fetched(tmp_path, own_tar(lambda tar: sound(tar, replica)))
 
