@@ -10,7 +10,7 @@ from datetime import datetime
 from drd.cli import output
 from drd.cli.confirm import confirm_texts
 from drd.errors import UsageError
-from drd.kit.orders import Order
+from drd.kit.plan_effects import Order
 
 
 def accept(

@@ -11,7 +11,7 @@ import pytest
 
 from drd.config.daemon import load_settings
 from drd.errors import ConfigError
-from drd.kit.orders import orders
+from drd.kit.plan_effects import orders
 from drd.registry import CHECKS, only_those_in_use
 from tests.config_support import GOOD, problems
 from tests.extension_support import (

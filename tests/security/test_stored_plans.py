@@ -19,7 +19,7 @@ from drd.config.json_schema import SchemaView
 from drd.config.schema import PlanFile
 from drd.errors import Cancelled, UsageError
 from drd.fields import Settings
-from drd.kit import orders as module
+from drd.kit import plan_effects as module
 from drd.model.plan import SecretRef
 from drd.registry import KINDS
 from tests.e2e.kit_site import Machine
@@ -433,7 +433,7 @@ RUN = {
     "daemon": "notify.*.command kit.recipients kit.file extensions",
 }
 """What is meant to be asked about, beside secrets. A key that comes to be belongs here, or in the
-lists of `drd.kit.orders`, or its type says that it is one of a few words, a number, a time or a
+lists of `drd.kit.plan_effects`, or its type says that it is one of a few words, a number, a time or a
 name."""
 
 
