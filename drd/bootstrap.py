@@ -333,7 +333,7 @@ class App:
         return standing(self.settings, self.catalogue, plan)
 
     def _try_kit(self, services: Services, plan: Plan, trigger: str) -> object:
-        from drd.kit.watching import try_kit
+        from drd.kit.watched_copy import try_kit
 
         return try_kit(services, plan, plan.kit.watched(self.settings.kit_watch), trigger=trigger)
 

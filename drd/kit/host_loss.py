@@ -17,7 +17,7 @@ from drd.kit.archive import Kit, unpack
 from drd.kit.bootstrapping import Prepared, from_kit
 from drd.kit.install import installed
 from drd.kit.sealing import unseal
-from drd.kit.watching import key_of, read
+from drd.kit.watched_copy import key_of, read
 from drd.model.kit import KitPlan
 from drd.model.plan import KitWatch, Plan
 from drd.model.text import counted
