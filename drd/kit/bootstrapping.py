@@ -29,7 +29,7 @@ from drd.kit.archive import Kit
 from drd.kit.gather import repository_secrets
 from drd.kit.install import kept
 from drd.kit.layout import ETC, Belongings, Layout, lay_out
-from drd.kit.opened import confirm, opened
+from drd.kit.opened_kit import confirm, opened
 from drd.kit.plan_effects import Order, stored_orders
 from drd.kit.state_snapshots import Own, fetch, newest_own
 from drd.log import mask

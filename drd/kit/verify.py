@@ -10,7 +10,7 @@ from typing import Any
 
 from drd.errors import DrdError, NoRestorePoint
 from drd.kit.archive import Kit
-from drd.kit.opened import OpenedKit, confirm, newest_point, opened
+from drd.kit.opened_kit import OpenedKit, confirm, newest_point, opened
 from drd.model.kit import KitPlan, KitRepository
 from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint
