@@ -328,7 +328,7 @@ class App:
         return tuple(p for p in places if p is not None)
 
     def _kit_findings(self, plan: Plan) -> Sequence[Finding]:
-        from drd.kit.standing import standing  # kits: few commands need them
+        from drd.kit.state import standing  # kits: few commands need them
 
         return standing(self.settings, self.catalogue, plan)
 

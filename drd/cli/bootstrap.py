@@ -24,7 +24,7 @@ from drd.kit.bootstrapping import Prepared, from_kit, from_repository
 from drd.kit.install import installed
 from drd.kit.runbook import scenario_option
 from drd.kit.sealing import read_kit, read_passphrase, unseal
-from drd.kit.standing import record_use
+from drd.kit.state import record_use
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.text import counted
 from drd.model.units import to_rfc3339

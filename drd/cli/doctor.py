@@ -16,7 +16,7 @@ from drd.errors import DrdError
 from drd.flows.host.doctor import examine
 from drd.flows.state.entries import findings as state_findings
 from drd.flows.status.publishing import findings as open_to_readers
-from drd.kit.standing import findings as kit_findings
+from drd.kit.state import findings as kit_findings
 from drd.model.finding import Finding
 
 

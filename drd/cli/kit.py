@@ -32,7 +32,7 @@ from drd.kit.sealing import (
     write_kit,
 )
 from drd.kit.shares import Share, combine, split, written
-from drd.kit.standing import keepers, made, making, record_verification, what_it_is
+from drd.kit.state import keepers, made, making, record_verification, what_it_is
 from drd.kit.verify import Verification, document
 from drd.kit.verify import verify as look
 from drd.model.facts import PlanFacts

@@ -13,7 +13,7 @@ from drd.flows.durable_steps import Runner, new_run
 from drd.flows.services import Services
 from drd.kit.archive import unpack
 from drd.kit.sealing import read_kit, unseal
-from drd.kit.standing import probe_failed_repositories, what_it_is
+from drd.kit.state import probe_failed_repositories, what_it_is
 from drd.kit.verify import KitOutdated, Verification, verify
 from drd.model.kit import Key
 from drd.model.kit_findings import VERIFY

@@ -10,7 +10,7 @@ import pytest
 from drd.config.daemon import load_settings
 from drd.config.plan_file import load_plan
 from drd.errors import ConfigError, UsageError
-from drd.kit.standing import keepers
+from drd.kit.state import keepers
 from drd.model.plan import KitPolicy, KitWatch, SecretRef, Sharing
 from drd.model.schedule import schedule_of
 from tests.config_support import GOOD
