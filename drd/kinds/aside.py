@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from drd.errors import TargetError
-from drd.kinds.landing import forget, held, pinned, working
 from drd.kinds.places import fsync_path, remove
+from drd.kinds.untrusted_dirs import forget, held, pinned, working
 from drd.ports import Aside
 
 LEFT_ALONE = "lost+found"

@@ -20,7 +20,6 @@ from drd.errors import (
     TargetError,
     TargetNotEmpty,
 )
-from drd.kinds.landing import content, make_landing, resolved, working
 from drd.kinds.places import (
     fresh,
     fsync_path,
@@ -33,6 +32,7 @@ from drd.kinds.places import (
     work_finding,
 )
 from drd.kinds.publish import JOURNAL, Publication, publication_of
+from drd.kinds.untrusted_dirs import content, make_landing, resolved, working
 from drd.model import strict
 from drd.model.finding import Finding
 from drd.model.plan import Component

@@ -19,7 +19,7 @@ import pytest
 
 from drd import acl
 from drd.errors import DrdError
-from drd.kinds import landing
+from drd.kinds import untrusted_dirs
 from drd.kinds.sqlite import exposed
 from drd.process import private, state_owner
 from drd.process.path_walk import walk
@@ -171,7 +171,7 @@ def _by_descriptors(place: Path) -> bool:
 
 
 def _exposed(place: Path) -> bool:
-    return landing._exposed(place)
+    return untrusted_dirs._exposed(place)
 
 
 @pytest.mark.parametrize("others", [_by_path, _by_descriptors, _exposed])

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from drd.errors import TargetError
-from drd.kinds import landing
+from drd.kinds import untrusted_dirs
 from drd.kinds.publish import Publication
 from tests.e2e.site import Site, make_sqlite, make_tree
 from tests.user_support import as_root
@@ -193,10 +193,10 @@ def test_content_that_came_meanwhile_is_kept_and_said(tmp_path: Path, keep: bool
         target, target.with_name(place.name), tmp_path / "target.json", "drd_abcd0123", keep=keep
     )
     way.announce(overwrite=False)
-    working = landing.make_landing(way.landing)
+    working = untrusted_dirs.make_landing(way.landing)
     (working / "restored").write_text("restored")
     (target / "precious").write_text("written after the last look")
-    way.publish(landing.content(way.landing))
+    way.publish(untrusted_dirs.content(way.landing))
     assert (target / "restored").exists()
     assert (way.before / "precious").read_text() == "written after the last look"
     (said,) = way.appeared()
@@ -210,8 +210,8 @@ def test_nothing_that_came_leaves_nothing(tmp_path: Path) -> None:
     target.mkdir()
     way = Publication(target, tmp_path / ".drd_abcd0123.web", tmp_path / "t.json", "drd_abcd0123")
     way.announce(overwrite=False)
-    (landing.make_landing(way.landing) / "restored").write_text("restored")
-    way.publish(landing.content(way.landing))
+    (untrusted_dirs.make_landing(way.landing) / "restored").write_text("restored")
+    way.publish(untrusted_dirs.content(way.landing))
     assert way.appeared() == []
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "t.json"]
 
@@ -222,8 +222,8 @@ def test_what_is_overwritten_on_purpose_goes(tmp_path: Path) -> None:
     (target / "old").touch()
     way = Publication(target, tmp_path / ".drd_abcd0123.web", tmp_path / "t.json", "drd_abcd0123")
     way.announce(overwrite=True)
-    landing.make_landing(way.landing)
-    way.publish(landing.content(way.landing))
+    untrusted_dirs.make_landing(way.landing)
+    way.publish(untrusted_dirs.content(way.landing))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "t.json"]
 
 
@@ -233,14 +233,14 @@ def test_held_directory_is_the_one_that_was_made(tmp_path: Path) -> None:
     place = tmp_path / "app"
     place.mkdir()
     os.chown(place, APPLICATION.pw_uid, APPLICATION.pw_gid)
-    room = landing.make_landing(place / ".drd_abcd0123.web")
+    room = untrusted_dirs.make_landing(place / ".drd_abcd0123.web")
     (place / ".drd_abcd0123.web").rename(place / "away")
     (place / ".drd_abcd0123.web").symlink_to("/etc")
     (room / "file").write_text("x")
     assert (place / "away/tree/file").exists()
     with pytest.raises(TargetError, match="was replaced"):
-        landing.content(place / ".drd_abcd0123.web")
-    landing.remove_landing(place / ".drd_abcd0123.web")
+        untrusted_dirs.content(place / ".drd_abcd0123.web")
+    untrusted_dirs.remove_landing(place / ".drd_abcd0123.web")
     assert Path("/etc/passwd").exists()
 
 
@@ -267,7 +267,7 @@ def test_link_that_comes_and_goes_does_not_lead_root_out(app: Path, victim: Path
     with attack(EXCHANGE_NAMES, app / "sub", app / "link"):
         for _ in range(2000):
             try:
-                assert landing.resolved(f"{app}/sub/a.db") == app / "sub/a.db"
+                assert untrusted_dirs.resolved(f"{app}/sub/a.db") == app / "sub/a.db"
                 inside += 1
             except TargetError as error:
                 said.add(error.message)
@@ -290,13 +290,13 @@ def test_root_works_nowhere_else_while_names_are_exchanged(app: Path, victim: Pa
             if tried >= 300 and (made > 5 or tried >= 30_000):
                 break
             try:
-                (landing.make_landing(place) / "file").touch()
-                landing.remove_landing(place)
+                (untrusted_dirs.make_landing(place) / "file").touch()
+                untrusted_dirs.remove_landing(place)
                 made += 1
             except TargetError as error:
                 said.add(error.message)
             finally:
-                landing.forget(place)
+                untrusted_dirs.forget(place)
     assert made > 5
     assert all("was replaced" in text for text in said), said
     assert state(victim) == before
@@ -311,12 +311,12 @@ def test_landing_that_is_exchanged_for_a_file_is_no_internal_error(app: Path) ->
     with attack(EXCHANGE_NAMES, place, app / "file"):
         for _ in range(200):
             try:
-                landing.make_landing(place)
-                landing.remove_landing(place)
+                untrusted_dirs.make_landing(place)
+                untrusted_dirs.remove_landing(place)
             except TargetError as error:
                 said.add(error.message)
             finally:
-                landing.forget(place)
+                untrusted_dirs.forget(place)
     assert said
     assert all("was replaced" in text for text in said), said
 
@@ -335,27 +335,27 @@ def test_links_of_roots_are_followed(tmp_path: Path, app: Path) -> None:
         "two": "real/deep",
         "./one//deep/.": "real/deep",
     }.items():
-        assert landing.resolved(f"{place}/{path}") == place / found
-        assert landing.resolved(f"{place}/{path}") == Path(os.path.realpath(place / path))
-    assert landing.resolved(f"{place}/one/deep", last=False) == place / "real/deep"
-    assert landing.resolved(f"{place}/two", last=False) == place / "two"
+        assert untrusted_dirs.resolved(f"{place}/{path}") == place / found
+        assert untrusted_dirs.resolved(f"{place}/{path}") == Path(os.path.realpath(place / path))
+    assert untrusted_dirs.resolved(f"{place}/one/deep", last=False) == place / "real/deep"
+    assert untrusted_dirs.resolved(f"{place}/two", last=False) == place / "two"
     (place / "loop").symlink_to("loop")
     with pytest.raises(TargetError, match="too many links"):
-        landing.resolved(f"{place}/loop/x")
+        untrusted_dirs.resolved(f"{place}/loop/x")
     # One of the application's, within its own.
     (app / "current").symlink_to("sub")
     os.lchown(app / "current", APPLICATION.pw_uid, APPLICATION.pw_gid)
-    assert landing.resolved(f"{app}/current/a.db") == app / "sub/a.db"
+    assert untrusted_dirs.resolved(f"{app}/current/a.db") == app / "sub/a.db"
 
 
 @as_root
 def test_directory_to_which_a_link_led_is_the_one_that_was_judged(app: Path) -> None:
     (app / "current").symlink_to("sub")
     os.lchown(app / "current", APPLICATION.pw_uid, APPLICATION.pw_gid)
-    found = landing.resolved(f"{app}/current/a.db")
-    with landing.at_work():
-        assert landing.pinned(found).parent.samefile(app / "sub")
+    found = untrusted_dirs.resolved(f"{app}/current/a.db")
+    with untrusted_dirs.at_work():
+        assert untrusted_dirs.pinned(found).parent.samefile(app / "sub")
     (app / "sub").rename(app / "was")
     (app / "sub").mkdir()
-    with landing.at_work(), pytest.raises(TargetError, match="was replaced"):
-        landing.pinned(found)
+    with untrusted_dirs.at_work(), pytest.raises(TargetError, match="was replaced"):
+        untrusted_dirs.pinned(found)

@@ -18,7 +18,6 @@ from drd.kinds.files.owners import (
     settle_owners,
 )
 from drd.kinds.files.walk import to_bytes
-from drd.kinds.landing import content, make_landing, resolved, working
 from drd.kinds.places import (
     counted,
     fresh,
@@ -40,6 +39,7 @@ from drd.kinds.publish import (
     publication_of,
     read_journal,
 )
+from drd.kinds.untrusted_dirs import content, make_landing, resolved, working
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.ports import (
     Destination,

@@ -33,7 +33,18 @@ from drd.kinds.files.owners import (
     settle_owners,
 )
 from drd.kinds.files.walk import to_bytes, to_text
-from drd.kinds.landing import (
+from drd.kinds.places import (
+    counted,
+    existing_parent,
+    may_own,
+    mounts_below,
+    owner_finding,
+    remove,
+    space_finding,
+    unwritable,
+)
+from drd.kinds.publish import is_landing, mark_in, place_in, read_journal, write_journal
+from drd.kinds.untrusted_dirs import (
     content,
     content_name,
     forget,
@@ -47,17 +58,6 @@ from drd.kinds.landing import (
     resolved,
     working,
 )
-from drd.kinds.places import (
-    counted,
-    existing_parent,
-    may_own,
-    mounts_below,
-    owner_finding,
-    remove,
-    space_finding,
-    unwritable,
-)
-from drd.kinds.publish import is_landing, mark_in, place_in, read_journal, write_journal
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Workplace
 

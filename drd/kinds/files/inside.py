@@ -17,9 +17,9 @@ from pathlib import Path
 
 from drd.errors import TargetNotEmpty
 from drd.kinds.aside import Within
-from drd.kinds.landing import held, opened, pinned, remove_landing, working
 from drd.kinds.places import fsync_path, remove
 from drd.kinds.publish import came_meanwhile, read_journal, remove_nothing, write_journal
+from drd.kinds.untrusted_dirs import held, opened, pinned, remove_landing, working
 
 
 @dataclass(frozen=True, slots=True)

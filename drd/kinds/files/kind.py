@@ -17,8 +17,8 @@ from drd.kinds.files.settings import FilesTarget as TargetSettings
 from drd.kinds.files.source import ESTIMATE_S, FilesSource, selection_of
 from drd.kinds.files.walk import to_text, walk
 from drd.kinds.files.written import outside, require_written
-from drd.kinds.landing import resolved
 from drd.kinds.places import beside, remove, work_finding
+from drd.kinds.untrusted_dirs import resolved
 from drd.model.plan import Component
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Fingerprint

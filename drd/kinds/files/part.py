@@ -26,18 +26,6 @@ from drd.kinds.files.owners import (
     settle_owners,
 )
 from drd.kinds.files.walk import Selection, select, to_bytes, to_text, walk
-from drd.kinds.landing import (
-    content,
-    content_name,
-    forget,
-    held,
-    make_directories,
-    make_landing,
-    pinned,
-    remove_landing,
-    resolved,
-    working,
-)
 from drd.kinds.places import (
     existing_parent,
     may_own,
@@ -54,6 +42,18 @@ from drd.kinds.publish import (
     publication_at,
     read_journal,
     write_journal,
+)
+from drd.kinds.untrusted_dirs import (
+    content,
+    content_name,
+    forget,
+    held,
+    make_directories,
+    make_landing,
+    pinned,
+    remove_landing,
+    resolved,
+    working,
 )
 from drd.model.single_item import Part, meant, near
 from drd.model.snapshot import ComponentSnapshot, FileEntry, Fingerprint, TreeFingerprint

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from drd.kinds.aside import Beside, KeptPlaces
-from drd.kinds.landing import resolved
 from drd.kinds.one_file import OneFileKind
 from drd.kinds.places import beside, work_finding
 from drd.kinds.sqlite import SPEC
@@ -21,6 +20,7 @@ from drd.kinds.sqlite.source import COPY, SqliteSource
 from drd.kinds.sqlite.tables import SqliteTables, live, narrow
 from drd.kinds.sqlite.use import require_unused
 from drd.kinds.sqlite.written import require_written
+from drd.kinds.untrusted_dirs import resolved
 from drd.model.plan import Component
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Fingerprint

@@ -26,7 +26,6 @@ from drd.errors import (
     TargetNotEmpty,
     UsageError,
 )
-from drd.kinds.landing import resolved
 from drd.kinds.places import fresh, work_finding
 from drd.kinds.publish import read_journal, write_journal
 from drd.kinds.sqlite import database
@@ -34,6 +33,7 @@ from drd.kinds.sqlite.definition import renamed_index, without_foreign_keys
 from drd.kinds.sqlite.destination import proven
 from drd.kinds.sqlite.exposed import Place, for_reading, for_writing
 from drd.kinds.sqlite.inspector import SqliteInspector
+from drd.kinds.untrusted_dirs import resolved
 from drd.model.single_item import Part, meant, near
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint, TableState
 from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Workplace
