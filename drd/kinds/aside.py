@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from drd.errors import TargetError
-from drd.kinds.places import fsync_path, remove
+from drd.kinds.file_system import fsync_path, remove
 from drd.kinds.untrusted_dirs import forget, held, pinned, working
 from drd.ports import Aside
 

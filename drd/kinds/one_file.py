@@ -20,7 +20,7 @@ from drd.errors import (
     TargetError,
     TargetNotEmpty,
 )
-from drd.kinds.places import (
+from drd.kinds.file_system import (
     fresh,
     fsync_path,
     may_own,

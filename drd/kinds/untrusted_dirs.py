@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from drd.errors import TargetError
-from drd.kinds.places import is_root, remove
+from drd.kinds.file_system import is_root, remove
 from drd.process.path_walk import walk
 from drd.process.private import why_not_private
 

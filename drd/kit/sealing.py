@@ -18,7 +18,7 @@ import pyrage
 
 from drd import log
 from drd.errors import DrdError, KitDamaged, TargetUnwritable, UsageError, WrongKey
-from drd.kinds.places import fsync_path
+from drd.kinds.file_system import fsync_path
 from drd.model.kit import Key, digest_in, heading, is_heading
 from drd.process import rights
 

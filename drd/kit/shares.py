@@ -19,7 +19,7 @@ from Crypto.Protocol.SecretSharing import Shamir
 
 from drd import log
 from drd.errors import UsageError
-from drd.kinds.places import fsync_path
+from drd.kinds.file_system import fsync_path
 from drd.kit.sealing import read_secret_file, unwritable
 from drd.model.plan import Sharing
 from drd.process import rights

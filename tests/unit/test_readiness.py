@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from drd.flows.host.readiness import at_target
-from drd.kinds.places import no_directory, space_finding, unwritable
+from drd.kinds.file_system import no_directory, space_finding, unwritable
 from drd.model.compliance import assess
 from drd.model.coverage import Coverage
 from drd.model.facts import AlertFacts, UnreadyFacts, WithheldFacts

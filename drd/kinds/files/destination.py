@@ -8,17 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
-from drd.kinds.files.inside import InsidePublication
-from drd.kinds.files.inspect import FilesInspector
-from drd.kinds.files.owners import (
-    foreign_entries,
-    lost_owners,
-    lost_rights,
-    set_id_finding,
-    settle_owners,
-)
-from drd.kinds.files.walk import to_bytes
-from drd.kinds.places import (
+from drd.kinds.file_system import (
     counted,
     fresh,
     is_root,
@@ -30,6 +20,16 @@ from drd.kinds.places import (
     unwritable,
     work_finding,
 )
+from drd.kinds.files.inside import InsidePublication
+from drd.kinds.files.inspect import FilesInspector
+from drd.kinds.files.owners import (
+    foreign_entries,
+    lost_owners,
+    lost_rights,
+    set_id_finding,
+    settle_owners,
+)
+from drd.kinds.files.walk import to_bytes
 from drd.kinds.publish import (
     JOURNAL,
     Publication,

@@ -18,6 +18,16 @@ from typing import Any
 
 from drd import process
 from drd.errors import TargetError, TargetNotEmpty
+from drd.kinds.file_system import (
+    counted,
+    existing_parent,
+    may_own,
+    mounts_below,
+    owner_finding,
+    remove,
+    space_finding,
+    unwritable,
+)
 from drd.kinds.files.destination import (
     Way,
     device_findings,
@@ -33,16 +43,6 @@ from drd.kinds.files.owners import (
     settle_owners,
 )
 from drd.kinds.files.walk import to_bytes, to_text
-from drd.kinds.places import (
-    counted,
-    existing_parent,
-    may_own,
-    mounts_below,
-    owner_finding,
-    remove,
-    space_finding,
-    unwritable,
-)
 from drd.kinds.publish import is_landing, mark_in, place_in, read_journal, write_journal
 from drd.kinds.untrusted_dirs import (
     content,

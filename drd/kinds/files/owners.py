@@ -8,8 +8,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from drd.kinds.file_system import is_root, may_own
 from drd.kinds.files.walk import to_bytes, to_text
-from drd.kinds.places import is_root, may_own
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.model.text import counted, escaped, some
 from drd.ports import Finding

@@ -16,6 +16,14 @@ from drd.errors import (
     TargetNotEmpty,
     UsageError,
 )
+from drd.kinds.file_system import (
+    existing_parent,
+    may_own,
+    no_directory,
+    owner_finding,
+    space_finding,
+    unwritable,
+)
 from drd.kinds.files.describe import Describer, describe_all
 from drd.kinds.files.destination import device_findings
 from drd.kinds.files.inspect import FilesInspector
@@ -26,14 +34,6 @@ from drd.kinds.files.owners import (
     settle_owners,
 )
 from drd.kinds.files.walk import Selection, select, to_bytes, to_text, walk
-from drd.kinds.places import (
-    existing_parent,
-    may_own,
-    no_directory,
-    owner_finding,
-    space_finding,
-    unwritable,
-)
 from drd.kinds.publish import (
     Publication,
     is_landing,

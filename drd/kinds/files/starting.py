@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from drd.kinds.places import named_path
+from drd.kinds.file_system import named_path
 from drd.ports.kinds import Wish
 
 

@@ -11,7 +11,7 @@ import psycopg
 
 from drd import process
 from drd.errors import DrdError, SandboxUnavailable
-from drd.kinds.places import fresh
+from drd.kinds.file_system import fresh
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import words
 from drd.kinds.postgres.inspect import PostgresInspector

@@ -13,7 +13,7 @@ import psycopg
 
 from drd import log
 from drd.errors import DrdError, SourceError, TargetError, ToolError
-from drd.kinds.places import fresh
+from drd.kinds.file_system import fresh
 from drd.kinds.postgres import others_code, others_roles
 from drd.kinds.postgres.as_owner import drop_login, login_for_questions
 from drd.kinds.postgres.cluster import Cluster, as_target_error

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from drd.errors import SourceUnreachable
-from drd.kinds.places import remove
+from drd.kinds.file_system import remove
 from drd.kinds.sqlite.database import connect, in_words, is_about
 from drd.kinds.sqlite.exposed import SIDE_FILES, for_reading
 from drd.kinds.sqlite.unwritable import copy_files, is_about_shm

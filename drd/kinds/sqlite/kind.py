@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from drd.kinds.aside import Beside, KeptPlaces
+from drd.kinds.file_system import beside, work_finding
 from drd.kinds.one_file import OneFileKind
-from drd.kinds.places import beside, work_finding
 from drd.kinds.sqlite import SPEC
 from drd.kinds.sqlite.copy import discard
 from drd.kinds.sqlite.destination import FORM, SqliteSandbox, SqliteTarget

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import DeadlineExceeded, DrdError, SourceError
+from drd.kinds.file_system import work_finding
 from drd.kinds.one_file import file_facts, require_file
-from drd.kinds.places import work_finding
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.copy import consistent_copy, discard, opened_reading
 from drd.kinds.sqlite.settings import SqliteSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import UsageError
-from drd.kinds.places import named_path
+from drd.kinds.file_system import named_path
 from drd.kinds.sqlite.exposed import SIDE_FILES
 from drd.ports.kinds import Wish
 

@@ -26,7 +26,7 @@ from drd.errors import (
     TargetNotEmpty,
     UsageError,
 )
-from drd.kinds.places import fresh, work_finding
+from drd.kinds.file_system import fresh, work_finding
 from drd.kinds.publish import read_journal, write_journal
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.definition import renamed_index, without_foreign_keys
