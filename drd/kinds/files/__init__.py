@@ -32,5 +32,5 @@ SPEC = KindSpec(
     },
     target_keys={"path": KeyUse.WRITES},
     by_hand="drd.kinds.files.by_hand:by_hand",
-    starting=Starting("drd.kinds.files.starting:wishes", otherwise=("/etc",)),
+    starting=Starting("drd.kinds.files.discovery:wishes", otherwise=("/etc",)),
 )
