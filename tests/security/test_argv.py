@@ -192,7 +192,7 @@ def test_every_command_of_drd_is_looked_at_here() -> None:
         "drd/actions/start.py",
         "drd/checks/command.py",  # the plan's own words
         "drd/cli/as_service.py",  # a unit of the command line's, for root
-        "drd/kinds/postgres/starting.py",  # psql with options alone
+        "drd/kinds/postgres/discovery.py",  # psql with options alone
         "drd/daemon/workers.py",  # a run's id, 8 hexadecimal digits
         "drd/flows/backup/capture.py",  # the plan's own words
         "drd/flows/drill/fence_trial.py",  # Python with a program and paths of drd's

@@ -14,7 +14,7 @@ import yaml
 from drd.cli.main import main
 from drd.config.json_schema import plan_schema
 from drd.config.plan_file import load_plan
-from drd.kinds.postgres.starting import found as find_postgres
+from drd.kinds.postgres.discovery import found as find_postgres
 from tests.config_support import EXAMPLES, GOOD, changed
 from tests.servers import PostgresServer
 

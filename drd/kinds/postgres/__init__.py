@@ -30,6 +30,6 @@ SPEC = KindSpec(
     by_hand="drd.kinds.postgres.by_hand:by_hand",
     programs={"postgresql-client": ("psql", "pg_restore")},
     starting=Starting(
-        "drd.kinds.postgres.starting:wishes", find="drd.kinds.postgres.starting:found"
+        "drd.kinds.postgres.discovery:wishes", find="drd.kinds.postgres.discovery:found"
     ),
 )
