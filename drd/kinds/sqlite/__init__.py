@@ -29,5 +29,5 @@ SPEC = KindSpec(
     queries_only_read=True,
     by_hand="drd.kinds.sqlite.by_hand:by_hand",
     programs={"sqlite3": ("sqlite3",)},
-    starting=Starting("drd.kinds.sqlite.starting:wishes"),
+    starting=Starting("drd.kinds.sqlite.discovery:wishes"),
 )
