@@ -12,12 +12,12 @@ from drd.kinds.file_system import beside, remove, work_finding
 from drd.kinds.files import SPEC, in_place
 from drd.kinds.files.destination import LANDING, SANDBOX, FilesSandbox, FilesTarget, announced
 from drd.kinds.files.in_place import FilesInPlace
+from drd.kinds.files.manifest import outside, require_written
 from drd.kinds.files.part import FilesPart, finals, live, narrow, sweep
 from drd.kinds.files.settings import FilesSettings, overlapping
 from drd.kinds.files.settings import FilesTarget as TargetSettings
 from drd.kinds.files.source import ESTIMATE_S, FilesSource, selection_of
 from drd.kinds.files.walk import to_text, walk
-from drd.kinds.files.written import outside, require_written
 from drd.kinds.untrusted_dirs import resolved
 from drd.model.plan import Component
 from drd.model.single_item import Part
