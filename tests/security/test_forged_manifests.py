@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from drd.kinds.postgres.written import require_written
+from drd.kinds.postgres.manifest import require_written
 from drd.model.snapshot import ComponentSnapshot
 from tests.e2e.kit_site import Machine
 from tests.e2e.site import PASSWORD, Site, small_site

@@ -14,6 +14,7 @@ from drd.kinds.postgres import SPEC, database, naming, server
 from drd.kinds.postgres import part as parts
 from drd.kinds.postgres.connection import address_of, connect, words
 from drd.kinds.postgres.kept import KeptDatabase
+from drd.kinds.postgres.manifest import require_written
 from drd.kinds.postgres.same_place import same_place
 from drd.kinds.postgres.sandbox import PostgresSandbox, no_database, sandbox_tools
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
@@ -21,7 +22,6 @@ from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.source import PostgresSource
 from drd.kinds.postgres.tables import PostgresTables
 from drd.kinds.postgres.target import PostgresTargetDatabase
-from drd.kinds.postgres.written import require_written
 from drd.model.plan import Component
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Fingerprint

@@ -14,8 +14,8 @@ from typing import Any
 
 from drd.kinds.postgres import others_named
 from drd.kinds.postgres.connection import Connection
+from drd.kinds.postgres.manifest import OTHERS_CODE
 from drd.kinds.postgres.stored import shown
-from drd.kinds.postgres.written import OTHERS_CODE
 from drd.ports import Finding
 
 _SHOWN = 5

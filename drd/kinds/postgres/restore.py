@@ -20,11 +20,11 @@ from drd.kinds.postgres.as_owner import LEFT_OUT, owners_login
 from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.connection import Address, connect, password_file
 from drd.kinds.postgres.load import Load
+from drd.kinds.postgres.manifest import filename
 from drd.kinds.postgres.publish import Publication
 from drd.kinds.postgres.server import says_no_space
 from drd.kinds.postgres.stored import shown
 from drd.kinds.postgres.tools import Programs
-from drd.kinds.postgres.written import filename
 from drd.log import masked
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.units import format_size
