@@ -16,9 +16,9 @@ from drd.kinds.file_system import work_finding
 from drd.kinds.one_file import file_facts, require_file
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.copy import consistent_copy, discard, opened_reading
+from drd.kinds.sqlite.manifest import filename
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.kinds.sqlite.unwritable import is_about_shm
-from drd.kinds.sqlite.written import filename
 from drd.model.snapshot import Fingerprint, Stored
 from drd.model.units import format_size
 from drd.ports import Finding, Probe, Stream, Workplace
