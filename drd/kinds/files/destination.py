@@ -20,7 +20,6 @@ from drd.kinds.file_system import (
     unwritable,
     work_finding,
 )
-from drd.kinds.files.inside import InsidePublication
 from drd.kinds.files.inspect import FilesInspector
 from drd.kinds.files.owners import (
     foreign_entries,
@@ -29,6 +28,7 @@ from drd.kinds.files.owners import (
     set_id_finding,
     settle_owners,
 )
+from drd.kinds.files.publish_inside import InsidePublication
 from drd.kinds.files.walk import to_bytes
 from drd.kinds.publish import (
     JOURNAL,

@@ -34,7 +34,6 @@ from drd.kinds.files.destination import (
     require_paths,
     way_to,
 )
-from drd.kinds.files.inside import InsidePublication
 from drd.kinds.files.inspect import FilesInspector
 from drd.kinds.files.owners import (
     foreign_entries,
@@ -42,6 +41,7 @@ from drd.kinds.files.owners import (
     set_id_finding,
     settle_owners,
 )
+from drd.kinds.files.publish_inside import InsidePublication
 from drd.kinds.files.walk import to_bytes, to_text
 from drd.kinds.publish import is_landing, mark_in, place_in, read_journal, write_journal
 from drd.kinds.untrusted_dirs import (
