@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 
 from drd.kinds.postgres.connection import Connection
-from drd.kinds.postgres.others_code import run_by_reading
+from drd.kinds.postgres.foreign_code import run_by_reading
 from drd.kinds.postgres.stored import as_spelled, shown
 from drd.model.text import some
 from drd.ports import Finding

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 
 from drd.errors import DrdError, DumpFailed, ImplausibleDump, SourceError, SourceUnreachable
-from drd.kinds.postgres import database, others_code, rights, roles
+from drd.kinds.postgres import database, foreign_code, rights, roles
 from drd.kinds.postgres.connection import (
     Address,
     Connection,
@@ -168,7 +168,7 @@ class PostgresCapture:
             self._properties = database.read(holder)
             cluster = roles.read(holder)
             size = _size(holder)
-            code = others_code.read(holder)
+            code = foreign_code.read(holder)
             facts = {**self._moment.facts, **_cluster_facts(holder)}
         except psycopg.Error as error:
             raise SourceError(

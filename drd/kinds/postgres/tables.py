@@ -33,9 +33,9 @@ from drd.kinds.postgres.fingerprint import (
     state_of,
     tables_of,
 )
+from drd.kinds.postgres.foreign_code import TABLES
 from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.naming import copy_names
-from drd.kinds.postgres.others_code import TABLES
 from drd.kinds.postgres.part import TablesInspector
 from drd.kinds.postgres.publish import Publication
 from drd.kinds.postgres.quoting import ident

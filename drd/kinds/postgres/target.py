@@ -14,7 +14,7 @@ import psycopg
 from drd import log
 from drd.errors import DrdError, SourceError, TargetError, ToolError
 from drd.kinds.file_system import fresh
-from drd.kinds.postgres import others_code, others_roles
+from drd.kinds.postgres import foreign_code, others_roles
 from drd.kinds.postgres.as_owner import drop_login, login_for_questions
 from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.connection import (
@@ -149,7 +149,7 @@ class PostgresTargetDatabase:
         return room(self._component, self._place, snapshot.bytes)
 
     def _others_code(
-        self, cluster: Cluster, snapshot: ComponentSnapshot, remedy: str = others_code.AS_OWNER
+        self, cluster: Cluster, snapshot: ComponentSnapshot, remedy: str = foreign_code.AS_OWNER
     ) -> list[Finding]:
         """What of others a superuser who restores this would run."""
         row = cluster.one(
@@ -158,7 +158,7 @@ class PostgresTargetDatabase:
         )
         if row is None or not row[1] or self._as_owner:
             return []
-        finding = others_code.finding(self._component, str(row[0]), snapshot.facts, remedy)
+        finding = foreign_code.finding(self._component, str(row[0]), snapshot.facts, remedy)
         return [finding] if finding is not None else []
 
     def check_private(self, private: Mapping[str, Any]) -> list[Finding]:
