@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from drd.kinds.postgres import others_named
+from drd.kinds.postgres import foreign_calls
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.manifest import OTHERS_CODE
 from drd.kinds.postgres.stored import shown
@@ -76,14 +76,14 @@ def read(connection: Connection) -> dict[str, Any]:
     return {
         "functions": _used(connection, _BY_RESTORING),
         "expressions": [[owner, count] for owner, count in expressions],
-        **others_named.read(connection),
+        **foreign_calls.read(connection),
     }
 
 
 def run_by_reading(connection: Connection) -> list[str]:
     """The code of other users that a superuser may run by counting rows or by a query, in words."""
-    used, named = _used(connection, _BY_READING), others_named.read(connection)
-    return [*_functions(used), *others_named.alike(named), *others_named.paths(named)]
+    used, named = _used(connection, _BY_READING), foreign_calls.read(connection)
+    return [*_functions(used), *foreign_calls.alike(named), *foreign_calls.paths(named)]
 
 
 def _used(connection: Connection, by: Sequence[str]) -> list[list[Any]]:
@@ -129,11 +129,11 @@ def _told(known: Mapping[str, Any], user: str, *, asked: bool) -> Iterator[str]:
         return
     lead = "" if parts else f"would run as superuser {user} "
     where = f"{lead}where a check, a step or a command uses it: "
-    if others_named.READ not in known:
+    if foreign_calls.READ not in known:
         yield f"{where}views and functions of others (the restore point does not say which)"
-    elif met := others_named.met(known):
+    elif met := foreign_calls.met(known):
         yield f"{where}{', '.join(met)}"
-    yield from others_named.paths(known)
+    yield from foreign_calls.paths(known)
 
 
 def _functions(rows: Sequence[Any]) -> list[str]:
