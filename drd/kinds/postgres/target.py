@@ -14,7 +14,7 @@ import psycopg
 from drd import log
 from drd.errors import DrdError, SourceError, TargetError, ToolError
 from drd.kinds.file_system import fresh
-from drd.kinds.postgres import foreign_code, others_roles
+from drd.kinds.postgres import foreign_code, risky_roles
 from drd.kinds.postgres.as_owner import drop_login, login_for_questions
 from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.connection import (
@@ -169,9 +169,9 @@ class PostgresTargetDatabase:
         with as_target_error("cannot read the server's roles"):
             rows = self._reach().admin().execute(b"SELECT rolname::text FROM pg_catalog.pg_roles")
             existing = [row[0] for row in rows.fetchall()]
-            powerful = self._reach().admin().execute(others_roles.POWERFUL.encode()).fetchall()
+            powerful = self._reach().admin().execute(risky_roles.POWERFUL.encode()).fetchall()
         names = [row[0] for row in powerful]
-        finding = others_roles.finding(self._component, saved, existing, names)
+        finding = risky_roles.finding(self._component, saved, existing, names)
         return [finding] if finding is not None else []
 
     def _found(self, code: str, ask: Callable[[], str]) -> Finding:
