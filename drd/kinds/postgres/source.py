@@ -25,11 +25,11 @@ from drd.kinds.postgres.connection import (
     words,
 )
 from drd.kinds.postgres.dump import DumpOrder, dump_command, explained
+from drd.kinds.postgres.exported_snapshot import Moment, export_snapshot
 from drd.kinds.postgres.fingerprint import describe
 from drd.kinds.postgres.inspect import ask, jsonable
 from drd.kinds.postgres.manifest import OTHERS_CODE, SESSION_SETTINGS
 from drd.kinds.postgres.manifest import filename as filename_of
-from drd.kinds.postgres.moment import Moment, export_snapshot
 from drd.kinds.postgres.pooler import require_own_session
 from drd.kinds.postgres.settings import PostgresSettings
 from drd.kinds.postgres.tools import Programs, programs_for
