@@ -13,7 +13,7 @@ from drd.errors import DrdError, UsageError
 from drd.kinds.postgres import SPEC, database, naming, server
 from drd.kinds.postgres import part as parts
 from drd.kinds.postgres.connection import address_of, connect, words
-from drd.kinds.postgres.kept import KeptDatabase
+from drd.kinds.postgres.kept_copy import KeptDatabase
 from drd.kinds.postgres.manifest import require_written
 from drd.kinds.postgres.same_place import same_place
 from drd.kinds.postgres.sandbox import PostgresSandbox, no_database, sandbox_tools

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from drd.errors import TargetError
-from drd.kinds.postgres.kept import KeptDatabase
+from drd.kinds.postgres.kept_copy import KeptDatabase
 from drd.kinds.postgres.settings import PostgresTarget
 from drd.ports import RestoreOptions, Workplace
 from tests.integration.postgres.test_target import backup, databases, orders  # noqa: F401
