@@ -20,7 +20,7 @@ from drd.errors import SourceError, TargetError
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import Address, connect, search_path, words
 from drd.kinds.postgres.quoting import ident, literal, set_clause
-from drd.kinds.postgres.stored import as_stored, encoded
+from drd.kinds.postgres.server_text import as_stored, encoded
 
 _LIMIT = 63
 

@@ -24,7 +24,7 @@ from drd.kinds.postgres.connection import (
     words,
 )
 from drd.kinds.postgres.quoting import ident
-from drd.kinds.postgres.stored import as_stored, encoded, shown
+from drd.kinds.postgres.server_text import as_stored, encoded, shown
 from drd.model.text import counted
 
 _LOOK_DOWN = ("log_statement = 'none'", "log_min_error_statement = 'panic'")

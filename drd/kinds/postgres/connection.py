@@ -23,7 +23,7 @@ from drd import log, process, secrets
 from drd.errors import SecretUnavailable, SourceError, SourceMissing, SourceUnreachable
 from drd.kinds.postgres.dsn import SECRET_KEYWORDS
 from drd.kinds.postgres.quoting import catalog_first, ident
-from drd.kinds.postgres.stored import encoded, keep_bytes
+from drd.kinds.postgres.server_text import encoded, keep_bytes
 from drd.masking import MASK
 from drd.model.plan import SecretRef
 

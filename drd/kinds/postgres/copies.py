@@ -15,7 +15,7 @@ from drd.kinds.postgres import database
 from drd.kinds.postgres.connection import Connection, words
 from drd.kinds.postgres.detach import Copies, Copy
 from drd.kinds.postgres.quoting import grantee, ident, literal
-from drd.kinds.postgres.stored import as_spelled, encoded
+from drd.kinds.postgres.server_text import as_spelled, encoded
 
 _TAKEN = """
 SELECT c.relname FROM pg_catalog.pg_class c

@@ -15,7 +15,7 @@ from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.extract import Extracted, Relation
 from drd.kinds.postgres.naming import LIMIT
 from drd.kinds.postgres.quoting import grantee, ident
-from drd.kinds.postgres.stored import encoded
+from drd.kinds.postgres.server_text import encoded
 
 _PARENTS = """
 SELECT format('%%I.%%I', n.nspname, p.relname), i.inhparent::int8, c.relispartition

@@ -20,7 +20,7 @@ from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.naming import qualified
 from drd.kinds.postgres.restore import first_error
-from drd.kinds.postgres.stored import encoded
+from drd.kinds.postgres.server_text import encoded
 from drd.process import Completed
 
 _NOT_BEFORE = (

@@ -16,7 +16,7 @@ import psycopg
 from drd import process
 from drd.errors import SourceUnreachable
 from drd.kinds.postgres.connection import Connection, words
-from drd.kinds.postgres.stored import as_spelled, encoded
+from drd.kinds.postgres.server_text import as_spelled, encoded
 from drd.model.snapshot import DatabaseFingerprint, TableState
 
 # Ordinary tables, leaf partitions and materialised views: whatever holds rows of its own that a

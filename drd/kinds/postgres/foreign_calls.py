@@ -13,7 +13,7 @@ from typing import Any
 
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.quoting import catalog_first
-from drd.kinds.postgres.stored import shown
+from drd.kinds.postgres.server_text import shown
 from drd.model.text import counted
 
 _SHOWN = 5

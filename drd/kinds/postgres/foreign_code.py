@@ -15,7 +15,7 @@ from typing import Any
 from drd.kinds.postgres import foreign_calls
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.manifest import OTHERS_CODE
-from drd.kinds.postgres.stored import shown
+from drd.kinds.postgres.server_text import shown
 from drd.ports import Finding
 
 _SHOWN = 5

@@ -23,7 +23,7 @@ from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.manifest import filename
 from drd.kinds.postgres.publish import Publication
 from drd.kinds.postgres.server import says_no_space
-from drd.kinds.postgres.stored import shown
+from drd.kinds.postgres.server_text import shown
 from drd.kinds.postgres.tools import Programs
 from drd.log import masked
 from drd.model.snapshot import ComponentSnapshot

@@ -14,7 +14,7 @@ import psycopg
 
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.foreign_code import run_by_reading
-from drd.kinds.postgres.stored import as_spelled, shown
+from drd.kinds.postgres.server_text import as_spelled, shown
 from drd.model.text import some
 from drd.ports import Finding
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from drd.kinds.postgres.roles import Globals
-from drd.kinds.postgres.stored import shown
+from drd.kinds.postgres.server_text import shown
 from drd.model.text import some
 from drd.ports import Finding
 

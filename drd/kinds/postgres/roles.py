@@ -13,7 +13,7 @@ from typing import Any
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.quoting import grantee, ident, literal, set_clause
 from drd.kinds.postgres.rights import can_read_passwords
-from drd.kinds.postgres.stored import as_stored
+from drd.kinds.postgres.server_text import as_stored
 
 Globals = Mapping[str, Any]
 

@@ -40,8 +40,8 @@ from drd.kinds.postgres.part import TablesInspector
 from drd.kinds.postgres.publish import Publication
 from drd.kinds.postgres.quoting import ident
 from drd.kinds.postgres.restore import dump_file, first_error
+from drd.kinds.postgres.server_text import as_spelled, shown
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
-from drd.kinds.postgres.stored import as_spelled, shown
 from drd.kinds.postgres.target import BEGUN, PostgresTargetDatabase
 from drd.kinds.publish import read_journal, write_journal
 from drd.model.single_item import Part
