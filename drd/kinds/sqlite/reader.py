@@ -36,7 +36,7 @@ spec = find.spec_from_file_location(
     "drd", {str(_PACKAGE / "__init__.py")!r}, submodule_search_locations=[{str(_PACKAGE)!r}])
 sys.modules["drd"] = find.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["drd"])
-from drd.kinds.sqlite.behind import main
+from drd.kinds.sqlite.fenced_process import main
 main()
 """
 """It finds the package by its place: the directory above it cannot be listed behind the fence."""
