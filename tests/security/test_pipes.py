@@ -24,8 +24,8 @@ from drd.catalogue.diagnosis import require_sound
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.errors import CatalogueError, SourceError
 from drd.kinds.sqlite.exposed import for_reading, for_writing
+from drd.kinds.sqlite.open_by import user
 from drd.kinds.sqlite.unwritable import copy_files, is_about_shm
-from drd.kinds.sqlite.use import user
 from drd.model.plan import SecretRef
 from drd.process.private import roots_place
 from tests.e2e.site import Site, make_sqlite, make_tree, one_tree

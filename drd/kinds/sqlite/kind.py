@@ -15,11 +15,11 @@ from drd.kinds.sqlite.copy import discard
 from drd.kinds.sqlite.destination import FORM, SqliteSandbox, SqliteTarget
 from drd.kinds.sqlite.exposed import SIDE_FILES
 from drd.kinds.sqlite.manifest import require_written
+from drd.kinds.sqlite.open_by import require_unused
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.kinds.sqlite.settings import SqliteTarget as TargetSettings
 from drd.kinds.sqlite.source import COPY, SqliteSource
 from drd.kinds.sqlite.tables import SqliteTables, live, narrow
-from drd.kinds.sqlite.use import require_unused
 from drd.kinds.untrusted_dirs import resolved
 from drd.model.plan import Component
 from drd.model.single_item import Part
