@@ -14,7 +14,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from drd.errors import DeadlineExceeded, SourceError, SourceUnreachable
-from drd.kinds.sqlite.reading import only_reading
+from drd.kinds.sqlite.read_only_query import only_reading
 from drd.masking import beginning
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, TableState
 from drd.model.units import format_duration
