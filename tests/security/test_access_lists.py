@@ -20,7 +20,7 @@ import pytest
 from drd import acl
 from drd.errors import DrdError
 from drd.kinds import untrusted_dirs
-from drd.kinds.sqlite import exposed
+from drd.kinds.sqlite import shared_directory
 from drd.process import private, state_owner
 from drd.process.path_walk import walk
 from drd.process.private import why_not_private
@@ -147,12 +147,12 @@ def test_without_landlock_a_database_beside_him_is_not_opened(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_sqlite(place / "shop.db")
-    monkeypatch.setattr(exposed, "can_confine", lambda: False)
+    monkeypatch.setattr(shared_directory, "can_confine", lambda: False)
     listed(place, WRITE)
     with pytest.raises(DrdError, match=f"{BY_LIST} {place} by its access control list"):
-        exposed.for_writing(place / "shop.db", str)
+        shared_directory.for_writing(place / "shop.db", str)
     listed(place, READ)
-    assert exposed.for_writing(place / "shop.db", lambda it: it.path) == place / "shop.db"
+    assert shared_directory.for_writing(place / "shop.db", lambda it: it.path) == place / "shop.db"
 
 
 # --- whom a list names -----------------------------------------------------------------------

@@ -22,10 +22,10 @@ from pathlib import Path
 import pytest
 
 from drd.errors import SourceError, TargetError
-from drd.kinds.sqlite import exposed
+from drd.kinds.sqlite import shared_directory
 from drd.kinds.sqlite.destination import refuse_content
-from drd.kinds.sqlite.exposed import for_writing
 from drd.kinds.sqlite.inspector import SqliteInspector
+from drd.kinds.sqlite.shared_directory import for_writing
 from drd.process.private import roots_place
 from tests.e2e.site import PASSWORD, Site, make_sqlite
 from tests.security.forging import FORGED, component, forge
@@ -325,7 +325,7 @@ def test_database_of_roots_in_his_directory_is_held_to_it(app: Path, victim: Pat
 def test_without_landlock_one_of_roots_is_not_opened_there(
     app: Path, victim: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exposed, "can_confine", lambda: False)
+    monkeypatch.setattr(shared_directory, "can_confine", lambda: False)
     database = app / "shop.db"
     SqliteInspector(database).execute(SET, timeout_s=5)
     os.chown(database, 0, 0)
@@ -362,7 +362,7 @@ def test_name_that_is_exchanged_after_the_look_leads_to_nothing_of_roots(
     make_sqlite(others)
     before = others.read_bytes()
 
-    def exchange_and_write(place: exposed.Place) -> None:
+    def exchange_and_write(place: shared_directory.Place) -> None:
         (app / "shop.db").rename(app / "x")
         (app / "shop.db").symlink_to(others)
         with closing(sqlite3.connect(place.path)) as connection:
@@ -380,7 +380,7 @@ def test_rights_are_back_afterwards(app: Path) -> None:
 
     assert seen == (APPLICATION.pw_uid, APPLICATION.pw_gid, [APPLICATION.pw_gid])
     assert (os.geteuid(), os.getegid()) == (0, 0)
-    with exposed.for_reading(app / "shop.db"):
+    with shared_directory.for_reading(app / "shop.db"):
         assert os.geteuid() == APPLICATION.pw_uid
     assert (os.geteuid(), os.getegid()) == (0, 0)
 

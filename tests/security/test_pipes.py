@@ -23,8 +23,8 @@ import pytest
 from drd.catalogue.diagnosis import require_sound
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.errors import CatalogueError, SourceError
-from drd.kinds.sqlite.exposed import for_reading, for_writing
 from drd.kinds.sqlite.open_by import user
+from drd.kinds.sqlite.shared_directory import for_reading, for_writing
 from drd.kinds.sqlite.unwritable import copy_files, is_about_shm
 from drd.model.plan import SecretRef
 from drd.process.private import roots_place

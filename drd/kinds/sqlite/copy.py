@@ -12,7 +12,7 @@ from pathlib import Path
 from drd.errors import SourceUnreachable
 from drd.kinds.file_system import remove
 from drd.kinds.sqlite.database import connect, in_words, is_about
-from drd.kinds.sqlite.exposed import SIDE_FILES, for_reading
+from drd.kinds.sqlite.shared_directory import SIDE_FILES, for_reading
 from drd.kinds.sqlite.unwritable import copy_files, is_about_shm
 from drd.process import check_cancelled
 from drd.process.threads import apart

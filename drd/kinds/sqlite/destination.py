@@ -18,11 +18,11 @@ from drd.kinds.one_file import (
     landed_file,
 )
 from drd.kinds.sqlite import database
-from drd.kinds.sqlite.exposed import SIDE_FILES, for_reading
 from drd.kinds.sqlite.inspector import FencedInspector, SqliteInspector
 from drd.kinds.sqlite.manifest import SUFFIX, filename
 from drd.kinds.sqlite.open_by import require_unused, user
 from drd.kinds.sqlite.reader import Reader, reads
+from drd.kinds.sqlite.shared_directory import SIDE_FILES, for_reading
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
 from drd.model.text import counted
 from drd.ports import AS_IT_IS, Inspector, RestoreOptions, Workplace

@@ -8,7 +8,7 @@ from typing import Any
 
 from drd.errors import UsageError
 from drd.kinds.file_system import named_path
-from drd.kinds.sqlite.exposed import SIDE_FILES
+from drd.kinds.sqlite.shared_directory import SIDE_FILES
 from drd.ports.kinds import Wish
 
 

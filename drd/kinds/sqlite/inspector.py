@@ -11,8 +11,8 @@ from typing import Any
 from drd.errors import SourceUnreachable
 from drd.kinds.one_file import FileInspector
 from drd.kinds.sqlite import database
-from drd.kinds.sqlite.exposed import Place, for_reading, for_writing
 from drd.kinds.sqlite.reader import Reader
+from drd.kinds.sqlite.shared_directory import Place, for_reading, for_writing
 from drd.model.snapshot import Fingerprint
 
 

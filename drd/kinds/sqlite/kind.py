@@ -13,11 +13,11 @@ from drd.kinds.one_file import OneFileKind
 from drd.kinds.sqlite import SPEC
 from drd.kinds.sqlite.copy import discard
 from drd.kinds.sqlite.destination import FORM, SqliteSandbox, SqliteTarget
-from drd.kinds.sqlite.exposed import SIDE_FILES
 from drd.kinds.sqlite.manifest import require_written
 from drd.kinds.sqlite.open_by import require_unused
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.kinds.sqlite.settings import SqliteTarget as TargetSettings
+from drd.kinds.sqlite.shared_directory import SIDE_FILES
 from drd.kinds.sqlite.source import COPY, SqliteSource
 from drd.kinds.sqlite.tables import SqliteTables, live, narrow
 from drd.kinds.untrusted_dirs import resolved

@@ -31,8 +31,8 @@ from drd.kinds.publish import read_journal, write_journal
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.definition import renamed_index, without_foreign_keys
 from drd.kinds.sqlite.destination import proven
-from drd.kinds.sqlite.exposed import Place, for_reading, for_writing
 from drd.kinds.sqlite.inspector import SqliteInspector
+from drd.kinds.sqlite.shared_directory import Place, for_reading, for_writing
 from drd.kinds.untrusted_dirs import resolved
 from drd.model.single_item import Part, meant, near
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint, TableState
