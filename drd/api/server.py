@@ -2,8 +2,8 @@
 
 A connection carries one request, has its own thread, and is closed after a time limit in any case.
 Each user has a few connections at a time and a limited rate of requests; users without rights
-cannot connect (see `door`), or get a refusal without a thread. The server has its own threads: the
-daemon's loop does not wait for them."""
+cannot connect (see `admission`), or get a refusal without a thread. The server has its own threads:
+the daemon's loop does not wait for them."""
 
 from __future__ import annotations
 

@@ -433,8 +433,8 @@ RUN = {
     "daemon": "notify.*.command kit.recipients kit.file extensions",
 }
 """What is meant to be asked about, beside secrets. A key that comes to be belongs here, or in the
-lists of `drd.kit.plan_effects`, or its type says that it is one of a few words, a number, a time or a
-name."""
+lists of `drd.kit.plan_effects`, or its type says that it is one of a few words, a number, a time or
+a name."""
 
 
 OF_KINDS = frozenset(

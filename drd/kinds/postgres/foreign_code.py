@@ -68,7 +68,7 @@ SELECT o.name, count(*) FROM (
 
 def read(connection: Connection) -> dict[str, Any]:
     """For the facts of a backup: `functions` as [name, owner, uses], `expressions` as [owner, how
-    many checks, generated columns and partition keys], and what `others_named` reads."""
+    many checks, generated columns and partition keys], and what `foreign_calls` reads."""
     generated = "a.attgenerated <> ''" if connection.info.server_version >= 120000 else "false"
     expressions = connection.execute(
         _EXPRESSIONS.replace("{generated}", generated).encode()

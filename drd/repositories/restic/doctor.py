@@ -71,7 +71,8 @@ def _check_keys(door: Door) -> list[Finding]:
     except DrdError:
         return []  # not checked: another finding says why the repository cannot be opened
     if keys.bad:
-        detail = f"{foreign_objects.listed('keys', keys.bad)}; drd ignores it, but restic itself fails on it"
+        bad = foreign_objects.listed("keys", keys.bad)
+        detail = f"{bad}; drd ignores it, but restic itself fails on it"
         hint = f"remove it: {foreign_objects.removal(session.place, 'keys', keys.bad)}"
     elif len(keys.others) >= foreign_objects.RESTIC_TRIES:
         detail = (
