@@ -413,8 +413,8 @@ class Fenced(DrdError):
 
 
 NO_MORE_TASKS = (
-    "raise TasksMax= of the unit (systemctl show drd -P TasksMax) or the user's limit "
-    "(ulimit -u), or run less at a time: limits in drd.yaml."
+    "raise TasksMax= of the unit (systemctl show drd -P TasksMax) or the user's limit (ulimit "
+    "-u), or run fewer things at a time (`limits` in drd.yaml)."
 )
 
 
@@ -424,13 +424,13 @@ def exhausted(error: BaseException, place: object = "") -> DrdError | None:
     """
     if isinstance(error, BlockingIOError) or str(error) == "can't start new thread":
         return DrdError(
-            "the system starts no more processes or threads", hint=NO_MORE_TASKS, permanent=False
+            "the system cannot start more processes or threads", hint=NO_MORE_TASKS, permanent=False
         )
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
     return DrdError(
         f"no space left: {error.filename or place or 'on a disk'}",
-        hint="free space there, or let work_dir be on a larger disk.",
+        hint="free space there, or set work_dir to a larger disk.",
     )
 
 

@@ -164,8 +164,8 @@ REFERENCE_SCHEMA: dict[str, Any] = {
         "env": {"type": "string", "description": "An environment variable of drd."},
         "credential": {
             "type": "string",
-            "description": "A name in /etc/drd/credentials; a service has the content of "
-            "its start.",
+            "description": "A name in /etc/drd/credentials; the service has the content from its "
+            "start.",
         },
         "command": {
             "type": "array",
@@ -188,16 +188,20 @@ def _reference(value: Any) -> SecretRef:
         raise Malformed("this is not a kind of secret reference", f"use {_FORMS}")
     if source == "command":
         if not isinstance(place, list) or not place or not all(isinstance(w, str) for w in place):
-            raise ValueError("command takes a list of words, like [pass, show, drd]")
+            raise ValueError("command must be a list of words, like [pass, show, drd]")
         return SecretRef("command", tuple(place))
     if not isinstance(place, str) or not place:
-        raise ValueError(f"{source} takes a text")
+        raise ValueError(f"{source} must be a text")
     if source == "file" and not place.startswith("/"):
-        raise Malformed("file takes an absolute path", "write it from the / on")
+        raise Malformed(
+            "file must be an absolute path", "write the whole path, which begins with /"
+        )
     if source == "credential" and ("/" in place or place in (".", "..")):
-        raise Malformed("credential takes the name of a file", "write a whole path as {file: PATH}")
+        raise Malformed(
+            "credential must be the name of a file", "write a whole path as {file: PATH}"
+        )
     if source == "env" and re.search(r"[\s$={}]", place):
-        raise Malformed("env takes the name of a variable", "write it alone, without a $")
+        raise Malformed("env must be the name of a variable", "write the name alone, without a $")
     return SecretRef(source, place)
 
 
@@ -206,7 +210,7 @@ def _no_reference(value: Any) -> Malformed:
         return Malformed("a secret must be a reference", f"use {_FORMS}")
     # Unknown keys may be the secret itself.
     known = [str(k) for k in value if k in REFERENCE_SCHEMA["properties"]]
-    given = f", this one has {' and '.join(known)}" if len(known) > 1 else ""
+    given = f", but this one has {' and '.join(known)}" if len(known) > 1 else ""
     return Malformed(f"a secret reference has a single key{given}", f"use one of {_FORMS}")
 
 
@@ -251,10 +255,12 @@ class DatabaseFingerprintSettings(Settings):
     mode: FingerprintMode = Field(
         "counts",
         description="counts: rows per table; digest: also a digest of every row (reads all data "
-        "once more); off: nothing, and `rows` checks are not_run.",
+        "once more); off: no fingerprint, and `rows` checks are not_run.",
     )
     budget: Duration = Field(
-        60.0, description="Time limit for it; tables not reached are not_run by name."
+        60.0,
+        description="Time limit for the fingerprint; a check reports each table that was not "
+        "reached as not_run.",
     )
 
 

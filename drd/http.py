@@ -219,7 +219,7 @@ def _explained(host: str, error: Exception) -> NoAnswer:
         # Its text would contain the secret.
         return NoAnswer(
             f"the address on {host}, or its token, has characters that HTTP does not allow",
-            hint="check that the secret has one line, and no space in it.",
+            hint="check that the secret is one line without spaces.",
             permanent=True,
         )
     why = getattr(error, "strerror", None) or str(error)

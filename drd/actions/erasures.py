@@ -26,7 +26,7 @@ from drd.model.values import filled
 from drd.ports import Finding
 from drd.ports.action import ActionContext, ActionKind, StepByHand
 
-CHECK = "nobody who was erased is back"
+CHECK = "erased people stay erased"
 
 TABLE = "drd_erased"
 """Exists in a restored database during the step: one column, `id`, of text."""
@@ -48,13 +48,13 @@ class Register(Settings):
 
 
 class Replay(Settings):
-    """How they are erased again. Give one of them."""
+    """How the erasures are repeated. Give one of them."""
 
     sql: str | None = Field(
         None,
         min_length=1,
-        description="Statements, executed in one transaction; meanwhile the ids are in the "
-        "table `drd_erased (id text)`.",
+        description="SQL, executed in one transaction, which finds the ids in the table "
+        "`drd_erased (id text)`.",
     )
     command: Words | None = Field(
         None,
@@ -64,15 +64,16 @@ class Replay(Settings):
 
 
 class StillThere(Settings):
-    """What proves that nobody is back. Give one of them."""
+    """How drd checks that no erased person exists. Give one of them."""
 
     sql: str | None = Field(
         None,
         min_length=1,
-        description="A query that counts who of `drd_erased` still exists: 0 passes.",
+        description="A query that counts the people of `drd_erased` who still exist; 0 passes.",
     )
     command: Words | None = Field(
-        None, description="A command that gets the same as that of `replay`; exit 0 passes."
+        None,
+        description="A command that gets the same input as the command of `replay`; exit 0 passes.",
     )
 
 
@@ -82,10 +83,12 @@ class ErasuresSettings(StepSettings):
     a step of the runbook, which drills rehearse. If the runbook has no step
     `erasures`, it comes after the restore of the component and the checks that follow it."""
 
-    component: str = Field(description="The component that they are erased from.")
-    register_: Register = Field(alias="register", description="Who was erased, and when.")
-    replay: Replay = Field(description="How they are erased again.")
-    check: StillThere = Field(description="What proves that nobody is back.")
+    component: str = Field(description="The component that people are erased from.")
+    register_: Register = Field(
+        alias="register", description="The list of erased people, with times."
+    )
+    replay: Replay = Field(description="How the erasures are repeated.")
+    check: StillThere = Field(description="How drd checks that no erased person exists.")
 
     def all_commands(self) -> Iterator[Placed]:
         parts = {
@@ -109,7 +112,7 @@ class Erasures:
         findings: list[Finding] = []
         file = settings.register_.file
         if file is not None and not os.access(file, os.R_OK):
-            hint = "restore the register first: without it, people who were erased come back."
+            hint = "restore the register first: without it, erased people exist again."
             detail = f"cannot read the register of erasures {file}"
             findings.append(Finding("register", "error", "", detail, hint))
         for words in (settings.register_.command, settings.replay.command, settings.check.command):
@@ -138,9 +141,14 @@ class Erasures:
             ) from error
         back = work.back()
         verdict = CheckVerdict.PASSED if back == "" else CheckVerdict.FAILED
-        observed = f"{told}; {back or 'nobody is back'}"
+        observed = f"{told}; {back or 'no erased person exists'}"
         row = CheckResult(
-            CHECK, settings.component, verdict, observed, "nobody is back", looked_at_data=bool(ids)
+            CHECK,
+            settings.component,
+            verdict,
+            observed,
+            "no erased person exists",
+            looked_at_data=bool(ids),
         )
         result = {"found": len(ids), "says": told, "checks": [row.to_json()]}
         if back:
@@ -181,10 +189,10 @@ class _Replay:
         try:
             if check.sql is not None:
                 left = self._inspector.scalar(check.sql, timeout_s=self._timeout_s)
-                return "" if left == 0 else f"{left} of them are back"
+                return "" if left == 0 else f"{left} of the erased people exist again"
             self.command(check.command or [])
         except DrdError as error:
-            return f"not known whether they are back: {error.message}"
+            return f"could not check whether erased people exist again: {error.message}"
         return ""
 
 
@@ -200,7 +208,7 @@ def _registered(
             # The register is production's and contains no restored data: it needs no fence.
             done = carry_out(words, context, timeout_s=timeout_s, limit=_LARGEST, fenced=False)
             if len(done.stdout) >= _LARGEST:
-                raise StepFailed(f"it names more than {_LARGEST >> 20} MiB of ids")
+                raise StepFailed(f"it has more than {_LARGEST >> 20} MiB of ids")
             lines: Iterable[str] = done.stdout.splitlines()
             yield from (_sound(line.strip()) for line in lines if line.strip())
         else:
@@ -208,7 +216,7 @@ def _registered(
     except StepFailed as error:
         raise StepFailed(
             f"cannot read the register of erasures: {error.message}",
-            hint=error.hint or "without it, people who were erased come back.",
+            hint=error.hint or "without it, erased people exist again.",
         ) from error
 
 
@@ -228,7 +236,10 @@ def _of_file(file: Path, since: datetime) -> Iterator[str]:
             hint = "each line is a time and an id, like 2026-11-25T00:31:00Z 4711."
             raise StepFailed(f"{file}:{number}: {at!r} is not a time", hint=hint) from error
         if not one.strip():
-            raise StepFailed(f"{file}:{number}: the id is missing", hint="each line has one.")
+            raise StepFailed(
+                f"{file}:{number}: the id is missing",
+                hint="each line is a time and an id, like 2026-11-25T00:31:00Z 4711.",
+            )
         if erased >= since:
             yield _sound(one.strip())
 
@@ -256,7 +267,10 @@ def _in_words(erasures: ErasuresSettings) -> str:
     sql = " ".join((replay.sql or "").split())
     how = in_backticks(replay.command) if replay.command else sql
     component = erasures.component
-    return f"in {component}, erase again who is in {register_text} since the data time: {how}"
+    return (
+        f"in {component}, repeat the erasures that are in {register_text} since the data time: "
+        f"{how}"
+    )
 
 
 def _by_hand(erasures: ErasuresSettings, hand: StepByHand) -> Iterator[str]:
@@ -290,14 +304,14 @@ def _by_hand(erasures: ErasuresSettings, hand: StepByHand) -> Iterator[str]:
         yield f"{hand.command(check.command, None, component)} <{ids}"
     if in_table:
         yield f"{known.change} 'drop table drd_erased'"
-    yield f'echo "{component}: $(wc -l <{ids}) erasures carried out again, nobody is back"'
+    yield f'echo "{component}: $(wc -l <{ids}) erasures carried out again, no erased person exists"'
 
 
 SPEC = ActionKind(
     "erasures",
     str,
     Erasures(),
-    summary="Erase again who was erased since the restore point.",
+    summary="Repeat the erasures that were made since the restore point.",
     about="The component, as `erasures` of the plan has it.",
     gives=("found",),
     frees_ports=False,

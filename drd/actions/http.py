@@ -161,7 +161,7 @@ SPEC = ActionKind(
     "http",
     HttpSettings,
     Request(),
-    summary="Send a request, and look at the answer.",
+    summary="Send a request and check the answer.",
     about="The request.",
     gives=("status", "body"),
     in_words=_in_words,

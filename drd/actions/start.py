@@ -73,23 +73,26 @@ class StartSettings(Rehearsed):
     )
     port: int | None = Field(
         None, ge=1, le=65535, strict=True,
-        description="The port that it listens on, `${port}` in its words; a drill uses a "
-"free one.",
+        description="The port that the program listens on, `${port}` in its command; a drill "
+                    "uses a free port.",
     )  # fmt: skip
     url: str | None = Field(
         None,
         min_length=1,
-        description="Where it answers; with `port`, the default is `http://127.0.0.1:${port}`.",
+        description="The base URL of the service; with `port`, the default is `http://127.0.0.1:${port}`.",
     )
     env: dict[str, str] = Field(
-        default_factory=dict, description="Variables of its environment; no secret belongs here."
+        default_factory=dict,
+        description="Environment variables of the program; no secret belongs here.",
     )
-    ready: Ready | None = Field(None, description="When it counts as ready (default: at once).")
+    ready: Ready | None = Field(
+        None, description="When the service counts as ready (default: at once)."
+    )
     known_as: str | None = Field(
         None,
         alias="as",
         pattern=r"^[a-z0-9-]{1,40}$",
-        description="A name for its `url`: with `as: service`, other steps write `${service}`.",
+        description="A name for the `url`: with `as: service`, other steps write `${service}`.",
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
@@ -98,19 +101,17 @@ class StartSettings(Rehearsed):
             yield Contradiction((), "needs exactly one of command and unit", hint)
         words = [*(self.command or ()), *self.env.values(), self.url or ""]
         if self.port is None and any("port" in references(w) for w in words):
-            hint = "add port: the one that it listens on in a recovery."
-            yield Contradiction((), "names no port for ${port}", hint)
+            hint = "add port: the port that the program listens on in a recovery."
+            yield Contradiction((), "uses ${port}, but port is missing", hint)
         has_address = self.url is not None or self.port is not None
         ready = self.ready
         if ready is not None and (ready.http or "").startswith("/") and not has_address:
             hint = "add url or port, or write the whole URL."
-            yield Contradiction(
-                ("ready", "http"), "a path needs url or port to be relative to", hint
-            )
+            yield Contradiction(("ready", "http"), "a path needs url or port", hint)
         if ready is not None and ready.http is None and ready.command is None:
             yield Contradiction(("ready",), "is empty", "give http or command.")
         if self.known_as is not None and not has_address:
-            message = f"${{{self.known_as}}} would have no address"
+            message = f"${{{self.known_as}}} has no address without url or port"
             yield Contradiction(("as",), message, "add url or port.")
 
     def all_commands(self) -> Iterator[Placed]:
@@ -270,7 +271,7 @@ def _pid(file: Path) -> int:
         if file.is_file() and (text := file.read_text().strip()):
             return int(text)
         time.sleep(0.02)
-    raise StepFailed("the program was not started: it left no pid")
+    raise StepFailed("the program did not start: it wrote no pid")
 
 
 def _with_port(context: ActionContext, port: int | None) -> Any:
@@ -338,7 +339,7 @@ def _until_ready(
             raise StepFailed(
                 f"{unit or context.step.name} was not ready within "
                 f"{format_duration(ready.within)}: {why}",
-                hint=_said(context) or "raise ready.within if it needs longer to start.",
+                hint=_said(context) or "raise ready.within if the service needs longer to start.",
             )
         time.sleep(_LOOK_S)
 
@@ -418,8 +419,8 @@ SPEC = ActionKind(
     "start",
     StartSettings,
     Start(),
-    summary="Start a service, and wait until it is up.",
-    about="What, and when it is up.",
+    summary="Start a service, and wait until it is ready.",
+    about="The program or unit, and when it is ready.",
     gives=("url", "port", "pid"),
     frees_ports=False,
     in_words=_in_words,

@@ -72,7 +72,7 @@ class Stop:
 
 def _in_words(stop: StopSettings) -> str:
     if stop.step:
-        return f"stop what {stop.step} has started"
+        return f"stop the service that {stop.step} started"
     return f"stop {stop.unit or in_backticks(stop.command)}"
 
 

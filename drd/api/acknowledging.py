@@ -34,13 +34,15 @@ def known_person(name: str, people: Sequence[str]) -> str:
     """Raise UsageError, with the nearest name, if somebody is not among `people` and
     there are any."""
     if not name.strip():
-        raise UsageError("--by is empty", hint="say who takes care of the alert: --by NAME")
+        raise UsageError(
+            "--by is empty", hint="give the person who takes care of the alert: --by NAME"
+        )
     if not people or name in people:
         return name
     close = get_close_matches(name, people, n=1, cutoff=0.6)
     known = ", ".join(people)
     hint = f'did you mean "{close[0]}"?' if close else f"one of: {known}."
-    raise UsageError(f"drd.yaml knows no person {name!r}", hint=hint)
+    raise UsageError(f"drd.yaml does not list the person {name!r}", hint=hint)
 
 
 def moment(text: str, now: datetime) -> datetime:

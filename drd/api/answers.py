@@ -201,7 +201,7 @@ def _joined(run: Run, options: Mapping[str, object]) -> Document:
         raise AlreadyRunning(
             f"a {run.kind} of {run.plan} is already under way: run {run.id}",
             run=run.id,
-            hint=f"watch it to its end, then ask again: drd run show {run.id} --follow",
+            hint=f"wait until it ends, then ask again: drd run show {run.id} --follow",
         )
     return {**documents.run_document(run), "joined": True}
 

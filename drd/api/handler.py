@@ -298,7 +298,9 @@ def _match(method: str, path: str) -> tuple[Endpoint, dict[str, str]]:
         if match is not None:
             allowed.add(endpoint.method)
     if allowed:
-        raise Failed(HTTPStatus.METHOD_NOT_ALLOWED, f"{path} takes {' and '.join(sorted(allowed))}")
+        raise Failed(
+            HTTPStatus.METHOD_NOT_ALLOWED, f"{path} allows {' and '.join(sorted(allowed))}"
+        )
     raise Failed(HTTPStatus.NOT_FOUND, f"there is no {path[:80]!r}", "docs/api.md lists all paths.")
 
 
@@ -328,7 +330,7 @@ def _checked(endpoint: Endpoint, given: dict[str, Any]) -> requests.Request:
         raise Failed(
             HTTPStatus.BAD_REQUEST,
             f"{where or 'the request'}: {first['msg'].lower()}",
-            f"it takes: {known} (docs/api.md).",
+            f"allowed: {known} (docs/api.md).",
             exit_code=2,
         ) from None
 

@@ -15,7 +15,7 @@ INTRODUCTION = f"""\
 
 People who do not own the state ask the daemon, through the Unix socket `drd.sock` in `public_dir`
 (`/var/lib/drd-public`): HTTP and JSON, one request a connection. The command line does that by
-itself for whoever is neither root nor drd's user; programs can, too:
+itself for every user other than root and drd's user. Programs can do it, too:
 
 ```
 curl --unix-socket /var/lib/drd-public/drd.sock http://drd/v1/runs?limit=5
@@ -23,30 +23,30 @@ curl --unix-socket /var/lib/drd-public/drd.sock http://drd/v1/runs?limit=5
 
 The kernel says who asks: the user and all groups of the process that connected (`SO_PEERCRED`,
 `SO_PEERGROUPS`), as they were when it did, and the login behind it, which drd reads as soon as it
-accepts the connection. Where that process has ended by then, the login is unknown, and
-`login_known` of the record is false: such a request approves nothing that needs two persons. Nobody
-logs in to the daemon, and there is no key. The socket has an access control list (`getfacl`) with
-the two groups and the users whom `drd.yaml` maps: the kernel turns everybody else away (permission
-denied), however often he tries. The daemon looks every 30 s, and at a reload, whether groups or
-users have come or gone. On a file system without such lists everybody can connect; whoever has no
-right to anything is refused at once then, and can make others wait by connecting in a loop.
+accepts the connection. If that process has ended by then, the login is unknown, and
+`login_known` of the record is false: such a request cannot approve a step that needs two persons.
+The daemon has no login and no key. The socket has an access control list (`getfacl`) with
+the two groups and the users whom `drd.yaml` maps: the kernel refuses all other users (permission
+denied), however often they try. The daemon checks every 30 s, and at a reload, whether groups or
+users have changed. On a file system without such lists everybody can connect; the daemon then
+refuses users without rights at once, but such a user can make others wait by connecting in a loop.
 
 Answers are the documents that the command line prints with `--json`, `schema` first. A request that
 fails has another status than 200 and `{{"schema": 1, "error": {{"message", "hint", "exit"}}}}`: the
 exit code is that of the command.
 
 A request holds names, the options below, and in `comment` and `reason` text of at most
-{LONGEST_TEXT} characters, which is kept as data: what shows it escapes control characters. It holds
-no path, no command, no SQL and no plan. Unknown keys are refused. `by` is a claim, kept beside what
-the kernel says.
+{LONGEST_TEXT} characters, which drd keeps as data: all output escapes its control characters. A
+request has no path, no command, no SQL and no plan. Unknown keys are refused. `by` is a claim: drd
+keeps it beside the user that the kernel reports.
 
 Limits: {LARGEST_BODY >> 10} KiB a request, {DEADLINE_S:.0f} s for all of it, {RATE:.0f} requests a
 second of one user ({BURST:.0f} at once), {OF_A_USER} connections of one user and {CONNECTIONS} of
-all at a time, {AT_WORK} that are worked on. What is over gets 413, 429, 431 or 503. A key or a
-Content-Length that is given twice, and a request that ends before its end, get 400.
+all at a time, {AT_WORK} that are processed. A request over a limit gets 413, 429, 431 or 503. A
+request that is cut off, or has a key or a Content-Length twice, gets 400.
 
-A later version may add keys to answers and optional keys to requests. What would break a program
-gets another path than `/v1`.
+A later version may add keys to answers and optional keys to requests. A change that would break
+a program gets another path than `/v1`.
 
 ## Who may what
 
@@ -81,12 +81,13 @@ def rights_table() -> str:
 def _root_only() -> list[str]:
     return [
         "The groups are `groups: {read, operate}` of `drd.yaml`. A mapped person is one of",
-        "`people` with a `user`: what comes from that user counts as hers, and her roles alone say",
-        "what she may, also when the user is in a group. Approvals and manual steps that ask for a",
-        "role take somebody who holds it: a mapped person, or a member of the operating group who",
-        "names one with `--by` whom `drd.yaml` does not map. `drd status` asks nobody: it reads a",
-        "summary beside the socket, which is for the group `drd` alone.",
-        "Without a daemon all other commands take root.",
+        "`people` with a `user`: requests of that user count as this person's, and only the roles",
+        "of the person decide the rights, also when the user is in a group. Approvals and manual",
+        "steps with a role need a person who has this role: a mapped person, or a member of the",
+        "operating group who names with `--by` a person that `drd.yaml` does not map. `drd status`",
+        "does not ask the daemon: it reads a summary beside the socket, which only the group `drd`",
+        "can read.",
+        "Without a daemon all other commands need root.",
     ]
 
 

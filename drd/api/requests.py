@@ -45,7 +45,7 @@ class OptionalPlanQuery(Request):
 
 
 class RunsQuery(OptionalPlanQuery):
-    limit: int = Field(20, ge=1, le=1000, description="How many, the newest first.")
+    limit: int = Field(20, ge=1, le=1000, description="The number of results, the newest first.")
 
 
 class AlertsQuery(OptionalPlanQuery):
@@ -56,7 +56,7 @@ class BackupRequest(Request):
     components: list[Component] = Field(
         default_factory=list,
         max_length=200,
-        description="Only these; the point is incomplete then.",
+        description="Only these components; the restore point is then incomplete.",
     )
     accept_size: bool = Field(
         False, description="Whether to accept a component that shrank to almost nothing."

@@ -32,11 +32,13 @@ class CommandCheck(CheckSettings):
     kind: Literal["command"]
     component: str | None = Field(
         None,
-        description="The component that it checks: the command gets its address in its "
-        "environment. Without one, the check does not count as a check of data.",
+        description="The component to check; the command gets its address in its environment. "
+        "Without a component, the check does not count as a check of data.",
     )
     run: list[str] = Field(min_length=1, description="The command's words; no shell.")
-    timeout: Duration = Field(60.0, description="After this time it has failed.")
+    timeout: Duration = Field(
+        60.0, description="Time limit; a command that takes longer has failed."
+    )
 
     def all_commands(self) -> Iterator[Placed]:
         yield ("run",), self.run
@@ -113,7 +115,7 @@ def _text(done: process.Completed) -> str:
 
 
 def _by_hand(settings: CommandCheck, _: ByHand | None) -> Passage:
-    text = "must exit with 0, told where by DRD_PATH or PGHOST, PGDATABASE …"
+    text = "must exit with 0; DRD_PATH or PGHOST, PGDATABASE … have the address"
     return Passage(text, " ".join(quote(word) for word in settings.run), adapt=True)
 
 

@@ -272,7 +272,7 @@ class Tolerance:
         if self.exact:
             return "as at backup"
         allowed = f"{self.share.normalize():f}%" if self.share else f"{self.rows:,} rows"
-        return f"as at backup, give or take {allowed}"
+        return f"as at backup, plus or minus {allowed}"
 
 
 def parse_tolerance(value: str | int) -> Tolerance:

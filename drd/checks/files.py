@@ -177,7 +177,7 @@ def _parts(spec: CheckSpec, found: Comparison) -> list[CheckResult]:
         if paths
     ]
     if not found.owners:
-        why = "restored without root's rights to give files to others"
+        why = "restored without root's rights, so the owners of files were not set"
         parts.append(part_not_run(spec, "ownership", why, _EXPECTED))
     return parts
 

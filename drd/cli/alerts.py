@@ -87,8 +87,8 @@ def _notes(alert: Alert, now: datetime, *, holds: bool) -> list[Note]:
     text = f"{alert.plan or 'drd'}: {alert.message}"
     since = _since(alert, now)
     if is_open and not holds:
-        text = f"{alert.plan or 'drd'}: no longer the case: {alert.message}"
-        since += "; the daemon resolves it if it stays away"
+        text = f"{alert.plan or 'drd'}: no longer true: {alert.message}"
+        since += "; the daemon resolves the alert if the problem stays away"
     what = Note(alert.id, Cell(text, style), alert.command if is_open and holds else "")
     return [what, Note(alert.id, Cell(f"{alert.severity}, {since}", "dim"), "")]
 

@@ -49,7 +49,7 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], 
     run, plan, state = done["run"], done["plan"], RunState(done["state"])
     if done["document"] is None:
         failure = DrdError(
-            done["error"] or f"it ended {state}", hint=f"check the run: drd run show {run}"
+            done["error"] or f"the run ended as {state}", hint=f"check the run: drd run show {run}"
         )
         outcome = BackupOutcome(run, plan, state, None, (), {plan: failure})
         return documents_of(outcome), outcome

@@ -74,7 +74,8 @@ def _source(
         if not given or args.password_file or args.ca_cert or args.accept_commands:
             raise UsageError(
                 "a kit takes --passphrase-file, --identity or --share, and no other key option",
-                hint="its first line says which of them; the repository's password is inside.",
+                hint="the kit's first line says which of them; the kit contains the repository's "
+                "password.",
             )
         sealed = read_kit(Path(args.kit))
         kit = unpack(unseal(sealed, key_of(args), name=args.kit), name=args.kit)
@@ -170,8 +171,8 @@ def _say(
         output.say(f"{plan.name}: {_words(plan)}")
     for plan in (p for p in found if p.left):
         output.say(
-            f"{plan.name}: {', '.join(plan.left)} was not read; for its restore points: "
-            f"drd --config {prepared.layout.config} catalogue rebuild {plan.name}"
+            f"{plan.name}: {', '.join(plan.left)} was not read; to get its restore points: drd "
+            f"--config {prepared.layout.config} catalogue rebuild {plan.name}"
         )
     for needed in prepared.layout.needed:
         when = "to recover" if needed.restoring else "later"

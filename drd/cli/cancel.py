@@ -74,7 +74,7 @@ def _hint(run: Run) -> str:
                 f"its process {run.owner_pid} belongs to another user: try again as "
                 "that user or root."
             )
-    return f"drd is cleaning up after it: drd run show {run.id}"
+    return f"drd is cleaning up after the run: drd run show {run.id}"
 
 
 def _until_over(app: App, run: Run) -> Run:
@@ -126,7 +126,10 @@ def _settle(app: App, run: Run) -> None:
             settle(app.services(plan), plan, {run.id: ending})
             return
     except DrdError as error:
-        output.warn(f"a later run removes what it left in its repository: {error.message}")
+        output.warn(
+            "a later run removes the unfinished data of this run in the repository: "
+            f"{error.message}"
+        )
     catalogue, _ = app.witnessed()
     owned = catalogue.adopt(run, app.clock.now())
     if owned is not None:

@@ -74,7 +74,9 @@ def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
         )
     else:
         why = (
-            f": {restored.why}" if restored.why else ": its repositories contain no state of drd's"
+            f": {restored.why}"
+            if restored.why
+            else ": its repositories contain no copy of drd's catalogue"
         )
         output.warn(
             f"{name}: the holds of its points are unknown{why}: hold them again with drd hold"
@@ -121,9 +123,9 @@ def _show(
         )
         for point, places in c.torn.items():
             output.complain(
-                f"restore point {point} of {c.plan} is no longer whole in "
-                f"{', '.join(places)}: snapshots are missing that drd did not forget",
-                f"a copy may have them; to give it up there: drd points forget {point} "
+                f"restore point {point} of {c.plan} lacks snapshots in {', '.join(places)}: drd "
+                "did not forget them",
+                f"a copy may have them; to forget the point there: drd points forget {point} "
                 f"--repository {places[0]} --reason …",
             )
         for repository, reason in c.unreached.items():

@@ -89,7 +89,7 @@ def print_checks(evidence: Evidence, *, colour: bool) -> None:
     expected."""
     rows = [_row(c) for c in evidence.checks]
     if not rows:
-        output.say("  check      no check was executed: nothing checked the data")
+        output.say("  check      no check ran: the data is not checked")
         return
     name_width = min(44, max(len(r[0]) for r in rows))
     seen_width = min(60, max(len(r[1]) for r in rows))

@@ -26,7 +26,7 @@ def confirm_point(point: str, what: str, hint: str, *, asks: bool) -> None:
 
 def confirm_texts() -> None:
     """Have a person confirm that texts may become root's. Raises Cancelled if they do not."""
-    _typed("accept", "type accept if all of this is what the host did [accept]: ")
+    _typed("accept", "type accept if your host did all of this before [accept]: ")
 
 
 def _typed(wanted: str, question: str) -> None:

@@ -59,6 +59,6 @@ def _print(outcome: CopyOutcome, *, quiet: bool) -> None:
     if not quiet:
         count = len(outcome.copied)
         what = f"{counted(count, 'restore point')} copied" if count else "up to date"
-        output.say(f"{outcome.plan}: {outcome.repository}: {what}, {outcome.held} there")
+        output.say(f"{outcome.plan}: {outcome.repository}: {what}, {outcome.held} in this copy")
     for point, error in outcome.errors.items():
         output.complain(f"point {point} was not copied: {error.message}", error.hint)

@@ -58,7 +58,8 @@ def _kit(args: argparse.Namespace) -> KitAt | None:
     if bool(given) != bool(args.kit):
         raise UsageError(
             "--kit needs what opens it: --passphrase-file, --identity or --share",
-            hint="without them the drill uses the copy that `kit` in the plan or drd.yaml names.",
+            hint="without these options the drill uses the copy that `kit` in the plan or "
+            "drd.yaml names.",
         )
     return KitAt(args.kit, lambda: key_of(args)) if args.kit else None
 
@@ -82,7 +83,7 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
         components=args.component,
     )
     if done["document"] is None:
-        words = done["error"] or f"it ended {done['state']}"
+        words = done["error"] or f"the run ended as {done['state']}"
         raise DrdError(words, hint=f"check the run: drd run show {done['run']}")
     outcome = DrillOutcome(evidence_of(done["document"]), None, None)
     _show(outcome, args.plan, Objectives(done["rpo_s"], done["rto_s"]), args)

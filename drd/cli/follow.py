@@ -48,7 +48,7 @@ class _State(Source):
 
     def require_daemon(self, what: str, hint: str) -> None:
         if not is_alive(self._app):
-            raise NotOwner(f"{what}, and no daemon runs that could do it", hint=hint)
+            raise NotOwner(f"{what}, and no daemon runs that could start it", hint=hint)
 
 
 class _Daemon(Source):

@@ -45,7 +45,7 @@ def in_force_with(
         since[:] = since or [app.clock.now()]
         dead = {run.id for run in app.catalogue.abandoned()}
         return [
-            f"run {run.id} ({run.kind} of {run.plan}) is over, which began before"
+            f"run {run.id} ({run.kind} of {run.plan}) has ended, which began earlier"
             for run in app.catalogue.queue.open_runs()
             if run.state is RunState.RUNNING
             and run.id not in dead
@@ -96,7 +96,7 @@ def _names_another(file: Path, spec: RepositorySpec, new: SecretRef) -> list[str
             return []
         return [f"{file} can be loaded: {error.message}"]
     return [
-        f"{file} names {new.describe()} as repositories.{one.name}.password (it names "
+        f"{file} names {new.describe()} as repositories.{one.name}.password (it has "
         f"{one.password.describe()})"
         for one in plan.repositories.values()
         if one.url == spec.url and one.password != new

@@ -58,7 +58,7 @@ def carry_out(
         output.print_json({**_document(planned, args), **({"upgrade": upgrade} if found else {})})
     elif not args.quiet:
         rows = [[_WORDS[s.action][args.dry_run], s.subject, s.note] for s in planned.steps]
-        output.say(output.table(rows) if rows else "nothing of drd is installed here")
+        output.say(output.table(rows) if rows else "the service of drd is not installed here")
         for note in _notes(planned):
             output.warn(note)
         for notice in found:
@@ -89,8 +89,8 @@ def _next(planned: Installation) -> Iterator[str]:
         yield "\nNext: systemctl restart drd"
     if unit.action == "write" and planned.here:
         yield "\nNext:"
-        yield "  1. drd plan new                   a plan for what is found here"
-        yield "  2. its secrets into /etc/drd/credentials, files of root's with mode 0600"
+        yield "  1. drd plan new                   write a plan for what is found here"
+        yield "  2. write its secrets to /etc/drd/credentials: owner root, mode 0600"
         yield "  3. drd plan check; drd doctor"
         yield "  4. systemctl enable --now drd"
         yield "Then: drd status, and journalctl -u drd."

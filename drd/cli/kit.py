@@ -87,9 +87,8 @@ def _warn_of_lost(app: App, plans: Sequence[Plan]) -> None:
         for known in app.catalogue.health.of(plan.name):
             if known.lost is not None:
                 output.warn(
-                    f"repository {known.repository} of {plan.name} "
-                    f"{lost_words(known.lost)}: this kit restores nothing from it as it is "
-                    f"now; run drd doctor {plan.name} for the remedy"
+                    f"repository {known.repository} of {plan.name} {lost_words(known.lost)}: now "
+                    f"this kit cannot restore from it; run drd doctor {plan.name} for the remedy"
                 )
 
 
@@ -226,7 +225,7 @@ def _remember(args: argparse.Namespace, found: Verification, digest: str) -> Non
                 detail = what_it_is(found, one, digest)
                 record_verification(opened.services(plan), plan, one, detail)
     except DrdError as error:
-        output.warn(f"this was not recorded: {error.message}")
+        output.warn(f"the result was not recorded: {error.message}")
 
 
 def _say_verification(args: argparse.Namespace, found: Verification) -> None:

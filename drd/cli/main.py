@@ -60,7 +60,7 @@ VERBS = {
     "bootstrap": "make an empty machine ready to recover",
     "catalogue": "rebuild or verify drd's catalogue",
     "install": "install the systemd service",
-    "uninstall": "stop the service and remove what install put",
+    "uninstall": "stop the service and remove the files that install wrote",
     "completion": "print the completion script for your shell",
 }
 

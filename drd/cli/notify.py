@@ -147,7 +147,7 @@ def _health(facts: ChannelFacts | None, now: datetime) -> str:
         return f"fails for {since} ({tries}){waiting}: {why}"
     assert facts.last_delivered_at is not None
     ago = format_duration((now - facts.last_delivered_at).total_seconds())
-    return f"well, last {ago} ago{waiting}"
+    return f"ok, last message {ago} ago{waiting}"
 
 
 def _carries(channel: ChannelSpec) -> str:

@@ -20,7 +20,7 @@ def forget(args: argparse.Namespace) -> int:
         _require_gone(opened, args.plan, known)
         if not args.yes:
             output.say(f"{args.plan}: drd will forget {_counts(known)}")
-            confirm(args.plan, "forgetting a plan", "add --yes when you mean it.")
+            confirm(args.plan, "forgetting a plan", "add --yes to confirm.")
         now = opened.clock.now()
         held = held_points(opened.catalogue.keeping.holds(args.plan), now)
         gone = opened.catalogue.forget_plan(args.plan)
@@ -48,7 +48,7 @@ def _require_gone(app: App, name: str, known: Records) -> None:
         files = [Path(known.file)]
     if files:
         raise UsageError(
-            f"plan {name} is not gone: its file is {files[0]}",
+            f"plan {name} still exists: its file is {files[0]}",
             hint=f"rm {files[0]} && systemctl reload drd",
         )
 

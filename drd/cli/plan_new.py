@@ -56,7 +56,8 @@ def _found(args: argparse.Namespace) -> Found:
         wishes += [(spec, wish) for wish in made]
     if not wishes:
         notes.append(
-            "Nothing else was found or named, so the plan begins with this host's configuration."
+            "drd found no database, and none was given, so the plan begins with this host's "
+            "configuration."
         )
         for spec, start in starting:
             wishes += [(spec, wish) for wish in start.wishes(start.otherwise)]
@@ -67,7 +68,7 @@ def _name(given: str | None, found: Found) -> str:
     if given is not None:
         if not NAME.fullmatch(given):
             better = as_name(given)
-            hint = f'{NAME_HINT} "{better}" would do.' if better else NAME_HINT
+            hint = f'{NAME_HINT} "{better}" is allowed.' if better else NAME_HINT
             raise UsageError(f'"{given}" is not a name for a plan', hint=hint)
         return given
     wishes = [wish.name for _, wish in found.wishes if wish.names_plan]
@@ -130,7 +131,7 @@ def _write(text: str, file: Path, *, force: bool) -> Path:
 def _say_what_is_next(plan: str, made: Starter, repository: str | None, to: TextIO) -> None:
     """`plan` is how commands name the plan from now on: its name, or its file."""
     print("\nNext:", file=to)
-    steps = [f"read it and adapt it: {plan}"]
+    steps = [f"read and adapt the plan: {plan}"]
     if repository is None:
         steps.append(f"replace {PLACEHOLDER} with your bucket")
     steps.append(f"write the secrets into {CREDENTIALS} (directory 0700, files 0600):")

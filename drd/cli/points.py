@@ -50,7 +50,7 @@ def _print(plan: str, points: list[dict[str, Any]], lost: dict[str, str]) -> Non
             _state(p)
             + _away(p, lost)
             + (f", damaged in {', '.join(p['damaged'])}" if p["damaged"] else "")
-            + (f", not whole in {', '.join(p['torn'])}" if p["torn"] else "")
+            + (f", snapshots missing in {', '.join(p['torn'])}" if p["torn"] else "")
             + (", made after the kit" if p["after_kit"] else ""),
             format_size(p["size_bytes"]),
             p["proven_by"] or "",

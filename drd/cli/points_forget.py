@@ -23,7 +23,7 @@ def forget(args: argparse.Namespace) -> int:
         if len(names) > 1:
             raise UsageError(
                 f"these are points of several plans: {', '.join(sorted(names))}",
-                hint="give up points of one plan at a time.",
+                hint="forget the points of one plan at a time.",
             )
         plan = app.load(names.pop())
         points = tuple(dict.fromkeys(point for _, point in plan_names))
@@ -32,5 +32,5 @@ def forget(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json({"plan": plan.name, "forgotten": list(gone), "reason": reason})
     elif not args.quiet:
-        output.say(f"{plan.name}: gave up {', '.join(gone)}: {reason}")
+        output.say(f"{plan.name}: forgot {', '.join(gone)}: {reason}")
     return 0

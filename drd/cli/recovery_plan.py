@@ -75,7 +75,7 @@ def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]
     else:
         yield f"would lose {', '.join([format_duration(planned.loss_s), *_rows(planned)])}"
     if planned.expected_s is not None:
-        took = f"as the last {planned.measured_by} took"
+        took = f"as long as the last {planned.measured_by}"
         yield f"expected   {format_duration(planned.expected_s)}, {took}"
     elif planned.single is None:
         yield "expected   unknown: no drill has measured it"

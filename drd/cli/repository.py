@@ -101,7 +101,7 @@ def _afterwards(
         return [f"then: drd repository rekey {plan.name} --repository {spec.name}"]
     why = "the old password was ***" if done.by_mask else "the old password has leaked"
     return [
-        "make anew what still contains the old password:",
+        "replace everything that still contains the old password:",
         *(f"  - the recovery kit: drd kit export {p.name} --to FILE" for p, _ in keepers),
         (
             "  - the kit and the shares that its holders have: give them the new ones, destroy the "
@@ -117,7 +117,7 @@ def _afterwards(
         f"if {why}, make a new repository and copy into it:",
         *(f"  {line}" for line in new_repository(keepers)),
         *(
-            f"  plan {name} stored something there too, and its file cannot be read: check first"
+            f"  plan {name} also stores in it, and its file cannot be read: check this plan first"
             for name in unreadable
         ),
     ]

@@ -61,13 +61,13 @@ def _show(
     stay = len(forgetting.chosen.keep)
     output.say(
         f"{plan}: {stay} restore point{'s stay' if stay != 1 else ' stays'}, "
-        f"{len(forgetting.chosen.forget)} {'would go' if args.dry_run else 'went'}"
+        f"{len(forgetting.chosen.forget)} {'would be forgotten' if args.dry_run else 'forgotten'}"
     )
     rows = [["  keep", i, _time(points, i), ", ".join(why)] for i, why in forgetting.chosen.keep]
     rows += [["  forget", i, _time(points, i), ""] for i in forgetting.chosen.forget]
     if rows:
         output.say(output.table(rows))
-    _say_more(plan, forgetting, "would go" if args.dry_run else "went")
+    _say_more(plan, forgetting, "would be forgotten" if args.dry_run else "forgotten")
 
 
 def _say_more(plan: str, forgetting: Forgetting, goes: str) -> None:
@@ -85,7 +85,7 @@ def _say_more(plan: str, forgetting: Forgetting, goes: str) -> None:
     for name, error in forgetting.unreached.items():
         output.complain(f"{name} must wait: {error.message}", error.hint)
     if forgetting.snapshots:
-        output.say(f"  drd prune {plan} removes their data; where prune is scheduled, it does")
+        output.say(f"  drd prune {plan} removes their data; a scheduled prune does it by itself")
 
 
 def _document(forgetting: Forgetting) -> dict[str, Any]:

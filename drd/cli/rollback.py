@@ -50,7 +50,7 @@ def _say(
         )
     elif not args.quiet:
         for name in steps:
-            output.say(f"  {'would take back' if dry else 'taken back'}  {name}")
+            output.say(f"  {'would roll back' if dry else 'rolled back'}  {name}")
         if left:
             output.say(f"  no rollback: {', '.join(left)}")
     return 0

@@ -64,7 +64,7 @@ def heading(planned: RecoveryPlan) -> Iterator[str]:
         beside = "as" if len(part.tables) < 2 and not part.paths else "into"
         yield f"{beside:<10} {printable(part.into)}"
     if part.tables or (part.into is not None and not planned.request.overwrite):
-        yield "beside     what is there, which stays as it is"
+        yield "beside     the existing data, which stays unchanged"
 
 
 def lines(changed: Changes) -> Iterator[str]:
@@ -95,7 +95,7 @@ def _held(held: Held | None) -> str:
     if held is None:
         return "nothing"
     if held.count is None:
-        return "rows that nobody counted"
+        return "an unknown number of rows"
     if held.bytes is None:
         return counted(held.count, "row")
     return f"{counted(held.count, 'entry', 'entries')}, {format_size(held.bytes)}"

@@ -26,7 +26,7 @@ def accept(
     for line in (
         f"The repository has plans that were stored at {at},",
         "by drd or by someone else with its password.",
-        "When they are in force, drd runs, reads, writes and connects to this.",
+        "Once they are in force, drd runs, reads, writes and connects to the following.",
         "Lines with ! run a command, or could reveal a secret or a file of this host:",
     ):
         output.say(line, beside=True)

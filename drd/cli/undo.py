@@ -72,9 +72,9 @@ def _say(
         return 0
     for aside in standing.held:
         if aside.former is not args.redo:
-            output.say(f"  would take its place again  {line(aside)}")
+            output.say(f"  would be put back           {line(aside)}")
         else:
-            output.say(f"  stays aside                 {line(aside)}")
+            output.say(f"  stays a kept copy           {line(aside)}")
     if not standing.held:
         output.say(f"  there are no kept copies of run {run.id}")
     return 0

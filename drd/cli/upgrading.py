@@ -58,10 +58,13 @@ def _closed(settings: DaemonSettings) -> Iterator[Notice]:
     paths = open_to_others(settings.places)
     if paths:
         named = some(paths, _NAMED)
-        yield Notice("changes", f"closed to group and others at the next start: {named}")
+        yield Notice("changes", f"the next start removes the rights of group and others: {named}")
     state, public = settings.state_dir, settings.public_dir
     if state is not None and state.is_dir() and not public.is_dir():
-        yield Notice("changes", f"{public} is made, for the group {settings.read_group} to read")
+        yield Notice(
+            "changes",
+            f"the next start creates {public}, which the group {settings.read_group} can read",
+        )
 
 
 def _others(settings: DaemonSettings) -> Iterator[Notice]:
@@ -73,15 +76,15 @@ def _others(settings: DaemonSettings) -> Iterator[Notice]:
         elif not entry.is_catalogue:
             yield Notice("changes", f"{entry}: it is {entry.deed} at the next start")
         elif entry.deed == "renewed":
-            text = f"{entry}: it gets a file of its own at the next start"
+            text = f"{entry}: the next start copies its data into a new file"
             yield Notice("changes", f"{text}, unless a drd process has it open then")
         else:
             text = f"{entry}: it is set aside at the next start, and a new catalogue is made"
             yield Notice(
                 "person",
                 text,
-                f"put drd's own back as {entry.path} before, or restore the points with "
-                "drd catalogue rebuild",
+                f"before that, put drd's own catalogue back as {entry.path}, or restore the "
+                "points with drd catalogue rebuild",
             )
 
 
@@ -120,8 +123,8 @@ def _catalogue(settings: DaemonSettings) -> Iterator[Notice]:
         return
     if version < HEAD:
         kept = f"{database}.before-{HEAD}"
-        text = f"the catalogue goes from version {version} to {HEAD} at the next start"
-        yield Notice("changes", f"{text}, and is copied to {kept} before")
+        text = f"the next start upgrades the catalogue from version {version} to {HEAD}"
+        yield Notice("changes", f"{text}, and copies it to {kept} before")
     elif version > HEAD:
         text = f"the catalogue has version {version}, this drd knows {HEAD}: it will not start"
         yield Notice(
@@ -136,7 +139,10 @@ def _exposed(settings: DaemonSettings) -> Iterator[Notice]:
     files = [Path(file.path) for file in plan_files(settings.plans_dir)]
     for plan, exposed in in_directory(files, secrets.CREDENTIALS, trusted_users(owner)):
         new = "an alert" if exposed.is_told_only else "refused"
-        text = f"{exposed}: an alert if {plan.name} was in force before, {new} if it is new"
+        text = (
+            f"{exposed}: drd raises an alert for {plan.name} if it was in force before; if it is "
+            f"new: {new}"
+        )
         yield Notice("person", text, exposed.remedy)
 
 

@@ -61,5 +61,5 @@ def _read(outcome: VerificationOutcome) -> str:
         return "everything was read"
     words = f"{outcome.read} of {reading.parts} parts were read"
     if reading.last_complete_at is None:
-        return f"{words}, not everything was yet"
-    return f"{words}, everything by {reading.last_complete_at:%Y-%m-%d %H:%M} UTC"
+        return f"{words}, some parts were never read"
+    return f"{words}, all parts were read by {reading.last_complete_at:%Y-%m-%d %H:%M} UTC"

@@ -93,7 +93,7 @@ def _bound(run: Run) -> None:
     timeout_s = run.detail.get("timeout_s")
     if timeout_s is None:
         return
-    cause = Cause(f"it did not finish within {format_duration(float(timeout_s))}")
+    cause = Cause(f"the run did not finish within {format_duration(float(timeout_s))}")
     timer = threading.Timer(float(timeout_s), lambda: process.cancel(cause))
     timer.daemon = True
     timer.start()

@@ -126,8 +126,8 @@ class Person(Settings):
         None,
         min_length=1,
         max_length=256,
-        description="The system user of this person: what comes from it counts as this "
-        "person's, and their roles say what it may do.",
+        description="The system user of this person: requests of this user count as this "
+        "person's, and the person's roles decide its rights.",
     )
 
 
@@ -166,7 +166,7 @@ class Alerts(Settings):
     """When alerts are resolved and repeated."""
 
     hold: Duration = Field(
-        300.0, description="An alert is resolved when its condition has stayed away for so long."
+        300.0, description="An alert is resolved when its condition has been absent for this time."
     )
     remind: Duration = Field(
         4 * 3600.0, description="Time between reminders of an alert that nobody acknowledged."
@@ -190,8 +190,8 @@ class DaemonFile(Settings):
     public_dir: str | None = Field(
         None,
         min_length=1,
-        description="What users other than drd's may read: the status, the daemon's "
-        "socket. Default: the state's directory with -public behind it.",
+        description="What users other than drd's may read: the status, the daemon's socket. "
+        "Default: the name of the state's directory with -public added.",
     )
     plans: str = Field(DEFAULT_PLANS, min_length=1, description="Every *.yaml in it is one plan.")
     work_dir: str = Field(

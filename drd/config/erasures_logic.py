@@ -81,7 +81,7 @@ def _register(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> Non
         return
     for what, place in _places(parsed):
         if PurePosixPath(file).is_relative_to(place):
-            message = f"lies in {what}, and would be restored as old as the point"
+            message = f"lies in {what}, and a recovery would restore an old version of it"
             hint = "keep the register outside of what the plan restores."
             report.error(("erasures", "register", "file"), message, hint)
             return

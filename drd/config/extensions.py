@@ -86,7 +86,7 @@ def _those_in_use(names: Sequence[str], report: Report) -> tuple[Added, ...]:
     known = {added.extension.name for added in registry.in_use()}
     for at, name in enumerate(names):
         if name not in known:
-            hint = "name it in this host's own drd.yaml, if it is right."
+            hint = "if the package is right, name it in this host's own drd.yaml."
             report.error(("extensions", at), f"{name} is not used on this host", hint)
     return registry.in_use()
 
@@ -109,7 +109,7 @@ def _members(name: str, before: Sequence[Added]) -> list[Added]:
         raise _Refused(f"{name} is not installed", hint) from None
     points = [point for point in package.entry_points if point.group in GROUPS]
     if not points:
-        hint = f"it needs entry points in {', '.join(GROUPS)}: {PAGE}"
+        hint = f"the package needs entry points in {', '.join(GROUPS)}: {PAGE}"
         raise _Refused(f"{name} adds nothing to drd", hint)
     if rights.may_be_root():
         _require_roots_alone(name, package, points)
@@ -125,15 +125,20 @@ def _member(point: EntryPoint, extension: Extension, before: Sequence[Added]) ->
     family, name = GROUPS[point.group], point.name
     what = f"{extension.name} has a member {name} of {family}"
     if FAMILIES[family].is_own(name):
-        raise _Refused(f"{what}, as drd itself has", f"give it another name: {PAGE}")
+        raise _Refused(
+            f"{what}, and drd itself has one with this name", f"give it another name: {PAGE}"
+        )
     for other in before:
         if (other.family, other.name) == (family, name):
-            raise _Refused(f"{what}, as {other.extension.name} has", "use one of the two packages.")
+            raise _Refused(
+                f"{what}, and {other.extension.name} has one with this name",
+                "use one of the two packages.",
+            )
     try:
         spec = point.load()
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
-        hint = f"see it whole: python -c 'import {point.module}'"
+        hint = f"see the whole error: python -c 'import {point.module}'"
         raise _Refused(f"{extension.name} cannot be imported: {said}", hint) from error
     fault = _fault(family, name, spec)
     if fault:
@@ -144,7 +149,7 @@ def _member(point: EntryPoint, extension: Extension, before: Sequence[Added]) ->
 def _fault(family: str, name: str, spec: object) -> str:
     """Why this cannot be a member of the family under this name; empty if it can."""
     if not isinstance(spec, FAMILIES[family].spec_class):
-        return f"is no {FAMILIES[family].spec_class.__name__}"
+        return f"is not a {FAMILIES[family].spec_class.__name__}"
     if getattr(spec, "name", None) != name:
         return f"calls itself {getattr(spec, 'name', None)}"
     if isinstance(spec, ActionKind):

@@ -30,17 +30,20 @@ Shares = Annotated[str, AfterValidator(_shares)]
 
 SHARES = "Split the passphrase instead: `3/5` makes five shares, any three of which open the kit."
 
-RECIPIENTS = "For whom `drd kit export` encrypts by default: public keys, age1… or ssh-…."
+RECIPIENTS = "The public keys that `drd kit export` encrypts for by default: age1… or ssh-…."
 
 
 FILE = (
-    "A copy of the kit that this host can read and drd tries by itself: `drd kit verify` "
-    "on a schedule, and drills of `host-loss`."
+    "A copy of the kit on this host. drd tries it by itself: with `drd kit verify` on a "
+    "schedule, and in drills of `host-loss`."
 )
 
-OPENED_BY = "Opens `file`; or `identity` does. Not with `shares`: nobody has that passphrase."
+OPENED_BY = (
+    "The passphrase that opens `file` (or give `identity`). Not with `shares`: nobody has that "
+    "passphrase."
+)
 
-OPENED_BY_KEY = "Opens `file`, which is encrypted for recipients: an age identity or an SSH key."
+OPENED_BY_KEY = "The age identity or SSH key that opens `file`, if it is encrypted for recipients."
 
 
 class KitVerify(Settings):
@@ -56,8 +59,8 @@ def _one_way(kit: DaemonKit | PlanKit) -> DaemonKit | PlanKit:
     if kit.file is not None and kit.shares is not None:
         raise Malformed(
             "has both file and shares",
-            "only people together can open a shared kit: leave file out, "
-            "and let them try it with drd kit verify",
+            "only several people together can open a kit with shares: remove file, and let these "
+            "people try the kit with drd kit verify",
         )
     openers = [ref for ref in (kit.passphrase, kit.identity) if ref is not None]
     if kit.file is None and (openers or kit.verify is not None):
@@ -72,7 +75,8 @@ class DaemonKit(Settings):
     """Recovery kits, for all plans without settings of their own."""
 
     required: bool = Field(
-        False, description="A plan needs a kit that is current and was opened, or it is not ready."
+        False,
+        description="If true, a plan is ready only with a kit that is current and was opened.",
     )
     recipients: list[Recipient] = Field(default_factory=list, description=RECIPIENTS)
     shares: Shares | None = Field(None, description=SHARES)

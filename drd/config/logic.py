@@ -42,8 +42,8 @@ def check_logic(parsed: Parsed, report: Report) -> None:
 def _objectives(parsed: Parsed, report: Report) -> None:
     objectives = parsed.file.objectives
     if objectives.window < objectives.rpo and not report.is_broken(("objectives",)):
-        message = "is shorter than the RPO, so attainment would mean nothing"
-        report.error(("objectives", "window"), message, "make it some days, like 90d.")
+        message = "is shorter than the RPO, so the attainment has no meaning"
+        report.error(("objectives", "window"), message, "write some days, like 90d.")
 
 
 def _components(parsed: Parsed, report: Report) -> None:
@@ -112,7 +112,7 @@ def _keys(s3: S3, path: Path, report: Report) -> None:
     for given, missing in (("access_key", "secret_key"), ("secret_key", "access_key")):
         if getattr(s3, given) is not None and getattr(s3, missing) is None:
             hint = "give both, or neither to use the instance's role."
-            report.error((*path, given), f"needs {missing} as well", hint, of_key=True)
+            report.error((*path, given), f"also needs {missing}", hint, of_key=True)
     if s3.session_token is not None and s3.access_key is None and s3.secret_key is None:
         message = "needs access_key and secret_key"
         report.error((*path, "session_token"), message, "give all three.", of_key=True)
@@ -157,4 +157,4 @@ def _subject(check: CheckSettings, path: Path, parsed: Parsed, report: Report) -
     if not fits(KINDS[kind]):
         message = f"a {check.kind} check cannot read {check.component}, which is {kind}"
         able = " and ".join(spec.name for spec in KINDS if fits(spec))
-        report.error(where, message, f"it reads {able} components.")
+        report.error(where, message, f"this kind of check reads {able} components.")

@@ -49,7 +49,7 @@ def parse(report: Report) -> Parsed | None:
     None if too little is left to check any further."""
     data = report.document.data
     if not isinstance(data, dict):
-        hint = "a plan is `key: value` lines; see `drd plan new` for a start."
+        hint = "a plan has lines like `key: value`; `drd plan new` writes a first one."
         report.error((), "is not a mapping", hint)
         return None
     refuse_unsupported(data, report)

@@ -12,7 +12,7 @@ DEFAULT_STATE = "sqlite:////var/lib/drd/drd.db"
 DEFAULT_PLANS = "plans"
 DEFAULT_PUBLIC = "/var/lib/drd-public"
 """Of a state that is in PostgreSQL; one in a directory has its own beside it."""
-NOT_A_MAPPING = "drd.yaml is `key: value` lines."
+NOT_A_MAPPING = "drd.yaml has lines like `key: value`."
 
 _SQLITE = "sqlite:///"
 

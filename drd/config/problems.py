@@ -96,7 +96,7 @@ def not_in_use(section: str, name: str) -> str:
     packages = packages_with(_FAMILIES[section], name)
     if not packages:
         return ""
-    return f"the package {packages[0]} has it: add extensions: [{packages[0]}] to drd.yaml."
+    return f"the package {packages[0]} has this kind: add extensions: [{packages[0]}] to drd.yaml."
 
 
 def _listed(known: Sequence[str]) -> str:
@@ -248,7 +248,9 @@ class _Words:
             return f"{_shown(value)} is not one of {', '.join(choices)}", _meant(value, choices)
         if kind == "string_pattern_mismatch":
             if context.get("pattern") == "^/":
-                return f"{_shown(value)} is not an absolute path", "write it whole, from the / on."
+                return f"{_shown(value)} is not an absolute path", (
+                    "write the whole path, which begins with /."
+                )
             return _bad_name(str(value))
         if kind in ("too_short", "string_too_short"):
             return "is empty", "give it a value, or remove the line."
@@ -267,7 +269,7 @@ def _bad_name(name: str) -> tuple[str, str]:
     better = as_name(name)
     hint = NAME_HINT
     if better and better != name:
-        hint = f'{NAME_HINT} "{better}" would do.'
+        hint = f'{NAME_HINT} "{better}" is allowed.'
     return f'"{name}" is not a name', hint
 
 

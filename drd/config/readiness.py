@@ -22,10 +22,14 @@ def _day(text: str) -> str:
 class AcceptedFinding(Settings):
     """A finding that is accepted for a while."""
 
-    finding: str = Field(min_length=1, description="Its name, as `drd readiness` prints it.")
-    reason: str = Field(min_length=1, description="Why it is accepted, for later readers.")
+    finding: str = Field(
+        min_length=1, description="The finding's name, as `drd readiness` prints it."
+    )
+    reason: str = Field(
+        min_length=1, description="The reason for accepting the finding, for later readers."
+    )
     until: Annotated[str, AfterValidator(_day)] = Field(
-        description="The last day (UTC) on which it is accepted: 2026-12-31."
+        description="The last day (UTC) on which the finding is accepted: 2026-12-31."
     )
 
 

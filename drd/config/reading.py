@@ -39,7 +39,7 @@ def read_plan(path: Path, ways: Ways | None = None) -> tuple[bytes, Reached]:
 
 def _small(raw: bytes, path: Path, what: str) -> bytes:
     if len(raw) > LARGEST:
-        hint = f"check the path: a {what} has a few kilobytes."
+        hint = f"check the path: a {what} is only a few kilobytes long."
         raise ConfigError([Problem(str(path), 1, "", "is larger than 1 MiB", hint)])
     return raw
 

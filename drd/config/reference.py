@@ -15,9 +15,9 @@ HEAD = """\
 <!-- Made by `drd plan schema --markdown`; a test compares. Edit the descriptions in the code. -->
 
 A plan is one YAML file for one service. Unknown keys are errors. Durations are written with units
-(`15m`, `1h30m`, `7d`), and a secret stands as a reference, never as itself:
+(`15m`, `1h30m`, `7d`), and a secret is written as a reference, never as its value:
 
-| reference | where the secret is found when it is used |
+| reference | where drd reads the secret when it uses it |
 |---|---|
 | `{credential: NAME}` | `/etc/drd/credentials/NAME` (mode 0600); the service has what was there \
 when it started |

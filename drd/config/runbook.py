@@ -21,7 +21,7 @@ from drd.fields import Placed
 from drd.model.run import StepState
 from drd.model.runbook import LOOKING, Ask, Notice, Pause, Rehearse, Step, Undo, When
 
-BY_HAND = "a person does this"
+BY_HAND = "only a person can do this"
 """Why a drill leaves out manual steps, unless the plan gives a reason."""
 
 

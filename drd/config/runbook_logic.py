@@ -98,10 +98,12 @@ class _Review:
                     self.report.error(path, f"the steps wait for each other: {way}", hint)
                 elif names.index(need) >= at:
                     hint = f"move {need} above {name}, or remove the need."
-                    self.report.error(path, f"needs {need}, which stands below it", hint)
+                    self.report.error(path, f"needs {need}, which comes later in the runbook", hint)
                 elif step.group is not None and self.by_name[need].group == step.group:
                     hint = "leave one of them out of the group."
-                    message = f"needs {need}, which starts with it in the group {step.group}"
+                    message = (
+                        f"needs {need}, but both start at the same time in the group {step.group}"
+                    )
                     self.report.error(path, message, hint)
 
     def _groups(self) -> None:
@@ -110,9 +112,11 @@ class _Review:
         for group in groups(self.built):
             name = group[0].group
             if name is not None and name in over:
-                hint = "put its steps beside each other, or give the group another name."
+                hint = (
+                    "put the steps of the group next to each other, or give the group another name."
+                )
                 self.report.error(
-                    (*self.paths[at], "group"), f'the group "{name}" also stands further up', hint
+                    (*self.paths[at], "group"), f'the group "{name}" also appears further up', hint
                 )
             if name is not None:
                 over.add(name)
@@ -139,7 +143,7 @@ class _Review:
                 hint = nearest(one, everything)
                 self.report.error(where, f'there is no component "{one}"', hint)
             elif one in restored:
-                hint = "restore each component once."
+                hint = "remove one of the two restore steps."
                 self.report.error(where, f"{one} is restored a second time", hint)
             restored.setdefault(one, name)
 
@@ -162,7 +166,7 @@ class _Review:
             if component not in self.parsed.kinds or not self.whole:
                 continue
             if not self._is_back(component, name, restored):
-                hint = f"restore {component} in a step before."
+                hint = f"restore {component} in an earlier step."
                 self.report.error(where, f'"{one}" reads {component} before it is restored', hint)
 
     def _is_back(self, component: str | None, step: str, restored: dict[str, str]) -> bool:
@@ -179,7 +183,7 @@ class _Review:
             hint = nearest(name, list(self.parsed.kinds))
             self.report.error(path, f'there is no component "{name}"', hint)
         elif self.before and name not in self._back_before(step):
-            hint = f"restore {name} in a step before."
+            hint = f"restore {name} in an earlier step."
             self.report.error(path, f"{name} is not restored at this point", hint)
 
     def _back_before(self, step: str) -> set[str]:
@@ -208,7 +212,7 @@ class _Review:
             return
         able = " and ".join(spec.name for spec in KINDS if ACTIONS[kind].fits(spec))
         message = f"a {kind} step cannot work on {component}, which is {known}"
-        self.report.error(path, message, f"it works on {able} components.")
+        self.report.error(path, message, f"this kind of step works on {able} components.")
 
     def _earlier(
         self, wanted: str, step: str, path: Path, known: Collection[str], does: str
@@ -234,7 +238,7 @@ class _Review:
             self._known(when.target, targets, (*at, "target"), "target")
         if when.step is not None:
             others = [n for n, _ in self.steps if n != name]
-            self._earlier(when.step, name, (*at, "step"), others, "it could depend on")
+            self._earlier(when.step, name, (*at, "step"), others, "the condition could refer to")
         elif when.ended is not None:
             self.report.error((*at, "is"), "requires `step`", "add step: NAME.", of_key=True)
 
@@ -284,14 +288,14 @@ class _Review:
             self.report.error(path, f'${{{whole}}}: there is no component "{component}"', hint)
         elif key and key not in (known := _values_of_places()):
             hint = nearest(key, known)
-            self.report.error(path, f'${{{whole}}}: a place has no "{key}"', hint)
+            self.report.error(path, f'${{{whole}}}: an address has no "{key}"', hint)
         else:
             self._component(component, name, path)
 
     def _step_value(self, name: str, reference: str, path: Path) -> None:
         wanted, _, key = reference.removeprefix("steps.").partition(".")
         others = [n for n, _ in self.steps if n != name]
-        self._earlier(wanted, name, path, others, f"${{{reference}}} could mean")
+        self._earlier(wanted, name, path, others, f"${{{reference}}} could refer to")
         if wanted in self.by_name:
             known = given_by(self.by_name[wanted].kind)
             if key not in known:
@@ -320,5 +324,5 @@ def check_roles(parsed: Parsed, report: Report, known: Collection[str]) -> None:
             continue
         add = f"people: [{{name: …, roles: [{role}]}}]"
         near = nearest(role, sorted(known)) if known else ""
-        hint = f"{near} Or add somebody: {add}." if near else f"add somebody: {add}."
+        hint = f"{near} Or add a person: {add}." if near else f"add a person: {add}."
         report.warn(path, f'nobody in drd.yaml holds the role "{role}"', hint)

@@ -44,7 +44,9 @@ class Hook(Settings):
     It runs as drd's user, who could read them: let nobody else write it."""
 
     command: list[str] = Field(min_length=1, description="The command's words; no shell.")
-    timeout: Duration = Field(60.0, description="After this time it is ended and has failed.")
+    timeout: Duration = Field(
+        60.0, description="Time limit; drd then ends the command, and it has failed."
+    )
 
 
 class ComponentKeys(Settings):
@@ -58,13 +60,16 @@ class ComponentKeys(Settings):
     may_be_empty: bool = Field(
         False,
         description="Let drills pass although there was no table, no row, or no file to compare. "
-        "Without it a component that was empty at backup proves nothing: its volume may not have "
-        "been mounted.",
+        "Without this setting, a component that was empty at backup proves nothing: "
+        "perhaps its volume was not mounted.",
     )
     before: Hook | None = Field(
-        None, description="Runs before the capture; if it fails, the component has failed."
+        None,
+        description="Runs before the capture; if this command fails, the component has failed.",
     )
-    after: Hook | None = Field(None, description="Runs after the capture, even after a failed one.")
+    after: Hook | None = Field(
+        None, description="Runs after the capture, even if the capture failed."
+    )
 
 
 @cache
@@ -105,7 +110,7 @@ class S3(Settings):
         None, description="PEM file of your own certificate authority."
     )
     bucket_lookup: Literal["auto", "dns", "path"] = Field(
-        "auto", description="How the bucket is addressed: by host name, by path, or detected."
+        "auto", description="How requests name the bucket: by host name, by path, or detected."
     )
 
 
@@ -120,18 +125,19 @@ class Repository(Settings):
         "path.",
     )
     password: Secret = Field(
-        description="The repository's encryption password. Whoever loses it has no backups."
+        description="The repository's encryption password. Without it the backups are lost."
     )
     s3: S3 | None = Field(None, description="Access to the bucket, for `s3:` only.")
     protection: Literal["object-lock", "versioning", "append-only", "none"] | None = Field(
         None,
-        description="What protects the copies from deletion, as claimed; drd checks it if it can.",
+        description="The protection of the copies from deletion that you claim; drd checks the "
+        "claim if it can.",
     )
     copy_of: Name | None = Field(
         None,
-        description="Another repository, whose complete restore points are copied here "
-        "after each backup. It has its own keys; if both are buckets, that "
-        "needs rclone.",
+        description="Another repository, whose complete restore points are copied here after "
+        "each backup. The copy has its own keys; if both are buckets with different "
+        "keys, drd needs rclone.",
     )
 
 
@@ -147,20 +153,28 @@ class Retention(Settings):
         description="Keep all points that are at most this much older than the newest complete "
         "one.",
     )
-    last: Count = Field(0, description="Keep so many of the newest points.")
-    hourly: Count = Field(0, description="Keep the newest point of each of so many hours.")
+    last: Count = Field(0, description="Keep this number of the newest points.")
+    hourly: Count = Field(
+        0, description="Keep the newest point of each hour, for this number of hours."
+    )
     daily: Count = Field(
         0,
-        description="Keep the newest point of each of so many days, in `backup.timezone` as all "
-        "periods are.",
+        description="Keep the newest point of each day, for this number of days; "
+        "`backup.timezone` applies, as for all periods.",
     )
-    weekly: Count = Field(0, description="Keep the newest point of each of so many weeks.")
-    monthly: Count = Field(0, description="Keep the newest point of each of so many months.")
-    yearly: Count = Field(0, description="Keep the newest point of each of so many years.")
+    weekly: Count = Field(
+        0, description="Keep the newest point of each week, for this number of weeks."
+    )
+    monthly: Count = Field(
+        0, description="Keep the newest point of each month, for this number of months."
+    )
+    yearly: Count = Field(
+        0, description="Keep the newest point of each year, for this number of years."
+    )
     max_repack: Size | None = Field(
         None,
         description="How much data one prune may rewrite, like `2G`: this limits how long "
-        "it keeps backups waiting. Without it, as much as is worthwhile.",
+        "backups wait for the prune. By default, as much as is worthwhile.",
     )
     every: DurationOrNever | None = Field(
         None,
@@ -184,9 +198,9 @@ TargetComponent = Annotated[Any, AsWritten(target_models)]
 class RandomPoint(Settings):
     """Sometimes a drill uses an older point than the newest."""
 
-    random_within: Duration = Field(description="How old that point may be.")
+    random_within: Duration = Field(description="The greatest age of the random point.")
     each: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
-        4, description="One drill in so many takes a random point."
+        4, description="One drill in this number of drills takes a random point."
     )
 
 
@@ -239,7 +253,7 @@ class Drill(Timed):
     }
 
     every: Duration | None = Field(
-        None, description="Time between two starts; without this and `cron`: by hand only."
+        None, description="Time between two starts; without `every` and `cron`: by hand only."
     )
     timeout: Duration = Field(4 * 3600.0, description=TIMEOUT)
     restore_point: RestorePoint = Field(
@@ -255,9 +269,9 @@ class Drill(Timed):
     )
     fence: Literal["best", "required"] = Field(
         "best",
-        description="What code of the data can reach in a drill (sandbox.md). `best`: as "
-        "much of the fence as this host supports, and the evidence names what "
-        "is missing. `required`: a drill is inconclusive if any of it is "
+        description="What code that came with the data can reach in a drill (sandbox.md). "
+        "`best`: as much of the fence as this host supports, and the evidence names "
+        "what is missing. `required`: a drill is inconclusive if any of it is "
         "missing.",
     )
     reach: list[Reach] = Field(
@@ -288,7 +302,7 @@ class PlanFile(Settings):
     }
 
     plan: Name = Field(description=f"The plan's name: {NAME_RULE}.")
-    owner: str = Field("", description="Who answers for this service.")
+    owner: str = Field("", description="Who is responsible for this service.")
     description: str = Field("", description="What the service is, for the person on call.")
     objectives: Objectives
     components: dict[Name, Component] = Field(
@@ -305,23 +319,23 @@ class PlanFile(Settings):
     verification: Verification = Verification()
     checks: list[Check] = Field(
         default_factory=list,
-        description="What must be true of restored data. None: drills stay inconclusive.",
+        description="What must be true of restored data. Without checks, drills stay inconclusive.",
     )
     runbook: list[Step] | None = Field(
         None,
         min_length=1,
-        description="The ordered steps of a recovery, which drills rehearse. None: restore all "
-        "components, then run all checks.",
+        description="The ordered steps of a recovery, which drills rehearse. Without a runbook: "
+        "restore all components, then run all checks.",
     )
     erasures: ErasuresSettings | None = None
     targets: dict[Name, dict[Name, TargetComponent]] = Field(
         default_factory=dict,
-        description="Named places to restore to: by component the keys of its kind.",
+        description="Named places to restore to: for each component the keys of its kind.",
     )
     drill: Drill = Drill()
     heartbeat: PlanHeartbeat | None = Field(
         None,
-        description="A heartbeat for each run, for a watcher elsewhere. Not part of the "
+        description="A heartbeat for each run, sent to a watcher elsewhere. Not part of the "
         "plan's hash: changing it needs no new drill.",
     )
     kit: PlanKit = PlanKit()

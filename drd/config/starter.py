@@ -55,8 +55,8 @@ class _Writer:
         yield "# yaml-language-server: $schema=plan.schema.json"
         yield "# (drd plan schema > plan.schema.json, beside this file, for completion in editors)"
         yield f"plan: {inline(self.name)}"
-        yield 'owner: ""                      # who answers for this service'
-        yield 'description: ""                # what it is, for the person on call'
+        yield 'owner: ""                      # who is responsible for this service'
+        yield 'description: ""                # what the service is, for the person on call'
         yield ""
         yield (
             "# How much data may be lost, and how long it may be down. Ask those who pay for it."
@@ -103,7 +103,7 @@ class _Writer:
                 "region."
             )
         yield f"    url: {inline(self.repository)}"
-        yield "    # Without this password the backups are worth nothing: keep a copy elsewhere."
+        yield "    # Without this password the backups are lost: keep a copy elsewhere."
         yield f"    password: {{credential: {inline(password)}}}"
         if self.repository.startswith("s3:"):
             key, secret = as_name(f"{self.name[:33]}-s3-id"), as_name(f"{self.name[:33]}-s3-key")

@@ -36,26 +36,28 @@ class _Step:
         how, kind = rehearsal(step), step.kind
         at = self._where_said(step, path)
         if kind == "approve" and (how.rehearse or how.reason or how.stand_in):
-            message = "an approval is rehearsed by the drill itself, which grants it and says so"
+            message = (
+                "a drill always rehearses an approval: it grants the approval and reports that"
+            )
             self.report.error(at, message, "remove rehearse.")
         elif how.rehearse == "skip" and how.reason is None:
-            self.report.error(at, "a step that no drill carries out needs a reason", "add reason:.")
+            self.report.error(at, "a step that drills skip needs a reason", "add reason:.")
         elif how.rehearse == "simulate" and how.stand_in is None:
             hint = "add with: [COMMAND, …], which a drill runs instead."
-            self.report.error(at, "does not say what simulates it", hint)
+            self.report.error(at, "needs `with`, the command that simulates the step", hint)
         elif how.rehearse == "simulate" and kind in ("restore", "check"):
             hint = "let drills run it, or skip it for a reason."
             self.report.error(at, f"a {kind} cannot be simulated", hint)
         elif how.rehearse == "run" and kind == "manual":
-            hint = "leave rehearse away, or simulate it by a command in with."
-            self.report.error(at, "nobody is there to do this in a drill", hint)
+            hint = "remove rehearse, or simulate the step: rehearse: simulate, with: [COMMAND, …]."
+            self.report.error(at, "a drill cannot run a manual step", hint)
         elif how.reason is not None and how.rehearse != "skip" and kind != "manual":
             self.report.error(
-                at, "a reason stands for a step that drills skip", "add rehearse: skip."
+                at, "`reason` applies only to a step that drills skip", "add rehearse: skip."
             )
         elif how.stand_in is not None and how.rehearse != "simulate":
             hint = "add rehearse: simulate."
-            self.report.error(at, "`with` stands for a step that drills simulate", hint)
+            self.report.error(at, "`with` applies only to a step that drills simulate", hint)
         elif how.rehearse in (None, "run") and self._is_of_host(step):
             message = f"a drill cannot {kind} the host's own unit"
             hint = "add rehearse: skip with a reason, or rehearse: simulate with a command."
@@ -78,7 +80,7 @@ class _Step:
         if step.timeout is not None and kind in ("restore", "check", "wait", *PEOPLE):
             hints = {
                 "check": "give the checks a timeout.",
-                "restore": "remove it: a restore ends when no more data comes.",
+                "restore": "remove it: a restore that gets no more data ends by itself.",
                 "wait": "remove it.",
             }
             hint = hints.get(kind, "write expires within the step.")
@@ -89,7 +91,7 @@ class _Step:
             message = f"does not fit a step of kind {kind}"
             self.report.error((*path, "retries"), message, hint, of_key=True)
         if kind in PEOPLE and not step.repeat:
-            message = f"does not fit a step of kind {kind}: asking again does no harm"
+            message = f"does not fit a step of kind {kind}: drd can always ask again"
             self.report.error((*path, "repeat"), message, "remove it.", of_key=True)
 
     def _command(self, words: Words, path: Path) -> None:

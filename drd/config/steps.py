@@ -37,7 +37,7 @@ def _names(value: Any) -> Any:
         return value
     if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
         return value
-    raise Malformed("takes `all` or a list of names", "write `all`, or like [orders-db, gateway]")
+    raise Malformed("must be `all` or a list of names", "write `all`, or like [orders-db, gateway]")
 
 
 Names = Annotated[
@@ -76,16 +76,18 @@ class ApproveSettings(StepSettings):
     """A person of this role has to agree: `drd approve RUN STEP --by NAME`. A drill agrees itself,
     and says so."""
 
-    by: str = Field(min_length=1, description="The role, as `people` in drd.yaml has it.")
-    why: str = Field("", description="What happens after it.")
+    by: str = Field(
+        min_length=1, description="The role of the approver, from `people` in drd.yaml."
+    )
+    why: str = Field("", description="What happens after the approval.")
     expires: Duration | None = Field(
-        None, description="Without an approval in this time the step has failed."
+        None, description="Without an approval within this time, the step has failed."
     )
     two_person: bool = Field(
         False,
-        description="Whether it has to be another person than the one who started the recovery, by "
-        "what the kernel says of both (root without a login may be anybody, and is refused). It "
-        "holds for the recovery of a part, too.",
+        description="Whether another person than the one who started the recovery must approve. "
+        "The kernel says who both are; root without a login may be anybody, and is "
+        "refused. This also applies to the recovery of a part.",
     )
 
     def all_texts(self) -> Iterator[Text]:
@@ -96,12 +98,18 @@ class ManualSettings(Rehearsed):
     """Something that a person does and ticks off: `drd done RUN STEP --by NAME`. Drills leave it
     out unless they simulate it."""
 
-    do: str = Field(min_length=1, description="What is to be done, for somebody who never did it.")
+    do: str = Field(
+        min_length=1, description="What the person must do, for somebody who never did it before."
+    )
     by: str | None = Field(
-        None, min_length=1, description="The role; without one, anybody of `people`."
+        None,
+        min_length=1,
+        description="The role of the person; without a role, anybody of `people`.",
     )
     expires: Duration | None = Field(
-        None, description="When it is not done in this time, the step has failed."
+        None,
+        description="If the person does not report it as done within this time, the step "
+        "has failed.",
     )
 
     def all_texts(self) -> Iterator[Text]:
@@ -112,8 +120,10 @@ class NotifySettings(Rehearsed):
     """A message to people, through the channels of drd.yaml that carry recoveries (in a drill those
     that carry drills, and the message says that it is one)."""
 
-    message: str = Field(min_length=1, max_length=2000, description="What is told.")
-    severity: Literal["critical", "warning", "info"] = Field("info", description="How grave it is.")
+    message: str = Field(min_length=1, max_length=2000, description="The text of the message.")
+    severity: Literal["critical", "warning", "info"] = Field(
+        "info", description="The severity of the message."
+    )
 
     def all_texts(self) -> Iterator[Text]:
         yield ("message",), self.message
@@ -134,15 +144,17 @@ Wait = Annotated[WaitSettings, short("for"), or_text(WaitSettings)]
 class WhenKeys(Settings):
     """When a step is carried out; all that is given has to hold."""
 
-    scenario: Texts | None = Field(None, description="In one of these scenarios only.")
+    scenario: Texts | None = Field(None, description="Only in one of these scenarios.")
     target: Texts | None = Field(
         None,
-        description="Into one of these targets only; a drill's is called `sandbox`, a recovery's "
-        "with --in-place `in-place`.",
+        description="Only for one of these targets. The target of a drill is called `sandbox`, "
+        "that of a recovery with --in-place `in-place`.",
     )
-    step: str | None = Field(None, description="A step that has ended by then.")
+    step: str | None = Field(None, description="A step that has ended before.")
     ended: Ends | None = Field(
-        None, alias="is", description="How that one has ended (`succeeded` unless said)."
+        None,
+        alias="is",
+        description="The state in which that step has ended (default: `succeeded`).",
     )
 
 
@@ -150,7 +162,9 @@ class Rollback(Settings):
     """The command that takes a step back."""
 
     run: list[str] = Field(min_length=1, description="The command's words; no shell.")
-    timeout: Duration = Field(300.0, description="After this it is ended and has failed.")
+    timeout: Duration = Field(
+        300.0, description="Time limit; drd then ends the command, and it has failed."
+    )
 
 
 def _rollback(value: Any) -> Any:
@@ -168,39 +182,41 @@ class StepKeys(Rehearsed):
 
     kind: ClassVar[str] = ""
 
-    name: Name | None = Field(None, description=f"What commands call this step: {NAME_RULE}.")
+    name: Name | None = Field(None, description=f"The step's name in commands: {NAME_RULE}.")
     needs: list[str] | None = Field(
         None,
-        description="Steps above that must have ended before it begins; else all of them. `[]`: "
-        "it begins at once.",
+        description="Earlier steps that must have ended before this one begins (default: all of "
+        "them). `[]`: the step begins at once.",
     )
     group: Name | None = Field(
-        None, description="Neighbours of the same group are carried out side by side."
+        None, description="drd executes neighbouring steps of the same group at the same time."
     )
-    when: WhenKeys | None = Field(None, description="A condition; else it is always carried out.")
+    when: WhenKeys | None = Field(
+        None, description="The condition for executing the step (default: always)."
+    )
     retries: Annotated[int, Field(strict=True, ge=0, le=1000)] = Field(
-        0, description="How often it is tried again when it fails."
+        0, description="How often drd tries the step again after a failure."
     )
     pause: Duration = Field(5.0, description="The time between two tries.")
     timeout: Duration | None = Field(
         None,
-        description="After this a try has failed. Not for restore and check; commands have 1h, "
-        "requests 30s and SQL 5m unless said.",
+        description="Time limit of one try. Not for restore and check. Defaults: 1h for "
+        "commands, 30s for requests, 5m for SQL.",
     )
     on_failure: Literal["abort", "continue", "ask"] | None = Field(
         None,
-        description="`abort`: nothing begins any more; `continue`: as if it had succeeded, but it "
-        "is told; `ask`: wait for a person, who says `drd retry` or `drd skip`. Unless said: "
-        "`continue` for notify, `abort` for the rest, save that after a failed restore or check "
-        "other restores and checks still begin.",
+        description="`abort`: no other step begins; `continue`: go on as after a success, and "
+        "report the failure; `ask`: wait for a person, who uses `drd retry` or `drd "
+        "skip`. Default: `continue` for notify, `abort` for all others; but after a "
+        "failed restore or check, other restores and checks still begin.",
     )
     rollback: Annotated[Rollback, BeforeValidator(_rollback), _OrWords()] | None = Field(
-        None, description="The command that takes it back: `drd rollback RUN` runs it."
+        None, description="The command that rolls the step back: `drd rollback RUN` executes it."
     )
     repeat: bool = Field(
         True,
-        description="Whether it may begin again after a crash in its midst. `false`: a person is "
-        "asked, as in `on_failure: ask`.",
+        description="Whether drd may repeat the step after a crash interrupted it. `false`: drd "
+        "asks a person, as with `on_failure: ask`.",
     )
 
 
@@ -229,7 +245,7 @@ class ApproveStep(StepKeys):
 
     kind: ClassVar = "approve"
 
-    approve: ApproveSettings = Field(description="Who, and to what.")
+    approve: ApproveSettings = Field(description="Who approves, and what.")
 
 
 class WaitStep(StepKeys):
@@ -237,7 +253,7 @@ class WaitStep(StepKeys):
 
     kind: ClassVar = "wait"
 
-    wait: Wait = Field(description="How long: `wait: 30s`.")
+    wait: Wait = Field(description="The duration: `wait: 30s`.")
 
 
 class NotifyStep(StepKeys):
@@ -245,7 +261,7 @@ class NotifyStep(StepKeys):
 
     kind: ClassVar = "notify"
 
-    notify: Notify = Field(description="What is told: a text, or with its severity.")
+    notify: Notify = Field(description="The message: a text, or a text with its severity.")
 
 
 class ManualStep(StepKeys):
@@ -253,7 +269,7 @@ class ManualStep(StepKeys):
 
     kind: ClassVar = "manual"
 
-    manual: Manual = Field(description="What is to be done: a text, or with the role.")
+    manual: Manual = Field(description="What a person must do: a text, or a text with the role.")
 
 
 _BEFORE, _AFTER = (

@@ -14,9 +14,10 @@ from drd.model.windows import minutes_of
 CRON = "Five cron fields, as Debian's cron reads them, or `@daily` and friends."
 ZONE = "Time zone of `cron` and `blackout`, like Europe/Berlin."
 BLACKOUT = (
-    "Times of day in which none starts; one that comes due waits until the end. What runs goes on."
+    "Times of day in which no run starts. A run that is due waits until the end; a run that "
+    "has started continues."
 )
-TIMEOUT = "A run that takes longer is ended."
+TIMEOUT = "Time limit; drd ends a run that takes longer."
 WEEKLY = "Time between two starts (7d without a `cron`); `never`: by hand only."
 
 Cron = Annotated[
@@ -52,12 +53,12 @@ class Window(Settings):
     """A time of day in which nothing starts. When `to` is earlier than `from`, it is on the next
     day. Not even the RPO makes a backup start there."""
 
-    from_: TimeOfDay = Field(alias="from", description='When it begins, in quotes: `"22:00"`.')
-    to: TimeOfDay = Field(description='When it ends; `"24:00"` is the end of the day.')
+    from_: TimeOfDay = Field(alias="from", description='The beginning, in quotes: `"22:00"`.')
+    to: TimeOfDay = Field(description='The end; `"24:00"` is the end of the day.')
     days: list[Day] = Field(
         ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
         min_length=1,
-        description="The days on which it begins.",
+        description="The days on which the blackout begins.",
     )
 
 
@@ -78,20 +79,22 @@ class Backup(Timed):
 
     every: DurationOrAuto | None = Field(
         None,
-        description="Time between two starts. `auto`: as seldom as the RPO allows; by what backups "
-        "usually take, drd starts the next one so that it is done with a quarter of the RPO left.",
+        description="Time between two starts. `auto`: as rarely as the RPO allows. drd knows how "
+        "long backups usually take, and starts the next one so that a quarter of the "
+        "RPO is left when it ends.",
     )
     retries: Annotated[int, Field(strict=True, ge=0, le=100)] = Field(
         5,
-        description="How often a failed backup is tried again before its next regular time, after "
-        "longer and longer pauses. What another try cannot help (a wrong key) waits for that time.",
+        description="How often drd tries a failed backup again before its next regular time, "
+        "with growing pauses. A failure that another try cannot cure (a wrong key) "
+        "waits for the regular time.",
     )
     jitter: DurationOrNone | None = Field(
         None,
-        description="By how much at most this plan's starts by `cron`, and the first one by "
-        "`every`, come later than they would: so that not all plans start at once. By how much is "
-        "the same every time; `none`: not at all. Without it: not at all by `cron`, up to 15s by "
-        "`every`.",
+        description="The greatest delay of this plan's starts by `cron`, and of the first start "
+        "by `every`, so that not all plans start at the same time. The delay is the "
+        "same every time; `none`: no delay. Default: no delay with `cron`, up to 15s "
+        "with `every`.",
     )
 
 
@@ -137,7 +140,7 @@ class Verification(Weekly):
 
     read_all_within: Duration = Field(
         90 * 86400.0,
-        description="Within this time everything has been read back once: each check reads its "
-        "share. Reading costs traffic at providers that charge for it.",
+        description="Within this time drd reads all data back once; each check reads a share. "
+        "Reading costs traffic at providers that charge for it.",
     )
     timeout: Duration = Field(12 * 3600.0, description=TIMEOUT)

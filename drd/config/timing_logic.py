@@ -35,7 +35,7 @@ def check_timing(parsed: Parsed, report: Report) -> None:
         section = getattr(parsed.file, field)
         if section.every is not None and section.cron is not None:
             hint = "keep one of them."
-            report.error((name, "cron"), "stands beside every", hint, of_key=True)
+            report.error((name, "cron"), "cannot be combined with every", hint, of_key=True)
         if not _is_zone(section.timezone):
             message = f'there is no time zone "{section.timezone}"'
             hint = _nearest_zone(section.timezone, available_timezones())
@@ -66,13 +66,15 @@ def _windows(windows: Sequence[Window], path: Path, report: Report) -> None:
     for index, window in enumerate(windows):
         if window.from_ == window.to:
             hint = 'write from: "00:00", to: "24:00" for a whole day.'
-            report.error((*path, index, "to"), f"the window begins at {window.to}, too", hint)
+            report.error((*path, index, "to"), f"the window begins and ends at {window.to}", hint)
         elif minutes_of(window.from_) == DAY_MIN:
-            hint = 'write "00:00", and the next day.'
+            hint = 'write "00:00" with the next day.'
             report.error((*path, index, "from"), "no day begins at 24:00", hint)
     if not report.has_broken(path) and longest_blackout_s(blackout(windows)) >= _WEEK_S:
-        hint = "leave some time of the week free."
-        report.error(path, "together they leave no time at all to start", hint, of_key=True)
+        hint = "leave a part of the week free."
+        report.error(
+            path, "the blackouts leave no time in which a run can start", hint, of_key=True
+        )
 
 
 def _read_all(parsed: Parsed, report: Report) -> None:

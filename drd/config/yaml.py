@@ -101,7 +101,7 @@ def read(raw: bytes, file: str, *, allow_empty: bool = False) -> Document:
     if root is None:
         if allow_empty:
             return Document(file, {}, {})
-        raise ConfigError([Problem(file, 1, "", "is empty", "see `drd plan new` for a start.")])
+        raise ConfigError([Problem(file, 1, "", "is empty", "`drd plan new` writes a first plan.")])
     expansion = _Expansion(file)
     data = expansion.value(root, (), 0)
     return Document(file, data, expansion.places, expansion.problems, expansion.broken)
@@ -223,12 +223,12 @@ class _Expansion:
         self.count += 1
         if self.count > MAX_VALUES:
             message = f"grows to more than {MAX_VALUES} values"
-            hint = "aliases (*name) multiply; write less of them."
+            hint = "aliases (*name) multiply the values; use fewer of them."
             raise ConfigError([Problem(self.file, node.line, dotted(path), message, hint)])
         if depth > MAX_DEPTH:
             raise ConfigError([_too_deep(self.file, node.line)])
         if node.tag not in (None, "!", _STR_TAG) or (node.tag and not isinstance(node, _Scalar)):
-            hint = "write the value without it."
+            hint = "write the value without the tag."
             self._report(node.line, path, f"the tag {node.tag} is not allowed here", hint)
         if isinstance(node, _Scalar):
             return self._scalar(node, path)
@@ -248,7 +248,7 @@ class _Expansion:
         for key, value in self._own(node, path):
             if key.text in own:
                 first = self.places[(*path, key.text)].key
-                message = f'the key "{key.text}" stands here twice'
+                message = f'the key "{key.text}" is given twice here'
                 hint = f"remove one; the first is on line {first}."
                 self._report(key.line, (*path, key.text), message, hint)
                 continue
@@ -287,7 +287,7 @@ class _Expansion:
             for source in value.items if isinstance(value, _List) else [value]:
                 if not isinstance(source, _Map):
                     hint = "write `<<: *name` where name marks a mapping."
-                    self._report(key.line, (), "<< takes mappings only", hint)
+                    self._report(key.line, (), "`<<` needs a mapping", hint)
                     continue
                 brought = {k.text: (k, v) for k, v in self._merged(source, depth + 1)}
                 brought |= {k.text: (k, v) for k, v in self._own(source, ())}
@@ -351,7 +351,7 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         return Problem(file, row + 1, "", f"is not YAML: {reason}", _QUOTE)
     if "mapping values are not allowed" in reason:
         hint = "check the indentation, and put text that holds `: ` in quotes."
-        return Problem(file, row + 1, "", "is not YAML: a second `:` where none fits", hint)
+        return Problem(file, row + 1, "", "is not YAML: a second `:` is not possible here", hint)
     where = f"{context}: " if context else ""
     hint = "check indentation, quotes and brackets on this line and the one before."
     return Problem(file, row + 1, "", f"is not YAML: {where}{reason}", hint)

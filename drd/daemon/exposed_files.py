@@ -56,4 +56,4 @@ def _all(exposed: Sequence[Exposed]) -> Exposed:
     if not more:
         return first
     others = "another file is" if more == 1 else f"{more} other files are"
-    return replace(first, why=f"{first.why}, and {others} exposed, too: `drd doctor` names each")
+    return replace(first, why=f"{first.why}, and {others} exposed, too: `drd doctor` lists all")

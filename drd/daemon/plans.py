@@ -44,7 +44,7 @@ class Reload:
     def __str__(self) -> str:
         parts = [f"{len(self.accepted)} plans in force"]
         if self.removed:
-            parts.append(f"{len(self.removed)} gone: {', '.join(self.removed[:5])}")
+            parts.append(f"{len(self.removed)} removed: {', '.join(self.removed[:5])}")
         if self.refused:
             parts.append(f"{len(self.refused)} refused: {', '.join(list(self.refused)[:5])}")
         return ", ".join(parts)

@@ -80,7 +80,12 @@ class Supervisor:
             # A run that a person started in a terminal does not have this in its environment.
             mark = self._catalogue.mark(run.id)
             if late and run.owner_pid and process.works_for(run.owner_pid, mark):
-                _log.error("run.killed", run=run.id, plan=run.plan, why="it outlived its daemon")
+                _log.error(
+                    "run.killed",
+                    run=run.id,
+                    plan=run.plan,
+                    why="the process continued after its daemon had ended",
+                )
                 process.end_process(run.owner_pid, ask=signal.SIGKILL, grace_s=1.0)
 
     def settle_abandoned(self, open_runs: Sequence[Run], now: datetime) -> list[str]:

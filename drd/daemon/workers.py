@@ -29,7 +29,7 @@ ASKED_GRACE_S = 8.0
 PROGRAM: Sequence[str] = (sys.executable, "-m", "drd", "worker")
 """The command of a run: the run's id, and options, follow."""
 
-_CANCELLED = Cause("it was cancelled and did not end")
+_CANCELLED = Cause("the run was cancelled and did not end")
 
 _KEPT_FROM_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS")
 
@@ -104,7 +104,7 @@ class Workers:
         )
         if timeout_s is not None:
             worker.kill_at = time.monotonic() + float(timeout_s) + GRACE_S
-            worker.why = Cause(f"it did not finish within {format_duration(float(timeout_s))}")
+            worker.why = Cause(f"the run did not finish within {format_duration(float(timeout_s))}")
         self._alive[run.id] = worker
         return worker
 

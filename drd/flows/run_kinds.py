@@ -31,9 +31,11 @@ def _asked(run: Run) -> Mapping[str, Any]:
     for value in options.values():
         for one in value if isinstance(value, list) else [value]:
             if not (one is None or isinstance(one, bool)) and not _OPTION.fullmatch(str(one)):
-                raise UsageError(f"run {run.id} has an option {one!r}, which none can be")
+                raise UsageError(f"run {run.id} has an option {one!r}, which is not valid")
     if options.get("scenario") not in (None, *SCENARIOS):
-        raise UsageError(f"run {run.id} has a scenario {options['scenario']!r}, which none is")
+        raise UsageError(
+            f"run {run.id} has a scenario {options['scenario']!r}, which does not exist"
+        )
     return dict(options)
 
 

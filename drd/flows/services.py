@@ -47,7 +47,7 @@ def no_kit(_services: Services, plan: Plan, _trigger: str) -> object:
 
 def no_host(plan: Plan, _kit: object, _place: Path) -> AbstractContextManager[Any]:
     """For callers that know of no kits."""
-    raise NotSupported(f"{plan.name} cannot be brought back from a kit here")
+    raise NotSupported(f"{plan.name} cannot be recovered from a kit here")
 
 
 def no_notifications(_: Message) -> list[str]:

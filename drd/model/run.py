@@ -202,12 +202,12 @@ def last_turn(said: Sequence[str]) -> str | None:
     return next((a for a in reversed(said) if a in ("undo", "redo")), None)
 
 
-def taken_back(said: Sequence[str]) -> Literal["undone", "taken back"] | None:
+def taken_back(said: Sequence[str]) -> Literal["undone", "rolled back"] | None:
     """Whether a recovery was undone or rolled back, by the decisions on the whole run; None when
     its result stands."""
     if last_turn(said) == "undo":
         return "undone"
-    return "taken back" if "rollback" in said else None
+    return "rolled back" if "rollback" in said else None
 
 
 @dataclass(frozen=True, slots=True)

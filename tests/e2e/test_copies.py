@@ -200,7 +200,7 @@ def test_damage_is_found_told_and_got_round(site: Site) -> None:
     assert "is damaged" in found[0]["damage"]
     assert found[0]["affected_points"] == [point]
     words = site.drd("verify", "shop", "--repository", "primary", "--share", code=1)
-    assert f"restore point {point} cannot come back whole from it" in words.err
+    assert f"restore point {point} cannot be restored completely from it" in words.err
     assert "offsite" in words.err
     [(error,)] = site.catalogue("select error from verifications where repository = 'primary'")
     assert "is damaged" in error

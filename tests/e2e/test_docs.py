@@ -256,7 +256,7 @@ def test_the_page_on_recovery_is_followed(short_tmp: Path) -> None:
     assert "waits for commander" in told
     assert "overwrites what production holds" in bash(place, short_tmp, _drd(site))
     single = single.replace("shop-db", "db").replace("orders-db", "db")
-    assert "beside     what is there" in bash(single, short_tmp, _drd(site))
+    assert "beside     the existing data" in bash(single, short_tmp, _drd(site))
     child = site.start("recover", "shop", "--target", "standby", "--yes")
     try:
         until(lambda: waits_for(site, "go-ahead"), "it waits")
@@ -271,7 +271,7 @@ def test_the_page_on_recovery_is_followed(short_tmp: Path) -> None:
     assert child.returncode == 5, err  # the plan has no check that looks at data
     assert b"warm-up: skipped" in out
     told = bash(f"{undo}\n{rollback}".replace("4f2a", run), short_tmp, environment)
-    assert "would take back  data" in told
+    assert "would roll back  data" in told
     assert traced(site) == ["data"]
 
 

@@ -92,7 +92,7 @@ def test_what_ended_meanwhile_is_begun_again_and_rollback_ends_it(site: Site, po
     until(lambda: waits_for(site, "go-ahead"), "it waits for the approval")
     os.kill(child.pid, signal.SIGKILL)
     told = child.communicate()[1].decode()
-    assert "serve: what it started is no longer running; drd starts it again" in told
+    assert "serve: the program that it started is no longer running; drd starts it again" in told
 
     # The time for the approval goes by while nobody carries the run out.
     with sqlite3.connect(site.base / "state/drd.db") as catalogue:
@@ -101,7 +101,7 @@ def test_what_ended_meanwhile_is_begun_again_and_rollback_ends_it(site: Site, po
             "'$.expires_at', '2026-01-01T01:00:00Z') where name = 'go-ahead'"
         )
     late = site.drd("approve", run, "go-ahead", "--by", "anna", code=2)
-    assert f"run drd resume {run} to be asked again" in late.err
+    assert f"run drd resume {run}: drd then asks again" in late.err
     child = site.start("resume", run)
 
     def approved() -> bool:

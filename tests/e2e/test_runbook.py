@@ -1,4 +1,4 @@
-"""A runbook of ten steps: rehearsed, carried out, interrupted anywhere, and taken back."""
+"""A runbook of ten steps: rehearsed, carried out, interrupted anywhere, and rolled back."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_a_recovery_waits_for_people_and_measures_into_what_the_time_went(
     assert sum(told["phases"].values()) == pytest.approx(told["rta_s"], abs=0.01)
     assert [s["state"] for s in told["steps"]] == ["succeeded"] * 10
     assert traced(site)[0] == "announce"
-    assert "over: it succeeded" in site.drd("resume", run["run"], code=2).err
+    assert "has already succeeded" in site.drd("resume", run["run"], code=2).err
     site.drd("rollback", run["run"], "--by", "anna")
     assert traced(site)[2:] == ["traffic back", "announced-wrongly"]
 
@@ -286,7 +286,7 @@ def test_answer_to_a_stopped_recovery_counts_and_a_cancelled_one_can_be_resumed(
     assert child.returncode == 130
     assert f"HINT: resume it: drd resume {run}" in told
     over = site.drd("done", run, "plugged-in", "--by", "bert", code=2)
-    assert "is over (cancelled)" in over.err
+    assert "has ended (cancelled)" in over.err
     code, out = carried_out(site, site.start("resume", run))
     assert code == 0, out
     assert_recovered(site, port)

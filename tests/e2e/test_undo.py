@@ -47,7 +47,7 @@ def test_what_was_there_comes_back_and_goes_when_one_is_done(site: Site) -> None
     doctored = site.drd("doctor", "shop", "--json", code=None).json["items"]
     assert any(kept in item["detail"] for item in doctored)
     dry = site.drd("undo", run, "--dry-run").out
-    assert "would take its place again  db" in dry
+    assert "would be put back           db" in dry
     assert now(site) == NEW
     assert "asks for confirmation" in site.drd("undo", run, code=2).err
     undone = site.drd("undo", run, "--by", "anna", "--yes", "--json").json

@@ -151,7 +151,7 @@ def test_an_alert_whose_condition_is_gone_is_not_told_as_a_fact(
 ) -> None:
     gone = Condition("repository-gone", "orders-api", "primary", "critical", "primary is gone")
     look(catalogue, ago(minutes=5), gone)
-    assert "orders-api: no longer the case: primary is gone" in drd("alerts")
+    assert "orders-api: no longer true: primary is gone" in drd("alerts")
     assert not as_json("alerts")["alerts"][0]["holds"]
     assert "primary is gone" not in drd("status", code=3)
 

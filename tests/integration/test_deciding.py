@@ -61,15 +61,15 @@ def deciding(catalogue: SqlCatalogue, owned: RunLease, now: datetime | None = No
 
 REFUSED: list[tuple[Callable[[Deciding], Said], str, str]] = [
     (lambda d: d.agree("go-ahead", "approve", "bert", "", PEOPLE), "bert does not hold the role commander", "anna does"),
-    (lambda d: d.agree("go-ahead", "approve", "eve", "", PEOPLE), "'eve' is not among the people", "anna, bert"),
-    (lambda d: d.agree("go-ahead", "approve", "anna", "", {}), "drd.yaml names no people", "people: "),
+    (lambda d: d.agree("go-ahead", "approve", "eve", "", PEOPLE), "'eve' is not listed under `people`", "anna, bert"),
+    (lambda d: d.agree("go-ahead", "approve", "anna", "", {}), "drd.yaml lists no people", "people: "),
     (lambda d: d.agree("plug", "approve", "bert", "", PEOPLE), "plug is a step of kind manual", "drd done"),
-    (lambda d: d.agree("traffic", "done", "bert", "", PEOPLE), "traffic is a step of kind command", "what waits: go-ahead"),
+    (lambda d: d.agree("traffic", "done", "bert", "", PEOPLE), "traffic is a step of kind command", "these steps wait: go-ahead"),
     (lambda d: d.agree("go-away", "approve", "anna", "", PEOPLE), "has no step 'go-away'", "did you mean go-ahead"),
     (lambda d: d.skip("go-ahead", "anna", "haste"), "go-ahead is an approval", "drd approve"),
-    (lambda d: d.skip("data", "anna", "haste"), "it is too late to skip it: it has succeeded", "what waits"),
-    (lambda d: d.retry("traffic", "anna"), "it does not wait for a retry: it was not begun yet", "what waits"),
-    (lambda d: d.retry("plug", "anna"), "it does not wait for a retry: it waits", "what waits"),
+    (lambda d: d.skip("data", "anna", "haste"), "it is too late to skip it: it has succeeded", "these steps wait"),
+    (lambda d: d.retry("traffic", "anna"), "it does not wait for a retry: it has not started yet", "these steps wait"),
+    (lambda d: d.retry("plug", "anna"), "it does not wait for a retry: it waits", "these steps wait"),
 ]  # fmt: skip
 
 
@@ -107,7 +107,9 @@ def test_what_fits_is_recorded_with_the_attempt_that_they_saw(
 def test_an_approval_that_comes_too_late_is_refused(
     catalogue: SqlCatalogue, owned: RunLease
 ) -> None:
-    with pytest.raises(UsageError, match="had to be answered by 2026-11-25T12:10:00Z"):
+    with pytest.raises(
+        UsageError, match="is answered too late: the time ended at 2026-11-25T12:10:00Z"
+    ):
         deciding(catalogue, owned, at(11)).agree("go-ahead", "approve", "anna", "", PEOPLE)
 
 
@@ -115,7 +117,7 @@ def test_retry_and_skip_only_on_failed_runs(catalogue: SqlCatalogue, owned: RunL
     catalogue.finish_step(owned, "fragile", StepState.FAILED, at=at(2), error="why")
     catalogue.finish(owned, RunState.FAILED, at=at(3))
     owned.release()
-    with pytest.raises(UsageError, match=r"is over \(failed\)"):
+    with pytest.raises(UsageError, match=r"has ended \(failed\)"):
         deciding(catalogue, owned).agree("go-ahead", "approve", "anna", "", PEOPLE)
     assert not deciding(catalogue, owned).retry("fragile", "anna").alive
     assert catalogue.run(owned.run.id).state is RunState.WAITING
@@ -129,6 +131,6 @@ def test_retry_and_skip_only_on_failed_runs(catalogue: SqlCatalogue, owned: RunL
         lambda d: d.retry("fragile", "anna"),
         lambda d: d.skip("fragile", "anna", "why"),
     ):
-        with pytest.raises(UsageError, match=r"is over \(succeeded\)"):
+        with pytest.raises(UsageError, match=r"has ended \(succeeded\)"):
             decide(deciding(catalogue, owned))
     assert catalogue.decisions(owned.run.id) == before

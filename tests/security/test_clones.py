@@ -81,7 +81,7 @@ def test_a_copied_state_settles_nothing_of_the_original(site: Site) -> None:
     [pruned] = site.drd(*copy, "prune", "shop", "--json").json["repositories"]
     assert pruned["state"] == "paused"
     rekey = ("repository", "rekey", "shop", "--password", site.secret("new", "another password"))
-    assert "no password is changed here" in site.drd(*copy, *rekey, code=2).err
+    assert "drd changes no password here" in site.drd(*copy, *rekey, code=2).err
     assert "drd adopt" in site.drd(*copy, "doctor", "shop", code=None).out
 
     refused = site.drd(*copy, "backup", "shop", code=11).err
@@ -174,7 +174,7 @@ def test_a_clone_that_was_booted_asks_the_repository_before_it_settles(
         return
     assert state == "running"
     assert set(snapshots_of(site, run)) == set(stored)
-    assert "goes on elsewhere" in done.err
+    assert "is running elsewhere" in done.err
     site.drd("adopt", "--reason", "the other one is off")
     site.restic("unlock", "--remove-all")
     site.drd("backup", "shop")

@@ -45,7 +45,7 @@ def test_a_drd_yaml_out_of_a_kit_has_nothing_imported(packages: Path, tmp_path: 
     with only_those_in_use():
         problem = refused(tmp_path, "extensions: [drd-mine]\n")
     assert problem.message == "drd-mine is not used on this host"
-    assert problem.hint == "name it in this host's own drd.yaml, if it is right."
+    assert problem.hint == "if the package is right, name it in this host's own drd.yaml."
 
 
 def test_within_a_kit_what_this_host_uses_stays_in_use(packages: Path, tmp_path: Path) -> None:

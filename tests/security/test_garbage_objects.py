@@ -167,7 +167,7 @@ def test_garbage_is_told_by_a_verification_and_costs_no_sound_point(site: Site) 
     (Path(site.repository) / "snapshots" / GARBAGE).write_bytes(b"garbage")
     told = site.drd("verify", "shop", code=1)
     assert f"rm -f -- {site.repository}/snapshots/{GARBAGE}" in told.out + told.err
-    assert "cannot come back whole" not in told.out + told.err
+    assert "cannot be restored completely" not in told.out + told.err
     (plan,) = site.drd("status", "--json", code=None).json["plans"]
     assert plan["verdict"] == "met", plan["reasons"]
     (Path(site.repository) / "snapshots" / GARBAGE).unlink()

@@ -49,11 +49,11 @@ def test_dry_run_and_doctor_name_damage_that_a_reading_has_found(short_tmp: Path
     (point,) = (p["point"] for p in site.points())
 
     told = site.drd(*DRY, code=1)
-    assert f"restore point {point} may not come back whole from primary: " in told.err
+    assert f"restore point {point} perhaps cannot be restored completely from primary: " in told.err
     assert "no blockers" not in told.out
-    assert "no other restore point is known to be whole" in told.err
+    assert "drd knows no other restore point that is complete" in told.err
     parts = site.drd(*DRY, "--component", "db", "--component", "conf")
-    assert "come back whole" in parts.err, "what is left can be had, with a warning"
+    assert "be restored completely" in parts.err, "what is left can be had, with a warning"
 
     items = site.drd("doctor", "shop", "--json", code=1).json["items"]
     (bad,) = (i for i in items if not i["ok"])
@@ -70,7 +70,7 @@ def test_dry_run_names_the_repository_that_would_do(short_tmp: Path) -> None:
     damage_every_pack(site.repository)
     site.drd("verify", "shop", "--repository", "primary", code=1)
     fine = site.drd(*DRY)
-    assert f"restore point {first} may not come back whole from primary" in fine.err
+    assert f"restore point {first} perhaps cannot be restored completely from primary" in fine.err
     assert "the missing parts come from offsite" in fine.err
     assert "--repository offsite" in site.drd(*DRY, "--repository", "primary", code=1).err
 
@@ -134,10 +134,10 @@ def test_what_an_index_no_longer_names_is_missed_in_the_points_that_need_it(
     (point,) = (p["point"] for p in site.points())
     site.restic("repair", "index")
     told = site.drd("verify", "shop", code=1)
-    assert f"restore point {point} cannot come back whole from it" in told.err
+    assert f"restore point {point} cannot be restored completely from it" in told.err
     (plan,) = site.drd("status", "--json", code=3).json["plans"]
     assert (plan["verdict"], plan["rpo"]["loses_everything"]) == ("breached", True)
-    assert f"restore point {point} cannot come back whole" in site.drd(*DRY, code=1).err
+    assert f"restore point {point} cannot be restored completely" in site.drd(*DRY, code=1).err
     site.drd("backup", "shop", code=None)  # stores again what the index does not name
     site.drd("verify", "shop", code=None)
     newest = site.points()[0]["point"]

@@ -163,7 +163,7 @@ def test_point_that_builds_on_data_that_is_gone_does_not_count(short_tmp: Path) 
     remove_below(Path(site.repository), "data", "snapshots")
 
     told = site.drd("backup", "shop")
-    assert "checking what else is gone" in told.err
+    assert "checking what else is missing" in told.err
     assert loses_everything(site)["repositories"][0]["state"] == "damaged"
     site.drd("catalogue", "verify", code=None)
     loses_everything(site)
@@ -179,7 +179,7 @@ def test_copy_that_lost_data_is_not_filled_with_points_that_cannot_come_back(
     [first] = site.points()
     remove_below(offsite_of(site), "snapshots")
     told = site.drd("copy", "shop")
-    assert "checking what else is gone" in told.err
+    assert "checking what else is missing" in told.err
     assert [p["repositories"] for p in site.points()] == [["offsite", "primary"]], (
         "the healthy twin"
     )
@@ -214,9 +214,9 @@ def test_point_that_lost_one_of_its_snapshots_is_known_to_whoever_listed(short_t
     dry_run = ("recover", "shop", "--target", "standby", "--dry-run")
     says = {
         ("doctor", "shop"): (1, "no longer lists all snapshots of restore point"),
-        dry_run: (13, "the snapshot of db is missing there"),
+        dry_run: (13, "the snapshot of db is missing"),
         ("verify", "shop"): (1, "no longer lists all snapshots of restore point"),
-        ("catalogue", "verify", "shop"): (1, "is no longer whole in primary"),
+        ("catalogue", "verify", "shop"): (1, "lacks snapshots in primary"),
         ("drill", "shop"): (4, "db can be restored"),
     }
     for words, (code, text) in says.items():
@@ -235,7 +235,7 @@ def test_point_that_lost_one_of_its_snapshots_is_known_to_whoever_listed(short_t
 
     held.rename(away)
     told = site.drd("backup", "shop")
-    assert "checking what else is gone" in told.err
+    assert "checking what else is missing" in told.err
     plan = plan_of(site)
     assert (plan["verdict"], plan["readiness"]) == ("at_risk", "not ready"), (
         "the new point is whole"

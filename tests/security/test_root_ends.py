@@ -95,7 +95,7 @@ def test_finished_recovery_is_over_whatever_its_row_says(site: Site) -> None:  #
         assert state in told
         assert "succeeded" in told
     opened(site, run)
-    assert "is over: it succeeded" in site.drd("resume", run, code=2).err
+    assert "has already succeeded" in site.drd("resume", run, code=2).err
     assert not is_back(site)
 
 
@@ -227,7 +227,7 @@ def test_row_cannot_say_that_a_dead_recovery_has_succeeded(site: Site) -> None: 
     success = f"update runs set state = 'succeeded', finished_at = started_at where id = '{run}'"
     changes(site, success)
     told = site.drd("resume", run, code=2).err
-    assert "is not as root left it" in told
+    assert "was changed since root executed it" in told
     opened(site, run)
     site.drd("resume", run)
     assert is_back(site)
@@ -247,7 +247,7 @@ def test_killed_as_it_ends_root_is_told_how(site: Site, good: bool) -> None:  # 
     assert ("succeeded" if good else "failed") in told.err
     assert state_of(site, run) == ("succeeded" if good else "failed")
     if good:
-        assert "is over: it succeeded" in site.drd("resume", run, code=2).err
+        assert "has already succeeded" in site.drd("resume", run, code=2).err
     else:
         site.drd("resume", run)
     assert is_back(site)
@@ -270,7 +270,7 @@ def test_recovery_that_is_being_taken_back_is_not_gone_on_with(site: Site) -> No
     site.killed_at("after:rollback mark", "rollback", run)
     assert state_of(site, run) == "running"
     told = site.drd(*ANEW)
-    assert f"{run}, which is open in the catalogue: it was taken back" in told.err
+    assert f"{run}, which is open in the catalogue: it was rolled back" in told.err
     assert run_of(site) != run
     assert is_back(site)
 

@@ -191,7 +191,7 @@ def test_recovery_of_root_that_nobody_touched_goes_on(site: Site) -> None:
     assert roots_files(site) == []
     assert site.drd("rollback", run).code == 0
     assert not (site.base / "honest").exists()
-    assert "was taken back" in site.drd("resume", run, code=2).err
+    assert "was rolled back" in site.drd("resume", run, code=2).err
     changes(site, "delete from decisions")
     site.drd("resume", run, code=2)
     site.drd("done", run, "--yes")

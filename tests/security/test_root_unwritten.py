@@ -102,7 +102,7 @@ def test_record_that_cannot_be_gone_on_with_goes(site: Site) -> None:  # noqa: F
     (site.base / "go").touch()
     mounts = f"mount -t tmpfs -o size=1m,mode=711 t {ROOTS_OWN}"
     told = within(site, mounts, *RECOVER)
-    assert "root cannot go on with that run later" in told.err
+    assert "root cannot resume that run later" in told.err
     assert (site.base / "honest.end").exists()
     assert run_of(site) in Path(f"{kept}.before").read_text()
 

@@ -404,7 +404,7 @@ def test_later_steps_get_what_a_step_printed_and_never_the_mask(short_tmp: Path)
     pointed.unlink()
     told = site.drd("rollback", run, code=None)
     assert told.code != 0
-    assert "the output of step find is known only with ***" in told.err
+    assert "the output of step find contains a secret that drd knows only as ***" in told.err
     assert pointed.read_text().splitlines() == ["back plain.internal"]
 
 

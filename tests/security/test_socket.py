@@ -435,10 +435,9 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
         assert "drd: drd doctor needs root: the state belongs to root" in doctor.err
         assert "HINT: sudo drd doctor shop. Members of the group" in doctor.err
         status = as_user(site, STRANGER, [OPERATORS], "status", code=1)
-        assert (
-            f"is readable for the group {grp.getgrgid(READERS).gr_name}, and user sys is not in it"
-            in status.err
-        )
+        readers = grp.getgrgid(READERS).gr_name
+        words = f"can be read only by the group {readers}, and user sys is not in it"
+        assert words in status.err
         refused = as_user(site, STRANGER, [READERS], "backup", "shop", code=1)
         assert "user sys has no right to: make a restore point" in refused.err
         nobody = as_user(site, STRANGER, [], "runs", code=1)

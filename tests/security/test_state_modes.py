@@ -138,7 +138,7 @@ def test_who_is_not_in_the_group_is_told_how_to_come_in(site: Site) -> None:
     found = as_member(lambda: status(site), group=NOBODY)
 
     assert isinstance(found, CatalogueError)
-    assert "/status is readable for the group " in found.message
+    assert "/status can be read only by the group " in found.message
     assert "and user nobody is not in it" in found.message
     assert "sudo adduser nobody " in found.hint
 
@@ -169,7 +169,7 @@ def test_group_that_the_service_is_not_in_reads_the_status_and_nobody_else_does(
     assert isinstance(as_member(lambda: (public / "mine").write_text("")), PermissionError)
     assert findings(public, "games") == []
     assert findings(public, "mail") != []
-    assert "is readable for the group games" in str(unreadable(str(public), PermissionError()))
+    assert "can be read only by the group games" in str(unreadable(str(public), PermissionError()))
 
     make_public_directory(public, "mail")  # root can give it
     assert as_member(reads) == b"of today", "until it is written anew"
@@ -191,10 +191,10 @@ def test_member_is_told_how_old_the_status_is_and_time_goes_on_for_it(site: Site
     later = as_member(lambda: status(site, now + timedelta(hours=3)))
 
     assert fresh[0] == 0
-    assert "this is what drd knew" not in fresh[1]
+    assert "this status is " not in fresh[1]
     assert later[0] == 3
     assert "breached" in later[1]
-    assert "this is what drd knew 3h" in later[1]
+    assert "this status is 3h" in later[1]
     assert "sudo drd status" in later[1]
 
 

@@ -177,7 +177,7 @@ def test_changed_file_waits_for_the_reload_of_a_daemon_that_lives(base: Path, lo
         plan.write_text(plan.read_text().replace("/elsewhere", ""))
         other.load("shop")
         assert other.catalogue.queue.accepted("shop") == before
-    assert "is not what the daemon has loaded as plan shop" in told[0]
+    assert "differs from plan shop that the daemon has loaded" in told[0]
     assert "systemctl reload drd" in told[0]
     assert now.differing() == {}
     assert now.paths() == ["/etc/hostname"]

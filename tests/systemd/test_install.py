@@ -86,7 +86,9 @@ def test_uninstall_leaves_no_empty_directory_of_its_own(tmp_path: Path) -> None:
     drd("install", "--prefix", str(tmp_path))
     drd("uninstall", "--prefix", str(tmp_path))
     assert not (tmp_path / "etc/drd").exists()
-    assert drd("uninstall", "--prefix", str(tmp_path)).out == "nothing of drd is installed here\n"
+    assert drd("uninstall", "--prefix", str(tmp_path)).out == (
+        "the service of drd is not installed here\n"
+    )
 
 
 @pytest.mark.parametrize("path", sorted(PLACES))

@@ -129,7 +129,9 @@ def test_a_recovery_goes_on_after_its_host_went_down(shop: Machine) -> None:
 
     told = shop.run(DRD, "resume", run(shop), env={"DRD_CONFIG": "/srv/etc/drd.yaml"}, timeout=240)
     assert "old: its unit is running again; drd stops it again" in told.stderr
-    assert "serve: what it started is no longer running; drd starts it again" in told.stderr
+    assert (
+        "serve: the program that it started is no longer running; drd starts it again"
+    ) in told.stderr
     assert set(steps(shop).values()) == {"succeeded"}
     assert shop.unit("ActiveState", "shop.service") == "active"
     assert shop.unit("ActiveState", "old.service") == "inactive"

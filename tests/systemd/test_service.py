@@ -367,7 +367,9 @@ def test_state_of_before_is_upgraded_by_one_start(service: Machine) -> None:
         "touch /var/lib/drd/locks/run-deadbeef.lock; chown drd:drd /var/lib/drd/locks/*; "
         "chmod 660 /var/lib/drd/locks/*; rm -f /var/lib/drd/hook"  # not drd's own
     )
-    assert "closed to group and others" in service.run(DRD, "install", "--dry-run").stdout
+    assert (
+        "removes the rights of group and others" in service.run(DRD, "install", "--dry-run").stdout
+    )
     service.run(DRD, "install")
     service.run("systemctl", "start", "drd")
     service.wait_until(service.path("/var/lib/drd-public/status").exists, 20, "a summary")

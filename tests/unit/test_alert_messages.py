@@ -32,8 +32,12 @@ def transition(change: Change, severity: str = "critical") -> Transition:
     [
         (Change.FIRED, "firing", "late", "To silence it: drd ack a1 --by NAME"),
         (Change.ESCALATED, "firing", "now critical: late", "To silence it: drd ack a1 --by NAME"),
-        (Change.EXPIRED, "firing", ("acknowledged no more: "
-                                   "late"), "To silence it: drd ack a1 --by NAME"),
+        (
+            Change.EXPIRED,
+            "firing",
+            "acknowledgement ended: late",
+            "To silence it: drd ack a1 --by NAME",
+        ),
         (Change.REMINDED, "firing", "still: late", "To silence it: drd ack a1 --by NAME"),
         (Change.ACKNOWLEDGED, "acknowledged", ("acknowledged: "
                                               "late"), "by anna until 2026-11-25T20:00:00Z"),

@@ -158,7 +158,7 @@ def test_a_system_that_starts_nothing_more_is_no_bug(
     assert main(["runs"]) == 1
     err = capsys.readouterr().err
     assert err.startswith(
-        "drd: the system starts no more processes or threads\nHINT: raise TasksMax="
+        "drd: the system cannot start more processes or threads\nHINT: raise TasksMax="
     )
 
 

@@ -142,8 +142,8 @@ BROKEN = [
     ("metrics: {http: 127.0.0.1}", 1, "metrics.http", '"127.0.0.1" is not an address with a port', 'write "127.0.0.1:9473".'),
     ("metrics: {http: '127.0.0.1:99999'}", 1, "metrics.http", '"127.0.0.1:99999" is not an address with a port', 'write "127.0.0.1:9473".'),
     ("alerts: {hold: 5}", 1, "alerts.hold", "5 is not a duration", "write a number and a unit, like 15m or 7d."),
-    ("- a", 1, "", "is not a mapping", "drd.yaml is `key: value` lines."),
-    ("plans: a\nplans: b", 2, "plans", 'the key "plans" stands here twice', "remove one; the first is on line 1."),
+    ("- a", 1, "", "is not a mapping", "drd.yaml has lines like `key: value`."),
+    ("plans: a\nplans: b", 2, "plans", 'the key "plans" is given twice here', "remove one; the first is on line 1."),
 ]  # fmt: skip
 
 

@@ -30,21 +30,21 @@ MOVE = "rehearse: skip, reason: moves traffic"
 ALL = 'command: {run: [switch, "${service}"]}'
 # fmt: off
 MISTAKES = [
-    (ASK, "{name: ask, approve: {why: x}}", "approve.by", "by is missing", "add by: the role, as `people` in drd.yaml has it."),
+    (ASK, "{name: ask, approve: {why: x}}", "approve.by", "by is missing", "add by: the role of the approver, from `people` in drd.yaml."),
     (ASK, "{name: ask, approve: {by: x}, retries: 2}", "retries", "does not fit a step of kind approve", "remove it."),
     (ASK, "{name: ask, approve: {by: x}, timeout: 2m}", "timeout", "does not fit a step of kind approve", "write expires within the step."),
-    (ASK, "{name: ask, approve: {by: x}, rehearse: skip, reason: y}", "rehearse", "an approval is rehearsed by the drill itself, which grants it and says so", "remove rehearse."),
-    (ASK, "{name: ask, manual: pull the plug, rehearse: run}", "rehearse", "nobody is there to do this in a drill", "leave rehearse away, or simulate it by a command in with."),
+    (ASK, "{name: ask, approve: {by: x}, rehearse: skip, reason: y}", "rehearse", "a drill always rehearses an approval: it grants the approval and reports that", "remove rehearse."),
+    (ASK, "{name: ask, manual: pull the plug, rehearse: run}", "rehearse", "a drill cannot run a manual step", "remove rehearse, or simulate the step: rehearse: simulate, with: [COMMAND, …]."),
     (ASK, "{name: ask, wait: soon}", "wait", "'soon' is not a duration", "write a number and a unit, like 15m or 7d."),
     (ASK, "{name: ask, wait: 3s, needs: [serv]}", "needs[0]", 'there is no step "serv"', 'did you mean "serve"?'),
-    (ASK, "{name: ask, wait: 3s, needs: [move]}", "needs[0]", "needs move, which stands below it", "move move above ask, or remove the need."),
+    (ASK, "{name: ask, wait: 3s, needs: [move]}", "needs[0]", "needs move, which comes later in the runbook", "move move above ask, or remove the need."),
     (ASK, "{name: ask, wait: 3s, needs: [ask]}", "needs[0]", "the steps wait for each other: ask → ask", "remove one of these needs."),
     (ASK, "{name: ask, wait: 3s, when: {}}", "when", "is empty", "give scenario, target or step."),
     (ASK, "{name: ask, wait: 3s, when: {scenario: database-los}}", "when.scenario", 'there is no scenario "database-los"', 'did you mean "database-loss"?'),
     (ASK, "{name: ask, wait: 3s, when: {target: standby}}", "when.target", 'there is no target "standby"', 'did you mean "sandbox"?'),
     (ASK, "{name: ask, wait: 3s, when: {step: back, is: gone}}", "when.is", '"gone" is not one of succeeded, failed, skipped', "known here: succeeded, failed, skipped."),
-    (ASK, "{name: ask, wait: 3s, when: {step: bak}}", "when.step", 'there is no step "bak" that it could depend on', 'did you mean "back"?'),
-    (ASK, "{name: ask, sql: {component: etc, query: x}}", "sql.component", "a sql step cannot work on etc, which is files", "it works on postgres and sqlite components."),
+    (ASK, "{name: ask, wait: 3s, when: {step: bak}}", "when.step", 'there is no step "bak" that the condition could refer to', 'did you mean "back"?'),
+    (ASK, "{name: ask, sql: {component: etc, query: x}}", "sql.component", "a sql step cannot work on etc, which is files", "this kind of step works on postgres and sqlite components."),
     (ASK, "{name: ask, stop: {step: back}}", "stop.step", 'there is no step "back" that starts something', "known here: serve."),
     (ASK, "{name: ask, stop: {unit: x.service}}", "stop.unit", "a drill cannot stop the host's own unit", "add rehearse: skip with a reason, or rehearse: simulate with a command."),
     (ASK, "{name: ask, stop: {unit: x.service, step: serve}, rehearse: skip, reason: y}", "stop", "needs exactly one of step, unit, command", "give one of step, unit and command."),
@@ -52,16 +52,16 @@ MISTAKES = [
     (ASK, "{name: ask, notify: {message: x, severity: bad}}", "notify.severity", '"bad" is not one of critical, warning, info', "known here: critical, warning, info."),
     (ASK, "{name: preflight, wait: 3s}", "name", "the name \"preflight\" is reserved for a step of drd's own", "choose another name."),
     (SERVE, "{command: [x], unit: y, port: 1, as: service}", "start", "needs exactly one of command and unit", "give one of command and unit."),
-    (SERVE, '{command: [x, "${port}"], url: "http://h", as: service}', "start", "names no port for ${port}", "add port: the one that it listens on in a recovery."),
-    (MOVE, "rehearse: skip", "rehearse", "a step that no drill carries out needs a reason", "add reason:."),
-    (MOVE, "rehearse: simulate", "rehearse", "does not say what simulates it", "add with: [COMMAND, …], which a drill runs instead."),
-    (MOVE, "reason: moves traffic", "reason", "a reason stands for a step that drills skip", "add rehearse: skip."),
+    (SERVE, '{command: [x, "${port}"], url: "http://h", as: service}', "start", "uses ${port}, but port is missing", "add port: the port that the program listens on in a recovery."),
+    (MOVE, "rehearse: skip", "rehearse", "a step that drills skip needs a reason", "add reason:."),
+    (MOVE, "rehearse: simulate", "rehearse", "needs `with`, the command that simulates the step", "add with: [COMMAND, …], which a drill runs instead."),
+    (MOVE, "reason: moves traffic", "reason", "`reason` applies only to a step that drills skip", "add rehearse: skip."),
     (MOVE, "with: [true]", "with[0]", "is true or false, not text", "put it in quotes."),
     (MOVE, "on_failure: stop", "on_failure", '"stop" is not one of abort, continue, ask', "known here: abort, continue, ask."),
     (MOVE, "rollback: []", "rollback", "is empty", "give it a value, or remove the line."),
     (ALL, "command: {run: [bin/switch]}", "command.run[0]", '"bin/switch" is a relative path', "write its whole path, or the name of a program on PATH."),
     (ALL, 'command: {run: [x, "${servise}"]}', "command.run[1]", "there is no value ${servise}", 'did you mean "service"?'),
-    (ALL, 'command: {run: [x, "${etc.pth}"]}', "command.run[1]", '${etc.pth}: a place has no "pth"', 'did you mean "path"?'),
+    (ALL, 'command: {run: [x, "${etc.pth}"]}', "command.run[1]", '${etc.pth}: an address has no "pth"', 'did you mean "path"?'),
     (ALL, 'command: {run: [x, "${steps.ask.who}"]}', "command.run[1]", '${steps.ask.who}: ask gives no "who"', "known here: by, comment, state."),
     (ALL, 'command: {run: [x], component: dbb}', "command.component", 'there is no component "dbb"', 'did you mean "db"?'),
 ]
@@ -113,7 +113,10 @@ def test_steps_are_as_they_were_written(tmp_path: Path) -> None:
     assert steps["wait"].settings == Pause(120.0)
     assert steps["wait"].when == When(("region-loss",), (), "tell", ended)
     assert steps["manual"].settings == Ask("look at it", "hands")
-    assert (steps["manual"].rehearse, steps["manual"].reason) == ("skip", "a person does this")
+    assert (steps["manual"].rehearse, steps["manual"].reason) == (
+        "skip",
+        "only a person can do this",
+    )
 
 
 def test_somebody_holds_each_role(tmp_path: Path) -> None:
@@ -123,9 +126,9 @@ def test_somebody_holds_each_role(tmp_path: Path) -> None:
     [warning] = load_plan(path, {"comander"}).warnings
     assert (warning.line, warning.path) == (28, "runbook[2].approve.by")
     assert warning.message == 'nobody in drd.yaml holds the role "commander"'
-    assert warning.hint.startswith('did you mean "comander"? Or add somebody: people: [')
+    assert warning.hint.startswith('did you mean "comander"? Or add a person: people: [')
     [warning] = load_plan(path, set()).warnings
-    assert warning.hint == "add somebody: people: [{name: …, roles: [commander]}]."
+    assert warning.hint == "add a person: people: [{name: …, roles: [commander]}]."
 
 
 @pytest.mark.parametrize(
@@ -189,8 +192,8 @@ BAD_ERASURES = [
     ("component: db", "component: etc", "replay.sql", "etc is files, which has no SQL", "give a command."),
     ("file: /srv/register", "command: [bin/erased]", "register.command[0]", '"bin/erased" is a relative path', "write its whole path, or the name of a program on PATH."),
     ("file: /srv/register", 'command: [erased, "${data_tim}"]', "register.command[1]", "there is no value ${data_tim}", 'did you mean "data_time"?'),
-    ("file: /srv/register", "file: /etc/shop/register", "register.file", "lies in the component etc, and would be restored as old as the point", "keep the register outside of what the plan restores."),
-    ("file: /srv/register", "file: /srv/shop/shop.db", "register.file", "lies in the component store, and would be restored as old as the point", "keep the register outside of what the plan restores."),
+    ("file: /srv/register", "file: /etc/shop/register", "register.file", "lies in the component etc, and a recovery would restore an old version of it", "keep the register outside of what the plan restores."),
+    ("file: /srv/register", "file: /srv/shop/shop.db", "register.file", "lies in the component store, and a recovery would restore an old version of it", "keep the register outside of what the plan restores."),
     ("{file: /srv/register}", "{}", "register", "needs exactly one", "give file or command."),
     ("replay: {", "replay: {command: [x], ", "replay", "needs exactly one", "give sql or command."),
 ]

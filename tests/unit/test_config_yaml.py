@@ -104,7 +104,7 @@ def test_equal_keys_are_refused_with_both_lines() -> None:
             "p.yaml",
             4,
             "a.x",
-            'the key "x" stands here twice',
+            'the key "x" is given twice here',
             "remove one; the first is on line 2.",
         )
     ]
@@ -129,8 +129,8 @@ def test_aliases_and_merge_keys_are_followed() -> None:
         (b"a: \xff", 1, "is not UTF-8 text", "save the file as UTF-8."),
         (b"a: 1\nb: \xc3(", 2, "is not UTF-8 text", "save the file as UTF-8."),
         ("a: 1".encode("utf-16"), 1, "is not UTF-8 text", "save the file as UTF-8."),
-        ("", 1, "is empty", "see `drd plan new` for a start."),
-        ("# nothing\n\n", 1, "is empty", "see `drd plan new` for a start."),
+        ("", 1, "is empty", "`drd plan new` writes a first plan."),
+        ("# nothing\n\n", 1, "is empty", "`drd plan new` writes a first plan."),
         ("a: 1\n---\nb: 2", 2, "holds several documents", "put each plan into a file of its own."),
         ("a:\n\tb: 1", 2, "a tab indents this line", "indent with spaces."),
         ("a: 1\n\tb: 1", 2, "a tab indents this line", "indent with spaces."),

@@ -90,7 +90,7 @@ def test_mistakes_in_its_settings_have_line_and_remedy(packages: Path, tmp_path:
         tmp_path, WITH_CHECK.replace("contains, component: etc", "contains, component: db")
     )
     assert fits[0].message == "a contains check cannot read db, which is postgres"
-    assert fits[0].hint == "it reads files components."
+    assert fits[0].hint == "this kind of check reads files components."
     step = problems(tmp_path, GOOD + STEPS.replace("${plan}", "${plam}"))
     assert (step[0].path, step[0].message) == ("runbook[1].note.line", "there is no value ${plam}")
 
@@ -112,7 +112,7 @@ def test_what_an_installed_package_has_that_is_not_named_says_what_to_do(
         message,
     )
     assert problem.hint == (
-        "the package drd-example has it: add extensions: [drd-example] to drd.yaml."
+        "the package drd-example has this kind: add extensions: [drd-example] to drd.yaml."
     )
     assert "drd_example" not in sys.modules
 
@@ -166,14 +166,19 @@ def test_a_package_without_entry_points_adds_nothing(packages: Path, tmp_path: P
 def test_a_name_that_drd_has_is_refused(packages: Path, tmp_path: Path) -> None:
     mine(packages, "raise AssertionError('imported')", name="sql")
     problem = refused(tmp_path, "extensions: [drd-mine]\n")
-    assert problem.message == "drd-mine has a member sql of checks, as drd itself has"
+    assert problem.message == (
+        "drd-mine has a member sql of checks, and drd itself has one with this name"
+    )
 
 
 def test_a_name_that_another_package_has_is_refused(packages: Path, tmp_path: Path) -> None:
     install_example(packages)
     mine(packages, "", name="contains")
     problem = refused(tmp_path, "extensions: [drd-example, drd-mine]\n")
-    assert problem.message == "drd-mine has a member contains of checks, as drd-example has"
+    assert (
+        problem.message
+        == "drd-mine has a member contains of checks, and drd-example has one with this name"
+    )
 
 
 def test_a_package_that_cannot_be_imported_says_why(packages: Path, tmp_path: Path) -> None:
@@ -182,13 +187,13 @@ def test_a_package_that_cannot_be_imported_says_why(packages: Path, tmp_path: Pa
     assert problem.message == (
         "drd-mine cannot be imported: ModuleNotFoundError: No module named 'nothing_of_that_name'"
     )
-    assert problem.hint == "see it whole: python -c 'import mine'"
+    assert problem.hint == "see the whole error: python -c 'import mine'"
 
 
 @pytest.mark.parametrize(
     ("code", "group", "name", "why"),
     [
-        ("SPEC = 3", "drd.checks", "odd", "which is no CheckKind"),
+        ("SPEC = 3", "drd.checks", "odd", "which is not a CheckKind"),
         (
             "from drd.checks.sql import SPEC",
             "drd.checks",

@@ -62,7 +62,7 @@ def test_steps_are_told_in_words_with_who_acts(plan: Plan) -> None:
     assert said["mark"] == ("in store: update t set name = 'it''s back';", "")
     assert said["ask"] == ("commander agrees: ${target} takes over", "commander")
     assert said["pause"] == ("wait 0.1s; needs only serve; go on if it fails", "")
-    assert said["end"] == ("stop what serve has started", "")
+    assert said["end"] == ("stop the service that serve started", "")
     does = "hands does this by hand: look at it; only when end has succeeded"
     assert said["by-hand"] == (does, "hands")
 
@@ -141,7 +141,7 @@ def test_erasures_are_carried_out_again_in_bash(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert done.returncode == 0, script + done.stderr
-    assert done.stdout == "store: 3 erasures carried out again, nobody is back\n"
+    assert done.stdout == "store: 3 erasures carried out again, no erased person exists\n"
     with sqlite3.connect(database) as connection:
         assert connection.execute("select name from t").fetchall() == [("before",)]
         assert connection.execute("select name from sqlite_schema").fetchall() == [("t",)]

@@ -51,7 +51,7 @@ def test_sum_of_what_is_unpacked_is_bounded(
 def test_pieces_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path, summary(200).to_bytes(NOW))
     monkeypatch.setattr(summary_file, "_MOST_PIECES", 3)
-    with pytest.raises(DamagedSummary, match="too many pieces"):
+    with pytest.raises(DamagedSummary, match="too many parts"):
         read_summary(str(tmp_path))
 
 

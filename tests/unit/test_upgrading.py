@@ -40,15 +40,14 @@ def test_state_of_before_says_what_changes_and_only_looks(config: Path) -> None:
     found = said(config)
 
     closed, made, renewed, migrated = found
-    assert (
-        closed == f"changes: closed to group and others at the next start: {state}, {state}/drd.db"
-    )
-    assert made == f"changes: {state}-public is made, for the group drd to read"
+    removed = "changes: the next start removes the rights of group and others"
+    assert closed == f"{removed}: {state}, {state}/drd.db"
+    assert made == f"changes: the next start creates {state}-public, which the group drd can read"
     assert renewed.startswith(f"changes: {state}/drd.db can be opened by others")
     assert migrated.startswith(
-        f"changes: the catalogue goes from version 0004 to {HEAD} at the next"
+        f"changes: the next start upgrades the catalogue from version 0004 to {HEAD}, and"
     )
-    assert migrated.endswith(f"is copied to {state}/drd.db.before-{HEAD} before")
+    assert migrated.endswith(f"copies it to {state}/drd.db.before-{HEAD} before")
     assert oct(state.stat().st_mode)[-4:] == "2770"
 
 
@@ -73,7 +72,7 @@ def test_what_others_have_put_into_a_state_of_before_is_named_and_left(config: P
         for name, line in zip(("drd.db-shm", "drd.db", "locks"), found, strict=True)
     )
     assert "removed" in found[0]
-    assert "a file of its own" in found[1]
+    assert "into a new file" in found[1]
     assert "set aside" in found[2]
     assert sorted(state.iterdir()) == before
     (state / "drd.db").unlink()

@@ -11,7 +11,7 @@ from drd.model.units import format_duration, to_rfc3339
 
 _LEADS = {
     Change.ESCALATED: "now {severity}: ",
-    Change.EXPIRED: "acknowledged no more: ",
+    Change.EXPIRED: "acknowledgement ended: ",
     Change.REMINDED: "still: ",
     Change.ACKNOWLEDGED: "acknowledged: ",
     Change.RESOLVED: "resolved: ",

@@ -48,7 +48,7 @@ def _check(
     services: Services, plan: Plan, repository: Repository, missing: list[str], ends: float
 ) -> RepositoryDamaged | None:
     begun_at = services.clock.now()
-    services.warn(f"{repository.name} {lists_less(missing)}: checking what else is gone")
+    services.warn(f"{repository.name} {lists_less(missing)}: checking what else is missing")
     try:
         repository.check(deadline_s=max(1.0, ends - services.clock.monotonic()))
     except RepositoryDamaged as error:
@@ -56,7 +56,8 @@ def _check(
             plan.name, repository.name, error.damage, None, begun_at, repair=error.repair
         )
         services.warn(
-            f"{error.message}: data stored now may not be restorable; drd status says more"
+            f"{error.message}: perhaps data that is stored now cannot be restored; for "
+            "details: drd status"
         )
         return error
     except DrdError as error:

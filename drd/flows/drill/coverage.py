@@ -42,7 +42,7 @@ def unproven(work: Restoration, engine: Engine) -> tuple[Unproven, ...]:
 def _not_restored(name: str, *, meant: bool) -> Unproven:
     if meant:
         return Unproven(name, "not restored", "not-restored")
-    return Unproven(name, "not restored: no step of the runbook does", IN_NO_STEP)
+    return Unproven(name, "not restored: no step of the runbook restores it", IN_NO_STEP)
 
 
 def _unseen(name: str, *, empty: bool) -> Unproven:

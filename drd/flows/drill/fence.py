@@ -39,7 +39,7 @@ def fenced(services: Services, plan: Plan) -> Iterator[Sandbox]:
         if plan.drill.fence == "required" and box.missing:
             raise SandboxUnavailable(
                 f"this host has no complete fence for a drill: {words(box.missing.items())}",
-                hint=f"run drd doctor {plan.name}, which tries it; `drill: {{fence: "
+                hint=f"run drd doctor {plan.name}, which tries the fence; `drill: {{fence: "
                 "best}` drills with the parts of the fence that this host has.",
             )
         yield box

@@ -77,7 +77,7 @@ def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
         wrong = [d for d, why in done.items() if not why and d not in _RIGHT]
         if wrong and not box.missing:
             text = f"a process behind the fence could {', '.join(wrong)}"
-            return [Finding("fence", "error", "", text, "report this, please.")]
+            return [Finding("fence", "error", "", text, "this is a bug in drd: please report it.")]
         if lacks := [f"{d} ({done.get(d)})" for d in _RIGHT if done.get(d) != ""]:
             text = f"a process behind the fence could not {', '.join(lacks)}"
             return [Finding("fence", "error", "", text, "see docs/sandbox.md.")]
@@ -85,7 +85,7 @@ def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
             text = f"a part of the fence is missing: {listed(box.missing.items())}"
             return [_finding(plan, text + (f"; it could {', '.join(wrong)}" if wrong else ""))]
         limits = limits_in_words("control group" if box.grouped else "rlimits")
-        held = f"{', '.join(box.parts)} hold; {limits}"
+        held = f"{', '.join(box.parts)} work; {limits}"
         return [Finding("fence", "ok", "", f"tried: {held}")]
     finally:
         box.close()

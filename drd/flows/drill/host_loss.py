@@ -57,7 +57,7 @@ class Regained:
                     None,
                     CheckVerdict.NOT_RUN,
                     note.text,
-                    "the kit as it is now",
+                    "the kit contains everything of the current plan",
                     part=True,
                     looked_at_data=False,
                 )

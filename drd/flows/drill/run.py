@@ -145,7 +145,7 @@ def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome
             )
     if request.kit is not None and request.scenario != HOST_LOSS:
         raise UsageError(
-            f"a drill of {request.scenario} uses no kit",
+            f"only a drill of host-loss uses a kit, not one of {request.scenario}",
             hint=f"drd drill {plan.name} --scenario {HOST_LOSS} --kit FILE …",
         )
     detail = {

@@ -166,8 +166,8 @@ def _missing(services: Services, plan: Plan, repository: Repository) -> list[Fin
             "error",
             repository.name,
             lists_less(list(missing)),
-            f"drd retention {plan.name} --dry-run says more; to give one up there: drd points "
-            f"forget POINT --repository {repository.name} --reason …",
+            f"drd retention {plan.name} --dry-run lists them; to forget a point there: drd "
+            f"points forget POINT --repository {repository.name} --reason …",
         )
     ]
 
@@ -182,10 +182,9 @@ def _masked(services: Services, plan: Plan) -> list[Finding]:
         except DrdError:
             continue  # it cannot be reached, or is missing: another finding says so
         hint = (
-            f"drd repository rekey {plan.name} --repository {spec.name}\n"
-            f"gives it the plan's own password ({spec.password.describe()}), removes "
-            f"{MASK}, and prints how to make a new repository, since anyone who has read "
-            "this one can still read it."
+            f"drd repository rekey {plan.name} --repository {spec.name}\ngives the repository "
+            f"the plan's own password ({spec.password.describe()}), removes {MASK}, and prints "
+            "how to make a new repository, because anyone who could read the old one still can."
         )
         detail = f"does not open with {MASK}, which an older drd may have used as a password"
         if opens:
@@ -253,11 +252,10 @@ def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) 
             spec.name,
             f"the password ({spec.password.describe()}) {cut_off}: restic reads a "
             "different one from a file or a command, and reports a wrong password",
-            f"{rekey}\ngives it another one."
+            f"{rekey}\ngives the repository another password."
             if known
-            else "drd makes no new repository with it: write it without; for an existing "
-            "one:\n"
-            f"{rekey}",
+            else "drd makes no new repository with such a password: write the password without "
+            f"these characters; for an existing repository:\n{rekey}",
         )
     ]
 

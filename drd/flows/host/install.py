@@ -118,8 +118,8 @@ def shipped(path: str, program: Sequence[str]) -> bytes:
         body = body.replace(b"@DRD@", " ".join(_unit_word(w) for w in program).encode())
         return sealed(body, about="Change it with `systemctl edit drd`.")
     if path == CONFIG:
-        return sealed(body, about="It is yours: drd never overwrites it.")
-    return sealed(body, about="drd leaves it alone once it is changed.")
+        return sealed(body, about="This file is yours: drd never overwrites it.")
+    return sealed(body, about="drd never overwrites a changed file.")
 
 
 def _unit_word(word: str) -> str:
@@ -245,9 +245,8 @@ def _obstacles(program: Sequence[str]) -> Iterator[UsageError]:
             "cron run `drd backup` and `drd drill`.",
         )
     hint = (
-        "install drd where everyone may read it, and run that one:\n"
-        "python3 -m venv /opt/drd && /opt/drd/bin/pip install drd && /opt/drd/bin/drd "
-        "install"
+        "install drd where everyone may read it, and run it from there:\npython3 -m venv "
+        "/opt/drd && /opt/drd/bin/pip install drd && /opt/drd/bin/drd install"
     )
     for place in dict.fromkeys((Path(program[0]), Path(sys.executable).resolve())):
         if place.is_relative_to("/tmp") or place.is_relative_to("/var/tmp"):  # noqa: S108
@@ -300,7 +299,7 @@ def plan_uninstall(prefix: Path) -> Installation:
     left = [str(prefix / path) for path in STATE if (prefix / path).exists()]
     if left:
         installation.notes.append(
-            f"state stays in {' and '.join(left)}, backups in their repositories"
+            f"drd's state stays in {' and '.join(left)}, and backups stay in their repositories"
         )
     if installation.here and _user_exists("drd"):
         installation.notes.append("the user drd stays, because files belong to it")

@@ -108,7 +108,7 @@ def _target(
                     "production",
                     "warning",
                     name,
-                    f"it is where the plan's own data is: {over}",
+                    f"the target is the place of the plan's own data: {over}",
                     f"a recovery there needs --in-place; correct `targets` in {plan.file} if it "
                     "was meant to be elsewhere",
                     where,

@@ -82,10 +82,10 @@ def _component(mounts: list[Mount], component: Component, spec: KindSpec) -> Ite
             yield _finding(
                 "unit",
                 component.name,
-                f"the hook {' '.join(hook.command)} gets no more rights: NoNewPrivileges=yes of "
-                "the unit",
-                "give the user drd itself the right to it (a group, a role), or let one of "
-                "root's units do it.",
+                f"the hook {' '.join(hook.command)} cannot get more rights: NoNewPrivileges=yes "
+                "of the unit",
+                "give the user drd itself the right to it (a group, a role), or run the command "
+                "in a unit of root.",
             )
 
 

@@ -61,8 +61,8 @@ def _unreadable(repository: Repository, listing: Listing) -> _Unreadable:
     return _Unreadable(
         f"{what} in {repository.name} cannot be read: {some} "
         f"({beginning(listing.unreadable[ids[0]], 200)})",
-        "a copy of the repository may still have it. Until it is removed, drd does not "
-        "forget or prune anything there; to remove it: "
+        "a copy of the repository may still have it. Until the unreadable data is removed, drd "
+        "does not forget or prune anything there; to remove it: "
         f"{'; '.join(repository.removal(i) for i in ids[:_NAMED])}",
     )
 

@@ -57,11 +57,11 @@ def read_point(
     )
     point, run = read.point, listings.run_of(manifest)
     if point.plan != plan or manifest.host != plan:
-        raise refused(_called(manifest, repository), ValueError(f"it is of plan {point.plan}"))
+        raise refused(_called(manifest, repository), ValueError(f"it belongs to plan {point.plan}"))
     if point.id != run:
         raise refused(
             _called(manifest, repository),
-            ValueError(f"it is of restore point {point.id}, and is marked as that of {run}"),
+            ValueError(f"it belongs to restore point {point.id}, but its tag says {run}"),
         )
     require_sealed(services, read, repository.name)
     return point
@@ -131,5 +131,5 @@ def _but_paths(facts: Mapping[str, Any]) -> dict[str, Any]:
 def _another(called: str, why: str) -> ManifestRefused:
     return ManifestRefused(
         f"{called} is not the one that drd stored: {why}",
-        hint="use another restore point or repository, and find out who has the key.",
+        hint="use another restore point or repository, and find out who has the password.",
     )

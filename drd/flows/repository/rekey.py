@@ -110,13 +110,13 @@ class _Rekeying:
         if same:
             raise UsageError(
                 f"the new password ({self.new.describe()}) is the old one ({same[0].describe()})",
-                hint="write another password to the new place.",
+                hint="write another password to the place of the new reference.",
             )
         if not old and not self.opens(self.new):
             spec = self._order.repository
             raise WrongKey(
                 f"no known password opens the repository at {spec.url}",
-                hint="name the right one: --old-password '{file: …}'.",
+                hint="give the right one: --old-password '{file: …}'.",
             )
         self.old = old
         current = [k.id for c in old for k in self.opened(c).list_keys() if k.current]
@@ -146,9 +146,9 @@ class _Rekeying:
         spec = self._order.repository
         return UsageError(
             f"the new password is the repository's current one ({spec.password.describe()})",
-            hint=f"without --password the key {MASK} of {spec.name} is removed."
+            hint=f"without --password, drd removes the key {MASK} of {spec.name}."
             if by_mask
-            else "write another password to a new place, and name that.",
+            else "write another password to a new place, and give a reference to that place.",
         )
 
     def add(self, old: Sequence[SecretRef]) -> Mapping[str, Any]:
@@ -188,8 +188,8 @@ class _Rekeying:
         if still or any(self.opens(ref) for ref in old):
             raise RepositoryError(
                 f"the old password still opens the repository at {repository.url}",
-                hint="its server does not delete: remove the key with an account that may, "
-                "see `restic key list`.",
+                hint="the repository's server refuses to delete: remove the key with an account "
+                "that may delete (see `restic key list`).",
             )
         if not self.opens(self.new):  # nothing that could be done here; be loud
             raise WrongKey(f"the new password does not open the repository at {repository.url}")
@@ -224,7 +224,7 @@ def rekey(
     one's, no key is removed: UsageError."""
     why = custody.contested(services)
     if why is not None:
-        raise UsageError(f"no password is changed here: {why}", hint=custody.HINT)
+        raise UsageError(f"drd changes no password here: {why}", hint=custody.HINT)
     crash_cleanup.settle(services, plan)
     spec = order.repository
     earlier = earlier_tries(services, plan, spec)
@@ -232,7 +232,7 @@ def rekey(
     if new is None:
         raise UsageError(
             "no new password given",
-            hint="name where it is: --password '{credential: NAME}'.",
+            hint="give a reference to the new password: --password '{credential: NAME}'.",
         )
     work = _Rekeying(services, order, new, resolve)
     if order.new == spec.password and earlier.to is None:
@@ -307,7 +307,8 @@ def _wait(services: Services, runner: Runner, missing: Missing, *, waits: bool) 
 
     def effect() -> Mapping[str, Any]:
         services.warn(
-            "waiting: Ctrl-C is safe, since both passwords open it, and the same command goes on"
+            "waiting: Ctrl-C is safe: both passwords open the repository, and the same "
+            "command continues later"
         )
         told: list[str] = []
         while left := list(missing()):
@@ -332,7 +333,7 @@ def _named_before(plan: Plan, spec: RepositorySpec, earlier: Earlier) -> SecretR
     if reference is None:
         raise UsageError(
             f"{plan.file} does not name the new password that an earlier try gave {spec.name}",
-            hint="name it again: --password '{credential: NAME}'.",
+            hint="give its reference again: --password '{credential: NAME}'.",
         )
     return reference
 
@@ -347,7 +348,7 @@ def _sealed(
             sealed_keys += keys
         elif not set(keys) <= set(tried):
             services.warn(
-                f"key {', '.join(k[:8] for k in keys)} of an earlier try is removed only "
-                "with its password: if the plan no longer names that, add --old-password"
+                f"key {', '.join(k[:8] for k in keys)} of an earlier try is removed only with "
+                "its password: if the plan no longer names this password, add --old-password"
             )
     return sealed_keys

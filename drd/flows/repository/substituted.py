@@ -93,8 +93,8 @@ def _words(
         again = f"The real {real} missing there until drd copy {plan} copies again. "
     remove = "; ".join(repository.removal(s.id) for _, s in forged[:_NAMED])
     return (
-        f"{some}{more} in {repository.name} {hold} something else than drd stored. Whoever wrote "
-        f"{them} has the password of {repository.name}. drd does not use or count {them}. "
+        f"{some}{more} in {repository.name} {hold} something else than drd stored. Somebody who "
+        f"wrote {them} has the password of {repository.name}. drd does not use or count {them}. "
         f"{again}To remove {them}: {remove}"
     )
 

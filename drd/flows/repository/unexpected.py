@@ -17,19 +17,19 @@ _ANEW = "To start a new one on purpose, give the plan another URL or prefix"
 def absent_error(url: str, recorded: str) -> RepositoryMissing:
     """There is no repository at the URL, where the catalogue has the one with the id `recorded`."""
     what, state = _describe_place(url)
-    hint = f"find out who moved or deleted it, and restore it. {_ANEW}."
+    hint = f"find out who moved or deleted the repository, and restore it. {_ANEW}."
     if state == "gone":
-        hint = f"mount its disk, or find out who moved or deleted it. {_ANEW}."
+        hint = f"mount its disk, or find out who moved or deleted the directory. {_ANEW}."
     text = f"{what}; repository {short_id(recorded)} was expected"
     return RepositoryMissing(text, hint=hint, state=state)
 
 
 def another_error(url: str, recorded: str, actual: str | None) -> RepositoryMissing:
     """The repository at the URL has the id `actual`; None if the password does not open it."""
-    its = "that the password does not open" if actual is None else actual[:8]
+    its = "the password does not open it" if actual is None else actual[:8]
     return RepositoryMissing(
         f"{url} holds another repository ({its}); repository {short_id(recorded)} was expected",
-        hint=f"find out who replaced it, and restore the expected one. {_ANEW}.",
+        hint=f"find out who replaced the repository, and restore the expected one. {_ANEW}.",
         state="replaced",
     )
 

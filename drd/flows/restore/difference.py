@@ -39,7 +39,9 @@ def compare(services: Services, plan: Plan, component: str, point: str, other: s
     chosen = plan.components[component]
     spec = services.kinds(chosen.kind).spec
     if spec.comparison is None:
-        raise NotSupported(f"kind {spec.name} cannot be compared: it takes no fingerprint")
+        raise NotSupported(
+            f"components of kind {spec.name} cannot be compared: they have no fingerprint"
+        )
     a, before = _of_point(plan, component, services.catalogue.point(plan.name, point))
     if other == LIVE:
         b, now = _live(services, chosen)
@@ -48,8 +50,8 @@ def compare(services: Services, plan: Plan, component: str, point: str, other: s
         b, now = _of_point(plan, component, wanted)
     if type(before) is not type(now):
         raise UsageError(
-            f"{component} was of another kind at point {a.name}",
-            hint="compare two points from after the change.",
+            f"{component} had another kind at point {a.name}",
+            hint="compare two points that are newer than the change.",
         )
     owners = other != LIVE or services.is_root
     return Compared(plan.name, chosen, a, b, difference(before, now, owners=owners))

@@ -150,7 +150,8 @@ def standing_of(
     unknown = [c for c in components if c not in names]
     if unknown:
         raise UsageError(
-            f"run {run.id} did not restore {', '.join(unknown)}", hint=f"it did {', '.join(names)}."
+            f"run {run.id} did not restore {', '.join(unknown)}",
+            hint=f"the run restored {', '.join(names)}.",
         )
     there = {(a.component, a.place) for a in asides}
     gone = [
@@ -336,9 +337,9 @@ def _require_something(services: Services, plan: Plan, standing: Standing) -> No
         raise TargetError(
             f"{lost.kept}, the copy of {lost.component} that run {standing.run.id} kept, "
             "is missing",
-            hint="it was moved or removed, or the plan names another place than "
-            f"{lost.place} now, or this is not its host{_host(standing.run)}; use "
-            "--component to undo the others.",
+            hint=f"it was moved or removed, or the plan names another place than {lost.place} "
+            f"now, or this is another host than that of the recovery{_host(standing.run)}; "
+            "use --component to undo the others.",
         )
     if not standing.held:
         for _, component, _ in _places(plan, standing.run):

@@ -51,7 +51,10 @@ class Origin:
             )
         else:
             yield f"{AFTER_KIT}, but dated before it: the kit of {made} does not list"
-            yield f"restore point {self.point.id}. Treat it as forged unless you know better"
+            yield (
+                f"restore point {self.point.id}. Do not trust it unless you know where it comes "
+                "from"
+            )
         for sort in _SORTS:
             for line in self.differs.get(sort, ()):
                 yield f"{sort} differ: {line}"

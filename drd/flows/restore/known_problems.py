@@ -89,7 +89,7 @@ def _lost(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
         meanwhile = f"; until then: {words}"
     return (
         f"{known.url} is {known.lost}: nothing can be read there",
-        f"when it is back: {_verify(plan, known)}{meanwhile}",
+        f"when the repository is back: {_verify(plan, known)}{meanwhile}",
     )
 
 
@@ -118,10 +118,10 @@ def _verify(plan: Plan, known: Known) -> str:
 
 def _cost(known: Known) -> str:
     if known.affected is None:
-        return "drd cannot tell which restore points cannot come back"
+        return "drd does not know which restore points cannot be restored"
     if not known.affected:
-        return "no restore point that is kept needs what is damaged"
-    return f"not whole any more: {some(known.affected, 5)}"
+        return "no restore point needs the damaged data"
+    return f"damaged restore points: {some(known.affected, 5)}"
 
 
 def _by_name(services: Services, plan: Plan) -> Mapping[str, Known]:
@@ -140,8 +140,11 @@ def _can_give(known: Known | None, point: str) -> bool:
 
 
 def _fact(point: str, known: Known) -> str:
-    may = "cannot" if known.affected is not None else "may not"
-    return f"restore point {point} {may} come back whole from {known.repository}: {known.damage}"
+    may = "cannot" if known.affected is not None else "perhaps cannot"
+    return (
+        f"restore point {point} {may} be restored completely from {known.repository}: "
+        f"{known.damage}"
+    )
 
 
 def _ways_out(services: Services, plan: RecoveryPlan, known: Mapping[str, Known]) -> Iterator[str]:
@@ -150,7 +153,7 @@ def _ways_out(services: Services, plan: RecoveryPlan, known: Mapping[str, Known]
     name, point = plan.plan.name, plan.point
     here = _givers(plan.plan, point, known)
     if here:
-        yield f"{here[0]} has it: --repository {here[0]}."
+        yield f"{here[0]} has a good copy: --repository {here[0]}."
     else:
         older = services.catalogue.points(name)
         other_point = next(
@@ -158,9 +161,9 @@ def _ways_out(services: Services, plan: RecoveryPlan, known: Mapping[str, Known]
         )
         if other_point is not None:
             at = f"{other_point[0].data_time:%Y-%m-%d %H:%M:%S} UTC"
-            yield f"--point {other_point[0].id} (data of {at}) is whole in {other_point[1][0]}."
+            yield f"--point {other_point[0].id} (data of {at}) is complete in {other_point[1][0]}."
         else:
-            yield "no other restore point is known to be whole."
+            yield "drd knows no other restore point that is complete."
     yield "--component NAME restores what can still be read (repeatable)."
     harmed = next(n for n in plan.repositories if n in known and known[n].damage is not None)
     yield f"after a repair: drd verify {name} --repository {harmed}"

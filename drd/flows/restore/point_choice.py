@@ -52,8 +52,8 @@ def choose(
     newest = newest_complete(points, now)
     if newest is not None and newest is not newest_complete(points):
         services.note(
-            f"points of {plan.name} that are dated in the future, because a clock was "
-            f"wrong, are ignored; the newest other one is of {to_rfc3339(newest.data_time)}"
+            f"drd ignores points of {plan.name} that are dated in the future, because a clock "
+            f"was wrong; the newest other point is of {to_rfc3339(newest.data_time)}"
         )
     if named:
         chosen = services.catalogue.point(plan.name, str(point))
@@ -118,8 +118,8 @@ def _points(services: Services, plan: Plan) -> list[RestorePoint]:
     if away:
         count = counted(len(away), "restore point")
         services.note(
-            f"{count} of {plan.name} left out: only in {former_places(away[0])}, which is "
-            "no longer in the plan"
+            f"{count} of {plan.name} left out, because the data is only in "
+            f"{former_places(away[0])}, which is no longer in the plan"
         )
     return [p for p in everything if p not in away]
 

@@ -245,7 +245,7 @@ def _preflight_target(plan: RecoveryPlan, name: str, destination: Destination) -
             raise
         raise TargetNotEmpty(
             f"this would overwrite the production data of {name}: {error.message}",
-            hint="give --overwrite if it may be replaced; --into restores beside it.",
+            hint="give --overwrite if this data may be replaced; --into restores beside it.",
         ) from error
 
 
@@ -296,7 +296,7 @@ def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> No
             return
         lacking = f"the snapshot of {', '.join(lost)}"
     raise NoRestorePoint(
-        f"{repository.name} does not contain restore point {point.id}: {lacking} is missing there",
+        f"{repository.name} does not contain restore point {point.id}: {lacking} is missing",
         hint=f"use another point: drd points {plan.plan.name}.",
     )
 
@@ -335,5 +335,6 @@ def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:
         and any(name in p.repositories for p in services.catalogue.points(plan.plan.name))
     ]
     if others and plan.request.repository is None:
-        errors[0].hint += f" An older point may do: --repository {others[0]} uses its newest."
+        older = f"--repository {others[0]} uses the newest point there."
+        errors[0].hint += f" Or restore an older point: {older}"
     raise errors[0]

@@ -148,7 +148,7 @@ def _begin(
     for run in services.catalogue.abandoned(plan.plan.name):
         if run.kind is not RunKind.RECOVERY:
             continue
-        why = "the process that did this recovery died; another recovery was begun instead"
+        why = "the process that did this recovery died; another recovery was started instead"
         kept_copies.give_up(services, plan.plan, run, why=why)
     runner = stack.enter_context(
         new_run(services, plan.plan, RunKind.RECOVERY, trigger="manual", detail=detail)

@@ -258,8 +258,8 @@ def require_within(plan: RecoveryPlan) -> None:
     raise TargetError(
         f"restore point {plan.point.id} contains paths that {plan.plan.name} does not "
         f"name: {named}",
-        hint="give --accept-paths if they belong there (an earlier version of the plan "
-        "named them); else find out who wrote them.",
+        hint="give --accept-paths if these paths are right (an earlier version of the plan named "
+        "them); else find out who wrote them.",
     )
 
 
@@ -311,8 +311,8 @@ def _components(plan: Plan, request: RecoveryRequest) -> tuple[str, ...]:
             )
         if name not in target.components:
             raise UsageError(
-                f"target {target.name} does not name {name}",
-                hint=f"it names {', '.join(target.components)}.",
+                f"target {target.name} has no place for {name}",
+                hint=f"the target has places for {', '.join(target.components)}.",
             )
     chosen = request.components or tuple(target.components)
     return tuple(n for n in plan.components if n in chosen)
@@ -325,11 +325,11 @@ def _require_able(
     for name in names:
         spec = services.kinds(plan.components[name].kind).spec
         if request.target == IN_PLACE:
-            spec.require(Ability.IN_PLACE, "give a --target.")
+            spec.require(Ability.IN_PLACE, "give --target NAME.")
         if request.as_owner:
             spec.require(Ability.AS_OWNER, "leave out --as-owner.")
         if request.overwrite and not request.no_undo:
-            spec.require(Ability.KEEP, "--no-undo, if losing what is there is intended.")
+            spec.require(Ability.KEEP, "use --no-undo if the present data may be lost.")
 
 
 def target_of(plan: Plan, name: str) -> Target:
@@ -379,8 +379,8 @@ def _there(
     lost = {k.repository: k.lost for k in services.catalogue.health.of(plan.name) if k.lost}
     there = tuple(name for name in holding if name not in lost)
     notes = tuple(
-        f"{name} {lost_words(lost[name])}, as far as drd knows: nothing is read from it "
-        "unless it is back"
+        f"{name} {lost_words(lost[name])}, as far as drd knows: drd reads nothing from it unless "
+        "it is back"
         for name in holding
         if name in lost
     )
@@ -391,7 +391,9 @@ def _notes(
     plan: Plan, request: RecoveryRequest, names: Sequence[str], forgotten: Sequence[str]
 ) -> tuple[str, ...]:
     left_out = [n for n in plan.components if n not in (*names, *forgotten)]
-    why = "not asked for" if request.components else f"target {request.target} does not name them"
+    why = (
+        "not asked for" if request.components else f"target {request.target} has no place for them"
+    )
     notes = [f"not restored: {', '.join(left_out)} ({why})"] if left_out else []
     if forgotten:
         them = ", ".join(forgotten)

@@ -46,7 +46,7 @@ def holders(
         raise NoRestorePoint(
             f"restore point {point.id} is in {former_places(point)}, which is no longer in "
             f"the plan {plan.name}",
-            hint="add it to the plan again, or give the plan a copy that has it.",
+            hint="add this repository to the plan again, or add a copy that has the point.",
         )
     if not holding:
         raise NoRestorePoint(
@@ -67,7 +67,7 @@ def holders(
 def former_places(point: RestorePoint) -> str:
     """Names of the former repositories of a point that is nowhere else."""
     return " and ".join(
-        f"the repository {known[:8] or 'of unknown id'} that was {name}"
+        f"the repository {known[:8] or 'of unknown id'} that was called {name}"
         for name, known in point.elsewhere.items()
     )
 
@@ -100,7 +100,7 @@ def repository_spec(plan: Plan, name: str) -> RepositorySpec:
     """The plan's repository of that name. Raises UsageError."""
     if name not in plan.repositories:
         known = ", ".join(plan.repositories)
-        raise UsageError(f"{plan.name} has no repository {name!r}", hint=f"it has {known}.")
+        raise UsageError(f"{plan.name} has no repository {name!r}", hint=f"the plan has {known}.")
     return plan.repositories[name]
 
 

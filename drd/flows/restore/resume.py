@@ -41,19 +41,22 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
     run = services.witness.believed(run, "resume")
     if run.state is RunState.SUCCEEDED:
         raise UsageError(
-            f"run {run.id} of {run.plan} is over: it succeeded",
+            f"run {run.id} of {run.plan} has already succeeded",
             hint=f"check what it did: drd run show {run.id}",
         )
     if "point" not in run.detail:
-        raise UsageError(f"run {run.id} of {run.plan} had not begun", hint="run drd recover again.")
+        raise UsageError(
+            f"run {run.id} of {run.plan} had not started to restore", hint="run drd recover again."
+        )
     if (back := taken_back(about_all(services.catalogue.decisions(run.id)))) is not None:
         on = (
-            f"undo {run.id} --redo takes that back"
+            f"undo {run.id} --redo reverts the undo"
             if back == "undone"
-            else f"rollback {run.id} goes on with that"
+            else f"rollback {run.id} continues the rollback"
         )
         raise UsageError(
-            f"run {run.id} of {run.plan} was {back}", hint=f"drd {on}; drd recover begins anew."
+            f"run {run.id} of {run.plan} was {back}",
+            hint=f"drd {on}; drd recover starts again from the beginning.",
         )
     planned = plan_recovery(services, plan, RecoveryRequest.of_run(run), continues=run)
     require_answerable(services, planned)
@@ -149,7 +152,7 @@ def rollback(
     steps, left = to_undo(plan, records)
     if not steps:
         raise UsageError(
-            f"run {run.id} cannot be rolled back: no step that was begun has a rollback",
+            f"run {run.id} cannot be rolled back: no step that was started has a rollback",
             hint=f"check what it did: drd run show {run.id}",
         )
     done = [f"rollback {n}" in records and records[f"rollback {n}"].state is _DONE for n in steps]
@@ -184,9 +187,9 @@ def rollback(
             runner.owned,
             RunState.CANCELLED if failed is None else RunState.FAILED,
             at=services.clock.now(),
-            error=f"taken back by {by}: {', '.join(taken)}"
+            error=f"rolled back by {by}: {', '.join(taken)}"
             if failed is None
-            else f"could not take back {failed[0]}: {describe(failed[1])}",
+            else f"could not roll back {failed[0]}: {describe(failed[1])}",
             detail={"rolled_back": taken},
         )
     return Undone(tuple(taken), tuple(left), *(failed or (None, None)))

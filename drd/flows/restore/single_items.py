@@ -159,7 +159,7 @@ def _left_out(plan: Plan, name: str, part: Part) -> list[CheckResult]:
             check.name,
             name,
             CheckVerdict.NOT_RUN,
-            f"it needs all of {name}, and only {what} was restored",
+            f"the check needs all of {name}, and only {what} was restored",
             "",
             part=True,
             looked_at_data=False,

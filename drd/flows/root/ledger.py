@@ -136,7 +136,7 @@ class Ledger:
                 f"{why}. The file is out of date: remove it as soon as its directory can be written"
             )
         else:
-            self.warn(f"{why}; root cannot go on with that run later")
+            self.warn(f"{why}; root cannot resume that run later")
 
     def remove(self) -> None:
         with rights.root(Purpose.NOTES), suppress(OSError):
@@ -184,7 +184,7 @@ class Ledger:
         there, noted = row["detail"], self.head["detail"]
         for key in sorted({*there, *noted}):
             if there.get(key) != noted.get(key):
-                what = f"{escaped(key)}, as it was requested,"
+                what = f"{escaped(key)}, as requested,"
                 raise self._differs(what, there.get(key), noted.get(key))
         return self._as_ended(self.believed(run))
 
@@ -231,11 +231,11 @@ class Ledger:
     def _differs(self, what: str, row: Any, noted: Any) -> NotAsNoted:
         there, here = _differing(row, noted)
         return NotAsNoted(
-            f"run {self.run} of {self.head['plan']} is not as root left it: for {what} the "
-            f"catalogue has {there}, root's own record {here}",
-            hint="if the state's own user resumed it since, go on as that user (sudo -u "
-            "USER drd …); else the catalogue was changed from outside: find out who "
-            f"did it, and start again: {self.command}",
+            f"run {self.run} of {self.head['plan']} was changed since root executed it: for "
+            f"{what} the catalogue has {there}, root's own record has {here}",
+            hint="if the state's own user resumed the run, continue as that user (sudo -u USER "
+            "drd …); else somebody changed the catalogue from outside: find out who, and "
+            f"start again: {self.command}",
         )
 
     @property
@@ -351,7 +351,7 @@ def _make(directory: Path) -> None:
         make_private(place, mode)
     if why := why_not_private(directory):
         raise SandboxUnavailable(
-            f"others can change what lies in {directory}: {why}",
+            f"others can change the files in {directory}: {why}",
             hint=f"chown root: {ROOTS_OWN}; chmod 0711 {ROOTS_OWN}",
         )
 

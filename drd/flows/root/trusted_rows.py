@@ -98,7 +98,7 @@ class RootsWitness(Witness):
             # Its words are not shown as a command: they are the row's.
             raise self._no_record(
                 run,
-                f"go on as that user: {self._owner.become} drd {verb} {run.id}; or start "
+                f"continue as that user: {self._owner.become} drd {verb} {run.id}; or start "
                 f"again: drd recover {run.plan} … (--dry-run shows what that would do).",
             )
         try:
@@ -106,15 +106,17 @@ class RootsWitness(Witness):
             self._noted.steps(run.id)
         except NotAsNoted as error:
             if verb == "rollback":
-                error.hint += "; and undo by hand what this run did: the plan shows how."
+                error.hint += (
+                    "; and roll back by hand what this run did: the plan has the commands."
+                )
             raise
         return believed
 
     def _no_record(self, run: Run, hint: str) -> NotAsNoted:
         return NotAsNoted(
-            f"root has no record of run {run.id} of {run.plan}: another user or an older "
-            "drd started it, its record could not be written, or drd done was run for it. "
-            f"{self._owner.name} can change what the catalogue says of it",
+            f"root has no record of run {run.id} of {run.plan}. Possible reasons: another user "
+            "or an older drd started the run, the record could not be written, or somebody used "
+            f"drd done. {self._owner.name} can change the catalogue's data of this run",
             hint=hint,
         )
 
@@ -130,8 +132,8 @@ class RootsWitness(Witness):
         if not self.has_record(run):
             raise self._no_record(
                 run,
-                f"do it as that user: {self._owner.become} drd undo {run.id}, or drd done "
-                f"{run.id}; or by hand: its kept copies have the mark drd_{run.id}.",
+                f"give the command as that user: {self._owner.become} drd undo {run.id}, or drd "
+                f"done {run.id}; or by hand: its kept copies have the mark drd_{run.id}.",
             )
 
     def sees(self, run: Run, point: RestorePoint) -> RestorePoint | None:
@@ -148,7 +150,7 @@ class RootsWitness(Witness):
             return None
         self._noted.let_go(run.id)
         at = f", {to_rfc3339(believed.finished_at)}" if believed.finished_at else ""
-        why = f"root's own record says that it is over ({believed.state}{at})"
+        why = f"root's own record says that the run has ended ({believed.state}{at})"
         over = believed.state is RunState.SUCCEEDED
         return why if over else f"{why}; to resume it: drd resume {run.id}"
 
@@ -379,7 +381,7 @@ class NotedCatalogue:
             if point_of(point) != point_of(self._seen[point.id]):
                 raise NotAsNoted(
                     f"restore point {point.id} of {plan} was just changed in the catalogue",
-                    hint="someone changes the catalogue: find out who.",
+                    hint="somebody is changing the catalogue: find out who.",
                 )
         return point
 

@@ -195,7 +195,7 @@ class People:
         expires = self._expires.get(name)
         if expires is None or self.services.clock.now() <= expires:
             return None
-        why = f"nobody did it by {expires:%Y-%m-%d %H:%M:%S} UTC"
+        why = f"nobody reported it as done by {expires:%Y-%m-%d %H:%M:%S} UTC"
         return Word(name, StepState.FAILED, {}, why)
 
     def _settled(self, word: Word) -> Word:

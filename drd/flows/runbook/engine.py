@@ -104,7 +104,7 @@ class Engine:
             self._apply_decisions()
             moves = next_moves(list(self.steps.values()), self.states, self.deeds.around)
             for name, why in moves.skip:
-                self._leave_out(name, f"its condition does not hold: {why}")
+                self._leave_out(name, f"its condition is not met: {why}")
             for name in moves.begin:
                 self._begin(self.steps[name], pool)
             self.people.ask(
@@ -147,7 +147,11 @@ class Engine:
 
     def _again(self, step: Step, record: StepRecord) -> None:
         starts = step.kind == "start"
-        why = "what it started is no longer running" if starts else "its unit is running again"
+        why = (
+            "the program that it started is no longer running"
+            if starts
+            else "its unit is running again"
+        )
         self.services.warn(f"{step.name}: {why}; drd {step.kind}s it again")
         now = self.services.clock.now()
         catalogue, owned = self.services.catalogue, self.runner.owned
@@ -168,7 +172,7 @@ class Engine:
         elif asked or cut_off:
             # A person decides about it, whatever the plan says of its failures.
             self.steps[step.name] = replace(step, on_failure="ask")
-            why = record.error or "it was interrupted and must not be repeated"
+            why = record.error or "the step was interrupted and must not be repeated"
             self._ended(step, StepState.FAILED, record.result, why)
         elif (
             record.state is StepState.FAILED
@@ -201,10 +205,14 @@ class Engine:
         self.begun[step.name] = self.services.clock.monotonic()
 
     def _grant(self, step: Step) -> None:
-        granted = {"by": "drill", "comment": "granted by the drill itself", "granted": True}
+        granted = {
+            "by": "drill",
+            "comment": "the drill granted the approval itself",
+            "granted": True,
+        }
         self._running(step, StepState.RUNNING)
         result = self.runner.step(step.name, step.kind, lambda: granted)
-        self._ended(step, StepState.SUCCEEDED, result, "granted by the drill itself")
+        self._ended(step, StepState.SUCCEEDED, result, "the drill granted the approval itself")
 
     def _leave_out(self, name: str, why: str) -> None:
         step, clock = self.steps[name], self.services.clock
@@ -375,7 +383,7 @@ def failures(engine: Engine) -> list[CheckResult]:
                 f"step {name}",
                 None,
                 CheckVerdict.NOT_RUN if passed_over else CheckVerdict.FAILED,
-                ("passed over: " if passed_over else "") + one_line(engine.says[name]),
+                ("failure ignored: " if passed_over else "") + one_line(engine.says[name]),
                 "succeeds",
                 part=passed_over,
                 looked_at_data=False,

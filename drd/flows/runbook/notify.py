@@ -25,13 +25,13 @@ def tell(
     channels = [c for c in known if c.name in wanting]
     if not channels:
         raise NotifyError(
-            f"no channel of drd.yaml carries a {message.event}",
+            f"no channel of drd.yaml is set for messages about a {message.event}",
             hint="check `on` of the channels under `notify`.",
         )
     attempts = deliver_directly(message, channels, open_notifier, clock)
     lost = [a for a in attempts if a.error is not None]
     for attempt in lost:
-        warn(f"{attempt.channel.name} did not accept it: {attempt.error}")
+        warn(f"{attempt.channel.name} did not accept the message: {attempt.error}")
     if lost and len(lost) == len(attempts):
         raise NotifyError(
             "no channel accepted the message",

@@ -74,7 +74,7 @@ class Deciding:
             verb = {"approve": "drd approve", "manual": "drd done"}.get(known.kind)
             raise UsageError(
                 f"{step} is a step of kind {known.kind}",
-                hint=f"say {verb} {self.run.id} {step}." if verb else self._what_waits(),
+                hint=f"use {verb} {self.run.id} {step}." if verb else self._what_waits(),
             )
         record = self._waiting(step)
         self._in_time(record)
@@ -83,8 +83,10 @@ class Deciding:
         if role is not None and role not in people[name]:
             holders = [n for n, roles in people.items() if role in roles]
             raise UsageError(
-                f"{name} does not hold the role {role}, which {step} asks for",
-                hint=f"{' or '.join(holders)} does." if holders else "nobody in drd.yaml holds it.",
+                f"{name} does not hold the role {role}, which {step} requires",
+                hint=f"{' or '.join(holders)} does."
+                if holders
+                else "nobody in drd.yaml has this role.",
             )
         if action == "approve" and wants_two_persons(known):
             self._another_person(step)
@@ -122,7 +124,7 @@ class Deciding:
                 raise self._unfit(step, record, "it is too late to skip it")
             attempt = record.attempt if record.state is StepState.WAITING else 0
         if self.run.state is RunState.SUCCEEDED:
-            raise self._unfit(step, record, "the run is over")
+            raise self._unfit(step, record, "the run has ended")
         said = self._record(step, "skip", by, why, attempt)
         if self.run.state.final:
             self.catalogue.reopen(self.run, self.now)
@@ -136,7 +138,7 @@ class Deciding:
                 return step
         names = [s.name for s in self.plan.runbook]
         close = get_close_matches(name, names, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"its steps: {', '.join(names)}."
+        hint = f"did you mean {close[0]}?" if close else f"the plan's steps: {', '.join(names)}."
         raise UsageError(f"{self.plan.name} has no step {name!r}", hint=hint)
 
     def _waiting(self, step: str) -> StepRecord:
@@ -154,14 +156,14 @@ class Deciding:
         own = self._own()
         if own is Sameness.OTHER:
             return
-        starter = self.run.actor.words() if self.run.actor is not None else "nobody knows whom"
+        starter = self.run.actor.words() if self.run.actor is not None else "an unknown person"
         again = f"drd approve {self.run.id} {step}, as another user"
         if own is Sameness.SAME:
             raise UsageError(
                 f"{step} needs a second person, but {starter} started this recovery as well",
                 hint=f"let another person approve it through the daemon's socket: {again}",
             )
-        hint = f"let it be approved through the daemon's socket: {again}."
+        hint = f"approve it through the daemon's socket: {again}."
         if _begun_by_unknown(self.catalogue, self.run):
             # No later approval can prove who that was.
             hint = (
@@ -178,21 +180,21 @@ class Deciding:
         expires = record.result.get("expires_at")
         if expires and self.now > from_rfc3339(expires):
             raise UsageError(
-                f"{record.name} had to be answered by {expires}",
-                hint=f"run drd resume {self.run.id} to be asked again.",
+                f"{record.name} is answered too late: the time ended at {expires}",
+                hint=f"run drd resume {self.run.id}: drd then asks again.",
             )
 
     def _unfit(self, step: str, record: StepRecord | None, why: str) -> UsageError:
-        state = _STATES[record.state] if record is not None else "it was not begun yet"
+        state = _STATES[record.state] if record is not None else "it has not started yet"
         if self.run.state.final:
-            why = f"run {self.run.id} is over ({self.run.state})"
+            why = f"run {self.run.id} has ended ({self.run.state})"
         return UsageError(f"{step}: {why}: {state}", hint=self._what_waits())
 
     def _what_waits(self) -> str:
         waiting = [r.name for r in self.records.values() if r.state is StepState.WAITING]
         if not waiting or self.run.state.final:
             return f"see drd run show {self.run.id}."
-        return f"what waits: {', '.join(waiting)}."
+        return f"these steps wait: {', '.join(waiting)}."
 
     def _record(self, step: str, action: str, by: str, comment: str, attempt: int) -> Said:
         actor = self.actor
@@ -253,7 +255,7 @@ def _person(name: str, people: Mapping[str, Sequence[str]]) -> str:
     """The name as it stands in drd.yaml."""
     if not people:
         raise UsageError(
-            "drd.yaml names no people, so nobody can approve anything",
+            "drd.yaml lists no people, so nobody can approve anything",
             hint="add them: people: [{name: …, roles: […]}].",
         )
     if name in people:
@@ -261,4 +263,6 @@ def _person(name: str, people: Mapping[str, Sequence[str]]) -> str:
     for known in people:
         if known.casefold() == name.casefold():
             return known
-    raise UsageError(f"{name!r} is not among the people of drd.yaml", hint=f"{', '.join(people)}.")
+    raise UsageError(
+        f"{name!r} is not listed under `people` in drd.yaml", hint=f"{', '.join(people)}."
+    )

@@ -226,15 +226,16 @@ class StepRunner:
             return str(state or "to come")
         if result.get(key) is None:
             raise StepFailed(
-                f"step {step} gave no {key}", hint=f"it {state or 'was not carried out'}."
+                f"the result of step {step} has no {key}",
+                hint=f"the step {state or 'was not executed'}.",
             )
         known = str(result[key]) if unmasked is None else unmasked
         if unmasked is None and self._is_masked(step) and MASK in known and not shown:
             raise StepFailed(
-                f"the {key} of step {step} is known only with {MASK} in place of a secret, "
+                f"the {key} of step {step} contains a secret that drd knows only as {MASK}, "
                 "because another process executed that step",
-                hint=f"do by hand what this step does, with the value from {step}; or start "
-                "a new recovery.",
+                hint=f"carry out this step by hand, with the value from {step}; or start a new "
+                "recovery.",
             )
         return known
 
@@ -251,7 +252,9 @@ class StepRunner:
         value = inspector.environment.get(kind.spec.values.get(key, ""))
         if value is not None:
             return value
-        raise StepFailed(f"{component} has no {key}", hint="check where its kind keeps it.")
+        raise StepFailed(
+            f"{component} has no {key}", hint="docs/recovery.md lists the values of each kind."
+        )
 
     def _service(self, name: str, *, shown: bool) -> str:
         """The address of the service that a step has started under this name."""
@@ -262,7 +265,7 @@ class StepRunner:
                 url = self._results.get(step.name, {}).get("url")
             if url:
                 return self._given(step.name, "url", shown=shown)
-        raise StepFailed(f"there is no value ${{{name}}} here", hint="no step has started it.")
+        raise StepFailed(f"${{{name}}} has no value here", hint="no step has started this service.")
 
 
 def _may_free_ports(step: Step) -> bool:

@@ -78,7 +78,7 @@ def _settle_one(services: Services, plan: Plan, owned: RunLease, ending: Ending)
         error="; ".join([*([] if point is not None else [ending.error]), *failed]) or None,
         detail={"point": point.id if point else None},
     )
-    services.note(f"run {run.id} ({run.kind}) had died; it is now {state}")
+    services.note(f"run {run.id} ({run.kind}) had died; its state is now {state}")
 
 
 def _after_hooks(services: Services, plan: Plan, run: Run) -> list[str]:
@@ -163,4 +163,4 @@ def _settle_retention(services: Services, plan: Plan) -> None:
         services.catalogue.remove_from(plan.name, spec.name, moved)
         services.catalogue.forget_points(nowhere, services.clock.now())
         if gone:
-            services.note(f"{spec.name} no longer holds {len(gone)} restore points")
+            services.note(f"{spec.name} no longer contains {len(gone)} restore points")

@@ -23,8 +23,8 @@ from drd.model.units import to_rfc3339
 from drd.ports import LockInfo, Repository, SnapshotInfo
 
 HINT = (
-    "if this is the machine that takes over (it was renamed, restored or moved): drd adopt "
-    "--reason …. If it is a copy: stop drd here."
+    "if this machine takes over (it was renamed, restored or moved): drd adopt --reason …. If "
+    "this machine is a copy: stop drd here."
 )
 _CLOCK = timedelta(seconds=5)
 
@@ -60,8 +60,8 @@ def judge_listing(services: Services, plan: Plan, listing: Iterable[SnapshotInfo
         newest = ahead[-1]
         _contest(
             services,
-            "the repository holds a state of drd that is ahead of this one: snapshot "
-            f"{newest.id[:8]} of {to_rfc3339(newest.time)}, by a run that is unknown here",
+            f"the repository contains a newer copy of this state: snapshot {newest.id[:8]} of "
+            f"{to_rfc3339(newest.time)}, made by a run that is unknown here",
         )
 
 
@@ -121,7 +121,7 @@ def _is_held_elsewhere(
         return False
     _contest(
         services,
-        f"run {run.id} goes on elsewhere: process {foreign[0].pid} of a machine with this "
+        f"run {run.id} is running elsewhere: process {foreign[0].pid} of a machine with this "
         f"name refreshed its lock in {repository.name} at {to_rfc3339(foreign[0].at)}",
     )
     return True

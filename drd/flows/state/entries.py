@@ -84,7 +84,7 @@ def put_right(places: Places, renew: Renew) -> list[Entry]:
     with suppress(OSError), alone(places.state, places.trusted()) as ours:
         if not ours:
             return [
-                replace(e, left="another drd that is starting does it")
+                replace(e, left="another drd that is starting corrects it")
                 for e in wrong_entries(places)
             ]
         stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
@@ -137,12 +137,12 @@ def findings(places: Places) -> list[Finding]:
             f"{places.database.name}{_ASIDE}"
         )
         detail = f"{escaped(str(path))} was set aside, because another user had put it there"
-        hint = f"find out who; when nobody needs it any more: rm -r -- {path}"
+        hint = f"find out which user; when nobody needs the file any more: rm -r -- {path}"
         if catalogue:
             hint = (
-                "a former catalogue of drd's may lie beside it under another name: stop "
-                f"drd, and restore it as {places.database}. Else restore the points with "
-                f"drd catalogue rebuild. Then: rm -- {path}*"
+                "stop drd. If drd's own catalogue lies beside this file under another name, "
+                f"rename it to {places.database}; else restore the points with drd catalogue "
+                f"rebuild. Then: rm -- {path}*"
             )
         findings.append(
             Finding("state-set-aside", "warning" if not catalogue else "error", "", detail, hint)
@@ -213,9 +213,9 @@ def _itself(database: Path, trusted: Collection[int], group: int | None) -> Iter
     unbelieved = _of_others(database, info, trusted) if info is not None else None
     shared = _shared(info, _OPEN) if info is not None and stat.S_ISREG(info.st_mode) else None
     if info is not None and unbelieved and _is_like_the_owners(database, info, group):
-        shared, unbelieved = f"{unbelieved}, who had begun it while the state was shared", None
+        shared, unbelieved = f"{unbelieved}, who created it while the state was shared", None
     if info is not None and not shared and _is_marked(database, info):
-        shared = "could be opened by others once, who may still have it open"
+        shared = "was open to other users, who may still have it open"
     for suffix in SIDES:
         side = database.with_name(f"{database.name}{suffix}")
         beside = lstat(side)
@@ -252,7 +252,7 @@ def _linked_directory(directory: Path, trusted: Collection[int]) -> Iterator[Ent
     except OSError:
         return
     if why:
-        text = f"has the catalogue by a link, and others can put another one there: {why}"
+        text = f"contains the catalogue through a link, and others can replace it: {why}"
         yield Entry(directory, text, "made private")
 
 
@@ -275,7 +275,7 @@ def _of_others(
 
 def _shared(info: os.stat_result, rights: int) -> str | None:
     if info.st_nlink > 1:
-        return "has a second name, by which somebody else may open it"
+        return "has a second name (a hard link), so somebody else may open it"
     return "can be opened by others, who may have it open" if info.st_mode & rights else None
 
 

@@ -51,9 +51,10 @@ def _is_roots_to_judge(root: Path) -> bool:
 
 def _open(root: Path, why: str) -> Finding:
     detail = (
-        f"others can change what lies in {root}, so drd removes nothing of killed runs there: {why}"
+        f"others can change the files in {root}, so drd does not clean up after killed runs "
+        f"there: {why}"
     )
-    hint = "let nobody but drd's user write there (chmod go-w), or set work_dir to another place."
+    hint = "allow only drd's user to write there (chmod go-w), or set work_dir to another place."
     return Finding("work_dir", "warning", "", detail, hint)
 
 

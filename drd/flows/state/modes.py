@@ -63,7 +63,8 @@ def close_state(places: Places, renew: Renew) -> list[str]:
         unsafe = shared or _others_change(places.state) or open_to_others(places)
         if unsafe or wrong_entries(places):
             what = (
-                "drd's state is closed to group and others, as far as this version can: drd doctor"
+                "drd closed its state to group and others as far as it could; for the rest: "
+                "drd doctor"
             )
         _log.warning("state.closed", what=what, paths=f"{', '.join(closed[:_NAMED])}{more}")
     _refuse(shared)
@@ -94,11 +95,12 @@ def _refuse(shared: Collection[Entry]) -> None:
         if entry.is_catalogue and os.path.lexists(journal):
             # SQLite would roll it back, and remove the file that it names, whatever that is.
             raise CatalogueError(
-                f"{entry}: drd does not open it while {journal.name} lies beside it, which may be "
-                "a file of others, and drd could not make a copy of its own "
+                f"{entry}: drd does not open it while {journal.name} lies beside it, which may "
+                "belong to other users, and drd could not make a copy of its own "
                 f"({escaped(entry.left)})",
-                hint="stop drd (systemctl stop drd) and its commands, and start it again. If that "
-                f"does not help: find out to whom {journal} belongs, move it away, then drd doctor",
+                hint="stop drd (systemctl stop drd) and its commands, and start it again. If "
+                f"that does not help: find out who owns {journal}, move it away, then run "
+                "drd doctor",
             )
 
 
@@ -130,7 +132,7 @@ def _tell(entry: Entry) -> None:
     elif entry.became is not None:
         _log.warning("state.set-aside", what=str(entry), kept=escaped(str(entry.became)))
     else:
-        done = {"renewed": "drd has a copy of its own there now"}.get(entry.deed, entry.deed)
+        done = {"renewed": "drd replaced it with a copy of its own"}.get(entry.deed, entry.deed)
         _log.warning("state.put-right", what=f"{entry}: {done}")
 
 

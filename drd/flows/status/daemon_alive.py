@@ -46,7 +46,7 @@ def differs_in_force(catalogue: Catalogue, plan: Plan, text: str, now: datetime)
             hint="systemctl reload drd, then give this command again.",
         )
     return (
-        f"{plan.file} is not what the daemon has loaded as plan {plan.name}. This command "
+        f"{plan.file} differs from plan {plan.name} that the daemon has loaded. This command "
         "uses the file. The daemon, drd status and drd points use the loaded text until: "
         "systemctl reload drd"
     )

@@ -188,8 +188,8 @@ def known_when(document: StatusDocument) -> str:
         return ""
     since_s = age(document.written_at, document.at)
     if since_s is None:
-        return "this is what drd knew at a time in the future: a clock was set back"
-    return f"this is what drd knew {format_duration(since_s)} ago" if since_s > FRESH_S else ""
+        return "this status is dated in the future: a clock was set back"
+    return f"this status is {format_duration(since_s)} old" if since_s > FRESH_S else ""
 
 
 def daemon_state(

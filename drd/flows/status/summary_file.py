@@ -114,7 +114,7 @@ class SummaryFile:
         unpacking = decompressobj()
         data = unpacking.decompress(part, most + 1)
         if not unpacking.eof or len(data) > most:
-            raise ValueError("what is in it is too large, or cut off")
+            raise ValueError("its content is too large, or incomplete")
         self._left -= len(data)
         return data
 
@@ -128,7 +128,7 @@ def _understood(how: Callable[[bytes], _T], data: bytes) -> _T:
     try:
         return how(data)
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError, zlib.error) as why:
-        raise DamagedSummary(f"it cannot be understood: {why}") from None
+        raise DamagedSummary(f"its content is not valid: {why}") from None
 
 
 def _rows(data: bytes) -> list[Any]:
@@ -168,7 +168,7 @@ def read_summary(directory: str) -> SummaryFile:
         info = os.fstat(fd)
         owners = (0, os.geteuid(), os.stat(directory).st_uid)  # noqa: PTH116 - a cold start
         if not stat.S_ISREG(info.st_mode) or info.st_uid not in owners:
-            raise DamagedSummary("it is not a file of drd's user")
+            raise DamagedSummary("it does not belong to drd's user, or is not a regular file")
         if info.st_mode & 0o022 or info.st_size > _MOST_BYTES:
             raise DamagedSummary("others can write to it, or it is too large")
         data = file.read(_MOST_BYTES + 1) or b""
@@ -179,15 +179,15 @@ def _parsed(data: bytes) -> SummaryFile:
     first = data[:_FIRST_LINE].split(b"\n", 1)[0]
     words = first.split(b" ")
     if len(words) != 3 or words[0] != _MAGIC or not words[2].isdigit():
-        raise DamagedSummary("it does not begin as one")
+        raise DamagedSummary("it is not a status file")
     if words[1] != f"{_SCHEMA}.{_format()}".encode():
         raise DamagedSummary("another version of drd has written it")
     start, length = len(first) + 1, int(words[2])
     if length > _MOST_HEADER or start + length > len(data):
-        raise DamagedSummary("it is cut off")
+        raise DamagedSummary("it is incomplete")
     header, sizes = _understood(_header, data[start : start + length])
     if len(sizes) > _MOST_PIECES:
-        raise DamagedSummary("it has too many pieces")
+        raise DamagedSummary("it has too many parts")
     pieces, end = [], start + length
     for piece in sizes:
         parts = []
@@ -196,7 +196,7 @@ def _parsed(data: bytes) -> SummaryFile:
             end += size
         pieces.append((parts[0], parts[1], parts[2]))
     if end != len(data) or not pieces:
-        raise DamagedSummary("it is cut off")
+        raise DamagedSummary("it is incomplete")
     return SummaryFile(header, pieces)
 
 
@@ -368,14 +368,14 @@ def unreadable(directory: str, error: Exception) -> CatalogueError:
     if isinstance(error, PermissionError):
         user, group = _whose(directory)
         return CatalogueError(
-            f"{place} is readable for the group {group}, and user {user} is not in it",
+            f"{place} can be read only by the group {group}, and user {user} is not in it",
             hint=f"sudo adduser {user} {group}, then log in again; or sudo drd status. "
             "Members of the operators' group can ask the daemon meanwhile: drd "
             "alerts, drd points PLAN, drd runs",
         )
     why = "drd has not written it yet" if isinstance(error, FileNotFoundError) else str(error)
     return CatalogueError(
-        f"there is no status to read: {place}: {why}",
+        f"cannot read the status {place}: {why}",
         hint="start the daemon, which writes it (systemctl start drd), or run as root: sudo "
         "drd status",
     )

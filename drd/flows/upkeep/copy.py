@@ -77,7 +77,7 @@ def copy_spec(plan: Plan, name: str) -> RepositorySpec:
     if spec is None:
         raise UsageError(f"{plan.name} has no repository {name!r}", hint=f"its copies: {known}")
     if spec.copy_of is None:
-        raise UsageError(f"{name} is where backups go, not a copy", hint=f"copies: {known}")
+        raise UsageError(f"{name} receives the backups: it is not a copy", hint=f"copies: {known}")
     return spec
 
 
@@ -138,7 +138,7 @@ class _CopyRun:
         damage = check_earlier_snapshots(self.services, self.plan, self.into, self.ends)
         if damage is not None:
             raise RepositoryDamaged(
-                f"{self.spec.name} lost snapshots and data, so nothing is copied into it: "
+                f"{self.spec.name} lost snapshots and data, so drd copies nothing into it: "
                 f"{damage.message}",
                 hint="repair it (docs/copies.md, Mending), then drd verify "
                 f"{self.plan.name} --repository {self.spec.name}",
@@ -274,7 +274,7 @@ class _CopyRun:
 
     def _torn(self, point: RestorePoint) -> RepositoryDamaged:
         return RepositoryDamaged(
-            f"{self.copy_of} has the manifest of {point.id}, but not all that it names",
+            f"{self.copy_of} has the manifest of {point.id}, but lacks some of its snapshots",
             hint=f"find out who removed it: drd verify {self.plan.name}",
         )
 
@@ -298,7 +298,7 @@ class _CopyRun:
         if left_s <= 0:
             raise DeadlineExceeded(
                 f"copying to {self.spec.name} did not finish in time",
-                hint="what has arrived stays; the next run goes on.",
+                hint="the copied data stays; the next run continues.",
             )
         return left_s
 

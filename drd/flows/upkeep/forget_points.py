@@ -80,14 +80,14 @@ def _repositories(plan: Plan, name: str) -> list[RepositorySpec]:
         return list(plan.repositories.values())
     if name not in plan.repositories:
         known = ", ".join(plan.repositories)
-        raise UsageError(f"{plan.name} has no repository {name!r}", hint=f"it has: {known}")
+        raise UsageError(f"{plan.name} has no repository {name!r}", hint=f"the plan has: {known}")
     return [plan.repositories[name]]
 
 
 def _require_ours(services: Services) -> None:
     why = custody.contested(services)
     if why is not None:
-        raise UsageError(f"nothing is forgotten here: {why}", hint=custody.HINT)
+        raise UsageError(f"drd forgets nothing here: {why}", hint=custody.HINT)
 
 
 def _require_reasons(services: Services, plan: Plan, what: GivingUp) -> None:
@@ -102,7 +102,7 @@ def _require_reasons(services: Services, plan: Plan, what: GivingUp) -> None:
     for point in what.points:
         if not _is_doubtful(point, kept.get(point), damaged, state, now):
             raise UsageError(
-                f"nothing is known to be wrong with restore point {point}",
+                f"drd knows no damage of restore point {point}",
                 hint=f"run drd verify {plan.name} to search for damage; to forget the "
                 "point anyway, add --force.",
             )
@@ -119,9 +119,9 @@ def _require_lost(
     whole = givers(services, plan, known)
     if whole and what.repository in ("", *whole):
         others = [name for name in known.repositories if name not in whole]
-        only = f"--repository {others[0]} gives up what is lost; " if others else ""
+        only = f"--repository {others[0]} forgets only the damaged part; " if others else ""
         raise UsageError(
-            f"restore point {known.id} is whole in {' and '.join(whole)}",
+            f"restore point {known.id} is complete in {' and '.join(whole)}",
             hint=f"{only}to forget the point anyway, add --force.",
         )
 
@@ -210,8 +210,8 @@ def _forget_in(
         raise RepositoryError(
             f"{spec.name} still lists {len(left)} of {len(ids)} snapshots that were to be "
             "forgotten",
-            hint="it may be append-only or locked against deletion: forget with a key that may "
-            "delete.",
+            hint="the repository may be append-only or locked against deletion: use a key that "
+            "may delete.",
         )
 
 

@@ -41,7 +41,8 @@ def release(
         )
     if len(exact) > 1:
         raise UsageError(
-            f"several held restore points start with {prefix!r}", hint="give more of the id."
+            f"several held restore points start with {prefix!r}",
+            hint="give more characters of the id.",
         )
     return catalogue.keeping.release(
         exact.pop(), at=now, by=by, reason=_text(reason) if reason.strip() else ""
@@ -51,7 +52,9 @@ def release(
 def _text(reason: str) -> str:
     text = reason.strip()
     if not text or len(text) > LONGEST_REASON:
-        raise UsageError(f"a reason has 1 to {LONGEST_REASON} characters", hint="add --reason TEXT")
+        raise UsageError(
+            f"the reason must have 1 to {LONGEST_REASON} characters", hint="add --reason TEXT"
+        )
     return text
 
 

@@ -220,8 +220,8 @@ class _Still:
             raise RepositoryError(
                 f"the repository still lists {len(self.snapshots)} of "
                 f"{len(share.snapshots)} snapshots that were to be forgotten",
-                hint="it may be append-only or locked against deletion: forget with a key that may "
-                "delete.",
+                hint="the repository may be append-only or locked against deletion: use a key "
+                "that may delete.",
             )
 
 
@@ -257,7 +257,7 @@ def _late(troubles: Mapping[str, DrdError]) -> RepositoryError:
     more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
     late = RepositoryError(
         f"retention skipped for copy {name}{more}: {error.message}",
-        hint=error.hint or "the next retention catches up.",
+        hint=error.hint or "the next retention forgets these, too.",
     )
     late.permanent = error.permanent
     return late

@@ -310,9 +310,9 @@ def out_of_the_future(points: Sequence[str], snapshots: Sequence[SnapshotInfo]) 
             f"`restic forget {' '.join(ids[:MOST_NAMED])}`{rest}"
         )
     return (
-        "check this host's clock. If it is right, a wrong clock dated what was backed up then, or "
-        f"somebody forged it. Then `drd backup`, and {'; '.join(ways)}. The next `drd retention` "
-        "goes on."
+        "check this host's clock. If it is right, these snapshots were made while a clock was "
+        f"wrong, or somebody forged them. Then `drd backup`, and {'; '.join(ways)}. The next "
+        "`drd retention` continues."
     )
 
 

@@ -125,13 +125,14 @@ class _VerificationRun:
 
     def _not_all_there(self, missing: Sequence[str]) -> RepositoryDamaged:
         others = self._elsewhere(missing)
-        have = f" {others[0]} has them all (--repository {others[0]})." if others else ""
+        have = f" {others[0]} has all of these points (--repository {others[0]})." if others else ""
         if others and self.spec.copy_of is not None:
-            have += f" drd copy {self.plan.name} --repository {self.spec.name} brings them again."
+            have += f" drd copy {self.plan.name} --repository {self.spec.name} copies them again."
         return RepositoryDamaged(
-            f"{self.spec.name} {lists_less(missing)}; what is there reads back",
-            hint=f"find out who removed them.{have} To give up what is lost there: drd points "
-            f"forget {' '.join(missing[:5])} --repository {self.spec.name} --reason …",
+            f"{self.spec.name} {lists_less(missing)}; the rest is readable",
+            hint=f"find out who removed the snapshots.{have} To forget the damaged points there: "
+            f"drd points forget {' '.join(missing[:5])} --repository {self.spec.name} "
+            "--reason …",
         )
 
     def _is_hurt(self) -> bool:
@@ -168,9 +169,9 @@ class _VerificationRun:
         left_s = self.ends - self.services.clock.monotonic()
         if left_s <= 0:
             raise DeadlineExceeded(
-                f"reading {self.spec.name} did not finish in its time",
-                hint="what was read counts; the next run goes on. Raise verification.timeout if "
-                "this stays so.",
+                f"reading {self.spec.name} did not finish in time",
+                hint="the parts that were read count; the next run continues. If this happens "
+                "again, raise verification.timeout.",
             )
         return left_s
 
@@ -228,7 +229,7 @@ class _VerificationRun:
             hit = self.repository.snapshots_with(damage.parts, damage.trees)
             by_run = listings.by_run(listings.listed(self.repository, self.plan.name))
         except (RepositoryError, DeadlineExceeded) as error:
-            self.services.note(f"what the damage is about cannot be told: {error.message}")
+            self.services.note(f"cannot find out which restore points are damaged: {error.message}")
             return None
         points = self.services.catalogue.points(self.plan.name)
         return tuple(p.id for p in points if any(s.id in hit for s in by_run.get(p.id, ())))
@@ -281,5 +282,5 @@ class _VerificationRun:
 
 def _named(points: Sequence[str]) -> str:
     if not points:
-        return "no restore point needs what is damaged"
-    return f"{named(points)} cannot come back whole from it"
+        return "no restore point needs the damaged data"
+    return f"{named(points)} cannot be restored completely from it"

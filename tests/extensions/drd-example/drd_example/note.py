@@ -62,7 +62,7 @@ SPEC = ActionKind(
     NoteSettings,
     Note(),
     summary="Add a line to a file of this host.",
-    about="Where, and what.",
+    about="The file and the line.",
     in_words=lambda note: f"note in {note.file}: {note.line}",
     by_hand=_by_hand,
     gives=("line",),
