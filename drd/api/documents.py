@@ -24,7 +24,7 @@ from drd.model.compliance import assess
 from drd.model.due import Due
 from drd.model.finding import Finding
 from drd.model.holds import Hold
-from drd.model.readiness import Judged
+from drd.model.judged import Judged
 from drd.model.run import Decision, Run, RunKind, StepRecord
 from drd.model.schedule import Schedule
 from drd.model.snapshot import RestorePoint

@@ -16,8 +16,9 @@ from drd.cli.session import loaded_plans, session
 from drd.errors import AlreadyRunning, DrdError
 from drd.flows.host.readiness import evaluate
 from drd.model.finding import Finding
+from drd.model.judged import Judged
 from drd.model.plan import Plan
-from drd.model.readiness import Judged, ReadinessReport
+from drd.model.readiness import ReadinessReport
 from drd.model.schedule import READINESS_TIMEOUT_S
 from drd.model.units import from_rfc3339
 from drd.model.verdicts import Readiness

@@ -8,8 +8,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from drd.fields import Settings
+from drd.model.judged import ReadinessException
 from drd.model.malformed import Malformed
-from drd.model.plan import ReadinessException, ReadinessPolicy
+from drd.model.plan import ReadinessPolicy
 
 
 def _day(text: str) -> str:

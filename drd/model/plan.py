@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Literal
 
+from drd.model.judged import ReadinessException
 from drd.model.malformed import Malformed
 from drd.model.runbook import Step
 from drd.model.snapshot import json_digest
@@ -292,15 +292,6 @@ class KitPolicy:
         """The plan's own copy, else drd.yaml's `default`; that is another kit where this plan's is
         opened by shares."""
         return self.watch or (None if self.shares is not None else default)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadinessException:
-    """A finding of this name does not withhold `ready` before `until`."""
-
-    finding: str
-    reason: str
-    until: datetime
 
 
 @dataclass(frozen=True, slots=True)

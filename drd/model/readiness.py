@@ -10,52 +10,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import Any
 
 from drd.model.drill_verdicts import is_overdue, remedy_of
 from drd.model.fencing import listed
 from drd.model.finding import Finding, Severity
 from drd.model.finding_codes import DATA, DRILL, RESTORE_POINT
+from drd.model.judged import Judged, ReadinessException
 from drd.model.kit_findings import KIT_IN_ORDER
-from drd.model.plan import Plan, ReadinessException
+from drd.model.plan import Plan
 from drd.model.run import DrillResult, Evidence
 from drd.model.runbook import Ask
 from drd.model.scenarios import Key, Rehearsal, standing, turn_s, valid_s
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.model.text import first_line
-from drd.model.units import format_duration, to_rfc3339
+from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Readiness
 
 _WORST = (Readiness.READY, Readiness.NEEDS_DRILL, Readiness.NOT_READY)
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A finding, and what it means for the plan. `allows` is the best that the plan can be with it:
-    less than ready only for an error. `proof` marks what drills tell, which has alerts of its
-    own."""
-
-    finding: Finding
-    allows: Readiness = Readiness.READY
-    proof: bool = False
-    excepted: ReadinessException | None = None
-
-    @property
-    def counts(self) -> bool:
-        """Whether it withholds `ready`."""
-        return self.allows is not Readiness.READY and self.excepted is None
-
-    def to_json(self) -> dict[str, Any]:
-        """As a run keeps it."""
-        until = self.excepted.until if self.excepted else None
-        return {
-            **self.finding.to_json(),
-            "allows": self.allows.value,
-            "proof": self.proof,
-            "exception": {"reason": self.excepted.reason, "until": to_rfc3339(until)}
-            if self.excepted and until
-            else None,
-        }
 
 
 def _judged(

@@ -31,8 +31,8 @@ from drd.model.facts import (
     WithheldFacts,
 )
 from drd.model.finding import Finding
+from drd.model.judged import Judged
 from drd.model.plan import BackupPolicy, DrillPolicy
-from drd.model.readiness import Judged
 from drd.model.run import DrillResult, RunKind, RunState
 from drd.model.verdicts import Readiness
 from tests.catalogue_support import (

@@ -17,7 +17,8 @@ from drd.model.coverage import Coverage
 from drd.model.facts import AlertFacts, UnreadyFacts, WithheldFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import name_of
-from drd.model.plan import DrillPolicy, ReadinessException
+from drd.model.judged import ReadinessException
+from drd.model.plan import DrillPolicy
 from drd.model.readiness import (
     Judged,
     judge,

@@ -19,8 +19,9 @@ from drd.flows.state.run_dirs import remove_run, target_place
 from drd.model import readiness
 from drd.model.compliance import assess
 from drd.model.finding import Finding
+from drd.model.judged import Judged
 from drd.model.plan import Plan, SecretRef, Target
-from drd.model.readiness import Judged, ReadinessReport
+from drd.model.readiness import ReadinessReport
 from drd.model.run import PARTIAL, PARTIAL_DRILL, DrillResult, RunKind, RunState
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.verdicts import Readiness

@@ -1,0 +1,65 @@
+"""Findings as the readiness of a plan judges them, and the exceptions that a plan makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from drd.model.finding import Finding
+from drd.model.units import from_rfc3339, to_rfc3339
+from drd.model.verdicts import Readiness
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessException:
+    """A finding of this name does not withhold `ready` before `until`."""
+
+    finding: str
+    reason: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A finding, and what it means for the plan. `allows` is the best that the plan can be with it:
+    less than ready only for an error. `proof` marks what drills tell, which has alerts of its
+    own."""
+
+    finding: Finding
+    allows: Readiness = Readiness.READY
+    proof: bool = False
+    excepted: ReadinessException | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it withholds `ready`."""
+        return self.allows is not Readiness.READY and self.excepted is None
+
+    def to_json(self) -> dict[str, Any]:
+        """As a run keeps it."""
+        until = self.excepted.until if self.excepted else None
+        return {
+            **self.finding.to_json(),
+            "allows": self.allows.value,
+            "proof": self.proof,
+            "exception": {"reason": self.excepted.reason, "until": to_rfc3339(until)}
+            if self.excepted and until
+            else None,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Judged:
+        """The inverse of `to_json`, also of what older versions recorded: only what was wrong, and
+        the oldest without the last keys."""
+        finding = Finding.from_json(data)
+        allows = Readiness(data["allows"]) if "allows" in data else Readiness.READY
+        return cls(finding, allows, bool(data.get("proof")), _exception(finding, data))
+
+
+def _exception(finding: Finding, data: Mapping[str, Any]) -> ReadinessException | None:
+    said = data.get("exception")
+    if not said:
+        return None
+    return ReadinessException(finding.name, str(said["reason"]), from_rfc3339(said["until"]))
