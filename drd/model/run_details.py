@@ -1,0 +1,216 @@
+"""What a run was asked for, and what came out of it: a class for each kind of run.
+
+The row of a run has it as one JSON object: its beginning writes what it is asked for, its end adds
+what came out. So the fields of both are optional here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from drd.model import stored
+from drd.model.actor import Actor
+from drd.model.fencing import FenceReport
+from drd.model.judged import Judged
+from drd.model.pauses import Pause
+from drd.model.single_item import Part
+from drd.model.stored import Stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedOptions(Stored):
+    """The options that somebody gave to the daemon with a backup or a drill. Only what was given is
+    written."""
+
+    point: str | None = stored.text()
+    scenario: str | None = stored.text()
+    repository: str | None = stored.text()
+    components: tuple[str, ...] = stored.texts()
+    accept_size: bool = stored.flag()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDetail(Stored):
+    """What all kinds share.
+
+    Before the run: `why` it begins now, the `timeout_s` of its schedule, the options that were
+    `asked` for. At its end: `took_s` when the clock was set, or the host slept, while it ran;
+    `error_code`, `remedy` and whether the error is `permanent` when it failed; the restore `point`
+    that it made or restored, and how many `bytes` it moved."""
+
+    kind: ClassVar[str] = ""
+
+    why: str | None = stored.text()
+    timeout_s: float | None = stored.seconds()
+    asked: AskedOptions | None = stored.value(AskedOptions.from_json)
+    took_s: float | None = stored.seconds()
+    permanent: bool = stored.flag()
+    error_code: str | None = stored.text(sparse=True)
+    remedy: str | None = stored.text()
+    point: str | None = stored.text()
+    bytes: int | None = stored.count()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupDetail(RunDetail):
+    kind = "backup"
+
+    components: tuple[str, ...] = stored.texts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillDetail(RunDetail):
+    """`tools` are the versions of the programs that it used."""
+
+    kind = "drill"
+
+    scenario: str | None = stored.text()
+    components: tuple[str, ...] = stored.texts(sparse=True)
+    result: str | None = stored.text()
+    fence: FenceReport | None = stored.value(FenceReport.from_json)
+    tools: Mapping[str, str] = stored.mapping()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryDetail(RunDetail):
+    """The request (`drd.flows.restore.recovery_plan.RecoveryRequest`); `asked_at`, when a person
+    began to handle it; the components that it has `begun`, and the digests of the files that the
+    plan's `commands` name. Its end adds `result`, and the steps that were `rolled_back`."""
+
+    kind = "recovery"
+    OUTCOME: ClassVar = frozenset({"result", "bytes", "permanent", "rolled_back", "took_s"})
+    """What came out of it: the rest is what it was asked for."""
+
+    target: str | None = stored.text()
+    asked_point: str | None = stored.text()
+    before: datetime | None = stored.time()
+    lost_at: datetime | None = stored.time()
+    components: tuple[str, ...] = stored.texts()
+    repository: str | None = stored.text(sparse=True)
+    scenario: str | None = stored.text(sparse=True)
+    in_place: bool = stored.flag(sparse=True)
+    part: Part | None = stored.value(Part.from_json, sparse=True)
+    overwrite: bool = stored.flag()
+    no_owner: bool = stored.flag()
+    as_owner: bool = stored.flag()
+    no_undo: bool = stored.flag()
+    accept_paths: bool = stored.flag()
+    after_kit: bool = stored.flag()
+    asked_at: datetime | None = stored.time()
+    begun: tuple[str, ...] = stored.texts()
+    commands: Mapping[str, Any] | None = stored.anything()
+    result: str | None = stored.text()
+    rolled_back: tuple[str, ...] = stored.texts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyDetail(RunDetail):
+    """`copied` are the points that arrived."""
+
+    kind = "copy"
+
+    copy_of: str | None = stored.text()
+    copied: tuple[str, ...] = stored.texts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionDetail(RunDetail):
+    """`force` and `clock_is_right` are the reasons of a person, who is `by`; `given_up` are points
+    that a person gave up for a `reason`. Its end adds the points that were `forgotten`, those over
+    the `limit` that are `waiting`, or the `pauses`."""
+
+    kind = "retention"
+
+    force: str | None = stored.text(sparse=True)
+    clock_is_right: str | None = stored.text(sparse=True)
+    given_up: tuple[str, ...] = stored.texts()
+    reason: str | None = stored.text()
+    by: Actor | None = stored.value(Actor.from_json, sparse=True)
+    forgotten: tuple[str, ...] = stored.texts()
+    snapshots: int | None = stored.count()
+    limit: int | None = stored.count()
+    waiting: tuple[str, ...] = stored.texts()
+    pauses: tuple[Pause, ...] = stored.values(Pause.from_json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneDetail(RunDetail):
+    """`summary` is restic's."""
+
+    kind = "prune"
+
+    summary: str | None = stored.text()
+    pauses: tuple[Pause, ...] = stored.values(Pause.from_json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationDetail(RunDetail):
+    """How many of the `parts` it has `read`, and the points `affected` by damage: None where nobody
+    can tell."""
+
+    kind = "verification"
+
+    read: int | None = stored.count()
+    parts: int | None = stored.count()
+    affected: tuple[str, ...] | None = stored.texts(default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadinessDetail(RunDetail):
+    """`readiness` is None where the look itself failed."""
+
+    kind = "readiness"
+
+    readiness: str | None = stored.text()
+    findings: tuple[Judged, ...] = stored.values(Judged.from_json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitDetail(RunDetail):
+    """The `file` that drd tries by itself, and which kit is in it. `away`: this host opens no
+    repository either; `outdated`: the kit opens all of them, but is older than the plan."""
+
+    kind = "kit"
+
+    file: str | None = stored.text(sparse=True)
+    sha256: str | None = stored.text(sparse=True)
+    made_at: datetime | None = stored.time()
+    plan_digest: str | None = stored.text()
+    away: bool = stored.flag(sparse=True)
+    outdated: bool = stored.flag()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RekeyDetail(RunDetail):
+    """`to` is the digest of the reference to the new password; an older drd wrote the reference."""
+
+    kind = "rekey"
+
+    to: Any = stored.anything()
+    waits_for: tuple[str, ...] = stored.texts()
+    removed: tuple[str, ...] = stored.texts()
+
+
+_CLASSES: Mapping[str, type[RunDetail]] = {
+    cls.kind: cls
+    for cls in (
+        BackupDetail,
+        DrillDetail,
+        RecoveryDetail,
+        CopyDetail,
+        RetentionDetail,
+        PruneDetail,
+        VerificationDetail,
+        ReadinessDetail,
+        KitDetail,
+        RekeyDetail,
+    )
+}
+
+
+def read(kind: str, data: Mapping[str, Any]) -> RunDetail:
+    """What the row of a run of this kind has. Raises Malformed for a value of another type."""
+    return _CLASSES[kind].from_json(data)

@@ -1,0 +1,131 @@
+"""What a run's row has of its kind, as values with types."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from drd.model import run_details
+from drd.model.malformed import Malformed
+from drd.model.pauses import Pause
+from drd.model.run import RunKind
+from drd.model.run_details import (
+    AskedOptions,
+    BackupDetail,
+    DrillDetail,
+    KitDetail,
+    ReadinessDetail,
+    RecoveryDetail,
+    RetentionDetail,
+    RunDetail,
+    VerificationDetail,
+)
+from drd.model.single_item import Part
+
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("kind", RunKind)
+def test_each_kind_of_run_has_a_class(kind: RunKind) -> None:
+    assert run_details.read(kind, {}).kind == kind
+
+
+def test_what_was_given_is_written_and_nothing_else() -> None:
+    assert BackupDetail(components=("a",)).to_json() == {"components": ["a"]}
+    assert BackupDetail(point=None, bytes=0).to_json() == {"point": None, "bytes": 0}
+    assert RunDetail().to_json() == {}
+
+
+def test_sparse_fields_are_not_written_when_they_say_nothing() -> None:
+    said = RecoveryDetail(target="spare", before=None, in_place=False, part=None, repository=None)
+    assert said.to_json() == {"target": "spare", "before": None}
+    assert DrillDetail(components=(), fence=None).to_json() == {"fence": None}
+    assert RunDetail(error_code="").to_json() == {"error_code": ""}
+    assert RunDetail(error_code=None).to_json() == {}
+
+
+def test_values_come_back_as_they_were() -> None:
+    said = RecoveryDetail(
+        target="spare", lost_at=NOON, components=("a",), part=Part(tables=("t",)), bytes=7
+    )
+    row = said.to_json()
+    assert row["lost_at"] == "2026-11-27T12:00:00Z"
+    assert run_details.read("recovery", row) == said
+
+
+def test_a_row_is_shown_as_it_is_with_unknown_keys() -> None:
+    row = {"point": "ab", "from a later version": [1], "components": ["a"], "permanent": None}
+    read = run_details.read("backup", row)
+    assert read.to_json() == row
+    assert (read.point, read.permanent) == ("ab", False)
+
+
+def test_the_end_adds_to_the_beginning() -> None:
+    begun = run_details.read("drill", {"point": "ab", "scenario": "host-loss", "x": 1})
+    over = begun.merged(DrillDetail(result="passed", point=None))
+    assert over.to_json() == {"point": None, "scenario": "host-loss", "x": 1, "result": "passed"}
+    failed = begun.merged(RunDetail(permanent=True, error_code="bug", remedy=None))
+    assert isinstance(failed, DrillDetail)
+    assert (failed.scenario, failed.permanent, failed.remedy) == ("host-loss", True, None)
+
+
+def test_null_is_not_known_and_no_points_are_none() -> None:
+    assert run_details.read("verification", {"affected": None}) == VerificationDetail(affected=None)
+    assert run_details.read("verification", {"affected": []}) == VerificationDetail(affected=())
+
+
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        ("backup", {"bytes": "many"}),
+        ("backup", {"bytes": True}),
+        ("backup", {"components": "a"}),
+        ("backup", {"components": [1]}),
+        ("backup", {"timeout_s": "long"}),
+        ("backup", {"permanent": "no"}),
+        ("backup", {"asked": "by the schedule"}),
+        ("backup", {"asked": {"components": {"a": 1}}}),
+        ("drill", {"point": 5}),
+        ("drill", {"fence": {"held": []}}),
+        ("drill", {"tools": ["restic"]}),
+        ("recovery", {"lost_at": "yesterday"}),
+        ("recovery", {"part": {"tables": []}}),
+        ("retention", {"pauses": [{"code": "rpo"}]}),
+        ("readiness", {"findings": [{}]}),
+        ("readiness", {"findings": {"a": 1}}),
+        ("kit", {"made_at": 5}),
+    ],
+)
+def test_a_value_of_another_type_is_named(kind: str, row: dict[str, Any]) -> None:
+    [key] = row
+    with pytest.raises(Malformed, match=f"^{key} cannot be "):
+        run_details.read(kind, row)
+
+
+def test_rows_of_older_versions_are_read() -> None:
+    rekey = run_details.read("rekey", {"to": {"source": "file", "value": "/key"}})
+    assert rekey.to_json() == {"to": {"source": "file", "value": "/key"}}
+    kit = run_details.read("kit", {"sha256": "ab"})
+    assert isinstance(kit, KitDetail)
+    assert kit.made_at is None
+    found = {"name": "repository primary", "ok": False, "detail": "it is gone", "hint": "look"}
+    looked = run_details.read("readiness", {"findings": [found], "readiness": "not ready"})
+    assert isinstance(looked, ReadinessDetail)
+    [judged] = looked.findings
+    assert (judged.finding.text, judged.finding.failed) == ("it is gone", True)
+    assert looked.to_json()["findings"] == [found]
+
+
+def test_options_that_were_asked_for_are_written_as_they_were_given() -> None:
+    asked = AskedOptions.from_json({"components": ["a"], "accept_size": True})
+    assert asked == AskedOptions(components=("a",), accept_size=True)
+    assert RunDetail(asked=asked).to_json() == {"asked": {"components": ["a"], "accept_size": True}}
+
+
+def test_pauses_are_written_in_full() -> None:
+    pause = Pause("rpo", "too old", "back up")
+    row = RetentionDetail(pauses=(pause,)).to_json()
+    assert row == {"pauses": [{"code": "rpo", "text": "too old", "hint": "back up"}]}
+    assert run_details.read("retention", row) == RetentionDetail(pauses=(pause,))
