@@ -24,7 +24,7 @@ def bad(
     severity: Severity = "warning",
     message: str = "late",
 ) -> Condition:
-    return Condition(kind, plan, subject, severity, message, "drd status")
+    return Condition(kind, severity, subject, message, "drd status", plan=plan)
 
 
 class World:

@@ -339,6 +339,8 @@ def alert_document(alert: Alert) -> Document:
         "since": time_of(alert.since),
         "message": alert.message,
         "command": alert.command,
+        "text": alert.message,
+        "remedy": alert.command,
         "acknowledged_by": alert.acknowledged_by,
         "acknowledged_until": time_of(alert.acknowledged_until),
         "acknowledged_why": alert.acknowledged_why,

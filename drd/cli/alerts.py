@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-_OTHERS = ("alert", "acknowledged_actor", "holds")
+_OTHERS = ("alert", "acknowledged_actor", "holds", "text", "remedy")
 
 
 def alert_of(document: dict[str, Any]) -> Alert:

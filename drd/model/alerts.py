@@ -1,6 +1,6 @@
 """`reconcile()`: what becomes of alerts when conditions come, stay and go. Pure.
 
-The same plan, kind and subject is the same alert until its condition has been gone for the hold
+The same plan, code and subject is the same alert until its condition has been gone for the hold
 time, so one that comes and goes is sent once. Nothing here relies on a clock that always runs on: a
 time in the future is counted from now on."""
 
@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Literal
 
 from drd.model.actor import Actor
+from drd.model.finding import Said
 from drd.model.message import SEVERITIES, Severity
 
 State = Literal["firing", "acknowledged", "resolved"]
@@ -41,27 +42,24 @@ Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Said[Severity]):
     """A current problem. `plan` is empty if it concerns the daemon; `subject` distinguishes
-    problems of the same kind in a plan (a repository, a disk); `command` is what to run next.
-    `code` is that of the readiness finding that made it."""
+    problems of the same code in a plan (a repository, a disk). `finding` is the code of the
+    readiness finding that made it."""
 
-    kind: str
-    plan: str
-    subject: str
-    severity: Severity
-    message: str
-    command: str = ""
-    code: str = ""
+    plan: str = ""
+    finding: str = ""
 
     @property
     def key(self) -> Key:
-        return self.plan, self.kind, self.subject
+        return self.plan, self.code, self.subject
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A lasting condition. `since` is when it began.
+    """A lasting condition: `kind` is its code, `message` its text, `command` its remedy, and `code`
+    that of the finding that made it, as the catalogue has called them from the start. `since` is
+    when it began.
 
     `seen_at` is when the condition was last there in this severity, to a fifth of the hold time;
     `gone_at` since when it is gone. `told_at` is when the last message was sent. An
@@ -224,7 +222,7 @@ def _by_key(conditions: Iterable[Condition]) -> dict[Key, Condition]:
 
 def _as_before(alert: Alert) -> Condition:
     return Condition(
-        alert.kind, alert.plan, alert.subject, alert.severity, alert.message, alert.command
+        alert.kind, alert.severity, alert.subject, alert.message, alert.command, plan=alert.plan
     )
 
 
@@ -232,14 +230,14 @@ def _fire(condition: Condition, now: datetime, new: str) -> Transition:
     alert = Alert(
         id=new,
         plan=condition.plan,
-        kind=condition.kind,
+        kind=condition.code,
         subject=condition.subject,
         state="firing",
         severity=condition.severity,
         since=now,
-        message=condition.message,
-        command=condition.command,
-        code=condition.code,
+        message=condition.text,
+        command=condition.remedy,
+        code=condition.finding,
         seen_at=now,
         told_at=now,
     )
@@ -293,9 +291,9 @@ def _renewed(alert: Alert, condition: Condition, now: datetime) -> Alert:
     return replace(
         alert,
         severity=condition.severity,
-        message=condition.message,
-        command=condition.command,
-        code=condition.code,
+        message=condition.text,
+        command=condition.remedy,
+        code=condition.finding,
         seen_at=now,
         gone_at=None,
     )

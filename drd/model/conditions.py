@@ -76,17 +76,17 @@ _LATE = frozenset(f"{kind}-overdue" for kind in (*RunKind, "reading"))
 
 def stored_text_differs(plan: str, message: str) -> Condition:
     """The catalogue has another text of the plan than the one in force."""
-    return Condition("plan-text", plan, "", "critical", message, "systemctl reload drd")
+    return Condition("plan-text", "critical", "", message, "systemctl reload drd", plan=plan)
 
 
 def exposed_file(plan: str, message: str, remedy: str) -> Condition:
     """A secret of the plan that others can read, or a file of it that others can write."""
-    return Condition("exposed-file", plan, "", "warning", message, remedy)
+    return Condition("exposed-file", "warning", "", message, remedy, plan=plan)
 
 
 def is_late(condition: Condition) -> bool:
     """Work that was not done in time. What would be lost meanwhile is a different condition."""
-    return condition.kind in _LATE
+    return condition.code in _LATE
 
 
 # --- verdicts -------------------------------------------------------------------------------
@@ -100,12 +100,12 @@ def _of_reason(
     severity = _severity(reason, assessment, facts, now)
     return Condition(
         reason.kind,
-        assessment.plan,
-        reason.subject,
         severity,
+        reason.subject,
         reason.text,
         reason.command,
-        reason.code,
+        plan=assessment.plan,
+        finding=reason.code,
     )
 
 
@@ -150,7 +150,7 @@ def _backup(facts: PlanFacts, more: PlanMore, now: datetime) -> Iterator[Conditi
         text = f"newest point {incomplete.id} is incomplete"
         text = f"{text}: {failed}" if failed else text
         command = f"drd points {facts.plan}"
-        yield Condition("point-incomplete", facts.plan, "", "warning", text, command)
+        yield Condition("point-incomplete", "warning", "", text, command, plan=facts.plan)
     if failures is None or (incomplete is not None and incomplete.id == failures.run):
         return
     if _was_only_stopped(failures.code, failures.tries):
@@ -158,11 +158,11 @@ def _backup(facts: PlanFacts, more: PlanMore, now: datetime) -> Iterator[Conditi
     permanent = any(j.history.permanent for j in more.jobs if j.history.kind == "backup")
     yield Condition(
         "backup-failing",
-        facts.plan,
-        "",
         "warning" if failures.tries > 1 or permanent else "info",
+        "",
         _failed("backup", failures.error, failures.tries, failures.at, now),
         f"drd run show {failures.run}",
+        plan=facts.plan,
     )
 
 
@@ -182,22 +182,24 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
             return
         yield Condition(
             f"{runs.kind}-failing",
-            facts.plan,
-            runs.subject,
             "warning" if runs.tries > 1 or runs.permanent else "info",
+            runs.subject,
             _failed(what, runs.last_error, runs.tries, runs.last_finished_at, now),
             f"drd run show {runs.last_run}" if runs.last_run else "",
+            plan=facts.plan,
         )
     elif runs.paused is not None and runs.kind == "prune":
         text = f"{what} is {first_line(runs.paused)}"
         command = f"drd runs {facts.plan}"
-        yield Condition("prune-paused", facts.plan, runs.subject, "warning", text, command)
+        yield Condition("prune-paused", "warning", runs.subject, text, command, plan=facts.plan)
     elif job.due_at is not None and _is_overdue(job.since, job.due_at, now):
         late = format_duration((now - job.due_at).total_seconds())
         last = f"last done {ago(job.done_at, now)}" if job.done_at else "never done"
         text = f"{what} overdue by {late}, {last}"
         command = f"drd schedule {facts.plan}"
-        yield Condition(f"{runs.kind}-overdue", facts.plan, runs.subject, "warning", text, command)
+        yield Condition(
+            f"{runs.kind}-overdue", "warning", runs.subject, text, command, plan=facts.plan
+        )
 
 
 _TOLD_OTHERWISE = frozenset(
@@ -215,15 +217,15 @@ def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
         text = "; ".join(f"{text} (remedy: {hint})" for _, text, hint in pauses)
         yield Condition(
             PAUSED,
-            facts.plan,
-            "",
             "info" if others else "warning",
+            "",
             f"retention is paused: {text}",
             command,
+            plan=facts.plan,
         )
     if facts.waiting:
         text = over_limit(facts.waiting)
-        yield Condition(OVER, facts.plan, "", "warning", text, f"{command} --dry-run")
+        yield Condition(OVER, "warning", "", text, f"{command} --dry-run", plan=facts.plan)
 
 
 def _was_only_stopped(code: str | None, tries: int) -> bool:
@@ -275,7 +277,7 @@ def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Conditio
     else:
         return
     command = f"drd runs {facts.plan}"
-    yield Condition("copy-behind", facts.plan, copy.repository, severity, text, command)
+    yield Condition("copy-behind", severity, copy.repository, text, command, plan=facts.plan)
 
 
 def _verification(plan: str, verification: VerificationFacts, now: datetime) -> Iterator[Condition]:
@@ -286,7 +288,7 @@ def _verification(plan: str, verification: VerificationFacts, now: datetime) -> 
             f"repository {repository} was not read in full for {format_duration(age(since, now))}"
         )
         command = f"drd schedule {plan}"
-        yield Condition("reading-overdue", plan, repository, "warning", text, command)
+        yield Condition("reading-overdue", "warning", repository, text, command, plan=plan)
 
 
 def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condition]:
@@ -312,4 +314,6 @@ def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condit
         severity: Severity = "warning" if finding.failed else "info"
         text = f"{finding.name}: {first_line(finding.text)}"
         command = f"drd readiness {plan}"
-        yield Condition(kind, plan, finding.name, severity, text, command, finding.code)
+        yield Condition(
+            kind, severity, finding.name, text, command, plan=plan, finding=finding.code
+        )

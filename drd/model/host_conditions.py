@@ -60,14 +60,14 @@ def has_just_come_back(host: HostFacts, now: datetime) -> bool:
 def _catalogue(host: HostFacts) -> Iterator[Condition]:
     if host.catalogue_error is not None:
         text = f"drd cannot use its catalogue: {first_line(host.catalogue_error)}"
-        yield Condition("catalogue", "", "", "critical", text, "drd status")
+        yield Condition("catalogue", "critical", "", text, "drd status")
 
 
 def _configuration(host: HostFacts) -> Iterator[Condition]:
     if host.configuration_error is not None:
         text = "drd.yaml was refused, and the previous one stays in force: "
         text += first_line(host.configuration_error)
-        yield Condition("configuration", "", "", "warning", text, "systemctl reload drd")
+        yield Condition("configuration", "warning", "", text, "systemctl reload drd")
 
 
 def _contested(host: HostFacts) -> Iterator[Condition]:
@@ -76,18 +76,18 @@ def _contested(host: HostFacts) -> Iterator[Condition]:
             f"{host.contested}: drd forgets and prunes nothing here, and does not touch "
             "unfinished runs"
         )
-        yield Condition("state-contested", "", "", "critical", text, "drd adopt")
+        yield Condition("state-contested", "critical", "", text, "drd adopt")
 
 
 def _of_others(host: HostFacts) -> Iterator[Condition]:
     if host.state_wrong is not None:
-        yield Condition("state-shared", "", "", "critical", host.state_wrong, "drd doctor")
+        yield Condition("state-shared", "critical", "", host.state_wrong, "drd doctor")
 
 
 def _no_plan(rpos: Sequence[tuple[str, float]]) -> Iterator[Condition]:
     if not rpos:
         text = "no plan is loaded, so nothing is backed up"
-        yield Condition("no-plan", "", "", "info", text, "drd plan new")
+        yield Condition("no-plan", "info", "", text, "drd plan new")
 
 
 def _clock(host: HostFacts, now: datetime) -> Iterator[Condition]:
@@ -96,7 +96,7 @@ def _clock(host: HostFacts, now: datetime) -> Iterator[Condition]:
         return
     way = "forwards" if jumped_s > 0 else "back"
     text = f"the clock jumped {way} by {format_duration(abs(jumped_s))} to {to_rfc3339(at)}"
-    yield Condition("clock-jumped", "", "", "warning", text, "timedatectl")
+    yield Condition("clock-jumped", "warning", "", text, "timedatectl")
 
 
 def _down(host: HostFacts, rpos: Sequence[tuple[str, float]], now: datetime) -> Iterator[Condition]:
@@ -112,7 +112,7 @@ def _down(host: HostFacts, rpos: Sequence[tuple[str, float]], now: datetime) -> 
         f"drd was down, or its host slept, for {format_duration(down_s)}: longer than the RPO of "
     )
     text += named
-    yield Condition("daemon-down", "", "", "warning", text, "drd status")
+    yield Condition("daemon-down", "warning", "", text, "drd status")
 
 
 def _disk(disk: DiskFacts) -> Iterator[Condition]:
@@ -130,7 +130,7 @@ def _disk(disk: DiskFacts) -> Iterator[Condition]:
             text += f", a drill needs {format_size(disk.needed_bytes)}"
         else:
             return
-    yield Condition("disk", "", disk.path, severity, text, f"df -h {disk.path}")
+    yield Condition("disk", severity, disk.path, text, f"df -h {disk.path}")
 
 
 def _channels(channels: Sequence[ChannelState], now: datetime) -> Iterator[Condition]:
@@ -147,4 +147,4 @@ def _channels(channels: Sequence[ChannelState], now: datetime) -> Iterator[Condi
             text += f" since {format_duration(since_s)} ({channel.tries} tries)"
         severity: Severity = "critical" if all_dead and not channel.plan else "warning"
         command = "drd notify test"
-        yield Condition(CHANNEL, channel.plan, channel.name, severity, f"{text}{why}", command)
+        yield Condition(CHANNEL, severity, channel.name, f"{text}{why}", command, plan=channel.plan)

@@ -24,8 +24,8 @@ from drd.ports.alerts import AlertBook, Watched
 from tests.catalogue_support import at, plan
 
 MAIL = ChannelSpec("mail", "smtp", None)
-RPO = Condition("rpo", "orders-api", "", "warning", "late", "drd backup orders-api")
-DISK = Condition("disk", "", "/var", "critical", "about to fill")
+RPO = Condition("rpo", "warning", "", "late", "drd backup orders-api", plan="orders-api")
+DISK = Condition("disk", "critical", "/var", "about to fill")
 
 
 def look(
@@ -74,7 +74,7 @@ def test_an_alert_comes_back_as_it_was_written(catalogue: SqlCatalogue) -> None:
 def test_a_whole_life_is_kept(catalogue: SqlCatalogue) -> None:
     look(catalogue.alerts, 0, RPO)
     acknowledge(catalogue, "a0")
-    look(catalogue.alerts, 2, replace(RPO, severity="critical", message="later"))
+    look(catalogue.alerts, 2, replace(RPO, severity="critical", text="later"))
     [escalated] = catalogue.alerts.open()
     assert (escalated.state, escalated.severity, escalated.message) == (
         "firing",
@@ -131,7 +131,7 @@ def test_what_only_the_record_says_leaves_an_acknowledgement_alone(
     look(catalogue.alerts, 0, RPO)
     before = catalogue.alerts.open()
     acknowledge(catalogue, "a0")
-    kept = reconcile([replace(RPO, message="later")], before, at(2), Rules(), new_id=lambda: "x")
+    kept = reconcile([replace(RPO, text="later")], before, at(2), Rules(), new_id=lambda: "x")
     assert [t.change for t in kept] == [Change.KEPT]
     catalogue.alerts.apply(kept, at(2), tell)
     [alert] = catalogue.alerts.open()
@@ -207,8 +207,8 @@ def test_status_is_told_of_open_alerts_the_gravest_first(
 ) -> None:
     for name in ("orders-api", "billing"):
         catalogue.load_plan(plan(name), file_digest="f", at=at(0))
-    changed = replace(RPO, kind="plan-changed", severity="info")
-    grave = replace(RPO, kind="rto", severity="critical")
+    changed = replace(RPO, code="plan-changed", severity="info")
+    grave = replace(RPO, code="rto", severity="critical")
     look(catalogue.alerts, 0, RPO, changed)
     look(catalogue.alerts, 1, RPO, changed, grave, DISK, ids="cd")
     acknowledge(catalogue, "a0")

@@ -20,9 +20,9 @@ from tests.catalogue_support import plan
 
 Output = pytest.CaptureFixture[str]
 LATE = Condition(
-    "backup-overdue", "orders-api", "", "warning", "last backup 13m ago", "drd run show 4f2a"
+    "backup-overdue", "warning", "", "last backup 13m ago", "drd run show 4f2a", plan="orders-api"
 )
-DISK = Condition("disk", "", "/var", "critical", "/var is about to fill", "df -h /var")
+DISK = Condition("disk", "critical", "/var", "/var is about to fill", "df -h /var")
 
 
 @pytest.fixture
@@ -124,6 +124,8 @@ def test_the_document_for_machines(catalogue: SqlCatalogue, as_json: Any) -> Non
         "state": "firing",
         "message": "last backup 13m ago",
         "command": "drd run show 4f2a",
+        "text": "last backup 13m ago",
+        "remedy": "drd run show 4f2a",
         "acknowledged_by": None,
         "acknowledged_until": None,
         "acknowledged_why": None,
@@ -149,7 +151,7 @@ def test_what_is_over_is_shown_when_asked_for(
 def test_an_alert_whose_condition_is_gone_is_not_told_as_a_fact(
     catalogue: SqlCatalogue, drd: Any, as_json: Any
 ) -> None:
-    gone = Condition("repository-gone", "orders-api", "primary", "critical", "primary is gone")
+    gone = Condition("repository-gone", "critical", "primary", "primary is gone", plan="orders-api")
     look(catalogue, ago(minutes=5), gone)
     assert "orders-api: no longer true: primary is gone" in drd("alerts")
     assert not as_json("alerts")["alerts"][0]["holds"]

@@ -51,16 +51,16 @@ def ran(kind: str, **known: Any) -> JobHistory:
 def of_plan(facts: PlanFacts | NotLoaded, more: PlanMore | None = None) -> Found:
     found = conditions(assess(facts, NOW), facts, more or PlanMore(), NOW)
     assert all(c.plan == facts.plan for c in found)
-    return sorted((c.kind, c.severity) for c in found)
+    return sorted((c.code, c.severity) for c in found)
 
 
 def words(facts: PlanFacts, more: PlanMore | None = None) -> list[str]:
     found = conditions(assess(facts, NOW), facts, more or PlanMore(), NOW)
-    return [f"{c.kind} {c.subject}: {c.message} > {c.command}" for c in found]
+    return [f"{c.code} {c.subject}: {c.text} > {c.remedy}" for c in found]
 
 
 def of_host(rpos: Any = (("orders-api", 900.0),), **host: Any) -> Found:
-    return [(c.kind, c.severity) for c in host_conditions(HostFacts(**host), rpos, NOW)]
+    return [(c.code, c.severity) for c in host_conditions(HostFacts(**host), rpos, NOW)]
 
 
 # --- objectives -----------------------------------------------------------------------------
@@ -135,10 +135,10 @@ def test_retention_that_waits_is_told_by_one_alert_each() -> None:
     for pauses, severity in (((clock,), "warning"), ((clock, told), "warning"), ((told,), "info")):
         facts = healthy(paused=PausedFacts(since, pauses))
         found = conditions(assess(facts, NOW), facts, PlanMore(), NOW)
-        assert [(c.kind, c.subject, c.severity) for c in found] == [
+        assert [(c.code, c.subject, c.severity) for c in found] == [
             ("retention-paused", "", severity)
         ]
-        assert all(text in found[0].message for _, text, _ in pauses)
+        assert all(text in found[0].text for _, text, _ in pauses)
     late = ("rpo", "the newest complete restore point is 3h old", "drd backup orders-api")
     assert of_plan(healthy(paused=PausedFacts(since, (late,)))) == [], "it is over"
     assert of_plan(healthy(waiting=4)) == [("retention-over-limit", "warning")]
@@ -164,8 +164,8 @@ def test_every_kind_that_ends_at_once_exists() -> None:
     found |= {kind for kind, _ in of_plan(healthy(digest="d2"))}
     found |= {kind for kind, _ in of_plan(healthy(load_error="its file is gone"))}
     refused = HostFacts(configuration_error="drd.yaml:1: limts: unknown key")
-    found |= {c.kind for c in host_conditions(refused, None, NOW)}
-    found |= {exposed_file("p", "is open", "chmod").kind, stored_text_differs("p", "other").kind}
+    found |= {c.code for c in host_conditions(refused, None, NOW)}
+    found |= {exposed_file("p", "is open", "chmod").code, stored_text_differs("p", "other").code}
     assert found >= AT_ONCE
 
 
@@ -336,7 +336,7 @@ def test_each_repository_without_protection_is_an_alert_of_its_own() -> None:
     facts = healthy()
     found = conditions(assess(facts, NOW), facts, PlanMore(readiness=findings), NOW)
     assert len({c.key for c in found}) == 2
-    assert {c.message for c in found} == {
+    assert {c.text for c in found} == {
         "repository primary: protection: bucket has no lock",
         "repository offsite: protection: bucket has no lock",
     }
@@ -398,8 +398,8 @@ def test_a_daemon_that_was_down_for_longer_than_an_rpo() -> None:
     rpos = (("a", 900.0), ("b", 7200.0))
     down: dict[str, Any] = {"down_from": ago(HOUR + MINUTE), "down_to": ago(MINUTE)}
     [found] = host_conditions(HostFacts(**down), rpos, NOW)
-    assert (found.kind, found.severity) == ("daemon-down", "warning")
-    assert found.message == "drd was down, or its host slept, for 1h: longer than the RPO of a"
+    assert (found.code, found.severity) == ("daemon-down", "warning")
+    assert found.text == "drd was down, or its host slept, for 1h: longer than the RPO of a"
     assert of_host((("b", 7200.0),), **down) == []
     assert of_host(rpos, down_from=ago(HOUR), down_to=ago(HOUR - MINUTE)) == []
 

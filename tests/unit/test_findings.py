@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import drd
@@ -14,6 +16,7 @@ from drd.model.finding_codes import UNNAMED, name_of
 
 ROOT = Path(drd.__file__).parent
 PAGE = ROOT.parent / "docs" / "findings.md"
+ALERTS = ROOT.parent / "docs" / "alerts.md"
 _CONSTANTS = {k: v for k, v in vars(finding_codes).items() if isinstance(v, str) and k.isupper()}
 
 
@@ -66,6 +69,57 @@ def test_the_page_lists_the_codes_that_the_code_gives_and_no_others() -> None:
     listed = re.findall(r"^\| `([\w-]+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(listed) == len(set(listed))
     assert set(listed) == {*_codes()} - {UNNAMED}
+
+
+def _alert_codes() -> Iterator[str]:
+    """Every code that the code gives to a condition, or to a reason that makes one; of a code that
+    is put together, `*` stands for what is filled in."""
+    for path in sorted((ROOT / "model").glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        place, known = {"Condition": 0, "Reason": 3}, dict(_CONSTANTS)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and any(a.arg == "kind" for a in node.args.args):
+                place[node.name] = [a.arg for a in node.args.args].index("kind")
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+                known |= {t.id: node.value.value for t in node.targets if isinstance(t, ast.Name)}
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("drd.model"):
+                of = vars(importlib.import_module(str(node.module)))
+                known |= {a.name: of[a.name] for a in node.names if isinstance(of.get(a.name), str)}
+        calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
+        of_alerts = [c for c in calls if getattr(c.func, "id", "") in ("Condition", "Reason")]
+        if not of_alerts:
+            continue
+        chosen = (n for n in ast.walk(tree) if isinstance(n, ast.Assign))
+        for node in (n for n in chosen if getattr(n.targets[0], "id", "") == "kind"):
+            yield from _texts_of(node.value, known)
+        helpers = {"reason"} & place.keys()
+        for call in [c for c in calls if getattr(c.func, "id", "") in helpers] + of_alerts:
+            at = place[call.func.id]  # type: ignore[attr-defined]
+            given = next((k.value for k in call.keywords if k.arg == "kind"), None)
+            if given is None and len(call.args) > at:
+                given = call.args[at]
+            yield from _texts_of(given, known)
+
+
+def _texts_of(given: ast.expr | None, known: dict[str, str]) -> Iterator[str]:
+    if isinstance(given, ast.Constant):
+        yield given.value
+    elif isinstance(given, ast.JoinedStr):
+        yield "".join(str(v.value) if isinstance(v, ast.Constant) else "*" for v in given.values)
+    elif isinstance(given, ast.Name) and given.id in known:
+        yield known[given.id]
+
+
+def test_the_page_on_alerts_lists_the_codes_that_the_code_gives_and_no_others() -> None:
+    rows = re.findall(
+        r"^\| (`[^|]*`) \| [^|]* \|", ALERTS.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    listed = [code for row in rows for code in re.findall(r"`([\w-]+)`", row)]
+    assert len(listed) == len(set(listed))
+    given = {code for code in _alert_codes() if code}
+    assert {"rpo", "drill-failed", "disk", "channel", "*-failing", "*-overdue"} <= given
+    assert [c for c in given if not any(fnmatchcase(known, c) for known in listed)] == []
+    assert [c for c in listed if not any(fnmatchcase(c, known) for known in given)] == []
 
 
 def test_a_finding_is_called_by_its_subject_and_the_words_of_its_code() -> None:

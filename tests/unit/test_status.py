@@ -238,8 +238,8 @@ def shape(value: Any) -> Any:
     return [shape(value[0])] if isinstance(value, list) and value else None
 
 
-ALERT = ["alert", "plan", "kind", "state", "since", "message", "severity", "command"]
-ALERT += ["acknowledged_by", "acknowledged_until"]
+ALERT = ["alert", "plan", "kind", "code", "subject", "state", "since", "message", "severity"]
+ALERT += ["command", "text", "remedy", "acknowledged_by", "acknowledged_until"]
 
 
 def test_json_has_exactly_the_keys_of_the_contract() -> None:

@@ -257,7 +257,7 @@ class AlertWatch:
             assessment = assess(known, now)
             of_plan = conditions(assessment, known, more, now)
             if self._may_still_be_loaded(name, known, now):
-                of_plan = [c for c in of_plan if c.kind != NOT_LOADED]
+                of_plan = [c for c in of_plan if c.code != NOT_LOADED]
                 unknown[name, NOT_LOADED] = None
             bad += of_plan
             if name in self._differing:

@@ -161,11 +161,15 @@ def _alert(alert: AlertFacts, plan: str) -> dict[str, Any]:
         "alert": alert.id,
         "plan": plan,
         "kind": alert.kind,
+        "code": alert.code or alert.kind,
+        "subject": alert.subject,
         "state": alert.state,
         "since": to_rfc3339(alert.since),
         "message": alert.message,
         "severity": alert.severity,
         "command": alert.command,
+        "text": alert.message,
+        "remedy": alert.command,
         "acknowledged_by": alert.acknowledged_by,
         "acknowledged_until": to_rfc3339(alert.acknowledged_until)
         if alert.acknowledged_until
