@@ -1,4 +1,6 @@
-"""Who asked for a run or made a decision: the kernel's facts, and beside them what was claimed."""
+"""The person or program that asked for a run or made a decision: the kernel's facts, and separately
+what was claimed.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +14,16 @@ from drd.model.text import escaped
 Came = Literal["terminal", "socket", "schedule"]
 
 NO_LOGIN = 4294967295
-"""The login uid that the kernel gives a process that no login session started."""
+"""The login uid that the kernel gives a process which no login session started."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`uid`, `user` and `login_uid` are the kernel's word: the login uid is the one of the audit,
-    which stays the same behind sudo and su; None where no login started the process, or where it
-    could not be read, and then `login_known` is False. `host` is where it was asked for, `came`
-    how. `claimed_user` (SUDO_USER) and `claimed_by` (`--by`) are only what somebody said."""
+    """Who asked for something. The kernel reports `uid`, `user` and `login_uid`. The login uid (the
+    audit's) stays the same behind sudo and su; it is None if no login started the process, or if it
+    could not be read: then `login_known` is False. `host` is where the request was made, `came` how
+    it came. `claimed_user` (SUDO_USER) and `claimed_by` (`--by`) were only claimed.
+    """
 
     uid: int
     user: str
@@ -34,9 +37,9 @@ class Actor:
 
     @property
     def person(self) -> int | None:
-        """The uid that identifies the person: of the login, else of the process; None for root
-        without a login, and for a process whose login could not be read: anyone may be behind
-        these."""
+        """The uid that identifies the person: that of the login, else that of the process. None for
+        root without a login, and for a process whose login could not be read: that may be anyone.
+        """
         if self.login_uid is not None:
             return self.login_uid
         if not self.login_known:
@@ -44,7 +47,9 @@ class Actor:
         return self.uid if self.uid != 0 else None
 
     def words(self) -> str:
-        """`root (uid 0), logged in as anna (uid 1000), at a terminal of db1`."""
+        """The actor in words: `root (uid 0), logged in as anna (uid 1000), at a terminal of
+        db1`.
+        """
         text = f"{self.user} (uid {self.uid})"
         if self.came != "schedule":
             text += self._login()
@@ -55,7 +60,7 @@ class Actor:
         return escaped(f"{text}; claimed: {claimed}" if claimed else text)
 
     def short(self) -> str:
-        """`root, logged in as anna`, for a short line."""
+        """The actor in few words: `root, logged in as anna`."""
         if self.login_user and self.login_user != self.user:
             return escaped(f"{self.user}, logged in as {self.login_user}")
         return escaped(self.user)
@@ -70,7 +75,7 @@ class Actor:
         return f", logged in as {self.login_user or 'somebody'} (uid {self.login_uid})"
 
     def to_json(self) -> dict[str, Any]:
-        """For the catalogue and `--json`; `from_json` is its inverse."""
+        """Convert to plain JSON for the catalogue and `--json`; `from_json` is the inverse."""
         return {
             "uid": self.uid,
             "user": self.user,
@@ -84,7 +89,7 @@ class Actor:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any] | None) -> Actor | None:
-        """None if an older drd did not record it."""
+        """Read an actor from the catalogue; None if an older drd recorded nobody."""
         if not data:
             return None
         claimed = data.get("claimed") or {}
@@ -102,7 +107,9 @@ class Actor:
 
 
 def _login_known(data: Mapping[str, Any]) -> bool:
-    """A drd that did not record this treated an unreadable login of a peer as none."""
+    """Older versions did not record this: they treated an unreadable login of a peer as no
+    login.
+    """
     by_socket = data["came"] == "socket" and data.get("login_uid") is None
     return bool(data.get("login_known", not by_socket))
 
@@ -116,11 +123,10 @@ class Sameness(StrEnum):
 
 
 def compare(one: Actor | None, another: Actor | None) -> Sameness:
-    """Whether both are one person, as far as the kernel shows.
-
-    The same login is the same person, whatever the user; so is the same user, except root. Root
-    without a login may be anyone, and so may a process whose login could not be read, or an actor
-    that an older drd did not record."""
+    """Compare two actors, as far as the kernel shows: the same login is the same person, whatever
+    the user; so is the same user, except root. `unknown` for root without a login, for a process
+    whose login could not be read, and for an actor that an older drd did not record.
+    """
     if one is None or another is None:
         return Sameness.UNKNOWN
     if one.person is not None and one.person == another.person:
@@ -133,7 +139,9 @@ def compare(one: Actor | None, another: Actor | None) -> Sameness:
 
 
 def compare_all(others: Iterable[Actor | None], one: Actor | None) -> Sameness:
-    """Whether `one` is another person than all of the others: `same` if it is one of them."""
+    """Compare `one` with all of the others: `same` if it is one of them, `different` only if it is
+    none of them for certain.
+    """
     results = {compare(other, one) for other in others}
     for worst in (Sameness.SAME, Sameness.UNKNOWN):
         if worst in results:

@@ -1,4 +1,4 @@
-"""What alerts look at beside a plan's verdicts. Times are aware UTC, sizes bytes."""
+"""The facts that alerts use beside a plan's verdicts. Times are aware UTC, sizes bytes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from drd.model.job_history import JobHistory
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """One kind of run of a plan, and what the schedule wants of it.
-
-    `done_at` is when it last did what it is for: the last success; of a readiness run, which fails
-    when it finds something, and of one that was paused its end. `due_at` is when the schedule
-    wanted the next one after `since`: `done_at`, or from when on the plan asks for it; None by hand
-    only.
+    """One kind of run of a plan, and its schedule. `done_at` is when it last did its work: the last
+    success; for a readiness run, which fails when it finds something, and for a paused run its end.
+    `due_at` is when the next one after `since` was due: `since` is `done_at`, or when the plan
+    began to ask for it; None if it runs by hand only.
     """
 
     history: JobHistory
@@ -28,8 +26,10 @@ class JobFacts:
 
 @dataclass(frozen=True, slots=True)
 class VerificationFacts:
-    """How far the reading has come, which takes `parts` runs. `error` is what the last one found;
-    `all_read_by` is when everything will have been read once more, None where nobody plans to."""
+    """How much of a repository was read, which takes `parts` runs. `error` is the problem that the
+    last run found; `all_read_by` is when everything will have been read once more, None without a
+    schedule.
+    """
 
     repository: str
     error: str | None
@@ -41,8 +41,9 @@ class VerificationFacts:
 
 @dataclass(frozen=True, slots=True)
 class PlanMore:
-    """`readiness` is what the last such run did not find in order; None as long as none has
-    ended."""
+    """More facts about a plan. `readiness` are the findings of the last readiness run; None if none
+    has ended yet.
+    """
 
     jobs: tuple[JobFacts, ...] = ()
     copies: tuple[CopyFacts, ...] = ()
@@ -52,10 +53,9 @@ class PlanMore:
 
 @dataclass(frozen=True, slots=True)
 class DiskFacts:
-    """A file system and what drd keeps there (`work_dir`, `state`, `cache_dir`).
-
-    `free_bytes` is None where it could not be asked, `error` says why. `needed_bytes` is what a
-    drill of the largest plan takes there.
+    """A file system and what drd keeps there (`work_dir`, `state`, `cache_dir`). `free_bytes` is
+    None if it is unknown, `error` says why. `needed_bytes` is what a drill of the largest plan
+    takes there.
     """
 
     path: str
@@ -68,8 +68,9 @@ class DiskFacts:
 
 @dataclass(frozen=True, slots=True)
 class ChannelState:
-    """A channel of drd.yaml; `plan` for a plan's own heartbeat. `dead` when nothing gets through
-    any more."""
+    """A channel of drd.yaml; `plan` for a plan's own heartbeat. `dead`: no message gets through any
+    more.
+    """
 
     name: str
     dead: bool
@@ -81,15 +82,12 @@ class ChannelState:
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """The daemon and its host.
-
-    `clock_jump_s` is how far the wall clock jumped last, forwards positive, at `clock_jumped_at`
-    of the clock after it. `down_from` and `down_to` are the last time without a daemon
-    that was awake.
-    `catalogue_error` is why the catalogue cannot be read or written, None when it can.
-    `contested` says why this state may be a copy with whose original somebody else goes on.
-    `state_wrong` is what others have put into the state, or can open of it.
-    `configuration_error` is what is wrong with a drd.yaml that a reload refused.
+    """The daemon and its host. `clock_jump_s` is how far the wall clock jumped last, positive for
+    forwards, and `clock_jumped_at` the time after it. `down_from` and `down_to` are the last time
+    in which the host was awake without a daemon. `catalogue_error` is why the catalogue cannot be
+    read or written, None if it can. `contested` says why this state may be a copy of one that
+    another drd uses. `state_wrong` are files in the state that others have put there or can open.
+    `configuration_error` is the error of a drd.yaml that a reload refused.
     """
 
     clock_jump_s: float | None = None

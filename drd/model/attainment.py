@@ -1,4 +1,4 @@
-"""When the objective was missed, from the intervals between restore points and not from samples.
+"""Find when the objective was missed, from the intervals between restore points instead of samples.
 
 Exposure at a moment t is t minus the latest data time among the points available at t. The
 objective is missed while exposure exceeds the RPO, and while there is no point at all.
@@ -15,12 +15,13 @@ Interval = tuple[datetime, datetime]
 def missed_intervals(
     points: Iterable[tuple[datetime, datetime]], rpo_s: float, since: datetime, until: datetime
 ) -> list[Interval]:
-    """The intervals within [since, until] during which the objective was missed.
+    """Return the intervals within [since, until] during which the objective was missed: sorted,
+    disjoint, none empty, adjacent ones merged.
 
-    `points` are (data time, available at) of complete points, in any order and also those that
-    were forgotten since; a slow run may become available after a younger one. The result is
-    sorted, disjoint and without empty intervals; adjacent ones are merged. A data time after the
-    point became available (a clock that was set back meanwhile) counts as that availability.
+    `points` are (data time, available at) of complete points in any order, including those that
+    were forgotten since. A slow run may become available after a younger one. A data time after the
+    point became available (a clock was set back meanwhile) counts as the time when it became
+    available.
     """
     rpo = timedelta(seconds=rpo_s)
     missed: list[Interval] = []
@@ -53,12 +54,13 @@ def attainment(
     now: datetime,
     outages: Iterable[Interval] = (),
 ) -> float | None:
-    """Share (0 to 1) of the window during which the objective was met; None for no window yet.
+    """Return the share (0 to 1) of the window during which the objective was met; None if the
+    window is empty.
 
-    The window ends now and begins no earlier than the plan was first loaded. `missed` is
-    `missed_intervals` up to when `newest` (its data time, available at) became available; what
-    came after is worked out here, so that the figure ages without anything being written. During
-    `outages` what there was could not be read, and that was known.
+    The window ends now and begins no earlier than the plan was first loaded. `missed` are the
+    `missed_intervals` up to when `newest` (its data time, available at) became available. The time
+    since then is computed here, so the figure ages although nothing is written. During `outages`
+    drd knew that the points could not be read.
     """
     begin = max(first_loaded_at, now - timedelta(seconds=window_s))
     if begin >= now:
@@ -74,7 +76,7 @@ def attainment(
 
 
 def _length(intervals: Iterable[Interval], begin: datetime, end: datetime) -> timedelta:
-    """Of their union, within [begin, end]."""
+    """Return the seconds that the union of the intervals covers within [begin, end]."""
     total, reached = timedelta(), begin
     for start, stop in sorted(intervals):
         first, last = max(start, reached), min(stop, end)

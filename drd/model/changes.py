@@ -1,4 +1,4 @@
-"""What has changed in the catalogue since a count."""
+"""Which parts of the status have changed since a given count of changes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from drd.named import NamedTuple
 
 
 class Changed(NamedTuple):
-    """`facts` has the plans whose status may have changed, and all that is about drd itself; `gone`
-    are names of such plans that are not loaded (any more), whose alerts are in `facts.others`.
-    `everything` says that it is all there is. `seq` counts changes up; it is to be given back."""
+    """The changes in the catalogue. `facts` has the plans whose status may have changed, and
+    everything about drd itself. `gone` are names of such plans that are not loaded; their alerts
+    are in `facts.others`. `everything`: this is the whole status. `seq` counts changes up: pass it
+    with the next question.
+    """
 
     seq: int
     facts: StatusFacts

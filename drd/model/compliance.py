@@ -35,17 +35,17 @@ from drd.model.verdicts import (
 )
 
 MEASURABLE_BYTES = 64 << 20
-"""The size that a restore handles in about the time that starting and checking take anyway."""
+"""A restore of less data than this takes mostly the time for starting and checking."""
 
 
 LOOKING_AHEAD = ("not-ready", "repository-unreachable", "repository-unprotected")
-"""Alerts about readiness findings."""
+"""Kinds of alerts about readiness findings."""
 
 
 def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
-    """The verdicts of one plan at `now`, with the most severe reason first.
-
-    The plan's verdict is the worst of RPO, RTO and drill; a copy's verdict is separate."""
+    """Judge one plan at `now`; the most severe reason comes first. The plan's verdict is the worst
+    of RPO, RTO and drill. A copy has its own verdict.
+    """
     if isinstance(subject, NotLoaded):
         return _never_loaded(subject)
     rpo, rpo_reasons = judge_rpo(subject, now)
@@ -100,8 +100,9 @@ def _never_loaded(plan: NotLoaded) -> Assessment:
 
 
 def judge_retention(facts: PlanFacts, now: datetime) -> list[Reason]:
-    """What retention waits for. This is not a verdict: what is kept for too long can still be
-    restored."""
+    """Return the reasons why retention waits. They do not change the verdict: points that are kept
+    for too long can still be restored.
+    """
     reasons = []
     pauses = standing_pauses(facts, now)
     if pauses:
@@ -117,8 +118,9 @@ def judge_retention(facts: PlanFacts, now: datetime) -> list[Reason]:
 
 
 def standing_pauses(facts: PlanFacts, now: datetime) -> list[tuple[str, str, str]]:
-    """Why the last retention waited, as far as that still holds: this notices backups that succeed
-    again; the next retention notices everything else."""
+    """Return the reasons why the last retention waited that still hold. Only backups that succeed
+    again are noticed here; the next retention notices everything else.
+    """
     if facts.paused is None:
         return []
     newest = facts.newest
@@ -128,7 +130,7 @@ def standing_pauses(facts: PlanFacts, now: datetime) -> list[tuple[str, str, str
 
 
 def over_limit(waiting: int) -> str:
-    """The sentence for this number of waiting points."""
+    """Describe how many points are over the limit of one retention run."""
     these = f"{waiting} restore points are" if waiting != 1 else "1 restore point is"
     return (
         f"{these} over what one retention may forget, and "
@@ -139,11 +141,12 @@ def over_limit(waiting: int) -> str:
 def judge_readiness(
     facts: PlanFacts, rpo: RpoAssessment, drill: DrillAssessment
 ) -> tuple[Readiness, list[Reason]]:
-    """A plan is ready only if its drill verdict is met, a restore point exists, its repositories
-    are whole and the last readiness check found no problems.
+    """Judge the readiness of a plan. It is ready only if its drill verdict is met, a restore point
+    exists, its repositories are whole and the last readiness check found no problems.
 
-    Its findings are shown if the drill's own reasons do not cover them. A newer drill outdates the
-    finding that a drill is needed, except for other scenarios."""
+    Findings of that check are shown if the drill's own reasons do not cover them. A newer drill
+    outdates the finding that a drill is needed, except for other scenarios.
+    """
     proven = _proven(facts, rpo, drill)
     unready = facts.unready
     if unready is None:
@@ -160,7 +163,7 @@ def judge_readiness(
 
 
 def _looked_ahead(facts: PlanFacts, text: str, first: str) -> list[Reason]:
-    """The reason from the last readiness check, unless an alert shows it already."""
+    """Return the reason from the last readiness check; None if an alert shows it already."""
     if any(alert.kind in LOOKING_AHEAD and alert.message == first for alert in facts.alerts):
         return []
     return [Reason(Verdict.MET, text, f"drd readiness {facts.plan}")]
@@ -169,8 +172,7 @@ def _looked_ahead(facts: PlanFacts, text: str, first: str) -> list[Reason]:
 def _found_ahead(
     facts: PlanFacts, unready: UnreadyFacts
 ) -> tuple[Readiness, Sequence[WithheldFacts]]:
-    """The findings of the last readiness check, as far as nothing since shows that they are
-    outdated."""
+    """Return the findings of the last readiness check that no later fact outdates."""
     if unready.readiness == Readiness.NOT_READY:
         missing = still_found(facts)
         only_drills = len(missing) < len(unready.findings) and all(f.code == DRILL for f in missing)
@@ -197,11 +199,10 @@ def _proven(facts: PlanFacts, rpo: RpoAssessment, drill: DrillAssessment) -> Rea
 
 
 def judge_rto(facts: PlanFacts) -> tuple[RtoAssessment, list[Reason]]:
-    """By the last passed drill of each scenario that the plan wants, scaled to the current data:
-    the slowest counts.
-
-    A drill that did not pass proves no time. Without any the verdict is unknown; the drill's own
-    reason says so already."""
+    """Judge the RTO by the last passed drill of each scenario that the plan wants, scaled to the
+    current data: the slowest counts. A drill that did not pass proves no time. Without any passed
+    drill the verdict is unknown; the drill's own reason says so already.
+    """
     proofs = [p for s in of_plan(facts) if s.wanted and (p := _proof(s)) is not None]
     timed = [(p.rta_s, _projected(p.rta_s, p, facts), p) for p in proofs if p.rta_s is not None]
     if not proofs:
@@ -240,11 +241,11 @@ def _judge_time(
 
 
 def _projected(actual_s: float, proof: DrillFacts, facts: PlanFacts) -> float:
-    """The measured time, scaled by how much the data grew since; never less than measured.
+    """Scale the measured time by how much the data grew since; never return less than measured.
 
-    All of it is scaled, also what does not depend on the data (starting a server): that errs on
-    the safe side, and the share is small where the RTO is in danger. Of less than
-    `MEASURABLE_BYTES` nearly all of the time is such, which says nothing about more.
+    All of it is scaled, including the share that does not depend on the data (starting a server):
+    an error on the safe side, and a small one where the RTO is in danger. A time that was measured
+    with less than `MEASURABLE_BYTES` is not scaled.
     """
     if facts.newest is None or proof.restored_bytes <= 0:
         return actual_s

@@ -9,9 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """`simulated` are steps with what ran instead, `granted` the approvals that the drill gave
-    itself: both count as rehearsed. What was not rehearsed is named with its reason in the
-    evidence."""
+    """How many steps a drill executed. `simulated` are steps with what ran instead, `granted` the
+    approvals that the drill gave itself: both count as rehearsed. The evidence names every other
+    step with the reason.
+    """
 
     rehearsed: int
     steps: int
@@ -19,12 +20,12 @@ class Coverage:
     granted: tuple[str, ...] = ()
 
     def words(self) -> str:
-        """`7 of 9 steps rehearsed`."""
+        """The coverage in words: `7 of 9 steps rehearsed`."""
         noun = "step" if self.steps == 1 else "steps"
         return f"{self.rehearsed} of {self.steps} {noun} rehearsed"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; `from_json` is its inverse."""
+        """Convert to plain JSON; `from_json` is the inverse."""
         return {
             "rehearsed": self.rehearsed,
             "of": self.steps,

@@ -34,11 +34,13 @@ _LAST_BY_NAME = re.compile(rf"\b({'|'.join(_WEEKDAYS)})(?=L\b)", re.IGNORECASE)
 _MOST_STARTS = 12_000
 _TWO_MONTHS_S = 62 * 86400
 _ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-"""Where looking at an expression begins: fixed, so that a plan's warnings do not change by day."""
+"""The day from which an expression is examined: fixed, so that a plan's warnings do not change by
+day.
+"""
 
 
 def normalised(value: Any) -> str:
-    """The five fields of `*/10 * * * *` or `@daily`, single-spaced. Raises ValueError."""
+    """Return the five fields of `*/10 * * * *` or `@daily`, single-spaced. Raises ValueError."""
     if not isinstance(value, str):
         raise Malformed("is not a cron expression", 'write "*/10 * * * *" in quotes')
     text = re.sub(r"\s+", " ", value.strip())
@@ -62,9 +64,8 @@ def normalised(value: Any) -> str:
 
 
 def next_after(expression: str, timezone: str, after: datetime) -> datetime:
-    """The first time strictly after `after`, in UTC.
-
-    One step, however far away it is: what was missed in between is not enumerated. About 20 µs.
+    """Return the first start strictly after `after`, in UTC, however far away it is. Missed starts
+    in between are not listed. Takes about 20 µs.
     """
     # In a doubled hour the first time found may be the earlier of two, which is over already.
     times = CronSim(expression, after.astimezone(ZoneInfo(timezone)))
@@ -72,9 +73,9 @@ def next_after(expression: str, timezone: str, after: datetime) -> datetime:
 
 
 def longest_gap(expression: str, timezone: str) -> float:
-    """Seconds of the longest time between two starts, over two months or twenty starts.
+    """Return the longest time between two starts in seconds, over two months or twenty starts.
 
-    Two months hold every night, weekend and end of a month. At most 12,000 starts are looked at
+    Two months hold every night, weekend and end of a month. At most 12,000 starts are computed
     (eight days of every minute): 30 ms.
     """
     start = _ANY_DAY.astimezone(ZoneInfo(timezone))

@@ -1,4 +1,4 @@
-"""Who owns this state: which file on which machine. A copy of it belongs to someone else."""
+"""The owner of a state: which file on which machine. A copy of the state has another owner."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from drd.named import NamedTuple
 
 
 class StatePlace(NamedTuple):
-    """Where a state lies. The number of its file tells a copied directory under the same path."""
+    """Where a state lies. The inode number of its file distinguishes a copied directory under the
+    same path.
+    """
 
     machine: str
     host: str
@@ -22,15 +24,16 @@ class StatePlace(NamedTuple):
 
     @property
     def token(self) -> str:
-        """A short name for it, for rows."""
+        """A short name of the place, for rows of the catalogue."""
         return sha256("\0".join(map(str, self)).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class Custody:
-    """The owner of the state. `contested` says why it may be a copy, None while nothing suggests
-    that; `since` is since when this place has it. `by` and `reason` are those of the person who
-    decided that this one takes over, None and empty if nobody had to."""
+    """The recorded owner of the state. `contested` says why this may be a copy, None if nothing
+    suggests that. `since` is when this place became the owner. `by` and `reason` belong to the
+    person who decided that it takes over; None and empty if nobody had to decide.
+    """
 
     owner: StatePlace
     since: datetime
@@ -39,7 +42,7 @@ class Custody:
     reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; `from_json` is its inverse."""
+        """Convert to plain JSON; `from_json` is the inverse."""
         document = {**asdict(self), "owner": self.owner._asdict(), "since": self.since.isoformat()}
         return {**document, "by": self.by.to_json() if self.by is not None else None}
 
@@ -55,7 +58,7 @@ class Custody:
 
 
 def differs(owner: StatePlace, here: StatePlace) -> str | None:
-    """Why a state of `owner` is a copy at its present place; None if it is the same."""
+    """Say why a state of `owner` is a copy at its present place; None if it is the same state."""
     if owner == here:
         return None
     if owner.machine != here.machine:

@@ -1,7 +1,8 @@
 """Compare two states of a component: tables and rows, or files. Pure.
 
-`a` is the state in question, usually an older one, `b` the one that it is compared with. What one
-of the two did not read is unknown, never equal."""
+`a` is the state in question, usually an older one; `b` is the state that it is compared with. What
+one of the two did not read is unknown, never equal.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +17,9 @@ from drd.model.snapshot import DatabaseFingerprint, Fingerprint, TreeFingerprint
 
 @dataclass(frozen=True, slots=True)
 class TableChange:
-    """`rows`: another number of rows; `contents`: as many, but others. Only b has an `added`
-    table."""
+    """A table that differs. `rows`: the number of rows differs; `contents`: the number is the same,
+    the rows differ. Only b has an `added` table.
+    """
 
     table: str
     change: Literal["added", "removed", "rows", "contents"]
@@ -27,7 +29,7 @@ class TableChange:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """`what` says in words how a `changed` entry differs in b."""
+    """A directory entry that differs; `what` says in words how a `changed` entry differs in b."""
 
     path: str
     change: Literal["added", "removed", "changed"]
@@ -36,7 +38,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class PropertyChange:
-    """Of the database as a whole: its owner, a setting."""
+    """A property of the whole database that differs: its owner, a setting."""
 
     name: str
     a: Any
@@ -45,9 +47,10 @@ class PropertyChange:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`unknown` are names with the reason why nobody can say. `compared` counts tables or entries
-    that both states know; `only_counted` those of them of which only the number of rows is known,
-    so that rows that were changed in place do not show."""
+    """All differences. `unknown` has the names that could not be compared, with the reason.
+    `compared` counts tables or entries that both states know. `only_counted` counts those of which
+    only the number of rows is known, so rows that were changed in place do not show.
+    """
 
     compared: int
     tables: tuple[TableChange, ...] = ()
@@ -56,11 +59,11 @@ class Difference:
     unknown: tuple[tuple[str, str], ...] = ()
     only_counted: int = 0
     counted: tuple[str, str] = ("table", "tables")
-    """What `compared` counts: one, and several."""
+    """The unit of `compared`, singular and plural."""
 
     @property
     def equal(self) -> bool | None:
-        """None when nothing differs as far as it was read, but not everything was read."""
+        """True if nothing differs; None if nothing differs so far, but not everything was read."""
         if self.tables or self.files or self.properties:
             return False
         return None if self.unknown or self.only_counted else True
@@ -68,14 +71,16 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two states: the point's id, or `live`."""
+    """The names of the two states: a restore point's id, or `live`."""
 
     name: str
     data_time: datetime
 
 
 def difference(a: Fingerprint, b: Fingerprint, *, owners: bool) -> Difference:
-    """`owners`: whether who entries belong to was seen by somebody who can tell."""
+    """Compare two fingerprints. `owners`: whether somebody with the right to see it recorded the
+    ownership of entries.
+    """
     if isinstance(a, DatabaseFingerprint) and isinstance(b, DatabaseFingerprint):
         return _databases(a, b)
     assert isinstance(a, TreeFingerprint)

@@ -24,8 +24,9 @@ _OVER = "resolved"
 
 @dataclass
 class _Missed:
-    """What the messages say together. `last` has the newest message of each subject by its key,
-    `runs` counts by plan, kind and outcome."""
+    """What the messages say together. `last` has the newest message of each subject by key, `runs`
+    counts by plan, kind and outcome.
+    """
 
     since: datetime
     last: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -57,12 +58,12 @@ class _Missed:
         self.messages += earlier["messages"]
 
     def _put(self, key: str, entry: dict[str, Any]) -> None:
-        """The newest goes to the end."""
+        """Store the newest message of a subject at the end."""
         self.last.pop(key, None)
         self.last[key] = entry
 
     def bounded(self) -> list[dict[str, Any]]:
-        """What is over is dropped first, then the oldest."""
+        """Drop messages beyond the limit: resolved alerts first, then the oldest."""
         entries = list(self.last.values())
         surplus = len(entries) - ENTRIES
         if surplus <= 0:
@@ -76,8 +77,9 @@ class _Missed:
 
 
 def digest(messages: Sequence[Message], at: datetime) -> Message:
-    """One message that says what these said, in their order of time. Its severity is the worst of
-    what is not over."""
+    """Make one message of these, in order of time. Its severity is the worst of the alerts that are
+    not resolved.
+    """
     missed = _Missed(at)
     for message in messages:
         missed.add(message)

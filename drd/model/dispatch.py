@@ -1,8 +1,10 @@
-"""Which due jobs may start now: limits, the earliest deadline first, and backups before the rest.
+"""Choose which due jobs may start now: limits, the earliest deadline first, and backups before the
+rest.
 
-restic locks a repository while it forgets or prunes. So these, and everything that takes long, wait
-for a backup that would have to begin before they are done. Copies and verifications may take hours,
-which is not known beforehand; so no backup ever waits for one."""
+restic locks a repository while it forgets or prunes. So these jobs, and everything that takes long,
+wait for a backup that would have to begin before they are done. Copies and verifications may take
+hours, which is not known beforehand, so no backup ever waits for one.
+"""
 
 from __future__ import annotations
 
@@ -21,24 +23,29 @@ from drd.model.windows import released
 from drd.named import NamedTuple
 
 UNKNOWN_DURATION_S = 60.0
-"""Taken for a job that was never measured: short, so that it gets its first chance."""
+"""Assumed for a job that was never measured: short, so that it gets a first chance."""
 
 FIRST_DURATION_S = 600.0
-"""Taken, until they are overdue, for the first run of kinds that may take long. A drill, which may
-take hours, goes by its time limit then: where there is one place, it begins right after backups."""
+"""Assumed for the first run of kinds that may take long, until they are overdue. A drill, which may
+take hours, counts with its time limit then: if there is only one slot, it begins right after
+backups.
+"""
 
 FRESH_SHARE = 0.9
-"""Of the time that the RPO leaves right after a backup: while more is left, it is fresh."""
+"""A point is fresh while more than this share of the time that the RPO leaves after a backup is
+left.
+"""
 
 _FORGETTING = frozenset({RunKind.RETENTION, RunKind.PRUNE})
-"""Kinds that nobody may share a repository with, and that exclude each other within a plan,
-whatever their repository."""
+"""Kinds that share a repository with nobody, and that exclude each other within a plan, whatever
+their repository.
+"""
 
 _YIELDING = _FORGETTING | {RunKind.VERIFICATION}
 """Kinds that do not begin in a repository shortly before a backup does."""
 
 _BACKGROUND = frozenset({RunKind.COPY, RunKind.VERIFICATION})
-"""Kinds that backups go on beside: they take none of the places that backups need."""
+"""Kinds that run beside backups: they take none of the slots that backups need."""
 
 _MAY_TAKE_LONG = _BACKGROUND | {RunKind.PRUNE}
 
@@ -54,9 +61,10 @@ _GROUPS = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many runs at the same time: in all, of a kind (retention, prune and verification are
-    `maintenance`), for a repository, and for a component's host. `backups` None: as many as
-    `runs`."""
+    """The largest numbers of runs at the same time: in all, of a kind (retention, prune and
+    verification are `maintenance`), for a repository, and for a component's host. `backups` None:
+    as many as `runs`.
+    """
 
     runs: int = 4
     backups: int | None = None
@@ -69,7 +77,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A run that is not over, whoever started it."""
+    """A run that has not ended, whoever started it."""
 
     plan: str
     kind: str
@@ -83,13 +91,13 @@ class Running:
 
     @property
     def words(self) -> str:
-        """`prune of orders-api`."""
+        """The run in words: `prune of orders-api`."""
         return f"{self.kind} of {self.plan}"
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What starts, in this order, and what is due and has to wait, each with the reason."""
+    """Which jobs start, in this order, and which due jobs have to wait, each with the reason."""
 
     start: tuple[Due, ...]
     waiting: tuple[tuple[Due, str], ...]
@@ -102,9 +110,10 @@ def choose(
     now: datetime,
     more: Callable[[], Iterable[Due]] = tuple,
 ) -> Decision:
-    """What starts now of `dues`. Those that lie ahead are in `dues` or in `more`, which is only
-    asked when something else is due than backups: nothing gives way to a backup that is in neither.
-    O(n log n).
+    """Choose which of `dues` start now.
+
+    Backups that come later are in `dues` or in `more`, which is only called if another job than a
+    backup is due; jobs yield only to backups that are in either. O(n log n).
     """
     busy = {(r.plan, r.kind, r.subject) for r in running}
     board = _Board(running, limits)
@@ -123,7 +132,9 @@ def choose(
 
 
 def _blackout(job: Job, now: datetime) -> str | None:
-    """One that became due before a window began, and waited until it did."""
+    """Return the window that a job has to wait for. A job that became due before the window began
+    waits as well.
+    """
     if not job.timing.blackout:
         return None
     until, window = released(job.timing.blackout, job.timing.timezone, now)
@@ -138,7 +149,7 @@ def _clock(at: datetime) -> str:
 
 
 class _Queue:
-    """Backups by the time at which they have to begin; those that were started fall out."""
+    """Backups by the time at which they have to begin, without those that were started."""
 
     def __init__(self, started: set[tuple[str, str, str]]) -> None:
         self._started = started
@@ -153,7 +164,9 @@ class _Queue:
             queue.sort(key=lambda entry: entry[0], reverse=True)
 
     def first(self, url: str) -> tuple[datetime, Due] | None:
-        """The one that has to begin first, of those that use `url`; of all for an empty one."""
+        """Return the backup that has to begin first among those that use `url`; among all if it is
+        empty.
+        """
         queue = self._by_url.get(url, [])
         while queue and queue[-1][1].job.key in self._started:
             queue.pop()
@@ -161,7 +174,7 @@ class _Queue:
 
 
 class _LinedUp(NamedTuple):
-    """`work_s` are the seconds that so many of the first take together."""
+    """The first backups in order. `work_s` are the seconds that so many of them take together."""
 
     every: _Queue
     stale: _Queue
@@ -172,8 +185,8 @@ class _LinedUp(NamedTuple):
 class _Ahead:
     """Backups that are neither running nor started.
 
-    Where there is a single place, a job that takes longer than the RPO leaves would never find a
-    moment. There, fresh backups do not count: it goes right after one, when it costs least.
+    With a single slot, a job that takes longer than the RPO leaves would never start. Therefore
+    fresh backups do not count there: the job starts right after one, when it costs least.
     """
 
     def __init__(self, dues: Callable[[], Iterable[Due]], now: datetime) -> None:
@@ -183,7 +196,7 @@ class _Ahead:
 
     @cached_property
     def _lined_up(self) -> _LinedUp:
-        """Worked out at the first question: there are as many as there are plans."""
+        """The backups in order, computed at the first question: there are as many as plans."""
         every, stale = _Queue(self._started), _Queue(self._started)
         begins: list[tuple[datetime, float]] = []
         for due in self._dues():
@@ -200,8 +213,7 @@ class _Ahead:
         return _LinedUp(every, stale, [begin for begin, _ in begins], [0.0, *accumulate(work_s)])
 
     def _is_fresh(self, begin: datetime, backup: Due) -> bool:
-        """Whether next to all of the time that the RPO leaves right after a backup is still
-        left."""
+        """Whether nearly all of the time that the RPO leaves after a backup is still left."""
         room_s = max(0.0, backup.job.rpo_s - 2 * (backup.expected_s or 0.0))
         return (begin - self.now).total_seconds() > FRESH_SHARE * room_s
 
@@ -214,8 +226,9 @@ class _Ahead:
         self._started.add(due.job.key)
 
     def crowd(self, due: Due, *, places: int) -> str | None:
-        """Why so few `places` beside `due` are not enough for the backups that have to begin before
-        it is done; those that were started just now are counted as well."""
+        """Say why `places` slots beside `due` are too few for the backups that have to begin before
+        it is done; None if they suffice. Backups that were started just now count as well.
+        """
         lasts_s = _lasts_s(due, self.now)
         ends = self.now + timedelta(seconds=lasts_s)
         count = bisect_right(self._lined_up.begins, ends)
@@ -224,7 +237,9 @@ class _Ahead:
         return f"waits for {count} backups, to begin by {_clock(ends)}"
 
     def refusal(self, due: Due, url: str, *, places: int) -> str | None:
-        """Why the last one of so many `places` is not for `due`, which is no backup."""
+        """Say why `due`, which is no backup, may not have the last of so many `places`; None if it
+        may.
+        """
         queue = self._lined_up.stale if places == 1 else self._lined_up.every
         first = queue.first(url)
         ends = self.now + timedelta(seconds=_lasts_s(due, self.now))
@@ -235,7 +250,7 @@ class _Ahead:
 
 
 def _lasts_s(due: Due, now: datetime) -> float:
-    """What is taken for its duration."""
+    """Return the duration to assume for a job."""
     if due.expected_s:
         return due.expected_s
     if due.deadline > now:
@@ -250,7 +265,7 @@ def _lasts_s(due: Due, now: datetime) -> float:
 
 
 class _Board:
-    """The places that are taken."""
+    """The slots that are taken."""
 
     def __init__(self, running: Iterable[Running], limits: Limits) -> None:
         self._limits = limits
@@ -284,7 +299,7 @@ class _Board:
             self._hosts[host] += 1
 
     def refusal(self, due: Due, ahead: _Ahead) -> str | None:
-        """Why `due` has to wait, None when it may start."""
+        """Say why `due` has to wait; None if it may start."""
         job = due.job
         if job.key in self._keys:
             return f"{job.kind} of {job.plan} is running"
@@ -334,7 +349,7 @@ class _Board:
         return None
 
     def _guarded(self, due: Due, url: str, ahead: _Ahead) -> str | None:
-        """A backup that comes soon, where this would take the repository's last place."""
+        """Return the backup that comes soon and needs the last slot of the repository."""
         if due.job.kind == RunKind.BACKUP:
             return None
         places = 1 if due.job.kind in _YIELDING else self._limits.per_repository

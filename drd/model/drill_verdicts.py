@@ -1,7 +1,7 @@
-"""The judge of drills: what each scenario that the plan wants has proven. Pure.
+"""Judge drills: what each scenario that the plan wants has proven. Pure.
 
-A plan is as good as its worst scenario. Never drilled is unknown, and so is what a drill proved too
-long ago.
+A plan is as good as its worst scenario. Never drilled is unknown, and so is a proof that is too
+old.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from drd.model.units import format_duration
 from drd.model.verdicts import DrillAssessment, Reason, ScenarioAssessment, Verdict, worst
 
 UNPROVEN = "drill-unproven"
-"""The alert on components that a passed drill did not restore or did not compare."""
+"""The kind of alert for components that a passed drill did not restore or did not compare."""
 
 
 def is_overdue(late_s: float, period_s: float) -> bool:
-    """Work is overdue by an hour or a tenth of its period, whichever is longer."""
+    """Whether work is overdue: by an hour or a tenth of its period, whichever is longer."""
     return late_s > max(3600.0, 0.1 * period_s)
 
 
 def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[Reason]]:
-    """Failed is breached, a pass of this very plan in time is met, anything else in between."""
+    """Judge one scenario: a failed drill is breached, a pass of this very plan in time is met,
+    anything else is in between.
+    """
     scenarios = of_plan(facts)
     wanted = wanted_of(scenarios)
     judged = [_judge(facts, s, wanted, now) for s in scenarios]
@@ -50,13 +52,15 @@ def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[
 
 
 def of_plan(facts: PlanFacts) -> tuple[ScenarioFacts, ...]:
-    """Of a plan whose scenarios nobody noted yet, the last drill speaks for the usual one."""
+    """Judge all scenarios. For a plan without noted scenarios, the last drill counts for the usual
+    one.
+    """
     usual = ScenarioFacts("database-loss", last=facts.last_drill, passed=facts.last_passed_drill)
     return facts.scenarios or (usual,)
 
 
 def wanted_of(scenarios: Sequence[ScenarioFacts]) -> int:
-    """How many take turns."""
+    """Return how many scenarios take turns."""
     return sum(s.wanted and not s.repository for s in scenarios)
 
 
@@ -85,7 +89,7 @@ def _judge(
 def _of_result(
     facts: PlanFacts, scenario: ScenarioFacts, wanted: int, now: datetime
 ) -> list[Reason]:
-    """`wanted` is how many scenarios take turns: of several, each is told by its name."""
+    """Judge the result that counts. If `wanted` is more than one, the scenario is named."""
     last = scenario.last
     named = wanted > 1 or not scenario.wanted or bool(scenario.repository)
     drill = f"drill of {_name(scenario)}" if named else "drill"
@@ -129,7 +133,9 @@ Say = Callable[..., Reason]
 
 
 def _unproven(last: DrillFacts, drill: str, reason: Say) -> list[Reason]:
-    """What came back says nothing about the rest of the plan."""
+    """Return the reason that components were not proven: the restored components say nothing about
+    the others.
+    """
     if not last.unproven:
         return []
     text = f"last {drill} did not prove all{_left(last)}"
@@ -138,13 +144,15 @@ def _unproven(last: DrillFacts, drill: str, reason: Say) -> list[Reason]:
 
 
 EMPTY, IN_NO_STEP, NO_CHECK = "empty", "in-no-step", "no-check"
-"""Codes of reasons with remedies of their own: there may be nothing in the component, the runbook
-leaves it out, no check covers it."""
+"""Codes of reasons with remedies of their own: the component may be empty, the runbook does not
+restore it, no check covers it.
+"""
 
 
 def remedy_of(unproven: Sequence[Unproven]) -> str:
-    """What to do about components that a drill did not prove, where another drill cannot help;
-    empty where it can."""
+    """Return what to do about components that a drill did not prove, if another drill cannot help;
+    empty if it can.
+    """
 
     def about(code: str) -> list[str]:
         return [u.component for u in unproven if u.code == code]
@@ -182,7 +190,9 @@ def _changed(
 
 
 def _late(facts: PlanFacts, drill: str, since_s: float, wanted: int, reason: Say) -> list[Reason]:
-    """Overdue is at risk; what was proven too long ago is unknown."""
+    """Return the reason for a late drill: overdue is at risk; a proof that is too old is
+    unknown.
+    """
     every_s = facts.drill_every_s
     valid = valid_s(every_s, wanted)
     if since_s > valid:
@@ -204,7 +214,7 @@ def _name(scenario: ScenarioFacts) -> str:
 
 
 def again_of(facts: PlanFacts, scenario: ScenarioFacts, *, named: bool) -> str:
-    """The command that drills it again."""
+    """Return the command that drills the scenario again."""
     words = f"drd drill {facts.plan}"
     words += f" --scenario {scenario.scenario}" if named else ""
     return words + (f" --repository {scenario.repository}" if scenario.repository else "")

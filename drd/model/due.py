@@ -1,8 +1,9 @@
-"""When a job is due: a pure function of its timing, its history and the time.
+"""Compute when a job is due, from its timing, its history and the time alone.
 
-Missed times are not counted: a job is due once, however long ago that was, so that neither a
-suspended host nor a clock that jumps by years causes a flood. A time in the future is ignored: the
-clock was set back, and the job is due now instead of in years."""
+Missed times are not counted: a job is due once, however long ago that was, so neither a suspended
+host nor a clock that jumps by years causes a flood. A time in the future is ignored: the clock was
+set back, and the job is due now instead of in years.
+"""
 
 from __future__ import annotations
 
@@ -20,35 +21,40 @@ from drd.model.units import format_duration
 from drd.model.windows import blackout_at, released, window_text
 
 CATCH_UP_AFTER_S = 60.0
-"""A start later than this (two ticks) was missed: drd was not running, or there was no slot."""
+"""A start that is later than this (two ticks) was missed: drd was not running, or there was no
+slot.
+"""
 
 RETRY_FIRST_S = (60.0, 1800.0)
 RETRY_SHARE = 0.005
 RETRY_LONGEST_S = 6 * 3600.0
 RETRY_JITTER = 0.25
-"""The first retry comes after this share of the job's period, within these bounds; each further
-one after twice as long, up to a quarter of the period and to the longest; jitter adds a share."""
+"""The first retry comes after this share of the job's period, within these bounds. Each further
+retry waits twice as long, up to a quarter of the period and to the longest; jitter adds a share.
+"""
 
 COPY_PAUSE_S = 60.0
-"""Between two copy runs, so that one that copies nothing new is not repeated without end."""
+"""The time between two copy runs, so that a copy run that finds nothing new is not repeated without
+end.
+"""
 
 Trigger = Literal["schedule", "catch-up", "retry"]
 
 _WITHOUT_POINT = (RunKind.BACKUP, RunKind.READINESS)
-"""Kinds that do not need a restore point to work on."""
+"""Kinds of jobs that do not need a restore point."""
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What the next start of a job is worked out from: its `runs`, and the plan's data.
+    """What the next start of a job depends on: its `runs`, and the plan's data.
 
-    The `runs` are those that were begun last, whatever the clock said. `data_time` is that of
-    the plan's newest complete point, for what looks after a copy the copy's; `copied_time`, for
-    copying, that of the newest point that the copy holds. `news` is, for a look ahead, when
-    something last ended that changes its answer, and what that was. For a drill, `undrilled` are
-    the scenarios that the plan wants and that no drill was ever of, `drilled_at` is when the last
-    one of any ended. A prune begins `apart_s` after `forgot_at`, when the plan's last retention
-    ended, at the earliest.
+    `runs` are those that began last, whatever the clock said. `data_time` is that of the plan's
+    newest complete point; for jobs on a copy, of the copy's newest. `copied_time` (only for
+    copying) is that of the newest point that the copy holds. `news` (for readiness) is what last
+    ended that changes its answer, and when. For a drill, `undrilled` are the scenarios that the
+    plan wants and that were never drilled, `drilled_at` is when the last drill of any scenario
+    ended. A prune begins `apart_s` after `forgot_at`, when the plan's last retention ended, at the
+    earliest.
     """
 
     first_loaded_at: datetime
@@ -64,10 +70,9 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The next start of a job.
-
-    It is due at `at`, which may be past; `deadline` is when it has to have begun: a backup to keep
-    the RPO, others before their next regular time. `why` says how `at` came about.
+    """The next start of a job. It is due at `at`, which may be in the past. `deadline` is when it
+    has to have begun: a backup to keep the RPO, other jobs before their next regular time. `why`
+    says how `at` was computed.
     """
 
     job: Job
@@ -79,9 +84,9 @@ class Due:
 
 
 def next_due(job: Job, situation: Situation, now: datetime) -> Due | None:
-    """The next start, or None while there is nothing to work on: no point, nothing to copy.
+    """Return the next start; None while there is nothing to work on: no point, nothing to copy.
 
-    A result stays right until the history changes or a clock jumps; only whether it is late, and
+    A result stays right until the history changes or a clock jumps. Only whether it is late, and
     whether a blackout has begun meanwhile, depends on `now`.
     """
     if situation.data_time is None and job.kind not in _WITHOUT_POINT:
@@ -106,7 +111,7 @@ def next_due(job: Job, situation: Situation, now: datetime) -> Due | None:
 
 
 def share(*words: str) -> float:
-    """A number from 0 up to 1 that is the same for the same words, everywhere and always."""
+    """Return a number from 0 up to 1 that is always the same for the same words."""
     digest = blake2b("\0".join(words).encode(), digest_size=8).digest()
     return int.from_bytes(digest) / 2**64
 
@@ -114,7 +119,7 @@ def share(*words: str) -> float:
 # --- regular times --------------------------------------------------------------------------
 
 Start = tuple[datetime, str, float]
-"""When, why, and the seconds from one regular time to the next."""
+"""A start: when, why, and the seconds from one regular time to the next."""
 
 
 def _regular(job: Job, situation: Situation, now: datetime) -> Start | None:
@@ -142,9 +147,9 @@ def _regular(job: Job, situation: Situation, now: datetime) -> Start | None:
 
 
 def _never_drilled(job: Job, situation: Situation, now: datetime) -> tuple[datetime, str] | None:
-    """A scenario that was never drilled is due at once, or as soon as the drill before it is over:
-    the last run has left evidence, whatever that says. One that left none is tried again as others
-    are."""
+    """Return the start for a scenario that was never drilled: at once, or after the drill before it
+    has left evidence. A drill that left no evidence is retried as others are.
+    """
     last, drilled = situation.runs.last_started_at, situation.drilled_at
     if job.kind != RunKind.DRILL or not situation.undrilled:
         return None
@@ -157,8 +162,9 @@ def _never_drilled(job: Job, situation: Situation, now: datetime) -> tuple[datet
 
 
 def _first(job: Job, situation: Situation, now: datetime) -> datetime:
-    """Soon after the plan was first loaded, spread so that not all plans begin at once. A look
-    ahead waits for the first point as long as that may be."""
+    """Return the first start, soon after the plan was first loaded, spread so that not all plans
+    begin at once. Readiness waits for the first point as long as that may take.
+    """
     if not _is_past(situation.first_loaded_at, now):
         return now
     waits = job.kind == RunKind.READINESS and situation.data_time is None
@@ -183,8 +189,9 @@ def _cron(job: Job, cron: str, situation: Situation, now: datetime) -> Start:
 
 
 def _auto(job: Job, situation: Situation, now: datetime) -> Start:
-    """As late as the RPO allows. One that was tried at its time and made no newer point is tried
-    again an interval after that."""
+    """Return a start as late as the RPO allows. After a backup that made no newer point, the next
+    start is an interval later.
+    """
     expected_s = situation.runs.p95_s or 0.0
     interval_s = auto_interval_s(job.rpo_s, expected_s)
     interval = timedelta(seconds=interval_s)
@@ -214,8 +221,9 @@ def _auto(job: Job, situation: Situation, now: datetime) -> Start:
 def _before_blackout(
     job: Job, at: datetime, deadline: datetime, expected_s: float
 ) -> datetime | None:
-    """A start that is done when a blackout begins, where the usual one would fall into it or be too
-    close to it, and its end would be too late for the RPO."""
+    """Return a start early enough to be done when a blackout begins, if the usual start would fall
+    into the blackout or too close to it, and would end too late for the RPO.
+    """
     timing = job.timing
     if not timing.blackout:
         return None
@@ -228,8 +236,9 @@ def _before_blackout(
 
 
 def _following(job: Job, situation: Situation, now: datetime) -> Start | None:
-    """At once when there is a point that the copy does not hold; where that was tried and failed,
-    an RPO later, unless a retry comes first."""
+    """Return a start at once if there is a point that the copy does not hold; after a failed
+    attempt an RPO later, unless a retry comes first.
+    """
     data, copied = situation.data_time, situation.copied_time
     if data is None or (copied is not None and copied >= data):
         return None
@@ -250,8 +259,9 @@ def _following(job: Job, situation: Situation, now: datetime) -> Start | None:
 def _retry(
     job: Job, situation: Situation, period_s: float, now: datetime
 ) -> tuple[datetime, str] | None:
-    """When a failed run is tried again; None when that cannot help, somebody cancelled it, or it
-    was tried often enough since its last regular time."""
+    """Return when a failed run is tried again; None if that cannot help, somebody cancelled the
+    run, or it was retried often enough since its last regular time.
+    """
     retries = job.timing.retries
     if (
         not situation.runs.tries
@@ -277,7 +287,9 @@ def _retry(
 
 
 def _outside_blackout(job: Job, at: datetime, why: str, now: datetime) -> tuple[datetime, str]:
-    """The same, or the end of the window that `at` lies in, or that `now` does when it is late."""
+    """Return the same start, or the end of the window that contains `at`, or `now` if it is
+    late.
+    """
     timing = job.timing
     if not timing.blackout:
         return at, why
@@ -318,7 +330,7 @@ def _set_back(at: datetime, now: datetime) -> str:
 
 
 def _clock(at: datetime, now: datetime) -> str:
-    """`00:25`, with the date where it is another day's; UTC."""
+    """Format a time as `00:25` UTC, with the date if it is another day."""
     at = at.astimezone(UTC)
     same_day = at.date() == now.astimezone(UTC).date()
     return f"{at:%H:%M}" if same_day else f"{at:%Y-%m-%d %H:%M}"

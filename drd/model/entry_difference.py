@@ -1,4 +1,4 @@
-"""What differs between two states of one directory entry, in words."""
+"""Describe what differs between two states of one directory entry."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ _SET_ID = 0o6000
 
 
 def entry_differences(was: FileEntry, now: FileEntry, *, owners: bool) -> list[str]:
-    """In words, empty when they are the same; `owners` also who they belong to and what only root
-    can set."""
+    """Return the differences in words, empty if the entries are the same. `owners` includes the
+    ownership and what only root can set.
+    """
     if was.kind != now.kind:
         return [f"is a {now.kind}, was a {was.kind}"]
     wrong = _contents(was, now)
@@ -36,6 +37,8 @@ def _contents(was: FileEntry, now: FileEntry) -> list[str]:
 
 
 def _attributes(entry: FileEntry, privileged: bool) -> str:
-    """The digest's part before the colon covers what everybody can set, the rest what root can."""
+    """Compare the attribute digests. The part before the colon covers what everybody can set, the
+    rest what only root can set.
+    """
     both = entry.xattrs or ""
     return both if privileged else both.partition(":")[0]

@@ -33,17 +33,23 @@ from drd.model.verdicts import (
 )
 
 AT_RISK_SHARE = 0.8
-"""Share of the RPO above which the objective may be missed before anyone reacts."""
+"""Above this share of the RPO the plan is at risk: the objective may be missed before anyone
+reacts.
+"""
 
 COPY_BOUND = 2.0
-"""Of the RPO: the exposure of a copy grows by the backup's interval and both durations."""
+"""A copy may have this multiple of the RPO as exposure: the backup's interval and both durations
+add to it.
+"""
 
 RECENT = timedelta(days=1)
-"""For how long a past miss of the objective is still shown."""
+"""How long a past miss of the objective is shown."""
 
 
 def age(at: datetime | None, now: datetime) -> float | None:
-    """Seconds since `at`, never negative; None for no time, or one that lies in the future."""
+    """Return the seconds since `at`, never negative; None if there is no time, or it is in the
+    future.
+    """
     if at is None:
         return None
     seconds = (now - at).total_seconds()
@@ -51,7 +57,7 @@ def age(at: datetime | None, now: datetime) -> float | None:
 
 
 def ago(at: datetime | None, now: datetime) -> str:
-    """`4m 10s ago`, for people."""
+    """Format an age for people: `4m 10s ago`."""
     seconds = age(at, now)
     if seconds is None:
         return "in the future" if at is not None else "at an unknown time"
@@ -59,7 +65,7 @@ def ago(at: datetime | None, now: datetime) -> str:
 
 
 def against(exposure_s: float | None, rpo_s: float) -> Verdict:
-    """An exposure of exactly the RPO still meets it."""
+    """Compare an exposure with the RPO. An exposure of exactly the RPO still meets it."""
     if exposure_s is None:
         return Verdict.UNKNOWN
     if exposure_s > rpo_s:
@@ -68,7 +74,7 @@ def against(exposure_s: float | None, rpo_s: float) -> Verdict:
 
 
 def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reason]]:
-    """The verdict is the worst of its reasons' ones, and `met` without any."""
+    """Judge the RPO: the verdict is the worst of its reasons, and `met` without any."""
     point = readable(facts)
     exposure_s = _exposure(point, now)
     achievable_s = _achievable(facts)
@@ -95,8 +101,9 @@ def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reas
 def judge_component(
     plan: PlanFacts, facts: ComponentFacts, lost_since: datetime | None, now: datetime
 ) -> ComponentAssessment:
-    """By its own newest capture, while points can be read (`lost_since` is
-    `unreadable_since(plan)`); one whose newest capture failed is at risk at least."""
+    """Judge one component by its own newest capture, while points can be read (`lost_since` is
+    `unreadable_since(plan)`). A component whose newest capture failed is at risk at least.
+    """
     data_time = facts.data_time
     lost = data_time is not None and lost_since is not None
     if lost and data_time is not None:
@@ -114,12 +121,16 @@ def judge_component(
 
 
 def copy_bound_s(facts: CopyFacts, rpo_s: float) -> float:
-    """The exposure that a copy may have: twice the RPO, and the pause that its plan allows."""
+    """Return the exposure that a copy may have: twice the RPO, plus the pause that its plan
+    allows.
+    """
     return COPY_BOUND * rpo_s + facts.pause_s
 
 
 def judge_copy(plan: PlanFacts, facts: CopyFacts, now: datetime) -> CopyAssessment:
-    """By its own exposure, of what can be read there; one that nothing ever reached is unknown."""
+    """Judge a copy by its own exposure, from the points that can be read there. A copy that
+    received nothing yet is unknown.
+    """
     data_time = facts.data_time
     place = next((r for r in plan.repositories if r.repository == facts.repository), None)
     if place is not None and _is_hurt(place):
@@ -136,16 +147,19 @@ def _is_hurt(repository: RepositoryFacts) -> bool:
 
 
 def _exposure(point: PointFacts | None, now: datetime) -> float | None:
-    """None without a complete point, and where it is dated after `now`: a clock was set back, so
-    nobody knows how long ago it was."""
+    """Return the exposure in seconds; None without a complete point, and if the point is dated
+    after `now`: a clock was set back, so its age is unknown.
+    """
     if point is None or age(point.available_at, now) is None:
         return None
     return age(point.data_time, now)
 
 
 def _achievable(facts: PlanFacts) -> float | None:
-    """Interval plus the usual (95th percentile) duration; the interval alone until a backup was
-    measured; None without a schedule whose interval is known. `auto` makes it as long as fits."""
+    """Return the exposure that the schedule can hold: the interval plus the usual (95th percentile)
+    duration; the interval alone until a backup was measured. None without a schedule whose interval
+    is known. `auto` makes the interval as long as fits.
+    """
     if facts.interval_s is None:
         return None
     usual_s = facts.backup_p95_s or 0.0
@@ -158,7 +172,7 @@ def _achievable(facts: PlanFacts) -> float | None:
 def _judge_exposure(
     facts: PlanFacts, point: PointFacts | None, wrong: list[Reason], now: datetime
 ) -> list[Reason]:
-    """`wrong` is what the repositories themselves say."""
+    """Judge the exposure; `wrong` are the reasons that the repositories give."""
     if point is None:
         return _nothing_readable(facts, wrong, now)
     exposure_s = _exposure(point, now)
@@ -191,7 +205,9 @@ def _judge_exposure(
 
 
 def _nothing_readable(facts: PlanFacts, wrong: list[Reason], now: datetime) -> list[Reason]:
-    """Nothing to go back to: because there never was a point, or by what `wrong` says."""
+    """Return the reason that no point can be restored: there never was one, or the repositories are
+    `wrong`.
+    """
     if newest_ever(facts) is None:
         return [_no_point(facts, now)]
     if any(r.verdict is Verdict.BREACHED for r in wrong):
@@ -205,7 +221,7 @@ def _nothing_readable(facts: PlanFacts, wrong: list[Reason], now: datetime) -> l
 
 
 def _older_one_left(facts: PlanFacts, exposure_s: float) -> list[Reason]:
-    """What is newer cannot be read, for which the repository has a reason of its own."""
+    """Return the reason that only an older point can be read; the repository has its own reason."""
     text = f"the newest readable restore point is {format_duration(exposure_s)} old"
     verdict = against(exposure_s, facts.rpo_s)
     if verdict is Verdict.MET:
@@ -214,8 +230,9 @@ def _older_one_left(facts: PlanFacts, exposure_s: float) -> list[Reason]:
 
 
 def _no_point(facts: PlanFacts, now: datetime) -> Reason:
-    """Unknown while the first backup may still come in time; once the plan has been loaded for
-    longer than its RPO, more than the RPO would be lost."""
+    """Return the reason that there is no point. It is unknown while the first backup may still come
+    in time. Once the plan has been loaded for longer than its RPO, more than the RPO would be lost.
+    """
     loaded_s = age(facts.first_loaded_at, now)
     late = loaded_s is not None and loaded_s > facts.rpo_s
     verdict = Verdict.BREACHED if late else Verdict.UNKNOWN
@@ -237,9 +254,10 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
 
 
 def _trouble(facts: PlanFacts, now: datetime) -> tuple[str, str, str] | None:
-    """Why there is nothing newer, a command, and the kind of alert that says the same: the failures
-    since the last success, else the incomplete point (one that was rebuilt from a repository has no
-    run)."""
+    """Return why there is no newer point, a command, and the kind of alert that reports the same:
+    failures since the last success, else the incomplete point (a point that was rebuilt from a
+    repository has no run).
+    """
     if facts.failures is not None:
         tries, run, at, error, _ = facts.failures
         times = f"{tries} tries, last {ago(at, now)}" if tries > 1 else f"tried {ago(at, now)}"
@@ -259,8 +277,9 @@ def _trouble(facts: PlanFacts, now: datetime) -> tuple[str, str, str] | None:
 
 
 def _never_captured(facts: PlanFacts) -> list[Reason]:
-    """A component that is new in the plan: the newest point is complete by the plan that made it,
-    and holds nothing of this one."""
+    """Return the reason that a component is new in the plan: the newest point was complete for the
+    earlier plan, and holds nothing of this component.
+    """
     never = [c.component for c in facts.components if c.data_time is None]
     if not never or facts.newest is None:
         return []
@@ -281,7 +300,9 @@ def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
 
 
 def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:
-    """The objective was crossed between two backups; waiting for the very first one is no news."""
+    """Return the reason that the objective was missed between two backups lately. Waiting for the
+    very first backup does not count.
+    """
     for start, end in reversed(facts.missed):
         if end <= now - RECENT or end > now:
             return []

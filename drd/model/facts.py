@@ -1,9 +1,10 @@
-"""What `assess()` is told about a plan: the few rows that the catalogue keeps for `status`.
+"""The facts about a plan that `assess()` judges: the few rows that the catalogue keeps for
+`status`.
 
-Named tuples and not dataclasses: `drd status` starts cold every minute in somebody's monitoring,
-and importing `dataclasses` alone costs as much as half of a bare Python. Times are aware UTC,
-durations seconds, sizes bytes. Words (`passed`, `firing`, kinds) are those of the run model, as
-plain strings.
+They are named tuples and not dataclasses: `drd status` starts cold every minute in somebody's
+monitoring, and importing `dataclasses` alone costs as much as half of a bare Python. Times are
+aware UTC, durations seconds, sizes bytes. Words (`passed`, `firing`, kinds) are those of the run
+model, as plain strings.
 """
 
 from __future__ import annotations
@@ -18,15 +19,13 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
 AUTO = "auto"
-"""In the place of a cron line: backups start as the RPO asks for."""
+"""Stands in the place of a cron line: the RPO decides when backups start."""
 
 
 class ComponentFacts(NamedTuple):
-    """One component of the plan as loaded, and what is known of its newest capture.
-
-    `data_time` and `size_bytes` are those of its newest captured snapshot in any point, also an
-    incomplete one; None when it was never captured. `error` is why its newest capture failed,
-    None when that succeeded.
+    """One component of the plan as loaded, and its newest capture. `data_time` and `size_bytes` are
+    those of its newest captured snapshot in any point, even an incomplete one; None if it was never
+    captured. `error` is why its newest capture failed, None if it succeeded.
     """
 
     component: str
@@ -47,8 +46,9 @@ class PointFacts(NamedTuple):
 
 class CopyFacts(NamedTuple):
     """A second repository of the plan as loaded, and the complete point with the latest data time
-    that it holds; None for none. `available_at` is since when it is there. `pause_s` is the longest
-    time that the plan lets pass between two copies; 0 where each follows a backup."""
+    in it; None if it holds none. `available_at` is since when that point is there. `pause_s` is the
+    longest time that the plan allows between two copies; 0 if each copy follows a backup.
+    """
 
     repository: str
     copy_of: str
@@ -58,16 +58,16 @@ class CopyFacts(NamedTuple):
 
 
 class RepositoryFacts(NamedTuple):
-    """A repository of the plan as loaded, and what drd knows to be wrong with it.
+    """A repository of the plan as loaded, and its known problems.
 
-    `copy_of` is None for the one that backups go to. `newest` is the complete point with the latest
-    data time that it holds, `sound` the same of those that need nothing of what is damaged or
-    missing there. `lost` says that whoever keeps it answers that it is not there: `gone` (bucket or
-    directory), `emptied` (a place without a repository), `replaced` (by another one) or `shut` (no
-    key of the plan opens it). `unreachable` is why nobody answers, which is not the same. `damage`
-    is what a reading found. Each `…_since` is when drd learnt it, `lost_says` in what words.
-    `missing` counts the points of which others removed snapshots there. `met` says that drd has
-    ever found a repository at its URL.
+    `copy_of` is None for the repository that backups go to. `newest` is the complete point with the
+    latest data time that it holds; `sound` is the same, of those points that need nothing which is
+    damaged or missing there. `lost` says that the storage answers that the repository is not there:
+    `gone` (bucket or directory), `emptied` (a place without a repository), `replaced` (another
+    repository) or `shut` (no key of the plan opens it). `unreachable` is why nobody answers, which
+    is not the same. `damage` is what a verification found. Each `…_since` is when drd noticed it,
+    `lost_says` the words for it. `missing` counts the points of which others removed snapshots
+    there. `met` says that drd has ever found a repository at its URL.
     """
 
     repository: str
@@ -87,8 +87,10 @@ class RepositoryFacts(NamedTuple):
 
 
 class VanishedFacts(NamedTuple):
-    """Points that no repository has any more, although drd did not forget them: how many, of the
-    one with the latest data time that and since when it was there, and when drd last missed one."""
+    """Points that no repository has any more, although drd did not forget them: their number, the
+    latest data time among them with the time since when that point was there, and when drd last
+    noticed one missing.
+    """
 
     points: int
     data_time: datetime
@@ -105,9 +107,8 @@ class IncompleteFacts(NamedTuple):
 
 
 class FailureFacts(NamedTuple):
-    """Backup runs that failed, were interrupted or stayed incomplete since the last success.
-
-    `run`, `at`, `error` and its `code` are those of the newest of these `tries` runs.
+    """Backup runs that failed, were interrupted or stayed incomplete since the last success. `run`,
+    `at`, `error` and its `code` belong to the newest of these `tries` runs.
     """
 
     tries: int
@@ -118,7 +119,7 @@ class FailureFacts(NamedTuple):
 
 
 class WithheldFacts(NamedTuple):
-    """A finding that withheld `ready` in the last look ahead; `text` is its first line."""
+    """A finding that withheld `ready` in the last readiness run; `text` is its first line."""
 
     code: str
     subject: str
@@ -127,8 +128,9 @@ class WithheldFacts(NamedTuple):
 
 
 class UnreadyFacts(NamedTuple):
-    """The last look ahead, which found that the plan is not ready: `readiness` says how far, by
-    these findings. Where the look itself failed, `readiness` is empty and `error` says why."""
+    """The last readiness run that found the plan not ready: `readiness` is its verdict, with these
+    findings. If the run itself failed, `readiness` is empty and `error` says why.
+    """
 
     at: datetime
     error: str
@@ -138,7 +140,9 @@ class UnreadyFacts(NamedTuple):
 
 class Unproven(NamedTuple):
     """A component of the plan that a drill did not restore or did not compare, and why: `code` is
-    `not-restored`, `in-no-step`, `empty`, `no-check` or `not-compared`; empty of an older drd."""
+    `not-restored`, `in-no-step`, `empty`, `no-check` or `not-compared`; empty in evidence of an
+    older drd.
+    """
 
     component: str
     why: str
@@ -149,11 +153,11 @@ class Unproven(NamedTuple):
 
 
 class DrillFacts(NamedTuple):
-    """The evidence of one drill. `at` is when it finished; `judged` is false for the RPA of a
-    point that was chosen on purpose; `restored_bytes` is the size of what came back; `rehearsed` is
-    how many of how many steps of the runbook it carried out, None where nobody counted.
-    `data_time` is the point's. `repository` is the one that the drill was held to, empty where it
-    might take from any."""
+    """The evidence of one drill. `at` is when it finished. `judged` is false if the RPA is that of
+    a point chosen on purpose. `restored_bytes` is the size of the restored data. `rehearsed` is how
+    many of how many steps of the runbook it executed, None if nobody counted. `data_time` is that
+    of the point. `repository` is the one that the drill was limited to, empty if it could use any.
+    """
 
     evidence: str
     run: str
@@ -174,11 +178,12 @@ class DrillFacts(NamedTuple):
 
 
 class ScenarioFacts(NamedTuple):
-    """What drills of one scenario found, by `model.scenarios.standing`.
+    """The results of drills of one scenario, by `model.scenarios.standing`.
 
-    `last` is the result that stands: an older point has not cleared what a newer one failed. None
-    when it was never drilled. `passed` is the newest that passed. `repository`, where it is not
-    empty: of drills that were held to it. `wanted` says that the plan asks for the scenario.
+    `last` is the result that counts: a pass with an older point does not clear a failure with a
+    newer one; None if the scenario was never drilled. `passed` is the newest that passed. A
+    `repository` that is not empty limits this to drills of that repository. `wanted` says that the
+    plan wants the scenario.
     """
 
     scenario: str
@@ -190,8 +195,9 @@ class ScenarioFacts(NamedTuple):
 
 class AlertFacts(NamedTuple):
     """An alert that is not resolved; who acknowledged it last, and until when (None: until it is
-    resolved). `subject` is what of the plan it is about, where there may be several. `code` is that
-    of the finding that made it, empty where no look ahead did."""
+    resolved). `subject` is the part of the plan that it is about. `code` is that of the finding
+    that raised it, empty if no readiness run did.
+    """
 
     id: str
     kind: str
@@ -207,7 +213,7 @@ class AlertFacts(NamedTuple):
 
 
 class RunningFacts(NamedTuple):
-    """A run that is not over; it says nothing about whether its process still lives."""
+    """A run that has not ended; its process may be dead."""
 
     run: str
     kind: str
@@ -215,15 +221,16 @@ class RunningFacts(NamedTuple):
 
 
 class PausedFacts(NamedTuple):
-    """Retention forgets nothing for now: since when, and why, each as (code, fact, remedy)."""
+    """Retention waits: since when, and why, each as (code, fact, remedy)."""
 
     since: datetime
     pauses: tuple[tuple[str, str, str], ...]
 
 
 class HoldFacts(NamedTuple):
-    """A point that somebody keeps whatever the rules say, until `until` (None: until it is
-    released); `by` is who, in words."""
+    """A hold on a point, active until `until` (None: until it is released); `by` is the person, in
+    words.
+    """
 
     point: str
     reason: str
@@ -294,7 +301,7 @@ class PlanFacts(NamedTuple):
 
 
 class RefusedFacts(NamedTuple):
-    """A plan file that was looked at and never accepted: what it was then, and the error."""
+    """A plan file that was read and never accepted: its stat and digest then, and the error."""
 
     file_mtime_ns: int
     file_size: int
@@ -302,7 +309,7 @@ class RefusedFacts(NamedTuple):
 
 
 class DaemonFacts(NamedTuple):
-    """When a daemon of this state last said that it lives, and whether it stopped in order."""
+    """The last heartbeat of this state's daemon, and whether it stopped in order."""
 
     at: datetime
     stopped: bool
@@ -310,18 +317,19 @@ class DaemonFacts(NamedTuple):
 
 
 HEARTBEAT = "heartbeat"
-"""Where a daemon notes that it lives."""
+"""The key under which a daemon notes its heartbeat."""
 
 
 def daemon_facts(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:
-    """From what a daemon noted under HEARTBEAT."""
+    """Read the facts that a daemon noted under HEARTBEAT."""
     return DaemonFacts(at, said.get("state") == "stopped", said.get("version", ""))
 
 
 class StatusFacts(NamedTuple):
-    """All that `status` reads. `alerts` are those about drd itself; a plan has its own. Both the
-    gravest first. `others` are alerts of plans that are not loaded, `refused` what is known of
-    such, both by plan; `daemon` is None where none ever ran."""
+    """Everything that `status` reads. `alerts` are those about drd itself; a plan has its own. The
+    most severe come first. `others` are alerts of plans that are not loaded, `refused` what is
+    known of such plans, both by plan. `daemon` is None if none ever ran.
+    """
 
     plans: Sequence[PlanFacts]
     alerts: tuple[AlertFacts, ...] = ()
@@ -331,8 +339,9 @@ class StatusFacts(NamedTuple):
 
 
 class NotLoaded(NamedTuple):
-    """A plan file on disk that drd never loaded; `why` is a fact in lower case, `command` what to
-    run next."""
+    """A plan file that drd never loaded; `why` is a fact in lower case, `command` what to
+    run next.
+    """
 
     plan: str
     file: str

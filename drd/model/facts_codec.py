@@ -1,9 +1,9 @@
-"""Facts as JSON and back, whatever fields they have.
+"""Convert facts to JSON and back, whatever fields they have.
 
 A value of one of the classes of `drd.model.facts` becomes a list that begins with the number of its
-class, so that what comes back is what went in, without looking at annotations: that would cost a
-cold `drd status` more than reading. Readers refuse what was written with other classes or fields
-(`FORMAT`): a fact that a reader does not know could be the one that matters.
+class. So it can be read without its annotations, which would cost a cold `drd status` more than the
+reading itself. Readers refuse files that were written with other classes or fields (`FORMAT`): a
+fact that a reader does not know could be the one that matters.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from typing import Any
 from drd.model import facts
 
 _TUPLE, _TIME, _SET = 0, 1, 2
-"""In the place of a class's number; classes are counted from `_FIRST`."""
+"""Numbers for values that are not of these classes; classes are counted from `_FIRST`."""
 _FIRST = 3
 
 
 def _fields(found: Any) -> tuple[str, ...] | None:
-    """Of a named tuple or a dataclass; none of an enumeration; None for all else."""
+    """Return the fields of a named tuple or a dataclass; none for an enumeration; None for all
+    else.
+    """
     if not isinstance(found, type):
         return None
     if issubclass(found, Enum):
@@ -39,12 +41,13 @@ _CLASSES: list[type] = sorted(
 )
 _NUMBER = {c: number for number, c in enumerate(_CLASSES, _FIRST)}
 FORMAT = " ".join(f"{c.__name__}({','.join(_fields(c) or ())})" for c in _CLASSES)
-"""What a file of facts was written with."""
+"""Identifies the classes and fields that a file of facts was written with."""
 
 
 def encode(value: Any) -> Any:
-    """Numbers, texts, lists and objects that JSON takes. Raises TypeError for what facts are not
-    made of."""
+    """Convert facts to numbers, texts, lists and objects that JSON takes. Raises TypeError for
+    anything else.
+    """
     kind = type(value)
     if kind in (str, int, float, bool) or value is None:
         return value
@@ -66,8 +69,9 @@ def encode(value: Any) -> Any:
 
 
 def decode(data: Any) -> Any:
-    """The inverse of `encode`; sequences come back as tuples. Raises ValueError for what it never
-    wrote."""
+    """The inverse of `encode`; sequences become tuples. Raises ValueError for input that `encode`
+    never wrote.
+    """
     kind = type(data)
     if kind is list:
         try:
@@ -80,7 +84,7 @@ def decode(data: Any) -> Any:
 
 
 def _all(data: Iterable[Any]) -> list[Any]:
-    """Without a call for what needs no decoding, which is most."""
+    """Decode the items of a list, without a call for items that need no decoding, which is most."""
     return [decode(d) if type(d) is list or type(d) is dict else d for d in data]
 
 

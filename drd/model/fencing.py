@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PARTS = ("files", "signals", "calls", "network")
-"""The parts of a whole fence (docs/sandbox.md)."""
+"""All parts of a complete fence (docs/sandbox.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An access to something outside that was refused to a command: what (tcp, dns, socket, …), and
-    where to, as far as that is known."""
+    """A refused access of a fenced command to something outside: what (tcp, dns, socket, …), and
+    the destination, as far as that is known.
+    """
 
     by: str
     what: str
@@ -26,8 +27,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class FenceReport:
-    """`held` are the parts of the fence that were up, `missing` the others with the reason.
-    `fenced` names what ran behind it; `reach` and `read` what the plan had declared."""
+    """The fence of one drill. `held` are the parts that were active, `missing` the others with the
+    reason. `fenced` names what ran behind it; `reach` and `read` are what the plan had declared.
+    """
 
     held: tuple[str, ...]
     missing: Mapping[str, str] = field(default_factory=dict)
@@ -42,14 +44,14 @@ class FenceReport:
         return not self.missing
 
     def words(self) -> str:
-        """For people: which fence there was."""
+        """The fence in words for people."""
         if not self.held:
             return f"unfenced: {listed(self.missing)}"
         names = f"{', '.join(self.held)} ({limits_in_words(self.limits)})"
         return f"{names}; not {listed(self.missing)}" if self.missing else names
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; `from_json` is its inverse."""
+        """Convert to plain JSON; `from_json` is the inverse."""
         return {
             "held": list(self.held),
             "missing": dict(self.missing),
@@ -74,12 +76,12 @@ class FenceReport:
 
 
 def limits_in_words(limits: str) -> str:
-    """What bounds the memory of a drill, and what does not."""
+    """Describe what bounds the memory of a drill, and what does not."""
     if limits == "rlimits":
         return "memory limited for each process, shared memory and their sum not: no control group"
     return "memory and processes limited by a control group"
 
 
 def listed(missing: Mapping[str, str]) -> str:
-    """The parts that are missing, each with the reason."""
+    """List the missing parts, each with the reason."""
     return "; ".join(f"{part}: {why}" for part, why in missing.items())

@@ -11,9 +11,8 @@ from drd.named import NamedTuple
 
 class RunFigures(NamedTuple):
     """The last run of a kind. `repository` is that of a copy, verification or prune, else empty.
-
-    `state` is that of the last run that is over; `size_bytes` of the last that succeeded;
-    `failures` counts runs that failed since.
+    `state` is that of the last run that ended; `size_bytes` that of the last that succeeded;
+    `failures` counts failed runs since then.
     """
 
     plan: str
@@ -36,8 +35,9 @@ class CopyFigures(NamedTuple):
 
 
 class VerificationFigures(NamedTuple):
-    """When the last cycle ended that read all of a repository, and whether the last reading found
-    something wrong."""
+    """When the last cycle ended that read all of a repository, and whether the last verification
+    found a problem.
+    """
 
     plan: str
     repository: str
@@ -56,7 +56,7 @@ class AlertFigures(NamedTuple):
 
 
 class CatalogueFigures(NamedTuple):
-    """Of all plans, in no order; also of such as are not there any more."""
+    """The figures of all plans, in no order, including plans that no longer exist."""
 
     runs: tuple[RunFigures, ...] = ()
     copies: tuple[CopyFigures, ...] = ()

@@ -1,6 +1,6 @@
-"""The codes of findings that code goes by, and what people call a finding.
+"""The codes of findings that code depends on, and the names of findings for people.
 
-Without `dataclasses`: `drd status` reads this in a cold start.
+No `dataclasses` here: `drd status` imports this in a cold start.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ KEY = "repository-key"
 DATA = "repository-data"
 KNOWN_STATE = "repository-known-state"
 IN_REPOSITORY = frozenset({"repository-keys", "repository-locks", "repository-index"})
-"""What lies in a repository: it says nothing about whether it is the plan's own."""
+"""Codes of findings about the content of a repository: they do not say whether it is the plan's
+own.
+"""
 
 OF_REPOSITORY = frozenset(
     {
@@ -33,14 +35,14 @@ OF_REPOSITORY = frozenset(
         "repository-as-a-copy",
     }
 )
-"""Findings whose subject is a repository of the plan."""
+"""Codes of findings whose subject is a repository of the plan."""
 
 DRILL = "drill"
 RESTORE_POINT = "restore-point"
 PORT = "port"
 
 UNNAMED = "unnamed"
-"""The code of a finding that an older drd recorded: its subject is the name that it had."""
+"""The code of a finding that an older drd recorded; its subject is its former name."""
 
 _NAMES = {
     REPOSITORY: "repository {}",
@@ -61,11 +63,11 @@ _NAMES = {
     "state-shared": "state: shared",
     UNNAMED: "{}",
 }
-"""Names that are not `SUBJECT: the words of the code`."""
+"""Names that do not follow the pattern `SUBJECT: the words of the code`."""
 
 
 def name_of(code: str, subject: str) -> str:
-    """What people call the finding with this code about this subject."""
+    """Return the name for people of the finding with this code about this subject."""
     if code in _NAMES:
         return _NAMES[code].format(subject).removeprefix(": ")
     if code in OF_REPOSITORY:

@@ -1,4 +1,4 @@
-"""Holds on restore points, which keep them whatever the rules say."""
+"""Holds on restore points, which keep them whatever the retention rules say."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ LONGEST_REASON = 2000
 @dataclass(frozen=True, slots=True)
 class Hold:
     """One hold on one point. A point may have several, and stays as long as one is active. `until`
-    None: until it is released. `id` is 0 before it is recorded."""
+    None: until somebody releases it. `id` is 0 before the hold is recorded.
+    """
 
     point: str
     plan: str
@@ -30,7 +31,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """A point that somebody gave up by name. `repository` empty: everywhere."""
+    """A point that somebody gave up by name. `repository` is empty if it was given up in all."""
 
     point: str
     plan: str
@@ -41,6 +42,6 @@ class GivenUp:
 
 
 def held_points(holds: Iterable[Hold], now: datetime) -> dict[str, str]:
-    """The points with an active hold, and the reason of the newest one."""
+    """Return the points with an active hold, each with the reason of its newest hold."""
     active = sorted((h for h in holds if h.is_active(now)), key=lambda h: h.held_at)
     return {hold.point: hold.reason for hold in active}

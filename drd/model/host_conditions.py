@@ -1,4 +1,4 @@
-"""Problems of the daemon and its host. Pure."""
+"""Find the problems of the daemon and its host. Pure."""
 
 from __future__ import annotations
 
@@ -13,28 +13,31 @@ from drd.model.text import first_line, some
 from drd.model.units import format_duration, format_size, to_rfc3339
 
 TOLD_FOR = timedelta(hours=1)
-"""How long what is over at once (a jump, a time without a daemon) stays a condition, so that it
-is seen as an alert and not only as a message."""
+"""How long a condition lasts that is over at once (a clock jump, a time without a daemon), so that
+it is seen as an alert and not only as a message.
+"""
 
 OVERDUE_AFTER = timedelta(hours=1)
-"""Nothing is overdue that is less late."""
+"""Work that is late by less than this is not overdue."""
 TO_MAKE_UP = timedelta(hours=1)
 
 AT_THE_HOST = frozenset({"catalogue", "clock-jumped", "configuration", "disk"})
 """Kinds that are known without reading the catalogue."""
 
 CHANNEL = "channel"
-"""The kind of a channel's alert, which is a plan's when the channel is."""
+"""The kind of alert about a channel; it belongs to a plan if the channel does."""
 
 DISK_SHARE = 0.05
 DISK_CRITICAL_SHARE = 0.01
-"""Of a file system's size: less than this free, it is about to fill."""
+"""A file system with less than this share free is about to fill."""
 
 
 def host_conditions(
     host: HostFacts, rpos: Sequence[tuple[str, float]] | None, now: datetime
 ) -> list[Condition]:
-    """`rpos` are the loaded plans with their RPOs in seconds; None where nobody can say."""
+    """Return all problems of the host. `rpos` are the loaded plans with their RPOs in seconds; None
+    if nobody can say.
+    """
     conditions = [*_catalogue(host), *_configuration(host), *_clock(host, now)]
     conditions += [*_contested(host), *_of_others(host)]
     if rpos is not None:
@@ -44,8 +47,9 @@ def host_conditions(
 
 
 def has_just_come_back(host: HostFacts, now: datetime) -> bool:
-    """Whether the clock went forward by so much within the last hour, while drd was not running,
-    that what was in time before is overdue now: it is being made up for, and is not reported yet.
+    """Whether the clock went forward within the last hour, while drd was not running, by so much
+    that jobs which were in time before are overdue now. drd is catching up, and does not report
+    them yet.
     """
     came = []
     if host.down_from is not None and host.down_to is not None:
@@ -134,7 +138,7 @@ def _disk(disk: DiskFacts) -> Iterator[Condition]:
 
 
 def _channels(channels: Sequence[ChannelState], now: datetime) -> Iterator[Condition]:
-    """Critical when nobody can be notified any more."""
+    """Return the conditions of the channels: critical if nobody can be notified any more."""
     shared = [c for c in channels if not c.plan]
     all_dead = bool(shared) and all(c.dead for c in shared)
     for channel in channels:

@@ -1,5 +1,4 @@
-"""What is known of the runs of one kind: the one history that the next start, alerts and pauses go
-by."""
+"""The history of the runs of one kind. The next start, alerts and pauses all use this one."""
 
 from __future__ import annotations
 
@@ -13,10 +12,9 @@ from drd.model.run import RunState
 
 @dataclass(frozen=True, slots=True)
 class JobHistory:
-    """The history of one plan's kind of run. `changed` grows with every change of any row.
-
-    `tries` are the failures since the last success; `permanent` says of the newest one that doing
-    it again cannot help. Durations in seconds; `p95_s` of the newest successful runs.
+    """The history of one plan's kind of run. `changed` grows with every change of any row. `tries`
+    counts failures since the last success; `permanent` says of the newest that a retry cannot help.
+    Durations are seconds; `p95_s` is that of the newest successful runs.
     """
 
     plan: str = ""
@@ -39,7 +37,7 @@ class JobHistory:
 
     @property
     def paused(self) -> str | None:
-        """Why the last run decided to change nothing; None when it did not."""
+        """Why the last run decided to change nothing; None if it did not."""
         return (self.last_error or "paused") if self.last_state == RunState.PAUSED else None
 
 

@@ -1,4 +1,4 @@
-"""What a recovery kit says about itself: its first line, and the index inside of it."""
+"""The contents of a recovery kit: its first line, and the index inside it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _HEADING = re.compile(rf"{_MARK} of .*; sha256 of the rest: ([0-9a-f]{{64}})")
 
 
 def heading(made_at: datetime, plans: Sequence[str], digest: str, *, passphrase: bool) -> str:
-    """The first line of a kit: what it is, and how to open it without drd.
+    """Return the first line of a kit: what the file is, and how to open it without drd.
 
-    `digest` is the sha256 of what follows it, so that a damaged kit is not taken for a wrong
-    passphrase. Nobody signs this line.
+    `digest` is the sha256 of what follows the line, so that a damaged kit is not mistaken for a
+    wrong passphrase. Nobody signs this line.
     """
     key = "" if passphrase else " -i YOUR-IDENTITY-FILE"
     asks = "asks for the passphrase, " if passphrase else ""
@@ -48,12 +48,12 @@ def heading(made_at: datetime, plans: Sequence[str], digest: str, *, passphrase:
 
 
 def is_heading(line: str) -> bool:
-    """Whether a file that begins so is a kit."""
+    """Whether a file that begins like this is a kit."""
     return line.startswith(_MARK)
 
 
 def digest_in(line: str) -> str:
-    """The sha256 that a kit's first line promises, or nothing where the line is not whole."""
+    """Return the sha256 that a kit's first line contains, empty if the line is incomplete."""
     match = _HEADING.fullmatch(line.rstrip("\r\n"))
     return match[1] if match else ""
 
@@ -68,8 +68,9 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class KitSecret:
-    """One secret: the file of the kit that holds it, the reference that it answers in the plans,
-    and what for (`repository primary of orders-api: password`)."""
+    """One secret: the file of the kit that contains it, the reference in the plans that it
+    resolves, and its purpose (`repository primary of orders-api: password`).
+    """
 
     file: str
     reference: SecretRef
@@ -78,8 +79,9 @@ class KitSecret:
 
 @dataclass(frozen=True, slots=True)
 class KitFile:
-    """A script that the plans run, and `file` of the kit that holds it; `mode` are its
-    permissions."""
+    """A script that the plans run, and the `file` of the kit that contains it; `mode` are its
+    permissions.
+    """
 
     path: str
     file: str
@@ -88,7 +90,7 @@ class KitFile:
 
 @dataclass(frozen=True, slots=True)
 class KitRepository:
-    """`id` is restic's, None when drd has not seen the repository yet."""
+    """One repository of a plan. `id` is restic's, None if drd has not opened the repository yet."""
 
     name: str
     url: str
@@ -98,8 +100,10 @@ class KitRepository:
 
 @dataclass(frozen=True, slots=True)
 class KitComponent:
-    """One component of a point. `summary` counts what the fingerprint holds: tables and rows, or
-    entries; `snapshot` is its id where the point was made, `version` the server's."""
+    """One component of a point. `summary` counts what the fingerprint names: tables and rows, or
+    entries. `snapshot` is its id in the repository where the point was made, `version` the
+    server's.
+    """
 
     component: str
     kind: str
@@ -125,10 +129,11 @@ class KitPoint:
 
 @dataclass(frozen=True, slots=True)
 class KitPlan:
-    """`file` is the plan's in the kit; `missing` are secrets that could not be read when the kit
-    was made, each with what it is for. `needs` are programs that are not in the kit. `points` are
-    the newest ones, for people; `seals` tell all that were kept from forged ones, None in kits of
-    before."""
+    """One plan. `file` is the plan's in the kit; `missing` are secrets that could not be read when
+    the kit was made, each with its purpose. `needs` are programs that are not in the kit. `points`
+    are the newest ones, for people. `seals` distinguish all kept points from forged ones; None in
+    kits of older versions.
+    """
 
     name: str
     digest: str
@@ -146,10 +151,11 @@ class KitPlan:
 
 @dataclass(frozen=True, slots=True)
 class KitIndex:
-    """What `kit.json` holds. `config` is drd.yaml in the kit, None when the host had none, and
-    `config_dir` the directory that its relative paths began from. `files` are others that are
-    needed to restore, by their path on the host, `programs` scripts that steps and checks run.
-    `digests` has the sha256 of every file."""
+    """The content of `kit.json`. `config` is drd.yaml in the kit, None if the host had none;
+    `config_dir` is the directory that its relative paths began from. `files` are other files that a
+    recovery needs, by their path on the host; `programs` are scripts that steps and checks run.
+    `digests` has the sha256 of every file.
+    """
 
     made_at: datetime
     host: str
@@ -200,7 +206,7 @@ def index_from_json(data: Any) -> KitIndex:
 
 
 def inner_name(value: Any, place: str) -> str:
-    """A file of the kit: a path below its directory."""
+    """Require the name of a file of the kit: a path below its directory."""
     name = strict.text(value, place)
     if any(part in ("", ".", "..") for part in name.split("/")):
         raise strict.refuse(place, "is no file of a kit", name)
@@ -208,7 +214,7 @@ def inner_name(value: Any, place: str) -> str:
 
 
 def kit_point(point: RestorePoint) -> KitPoint:
-    """A restore point without its fingerprints."""
+    """Convert a restore point, without its fingerprints."""
     return KitPoint(
         point.id,
         point.data_time,
@@ -232,7 +238,7 @@ def kit_point(point: RestorePoint) -> KitPoint:
 
 
 def summary(fingerprint: Fingerprint | None) -> dict[str, int]:
-    """How much of what a fingerprint names."""
+    """Count what a fingerprint names, in words."""
     if isinstance(fingerprint, DatabaseFingerprint):
         tables = fingerprint.tables
         return {"tables": len(tables), "rows": sum(t.rows for t in tables.values())}

@@ -8,17 +8,18 @@ from datetime import datetime
 from drd.model.finding import Finding, Severity
 
 EXPORT, VERIFY = "export", "verify"
-"""What runs of the kind `kit` do, which is their subject."""
+"""The subjects of runs of the kind `kit`: what they do."""
 
 PASSPHRASE, IDENTITY, SHARES = "--passphrase-file F", "--identity F", "--share F --share F"
-"""What a kit is opened with, as `drd kit verify` has to be told."""
+"""What opens a kit, for the options of `drd kit verify`."""
 
 
 @dataclass(frozen=True, slots=True)
 class KitTry:
-    """How the last unattended look at the copy in `file` ended: `problem` is why it was of no use,
-    None when it would do. `there` says whether it could be read, `sha256` which one it was, `away`
-    that the host could not open the repositories either."""
+    """The result of the last automatic test of the copy in `file`. `problem` is why it was of no
+    use, None if it was usable. `there` says whether it could be read, `sha256` which kit it was,
+    `away` that the host could not open the repositories either.
+    """
 
     file: str
     at: datetime
@@ -30,12 +31,10 @@ class KitTry:
 
 @dataclass(frozen=True, slots=True)
 class KitRecord:
-    """The last kit of a plan that was made, by the hash of the plan in it, and how the last look
-    with this very kit ended; never what is in it. `sha256` is the file's.
-
-    `verified_at` is None when it was never opened; `problem` is why that failed, None when every
-    repository opened, `away` that the host could not open them either. `tried` is the copy that drd
-    tries by itself, which may be another one.
+    """The last kit of a plan, by the hash of the plan in it, and the result of its last test; never
+    its content. `sha256` is the file's. `verified_at` is None if it was never opened. `problem` is
+    why the test failed, None if every repository opened; `away` says that the host could not open
+    them either. `tried` is the copy that drd tests by itself, which may be another kit.
     """
 
     made_at: datetime
@@ -60,12 +59,12 @@ def kit_findings(
     opener: str = PASSPHRASE,
     gone: bool = False,
 ) -> tuple[Finding, ...]:
-    """What is wrong with the kit of a plan whose hash is `digest`; nothing when one was made of
-    this plan as it is and opened every repository alone. `file` is the copy that drd is to try by
-    itself, `gone` that there is none now; `opener` is what `drd kit verify` has to be told; a
-    passphrase `drd kit export`, too.
+    """Return the problems of the kit of a plan with the hash `digest`; none if a kit was made of
+    this very plan and opened every repository alone.
 
-    A missing kit warns, a `required` one that is not in order is an error.
+    `file` is the copy that drd tests by itself, `gone`: it does not exist now. `opener` is the
+    option for `drd kit verify`, and for a passphrase also for `drd kit export`. A missing kit is a
+    warning; a `required` one that is not in order is an error.
     """
     severity: Severity = "error" if required else "warning"
     where = file or "FILE"

@@ -1,7 +1,7 @@
-"""Which older findings still hold, judged by facts that came later. Pure.
+"""Decide which older findings still hold, by facts that came later. Pure.
 
-An alert stays open for a while after its condition is gone, and a look ahead is as old as its run.
-Whoever reads the status meanwhile is told neither of them as a fact of now.
+An alert stays open for a while after its condition is gone, and a readiness run may be old. The
+status shows neither as a fact of now.
 """
 
 from __future__ import annotations
@@ -36,19 +36,22 @@ _BY_REASONS = frozenset(
         VANISHED,
     }
 )
-"""Kinds of alerts that only a reason of a verdict makes: without the reason nothing is there."""
+"""Kinds of alerts that only a reason of a verdict raises: without the reason the condition
+is gone.
+"""
 
 
 PAUSED = "retention-paused"
 OVER = "retention-over-limit"
-"""Alerts on what retention waits for."""
+"""Kinds of alerts about pauses of retention."""
 
 
 def standing_alerts(
     facts: PlanFacts, reasons: Collection[Reason], behind: Collection[str]
 ) -> tuple[AlertFacts, ...]:
-    """The open alerts of a plan without those whose condition is gone, by the `reasons` of its
-    verdicts now, and the copies that are `behind`."""
+    """Return the open alerts of a plan without those whose condition is gone, by the `reasons` of
+    its verdicts now, and the copies that are `behind`.
+    """
     if not facts.alerts:
         return ()  # most plans
     there = {(reason.kind, reason.subject) for reason in reasons}
@@ -73,8 +76,9 @@ def standing_alerts(
 
 
 def _may_be_found(facts: PlanFacts, alert: AlertFacts) -> bool:
-    """Whether the last look ahead found it, or could not tell, and nothing has disproved it since:
-    a look that failed tells nothing."""
+    """Whether the last readiness run found it, or could not tell, and nothing has disproved it
+    since. A run that failed found out nothing.
+    """
     unready = facts.unready
     if unready is None or disproved(facts, alert.code, alert.subject):
         return False
@@ -82,9 +86,10 @@ def _may_be_found(facts: PlanFacts, alert: AlertFacts) -> bool:
 
 
 def disproved(facts: PlanFacts, code: str, name: str) -> bool:
-    """Whether something that came after the last look ahead shows that its finding with this code
-    and name is over: a point was stored in the repository, all of it was read, a drill passed. A
-    point that was stored says nothing of other aspects of the repository."""
+    """Whether a later event disproves the finding of the last readiness run with this code and
+    name: a point was stored in the repository, all of it was read, a drill passed. A stored point
+    says nothing about other aspects of the repository.
+    """
     unready = facts.unready
     if unready is None:
         return False
@@ -113,6 +118,6 @@ def _is_over(repository: RepositoryFacts, code: str, looked_at: datetime) -> boo
 
 
 def still_found(facts: PlanFacts) -> list[WithheldFacts]:
-    """Of what the last look ahead found, what nothing has disproved."""
+    """Return the findings of the last readiness run that nothing has disproved."""
     withheld = facts.unready.findings if facts.unready is not None else ()
     return [f for f in withheld if not disproved(facts, f.code, f.name)]

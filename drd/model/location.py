@@ -1,4 +1,4 @@
-"""Where a repository is: reading its URL, without touching the place."""
+"""Parse a repository's URL, without contacting the place."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class S3Location:
 
     @property
     def url(self) -> str:
-        """The one spelling of this place, as restic takes it."""
+        """The normal spelling of this place, as restic takes it."""
         return "s3:" + "/".join(p for p in (self.endpoint, self.bucket, self.prefix) if p)
 
 
@@ -43,9 +43,8 @@ def is_s3(url: str) -> bool:
 
 
 def parse_s3(url: str) -> S3Location:
-    """The parts of `s3:https://host[:port]/bucket[/prefix]`; without a scheme, https.
-
-    Raises ValueError saying what is wrong: no bucket, a secret in the URL, a query.
+    """Parse `s3:https://host[:port]/bucket[/prefix]`; without a scheme it is https. Raises
+    ValueError for a missing bucket, a secret in the URL, or a query.
     """
     rest = url.removeprefix("s3:")
     if not rest.startswith(("http://", "https://")):
@@ -69,9 +68,8 @@ def parse_s3(url: str) -> S3Location:
 
 
 def normal_url(url: str) -> str:
-    """One spelling for one place, so that what is recorded for a URL is found again.
-
-    Raises ValueError for what is neither an S3 URL nor an absolute path.
+    """Return the normal spelling of a URL, by which records for it are found again. Raises
+    ValueError for anything but an S3 URL or an absolute path.
     """
     if is_s3(url):
         return parse_s3(url).url

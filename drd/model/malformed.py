@@ -4,8 +4,7 @@ from __future__ import annotations
 
 
 class Malformed(ValueError):
-    """A value that cannot be what it should be: the `fact`, and the `remedy` without a full
-    stop."""
+    """A malformed value: the `fact`, and the `remedy` without a full stop."""
 
     def __init__(self, fact: str, remedy: str = "") -> None:
         super().__init__(f"{fact}; {remedy}" if remedy else fact)
@@ -14,5 +13,5 @@ class Malformed(ValueError):
 
     @classmethod
     def of(cls, error: Exception) -> Malformed:
-        """Any error of a parser as one of these; others have no remedy."""
+        """Convert any error of a parser; errors of other classes get no remedy."""
         return error if isinstance(error, cls) else cls(str(error))

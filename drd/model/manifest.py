@@ -1,5 +1,6 @@
-"""The strict reader of manifests: what a manifest may say is what drd writes into one, whoever
-wrote it."""
+"""Read manifests strictly: a manifest may contain only what drd writes into one, whoever
+wrote it.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +33,11 @@ _MOST_ID = (1 << 32) - 1
 _LONG = 4 * strict.LONGEST_TEXT
 
 RequireWritten = Callable[[ComponentSnapshot, Mapping[str, Any]], None]
-"""What a kind has to say about a component and its private part. Raises ValueError."""
+"""A kind's check of a component and its private part. Raises ValueError."""
 
 
 def manifest_digest(data: bytes) -> str:
-    """sha256 of a manifest's bytes, by which it is known again."""
+    """Return the sha256 of a manifest's bytes, which identifies it."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -49,12 +50,12 @@ def manifest_from_bytes(
     copied_at: datetime | None = None,
     require_written: RequireWritten | None = None,
 ) -> Manifest:
-    """Read a manifest back; `available_at` is the time of its snapshot, `copied_at` since when a
-    copy of it is known. `require_written` says of each component that was captured whether its kind
-    writes such.
+    """Read a manifest.
 
-    Raises ManifestTooNew for a schema that this drd does not know, and ManifestRefused for
-    everything that drd would not have written.
+    `available_at` is the time of its snapshot, `copied_at` since when a copy of it is known.
+    `require_written` refuses a captured component that its kind does not write like this. Raises
+    ManifestTooNew for a schema that this drd does not know, and ManifestRefused for everything that
+    drd would not have written.
     """
     called = f"manifest {snapshot[:8]} in {repository}"
     try:
@@ -78,7 +79,7 @@ def manifest_from_bytes(
 
 
 def refused(called: str, error: ValueError) -> ManifestRefused:
-    """The error for a manifest, named by `called`, that says what drd does not write."""
+    """Return the error for a manifest, named by `called`, that contains what drd does not write."""
     return ManifestRefused(
         f"{called} is refused, because drd does not write this: {error}",
         hint="use another restore point, and find out who can write to the repository: "
@@ -135,7 +136,7 @@ def _private(value: Any, place: str) -> Mapping[str, Any]:
 
 
 def component(value: Any, place: str) -> ComponentSnapshot:
-    """One component of a point. What came with a later drd is passed over. Raises Refused."""
+    """Read one component of a point. Keys of a later drd are ignored. Raises Refused."""
     raw = strict.mapping(value, place)
 
     def read(key: str, how: Callable[[Any, str], Any]) -> Any:
@@ -181,7 +182,7 @@ def _answers(value: Any, place: str) -> Mapping[str, Any]:
 
 
 def fingerprint(value: Any, place: str) -> Fingerprint:
-    """Raises Refused."""
+    """Read a fingerprint. Raises Refused."""
     raw = strict.mapping(value, place)
     kind = strict.one_of(strict.member(raw, "type", place), f"{place}.type", ("database", "tree"))
     reasons = strict.by_key(
@@ -229,7 +230,7 @@ def _short(value: Any, place: str) -> str:
 
 
 def _entry(path: str, value: Any, place: str) -> FileEntry:
-    """There may be millions of them, so a place in words is only made for what is wrong."""
+    """Read one entry. There may be millions, so the place in words is only made for an error."""
     if path[:1] != "/" or "\0" in path or "/." in path or "//" in path or path[-1:] == "/":
         strict.absolute_path(path, f"a path of {place}.entries")
     try:

@@ -1,4 +1,4 @@
-"""How people end known damage of a repository, in lines. Pure."""
+"""Describe how people repair known damage of a repository. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from drd.errors import Repair
 
 _IN_A_COMMAND = 5
-"""Points that a command names."""
+"""The largest number of restore points that a command names."""
 
 
 def ways_out(
@@ -19,8 +19,10 @@ def ways_out(
     *,
     is_copy: bool,
 ) -> list[str]:
-    """`repair` is what of it restic mends, `affected` are the restore points that need it, None
-    where nobody can tell; `others` the plan's repositories that hold all of these."""
+    """Return the ways to end the damage, one a line. `repair` is the part that restic can repair.
+    `affected` are the restore points that need it, None if nobody can tell; `others` are the plan's
+    repositories that hold all of these points.
+    """
     again = f"drd verify {plan} --repository {repository}"
     lines = []
     if affected and others:
@@ -41,7 +43,9 @@ def ways_out(
 
 
 def _repair(what: Repair) -> list[str]:
-    """With restic; nothing where its index has forgotten already what is gone."""
+    """Return the commands for a repair with restic; none if its index has already dropped what is
+    gone.
+    """
     if what == "none":
         return []
     return [f"restic repair {what} (docs/copies.md, Mending a repository)"]

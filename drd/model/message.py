@@ -15,27 +15,28 @@ from drd.model.units import from_rfc3339, to_rfc3339
 Severity = Literal["critical", "warning", "info"]
 
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
-"""The worst first."""
+"""All severities, the worst first."""
 
 RunEvent = Literal["backup", "drill", "recovery", "copy", "retention", "prune", "verification"]
 Event = Literal["firing", "acknowledged", "resolved", RunEvent]
-"""What a channel can ask for: an alert's transitions, and the end of a run by its kind."""
+"""An event that a channel can subscribe to: an alert's transition, or the end of a run of a
+kind.
+"""
 
 TEST, DIGEST = "test", "digest"
-"""Events that nobody asks for: `drd notify test`, and what a channel missed in one message."""
+"""Events without a subscription: `drd notify test`, and the summary of what a channel missed."""
 
 DEFAULT_EVENTS: tuple[Event, ...] = ("firing", "acknowledged", "resolved", "drill", "recovery")
-"""For a channel that says nothing: what a person wants to know. A failed backup is an alert, and
-good ones come every few minutes."""
+"""The events of a channel that configures none: those that a person wants to know about. A failed
+backup is an alert, and successful ones come every few minutes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One thing that is told.
-
-    `title` is one line, `text` some more for people; neither holds a secret. `plan` is empty for
-    what concerns the daemon. `alert` and `run` are ids. `details` is JSON for programs. A reminder
-    of an alert is `firing` once more, with a later `at`.
+    """One message. `title` is one line, `text` a few more for people; neither contains a secret.
+    `plan` is empty if the message concerns the daemon. `alert` and `run` are ids. `details` is JSON
+    for programs. A reminder of an alert is `firing` once more, with a later `at`.
     """
 
     event: str
@@ -50,13 +51,14 @@ class Message:
 
     @property
     def id(self) -> str:
-        """The same for the same message, in every try and after a restart: by it a receiver
-        recognises what it has already."""
+        """An id that is the same in every attempt and after a restart, so a receiver recognises a
+        repeated message.
+        """
         whole = json.dumps(self.to_json(), sort_keys=True).encode()
         return hashlib.sha256(whole).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; `from_json` is its inverse."""
+        """Convert to plain JSON; `from_json` is the inverse."""
         return {
             "event": self.event,
             "plan": self.plan,
@@ -76,11 +78,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ChannelSpec:
-    """One entry of `notify` in drd.yaml.
-
-    `settings` is the frozen settings model of the channel's kind, of a heartbeat a `Heartbeat`.
-    `on` are events, `plans` names and globs (none: all, and what concerns the daemon),
-    `severities` those that it wants.
+    """One entry of `notify` in drd.yaml. `settings` is the frozen settings model of the channel's
+    kind, for a heartbeat a `Heartbeat`. `on` are events, `plans` names and globs (none: all plans,
+    and the daemon), `severities` those that the channel wants.
     """
 
     name: str
@@ -91,24 +91,24 @@ class ChannelSpec:
     severities: tuple[Severity, ...] = SEVERITIES
 
     def is_for(self, plan: str) -> bool:
-        """Whether it wants to hear of this plan."""
+        """Whether the channel wants messages about this plan."""
         return not self.plans or any(fnmatchcase(plan, glob) for glob in self.plans)
 
     def wants(self, message: Message) -> bool:
-        """Whether event and severity are what it asked for. The plan is `is_for`'s."""
+        """Whether the channel wants this event and severity. `is_for` decides about the plan."""
         return message.event in self.on and message.severity in self.severities
 
 
 Routed = tuple[str, Message]
-"""The name of a channel, and what is to go through it."""
+"""The name of a channel, and the messages for it."""
 
 
 def route(message: Message, channels: Sequence[ChannelSpec]) -> list[Routed]:
-    """Which channels carry a message, in their order.
+    """Return the channels for a message, in their order.
 
-    What concerns no plan goes to the channels for all plans; where every channel is for some, it
-    goes to each, since else nobody would hear that the daemon itself is in trouble. Heartbeats
-    carry no messages.
+    A message that concerns no plan goes to the channels for all plans. If every channel is for some
+    plans only, it goes to each, or nobody would learn that the daemon itself is in trouble.
+    Heartbeats carry no messages.
     """
     wanting = [c for c in channels if c.kind != "heartbeat" and c.wants(message)]
     if message.plan:

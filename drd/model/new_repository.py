@@ -1,4 +1,4 @@
-"""How the backups of plans come into a repository with a new master key, in words. Pure."""
+"""Describe how to move the backups of plans into a repository with a new master key. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from drd.model.plan import Plan, RepositorySpec
 
 
 def new_repository(keepers: Sequence[tuple[Plan, RepositorySpec]]) -> list[str]:
-    """The commands for every plan that keeps something in one repository, which may be deleted only
-    when all of them have moved."""
+    """Return the commands for every plan that stores in one repository. The repository may be
+    deleted only when all of them have moved.
+    """
     lines: list[str] = []
     for plan, spec in keepers:
         if len(keepers) > 1:

@@ -1,7 +1,7 @@
-"""Why retention forgets nothing for now. Pure.
+"""The reasons for which retention forgets nothing for now. Pure.
 
-Whatever makes "old enough to go" doubtful makes retention wait: a clock or a listing that cannot be
-trusted, backups that do not arrive, damage that nobody has dealt with.
+Retention waits whenever "old enough to go" is in doubt: a clock or a listing that cannot be
+trusted, backups that do not succeed, damage that nobody has dealt with.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from drd.model.units import format_duration
 
 _IN_A_COMMAND = 200
 _NAMED = 5
-"""Restore points that a sentence names."""
+"""The largest number of restore points that a sentence names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Pause:
     hint: str
 
     def to_json(self) -> dict[str, str]:
-        """Plain JSON; `from_json` is its inverse."""
+        """Convert to plain JSON; `from_json` is the inverse."""
         return {"code": self.code, "text": self.text, "hint": self.hint}
 
     @classmethod
@@ -41,8 +41,9 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is known to be wrong with a repository. `affected` are points that need what is damaged;
-    None where nobody can tell."""
+    """Known damage of a repository. `affected` are the points that need what is damaged; None if
+    nobody can tell.
+    """
 
     repository: str
     text: str
@@ -50,7 +51,7 @@ class Damage:
 
 
 def words(pauses: Sequence[Pause]) -> str:
-    """All of them in one sentence, for the run's record."""
+    """Join all pauses into one sentence, for the run's record."""
     return "paused: " + "; ".join(pause.text for pause in pauses)
 
 
@@ -62,8 +63,9 @@ def of_backups(
     rpo_s: float,
     now: datetime,
 ) -> list[Pause]:
-    """The last backup failed (`last_failed` says how), or the newest complete point is older than
-    the RPO: what is kept now may be all there will be."""
+    """Pause if the last backup failed (`last_failed` says how), or the newest complete point is
+    older than the RPO: the points that are kept now may be all there will be.
+    """
     pauses = []
     if last_failed is not None:
         pauses.append(
@@ -96,9 +98,10 @@ def of_damage(
     kept: Collection[str],
     given_up: Set[tuple[str, str]],
 ) -> list[Pause]:
-    """Damage that was neither mended nor given up by name: it costs a point that is still there, or
-    no point yet, or drd cannot tell. `given_up` has points, each with the repository in which it
-    was given up, `""` for all."""
+    """Pause for damage that was neither repaired nor given up by name, and that affects an existing
+    point, no point yet, or points unknown to drd. `given_up` has points, each with the repository
+    in which it was given up, `""` for all.
+    """
     pauses = []
     for damage in damages:
         what = damage.text
@@ -127,8 +130,9 @@ def of_damage(
 
 
 def of_listing(repository: str, missing: Sequence[str], *, nowhere: bool = False) -> list[Pause]:
-    """`missing` are points of which the repository lists fewer snapshots than it did, not by drd's
-    own hand; `nowhere` says that no other repository has them either."""
+    """Pause if the repository lists fewer snapshots of the `missing` points than before, and drd
+    did not remove them. `nowhere`: no other repository has these points either.
+    """
     if not missing:
         return []
     only = "" if nowhere else f" --repository {repository}"
@@ -143,13 +147,16 @@ def of_listing(repository: str, missing: Sequence[str], *, nowhere: bool = False
 
 
 def of_unreadable(text: str, hint: str | None) -> Pause:
-    """Something in the listing cannot be read: it may be the manifest of a point that would go."""
+    """Pause if something in the listing cannot be read: it may be the manifest of a point that
+    would be forgotten.
+    """
     return Pause("unreadable", text, hint or "remove what cannot be read.")
 
 
 def of_clock(repository: str, ahead_s: float | None) -> list[Pause]:
-    """`ahead_s` is by how much this host's clock is ahead of the repository server's; None where
-    that does not tell."""
+    """Pause if this host's clock is `ahead_s` seconds ahead of the repository server's; None if
+    that is unknown.
+    """
     if ahead_s is None or abs(ahead_s) <= JUMP_S:
         return []
     way = "ahead of" if ahead_s > 0 else "behind"
@@ -163,7 +170,7 @@ def of_clock(repository: str, ahead_s: float | None) -> list[Pause]:
 
 
 def of_jump(plan: str, jumped_s: float | None) -> list[Pause]:
-    """`jumped_s` is by how much the clock was set since drd last trusted it."""
+    """Pause if the clock was set by `jumped_s` since drd last trusted it."""
     if jumped_s is None:
         return []
     way = "forward" if jumped_s > 0 else "back"
@@ -179,11 +186,11 @@ def of_jump(plan: str, jumped_s: float | None) -> list[Pause]:
 
 
 def lists_less(missing: Sequence[str]) -> str:
-    """What a repository does that lacks snapshots of these points; its name stands before it."""
+    """Say that a repository lacks snapshots of these points; its name precedes the text."""
     return f"no longer lists all snapshots of {named(missing)}, which drd did not forget"
 
 
 def named(points: Sequence[str]) -> str:
-    """`restore points a, b and 3 more`."""
+    """List restore points: `restore points a, b and 3 more`."""
     these = "restore points" if len(points) > 1 else "restore point"
     return f"{these} {some(points, _NAMED)}"

@@ -1,4 +1,4 @@
-"""How far a runbook is, for those who watch."""
+"""The progress of a runbook, for watchers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Stage = Literal["to come", "running", "waiting", "succeeded", "failed", "skipped
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a step waits for, and the command that answers."""
+    """What a step waits for, and the command that answers it."""
 
     what: str
     command: str
@@ -22,8 +22,9 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """One step. `says` is what it waits for, why it failed or was skipped, `command` what answers
-    one that waits. Durations in seconds. `earlier`: an earlier process of the run did it."""
+    """One step. `says` is what it waits for, or why it failed or was skipped; `command` answers a
+    step that waits. Durations are seconds. `earlier`: an earlier process of the run executed it.
+    """
 
     name: str
     kind: str
@@ -37,7 +38,8 @@ class StepView:
 @dataclass(frozen=True, slots=True)
 class Progression:
     """All steps of a run at one moment; `since` is when the service was lost. `over_production`:
-    what they bring replaces what production holds. `by` is who started the run, in words."""
+    restored data replaces production data. `by` is who started the run, in words.
+    """
 
     run: str
     plan: str

@@ -1,4 +1,4 @@
-"""Reading a whole repository bit by bit: which part is next, and how many a run takes."""
+"""Read a whole repository in parts, and decide how many parts a run reads."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 MOST_PARTS = 256
-"""restic deals packs out by the first byte of their names."""
+"""The largest number of parts: restic assigns packs by the first byte of their names."""
 
 LATE_SHARE = 0.1
-"""Of the time between two runs: by so much the last one of a cycle may end later than planned."""
+"""The last run of a cycle may end later than planned by this share of the time between two runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How far it has come: `next_part` of `parts`, from 1. `cycle_started_at` is when the first
-    part of this cycle was read, `last_complete_at` the end of the last one that read everything.
-    `error` is what the last reading found, None for nothing.
+    """How much was read: `next_part` of `parts`, counted from 1. `cycle_started_at` is when the
+    first part of this cycle was read, `last_complete_at` the end of the last cycle that read
+    everything. `error` is the problem that the last run found, None for none.
     """
 
     parts: int
@@ -28,7 +28,7 @@ class Reading:
     error: str | None = None
 
     def read(self, at: datetime) -> Reading:
-        """After `next_part` was read and found sound."""
+        """Return the progress after `next_part` was read and found intact."""
         if self.next_part < self.parts:
             return replace(self, next_part=self.next_part + 1, last_part_at=at, error=None)
         return replace(
@@ -41,20 +41,23 @@ class Reading:
         )
 
     def read_all(self, at: datetime) -> Reading:
-        """After everything was read at once and found sound: a new cycle begins."""
+        """Return the progress after everything was read at once and found intact: a new cycle
+        begins.
+        """
         return replace(self, next_part=self.parts).read(at)
 
 
 def parts_of(interval_s: float | None, read_all_within_s: float) -> int:
-    """How many parts a run every `interval_s` can take in turn, so that all have been read within
-    `read_all_within_s`; one, all of it, where nothing is scheduled."""
+    """Return the number of parts for runs every `interval_s`, so that all parts are read within
+    `read_all_within_s`; one, the whole repository, without a schedule.
+    """
     if interval_s is None:
         return 1
     return max(1, min(MOST_PARTS, int(read_all_within_s / interval_s)))
 
 
 def begun(known: Reading | None, parts: int, now: datetime) -> Reading:
-    """The reading to go on with. Where the number of parts changed, a new cycle begins."""
+    """Return the progress to continue from. If the number of parts changed, a new cycle begins."""
     if known is None:
         return Reading(parts, 1, now)
     if known.parts != parts:
@@ -67,8 +70,9 @@ def begun(known: Reading | None, parts: int, now: datetime) -> Reading:
 def due_parts(
     reading: Reading, interval_s: float | None, read_all_within_s: float, now: datetime
 ) -> int:
-    """How many parts this run has to read for the cycle to end in time: one, and more after runs
-    that were missed."""
+    """Return how many parts this run has to read for the cycle to end in time: one, and more after
+    missed runs.
+    """
     left = reading.parts - reading.next_part + 1
     if interval_s is None:
         return left

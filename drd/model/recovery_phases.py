@@ -1,4 +1,4 @@
-"""Into what the time of a recovery went."""
+"""Divide the time of a recovery into phases."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from itertools import pairwise
 from drd.named import NamedTuple
 
 PHASES = ("detect", "decide", "fetch", "restore", "validate", "serve")
-"""From the loss to the service: until somebody began; waiting for people, or for somebody who goes
-on with it; reading from the repository; putting into place; checks; all other steps."""
+"""The phases from the loss to the service: until somebody began; waiting for people, or for
+somebody who resumes; reading from the repository; putting into place; checks; all other steps.
+"""
 
 _FIRST = ("fetch", "restore", "validate", "serve", "decide", "detect")
-"""Of what overlaps, the first of these is what was waited for."""
+"""The order of precedence: where phases overlap, the time counts for the first of these."""
 
 
 class Span(NamedTuple):
-    """Some work, in seconds on any one clock."""
+    """Work between two times, in seconds on any one clock."""
 
     phase: str
     begin: float
@@ -24,10 +25,8 @@ class Span(NamedTuple):
 
 
 def split(spans: Iterable[Span], begin: float, end: float, *, idle: str) -> dict[str, float]:
-    """Seconds for each phase, in the order of `PHASES`, which add up to the whole.
-
-    A time in which nothing was done counts as `idle`. Phases without a second of work are left out,
-    except fetch, restore and validate.
+    """Return the seconds of each phase, in the order of `PHASES`; they add up to the whole. Time
+    without work is `idle`. Phases without work are left out, except fetch, restore and validate.
     """
     cut = [Span(s.phase, max(begin, s.begin), min(end, s.end)) for s in spans]
     work = [s for s in cut if s.begin < s.end]

@@ -1,6 +1,8 @@
-"""What of a plan's restore points can be read, by what drd knows of its repositories. Pure.
+"""Judge which of a plan's restore points can be read, from the known state of its repositories.
+Pure.
 
-A point that lies only where nothing can be read, or that needs what is damaged, is no point.
+A point that is stored only where nothing can be read, or that needs what is damaged, does not
+count.
 """
 
 from __future__ import annotations
@@ -22,23 +24,24 @@ GONE = "repository-gone"
 SILENT = "repository-unreachable"
 DAMAGED = "repository-damaged"
 VANISHED = "points-vanished"
-"""Kinds of alerts."""
+"""Kinds of alerts about a repository or its points."""
 
 STATES = ("ok", "gone", "emptied", "replaced", "shut", "damaged", "unreachable")
-"""Of a repository, as `assess_repository` words them."""
+"""The states of a repository that `assess_repository` reports."""
 
 
 class Meeting(NamedTuple):
-    """How the place of a repository was found: `ok`, `gone` (no such bucket or directory),
-    `emptied` (a place without a repository), `replaced` (another one), `shut` (the plan's
-    password does not open it), `unreachable` (nobody answers); `says` in what words."""
+    """The state of a repository's place: `ok`, `gone` (no such bucket or directory), `emptied` (a
+    place without a repository), `replaced` (another repository), `shut` (the plan's password does
+    not open it), `unreachable` (nobody answers); `says` has the words.
+    """
 
     state: Literal["ok", "gone", "emptied", "replaced", "shut", "unreachable"]
     says: str = ""
 
 
 def readable(facts: PlanFacts) -> PointFacts | None:
-    """The complete point with the latest data time that some repository can give."""
+    """Return the complete point with the latest data time that some repository can restore."""
     newest = None
     for repository in facts.repositories:
         sound = repository.sound
@@ -48,8 +51,9 @@ def readable(facts: PlanFacts) -> PointFacts | None:
 
 
 def newest_ever(facts: PlanFacts) -> tuple[datetime, datetime] | None:
-    """Data time and availability of the newest complete point that drd had reason to count on,
-    also when it has vanished since."""
+    """Return data time and availability of the newest complete point that drd had reason to count
+    on, even if it has vanished since.
+    """
     newest, vanished = facts.newest, facts.vanished
     if vanished is not None and (newest is None or vanished.data_time > newest.data_time):
         return vanished.data_time, vanished.available_at
@@ -57,8 +61,9 @@ def newest_ever(facts: PlanFacts) -> tuple[datetime, datetime] | None:
 
 
 def unreadable_since(facts: PlanFacts) -> datetime | None:
-    """When drd learnt that the newest point it had counted on cannot be read; None while it can,
-    or where there never was one."""
+    """Return when drd noticed that the newest point it had counted on cannot be read; None while it
+    can be read, or if there never was one.
+    """
     newest, left = newest_ever(facts), readable(facts)
     if newest is None or (left is not None and left.data_time >= newest[0]):
         return None
@@ -71,7 +76,9 @@ def unreadable_since(facts: PlanFacts) -> datetime | None:
 
 
 def _lost_at(repository: RepositoryFacts, newest: datetime) -> datetime | None:
-    """When the newest point could not be read there any more; None where it never was."""
+    """Return since when the newest point cannot be read in a repository; None if it never was
+    there.
+    """
     if repository.newest is None or repository.newest.data_time < newest:
         return None
     sound = repository.sound
@@ -85,7 +92,9 @@ def _lost_at(repository: RepositoryFacts, newest: datetime) -> datetime | None:
 
 
 def outage(facts: PlanFacts, now: datetime) -> Interval | None:
-    """The time up to now in which drd knew that what can be read is older than the RPO."""
+    """Return the interval up to now in which drd knew that every readable point is older than the
+    RPO.
+    """
     since = unreadable_since(facts)
     if since is None:
         return None
@@ -96,7 +105,9 @@ def outage(facts: PlanFacts, now: datetime) -> Interval | None:
 
 
 def judge_repositories(facts: PlanFacts, now: datetime) -> list[Reason]:
-    """What is wrong with each of them, beside what is lost by that: at risk at best."""
+    """Return the reasons that each repository gives apart from the points lost with it: at risk at
+    best.
+    """
     reasons = []
     nothing_left = readable(facts) is None
     for repository in facts.repositories:
@@ -156,7 +167,7 @@ def _wrong(
 
 
 def _backup_is_stuck(facts: PlanFacts, repository: RepositoryFacts, now: datetime) -> bool:
-    """Whether a backup could not be stored since, or should have been by now."""
+    """Whether a backup could not be stored since then, or should have been stored by now."""
     since, newest = repository.unreachable_since, facts.newest
     if since is None or (facts.failures is not None and facts.failures.at >= since):
         return True
@@ -167,7 +178,7 @@ def _backup_is_stuck(facts: PlanFacts, repository: RepositoryFacts, now: datetim
 
 
 def _vanished(facts: PlanFacts) -> list[Reason]:
-    """At risk until a backup has made a new one."""
+    """Return the reason that points vanished: at risk until a backup has made a new one."""
     assert facts.vanished is not None
     count, at, left = facts.vanished.points, facts.vanished.at, readable(facts)
     points, them = (

@@ -34,9 +34,10 @@ class Kept(NamedTuple):
 
 
 class RetentionPlan(NamedTuple):
-    """What a retention run would do. Newest data time first; with `refused` nothing is forgotten
-    and everything stays. `over` are points that no rule keeps and that stay all the same: more than
-    one run may forget."""
+    """What a retention run would do, newest data time first. With `refused` nothing is forgotten
+    and everything stays. `over` are points that no rule keeps and that stay because they exceed
+    what one run may forget.
+    """
 
     keep: tuple[Kept, ...]
     forget: tuple[str, ...]
@@ -45,12 +46,13 @@ class RetentionPlan(NamedTuple):
 
 
 OVER = "waits for --force"
-"""Why a point stays that no rule keeps."""
+"""The reason why a point stays that no rule keeps."""
 
 
 def allowance(completed: int, there: int) -> int:
-    """How many points one run may forget: as many as were completed since the last retention that
-    succeeded, and a quarter of those that are there, at least one."""
+    """Return how many points one run may forget: as many as were completed since the last
+    successful retention, plus a quarter of the existing ones, at least one.
+    """
     return completed + max(1, there // 4)
 
 
@@ -104,9 +106,12 @@ def plan_retention(
 
 
 def limited(plan: RetentionPlan, limit: int, waiting: Collection[str] = ()) -> RetentionPlan:
-    """The same plan within `limit` points: the oldest go, what is over it stays. So does each point
-    that was over an earlier run's limit (`waiting`), or a policy that is wrong would only take a
-    few runs longer: such points wait for a person."""
+    """Return the same plan with at most `limit` points to forget, the oldest first; the others
+    stay.
+
+    Points that were over an earlier run's limit (`waiting`) stay as well, and wait for a person:
+    otherwise a wrong policy would only take a few runs longer.
+    """
     free = [point for point in plan.forget if point not in waiting]
     may_go = set(free[max(0, len(free) - limit) :])
     over = tuple(point for point in plan.forget if point not in may_go)
@@ -120,7 +125,7 @@ def limited(plan: RetentionPlan, limit: int, waiting: Collection[str] = ()) -> R
 def refusal(
     points: Sequence[RestorePoint], snapshot_times: Iterable[tuple[str, datetime]], now: datetime
 ) -> str | None:
-    """Why no rule by age can be trusted: something lies in the future."""
+    """Say why no rule by age can be trusted: something lies in the future. None if nothing does."""
     dated = [(f"restore point {p.id}", max(p.data_time, p.available_at)) for p in points]
     dated += [(f"snapshot {snapshot[:8]}", at) for snapshot, at in snapshot_times]
     name, at = max(dated, key=lambda d: d[1], default=("", now))
@@ -136,7 +141,7 @@ def _keep_by_rules(
     zone: ZoneInfo,
     reasons: dict[str, list[str]],
 ) -> None:
-    """`complete` has the newest first, so the first of a period is its newest."""
+    """Apply the rules. `complete` has the newest first, so the first of a period is its newest."""
     if policy.keep_within_s is not None and complete:
         oldest = complete[0].data_time - timedelta(seconds=policy.keep_within_s)
         for point in complete:

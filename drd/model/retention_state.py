@@ -1,4 +1,4 @@
-"""How a plan's last retention went, which the next one goes by."""
+"""The outcome of a plan's last retention, which the next one uses."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from drd.model.pauses import Pause
 
 @dataclass(frozen=True, slots=True)
 class RetentionState:
-    """`paused_since` is when it was first paused, None while it is not. `succeeded_at` is when the
-    last one that succeeded looked. `waiting` are points over a run's limit, `missing` by repository
-    those of which others removed snapshots (with these), `leaving` those that drd itself began to
-    forget."""
+    """The outcome of the last retention. `paused_since` is when it was first paused, None while it
+    is not. `succeeded_at` is when the last successful one read the listing. `waiting` are points
+    over a run's limit; `missing` by repository the points of which others removed snapshots (with
+    those snapshots); `leaving` the points that drd itself began to forget.
+    """
 
     plan: str
     at: datetime

@@ -1,4 +1,4 @@
-"""What a recovery would lose, in rows, as far as restore points tell."""
+"""Estimate the rows that a recovery would lose, from restore points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from drd.model.snapshot import DatabaseFingerprint, RestorePoint
 @dataclass(frozen=True, slots=True)
 class RowLoss:
     """Rows of one database that are not in a point. `counted`: a newer point has at least so many
-    more; else as many as came in lately in that time."""
+    more rows; else it is an estimate from the recent growth.
+    """
 
     component: str
     rows: int
@@ -24,8 +25,9 @@ def rows_lost(
     older: RestorePoint | None,
     lost_at: datetime,
 ) -> tuple[RowLoss, ...]:
-    """One for each database of the point about which something is known. All with fingerprints:
-    `newer` is the newest from before the loss, `older` the one before the point."""
+    """Return the loss of each database of the point for which one is known. All points need
+    fingerprints: `newer` is the newest from before the loss, `older` the one before the point.
+    """
     losses = []
     for snapshot in point.components:
         name = snapshot.component
@@ -44,7 +46,9 @@ def rows_lost(
 
 
 def _growth(before: RestorePoint, after: RestorePoint, component: str) -> int | None:
-    """How many rows the tables that grew have grown by; None when either was not counted."""
+    """Return how many rows the tables that grew have gained; None if either state was not
+    counted.
+    """
     old, new = _rows(before, component), _rows(after, component)
     if old is None or new is None:
         return None

@@ -1,7 +1,7 @@
-"""What the screen says of one plan: its row, and the sentences below. Pure.
+"""The texts of `drd status` for one plan: its row, and the sentences below. Pure.
 
-Each figure that ages goes through `format_duration`, `format_age` or `format_share`, so that what
-is made of a `Watched` time has places for them (`drd.model.validity`).
+Each figure that ages is formatted by `format_duration`, `format_age` or `format_share`, so that
+texts made from a `Watched` time have places for them (`drd.model.validity`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ALERT_STYLE = {"critical": "bad", "warning": "warn"}
 
 
 def row_of(plan: Assessment, at: datetime) -> list[Cell]:
-    """In the order of the table's columns, without that of the copies."""
+    """Return the row in the order of the table's columns, without the column of copies."""
     rpo, rto = plan.rpo, plan.rto
     lose, back = format_duration(rpo.exposure_s), format_duration(rto.projected_s)
     if rpo.loses_everything:
@@ -53,7 +53,7 @@ def row_of(plan: Assessment, at: datetime) -> list[Cell]:
 
 
 def copies_of(plan: Assessment) -> Cell:
-    """What the worst of the copies would lose."""
+    """Return what the worst of the copies would lose."""
     if not plan.copies:
         return Cell("-")
     behind = max(plan.copies, key=lambda c: (c.verdict.severity, c.exposure_s or 0.0))
@@ -79,14 +79,16 @@ def drilled(result: str | None, since_s: float | None, rehearsed: tuple[int, int
 
 
 def percent(share: float | None) -> str:
-    """Downwards, so that only a window without a miss shows 100 %."""
+    """Round down, so that only a window without a miss shows 100 %."""
     if share is None:
         return "-"
     return "100 %" if share >= 1 else format_share(share)
 
 
 def notes_of(plan: Assessment, at: datetime) -> list[Note]:
-    """Its reasons, each with its alert; then alerts of another kind, and copies that are behind."""
+    """Return the sentences about a plan: its reasons, each with its alert; then other alerts, and
+    copies that are behind.
+    """
     notes = []
     alerts = {alert.kind: alert for alert in plan.alerts}
     by_text = {(alert.kind, alert.message): alert for alert in plan.alerts}
@@ -115,8 +117,9 @@ def alert_note(subject: str, alert: AlertFacts, at: datetime) -> Note:
 
 
 def _behind(plan: str, copy: CopyAssessment, state: str) -> Note:
-    """What cannot be read there any more is no copy that has still to come: another copy run does
-    not bring it back."""
+    """Return the note about a copy that is behind. A copy that cannot be read is not mentioned:
+    another copy run does not help.
+    """
     name = copy.repository
     text, command = f"copy {name} of {copy.copy_of}", f"drd copy {plan}"
     behind = f"{format_duration(copy.exposure_s)} behind"
@@ -139,7 +142,7 @@ def _behind(plan: str, copy: CopyAssessment, state: str) -> Note:
 
 
 def _state(alert: AlertFacts, at: datetime) -> str:
-    """Its id, and since when, or who takes care of it."""
+    """Return an alert's id, and since when it lasts, or who takes care of it."""
     if alert.state != "acknowledged":
         return f"alert {alert.id} for {format_duration(age(alert.since, at))}"
     until = alert.acknowledged_until

@@ -15,36 +15,38 @@ from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
 
 TOOK = "took_s"
-"""In a run's detail, when the clock was set, or the host slept, while it ran."""
+"""The key in a run's detail for its duration, if the clock was set or the host slept meanwhile."""
 
 OUTCOME = frozenset({"result", "bytes", "permanent", "rolled_back", TOOK})
-"""In a recovery's detail, what came out of it: the rest is what it was asked for."""
+"""The key in a recovery's detail for its outcome; the other keys are the request."""
 
 SET_ASIDE = "set aside"
-"""The name of the step of a run that says what it has set aside: a reminder. The places know."""
+"""The step of a run that records what it has set aside. It is only a reminder: the places
+decide.
+"""
 
 _ID = re.compile(r"[0-9a-z][0-9a-z-]{0,39}")
 
 
 def sound_id(run: str) -> str:
-    """The id, which becomes part of a path, a name of a lock and a word of a command. Raises
-    ValueError for what stands in a row in its place and is none."""
+    """Return the id, which becomes part of a path, a name of a lock and a word of a command. Raises
+    ValueError if a row contains something else.
+    """
     if not _ID.fullmatch(run):
         raise ValueError(f"{run!r} is no id of a run: somebody has changed the catalogue")
     return run
 
 
 ASKED = "asked"
-"""In a run's detail, the options that somebody gave to the daemon with it."""
+"""The key in a run's detail for the options that came with a request to the daemon."""
 
 ERROR_CODE = "error_code"
-"""In a run's detail, why it ended as a code: that of the error, or of its `Cause`."""
+"""The key in a run's detail for the code of its error, or of its `Cause`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a run ended without a result: in words, as a code where code goes by it, and what to do
-    about it."""
+    """Why a run ended without a result: the fact, a code if code depends on it, and the remedy."""
 
     text: str
     code: str = ""
@@ -52,15 +54,18 @@ class Cause:
 
 
 STOPPED = Cause("the service was stopped", "service-stopped")
-"""Of a run that was ended because the daemon was."""
+"""The cause of a run that ended because the daemon was stopped."""
 
 RECOVERY = "recovery"
 PARTIAL = "partial-recovery"
-"""The scenario in the evidence of a recovery of single components or things: what it measured says
-nothing about the whole service."""
+"""The scenario in the evidence of a recovery of single components or items: its times say nothing
+about the whole service.
+"""
 
 PARTIAL_DRILL = "partial-drill"
-"""The same of a drill; its evidence has a target, so that nobody takes it for one of the whole."""
+"""The same for a drill; its evidence has a target, so that nobody mistakes it for a
+complete one.
+"""
 
 
 class RunKind(StrEnum):
@@ -115,8 +120,9 @@ class DrillResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`detail` is JSON that says what the run was asked for and what came out of it. `actor` is who
-    asked for it, `cancel_actor` who asked to end it; None: an older drd recorded nobody."""
+    """One run. `detail` is JSON with the request and the outcome. `actor` asked for it,
+    `cancel_actor` cancelled it; None: an older drd recorded nobody.
+    """
 
     id: str
     plan: str
@@ -149,8 +155,9 @@ class Run:
 
 
 def took_s(started_at: datetime, finished_at: datetime, detail: Mapping[str, Any]) -> float | None:
-    """What a run took, by a clock that nobody sets where the other one was set meanwhile; None when
-    only that one is known."""
+    """Return the duration of a run, by a clock that nobody sets if the wall clock was set
+    meanwhile; None if only the wall clock is known.
+    """
     if (measured := detail.get(TOOK)) is not None:
         return float(measured)
     passed_s = (finished_at - started_at).total_seconds()
@@ -175,8 +182,10 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person said about a step of a run; of the whole run when `step` is empty. `attempt` is
-    the one of the step that they saw. `by` is a name; `actor` is who it was by the kernel."""
+    """A person's decision about a step of a run; about the whole run if `step` is empty. `attempt`
+    is the attempt of the step that the person saw. `by` is a name; `actor` is the person by the
+    kernel's facts.
+    """
 
     step: str
     action: Literal["approve", "done", "retry", "skip", "rollback", "undo", "redo", "resume"]
@@ -188,23 +197,24 @@ class Decision:
 
 
 def operators(run: Run, said: Sequence[Decision]) -> list[Actor | None]:
-    """Who started the run, and who went on with it."""
+    """Return who started the run, and who resumed it."""
     return [run.actor, *(d.actor for d in said if d.action == "resume")]
 
 
 def about_all(said: Iterable[Decision]) -> list[str]:
-    """The actions that people decided on for a whole run, and not for one of its steps."""
+    """Return the actions that people decided on for a whole run."""
     return [str(d.action) for d in said if not d.step]
 
 
 def last_turn(said: Sequence[str]) -> str | None:
-    """The last undo or redo of a whole run."""
+    """Return the last undo or redo of a whole run."""
     return next((a for a in reversed(said) if a in ("undo", "redo")), None)
 
 
 def taken_back(said: Sequence[str]) -> Literal["undone", "rolled back"] | None:
-    """Whether a recovery was undone or rolled back, by the decisions on the whole run; None when
-    its result stands."""
+    """Whether a recovery was undone or rolled back, by the decisions on the whole run; None while
+    its result stands.
+    """
     if last_turn(said) == "undo":
         return "undone"
     return "rolled back" if "rollback" in said else None
@@ -212,9 +222,10 @@ def taken_back(said: Sequence[str]) -> Literal["undone", "rolled back"] | None:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One assertion. `part` marks a row about a part that could not be compared (ownership as
-    non-root, a table past the budget): it is reported by name and does not change the result.
-    `looked_at_data` is false for checks that only ran something beside the data."""
+    """The result of one check. `part` marks a row about a part that could not be compared
+    (ownership as non-root, a table past the budget): it is reported by name and does not change the
+    result. `looked_at_data` is false for checks that ran only something beside the data.
+    """
 
     name: str
     component: str | None
@@ -225,7 +236,7 @@ class CheckResult:
     looked_at_data: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; `from_json` is its inverse."""
+        """Convert to plain JSON; `from_json` is the inverse."""
         return {**asdict(self), "verdict": str(self.verdict)}
 
     @classmethod
@@ -234,8 +245,9 @@ class CheckResult:
 
 
 def drill_result(checks: Sequence[CheckResult]) -> DrillResult:
-    """Failed when a check failed; inconclusive when no check looked at data or a whole check was
-    not run; else passed."""
+    """Combine checks: failed if a check failed; inconclusive if no check looked at data or a whole
+    check was not run; else passed.
+    """
     whole = [c for c in checks if not c.part]
     if any(c.verdict is CheckVerdict.FAILED for c in checks):
         return DrillResult.FAILED
@@ -248,13 +260,12 @@ def drill_result(checks: Sequence[CheckResult]) -> DrillResult:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a drill or a recovery measured. `phases` and the two actuals in seconds.
-
-    `rpa_s` is T0 - data time, `rta_s` is end of validation - T0; None when it did not get there.
-    `judged` is false for the RPA of a point that was chosen on purpose. `restored_bytes` is the
-    size of the data that came back; projections scale with it. `data_time` is the point's,
-    `repository` the one that it was held to, `given_by` those that gave something. `unproven` are
-    components that did not come back or were not compared, each with why.
+    """What a drill or a recovery measured. `phases` and the two actuals are seconds. `rpa_s` is T0
+    - data time, `rta_s` is end of validation - T0; None if the run did not get so far. `judged` is
+    false if the RPA is that of a point chosen on purpose. `restored_bytes` is the size of the
+    restored data; projections scale with it. `data_time` is that of the point, `repository` the one
+    that the run was limited to, `given_by` those that data was read from. `unproven` are components
+    that were not restored or not compared, each with the reason.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""What is told of a run that is over."""
+"""Make the message about a run that ended."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from drd.model.run import CheckVerdict, DrillResult, Evidence, Run, RunKind, Run
 from drd.model.units import format_duration
 
 _GRAVE = (RunKind.DRILL, RunKind.RECOVERY)
-"""When these fail, nobody knows any more whether the service comes back."""
+"""Kinds of runs whose failure means that nobody knows any more whether the service can be
+restored.
+"""
 
 
 def message_of_run(run: Run, evidence: Evidence | None = None) -> Message:
-    """The message of a final run: its event is the run's kind. `evidence` is what a drill or a
-    recovery measured.
+    """Make the message about a final run; its event is the run's kind. `evidence` is that of a
+    drill or a recovery.
 
-    Succeeded and cancelled are `info`; a failed drill or recovery is `critical`; the rest, an
-    inconclusive drill among them, is a `warning`.
+    Succeeded and cancelled runs are `info`; a failed drill or recovery is `critical`; the rest,
+    including an inconclusive drill, is a `warning`.
     """
     assert run.finished_at is not None, "a run is told when it is over"
     outcome = _outcome(run, evidence)
@@ -67,7 +69,9 @@ def _lines(run: Run, evidence: Evidence | None) -> list[str]:
 
 
 def _details(run: Run, evidence: Evidence | None) -> dict[str, Any]:
-    """Durations in seconds; the actuals are None for what measured none."""
+    """Return the details for programs. Durations are seconds; the actuals are None if the run
+    measured none.
+    """
     return {
         "kind": str(run.kind),
         "state": str(run.state),

@@ -1,4 +1,4 @@
-"""The steps of a recovery, and which of them may run now: values and arithmetic alone."""
+"""The steps of a recovery, and which of them may run now: values and arithmetic only."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ OnFailure = Literal["abort", "continue", "ask"]
 Rehearse = Literal["run", "simulate", "skip"]
 
 LOOKING = ("restore", "check")
-"""Kinds that still go on when one of them has failed, unless the plan says abort: what can come
-back comes back, and is looked at. Nothing else begins then."""
+"""Kinds that continue after one of them has failed, unless the plan says abort: drd restores and
+checks whatever it can. No other step begins then.
+"""
 
 PEOPLE = ("approve", "manual")
 """Kinds that a person carries out."""
 
 SANDBOX = "sandbox"
-"""What the target of a drill is called."""
+"""The name of a drill's target."""
 
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """All that is given has to hold. `step` is one that ends before, `ended` how it may have."""
+    """A condition: everything in it has to hold. `step` is one that ends before, `ended` the
+    outcomes that satisfy it.
+    """
 
     scenarios: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
@@ -35,7 +38,7 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """The command that takes a step back."""
+    """The command that rolls a step back."""
 
     command: tuple[str, ...]
     timeout_s: float = 300.0
@@ -43,8 +46,9 @@ class Undo:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a person is asked to agree to or to do; `role` None: anybody of the people.
-    `two_person`: it has to be another person than the one who started the recovery."""
+    """What a person has to approve or do. `role` None: anybody of the people. `two_person`: another
+    person than the one who started the recovery.
+    """
 
     text: str
     role: str | None = None
@@ -54,7 +58,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What people are told."""
+    """The text of a notification."""
 
     text: str
     severity: Severity = "info"
@@ -62,21 +66,19 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Time that has to pass."""
+    """A time to wait."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a runbook.
-
-    `subjects` are the components of a `restore`, the checks of a `check`; `settings` is an `Ask` of
-    an `approve` or `manual`, a `Notice`, a `Pause`, and of other kinds their frozen settings model.
-    `needs` None: everything above, but not what stands in the same `group`. `on_failure` None:
-    abort, with `LOOKING` in mind. `reason` is why a drill leaves it out, `stand_in` the command
-    that a drill runs instead. Without `repeat` a step that was interrupted is not begun again
-    before a person says so.
+    """One step of a runbook. `subjects` are the components of a `restore` or the checks of a
+    `check`. `settings` is an `Ask` for `approve` or `manual`, a `Notice`, a `Pause`, and for other
+    kinds their frozen settings model. `needs` None: everything above, except steps of the same
+    `group`. `on_failure` None: abort, except for `LOOKING`. `reason` is why a drill leaves the step
+    out, `stand_in` the command that a drill runs instead. Without `repeat`, an interrupted step
+    only begins again when a person says so.
     """
 
     name: str
@@ -99,8 +101,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What conditions are about: `target` is `SANDBOX` in a drill. `only` are the components that
-    alone were asked for; none: all of the plan."""
+    """The facts that conditions test. `target` is `SANDBOX` in a drill. `only` are the requested
+    components; empty: all of the plan.
+    """
 
     scenario: str
     target: str
@@ -109,11 +112,10 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """What may happen now.
-
-    `begin` are names in the order of the runbook; `skip` those whose condition does not hold, with
-    the reason; `ask` failed ones about which a person decides. `ended` tells that nothing is under
-    way and nothing will begin; `never` are the steps that then have not been begun.
+    """What may happen now. `begin` are names in the order of the runbook; `skip` the steps whose
+    condition does not hold, with the reason; `ask` the failed steps that a person decides about.
+    `ended`: nothing is running and nothing will begin; `never` are the steps that then have not
+    begun.
     """
 
     begin: tuple[str, ...] = ()
@@ -124,7 +126,7 @@ class Moves:
 
 
 def waits_for(steps: Sequence[Step]) -> dict[str, tuple[str, ...]]:
-    """By name the steps that must have ended before each can begin."""
+    """Return, for each step, the steps that must have ended before it can begin."""
     waiting: dict[str, tuple[str, ...]] = {}
     for at, step in enumerate(steps):
         above = [s for s in steps[:at] if step.group is None or s.group != step.group]
@@ -133,7 +135,9 @@ def waits_for(steps: Sequence[Step]) -> dict[str, tuple[str, ...]]:
 
 
 def before(steps: Sequence[Step]) -> dict[str, frozenset[str]]:
-    """By name every step that has surely ended when each begins. Needs must name steps above."""
+    """Return, for each step, every step that has certainly ended when it begins. Needs must name
+    steps above.
+    """
     needs = waits_for(steps)
     earlier: dict[str, frozenset[str]] = {}
     for step in steps:
@@ -145,10 +149,10 @@ def before(steps: Sequence[Step]) -> dict[str, frozenset[str]]:
 def next_moves(
     steps: Sequence[Step], states: Mapping[str, StepState], circumstances: Circumstances
 ) -> Moves:
-    """What may begin, given the states of those steps that have been begun.
+    """Return what may begin, given the states of the steps that have begun.
 
-    A step that is `running` or `waiting` is under way; `cancelled` counts as not begun. Called
-    again whenever a state has changed.
+    A step that is `running` or `waiting` has begun and not ended; `cancelled` counts as not begun.
+    Call it again whenever a state has changed.
     """
     return _Position(steps, states, circumstances).moves()
 
@@ -191,7 +195,7 @@ class _Position:
         return all(self._over(self.by_name[name]) for name in self.needs[step.name])
 
     def _over(self, step: Step) -> bool:
-        """Whether what needs the step need not wait for it any longer."""
+        """Whether steps that need this one no longer have to wait for it."""
         state = self.states.get(step.name)
         if state in (StepState.SUCCEEDED, StepState.SKIPPED):
             return True
@@ -201,11 +205,10 @@ class _Position:
 
 
 def unmet(step: Step, states: Mapping[str, StepState], circumstances: Circumstances) -> str | None:
-    """Why the step is not for these circumstances; None: it is.
+    """Say why the step is not for these circumstances; None if it is.
 
-    What is done to the service as a whole is not done where single components are brought back. A
-    step that wants two persons holds for each part, also where it stands behind a step that is left
-    out for that reason.
+    Steps that act on the whole service are left out when single components are restored. A
+    requirement of two persons holds for each part, even if the step behind it is left out.
     """
     only = circumstances.only
     about = getattr(step.settings, "component", None)
@@ -234,14 +237,15 @@ def wants_two_persons(step: Step) -> bool:
 
 
 def can_be_undone(step: Step) -> bool:
-    """Whether a step can be taken back: by the command that it names, or because it has started a
-    program, which can be ended."""
+    """Whether a step can be rolled back: by its command, or because it started a program, which can
+    be stopped.
+    """
     started = step.kind == "start" and getattr(step.settings, "command", None) is not None
     return step.rollback is not None or started
 
 
 def stops(step: Step, started: Step) -> bool:
-    """Whether a `stop` ends what that `start` has begun."""
+    """Whether a `stop` step ends what that `start` step started."""
     inner, other = step.settings, started.settings
     if step.kind != "stop":
         return False
@@ -254,7 +258,7 @@ def stops(step: Step, started: Step) -> bool:
 
 
 def cycle(needs: Mapping[str, Collection[str]]) -> tuple[str, ...] | None:
-    """The names along one way from a step back to itself; None when there is none."""
+    """Return the names along a path from a step back to itself; None if there is none."""
     done: set[str] = set()
     for start in needs:
         found_cycle = _walk(start, needs, [], done)
@@ -279,7 +283,7 @@ def _walk(
 
 
 def groups(steps: Sequence[Step]) -> Iterator[list[Step]]:
-    """Neighbours of the same group together, every other step by itself."""
+    """Group neighbours of the same group; every other step is alone."""
     part: list[Step] = []
     for step in steps:
         if part and (step.group is None or step.group != part[-1].group):

@@ -1,8 +1,8 @@
-"""Which result of a scenario's drills stands. Pure.
+"""Decide which result of a scenario's drills counts. Pure.
 
-A plan is as good as its worst scenario, and a failure is over when a drill has passed with a point
-that is no older than the one that failed: another scenario, an older point or a drill that could
-not look clears nothing.
+A plan is as good as its worst scenario. A failure is over when a drill has passed with a point that
+is no older than the failed one: another scenario, an older point or an inconclusive drill clears
+nothing.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from datetime import datetime, timedelta
 from drd.named import NamedTuple
 
 VALID_WITHOUT_SCHEDULE_S = 90 * 86400.0
-"""For how long a passed drill counts where nothing says when the next one comes."""
+"""How long a passed drill counts if nothing says when the next one comes."""
 
 VALID_TURNS = 2.0
 """For how many of its turns a passed drill of a scenario counts."""
 
 
 class Rehearsal(NamedTuple):
-    """One drill, as far as it matters here. `data_time` is that of its point, None where none was
-    chosen; `repository` the one that it was held to, `given_by` those that gave something."""
+    """One drill, as far as it matters here. `data_time` is that of its point, None if none was
+    chosen; `repository` is the one that it was limited to, `given_by` those that data was read
+    from.
+    """
 
     id: str
     scenario: str
@@ -33,8 +35,9 @@ class Rehearsal(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """`last` is the result that counts, `passed` the newest that passed, by their ids. `bound` is
-    the data time that a pass must reach to clear what failed."""
+    """The results that count, by the ids of drills: `last` is the one that decides, `passed` the
+    newest that passed. `bound` is the data time that a pass must reach to clear the failure.
+    """
 
     last: str
     result: str
@@ -43,11 +46,11 @@ class Standing(NamedTuple):
 
 
 Key = tuple[str, str]
-"""A scenario, and the repository that drills were held to; empty for any."""
+"""A scenario, and the repository that drills were limited to; empty for any."""
 
 
 def standing(drills: Iterable[Rehearsal]) -> dict[Key, Standing]:
-    """By scenario and repository; `drills` in any order."""
+    """Return the results that count by scenario and repository; `drills` are in any order."""
     standings: dict[Key, Standing] = {}
     for drill in sorted(drills, key=lambda d: d.at):
         key = (drill.scenario, drill.repository)
@@ -60,8 +63,10 @@ def standing(drills: Iterable[Rehearsal]) -> dict[Key, Standing]:
 
 
 def _said_as_well(drill: Rehearsal, found: Mapping[Key, Standing]) -> list[Key]:
-    """What else a pass speaks for: one that took all from one repository for that one, and one that
-    was held to a repository for the scenario, unless that has failed with all of them."""
+    """Return what else a pass proves: a drill that read everything from one repository proves that
+    repository; a drill limited to a repository proves the scenario, unless a drill without that
+    limit failed.
+    """
     if drill.repository:
         base = (drill.scenario, "")
         known = found.get(base)
@@ -93,12 +98,12 @@ def _is_older(drill: Rehearsal, failed: Standing | None) -> bool:
 
 
 def turn_s(every_s: float, scenarios: int) -> float:
-    """How long it takes until a scenario has its turn again: they take turns."""
+    """Return how long it takes until a scenario has its turn again: they take turns."""
     return every_s * max(scenarios, 1)
 
 
 def valid_s(every_s: float | None, scenarios: int) -> float:
-    """For how long a passed drill of one of so many scenarios counts."""
+    """Return how long a passed drill of one of so many scenarios counts."""
     if every_s is None:
         return VALID_WITHOUT_SCHEDULE_S
     return VALID_TURNS * turn_s(every_s, scenarios)
@@ -109,15 +114,17 @@ def valid_until(at: datetime, every_s: float | None, scenarios: int) -> datetime
 
 
 def next_scenario(wanted: Sequence[str], last: Mapping[str, datetime]) -> str:
-    """Whose turn it is: one that was never drilled, in the plan's order, else the one whose last
-    drill is the longest ago."""
+    """Choose the next scenario: one that was never drilled, in the plan's order, else the one whose
+    last drill is the oldest.
+    """
     never = [scenario for scenario in wanted if scenario not in last]
     return never[0] if never else min(wanted, key=lambda scenario: last[scenario])
 
 
 def is_random_turn(drills: int, each: int, scenarios: int) -> bool:
-    """Whether the next drill, after so many, takes an older point at random: once in each `each`,
-    and not always in the turn of the same scenario."""
+    """Whether the next drill takes an older point at random: once in each `each`, and not always in
+    the turn of the same scenario.
+    """
     block, place = divmod(drills, each)
     scenarios = max(scenarios, 1)
     fitting = [p for p in range(each) if (block * each + p - block) % scenarios == 0]

@@ -1,7 +1,7 @@
-"""What a plan wants to be done regularly: one job for each kind of run and repository.
+"""The regular jobs of a plan: one for each kind of run and repository.
 
-Compiled once when a plan is loaded and kept as JSON in the catalogue, so that whoever looks after
-10,000 plans reads no YAML. When a job is due is worked out in `drd.model.due`.
+They are compiled once when a plan is loaded and kept as JSON in the catalogue, so that a daemon
+with 10,000 plans reads no YAML. `drd.model.due` computes when a job is due.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from drd.model.plan import Component, KitWatch, Objectives, Plan, RepositorySpec
 from drd.model.run import RunKind
 
 READINESS_EVERY_S = 86400.0
-"""A day: a backup notices most of what readiness looks for by itself, and each look is a
-process."""
+"""A day: backups notice most of what readiness examines, and each readiness run is a process."""
 
 READINESS_SOON_S = 900.0
 READINESS_TIMEOUT_S = 300.0
@@ -24,12 +23,13 @@ RETENTION_TIMEOUT_S = 3600.0
 KIT_TIMEOUT_S = 1800.0
 
 MARGIN_SHARE = 0.25
-"""Of the RPO, kept free by `every: auto`: exposure then stays below the share of the RPO from which
-on a plan is at risk (0.8), with room for a late start and one more try."""
+"""The share of the RPO that `every: auto` keeps free. The exposure then stays below the share from
+which a plan is at risk (0.8), with time for a late start and one retry.
+"""
 MARGIN_AT_LEAST_S = 30.0
 
 _SPREAD = 0.1
-"""Of its period, over which the first starts of a kind are spread."""
+"""The share of its period over which the first starts of a kind are spread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,9 @@ class Timing:
     """When a job starts: every `every_s` seconds after its last start, by `cron`, `auto` (from the
     RPO), or `follows`: as soon as there is something new to copy.
 
-    Blackout windows and cron are in `timezone`. `jitter_s` bounds by how much this plan's starts
-    by cron, and the first of the others, come later; by how much is the same every time.
-    `timeout_s` ends a run, `retries` bounds how often a failed one is tried again before its next
-    regular time.
+    Blackout windows and cron are in `timezone`. `jitter_s` is the longest delay of this plan's
+    starts by cron, and of the first start otherwise; the delay is always the same. `timeout_s` ends
+    a run, `retries` bounds how often a failed run is retried before its next regular time.
     """
 
     every_s: float | None = None
@@ -56,12 +55,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One kind of work of one plan.
-
-    `kind` is a `RunKind`. `subject` is the repository's name for copy, verification
-    and prune, what is done with a kit, else empty. `repositories` are the URLs of those that it
-    uses, `hosts` those of the components that it reads, as far as they were known when the plan
-    was accepted.
+    """One kind of work of one plan. `kind` is a `RunKind`. `subject` is the repository's name for
+    copy, verification and prune, the action for a kit, else empty. `repositories` are the URLs that
+    it uses, `hosts` those of the components that it reads, as far as known when the plan was
+    accepted.
     """
 
     plan: str
@@ -88,7 +85,7 @@ class Schedule:
     jobs: tuple[Job, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; what has its default is left out of the timings."""
+        """Convert to plain JSON; timings omit defaults."""
         return {
             "plan": self.plan,
             "digest": self.digest,
@@ -99,7 +96,7 @@ class Schedule:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Schedule:
-        """The inverse of `to_json`. Keys that another version of drd wrote are ignored."""
+        """The inverse of `to_json`. Keys of another version of drd are ignored."""
         objectives = Objectives(**_known_fields(Objectives, data["objectives"]))
         plan = data["plan"]
         jobs = tuple(_job_from_json(plan, objectives.rpo_s, job) for job in data["jobs"])
@@ -107,20 +104,19 @@ class Schedule:
 
 
 def margin_s(rpo_s: float) -> float:
-    """What `every: auto` keeps free of the RPO: a quarter of it, at least 30 s."""
+    """Return the time that `every: auto` keeps free of the RPO: a quarter of it, at least 30 s."""
     return max(MARGIN_AT_LEAST_S, MARGIN_SHARE * rpo_s)
 
 
 def auto_exposure_s(rpo_s: float) -> float:
-    """The exposure that `every: auto` keeps to, reached when a backup is done."""
+    """Return the exposure that `every: auto` allows, reached when a backup is done."""
     return max(rpo_s - margin_s(rpo_s), margin_s(rpo_s))
 
 
 def auto_interval_s(rpo_s: float, expected_s: float) -> float:
-    """From a point's data time to the next start by `every: auto`.
-
-    Never less than the margin: backups that take longer than the RPO follow each other closely,
-    but not without a pause.
+    """Return the time from a point's data time to the next start by `every: auto`. Never less than
+    the margin: backups that take longer than the RPO follow each other closely, but not without a
+    pause.
     """
     return max(rpo_s - expected_s - margin_s(rpo_s), margin_s(rpo_s))
 
@@ -165,18 +161,19 @@ def _known_fields(of: type, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 HostOf = Callable[[Component], str]
-"""The server that a component is read from; empty for this host, and where that cannot be told."""
+"""Returns the server that a component is read from; empty for this host, and if it is unknown."""
 
 
 def this_host(_: Component) -> str:
-    """For plans whose servers nobody knows."""
+    """The default for plans whose servers nobody knows."""
     return ""
 
 
 def schedule_of(plan: Plan, kit: KitWatch | None = None, host_of: HostOf = this_host) -> Schedule:
-    """What the plan asks for, and how often its recovery `kit` is tried. By hand only: no job.
-    Prune goes with rules of retention, since without them nothing is ever forgotten. `host_of`
-    tells which components are read from the same server."""
+    """Return the jobs of the plan, and of tests of its recovery `kit`. What runs by hand only has
+    no job. Prune needs retention rules, since without them nothing is ever forgotten. `host_of`
+    says which components are read from the same server.
+    """
     jobs = tuple(_jobs(plan, kit, host_of))
     return Schedule(plan.name, plan.digest, plan.file, plan.objectives, jobs)
 
@@ -220,7 +217,7 @@ def _jobs(plan: Plan, kit: KitWatch | None, host_of: HostOf) -> Iterator[Job]:
 
 
 def _timing(times: Times, jitter_s: float, **more: Any) -> Timing:
-    """The timing of jobs that start at these times. `more` are keys of `Timing`."""
+    """Make the timing of jobs that start at these times. `more` are keys of `Timing`."""
     return Timing(
         every_s=times.every_s,
         cron=times.cron,

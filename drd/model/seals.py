@@ -1,5 +1,6 @@
-"""What is remembered of a manifest by those who stored it, or by a recovery kit: so that another
-one in its place is told from it."""
+"""Seals: the digest of a manifest, kept by the host that stored it or by a recovery kit, so that a
+replaced manifest is recognised.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +13,18 @@ from drd.model import strict
 from drd.model.snapshot import Manifest, RestorePoint
 
 _TREE = ":tree"
-"""The end of the name under which the tree of a component's snapshot is noted; the manifest's name
-has no such end."""
+"""The suffix of the name under which the tree of a component's snapshot is noted; no manifest's
+name has it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """A restore point as it was stored. `digest` is the sha256 of its manifest's bytes, empty where
-    that was not taken (points from before there were seals); `manifests` has the manifest's
-    snapshot by the names of repositories, `snapshots` that of each component that was captured, and
-    as `COMPONENT:tree` what it holds (`:tree`: the manifest's), once the point was copied: a copy
-    has another id."""
+    """A restore point as it was stored. `digest` is the sha256 of its manifest's bytes, empty for
+    points from before there were seals. `manifests` has the manifest's snapshot by repository name.
+    `snapshots` has that of each captured component, and, once the point was copied, as
+    `COMPONENT:tree` the tree of it (`:tree` for the manifest): a copy has another id.
+    """
 
     point: str
     digest: str = ""
@@ -30,7 +32,7 @@ class Seal:
     snapshots: Mapping[str, str] = field(default_factory=dict)
 
     def broken_by(self, manifest: Manifest) -> str | None:
-        """Why this manifest is not the one that was sealed; None when it is."""
+        """Say why this manifest is not the sealed one; None if it is."""
         point = manifest.point
         if point.id != self.point:
             return f"it is of restore point {point.id}"
@@ -47,26 +49,27 @@ class Seal:
         return None
 
     def tree_of(self, snapshot: str) -> str | None:
-        """What the snapshot, by its first id, holds; None where that was not noted."""
+        """Return the tree of a snapshot, by its first id; None if it was not noted."""
         component = next((c for c, snapshot_id in self._named() if snapshot_id == snapshot), None)
         return None if component is None else self.snapshots.get(f"{component}{_TREE}")
 
     def is_true(self, first: str, tree: str, *, is_manifest: bool) -> bool:
-        """Whether a snapshot can be what it is marked as: the snapshot `first` of this point, or a
-        copy of it. True when its tree was not noted."""
+        """Whether a snapshot can be what its tags say: the snapshot `first` of this point, or a
+        copy of it. True if its tree was not noted.
+        """
         if is_manifest and _TREE in self.snapshots and first not in self.manifests.values():
             return False
         return self.tree_of(first) in (None, tree)
 
     def with_trees(self, trees: Mapping[str, str]) -> Seal:
-        """`trees` has what snapshots hold, by their first ids. What was noted before stays."""
+        """Add trees by the first ids of their snapshots. Trees that were noted before stay."""
         known = {
             f"{c}{_TREE}": trees[snapshot] for c, snapshot in self._named() if trees.get(snapshot)
         }
         return replace(self, snapshots={**known, **self.snapshots})
 
     def _named(self) -> Iterator[tuple[str, str]]:
-        """The snapshots, by component; those of the manifest by nothing."""
+        """The snapshots by component; those of the manifest under the empty name."""
         yield from (("", snapshot) for snapshot in self.manifests.values())
         yield from (
             (c, snapshot) for c, snapshot in self.snapshots.items() if not c.endswith(_TREE)
@@ -90,7 +93,7 @@ def seal_of(point: RestorePoint, digest: str = "") -> Seal:
 
 
 def seal_from_json(value: Any, place: str) -> Seal:
-    """Raises Refused."""
+    """Read a seal. Raises Refused."""
     raw = strict.mapping(value, place)
     digest = strict.text(strict.member(raw, "digest", place), f"{place}.digest")
     return Seal(
@@ -108,8 +111,9 @@ def seal_from_json(value: Any, place: str) -> Seal:
 @dataclass(frozen=True, slots=True)
 class KitBase:
     """The recovery kit from which this host has a plan. `listed` says whether it had a list of its
-    restore points: kits of before have none, and with them no point can be told from a forged
-    one."""
+    restore points: older kits have none, and with them no point can be distinguished from a forged
+    one.
+    """
 
     made_at: datetime
     listed: bool

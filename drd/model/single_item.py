@@ -1,4 +1,4 @@
-"""A single thing of a component, or a component under another name. Pure."""
+"""A single item of a component, or a component under another name. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 
 NEAR = 3
 _MANY = 20_000
-"""More names are not compared letter by letter: somebody waits."""
+"""Above this number, names are not compared letter by letter: that would take too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`tables` or `paths` of one component; all of it when neither. `into` is what the copy is
-    called, beside what is there: a database, a file, a directory, a table, a schema."""
+    """`tables` or `paths` of one component; the whole component if neither. `into` is the name of
+    the copy, beside the existing data: a database, a file, a directory, a table, a schema.
+    """
 
     tables: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
@@ -30,7 +31,7 @@ class Part:
         return (*self.tables, *self.paths)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; `from_json` is its inverse."""
+        """Convert to plain JSON; `from_json` is the inverse."""
         return {"tables": list(self.tables), "paths": list(self.paths), "into": self.into}
 
     @classmethod
@@ -39,8 +40,9 @@ class Part:
 
 
 def near(wanted: str, known: Collection[str], *, separator: str) -> Sequence[str]:
-    """Up to three of the known names that somebody may have meant: with the same last part, or
-    spelt alike."""
+    """Return up to three known names that somebody may have meant: with the same last part, or a
+    similar spelling.
+    """
     last = wanted.rpartition(separator)[2].lower()
     same = sorted(
         n for n in known if n.rpartition(separator)[2].strip('"').lower() == last.strip('"')
@@ -56,5 +58,5 @@ def near(wanted: str, known: Collection[str], *, separator: str) -> Sequence[str
 
 
 def meant(near_by: Sequence[str]) -> str:
-    """For a hint."""
+    """Return a hint with the names that somebody may have meant."""
     return f"did you mean {' or '.join(near_by)}?" if near_by else ""

@@ -1,4 +1,4 @@
-"""Snapshots, fingerprints and restore points: what was captured, and what it looked like."""
+"""Snapshots, fingerprints and restore points: what was captured, and its state at that time."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ MANIFEST_FILE = "manifest.json"
 MANIFEST_SCHEMA = 1
 
 TORN_SHARE = 0.1
-"""The share of a tree's bytes above which a restore proves nothing, when they changed while they
-were captured."""
+"""If more than this share of a tree's bytes changed while it was captured, a restore proves
+nothing.
+"""
 
 UNSAID = "and the plan does not say `may_be_empty: true`"
 WAS_EMPTY = f"it was empty at backup too, {UNSAID}"
 
 
 def torn(changed_bytes: int, of_bytes: int) -> str:
-    """Why a restore of a tree proves nothing when so much of it changed while it was captured;
-    empty where that is little."""
+    """Say why a restore of a tree proves nothing if so much of it changed during the capture; empty
+    if it is little.
+    """
     if changed_bytes <= TORN_SHARE * of_bytes:
         return ""
     return (
@@ -36,7 +38,7 @@ def torn(changed_bytes: int, of_bytes: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TableState:
-    """Rows of one table, and a digest of all of them where the fingerprint's mode asks for it."""
+    """The number of rows of one table, and a digest of them if the fingerprint's mode wants one."""
 
     rows: int
     digest: str | None = None
@@ -44,14 +46,14 @@ class TableState:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFingerprint:
-    """What a database looked like at its data time.
+    """The state of a database at its data time.
 
-    `tables` is keyed by the qualified name as the database prints it (`public.orders`,
-    `public."odd name"`). `not_reached` names tables that the time budget or a missing right left
-    out, with the reason. `properties` are the database's own: owner, encoding, locale, settings.
-    `derived` names those of the tables that a restore computes anew (materialised views): a dump
-    does not hold what they held. `partitioned` has the tables that hold no row of their own, with
-    the partitions that do; `others` what has a name like a table and is none (`view`).
+    `tables` is keyed by the qualified name as the database prints it (`public.orders`, `public."odd
+    name"`). `not_reached` names tables that the time budget or a missing right left out, with the
+    reason. `properties` are the database's own: owner, encoding, locale, settings. `derived` names
+    the tables that a restore computes anew (materialised views): a dump does not contain their
+    rows. `partitioned` has the tables without rows of their own, with their partitions; `others`
+    are relations that are no tables (`view`).
     """
 
     mode: Literal["counts", "digest", "off"]
@@ -75,8 +77,9 @@ class DatabaseFingerprint:
         }
 
     def says_nothing(self, *, may_be_empty: bool) -> str:
-        """Why a restore of this database proves nothing; empty when it proves something, or when
-        nobody counted the rows."""
+        """Say why a restore of this database proves nothing; empty if it proves something, or if
+        nobody counted the rows.
+        """
         counted = {n: t for n, t in self.tables.items() if n not in self.derived}
         if may_be_empty or self.mode == "off" or any(self.not_reached):
             return ""
@@ -87,11 +90,11 @@ class DatabaseFingerprint:
         return ""
 
     def was_empty(self, *, may_be_empty: bool) -> bool:
-        """Whether nothing was in it, and the plan does not say that this may be."""
+        """Whether the database was empty, and the plan does not allow that."""
         return bool(self.says_nothing(may_be_empty=may_be_empty))
 
     def only(self, names: Collection[str]) -> DatabaseFingerprint:
-        """Of these tables alone, without the properties of the whole."""
+        """Return the fingerprint of these tables alone, without the properties of the database."""
         leaves = {leaf for n in names for leaf in self.partitioned.get(n, (n,))}
         return DatabaseFingerprint(
             self.mode,
@@ -103,12 +106,11 @@ class DatabaseFingerprint:
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One directory entry, as `lstat` and its contents told.
-
-    `kind`: file, directory, symlink, fifo, socket or device. `digest` is sha256 of a file's
-    bytes. `link` is a symlink's target, or for all but the first name of a hard-linked file that
-    first name. `xattrs` is a digest over names and values. `volatile` says that the entry changed
-    while it was captured, so that nobody knows which state the repository holds.
+    """One directory entry, from `lstat` and its contents. `kind`: file, directory, symlink, fifo,
+    socket or device. `digest` is the sha256 of a file's bytes. `link` is a symlink's target; for
+    all but the first name of a hard-linked file it is that first name. `xattrs` is a digest over
+    names and values. `volatile` says that the entry changed while it was captured, so nobody knows
+    which state the repository contains.
     """
 
     kind: str
@@ -124,21 +126,22 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class TreeFingerprint:
-    """What directories and files looked like; keyed by absolute path, bytes that are not UTF-8
-    kept as surrogate escapes. `not_reached` names what could not be read, with the reason."""
+    """The state of directories and files, keyed by absolute path; bytes that are not UTF-8 are
+    surrogate escapes. `not_reached` names what could not be read, with the reason.
+    """
 
     entries: Mapping[str, FileEntry] = field(default_factory=dict)
     not_reached: Mapping[str, str] = field(default_factory=dict)
 
     def says_nothing(self, *, may_be_empty: bool) -> str:
-        """Why a restore of this tree proves nothing; empty when it proves something."""
+        """Say why a restore of this tree proves nothing; empty if it proves something."""
         files = [e for e in self.entries.values() if e.kind != "directory"]
         if not files:
             return WAS_EMPTY if self.was_empty(may_be_empty=may_be_empty) else ""
         return torn(sum(e.size for e in files if e.volatile), sum(e.size for e in files))
 
     def was_empty(self, *, may_be_empty: bool) -> bool:
-        """Whether no file was in it, and the plan does not say that this may be."""
+        """Whether the tree had no file, and the plan does not allow that."""
         files = any(e.kind != "directory" for e in self.entries.values())
         return not files and not may_be_empty and not self.not_reached
 
@@ -157,7 +160,7 @@ Fingerprint = DatabaseFingerprint | TreeFingerprint
 
 
 def fingerprint_from_json(data: Mapping[str, Any]) -> Fingerprint:
-    """The inverse of `to_json`, for what this host has written."""
+    """The inverse of `to_json`, for data that this host has written."""
     if data["type"] == "tree":
         entries = {p: FileEntry(**e) for p, e in data["entries"].items()}
         return TreeFingerprint(entries, data["not_reached"])
@@ -174,7 +177,7 @@ def fingerprint_from_json(data: Mapping[str, Any]) -> Fingerprint:
 
 
 def canonical_json(data: Any) -> bytes:
-    """The same bytes for the same data; pure ASCII, so surrogate escapes survive."""
+    """Return the same bytes for the same data, in pure ASCII, so that surrogate escapes survive."""
     return json.dumps(data, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
@@ -184,7 +187,7 @@ def json_digest(data: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the repository says about a snapshot that it has just made. Sizes in bytes."""
+    """What the repository reports about a snapshot that it has just made. Sizes are bytes."""
 
     snapshot: str
     bytes: int
@@ -194,11 +197,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class ComponentSnapshot:
-    """One component in one restore point.
-
-    `state` is `captured` or `failed`; a failed one has `error` and no snapshot. `facts` are what
-    a restore needs to know and may be printed (server version, file name in the snapshot).
-    `observations` are answers of the source to queries of checks, by check name.
+    """One component in one restore point. `state` is `captured` or `failed`; a failed one has
+    `error` and no snapshot. `facts` are what a restore needs to know and may be printed (server
+    version, file name in the snapshot). `observations` are answers of the source to queries of
+    checks, by check name.
     """
 
     component: str
@@ -235,15 +237,13 @@ class ComponentSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class RestorePoint:
-    """One state that the service could go back to.
-
-    `id` is the id of the backup run that made it. `data_time` is the earliest of its components':
-    nothing in it is older. `available_at` is when its manifest was stored: before, it could not
-    have been restored. `repositories` maps a repository's name to the manifest's snapshot id
-    there. `copied` has those repositories that it was copied to, with since when it is there: its
-    snapshots have other ids there, and name these in `original`. `elsewhere` has
-    repositories that the plan does not have any more, by their former name: their ids. `proven_by`
-    is the newest drill that it passed.
+    """One state that the service can be restored to. `id` is the id of the backup run that made it.
+    `data_time` is the earliest of its components': nothing in it is older. `available_at` is when
+    its manifest was stored: it could not be restored before. `repositories` maps a repository's
+    name to the manifest's snapshot id there. `copied` has the repositories that it was copied to,
+    each with the time: its snapshots have other ids there, and name the first ones in `original`.
+    `elsewhere` has the snapshot ids in repositories that the plan no longer has, by their former
+    name. `proven_by` is the newest drill that it passed.
     """
 
     id: str
@@ -270,8 +270,7 @@ class RestorePoint:
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """The last snapshot of a restore point. A point exists if and only if its manifest does.
-
-    `private` holds by component what a restore needs and nobody should read elsewhere (roles with
+    `private` has by component what a restore needs and nobody should read elsewhere (roles with
     their password verifiers): it stays inside the encrypted repository and never enters the
     catalogue.
     """
@@ -281,7 +280,7 @@ class Manifest:
     versions: Mapping[str, str]
     private: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     digest: str = ""
-    """sha256 of the bytes that it was read from."""
+    """The sha256 of the bytes that the manifest was read from."""
 
     def to_bytes(self) -> bytes:
         point = self.point
@@ -303,8 +302,9 @@ class Manifest:
 def newest_complete(
     points: Sequence[RestorePoint], now: datetime | None = None
 ) -> RestorePoint | None:
-    """The complete, kept point with the latest data time; with `now` not one from far in the
-    future, unless all are."""
+    """Return the complete, kept point with the latest data time; with `now`, points from far in the
+    future only count if there are no others.
+    """
     kept = [p for p in points if p.complete and p.forgotten_at is None]
     if now is not None:
         kept = [p for p in kept if p.data_time <= now + FAR_AHEAD] or kept

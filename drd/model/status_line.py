@@ -1,9 +1,10 @@
-"""The screen's line of a plan without news, without assessing it again.
+"""Show a plan without problems in `drd status` without assessing it again.
 
 Of thousands of plans most are met and have no reason, alert or running copy to show. The result of
-`assess()` stays valid until a known moment (`held`), and its row consists
-of a few figures, which age as they do in an assessment. Of most others the sentences are known as
-well (`Told`), and the rest is assessed each time."""
+`assess()` stays valid until a known moment (`validity`), and its row consists of a few figures,
+which age as they do in an assessment. For most other plans the sentences are known as well
+(`Told`); the rest is assessed each time.
+"""
 
 from __future__ import annotations
 
@@ -22,19 +23,20 @@ if TYPE_CHECKING:
     from drd.model.cells import Cell, Note
 
 _SHORTEST_S = 1.0
-"""A result that holds for less time is not worth writing."""
+"""Results that are valid for less time are not stored."""
 _LONGEST_S = 366 * 86400.0
 Course = tuple[float, float, float, float]
-"""Of a figure that ages, as `held` has it: (a + b·t) / (c + d·t)."""
+"""How a figure ages with t seconds: (a + b·t) / (c + d·t). See `validity`."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
 class Brief(NamedTuple):
-    """A plan that is met, from `since` and before `until`. Times are microseconds of the epoch,
-    since differences of these are exact. `file` with its time and size is the plan file as it was
-    loaded. `copied` is the data time of the copy that is furthest behind, None without copies;
-    `attainment` its course since `since`."""
+    """The status of a plan that is met, valid from `since` and before `until`. Times are
+    microseconds since the epoch, since differences of these are exact. `file` with its time and
+    size is the plan file as it was loaded. `copied` is the data time of the copy that is furthest
+    behind, None without copies. `attainment` is the course of that share since `since`.
+    """
 
     plan: str
     since: int
@@ -71,7 +73,7 @@ class Brief(NamedTuple):
         return ()
 
     def attainment(self, now: int) -> float | None:
-        """As `assess()` works it out."""
+        """The share of the window with the objective met, computed as `assess()` does."""
         if self.attained is None:
             return None
         a, b, c, d = self.attained
@@ -85,7 +87,9 @@ def microseconds(at: datetime) -> int:
 
 
 def brief_of(facts: PlanFacts, now: datetime) -> Brief | None:
-    """None for a plan that is not met, has something to report, or is about to change."""
+    """Return the short form of a plan's status; None for a plan that is not met, has something to
+    report, or is about to change.
+    """
     if facts.alerts:
         return None
     brief = in_advance(facts, now)
@@ -93,7 +97,7 @@ def brief_of(facts: PlanFacts, now: datetime) -> Brief | None:
 
 
 def in_advance(facts: PlanFacts, now: datetime) -> Brief | Told | None:
-    """What will be shown of a plan for a while; None if that is about to change."""
+    """Return what will be shown of a plan for a while; None if that is about to change."""
     if facts.load_error is not None or facts.file_gone or facts.holds:
         return None
     from drd.model.validity import holds_with_places
@@ -111,7 +115,7 @@ def in_advance(facts: PlanFacts, now: datetime) -> Brief | Told | None:
 
 
 def _judged(facts: PlanFacts, at: datetime) -> tuple[Assessment, list[Cell], list[Note]]:
-    """With what to show, of one with more than figures."""
+    """Assess a plan that has sentences to show, and note for how long they are valid."""
     from drd.model.rows import copies_of, notes_of, row_of
 
     assessed = assess(facts, at)
@@ -126,8 +130,9 @@ def _told(
     said: tuple[list[Cell], list[Note], list[Place]],
     between: tuple[int, int],
 ) -> Told | None:
-    """None where the sentences could change with time in another way than their figures: which of
-    several alerts of a kind is a reason's depends on the words."""
+    """Return the sentences of a plan; None if they could change with time in other ways than their
+    figures: which of several alerts of a kind belongs to a reason depends on the words.
+    """
     row, sentences, places = said
     first = found.reasons[0].text if found.reasons else ""
     cells = [*row, *(note.text for note in sentences)]
@@ -159,8 +164,9 @@ def _told(
 
 
 def _with_places(text: str, places: list[Place]) -> tuple[str, list[Place]] | None:
-    """With a bare mark for each figure, and the places in the order of these; None where something
-    else looks like one."""
+    """Return the texts with a bare mark in place of each figure, and the places in the order of the
+    marks; None if a text already contains something like a mark.
+    """
     from drd.model.validity import PLACE_END
 
     head, *rest = text.split(PLACE)
@@ -205,14 +211,16 @@ def _brief(facts: PlanFacts, found: Assessment, between: tuple[int, int]) -> Bri
 
 
 def _is_quiet(found: Assessment) -> bool:
-    """Whether there is nothing but a row to show, with a time in it that ages evenly."""
+    """Whether there is only a row to show, with a time in it that ages evenly."""
     verdicts = [found.verdict, found.rpo.verdict, found.rto.verdict, found.drill.verdict]
     verdicts += [copy.verdict for copy in found.copies]
     return set(verdicts) == {Verdict.MET} and not found.reasons and not found.alerts
 
 
 def briefs_from(rows: list[list[Any]]) -> list[Brief | Told]:
-    """What `json` made of some. Raises TypeError or ValueError for anything else."""
+    """Read short forms back from what `json` wrote. Raises TypeError or ValueError for anything
+    else.
+    """
     return [
         Brief._make(row) if len(row) == _LENGTH else Told._make(row)  # which differ in it
         for row in rows

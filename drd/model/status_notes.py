@@ -1,8 +1,8 @@
-"""What the screen says of a plan that has reasons, alerts or copies to name, without judging it
+"""The texts of `drd status` for a plan with reasons, alerts or copies to name, without judging it
 again.
 
-As a `Brief` it stays true until a moment that is known (`held`). Until then the sentences stay the
-same but for the figures in them that age, for which they have places.
+Like a `Brief` they are valid until a known moment (`validity`). Until then only the figures in them
+change, for which the texts have places.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ from drd.model.verdicts import Verdict
 from drd.named import NamedTuple
 
 PLACE = "⟦"
-"""In a text: here comes a figure that ages. Printable, so that nothing that cleans texts takes it
-away. Where a fact has one itself, nothing can be told apart any more."""
+"""Marks the place of a figure in a text. It is printable, so that nothing that cleans texts removes
+it. Texts that contain it themselves cannot be stored like this.
+"""
 Place = tuple[int, tuple[float, float, float, float]]
-"""How such a figure is shown (`units.DURATION` …), and its course (`held.Course`). That of a
-duration is in microseconds, which are exact, and grows or shrinks by a second a second."""
+"""How to show such a figure (`units.DURATION` …), and its course (`validity.Course`). The course of
+a duration is in microseconds, which are exact, and grows or shrinks by a second a second.
+"""
 
 _COLUMNS = 9
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
 
 
 class Telling(NamedTuple):
-    """The words of a moment. `row` has no column of copies. `first` is the gravest reason's text,
-    empty without any."""
+    """The texts at one moment. `row` has no column of copies. `first` is the most severe reason's
+    text, empty without any.
+    """
 
     row: list[Cell]
     copies: Cell
@@ -34,12 +37,11 @@ class Telling(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A plan as it is shown from `since` and before `until`; both, and its file, as a brief has
-    them.
-
-    `texts` are those of a row, of the copies, of each sentence, and the first reason's, one a line
-    and with a `PLACE` for each of `places`. `styles` are the row's, the copies' and the sentences'.
-    `critical` are messages of critical alerts."""
+    """The texts of a plan from `since` and before `until`; both, and its file, are like those of a
+    `Brief`. `texts` are those of a row, of the copies, of each sentence, and of the first reason,
+    one a line and with a `PLACE` for each of `places`. `styles` are those of the row, the copies
+    and the sentences. `critical` are messages of critical alerts.
+    """
 
     plan: str
     since: int
@@ -62,11 +64,11 @@ class Told(NamedTuple):
 
     @property
     def copies(self) -> bool:
-        """Whether there are any."""
+        """Whether the plan has copies."""
         return self.has_copies
 
     def telling(self, now: int) -> Telling:
-        """What `assess()` leads to at `now`."""
+        """Return the texts at `now`, the same as `assess()` leads to."""
         texts, later = self.texts, now - self.since
         if self.places:
             head, *rest = texts.split(PLACE)

@@ -1,8 +1,8 @@
-"""Reading what others may have written: each value has the type, the length and the range that drd
-writes, or it is refused with its place in the document.
+"""Read values that others may have written: each has the type, the length and the range that drd
+writes, or is refused with its place in the document.
 
-What comes out of a repository or a kit was written by whoever had its key, which need not have been
-drd.
+The content of a repository or a kit was written by somebody who had its key, which need not have
+been drd.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from drd.model.units import from_rfc3339
 T = TypeVar("T")
 
 MOST_BYTES = 1 << 30
-"""Of one document: the fingerprint of a tree of five million files."""
+"""The largest size of one document: the fingerprint of a tree of five million files."""
 MOST_DEPTH = 24
-"""Of lists and mappings in what drd only keeps: answers of queries, resolved plans, properties."""
+"""The deepest nesting in values that drd only keeps: answers of queries, resolved plans,
+properties.
+"""
 MOST_ITEMS = 20_000_000
 LONGEST_TEXT = 4096
-"""A path has at most so many bytes."""
+"""The longest text: a path has at most so many bytes."""
 LONGEST_SQL = 64 << 20
 MOST = (1 << 63) - 1
-"""What a column of the catalogue holds."""
+"""The largest number: what a column of the catalogue holds."""
 
 _SNAPSHOT = re.compile(r"[0-9a-f]{64}")
 _POINT = re.compile(r"[0-9a-f]{8}")
@@ -38,11 +40,13 @@ _SHOWN = 60
 
 
 class Refused(ValueError):
-    """What stands there is not what drd writes."""
+    """A value is not what drd writes."""
 
 
 def refuse(place: str, why: str, value: Any = None) -> Refused:
-    """The error for the value at a place in a document, which is shown shortened and escaped."""
+    """Return the error for the value at a place in a document; the value is shortened and
+    escaped.
+    """
     shown = "" if value is None else f": {_short(value)}"
     return Refused(f"{place} {why}{shown}")
 
@@ -53,7 +57,7 @@ def _short(value: Any) -> str:
 
 
 def document(data: bytes, what: str) -> Mapping[str, Any]:
-    """One JSON object. Raises Refused for anything else, whatever the bytes are."""
+    """Read one JSON object. Raises Refused for anything else, whatever the bytes are."""
     if len(data) > MOST_BYTES:
         raise Refused(f"{what} has {len(data):,} bytes")
     try:
@@ -68,7 +72,7 @@ def document(data: bytes, what: str) -> Mapping[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Whoever reads it with another program must not see another value."""
+    """Refuse repeated keys: another program might read another value."""
     members = dict(pairs)
     if len(members) != len(pairs):
         raise Refused("a key stands there twice")
@@ -76,7 +80,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def member(data: Mapping[str, Any], key: str, place: str = "") -> Any:
-    """What stands under a key that has to be there."""
+    """Return the value of a key that has to be there."""
     if key not in data:
         raise Refused(f"{_at(place, key)} is missing")
     return data[key]
@@ -87,7 +91,7 @@ def _at(place: str, key: str) -> str:
 
 
 def text(value: Any, place: str, *, most: int = LONGEST_TEXT) -> str:
-    """Text without NUL. Bytes that are not UTF-8 may stand in it as surrogate escapes."""
+    """Read text without NUL. Bytes that are not UTF-8 may be surrogate escapes."""
     if not isinstance(value, str):
         raise refuse(place, "is no text", value)
     if len(value) > most:
@@ -98,7 +102,7 @@ def text(value: Any, place: str, *, most: int = LONGEST_TEXT) -> str:
 
 
 def matching(value: Any, place: str, pattern: re.Pattern[str], what: str) -> str:
-    """Text that is as a whole what the pattern says."""
+    """Read text that the whole pattern matches."""
     checked = text(value, place)
     if not pattern.fullmatch(checked):
         raise refuse(place, f"is no {what}", checked)
@@ -106,7 +110,7 @@ def matching(value: Any, place: str, pattern: re.Pattern[str], what: str) -> str
 
 
 def snapshot_id(value: Any, place: str) -> str:
-    """restic's id of a snapshot: 64 hexadecimal digits."""
+    """Read restic's id of a snapshot: 64 hexadecimal digits."""
     return matching(value, place, _SNAPSHOT, "id of a snapshot")
 
 
@@ -115,17 +119,17 @@ def is_snapshot_id(value: object) -> bool:
 
 
 def point_id(value: Any, place: str) -> str:
-    """The id of a restore point: 8 hexadecimal digits, those of the run that made it."""
+    """Read the id of a restore point, which is that of its backup run: 8 hexadecimal digits."""
     return matching(value, place, _POINT, "id of a restore point")
 
 
 def digest(value: Any, place: str) -> str:
-    """sha256 in hexadecimal digits."""
+    """Read a sha256 in hexadecimal digits."""
     return matching(value, place, _DIGEST, "sha256")
 
 
 def name(value: Any, place: str) -> str:
-    """The name of a plan or component: as `NAME` of the model has it."""
+    """Read the name of a plan or component: the model's `NAME`."""
     return matching(value, place, NAME, "name")
 
 
@@ -136,7 +140,7 @@ def flag(value: Any, place: str) -> bool:
 
 
 def count(value: Any, place: str, *, most: int = MOST) -> int:
-    """A number of bytes, rows or entries: whole, and not negative."""
+    """Read a number of bytes, rows or entries: an integer that is not negative."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise refuse(place, "is no whole number", value)
     if not 0 <= value <= most:
@@ -145,7 +149,7 @@ def count(value: Any, place: str, *, most: int = MOST) -> int:
 
 
 def number(value: Any, place: str, *, most: float = 1e12) -> float:
-    """Seconds, at least 0. What was written as a whole number stays one."""
+    """Read seconds, at least 0. An integer stays one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise refuse(place, "is no number", value)
     if not 0 <= value <= most:
@@ -161,7 +165,7 @@ def one_of(value: Any, place: str, known: Iterable[str]) -> str:
 
 
 def time(value: Any, place: str) -> datetime:
-    """A time that a computer's clock shows: from this century or the next."""
+    """Read a time that a computer's clock can show: from this century or the next."""
     checked = text(value, place, most=64)
     try:
         at = from_rfc3339(checked)
@@ -173,7 +177,7 @@ def time(value: Any, place: str) -> datetime:
 
 
 def absolute_path(value: Any, place: str) -> str:
-    """A path as drd stores it: absolute, and without `.`, `..` and doubled slashes."""
+    """Read a path as drd stores it: absolute, and without `.`, `..` and doubled slashes."""
     checked = text(value, place, most=4 * LONGEST_TEXT)
     parts = checked.split("/")[1:] if checked != "/" else []
     if not checked.startswith("/") or any(part in ("", ".", "..") for part in parts):
@@ -186,7 +190,7 @@ def maybe(read: Callable[[Any, str], T], value: Any, place: str) -> T | None:
 
 
 def mapping(value: Any, place: str, *, most: int = MOST_ITEMS) -> Mapping[str, Any]:
-    """A JSON object; its values are still to be read."""
+    """Read a JSON object; its values are not read yet."""
     if not isinstance(value, dict):
         raise refuse(place, "is no JSON object", value)
     if len(value) > most:
@@ -195,7 +199,7 @@ def mapping(value: Any, place: str, *, most: int = MOST_ITEMS) -> Mapping[str, A
 
 
 def array(value: Any, place: str, *, most: int = MOST_ITEMS) -> list[Any]:
-    """A JSON array; its items are still to be read."""
+    """Read a JSON array; its items are not read yet."""
     if not isinstance(value, list):
         raise refuse(place, "is no JSON array", value)
     if len(value) > most:
@@ -206,14 +210,14 @@ def array(value: Any, place: str, *, most: int = MOST_ITEMS) -> list[Any]:
 def each(
     read: Callable[[Any, str], T], value: Any, place: str, *, most: int = MOST_ITEMS
 ) -> list[T]:
-    """A JSON array whose items are read by `read`."""
+    """Read a JSON array; `read` reads its items."""
     return [read(v, f"{place}.{n}") for n, v in enumerate(array(value, place, most=most))]
 
 
 def by_key(
     read: Callable[[Any, str], T], value: Any, place: str, *, most: int = MOST_ITEMS
 ) -> dict[str, T]:
-    """A JSON object whose values are read by `read`; its keys are text without NUL."""
+    """Read a JSON object; `read` reads its values, its keys are text without NUL."""
     return {
         text(k, f"the name of an entry of {place}", most=4 * LONGEST_TEXT): read(
             v, f"{place}.{_short(k)}"
@@ -223,7 +227,7 @@ def by_key(
 
 
 def plain(value: Any, place: str, *, most_text: int = LONGEST_SQL) -> Any:
-    """JSON of any shape, bounded in depth and in the length of its texts; returned as it is."""
+    """Read JSON of any shape, with bounded depth and lengths of texts; return it as it is."""
     waiting: list[tuple[Any, int]] = [(value, 0)]
     while waiting:
         item, depth = waiting.pop()

@@ -1,4 +1,4 @@
-"""Text as it may be shown: what people wrote, and short forms of errors."""
+"""Make text safe to show, and shorten errors."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ _ID = r"[0-9a-f]{64}"
 
 
 def escaped(text: str) -> str:
-    """One line that no terminal, mail or log takes for more than text: control characters, what
-    turns the direction of writing, and bytes that are no UTF-8 stand there as escapes."""
+    """Return one line that no terminal, mail or log interprets: control characters, marks that
+    change the direction of writing, and bytes that are no UTF-8 are escaped.
+    """
     if text.isascii() and text.isprintable():
         return text
     whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -21,23 +22,24 @@ def escaped(text: str) -> str:
 
 
 def short_id(recorded: str) -> str:
-    """An id of a repository or snapshot as messages have it. What is none is not repeated."""
+    """Shorten an id of a repository or snapshot for messages. A value that is no id is not
+    repeated.
+    """
     return recorded[:8] if re.fullmatch(_ID, recorded) else "what is no id"
 
 
 def first_line(error: str) -> str:
-    """Of an error as it is recorded, the fact: remedies and more stand in the lines below, for
-    `run show`."""
+    """Return the fact of a recorded error; its remedies are in the lines below, for `run show`."""
     return error.strip().split("\n", 1)[0].strip()
 
 
 def one_line(error: str) -> str:
-    """All of an error as it is recorded, where there is room for a line."""
+    """Return all of a recorded error in one line."""
     return "; ".join(line.strip() for line in error.strip().splitlines())
 
 
 def joined(errors: Iterable[str]) -> str:
-    """Several errors as one: the facts in the first line, what else they say below."""
+    """Join several errors: the facts in the first line, everything else below."""
     heads, below = [], []
     for error in errors:
         head, *more = error.strip().splitlines() or [""]
@@ -47,17 +49,17 @@ def joined(errors: Iterable[str]) -> str:
 
 
 def in_short(error: str) -> str:
-    """The first of the problems of a file, and how many there are."""
+    """Return the first of the problems of a file, and their number."""
     return first_line(error) + and_more(len(error.strip().splitlines()) - 1)
 
 
 def and_more(count: int) -> str:
-    """What follows the first of several problems, where `count` are left out."""
+    """Return the text that follows the first of several problems if `count` are left out."""
     return f" (and {count} more)" if count > 0 else ""
 
 
 def some(names: Collection[object], most: int = 3, *, between: str = ", ") -> str:
-    """The first few, and how many more there are: `a, b, c and 4 more`."""
+    """List the first few, and the number of the others: `a, b, c and 4 more`."""
     told = between.join(str(name) for name, _ in zip(names, range(most), strict=False))
     left = len(names) - most
     lead = "; and" if between == "; " else " and"
@@ -65,5 +67,5 @@ def some(names: Collection[object], most: int = 3, *, between: str = ", ") -> st
 
 
 def counted(count: int, one: str, many: str = "") -> str:
-    """`1 file`, `1,234 files`, `2 entries`."""
+    """Return a number with its noun: `1 file`, `1,234 files`, `2 entries`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -1,4 +1,4 @@
-"""Durations, sizes and times as people write and read them."""
+"""Parse and format durations, sizes and times."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ _SIZE = r"(?i)(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?"
 
 
 DURATION, AGE, SHARE = range(3)
-"""How a number that ages is shown, for what has a place for it (`held`)."""
+"""How to show a number that ages, in texts with places for it (`validity`)."""
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of `15m`, `1h30m`, `7d`. A bare number is refused: it does not say its unit; and so
-    is `6M`, by which a retention of months would become one of minutes."""
+    """Return the seconds of `15m`, `1h30m`, `7d`. A bare number is refused because it has no unit;
+    so is `6M`, which would turn months of a retention into minutes.
+    """
     text = text.strip()
     if not re.fullmatch(_DURATION, text):
         raise Malformed(f"{text!r} is not a duration", "write a number and a unit, like 15m or 7d")
@@ -29,7 +30,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_size(text: str) -> int:
-    """Bytes of `512M`, `1.5GiB`, `100`; units are powers of 1024."""
+    """Return the bytes of `512M`, `1.5GiB`, `100`; units are powers of 1024."""
     match = re.fullmatch(_SIZE, text.strip())
     if match is None:
         raise Malformed(f"{text!r} is not a size", "write a number and a unit, like 512M or 2G")
@@ -37,7 +38,9 @@ def parse_size(text: str) -> int:
 
 
 def format_duration(seconds: float | None) -> str:
-    """At most two units, truncated: `4m 12s`, `3h 02m`, `2d 5h`, `0.8s`; `unknown` for None."""
+    """Format seconds with at most two units, truncated: `4m 12s`, `3h 02m`, `2d 5h`, `0.8s`;
+    `unknown` for None.
+    """
     if seconds is None:
         return "unknown"
     if type(seconds) is not float:
@@ -67,7 +70,7 @@ def _two(big: int, big_unit: str, small: int, small_unit: str) -> str:
 
 
 def format_age(seconds: float) -> str:
-    """The larger unit of `format_duration`: `2d`."""
+    """Format seconds with the larger unit of `format_duration`: `2d`."""
     place = getattr(seconds, "place", None)
     if place is not None and (text := place(AGE)):
         return str(text)
@@ -75,7 +78,7 @@ def format_age(seconds: float) -> str:
 
 
 def format_share(share: float) -> str:
-    """`99.87 %`, downwards."""
+    """Format a share, rounded down: `99.87 %`."""
     place = getattr(share, "place", None)
     if place is not None and (text := place(SHARE)):
         return str(text)
@@ -83,7 +86,7 @@ def format_share(share: float) -> str:
 
 
 def format_size(count: float | None) -> str:
-    """`512 B`, `1.4 MiB`, `612 MiB`; `unknown` for None."""
+    """Format bytes: `512 B`, `1.4 MiB`, `612 MiB`; `unknown` for None."""
     if count is None:
         return "unknown"
     for unit in ("B", "KiB", "MiB", "GiB"):
@@ -94,14 +97,15 @@ def format_size(count: float | None) -> str:
 
 
 def to_rfc3339(at: datetime) -> str:
-    """UTC with a Z and microseconds only where there are some."""
+    """Format in UTC with a Z, and with microseconds only if there are any."""
     text = at.astimezone(UTC).isoformat()
     return text.replace("+00:00", "Z")
 
 
 def from_rfc3339(text: str) -> datetime:
-    """An aware datetime; a time without a zone is refused, since it does not say what it means, and
-    so is one whose year in UTC is not within 1 to 9999."""
+    """Parse an aware datetime. A time without a zone is refused as ambiguous, and so is one whose
+    year in UTC is not within 1 to 9999.
+    """
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise Malformed(f"{text!r} has no time zone", "add Z or +02:00")

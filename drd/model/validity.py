@@ -1,12 +1,12 @@
-"""For how long an assessment holds: a `now` that notes how near each comparison came to another
-answer.
+"""Find for how long an assessment stays valid, by a `now` that notes when each comparison with it
+would come out differently.
 
 Verdicts change with time because code asks whether something is older than something else. A
-function that is given a `Watched` time answers as it would for the plain one, and every question
-that depends on time leaves its mark: the moment at which its answer would be another one. Until the
-earliest of these the function takes the same way through its code, so that it says the same, but
-for the figures and texts that age. That needs no list of thresholds that somebody could forget to
-extend; tests/unit/test_status_summary.py holds it against `assess()` itself.
+function that gets a `Watched` time answers as it would for the plain one, and every comparison
+notes the moment at which its result would change. Until the earliest of these the function takes
+the same way through its code, so it returns the same, except for figures and texts that age. No
+list of thresholds is needed, which somebody could forget to extend;
+tests/unit/test_status_summary.py compares this with `assess()` itself.
 """
 
 from __future__ import annotations
@@ -22,26 +22,28 @@ from drd.model.units import SHARE
 _T = TypeVar("_T")
 
 _ROUNDING_S = 0.001
-"""By which an answer is taken to change too early, never too late."""
+"""By this much an answer is assumed to change too early, never too late."""
 
 
 def holds(judge: Callable[[datetime], _T], now: datetime) -> tuple[_T, float]:
-    """What `judge` says at `now`, and for how many seconds it takes the same way; infinity for one
-    that asks for no time, 0 where it changes at once or nobody can tell."""
+    """Return what `judge` returns at `now`, and for how many seconds it takes the same way;
+    infinity if it does not depend on time, 0 if it changes at once or nobody can tell.
+    """
     marks = _Marks()
     watched = _Now.of(now, marks)
     return judge(watched), max(0.0, marks.until_s - _ROUNDING_S)
 
 
 Course = tuple[float, float, float, float]
-"""Of a figure that ages: it is (a + b·t) / (c + d·t), t seconds later."""
+"""How a figure ages: t seconds later it is (a + b·t) / (c + d·t)."""
 
 
 def holds_with_places(
     judge: Callable[[datetime], _T], now: datetime
 ) -> tuple[_T, float, list[Place]]:
-    """As `holds`; and texts have a mark (`PLACE`, its number, `PLACE_END`) in place of each figure
-    that ages, which `Place` tells how to show."""
+    """Do the same as `holds`, and put a mark (`PLACE`, its number, `PLACE_END`) into texts in place
+    of each figure that ages; `Place` says how to show it.
+    """
     marks = _Marks()
     marks.places = []
     result = judge(_Now.of(now, marks))
@@ -52,22 +54,21 @@ PLACE_END = "⟧"
 
 
 def course(value: float) -> Course | None:
-    """How a figure of what was judged goes on while that holds; None where nobody can tell."""
+    """Return how a judged figure ages while the result is valid; None if nobody can tell."""
     if not isinstance(value, _Seconds):
         return (float(value), 0.0, 1.0, 0.0)
     return None if value.line is None else (*value.line, *value.over)
 
 
 class _Marks:
-    """The earliest moment at which an answer becomes another, in seconds from now."""
+    """The earliest moment at which an answer changes, in seconds from now."""
 
     def __init__(self) -> None:
         self.until_s = math.inf
         self.places: list[Place] | None = None
 
     def crossing(self, gap: float, speed: float) -> None:
-        """`gap` grows by `speed` a second, and the answer is another one when it is no longer
-        negative, zero or positive as it is now."""
+        """Note when a `gap` that grows by `speed` a second changes its sign."""
         if not speed:
             return
         if not math.isfinite(gap / speed) or gap == 0:
@@ -77,7 +78,7 @@ class _Marks:
 
 
 class _Now(datetime):
-    """The time at which something is judged, `speed` seconds a second later."""
+    """The time at which something is judged; it advances by `speed` seconds a second."""
 
     marks: _Marks
 
@@ -157,8 +158,9 @@ class _Now(datetime):
 
 
 def _unknown(marks: _Marks, value: _T) -> _T:
-    """A value whose change with time is not followed: nothing can be said about what comes of
-    it."""
+    """A value whose change with time is not followed: results that depend on it are valid for no
+    time.
+    """
     marks.until_s = 0.0
     return value
 
@@ -254,12 +256,13 @@ def _speed(value: object) -> float:
 
 
 _Line = tuple[float, float]
-"""A number now, and by how much it grows in a second."""
+"""A number now, and its growth per second."""
 
 
 class _Seconds(float):
-    """A number that changes with time: the quotient of two that grow evenly, of which the second is
-    mostly 1. `line` is None where nobody knows how it changes."""
+    """A number that changes with time: the quotient of two that grow evenly; the second is mostly
+    1. `line` is None if its change is unknown.
+    """
 
     marks: _Marks
     line: _Line | None
@@ -274,7 +277,7 @@ class _Seconds(float):
         return made
 
     def place(self, how: int) -> str | None:
-        """A mark for it in a text, where somebody collects these."""
+        """A mark for the number in a text, if somebody collects these."""
         places = self.marks.places
         if places is None or self.line is None:
             return _unknown(self.marks, None) if places is not None else None
@@ -297,7 +300,7 @@ class _Seconds(float):
     __repr__ = __str__
 
     def _plus(self, other: float, sign: float, value: float) -> _Seconds:
-        """`self + sign * other`."""
+        """Return `self + sign * other`."""
         line = None
         if isinstance(other, _Seconds):
             added = other.line if other.over == self.over else None
@@ -376,7 +379,7 @@ class _Seconds(float):
         return self._untold(float(self) ** float(other))
 
     def _compared(self, other: float) -> float:
-        """`other`, and the mark of the comparison with it."""
+        """Return `other`, and note when the comparison with it would change."""
         gap = self._plus(other, -1.0, 0.0)
         if gap.line is None:
             self.marks.until_s = 0.0

@@ -1,4 +1,4 @@
-"""`${…}` in the texts of a runbook: what it names, and putting values there."""
+"""`${…}` in the texts of a runbook: find references, and replace them by values."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ _REFERENCE = re.compile(r"\$(\$?)\{([^{}]*)\}")
 
 
 def references(text: str) -> list[str]:
-    """What the text refers to, in its order: `${target.db.path}` is `target.db.path`. A doubled
-    dollar, `$${…}`, stands for itself."""
+    """Return the names that the text refers to, in order: `${target.db.path}` is `target.db.path`.
+    A doubled dollar, `$${…}`, is literal.
+    """
     return [m[2].strip() for m in _REFERENCE.finditer(text) if not m[1]]
 
 
 def pieces(text: str) -> list[tuple[bool, str]]:
-    """The text cut up: whether a piece is a reference, and its name or the text itself."""
+    """Split the text: each piece says whether it is a reference, and has its name or the text
+    itself.
+    """
     parts, end = [], 0
     for match in _REFERENCE.finditer(text):
         if match[1]:
@@ -27,7 +30,9 @@ def pieces(text: str) -> list[tuple[bool, str]]:
 
 
 def filled(text: str, value: Callable[[str], str]) -> str:
-    """The text with each reference replaced by its value; values are not looked into again."""
+    """Return the text with each reference replaced by its value; references within values stay as
+    they are.
+    """
 
     def one(match: re.Match[str]) -> str:
         return f"${{{match[2]}}}" if match[1] else value(match[2].strip())
@@ -40,12 +45,13 @@ _SQL = re.compile(
     | \$(\w*)\$(?!\{).*?\$\1\$""",
     re.DOTALL | re.VERBOSE,
 )
-"""What of SQL is not read word by word: comments, strings, quoted names, dollar quotes."""
+"""Parts of SQL that are not read word by word: comments, strings, quoted names, dollar quotes."""
 
 
 def within_quotes(sql: str) -> str:
-    """The SQL with every reference in a string: `${point}` becomes `'${point}'`, and one that
-    stands in a string stays there. Raises ValueError, with why, where a value cannot stand."""
+    """Return the SQL with every reference in a string: `${point}` becomes `'${point}'`, and one
+    within a string stays. Raises ValueError, with the reason, if a value is not allowed there.
+    """
     if not references(sql):
         return sql
     parts, end = [], 0
@@ -58,7 +64,7 @@ def within_quotes(sql: str) -> str:
 
 
 def _quoted(sql: str) -> str:
-    """SQL outside of strings. A dollar before the braces stays what it is."""
+    """Quote references in SQL outside of strings. A dollar before the braces stays."""
     if "'" in sql or '"' in sql:
         raise ValueError("a quote in it is not closed")
     return _REFERENCE.sub(lambda m: m[0] if m[1] else f"'{m[0]}'", sql)

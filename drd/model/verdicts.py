@@ -1,4 +1,4 @@
-"""The words of a verdict, and the shape of what `assess()` answers."""
+"""The verdicts, and the shape of what `assess()` returns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from drd.named import NamedTuple
 
 
 class Verdict(StrEnum):
-    """From best to worst; the order is the one in which several are combined."""
+    """The verdicts from best to worst, in the order in which several are combined."""
 
     MET = "met"
     AT_RISK = "at_risk"
@@ -25,7 +25,7 @@ class Verdict(StrEnum):
 
     @property
     def words(self) -> str:
-        """As a person reads it: `at risk`."""
+        """The verdict for people: `at risk`."""
         return self.value.replace("_", " ")
 
 
@@ -33,7 +33,7 @@ _ORDER = tuple(Verdict)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Breached before unknown before at risk before met; of nothing, nothing is known."""
+    """Return the worst: breached before unknown before at risk before met; unknown for none."""
     return max(verdicts, key=_ORDER.index, default=Verdict.UNKNOWN)
 
 
@@ -46,13 +46,11 @@ class Readiness(StrEnum):
 
 
 class Reason(NamedTuple):
-    """Why a verdict is what it is, and the command to run next, if one helps.
-
-    `verdict` is the one that this reason alone leads to; `met` for what is only worth saying.
-    `kind` is the alert's that it makes; empty for what is no alert.
-    `says_why` is that of an alert about runs whose words the text has; empty where it has none.
-    `subject` is what of the plan it is about, where there may be several: a repository, a scenario.
-    `code` is that of the finding which says the same, where a look ahead makes this alert, too.
+    """Why a verdict is what it is, and the command to run next, if one helps. `verdict` is what
+    this reason alone leads to; `met` for a mere note. `kind` is that of its alert; empty if it
+    raises none. `says_why` is the kind of an alert about runs whose words the text includes; empty
+    if none. `subject` is the part of the plan that it is about, if there may be several: a
+    repository, a scenario. `code` is that of the readiness finding that says the same.
     """
 
     verdict: Verdict
@@ -68,9 +66,10 @@ class Reason(NamedTuple):
 
 
 class RpoAssessment(NamedTuple):
-    """`exposure_s` is what would be lost now, `achievable_s` what the schedule can hold; both None
-    where nobody knows. `attainment` is a share, None for no window yet. Without an exposure a
-    breached objective means that everything would be lost."""
+    """The judgement of the RPO. `exposure_s` is what would be lost now, `achievable_s` what the
+    schedule can hold; both None if unknown. `attainment` is a share, None for an empty window. A
+    breached objective without an exposure means that everything would be lost.
+    """
 
     objective_s: float | None
     exposure_s: float | None
@@ -80,13 +79,14 @@ class RpoAssessment(NamedTuple):
 
     @property
     def loses_everything(self) -> bool:
-        """Nothing is left that could be gone back to."""
+        """Whether no point is left that could be restored."""
         return self.exposure_s is None and self.verdict is Verdict.BREACHED
 
 
 class RtoAssessment(NamedTuple):
-    """`actual_s` is what the last passed drill took, `projected_s` the same scaled to the data of
-    now: None where nothing is left to come back from."""
+    """The judgement of the RTO. `actual_s` is the duration of the last passed drill, `projected_s`
+    the same scaled to the current data: None if there is no point to restore.
+    """
 
     objective_s: float | None
     actual_s: float | None
@@ -95,8 +95,10 @@ class RtoAssessment(NamedTuple):
 
 
 class ScenarioAssessment(NamedTuple):
-    """One scenario. `result` is that of the drill that counts, None for never; `valid_until` is
-    when a pass stops counting, `unproven` which components it did not restore or compare."""
+    """The judgement of one scenario. `result` is that of the drill that counts, None for never;
+    `valid_until` is when a pass stops counting, `unproven` which components it did not restore or
+    compare.
+    """
 
     scenario: str
     wanted: bool
@@ -110,9 +112,10 @@ class ScenarioAssessment(NamedTuple):
 
 
 class DrillAssessment(NamedTuple):
-    """Of the last drill, whatever its scenario, and of each scenario. `result` is `passed`,
-    `failed`, `inconclusive`, or None for never. `rehearsed` is how many of how many steps were
-    carried out."""
+    """The judgement of the last drill, whatever its scenario, and of each scenario. `result` is
+    `passed`, `failed`, `inconclusive`, or None for never. `rehearsed` is how many of how many steps
+    were executed.
+    """
 
     last_at: datetime | None
     result: str | None
@@ -132,7 +135,9 @@ class ComponentAssessment(NamedTuple):
 
 
 class CopyAssessment(NamedTuple):
-    """A second repository: `exposure_s` is what would be lost now if only it were left."""
+    """The judgement of a second repository: `exposure_s` is what would be lost now if only this one
+    were left.
+    """
 
     repository: str
     copy_of: str
@@ -142,14 +147,15 @@ class CopyAssessment(NamedTuple):
 
 
 def lost_words(lost: str) -> str:
-    """What follows the name of a repository in which nothing can be read."""
+    """Return the words that follow the name of a repository in which nothing can be read."""
     return "is another one" if lost == "replaced" else f"is {lost}"
 
 
 class RepositoryAssessment(NamedTuple):
-    """`state` is `ok`, `gone`, `emptied`, `replaced`, `unreachable` or `damaged`: the gravest that
-    is known, `since` when drd learnt it. `data_time` is of the newest point that can be read
-    there."""
+    """The judgement of a repository. `state` is the most severe that is known: `ok`, `gone`,
+    `emptied`, `replaced`, `unreachable` or `damaged`; `since` is when drd noticed it. `data_time`
+    is that of the newest point that can be read there.
+    """
 
     repository: str
     copy_of: str | None
@@ -159,9 +165,10 @@ class RepositoryAssessment(NamedTuple):
 
 
 class Assessment(NamedTuple):
-    """Everything that `status` says about one plan; the gravest reason first. `owner` is None for
-    a plan that was never loaded; `load_error` is why its file is not in force. `paused` and
-    `waiting` are about retention, `holds` the ones that are active."""
+    """Everything that `status` says about one plan; the most severe reason first. `owner` is None
+    for a plan that was never loaded; `load_error` is why its file is not in force. `paused` and
+    `waiting` are about retention; `holds` are the active ones.
+    """
 
     plan: str
     owner: str | None
@@ -182,5 +189,5 @@ class Assessment(NamedTuple):
 
 
 def exit_code(verdict: Verdict) -> int:
-    """Of `drd status`: 0 for met or at risk, 3 for breached or unknown."""
+    """Return the exit code of `drd status`: 0 for met or at risk, 3 for breached or unknown."""
     return 0 if verdict in (Verdict.MET, Verdict.AT_RISK) else 3

@@ -20,7 +20,7 @@ _WEEK_MIN = 7 * DAY_MIN
 
 
 def minutes_of(text: str) -> int:
-    """Minutes after midnight of `22:00`; `24:00` is 1440. Raises ValueError."""
+    """Return the minutes after midnight of `22:00`; `24:00` is 1440. Raises ValueError."""
     hours, colon, minutes = text.partition(":")
     plain = all(part.isascii() and part.isdigit() and len(part) <= 2 for part in (hours, minutes))
     total = int(hours) * 60 + int(minutes) if plain and colon and len(minutes) == 2 else -1
@@ -30,7 +30,9 @@ def minutes_of(text: str) -> int:
 
 
 def window_text(window: Window) -> str:
-    """`22:00-06:00`, with days where it is not every day: `mon,tue 22:00-06:00`."""
+    """Format a window: `22:00-06:00`, with the days if it is not every day: `mon,tue
+    22:00-06:00`.
+    """
     times = "-".join(f"{m // 60:02d}:{m % 60:02d}" for m in (window.from_min, window.to_min))
     if set(window.days) == set(range(7)):
         return times
@@ -40,9 +42,8 @@ def window_text(window: Window) -> str:
 def blackout_at(
     windows: Sequence[Window], timezone: str, at: datetime
 ) -> tuple[datetime, datetime, Window] | None:
-    """The window in force at `at`: its begin, its end (the first instant after it), itself.
-
-    Of several the one that ends last. None: something may start.
+    """Return the window in force at `at`: its begin, its end (the first instant after it), and
+    itself; of several the one that ends last. None if something may start.
     """
     spans = [span for span in _spans(windows, timezone, at) if span[0] <= at < span[1]]
     return max(spans, key=lambda span: span[1], default=None)
@@ -51,8 +52,9 @@ def blackout_at(
 def released(
     windows: Sequence[Window], timezone: str, at: datetime
 ) -> tuple[datetime, Window | None]:
-    """The first instant from `at` on at which something may start, and the window that `at` had to
-    wait for last. Windows that follow each other without a gap are one."""
+    """Return the first instant from `at` on at which something may start, and the last window that
+    delays it. Windows that follow each other without a gap are one.
+    """
     last = None
     for _ in range(7 * len(windows) + 1):
         span = blackout_at(windows, timezone, at)
@@ -63,7 +65,9 @@ def released(
 
 
 def longest_blackout_s(windows: Sequence[Window]) -> float:
-    """Seconds of the longest stretch of a usual week without any start; a week or more: always."""
+    """Return the seconds of the longest time in a usual week without any start; a week or more:
+    always.
+    """
     spans = sorted(_weekly(windows))
     longest = reach = 0
     begin = -1
@@ -76,7 +80,9 @@ def longest_blackout_s(windows: Sequence[Window]) -> float:
 
 
 def _weekly(windows: Sequence[Window]) -> Iterator[tuple[int, int]]:
-    """Begin and end in minutes of two weeks in a row, so that a stretch across Sunday is whole."""
+    """Return begin and end in minutes of two weeks in a row, so that a window across Sunday is
+    whole.
+    """
     for week in (0, _WEEK_MIN):
         for window in windows:
             for day in window.days:
@@ -91,7 +97,7 @@ def _length(window: Window) -> int:
 def _spans(
     windows: Sequence[Window], timezone: str, at: datetime
 ) -> Iterator[tuple[datetime, datetime, Window]]:
-    """The windows that begin on the local day of `at` or on the one before, as instants."""
+    """Return the windows that begin on the local day of `at` or on the day before, as instants."""
     zone = ZoneInfo(timezone)
     today = at.astimezone(zone).date()
     for day in (today - timedelta(days=1), today):
@@ -106,8 +112,9 @@ def _spans(
 
 
 def _instant(day: date, minute: int, zone: ZoneInfo, *, last: bool) -> datetime:
-    """When the local clock shows this, the first or the last time; for what it never shows, when
-    it jumps over it."""
+    """Return when the local clock shows this, the first or the last time; if it never shows it,
+    when it jumps over it.
+    """
     local = datetime.combine(day, datetime.min.time()) + timedelta(minutes=minute)
     instant = local.replace(tzinfo=zone, fold=int(last)).astimezone(UTC)
     if instant.astimezone(zone).replace(tzinfo=None) == local:
