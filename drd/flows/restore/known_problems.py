@@ -10,8 +10,8 @@ from drd.flows.restore.recovery_plan import RecoveryPlan
 from drd.flows.services import Services
 from drd.model.finding import Finding
 from drd.model.finding_codes import KNOWN_STATE, REPOSITORY
-from drd.model.mending import ways_out
 from drd.model.plan import Plan
+from drd.model.repair import ways_out
 from drd.model.snapshot import RestorePoint
 from drd.model.text import some
 from drd.ports.health import Known

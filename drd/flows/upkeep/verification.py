@@ -26,10 +26,10 @@ from drd.flows.restore.known_problems import others_for
 from drd.flows.restore.repository_choice import repository_spec
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
-from drd.model.mending import ways_out
 from drd.model.pauses import lists_less, named
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.read_progress import Reading, begun, due_parts, parts_of
+from drd.model.repair import ways_out
 from drd.model.run import ERROR_CODE, RunKind, RunState
 
 """Restore points that a sentence names."""
