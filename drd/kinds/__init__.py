@@ -1,1 +1,1 @@
-"""One package a kind of component: everything about that technology in one place."""
+"""One package for each kind of component, with everything about that technology."""

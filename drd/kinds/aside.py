@@ -1,4 +1,6 @@
-"""What a run set aside in the file system: found, exchanged and removed by its names alone."""
+"""Kept copies in the file system: find, exchange and remove what a run set aside, by names
+alone.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,10 @@ from drd.kinds.untrusted_dirs import forget, held, pinned, working
 from drd.ports import Aside
 
 LEFT_ALONE = "lost+found"
-"""Belongs to the file system of a mount point."""
+"""An entry that belongs to the file system of a mount point, and is never moved."""
 
 NAMES = tuple(f"*.drd_????????_{what}" for what in ("before", "after", "returning"))
-"""Patterns of what is set aside, which is no part of any tree."""
+"""Patterns of the names of kept copies, which are no part of any tree."""
 
 _MEASURED_S = 1.0
 
@@ -31,7 +33,7 @@ class Place(Protocol):
     def target(self) -> Path: ...
 
     def kept(self) -> list[tuple[Path, bool]]:
-        """What waits, and whether it is the former content."""
+        """The kept copy, and whether it is the former content."""
 
     def swap(self, *, back: bool) -> None: ...
 
@@ -40,8 +42,9 @@ class Place(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Things that were renamed whole, beside what has their name now. `companions` are suffixes of
-    files that go with it (-wal)."""
+    """Kept copies that were renamed whole, beside the current content. `companions` are suffixes of
+    files that go with it (-wal).
+    """
 
     target: Path
     mark: str
@@ -75,13 +78,15 @@ class Beside:
         fsync_path(self.target.parent)
 
     def _move(self, old: Path, new: Path) -> None:
-        """The companions first: where the file itself is, there are all that it has."""
+        """Rename the companions first: if the file itself is in place, all of its
+        companions are.
+        """
         for suffix in (*self.companions, ""):
             if os.path.lexists(_with(old, suffix)):
                 pinned(_with(old, suffix)).rename(pinned(_with(new, suffix)))
 
     def _torn(self, kept: Path) -> bool:
-        """Companions are there without the file."""
+        """Whether companions exist without their file."""
         apart = any(os.path.lexists(_with(kept, s)) for s in self.companions)
         return apart and not os.path.lexists(kept)
 
@@ -100,8 +105,9 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The entries of a directory that cannot be renamed itself, in a directory within it. While
-    some of them are on their way back, that one is called `returning`."""
+    """Kept copies of the entries of a directory that cannot be renamed itself, in a directory
+    within it. While some of the entries are being moved back, that directory is called `returning`.
+    """
 
     target: Path
     mark: str
@@ -119,7 +125,7 @@ class Within:
         return self.target / f".{self.mark}_returning"
 
     def entries(self) -> list[str]:
-        """Names in the target that are not the run's."""
+        """The names in the target that are not the run's."""
         names = (p.name for p in self.target.iterdir())
         return sorted(n for n in names if n != LEFT_ALONE and not n.startswith(f".{self.mark}"))
 
@@ -166,7 +172,7 @@ class Within:
 
 
 class KeptPlaces:
-    """Implements the port `Kept`. `guard` is asked before anything is moved, and may refuse."""
+    """Implements the port `Kept`. `guard` is called before anything is moved, and may refuse."""
 
     def __init__(
         self,
@@ -201,11 +207,13 @@ class KeptPlaces:
                 place.discard()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is open."""
 
 
 def size_of(path: Path) -> int | None:
-    """Bytes of a file, or of all files below a directory; None when that takes too long."""
+    """Return the bytes of a file, or of all files below a directory; None if counting takes too
+    long.
+    """
     limit = time.monotonic() + _MEASURED_S
     if not path.is_dir() or path.is_symlink():
         return path.lstat().st_size

@@ -1,4 +1,4 @@
-"""What kinds that live in the file system share: room, owners, durable renames."""
+"""What kinds in the file system share: space, owners, durable renames."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def is_root() -> bool:
 
 
 def beside(own: Path | None, into: str) -> Path:
-    """What `--into` names: a path, or a name beside `own`. Raises UsageError."""
+    """Return the path that `--into` names: a path, or a name beside `own`. Raises UsageError."""
     path = Path(into)
     if path.is_absolute():
         place = Path(os.path.realpath(path))
@@ -39,7 +39,9 @@ def beside(own: Path | None, into: str) -> Path:
 
 
 def named_path(path: str) -> str:
-    """A path that somebody typed, whole. Raises UsageError when nothing is there."""
+    """Return the absolute path of one that somebody typed. Raises UsageError if nothing is
+    there.
+    """
     absolute = os.path.abspath(path)  # noqa: PTH100 (resolve would follow links)
     if not os.path.lexists(absolute):
         raise UsageError(f"there is no {absolute}", hint="name a file or directory that exists.")
@@ -51,12 +53,12 @@ def counted(count: int) -> str:
 
 
 def existing_parent(path: Path) -> Path:
-    """`path`, or the nearest directory above it that exists."""
+    """Return `path`, or the nearest directory above it that exists."""
     return next(p for p in (path, *path.parents) if p.exists())
 
 
 def space_finding(directory: Path, need: int, *, what: str, hint: str) -> Finding:
-    """Whether `need` bytes fit below `directory` (which need not exist yet)."""
+    """Check whether `need` bytes fit below `directory` (which need not exist yet)."""
     free = shutil.disk_usage(existing_parent(directory)).free
     detail = f"{what} needs {format_size(need)}, but {format_size(free)} are free in {directory}"
     return Finding(
@@ -65,13 +67,15 @@ def space_finding(directory: Path, need: int, *, what: str, hint: str) -> Findin
 
 
 def work_finding(place: Path, need: int, *, what: str) -> Finding:
-    """Whether `need` bytes fit into a place in `work_dir`."""
+    """Check whether `need` bytes fit into a place in `work_dir`."""
     hint = "make room in work_dir, or set work_dir to another disk."
     return space_finding(place, need, what=what, hint=hint)
 
 
 def mounts_below(directory: Path) -> list[Path]:
-    """Where other file systems are mounted within a directory, itself aside."""
+    """Return where other file systems are mounted within a directory, without the directory
+    itself.
+    """
     table = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
     # The fifth field; blanks and the like are octal escapes there.
     named = (line.split(" ")[4].encode("utf-8", "surrogateescape") for line in table.splitlines())
@@ -87,12 +91,14 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
 
 
 def may_own(uid: int, gid: int) -> bool:
-    """Whether this process may make something belong to these two."""
+    """Whether this process may give files to this user and group."""
     return is_root() or (uid == os.geteuid() and gid in {os.getegid(), *os.getgroups()})
 
 
 def owner_finding(foreign: int, *, no_owner: bool) -> Finding | None:
-    """A finding when `foreign` entries belong to others and only root could give them back."""
+    """Return a finding if `foreign` entries belong to others and only root could restore their
+    owners.
+    """
     if is_root() or no_owner or not foreign:
         return None
     files = "1 entry belongs" if foreign == 1 else f"{foreign:,} entries belong"
@@ -107,7 +113,7 @@ def owner_finding(foreign: int, *, no_owner: bool) -> Finding | None:
 
 
 def no_directory(directory: Path) -> Finding | None:
-    """A finding when this process finds no such directory."""
+    """Return a finding if there is no such directory, or this process cannot see it."""
     hint = f"mkdir -p {directory}, with the owner and mode that the service needs"
     try:
         if stat.S_ISDIR(directory.stat().st_mode):
@@ -121,7 +127,7 @@ def no_directory(directory: Path) -> Finding | None:
 
 
 def unwritable(directory: Path) -> Finding | None:
-    """A finding when this process can make nothing in a directory."""
+    """Return a finding if this process cannot create entries in a directory."""
     if os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
         return None
     if os.statvfs(directory).f_flag & os.ST_RDONLY:
@@ -143,16 +149,17 @@ def fsync_path(path: Path) -> None:
 
 
 def fresh(directory: Path, *, parents: bool = False) -> Path:
-    """The directory, made, empty and only for us to look into: a landing. What was there goes."""
+    """Make an empty directory that only its owner can enter, for restic to fill. A former one is
+    removed.
+    """
     remove(directory)
     directory.mkdir(mode=0o700, parents=parents)
     return directory
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a whole directory; nothing there is fine. A symlink itself goes.
-
-    Directories that their restored modes closed to their owner are opened first.
+    """Remove a file or a whole directory; it may be missing. A symlink itself is removed.
+    Directories whose restored modes exclude their owner are opened first.
     """
     if not path.is_dir() or path.is_symlink():
         with suppress(FileNotFoundError):

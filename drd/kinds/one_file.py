@@ -1,7 +1,7 @@
-"""Kinds whose component is one file: where it comes back, and what a manifest says of it.
+"""Kinds whose component is one file: its destinations, and the part of a manifest about it.
 
-A kind builds on `OneFileKind`, with a `form`. The other classes are for what a kind knows better:
-what proves a file to be sound, what counts as content, who uses the file.
+A kind derives from `OneFileKind`, with a `form`. It overrides the other classes for what depends on
+the format: whether a file is intact, what counts as content, who uses the file.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _MOST_ID = (1 << 32) - 1
 
 
 def require_file(component: str, path: Path) -> os.stat_result:
-    """The file of a source. Raises SourceError where it is missing or no file."""
+    """Return the source's file. Raises SourceError if it is missing or no file."""
     try:
         info = path.stat()
     except FileNotFoundError as error:
@@ -77,7 +77,7 @@ def require_file(component: str, path: Path) -> os.stat_result:
 
 
 def file_facts(path: str, filename: str, info: os.stat_result) -> dict[str, Any]:
-    """What gives the restored file its name, mode and owner."""
+    """Return the facts that give the restored file its name, mode and owner."""
     return {
         "path": path,
         "filename": filename,
@@ -88,7 +88,7 @@ def file_facts(path: str, filename: str, info: os.stat_result) -> dict[str, Any]
 
 
 def require_file_facts(snapshot: ComponentSnapshot, filename: str) -> None:
-    """Raises Refused for facts that are not those of `file_facts`."""
+    """Raise Refused for facts that `file_facts` does not write."""
     place, facts = f"facts of {snapshot.component}", snapshot.facts
     if strict.member(facts, "filename", place) != filename:
         raise strict.refuse(f"{place}.filename", f"is not {filename}", facts["filename"])
@@ -103,10 +103,8 @@ def require_file_facts(snapshot: ComponentSnapshot, filename: str) -> None:
 
 
 def landed_file(landing: Path, snapshot: ComponentSnapshot, filename: str) -> Path:
-    """The file that the repository put into the landing, unread.
-
-    Raises RepositoryDamaged when it is missing, no plain file or of another size, or has something
-    beside it, which a database would believe.
+    """Return the restored file, without reading it. Raises RepositoryDamaged if it is missing, no
+    plain file or of another size, or has a companion, which a database would trust.
     """
     file, hint = landing / filename, _ANOTHER
     try:
@@ -132,15 +130,16 @@ def landed_file(landing: Path, snapshot: ComponentSnapshot, filename: str) -> Pa
 
 
 class FileForm(NamedTuple):
-    """The suffix of the file in a snapshot (`COMPONENT.SUFFIX`), and who inspects one that came
-    back."""
+    """The suffix of the file in a snapshot (`COMPONENT.SUFFIX`), and the inspector for a restored
+    one.
+    """
 
     suffix: str
     inspects: Callable[[Path], Inspector]
 
 
 class FileInspector(Inspector):
-    """Where a restored file is; what can be asked of it, a kind adds."""
+    """The place of a restored file; a kind adds its questions."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -155,7 +154,7 @@ class FileInspector(Inspector):
 
 
 class OneFileSandbox(Destination):
-    """A file in the run's workplace."""
+    """A file in the run's workplace, for a drill."""
 
     def __init__(self, component: str, place: Workplace, form: FileForm) -> None:
         self._component = component
@@ -194,7 +193,7 @@ class OneFileSandbox(Destination):
         remove(self._file.parent)
 
     def prove(self, landed: Path) -> None:
-        """Raises RepositoryDamaged where what landed is not sound."""
+        """Check that the restored file is intact. Raises RepositoryDamaged."""
 
     def differences(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - of a file none
         """See `Restored.differences`."""
@@ -202,10 +201,10 @@ class OneFileSandbox(Destination):
 
 
 class OneFileTarget(NamedDestination):
-    """A named file. A symlink there stays and its file is replaced."""
+    """A named file. If it is a symlink, the link stays and its file is replaced."""
 
     companions: ClassVar[tuple[str, ...]] = ()
-    """Suffixes of files that belong to it."""
+    """Suffixes of files that belong to the file."""
 
     def __init__(
         self,
@@ -303,7 +302,7 @@ class OneFileTarget(NamedDestination):
         return self._inspects(self._publication.target)
 
     def _dress(self, landed: Path, snapshot: ComponentSnapshot) -> tuple[str, ...]:
-        """Owner and mode as at the source; what could not be."""
+        """Set owner and mode as in the source; returns what could not be set."""
         uid, gid = snapshot.facts["uid"], snapshot.facts["gid"]
         lost: tuple[str, ...] = ()
         if not self._no_owner and may_own(uid, gid):
@@ -315,7 +314,7 @@ class OneFileTarget(NamedDestination):
         return lost
 
     def _holds_nothing(self, path: Path) -> bool:
-        """Whether it is what `refuse_content` lets pass."""
+        """Whether `refuse_content` accepts the content."""
         with suppress(TargetError):
             self.refuse_content(path)
             return True
@@ -324,21 +323,24 @@ class OneFileTarget(NamedDestination):
     # What a kind may know better
 
     def prove(self, landed: Path) -> None:
-        """Raises RepositoryDamaged where what landed is not sound."""
+        """Check that the restored file is intact. Raises RepositoryDamaged."""
 
     def refuse_content(self, target: Path) -> None:
-        """Raise TargetNotEmpty unless there is nothing or an empty file, TargetError when it is
-        something else than a file."""
+        """Raise TargetNotEmpty unless there is no file or an empty one, TargetError if it is no
+        file.
+        """
         if not holds_bytes(target):
             return
         raise TargetNotEmpty(f"target {target} is not empty", hint=NOT_EMPTY)
 
     def user(self, target: Path) -> str:  # noqa: ARG002 - nobody can tell
-        """Who uses the file, which must not be replaced under them; empty for nobody."""
+        """Return the user of the file, which must not be replaced while somebody uses it; empty for
+        nobody.
+        """
         return ""
 
     def require_unused(self, target: Path) -> None:
-        """Raise TargetError when somebody uses it."""
+        """Raise TargetError if somebody uses the file."""
 
     def differences(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - of a file none
         """See `Restored.differences`."""
@@ -346,7 +348,7 @@ class OneFileTarget(NamedDestination):
 
 
 def holds_bytes(target: Path) -> bool:
-    """Whether a target has a file that is not empty. Raises TargetError when it is no file."""
+    """Whether a target has a file that is not empty. Raises TargetError if it is no file."""
     if not os.path.lexists(target):
         return False
     if not target.is_file():
@@ -356,7 +358,7 @@ def holds_bytes(target: Path) -> bool:
 
 
 class OneFileKind(Kind):
-    """What kinds of one file do alike."""
+    """The methods that all kinds of one file share."""
 
     form: ClassVar[FileForm]
 

@@ -1,18 +1,16 @@
-"""Giving what was restored its final name as the last act, by renames on one file system.
+"""Give restored data its final name as the last act, by renames on one file system.
 
-The order, and what a kill in between leaves:
-
-1. the journal (in the run's workplace) names the inode that is to be published;
-2. what the target holds is set aside as `NAME.drd_<run>_before`, companions (-wal) after it;
-3. the working file or directory is renamed to the target: from here on it is published,
-   because the target's inode is the one in the journal;
-4. the landing is removed, and what was set aside, unless it is to be kept and holds something.
-   Where nothing was to be overwritten it was looked at before: what has come since is kept.
+The order, and what a kill in between leaves: 1. the journal (in the run's workplace) names the
+inode that is to be published; 2. the target's content is set aside as `NAME.drd_<run>_before`,
+companions (-wal) after it; 3. the working file or directory is renamed to the target: from here on
+it is published, because the target's inode is the one in the journal; 4. the staging directory is
+removed, and so is what was set aside, unless it is to be kept and has content. If nothing was to be
+overwritten, that was checked before: what appeared since is kept.
 
 Killed after 1 or 2: `publish` continues, `undo` gives the old name back. After 3: both tidy up.
 
-A journal says what to remove and to rename. It is believed only as far as it names what bears the
-mark of the run in whose directory it lies.
+A journal says what to remove and to rename. It is trusted only as far as it names paths that bear
+the mark of the run in whose directory it is.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ _MARK = re.compile(r"drd_[A-Za-z0-9_-]{1,40}")
 
 
 def is_nothing(path: Path) -> bool:
-    """Nobody would want it back: an empty directory or file, or nothing at all."""
+    """Whether nobody would want this back: an empty directory or file, or nothing at all."""
     if path.is_dir() and not path.is_symlink():
         return next(path.iterdir(), None) is None
     return not path.is_symlink() and (not path.exists() or path.stat().st_size == 0)
@@ -47,9 +45,10 @@ def is_nothing(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One target of one run. `landing` is the marked directory beside it on the same file system;
-    `companions` are suffixes of files that belong to the target's old content; `nothing` tells
-    whether that is something that nobody would want back."""
+    """The publication at one target of one run. `landing` is the marked staging directory beside it
+    on the same file system; `companions` are suffixes of files that belong to the target's old
+    content; `nothing` says whether that content is worthless.
+    """
 
     target: Path
     landing: Path
@@ -61,11 +60,11 @@ class Publication:
 
     @property
     def before(self) -> Path:
-        """Where the old content waits until the new one has its name, or for longer."""
+        """The name of the old content after it was set aside."""
         return Beside(self.target, self.mark).before
 
     def announce(self, *, overwrite: bool) -> None:
-        """Write down what will be touched, before it is: a sweep finds it by this."""
+        """Record what will be touched, before it is: a sweep finds it by this record."""
         known = read_journal(self.journal)
         known |= {
             "target": os.fspath(self.target),
@@ -82,11 +81,11 @@ class Publication:
         return bool(read_journal(self.journal).get("overwrite"))
 
     def begun(self) -> bool:
-        """Whether parts of what lands stand in the target: never, it comes as a whole."""
+        """Whether parts of the new content are in the target: never, it is published as a whole."""
         return False
 
     def content(self) -> list[str]:
-        """Names in the target, which is a directory."""
+        """The names in the target, which is a directory."""
         return sorted(os.listdir(self.target))  # noqa: PTH208 - names
 
     @working
@@ -97,10 +96,9 @@ class Publication:
 
     @working
     def publish(self, fresh: Path) -> None:
-        """Steps 1 to 4; idempotent. `fresh` lies in the landing or is it.
-
-        Raises TargetError when something new took the target's name while a killed run's old
-        content was set aside.
+        """Carry out steps 1 to 4; idempotent. `fresh` is in the staging directory or is it. Raises
+        TargetError if something new took the target's name after a killed run had set the old
+        content aside.
         """
         if not self.published():
             promised = _inode(fresh)
@@ -147,15 +145,16 @@ class Publication:
 
     @working
     def appeared(self) -> list[str]:
-        """What came to the target after the last look at it, although nothing was to be replaced:
-        it is set aside, and this says where."""
+        """Say where content was set aside that appeared in the target after the last check,
+        although nothing was to be replaced.
+        """
         if self.may_overwrite() or not os.path.lexists(pinned(self.before)):
             return []
         return [came_meanwhile(self.target, self.before)]
 
     @working
     def undo(self) -> list[str]:
-        """Take back what a run that will not continue has left; sentences about it."""
+        """Undo what a run that will not continue has left; return sentences about it."""
         notes: list[str] = []
         if self.published():
             self.tidy()
@@ -176,7 +175,7 @@ class Publication:
 
 
 def remove_nothing(path: Path) -> None:
-    """Remove what was found to be nothing. A directory that has got an entry since stays."""
+    """Remove what was found to be worthless. A directory that has got an entry since stays."""
     with suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             path.rmdir()
@@ -185,17 +184,19 @@ def remove_nothing(path: Path) -> None:
 
 
 def came_meanwhile(target: Path, before: Path) -> str:
-    """For whoever asked for a recovery into nothing."""
+    """Return the note that something appeared in the target meanwhile."""
     return f"{target} got content during the recovery, which is kept as {before}"
 
 
 def publication_of(directory: Path) -> Publication | None:
-    """What a run in this workplace directory had announced."""
+    """Return what a run in this workplace directory had announced."""
     return publication_at(directory / JOURNAL)
 
 
 def publication_at(journal: Path) -> Publication | None:
-    """What a run had announced in this journal; None too for what it cannot have announced."""
+    """Return what a run had announced in this journal; None also for paths that it cannot have
+    announced.
+    """
     known = read_journal(journal)
     mark = mark_in(known, journal.parent)
     target, landing = place_in(known, "target"), place_in(known, "landing")
@@ -210,11 +211,11 @@ def publication_at(journal: Path) -> Publication | None:
 
 
 COMPANIONS = ("-wal", "-shm", "-journal")
-"""Suffixes of files that belong to another one."""
+"""Suffixes of files that belong to another file."""
 
 
 def mark_in(known: Mapping[str, Any], workplace: Path) -> str | None:
-    """The mark of a journal, which is that of the run in whose directory it lies."""
+    """Read the mark of a journal, which is that of the run in whose directory it is."""
     mark, of = known.get("mark"), workplace.parent.name
     if not isinstance(mark, str) or not _MARK.fullmatch(mark):
         return None
@@ -222,7 +223,7 @@ def mark_in(known: Mapping[str, Any], workplace: Path) -> str | None:
 
 
 def place_in(known: Mapping[str, Any], key: str) -> Path | None:
-    """A path of a journal: absolute, and without steps back."""
+    """Read a path of a journal: absolute, and without `..`."""
     text = known.get(key)
     if not isinstance(text, str) or not text.startswith("/") or "\0" in text:
         return None
@@ -230,13 +231,14 @@ def place_in(known: Mapping[str, Any], key: str) -> Path | None:
 
 
 def is_landing(path: Path, mark: str) -> bool:
-    """Whether a path is in, or is, a directory that a run of this mark has made beside its
-    target."""
+    """Whether a path is, or is in, a staging directory that a run of this mark made beside its
+    target.
+    """
     return any(part.startswith(f".{mark}.") for part in path.parts)
 
 
 def read_journal(journal: Path) -> dict[str, Any]:
-    """Empty when nothing was written down yet, or not by this user."""
+    """Read a journal; empty if nothing was recorded yet, or not by this user."""
     written = read_own(journal)
     if written is None:
         return {}
@@ -246,7 +248,7 @@ def read_journal(journal: Path) -> dict[str, Any]:
 
 
 def write_journal(journal: Path, data: dict[str, Any]) -> None:
-    """Replace it whole, durably."""
+    """Replace the journal completely and durably."""
     fresh = journal.with_suffix(".new")
     fresh.write_text(json.dumps(data), "ascii")
     fsync_path(fresh)
@@ -255,7 +257,9 @@ def write_journal(journal: Path, data: dict[str, Any]) -> None:
 
 
 def _inode(path: Path) -> int | None:
-    """A rename keeps it; device numbers are left out, they may change with a reboot."""
+    """Return the inode, which a rename keeps. Device numbers are left out: a reboot may change
+    them.
+    """
     try:
         return path.lstat().st_ino
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What is asked of a kind of component by its name."""
+"""Look up what a kind of component says, by the kind's name."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from drd.registry import KINDS
 
 
 def host_of(reveal: Reveal) -> Callable[[Component], str]:
-    """The server that a component is read from."""
+    """Return the server that a component is read from."""
     return lambda component: KINDS[component.kind].host(component.settings, reveal)
 
 
 def room_of(kind: str) -> float:
-    """How many times its size a sandbox for a component of the kind needs, also of a kind that is
-    not here any more."""
+    """Return how many times its size a sandbox for a component needs, even for a kind that no
+    longer exists.
+    """
     return KINDS[kind].room if kind in KINDS else UNKNOWN_ROOM
 
 
 def server_users() -> tuple[str, ...]:
-    """The system users that the servers of kinds usually run as."""
+    """Return the system users that the servers of kinds usually run as."""
     return tuple(spec.server_user for spec in KINDS if spec.server_user)
 
 
 def by_hand_of(kind: str) -> ByHandOf:
-    """Raises NotSupported for a kind that cannot be brought back without drd."""
+    """Return the instructions without drd. Raises NotSupported for a kind that has none."""
     spec = KINDS[kind]
     if not spec.by_hand:
         raise NotSupported(f"kind {kind} cannot be restored by hand")
@@ -41,6 +42,6 @@ def by_hand_of(kind: str) -> ByHandOf:
 
 @cache
 def kind_for(name: str) -> Kind:
-    """The adapter of a kind of component; each is imported when it is first needed."""
+    """Return the adapter of a kind; each is imported when it is first needed."""
     kind: Kind = KINDS[name].open()
     return kind

@@ -1,10 +1,10 @@
-"""Working in directories that belong to somebody else, as root.
+"""Work as root in directories that belong to other users.
 
-A target's directory is often an application's, and whoever has that user can rename and replace
-whatever lies in it, while root writes there. So root holds on to directories, not to their names:
-one above the target that is walked to without following a link, and the landing, which only root
-can look into. Both are reached by descriptors (`/proc/PID/fd/N`, which restic can use as well).
-Where nobody else could exchange anything, and for everybody but root, a path is as good.
+A target's directory is often an application's, and whoever is that user can rename and replace its
+entries while root writes there. So root keeps directories open instead of using their names: one
+above the target that is reached without following a link, and the staging directory, which only
+root can enter. Both are used through descriptors (`/proc/PID/fd/N`, which restic accepts as well).
+If nobody else could exchange anything, and for everybody but root, the plain path is used.
 """
 
 from __future__ import annotations
@@ -27,26 +27,30 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 TREE = "tree"
-"""In a landing: what restic fills. It replaces a directory of its own that is reached by a link."""
+"""In a staging directory: the directory that restic fills. restic replaces a directory that is
+reached by a link.
+"""
 
 _MARKED = ".drd_"
 _landings: dict[Path, int] = {}
-"""Descriptors of what this process has made, by the path at which it did: until it goes."""
+"""Descriptors of staging directories that this process has made, by their path, until they are
+removed.
+"""
 
 _pins: dict[Path, int] = {}
-"""Those of directories above, and ..."""
+"""Descriptors of directories above, and ..."""
 
 _own: dict[Path, int] = {}
-"""... of others of root's own: while something is done there."""
+"""... of other directories of root's own, while work is done there."""
 
 _NOWHERE = Path("/proc/self/fd/none")
-"""The path to a directory that is missing where others could make one: nothing is ever there."""
+"""The path for a directory that is missing where others could make one: nothing is ever there."""
 
 _led: dict[Path, int] = {}
-"""Descriptors of directories to which a link led that others can change."""
+"""Descriptors of directories that were reached by a link which others can change."""
 
 _MEANWHILE = (ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, ELOOP, EINVAL)
-"""The errors that a system call gives when somebody exchanges names meanwhile."""
+"""The errors that a system call raises if somebody exchanges names meanwhile."""
 
 _at_work = 0
 _lock = threading.RLock()
@@ -54,8 +58,10 @@ _lock = threading.RLock()
 
 @contextmanager
 def at_work() -> Iterator[None]:
-    """While the body lasts, what `pinned` and `opened` gave is good; then the last one closes it.
-    Raises TargetError where what was reached so had been exchanged meanwhile."""
+    """Keep the paths from `pinned` and `opened` valid in the body, and close their descriptors
+    after the outermost one. Raises TargetError if a path that was used had been exchanged
+    meanwhile.
+    """
     global _at_work  # noqa: PLW0603 - descriptors are the process's
     with _lock:
         _at_work += 1
@@ -76,7 +82,7 @@ def at_work() -> Iterator[None]:
 
 
 def working(method: Callable[P, T]) -> Callable[P, T]:
-    """A method that is `at_work`."""
+    """Decorate a method to run within `at_work`."""
 
     @wraps(method)
     def work(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -87,8 +93,9 @@ def working(method: Callable[P, T]) -> Callable[P, T]:
 
 
 def resolved(path: str, *, last: bool = True) -> Path:
-    """Without symlinks, on the way and (unless not `last`) at its end. Raises TargetError where
-    root would be led by a link of somebody's to what is not his."""
+    """Resolve symlinks in the path and (unless not `last`) at its end. Raises TargetError if
+    another user's link would lead root to something that does not belong to that user.
+    """
     above, name = os.path.split(path)
     if not is_root():
         return Path(os.path.realpath(path)) if last else Path(os.path.realpath(above)) / name
@@ -114,8 +121,9 @@ def resolved(path: str, *, last: bool = True) -> Path:
 
 
 def _remember(directory: Path, fd: int | None) -> None:
-    """Keep a descriptor of the directory to which a user's link led. If another directory has its
-    name when root works there, that is refused."""
+    """Keep a descriptor of the directory that a user's link led to. If another directory has its
+    name when root works there, that is refused.
+    """
     with _lock:
         old = _led.pop(directory, None)
         if old is not None:
@@ -125,8 +133,9 @@ def _remember(directory: Path, fd: int | None) -> None:
 
 
 def pinned(path: Path) -> Path:
-    """The path by which root reaches the same directory entry, whatever others rename above it.
-    Raises TargetError when something on the way was exchanged for a link."""
+    """Return the path by which root reaches the same directory entry, whatever others rename above
+    it. Raises TargetError if something in the path was exchanged for a link.
+    """
     room = next((p for p in reversed(path.parents) if p.name.startswith(_MARKED)), None)
     if room is not None and room != path and os.path.lexists(room):
         return held(room) / path.relative_to(room)
@@ -134,8 +143,9 @@ def pinned(path: Path) -> Path:
 
 
 def held(directory: Path) -> Path:
-    """The path by which root reaches a directory that it has made itself. Raises TargetError when
-    something else has its name."""
+    """Return the path by which root reaches a directory that it has made itself. Raises TargetError
+    if something else has its name.
+    """
     if not _exposed(directory.parent):
         return directory
     place = _opened(directory.parent) / directory.name
@@ -160,15 +170,17 @@ def held(directory: Path) -> Path:
 
 
 def opened(directory: Path) -> Path:
-    """The path by which root reaches a directory that is there, whoever it belongs to; never
-    through a link."""
+    """Return the path by which root reaches an existing directory, whoever owns it; never through a
+    link.
+    """
     return _opened(directory)
 
 
 @working
 def make_landing(directory: Path, *, parents: bool = False) -> Path:
-    """The directory that restic fills, made, empty and only for us to look into. What was there
-    goes."""
+    """Make an empty directory that only its owner can enter, for restic to fill. A former one is
+    removed.
+    """
     if parents:
         make_directories(directory.parent)
     made = make_room(directory)
@@ -180,18 +192,18 @@ def make_landing(directory: Path, *, parents: bool = False) -> Path:
 
 @working
 def content(directory: Path) -> Path:
-    """What restic has filled of a landing."""
+    """Return the directory that restic has filled."""
     return held(directory) / TREE if _exposed(directory.parent) else directory
 
 
 def content_name(directory: Path) -> Path:
-    """The same, found by its name alone."""
+    """Return the same, found by its name alone."""
     return directory / TREE if _exposed(directory.parent) else directory
 
 
 @working
 def make_room(directory: Path) -> Path:
-    """A directory of ours with nothing in it. What was there goes."""
+    """Make an empty directory of drd's own. A former one is removed."""
     forget(directory)
     remove(pinned(directory))
     pinned(directory).mkdir(mode=0o700)
@@ -204,7 +216,7 @@ def make_room(directory: Path) -> Path:
 
 @working
 def make_directories(directory: Path, mode: int = 0o755) -> list[Path]:
-    """Those of it and above it that are missing, from the top; gives them."""
+    """Make the directory and missing ones above it, from the top; return those that were made."""
     missing = [d for d in (directory, *directory.parents) if not os.path.lexists(d)]
     for made in reversed(missing):
         pinned(made).mkdir(mode=mode)
@@ -213,14 +225,16 @@ def make_directories(directory: Path, mode: int = 0o755) -> list[Path]:
 
 @working
 def remove_landing(directory: Path) -> None:
-    """Remove it. Where a link has its name, the link is removed and not what it leads to."""
+    """Remove the staging directory. If a link has its name, the link is removed and not its
+    target.
+    """
     if os.path.lexists(directory):
         remove(pinned(directory))
     forget(directory)
 
 
 def forget(directory: Path) -> None:
-    """Let go of what was made there: something else may get the name."""
+    """Close the descriptor of what was made there: something else may get the name."""
     with _lock:
         for known in (_landings, _own):
             fd = known.pop(directory, None)
@@ -242,8 +256,9 @@ def _opened(directory: Path) -> Path:
 
 
 def _exposed(directory: Path) -> bool:
-    """Whether others could exchange what lies in it under root's hands, or give something its name
-    that is missing."""
+    """Whether others could exchange entries of the directory while root works, or make a missing
+    one.
+    """
     if not is_root() or directory.is_relative_to("/proc"):
         return False
     for place in (directory, *directory.parents):
@@ -257,8 +272,9 @@ def _exposed(directory: Path) -> bool:
 
 
 def _walk(directory: Path) -> int | None:
-    """A descriptor of it, from the root by one name after the other; None when it is missing.
-    (`openat2` with RESOLVE_NO_SYMLINKS does the same where the kernel has it.)"""
+    """Open it, from the root one name after the other; None if it is missing. (`openat2` with
+    RESOLVE_NO_SYMLINKS does the same where the kernel has it.)
+    """
     fd = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     for place in _steps(directory):
         try:
@@ -292,7 +308,7 @@ def _nowhere(directory: Path) -> Path:
 
 
 def _name_of(path: object) -> Path | None:
-    """What is known under this path of a descriptor's."""
+    """Return the name that belongs to the path of a descriptor."""
     if isinstance(path, str) and Path(path).is_relative_to(_NOWHERE):
         return Path("/") / Path(path).relative_to(_NOWHERE)
     for known in (_pins, _own, _landings):

@@ -1,8 +1,9 @@
-"""`reconcile()`: what becomes of alerts when conditions come, stay and go. Pure.
+"""`reconcile()` decides what happens to alerts when conditions appear, last and end. Pure.
 
 The same plan, code and subject is the same alert until its condition has been gone for the hold
-time, so one that comes and goes is sent once. Nothing here relies on a clock that always runs on: a
-time in the future is counted from now on."""
+time, so a condition that comes and goes is reported once. The clock may be set back: a time in the
+future counts as now.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +35,13 @@ AT_ONCE = frozenset(
         "configuration",
     }
 )
-"""Kinds that only the end of a rare run or a reload can end: that is the proof, and waiting would
-prove nothing more. Backups are not among them: for an unstable source every second one succeeds."""
+"""Kinds of alerts that are resolved without a hold time, because only the end of a rare run or a
+reload can end them, which is proof enough. Backups are not among them: for an unstable source every
+second one succeeds.
+"""
 
 Key = tuple[str, str, str]
-"""Plan, kind, subject."""
+"""What identifies an alert: plan, kind, subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,9 @@ class Change(StrEnum):
 
     FIRED = "fired"
     ESCALATED = "escalated"
-    """The condition got worse; that ends an acknowledgement, which was for less."""
+    """The condition got worse. That ends an acknowledgement, which was given for a lesser
+    problem.
+    """
     EXPIRED = "expired"
     """The acknowledgement's time is over and the condition is still there."""
     REMINDED = "reminded"
@@ -149,12 +154,12 @@ class Transition:
 
 
 def rank(severity: str) -> int:
-    """0 for critical, higher for less severe."""
+    """Return a number to sort severities by: 0 for critical, higher for less severe."""
     return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
 
 
 def all_seen(_: Alert) -> bool:
-    """Everything was checked."""
+    """Say that every plan and kind was checked: the default of `reconcile()`."""
     return True
 
 
@@ -167,11 +172,12 @@ def reconcile(
     new_id: Callable[[], str],
     looked_at: Callable[[Alert], bool] = all_seen,
 ) -> list[Transition]:
-    """The changes, by plan, kind and subject; none for an alert that stays as it is.
+    """Return the changes by plan, kind and subject; an alert that stays as it is has none.
 
-    Of several conditions with the same key the most severe counts. What was not checked
+    Of several conditions with the same key the most severe counts. A condition that was not checked
     (`looked_at`) counts as still there: missing data is not good news. It does not restart the hold
-    time of a condition that was gone."""
+    time of a condition that was gone.
+    """
     there = _by_key(conditions)
     transitions = []
     for alert in open_alerts:
@@ -198,7 +204,9 @@ def acknowledged(
     now: datetime,
     actor: Actor | None = None,
 ) -> Transition:
-    """A person takes care: silence until that time, or until the alert is resolved."""
+    """Record that a person takes care of an alert: no reminders until that time, or until the alert
+    is resolved.
+    """
     after = replace(
         alert,
         state="acknowledged",
@@ -245,7 +253,9 @@ def _fire(condition: Condition, now: datetime, new: str) -> Transition:
 
 
 def _gone(alert: Alert, now: datetime, rules: Rules) -> Transition | None:
-    """A clock that was set back restarts the wait."""
+    """Note that the condition is gone, or resolve the alert after the hold time. A clock that was
+    set back restarts the hold time.
+    """
     hold = rules.holds(alert.kind)
     gone_at = alert.gone_at
     if gone_at is None or gone_at > now:
@@ -300,5 +310,5 @@ def _renewed(alert: Alert, condition: Condition, now: datetime) -> Alert:
 
 
 def _past(at: datetime, now: datetime) -> datetime:
-    """A time from a clock that was ahead is counted from now."""
+    """Return the time, or now if the time is in the future: the clock was ahead."""
     return min(at, now)

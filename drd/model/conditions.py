@@ -1,7 +1,8 @@
-"""Current problems: of one plan by its verdicts and histories, and of the daemon. Pure.
+"""Find the current problems of one plan, by its verdicts and histories. Pure.
 
 Unknown states count as problems, too: missing data raises a condition, and a condition that was not
-checked stays (`blind`)."""
+checked stays (`blind`).
+"""
 
 from __future__ import annotations
 
@@ -36,13 +37,13 @@ FIRST_DRILL = timedelta(days=1)
 _WORDS = {"copy": "copying", "prune": "pruning", "readiness": "looking ahead"}
 _KIT_WORDS = {EXPORT: "making the recovery kit", VERIFY: "trying the recovery kit"}
 _IN_REACH = ("repository-clock", "repository-locks")
-"""Findings about a repository that was reached."""
+"""Codes of findings that prove that a repository was reached."""
 
 
 def conditions(
     assessment: Assessment, facts: PlanFacts | NotLoaded, more: PlanMore, now: datetime
 ) -> list[Condition]:
-    """All problems of one plan, in no order."""
+    """Return all problems of one plan, in no order."""
     conditions = [c for r in assessment.reasons if (c := _of_reason(r, assessment, facts, now))]
     if isinstance(facts, NotLoaded):
         return conditions
@@ -61,8 +62,9 @@ def conditions(
 
 
 def blind(more: PlanMore) -> dict[str, Collection[str] | None]:
-    """The alerts of a plan that cannot be judged now: their subjects by kind, None for all. If a
-    repository cannot be reached, nothing else about it is known."""
+    """Return the alerts of a plan that cannot be judged now: subjects by kind, None for all
+    subjects. If a repository cannot be reached, nothing else about it is known.
+    """
     if more.readiness is None:
         return dict.fromkeys(LOOKING_AHEAD)
     out_of_reach = [f.subject for f in more.readiness if f.failed and f.code == REPOSITORY]
@@ -75,17 +77,21 @@ _LATE = frozenset(f"{kind}-overdue" for kind in (*RunKind, "reading"))
 
 
 def stored_text_differs(plan: str, message: str) -> Condition:
-    """The catalogue has another text of the plan than the one in force."""
+    """Return the condition that the catalogue has another text of the plan than the one in
+    force.
+    """
     return Condition("plan-text", "critical", "", message, "systemctl reload drd", plan=plan)
 
 
 def exposed_file(plan: str, message: str, remedy: str) -> Condition:
-    """A secret of the plan that others can read, or a file of it that others can write."""
+    """Return the condition that others can read a secret of the plan, or write a file of it."""
     return Condition("exposed-file", "warning", "", message, remedy, plan=plan)
 
 
 def is_late(condition: Condition) -> bool:
-    """Work that was not done in time. What would be lost meanwhile is a different condition."""
+    """Return the condition that work was not done in time. What would be lost meanwhile is a
+    separate condition.
+    """
     return condition.code in _LATE
 
 
@@ -110,8 +116,9 @@ def _of_reason(
 
 
 def _is_as_scheduled(reason: Reason, assessment: Assessment) -> bool:
-    """A schedule that uses up the RPO brings the plan near it in every round. That is one lasting
-    fact of the plan (`schedule-too-slow`), and not news each time."""
+    """Whether a plan is near its RPO only because its schedule uses up the RPO in every round. That
+    is one lasting fact (`schedule-too-slow`), and not news each time.
+    """
     rpo = assessment.rpo
     if reason.kind != "rpo" or reason.verdict is not Verdict.AT_RISK:
         return False
@@ -143,7 +150,9 @@ def _severity(
 
 
 def _backup(facts: PlanFacts, more: PlanMore, now: datetime) -> Iterator[Condition]:
-    """One failure for which a retry may help is only worth a note."""
+    """Return the condition of failing backups. A single failure that a retry may solve is only a
+    note.
+    """
     failures, incomplete = facts.failures, facts.incomplete
     if incomplete is not None:
         failed = "; ".join(f"{name}: {first_line(error)}" for name, error in incomplete.failed)
@@ -167,10 +176,10 @@ def _backup(facts: PlanFacts, more: PlanMore, now: datetime) -> Iterator[Conditi
 
 
 def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
-    """Failing or overdue, never both.
-
-    Whether backups and drills come in time is judged by their objectives, a failed drill by its
-    evidence, and the findings of a readiness run are separate conditions."""
+    """Return the condition of a job that fails or is overdue, never both. Objectives judge whether
+    backups and drills come in time, evidence judges a failed drill, and the findings of a readiness
+    run are separate conditions.
+    """
     runs = job.history
     what = _WORDS.get(runs.kind, runs.kind) + (f" of {runs.subject}" if runs.subject else "")
     if runs.kind == "kit":
@@ -209,7 +218,9 @@ _TOLD_OTHERWISE = frozenset(
 
 
 def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
-    """Sent once, not with each run: the alert lasts as long as the pause."""
+    """Return the condition that retention waits. It lasts as long as the pause, so it is reported
+    once.
+    """
     command = f"drd retention {facts.plan}"
     pauses = standing_pauses(facts, now)
     if pauses:
@@ -229,13 +240,16 @@ def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
 
 
 def _was_only_stopped(code: str | None, tries: int) -> bool:
-    """A restart of the service is not a failure: what it ended is repeated. Work that it ends again
-    and again is never done, which is a failure."""
+    """Whether only a restart of the service ended the run. That is no failure, since the run is
+    repeated. Work that is stopped again and again is never done, which is a failure.
+    """
     return tries == 1 and code == STOPPED.code
 
 
 def _is_told_as_damage(job: JobFacts, more: PlanMore) -> bool:
-    """A verification that found damage has served its purpose."""
+    """Whether the run is a verification that found damage: it did its work, and the damage has its
+    own alert.
+    """
     runs = job.history
     return (
         runs.kind == "verification"
@@ -259,7 +273,9 @@ def _failed(what: str, error: str | None, tries: int, at: datetime | None, now: 
 
 
 def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Condition]:
-    """By its own exposure; a copy that nothing ever reached is unknown, which is a condition."""
+    """Return the condition of a copy, by its own exposure. A copy that received nothing yet is
+    unknown, which is a condition.
+    """
     bound_s = copy_bound_s(copy, facts.rpo_s)
     exposure_s = age(copy.data_time, now)
     severity: Severity = "warning"
@@ -292,8 +308,10 @@ def _verification(plan: str, verification: VerificationFacts, now: datetime) -> 
 
 
 def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condition]:
-    """A warning raises an alert only about protection: unknown means unprotected. Other conditions
-    cover a repository that is gone or does not answer."""
+    """Return the conditions of the last readiness check. A warning raises an alert only if it is
+    about protection: unknown means unprotected. Other conditions cover a repository that is gone or
+    does not answer.
+    """
     plan = facts.plan
     told = {
         r.repository for r in facts.repositories if r.lost is not None or r.unreachable is not None

@@ -51,12 +51,12 @@ class Finding(Said[Severity]):
 
     @property
     def name(self) -> str:
-        """What people call it, and plans that accept it: `orders-db: row security`."""
+        """The name for people, which plans use to accept the finding: `orders-db: row security`."""
         name = name_of(self.code, self.subject)
         return f"{self.where}: {name}" if self.where else name
 
     def to_json(self) -> dict[str, Any]:
-        """As documents and runs have it."""
+        """Convert to plain JSON, as documents and runs have it."""
         return {
             "code": self.code,
             "subject": self.subject,
@@ -69,8 +69,9 @@ class Finding(Said[Severity]):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Finding:
-        """The inverse of `to_json`, also of what older versions recorded: without a code, and the
-        oldest with `ok`, `detail` and `hint`."""
+        """The inverse of `to_json`. It also reads what older versions recorded: findings without a
+        code, and the oldest with `ok`, `detail` and `hint`.
+        """
         severity: Severity = data.get("severity") or ("warning" if data["ok"] else "error")
         text, remedy = (
             data.get("evidence", data.get("detail")),

@@ -1,4 +1,4 @@
-"""A plan as the rest of drd sees it: resolved, checked, frozen."""
+"""A plan in the form that the rest of drd uses: resolved, checked, frozen."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ NAME = re.compile(r"[a-z0-9-]{1,40}")
 # restic splits tags at commas and prints hosts unquoted, so names stay this plain.
 
 SCENARIOS = ("database-loss", "region-loss", "host-loss")
-"""What a drill can simulate: the data is gone; the primary repository is gone as well, and the
-copies are all that is left."""
+"""What a drill can simulate: the data is lost; the primary repository is lost as well, and only the
+copies are left; the whole host is lost.
+"""
 
 OWN_COMPONENT = "drd"
-"""drd's own catalogue, plans and configuration; no plan may call a component so."""
+"""The name of drd's own catalogue, plans and configuration; no plan may use it for a component."""
 
 
 IN_PLACE = "in-place"
@@ -29,16 +30,17 @@ IN_PLACE = "in-place"
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """Where a secret is found; never the secret, except `text` for what is none.
-
-    `value` is a path, a variable's name, a credential's name, a command's words, or the text.
+    """Where a secret is stored; never the secret itself, except for `text`, which is none. `value`
+    is a path, a variable's name, a credential's name, a command's words, or the text.
     """
 
     source: Literal["file", "env", "credential", "command", "text"]
     value: str | tuple[str, ...]
 
     def describe(self) -> str:
-        """For messages: `credential orders-db-dsn`; never the value of a `text`."""
+        """Describe the reference for messages: `credential orders-db-dsn`; never the value of a
+        `text`.
+        """
         if self.source == "text":
             return "text in the plan"
         value = self.value if isinstance(self.value, str) else " ".join(self.value[:1]) + " …"
@@ -54,7 +56,7 @@ class Objectives:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A command around the capture of a component; it sees neither restic's keys nor passwords."""
+    """A command around the capture of a component. It gets neither restic's keys nor passwords."""
 
     command: tuple[str, ...]
     timeout_s: float = 60.0
@@ -62,8 +64,9 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """`settings` is the frozen settings model of the component's kind. `may_be_empty`: a drill that
-    finds no table and no file in it has not missed anything."""
+    """One component. `settings` is the frozen settings model of its kind. `may_be_empty`: a drill
+    passes even if it finds no table and no file in the component.
+    """
 
     name: str
     kind: str
@@ -87,8 +90,9 @@ class S3Access:
 
 @dataclass(frozen=True, slots=True)
 class RepositorySpec:
-    """`url` is `s3:https://host/bucket/prefix` or an absolute path. `copy_of` names the repository
-    that this one is a copy of; None for the one that backups go to."""
+    """One repository. `url` is `s3:https://host/bucket/prefix` or an absolute path. `copy_of` names
+    the repository that this one is a copy of; None for the one that backups go to.
+    """
 
     name: str
     url: str
@@ -101,9 +105,8 @@ class RepositorySpec:
 @dataclass(frozen=True, slots=True)
 class Window:
     """A time of the week in which nothing may start, in minutes after midnight of local time.
-
-    `days` are those on which it begins, 0 for Monday; a `to_min` that is not later than `from_min`
-    lies on the next day. 24:00 is 1440.
+    `days` are those on which it begins, 0 for Monday. A `to_min` that is not later than `from_min`
+    is on the next day. 24:00 is 1440.
     """
 
     from_min: int
@@ -113,9 +116,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """When runs of one kind start: every `every_s` seconds, or by `cron` in `timezone`; neither: by
-    hand only. `longest_gap_s` is the longest time between two starts by `cron`. `timeout_s` ends a
-    run."""
+    """When runs of one kind start: every `every_s` seconds, or by `cron` in `timezone`; with
+    neither by hand only. `longest_gap_s` is the longest time between two starts by `cron`.
+    `timeout_s` ends a run.
+    """
 
     every_s: float | None = None
     cron: str | None = None
@@ -131,14 +135,15 @@ class Times:
 
     @property
     def is_regular(self) -> bool:
-        """Whether there are times at all."""
+        """Whether there are regular starts."""
         return self.every_s is not None or self.cron is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupPolicy(Times):
-    """When backups start; with `auto` the times are worked out from the RPO, and `longest_gap_s` is
-    the exposure that they keep to. `jitter_s` None: as suits the schedule."""
+    """When backups start. With `auto` the RPO decides, and `longest_gap_s` is the resulting
+    exposure. `jitter_s` None: drd chooses.
+    """
 
     auto: bool = False
     retries: int = 5
@@ -147,8 +152,9 @@ class BackupPolicy(Times):
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """How many restore points to keep; one that nothing keeps is forgotten. `every_s` None: by
-    hand only. `max_repack_bytes` bounds what one prune rewrites."""
+    """How many restore points to keep; a point that no rule keeps is forgotten. `every_s` None: by
+    hand only. `max_repack_bytes` bounds what one prune rewrites.
+    """
 
     keep_within_s: float | None = None
     last: int = 0
@@ -162,15 +168,16 @@ class RetentionPolicy:
 
     @property
     def keeps_everything(self) -> bool:
-        """No rule at all: then nothing is ever forgotten."""
+        """Whether there is no rule: then nothing is ever forgotten."""
         return replace(self, max_repack_bytes=None, every_s=None) == RetentionPolicy()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyPolicy(Times):
-    """When the repositories with `copy_of` receive what they lack. Neither `every_s` nor `cron`:
-    after each backup; `by_hand`: never by itself. `pause_s` is the longest time that all this lets
-    pass between two of them; 0 after each backup."""
+    """When the repositories with `copy_of` receive the points that they lack. With neither
+    `every_s` nor `cron`: after each backup; `by_hand`: never automatically. `pause_s` is the
+    longest time between two copies; 0 after each backup.
+    """
 
     by_hand: bool = False
     timeout_s: float = 12 * 3600.0
@@ -178,7 +185,7 @@ class CopyPolicy(Times):
 
     @property
     def follows(self) -> bool:
-        """After each backup."""
+        """Whether a copy follows each backup."""
         return not self.by_hand and not self.is_regular
 
 
@@ -192,7 +199,7 @@ class PrunePolicy(Times):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationPolicy(Times):
-    """When each repository is checked; within `read_all_within_s` every byte has been read once."""
+    """When each repository is verified. Within `read_all_within_s` every byte is read once."""
 
     every_s: float | None = 7 * 86400.0
     timeout_s: float = 12 * 3600.0
@@ -212,7 +219,8 @@ class CheckSpec:
 @dataclass(frozen=True, slots=True)
 class Target:
     """A place to restore to: for each component the connection settings of its kind, or the
-    component's own where the target is `IN_PLACE`."""
+    component's own if the target is `IN_PLACE`.
+    """
 
     name: str
     components: Mapping[str, object]
@@ -220,11 +228,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillPolicy(Times):
-    """When to rehearse; each `random_each`-th drill takes a random point within `random_within_s`
-    instead of the newest. After `interval_s` a drill is due.
-
-    `fence` says whether a drill may run where not every part of the fence can be had; `reach` are
-    the HOST:PORT and `read` the paths that what runs behind it may use beside its own.
+    """When to drill; each `random_each`-th drill takes a random point within `random_within_s`
+    instead of the newest. After `interval_s` a drill is due. `fence` says whether a drill may run
+    if a part of the fence is not available. `reach` are the HOST:PORT and `read` the paths that
+    fenced commands may use beside their own.
     """
 
     random_within_s: float | None = None
@@ -238,9 +245,8 @@ class DrillPolicy(Times):
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Where a watcher elsewhere listens for signs of life, which notices silence.
-
-    `on` are the kinds of run that are told; `every_s` is the daemon's own rhythm.
+    """A watcher elsewhere, which receives heartbeats and reports when they stop. `on` are the kinds
+    of run that send one; `every_s` is the interval of the daemon's own.
     """
 
     url: SecretRef
@@ -252,14 +258,14 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """So many people are `needed` to open a kit together, of so many who hold a share."""
+    """The number of shares `needed` to open a kit, and the number that exist."""
 
     needed: int
     of: int
 
     @classmethod
     def parse(cls, text: str) -> Sharing:
-        """`3/5`. Raises ValueError."""
+        """Parse `3/5`. Raises ValueError."""
         match = re.fullmatch(r"(\d{1,2})\s*/\s*(\d{1,2})", text.strip())
         if match is None or not 2 <= int(match[1]) <= int(match[2]):
             raise Malformed(f'"{text}" is not a sharing', "write 3/5 for any three of five people")
@@ -268,8 +274,9 @@ class Sharing:
 
 @dataclass(frozen=True, slots=True)
 class KitWatch:
-    """Where a copy of the kit lies that drd tries by itself every `every_s` seconds, and what opens
-    it: a passphrase, or an identity's text."""
+    """A copy of the kit that drd tests by itself every `every_s` seconds, and what opens it: a
+    passphrase, or the text of an identity.
+    """
 
     file: str
     every_s: float
@@ -279,9 +286,9 @@ class KitWatch:
 
 @dataclass(frozen=True, slots=True)
 class KitPolicy:
-    """Whether a recovery kit has to be there (None: as drd.yaml says), and for whom it is
-    encrypted: recipients, or people who hold shares. `watch` is the copy that is tried
-    unattended."""
+    """Whether a recovery kit is required (None: as drd.yaml says), and for whom it is encrypted:
+    recipients, or people who hold shares. `watch` is the copy that drd tests by itself.
+    """
 
     required: bool | None = None
     recipients: tuple[str, ...] = ()
@@ -289,8 +296,9 @@ class KitPolicy:
     watch: KitWatch | None = None
 
     def watched(self, default: KitWatch | None) -> KitWatch | None:
-        """The plan's own copy, else drd.yaml's `default`; that is another kit where this plan's is
-        opened by shares."""
+        """The plan's own copy, else drd.yaml's `default`, which is another kit if this plan's is
+        opened by shares.
+        """
         return self.watch or (None if self.shares is not None else default)
 
 
@@ -300,7 +308,9 @@ class ReadinessPolicy:
 
 
 _NO_PART = ("heartbeat", "kit", "readiness")
-"""Who listens, who keeps a kit and what is accepted has no part in how the service comes back."""
+"""Fields that do not affect how the service is restored: notifications, holders of the kit,
+accepted findings.
+"""
 
 
 def plan_hash(resolved: Mapping[str, object]) -> str:
@@ -310,7 +320,8 @@ def plan_hash(resolved: Mapping[str, object]) -> str:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One service. `digest` is the plan hash: of the resolved plan without comments and secret
-    values, plus the contents of the commands that it names."""
+    values, and of the contents of the commands that it names.
+    """
 
     name: str
     owner: str
@@ -341,5 +352,5 @@ class Plan:
 
     @property
     def copies(self) -> tuple[RepositorySpec, ...]:
-        """The others, which receive every complete restore point."""
+        """The other repositories, which receive every complete restore point."""
         return tuple(r for r in self.repositories.values() if r.copy_of is not None)

@@ -1,6 +1,6 @@
-"""Whether a plan, as it stands now, is proven: every reason by its name. Pure.
+"""Judge whether a plan, as it stands now, is proven: every reason is a named finding. Pure.
 
-`drd status` judges by the drills alone, from a few rows; this looks at everything that was tried.
+`drd status` judges by the drills alone, from a few rows; this judges everything that was examined.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def _judged(
 
 @dataclass(frozen=True, slots=True)
 class ReadinessReport:
-    """The verdict, and all findings: what withholds `ready` first, then warnings, then the rest."""
+    """The verdict and all findings: first those that withhold `ready`, then warnings, then the
+    rest.
+    """
 
     readiness: Readiness
     findings: tuple[Judged, ...]
@@ -56,8 +58,9 @@ class ReadinessReport:
 
     @property
     def error(self) -> str | None:
-        """What withholds `ready`, a line each, None when the plan is ready. The first line, which
-        `status` shows, begins with the verdict: `needs drill: NAME: EVIDENCE`."""
+        """The findings that withhold `ready`, a line each; None if the plan is ready. The first
+        line, which `status` shows, begins with the verdict: `needs drill: NAME: EVIDENCE`.
+        """
         bad = [f"{f.name}: {first_line(f.text)}" for f in self.withholding]
         return "\n".join((f"{self.readiness}: {bad[0]}", *bad[1:])) if bad else None
 
@@ -67,8 +70,9 @@ def judge(
     exceptions: Sequence[ReadinessException],
     now: datetime,
 ) -> ReadinessReport:
-    """Apply the plan's exceptions and combine. One that is over, or that nothing needs, is itself a
-    warning, so that it is not forgotten in the plan."""
+    """Apply the plan's exceptions and combine the findings. An exception that has expired or is not
+    needed is itself a warning, so that it is not forgotten in the plan.
+    """
     judged = list(findings)
     for exception in exceptions:
         over = exception.until <= now
@@ -89,8 +93,9 @@ def judge(
 
 
 def _useless(exception: ReadinessException, names: Sequence[str], *, over: bool) -> Finding:
-    """Some findings are there only while something is wrong, so a name may be unknown or
-    mistyped."""
+    """Return the warnings about exceptions without a finding. Some findings exist only while
+    something is wrong, so the name may be unknown or mistyped.
+    """
     last = exception.until - timedelta(seconds=1)
     remedy = "remove it from `readiness` of the plan"
     if over:
@@ -112,7 +117,7 @@ def _useless(exception: ReadinessException, names: Sequence[str], *, over: bool)
 
 
 def of_kit(found: Sequence[Finding]) -> list[Judged]:
-    """A kit that is not in order withholds `ready` only where one is required."""
+    """Judge the findings of the kit: they withhold `ready` only if a kit is required."""
     return [
         Judged(f, Readiness.NOT_READY if f.failed else Readiness.READY)
         for f in found or (KIT_IN_ORDER,)
@@ -120,7 +125,7 @@ def of_kit(found: Sequence[Finding]) -> list[Judged]:
 
 
 def of_assessment(plan: Plan, assessed: Assessment) -> list[Judged]:
-    """The schedule against the RPO, the projection against the RTO, and the file in force."""
+    """Judge the schedule against the RPO, the projection against the RTO, and the file in force."""
     name = plan.name
     judged = [_rpo(plan, assessed), _rto(plan, assessed), *_damaged(plan, assessed)]
     if assessed.load_error is not None:
@@ -142,7 +147,7 @@ def of_assessment(plan: Plan, assessed: Assessment) -> list[Judged]:
 
 
 def _damaged(plan: Plan, assessed: Assessment) -> list[Judged]:
-    """A finding for each damaged repository. `examine` finds those that are gone."""
+    """Return a finding for each damaged repository. `examine` finds those that are gone."""
     return [
         _judged(
             DATA,
@@ -190,7 +195,7 @@ def _rto(plan: Plan, assessed: Assessment) -> Judged:
 
 
 def of_drills(plan: Plan, evidence: Iterable[Evidence], now: datetime) -> list[Judged]:
-    """The drill of each scenario that counts, as `status` has it (`model.scenarios.standing`)."""
+    """Judge, of each scenario, the drill that counts for `status` (`model.scenarios.standing`)."""
     drills = {one.id: one for one in evidence if one.target is None}
     judged = standing(
         Rehearsal(
@@ -217,7 +222,9 @@ def of_drills(plan: Plan, evidence: Iterable[Evidence], now: datetime) -> list[J
 
 
 def subject_of(key: Key) -> str:
-    """The subject of findings about the drills of a scenario, maybe from one repository."""
+    """Return the subject of findings about the drills of a scenario, or of a scenario and a
+    repository.
+    """
     scenario, repository = key
     return f"{scenario} from {repository}" if repository else scenario
 
@@ -266,7 +273,9 @@ _VERSION = "server-version"
 def of_versions(
     plan: Plan, drilled: RestorePoint | None, newest: RestorePoint | None
 ) -> list[Judged]:
-    """A server that was upgraded since the last drill has not been brought back yet."""
+    """Warn if a server was upgraded since the last drill: nothing was restored with the new version
+    yet.
+    """
     if drilled is None or newest is None:
         return []
     judged = []
@@ -298,8 +307,9 @@ def _same_major(
 
 
 def of_tools(plan: Plan, then: Mapping[str, str], now: Mapping[str, str]) -> list[Judged]:
-    """Programs that are others than in the last passed drill: `then` and `now` are versions by
-    name. Another series of one has brought nothing back yet."""
+    """Warn if programs differ from those of the last passed drill: `then` and `now` are versions by
+    name. Nothing was restored with another series of a program yet.
+    """
     judged = []
     for tool in (t for t in now if t in then):
         version, before = now[tool], then[tool]
@@ -319,14 +329,18 @@ def of_tools(plan: Plan, then: Mapping[str, str], now: Mapping[str, str]) -> lis
 
 
 def _series(version: str) -> tuple[str, ...]:
-    """17 of 17.12, 1 of 1.4.2, and 0.18 of 0.18.1: up to the first number that is not 0."""
+    """Return the series of a version: 17 of 17.12, 1 of 1.4.2, and 0.18 of 0.18.1: up to the first
+    number that is not 0.
+    """
     numbers = re.findall(r"\d+", version)
     end = next((n for n, part in enumerate(numbers) if int(part)), len(numbers))
     return tuple(numbers[: end + 1])
 
 
 def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[Judged]:
-    """Which steps the last passed drill left out; nothing for one that recorded none."""
+    """Return findings about the steps that the last passed drill left out; none if it recorded no
+    steps.
+    """
     last = next((e for e in evidence if e.target is None and e.result is DrillResult.PASSED), None)
     if last is None or last.coverage is None:
         return []
@@ -339,7 +353,7 @@ def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[Judged]:
 
 
 def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[Judged]:
-    """What the last drill's commands tried to reach outside of the sandbox, in vain."""
+    """Warn about what the last drill's commands tried to reach outside the sandbox, in vain."""
     last = next((e for e in evidence if e.target is None), None)
     if last is None or last.fence is None:
         return []
@@ -363,7 +377,9 @@ def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[Judged]:
 
 
 def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[Judged]:
-    """Whether somebody can give each answer that the runbook waits for; `roles` by person."""
+    """Return findings about answers that the runbook waits for and nobody may give; `roles` by
+    person.
+    """
     judged = []
     asked: dict[str | None, list[str]] = {}
     for step in plan.runbook:

@@ -1,4 +1,4 @@
-"""Files by hand, with restic."""
+"""Restore files by hand, with restic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one entry looks like: attributes, contents, links, extended attributes."""
+"""Describe one directory entry: attributes, contents, links, extended attributes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from drd.process import check_cancelled
 _CHUNK = 1 << 20
 _EVERYBODYS = ("user.", "system.posix_acl_")
 _ROOTS = ("security.capability", "trusted.")
-"""Of the others, labels like security.selinux depend on the host and are left out."""
+"""Extended attributes that only root can set and that are compared. Others, like the labels of
+security.selinux, depend on the host and are ignored.
+"""
 
 
 class Describer:
-    """Describes entries one after the other, in the order of a walk; remembers hard links."""
+    """Describes entries in the order of a walk, and remembers hard links."""
 
     def __init__(self, *, budget_s: float | None = None, owners: bool = True) -> None:
         self._first_names: dict[tuple[int, int], str] = {}
@@ -32,9 +34,8 @@ class Describer:
         self.not_reached: dict[str, str] = {}
 
     def describe(self, path: bytes, name: str) -> FileEntry | None:
-        """The entry at `path`, which is called `name`; None when it has vanished.
-
-        What cannot be read is named in `not_reached`, and the entry comes without it.
+        """Describe the entry at `path` under the name `name`; None if it has vanished. Parts that
+        cannot be read are missing from the description and named in `not_reached`.
         """
         try:
             info = os.lstat(path)
@@ -94,8 +95,9 @@ class Describer:
         return self._deadline is not None and time.monotonic() > self._deadline
 
     def _xattrs(self, path: bytes, name: str) -> str | None:
-        """`digest` of what everybody may set, `digest:digest` when there is also what only root
-        may; None when there is neither."""
+        """Return `digest` of what everybody may set, `digest:digest` if there are also attributes
+        that only root may set; None if there are neither.
+        """
         try:
             names = sorted(os.listxattr(path, follow_symlinks=False))
             parts = [
@@ -122,7 +124,7 @@ def _xattr_digest(path: bytes, names: list[str]) -> str:
 
 
 def describe_all(entries: Iterable[tuple[str, Seen]], describer: Describer) -> TreeFingerprint:
-    """A source's fingerprint. What vanished before it was read is volatile."""
+    """Return a source's fingerprint. What vanished before it was read is volatile."""
     described: dict[str, FileEntry] = {}
     for name, seen in entries:
         check_cancelled()

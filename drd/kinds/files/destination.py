@@ -1,4 +1,4 @@
-"""Where a tree comes back: a throw-away directory, or the named directory of a target."""
+"""Destinations of a tree: a throw-away directory, or the named directory of a target."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ SANDBOX = "tree"
 
 
 def require_paths(landing: Path, snapshot: ComponentSnapshot) -> None:
-    """Raise RepositoryDamaged when a path of the component did not come back."""
+    """Raise RepositoryDamaged if a path of the component is missing from the restored data."""
     for path in snapshot.facts["paths"]:
         place = os.path.join(to_bytes(os.fspath(landing)), to_bytes(path).lstrip(b"/"))  # noqa: PTH118 - bytes
         if not os.path.lexists(place):
@@ -67,7 +67,7 @@ def require_paths(landing: Path, snapshot: ComponentSnapshot) -> None:
 
 
 def device_findings(snapshot: ComponentSnapshot) -> list[Finding]:
-    """Device nodes can only be made by root, and restic fails over them."""
+    """Check for device nodes: only root can make them, and restic fails otherwise."""
     tree = snapshot.fingerprint
     if is_root() or not isinstance(tree, TreeFingerprint):
         return []
@@ -81,7 +81,7 @@ def device_findings(snapshot: ComponentSnapshot) -> list[Finding]:
 
 
 class FilesSandbox(Destination):
-    """A directory in the run's workplace."""
+    """A directory in the run's workplace, for a drill."""
 
     def __init__(self, component: str, place: Workplace) -> None:
         self._component = component
@@ -119,8 +119,9 @@ class FilesSandbox(Destination):
 
 
 class FilesTarget(NamedDestination):
-    """A named directory; the tree is laid below it with its absolute paths. A symlink there stays
-    and its directory is filled."""
+    """A named directory; the tree is restored below it with its absolute paths. If it is a symlink,
+    the link stays and its directory is filled.
+    """
 
     def __init__(
         self,
@@ -171,7 +172,7 @@ class FilesTarget(NamedDestination):
         return [*findings, owner] if owner else findings
 
     def _wrong_place(self) -> Finding | None:
-        """Places that drd cannot or will not replace, and ones that it may not write."""
+        """Return findings about places that drd cannot or will not replace, or may not write."""
         target, parent = self._target, self._publication.landing.parent
         if target == Path("/") or target in self._place.directory.resolve().parents:
             hint = "use a separate directory, and move files to their places from there."
@@ -180,7 +181,8 @@ class FilesTarget(NamedDestination):
 
     def _refuse_content(self) -> None:
         """Raise TargetNotEmpty unless the target is missing, empty, or this run has begun to fill
-        it; TargetError when it is no directory."""
+        it; TargetError if it is no directory.
+        """
         target, publication = self._target, self._publication
         if not os.path.lexists(target):
             return
@@ -228,8 +230,9 @@ class FilesTarget(NamedDestination):
         return Restored(notes=tuple(publication.appeared()), not_restored=lost)
 
     def _get_ready(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
-        """Everything before the first rename: whole, owned as asked for, and on the disk. Gives
-        what `settle_owners` does."""
+        """Do everything before the first rename: check for completeness, set owners, flush to disk.
+        Returns what `settle_owners` does.
+        """
         landing = content(self._publication.landing)
         require_paths(landing, snapshot)
         if not self._publication.may_overwrite():
@@ -248,8 +251,9 @@ Way = Publication | InsidePublication
 
 
 def way_to(target: Path, name: str, journal: Path, mark: str, *, keep: bool) -> Way:
-    """By one rename where that is possible, with a landing called `name`. A run that has announced
-    a way stays with it."""
+    """Return how to publish: by one rename if possible, with a staging directory called `name`. A
+    run that has announced a way keeps to it.
+    """
     known = read_journal(journal)
     inside = known["inside"] if "inside" in known else _cannot_rename(target)
     if inside:
@@ -264,7 +268,7 @@ def _cannot_rename(target: Path) -> bool:
 
 
 def announced(directory: Path) -> Way | None:
-    """What a run in this workplace directory had begun to publish."""
+    """Return what a run in this workplace directory had begun to publish."""
     known = read_journal(directory / JOURNAL)
     mark = mark_in(known, directory)
     if not known.get("inside"):
@@ -278,7 +282,9 @@ def announced(directory: Path) -> Way | None:
 
 
 def _dress(landing: Path, target: Path) -> None:
-    """The top directory: as the one that it replaces, or open to be passed like any other."""
+    """Set owner and mode of the top directory: those of the replaced one, or open to pass
+    through.
+    """
     if not target.is_dir():
         landing.chmod(0o755)
         return

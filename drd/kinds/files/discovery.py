@@ -1,4 +1,4 @@
-"""Files and directories for a new plan: one component for all of them."""
+"""Suggest files and directories for a new plan: one component for all of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from drd.ports.kinds import Wish
 
 
 def wishes(given: Sequence[str]) -> list[Wish]:
-    """Raises UsageError for a path that is not there."""
+    """Suggest a component of these paths. Raises UsageError for a missing path."""
     paths = list(dict.fromkeys(map(named_path, given)))
 
     def keys(live: Sequence[str], _: str) -> Iterator[tuple[str, Any]]:

@@ -1,8 +1,8 @@
-"""A tree that comes back to where it was: each path of the component by itself, at its own place.
+"""Restore a tree in place: each path of the component by itself, where it was.
 
-restic lays everything into one landing beside the first path. From there each path moves into a
-staging place beside (or, for a mount point, inside) its own, and is published from that by the same
-renames as the directory of a target. A path on another file system is copied into its staging
+restic restores everything into one directory beside the first path. From there each path moves into
+a staging place beside (or, for a mount point, inside) its own, and is published from that by the
+same renames as the directory of a target. A path on another file system is copied into its staging
 place.
 """
 
@@ -66,8 +66,9 @@ JOURNAL = "in-place.json"
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """One path of the component. `path` is as the snapshot has it, `place` the same without
-    symlinks on the way; a last part that is a symlink is replaced as such."""
+    """One path of the component. `path` is as in the snapshot, `place` the same without symlinks in
+    its parents; a last part that is a symlink is replaced as such.
+    """
 
     path: str
     place: Path
@@ -75,8 +76,9 @@ class Root:
 
 
 class FilesInPlace(NamedDestination):
-    """Implements the port `NamedDestination`. What to replace is what the point holds; once a run
-    has begun, its journal says so."""
+    """Implements the port `NamedDestination`. The point's content decides what is replaced; once a
+    run has begun, its journal does.
+    """
 
     def __init__(
         self,
@@ -87,7 +89,7 @@ class FilesInPlace(NamedDestination):
         no_owner: bool,
         keep: bool = False,
     ) -> None:
-        """`paths` are those of the plan, for what came back in an earlier process of the run."""
+        """`paths` are those of the plan, for what an earlier process of the run restored."""
         self._component = component
         self._paths = paths
         self._no_owner = no_owner
@@ -133,7 +135,7 @@ class FilesInPlace(NamedDestination):
         return [*findings, owner] if owner else findings
 
     def _wrong_place(self, root: Root) -> Iterator[Finding]:
-        """Places that drd cannot or will not replace, and ones that it may not write."""
+        """Return findings about places that drd cannot or will not replace, or may not write."""
         place, here = root.place, self._place.directory.resolve()
         if place == Path("/") or place in here.parents:
             hint = "recover into a separate directory (a target), and move files from there."
@@ -151,7 +153,9 @@ class FilesInPlace(NamedDestination):
             yield closed
 
     def _room(self, roots: list[Root], snapshot: ComponentSnapshot) -> Iterator[Finding]:
-        """All in the landing, and once more on each other file system what goes there."""
+        """Check the space: for everything on the first file system, and again for what goes to each
+        other one.
+        """
         first = existing_parent(_landing(roots[0]))
         needs = {first.stat().st_dev: (first, snapshot.bytes)}
         tree = snapshot.fingerprint
@@ -175,7 +179,7 @@ class FilesInPlace(NamedDestination):
             )
 
     def _refuse_content(self, root: Root) -> None:
-        """Raise TargetNotEmpty unless nothing is there, or what this run has put there."""
+        """Raise TargetNotEmpty unless nothing is there, or only what this run has put there."""
         if not os.path.lexists(root.place) or root.way.published():
             return
         held = "1 file"
@@ -222,8 +226,9 @@ class FilesInPlace(NamedDestination):
     def _get_ready(
         self, landing: Path, snapshot: ComponentSnapshot, roots: list[Root]
     ) -> tuple[str, ...]:
-        """Everything before the first rename: whole, owned as asked for, and on the disk. Gives
-        what `settle_owners` does."""
+        """Do everything before the first rename: check for completeness, set owners, flush to disk.
+        Returns what `settle_owners` does.
+        """
         overwrite = bool(read_journal(self._journal)["overwrite"])
         dropped = settle_owners(landing, snapshot, no_owner=self._no_owner)
         for root in roots:
@@ -251,7 +256,9 @@ class FilesInPlace(NamedDestination):
 def roots_of(
     paths: Iterable[str], component: str, directory: Path, mark: str, *, keep: bool
 ) -> list[Root]:
-    """The places of these paths, with the way into each that a run has announced or would take."""
+    """Return the places of these paths, with the way to publish each that a run has announced or
+    would choose.
+    """
     roots = []
     for number, path in enumerate(paths):
         place = real_place(path)
@@ -262,12 +269,12 @@ def roots_of(
 
 
 def real_place(path: str) -> Path:
-    """Without symlinks on the way; one at the end is meant itself."""
+    """Resolve symlinks in the parents of a path; a symlink at its end is not resolved."""
     return resolved(path, last=False)
 
 
 def sweep(directory: Path) -> list[str]:
-    """Take back what a run in this workplace directory had begun and will not go on with."""
+    """Undo what a run in this workplace directory had begun and will not continue."""
     known = read_journal(directory / JOURNAL)
     mark = mark_in(known, directory)
     landing, paths = place_in(known, "landing"), known.get("paths")
@@ -287,7 +294,7 @@ def sweep(directory: Path) -> list[str]:
 
 
 def _landing(first: Root) -> Path:
-    """Where everything is fetched to: on the file system of the first path."""
+    """Return the directory that everything is fetched to: on the file system of the first path."""
     landing = first.way.landing
     return landing.with_name(landing.name.removesuffix("-0"))
 
@@ -297,7 +304,7 @@ def _landed(landing: Path, path: str) -> Path:
 
 
 def _staged(root: Root) -> Path:
-    """What is published: for a mount point the staging place itself, whose entries move."""
+    """Return what is published: for a mount point the staging place itself, whose entries move."""
     way = root.way
     if isinstance(way, InsidePublication):
         return content_name(way.landing)
@@ -305,7 +312,7 @@ def _staged(root: Root) -> Path:
 
 
 def _stage(landed: Path, root: Root) -> None:
-    """Bring a path beside its final place, with everything that it has."""
+    """Move a path beside its final place, with everything that it contains."""
     if _staged(root) != root.way.landing:
         make_room(root.way.landing)
     else:
@@ -325,7 +332,7 @@ def _stage(landed: Path, root: Root) -> None:
 
 
 def _copy(landed: Path, staged: Path) -> None:
-    """Onto another file system, with links, owners, times and extended attributes."""
+    """Copy onto another file system, with links, owners, times and extended attributes."""
     words = ["cp", "-a", "--", os.fspath(landed), os.fspath(staged)]
     done = process.run(process.Command(words, name="cp"))
     if done.exit_code != 0:
@@ -335,7 +342,7 @@ def _copy(landed: Path, staged: Path) -> None:
 
 
 def _make_parents(landing: Path, root: Root) -> None:
-    """Directories above a path that are gone as well, as the landing has them."""
+    """Make missing directories above a path, with the attributes of the restored ones."""
     for place in make_directories(root.place.parent):
         like = Path(os.path.join(landing, to_text(to_bytes(os.fspath(place))).lstrip("/")))  # noqa: PTH118
         if like.is_dir():

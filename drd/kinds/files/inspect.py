@@ -1,4 +1,4 @@
-"""Questions to a restored tree."""
+"""Inspect a restored tree."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from drd.process import check_cancelled
 
 
 class FilesInspector(FileInspector):
-    """A tree below `location`, which stands for `/`; of it only `roots`, where they are given.
-    Without `owners` nobody compares them."""
+    """A tree below `location`, which stands for `/`; only `roots` of it, if they are given. Without
+    `owners` ownership is not compared.
+    """
 
     def __init__(
         self, location: Path, *, owners: bool = True, roots: tuple[str, ...] | None = None
@@ -35,8 +36,9 @@ class FilesInspector(FileInspector):
         raise NotSupported("files have no SQL", hint="use a step of kind `command`.")
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> TreeFingerprint:
-        """Keyed by the paths of the source. Directories above everything that `like` names are
-        left out: the restore had to make them, and nobody saved them."""
+        """Return a fingerprint by the paths of the source. Directories above everything that `like`
+        names are left out: the restore had to make them, and no backup contains them.
+        """
         known = like.entries if isinstance(like, TreeFingerprint) else {}
         made = _parents(known) - known.keys()
         describer = Describer(budget_s=budget_s, owners=self._owners)

@@ -124,13 +124,14 @@ class FilesKind(Kind):
 
 
 def _named(component: Component) -> tuple[str, ...]:
-    """The plan's paths, as they are stored."""
+    """Return the plan's paths as they are stored."""
     return tuple(to_text(r) for r in selection_of(_settings(component)).roots)
 
 
 def _where(settings: object, part: Part | None) -> tuple[Path | None, str | None]:
-    """For paths alone, what they come back below; else the directory that holds the whole tree.
-    Neither: each path comes back to its own place."""
+    """Return the directory to restore into. For single paths they go below it; else it contains the
+    whole tree. None: each path is restored in place.
+    """
     own = settings.path if isinstance(settings, TargetSettings) else None
     if part is None:
         return None, own

@@ -1,4 +1,4 @@
-"""What a manifest may say about a tree: what the source writes there."""
+"""Check the part of a manifest about a tree: it may contain only what the source writes there."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
 
 
 def within(path: str, paths: Mapping[str, object] | tuple[str, ...]) -> bool:
-    """Whether a path is one of these or lies below one."""
+    """Whether a path is one of these or below one."""
     return any(path == p or path.startswith(f"{p.rstrip('/')}/") for p in paths)
 
 
 def outside(found: list[str], named: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the paths that the plan's paths do not hold."""
+    """Return those of the paths that are not within the plan's paths."""
     return tuple(p for p in found if not within(p, named))

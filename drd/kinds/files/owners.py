@@ -1,4 +1,4 @@
-"""Whose files are that come back, and what of them goes where they cannot be whose they were."""
+"""Restore the owners of files, and remove rights from files that cannot get their owner back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAMED = 5
 
 
 def foreign_entries(snapshot: ComponentSnapshot) -> int:
-    """How many entries belonged to somebody whom this process cannot give files to."""
+    """Return how many entries belonged to users to whom this process cannot give files."""
     tree = snapshot.fingerprint
     if not isinstance(tree, TreeFingerprint):
         return 0
@@ -30,7 +30,9 @@ def foreign_entries(snapshot: ComponentSnapshot) -> int:
 
 
 def lost_owners(snapshot: ComponentSnapshot, *, no_owner: bool = False) -> tuple[str, ...]:
-    """What belongs to others than it should; nothing where root was asked for that."""
+    """Return what belongs to other users than it should; nothing if no owners were requested and
+    root restored.
+    """
     foreign = 0 if no_owner and is_root() else foreign_entries(snapshot)
     return (f"the owners of {foreign:,} entries",) if foreign else ()
 
@@ -38,8 +40,9 @@ def lost_owners(snapshot: ComponentSnapshot, *, no_owner: bool = False) -> tuple
 def lost_rights(
     snapshot: ComponentSnapshot, dropped: tuple[str, ...], *, no_owner: bool
 ) -> tuple[str, ...]:
-    """As `lost_owners`, and the files that run with nobody's rights any more. Some of them may have
-    been dropped by an earlier process of the run."""
+    """Return `lost_owners`, and the files that lost their set-ID bits or capabilities. An earlier
+    process of the run may have removed some of these.
+    """
     lost = lost_owners(snapshot, no_owner=no_owner)
     files = sorted({*_expected(snapshot, no_owner=no_owner), *dropped})
     if not files:
@@ -49,7 +52,9 @@ def lost_rights(
 
 
 def set_id_finding(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[Finding]:
-    """Which files will lose their set-ID bits, as far as the restore point tells."""
+    """Return a finding about the files that will lose their set-ID bits, as far as the restore
+    point shows.
+    """
     files = _expected(snapshot, no_owner=no_owner)
     if not files:
         return []
@@ -77,12 +82,12 @@ def _expected(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[str]:
 
 
 def settle_owners(landing: Path, snapshot: ComponentSnapshot, *, no_owner: bool) -> tuple[str, ...]:
-    """Before anybody else can reach what has landed: whoever asked for no owners gets everything,
-    which is something to do for root alone. A file that does not belong to whom it did loses its
-    set-ID bits and capabilities first: they would give the new owner's rights to whoever wrote the
-    file. Gives the paths of such files, as the source has them.
+    """Set owners before anybody else can reach the restored files. If no owners were requested,
+    root gives everything to the target's owner.
 
-    Bits of directories stay: they say which group new files get, and give nobody's rights.
+    A file that does not get its former owner loses its set-ID bits and capabilities first: they
+    would give the new owner's rights to whoever wrote the file. Returns the paths of such files, as
+    in the source. Bits of directories stay: they only choose the group of new files.
     """
     root, top = is_root(), to_bytes(os.fspath(landing))
     if root and not no_owner:
@@ -103,14 +108,14 @@ def settle_owners(landing: Path, snapshot: ComponentSnapshot, *, no_owner: bool)
 
 
 def _owner_of(name: str, snapshot: ComponentSnapshot) -> tuple[int, int] | None:
-    """Of an entry at the source; None where nobody knows."""
+    """Return the owner of an entry at the source; None if unknown."""
     tree = snapshot.fingerprint
     entry = tree.entries.get(name) if isinstance(tree, TreeFingerprint) else None
     return None if entry is None or entry.volatile else (entry.uid, entry.gid)
 
 
 def _drop(path: bytes, info: os.stat_result) -> bool:
-    """Whether the file had any of it."""
+    """Remove set-ID bits and capabilities of a file; returns whether it had any."""
     had = bool(info.st_mode & _SET_ID)
     if had:
         os.chmod(path, stat.S_IMODE(info.st_mode) & ~_SET_ID)  # noqa: PTH101 - paths are bytes
@@ -125,8 +130,9 @@ def _drop(path: bytes, info: os.stat_result) -> bool:
 
 
 def _everything(top: bytes) -> Iterator[bytes]:
-    """It and what lies below it, also in directories that their owner may not look into: they are
-    opened meanwhile."""
+    """Return a path and everything below it. Directories that their owner may not enter are opened
+    meanwhile.
+    """
     closed: list[tuple[bytes, int]] = []
     directories = [top]
     yield top

@@ -1,4 +1,4 @@
-"""Single files and directories: in a directory of their own, or back at their places."""
+"""Restore single files and directories: into a directory of their own, or in place."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ LANDINGS = "part.json"
 
 
 def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
-    """As `Kind.narrow`. A path may stand without its first slash."""
+    """Implements `Kind.narrow`. A path may lack its first slash."""
     if part.whole:
         return part, snapshot
     tree = snapshot.fingerprint
@@ -85,7 +85,7 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
 
 
 def _require_there(path: str, tree: TreeFingerprint, snapshot: ComponentSnapshot) -> None:
-    """Raises UsageError with what may have been meant."""
+    """Require that the paths exist in the point. Raises UsageError with similar names."""
     above = (path, *map(str, Path(path).parents))
     if path in tree.entries or any(p in tree.not_reached for p in above):
         return
@@ -98,7 +98,9 @@ def _require_there(path: str, tree: TreeFingerprint, snapshot: ComponentSnapshot
 
 
 def only(tree: TreeFingerprint, paths: tuple[str, ...]) -> TreeFingerprint:
-    """Of what is at and below the paths. A file whose first name is elsewhere is one by itself."""
+    """Return the entries at and below the paths. A hard-linked file whose first name is elsewhere
+    becomes a file of its own.
+    """
 
     def ours(path: str) -> bool:
         return any(path == p or path.startswith(f"{p}/") for p in paths)
@@ -121,7 +123,7 @@ def only(tree: TreeFingerprint, paths: tuple[str, ...]) -> TreeFingerprint:
 
 
 def live(selection: Selection, budget_s: float) -> TreeFingerprint:
-    """As `Kind.live`. Raises SourceError when so many entries cannot be seen in time."""
+    """Implements `Kind.live`. Raises SourceError if reading so many entries takes too long."""
     seen = walk(selection, limit_s=budget_s)
     if not seen.complete:
         raise SourceError(f"more entries than drd can read in {budget_s:g} s")
@@ -130,7 +132,7 @@ def live(selection: Selection, budget_s: float) -> TreeFingerprint:
 
 
 class FilesPart(NamedDestination):
-    """Some paths of a component, each to a place of its own."""
+    """Some paths of a component, each restored to a place of its own."""
 
     def __init__(
         self,
@@ -142,8 +144,9 @@ class FilesPart(NamedDestination):
         no_owner: bool,
         keep: bool = False,
     ) -> None:
-        """Below `base` they lie with their whole paths; in the directory `part.into` by their last
-        names. Raises UsageError."""
+        """Below `base` they keep their whole paths; in the directory `part.into` only their last
+        names. Raises UsageError.
+        """
         self._component = component
         self._place = place
         self._no_owner = no_owner
@@ -275,7 +278,7 @@ class FilesPart(NamedDestination):
         return Restored(notes=appeared, not_restored=lost)
 
     def _make_parents(self, directory: Path) -> None:
-        """Those that are missing, as they were where the point's landing tells it."""
+        """Make missing parents, with the attributes from the point if it contains them."""
         for place in make_directories(directory):
             like = self._saved(place)
             if like is not None:
@@ -287,7 +290,9 @@ class FilesPart(NamedDestination):
                 forget(place)  # root's no more
 
     def _saved(self, directory: Path) -> Path | None:
-        """How a directory above what comes back was, if it was part of the component."""
+        """Return the point's entry for a directory above the restored paths, if it was part of the
+        component.
+        """
         for path, way in self._ways.items():
             for above, target in zip(Path(path).parents, way.target.parents, strict=False):
                 if target == directory and self._into is None:
@@ -312,7 +317,7 @@ def _directory(part: Part) -> Path | None:
 
 
 def finals(part: Part, base: Path) -> dict[str, Path]:
-    """Where each path goes. Raises UsageError."""
+    """Return where each path goes. Raises UsageError."""
     into = _directory(part)
     return {p: _final(p, base, into) for p in part.paths}
 
@@ -326,7 +331,7 @@ def _final(path: str, base: Path, into: Path | None) -> Path:
 
 
 def sweep(directory: Path) -> list[str]:
-    """Take back what a run that will not go on has left; sentences about it."""
+    """Undo what a run that will not continue has left; returns sentences about it."""
     known = read_journal(directory / LANDINGS)
     landing, mark = place_in(known, "landing"), mark_in(known, directory)
     if landing is None or mark is None or not is_landing(landing, mark):
@@ -342,7 +347,7 @@ def sweep(directory: Path) -> list[str]:
 
 
 class _PartInspector(FilesInspector):
-    """Sees what came back alone, by the paths of the source."""
+    """Inspects only the restored paths, by their names in the source."""
 
     def __init__(self, finals: Mapping[str, Path], location: Path, *, owners: bool) -> None:
         super().__init__(location, owners=owners)

@@ -1,10 +1,10 @@
-"""What the patterns under `exclude` mean: pure.
+"""Match the patterns under `exclude`. Pure.
 
-A pattern without a slash is one of names and matches at any depth (`*.tmp`). One that begins with a
-slash matches the whole path (`/etc/app/cache`, `/srv/**/tmp`); another one with a slash matches the
-end of the path (`cache/*.idx`). `*`, `?` and `[…]` stay within a name, `**` stands for any number
-of directories, and a pattern that ends with a slash matches directories only. What matches is left
-out with everything below it.
+A pattern without a slash is matched against names at any depth (`*.tmp`). One that begins with a
+slash matches the whole path (`/etc/app/cache`, `/srv/**/tmp`); any other pattern with a slash
+matches the end of the path (`cache/*.idx`). `*`, `?` and `[…]` stay within a name, `**` stands for
+any number of directories, and a pattern that ends with a slash matches directories only. What
+matches is excluded with everything below it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections.abc import Sequence
 
 
 class Excludes:
-    """Several patterns as one question."""
+    """Several patterns, matched at once."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self._any = _compiled([p for p in patterns if not p.endswith("/")])
         self._directories = _compiled([p.rstrip("/") for p in patterns if p.endswith("/")])
 
     def match(self, path: str, *, directory: bool) -> bool:
-        """Whether an absolute path is left out by itself, its parents aside."""
+        """Whether an absolute path itself is excluded, without regard to its parents."""
         if self._any is not None and self._any.fullmatch(path):
             return True
         return (
@@ -47,7 +47,7 @@ def _regex(pattern: str) -> str:
 
 
 def _name(part: str) -> str:
-    """fnmatch's expression of one name, kept from crossing a slash."""
+    """Return fnmatch's expression for one name, which does not match a slash."""
     text = ""
     position = 0
     for match in re.finditer(r"\*+|\?|\[[!\]]?[^\]]*\]", part):

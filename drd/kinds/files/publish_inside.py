@@ -1,12 +1,11 @@
-"""Publishing into a directory that cannot be renamed: a mount point, or one whose parent is not
-ours to write.
+"""Publish into a directory that cannot be renamed: a mount point, or one whose parent drd may not
+write.
 
-The landing lies inside the target, and what is published are the entries of its top, one rename
-each. The journal says how far it got:
-
-1. `aside` (when overwriting): the old entries move into `.drd_<run>_before`, within the target;
-2. `moving`: the new ones move out of the landing; what a kill left there moves when it goes on;
-3. `published`: the landing is removed, and what was set aside unless it is to be kept.
+The staging directory is inside the target, and the entries of its top are published, one rename
+each. The journal notes the progress: 1. `aside` (when overwriting): the old entries move into
+`.drd_<run>_before`, within the target; 2. `moving`: the new ones move out of the staging directory;
+after a kill the rest moves when the run continues; 3. `published`: the staging directory is
+removed, and so is what was set aside unless it is to be kept.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from drd.kinds.untrusted_dirs import held, opened, pinned, remove_landing, worki
 
 @dataclass(frozen=True, slots=True)
 class InsidePublication:
-    """Like `Publication`, with the landing inside `target`."""
+    """Like `Publication`, with the staging directory inside `target`."""
 
     target: Path
     landing: Path
@@ -53,7 +52,7 @@ class InsidePublication:
         return bool(read_journal(self.journal).get("overwrite"))
 
     def begun(self) -> bool:
-        """Whether names of this run may already stand in the target."""
+        """Whether names of this run may already exist in the target."""
         return self._phase() in ("moving", "published")
 
     def published(self) -> bool:
@@ -71,7 +70,9 @@ class InsidePublication:
 
     @working
     def publish(self, fresh: Path) -> None:
-        """Steps 1 to 3; idempotent. Raises TargetNotEmpty when something else took a name."""
+        """Carry out steps 1 to 3; idempotent. Raises TargetNotEmpty if something else took
+        a name.
+        """
         if self._phase() in ("", "aside"):
             self._reached("aside")
             self._set_aside()
@@ -112,7 +113,7 @@ class InsidePublication:
 
     @working
     def undo(self) -> list[str]:
-        """Take back what a run that will not continue has left; sentences about it."""
+        """Undo what a run that will not continue has left; returns sentences about it."""
         notes: list[str] = []
         if self.published():
             self.tidy()

@@ -1,4 +1,4 @@
-"""What a plan says about files."""
+"""The keys of a plan about files."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ class FilesTarget(Settings):
 
 
 def overlapping(paths: Iterable[str], target: str) -> str | None:
-    """The first of a component's paths that a target's directory is, lies in or contains: it would
-    be replaced, or be in the next backup."""
+    """Return the first of a component's paths that a target's directory equals, contains or is in:
+    it would be replaced, or become part of the next backup.
+    """
     place = PurePosixPath(target)
     for path in map(PurePosixPath, paths):
         if place == path or place in path.parents or path in place.parents:

@@ -1,4 +1,4 @@
-"""Files and directories of this host as a source."""
+"""The source of files: files and directories of this host."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from drd.model.units import format_size
 from drd.ports import Finding, Probe, Tree
 
 ESTIMATE_S = 0.5
-"""How long looking for a size may take: only displays use it."""
+"""How long computing a size may take: only displays use it."""
 _LOOK_S = 10.0
 
 
 def selection_of(settings: FilesSettings) -> Selection:
-    """Without what a recovery has set aside within."""
+    """Return what to walk: the plan's paths without kept copies of a recovery."""
     return select(
         settings.paths,
         excludes=[*settings.exclude, *NAMES],
@@ -35,11 +35,9 @@ def selection_of(settings: FilesSettings) -> Selection:
 
 
 class FilesCapture:
-    """A tree as it was when the walk began.
-
-    Files cannot be frozen: what differs between the walk before storing and the one after is
-    volatile, since nobody knows which state was stored. What did not differ is what the
-    repository holds and what the digests were taken of.
+    """A tree as it was when the walk began. Files cannot be frozen: entries that differ between the
+    walk before storing and the one after are volatile, since nobody knows which state was stored.
+    The other entries are what the repository contains and what the digests were computed from.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -66,8 +64,9 @@ class FilesCapture:
         return {}
 
     def verify(self, stored: Stored, fingerprint: Fingerprint | None) -> Fingerprint | None:
-        """Raises SourceError when a path of the plan vanished or nothing of several files came
-        through."""
+        """Check the capture. Raises SourceError if a path of the plan vanished or if none of
+        several files was stored.
+        """
         after = walk(self._selection)
         for root in self._selection.roots:
             if to_text(root) in self._before.entries and to_text(root) not in after.entries:
@@ -89,7 +88,9 @@ def _steady_files(before: Walk, after: Walk) -> bool:
 
 
 def mark_volatile(fingerprint: TreeFingerprint, before: Walk, after: Walk) -> TreeFingerprint:
-    """The fingerprint with everything marked that changed, came or went between the walks."""
+    """Return the fingerprint with everything marked that changed, appeared or vanished between the
+    walks.
+    """
     entries = dict(fingerprint.entries)
     for path, entry in entries.items():
         if before.entries.get(path) != after.entries.get(path) and not entry.volatile:
@@ -101,7 +102,7 @@ def mark_volatile(fingerprint: TreeFingerprint, before: Walk, after: Walk) -> Tr
 
 
 class FilesSource:
-    """The paths of a plan with everything below them."""
+    """The paths of a plan, with everything below them."""
 
     def __init__(self, component: str, settings: FilesSettings) -> None:
         self._component = component
@@ -166,8 +167,9 @@ class FilesSource:
             )
 
     def _require_plain_ways(self) -> None:
-        """A path below another one must be reached without links, or restic would store the link
-        as a directory and lose where it points to."""
+        """Require that a path below another one is reached without links: restic would store the
+        link as a directory and lose its target.
+        """
         for inner in self._selection.inner:
             root = next(r for r in self._selection.roots if inner.startswith(r.rstrip(b"/") + b"/"))
             between = inner[len(root.rstrip(b"/")) + 1 :].split(b"/")[:-1]

@@ -1,8 +1,9 @@
-"""Going through trees of files without following links.
+"""Walk trees of files without following links.
 
-Paths are bytes inside, and outside texts whose bytes that are not UTF-8 are surrogate escapes,
-whatever the locale. Entries come in the order of their names' parts, parents first: the same for a
-source and for its restored copy, so that both call the same name of a hard-linked file its first.
+Internally paths are bytes; elsewhere they are texts in which bytes that are not UTF-8 are surrogate
+escapes, whatever the locale. Entries come in the order of their names' parts, parents first: the
+same for a source and for its restored copy, so that the first name of a hard-linked file is the
+same in both.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from drd.process import check_cancelled
 
 _RACY_NS = 20_000_000
 """A change within one tick of the kernel's clock (at most 10 ms) may leave the change time as it
-was, so what changed just now is looked at once more after this."""
+was. Entries that changed within this time are read again afterwards.
+"""
 
 
 def to_text(path: bytes) -> str:
@@ -31,8 +33,9 @@ def to_bytes(path: str) -> bytes:
 
 
 class Seen(NamedTuple):
-    """An entry at one instant. The signature differs once anything about the entry does: contents,
-    attributes, or for a directory its list of names."""
+    """An entry at one instant. The signature changes whenever anything about the entry does:
+    contents, attributes, or for a directory its list of names.
+    """
 
     kind: str
     signature: int
@@ -40,8 +43,9 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to walk: `roots` in order, none below another. `inner` are paths below a root that were
-    asked for by name: they are walked although an exclude or another file system is in the way."""
+    """What to walk: `roots` in order, none below another. `inner` are named paths below a root:
+    they are walked even if an exclude matches or they are on another file system.
+    """
 
     roots: tuple[bytes, ...]
     inner: frozenset[bytes] = frozenset()
@@ -54,8 +58,10 @@ class Selection:
 
 @dataclass(slots=True)
 class Walk:
-    """What a walk saw. `excluded` are the top-most paths left out, `unread` directories that could
-    not be listed, with the reason; `complete` is false when the time ran out. Sizes in bytes."""
+    """The result of a walk. `excluded` are the top-most excluded paths, `unread` the directories
+    that could not be listed, with the reason; `complete` is false if the time ran out. Sizes are
+    bytes.
+    """
 
     entries: dict[str, Seen] = field(default_factory=dict)
     excluded: list[str] = field(default_factory=list)
@@ -67,8 +73,9 @@ class Walk:
 
 
 class _Place(NamedTuple):
-    """A path on the stack. `device` is the one to stay on; `passing` marks directories that are
-    only on the way to an inner path."""
+    """A path on the stack. `device` is the file system to stay on; `passing` marks directories that
+    are only on the path to an inner one.
+    """
 
     path: bytes
     device: int
@@ -78,7 +85,7 @@ class _Place(NamedTuple):
 def select(
     paths: Iterable[str], *, excludes: Iterable[str] = (), one_file_system: bool = False
 ) -> Selection:
-    """The selection that a plan's paths mean; trailing and double slashes do not matter."""
+    """Return the selection for a plan's paths; trailing and double slashes do not matter."""
     clean = sorted(
         {to_bytes(os.path.normpath(p.replace("//", "/"))) for p in paths},
         key=lambda p: p.split(b"/"),
@@ -92,7 +99,7 @@ def select(
 
 
 def walk(selection: Selection, *, limit_s: float | None = None) -> Walk:
-    """See everything selected. Entries that vanish meanwhile are as if they had never been."""
+    """Walk everything selected. Entries that vanish meanwhile are ignored."""
     return _Walker(selection, limit_s).go()
 
 
@@ -117,7 +124,7 @@ class _Walker:
         return self.found
 
     def _enter(self, place: _Place) -> list[_Place]:
-        """Note one entry; its children in reverse order."""
+        """Record one entry, and put its children on the stack in reverse order."""
         try:
             info = os.lstat(place.path)
         except FileNotFoundError:
@@ -135,8 +142,9 @@ class _Walker:
         return self._children(place.path, device, passing) if kind == "directory" else []
 
     def _judge(self, place: _Place, info: os.stat_result, kind: str) -> tuple[int | None, bool]:
-        """The device to stay on below this entry, None when it is left out; and whether it is only
-        on the way to something else."""
+        """Return the device to stay on below this entry, None if it is excluded; and whether it is
+        only on the path to something else.
+        """
         if place.device == -1 or place.path in self.selection.inner:
             return info.st_dev, False
         away = self.selection.one_file_system and info.st_dev != place.device
@@ -173,7 +181,7 @@ class _Walker:
         return [_Place(prefix + name, device, passing) for name in names]
 
     def _settle(self) -> None:
-        """Sign again what changed just before, or while, it was seen."""
+        """Sign again what changed just before or while it was read."""
         if not self.racy:
             return
         time.sleep(_RACY_NS / 1e9)

@@ -1,4 +1,4 @@
-"""Select parts of a dump: what it lists, and restoring some of it."""
+"""Select parts of a dump: list its entries, and restore some of them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _LIMIT = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the listing: its number, and what it says (`TABLE public orders alice`)."""
+    """One line of the listing: its number, and its text (`TABLE public orders alice`)."""
 
     number: int
     text: str
 
     def is_a(self, kinds: Collection[str]) -> bool:
-        """Whether it is of one of these kinds, each written as the listing does."""
+        """Whether the entry is of one of these kinds, written as in the listing."""
         return any(self.text.startswith(f"{kind} ") for kind in kinds)
 
 
@@ -37,13 +37,13 @@ class Trouble:
 
 
 class Archive:
-    """A dump in custom format, of which parts are restored into the database of `load`."""
+    """A dump in custom format; parts of it are restored into the database of `load`."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
 
     def entries(self, *chosen: str) -> list[Entry]:
-        """Its entries, limited by pg_restore's options. Raises TargetError."""
+        """Return its entries, limited by pg_restore's options. Raises TargetError."""
         done = self._load.listing(*chosen)
         if done.exit_code != 0:
             raise TargetError(f"pg_restore cannot read the dump: {done.complaint}")
@@ -51,7 +51,7 @@ class Archive:
         return [Entry(int(m[1]), m[2]) for m in entries if m]
 
     def script(self, entries: Sequence[Entry]) -> str:
-        """Their SQL. Raises TargetError."""
+        """Return the SQL of these entries. Raises TargetError."""
         if not entries:
             return ""
         done = self._load.script(_lines(entries))
@@ -62,14 +62,15 @@ class Archive:
     def restore(
         self, entries: Sequence[Entry], jobs: int, on_tick: Callable[[], None]
     ) -> Completed:
-        """Restore all of them; ends at the first error."""
+        """Restore all of these entries; stops at the first error."""
         return self._load.some(_lines(entries), jobs, on_tick)
 
     def restore_what_can_be(
         self, entries: Sequence[Entry], on_tick: Callable[[], None]
     ) -> tuple[Completed, list[Trouble]]:
-        """Restore as many of them as possible; returns what was skipped. It succeeded when the exit
-        code is 0 or there is trouble."""
+        """Restore as many of these entries as possible; returns what was skipped. It succeeded if
+        the exit code is 0 or something was skipped.
+        """
         if not entries:
             return self._load.listing("--section=pre-data"), []
         done = self._load.some(_lines(entries), 1, on_tick, passing_over=True)
@@ -78,7 +79,9 @@ class Archive:
 
 
 def _lines(entries: Sequence[Entry]) -> list[str]:
-    """For `--use-list`, which reads the numbers alone: names are in whatever encoding."""
+    """Return lines for `--use-list`, which reads the numbers alone: names are in whatever
+    encoding.
+    """
     return [f"{e.number};" for e in entries]
 
 

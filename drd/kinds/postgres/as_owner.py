@@ -1,9 +1,10 @@
-"""Restore as the owner of a database, where a superuser's login does the rest.
+"""Restore as the owner of a database, with a superuser's login for the rest.
 
 SET ROLE alone is no protection: code in a superuser's session can revert it. So pg_restore logs in
-as a role of this run, which is not a superuser, has a password that nobody else knows, and can
-become only the owner. Checks and steps use the same login afterwards: a view calls its functions
-with the rights of its reader. The role is removed when the run is over."""
+as a role of this run, which is not a superuser, has a secret password, and can become only the
+owner. Checks and steps use the same login afterwards: a view calls its functions with the rights of
+its reader. The role is dropped at the end of the run.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ from drd.kinds.postgres.server_text import as_stored, encoded
 _LIMIT = 63
 
 LEFT_OUT = ("EXTENSION ", "COMMENT - EXTENSION ", "EVENT TRIGGER ", "SUBSCRIPTION ", "DEFAULT ACL ")
-"""What only a superuser may make or comment on; extensions are made before."""
+"""Entries that only a superuser may make or comment on; extensions are made before."""
 
 _POWERFUL = """
 SELECT s.rolname::text FROM pg_catalog.pg_roles o, pg_catalog.pg_roles s
@@ -47,8 +48,9 @@ def login_name(cluster: Cluster) -> str:
 def owners_login(
     cluster: Cluster, owner: str, working: str, extensions: dict[str, Any]
 ) -> Iterator[Address]:
-    """The working database by a login that can do what the owner may. Raises TargetError for an
-    owner who is a superuser, or when the server does not let that login in; psycopg.Error."""
+    """Return the working database with a login that has the owner's rights. Raises TargetError if
+    the owner is a superuser, or if the server rejects that login; psycopg.Error.
+    """
     _require_harmless(cluster, owner)
     drop_login(cluster, working)
     password = _make(cluster, owner)
@@ -61,10 +63,12 @@ def owners_login(
 
 
 def login_for_questions(cluster: Cluster) -> Address:
-    """The address of the restored database with such a login. Everything after a restore uses it,
-    since views and functions run with the rights of the user who queries. The login acts as the
-    owner, finds tables where the target's own login would find them, and stays until `drop_login`.
-    Raises the errors of `owners_login`."""
+    """Return the address of the restored database with such a login.
+
+    Everything after a restore uses it, since views and functions run with the rights of the user
+    who queries. The login acts as the owner, finds tables where the target's own login would find
+    them, and stays until `drop_login`. Raises the errors of `owners_login`.
+    """
     name = cluster.address.dbname
     row = cluster.one(_OWNER, [name])
     if row is None:
@@ -106,9 +110,11 @@ def _make(cluster: Cluster, owner: str) -> str:
 
 
 def drop_login(cluster: Cluster, *databases: str) -> None:
-    """Remove the login of this run, if there is one. A function that takes SET ROLE back may have
-    made the login own something in these databases: that goes to the database's owner where the
-    login could become the owner, and is dropped otherwise."""
+    """Drop the login of this run, if there is one.
+
+    A function that reverts SET ROLE may have made the login own something in these databases. The
+    database's owner gets it if the login could become the owner; otherwise it is dropped.
+    """
     name = login_name(cluster)
     if cluster.one("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s", [name]) is None:
         return
@@ -140,7 +146,7 @@ def _disown(cluster: Cluster, name: str, database: str) -> None:
 
 
 def _make_ready(cluster: Cluster, owner: str, working: str, extensions: dict[str, Any]) -> None:
-    """Do what the owner may not do, while nothing of theirs is in there."""
+    """Do what the owner may not do, while the database contains nothing of the owner's."""
     with connect(cluster.address.to_database(working)) as connection:
         row = connection.execute(
             b"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'public'"
@@ -154,7 +160,9 @@ def _make_ready(cluster: Cluster, owner: str, working: str, extensions: dict[str
 
 
 def _let_in(cluster: Cluster, password: str, database: str) -> Address:
-    """By the dsn's own way; where that is a socket that asks for the system's user, by loopback."""
+    """Connect in the way of the dsn; if that is a socket that wants the system's user, by
+    loopback.
+    """
     params = {**cluster.address.to_database(database).params, "user": login_name(cluster)}
     params["options"] = "-c idle_session_timeout=0" if cluster.version >= 140000 else ""
     ways = [params]

@@ -1,4 +1,4 @@
-"""A PostgreSQL database by hand, with restic, psql and pg_restore."""
+"""Restore a PostgreSQL database by hand, with restic, psql and pg_restore."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def by_hand(
 
 
 def _parts(dsn: str) -> dict[str, str]:
-    """The keywords of a libpq connection string. Raises SecretUnavailable, without repeating it."""
+    """Return the keywords of a libpq connection string. Raises SecretUnavailable, without repeating
+    it.
+    """
     try:
         return {k: str(v) for k, v in conninfo_to_dict(dsn).items() if v is not None}
     except ProgrammingError:
@@ -80,7 +82,7 @@ def _parts(dsn: str) -> dict[str, str]:
 
 
 def service_file(name: str, parts: dict[str, str]) -> bytes:
-    """libpq's own way to take a login from a file."""
+    """Return a service file, from which libpq reads a login."""
     lines = [f"{key}={value}" for key, value in sorted(parts.items()) if key != "service"]
     return "\n".join([f"[{name}]", *lines, ""]).encode()
 

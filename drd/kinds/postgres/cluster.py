@@ -1,6 +1,6 @@
-"""A server that a database comes back to: what drd asks of it and changes in it, as a superuser.
+"""The server that a database is restored to: queries and changes, as a superuser.
 
-Nothing is dropped here but databases whose name carries this run's mark.
+Only databases whose name carries this run's mark are dropped here.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ SELECT count(*) FILTER (WHERE kind IN ('r', 'p', 'f')), count(*)
 
 @contextmanager
 def as_target_error(doing: str) -> Iterator[None]:
-    """The server's error, or a lost connection, as a TargetError that names what was being done."""
+    """Convert the server's error, or a lost connection, to a TargetError that names the failed
+    work.
+    """
     try:
         yield
     except psycopg.Error as error:
@@ -80,8 +82,9 @@ def as_target_error(doing: str) -> Iterator[None]:
 
 
 class Cluster:
-    """`address` names the database to come back, which need not exist; the work is done from
-    another database of the same server, with a connection that is opened at the first need."""
+    """One server. `address` names the database to restore, which need not exist. The work is done
+    from another database of the same server, over a connection that is opened at the first need.
+    """
 
     def __init__(self, address: Address, mark: str) -> None:
         self.address = address
@@ -89,7 +92,9 @@ class Cluster:
         self._admin: Connection | None = None
 
     def admin(self) -> Connection:
-        """Raises TargetError when no database but the target's own can be connected to."""
+        """A connection to another database. Raises TargetError if only the target's own accepts
+        one.
+        """
         if self._admin is None or self._admin.closed or self._admin.broken:
             self._admin = self._connect()
         return self._admin
@@ -113,9 +118,10 @@ class Cluster:
         )
 
     def undisturbed(self, name: str) -> Address:
-        """The address of a database that comes back: its sessions may wait as long as they like, as
-        pg_restore's first one does for its jobs. Those of a superuser are told in English what went
-        wrong, and fire no event triggers on login."""
+        """Return the address of a database for restoring: its sessions may stay idle without limit,
+        as pg_restore's first one does while its jobs work. Sessions of a superuser get messages in
+        English, and fire no event triggers on login.
+        """
         address = self.address.to_database(name)
         options = [address.params.get("options", "")]
         if self.version >= 140000:
@@ -147,12 +153,14 @@ class Cluster:
         return self.one(_KNOWN, [name]) is not None
 
     def closed(self, name: str) -> bool:
-        """Whether nobody may connect to it."""
+        """Whether the database accepts no connections."""
         row = self.one(_KNOWN, [name])
         return row is not None and not row[0]
 
     def content(self, name: str) -> str | None:
-        """What is in a database (`41 tables`); empty when nothing is, None when there is none."""
+        """Describe the content of a database (`41 tables`); empty if it has none, None if it does
+        not exist.
+        """
         if not self.has(name):
             return None
         with connect(self.address.to_database(name)) as connection:
@@ -166,8 +174,10 @@ class Cluster:
         return ""
 
     def drop_own(self, name: str, *, subscriptions: bool = False) -> None:
-        """Drop a database of this run with whoever is in it; nothing when there is none. One with
-        subscriptions stays (psycopg.Error) unless they are to go as well, without their slots."""
+        """Drop a database of this run and end its sessions; do nothing if it does not exist. One
+        with subscriptions stays (psycopg.Error) unless they are to be dropped as well, without
+        their slots.
+        """
         if not name.startswith(f"{self.mark}_"):
             raise TargetError(
                 f"database {name} does not carry this run's mark, so it is not dropped"
@@ -193,8 +203,9 @@ class Cluster:
                 connection.execute(f"DROP SUBSCRIPTION {ident(subscription)}".encode())
 
     def replace(self, statements: Sequence[str], *, databases: Sequence[str]) -> None:
-        """Run statements that rename databases, as one transaction, while the sessions in those are
-        ended; again when an application was quicker to come back."""
+        """Run statements that rename databases, as one transaction, after ending the sessions in
+        them; try again if an application reconnected in between.
+        """
         for tries_left in reversed(range(_RENAME_TRIES)):
             for name in databases:
                 self.one(_END_SESSIONS, [name])
@@ -211,7 +222,9 @@ class Cluster:
 
     @contextmanager
     def _ending_sessions(self, databases: Sequence[str]) -> Iterator[None]:
-        """The first rename locks newcomers out; who slipped in before it is ended meanwhile."""
+        """End the sessions in the renamed databases. The first rename locks out new ones; those
+        that came before it are ended meanwhile.
+        """
         over = threading.Event()
 
         def end() -> None:
@@ -229,8 +242,9 @@ class Cluster:
             ender.join()
 
     def make_roles(self, saved: roles.Globals, *, own: bool) -> list[str]:
-        """Make the missing roles; sentences about those that were there and differ, and about what
-        could not be set. In a cluster of our own (`own`) the ones it began with are altered."""
+        """Make the missing roles; returns sentences about existing ones that differ, and about what
+        could not be set. In a cluster of drd's own (`own`) the initial roles are altered.
+        """
         before = roles.read(self.admin())
         existed = [r["name"] for r in before["roles"]]
         notes: list[str] = []
@@ -249,7 +263,9 @@ class Cluster:
         return notes
 
     def _make(self, role: roles.Statement) -> list[str]:
-        """Without one that cannot be named here: pg_restore will say so if anything is his."""
+        """Make one role. A role that cannot be named here is left out: pg_restore reports it if
+        anything belongs to it.
+        """
         try:
             self.execute(role.sql)
         except psycopg.errors.CharacterNotInRepertoire:
@@ -264,7 +280,9 @@ class Cluster:
             notes.append(f"{subject} could not be set: {words(error)}")
 
     def finish(self, name: str, saved: database.Properties, *, with_owner: bool) -> list[str]:
-        """Give a database its owner, grants and settings; sentences about what could not be set."""
+        """Set a database's owner, grants and settings; returns sentences about what could not be
+        set.
+        """
         notes: list[str] = []
         for subject, statements in database.finish_sql(name, saved, with_owner=with_owner):
             try:
@@ -276,7 +294,9 @@ class Cluster:
         return notes
 
     def can_store(self, text: str) -> bool:
-        """Whether what is no UTF-8 could be given to this server by the database we work from."""
+        """Whether this server stores text that is not UTF-8, sent from the database that drd works
+        from.
+        """
         return (
             shown(text) == text or self.admin().info.parameter_status("server_encoding") != "UTF8"
         )

@@ -1,7 +1,7 @@
-"""Reaching a PostgreSQL server: where it is, connecting, and handing that to its programs.
+"""Connect to a PostgreSQL server, and pass the connection's parameters to its programs.
 
-A password reaches psycopg as a parameter and the programs by a PGPASSFILE of mode 0600; it is
-never part of a conninfo string, an argv or a message.
+psycopg gets a password as a parameter, the programs by a PGPASSFILE of mode 0600; it is never part
+of a conninfo string, an argv or a message.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _LIMITS = (
     "SET row_security = off",
 )
 _NEWER_LIMITS = {140000: "idle_session_timeout", 170000: "transaction_timeout"}
-"""By the server's version that brought them."""
+"""Time limits, by the server's version that introduced them."""
 PINNED = (
     # So that values and names print the same in every server.
     "SET search_path = pg_catalog",
@@ -81,7 +81,7 @@ _LEADS = ("connection failed: ", "connection is bad: ")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a database is: libpq's parameters by keyword, with the password apart."""
+    """The parameters of a connection: libpq's by keyword, with the password separate."""
 
     params: Mapping[str, str]
     password: str | None = None
@@ -91,12 +91,13 @@ class Address:
         return self.params.get("dbname") or self.params.get("user") or ""
 
     def to_database(self, name: str) -> Address:
-        """The same server and user, another database."""
+        """Return the same server and user with another database."""
         return replace(self, params={**self.params, "dbname": name})
 
     def pinned(self, connection: Connection) -> Address:
-        """The one server, user and database that this connection reached, out of several, with
-        what a password file added."""
+        """Return the one server, user and database that this connection reached, out of several,
+        with what a password file added.
+        """
         info = connection.info
         # Not all that libpq adds: older programs do not know its newer keywords.
         params = {k: v for k, v in info.get_parameters().items() if k in self.params}
@@ -117,12 +118,12 @@ class Address:
 
     @property
     def conninfo(self) -> str:
-        """For an argv: everything but the password, quoted whatever the names are."""
+        """The connection string for an argv: everything but the password, with any names quoted."""
         return conninfo.make_conninfo("", **self.params)
 
     @property
     def uri(self) -> str:
-        """For people: a URI without the password."""
+        """The connection as a URI for people, without the password."""
         shown = {k: self.params[k] for k in ("host", "port") if k in self.params}
         user = quote(self.params.get("user", ""), safe="")
         login = f"{user}@" if user else ""
@@ -140,10 +141,11 @@ class Address:
 
 
 def address_of(ref: SecretRef) -> Address:
-    """The address that a DSN names, completed from drd's own PG* variables as libpq would.
+    """Return the address that a DSN names, completed from drd's own PG* variables as libpq would do
+    it. The programs that drd starts do not get those variables, so they are included here.
 
-    The programs that drd starts do not see those variables, so they are taken along here. Raises
-    SecretUnavailable, or SourceError when it is no connection string; its text is never repeated.
+    Raises SecretUnavailable, or SourceError if it is no connection string; its text is never
+    repeated.
     """
     text = secrets.resolve(ref)
     try:
@@ -196,8 +198,10 @@ def _from_environment(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _from_service(ref: SecretRef, text: str) -> dict[str, str]:
-    """What libpq makes of a connection string that names a service: its file goes before the
-    variables. Only libpq reads that file, when a connection is begun; this one is never used."""
+    """Return the parameters of a connection string that names a service, whose file takes
+    precedence over the variables. Only libpq reads that file, when it begins a connection; this
+    connection is never used.
+    """
     begun = pq.PGconn.connect_start(text.encode())
     try:
         parameters = {o.keyword.decode(): o.val.decode() for o in begun.info if o.val}
@@ -215,13 +219,14 @@ def _from_service(ref: SecretRef, text: str) -> dict[str, str]:
 
 
 def no_event_triggers(major: int) -> str:
-    """The option with which a superuser's login fires none: what one on login writes would differ
-    from the backup."""
+    """Return the option with which a superuser's login fires no event triggers: what a login
+    trigger writes would differ from the backup.
+    """
     return "-c event_triggers=off" if major >= 17 else ""
 
 
 def words(error: psycopg.Error) -> str:
-    """The server's own message in one line, without the statement that it was about."""
+    """Return the server's own message in one line, without the statement that caused it."""
     text = error.diag.message_primary or str(error).strip() or type(error).__name__
     for lead in _LEADS:
         text = text.removeprefix(lead)
@@ -229,13 +234,12 @@ def words(error: psycopg.Error) -> str:
 
 
 def connect(address: Address, *, pinned: bool = True) -> Connection:
-    """A connection in autocommit mode without time limits; `pinned` also fixes how values print
-    and takes away the search path (else it is as the application's would be, but that nothing
-    stands before pg_catalog: an operator or aggregate of somebody's would be called for the
-    server's own).
+    """Connect in autocommit mode without time limits.
 
-    Raises SourceUnreachable with the server's words, SourceMissing when only the database is not
-    there, SourceError when the login is refused.
+    `pinned` also fixes how values print and removes the search path. Otherwise the search path is
+    the application's, except that nothing precedes pg_catalog: another user's operator or aggregate
+    would be called instead of the server's own. Raises SourceUnreachable with the server's words,
+    SourceMissing if only the database does not exist, SourceError if the login is refused.
     """
     try:
         connection: Connection = psycopg.connect(
@@ -268,14 +272,15 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
 
 
 def search_path(connection: Connection) -> str:
-    """The search path of the session, as the setting has it."""
+    """Return the search path of the session, as in its setting."""
     row = connection.execute("SHOW search_path").fetchone()  # no function: that may be somebody's
     return str(row[0]) if row else ""
 
 
 def path_option(connection: Connection) -> str:
-    """The connection option that makes other sessions search pg_catalog first, by a session that
-    is pinned; empty when they do so without it."""
+    """Return the connection option that makes other sessions search pg_catalog first, by means of a
+    session that is pinned; empty if they do so without it.
+    """
     query = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'"
     row = connection.execute(query).fetchone()
     path = catalog_first(str(row[0])) if row else None
@@ -327,8 +332,10 @@ SELECT pg_catalog.has_database_privilege(oid, 'CONNECT'),
 
 
 def _known_elsewhere(address: Address) -> list[tuple[Any, ...]] | None:
-    """What another database says, since the server's words come in its language: no row when there
-    is no such database, else whether the user may connect to it and what would let him."""
+    """Ask another database about the refused one, since the server's messages are in its language:
+    no row if there is no such database, else whether the user may connect to it and what would
+    permit it.
+    """
     for other in ("postgres", "template1"):
         if other == address.dbname:
             continue
@@ -344,7 +351,7 @@ def _known_elsewhere(address: Address) -> list[tuple[Any, ...]] | None:
 
 @contextmanager
 def interruptible(connection: Connection) -> Iterator[None]:
-    """What the server works on inside is cancelled there when drd is; raises Cancelled then."""
+    """Cancel the server's work in the body when drd is cancelled; raises Cancelled then."""
     over = threading.Event()
 
     def watch() -> None:
@@ -365,8 +372,9 @@ def interruptible(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def password_file(address: Address, directory: Path) -> Iterator[dict[str, str]]:
-    """The environment that gives programs the password: a PGPASSFILE in `directory`, removed at
-    the end. Empty where there is no password."""
+    """Return the environment that gives programs the password: a PGPASSFILE in `directory`, removed
+    at the end. Empty without a password.
+    """
     environment = write_password_file(address, directory)
     try:
         yield environment
@@ -375,7 +383,7 @@ def password_file(address: Address, directory: Path) -> Iterator[dict[str, str]]
 
 
 def write_password_file(address: Address, directory: Path) -> dict[str, str]:
-    """As `password_file`, for a caller that removes it later."""
+    """Do the same as `password_file`, for a caller that removes the file later."""
     path = directory / PASSFILE
     path.unlink(missing_ok=True)
     if address.password is None:

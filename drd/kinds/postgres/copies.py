@@ -1,6 +1,6 @@
-"""Putting finished copies of tables in place, as one transaction, and knowing them again.
+"""Move finished copies of tables into place in one transaction, and recognise them again.
 
-A copy bears the run's mark at the end of its comment until the run lets go of it.
+A copy has the run's mark at the end of its comment until the run has finished.
 """
 
 from __future__ import annotations
@@ -37,15 +37,16 @@ _COMMENT = "SELECT pg_catalog.obj_description(pg_catalog.to_regclass(%s), 'pg_cl
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What a run has put in place: `sources` has each copy's name, as it stands in SQL, with the
-    table of the point that it is of. `comparable`: digests of the point mean the same there."""
+    """What a run has put in place. `sources` maps each copy's name in SQL to the table of the
+    point. `comparable`: digests of the point can be compared there.
+    """
 
     sources: Mapping[str, str]
     comparable: bool = True
 
 
 def taken_names(connection: Connection, schema: str) -> set[str]:
-    """What a new table, index or sequence cannot be called there."""
+    """Return the names that a new table, index or sequence cannot have there."""
     with as_spelled(connection):
         rows = connection.execute(_TAKEN.encode(), {"schema": schema}).fetchall()
     return {str(name) for (name,) in rows}
@@ -54,8 +55,9 @@ def taken_names(connection: Connection, schema: str) -> set[str]:
 def put_in_place(
     connection: Connection, working: str, schema: str, copies: Copies, *, run: str, with_owner: bool
 ) -> list[str]:
-    """Move everything out of the working schema; sentences about what could not be set. Raises
-    TargetNotEmpty when a name was taken meanwhile, psycopg.Error; then nothing has changed."""
+    """Move everything out of the working schema; returns sentences about what could not be set.
+    Raises TargetNotEmpty if a name was taken meanwhile, psycopg.Error; then nothing has changed.
+    """
     notes: list[str] = []
 
     def do(statement: str) -> None:
@@ -85,7 +87,7 @@ def put_in_place(
 
 
 def _hand_over(connection: Connection, schema: str, copies: Copies) -> Iterator[str]:
-    """Owners and grants as at the point, where the roles are here and this user may."""
+    """Set owners and grants as in the point, if the roles exist here and this user may."""
     for copy in copies.tables:
         for (other,) in connection.execute(_GIVEN.encode(), [_place(schema, copy.name)]).fetchall():
             # Default privileges have given what the point does not say.
@@ -112,7 +114,7 @@ def _give(connection: Connection, schema: str, copy: Copy) -> Iterator[str]:
 
 
 def _try(connection: Connection, statement: str) -> str | None:
-    """Why it could not be done."""
+    """Run a statement; returns why it failed, None if it did not."""
     try:
         with connection.transaction():
             connection.execute(encoded(statement))
@@ -124,7 +126,7 @@ def _try(connection: Connection, statement: str) -> str | None:
 
 
 def placed_before(connection: Connection, placed: Placed | None, run: str) -> bool:
-    """Whether this run has put its copies in place already."""
+    """Return the copies that this run has already put in place."""
     if placed is None or not placed.sources:
         return False
     mark = database.marked("", run)
@@ -134,7 +136,7 @@ def placed_before(connection: Connection, placed: Placed | None, run: str) -> bo
 def clear(
     connection: Connection, working: str, placed: Placed | None = None, run: str = ""
 ) -> None:
-    """Drop the run's working schema, and take its mark off what is in place."""
+    """Drop the run's working schema, and remove its mark from what is in place."""
     connection.execute(encoded(f"DROP SCHEMA IF EXISTS {ident(working)} CASCADE"))
     for name in placed.sources if placed is not None else ():
         said = _said(connection, name)

@@ -1,5 +1,6 @@
-"""The properties of a database itself, which pg_restore into another name loses silently: owner,
-grants, settings, encoding, locale and provider, limit, comment; and which extensions it has."""
+"""The properties of a database itself: owner, grants, settings, encoding, locale and provider,
+limit, comment, extensions. pg_restore into another name loses them silently.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from drd.kinds.postgres.server_text import as_stored
 Properties = Mapping[str, Any]
 
 LOCALE = ("encoding", "provider", "collate", "ctype", "locale", "icu_rules")
-"""The properties that CREATE DATABASE needs and nothing changes later."""
+"""The properties that CREATE DATABASE needs and that cannot be changed later."""
 
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 _MARK = re.compile(r"\n?\[drd:[^\]\n]*\]$")
@@ -45,11 +46,9 @@ SELECT d.datname AS name, pg_catalog.pg_get_userbyid(d.datdba) AS owner,
 
 
 def read(connection: Connection) -> dict[str, Any]:
-    """The properties of the database that the connection is in, as JSON.
-
-    `acl` holds [grantee, privilege, grantable, grantor] with defaults spelt out, in the server's
-    order, which a dump shows; `settings` [role, name=value]. PUBLIC and "every role" are the empty
-    name.
+    """Read the properties of the connection's database, as JSON. `acl` has [grantee, privilege,
+    grantable, grantor] with explicit defaults, in the server's order, which a dump shows;
+    `settings` has [role, name=value]. PUBLIC and "every role" are the empty name.
     """
     version = connection.info.server_version
     locale = "d.datlocale" if version >= 170000 else "d.daticulocale"
@@ -75,7 +74,7 @@ def _text(value: Any) -> str:
 
 
 def marked(comment: str, run: str) -> str:
-    """The comment with a run's mark at its end: this run published this database."""
+    """Return the comment with a run's mark at its end: this run published this database."""
     return f"{comment}\n[drd:{run}]" if comment else f"[drd:{run}]"
 
 
@@ -84,7 +83,9 @@ def without_mark(comment: str) -> str:
 
 
 def create_sql(name: str, saved: Properties, *, version: int, tablespace: str | None) -> str:
-    """CREATE DATABASE as saved, for a server of this version number; the owner comes later."""
+    """Return CREATE DATABASE with the saved properties, for a server of this version number; the
+    owner is set later.
+    """
     words = [
         f"CREATE DATABASE {ident(name)} TEMPLATE template0 ENCODING {literal(saved['encoding'])}",
         f"LC_COLLATE {literal(saved['collate'])} LC_CTYPE {literal(saved['ctype'])}",
@@ -103,8 +104,9 @@ def create_sql(name: str, saved: Properties, *, version: int, tablespace: str | 
 
 
 def template_leftovers_sql(saved: Properties) -> list[str]:
-    """Removes from a new database what every one begins with and the saved one had dropped: a dump
-    does not say so."""
+    """Return the SQL that removes from a new database what every new one contains and the saved one
+    had dropped: a dump does not include this.
+    """
     made = [] if saved["has_public"] else ["DROP SCHEMA public"]
     return made + ([] if "plpgsql" in saved["extensions"] else ["DROP EXTENSION plpgsql"])
 
@@ -112,8 +114,9 @@ def template_leftovers_sql(saved: Properties) -> list[str]:
 def finish_sql(
     name: str, saved: Properties, *, with_owner: bool
 ) -> Iterator[tuple[str, list[str]]]:
-    """What makes the created database as saved, in order: what each step is about, and its
-    statements. Without owners, grants and the roles' settings stay away as well."""
+    """Return, in order, the statements that set the saved properties of the created database, each
+    with its subject. Without owners, grants and the roles' settings are left out as well.
+    """
     database = f"DATABASE {ident(name)}"
     if with_owner:
         yield "its owner", [f"ALTER {database} OWNER TO {ident(saved['owner'])}"]
@@ -132,8 +135,9 @@ def finish_sql(
 
 
 def _acl_sql(database: str, saved: Properties) -> Iterator[str]:
-    """From nothing to what was saved, in the server's order: a grant that was passed on stands
-    after the one that allowed it. Nothing where they are what every new database has."""
+    """Return the grants from none to the saved ones, in the server's order: a grant that was passed
+    on follows the one that permitted it. Empty if they are those of every new database.
+    """
     owner = saved["owner"]
     usual = [["", p, False, owner] for p in ("CONNECT", "TEMPORARY")]
     usual += [[owner, p, False, owner] for p in ("CONNECT", "CREATE", "TEMPORARY")]
@@ -156,7 +160,7 @@ def comment_sql(name: str, comment: str) -> str:
 
 
 def script(saved: Properties, *, version: int) -> str:
-    """The SQL that makes the empty database again, for a recovery by hand."""
+    """Return the SQL that makes the empty database again, for a recovery by hand."""
     name = saved["name"]
     lines = [create_sql(name, saved, version=version, tablespace=None)]
     for _, statements in finish_sql(name, saved, with_owner=True):
@@ -183,9 +187,8 @@ _OF_OWNERS = frozenset({"owner"})
 
 
 def differences(saved: Properties, now: Properties, *, with_owner: bool) -> list[str]:
-    """Sentences about what is not as it was saved; empty when everything is.
-
-    The tablespace is left out (it belongs to the server), as is the version of a collation.
+    """Return sentences about properties that differ from the saved ones. The tablespace is left out
+    (it belongs to the server), as is the version of a collation.
     """
     sentences = [
         f"{label} is {now[key]!r}, saved was {saved[key]!r}"
@@ -206,7 +209,9 @@ def differences(saved: Properties, now: Properties, *, with_owner: bool) -> list
 
 
 def extension_notes(saved: Properties, now: Properties) -> list[str]:
-    """Sentences about extensions of another version: a server creates those that it has."""
+    """Return sentences about extensions of another version: a server creates the versions that it
+    has.
+    """
     return [
         f"extension {name} is {now['extensions'][name]}, saved was {version}"
         for name, version in sorted(saved["extensions"].items())

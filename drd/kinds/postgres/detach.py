@@ -1,7 +1,7 @@
-"""Taking extracted tables off what they hang on, and giving them the names of the copy.
+"""Detach extracted tables from objects that they depend on, and give them the names of the copy.
 
-In the working database: into the schema that is named after the run, from where a dump of that
-schema takes exactly them.
+In the working database they move into the schema that is named after the run, from which a dump of
+that schema takes exactly them.
 """
 
 from __future__ import annotations
@@ -81,8 +81,9 @@ ORDER BY 1, 3, 4"""
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A table as it will be: its name in the copy's schema, and who has which rights to it.
-    `grants` are statements without the schema, to be filled in for `{schema}`."""
+    """A table as it will be: its name in the copy's schema, and the rights on it. `grants` are
+    statements with `{schema}` in place of the schema.
+    """
 
     source: str
     name: str
@@ -94,7 +95,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """`column` is empty for one of all of it, `to` for PUBLIC."""
+    """One grant. `column` is empty for the whole table, `to` for PUBLIC."""
 
     what: str
     name: str
@@ -114,7 +115,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """What the schema of the working database holds now. `statistics` move by themselves."""
+    """What the schema of the working database contains now. `statistics` move by themselves."""
 
     tables: tuple[Copy, ...]
     statistics: tuple[str, ...]
@@ -132,7 +133,7 @@ class _Thing:
 
 
 class Detached:
-    """Works in the connection of the extraction."""
+    """Does the work, in the connection of the extraction."""
 
     def __init__(self, connection: Connection, found: Extracted) -> None:
         self._connection = connection
@@ -140,8 +141,9 @@ class Detached:
         self._oids = found.oids
 
     def into(self, schema: str, name: str | None, taken: Collection[str]) -> Copies:
-        """Everything in `schema`, the one table that was asked for under `name` (as before without
-        one). What hangs on a table is called after it, by a name that is not `taken`."""
+        """Move everything into `schema`; a single requested table gets `name` (without one it keeps
+        its own). Dependent objects are named after their table, with a name that is not `taken`.
+        """
         with self._connection.transaction():
             for relation in self._found.relations:
                 if relation.top:
@@ -182,7 +184,7 @@ class Detached:
             self._do(f"ALTER TABLE {table} NOT OF")
 
     def _undraw(self, relation: Relation) -> None:
-        """Defaults from sequences of others would tie the copy to them."""
+        """Remove defaults from other tables' sequences, which would tie the copy to them."""
         table = _sql(relation.schema, relation.name)
         own = [t.oid for t in self._things() if t.what == "SEQUENCE"]
         for column, sequence in self._rows(_DRAWS, [relation.oid, own]):
@@ -259,15 +261,16 @@ class Detached:
 
 
 def _called_after(name: str, table: str, copy: str) -> str:
-    """`orders_pkey` becomes `copy_pkey`; what is not called after its table gets the copy's name in
-    front."""
+    """Return a name after the copy's: `orders_pkey` becomes `copy_pkey`; a name that does not begin
+    with the table's gets the copy's name in front.
+    """
     if name.startswith(table):
         return copy + name.removeprefix(table)
     return f"{copy}_{name}"
 
 
 def variants(name: str) -> Iterator[str]:
-    """The name, and others like it, none longer than the server takes."""
+    """Return the name, and variants of it, none longer than the server accepts."""
     if len(name.encode()) <= LIMIT:
         yield name
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()

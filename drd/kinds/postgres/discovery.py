@@ -1,4 +1,4 @@
-"""Databases for a new plan: named, or found behind local sockets of this host."""
+"""Suggest databases for a new plan: named ones, or those behind local sockets of this host."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ _LIST = (
 
 
 def wishes(given: Sequence[str]) -> list[Wish]:
-    """Of connection strings."""
+    """Suggest a component for each connection string."""
     return [_wish(_database(dsn), None if holds_password(dsn) else dsn) for dsn in given]
 
 
 def _wish(database: str, dsn: str | None) -> Wish:
-    """`dsn` is None for one that holds a password, which then becomes a credential."""
+    """Suggest one component. `dsn` is None if the string holds a password, which then becomes a
+    credential.
+    """
 
     def keys(_: Sequence[str], credential: str) -> Iterator[tuple[str, Any]]:
         if dsn is not None:
@@ -44,7 +46,7 @@ def _wish(database: str, dsn: str | None) -> Wish:
 
 
 def _database(dsn: str) -> str:
-    """The database's name as far as a look at the string tells it; for naming things only."""
+    """Return the database's name as far as the string shows it; only for naming."""
     head = dsn.split("?", 1)[0]
     if "://" in head:
         return head.split("://", 1)[1].partition("/")[2]
@@ -53,8 +55,9 @@ def _database(dsn: str) -> str:
 
 def found() -> tuple[list[Wish], list[str]]:
     """Ask every server with a local socket (and at $PGHOST, if that is a directory) for its
-    databases, as this user and as root also as `postgres`: these, and notes of what could not be
-    read. Never raises for a server's errors."""
+    databases, as this user and as root also as `postgres`. Returns the databases, and notes about
+    servers that could not be read. Never raises for a server's errors.
+    """
     sockets = list(_sockets())
     if not sockets:
         return [], ["No PostgreSQL server was found on a local socket."]
@@ -94,7 +97,7 @@ def _sockets() -> Iterator[tuple[str, int]]:
 
 
 def _databases(psql: str, directory: str, port: int) -> list[str] | None:
-    """The names, or None if no user is accepted."""
+    """Return the databases of a server, or None if it accepts no user."""
     users: list[str | None] = [None]
     if os.geteuid() == 0 and _exists("postgres"):
         users.append("postgres")

@@ -1,4 +1,6 @@
-"""Looking at a libpq connection string without libpq, for what runs before psycopg is loaded."""
+"""Examine a libpq connection string without libpq, for code that runs before psycopg is
+imported.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,8 @@ _PAIR = re.compile(r"\s*([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s\\]|\\.)*
 
 
 def holds_password(dsn: str) -> bool:
-    """Whether a connection string (URI or key=value) has a password in it.
-
-    Rather says yes than no: a string that neither form fits is searched for the words.
+    """Whether a connection string (URI or key=value) contains a password. In doubt the answer is
+    yes: a string of neither form is searched for the keywords.
     """
     if _URI.match(dsn):
         return _uri_holds_password(dsn)
@@ -48,7 +49,7 @@ _HERE = ("localhost", "127.0.0.1", "::1")
 
 
 def host(settings: PostgresSettings, reveal: Reveal) -> str:
-    """The server's host; empty for this host, and where nobody can tell."""
+    """Return the server's host; empty for this host, and if it is unknown."""
     dsn = reveal(settings.dsn)
     if dsn is None:
         return ""
@@ -64,12 +65,12 @@ def host(settings: PostgresSettings, reveal: Reveal) -> str:
 
 
 def sockets(settings: PostgresSettings | PostgresTarget) -> tuple[str, ...]:
-    """The directories of the server's socket, as far as the plan itself says so."""
+    """Return the directories of the server's socket, as far as the plan itself names them."""
     return tuple(re.findall(r"(?:^|[ ?&])host=(/[^ &]+)", _text(settings.dsn) or ""))
 
 
 def contradictions(dsn: SecretRef) -> Iterator[Contradiction]:
-    """A connection string that stands in the plan as text is one, and holds no password."""
+    """Check a connection string that is text in the plan: it is valid, and contains no password."""
     text = _text(dsn)
     if text is None:
         return
@@ -82,7 +83,7 @@ def contradictions(dsn: SecretRef) -> Iterator[Contradiction]:
 
 
 def is_source(component: PostgresSettings, target: PostgresTarget) -> bool:
-    """As far as the texts tell; a recovery asks the servers."""
+    """Whether both are one database as far as the texts show; a recovery asks the servers."""
     return component.dsn == target.dsn
 
 

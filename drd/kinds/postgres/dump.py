@@ -25,7 +25,7 @@ Compression = Literal["none", "zstd", "gzip"]
 
 @dataclass(frozen=True, slots=True)
 class DumpOrder:
-    """Which database, from which snapshot. A standby cannot read unlogged tables."""
+    """Which database to dump, from which snapshot. A standby cannot read unlogged tables."""
 
     address: Address
     snapshot: str
@@ -35,7 +35,9 @@ class DumpOrder:
 
 
 def dump_command(programs: Programs, order: DumpOrder) -> Command:
-    """pg_dump in custom format to stdout: owners, grants, large objects, everything."""
+    """Return the command: pg_dump in custom format to stdout, with owners, grants and large
+    objects.
+    """
     argv = [
         programs.path("pg_dump"),
         "--format=custom",
@@ -61,8 +63,9 @@ SELECT DISTINCT format('%I.%I by session %s of %s', n.nspname, c.relname, l.pid,
 
 
 def explained(error: DumpFailed, component: str, holder: Connection) -> DumpFailed:
-    """The failure of pg_dump with its remedy: who holds the table that it waited for in vain, or
-    that a table may have gone between the snapshot and its lock."""
+    """Convert the failure of pg_dump to an error with a remedy: who locks the table that it waited
+    for in vain, or that a table may have been dropped between the snapshot and its lock.
+    """
     if "LOCK TABLE" not in error.message:
         return DumpFailed(error.message, hint="check the server's log, and try again.")
     with suppress(psycopg.Error):

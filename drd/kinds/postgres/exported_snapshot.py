@@ -1,4 +1,4 @@
-"""The instant of a capture: one exported snapshot, and what time its data is of."""
+"""The instant of a capture: one exported snapshot, and the data time of it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from drd.kinds.postgres.connection import Connection
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """`snapshot` is the name to give to other connections; `data_time` is by our own clock, or on
-    a standby that lags the time of the last transaction that it has replayed."""
+    """One instant. `snapshot` is the name to pass to other connections. `data_time` is by drd's own
+    clock, or on a standby that lags the time of the last replayed transaction.
+    """
 
     snapshot: str
     data_time: datetime
@@ -30,9 +31,8 @@ SELECT coalesce(pg_catalog.pg_last_xact_replay_timestamp(),
 
 
 def export_snapshot(holder: Connection) -> Moment:
-    """Begin the transaction that holds the snapshot, and export it.
-
-    Times are taken just before the snapshot, so nothing that the data lacks is older than them.
+    """Begin the transaction that holds the snapshot, and export it. Times are taken just before the
+    snapshot, so all data older than them is in it.
     """
     row = holder.execute(
         "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.clock_timestamp()"

@@ -1,9 +1,9 @@
-"""Some tables of a dump, alone in a schema of a working database.
+"""Extract some tables of a dump into a schema of a working database.
 
-There everything of the dump is made but rows and what acts by itself: what the tables need (types,
-functions, sequences) is there then, whatever it is. What cannot be made is passed over, unless it
-belongs to the tables. Their rows and indexes follow, then what would tie the copy to other tables
-is taken off, and it moves into a schema that is named after the run.
+First everything of the dump is made there except rows and objects that act by themselves, so that
+what the tables need (types, functions, sequences) exists, whatever it is. What cannot be made is
+skipped, unless it belongs to the tables. Their rows and indexes follow. Then dependencies on other
+tables are removed, and the copy moves into a schema that is named after the run.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _BELONGS = (
     *(k for k in _AFTERWARDS if k != "COMMENT"), "TABLE", "TABLE ATTACH", "DEFAULT", "SEQUENCE",
     "SEQUENCE OWNED BY", *_FOREIGN_KEY,
 )  # fmt: skip
-"""Of these none may be lost that is about one of the tables."""
+"""Kinds of entries that must not be lost if they are about one of the tables."""
 
 _FIND = """
 SELECT c.oid::int8, c.relkind::text,
@@ -74,9 +74,10 @@ SELECT pg_catalog.convert_to(n.nspname::text, pg_catalog.getdatabaseencoding()),
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table in the working database. `source` is its name at the point, as the server prints it;
-    `raw` schema, name and that in the bytes of the dump; `top` that it was asked for, not only a
-    partition of one that was."""
+    """A table in the working database. `source` is its name in the point, as the server prints it;
+    `raw` has schema, name and the name in the bytes of the dump; `top`: the table was requested,
+    and is not only a partition of a requested one.
+    """
 
     oid: int
     schema: str
@@ -89,20 +90,20 @@ class Relation:
 
     @property
     def listed(self) -> str:
-        """As it stands in listings: nothing is quoted there."""
+        """The name as in listings, where nothing is quoted."""
         return f"{_printed(self.raw[0])} {_printed(self.raw[1])} "
 
     @property
     def spelled(self) -> str:
-        """As it stands in scripts and in messages."""
+        """The name as in scripts and messages."""
         return _printed(self.raw[2])
 
 
 @dataclass
 class Extracted:
-    """What the working database holds of the tables that were asked for, under their names at the
-    point; `owners` by table, `notes` what does not come along, `left` the statements that made
-    it."""
+    """The content of the working database: the requested tables, under their names in the point;
+    `owners` by table, `notes` about what is not included, `left` the statements that made it.
+    """
 
     relations: list[Relation]
     owners: dict[int, str] = field(default_factory=dict)
@@ -115,7 +116,7 @@ class Extracted:
 
 
 class Extraction:
-    """From the archive into the database of `connection`, which is empty."""
+    """Extracts tables from the archive into the database of `connection`, which is empty."""
 
     def __init__(
         self, archive: Archive, connection: Connection, jobs: int, on_tick: Callable[[], None]
@@ -127,7 +128,7 @@ class Extraction:
         self._troubles: list[Trouble] = []
 
     def extract(self, tables: Sequence[str]) -> Extracted:
-        """Raises TargetError in the words of pg_restore."""
+        """Extract the tables. Raises TargetError in the words of pg_restore."""
         before = self._archive.entries("--section=pre-data")
         self._what_can_be([e for e in before if not e.is_a(_NOT_BEFORE)])
         everything = list(self._relations(tables))
@@ -209,7 +210,7 @@ class Extraction:
             )
 
     def _rows(self, found: Extracted) -> None:
-        """Their rows, and where their sequences were."""
+        """Restore the rows of the tables, and the positions of their sequences."""
         wanted = [r.raw[:2] for r in found.relations if r.kind == "r"]
         sequences = [(s, n) for s, n in self.rows(_OWNED, found.oids)]
         entries: list[Entry] = []
@@ -230,7 +231,7 @@ class Extraction:
             raise _failed(done)
 
     def _foreign_keys(self, entries: Sequence[Entry], found: Extracted) -> None:
-        """Those between the tables; the others are named."""
+        """Restore the foreign keys between the tables; return notes about the others."""
         ours = {r.spelled: r.source for r in found.relations}
         for entry in entries:
             if not _may_be_of(entry, found.relations):
@@ -253,7 +254,7 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """Names as the server prints them."""
+    """One foreign key; the names are as the server prints them."""
 
     name: str
     table: str
@@ -268,24 +269,26 @@ _KEY = re.compile(
 
 
 def foreign_key(script: str) -> ForeignKey | None:
-    """Of the script that makes one."""
+    """Parse the script that makes a foreign key."""
     match = _KEY.search(script)
     return ForeignKey(match[2], match[1], match[3]) if match else None
 
 
 def statement(script: str) -> str:
-    """The one statement of a script, in one line."""
+    """Return the one statement of a script, in one line."""
     body = script.partition("\n-- Name: ")[2].partition("\n--\n")[2].partition("\n\n\n--")[0]
     return " ".join(body.split())
 
 
 def _may_be_of(entry: Entry, relations: Sequence[Relation]) -> bool:
-    """By the listing, which quotes nothing: it may also be of another one."""
+    """Whether an entry may be about the table, by the listing, which quotes nothing: it may be
+    about another one as well.
+    """
     return any(entry.text.startswith(f"FK CONSTRAINT {r.listed}") for r in relations)
 
 
 def _printed(raw: bytes) -> str:
-    """As pg_restore prints it, and as that is read here."""
+    """Return a name as pg_restore prints it and drd reads it here."""
     return re.sub(r"[\r\n]", " ", raw.decode("utf-8", "backslashreplace"))
 
 
@@ -295,7 +298,9 @@ def _owner(entries: Collection[Entry], relation: Relation) -> str:
 
 
 def _left_behind(entries: Sequence[Entry], relations: Sequence[Relation]) -> list[str]:
-    """Notes about triggers and rules: they would act on the copy as they do on the table."""
+    """Return notes about triggers and rules, which are left out: they would act on the copy as on
+    the table.
+    """
     notes = []
     for kind, word in (("TRIGGER", "trigger"), ("RULE", "rule")):
         for relation in relations:
@@ -316,7 +321,7 @@ def _left_behind(entries: Sequence[Entry], relations: Sequence[Relation]) -> lis
 
 
 def _owner_of(entries: Sequence[Entry], start: str) -> str:
-    """The last word of such a line, which is the owner's unless his name has a blank."""
+    """Return the last word of a listing's line: the owner, unless the name contains a blank."""
     return next((e.text.rpartition(" ")[2] for e in entries if e.text.startswith(start)), "")
 
 

@@ -1,6 +1,6 @@
-"""What the tables of a database look like: row counts and digests, within a time budget.
+"""Fingerprint the tables of a database: row counts and digests, within a time budget.
 
-The same code looks at a source and at what came back, so that only the data can differ.
+The same code reads a source and a restored database, so only the data can differ.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ SELECT format('%I.%I', n.nspname, c.relname), c.relkind::text,
 _KINDS = {"v": "view", "f": "foreign table"}
 
 _LISTING_S = 30
-"""The list of tables alone may take this long; the budget is for reading them."""
+"""The time limit for listing the tables; the budget is for reading them."""
 
 _NO_BUDGET_S = 20 * 86400.0
-"""In milliseconds this is what a server takes for a time limit."""
+"""The largest time limit that a server accepts in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table to be described; `name` is quoted as the database does, `key` identifies it."""
+    """One table to describe; `name` is quoted as the database does, `key` identifies it."""
 
     key: tuple[str, str]
     name: str
@@ -81,7 +81,7 @@ class Table:
 
 
 def tables_of(connection: Connection) -> list[Table]:
-    """All tables that hold rows, the smallest first."""
+    """Return all tables that contain rows, the smallest first."""
     connection.execute(f"SET LOCAL statement_timeout = '{_LISTING_S}s'".encode())
     row = connection.execute("SELECT pg_catalog.pg_is_in_recovery()").fetchone()
     standby = bool(row and row[0])
@@ -107,12 +107,12 @@ def describe(
     names: Mapping[tuple[str, str], str] | None = None,
     only: Collection[tuple[str, str]] | None = None,
 ) -> DatabaseFingerprint:
-    """Look at every table (of `only`, where that is given) from the transaction that `connection`
-    (pinned) is in.
+    """Describe every table (of `only`, if given) in the current transaction of `connection`
+    (pinned).
 
-    What the budget or a right does not let us reach is named with the reason. `names` gives names
-    to use for tables in place of the server's (another major may quote others). Raises
-    SourceUnreachable when the connection is lost, Cancelled.
+    Tables that the budget or a missing right excludes are named with the reason. `names` gives
+    names to use instead of the server's (another major version may quote others). Raises
+    SourceUnreachable if the connection is lost, Cancelled.
     """
     names = names or {}
     end = time.monotonic() + budget_s
@@ -140,7 +140,9 @@ def describe(
 
 
 def others_of(connection: Connection) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
-    """Partitioned tables with the partitions that have rows, and what is no table."""
+    """Return partitioned tables with the partitions that have rows, and relations that are no
+    tables.
+    """
     partitioned: dict[str, tuple[str, ...]] = {}
     others: dict[str, str] = {}
     for name, kind, leaves in connection.execute(_OTHERS.encode()).fetchall():
@@ -154,9 +156,10 @@ def others_of(connection: Connection) -> tuple[dict[str, tuple[str, ...]], dict[
 def _table_state(
     connection: Connection, table: Table, mode: Literal["counts", "digest"], end: float
 ) -> TableState | str:
-    """The table's state, or why not: an empty text when the time was over. Its locks and those of
-    its indexes are let go at once: thousands of tables would fill the server's lock table, which
-    other sessions need too."""
+    """Return the table's state, or why it has none: an empty text if the time was over. Locks of
+    the table and its indexes are released at once: thousands of tables would fill the server's lock
+    table, which other sessions need too.
+    """
     left_ms = int((end - time.monotonic()) * 1000)
     if left_ms <= 0:
         return ""
@@ -183,14 +186,15 @@ def _table_state(
 def state_of(
     connection: Connection, table: Table, mode: Literal["counts", "digest"]
 ) -> TableState | str:
-    """One table, however long it takes; or why it cannot be read."""
+    """Return the state of one table, without a time limit; or why it cannot be read."""
     return _table_state(connection, table, mode, time.monotonic() + _NO_BUDGET_S)
 
 
 def _query(table: Table, mode: Literal["counts", "digest"]) -> str:
-    """Counts, and the sum of a 64-bit hash of every row's text: independent of their order, and a
-    changed, missing or repeated row changes it. The hash is that of hash partitions, the same in
-    every server since version 11 on hosts of one byte order."""
+    """Return a query that counts rows and sums a 64-bit hash of every row's text. The sum is
+    independent of the order, and a changed, missing or repeated row changes it. The hash is that of
+    hash partitions, the same in every server since version 11 on hosts of one byte order.
+    """
     source = f"FROM ONLY {table.name} {table.condition}"
     if mode == "counts":
         return f"SELECT count(*) {source}"
@@ -199,7 +203,7 @@ def _query(table: Table, mode: Literal["counts", "digest"]) -> str:
 
 
 def names_of(like: DatabaseFingerprint) -> dict[tuple[str, str], str]:
-    """The names that a fingerprint uses, by schema and table."""
+    """Return the names that a fingerprint uses, by schema and table."""
     return {split_name(name): name for name in (*like.tables, *like.not_reached)}
 
 
@@ -207,6 +211,6 @@ _NAME_PART = re.compile(r'"((?:[^"]|"")*)"|([^."]+)')
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Schema and table of a name that is quoted where it has to be."""
+    """Split a name, quoted where necessary, into schema and table."""
     parts = [quoted.replace('""', '"') or plain for quoted, plain in _NAME_PART.findall(name)]
     return parts[0], ".".join(parts[1:])

@@ -1,9 +1,9 @@
-"""Finding what a query can call of other users: views, functions that it names, and functions that
-take the place of the server's own.
+"""Find code of other users that a query can call: views, functions that it names, and functions
+that are called instead of the server's own.
 
 A view calls its functions with the rights of the user who reads it. A function, aggregate or
-operator with the name of one of the server's own is called instead of it when its arguments fit
-better, or when its schema stands before pg_catalog in the search path.
+operator with the name of one of the server's own is called instead if its arguments fit better, or
+if its schema precedes pg_catalog in the search path.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SHOWN = 5
 _KEPT = 1000
 
 READ = "read"
-"""A key that the facts of an older drd's restore points lack."""
+"""A key that restore points of an older drd lack in their facts."""
 
 _OTHER = (
     "WITH other AS (SELECT oid, rolname::text AS name FROM pg_catalog.pg_roles WHERE NOT rolsuper)"
@@ -91,8 +91,9 @@ SELECT CASE s.setrole WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(s.setrole):
 
 
 def read(connection: Connection) -> dict[str, Any]:
-    """For the facts of a backup: `alike` and `read` as [what, owner], `callable` as [owner, how
-    many functions], `paths` as [role or nothing, a search path that looks into pg_catalog late]."""
+    """Read the facts for a backup: `alike` and `read` as [what, owner], `callable` as [owner, how
+    many functions], `paths` as [role or nothing, a search path that lists pg_catalog late].
+    """
 
     def rows(query: str) -> list[list[Any]]:
         return [list(row) for row in connection.execute(query.encode()).fetchall()]
@@ -106,12 +107,12 @@ def read(connection: Connection) -> dict[str, Any]:
 
 
 def alike(known: Mapping[str, Any]) -> list[str]:
-    """What can be called instead of the server's own functions, in words."""
+    """Describe what can be called instead of the server's own functions."""
     return _some(known.get("alike", ()), ", named like the server's own")
 
 
 def met(known: Mapping[str, Any]) -> list[str]:
-    """Everything of other users that a query can call or read, in words."""
+    """Describe everything of other users that a query can call or read."""
     called = [
         f"{counted(count, 'function')} of {shown(str(owner))}"
         for owner, count in known.get("callable", ())[:_SHOWN]
@@ -120,7 +121,7 @@ def met(known: Mapping[str, Any]) -> list[str]:
 
 
 def paths(known: Mapping[str, Any]) -> list[str]:
-    """One sentence for each search path that has another schema before pg_catalog."""
+    """Return one sentence for each search path in which another schema precedes pg_catalog."""
     return [
         f"the search path{_of(role)} has {_first(path)} before pg_catalog"
         for role, path in known.get("paths", ())[:_SHOWN]

@@ -1,10 +1,9 @@
-"""Finding code of other users in a database, which a superuser would run by restoring or by
-reading.
+"""Find code of other users in a database that a superuser would run by restoring or by reading.
 
 COPY evaluates CHECK constraints and generated columns, and later steps of a restore run partition
 keys and event triggers: all as the user who restores. The planner runs the constant parts of an
-index expression as the user who asks. The owner of a database decides which functions these call,
-and a superuser may do everything on the server.
+index expression as the user who queries. The owner of a database decides which functions these
+call, and a superuser may do everything on the server.
 """
 
 from __future__ import annotations
@@ -67,8 +66,9 @@ SELECT o.name, count(*) FROM (
 
 
 def read(connection: Connection) -> dict[str, Any]:
-    """For the facts of a backup: `functions` as [name, owner, uses], `expressions` as [owner, how
-    many checks, generated columns and partition keys], and what `foreign_calls` reads."""
+    """Read the facts for a backup: `functions` as [name, owner, uses], `expressions` as [owner, how
+    many checks, generated columns and partition keys], and what `foreign_calls` reads.
+    """
     generated = "a.attgenerated <> ''" if connection.info.server_version >= 120000 else "false"
     expressions = connection.execute(
         _EXPRESSIONS.replace("{generated}", generated).encode()
@@ -81,7 +81,7 @@ def read(connection: Connection) -> dict[str, Any]:
 
 
 def run_by_reading(connection: Connection) -> list[str]:
-    """The code of other users that a superuser may run by counting rows or by a query, in words."""
+    """Describe the code of other users that a superuser may run by counting rows or by a query."""
     used, named = _used(connection, _BY_READING), foreign_calls.read(connection)
     return [*_functions(used), *foreign_calls.alike(named), *foreign_calls.paths(named)]
 
@@ -100,13 +100,15 @@ TABLES = (
     "--into NAME --as-owner without --table restores the whole database beside this one "
     "with the rights of its owner, so that none of their code runs as a superuser"
 )
-"""The remedy where single tables come back."""
+"""The remedy when single tables are restored."""
 
 
 def finding(
     component: str, user: str, facts: Mapping[str, Any], hint: str = AS_OWNER
 ) -> Finding | None:
-    """What of others would run as `user`, a superuser; None when there is nothing."""
+    """Return a finding about the code of others that would run as `user`, a superuser; None without
+    any.
+    """
     known = facts.get(OTHERS_CODE)
     if known is None:
         told = (
@@ -121,7 +123,7 @@ def finding(
 
 
 def _told(known: Mapping[str, Any], user: str, *, asked: bool) -> Iterator[str]:
-    """The sentences of the finding. `asked`: the plan's own queries follow the restore."""
+    """Return the sentences of the finding. `asked`: the plan's own queries follow the restore."""
     parts = [*_functions(known.get("functions", ())), *_expressions(known.get("expressions", ()))]
     if parts:
         yield f"would run as superuser {user} while this is restored: {', '.join(parts)}"

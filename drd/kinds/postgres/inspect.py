@@ -1,4 +1,4 @@
-"""Questions to a database: scalar queries of checks, and its fingerprint."""
+"""Query a restored database: scalar queries of checks, and its fingerprint."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from drd.model.snapshot import DatabaseFingerprint, Fingerprint
 from drd.model.units import to_rfc3339
 
 _SHOW = re.compile(r"\s*show\s+[a-z_][\w.]*\s*;?\s*", re.IGNORECASE | re.ASCII)
-"""SHOW and the name of a setting: a cursor cannot give its value."""
+"""Matches SHOW and the name of a setting: a cursor cannot return its value."""
 
 
 @contextmanager
 def _bounded(connection: Connection, timeout_s: float, what: str, late_hint: str) -> Iterator[None]:
-    """A transaction, or a savepoint in one, in which each statement ends after `timeout_s`; what
-    the database says of `what` becomes an error of ours. Raises as `Inspector.scalar` does."""
+    """Run the body in a transaction, or a savepoint in one, in which each statement ends after
+    `timeout_s`; errors of the database about `what` are converted. Raises the errors of
+    `Inspector.scalar`.
+    """
     try:
         with connection.transaction():
             connection.execute(
@@ -44,8 +46,9 @@ def _bounded(connection: Connection, timeout_s: float, what: str, late_hint: str
 
 
 def ask(connection: Connection, query: str, *, timeout_s: float) -> Any:
-    """The one value that a query gives, in the transaction that the connection is in (in one of
-    its own otherwise), which stays usable. Raises as `Inspector.scalar` does."""
+    """Return the single value of a query, in the connection's current transaction (in a new one
+    otherwise), which stays usable. Raises the errors of `Inspector.scalar`.
+    """
     late = "raise the check's timeout, or give the query an index."
     with _bounded(connection, timeout_s, "query", late):
         if not _SHOW.fullmatch(query):
@@ -61,11 +64,10 @@ def ask(connection: Connection, query: str, *, timeout_s: float) -> Any:
 
 
 def _must_select(connection: Connection, query: str) -> None:
-    """Raise SourceError unless the server accepts the whole text as one query that changes
-    nothing.
+    """Raise SourceError unless the server accepts the whole text as one query that changes nothing.
 
-    A read-only transaction does not prevent COPY from running a program. A cursor accepts only
-    what selects, and no CTE that changes data; asking for binary answers makes the client use the
+    A read-only transaction does not prevent COPY from running a program. A cursor accepts only what
+    selects, and no CTE that changes data; asking for binary answers makes the client use the
     protocol that carries a single statement. The cursor is closed before it runs, so that the
     server can use several processes for the query itself.
     """
@@ -87,7 +89,7 @@ def _must_select(connection: Connection, query: str) -> None:
 
 
 def carry_out(connection: Connection, statements: str, *, timeout_s: float) -> int:
-    """All of the statements, or none of them. Raises as `Inspector.execute` does."""
+    """Run all of the statements, or none of them. Raises the errors of `Inspector.execute`."""
     with _bounded(connection, timeout_s, "statements", "raise the step's timeout."):
         cursor = connection.execute(statements.encode())
         rows = max(0, cursor.rowcount)
@@ -97,7 +99,7 @@ def carry_out(connection: Connection, statements: str, *, timeout_s: float) -> i
 
 
 def jsonable(value: Any) -> Any:
-    """An answer as the manifest can hold it: numbers stay numbers, times become RFC 3339."""
+    """Convert an answer for the manifest: numbers stay numbers, times become RFC 3339."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Decimal):
@@ -110,8 +112,9 @@ def jsonable(value: Any) -> Any:
 
 
 class PostgresInspector:
-    """Read-only questions to one database; connects at the first one. `environment` adds to the
-    address's variables what a command needs to log in."""
+    """Asks one database read-only questions; connects at the first one. `environment` adds to the
+    address's variables what a command needs to log in.
+    """
 
     def __init__(self, address: Address, environment: Mapping[str, str] | None = None) -> None:
         self._address = address
@@ -164,7 +167,9 @@ class PostgresInspector:
         self._connections.clear()
 
     def _connection(self, *, pinned: bool) -> Connection:
-        """The application's view has its own search path; fingerprints have everything pinned."""
+        """Return a connection with the application's own search path; fingerprints have everything
+        pinned.
+        """
         known = self._connections.get(pinned)
         if known is not None and not (known.closed or known.broken):
             return known

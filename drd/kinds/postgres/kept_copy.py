@@ -1,5 +1,6 @@
-"""A database that a run has set aside: found, exchanged and dropped by the names that carry its
-mark."""
+"""A database that a run has set aside: find, exchange and drop it by the names that carry the run's
+mark.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ class KeptDatabase:
     def __init__(
         self, component: str, dsn: SecretRef, run: str, *, database: str | None = None
     ) -> None:
-        """`database` instead of the one that the dsn names."""
+        """`database` replaces the one that the dsn names."""
         self._database = database
         self._component = component
         self._dsn = dsn
@@ -62,7 +63,7 @@ class KeptDatabase:
 
 
 def _size(cluster: Cluster, name: str) -> int | None:
-    """None for who may not ask."""
+    """Return the size; None for a user who may not see it."""
     try:
         row = cluster.one(_SIZE, [name])
     except psycopg.Error:

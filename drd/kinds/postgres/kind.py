@@ -102,8 +102,9 @@ class PostgresKind(Kind):
         return sandbox_tools(snapshot, _settings(component).bin_dir)
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
-        """Starts one, and makes an empty database like the source's in it where that can be
-        asked."""
+        """Start a sandbox, and make an empty database like the source's in it if the source can be
+        asked.
+        """
         name = component.name
         settings = _settings(component)
         major, create = 0, None
@@ -131,7 +132,9 @@ def _settings(component: Component) -> PostgresSettings:
 
 
 def _try_database(made: ThrowAwayServer, saved: database.Properties) -> None:
-    """Raises SandboxUnavailable where the locale or an encoding is not on this host."""
+    """Make an empty database. Raises SandboxUnavailable if the locale or an encoding is missing on
+    this host.
+    """
     with connect(made.address("postgres")) as connection:
         version = connection.info.server_version
         sql = database.create_sql("drd_probe", saved, version=version, tablespace=None)
@@ -142,5 +145,5 @@ def _try_database(made: ThrowAwayServer, saved: database.Properties) -> None:
 
 
 def _name_of(part: Part | None) -> str | None:
-    """The database that is to be called otherwise than the dsn says."""
+    """Return the name of the database that replaces the dsn's."""
     return naming.database_name(part.into) if part is not None and part.into else None

@@ -1,9 +1,9 @@
-"""Running pg_restore in parallel without its deadlocks.
+"""Run pg_restore in parallel without its deadlocks.
 
 Attaching an index to that of a partitioned table locks two tables and two indexes, a foreign key of
-a partitioned table all its partitions, in another order: side by side they deadlock now and then.
-So a dump that has both is loaded in passes: everything heavy, then the attachments one by one, then
-the foreign keys. Event triggers and comments come last, since they may be about those.
+a partitioned table locks all its partitions, in another order: in parallel they deadlock now and
+then. So a dump that has both is loaded in passes: everything heavy, then the attachments one by
+one, then the foreign keys. Event triggers and comments come last, since they may be about those.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ _ATTACH = "INDEX ATTACH "
 _LAST = ("FK CONSTRAINT ", "EVENT TRIGGER ", "COMMENT ", "SECURITY LABEL ")
 _LIST = "pg_restore.list"
 _LISTING = 64 << 20
-"""Bytes of what pg_restore prints: a line for each object."""
+"""The limit in bytes for pg_restore's listing: a line for each object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One dump into one database. `environment` lets the program log in; `flags` are passed on, and
-    entries of the listing that begin as `leave_out` says are left."""
+    """Loads one dump into one database. `environment` lets the program log in; `flags` are passed
+    on; entries of the listing that begin with one of `leave_out` are skipped.
+    """
 
     programs: Programs
     dump: Path
@@ -39,7 +40,7 @@ class Load:
     leave_out: tuple[str, ...] = ()
 
     def run(self, jobs: int, *, on_tick: Callable[[], None]) -> Completed:
-        """How the first pass that failed ended, or the last one."""
+        """Run all passes; return the result of the first that failed, or of the last one."""
         listed = self.listing()
         if listed.exit_code != 0:
             return listed
@@ -55,11 +56,11 @@ class Load:
         return done
 
     def listing(self, *chosen: str) -> Completed:
-        """What is in the dump, of what pg_restore's options choose."""
+        """Return the content of the dump, limited by pg_restore's options."""
         return run(self._command(["--list", *chosen, "--", str(self.dump)]), limit=_LISTING)
 
     def script(self, entries: list[str]) -> Completed:
-        """The SQL of these lines of the listing."""
+        """Return the SQL of these lines of the listing."""
         return self._with_list(entries, ["--file=-"], None)
 
     def some(
@@ -70,7 +71,7 @@ class Load:
         *,
         passing_over: bool = False,
     ) -> Completed:
-        """These lines of the listing; `passing_over` what cannot be restored."""
+        """Restore these lines of the listing; `passing_over` what cannot be restored."""
         return self._pass(entries, jobs, on_tick, passing_over=passing_over)
 
     def _pass(
@@ -107,7 +108,7 @@ class Load:
 
 
 def passes(listing: list[str], jobs: int) -> list[tuple[list[str] | None, int]]:
-    """The passes, each with its lines of the listing (None: all) and its number of jobs."""
+    """Return the passes, each with its lines of the listing (None: all) and its number of jobs."""
     if jobs == 1 or not any(_kind(line).startswith(_ATTACH) for line in listing):
         return [(None, jobs)]
     first, attached, last = [], [], []

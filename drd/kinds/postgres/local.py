@@ -1,5 +1,6 @@
-"""Deciding whether a connection string stays on this host and uses no files or services of the
-host."""
+"""Decide whether a connection string stays on this host and uses no files or services of
+the host.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +16,15 @@ _PLAIN = frozenset({
     "keepalives_interval",
     "keepalives_count", "tcp_user_timeout",
 })  # fmt: skip
-"""All other keywords name files with keys or passwords, services, or who may get them."""
+"""Keywords that are harmless; all others name files with keys or passwords, services, or who may
+get them.
+"""
 
 
 def stays_here(dsn: str) -> bool:
     """Whether the string leads to a socket or a port of this host, and names no file with keys or
-    passwords. In doubt the answer is no."""
+    passwords. In doubt the answer is no.
+    """
     try:
         given = {k: str(v) for k, v in conninfo.conninfo_to_dict(dsn).items() if v is not None}
     except psycopg.Error:

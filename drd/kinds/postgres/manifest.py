@@ -1,8 +1,9 @@
-"""What a manifest may say about a PostgreSQL database: what the source writes there.
+"""Check the part of a manifest about a PostgreSQL database: it may contain only what the source
+writes there.
 
 Facts become arguments of initdb, postgres and pg_restore, and the private part becomes SQL that a
-superuser runs. Names and texts are quoted where they are used; what stands there unquoted is
-checked here.
+superuser runs. Names and texts are quoted where they are used; what is used unquoted is checked
+here.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ SESSION_SETTINGS = (
     "DateStyle", "IntervalStyle", "TimeZone", "default_text_search_config",
     "lc_monetary", "lc_numeric", "lc_time",
 )  # fmt: skip
-"""What money, times and the refresh of materialised views depend on in a restore."""
+"""Settings on which money, times and the refresh of materialised views depend in a restore."""
 
 OTHERS_CODE = "others_code"
-"""The fact about what of others a superuser would run."""
+"""The fact about code of other users that a superuser would run."""
 
 MOST_ROLES = 1_000_000
 _LONGEST_NAME = 1024
-"""NAMEDATALEN is 64 unless somebody built a server with more."""
+"""The longest name in bytes: NAMEDATALEN is 64 unless somebody built a server with more."""
 
 _PROVIDERS = ("libc", "icu", "builtin")
 _DATABASE_RIGHTS = ("CREATE", "CONNECT", "TEMPORARY")
@@ -37,7 +38,7 @@ _VERSION = re.compile(r"[\w.~+() -]{1,100}")
 
 
 def filename(component: str) -> str:
-    """The file of a snapshot."""
+    """Return the name of the file in a snapshot."""
     return f"{component}.dump"
 
 
@@ -114,7 +115,7 @@ def _expressions(value: Any, place: str) -> None:
 
 
 def name(value: Any, place: str) -> str:
-    """A name of PostgreSQL's: any text but an empty one."""
+    """Read a name of PostgreSQL's: any text but an empty one."""
     name_text = strict.text(value, place, most=_LONGEST_NAME)
     if not name_text:
         raise strict.refuse(place, "is empty")
@@ -122,7 +123,7 @@ def name(value: Any, place: str) -> str:
 
 
 def _name_or_all(value: Any, place: str) -> str:
-    """The empty name is PUBLIC, or every role."""
+    """Read a name; the empty one is PUBLIC, or every role."""
     return strict.text(value, place, most=_LONGEST_NAME)
 
 
@@ -139,7 +140,9 @@ def _text(value: Any, place: str) -> str:
 
 
 def _limit(value: Any, place: str) -> int:
-    """A limit of connections; -1 is none, -2 a database that a broken DROP has left."""
+    """Read a limit of connections; -1 is none, -2 is a database that an interrupted DROP
+    has left.
+    """
     return value if value in (-1, -2) else strict.count(value, place, most=(1 << 31) - 1)
 
 

@@ -1,4 +1,4 @@
-"""Names of databases and tables, as an operator gives them."""
+"""Names of databases and tables, as people type them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from drd.model.single_item import Part, meant, near
 from drd.model.snapshot import DatabaseFingerprint
 
 LIMIT = 63
-"""Bytes of a name (NAMEDATALEN less one)."""
+"""The longest name in bytes (NAMEDATALEN less one)."""
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 _PART = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
@@ -20,7 +20,9 @@ _SYSTEM = ("postgres", "template0", "template1")
 
 
 def database_name(text: str) -> str:
-    """Raises UsageError for what no database can be called, and for those of the server's own."""
+    """Check the name of a new database. Raises UsageError for invalid names, and for the server's
+    own databases.
+    """
     _require_fitting(text)
     if text in _SYSTEM:
         raise UsageError(f"--into {text}: that database is the server's own")
@@ -35,12 +37,12 @@ def _require_fitting(name: str) -> None:
 
 
 def qualified(schema: str, name: str) -> str:
-    """As the server prints it, but for key words."""
+    """Return schema and table as the server prints them, except for key words."""
     return ".".join(n if _PLAIN.fullmatch(n) else ident(n) for n in (schema, name))
 
 
 def parts(text: str) -> list[tuple[str, bool]]:
-    """The names between the dots, each with whether it was quoted; empty when it is no name."""
+    """Split a name at its dots; each part says whether it was quoted. Empty if it is no name."""
     names, at = [], 0
     while at < len(text):
         match = _PART.match(text, at)
@@ -57,8 +59,9 @@ def parts(text: str) -> list[tuple[str, bool]]:
 
 
 def copy_names(part: Part, schemas: Collection[str]) -> tuple[str | None, str | None]:
-    """The schema and the name that `into` gives: of one table its name, in its own schema unless
-    one stands before it; of several the schema. Raises UsageError."""
+    """Return the schema and the name that `into` means: for one table its name, in its own schema
+    unless `into` names one; for several the schema. Raises UsageError.
+    """
     assert part.into is not None
     given = [name for name, _ in parts(part.into)]
     for name in given:
@@ -81,8 +84,9 @@ def copy_names(part: Part, schemas: Collection[str]) -> tuple[str | None, str | 
 
 
 def resolve(part: Part, known: DatabaseFingerprint | None, component: str) -> Part:
-    """The part with its tables as the point calls them; as they are asked for, where its tables are
-    not known. Raises UsageError."""
+    """Return the part with its tables named as in the point; as they were typed if the point's
+    tables are unknown. Raises UsageError.
+    """
     if not part.into:
         raise UsageError(
             f"no name given for the copy of {part.tables[0]}",

@@ -1,4 +1,4 @@
-"""What is asked of single tables: which ones, what they hold live, and as copies."""
+"""Single tables: find them in the point, describe the live ones, and inspect the copies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerpri
 
 
 def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
-    """As `Kind.narrow`."""
+    """Implements `Kind.narrow`."""
     known = snapshot.fingerprint
     if part.whole:
         return part, snapshot
@@ -36,7 +36,7 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
 
 
 def live(settings: PostgresSettings, part: Part, like: Fingerprint, budget_s: float) -> Fingerprint:
-    """As `Kind.live`."""
+    """Implements `Kind.live`."""
     assert isinstance(like, DatabaseFingerprint)
     address = address_of(settings.dsn)
     with closing(connect(address)) as connection:
@@ -54,13 +54,13 @@ def live(settings: PostgresSettings, part: Part, like: Fingerprint, budget_s: fl
 
 
 def _leaves(connection: Connection, tables: Sequence[str]) -> list[str]:
-    """The tables, or their partitions as they are now."""
+    """Return the tables, or their current partitions."""
     partitioned, _ = others_of(connection)
     return [leaf for name in tables for leaf in partitioned.get(name, (name,))]
 
 
 class TablesInspector(PostgresInspector):
-    """Sees the copies alone, by the names of the point."""
+    """Inspects only the copies, by the names in the point."""
 
     def __init__(self, address: Address, environment: Mapping[str, str], placed: Placed) -> None:
         super().__init__(address, environment)

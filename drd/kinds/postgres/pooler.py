@@ -1,7 +1,7 @@
-"""Telling a session of our own from one that a pooler shares out.
+"""Distinguish a session of drd's own from one that a pooler shares.
 
-An exported snapshot, a session setting and a lock all belong to one server process. Behind a
-pooler in transaction mode each statement may reach another one.
+An exported snapshot, a session setting and a lock all belong to one server process. Behind a pooler
+in transaction mode each statement may reach another one.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ _HINT = "use the server's own host and port in dsn, not the pooler's."
 
 
 def require_own_session(address: Address, first: Connection) -> str | None:
-    """Returns a note when a pooler in session mode stands between, None when nothing does.
-
-    Raises SourceError when a statement may reach another server process than the one before, or
-    when one connection does not see the snapshot that another exported.
+    """Return a note if a pooler in session mode is in between, None without a pooler. Raises
+    SourceError if a statement may reach another server process than the one before, or if one
+    connection does not see the snapshot that another exported.
     """
     with connect(address) as second:
         # In this order neither a pooler that takes the last idle process nor one that takes them

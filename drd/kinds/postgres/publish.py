@@ -1,10 +1,8 @@
 """The names of a run's databases, and the step that gives a restored one its final name.
 
-One that is set aside to stay takes no connections, so that no application finds it by mistake.
-
-A working database is called after the run and the component. The published one bears the run's
-mark at the end of its comment until the run lets go of it, so a run that was killed in between
-knows its own work again.
+A kept copy accepts no connections, so that no application uses it by mistake. A working database is
+named after the run and the component. The published one has the run's mark at the end of its
+comment until the run has finished, so a run that was killed in between recognises it.
 """
 
 from __future__ import annotations
@@ -40,7 +38,7 @@ class Publication:
 
     @property
     def done(self) -> bool:
-        """Whether this run has given a database its final name already."""
+        """Whether this run has already given a database its final name."""
         return self._comment().endswith(database.marked("", self._run))
 
     def _comment(self) -> str:
@@ -48,7 +46,7 @@ class Publication:
         return str(row[0] or "") if row else ""
 
     def make_working(self, create: str) -> None:
-        """An empty working database in place of one that an earlier try left."""
+        """Make an empty working database; one that an earlier attempt left is dropped."""
         self._drop_working()
         self._cluster.execute(create)
         mark = database.marked("", self._run)
@@ -59,8 +57,9 @@ class Publication:
         self._cluster.drop_own(self.working, subscriptions=True)
 
     def require_room(self, *, overwrite: bool) -> str | None:
-        """What the database under the final name holds; empty when that is nothing, None when there
-        is none. Raises TargetNotEmpty when it holds something and may not go."""
+        """Describe the content of the database under the final name; empty if it has none, None if
+        it does not exist. Raises TargetNotEmpty if it has content and may not be replaced.
+        """
         try:
             content = self._cluster.content(self.final)
         except SourceError:
@@ -75,9 +74,10 @@ class Publication:
         return content
 
     def publish(self, comment: str, *, overwrite: bool, keep: bool) -> list[str]:
-        """Give the working database its final name, in one transaction with taking it from a
-        former one, which is dropped afterwards, unless it holds something and is to be kept;
-        sentences about what stayed."""
+        """Give the working database its final name, and take that from a former one in the same
+        transaction. The former one is dropped afterwards, unless it has content and is to be kept;
+        returns sentences about what stayed.
+        """
         statements = [
             f"ALTER DATABASE {ident(self.working)} RENAME TO {ident(self.final)}",
             database.comment_sql(self.final, database.marked(comment, self._run)),
@@ -89,8 +89,9 @@ class Publication:
         return self.drop_former(overwrite=overwrite, keep=keep)
 
     def drop_former(self, *, overwrite: bool, keep: bool) -> list[str]:
-        """Drop the former database, unless it is kept, or somebody filled it since we found it
-        empty."""
+        """Drop the former database, unless it is kept, or somebody filled it after drd found it
+        empty.
+        """
         try:
             if keep and self._cluster.closed(self.aside):
                 return []
@@ -120,8 +121,9 @@ class Publication:
         self._cluster.drop_own(self.after)
 
     def clean_up(self) -> None:
-        """Drop a working database that did not get its final name, and take the mark off one that
-        did."""
+        """Drop a working database without its final name, and remove the mark from a
+        published one.
+        """
         self._drop_working()
         if self.done:
             comment = database.without_mark(self._comment())

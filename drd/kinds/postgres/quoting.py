@@ -1,4 +1,4 @@
-"""Names, texts and settings as they stand in SQL."""
+"""Quote names, texts and settings for SQL."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def literal(text: str) -> str:
 
 
 def grantee(name: str) -> str:
-    """A role, or PUBLIC, which is kept as the empty name."""
+    """Quote a role, or return PUBLIC for the empty name."""
     return ident(name) if name else "PUBLIC"
 
 
 def set_clause(setting: str) -> str:
-    """`SET name TO value` of a `name=value` as the catalogues hold it."""
+    """Return `SET name TO value` for a `name=value` of the server's catalogues."""
     name, _, value = setting.partition("=")
     if name in _LISTS:
         value_sql = ", ".join(literal(word) for word in _split(value)) or "''"
@@ -41,9 +41,10 @@ def set_clause(setting: str) -> str:
 
 
 def catalog_first(path: str) -> tuple[str, ...] | None:
-    """The schemas of a search path without pg_catalog, for a path that names pg_catalog behind
-    another schema; without its name the server searches pg_catalog first. None for a path that the
-    server searches so anyway."""
+    """Return the schemas of a search path without pg_catalog, for a path that lists pg_catalog
+    behind another schema: without the name the server searches it first. None for a path that needs
+    no change.
+    """
     names = [name if quoted else name.lower() for name, quoted in _words(path)]
     if "pg_catalog" not in names[1:] or names[0] == "pg_catalog":
         return None
@@ -55,8 +56,9 @@ def _split(value: str) -> list[str]:
 
 
 def _words(value: str) -> list[tuple[str, bool]]:
-    """The names of a list, and whether each was quoted: quoted ones as they are, others without the
-    space around them."""
+    """Return the names of a list, and whether each was quoted: quoted ones as they are, others
+    without the surrounding space.
+    """
     words: list[tuple[str, bool]] = []
     word, quoted, was_quoted = "", False, False
     index = 0

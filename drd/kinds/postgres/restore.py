@@ -1,7 +1,7 @@
-"""Bringing a database back: the same for a sandbox and for a target.
+"""Restore a database: the same for a sandbox and for a target.
 
 Everything happens in a working database that carries the run's mark. One transaction at the end
-gives it its final name, so there is never half a database under that.
+gives it its final name, which never belongs to an incomplete database.
 """
 
 from __future__ import annotations
@@ -32,17 +32,19 @@ from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
 from drd.process import MEMORY_HINT, Completed
 
 _JOB_DIED = "a worker process died unexpectedly"
-"""What pg_restore says of a job of its own that ended, as the first word only of one that was
-killed: one that failed has said why before."""
+"""The message of pg_restore about one of its own jobs that ended. It is the first message only if
+the job was killed: a job that failed has said why before.
+"""
 
 _SAID = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to restore, and how: `own` for a cluster that drd made, `overwrite` when what lies
-    under the final name may go, `keep` when it is set aside and stays. `as_owner`: nothing of the
-    dump runs as anybody but the database's owner."""
+    """What to restore, and how. `own`: into a cluster that drd made; `overwrite`: the content under
+    the final name may be replaced; `keep`: it is set aside and kept. `as_owner`: everything of the
+    dump runs as the database's owner.
+    """
 
     component: str
     place: Workplace
@@ -55,7 +57,7 @@ class Order:
 
 
 class Restorer:
-    """One database on its way back into one cluster."""
+    """Restores one database into one cluster."""
 
     def __init__(self, cluster: Cluster, order: Order) -> None:
         self._cluster = cluster
@@ -65,8 +67,9 @@ class Restorer:
         self._made = False
 
     def make_working(self, facts: Mapping[str, Any]) -> None:
-        """The empty working database, as saved but for its owner. Raises psycopg.Error in the
-        server's words when there cannot be one like it."""
+        """Make the empty working database with the saved properties except for its owner. Raises
+        psycopg.Error in the server's words if that is impossible.
+        """
         if self._made:
             return
         space = facts["tablespace"]
@@ -87,7 +90,7 @@ class Restorer:
         dump: Path,
         on_progress: OnProgress,
     ) -> Restored:
-        """All of it. Raises TargetError in the words of the server or of pg_restore."""
+        """Restore all of it. Raises TargetError in the words of the server or of pg_restore."""
         order, names = self._order, self._names
         if "database" not in private or "globals" not in private:
             raise TargetError(
@@ -141,7 +144,7 @@ class Restorer:
         no_tablespaces: bool,
         on_tick: Callable[[], None],
     ) -> Completed:
-        """Load into an empty working database; what an earlier try left is dropped."""
+        """Load into an empty working database; what an earlier attempt left is dropped."""
         with as_target_error(f"cannot restore {self._order.component}"):
             self.make_working(snapshot.facts)
             self._made = False  # what a try that fails leaves is no empty database
@@ -229,7 +232,9 @@ class Restorer:
         )
 
     def _ticker(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> Callable[[], None]:
-        """Progress by the size of the database on disk, which ends near that of the source."""
+        """Report progress by the size of the database on disk, which ends near that of the
+        source.
+        """
         total = snapshot.facts.get("database_bytes")
         query = "SELECT pg_catalog.pg_database_size(%s)"
 
@@ -252,8 +257,9 @@ class Restorer:
 
 
 def first_error(done: Completed) -> str:
-    """What pg_restore said of what it could not do, in one line: the last words of its parallel
-    jobs are only that one of them ended."""
+    """Return the cause of pg_restore's failure in one line: the last lines of its parallel jobs
+    only say that one of them ended.
+    """
     told: list[str] = []
     for line in masked(done.stderr).splitlines():
         if told and line.startswith("pg_restore:"):
@@ -265,7 +271,7 @@ def first_error(done: Completed) -> str:
 
 
 def room(component: str, place: Workplace, needed: int) -> Finding:
-    """Whether the workplace's disk has room for about so many bytes."""
+    """Check whether the workplace's disk has space for about so many bytes."""
     free = shutil.disk_usage(place.directory).free
     fits = free > needed
     return Finding(
@@ -285,10 +291,7 @@ def no_space(directory: Path) -> SandboxUnavailable:
 
 
 def dump_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
-    """The one file that the repository put into the landing, wherever below it.
-
-    Raises TargetError when it is not there.
-    """
+    """Return the one file in the restored directory. Raises TargetError if it is missing."""
     name = filename(snapshot.component)
     dump = next((p for p in landing.rglob(name) if p.is_file() and not p.is_symlink()), None)
     if dump is None:

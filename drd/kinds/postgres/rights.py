@@ -1,4 +1,5 @@
-"""Whether the backup user may read everything that a dump needs, and the exact GRANT where not.
+"""Check whether the backup user may read everything that a dump needs; if not, name the exact
+GRANT.
 
 pg_dump and a fingerprint read as this user: a table without SELECT ends the dump, row security
 would hide rows, and role passwords are left out silently.
@@ -70,10 +71,9 @@ _GRANT_LARGE_OBJECTS = (
 
 
 def examine(connection: Connection, name: str, role: str) -> list[Finding]:
-    """A finding for each kind of right; `role` is the user that reads, `name` the component.
-
-    An error would end the backup; a warning names what would silently be left out.
-    A hint of SQL can be pasted whole: what it says besides is a comment.
+    """Return a finding for each kind of right; `role` is the user that reads, `name` the component.
+    An error would end the backup; a warning names what would silently be left out. A hint of SQL
+    can be pasted whole: its other text is comments.
     """
     findings = []
     looks: Sequence[tuple[str, Callable[[Connection, str], Finding]]] = (
@@ -183,7 +183,7 @@ def _role_passwords(connection: Connection, role: str) -> Finding:
 
 
 def _superuser_only(connection: Connection, role: str) -> Finding:
-    """pg_dump leaves these out for anybody else, with exit 0."""
+    """Warn of objects that pg_dump leaves out for anybody but a superuser, with exit 0."""
     ((superuser, subscriptions, hidden),) = _rows(connection, _SUPERUSER_ONLY)
     if superuser or not (subscriptions or hidden):
         return Finding("subscriptions", "ok", "", "nothing that only a superuser can dump")
@@ -203,7 +203,8 @@ def _superuser_only(connection: Connection, role: str) -> Finding:
 
 def _code_of_others(connection: Connection, role: str) -> Finding:
     """Warn of code of other users that runs as drd's own superuser. Only another login helps: in a
-    superuser's session, code can take back whatever drd sets."""
+    superuser's session, code can revert whatever drd sets.
+    """
     code = run_by_reading(connection) if _is_superuser(connection, role) else []
     if not code:
         return Finding(
@@ -221,16 +222,18 @@ def _code_of_others(connection: Connection, role: str) -> Finding:
 
 
 def _is_superuser(connection: Connection, login: str) -> bool:
-    """Whether the login or the current role is a superuser. A setting of the database may let the
-    session begin as another role, which code can take back."""
+    """Whether the login or the current role is a superuser. A setting of the database may make the
+    session begin as another role, which code can revert.
+    """
     query = b"SELECT bool_or(rolsuper) FROM pg_catalog.pg_roles WHERE rolname IN (%s, current_user)"
     row = connection.execute(query, [login]).fetchone()
     return bool(row and row[0])
 
 
 def _standby(connection: Connection, role: str) -> Finding:
-    """Whether a standby streams shows to few users; its data then counts as old as its last
-    transaction, however idle the primary is."""
+    """Warn if the user may not see whether a standby is streaming. Its data then counts as old as
+    its last transaction, however idle the primary is.
+    """
     query = "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')"
     if _rows(connection, query)[0][0]:
         return Finding("standby", "ok", "", "its receiver's state can be seen")

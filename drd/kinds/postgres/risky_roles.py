@@ -1,8 +1,8 @@
-"""Roles that a recovery would make in a server, and that could do more there than their own
+"""Find roles that a recovery would make in a server, and that would have rights beyond their own
 database.
 
-A restore point says which roles there were, with their rights and passwords; whoever has the
-repository's key can say that of a point of his own. Existing roles are never altered.
+A restore point lists the roles with their rights and passwords; whoever has the repository's key
+can forge them. Existing roles are never altered.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ _RIGHTS = {
 POWERFUL = """
 SELECT rolname::text FROM pg_catalog.pg_roles
  WHERE rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls OR rolname ~ '^pg_'"""
-"""Roles of a server whose members can do more than others."""
+"""A server's own roles whose members have more rights than others."""
 
 
 def finding(
     component: str, saved: Globals, existing: Collection[str], powerful: Collection[str]
 ) -> Finding | None:
-    """Which missing roles would be made with such rights; None where none is. `powerful` are those
-    of the `existing` roles, and the server's own, that give rights to their members."""
+    """Return a finding about missing roles that would get such rights; None without any. `powerful`
+    are those of the `existing` roles, and the server's own, that give rights to their members.
+    """
     missing = {r["name"]: r for r in saved["roles"] if r["name"] not in existing}
     told = [
         f"{shown(name)} ({', '.join(rights)})"

@@ -1,4 +1,4 @@
-"""Roles and what else belongs to the whole cluster: read at backup, and made again where missing.
+"""Roles and other objects of the whole cluster: read them at backup, and make missing ones again.
 
 Existing roles are never altered: replayed globals would overwrite passwords that are in use. The
 one exception is a cluster that drd made itself for a sandbox.
@@ -67,11 +67,10 @@ SELECT spcname AS name, pg_catalog.pg_get_userbyid(spcowner) AS owner,
 
 
 def read(connection: Connection) -> dict[str, Any]:
-    """Everything that belongs to the cluster, as JSON.
-
-    A role's `password` is its verifier, None when it has none or `passwords` is false: then the
-    backup user may not read them. `everyone` are the settings of ALTER ROLE ALL; a parameter's
-    grantee is the empty name for PUBLIC.
+    """Read everything that belongs to the cluster, as JSON. A role's `password` is its verifier,
+    None if it has none or if `passwords` is false: then the backup user may not read them.
+    `everyone` are the settings of ALTER ROLE ALL; a parameter's grantee is the empty name for
+    PUBLIC.
     """
     version = connection.info.server_version
     passwords = can_read_passwords(connection)
@@ -98,7 +97,7 @@ def read(connection: Connection) -> dict[str, Any]:
 
 
 def bootstrap_role(connection: Connection) -> str:
-    """The superuser that initdb made; its oid is fixed."""
+    """Return the superuser that initdb made; its oid is fixed."""
     row = connection.execute("SELECT pg_catalog.pg_get_userbyid(10)").fetchone()
     assert row is not None
     return str(row[0])
@@ -112,8 +111,9 @@ def _dicts(connection: Connection, query: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One piece of globals. Without it the restore cannot go on when `required`, else it is noted
-    as `subject` could not be set."""
+    """One statement of the globals. If it fails, a `required` one ends the restore; otherwise a
+    note says that `subject` could not be set.
+    """
 
     sql: str
     subject: str
@@ -123,10 +123,9 @@ class Statement:
 def statements(
     saved: Globals, *, existing: Sequence[str], version: int, whole: bool
 ) -> Iterator[Statement]:
-    """What makes the missing roles as they were, in an order that works.
-
-    A membership comes back when it has a role that was missing on either side. What holds for
-    everybody is for a cluster that nobody else uses (`whole`).
+    """Return the statements that make the missing roles as saved, in an order that works. A
+    membership is made if either role was missing. Settings for all roles are only for a cluster
+    that nobody else uses (`whole`).
     """
     missing = [r for r in saved["roles"] if r["name"] not in existing]
     names = {r["name"] for r in missing}
@@ -175,8 +174,9 @@ def _create(role: Mapping[str, Any], verb: str = "CREATE") -> str:
 
 
 def alter_sql(role: Mapping[str, Any]) -> list[str]:
-    """Make the role that a cluster of our own began with as saved, but for what could lock us out
-    of our own sessions: its right to log in, and its settings."""
+    """Return the SQL that makes the initial role of drd's own cluster as saved, except for what
+    could lock out drd's own sessions: its right to log in, and its settings.
+    """
     comment = literal(role["comment"]) if role["comment"] else "NULL"
     return [
         _create({**role, "login": True, "superuser": True}, "ALTER"),
@@ -185,7 +185,9 @@ def alter_sql(role: Mapping[str, Any]) -> list[str]:
 
 
 def in_order(memberships: Sequence[Mapping[str, Any]], bootstrap: str) -> list[Mapping[str, Any]]:
-    """So that whoever granted one has got the right to before; what never gets it comes last."""
+    """Sort grants, so that a grantor has got the right before; grants for which that never happens
+    come last.
+    """
     left, ordered = list(memberships), []
     may: set[tuple[str, str]] = set()
     while left:
@@ -223,8 +225,7 @@ def _parameter(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def script(saved: Globals) -> str:
-    """The SQL that makes the roles in an empty cluster, for a recovery by hand with psql.
-
+    """Return the SQL that makes the roles in an empty cluster, for a recovery by hand with psql.
     The bootstrap superuser is left out, since every cluster has one.
     """
     bootstrap, version = saved["bootstrap"], saved["version"]
@@ -239,8 +240,9 @@ def script(saved: Globals) -> str:
 
 
 def differences(saved: Globals, now: Globals, *, existed: Sequence[str]) -> list[str]:
-    """Sentences about roles that were there already and are not as saved, and about what would
-    hold for others as well."""
+    """Return sentences about existing roles that differ from the saved ones, and about what would
+    affect other databases as well.
+    """
     here = {r["name"]: r for r in now["roles"]}
     sentences = []
     for role in saved["roles"]:

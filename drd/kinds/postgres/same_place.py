@@ -1,8 +1,8 @@
-"""Whether a target's database is the one that a component is backed up from.
+"""Find out whether a target's database is the one that a component is backed up from.
 
-Asked of the servers, since one server has many names: a server knows itself by the identifier of
-its cluster, which its replicas share, and the instant at which it was started, which they do not.
-Where the source does not answer, what the connection strings say has to do.
+The servers are asked, since one server has many names: a server has an identifier of its cluster,
+which its replicas share, and a start time, which they do not. If the source does not answer, the
+connection strings decide.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HERE = "this host"
 
 
 def same_place(source: SecretRef, target: SecretRef, mark: str) -> str | None:
-    """The database in words when both are one; None when they are not or nobody can tell."""
+    """Return the database in words if both are one; None if they are not or nobody can tell."""
     try:
         first, second = address_of(source), address_of(target)
     except DrdError:
@@ -40,7 +40,7 @@ def same_place(source: SecretRef, target: SecretRef, mark: str) -> str | None:
 
 
 def _seen(address: Address, mark: str) -> tuple[str, str | None, str] | None:
-    """When the server was started, its cluster, and the database; None when it does not answer."""
+    """Return the server's start time, its cluster, and the database; None if it does not answer."""
     with closing(Cluster(address, mark)) as cluster:
         try:
             started = cluster.one(_SERVER)
@@ -55,7 +55,9 @@ def _seen(address: Address, mark: str) -> tuple[str, str | None, str] | None:
 
 
 def _hosts(address: Address) -> set[tuple[str, str]]:
-    """Every server that the address may mean: what all names of this host are, and the port."""
+    """Return every server that the address may mean, with the port; all names of this host count as
+    one.
+    """
     hosts = (address.params.get("hostaddr") or address.params.get("host") or "").split(",")
     ports = (address.params.get("port") or _DEFAULT_PORT).split(",")
     ports = ports if len(ports) == len(hosts) else ports[:1] * len(hosts)
@@ -67,7 +69,7 @@ def _hosts(address: Address) -> set[tuple[str, str]]:
 
 
 def _names(host: str) -> set[str]:
-    """A socket, a loopback address and this host's own name are one."""
+    """Return the names of a host; a socket, a loopback address and this host's own name are one."""
     if not host or host.startswith(("/", "@")):
         return {_HERE}
     own = {socket.gethostname(), socket.getfqdn(), "localhost"}

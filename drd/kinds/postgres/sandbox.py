@@ -1,4 +1,4 @@
-"""A sandbox: a server of our own in the workplace, and the restore into it."""
+"""A sandbox: a server of drd's own in the workplace, and the restore into it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ _ANYWHERE = frozenset({"c", "posix", "c.utf-8", "c.utf8"})
 
 
 class PostgresSandbox:
-    """A throw-away place of one database. Its server has the source's major version, or the next
-    newer one that is here (or that the dump's tool had: an older pg_restore cannot read it)."""
+    """A sandbox for one database. Its server has the source's major version, or the next newer one
+    that is installed (or that of the dump's tool: an older pg_restore cannot read its dump).
+    """
 
     def __init__(
         self, component: str, bin_dir: str | None, snapshot: ComponentSnapshot, place: Workplace
@@ -158,14 +159,14 @@ def _major_of(snapshot: ComponentSnapshot) -> int:
 
 
 def sandbox_tools(snapshot: ComponentSnapshot, bin_dir: str | None) -> Mapping[str, str]:
-    """Server and pg_restore of a sandbox of this snapshot."""
+    """Return the programs of a sandbox for this snapshot: server and pg_restore."""
     server = sandbox_programs(_major_of(snapshot), bin_dir)
     loader = programs_for(server.major, "pg_restore", bin_dir=str(server.directory))
     return {"PostgreSQL": server.version, "pg_restore": loader.version}
 
 
 def missing_extensions(cluster: Cluster, facts: Mapping[str, Any]) -> list[str]:
-    """Extensions that the saved database has and this server could not create."""
+    """Return the extensions of the saved database that this server could not create."""
     rows = cluster.admin().execute("SELECT name::text FROM pg_catalog.pg_available_extensions")
     available = {row[0] for row in rows.fetchall()}
     return sorted(set(facts["extensions"]) - available)
@@ -181,7 +182,9 @@ _CONTRIB = (
 
 
 def extension_hint(missing: list[str], major: int) -> str:
-    """Debian calls most packages after the extension; contrib is part of the server's package."""
+    """Return the remedy: Debian names most packages after the extension; contrib is part of the
+    server's package.
+    """
     contrib = f"postgresql-contrib-{major}"  # provided by the server's package or one of its own
     packages = " ".join(
         dict.fromkeys(
@@ -207,7 +210,7 @@ def no_database(locale: Mapping[str, Any], said: str) -> SandboxUnavailable:
 
 
 def _settings_here(settings: Mapping[str, str]) -> dict[str, str]:
-    """The source's settings for values that print differently, as far as this host has them."""
+    """Return the source's settings for how values print, as far as this host supports them."""
     foreign = {
         name
         for name, value in settings.items()

@@ -1,7 +1,8 @@
-"""A PostgreSQL server to throw away: made with initdb, reached by a Unix socket only, then gone.
+"""A temporary PostgreSQL server: made with initdb, reached by a Unix socket only, removed at the
+end.
 
 Nothing in it survives a crash of the host, and nothing has to. Whoever can open its socket is its
-superuser, so the socket lies in a directory of mode 0700.
+superuser, so the socket is in a directory of mode 0700.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from drd.ports import Workplace
 from drd.process import Child, Command, Completed
 
 PORT = 5432
-"""Part of the socket's name only."""
+"""The port is only part of the socket's name."""
 
 _SOCKET_LIMIT = 107
-"""Bytes that the path of a Unix socket may have (sun_path)."""
+"""The longest path of a Unix socket in bytes (sun_path)."""
 
 START_S = 60.0
 
@@ -37,8 +38,9 @@ OWN_SESSIONS = (
     "-c session_preload_libraries= -c local_preload_libraries= -c role=none"
     " -c default_transaction_read_only=off"
 )
-"""Against settings that come back with a database or its cluster: the libraries need not be here,
-and whoever looks is the superuser."""
+"""Options against settings that are restored with a database or its cluster: the libraries need not
+exist here, and drd's sessions are the superuser's.
+"""
 
 SETTINGS = {
     "listen_addresses": "",
@@ -61,11 +63,13 @@ SETTINGS = {
     "logging_collector": "off",
     "lc_messages": "C",
 }
-"""For speed, since nothing has to survive; kept next to the measured RTA."""
+"""Settings for speed, since nothing has to survive; recorded next to the measured RTA."""
 
 
 def sandbox_programs(major: int, bin_dir: str | None) -> Programs:
-    """A server of this major version or the next newer one that is here; never an older one."""
+    """Return the programs of this major version, or of the next newer one that is installed; never
+    of an older one.
+    """
     try:
         if bin_dir is not None:
             with suppress(ToolError):
@@ -85,8 +89,9 @@ def sandbox_programs(major: int, bin_dir: str | None) -> Programs:
 
 
 def says_no_space(text: str) -> bool:
-    """Whether messages of an English-speaking server tell of a full disk; a write that came
-    through in part is told by the hint alone."""
+    """Whether messages of an English-speaking server report a full disk; after a partial write only
+    the hint says so.
+    """
     return os.strerror(errno.ENOSPC) in text or "Check free disk space" in text
 
 
@@ -94,7 +99,7 @@ _LOG_READ = 1 << 20
 
 
 class ThrowAwayServer:
-    """One server in `place.directory`; `superuser` is called as the source's."""
+    """One server in `place.directory`; `superuser` has the same name as the source's."""
 
     def __init__(
         self,
@@ -130,8 +135,9 @@ class ThrowAwayServer:
         )
 
     def start(self) -> None:
-        """initdb and start, away with what an earlier try left; returns when it answers. Does
-        nothing when it runs. Raises SandboxUnavailable with what is missing here."""
+        """Run initdb and start the server, after removing what an earlier attempt left; return when
+        it answers. Does nothing if it runs. Raises SandboxUnavailable with what is missing here.
+        """
         if self.running:
             return
         _end_server(self._base)
@@ -151,7 +157,7 @@ class ThrowAwayServer:
         self._run()
 
     def _run(self) -> None:
-        """Start it on its cluster; when it does not answer, its directory goes."""
+        """Start the server on its cluster; if it does not answer, remove its directory."""
         self._child = self._postgres()
         try:
             self._await(self._child)
@@ -160,7 +166,7 @@ class ThrowAwayServer:
             raise
 
     def stop(self) -> None:
-        """End it at once and remove its files; idempotent."""
+        """End the server at once and remove its files; idempotent."""
         child, self._child = self._child, None
         if child is not None:
             child.stop(signal.SIGQUIT)
@@ -187,7 +193,9 @@ class ThrowAwayServer:
         _give(directory, self._place.run_as)
 
     def _require_passage(self, user: str) -> None:
-        """The server's user must get through to its directory; names the first that stops it."""
+        """Require that the server's user can enter its directory; the error names the first parent
+        that prevents it.
+        """
         if _passes(self._base, user):
             return
         for directory in (*reversed(self._base.parents), self._base):
@@ -203,8 +211,10 @@ class ThrowAwayServer:
 
     @property
     def _initdb_command(self) -> Command:
-        """In the directory where it works, so that it is the same for all of them. The encoding is
-        that of the databases it begins with: in SQL_ASCII a role's name may be any bytes."""
+        """Return the initdb command, which names no directory, so that it is the same for all
+        servers. The encoding is that of the initial databases: in SQL_ASCII a role's name may be
+        any bytes.
+        """
         argv = [
             self.programs.path("initdb"), "--pgdata", "data",
             f"--username={self.superuser}", "--auth", "trust", "--encoding", "SQL_ASCII",
@@ -249,7 +259,7 @@ class ThrowAwayServer:
             os.close(log)
 
     def _logged(self) -> str:
-        """The end of its log."""
+        """Return the end of the server's log."""
         if self._log is None:
             return ""
         size = os.fstat(self._log).st_size
@@ -279,7 +289,7 @@ class ThrowAwayServer:
 
     @property
     def _no_fence(self) -> str:
-        """Why its fence could not be put up."""
+        """Return why the server's fence could not be set up."""
         box = self._place.sandbox
         return f"its fence: {'; '.join(box.failures())}" if box and box.failures() else ""
 
@@ -302,18 +312,18 @@ class ThrowAwayServer:
 
     @property
     def ran_out_of_space(self) -> bool:
-        """Whether its log says so (it may have had no room to write that down)."""
+        """Whether the log reports a full disk (there may have been no space for that line)."""
         return says_no_space(self._logged())
 
     @property
     def was_killed(self) -> bool:
-        """Whether it, or a process of its own, ended in a way that no statement brings about."""
+        """Whether the server, or a process of it, ended in a way that no statement can cause."""
         if not self.running:
             return True
         return "was terminated by signal 9" in self._logged()
 
     def last_words(self) -> str:
-        """The end of its log."""
+        """Return the end of the server's log."""
         return " | ".join(self._logged().splitlines()[-3:]) or "no log"
 
 
@@ -336,9 +346,8 @@ def _give(directory: Path, user: str | None) -> None:
 
 
 def sweep(directory: Path) -> list[str]:
-    """End the server that a killed drd left in a workplace directory, and remove what it fetched.
-
-    Its processes are known by what they are and where they work: no recorded pid is trusted.
+    """End the server that a killed drd left in a workplace directory, and remove its files. Its
+    processes are recognised by their program and working directory: no recorded pid is trusted.
     """
     notes = []
     base, landing = directory / "server", directory / "landing"
@@ -353,10 +362,10 @@ def sweep(directory: Path) -> list[str]:
 
 
 def _end_server(base: Path) -> list[int]:
-    """End the processes of a server's directory, remove it and its sockets; the pids.
-
-    What lies in it belongs to the server's user, and with that to whatever the data made it do: no
-    link in there is followed."""
+    """End the processes of a server's directory, remove it and its sockets; return the pids. Its
+    content belongs to the server's user, which may have run code of the data: no link in it is
+    followed.
+    """
     pids = _processes_in(base.parent.resolve() / base.name / "data")
     for pid in pids:
         with suppress(ProcessLookupError):
@@ -374,7 +383,9 @@ def _end_server(base: Path) -> list[int]:
 
 
 def _processes_in(data: Path) -> list[int]:
-    """Server processes of this data directory, the postmaster first (it is the oldest)."""
+    """Return the server processes of this data directory, the postmaster first (it is the
+    oldest).
+    """
     pids = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():

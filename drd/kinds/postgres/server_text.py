@@ -1,9 +1,9 @@
-"""Text as the server stores it, whatever encoding that is in.
+"""Text as the server stores it, whatever its encoding.
 
 Names of roles, tablespaces and databases, settings and their comments are stored once for all
-databases of a cluster, as the bytes that the database sent in which they were given: nobody
-converts them. In a database of another encoding a conversion would spoil them or fail, and
-SQL_ASCII says of no text what it is in. Bytes that are not UTF-8 are kept as surrogate escapes.
+databases of a cluster, as the bytes that some database received: the server does not convert them.
+In a database of another encoding a conversion would corrupt them or fail, and SQL_ASCII has no
+known encoding. Bytes that are not UTF-8 are kept as surrogate escapes.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class _String(StrDumperUnknown):
 
 
 def encoded(sql: str) -> bytes:
-    """SQL with such text in it."""
+    """Encode SQL that contains such text."""
     return sql.encode("utf-8", "surrogateescape")
 
 
 def shown(text: str) -> str:
-    """Such text for people and for the catalogue."""
+    """Convert such text for people and for the catalogue."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def keep_bytes(connection: psycopg.Connection[Any]) -> None:
-    """Let the connection read and write such text."""
+    """Make the connection read and write such text."""
     for name in ("text", "name", "varchar", "bpchar"):
         connection.adapters.register_loader(name, _Text)
     for name in ("json", "jsonb"):
@@ -55,7 +55,7 @@ def keep_bytes(connection: psycopg.Connection[Any]) -> None:
 
 @contextmanager
 def as_stored(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Inside, nothing is converted from the database's encoding."""
+    """In the body, nothing is converted from the database's encoding."""
     if _encoding(connection) == "UTF8":
         yield
         return
@@ -68,7 +68,7 @@ def as_stored(connection: psycopg.Connection[Any]) -> Iterator[None]:
 
 
 def as_spelled(connection: psycopg.Connection[Any]) -> AbstractContextManager[None]:
-    """The same for a database's own names where it does not know their encoding."""
+    """Do the same for a database's own names if their encoding is unknown."""
     return as_stored(connection) if _encoding(connection) == "SQL_ASCII" else nullcontext()
 
 

@@ -1,4 +1,4 @@
-"""What a plan says about a PostgreSQL database."""
+"""The keys of a plan about a PostgreSQL database."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A PostgreSQL database as a source: looked at, then held still in one snapshot while it is dumped.
+"""A PostgreSQL database as a source: examined, then frozen in one snapshot while it is dumped.
 
-The snapshot is exported by a connection of ours; pg_dump, the fingerprint and the answers for
-checks all read from it, so they describe the same state.
+A connection of drd's own exports the snapshot; pg_dump, the fingerprint and the answers for checks
+all read from it, so they describe the same state.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from drd.model.units import format_size
 from drd.ports import Finding, Payload, Probe, Stream, Workplace
 
 OBSERVE_S = 60.0
-"""Time for each query whose answer is kept for a later comparison."""
+"""Time limit for each query whose answer is kept for a later comparison."""
 
 
 class PostgresSource:
@@ -51,7 +51,7 @@ class PostgresSource:
         self._given: Address | None = None
 
     def _address(self) -> Address:
-        """As the dsn says; the secret is asked for once."""
+        """The address of the dsn; the secret is resolved once."""
         if self._given is None:
             self._given = address_of(self._settings.dsn)
         return self._given
@@ -121,7 +121,7 @@ class PostgresSource:
 
 
 def version_text(connection: Connection) -> str:
-    """`17.12`, without the packager's addition."""
+    """Return `17.12`, without the packager's addition."""
     return (connection.info.parameter_status("server_version") or "").split(" ", 1)[0]
 
 
@@ -141,7 +141,7 @@ def _exported(holder: Connection) -> Moment:
 
 
 class PostgresCapture:
-    """One state of the database, held by a transaction until the capture is left."""
+    """One state of the database; a transaction holds it until the capture is closed."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class PostgresCapture:
         self._properties: Mapping[str, Any] = {}
 
     def prepare(self, programs: Programs, environment: Mapping[str, str]) -> None:
-        """Read what describes the database, and write the command of the dump."""
+        """Read what describes the database, and make the command of the dump."""
         holder = self._holder
         try:
             self._properties = database.read(holder)
@@ -246,7 +246,7 @@ class PostgresCapture:
         return answers
 
     def verify(self, stored: Stored, fingerprint: Fingerprint | None) -> Fingerprint | None:
-        """An uncompressed dump has at least a byte for each row that was counted."""
+        """Check the dump's size: an uncompressed dump has at least a byte for each counted row."""
         if stored.bytes == 0:
             raise ImplausibleDump(
                 f"the dump of {self._name} is empty", hint="check the server's log, and try again."
@@ -263,7 +263,7 @@ class PostgresCapture:
 
     @contextmanager
     def _reader(self, *, pinned: bool) -> Iterator[Connection]:
-        """Another connection that sees the exported snapshot."""
+        """Return another connection that sees the exported snapshot."""
         with connect(self._address, pinned=pinned) as reader:
             try:
                 reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -276,13 +276,13 @@ class PostgresCapture:
             yield reader
 
     def close(self) -> None:
-        """Let go of the snapshot."""
+        """End the transaction that holds the snapshot."""
         with suppress(psycopg.Error):
             self._holder.execute("ROLLBACK")
 
 
 def _cluster_facts(connection: Connection) -> dict[str, Any]:
-    """Where tables lie besides the default tablespace, and how the server prints values."""
+    """Read which other tablespaces the tables use, and how the server prints values."""
     spaces = connection.execute(
         "SELECT DISTINCT t.spcname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_tablespace t"
         " ON t.oid = c.reltablespace WHERE t.spcname <> 'pg_global' ORDER BY 1"

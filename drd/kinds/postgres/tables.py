@@ -1,8 +1,8 @@
-"""Single tables, beside those that are there: in the same database, under another name.
+"""Restore single tables beside the existing ones: in the same database, under another name.
 
-The tables are taken out of the dump in a working database of the same server (`extract`, `detach`),
-dumped from there, and loaded into a schema that bears the run's mark. When they are proven to hold
-what the working database holds, one transaction moves them to where they are to be.
+A working database of the same server receives the tables of the dump (`extract`, `detach`). They
+are dumped from there, and loaded into a schema that has the run's mark. When they are proven to
+equal the working database's, one transaction moves them to their final place.
 """
 
 from __future__ import annotations
@@ -140,7 +140,9 @@ class PostgresTables(PostgresTargetDatabase):
 
     @staticmethod
     def _require_unpublished(inside: Connection) -> None:
-        """Subscribers to every table stop at the first row of one that they do not have."""
+        """Refuse a database whose tables are all published: subscribers stop at the first row of a
+        table that they do not have.
+        """
         row = inside.execute(_PUBLISHED).fetchone()
         if row is not None:
             raise TargetError(
@@ -150,13 +152,13 @@ class PostgresTables(PostgresTargetDatabase):
             )
 
     def _schema(self) -> tuple[str, bool]:
-        """Where the copies go, and whether that may have to be made."""
+        """Return the schema for the copies, and whether it may have to be made."""
         schema, _ = copy_names(self._part, ())
         own = split_name(self._part.tables[0])[0]
         return schema or own, schema is not None
 
     def _require_free(self, inside: Connection) -> None:
-        """Raises TargetNotEmpty."""
+        """Require that the names are free. Raises TargetNotEmpty."""
         schema, _ = self._schema()
         _, name = copy_names(self._part, ())
         taken = taken_names(inside, schema)
@@ -212,7 +214,9 @@ class PostgresTables(PostgresTargetDatabase):
         inside: Connection,
         on_progress: OnProgress,
     ) -> tuple[Copies, list[str]]:
-        """The tables, alone in the run's schema of a working database, and what was left behind."""
+        """Extract the tables into the run's schema of a working database; return what was
+        left out.
+        """
         cluster = self._reach()
         names = Publication(cluster, self._component, self._place.run)
         create = database.create_sql(
@@ -298,8 +302,9 @@ class PostgresTables(PostgresTargetDatabase):
             )
 
     def _require_same(self, cluster: Cluster, working: str, inside: Connection) -> bool:
-        """Every table holds what the working database holds, row by row; whether texts are in the
-        same encoding, so that their digests tell."""
+        """Require that every table equals the working database's, row by row; return whether texts
+        have the same encoding, so that their digests can be compared.
+        """
         schema = self._place.mark
         with closing(connect(cluster.undisturbed(working))) as there:
             digests = _encoding(there) == _encoding(inside)
@@ -340,7 +345,7 @@ class PostgresTables(PostgresTargetDatabase):
         return self._inspector
 
     def _tidy(self) -> None:
-        """The working places go, and the marks that told this run its own tables."""
+        """Remove the working places, and the marks by which this run recognised its tables."""
         super()._tidy()
         if not (self._place.directory / BEGUN).exists():
             return
@@ -349,7 +354,7 @@ class PostgresTables(PostgresTargetDatabase):
 
 
 def _fact(said: str) -> str:
-    """The server's words without the statement that they are about."""
+    """Return the server's message without the statement that caused it."""
     fact = said.removeprefix("could not execute query: ").removeprefix("ERROR: ").strip()
     return fact.partition(" LINE ")[0].partition(" Command was:")[0]
 
@@ -363,7 +368,7 @@ def _encoding(connection: Connection) -> str | None:
 
 
 def _states(connection: Connection, schema: str, *, digests: bool) -> dict[str, str]:
-    """What each table of a schema holds, in words."""
+    """Return the state of each table of a schema, in words."""
     states = {}
     with interruptible(connection), connection.transaction():
         with as_spelled(connection):

@@ -1,4 +1,4 @@
-"""The named place of a recovery: a database on a server that stays."""
+"""The named target of a recovery: a database on an existing server."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _STATISTICS = (
 
 
 class PostgresTargetDatabase:
-    """The database that a target's dsn names, on its server; created when it is missing."""
+    """The database that a target's dsn names, on its server; it is created if it is missing."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class PostgresTargetDatabase:
         keep: bool = False,
         as_owner: bool = False,
     ) -> None:
-        """`database` instead of the one that the dsn names."""
+        """`database` replaces the one that the dsn names."""
         self._component = component
         self._settings = settings
         self._database = database
@@ -80,7 +80,7 @@ class PostgresTargetDatabase:
         self._asking = threading.Lock()
 
     def _reach(self) -> Cluster:
-        """Connected on first use. Raises TargetError."""
+        """Connect on first use. Raises TargetError."""
         if self._cluster is None:
             given = address_of(self._settings.dsn)
             cluster = Cluster(given, self._place.mark)
@@ -121,7 +121,7 @@ class PostgresTargetDatabase:
         ]
 
     def _inspect_target(self, cluster: Cluster, snapshot: ComponentSnapshot) -> list[Finding]:
-        """What it takes beyond a server that answers and programs that fit."""
+        """Check everything beyond a server that answers and matching programs."""
         name = self._component
         findings = [
             self._found("extensions", lambda: _extensions(cluster, snapshot)),
@@ -145,13 +145,13 @@ class PostgresTargetDatabase:
         return findings
 
     def room(self, snapshot: ComponentSnapshot) -> Finding:
-        """Whether what is fetched fits into the workplace."""
+        """Check whether the fetched data fits into the workplace."""
         return room(self._component, self._place, snapshot.bytes)
 
     def _others_code(
         self, cluster: Cluster, snapshot: ComponentSnapshot, remedy: str = foreign_code.AS_OWNER
     ) -> list[Finding]:
-        """What of others a superuser who restores this would run."""
+        """Check for code of other users that a restoring superuser would run."""
         row = cluster.one(
             "SELECT current_user::text, rolsuper FROM pg_catalog.pg_roles "
             "WHERE rolname = current_user"
@@ -162,7 +162,7 @@ class PostgresTargetDatabase:
         return [finding] if finding is not None else []
 
     def check_private(self, private: Mapping[str, Any]) -> list[Finding]:
-        """The roles that would be made here with rights beyond the database."""
+        """Check for roles that would be made here with rights beyond the database."""
         saved = private.get("globals")
         if self._no_owner or saved is None:
             return []
@@ -204,8 +204,9 @@ class PostgresTargetDatabase:
                 names.require_room(overwrite=False)
 
     def _programs(self) -> Programs:
-        """pg_restore of the server's major version: since 17, one uses settings that an older
-        server does not know."""
+        """Return pg_restore of the server's major version: since 17, pg_restore uses settings that
+        an older server does not know.
+        """
         if self._found_programs is not None:
             return self._found_programs
         major = self._reach().version // 10000
@@ -219,7 +220,7 @@ class PostgresTargetDatabase:
         return programs
 
     def prepare(self) -> None:
-        """The empty working database, unless this run has published it before."""
+        """Make the empty working database, unless this run has already published one."""
         if self._looked_at is None:
             return
         with as_target_error(f"cannot restore {self._component}"):
@@ -227,7 +228,7 @@ class PostgresTargetDatabase:
                 self._begin().make_working(self._looked_at.facts)
 
     def _begin(self) -> Restorer:
-        """From now on the server may hold something of this run."""
+        """Note that from now on the server may contain something of this run."""
         (self._place.directory / BEGUN).touch(mode=0o600)
         if self._restorer is None:
             order = Order(
@@ -273,7 +274,7 @@ class PostgresTargetDatabase:
             return self._inspector
 
     def _login(self) -> tuple[Address, dict[str, str]]:
-        """For questions: where, and what a command needs beside to log in."""
+        """Return the address for queries, and the variables that a command needs to log in."""
         cluster = self._reach()
         if self._as_owner:
             (self._place.directory / BEGUN).touch(mode=0o600)
@@ -304,7 +305,7 @@ class PostgresTargetDatabase:
         (self._place.directory / PASSFILE).unlink(missing_ok=True)
 
     def _tidy(self) -> None:
-        """What this run has left on the server goes, but for what has its final name."""
+        """Remove what this run has left on the server, except for what has its final name."""
         names = Publication(self._reach(), self._component, self._place.run)
         drop_login(self._reach(), names.working, names.final)
         names.clean_up()

@@ -1,4 +1,4 @@
-"""Whether the user of a target may bring a database back whole."""
+"""Check whether the user of a target may restore a database completely."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ SELECT w.name, r.oid IS NOT NULL,
 def rights_findings(
     cluster: Cluster, name: str, facts: Mapping[str, Any], *, no_owner: bool
 ) -> list[Finding]:
-    """A superuser may do everything. Anybody else needs to create databases, and, where owners are
-    to come back, roles that exist already and that he is a member of."""
+    """Return findings about the user's rights. A superuser may do everything. Other users need the
+    right to create databases, and, to restore owners, roles that exist already and that they are
+    members of.
+    """
     row = cluster.one(_SELF)
     assert row is not None
     user, superuser, createdb = row
@@ -67,7 +69,7 @@ def rights_findings(
 
 
 def _may_not(cluster: Cluster, name: str, user: str, *, createdb: bool) -> list[Finding]:
-    """What keeps this user from making the database, and giving it its name."""
+    """Say what prevents this user from making the database and renaming it; None for nothing."""
     findings = []
     if not createdb:
         detail, hint = f"{user} may not create databases", f"ALTER ROLE {ident(user)} CREATEDB;"
@@ -90,6 +92,6 @@ def _may_not(cluster: Cluster, name: str, user: str, *, createdb: bool) -> list[
 
 
 def _foreign_owner(cluster: Cluster) -> str | None:
-    """Whose the database to be replaced is, when that keeps us from renaming it."""
+    """Return the owner of the database to be replaced, if drd may not rename it therefore."""
     row = cluster.one(_OWNED, [cluster.address.dbname])
     return None if row is None or row[1] else str(row[0])

@@ -1,4 +1,4 @@
-"""What the server of a target has for a database to come back: its locale, and room."""
+"""Check the server of a target for a database's needs: its locale, and space."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ _ANYWHERE = ("c", "posix")
 _TRY = "CREATE COLLATION pg_temp.drd_probe (PROVIDER = libc, LC_COLLATE = {}, LC_CTYPE = {})"
 
 _UNKNOWN = "22023"
-"""SQLSTATE of a locale that the server's host does not have."""
+"""The SQLSTATE for a locale that the server's host does not have."""
 
 
 def missing_locale(cluster: Cluster, locale: Mapping[str, Any]) -> str:
-    """That the server can sort as the saved database does. Raises TargetError when it cannot; what
-    a login may not try is left to the restore."""
+    """Check that the server has the collation of the saved database. Raises TargetError if it does
+    not; what a login may not try is left to the restore.
+    """
     names = " and ".join(dict.fromkeys((locale["collate"], locale["ctype"])))
     connection = cluster.admin()
     if locale["provider"] == "icu":
@@ -58,17 +59,17 @@ def missing_locale(cluster: Cluster, locale: Mapping[str, Any]) -> str:
 
 
 class _Known(Exception):
-    """The attempt is taken back."""
+    """Raised to roll the attempt back."""
 
 
 def server_room(
     cluster: Cluster, name: str, snapshot: ComponentSnapshot, workplace: Path
 ) -> list[Finding]:
-    """Whether the disk of a server on this host has room for the database, and for the dump where
-    both lie on the same. Nothing for other servers, and for logins that may not know.
+    """Check whether the disk of a server on this host has space for the database, and for the dump
+    if both are on the same disk. Nothing for other servers, and for logins that may not know.
 
-    The source's size counts what it had wasted, too: with less a warning, with too little for what
-    the dump holds an error.
+    The source's size includes wasted space: less than that is a warning, less than the dump's
+    content an error.
     """
     size = int(snapshot.facts.get("database_bytes", 0))
     with suppress(psycopg.Error, OSError):

@@ -1,8 +1,8 @@
-"""Clusters as initdb makes them, kept to be copied: that takes a tenth of the time.
+"""Clusters made by initdb, kept as templates: copying one takes a tenth of the time.
 
-One lies in a directory named after what made it: the programs (an upgrade changes their files), the
-words and the environment of initdb, the user. It gets that name when it is whole, and a copy is
-used only when it is to the byte what initdb had made.
+A template is in a directory named after what made it: the programs (an upgrade changes their
+files), the arguments and the environment of initdb, the user. It gets that name when it is
+complete, and a copy is used only if it equals what initdb had made, byte by byte.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from drd.process import Command, Completed
 from drd.process.private import make_private, why_not_private
 
 ROOM_BYTES = 2 << 30
-"""Free space below which nothing is kept: a cluster takes 40 MB that a restore may need."""
+"""Below this free space no template is kept: a cluster takes 40 MB that a restore may need."""
 
 _DIGEST = "digest"
 
@@ -32,8 +32,9 @@ Run = Callable[[list[str]], Completed]
 
 
 class ClusterTemplate:
-    """One kind of new cluster, below `shelf`, which is made when it is not there. Safe in several
-    processes: what one of them removes or was quicker to make only costs another its initdb."""
+    """A template for one kind of new cluster, below `shelf`, which is made if it is missing. Safe
+    in several processes: a conflict only costs one of them its own initdb.
+    """
 
     def __init__(self, shelf: Path, programs: Programs, initdb: Command, user: str | None) -> None:
         self._shelf = shelf
@@ -44,7 +45,9 @@ class ClusterTemplate:
         self._home = shelf / f"{self._family}{self._made_by}-{_digest(given)}"
 
     def copy(self, into: Path, run: Run) -> bool:
-        """Make `into` a new cluster; False, and nothing there, when there is no whole template."""
+        """Make `into` a new cluster; return False, and leave nothing there, without an intact
+        template.
+        """
         if not self._home.is_dir() or self._home.is_symlink() or why_not_private(self._shelf):
             return False
         if not self._is_ours():
@@ -61,8 +64,9 @@ class ClusterTemplate:
         return False
 
     def _is_ours(self) -> bool:
-        """Whether drd, or the user of the servers, has made it and nobody else could change it: the
-        shelf was private when it was looked at, which does not say that it always was."""
+        """Whether drd, or the user of the servers, made it and nobody else could change it: the
+        shelf is private now, which does not prove that it always was.
+        """
         trusted = {0, os.geteuid()}
         with suppress(KeyError):
             trusted.add(pwd.getpwnam(self._user).pw_uid if self._user else os.geteuid())
@@ -74,8 +78,9 @@ class ClusterTemplate:
         return all(f.st_uid in trusted and not f.st_mode & 0o022 for f in stats)
 
     def keep(self, data: Path, run: Run, *, own: Callable[[Path], None]) -> None:
-        """Take a copy of a cluster that nothing has used yet, where there is room for it. `own`
-        gives a directory to the user. What cannot be kept is not: nothing is raised."""
+        """Keep a copy of a cluster that nothing has used yet, if there is space. `own` gives a
+        directory to the user. Raises nothing: a failure only means that there is no template.
+        """
         with suppress(OSError, DrdError):
             make_private(self._shelf, 0o711)
             if why_not_private(self._shelf):
@@ -95,13 +100,13 @@ class ClusterTemplate:
                 shutil.rmtree(new, ignore_errors=True)
 
     def discard(self) -> None:
-        """Remove it, so that the next cluster is a new one."""
+        """Remove the template, so that the next cluster is made by initdb."""
         if not self._shelf.is_dir() or why_not_private(self._shelf):
             return
         shutil.rmtree(self._home, ignore_errors=True)
 
     def _sweep(self) -> None:
-        """Away with what programs made that are not these any more, and what was never finished."""
+        """Remove templates of other programs, and incomplete ones."""
         for old in self._shelf.glob(f"{self._family}*"):
             if not old.name.startswith(f"{self._family}{self._made_by}-"):
                 shutil.rmtree(old, ignore_errors=True)
@@ -111,7 +116,9 @@ class ClusterTemplate:
 
 
 def contents(data: Path) -> str:
-    """A checksum of every file's name and bytes (not against an attacker, who would own both)."""
+    """Return a checksum of every file's name and bytes (not against an attacker, who would own
+    both).
+    """
     digests = []
     for directory, _, files in os.walk(data):
         for name in files:
@@ -131,7 +138,7 @@ def _identity(program: str) -> str:
 
 
 def _zone() -> str:
-    """initdb writes the host's time zone into the configuration."""
+    """Return the host's time zone, which initdb writes into the configuration."""
     return f"{os.environ.get('TZ')} {os.path.realpath('/etc/localtime')}"
 
 

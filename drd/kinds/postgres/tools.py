@@ -1,7 +1,7 @@
-"""Finding the PostgreSQL programs of a major version.
+"""Find the PostgreSQL programs of a major version.
 
 Debian's /usr/bin/pg_dump is a wrapper that chooses a version by itself, so the versioned
-directories are looked at first.
+directories come first.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from drd import process
 from drd.errors import ToolMissing, ToolTooOld
 
 VERSIONED = Path("/usr/lib/postgresql")
-"""Where Debian keeps MAJOR/bin."""
+"""The directory in which Debian keeps MAJOR/bin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """One directory of PostgreSQL programs; `version` as the asked one says it (`17.12`)."""
+    """One directory of PostgreSQL programs; `version` is what the requested program reports
+    (`17.12`).
+    """
 
     directory: Path
     version: str
@@ -40,10 +42,9 @@ class Programs:
 def programs_for(
     major: int, tool: str, *, bin_dir: str | None, package: str = "postgresql-client"
 ) -> Programs:
-    """The programs to use with a server of this major version: the same major, else the next newer.
-
-    `tool` is the one that has to be there. Raises ToolMissing, or ToolTooOld naming both versions
-    when only older ones are here.
+    """Return the programs to use with a server of this major version: the same major, else the next
+    newer. `tool` is the one that has to exist. Raises ToolMissing, or ToolTooOld naming both
+    versions if only older ones are installed.
     """
     if bin_dir is not None:
         candidates = [_asked(Path(bin_dir), tool, package=f"{package}-{major}")]
@@ -69,7 +70,7 @@ def _asked(directory: Path, tool: str, *, package: str) -> Programs:
 
 
 def _installed(tool: str) -> list[Programs]:
-    """Those of the versioned directories; else the one that PATH leads to."""
+    """Return the programs of the versioned directories; else those in PATH."""
     programs = [
         Programs(path.parent, _version(str(path)))
         for path in sorted(VERSIONED.glob(f"[0-9]*/bin/{tool}"))

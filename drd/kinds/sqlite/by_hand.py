@@ -1,4 +1,4 @@
-"""A SQLite database by hand, with restic and sqlite3."""
+"""Restore a SQLite database by hand, with restic and sqlite3."""
 
 from __future__ import annotations
 

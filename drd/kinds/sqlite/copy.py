@@ -1,4 +1,4 @@
-"""A consistent copy of a database that is being written to."""
+"""Make a consistent copy of a database that others write to."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ from drd.process import check_cancelled
 from drd.process.threads import apart
 
 _PAGES = 4096
-"""Pages between two looks at a cancel. The read transaction that is held around all steps keeps
-SQLite from starting over whenever somebody writes, which a stepped backup otherwise does."""
+"""Pages between two checks for a cancel. A read transaction around all steps keeps SQLite from
+starting over whenever somebody writes, which a stepped backup otherwise does.
+"""
 
 
 _POLL_S = 0.0005
 
 
 def consistent_copy(source: Path, copy: Path, *, wait_s: float) -> datetime:
-    """Copy one committed state of `source` into the new file `copy` (mode 0600); its data time.
+    """Copy one committed state of `source` into the new file `copy` (mode 0600); return its data
+    time.
 
-    Writers of a WAL database are not held up; those of a rollback-journal one wait meanwhile.
-    Unless SQLite cannot read it where it is, the live file is only touched through SQLite: opening
-    and closing it in another way would drop the locks that this process has on it. Waits `wait_s`
-    for an exclusive writer. Raises SourceUnreachable (locked) or SourceError.
+    Writers of a WAL database are not blocked; those of a rollback-journal one wait meanwhile.
+    Unless SQLite cannot read it in place, only SQLite opens the live file: opening and closing it
+    otherwise would drop the locks that this process holds on it. Waits `wait_s` for an exclusive
+    writer. Raises SourceUnreachable (locked) or SourceError.
     """
     _make_private(copy)
     try:
@@ -47,11 +49,11 @@ def consistent_copy(source: Path, copy: Path, *, wait_s: float) -> datetime:
 
 
 def begin_reading(live: sqlite3.Connection, source: Path, wait_s: float) -> datetime:
-    """Hold one state of `source` until ROLLBACK; the instant just before.
+    """Hold one state of `source` until ROLLBACK; return the instant just before.
 
-    Without WAL, a writer that commits one transaction after the other lets go for some ten
+    Without WAL, a writer that commits one transaction after the other unlocks for some ten
     microseconds at a time: SQLite's own waiting, which sleeps longer and longer, would miss them.
-    `live` has no timeout of its own, therefore.
+    Therefore `live` has no timeout of its own.
     """
     deadline = time.monotonic() + wait_s
     while True:
@@ -76,9 +78,10 @@ def begin_reading(live: sqlite3.Connection, source: Path, wait_s: float) -> date
 
 
 def opened_reading(source: Path, wait_s: float) -> tuple[sqlite3.Connection, datetime]:
-    """A connection that holds one state of the database (see `begin_reading`), opened in a thread
-    of its own: when somebody puts a pipe beside the database and SQLite waits in it, a cancel
-    still works."""
+    """Return a connection that holds one state of the database (see `begin_reading`), opened in a
+    thread of its own: a cancel still works if somebody puts a pipe beside the database and SQLite
+    blocks on it.
+    """
 
     def work() -> tuple[sqlite3.Connection, datetime]:
         # All that it ever opens beside the database: the copy is made with drd's rights.
@@ -107,7 +110,7 @@ def _make_private(copy: Path) -> None:
 
 
 def discard(copy: Path) -> None:
-    """Remove the copy and what SQLite may have put beside it; idempotent."""
+    """Remove the copy and the files that SQLite may have put beside it; idempotent."""
     for suffix in ("", *SIDE_FILES):
         remove(copy.with_name(copy.name + suffix))
 

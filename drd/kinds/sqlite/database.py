@@ -1,4 +1,4 @@
-"""Reading one SQLite database file: connections, errors in words, what it looks like."""
+"""Read one SQLite database file: connections, errors in words, fingerprints."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from drd.model.units import format_duration
 from drd.process import cancelled, check_cancelled
 
 _STEPS = 20_000
-"""Virtual machine steps between two looks at the clock: some milliseconds."""
+"""Virtual machine steps between two checks of the clock: some milliseconds."""
 
 _VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\s", re.IGNORECASE)
 
@@ -38,9 +38,8 @@ _REMEDIES = {
 
 
 def connect(path: Path, *, immutable: bool = False, timeout_s: float = 5.0) -> sqlite3.Connection:
-    """A read-only connection; an `immutable` one takes no locks and leaves no files behind.
-
-    Texts that are not UTF-8 come as surrogate escapes.
+    """Open a read-only connection; an `immutable` one takes no locks and leaves no files behind.
+    Texts that are not UTF-8 become surrogate escapes.
     """
     uri = f"file:{quote(os.fsencode(path))}?mode=ro" + ("&immutable=1" if immutable else "")
     connection = sqlite3.connect(
@@ -53,9 +52,10 @@ def connect(path: Path, *, immutable: bool = False, timeout_s: float = 5.0) -> s
 def connect_to_write(
     path: Path, *, timeout_s: float, spills: bool = True, removes: bool = True
 ) -> sqlite3.Connection:
-    """Open a database for writing; use it by `exposed.for_writing`, which sees to the rights.
-    Without `spills`, data that is too large for the cache stays in memory; without `removes`, a
-    rollback journal is kept when it is no longer needed. Raises sqlite3.Error."""
+    """Open a database for writing; call it through `shared_directory.for_writing`, which sets the
+    rights. Without `spills`, data that is too large for the cache stays in memory; without
+    `removes`, a rollback journal is kept after use. Raises sqlite3.Error.
+    """
     connection = sqlite3.connect(
         f"file:{quote(os.fsencode(path))}?mode=rw",
         uri=True,
@@ -75,8 +75,9 @@ def connect_to_write(
 
 
 def peek(path: Path) -> sqlite3.Connection | None:
-    """A read-only connection to a database that may be in use, which creates and changes no file;
-    None when the committed data cannot be seen so."""
+    """Open a read-only connection to a database that may be in use, which creates and changes no
+    file; None if the committed data cannot be read so.
+    """
     if _holds_something(path, "-journal"):
         return connect(path)
     if not _holds_something(path, "-wal"):
@@ -101,7 +102,7 @@ def as_text(data: bytes) -> str:
 
 
 def error_name(error: sqlite3.Error) -> str:
-    """SQLite's name without its prefix, `BUSY`; an empty text for errors of the module's own."""
+    """Return SQLite's name without its prefix, `BUSY`; empty for errors of the module's own."""
     name: str = getattr(error, "sqlite_errorname", None) or ""
     return name.removeprefix("SQLITE_")
 
@@ -113,7 +114,7 @@ def is_about(error: sqlite3.Error, *names: str) -> bool:
 
 
 def in_words(error: sqlite3.Error, path: Path) -> SourceError:
-    """SQLite's words with a remedy."""
+    """Return SQLite's message with a remedy."""
     if is_about(error, "BUSY", "LOCKED"):
         return SourceUnreachable(
             f"{path} is locked: {error}", hint="a writer holds it; find it with fuser."
@@ -129,7 +130,7 @@ def quoted(name: str) -> str:
 
 @contextmanager
 def bounded(connection: sqlite3.Connection, deadline: float) -> Iterator[None]:
-    """Statements inside are interrupted at `deadline` (monotonic) and by a cancel of the run."""
+    """Interrupt statements in the body at `deadline` (monotonic) and when the run is cancelled."""
     connection.set_progress_handler(lambda: time.monotonic() > deadline or cancelled(), _STEPS)
     try:
         yield
@@ -138,8 +139,9 @@ def bounded(connection: sqlite3.Connection, deadline: float) -> Iterator[None]:
 
 
 def check_integrity(path: Path, *, called: Path, quick: bool = False) -> None:
-    """Raise SourceError with SQLite's findings when the database, which nobody writes to, is
-    damaged; messages name it `called`. `quick` does not compare indexes with their tables."""
+    """Raise SourceError with SQLite's findings if the database, which nobody writes to, is damaged;
+    messages name it `called`. `quick` does not compare indexes with their tables.
+    """
     pragma = "quick_check" if quick else "integrity_check"
     connection = connect(path, immutable=True)
     try:
@@ -162,8 +164,9 @@ def check_integrity(path: Path, *, called: Path, quick: bool = False) -> None:
 
 
 def table_names(connection: sqlite3.Connection) -> list[str]:
-    """Tables that hold rows. SQLite's own are left out, and so are virtual tables: what they
-    store stands in ordinary tables beside them, which need no extension to be read."""
+    """Return the tables with rows. SQLite's own are left out, and so are virtual tables: ordinary
+    tables beside them contain their data, and need no extension to be read.
+    """
     rows = connection.execute(
         "SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name"
     )
@@ -171,7 +174,7 @@ def table_names(connection: sqlite3.Connection) -> list[str]:
 
 
 def others(connection: sqlite3.Connection) -> dict[str, str]:
-    """What has a name like a table and none of a table's rows, with what it is."""
+    """Return relations without rows of their own, each with its type."""
     rows = connection.execute(
         "SELECT name, type, sql FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
     )
@@ -183,7 +186,7 @@ def others(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 def properties(connection: sqlite3.Connection) -> dict[str, Any]:
-    """The database's own settings, and a digest of its schema."""
+    """Return the database's own settings, and a digest of its schema."""
     schema = connection.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_master"
         " WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type, name"
@@ -213,7 +216,7 @@ def storage_facts(connection: sqlite3.Connection) -> dict[str, Any]:
 
 
 def wants_digests(like: Fingerprint) -> bool:
-    """Whether a fingerprint that is to be compared with `like` needs digests of the tables."""
+    """Whether a fingerprint to compare with `like` needs digests of the tables."""
     return isinstance(like, DatabaseFingerprint) and like.mode == "digest"
 
 
@@ -225,10 +228,9 @@ def take_fingerprint(
     budget_s: float,
     only: Collection[str] | None = None,
 ) -> DatabaseFingerprint:
-    """Rows (and digests) of every table (of `only`, where that is given) within `budget_s`; what
-    was not reached is named.
-
-    Raises SourceError when the database turns out to be damaged.
+    """Count the rows (and compute digests) of every table (of `only`, if given) within `budget_s`;
+    tables that were not reached are named. Raises SourceError if the database turns out to be
+    damaged.
     """
     deadline = time.monotonic() + budget_s
     tables: dict[str, TableState] = {}
@@ -272,7 +274,7 @@ def _table_state(connection: sqlite3.Connection, name: str, *, digests: bool) ->
 
 
 def table_state(connection: sqlite3.Connection, name: str) -> TableState:
-    """Rows and digest of one table, however long it takes."""
+    """Return rows and digest of one table, without a time limit."""
     factory = connection.text_factory
     connection.text_factory = as_text
     try:
@@ -282,13 +284,16 @@ def table_state(connection: sqlite3.Connection, name: str) -> TableState:
 
 
 def columns(connection: sqlite3.Connection, name: str) -> list[tuple[Any, ...]]:
-    """What SQLite knows of them: name, type, NOT NULL, default, place in the key, hidden."""
+    """Return the columns as SQLite describes them: name, type, NOT NULL, default, place in the key,
+    hidden.
+    """
     return [tuple(c[1:]) for c in connection.execute(f"PRAGMA table_xinfo({quoted(name)})")]
 
 
 def stored_columns(connection: sqlite3.Connection, name: str) -> list[str]:
-    """As they stand in SQL: those whose values are kept, the row's number among them where the
-    table has one and nothing else is called so."""
+    """Return the columns whose values are stored, as written in SQL, including the row's number if
+    the table has one and no column has its name.
+    """
     known = columns(connection, name)
     kept = [quoted(c[0]) for c in known if not c[5]]
     alias = _order(connection, name).removeprefix(" ORDER BY ")
@@ -296,7 +301,7 @@ def stored_columns(connection: sqlite3.Connection, name: str) -> list[str]:
 
 
 def _order(connection: sqlite3.Connection, name: str) -> str:
-    """The order in which SQLite keeps the rows, said explicitly."""
+    """Return the order in which SQLite keeps the rows, as an explicit clause."""
     columns = list(connection.execute(f"PRAGMA table_xinfo({quoted(name)})"))
     taken = {c[1].lower() for c in columns}
     alias = next((a for a in ("rowid", "_rowid_", "oid") if a not in taken), None)
@@ -314,7 +319,7 @@ def _order(connection: sqlite3.Connection, name: str) -> str:
 def execute(
     path: Path, statements: str, *, timeout_s: float, spills: bool = True, removes: bool = True
 ) -> int:
-    """Carry out statements in one transaction. Raises as `Inspector.execute` does."""
+    """Run statements in one transaction. Raises the errors of `Inspector.execute`."""
     check_cancelled()
     connection = None
     try:
@@ -337,8 +342,9 @@ def execute(
 
 
 def single_value(connection: sqlite3.Connection, query: str, *, timeout_s: float) -> Any:
-    """The single value of a query, None for no row. The connection must be read-only; the query
-    can only read. Raises the errors of `Inspector.scalar`."""
+    """Return the single value of a query, None for no row. The connection must be read-only; the
+    query can only read. Raises the errors of `Inspector.scalar`.
+    """
     check_cancelled()
     try:
         with bounded(connection, time.monotonic() + timeout_s), only_reading(connection):

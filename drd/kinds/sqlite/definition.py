@@ -1,4 +1,4 @@
-"""SQL of tables and indexes as SQLite keeps it, changed in one thing."""
+"""Change the SQL of tables and indexes as SQLite stores it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def _tokens(sql: str) -> list[_Token]:
 
 
 def without_foreign_keys(sql: str) -> str:
-    """A CREATE TABLE without what refers to other tables. Whoever uses it looks at what came of it:
-    this knows SQLite's grammar only as far as foreign keys go."""
+    """Return a CREATE TABLE without references to other tables. Callers check the result: this
+    knows SQLite's grammar only as far as foreign keys go.
+    """
     tokens = _tokens(sql)
     begin = next((n for n, t in enumerate(tokens) if t.text == "("), None)
     if begin is None:
@@ -48,7 +49,7 @@ def without_foreign_keys(sql: str) -> str:
 
 
 def _definitions(tokens: list[_Token], start: int) -> list[list[_Token]]:
-    """What stands between the commas of the outermost parentheses."""
+    """Split the content of the outermost parentheses at its commas."""
     definitions: list[list[_Token]] = [[]]
     depth = 1
     for token in tokens[start:]:
@@ -75,7 +76,7 @@ def _without_references(part: list[_Token]) -> list[_Token]:
 
 
 def _without_name(part: list[_Token]) -> list[_Token]:
-    """Without `CONSTRAINT name` at the end."""
+    """Remove `CONSTRAINT name` from the end."""
     solid = [n for n, t in enumerate(part) if t.kind != "space"]
     if len(solid) >= 2 and part[solid[-2]].word == "CONSTRAINT":
         return part[: solid[-2]]
@@ -86,7 +87,7 @@ _ACTIONS = {"SET": 2, "NO": 2, "CASCADE": 1, "RESTRICT": 1}
 
 
 def _after_reference(part: list[_Token], at: int) -> int:
-    """Where the clause ends that begins with the table's name."""
+    """Return the end of the clause that begins with the table's name."""
     solid = [n for n in range(at, len(part)) if part[n].kind != "space"]
     position = 1
     if position < len(solid) and part[solid[position]].text == "(":
@@ -112,7 +113,7 @@ def _after_reference(part: list[_Token], at: int) -> int:
 
 
 def renamed_index(sql: str, name: str) -> str:
-    """A CREATE INDEX under another name."""
+    """Return a CREATE INDEX with another name."""
     tokens = _tokens(sql)
     on = next(n for n, t in enumerate(tokens) if t.word == "ON")
     old = next(n for n in range(on - 1, -1, -1) if tokens[n].kind != "space")

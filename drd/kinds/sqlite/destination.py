@@ -1,4 +1,4 @@
-"""Where a SQLite database comes back: a throw-away file, or the named file of a target."""
+"""Destinations of a SQLite database: a throw-away file, or the named file of a target."""
 
 from __future__ import annotations
 
@@ -31,15 +31,18 @@ FORM = FileForm(SUFFIX, SqliteInspector)
 
 
 def proven(landing: Path, snapshot: ComponentSnapshot) -> Path:
-    """The file that the repository put into the landing, proven to be a sound database. Raises
-    RepositoryDamaged."""
+    """Return the restored file after proving that it is an intact database. Raises
+    RepositoryDamaged.
+    """
     file = landed_file(landing, snapshot, filename(snapshot.component))
     prove(file)
     return file
 
 
 def prove(landed: Path) -> None:
-    """The indexes were compared before these very bytes were stored. Raises RepositoryDamaged."""
+    """Check that a file is an intact database. Indexes are not compared: that was done at backup,
+    with these very bytes. Raises RepositoryDamaged.
+    """
     _proof(lambda: database.check_integrity(landed, called=Path(landed.name), quick=True))
 
 
@@ -52,7 +55,7 @@ def _proof(check: Callable[[], None]) -> None:
 
 
 def differences(file: Path, snapshot: ComponentSnapshot) -> tuple[str, ...]:
-    """The database's properties against those of the source."""
+    """Compare the database's properties with those of the source."""
     saved = snapshot.fingerprint
     if not isinstance(saved, DatabaseFingerprint):
         return ()
@@ -69,7 +72,7 @@ def compared(saved: DatabaseFingerprint, now: Mapping[str, Any]) -> tuple[str, .
 
 
 class SqliteSandbox(OneFileSandbox):
-    """A file in the run's workplace, which behind a fence only a process of its own opens."""
+    """A file in the run's workplace; with a fence only a separate process opens it."""
 
     def __init__(self, component: str, place: Workplace) -> None:
         super().__init__(component, place, FORM)
@@ -77,7 +80,7 @@ class SqliteSandbox(OneFileSandbox):
         self._reader = Reader(fence) if fence is not None else None
 
     def prepare(self) -> None:
-        """A database in a file needs no server, but one who opens it."""
+        """Start the process that opens the file; there is no server to start."""
         if self._reader is not None:
             self._file.parent.mkdir(mode=0o700, exist_ok=True)
             self._reader.start()
@@ -139,8 +142,7 @@ class SqliteTarget(OneFileTarget):
 
 def refuse_content(target: Path) -> None:
     """Raise TargetNotEmpty unless there is nothing, an empty file or a database without tables.
-
-    Raises TargetError when it is something else than a file.
+    Raises TargetError if it is no file.
     """
     if not holds_bytes(target):
         return
@@ -158,8 +160,9 @@ def refuse_content(target: Path) -> None:
 
 
 def _objects(place: Path) -> int | None:
-    """The number of tables, views, indexes and triggers; None when it cannot be counted without
-    writing."""
+    """Return the number of tables, views, indexes and triggers; None if it cannot be counted
+    without writing.
+    """
     connection = database.peek(place)
     if connection is None:
         return None

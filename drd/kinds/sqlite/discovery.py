@@ -1,4 +1,4 @@
-"""Database files for a new plan."""
+"""Suggest database files for a new plan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from drd.ports.kinds import Wish
 
 
 def wishes(given: Sequence[str]) -> list[Wish]:
-    """Of paths. Raises UsageError for what is no database."""
+    """Suggest a component for each path. Raises UsageError for a file that is no database."""
     return [_wish(path) for path in dict.fromkeys(map(_file, given))]
 
 

@@ -1,7 +1,8 @@
-"""The process that opens a database file of a drill: nothing else of drd reads it.
+"""The fenced process that opens a database file of a drill, so that no other process of drd reads
+it.
 
-A file that was made to break SQLite breaks this process, which is behind a fence and has nothing.
-It takes questions as lines of JSON and answers each with one line.
+A file that was made to exploit SQLite affects only this process, which is behind a fence and has
+access to nothing else. It reads questions as lines of JSON and answers each with one line.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from drd.kinds.sqlite import database
 
 
 def main() -> None:
-    """Answer until there are no more questions."""
+    """Answer questions until the input ends."""
     for line in sys.stdin:
         question = json.loads(line)
         sys.stdout.write(f"{json.dumps(_answered(question))}\n")

@@ -1,4 +1,4 @@
-"""Asking a restored database file: single values, fingerprints and statements."""
+"""Query a restored database file: single values, fingerprints and statements."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from drd.model.snapshot import Fingerprint
 
 
 class SqliteInspector(FileInspector):
-    """Asks a restored file, read-only."""
+    """Queries a restored file, read-only."""
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
         with self._open() as connection:
@@ -54,7 +54,7 @@ class SqliteInspector(FileInspector):
 
 
 class FencedInspector(FileInspector):
-    """Asks a file of a drill, which only a process behind a fence opens."""
+    """Queries a file of a drill, which only a process behind a fence opens."""
 
     def __init__(self, path: Path, reader: Reader) -> None:
         super().__init__(path)

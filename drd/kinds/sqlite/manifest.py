@@ -1,4 +1,6 @@
-"""What a manifest may say about a SQLite database: what the source writes there."""
+"""Check the part of a manifest about a SQLite database: it may contain only what the source writes
+there.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ SUFFIX = "sqlite"
 
 
 def filename(component: str) -> str:
-    """The file of a snapshot."""
+    """Return the name of the file in a snapshot."""
     return f"{component}.{SUFFIX}"
 
 

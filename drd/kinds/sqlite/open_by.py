@@ -1,7 +1,7 @@
-"""Who uses a database file: it may not be renamed under them.
+"""Find who uses a database file: it must not be renamed while somebody does.
 
-A process that goes on with a renamed file removes and makes companions by the old name, which are
-those of the file that has the name then (https://sqlite.org/howtocorrupt.html, section 1.4). In WAL
+A process that continues with a renamed file removes and makes companions by the old name, which
+then belong to the new file of that name (https://sqlite.org/howtocorrupt.html, section 1.4). In WAL
 mode every connection that has read holds a lock on the -shm file; otherwise only a transaction
 holds one on the database, and SQLite itself keeps an idle connection from writing to a file that
 was moved.
@@ -19,11 +19,13 @@ from drd import modes
 from drd.errors import TargetError
 
 _FLOCK = "hhqqi4x"
-"""struct flock with 64 bit offsets: type, whence, start, length, pid."""
+"""The layout of struct flock with 64 bit offsets: type, whence, start, length, pid."""
 
 
 def user(path: Path) -> str:
-    """Another process that holds a lock on the database or its -shm file; empty when none does."""
+    """Return another process that holds a lock on the database or its -shm file; empty if none
+    does.
+    """
     for file in (path, path.with_name(f"{path.name}-shm")):
         with suppress(OSError):
             descriptor = modes.open_regular(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -38,14 +40,14 @@ def user(path: Path) -> str:
 
 
 def _name(pid: int) -> str:
-    """An open file description's lock has no process that could be named."""
+    """Name the process. The lock of an open file description belongs to no process."""
     with suppress(OSError):
         return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (process {pid})"
     return "another process"
 
 
 def require_unused(path: Path) -> None:
-    """Raise TargetError when somebody uses it."""
+    """Raise TargetError if somebody uses the file."""
     if who := user(path):
         raise TargetError(
             f"{path} is in use by {who}, which would keep using the file that is moved away",

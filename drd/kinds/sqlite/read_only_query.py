@@ -1,4 +1,4 @@
-"""Keeping the query of a check to reading its database.
+"""Limit the query of a check to reading its database.
 
 A read-only connection does not prevent `VACUUM INTO` and `ATTACH` from creating other files.
 """
@@ -16,21 +16,22 @@ _READS = {
 }  # fmt: skip
 
 _ROWS = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
-"""Virtual tables prepare these actions on their own tables when they are only read. The connection
-is read-only and carries none of them out."""
+"""Actions that virtual tables prepare on their own tables when they are only read. The connection
+is read-only and executes none of them.
+"""
 
 _PRAGMAS = frozenset({
     "application_id", "auto_vacuum", "data_version", "encoding", "freelist_count", "journal_mode",
     "max_page_count", "page_count", "page_size", "schema_version", "user_version",
 })  # fmt: skip
-"""These only report a value, when they are given none."""
+"""Pragmas that only report a value if they get none."""
 
 _PRAGMAS_ABOUT = frozenset({
     "collation_list", "compile_options", "database_list", "foreign_key_check", "foreign_key_list",
     "function_list", "index_info", "index_list", "index_xinfo", "integrity_check", "module_list",
     "pragma_list", "quick_check", "table_info", "table_list", "table_xinfo",
 })  # fmt: skip
-"""These only report, also about the name that they are given."""
+"""Pragmas that only report, even about a given name."""
 
 _WORDS = {
     sqlite3.SQLITE_ATTACH: "ATTACH or VACUUM",
@@ -40,13 +41,14 @@ _WORDS = {
 }
 
 _FUNCTIONS = {"load_extension", "fts3_tokenizer"}
-"""These load code."""
+"""Functions that load code."""
 
 
 @contextmanager
 def only_reading(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let the statements inside only read the database of this read-only connection. Raises
-    SourceError for any other statement."""
+    """Limit the statements in the body to reading the database of this read-only connection. Raises
+    SourceError for any other statement.
+    """
     refused: list[str] = []
 
     def judge(

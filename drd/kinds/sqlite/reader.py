@@ -1,7 +1,7 @@
-"""Questions to a database file of a drill, which are answered behind a fence.
+"""Query a database file of a drill through a process behind a fence.
 
-What comes back from there is believed as much as the file is: it is JSON, its shape is looked at,
-and whatever does not fit is an error of the source.
+Its answers are trusted as little as the file: they are JSON, their shape is checked, and anything
+else is an error of the source.
 """
 
 from __future__ import annotations
@@ -39,19 +39,22 @@ spec.loader.exec_module(sys.modules["drd"])
 from drd.kinds.sqlite.fenced_process import main
 main()
 """
-"""It finds the package by its place: the directory above it cannot be listed behind the fence."""
+"""Code that finds the package by its path: the directory above it cannot be listed behind the
+fence.
+"""
 
 _LARGEST = 256 << 20
 _MORE_S = 30.0
-"""Beyond what it was given itself: until a process that hangs is ended."""
+"""How long a process may exceed its own time limit before it is ended."""
 
 _ERRORS = {e.__name__: e for e in (DeadlineExceeded, SourceError, SourceUnreachable)}
 _TURN_MS = 200
 
 
 class Reader:
-    """One process for all questions, started by `start` or the first one. Safe in several
-    threads."""
+    """One process for all questions, started by `start` or the first question. Safe in several
+    threads.
+    """
 
     def __init__(self, fence: Fence) -> None:
         self._fence = fence
@@ -60,7 +63,7 @@ class Reader:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Let it come up while there is something else to do."""
+        """Start the process while the caller does other work."""
         with self._lock:
             self._started()
 
@@ -160,14 +163,15 @@ class Reader:
 
 
 def reads() -> list[Path]:
-    """What the process needs of this installation."""
+    """Return the files of this installation that the process needs."""
     places = {Path(os.path.realpath(p)) for p in (_PACKAGE, sys.prefix, sys.base_prefix)}
     return [p for p in places if p not in (Path("/"), Path("/usr"))]
 
 
 def _line(child: Child, within_s: float | None) -> bytes:
-    """Its next line; empty when it has ended. Raises DeadlineExceeded and Cancelled; it is ended
-    then."""
+    """Return the process's next line; empty if it has ended. Raises DeadlineExceeded and Cancelled;
+    the process is ended then.
+    """
     assert child.popen.stdout is not None
     descriptor, received = child.popen.stdout.fileno(), bytearray()
     over = time.monotonic() + within_s if within_s is not None else None
@@ -192,7 +196,7 @@ def _line(child: Child, within_s: float | None) -> bytes:
 
 
 def _fingerprint(data: Mapping[str, Any]) -> DatabaseFingerprint:
-    """As `DatabaseFingerprint.to_json` has it. Raises for any other shape."""
+    """Read a fingerprint as `DatabaseFingerprint.to_json` writes it. Raises for any other shape."""
     tables = {}
     for name, (rows, digest) in data["tables"].items():
         if not isinstance(rows, int) or not isinstance(digest, str | None):

@@ -1,4 +1,4 @@
-"""What a plan says about a SQLite database."""
+"""The keys of a plan about a SQLite database."""
 
 from __future__ import annotations
 

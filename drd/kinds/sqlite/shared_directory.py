@@ -1,11 +1,11 @@
-"""Opening a database when others can write files beside it.
+"""Open a database although others can write files beside it.
 
 SQLite trusts the files beside a database. Opening a database for writing rolls back the journal
-that lies there and then removes the file that the journal names, whatever its path
+there and then removes the file that the journal names, whatever its path
 (https://sqlite.org/fileformat.html, "The Rollback Journal"). A check beforehand does not help,
-since the files may be exchanged after it. So drd opens a database with the rights of the user to
-whom it belongs; and when other users can write beside it, in a thread that can change nothing
-outside its directory.
+since the files may be exchanged after it. So drd opens a database with the rights of the user who
+owns it; and if other users can write beside it, in a thread that can change nothing outside its
+directory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from drd.process.threads import apart, can_confine
 T = TypeVar("T")
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database."""
+"""Suffixes of the files that SQLite keeps beside a database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +86,20 @@ def for_writing(path: Path, work: Callable[[Place], T]) -> T:
 
 
 def _rights(user: rights.Owner | None, *, given: bool) -> AbstractContextManager[None]:
-    """The rights for the work. SQLite gives the files that it makes beside a database to the
+    """Return the rights for the work. SQLite gives the files that it makes beside a database to the
     database's owner. `given` prevents that: the owner could write into the journal that root rolls
-    back, or the journal of somebody else would look like root's own."""
+    back, or somebody else's journal would look like root's own.
+    """
     if user is not None:
         return rights.as_user(user)
     return rights.keeping_owners() if given else nullcontext()
 
 
 def _user(place: Path, info: os.stat_result) -> rights.Owner | None:
-    """The user as whom root opens the database; None for root's own rights. Root uses these for
-    its own database, and where nobody else can write beside the database and no file of others
-    lies there."""
+    """Return the user as whom root opens the database; None for root's own rights. Root uses these
+    for its own database, and if nobody else can write beside the database and it has no companion
+    of another user.
+    """
     if os.geteuid() != 0 or info.st_uid == 0:
         return None
     if why_not_private(place.parent, 0) is None and not _theirs_beside(place, 0):
@@ -106,15 +108,17 @@ def _user(place: Path, info: os.stat_result) -> rights.Owner | None:
 
 
 def _theirs_beside(place: Path, whose: int) -> str | None:
-    """Who else can write to a file that lies beside the database already, in words. Writing to it
-    takes no right to the directory."""
+    """Name others who can write to an existing file beside the database. Writing to it needs no
+    right to the directory.
+    """
     reasons = (why_others_write(place.with_name(place.name + s), whose) for s in SIDE_FILES)
     return next((why for why in reasons if why), None)
 
 
 def require_files_beside(place: Path) -> None:
-    """Raise SourceError for a pipe, a link or another special file that has the name of a file
-    which SQLite keeps beside a database: SQLite would wait in it or follow it."""
+    """Raise SourceError for a pipe, a link or another special file with the name of a file that
+    SQLite keeps beside a database: SQLite would block on it or follow it.
+    """
     for file in (place.with_name(place.name + s) for s in SIDE_FILES):
         with suppress(OSError):
             if not stat.S_ISREG(file.lstat().st_mode):
@@ -126,8 +130,9 @@ def require_files_beside(place: Path) -> None:
 
 
 def _found(path: Path, *, exchanged: bool = False) -> tuple[Path, os.stat_result]:
-    """The path of the database and its owner. With `exchanged`, a link of another user on the way
-    is refused: somebody must have put it there since drd looked."""
+    """Return the path of the database and its owner. With `exchanged`, a link of another user in
+    the path is refused: somebody must have put it there since drd checked.
+    """
     try:
         with closing(walk(os.fspath(path))) as way:
             if way.missing:

@@ -30,7 +30,9 @@ _PROBE_WAIT_S = 3.0
 
 
 class SqliteCapture:
-    """One consistent copy, open for reading; the copy is drd's, made of the source by SQLite."""
+    """One consistent copy, open for reading. SQLite made it from the source, and it belongs
+    to drd.
+    """
 
     def __init__(
         self, copy: Path, settings: SqliteSettings, data_time: datetime, facts: dict[str, Any]
@@ -48,7 +50,9 @@ class SqliteCapture:
         )
 
     def fingerprint(self) -> Fingerprint | None:
-        """Also tells whether the database is sound. Raises SourceError when it is damaged."""
+        """Take the fingerprint, and check that the database is intact. Raises SourceError if it is
+        damaged.
+        """
         self._check()
         wanted = self._settings.fingerprint
         if wanted.mode == "off":
@@ -85,14 +89,16 @@ class SqliteCapture:
         return fingerprint
 
     def _check(self) -> None:
-        """Once: a damaged source must not become a restore point."""
+        """Check once that the database is intact: a damaged source must not become a
+        restore point.
+        """
         if not self._checked:
             database.check_integrity(self._copy, called=Path(self._settings.path))
             self._checked = True
 
 
 class SqliteSource:
-    """Reads `settings.path`, and only through SQLite."""
+    """Reads `settings.path`, only through SQLite."""
 
     def __init__(self, component: str, settings: SqliteSettings, place: Workplace) -> None:
         self._component = component
@@ -135,7 +141,7 @@ class SqliteSource:
             discard(copy)
 
     def _facts(self, copy: Path, info: os.stat_result) -> dict[str, Any]:
-        """What gives the restored file its name, mode and owner."""
+        """Return the facts that give the restored file its name, mode and owner."""
         try:
             with closing(database.connect(copy, immutable=True)) as connection:
                 facts = database.storage_facts(connection)
@@ -157,7 +163,8 @@ class SqliteSource:
 
 
 def _journal_mode(copy: Path) -> str:
-    """As the copied header says it (https://sqlite.org/fileformat.html, offset 18): a connection
-    to an immutable file does not tell."""
+    """Return the journal mode from the copied header (https://sqlite.org/fileformat.html, offset
+    18): a connection to an immutable file does not report it.
+    """
     with copy.open("rb") as file:
         return "wal" if file.read(20)[18:19] == b"\x02" else "delete"

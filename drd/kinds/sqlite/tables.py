@@ -1,8 +1,7 @@
-"""One table, beside those that are there: in the same database, under another name.
+"""Restore one table beside the existing ones: in the same database, under another name.
 
-In the file that came back it is renamed, so that SQLite itself writes its SQL; what would tie it to
-other tables is taken out of that. Table, rows and indexes come into the database in one
-transaction.
+In the restored file it is renamed, so that SQLite itself writes its SQL; references to other tables
+are removed from that. Table, rows and indexes are written into the database in one transaction.
 """
 
 from __future__ import annotations
@@ -45,13 +44,13 @@ _JOURNAL = "table.json"
 # Says in the workplace that the name was free when this run began to use it.
 
 _WAIT_S = 30.0
-"""For a writer that holds the database."""
+"""How long to wait for a writer that locks the database."""
 
 _WHOLE = "restore the whole database beside this one: --into NAME without --table."
 
 
 def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
-    """As `Kind.narrow`."""
+    """Implements `Kind.narrow`."""
     if part.whole:
         return part, snapshot
     if len(part.tables) > 1:
@@ -92,7 +91,7 @@ def _find(asked: str, known: DatabaseFingerprint, component: str) -> str:
 
 
 def live(path: Path, part: Part, like: Fingerprint, budget_s: float) -> Fingerprint:
-    """As `Kind.live`."""
+    """Implements `Kind.live`."""
     digests = database.wants_digests(like)
     try:
         with for_reading(path) as place, closing(database.connect(place)) as connection:
@@ -208,8 +207,9 @@ class SqliteTables(NamedDestination):
         return notes
 
     def _is_done(self, there: sqlite3.Connection, was: TableState, *, begun: bool) -> bool:
-        """Whether this run has brought the table back before. Raises TargetNotEmpty when another
-        table has its name."""
+        """Whether this run has already restored the table. Raises TargetNotEmpty if another table
+        has its name.
+        """
         if begun and self._there(there) and database.table_state(there, self._name) == was:
             return True
         self._require_free(there)
@@ -223,7 +223,7 @@ class SqliteTables(NamedDestination):
                 raise TargetError(f"{self._table} did not arrive as it was", hint=_WHOLE)
 
     def _rename(self, copy: sqlite3.Connection) -> list[str]:
-        """Give the table its new name in the file that came back; what will not come along."""
+        """Give the table its new name in the restored file; return notes about what is left out."""
         query = "SELECT name, type, tbl_name FROM sqlite_master WHERE type IN ('view', 'trigger')"
         rows = copy.execute(query).fetchall()
         notes = []
@@ -279,7 +279,7 @@ class SqliteTables(NamedDestination):
                 there.execute("INSERT INTO main.sqlite_sequence VALUES (?, ?)", [self._name, value])
 
     def _free(self, there: sqlite3.Connection, index: str) -> str:
-        """A name for an index that nothing has."""
+        """Return an unused name for an index."""
         tail = index.removeprefix(self._table) if index.startswith(self._table) else f"_{index}"
         wanted, number = self._name + tail, 0
         while self._has(there, wanted if not number else f"{wanted}_{number}"):
@@ -353,7 +353,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 class _TableInspector(SqliteInspector):
-    """Sees the copy alone, by its name at the point."""
+    """Inspects only the copy, by its name in the point."""
 
     def __init__(self, path: Path, name: str, source: str) -> None:
         super().__init__(path)

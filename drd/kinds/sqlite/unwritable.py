@@ -1,11 +1,12 @@
-"""A consistent copy of a WAL database beside which we may not write, as in a service that sees the
-host read-only: SQLite reads one only with a -shm file that it may change.
+"""Make a consistent copy of a WAL database in a directory that drd may not write, as in a service
+that sees the host read-only.
 
-Database and -wal are copied as files then, and SQLite recovers the copy as it does after a power
-cut. That is sound as long as the -wal file is not begun anew in the meantime: what a checkpoint
-moves into the database while it is copied is still in the -wal, which is copied after it. Readers
-keep the -wal from being begun anew or removed, by locks that a file opened for reading can hold:
-https://sqlite.org/walformat.html, "WAL Locks". Writers and checkpoints go on.
+SQLite needs a -shm file that it may change. So database and -wal are copied as files, and SQLite
+recovers the copy as it does after a power cut. That is safe as long as the -wal file is not
+restarted in the meantime: what a checkpoint moves into the database while it is copied is still in
+the -wal, which is copied after it. Readers keep the -wal from being restarted or removed, by locks
+that a file opened for reading can hold: https://sqlite.org/walformat.html, "WAL Locks". Writers and
+checkpoints continue.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ from drd.kinds.sqlite.database import error_name
 from drd.process import check_cancelled
 
 _NO_SHM = ("READONLY", "CANTOPEN")
-"""How SQLite says that it may not make, or change, the -shm file."""
+"""SQLite's errors if it may not make, or change, the -shm file."""
 
 _PENDING = (0x40000000, 1)
 _SHARED = (0x40000002, 510)
 """Bytes of the database file that readers lock: https://sqlite.org/lockingv3.html."""
 _READ_MARKS = range(124, 128)
-"""Bytes of the -shm file; whoever holds one of them keeps the -wal as it is."""
+"""Bytes of the -shm file; a lock on one of them keeps the -wal as it is."""
 
 _TRIES = 5
 _POLL_S = 0.01
@@ -41,15 +42,16 @@ _AT_ONCE = 1 << 20
 
 
 class _Wal(NamedTuple):
-    """What changes when a -wal file is begun anew: the file, and its header with the salts."""
+    """What changes when a -wal file is restarted: the file, and its header with the salts."""
 
     inode: int
     header: bytes
 
 
 def is_about_shm(error: sqlite3.Error, source: Path) -> bool:
-    """Whether SQLite failed for want of a -shm file, and the files can be read without it. A
-    database of another journal mode, or one that may not be read, is neither."""
+    """Whether SQLite failed for lack of a -shm file, and the files can be read without it. Not so
+    for a database of another journal mode, or one that may not be read.
+    """
     if not error_name(error).startswith(_NO_SHM):
         return False
     try:
@@ -62,9 +64,10 @@ def is_about_shm(error: sqlite3.Error, source: Path) -> bool:
 
 
 def copy_files(source: Path, copy: Path, *, wait_s: float) -> datetime:
-    """Copy one committed state of `source` into the file `copy`, which is there and empty; its data
+    """Copy one committed state of `source` into the existing empty file `copy`; return its data
     time. Raises SourceUnreachable (locked) or SourceError, or sqlite3.Error for a copy that SQLite
-    does not recover."""
+    does not recover.
+    """
     for _ in range(_TRIES):
         try:
             at = _try(source, copy, time.monotonic() + wait_s)
@@ -82,7 +85,7 @@ def copy_files(source: Path, copy: Path, *, wait_s: float) -> datetime:
 
 
 def _try(source: Path, copy: Path, deadline: float) -> datetime | None:
-    """None when the -wal was begun anew meanwhile."""
+    """Try to copy; None if the -wal was restarted meanwhile."""
     with _opened(source) as database:
         _hold(database, source, [_PENDING], deadline)
         _hold(database, source, [_SHARED], deadline)
@@ -127,7 +130,7 @@ def _wal(source: Path) -> _Wal | None:
 
 
 def _recover(copy: Path) -> None:
-    """Bring what is in the -wal into the copy, and leave nothing beside it."""
+    """Move the content of the -wal into the copy, and leave nothing beside it."""
     with closing(sqlite3.connect(copy, isolation_level=None)) as recovered:
         recovered.execute("PRAGMA synchronous = OFF")
         recovered.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -150,8 +153,9 @@ def _open(path: Path) -> int:
 
 
 def _hold(file: int, source: Path, ranges: list[tuple[int, int]], deadline: float) -> None:
-    """Lock one of these ranges for reading, until the file is closed. Open file description locks
-    count against SQLite's own, and do not go when this process closes the file elsewhere."""
+    """Lock one of these ranges for reading, until the file is closed. Locks of open file
+    descriptions conflict with SQLite's own, and stay when this process closes the file elsewhere.
+    """
     while True:
         check_cancelled()
         for each in ranges:
@@ -170,7 +174,7 @@ def _release(file: int, byte_range: tuple[int, int]) -> None:
 
 
 def _flock(kind: int, byte_range: tuple[int, int]) -> bytes:
-    """A `struct flock` of fcntl(2)."""
+    """Return a `struct flock` of fcntl(2)."""
     return struct.pack("hhqqi", kind, os.SEEK_SET, *byte_range, 0)
 
 
