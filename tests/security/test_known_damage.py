@@ -10,9 +10,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from drd.model.repair import ways_out
 
 from drd.errors import Repair
+from drd.model.repair import ways_out
 from drd.repositories.restic.errors import repair_of
 from tests.e2e.copies import OFFSITE_PASSWORD, copied_site, flip_a_byte, offsite_of, some_bytes
 from tests.e2e.site import Site, small_site
