@@ -1,7 +1,7 @@
 """Durable steps: intent row, effect, result row.
 
-A finished step is never run again; one that was running when its process died runs again, so
-every effect first looks whether it already happened, or clears what carries its own mark.
+A finished step never runs again. A step that was running when its process died runs again, so every
+effect first checks whether it already happened, or removes what carries its own mark.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Effect = Callable[[], Mapping[str, Any]]
 
 
 class Runner:
-    """Runs the steps of one owned run; may be used from several threads."""
+    """Runs the steps of one owned run; safe in several threads."""
 
     def __init__(self, services: Services, owned: RunLease) -> None:
         self.services = services
@@ -31,9 +31,9 @@ class Runner:
         self.run = owned.run
 
     def step(self, name: str, kind: str, effect: Effect) -> Mapping[str, Any]:
-        """The step's result: the recorded one when it succeeded before, else the effect's.
-
-        A step that raises is recorded as failed (or cancelled), and the error goes on.
+        """Run a step and return its result: the recorded one if it succeeded before, else the
+        effect's. If the effect raises, the step is recorded as failed (or cancelled), and the error
+        is raised.
         """
         process.check_cancelled()
         catalogue, clock = self.services.catalogue, self.services.clock
@@ -71,7 +71,7 @@ class Runner:
 
 
 def describe(error: BaseException) -> str:
-    """One masked text for records: what happened, and below it the remedy."""
+    """Return one masked text for records: the fact, and the remedy in the next line."""
     if not isinstance(error, DrdError):
         return log.masked(f"{type(error).__name__}: {error}")
     remedy = one_line(error.hint)
@@ -88,9 +88,8 @@ def new_run(
     detail: Mapping[str, Any],
     subject: str = "",
 ) -> Iterator[Runner]:
-    """Record a run before anything can fail, own it, and see that it ends in a final state.
-
-    In a process that was started for a pending run of this kind and subject, that is the run.
+    """Record a run before anything can fail, own it, and make sure that it ends in a final state. A
+    process that was started for a pending run of this kind and subject uses that run.
     """
     claim = services.claim
     owned = services.catalogue.begin(
@@ -108,8 +107,9 @@ def new_run(
 
 @contextmanager
 def closing_run(services: Services, owned: RunLease) -> Iterator[Runner]:
-    """A run that this process owns, new or adopted. What its body raises becomes its final state;
-    a body that finished the run itself has the last word."""
+    """Make sure that a run which this process owns, new or adopted, ends in a final state: that of
+    the body's error, unless the body finished the run itself.
+    """
     os.environ.update(owned.mark.environment())  # children carry it, so that a sweep finds them
     logger = log.get(run=owned.run.id, plan=owned.run.plan, kind=str(owned.run.kind))
     logger.info("run.started")
@@ -153,10 +153,10 @@ def _finish(
 
 
 def code_of(error: BaseException) -> str:
-    """Why a run failed, as a code."""
+    """Return the code of an error, for the record of the failed run."""
     return error.code if isinstance(error, DrdError) else "bug"
 
 
 def is_permanent(error: BaseException) -> bool:
-    """Whether doing it again cannot help: a bug or what a person must see to."""
+    """Whether a retry cannot help: the error is a bug, or a person has to act."""
     return not isinstance(error, DrdError) or error.permanent

@@ -1,4 +1,4 @@
-"""Which flow carries out a run of which kind, for runs that nobody asked for on a terminal."""
+"""Choose the flow that executes a run of each kind, for runs that the daemon starts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ _OPTION = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 def _asked(run: Run) -> Mapping[str, Any]:
-    """Those options. A row is no order: what is no name or id, as an option is, is refused."""
+    """Read the options from a run's row. The row is not trusted: anything but a name or an id is
+    refused.
+    """
     options = run.detail.get(ASKED) or {}
     for value in options.values():
         for one in value if isinstance(value, list) else [value]:

@@ -1,7 +1,7 @@
-"""What is due when: the schedules of all plans, and the histories that the catalogue tells.
+"""Find what is due: the schedules of all plans, and the histories from the catalogue.
 
-A heap of the next start of each job. Only what changed is worked out again, so that a tick costs
-the same with ten plans and ten thousand.
+A heap has the next start of each job. Only changes are recomputed, so a tick costs the same with
+ten plans and ten thousand.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from drd.ports import PlanRow, Queue
 Key = tuple[str, str, str]
 
 _AHEAD = timedelta(hours=24)
-"""No run takes longer."""
+"""The longest duration of a run that is taken into account."""
 
 
 _AFTER_FORGETTING_S = 3600.0
-"""Between a retention and a prune of the same plan, of which the second makes the first final."""
+"""The time between a retention and a prune of the same plan, since prune makes the
+retention final.
+"""
 
 _TELLING = (
     (RunKind.DRILL, ""),
@@ -35,18 +37,19 @@ _TELLING = (
     (RunKind.KIT, EXPORT),
     (RunKind.KIT, VERIFY),
 )
-"""Kinds and subjects of the runs that change how ready a plan is."""
+"""Kinds and subjects of runs whose result can change the readiness of a plan."""
 
 _MEETING = frozenset(
     {RunKind.BACKUP, RunKind.COPY, RunKind.RETENTION, RunKind.PRUNE, RunKind.VERIFICATION}
 )
-"""Kinds that notice first what is not in order: one that begins to fail, and one that succeeds
-again, is a reason to look what it is, and whether that is over."""
+"""Kinds that notice problems first: when one begins to fail, or succeeds again, readiness is
+checked.
+"""
 
 
 @dataclass
 class _Plan:
-    """A plan in force, and what the catalogue says of it."""
+    """A plan in force, and its facts in the catalogue."""
 
     schedule: Schedule
     row: PlanRow
@@ -91,27 +94,28 @@ class Agenda:
         return schedule.schedule if schedule else None
 
     def set_plan(self, row: PlanRow, schedule: Schedule, now: datetime) -> None:
-        """This plan is in force from now on."""
+        """Put this plan in force."""
         if row.name in self._plans:
             self._changed[row.name] = (now, "plan that changed")
         self._plans[row.name] = _Plan(schedule, row)
         self._plan(row.name, now)
 
     def note_change(self, now: datetime, what: str) -> None:
-        """Something changed that decides how ready every plan is."""
+        """Note that something changed which affects the readiness of every plan."""
         for name in self._plans:
             self._changed[name] = (now, what)
             self._plan(name, now)
 
     def drop_plan(self, name: str) -> None:
-        """Nothing of this plan is due any more."""
+        """Remove the jobs of this plan."""
         self._plans.pop(name, None)
         for key in self._keys.pop(name, ()):
             self._forget(key)
 
     def refresh(self, now: datetime, plan: str | None = None) -> set[str]:
-        """Take in what the catalogue says changed, of all plans or of one; the names of the plans
-        that it was about."""
+        """Read the changes from the catalogue, for all plans or for one; return the names of
+        changed plans.
+        """
         rows = self._queue.jobs(self._seen, plan)
         if not rows:
             return set()
@@ -126,7 +130,7 @@ class Agenda:
         return changed
 
     def recompute(self, now: datetime) -> None:
-        """Work everything out anew: a clock jumped."""
+        """Compute everything anew, after a clock jump."""
         self._next.clear()
         self._heap.clear()
         self._late.clear()
@@ -134,7 +138,7 @@ class Agenda:
             self._plan(name, now)
 
     def due(self, now: datetime) -> list[Due]:
-        """All that should have begun by `now`, earliest deadline first."""
+        """Return all jobs that should have begun by `now`, the earliest deadline first."""
         while self._heap and self._heap[0][0] <= now:
             at, _, key = heapq.heappop(self._heap)
             due = self._next.get(key)
@@ -143,13 +147,13 @@ class Agenda:
         return sorted(self._late.values(), key=lambda d: (d.deadline, d.at))
 
     def postpone(self, key: Key, until: datetime) -> None:
-        """Nothing came of this one for now: look again then."""
+        """Try this job again at that time, because it could not start now."""
         due = self._next.get(key)
         if due is not None:
             self._set(Due(due.job, until, due.deadline, due.expected_s, due.why, due.trigger))
 
     def next_at(self) -> datetime | None:
-        """When the next job that is not due yet will be."""
+        """Return when the next job becomes due."""
         while self._heap:
             at, _, key = self._heap[0]
             due = self._next.get(key)
@@ -159,7 +163,7 @@ class Agenda:
         return None
 
     def backups_ahead(self, now: datetime) -> list[Due]:
-        """Backups that are not due yet, but will be while something that starts now may run."""
+        """Return backups that will become due while something that starts now may still run."""
         until = now + _AHEAD
         return [
             due
@@ -168,7 +172,7 @@ class Agenda:
         ]
 
     def items(self) -> list[Due]:
-        """The next start of every job, in order."""
+        """Return the next start of every job, in order."""
         return sorted(self._next.values(), key=lambda d: (d.at, d.job.key))
 
     def situation(self, job: Job) -> Situation:
@@ -192,7 +196,7 @@ class Agenda:
         )
 
     def _forgot(self, job: Job) -> dict[str, Any]:
-        """For a prune: when the plan's retention ended, and the time that is to lie between."""
+        """Return, for a prune, when the plan's retention ended, and the time to wait after that."""
         key = (job.plan, RunKind.RETENTION, "")
         row = self._rows.get(key)
         if job.kind != RunKind.PRUNE or row is None:
@@ -212,8 +216,9 @@ class Agenda:
         self._rows[key] = row
 
     def _news(self, job: Job) -> tuple[datetime, str] | None:
-        """The last run that may have changed how ready the plan is, or shown that something does
-        not work or does again, and when it ended; of a kit, the one that made it anew."""
+        """Return the last run that may have changed the plan's readiness, or that began to fail or
+        to succeed again, and when it ended; for a kit, the run that made it anew.
+        """
         telling = {RunKind.READINESS: _TELLING, RunKind.KIT: ((RunKind.KIT, EXPORT),)}
         plan = job.plan
         rows = [self._rows.get((plan, *key)) for key in telling.get(RunKind(job.kind), ())]
@@ -227,12 +232,14 @@ class Agenda:
         return row is not None and row.last_state == RunState.PAUSED
 
     def pause_of(self, job: Job) -> str | None:
-        """Why the job's last run decided to change nothing; None where it did not."""
+        """Return why the job's last run decided to change nothing; None if it did not."""
         row = self._rows.get(job.key)
         return row.last_error if row is not None and self._is_paused(job) else None
 
     def _met(self, plan: str) -> Iterator[tuple[datetime, str]]:
-        """Runs that began to fail, and what changed last: one that succeeds again, or the plan."""
+        """Return runs that began to fail, and what changed last: a run that succeeds again, or the
+        plan.
+        """
         for job in self._plans[plan].schedule.jobs:
             row = self._rows.get(job.key) if job.kind in _MEETING else None
             if row is not None and row.tries == 1 and row.last_finished_at is not None:

@@ -1,4 +1,4 @@
-"""What every flow needs, handed over by the composition root as one value."""
+"""Everything that a flow needs, passed by the composition root as one value."""
 
 from __future__ import annotations
 
@@ -32,67 +32,68 @@ Say = Callable[[str], None]
 
 
 def say_nothing(_: str) -> None:
-    """For callers that nobody reads."""
+    """Drop the message: the default for callers without a reader."""
 
 
 def no_action(kind: str) -> Action:
-    """For callers whose runbooks only restore and check."""
+    """Refuse all steps beside restoring and checking: the default for callers that run none."""
     raise NotSupported(f"steps of kind {kind} cannot be carried out here")
 
 
 def no_kit(_services: Services, plan: Plan, _trigger: str) -> object:
-    """For callers that know of no kits."""
+    """Return no findings: the default for callers without kits."""
     raise NotSupported(f"the recovery kit of {plan.name} cannot be tried here")
 
 
 def no_host(plan: Plan, _kit: object, _place: Path) -> AbstractContextManager[Any]:
-    """For callers that know of no kits."""
+    """Refuse to make a host: the default for callers without kits."""
     raise NotSupported(f"{plan.name} cannot be recovered from a kit here")
 
 
 def no_notifications(_: Message) -> list[str]:
-    """For callers without channels."""
+    """Refuse to send: the default for callers without channels."""
     return []
 
 
 def compares_nothing(_: Component, __: str) -> CheckSpec | None:
-    """For callers without checks of their own."""
+    """Return no check: the default for callers without checks of their own."""
     return None
 
 
 def nothing_exposed(_: Plan) -> Sequence[Finding]:
-    """For callers whose plans lie in no file."""
+    """Return no files: the default for callers whose plans are in no file."""
     return ()
 
 
 def never_booted() -> Boot | None:
-    """For callers whose clock is none of the host's."""
+    """Return no boot: the default for callers with a clock of their own."""
     return None
 
 
 def nobody_watches(_: Progression) -> None:
-    """For callers that nobody looks at."""
+    """Ignore the progress: the default for callers without a screen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """The world as a flow sees it.
 
-    `work_dir` holds a directory a run; `run_as` is the user for sandbox servers when drd is root.
-    `private` are drd's own places, which no code of the data is shown. `parallel` bounds how many
-    components of a run work at once, `jobs` the parallel jobs within one. `own_files` finds drd's
-    configuration and plans, for the built-in component: as many files as there are plans. `claim`
-    is the pending run that this process was started to carry out. `warn` gets sentences that a
-    person should read, `note` those that are merely good to know. `read_facts` reads what `status`
-    knows of a plan, `kit_findings` what is wrong with its recovery kit, `exposed` which of its
-    files others can read or write, `try_kit` opens the copy of it that is tried unattended,
-    `regain` makes a host from one (see `drd.flows.drill.host_loss`), `roles` has by person of
-    drd.yaml what each may decide. `tell` carries a message to people at once, through the channels
-    that want it; what it returns names those that took it, and it raises NotifyError when none did.
-    `on_steps` is told how far a runbook is. `compares` is a check of this name that compares a
-    component with its fingerprint. `witness` says which of the catalogue's words about a recovery
-    this process may go on by. `booted` tells this boot and how long ago it was, None where that
-    cannot be told. `said` has what is to be said once and was.
+    `work_dir` contains a directory for each run; `run_as` is the user for sandbox servers when drd
+    is root. `private` are drd's own places, which no fence shows. `parallel` bounds how many
+    components of a run are processed at once, `jobs` the parallel jobs within one. `own_files`
+    finds drd's configuration and plans, for the built-in component: as many files as there are
+    plans. `claim` is the pending run that this process was started for. `warn` gets sentences that
+    a person should read, `note` those that are merely useful.
+
+    `read_facts` reads the facts of a plan for `status`, `kit_findings` the problems of its recovery
+    kit, `exposed` its files that others can read or write, `try_kit` opens the kit's copy that drd
+    tests by itself, `regain` makes a host from one (see `drd.flows.drill.host_loss`), `roles` has
+    the roles of each person of drd.yaml. `tell` sends a message to people at once, through the
+    channels that want it, and returns those that accepted it; it raises NotifyError if none did.
+    `on_steps` gets the progress of a runbook. `compares` finds the check of this name that compares
+    a component with its fingerprint. `witness` decides which of the catalogue's rows about a
+    recovery this process trusts. `booted` returns this boot and how long ago it was, None if
+    unknown. `said` has one-time messages that were already given.
     """
 
     catalogue: Catalogue

@@ -1,9 +1,10 @@
 """Root's own record of a recovery that it executes on another user's state.
 
 That user can write the catalogue. So root resumes only by a file that root alone can write: the
-request, the restore point, each step with its results, and the end. It is written before the
-catalogue is: after a kill in between, the row still has its old content, which the file has too; a
-run that is over here is over, even if its row is open."""
+request, the restore point, each step with its results, and the end. The file is written before the
+catalogue: after a kill in between, the row still has its old content, which the file has too; a run
+that has ended here has ended, even if its row is open.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +50,9 @@ def _silent(_: str) -> None:
 
 @dataclass
 class Entry:
-    """A step as it is `now`. While that is `open`, its row may still be as it was `before`, where
-    None means that there was none."""
+    """A step as it is `now`. While it is `open`, its row may still be as it was `before`; None
+    means that there was no row.
+    """
 
     now: Noted
     before: Noted | None = None
@@ -86,10 +88,11 @@ class End:
 
 @dataclass
 class Ledger:
-    """One run's. `seal` is how the point's manifest was, once that is known; `said` has what root
-    did with the whole of the run; `end` is how it ended, None while root may go on with it unasked.
-    It is not `kept` where it cannot be written: it holds in this process alone, and `warn` is
-    told."""
+    """The record of one run. `seal` describes the point's manifest, once it is known; `said` has
+    root's decisions about the whole run; `end` is how it ended, None while root may resume it
+    without being asked. If it cannot be written it is not `kept`: it exists in this process alone,
+    and `warn` is called.
+    """
 
     path: Path
     run: str
@@ -103,8 +106,9 @@ class Ledger:
     kept: bool = True
 
     def save(self) -> None:
-        """Write the record as a whole or not at all, also when the power fails. Raises
-        SandboxUnavailable when others could change it."""
+        """Write the record as a whole or not at all, even if the power fails. Raises
+        SandboxUnavailable if others could change it.
+        """
         if not self.kept:
             return
         data = {
@@ -125,7 +129,7 @@ class Ledger:
                 self._go_without(error)
 
     def _go_without(self, error: OSError) -> None:
-        """Go on without a record: a recovery must work also where root cannot write one."""
+        """Continue without a record: a recovery must work even if root cannot write one."""
         self.kept = False
         why = f"cannot write {self.path}, root's record of run {self.run}: {error.strerror}"
         try:
@@ -143,8 +147,7 @@ class Ledger:
             self.path.unlink()
 
     def finish(self, end: End) -> End:
-        """Note that the run is over. When an end is noted already, that one stays and is
-        returned."""
+        """Record the end of the run. An end that was recorded before stays and is returned."""
         if self.end is None:
             self.end = end
             self.save()
@@ -157,7 +160,7 @@ class Ledger:
 
     @contextmanager
     def changing(self, name: str, to: Noted) -> Iterator[None]:
-        """For the body, which writes the row of a step: from now on it may be `to`."""
+        """Record that the body, which writes the row of a step, may change it to `to`."""
         known = self.steps.get(name)
         self.steps[name] = Entry(to, known.now if known is not None else None, open=True)
         self.save()
@@ -171,12 +174,12 @@ class Ledger:
     # what the catalogue says now
 
     def believed(self, run: Run) -> Run:
-        """The run with the request that root noted, whatever its row contains."""
+        """Return the run with the request that root recorded, whatever its row contains."""
         outcome = {k: v for k, v in run.detail.items() if k in OUTCOME}
         return replace(run, plan=self.head["plan"], detail={**self.head["detail"], **outcome})
 
     def require_run(self, run: Run) -> Run:
-        """The same. Raises NotAsNoted when its row differs."""
+        """Do the same as `believed`. Raises NotAsNoted if the row differs."""
         row = head_of(run)
         for key, noted in self.head.items():
             if key != "detail" and row[key] != noted:
@@ -189,9 +192,9 @@ class Ledger:
         return self._as_ended(self.believed(run))
 
     def _as_ended(self, run: Run) -> Run:
-        """The run as the record says that it ended. A row that is over, too, may give another end,
-        since somebody may have ended the run after root; but the two must agree on whether it
-        succeeded."""
+        """Return the run with the recorded end. A row may have another end, since somebody may have
+        ended the run after root; but the two must agree on whether it succeeded.
+        """
         noted, good = self.end.state if self.end is not None else None, RunState.SUCCEEDED
         if run.state.final and (run.state is good) is not (noted == good):
             raise self._differs("its state", str(run.state), noted or "not over")
@@ -200,7 +203,7 @@ class Ledger:
         return replace(run, state=RunState(self.end.state), finished_at=self.end.when)
 
     def require_steps(self, records: Mapping[str, StepRecord]) -> None:
-        """Raises NotAsNoted."""
+        """Require that the rows of the steps equal the record. Raises NotAsNoted."""
         for name in sorted({*records, *self.steps}):
             row = row_of(records[name]) if name in records else None
             entry = self.steps.get(name)
@@ -217,13 +220,13 @@ class Ledger:
             self.steps[name] = Entry(entry.before)
 
     def require_step(self, record: StepRecord) -> None:
-        """It is what was to be written. Raises NotAsNoted."""
+        """Require that the row equals what was to be written. Raises NotAsNoted."""
         row, noted = row_of(record), self.steps[record.name].now
         if row != noted:
             raise self._differs(f"its step {record.name}", row, noted)
 
     def require_point(self, point: RestorePoint) -> None:
-        """Raises NotAsNoted."""
+        """Require that the point equals the recorded one. Raises NotAsNoted."""
         row = point_of(point)
         if row != self.point:
             raise self._differs(f"restore point {self.point['id']}", row, self.point)
@@ -266,7 +269,7 @@ class Ledger:
 
 
 def head_of(run: Run) -> Noted:
-    """The fields of a run's row that nobody changes after it has begun."""
+    """Return the fields of a run's row that never change after its beginning."""
     return {
         "plan": run.plan,
         "kind": str(run.kind),
@@ -291,7 +294,7 @@ def row_of(record: StepRecord) -> Noted:
 
 
 def point_of(point: RestorePoint) -> Noted:
-    """What a point is made of; where it lies, copies and retention may change."""
+    """Return the fixed content of a point; copies and retention may change where it is stored."""
     return {
         "id": point.id,
         "components": {
@@ -303,7 +306,7 @@ def point_of(point: RestorePoint) -> Noted:
 def begin(
     work_dir: Path, run: Run, point: RestorePoint, seal: Noted | None, warn: Warn = _silent
 ) -> Ledger:
-    """Raises SandboxUnavailable."""
+    """Begin a record. Raises SandboxUnavailable."""
     path = _path(work_dir, run.id)
     made = Ledger(path, run.id, head_of(run), point_of(point), seal, warn=warn)
     made.save()
@@ -316,8 +319,9 @@ def begin(
 
 
 def _end_others(work_dir: Path, begun: Ledger, run: Run) -> None:
-    """Note in the records of earlier runs of the plan that they are over, so that no command
-    resumes them by itself."""
+    """Record that earlier runs of the plan have ended, so that no command resumes them by
+    itself.
+    """
     why = f"run {run.id}, another recovery, was started instead"
     end = End.of(RunState.INTERRUPTED, run.started_at or datetime.now(UTC), why)
     with rights.root(Purpose.NOTES):
@@ -329,7 +333,7 @@ def _end_others(work_dir: Path, begun: Ledger, run: Run) -> None:
 
 
 def load(work_dir: Path, run: str, warn: Warn = _silent) -> Ledger | None:
-    """None if root has no record of this run."""
+    """Read root's record of this run; None if there is none."""
     path = _path(work_dir, run)
     with rights.root(Purpose.NOTES):
         data = read_own(path, _LARGEST)
@@ -378,7 +382,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """The value as it is read back from a row or a file."""
+    """Return the value as it is read back from a row or a file."""
     return json.loads(json.dumps(value))
 
 
@@ -389,14 +393,14 @@ def _short(value: Any) -> Any:
 
 
 def _words(text: str | None) -> str | None:
-    """As the catalogue keeps texts."""
+    """Convert a text as the catalogue does."""
     if text is None:
         return None
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _differing(row: Any, noted: Any) -> tuple[str, str]:
-    """Both values for display; of those with members, only the differing ones."""
+    """Return both values for display; of mappings only the differing members."""
     if isinstance(row, dict) and isinstance(noted, dict):
         keys = [k for k in {**row, **noted} if row.get(k) != noted.get(k)]
         row, noted = ({k: side.get(k) for k in keys} for side in (row, noted))

@@ -41,15 +41,16 @@ _WHOLE_RUN = ("undo", "redo", "rollback")
 
 
 class Witness:
-    """The witness of a process that owns the state: it trusts the rows."""
+    """The witness of a process that owns the state: it trusts all rows."""
 
     def believed(self, run: Run, _verb: str) -> Run:
-        """The run as this process may resume it, by `drd VERB`. Raises NotAsNoted."""
+        """Return the run as this process may resume it, by `drd VERB`. Raises NotAsNoted."""
         return run
 
     def known(self, run: Run) -> Run:
-        """The run, for code that only searches for things with its mark: from root's record if
-        there is one."""
+        """Return the run, for code that only searches for things with its mark: from root's record
+        if there is one.
+        """
         return run
 
     def has_record(self, _run: Run) -> bool:
@@ -57,33 +58,36 @@ class Witness:
         return True
 
     def require_record(self, run: Run) -> None:
-        """Required before going to a place that only the run's request names. Raises NotAsNoted."""
+        """Require a record before going to a place that only the run's request names. Raises
+        NotAsNoted.
+        """
 
     def sees(self, _run: Run, point: RestorePoint) -> RestorePoint | None:
-        """The run's point, where more than rows that others can write says what it is made of."""
+        """Return the run's point, if more than rows that others can write describes it."""
         return point
 
     def doubts(self, _run: Run) -> str | None:
-        """Why this process does not resume the run unless a person names it; None when it may."""
+        """Say why this process does not resume the run unless a person names it; None if it may."""
         return None
 
     def broken_by(self, _manifest: Manifest) -> str | None:
-        """Why the manifest is not the one that the recovery began with; None when it is."""
+        """Say why the manifest is not the one that the recovery began with; None if it is."""
         return None
 
     def pin(self, _manifest: Manifest) -> None:
-        """From now on a recovery uses this manifest."""
+        """Record that the recovery uses this manifest from now on."""
 
     def taken_over(self, _run: Run) -> None:
-        """Note that another process has taken over a run of this process."""
+        """Record that another process has taken over a run of this process."""
 
     def over(self, _run: Run) -> None:
-        """Note that nobody resumes the run."""
+        """Record that nobody resumes the run."""
 
 
 class RootsWitness(Witness):
-    """The witness of root, on the state of `owner`. Use its `catalogue` in place of the
-    given one."""
+    """The witness of root, on the state of `owner`. Use its `catalogue` instead of the
+    given one.
+    """
 
     def __init__(self, catalogue: Catalogue, work_dir: Path, owner: Owner, warn: Warn) -> None:
         self._owner = owner
@@ -172,7 +176,7 @@ class RootsWitness(Witness):
 
 
 def witnessed(catalogue: Catalogue, work_dir: Path, warn: Warn) -> tuple[Catalogue, Witness]:
-    """What this process is to use, and what it believes of that."""
+    """Return the catalogue for this process to use, and the witness for its rows."""
     owner = rights.acts_for()
     if owner is None:
         return catalogue, Witness()
@@ -181,7 +185,7 @@ def witnessed(catalogue: Catalogue, work_dir: Path, warn: Warn) -> tuple[Catalog
 
 
 def is_noted(work_dir: Path, run: Run) -> bool:
-    """Whether root has a record of the run, and the row says the same as the record."""
+    """Whether root has a record of the run, and the row equals the record."""
     ledger_read = ledger.load(work_dir, run.id)
     if ledger_read is not None:
         with suppress(NotAsNoted):
@@ -192,7 +196,8 @@ def is_noted(work_dir: Path, run: Run) -> bool:
 
 class NotedCatalogue:
     """The catalogue with a ledger beside it, for the recoveries that this process starts or
-    resumes: writes are noted first, and what is read must match the notes."""
+    resumes: writes are recorded first, and rows that are read must equal the record.
+    """
 
     def __init__(self, of: Catalogue, work_dir: Path, warn: Warn) -> None:
         self._of = of
@@ -210,7 +215,7 @@ class NotedCatalogue:
             return self._held.get(run) or ledger.load(self._work_dir, run, self._warn)
 
     def hold(self, run: str) -> Ledger | None:
-        """From now on this run must match the notes when it is read."""
+        """Require from now on that rows of this run equal the record."""
         with self._lock:
             if (ledger := self.ledger(run)) is not None:
                 self._held[run] = ledger
@@ -244,8 +249,9 @@ class NotedCatalogue:
         return run if held is None else held.require_run(run)
 
     def reopen(self, run: Run, at: datetime, *, succeeded: bool = False) -> Run:
-        """Reopen the row first, and the record last. When a kill comes in between, the record says
-        that the run is over, and only a person who names the run goes on with it."""
+        """Reopen the row first, and the record last. After a kill in between, the record says that
+        the run has ended, and only a person who names the run resumes it.
+        """
         with self._lock:
             if self._of.run(run.id).state.final:  # else somebody has reopened it already
                 self._of.reopen(run, at, succeeded=succeeded)
@@ -262,8 +268,9 @@ class NotedCatalogue:
         error: str | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write the record first, and the row afterwards. When a kill comes in between, the record
-        says that the run is over. When the record had an end before, the row gets that one."""
+        """Write the record first, and the row afterwards. After a kill in between, the record says
+        that the run has ended. If the record had an end before, the row gets that one.
+        """
         with self._lock:
             noted = self.end(owned.run.id, End.of(state, at, error, detail))
             if noted is not None:
@@ -272,8 +279,7 @@ class NotedCatalogue:
             self._of.finish(owned, state, at=at, error=error, detail=detail)
 
     def end(self, run: str, end: End) -> End | None:
-        """Note an end in root's record of the run; returns the end that the record has now, None
-        without a record."""
+        """Record the end of the run for root; return the recorded end, None without a record."""
         with self._lock:
             held = self._held.get(run)
             ledger_read = ledger.load(self._work_dir, run, self._warn) or held
@@ -354,9 +360,10 @@ class NotedCatalogue:
             self._of.decide(run, decision)
 
     def decisions(self, run: str) -> list[Decision]:
-        """The decisions on a run, and two that the rows may lack: root's last one, when its row
-        was removed or a kill came first; and root's undo, when somebody else has noted a redo
-        since."""
+        """Return the decisions on a run, including two that the rows may lack: root's last one, if
+        its row was removed or a kill came first; and root's undo, if somebody else has recorded a
+        redo since.
+        """
         decisions = self._of.decisions(run)
         if (known := self.ledger(run)) is None:
             return decisions
@@ -372,7 +379,7 @@ class NotedCatalogue:
     # the restore point
 
     def point(self, plan: str, prefix: str) -> RestorePoint:
-        """Raises NotAsNoted when it differs from the first read."""
+        """Read the point. Raises NotAsNoted if it differs from the first read."""
         point = self._of.point(plan, prefix)
         with self._lock:
             for held in self._of_point(point):

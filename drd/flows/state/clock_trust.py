@@ -1,8 +1,9 @@
-"""Whether the wall clock is still the one that drd has trusted since this boot.
+"""Find out whether the wall clock is still the one that drd has trusted since this boot.
 
 drd compares it with a clock that counts from the boot and that nobody sets. If the wall clock moved
-against that, somebody set it: this is noted in the catalogue, since another process may make the
-next check."""
+against that, somebody set it: this is recorded in the catalogue, since another process may make the
+next check.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +21,9 @@ _SLEWED_S = 1.0
 
 
 def jumped_s(services: Services) -> float | None:
-    """By how many seconds the clock was set since it was last trusted; None if it was not. The
-    first check after a boot trusts it, unless it is behind an earlier time."""
+    """Return by how many seconds the clock was set since it was last trusted; None if it was not.
+    The first check after a boot trusts it, unless it is behind an earlier time.
+    """
     boot = services.booted()
     if boot is None:
         return None

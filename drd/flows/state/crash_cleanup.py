@@ -28,7 +28,7 @@ from drd.ports import RunLease
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run whose process is dead is recorded, unless its point is whole."""
+    """How to record a run whose process is dead, unless its point is complete."""
 
     state: RunState = RunState.INTERRUPTED
     error: str = "the process that did this run died"

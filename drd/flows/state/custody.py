@@ -1,10 +1,11 @@
-"""Whether another drd works with a copy of this state: then its runs are not settled, and nothing
-is forgotten or pruned here.
+"""Find out whether another drd works with a copy of this state: then its runs are not settled, and
+nothing is forgotten or pruned here.
 
-A copied directory or a cloned machine shows itself by machine id, host or file, if these differ. A
-clone with the same ones looks like a host that was booted again. So the repository is checked for a
-copy of drd's own state that no run of this catalogue made, or a lock with this host's name that was
-refreshed after the boot although no process here did so."""
+A copied directory or a cloned machine has another machine id, host or file in most cases. A clone
+with the same ones looks like a host that was rebooted. So the repository is checked for a copy of
+drd's own state that no run of this catalogue made, and for a lock with this host's name that was
+refreshed after the boot although no process here did so.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +31,15 @@ _CLOCK = timedelta(seconds=5)
 
 
 def contested(services: Services) -> str | None:
-    """Why this state may be a copy of one that another drd uses; None while nothing suggests that,
-    or a person has decided that this one counts (`drd adopt`)."""
+    """Say why this state may be a copy of one that another drd uses; None if nothing suggests that,
+    or if a person decided that this one counts (`drd adopt`).
+    """
     custody = services.catalogue.custody.check(services.clock.now())
     return custody.contested if custody is not None else None
 
 
 def pause(services: Services) -> list[Pause]:
-    """The pause of retention and prune."""
+    """Return the pause of retention and prune for a contested state."""
     why = contested(services)
     return [Pause("copied-state", why, HINT)] if why is not None else []
 
@@ -104,8 +106,9 @@ def _used(services: Services, plan: Plan) -> Iterable[Repository]:
 def _is_held_elsewhere(
     services: Services, repository: Repository, run: Run, booted: datetime
 ) -> bool:
-    """A lock with this host's name that was made or refreshed since the boot, by no process that is
-    here, and at no time at which one of our runs could have made it."""
+    """Whether there is a lock with this host's name that was made or refreshed since the boot, by
+    no process here, and at no time at which one of our runs could have made it.
+    """
     holders = [
         lock
         for lock in repository.lock_holders()
@@ -128,7 +131,9 @@ def _is_held_elsewhere(
 
 
 def _is_restic_here(pid: int) -> bool:
-    """Another machine's process may have the pid of a process here."""
+    """Whether the pid belongs to restic here: another machine's process may have the pid of a
+    process here.
+    """
     try:
         return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").startswith("restic")
     except (OSError, ValueError):
@@ -136,7 +141,7 @@ def _is_restic_here(pid: int) -> bool:
 
 
 def _times_of_this_boot(services: Services, run: Run) -> Sequence[tuple[datetime, datetime | None]]:
-    """When runs of other processes of this boot were active."""
+    """Return when runs of other processes of this boot were active."""
     return [
         (r.started_at, r.finished_at)
         for r in services.catalogue.runs(limit=200)

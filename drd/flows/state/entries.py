@@ -1,7 +1,8 @@
-"""Files in a state that others could once write to, and that do not belong to its owner alone:
+"""Find and fix files in a state that others could once write to, and that belong to others too:
 links, files and directories of others, files with a second name elsewhere.
 
-Root and the owner are trusted, nobody else. A link of root's is an administrator's, and stays."""
+Root and the owner are trusted, nobody else. A link of root's is an administrator's, and stays.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from drd.process import user_name
 from drd.process.private import why_not_private
 
 SIDES = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database."""
+"""Suffixes of the files that SQLite keeps beside a database."""
 
 _ASIDE = ".not-ours-"
 _OPEN = 0o066
@@ -34,14 +35,16 @@ IN_USE = "a process of drd's has it open"
 
 Deed = Literal["set aside", "removed", "replaced", "renewed", "made private"]
 Renew = Callable[[Path, Callable[[], bool]], None]
-"""Gives a database an inode of its own, with all that was committed, unless somebody comes to it,
-which the second one says. Raises CatalogueError, OSError."""
+"""Gives a database a new inode, with all that was committed, unless somebody opens it meanwhile,
+which the second argument says. Raises CatalogueError, OSError.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One such file, the reason, and what is done. `became` is the new name of what was set aside,
-    `left` why nothing could be done."""
+    """One such file, the reason, and what to do. `became` is the new name of a file that was set
+    aside, `left` why nothing could be done.
+    """
 
     path: Path
     why: str
@@ -60,7 +63,7 @@ class Entry:
 
 
 def wrong_entries(places: Places) -> list[Entry]:
-    """All of them; only reads."""
+    """Return all of them; only reads."""
     trusted = places.trusted()
     if not trusted:
         return []
@@ -77,8 +80,7 @@ def wrong_entries(places: Places) -> list[Entry]:
 
 
 def put_right(places: Places, renew: Renew) -> list[Entry]:
-    """Do what `wrong_entries` says, while no other process of drd does; returns what became of
-    them."""
+    """Fix what `wrong_entries` found, while no other process of drd does; return the results."""
     if not wrong_entries(places):
         return []
     with suppress(OSError), alone(places.state, places.trusted()) as ours:
@@ -94,7 +96,9 @@ def put_right(places: Places, renew: Renew) -> list[Entry]:
 
 def note_shared(places: Places) -> bool:
     """Leave a mark that the catalogue needs a new file, for when nothing else shows it any more: a
-    process that had it open while it was shared still has. False if that could not be written."""
+    process that opened the shared file still has it. Returns False if the mark could not be
+    written.
+    """
     try:
         for entry in wrong_entries(places):
             if entry.deed == "renewed":
@@ -112,14 +116,15 @@ def note_shared(places: Places) -> bool:
 
 
 def set_aside(places: Places) -> list[Path]:
-    """What was set aside and still exists."""
+    """Return files that were set aside and still exist."""
     where = dict.fromkeys((places.state, places.work_dir, places.cache_dir))
     return [p for directory in where for p in _listed(directory) if _ASIDE in p.name]
 
 
 def standing(places: Places) -> str | None:
-    """The text of the alert: the first wrong entry, or what was set aside and still exists; None if
-    there is neither."""
+    """Return the text of the alert: the first wrong entry, or files that were set aside and still
+    exist; None if there are none.
+    """
     aside, wrong = set_aside(places), [e for e in wrong_entries(places) if e.is_worth_telling]
     if wrong:
         return str(wrong[0])
@@ -130,7 +135,7 @@ def standing(places: Places) -> str | None:
 
 
 def findings(places: Places) -> list[Finding]:
-    """For `drd doctor`."""
+    """Return the findings for `drd doctor`."""
     findings = []
     for path in set_aside(places):
         catalogue = places.database is not None and path.name.startswith(
@@ -175,7 +180,7 @@ def _mark(database: Path) -> Path:
 
 
 def _is_marked(database: Path, info: os.stat_result) -> bool:
-    """Not another file, which somebody has put in its place since."""
+    """Whether the mark is for this very file, and not for one that replaced it since."""
     return _marked(database) in ("", str(info.st_ino))
 
 
@@ -187,7 +192,7 @@ def _marked(database: Path) -> str | None:
 
 
 def _catalogue(places: Places, trusted: Collection[int]) -> Iterator[Entry]:
-    """It, what SQLite keeps beside it, and the copies that drd made."""
+    """Return the catalogue, the files that SQLite keeps beside it, and the copies that drd made."""
     link, database = places.database, places.real_database
     assert link is not None
     assert database is not None
@@ -235,18 +240,22 @@ def _itself(database: Path, trusted: Collection[int], group: int | None) -> Iter
 
 
 def _is_like_the_owners(database: Path, info: os.stat_result, group: int | None) -> bool:
-    """Whether a catalogue that belongs to another user can be believed as much as the owner's:
-    it belongs to the group that could write in the state, so that each member could have
-    written the owner's file, too. An earlier drd made it so when a member gave the first
-    command. When an earlier start has closed the state but could not copy the catalogue, only
-    the mark shows this."""
+    """Whether a catalogue that belongs to another user can be trusted as much as the owner's: it
+    belongs to the group that could write in the state, so each member could have written the
+    owner's file, too.
+
+    An earlier drd made it so when a member gave the first command. If an earlier start closed the
+    state but could not copy the catalogue, only the mark shows this.
+    """
     if not stat.S_ISREG(info.st_mode) or info.st_nlink > 1:
         return False
     return info.st_gid == group or _marked(database) == str(info.st_ino)
 
 
 def _linked_directory(directory: Path, trusted: Collection[int]) -> Iterator[Entry]:
-    """Where the catalogue is by a link of root's: drd does not change its modes."""
+    """Return the directory of a catalogue that a link of root's leads to: drd does not change its
+    modes.
+    """
     try:
         why = why_not_private(directory, max(trusted, default=0))
     except OSError:
@@ -259,8 +268,9 @@ def _linked_directory(directory: Path, trusted: Collection[int]) -> Iterator[Ent
 def _of_others(
     path: Path, info: os.stat_result, trusted: Collection[int], *, links: bool = True
 ) -> str | None:
-    """Why the file does not belong to users whom drd trusts, or (with `links`) is a link of theirs
-    to one."""
+    """Say why the file does not belong to users whom drd trusts, or (with `links`) is a link of
+    theirs to one; None if it does.
+    """
     if stat.S_ISLNK(info.st_mode):
         if not links or info.st_uid not in trusted:
             return f"is a link of {user_name(info.st_uid)} to {os.readlink(path)}"  # noqa: PTH115
@@ -337,12 +347,14 @@ def _put_right(entry: Entry, places: Places, renew: Renew, stamp: str) -> Entry:
 
 
 def _lock_kind(path: Path) -> str:
-    """SQLite's are POSIX locks, a run's is a flock."""
+    """Return the kind of lock: SQLite uses POSIX locks, a run uses flock."""
     return "FLOCK" if path.suffix == ".lock" else "POSIX"
 
 
 def _set_aside(entry: Entry, stamp: str) -> Path:
-    """Rename it, and with a catalogue what SQLite keeps beside it. Gives the new name."""
+    """Rename the file, and with a catalogue the files that SQLite keeps beside it. Returns the new
+    name.
+    """
     name, number = f"{entry.path.name}{_ASIDE}{stamp}", 1
     became = entry.path.with_name(name)
     while os.path.lexists(became):
@@ -357,8 +369,7 @@ def _set_aside(entry: Entry, stamp: str) -> Path:
 
 
 def _replace(path: Path, *, with_content: bool) -> None:
-    """Put a new file in the place of this one: it has one name, and nobody else ever had it
-    open."""
+    """Replace the file by a new one, which has one name, and which nobody else ever had open."""
     fresh = path.with_name(f".{path.name}.fresh")
     fresh.unlink(missing_ok=True)
     with os.fdopen(modes.open_private_file(fresh), "wb") as target:

@@ -1,5 +1,6 @@
-"""Whether this catalogue came after another one, which was set aside or lost. Then it knows nothing
-of plans that were in force before, and none of them is new."""
+"""Find out whether this catalogue replaces another one, which was set aside or lost. Then it knows
+nothing of plans that were in force before, and none of them is new.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +24,7 @@ def is_missing(places: Places) -> bool:
 
 
 def note_former(catalogue: Catalogue, places: Places, at: datetime) -> None:
-    """Note in a catalogue that was just made that there was another one before, where something
-    shows that."""
+    """Record in a new catalogue that there was another one before, if something shows that."""
     if lies_aside(places) or _has_a_cache(places):
         # What is noted spares refusals, and nothing else hangs on it.
         with suppress(CatalogueError):
@@ -36,7 +36,7 @@ def came_after_another(catalogue: Catalogue, places: Places) -> bool:
 
 
 def lies_aside(places: Places) -> bool:
-    """Whether a catalogue lies aside: drd did not believe it, or it was damaged."""
+    """Whether a catalogue was set aside: drd did not trust it, or it was damaged."""
     database = places.database
     if database is None:
         return False
@@ -45,8 +45,9 @@ def lies_aside(places: Places) -> bool:
 
 
 def _has_a_cache(places: Places) -> bool:
-    """Whether restic's cache knows a repository, which means that this host has backed up
-    before."""
+    """Whether restic's cache knows a repository, which means that this host has made backups
+    before.
+    """
     try:
         names = [p.name for p in (places.cache_dir / "restic").iterdir()]
     except OSError:

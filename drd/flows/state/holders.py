@@ -1,4 +1,4 @@
-"""Which processes hold a file of the state, by locks or open: drd's own, or somebody else's."""
+"""Find which processes use a file of the state, by locks or open: drd's own, or other ones."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ _WAIT_S = 10.0
 _POLL_S = 0.05
 
 _LOCK_BYTES = (0x40000000, 512)
-"""Where SQLite locks a database. Each connection that has read it, or waits to, locks some of
-them."""
+"""The bytes where SQLite locks a database. Each connection that has read it, or waits to, locks
+some of them.
+"""
 
 _LONGEST_S = 60.0
 """Longer than a connection of drd's waits for a lock."""
 
 
 def is_held(path: Path, trusted: Collection[int], *, kind: str = "POSIX") -> bool:
-    """Whether a process of these users has a lock of this kind on it, as SQLite's connections have
-    on a database, and a run (`FLOCK`) on its file; also where nobody can tell. Locks of others
-    count for nothing: they would keep drd from putting right what they have got hold of. Nor does
-    one under the number of a process that has the file not open: a FLOCK outlives who took it, and
-    names are reused."""
+    """Whether a process of these users has a lock of this kind on the file, as SQLite's connections
+    have on a database, and a run (`FLOCK`) on its file; True if nobody can tell.
+
+    Locks of others do not count: they would keep drd from fixing a file that these users have
+    opened. Nor does a lock under the number of a process that does not have the file open: a FLOCK
+    outlives the process that took it, and process numbers are reused.
+    """
     try:
         info = path.lstat()
         table = Path("/proc/locks").read_text("ascii")
@@ -37,7 +40,9 @@ def is_held(path: Path, trusted: Collection[int], *, kind: str = "POSIX") -> boo
 
 
 def _holders(table: str, inode: int, kind: str) -> Iterator[int]:
-    """By the number alone: some file systems name another device here than for `stat`."""
+    """Return the lock holders by inode number alone: some file systems report another device here
+    than for `stat`.
+    """
     for line in table.splitlines():
         words = line.split()
         if kind not in words:
@@ -48,7 +53,9 @@ def _holders(table: str, inode: int, kind: str) -> Iterator[int]:
 
 
 def _is_of(pid: int, trusted: Collection[int]) -> bool:
-    """By the real user, which somebody's process keeps when it becomes a set-user-ID program."""
+    """Whether the process belongs to one of these users, by its real user, which does not change
+    when it runs a set-user-ID program.
+    """
     if pid <= 0:
         return False  # of an open file, which neither SQLite nor drd takes
     try:
@@ -70,7 +77,7 @@ def _lives(pid: int) -> bool:
 
 
 def _has_open(pid: int, info: os.stat_result) -> bool | None:
-    """None where this process may not look."""
+    """Whether the process has the file open; None if this process may not see that."""
     try:
         fds = os.listdir(f"/proc/{pid}/fd")  # noqa: PTH208 - names are wanted
     except (ProcessLookupError, FileNotFoundError):
@@ -85,18 +92,17 @@ def _has_open(pid: int, info: os.stat_result) -> bool | None:
 
 
 def _is_open(info: os.stat_result, trusted: Collection[int]) -> bool:
-    """In another process of these users, as far as this one may look."""
+    """Whether another process of these users has the file open, as far as this one may see."""
     pids = (int(n) for n in os.listdir("/proc") if n.isdecimal())  # noqa: PTH208
     return any(p != os.getpid() and _is_of(p, trusted) and _has_open(p, info) for p in pids)
 
 
 @contextmanager
 def sole(database: Path, trusted: Collection[int]) -> Iterator[Callable[[], bool]]:
-    """No SQLite connection of these users comes to this file in the body, which may put another one
-    in its place. Gives what says whether one has it open, before the lock perhaps, or waits for it.
-
-    A member's lock may stand in the way of this one; then there is none, and the body has to
-    look."""
+    """Keep SQLite connections of these users from the file in the body, which may replace it.
+    Yields a function that says whether one has it open, since before the lock perhaps, or waits for
+    it. If a lock of a group member prevents this one, there is none, and the body has to check.
+    """
     fd = os.open(database, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     info, locked = os.fstat(fd), _locked_for_sqlite(fd)
     try:
@@ -113,8 +119,9 @@ def sole(database: Path, trusted: Collection[int]) -> Iterator[Callable[[], bool
 
 
 def _locked_for_sqlite(fd: int) -> bool:
-    """By the open file: what else this process opens and closes of it takes nothing from the
-    lock."""
+    """Lock by the open file description: other opens and closes in this process do not
+    release it.
+    """
     words = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, *_LOCK_BYTES, 0)
     try:
         fcntl.fcntl(fd, fcntl.F_OFD_SETLK, words)
@@ -132,7 +139,9 @@ def _is_same(path: Path, info: os.stat_result) -> bool:
 
 @contextmanager
 def alone(directory: Path, trusted: Collection[int]) -> Iterator[bool]:
-    """No other process of these users is in such a body meanwhile; False where one is after all."""
+    """Keep other processes of these users out of such a body; yields False if one is in it after
+    all.
+    """
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         limit = time.monotonic() + _WAIT_S

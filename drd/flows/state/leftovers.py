@@ -1,7 +1,8 @@
-"""What lies where runs work and no run of this catalogue has made: named, never removed by itself.
+"""Find directories in the places of runs that no run of this catalogue has made. drd reports them
+and never removes them by itself.
 
-After a loss of the catalogue nobody can tell it from the work of another drd, or from what somebody
-has put there for drd to find.
+After a loss of the catalogue nobody can distinguish them from the work of another drd, or from what
+somebody has put there for drd to find.
 """
 
 from __future__ import annotations
@@ -22,18 +23,20 @@ from drd.process import rights
 from drd.process.private import why_not_private
 
 OLD_OUTSIDE = Path("/var/tmp/drd-sandboxes")  # noqa: S108 - looked at, never used
-"""Where drd before version 0.3 kept sandboxes."""
+"""The place where drd before version 0.3 kept sandboxes."""
 
 _NAME = re.compile(rf"(?:{run_dirs.RUN}|{run_dirs.STARTED})([A-Za-z0-9-]+)")
 _MEASURED_S = 1.0
 _PROBE_S = 86400.0
-"""A look that is no run (`drd doctor`, `drd diff`) has no row: after this it is not one that goes
-on."""
+"""`drd doctor` and `drd diff` have directories without a run's row: after this time they are no
+longer in use.
+"""
 
 
 def leftovers(services: Services) -> list[Finding]:
-    """What would never be swept, with its size and the command that removes it; and why nothing is
-    swept at all, where others could have put it there."""
+    """Return directories that would never be swept, each with its size and the command that removes
+    it; and why nothing is swept at all, if others could have put it there.
+    """
     findings: list[Finding] = []
     for root in (*run_dirs.roots(services), OLD_OUTSIDE):
         if not root.is_dir() or root.is_symlink() or _is_roots_to_judge(root):
@@ -45,7 +48,9 @@ def leftovers(services: Services) -> list[Finding]:
 
 
 def _is_roots_to_judge(root: Path) -> bool:
-    """Whether it is root's place and we are not root, who alone can tell whose work lies there."""
+    """Whether the place is root's and we are not root, who alone can tell whose work it
+    contains.
+    """
     return root != OLD_OUTSIDE and root.stat().st_uid == 0 and not rights.may_be_root()
 
 
@@ -84,7 +89,7 @@ def _below(services: Services, root: Path) -> Iterator[Finding]:
 
 
 def size_of(directory: Path) -> str:
-    """The size of all files below it; `more than` that if counting takes too long."""
+    """Return the size of all files below it; `more than` that if counting takes too long."""
     limit, total = time.monotonic() + _MEASURED_S, 0
     for _, _, files, fd in os.fwalk(directory):
         for name in files:

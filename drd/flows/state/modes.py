@@ -1,7 +1,6 @@
-"""Closing a state to everybody but its owner: one of before was shared with a group.
+"""Close a state to everybody but its owner, since an earlier version shared it with a group.
 
-What is drd's own is closed, and nothing else: the catalogue may lie in a directory that somebody
-uses for more.
+Only drd's own files are closed: the catalogue may be in a directory that somebody uses for more.
 """
 
 from __future__ import annotations
@@ -32,17 +31,18 @@ from drd.process.state_owner import SHARED
 _log = log.get()
 
 _NAMED = 8
-"""So many paths of those that were closed are logged."""
+"""The number of closed paths that are logged."""
 
 _IN_WORK_DIR = ("run-*", "started-*", "templates")
 
 
 def close_state(places: Places, renew: Renew) -> list[str]:
-    """Take group and others every right to the catalogue, its copies and its locks, and to the
-    directories that are drd's; put right what they have left there; and log it. The paths that were
-    open. Of root and the state's owner: for others it changes nothing. Raises CatalogueError for a
-    catalogue of somebody else's that could not be set aside, and for one with a journal of
-    theirs."""
+    """Remove all rights of group and others to the catalogue, its copies and its locks, and to
+    drd's directories; fix what they have left there; log it. Returns the paths that were open.
+
+    Only for root and the state's owner: for others it changes nothing. Raises CatalogueError for a
+    catalogue of another user that could not be set aside, and for one with another user's journal.
+    """
     before, places = open_to_others(places), places.as_found()
     if places.group is not None:
         note_shared(places)  # should this process die as soon as the state is closed
@@ -137,7 +137,7 @@ def _tell(entry: Entry) -> None:
 
 
 def open_to_others(places: Places) -> list[Path]:
-    """What `close_state` would close."""
+    """Return what `close_state` would close."""
     return [p for p in _own(places) if is_open_to_others(p)]
 
 
@@ -179,7 +179,9 @@ def _is_trusted(real: Path, places: Places) -> bool:
 
 
 def _of(database: str, name: str) -> bool:
-    """The catalogue, what SQLite keeps beside it, and the copies that drd made of it."""
+    """Return the catalogue, the files that SQLite keeps beside it, and the copies that drd made of
+    it.
+    """
     return name == database or name.startswith((f"{database}-", f"{database}.", f".{database}."))
 
 
@@ -191,7 +193,9 @@ def _is_shared(directory: Path) -> bool:
 
 
 def _can_be_read(directory: Path) -> bool:
-    """By others. That they may pass through is how a sandbox's user comes to his files."""
+    """Whether others can read it. They may pass through: a sandbox's user needs that to reach its
+    files.
+    """
     try:
         mode = directory.lstat().st_mode
     except OSError:

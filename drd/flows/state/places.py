@@ -1,4 +1,4 @@
-"""Where drd keeps its state, and who may own what lies there."""
+"""The places of drd's state, and who may own their content."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Places:
         return Path(os.path.realpath(self.database or ""))
 
     def trusted(self) -> frozenset[int]:
-        """Who may own what lies there; nobody where this process could put nothing right."""
+        """Who may own the content; nobody if this process could fix nothing."""
         try:
             owner = self.state.stat().st_uid
         except OSError:

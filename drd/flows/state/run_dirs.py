@@ -1,9 +1,9 @@
-"""The directories that runs work in, and sweeping what a dead run left there.
+"""The directories that runs work in, and the removal of what a dead run left there.
 
-What is swept is believed: journals in it say what to remove and to rename elsewhere, and which
-processes to end. So a run's directory counts only where nobody else can have put or exchanged it:
-it belongs to this user, lies where nobody else can write, and holds the stamp of a run that the
-catalogue knows. Anything else is left alone; `drd doctor` names it.
+Their content is trusted: journals say what to remove and to rename elsewhere, and which processes
+to end. So a run's directory counts only if nobody else can have put or exchanged it: it belongs to
+this user, nobody else can write around it, and it contains the stamp of a run that the catalogue
+knows. Anything else is left alone; `drd doctor` names it.
 """
 
 from __future__ import annotations
@@ -50,12 +50,13 @@ _PASSABLE = 0o711
 
 _making = threading.Lock()
 _made: dict[Path, Identity] = {}
-"""Directories that this very process has made: for looks that are no runs, and have no row."""
+"""Directories that this very process has made, for work without a run's row."""
 
 
 def sandbox_user(configured: str, usual: Iterable[str] = ()) -> str:
-    """Who runs sandbox servers when drd is root: the configured user, or one of the `usual` ones
-    that exists."""
+    """Return the user of sandbox servers when drd is root: the configured user, or one of the
+    `usual` ones that exists.
+    """
     for name in (configured, *usual, "nobody"):
         try:
             account = pwd.getpwnam(name)
@@ -67,15 +68,16 @@ def sandbox_user(configured: str, usual: Iterable[str] = ()) -> str:
 
 
 def component_place(services: Services, run: str, component: Component) -> Workplace:
-    """This component's own directory within the run's, made when it is not there."""
+    """Return this component's own directory within the run's; it is made if it is missing."""
     return _place(services.work_dir, services, run, component)
 
 
 def sandbox_place(
     services: Services, run: str, component: Component, box: process.Sandbox | None = None
 ) -> Workplace:
-    """Like `component_place`, but where the user of sandbox servers can get to, and with the fences
-    of `box`."""
+    """Return a place like `component_place`, but where the user of sandbox servers can reach it,
+    and with the fences of `box`.
+    """
     root = services.work_dir
     if rights.acts_for() is not None or (
         services.run_as is not None and not _reachable(root, services.run_as)
@@ -85,30 +87,31 @@ def sandbox_place(
 
 
 def target_place(services: Services, run: str, component: Component) -> Workplace:
-    """Like `component_place`, for what writes to a target: root believes what it noted down there,
-    so it lies where nobody else can write."""
+    """Return a place like `component_place`, for code that writes to a target: root trusts its
+    notes there, so nobody else can write there.
+    """
     return _place(_believed(services), services, run, component)
 
 
 def _believed(services: Services) -> Path:
-    """Where this process's notes to itself lie."""
+    """Return the directory for this process's notes to itself."""
     return services.work_dir if rights.acts_for() is None else outside(services)
 
 
 def outside(services: Services) -> Path:
-    """Of all states on this host, each has a place of its own there."""
+    """Return the place in the shared directory of all states on this host: each has its own."""
     return roots_place(services.work_dir)
 
 
 def roots(services: Services) -> list[Path]:
-    """Where directories of runs may lie."""
+    """Return the directories that may contain directories of runs."""
     if not services.is_root:
         return [services.work_dir]
     return list(dict.fromkeys((services.work_dir, outside(services), _durable(services))))
 
 
 def _durable(services: Services) -> Path:
-    """The place where root works while it can write there; it outlives a restart of the host."""
+    """Return root's own place if it can write there; it outlives a restart of the host."""
     return roots_place(services.work_dir, ROOTS_OWN)
 
 
@@ -120,19 +123,21 @@ def _place(root: Path, services: Services, run: str, component: Component) -> Wo
 
 
 def run_directory(services: Services, run: str) -> Path:
-    """A run's directory in `work_dir`. Made when it is not there: others may pass through (a
-    sandbox's user must), not look. Raises SandboxUnavailable when something else has its name."""
+    """Return a run's directory in `work_dir`; it is made if it is missing. Others may pass through
+    (a sandbox's user must), not list it. Raises SandboxUnavailable if something else has its name.
+    """
     return _in(services.work_dir, services, run)
 
 
 def believed_directory(services: Services, run: str) -> Path:
-    """The same where this process's notes to itself lie, and what it restored with root's
-    rights."""
+    """Return the run's directory for this process's notes to itself, and for what it restored with
+    root's rights.
+    """
     return _in(_believed(services), services, run)
 
 
 def _whose(root: Path) -> AbstractContextManager[None]:
-    """What lies in root's own place is root's to change."""
+    """Return the user who may change the place: root for root's own."""
     return rights.root(Purpose.OWNERS) if is_roots(root) else nullcontext()
 
 
@@ -144,7 +149,9 @@ def _in(root: Path, services: Services, run: str) -> Path:
 
 
 def _stamped(directory: Path, run: str, known: Run | None, mode: int) -> Path:
-    """The directory, which gets its name when it has its stamp: a kill leaves none without."""
+    """Make the directory; it gets its name when it has its stamp, so a kill leaves none without
+    one.
+    """
     with _making:
         if not os.path.lexists(directory):
             new = directory.with_name(f".{directory.name}.{os.getpid()}")
@@ -200,7 +207,9 @@ def _put_stamp(directory: Path, run: Run | None) -> None:
 
 
 def _row(services: Services, run: str) -> Run | None:
-    """The run that has exactly this id; asked as the owner of the state, whose the catalogue is."""
+    """Return the run with exactly this id, read as the owner of the state and so of the
+    catalogue.
+    """
     try:
         with rights.owners():
             run_row = services.catalogue.run(run)
@@ -210,9 +219,9 @@ def _row(services: Services, run: str) -> Run | None:
 
 
 def _ours(directory: Path, run: Run | None) -> bool:
-    """Whether a directory is this user's, and of this run: by the stamp that its row keeps, or
-    because this process made it. (A run from before there were stamps has none, nor its
-    directory.)"""
+    """Whether a directory is this user's, and of this run: by the stamp in its row, or because this
+    process made it. (A run from before there were stamps has neither a stamp nor a directory.)
+    """
     now = identity(directory)
     if now is None:
         return False
@@ -225,8 +234,7 @@ def _ours(directory: Path, run: Run | None) -> bool:
 
 
 def why_foreign(services: Services, directory: Path, run: str) -> str | None:
-    """Why a directory of this name is nobody's whom the catalogue knows; None when it is the
-    run's."""
+    """Say why a directory of this name belongs to no known run; None if it is the run's."""
     if directory in _made:
         return None
     known = _row(services, run)
@@ -266,8 +274,9 @@ def swept_afterwards(services: Services, run: str) -> Iterator[None]:
 
 
 def remove_run(services: Services, run: str) -> list[str]:
-    """End what still runs in a run's directories and remove them; sentences about what was found.
-    A directory that is not proven to be the run's stays as it is."""
+    """End processes in a run's directories and remove these; return sentences about what was found.
+    A directory that is not proven to be the run's stays as it is.
+    """
     notes: list[str] = []
     known = _row(services, run)
     for root in roots(services):
@@ -293,13 +302,14 @@ def _remove(services: Services, root: Path, directory: Path, known: Run | None) 
 
 
 def _components(directory: Path) -> list[Path]:
-    """The workplaces in a run's directory: real directories of this user."""
+    """Return the workplaces in a run's directory: real directories of this user."""
     return [p for p in sorted(directory.iterdir()) if identity(p) is not None]
 
 
 def sweep_orphans(services: Services) -> list[str]:
-    """Remove the directories of runs that are over; those of live or resumable runs stay, and those
-    of which no run is known."""
+    """Remove the directories of runs that have ended; those of live or resumable runs stay, and
+    those without a known run.
+    """
     notes: list[str] = []
     for root in roots(services):
         with _whose(root):
@@ -317,7 +327,7 @@ def sweep_orphans(services: Services) -> list[str]:
 
 
 def _remove_half_made(services: Services, root: Path, directory: Path) -> None:
-    """A directory that a kill kept from getting its name (see `_stamped`)."""
+    """Remove a directory that a kill kept from getting its name (see `_stamped`)."""
     name = _HALF_MADE.fullmatch(directory.name)
     if name is None or not _over(services, name[1]):
         return
@@ -336,8 +346,9 @@ def _may_sweep(root: Path) -> bool:
 
 
 def started_directory(services: Services, run: str) -> Path:
-    """Where a recovery notes down what it has started and leaves running; it need not be there yet.
-    Raises SandboxUnavailable when something else has its name."""
+    """Return where a recovery records what it has started and leaves running; it need not exist
+    yet. Raises SandboxUnavailable if something else has its name.
+    """
     root, known = _believed(services), _row(services, run)
     name = f"{STARTED}{sound_id(run)}"
     with _whose(root):
@@ -349,7 +360,7 @@ def started_directory(services: Services, run: str) -> Path:
 
 
 def make_started(services: Services, run: str) -> Path:
-    """The same, made when it is not there."""
+    """Return the same directory, made if it is missing."""
     directory, known = started_directory(services, run), _row(services, run)
     with _explained(directory), _whose(directory.parent):
         _make_root(directory.parent)
@@ -357,8 +368,9 @@ def make_started(services: Services, run: str) -> Path:
 
 
 def sweep_started(services: Services, run: str = "*") -> None:
-    """Remove the notes about services that have ended, of runs that are over. What they printed
-    stays for a day, for whoever wants to know why."""
+    """Remove the records of services that have ended, of runs that have ended. Their output stays
+    for a day, for whoever wants to know why.
+    """
     for root in roots(services):
         with _whose(root):
             names = list(root.glob(f"{STARTED}{run}")) if _may_sweep(root) else []
@@ -380,6 +392,6 @@ def _forget_ended(directory: Path, known: Run | None, now: float) -> None:
 
 
 def _over(services: Services, run: str) -> bool:
-    """Whether it is known, and over: of another catalogue's nobody here can tell."""
+    """Whether the run is known and has ended: of runs of another catalogue nobody here can tell."""
     run_row = _row(services, run)
     return run_row is not None and run_row.state.final

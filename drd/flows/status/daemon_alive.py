@@ -1,5 +1,6 @@
-"""Whether a daemon works on a state, and its consequences for a command that reads a
-plan's file."""
+"""Find out whether a daemon works on a state, and warn if it has another text of a plan in
+force.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from drd.ports import Catalogue
 
 
 def daemon_lives(catalogue: Catalogue, now: datetime) -> bool:
-    """Whether a daemon runs, judged by when it last noted that it lives."""
+    """Whether a daemon runs, judged by its last heartbeat."""
     noted = catalogue.queue.noted(HEARTBEAT)
     facts = daemon_facts(*noted) if noted is not None else None
     state = daemon_state(facts, now, installed=False)

@@ -1,4 +1,4 @@
-"""The status document for machines: the JSON contract and the monitoring plugin's line."""
+"""The status document for programs: the JSON contract and the monitoring plugin's line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ from drd.model.verdicts import (
 SCHEMA = 1
 
 MOST_MEASURED = 50
-"""Plans whose figures fit into the 4 KiB of a line that every monitoring system takes."""
+"""The number of plans whose figures fit into the 4 KiB of a line that every monitoring system
+accepts.
+"""
 
 _NAGIOS = {
     Verdict.MET: (0, "OK"),
@@ -36,12 +38,15 @@ _NAGIOS = {
 
 
 def status_json(document: StatusDocument) -> dict[str, Any]:
-    """`drd status --json`: times in RFC 3339 UTC, durations in seconds, sizes in bytes, null for
-    what nobody knows; plans by name; `alerts` beside them are about drd itself, `daemon` is null
-    where none ever ran, `trouble` while everything can be recorded, `written_at` is null for the
-    catalogue's own answer, else when drd wrote the summary that was read. `rpo.exposure_s` is null
-    where nobody knows, and where `rpo.loses_everything`: nothing is left to go back to. A reason
-    ends with the command to run next, if any."""
+    """Return the document of `drd status --json`: times in RFC 3339 UTC, durations in seconds,
+    sizes in bytes, null for unknown values; plans by name.
+
+    `alerts` beside the plans are about drd itself, `daemon` is null if none ever ran, `trouble` is
+    null while everything can be recorded, `written_at` is null for the catalogue's own answer, else
+    when drd wrote the summary that was read. `rpo.exposure_s` is null if it is unknown, and if
+    `rpo.loses_everything`: no point is left to restore. A reason ends with the command to run next,
+    if any.
+    """
     return {
         "schema": SCHEMA,
         "at": to_rfc3339(document.at),
@@ -189,15 +194,18 @@ def _seconds(value: float | None) -> float | None:
 
 
 def _share(value: float | None) -> float | None:
-    """To a millionth, downwards: a missed second never rounds to a full share."""
+    """Round down to a millionth: a missed second never rounds to a full share."""
     return None if value is None else int(value * 1_000_000) / 1_000_000
 
 
 def nagios(document: StatusDocument) -> tuple[int, str]:
-    """Exit code (0, 1 at risk, 2 breached, 3 unknown) and the one line with performance data:
-    exposure and projected recovery time, with the objectives as critical thresholds. Of more plans
-    than a monitoring system takes data of, only how many have which verdict. While an alert is
-    critical, or a daemon that was not stopped is silent, it is never 0."""
+    """Return the exit code (0, 1 at risk, 2 breached, 3 unknown) and the one line with performance
+    data: exposure and projected recovery time, with the objectives as critical thresholds.
+
+    With more plans than a monitoring system accepts data of, the line has only the number of plans
+    with each verdict. While an alert is critical, or a daemon that was not stopped is silent, the
+    code is never 0.
+    """
     code, word = _NAGIOS[document.verdict]
     plans = document.plans
     critical = _critical(document)
@@ -223,7 +231,7 @@ def nagios(document: StatusDocument) -> tuple[int, str]:
 
 
 def _caveats(document: StatusDocument) -> str:
-    """What to add to the line when no daemon works, or when the summary is old."""
+    """Return what to add to the line if no daemon works, or if the summary is old."""
     caveats, daemon = [known_when(document)], document.daemon
     if daemon is not None and daemon.at is not None and daemon.state != "running":
         ago = format_duration(age(daemon.at, document.at))
@@ -234,7 +242,7 @@ def _caveats(document: StatusDocument) -> str:
 
 
 def _bad(document: StatusDocument) -> list[tuple[str, str]]:
-    """Plans that have the worst verdict, by name, each with the reason."""
+    """List the plans that have the worst verdict, by name, each with the reason."""
     now, worst = microseconds(document.at), document.verdict
     bad_plans = [
         (p.plan, p.reasons[0].text) for p in document.plans if p.verdict is worst and p.reasons
@@ -279,10 +287,10 @@ def _counted(document: StatusDocument) -> list[str]:
 
 
 def unbarred(text: str) -> str:
-    """One line without a bar, which would begin the performance data."""
+    """Return one line without `|`, which would begin the performance data."""
     return " ".join(text.replace("|", "/").split())
 
 
 def _value(seconds: float | None) -> str:
-    """`U` is the plugin convention's word for a value that nobody knows."""
+    """Format a value; `U` is the plugin convention's word for an unknown one."""
     return "U" if seconds is None else f"{seconds:.0f}s"

@@ -1,7 +1,8 @@
-"""Status: the catalogue's facts and the plans directory, judged now.
+"""Judge the catalogue's facts and the plans directory now, for `drd status`.
 
-This reads on its own. Everything here is the standard library and the model, since `drd status`
-starts cold in monitoring once a minute, and must answer when everything else is down."""
+This module opens nothing else, and uses only the standard library and the model, since `drd status`
+starts cold in monitoring once a minute, and must answer when everything else is down.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +23,16 @@ from drd.model.verdicts import Assessment, Verdict, worst
 from drd.named import NamedTuple
 
 SILENT_S = 150.0
-"""A daemon says every half minute that it lives; one that missed five of these is silent."""
+"""A daemon sends a heartbeat every half minute; after five missed ones it is silent."""
 
 FRESH_S = 120.0
-"""A summary that is older is said to be: a daemon that lives writes it twice a minute."""
+"""An older summary is reported as old: a daemon that lives writes it twice a minute."""
 
 SUMMARY = "status"
-"""The file in the public directory."""
+"""The name of the file in the public directory."""
 
 _NAME_WITHIN = 65536
-"""Bytes of a plan file in which its name is looked for."""
+"""The bytes of a plan file that are searched for its name."""
 
 
 class PlanFile(NamedTuple):
@@ -43,8 +44,9 @@ class PlanFile(NamedTuple):
 
 
 class DaemonState(NamedTuple):
-    """`running`, `stopped` in order, `silent` (it died, or hangs) or `never started`, though it is
-    installed. `at` is when it last said that it lives."""
+    """The state of the daemon: `running`, `stopped` in order, `silent` (it died, or hangs) or
+    `never started`, though it is installed. `at` is its last heartbeat.
+    """
 
     state: str
     at: datetime | None = None
@@ -52,11 +54,13 @@ class DaemonState(NamedTuple):
 
 
 class StatusDocument(NamedTuple):
-    """All plans by name, and the worst of their verdicts; without any plan that is unknown.
-    `alerts` are those about drd itself; `daemon` is None where nobody expects one. `trouble` is why
-    nothing new can be recorded, None as far as one can see. `briefs` are plans of which
-    is known what to show, where only that was asked for. `written_at` is when drd wrote the summary
-    that all this was read from, None for the catalogue itself."""
+    """All plans by name, and the worst of their verdicts; unknown without any plan.
+
+    `alerts` are those about drd itself; `daemon` is None if nobody expects one. `trouble` is why
+    nothing new can be recorded, None if no reason is visible. `briefs` are plans whose texts are
+    known already, if only those were requested. `written_at` is when drd wrote the summary that was
+    read, None for the catalogue itself.
+    """
 
     at: datetime
     verdict: Verdict
@@ -69,8 +73,9 @@ class StatusDocument(NamedTuple):
 
 
 def trouble_at_rest(state_url: str) -> str | None:
-    """Why nobody can write to the catalogue, as far as the file system shows it: a reader would
-    notice it only because nothing changes any more."""
+    """Say why nobody can write to the catalogue, as far as the file system shows it; None if
+    nothing does. A reader would notice it only because nothing changes any more.
+    """
     if not state_url.startswith("sqlite:///"):
         return None
     directory = os.path.dirname(state_url.removeprefix("sqlite:///").partition("?")[0])  # noqa: PTH120
@@ -86,7 +91,7 @@ def trouble_at_rest(state_url: str) -> str | None:
 
 
 def plan_files(directory: str | os.PathLike[str]) -> list[PlanFile]:
-    """The plan files of a directory, without opening any; none when there is no directory."""
+    """Return the plan files of a directory, without opening any; none if there is no directory."""
     try:
         with os.scandir(directory) as entries:
             names = [e.name for e in entries if _is_plan(e.name)]
@@ -104,11 +109,11 @@ def collect(
     plan: str | None = None,
     installed: bool = False,
 ) -> StatusDocument:
-    """Judge every plan that was loaded or lies on disk, or only `plan`. `installed` says that a
-    daemon is expected.
+    """Judge every plan that was loaded or has a file, or only `plan`.
 
-    A file whose size and time are those of the loaded plan is not opened; of one that was never
-    loaded only the name is read. Raises UnknownPlan, naming the nearest, when `plan` is neither.
+    `installed` says that a daemon is expected. A file whose size and time are those of the loaded
+    plan is not opened; of one that was never loaded only the name is read. Raises UnknownPlan, with
+    the nearest name, if `plan` is neither.
     """
     facts = read()
     judged_subjects = subjects(facts, files)
@@ -121,8 +126,9 @@ def collect(
 
 
 class Known(NamedTuple):
-    """What was read from a summary. `facts` has the plans that are to be judged, and what is about
-    drd; `briefs` are the others, whose facts `more` reads. `written_at` as in a document."""
+    """The content of a summary. `facts` has the plans that are to be judged, and the facts about
+    drd; `briefs` are the other plans, whose facts `more` reads. `written_at` is as in a document.
+    """
 
     facts: StatusFacts
     briefs: Sequence[Brief | Told]
@@ -138,8 +144,10 @@ def collect_known(
     brief_above: int | None,
     installed: bool = False,
 ) -> StatusDocument:
-    """As `collect`, of a summary. Of more plans than `brief_above`, those of which is known what to
-    show, and whose file is the one that was loaded, are not judged; with None each is."""
+    """Do the same as `collect`, from a summary. With more plans than `brief_above`, plans whose
+    texts are known, and whose file is the loaded one, are not judged; with None every plan is
+    judged.
+    """
     on_disk = {f.path: f for f in files}
     count = len(known.briefs) + len(known.facts.plans)
     brief = brief_above is not None and count > brief_above
@@ -168,8 +176,9 @@ def collect_known(
 def _still_true(
     briefs: Iterable[Brief | Told], on_disk: dict[str, PlanFile], now: datetime
 ) -> dict[str, Brief | Told]:
-    """Those that hold now and whose file did not change, by plan; their files are not looked at
-    again."""
+    """Return, by plan, those that are valid now and whose file did not change; their files are not
+    checked again.
+    """
     at = microseconds(now)
     stay: dict[str, Brief | Told] = {}
     for brief in briefs:
@@ -182,8 +191,9 @@ def _still_true(
 
 
 def known_when(document: StatusDocument) -> str:
-    """What to say of the age of the summary that the document was read from; empty where that is
-    fresh, as a running daemon's is, and where the catalogue itself was read."""
+    """Describe the age of the summary that the document was read from; empty if it is fresh, as a
+    running daemon's is, and if the catalogue itself was read.
+    """
     if document.written_at is None:
         return ""
     since_s = age(document.written_at, document.at)
@@ -195,7 +205,7 @@ def known_when(document: StatusDocument) -> str:
 def daemon_state(
     facts: DaemonFacts | None, now: datetime, *, installed: bool
 ) -> DaemonState | None:
-    """Whether a daemon is at work, by its last sign of life."""
+    """Judge by the last heartbeat whether a daemon works."""
     if facts is None:
         return DaemonState("never started") if installed else None
     if facts.stopped:
@@ -205,8 +215,9 @@ def daemon_state(
 
 
 def subjects(facts: StatusFacts, files: Iterable[PlanFile]) -> dict[str, PlanFacts | NotLoaded]:
-    """What there is to judge, by name: every plan that was loaded, with what its file says now, and
-    every file that never was."""
+    """Return what to judge, by name: every plan that was loaded, with the state of its file, and
+    every file that never was.
+    """
     loaded = {f.plan: f for f in facts.plans}
     on_disk = {f.path: f for f in files}
     by_name: dict[str, PlanFacts | NotLoaded] = {}
@@ -223,7 +234,7 @@ def subjects(facts: StatusFacts, files: Iterable[PlanFile]) -> dict[str, PlanFac
 
 
 def refused(name: str, file: str, error: str) -> NotLoaded:
-    """A plan that could not be accepted, and why."""
+    """Return a plan that could not be accepted, and why."""
     return NotLoaded(name, file, f"not loaded: {in_short(error)}", f"drd plan check {file}")
 
 
@@ -240,7 +251,7 @@ def _never_loaded(name: str, file: PlanFile, facts: StatusFacts) -> NotLoaded:
 
 
 def plan_name(path: str) -> str:
-    """The name that a plan file gives itself, else the file's own; YAML is not parsed for it."""
+    """Return the name in a plan file, else the file's own; YAML is not parsed for it."""
     try:
         with open(path, "rb", opener=_without_waiting) as file:
             head = (file.read(_NAME_WITHIN) or b"").decode("utf-8", "replace")
@@ -251,7 +262,7 @@ def plan_name(path: str) -> str:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """A FIFO by the name of a plan must hold nobody up."""
+    """Open a file without blocking: a FIFO with the name of a plan must not block."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
@@ -268,9 +279,8 @@ def _stat_file(path: str) -> PlanFile | None:
 
 
 def _compare(facts: PlanFacts, path: str, found: PlanFile | None) -> PlanFacts:
-    """The facts, with what the file on disk says about whether they are still the plan's.
-
-    A file that is again what was loaded takes an earlier `load_error` back.
+    """Return the facts with what the file on disk says about whether they are still the plan's. A
+    file that equals the loaded one again cancels an earlier `load_error`.
     """
     if not path:
         return facts

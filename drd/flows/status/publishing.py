@@ -1,7 +1,7 @@
-"""Keeping the summary of the status as the catalogue has it, for who may read nothing else.
+"""Keep the summary of the status up to date, for users who may read nothing else.
 
-Whoever holds its lock brings it up to date by what the catalogue has counted since, whoever made
-these changes; so daemon and commands write the same file and need not know of one another.
+Whoever holds its lock updates it by the changes that the catalogue has counted, whoever made them;
+so daemon and commands write the same file and need not know of one another.
 """
 
 from __future__ import annotations
@@ -30,17 +30,18 @@ from drd.process.state_owner import acting_for_owner
 _log = log.get()
 
 LOOK_S = 1.0
-"""Between two looks whether something has changed; a change is public within two seconds."""
+"""Seconds between two checks for changes; a change is public within two seconds."""
 REBUILD_S = 3600.0
-"""After which it is made anew, should ever a change have gone uncounted."""
+"""The summary is made anew after this time, in case a change was not counted."""
 _WAIT_S = 2.0
-"""For another process that is just writing it; that one writes what we would."""
+"""How long to wait for another process that is writing it; that one writes what we would."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the summary goes: a directory that `group` may look into, for the user id `owner` of
-    the state's owner. `lock` is a file of the state's."""
+    """Where the summary goes: a directory that `group` may read; `owner` is the user id of the
+    state's owner. `lock` is a file of the state's.
+    """
 
     directory: Path
     group: str
@@ -50,8 +51,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What there is to say: `read_changed` is what the catalogue `identity()` says since a count.
-    After `close` nothing of it is open."""
+    """The source of the facts: `read_changed` returns what has changed in the catalogue
+    `identity()` since a count. Nothing of it is open after `close`.
+    """
 
     read_changed: Callable[[int | None], Changed]
     identity: Callable[[], str]
@@ -71,8 +73,9 @@ class Publisher:
         self._kept = False
 
     def refresh(self, *, anew: bool = False) -> bool:
-        """Write the summary if the catalogue says more than it; whether that was so. `anew`
-        believes nothing of what it says so far. Raises OSError and CatalogueError."""
+        """Write the summary if the catalogue has changes; return whether it had. `anew` ignores its
+        present content. Raises OSError and CatalogueError.
+        """
         place = self._place
         modes.make_public_directory(place.directory, place.group, owner=place.owner)
         directory = os.open(
@@ -108,7 +111,7 @@ class Publisher:
         return True
 
     def _known(self, directory: int) -> Summary | None:
-        """As it lies there, which another process may have written since we did."""
+        """Return the present file, which another process may have written since."""
         if self._summary is not None and self._written == _mark(directory):
             return self._summary
         try:
@@ -133,8 +136,7 @@ def publish(
     read_changed: Callable[[int | None], Changed],
     identity: Callable[[], str],
 ) -> None:
-    """Bring the summary of a SQLite catalogue up to date once. Raises OSError and
-    CatalogueError."""
+    """Update the summary of a SQLite catalogue once. Raises OSError and CatalogueError."""
     state = Path(database).parent
     source = Source(read_changed, identity, lambda: datetime.now(UTC))
     with acting_for_owner(state, state):
@@ -143,7 +145,7 @@ def publish(
 
 
 def findings(directory: Path, group: str) -> list[Finding]:
-    """The finding of `drd doctor` that the group cannot read the summary; none where it can."""
+    """Return the finding of `drd doctor` that the group cannot read the summary; none if it can."""
     try:
         info = (directory / NAME).stat(follow_symlinks=False)
     except OSError:
@@ -177,7 +179,7 @@ def _flock(fd: int) -> bool:
 
 
 def _mark(directory: int) -> tuple[int, int, int] | None:
-    """Tells one file of the summary from another."""
+    """Return what identifies a version of the summary file."""
     with suppress(OSError):
         info = os.stat(NAME, dir_fd=directory, follow_symlinks=False)
         return info.st_ino, info.st_mtime_ns, info.st_size
@@ -185,8 +187,9 @@ def _mark(directory: int) -> tuple[int, int, int] | None:
 
 
 class Publishing:
-    """A publisher at work beside something else, from `start` to `stop`. What it cannot do is
-    logged once (`told`), and tried again."""
+    """A publisher in its own thread, from `start` to `stop`. A failure is logged once (`told`), and
+    tried again.
+    """
 
     def __init__(self, publisher: Publisher, *, told: bool) -> None:
         self._publisher = publisher
@@ -200,7 +203,7 @@ class Publishing:
         self._thread.start()
 
     def stop(self) -> None:
-        """What has changed until now is public when it returns."""
+        """Stop the thread; all changes until now are public when it returns."""
         self._stop.set()
         self._thread.join(3 * _WAIT_S)
         self._refresh()

@@ -1,6 +1,5 @@
-"""Plan files that were never accepted, with what is wrong with them, for who asks about the plan.
-
-Of a plan that was accepted before, the error stands in its own row.
+"""Record plan files that were never accepted, with their errors, for commands about the plan. The
+error of a plan that was accepted before is in its own row.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from typing import Any
 from drd.ports import Queue
 
 KEY = "refused"
-"""Where they are noted; `drd.catalogue.summary` reads them there."""
+"""The key of the record; `drd.catalogue.summary` reads it there."""
 
 Refused = Mapping[str, tuple[Path, str]]
 """By plan: its file, and the error."""
 
 
 def note_all(queue: Queue, refused: Refused, now: datetime) -> None:
-    """These and no others are refused now."""
+    """Record that these files and no others are refused now."""
     noted = queue.noted(KEY)
     value = {name: _as_json(*refused[name]) for name in sorted(refused)}
     if value != (noted[1] if noted is not None else {}):
@@ -28,14 +27,14 @@ def note_all(queue: Queue, refused: Refused, now: datetime) -> None:
 
 
 def note_one(queue: Queue, name: str, file: Path, error: str, now: datetime) -> None:
-    """This one, beside what is known of others."""
+    """Record this one beside the others."""
     noted = queue.noted(KEY)
     before = noted[1] if noted is not None else {}
     queue.note(KEY, {**before, name: _as_json(file, error)}, now)
 
 
 def _as_json(file: Path, error: str) -> dict[str, Any]:
-    """With what tells whether the file is still the one that was refused."""
+    """Return the record, with what identifies the refused content of the file."""
     try:
         there = file.stat()
     except OSError:

@@ -1,12 +1,11 @@
-"""The summary of the status in one file: read in a cold start, brought up to date piece by piece.
+"""The summary of the status in one file: quick to read in a cold start, updated piece by piece.
 
-A line that says what it is and how long the header is; the header, in JSON; then compressed pieces
-for some dozens of plans each, in three parts: the briefs of its plans, which is all that a screen
-of healthy plans needs, the facts of those that have none, and the facts of the others. A plan's
-piece follows from its name, so that a change of one plan costs one piece.
-
-Who reads it trusts whoever owns it, no further: it is no link, belongs to the owner of its
-directory or to root, and is bounded in all that it can make a reader do.
+The first line says what it is and how long the header is; the header, in JSON, follows; then
+compressed pieces for some dozens of plans each, in three parts: the briefs of its plans, which is
+all that a screen of healthy plans needs, the facts of those that have none, and the facts of the
+others. The name of a plan determines its piece, so a change of one plan costs one piece. A reader
+trusts the owner of the file, no further: it is no link, belongs to the owner of its directory or to
+root, and everything in it is bounded.
 """
 
 from __future__ import annotations
@@ -44,17 +43,18 @@ _MOST_HEADER = 16 << 20
 _MOST_PIECE = 32 << 20
 _MOST_UNPACKED = 128 << 20
 _MOST_PIECES = 4096
-"""Far above what ten thousand plans with long errors take; a file with more is not drd's."""
+"""Far more than ten thousand plans with long errors need; a file with more is not drd's."""
 
 
 def _format() -> str:
-    """Differs where other facts are written."""
+    """Return the format, which differs if other facts are written."""
     return f"{crc32(f'{FORMAT} {Brief._fields} {Told._fields}'.encode()):08x}"
 
 
 class Header(NamedTuple):
-    """`at` is when the catalogue was last known to say this; `state` and `seq` tell which catalogue
-    that was, and how far it had come. `rest` is what is not about single loaded plans."""
+    """`at` is when the catalogue last confirmed this; `state` and `seq` identify the catalogue and
+    the last counted change. `rest` are the facts that are not about single loaded plans.
+    """
 
     at: datetime
     version: str
@@ -67,9 +67,9 @@ _Parts = tuple[bytes, bytes, bytes]
 
 
 class SummaryFile:
-    """A summary as it lies on disk, of which only what is asked for is unpacked. A plan's name
-    narrows the answers to its piece. Everything raises DamagedSummary for what drd has not
-    written."""
+    """A summary as it is on disk; only the requested parts are unpacked. A plan's name limits the
+    answers to its piece. Every method raises DamagedSummary for content that drd has not written.
+    """
 
     def __init__(self, header: Header, pieces: list[_Parts]) -> None:
         self.header = header
@@ -77,22 +77,22 @@ class SummaryFile:
         self._left = _MOST_UNPACKED
 
     def briefs(self, plan: str | None = None) -> list[Brief | Told]:
-        """For the plans that have one."""
+        """Return the briefs of the plans that have one."""
         return [b for parts in self._some(plan) for b in self._understood(_briefs, parts[0])]
 
     def without_brief(self, plan: str | None = None) -> list[PlanFacts]:
-        """The facts of plans that have no brief."""
+        """Return the facts of plans that have no brief."""
         return [f for parts in self._some(plan) for f in self._understood(_facts, parts[1])]
 
     def facts(self, plans: Collection[str]) -> list[PlanFacts]:
-        """The facts of these plans, which have a brief."""
+        """Return the facts of these plans, which have a brief."""
         wanted = {piece_of(plan, len(self.pieces)) for plan in plans}
         names = set(plans)
         parts = (self.pieces[number][2] for number in sorted(wanted))
         return [f for part in parts for f in self._understood(_facts, part) if f.plan in names]
 
     def lines(self) -> Iterator[tuple[dict[str, bytes], dict[str, bytes]]]:
-        """Briefs and facts of each piece as they are written, by plan."""
+        """Return the lines of briefs and facts of each piece, by plan."""
         for parts in self.pieces:
             briefs, loud, quiet = (self._understood(_lines, part) for part in parts)
             yield briefs, {**loud, **quiet}
@@ -103,7 +103,7 @@ class SummaryFile:
         return [self.pieces[piece_of(plan, len(self.pieces))]]
 
     def _understood(self, how: Callable[[bytes], _T], part: bytes) -> _T:
-        """Of all parts together, no more is unpacked than a summary can have."""
+        """Unpack parts; in all no more than a summary can have."""
         return _understood(lambda packed: how(self._unpacked(packed)), part)
 
     def _unpacked(self, part: bytes) -> bytes:
@@ -120,7 +120,7 @@ class SummaryFile:
 
 
 def piece_of(plan: str, pieces: int) -> int:
-    """Which of so many pieces has the plan."""
+    """Return the number of the piece with the plan."""
     return crc32(plan.encode()) % pieces
 
 
@@ -136,7 +136,7 @@ def _rows(data: bytes) -> list[Any]:
 
 
 def _lines(data: bytes) -> dict[str, bytes]:
-    """By the first value of each line, the plan's name, which needs no escapes."""
+    """Return lines by their first value, the plan's name, which needs no escapes."""
     return {line.split(b'"', 2)[1].decode(): line for line in data.split(b"\n") if line}
 
 
@@ -158,10 +158,9 @@ def _facts(data: bytes) -> list[PlanFacts]:
 
 
 def read_summary(directory: str) -> SummaryFile:
-    """The summary in a public directory.
-
-    Raises FileNotFoundError, PermissionError or another OSError when there is none to read, and
-    DamagedSummary for one that drd has not written, or another version of it.
+    """Read the summary in a public directory. Raises FileNotFoundError, PermissionError or another
+    OSError if it cannot be read, and DamagedSummary for one that drd has not written, or another
+    version of it.
     """
     fd = os.open(f"{directory}/{NAME}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb", buffering=0) as file:
@@ -217,7 +216,7 @@ def _header(data: bytes) -> tuple[Header, list[list[int]]]:
 
 
 class Summary:
-    """A summary that is being kept up to date."""
+    """A summary that is kept up to date."""
 
     def __init__(self, version: str) -> None:
         self._version = version
@@ -229,7 +228,7 @@ class Summary:
 
     @staticmethod
     def of(file: SummaryFile, version: str) -> Summary:
-        """To go on with what is there. Raises DamagedSummary."""
+        """Continue from an existing file. Raises DamagedSummary."""
         summary = Summary(version)
         header = file.header
         summary.state, summary.seq, summary._rest = header.state, header.seq, header.rest
@@ -243,7 +242,7 @@ class Summary:
         return sum(map(len, self._facts))
 
     def apply(self, changed: Changed, state: str, now: datetime) -> None:
-        """Take over what the catalogue `state` says has changed."""
+        """Apply the changes in the catalogue `state`."""
         facts = changed.facts
         if changed.everything:
             self._lay_out(len(facts.plans))
@@ -263,7 +262,7 @@ class Summary:
         self._rest = facts._replace(plans=(), others=dict(others))
 
     def _share(self) -> float:
-        """Plans a piece; as wanted where one piece has all."""
+        """Return the number of plans for each piece; as requested if one piece has all."""
         return len(self) / len(self._facts) if len(self._facts) > 1 else max(len(self), 13)
 
     def _lay_out(self, plans: int) -> None:
@@ -289,7 +288,7 @@ class Summary:
                 known[name] = line
 
     def to_bytes(self, now: datetime) -> bytes:
-        """The file's content, of `now`."""
+        """Return the file's content at `now`."""
         for number, packed in enumerate(self._packed):
             if packed is None:
                 self._packed[number] = _packed(self._briefs[number], self._facts[number])
@@ -332,11 +331,9 @@ def _pack(lines: Collection[bytes]) -> bytes:
 
 
 def write_summary(directory: int, data: bytes) -> bool:
-    """Put it in the place of the one in the open directory at once: a reader sees the old or the
-    new one. It belongs to the directory's owner and group, and has the list of the directory;
-    whether any group can read it.
-
-    Not synced to disk: after a power failure it is made anew. Raises OSError.
+    """Replace the file in the open directory at once: a reader sees the old or the new one. It gets
+    the directory's owner, group and access list; returns whether any group can read it. Not synced
+    to disk: after a power failure it is made anew. Raises OSError.
     """
     beside = f".{NAME}.new"
     with suppress(FileNotFoundError):
@@ -363,7 +360,7 @@ def write_summary(directory: int, data: bytes) -> bool:
 
 
 def unreadable(directory: str, error: Exception) -> CatalogueError:
-    """What to say to somebody who may read nothing but the summary."""
+    """Return the error for somebody who may read nothing but the summary, and cannot read that."""
     place = f"{directory}/{NAME}"
     if isinstance(error, PermissionError):
         user, group = _whose(directory)
@@ -382,7 +379,7 @@ def unreadable(directory: str, error: Exception) -> CatalogueError:
 
 
 def _whose(directory: str) -> tuple[str, str]:
-    """The user who asks, and the group that may read in the directory: names, else numbers."""
+    """Return the current user, and the group that may read the directory: names, else numbers."""
 
     name, group = user_name(os.geteuid()), os.stat(directory).st_gid  # noqa: PTH116
     group = next(acl.groups(directory, acl.DEFAULT, 4), group)

@@ -1,8 +1,8 @@
-"""A second repository receives every complete restore point.
+"""Copy every complete restore point to a second repository.
 
-The newest point first, since that is what cuts the exposure; of a point the components first and
-the manifest last, so that it exists there if and only if its manifest does. A run that was killed
-leaves what the next one goes on with.
+The newest point comes first, since that reduces the exposure most; of a point the components come
+first and the manifest last, so that it exists there if and only if its manifest does. The next run
+continues after a killed one.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ from drd.model.text import joined
 from drd.ports import Listing, Repository, SnapshotInfo
 
 BATCH = 8
-"""Points that one call of restic copies after the newest: a call costs a second by itself, and what
-has arrived is recorded after each."""
+"""The number of points that one call of restic copies after the newest: a call costs a second by
+itself, and points are recorded after each.
+"""
 
 
 class _NotWhole(RepositoryDamaged):
-    """restic was content, and a point is not there all the same; whose fault it is nobody knows."""
+    """restic reported success, but a point is not in the copy; the cause is unknown."""
 
 
 Held = Mapping[str, Sequence[SnapshotInfo]]
@@ -43,8 +44,9 @@ Held = Mapping[str, Sequence[SnapshotInfo]]
 
 @dataclass(frozen=True, slots=True)
 class CopyOutcome:
-    """What a copy run did, newest point first. `held` counts the complete points that are there
-    now. `errors` has those that could not be copied."""
+    """The result of a copy run, newest point first. `held` counts the complete points that are
+    there now. `errors` has those that could not be copied.
+    """
 
     run: str
     plan: str
@@ -59,8 +61,9 @@ class CopyOutcome:
 def copy(
     services: Services, plan: Plan, repository: str, *, trigger: str = "manual"
 ) -> CopyOutcome:
-    """Copy what `repository` lacks. Raises AlreadyRunning while another process does, and what
-    keeps it from being looked at; what is wrong with single points is in the outcome."""
+    """Copy the points that `repository` lacks. Raises AlreadyRunning while another process does,
+    and errors that prevent a listing; problems of single points are in the outcome.
+    """
     spec = copy_spec(plan, repository)
     crash_cleanup.settle(services, plan)
     detail = {"copy_of": spec.copy_of}
@@ -71,7 +74,7 @@ def copy(
 
 
 def copy_spec(plan: Plan, name: str) -> RepositorySpec:
-    """The plan's copy of that name. Raises UsageError."""
+    """Return the plan's copy of that name. Raises UsageError."""
     known = ", ".join(c.name for c in plan.copies) or "none"
     spec = plan.repositories.get(name)
     if spec is None:
@@ -133,8 +136,9 @@ class _CopyRun:
         return {"repository": made}
 
     def _check_earlier_snapshots(self) -> Mapping[str, Any]:
-        """restic copies nothing that the index there has, also where the data is gone: points that
-        were brought back so would be listed and could not be restored."""
+        """Check for data that others removed: restic copies nothing that the index there names,
+        even if the data is gone. Such points would be listed and could not be restored.
+        """
         damage = check_earlier_snapshots(self.services, self.plan, self.into, self.ends)
         if damage is not None:
             raise RepositoryDamaged(
@@ -147,7 +151,7 @@ class _CopyRun:
         return {}
 
     def _note_missing(self, listing: Listing, listed_at: datetime) -> None:
-        """Points that the source had, and lacks now, wholly or in part."""
+        """Record points that the source had and now lacks, completely or in part."""
         points = self.services.catalogue.points(self.plan.name)
         known = [p for p in points if p.available_at < listed_at]
         note_listing(
@@ -161,9 +165,9 @@ class _CopyRun:
         unreadable: Mapping[str, str],
         listed_at: datetime,
     ) -> None:
-        """What the catalogue says is there follows what is: a run may have died before it could
-        record a point, and somebody may have removed one. One that something `unreadable` may
-        belong to stays."""
+        """Correct the catalogue by the listing: a run may have died before it could record a point,
+        and somebody may have removed one. A point to which something `unreadable` may belong stays.
+        """
         known = {p.id: p.repositories[self.spec.name] for p in points if self._records(p)}
         news = {i: m for i, m in held.items() if known.get(i) != m}
         if news:
@@ -186,7 +190,9 @@ class _CopyRun:
         )
 
     def _copy(self, batch: Sequence[RestorePoint], source: Held) -> None:
-        """Together; one by one where one of them is damaged, for the sake of the others."""
+        """Copy points together; one by one if one of them is damaged, for the sake of the
+        others.
+        """
         first, *older = batch
         name = f"copy {first.id}" + (f" and {len(older)} older" if older else "")
         try:
@@ -236,8 +242,9 @@ class _CopyRun:
             origins.record_seals(self.plan.name, news)
 
     def _note_arrived(self, batch: Sequence[RestorePoint]) -> Mapping[str, str]:
-        """The points of the batch that are whole there, recorded; a manifest of another is
-        forgotten."""
+        """Record the points of the batch that are complete there; a manifest of another point is
+        forgotten.
+        """
         listing = listings.listed(self.into, self.plan.name)
         there = self._by_run(self.into, listing)
         held = listings.whole_points(batch, there)
@@ -259,7 +266,7 @@ class _CopyRun:
         return held_points(holds, self.services.clock.now())
 
     def _lost(self, point: RestorePoint, error: RepositoryDamaged | PointGone) -> None:
-        """One that cannot be copied: none of our business when retention forgot it meanwhile."""
+        """Handle a point that cannot be copied; it is no error if retention forgot it meanwhile."""
         snapshots = self.source.snapshots(
             host=self.plan.name, tags=["drd", f"run:{point.id}"], fresh=True
         )
@@ -279,7 +286,9 @@ class _CopyRun:
         )
 
     def _copy_own(self, listing: Sequence[SnapshotInfo], there: Sequence[SnapshotInfo]) -> None:
-        """drd's own catalogue and plans, which a host that lost all begins with: the newest."""
+        """Copy drd's newest own catalogue and plans, which a host that lost everything
+        begins with.
+        """
         newest = listings.own(listing)[-1:]
         if not newest or listings.first_id(newest[0]) in listings.ids_here(there):
             return
@@ -328,7 +337,7 @@ class _CopyRun:
 
 
 def _in_order(point: RestorePoint, snapshots: Sequence[SnapshotInfo]) -> list[str]:
-    """What is to be copied of a point, by its ids in the source: the manifest last."""
+    """Return what to copy of a point, by ids in the source: the manifest last."""
     here = listings.ids_here(snapshots)
     sealed = listings.manifest(snapshots)
     assert sealed is not None  # it is whole

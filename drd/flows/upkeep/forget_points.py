@@ -1,7 +1,7 @@
-"""Giving restore points up by name: damaged ones, ones that others removed, ones of a wrong clock.
+"""Give up restore points by name: damaged ones, ones that others removed, ones of a wrong clock.
 
-Who and why is recorded, and what is left of the point goes out of the way, so that retention can go
-on.
+The person and the reason are recorded, and the rest of the point is removed, so that retention can
+continue.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from drd.model.snapshot import RestorePoint
 
 @dataclass(frozen=True, slots=True)
 class GivingUp:
-    """What a person gives up: whole points, or what one `repository` holds of them. `force` also
-    where nothing is known to be wrong with them."""
+    """What a person gives up: whole points, or those in one `repository`. `force`: even if no
+    problem of them is known.
+    """
 
     points: tuple[str, ...]
     reason: str
@@ -40,10 +41,9 @@ class GivingUp:
 
 
 def give_up(services: Services, plan: Plan, what: GivingUp) -> tuple[str, ...]:
-    """Returns the points that are recorded as given up.
-
-    Raises UsageError for a point that is held, and, without `force`, for one with which nothing is
-    known to be wrong; RepositoryError where a server does not let go of a snapshot.
+    """Give up the points and return those that were recorded. Raises UsageError for a point on
+    hold, and, without `force`, for one without a known problem; RepositoryError if a server does
+    not remove a snapshot.
     """
     specs = _repositories(plan, what.repository)
     _require_ours(services)
@@ -112,8 +112,9 @@ def _require_reasons(services: Services, plan: Plan, what: GivingUp) -> None:
 def _require_lost(
     services: Services, plan: Plan, what: GivingUp, known: RestorePoint | None, now: datetime
 ) -> None:
-    """Raise UsageError for a point that a repository can still give whole, unless only another
-    repository is to give it up."""
+    """Raise UsageError for a point that a repository can still restore completely, unless only
+    another repository is to give it up.
+    """
     if known is None or not known.complete or max(known.data_time, known.available_at) > now:
         return
     whole = givers(services, plan, known)
@@ -141,7 +142,9 @@ def _is_doubtful(
     state: RetentionState | None,
     now: datetime,
 ) -> bool:
-    """Damaged, gone, not whole, or of the future. One that is not kept any more left by itself."""
+    """Whether the point is damaged, gone, incomplete, or of the future. Points that are not kept
+    any more do not count.
+    """
     if known is None or not known.complete or point in damaged:
         return True
     if max(known.data_time, known.available_at) > now:
@@ -156,8 +159,9 @@ def _forget_all(
     what: GivingUp,
     runner: Runner,
 ) -> Mapping[str, DrdError]:
-    """In each repository; what cannot be reached now is caught up with by retention, as soon as the
-    point is forgotten in the catalogue."""
+    """Forget the points in each repository. Retention catches up with repositories that cannot be
+    reached now, as soon as the catalogue has forgotten the point.
+    """
     troubles: dict[str, DrdError] = {}
     for spec in specs:
         if services.catalogue.repository_id(spec.url) is None:
@@ -216,8 +220,9 @@ def _forget_in(
 
 
 def _note_leaving(services: Services, plan: Plan, points: Sequence[str], run: str) -> None:
-    """What is gone from here on went by drd's own hand, and can no longer be held. Raises
-    UsageError for a point that somebody holds by now."""
+    """Record that drd removes the points from here on, and that they can no longer be held. Raises
+    UsageError for a point that somebody holds by now.
+    """
     keeping = services.catalogue.keeping
     now = services.clock.now()
     state = keeping.state(plan.name) or RetentionState(plan.name, now, run)

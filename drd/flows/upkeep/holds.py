@@ -1,4 +1,4 @@
-"""Holding restore points, and releasing them."""
+"""Hold restore points, and release them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ def hold(
     until: str | None = None,
     by: Actor | None = None,
 ) -> Hold:
-    """Record a hold on the point whose id starts so. Raises NoRestorePoint for one that was
-    forgotten, UsageError for a time that is over or cannot be read, AlreadyRunning for one that a
-    retention is just forgetting."""
+    """Record a hold on the point whose id begins with this. Raises NoRestorePoint for a forgotten
+    one, UsageError for an invalid or past time, AlreadyRunning for one that a retention is just
+    forgetting.
+    """
     plan, point = catalogue.keeping.plan_of(prefix)
     catalogue.point(plan, point)  # one that is forgotten cannot be kept any more
     end = _until(until, now) if until else None
@@ -32,7 +33,9 @@ def hold(
 def release(
     catalogue: Catalogue, prefix: str, reason: str, *, now: datetime, by: Actor | None = None
 ) -> list[Hold]:
-    """End all holds on the point; those that were active. Raises NoRestorePoint where none is."""
+    """End all active holds on the point and return them. Raises NoRestorePoint if there are
+    none.
+    """
     wanted = {h.point for h in catalogue.keeping.holds() if h.point.startswith(prefix)}
     exact = wanted & {prefix} or wanted
     if not prefix or not exact:
@@ -73,7 +76,7 @@ def _until(text: str, now: datetime) -> datetime:
 
 
 def _end(text: str, now: datetime) -> datetime:
-    """Raises ValueError, and OverflowError for a year that there is not."""
+    """Parse the end. Raises ValueError, and OverflowError for an impossible year."""
     try:
         end = datetime.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Why retention has to wait, by what is known without a listing."""
+"""Find why retention has to wait, by what is known without a listing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from drd.model.text import first_line
 
 
 def reasons_to_wait(services: Services, plan: Plan) -> list[Pause]:
-    """All of them; none when retention may go on, as far as this tells."""
+    """Return all reasons; none if retention may continue, as far as this shows."""
     points = services.catalogue.points(plan.name)
     given_up = {(g.point, g.repository) for g in services.catalogue.keeping.given_up(plan.name)}
     pauses = custody.pause(services)
@@ -32,7 +32,7 @@ def reasons_to_wait(services: Services, plan: Plan) -> list[Pause]:
 
 
 def last_failure(services: Services, plan: Plan) -> str | None:
-    """How the plan's last backup failed; None where it did not."""
+    """Return how the plan's last backup failed; None if it did not."""
     for row in services.catalogue.queue.jobs(-1, plan.name):
         if row.kind == RunKind.BACKUP and row.tries:
             return first_line(row.last_error or row.last_state or "the reason is unknown")
@@ -40,7 +40,7 @@ def last_failure(services: Services, plan: Plan) -> str | None:
 
 
 def known_damage(services: Services, plan: Plan) -> list[Damage]:
-    """What is known to be damaged in the plan's repositories, and nobody has mended since."""
+    """Return the damage in the plan's repositories that nobody has repaired."""
     return [
         Damage(known.repository, known.damage, known.affected)
         for known in services.catalogue.health.of(plan.name)
@@ -49,8 +49,9 @@ def known_damage(services: Services, plan: Plan) -> list[Damage]:
 
 
 def _vanished(services: Services, plan: Plan, given_up: Set[tuple[str, str]]) -> list[Pause]:
-    """Points that others removed from every repository, whoever of drd met that first. One that was
-    given up in a single repository was still wanted from the others."""
+    """Return points that others removed from every repository, whichever run noticed it first. A
+    point that was given up in a single repository was still wanted in the others.
+    """
     gone = services.catalogue.keeping.vanished(plan.name)
     return of_listing(
         plan.primary.name,
@@ -65,7 +66,9 @@ def _vanished(services: Services, plan: Plan, given_up: Set[tuple[str, str]]) ->
 
 
 def _of_clocks(services: Services, plan: Plan) -> list[Pause]:
-    """One that jumped is believed again as soon as a server of a repository agrees with it."""
+    """Check the clock. One that jumped is trusted again as soon as a server of a repository agrees
+    with it.
+    """
     ahead = [(spec, _ahead_s(services, spec)) for spec in plan.repositories.values()]
     pauses = [pause for spec, by_s in ahead for pause in of_clock(spec.name, by_s)]
     jumped_s = clock_trust.jumped_s(services)
@@ -79,7 +82,9 @@ def _of_clocks(services: Services, plan: Plan) -> list[Pause]:
 
 
 def _ahead_s(services: Services, spec: RepositorySpec) -> float | None:
-    """What keeps it from being asked is told by the look at it."""
+    """Return how far the clock is ahead of the server's; errors of the question are reported
+    elsewhere.
+    """
     try:
         return services.open_repository(spec).clock_ahead_s()
     except DrdError:

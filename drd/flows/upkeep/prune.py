@@ -1,4 +1,4 @@
-"""Removing data that no snapshot refers to: a run of its own for each repository."""
+"""Prune: remove data that no snapshot refers to, in a run for each repository."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from drd.model.run import RunKind, RunState
 
 @dataclass(frozen=True, slots=True)
 class PruneOutcome:
-    """`said` is restic's summary, or why nothing was pruned while there are `pauses`."""
+    """The result. `said` is restic's summary, or why nothing was pruned if there are `pauses`."""
 
     repository: str
     state: RunState
@@ -31,8 +31,8 @@ def prune(
 ) -> PruneOutcome:
     """Prune one repository of the plan, by default the one that backups go to.
 
-    It is paused while others removed snapshots there (what they needed might still be brought back;
-    after a prune it is gone for good), and where this state may be a copy of another one's. Raises
+    It is paused while others have removed snapshots there (their data might still be restored;
+    after a prune it is gone for good), and if this state may be a copy of another one's. Raises
     AlreadyRunning beside a retention or another prune of the plan.
     """
     spec = repository_spec(plan, repository or plan.primary.name)

@@ -1,7 +1,7 @@
-"""Forgetting restore points: restic forgets by id, drd looks again afterwards.
+"""Forget restore points: restic forgets by id, drd verifies it with a new listing.
 
-A point goes from the repository with the backups first, then from the copies. Removing the data
-that nothing refers to any more (prune) is a run of its own.
+A point is removed from the repository with the backups first, then from the copies. Prune, a run of
+its own, removes data that nothing refers to any more.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from drd.model.snapshot import ComponentSnapshot
 
 @dataclass(frozen=True, slots=True)
 class RetentionOutcome:
-    """`forgotten` are the points that are gone from where backups go, and from the catalogue."""
+    """The result. `forgotten` are the points that are gone from the primary repository, and from
+    the catalogue.
+    """
 
     run: str
     plan: str
@@ -39,8 +41,9 @@ class RetentionOutcome:
 
 @dataclass(frozen=True, slots=True)
 class RetentionRequest:
-    """What a person asked for, each with his reason: `force` to forget also what is over the limit
-    of one run, `clock_is_right` to believe the clock as it is now."""
+    """What a person requested, with the reasons: `force` forgets even what is over the limit of one
+    run, `clock_is_right` trusts the clock as it is now.
+    """
 
     force: str | None = None
     clock_is_right: str | None = None
@@ -56,12 +59,12 @@ class RetentionRequest:
 
 
 def retention(services: Services, plan: Plan, request: RetentionRequest) -> RetentionOutcome:
-    """Forget what the plan's policy does not keep, or be paused: then nothing is forgotten, and the
+    """Forget what the plan's policy does not keep, or pause: then nothing is forgotten, and the
     outcome says why.
 
-    Raises RepositoryError when a repository still lists a snapshot afterwards (an append-only
-    server refuses and exits with 0); the points that are really gone are recorded before. A copy
-    that cannot be reached is caught up with by the next run; it is raised after all the rest.
+    Raises RepositoryError if a repository still lists a snapshot afterwards (an append-only server
+    refuses and exits with 0); points that are really gone are recorded before. The next run catches
+    up with a copy that cannot be reached; the error is raised after all the rest.
     """
     crash_cleanup.settle(services, plan)
     with new_run(
@@ -152,7 +155,7 @@ class _RetentionRun:
         missing: Missing | None = None,
         leaving: Sequence[str] | None = None,
     ) -> None:
-        """What is not said stays as the last run left it."""
+        """Record the state of retention; omitted fields stay as the last run left them."""
         before = self.before or RetentionState(self.plan.name, self.looked_at, "")
         self.before = RetentionState(
             plan=self.plan.name,
@@ -171,7 +174,9 @@ class _RetentionRun:
 def _count_as_incomplete(
     services: Services, plan: Plan, hollow: Mapping[str, Collection[str]]
 ) -> None:
-    """For good: also for the RPO, and for whoever asks for the newest point."""
+    """Record the points as incomplete for good: for the RPO too, and for commands that want the
+    newest point.
+    """
     for point, lost in hollow.items():
         whole = services.catalogue.point(plan.name, point)
         components = tuple(
@@ -190,8 +195,9 @@ def _count_as_incomplete(
 def _forget(
     services: Services, plan: Plan, runner: Runner, share: Share, forgetting: Forgetting
 ) -> tuple[str, ...]:
-    """Where backups go. What is gone there is forgotten, and what is in no repository at all: an
-    earlier run began with it, or somebody gave it up."""
+    """Forget in the primary repository. What is gone there is forgotten in the catalogue, and what
+    is in no repository at all: an earlier run began with it, or somebody gave it up.
+    """
     still = _let_go(services, plan, runner, share, "forget")
     meant = (*forgetting.chosen.forget, *forgetting.vanished)
     gone = tuple(i for i in meant if i not in still.points)
@@ -210,7 +216,9 @@ def _forget_copies(services: Services, plan: Plan, runner: Runner, share: Share)
 
 @dataclass(frozen=True, slots=True)
 class _Still:
-    """What a repository lists after the forgetting: of what was to go, and the points there."""
+    """What a repository still lists after the forgetting: snapshots that were to be removed, and
+    the points there.
+    """
 
     snapshots: tuple[str, ...]
     points: frozenset[str]
@@ -226,7 +234,7 @@ class _Still:
 
 
 def _let_go(services: Services, plan: Plan, runner: Runner, share: Share, step: str) -> _Still:
-    """But for points that somebody has held since it was decided."""
+    """Return the points to forget, without those that somebody has held since the decision."""
     tried: list[str] = []
 
     def forget(snapshots: Sequence[str]) -> None:

@@ -1,7 +1,5 @@
-"""What a retention run would do: the model chooses whole points, here they become snapshots to
-forget in each repository.
-
-restic's own keep rules would split a point.
+"""Plan a retention run: the model chooses whole points, which here become snapshots to forget in
+each repository. restic's own keep rules would split a point.
 """
 
 from __future__ import annotations
@@ -34,21 +32,24 @@ from drd.model.units import to_rfc3339
 from drd.ports import Repository, SnapshotInfo
 
 MOST_NAMED = 200
-"""Snapshots that a hint names: more is no command that anybody copies."""
+"""The number of snapshots in a hint's command: nobody would copy a longer one."""
 FOREIGN_LEFTOVER = timedelta(days=1)
-"""Snapshots without manifest of a run that this catalogue does not know: another host's, maybe
-of a backup that is running there."""
+"""Snapshots without a manifest of a run that this catalogue does not know are left alone for this
+time: another host's backup may be running there.
+"""
 _WITHOUT_A_POINT = (RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED)
 KEEP_OWN = 48
-"""How many copies of drd's own catalogue stay."""
+"""How many copies of drd's own catalogue are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
     """What would be forgotten in one repository. `leftovers` are snapshots of runs that never got a
-    manifest, `own` superseded copies of drd's catalogue. Ids in the order of forgetting: manifests
-    first, since a point exists if and only if its manifest does. `vanished` are points that the
-    catalogue knows there and that are not there any more, `points` says whose a snapshot is."""
+    manifest, `own` superseded copies of drd's catalogue. Ids are in the order of forgetting:
+    manifests first, since a point exists if and only if its manifest does. `vanished` are points
+    that the catalogue knows there and the repository no longer has; `points` maps snapshots to
+    points.
+    """
 
     repository: Repository
     manifests: tuple[str, ...] = ()
@@ -69,13 +70,12 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
-    """What a retention run would do, in the repository with the backups and then in the copies;
-    `unreached` has those that could not be looked at. `vanished` points are in no repository;
-    `hollow` ones were complete, with the components whose snapshots somebody else forgot.
-
-    While there are `pauses` nothing is forgotten; `due` are the points that no rule keeps, `limit`
-    is how many of them one run may forget. `missing` are by repository the points of which others
-    removed snapshots, with these; None where nobody looked.
+    """What a retention run would do, in the primary repository and then in the copies. `unreached`
+    has repositories that could not be listed. `vanished` points are in no repository; `hollow` ones
+    were complete, with the components whose snapshots somebody else removed. While there are
+    `pauses` nothing is forgotten; `due` are the points that no rule keeps, `limit` is how many of
+    them one run may forget. `missing` has by repository the points of which others removed
+    snapshots, with these; None if nobody checked.
     """
 
     chosen: RetentionPlan
@@ -100,10 +100,9 @@ class Forgetting:
 def plan_forgetting(
     services: Services, plan: Plan, *, writing: bool = True, force: bool = False
 ) -> Forgetting:
-    """What would be forgotten; with `force` also what is over the limit of one run.
-
-    Without `writing` all repositories are looked at, also where retention is paused anyway. Raises
-    what keeps the repository with the backups from being looked at.
+    """Return what would be forgotten; with `force` even what is over the limit of one run. Without
+    `writing` all repositories are listed, even if retention is paused anyway. Raises what prevents
+    the listing of the primary repository.
     """
     pauses = reasons_to_wait(services, plan)
     # What is recorded from here on need not be in the listings, and is not judged by them.
@@ -128,8 +127,9 @@ def plan_forgetting(
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The points that the catalogue knew before the listings were made, and these, where backups go
-    first; `used` are points that somebody is just restoring."""
+    """The points that the catalogue knew before the listings were made, and these, the primary
+    repository first; `used` are points that somebody is restoring now.
+    """
 
     points: Sequence[RestorePoint]
     inventories: Sequence[Inventory]
@@ -145,7 +145,7 @@ class _Seen:
         return [p for p in self.points if _is_somewhere(p, self.inventories, self.unreached)]
 
     def known(self) -> list[RestorePoint]:
-        """None of the hollow ones may stand for those that can still come back."""
+        """The known points, without hollow ones: none of these may count for the rules."""
         hollow = self.hollow()
         return [
             replace(p, complete=False, proven_by=None) if p.id in hollow else p
@@ -172,7 +172,7 @@ def _list_copies(
 def _of_listings(
     services: Services, seen: _Seen, missing: Missing, before: Sequence[Pause]
 ) -> list[Pause]:
-    """What the listings add to what was known `before`."""
+    """Return the pauses that the listings add to those known `before`."""
     now = services.clock.now()
     pauses = [p for name, of in missing.items() for p in of_listing(name, tuple(of))]
     ids = {p.id for p in seen.points}
@@ -236,7 +236,7 @@ def _paused(
     pauses: Sequence[Pause],
     unreached: Mapping[str, DrdError] | None = None,
 ) -> Forgetting:
-    """Without a look at the repositories: what the catalogue alone says."""
+    """Return the plan without listing the repositories, from the catalogue alone."""
     now = services.clock.now()
     points = services.catalogue.points(plan.name)
     held = held_points(services.catalogue.keeping.holds(plan.name), now)
@@ -273,7 +273,9 @@ def _limit(services: Services, plan: Plan, there: int) -> int:
 
 
 def _of_future(inventory: Inventory, known: Collection[str], now: datetime) -> list[Pause]:
-    """Whoever made it: either that clock was wrong or ours is, and we cannot tell which."""
+    """Return snapshots from the future, whoever made them: either that clock was wrong or ours is,
+    and we cannot tell which.
+    """
     listed = inventory.everything
     ahead = sorted((s for s in listed if s.time > now + SNAPSHOT_SKEW), key=lambda s: s.time)
     if not ahead:
@@ -297,8 +299,9 @@ def _of_future(inventory: Inventory, known: Collection[str], now: datetime) -> l
 
 
 def out_of_the_future(points: Sequence[str], snapshots: Sequence[SnapshotInfo]) -> str:
-    """How the points, and snapshots of nobody that drd knows, get out of the way: whole, since what
-    is left of one would hold retention up as well."""
+    """Return the commands that remove points, and snapshots unknown to drd, from the future:
+    completely, since a rest would pause retention as well.
+    """
     ways = []
     if points:
         ways.append(f"`drd points forget {' '.join(points[:MOST_NAMED])} --reason …`")
@@ -319,7 +322,9 @@ def out_of_the_future(points: Sequence[str], snapshots: Sequence[SnapshotInfo]) 
 def _is_somewhere(
     point: RestorePoint, inventories: Iterable[Inventory], unreached: Collection[str]
 ) -> bool:
-    """Of what cannot be looked at now, the catalogue's word is taken."""
+    """Whether a point is in a repository; for repositories that cannot be listed now the catalogue
+    decides.
+    """
     return any(inventory.holds(point.id) for inventory in inventories) or any(
         name in unreached for name in point.repositories
     )
@@ -328,7 +333,7 @@ def _is_somewhere(
 def _lost(
     point: RestorePoint, inventories: Iterable[Inventory], unreached: Collection[str]
 ) -> tuple[str, ...]:
-    """The components that can be had nowhere any more."""
+    """Return the components that no repository has any more."""
     if any(name in unreached for name in point.repositories):
         return ()
     here = {
@@ -343,7 +348,7 @@ def _lost(
 
 
 def _in_use(services: Services, plan: Plan) -> dict[str, str]:
-    """Points that a drill or recovery is restoring just now, with what does."""
+    """Return points that a drill or recovery is restoring now, each with that run."""
     used = {}
     for run in services.catalogue.queue.open_runs():
         if run.plan == plan.name and run.kind in (RunKind.DRILL, RunKind.RECOVERY):
@@ -355,7 +360,9 @@ def _in_use(services: Services, plan: Plan) -> dict[str, str]:
 
 
 def _last_of_copies(known: Sequence[RestorePoint], copies: Iterable[Inventory]) -> dict[str, str]:
-    """The newest point of each copy: one that is far behind shall not lose all that it has."""
+    """Return the newest point of each copy: a copy that is far behind must not lose all that it
+    has.
+    """
     last_points = {}
     for inventory in copies:
         newest = newest_complete([p for p in known if inventory.holds(p.id)])
@@ -375,7 +382,7 @@ def _spare(chosen: RetentionPlan, why: Mapping[str, str]) -> RetentionPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """What was decided of the points that the catalogue knows, for every repository."""
+    """The decision about the points that the catalogue knows, for every repository."""
 
     points: Sequence[RestorePoint]
     kept: frozenset[str]
@@ -387,9 +394,10 @@ class _Verdict:
 def _share(
     services: Services, spec: RepositorySpec, inventory: Inventory, verdict: _Verdict, plan: str
 ) -> Share:
-    """What one repository has to forget. A copy also forgets what was forgotten while it could not
-    be reached. With a point, all snapshots that are marked as the point's go, also those that are
-    not genuine."""
+    """Return what one repository has to forget. A copy also forgets what was forgotten while it
+    could not be reached. All snapshots that are marked as a point's are removed with it, even those
+    that are not genuine.
+    """
     marked = listings.by_run(inventory.listing)
     gone = [*verdict.forget]
     strangers = [run for run in marked if run not in verdict.kept and run not in gone]
@@ -417,9 +425,9 @@ def _share(
 def _leftovers(
     services: Services, by_run: Mapping[str, Sequence[SnapshotInfo]], gone: Collection[str]
 ) -> list[str]:
-    """Snapshots of runs without a manifest that cannot get one any more, or whose point is gone.
-
-    A run that made a point since the listing has one by now: it may well have ended meanwhile.
+    """Return snapshots of runs without a manifest that cannot get one any more, or whose point is
+    gone. A run that made a point since the listing has one by now: it may well have ended
+    meanwhile.
     """
     left = []
     for run, snapshots in by_run.items():

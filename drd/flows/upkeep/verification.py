@@ -1,8 +1,8 @@
-"""Whether a repository can still be read: all that it needs is there, and a share of its data reads
-back as it was written.
+"""Verify whether a repository can still be read: all that it needs is there, and a share of its
+data is read back.
 
-Each run by schedule reads the next parts in turn, so that within the time that the plan states
-everything has been read once. Nobody waits for it (see `Repository.check`).
+Each scheduled run reads the next parts in turn, so that within the time that the plan states
+everything has been read once. No other run waits for it (see `Repository.check`).
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ from drd.model.run import ERROR_CODE, RunKind, RunState
 
 @dataclass(frozen=True, slots=True)
 class VerificationOutcome:
-    """What a run read: `read` counts the parts. `damage` is what it found, `affected` the restore
-    points that need what is damaged; None where nobody can tell."""
+    """The result. `read` counts the parts. `damage` is the damage, `affected` the restore points
+    that need what is damaged; None if nobody can tell.
+    """
 
     run: str
     plan: str
@@ -58,11 +59,9 @@ def verification(
     everything: bool = False,
     trigger: str = "manual",
 ) -> VerificationOutcome:
-    """Check one repository of the plan, by default the one that backups go to; read the share that
-    is due, or `everything`.
-
-    Damage is in the outcome, and the run has failed. Raises AlreadyRunning, and what keeps the
-    repository from being looked at.
+    """Verify one repository of the plan, by default the one that backups go to; read the share that
+    is due, or `everything`. Damage is in the outcome, and the run has failed. Raises
+    AlreadyRunning, and what prevents access to the repository.
     """
     spec = repository_spec(plan, repository or plan.primary.name)
     crash_cleanup.settle(services, plan)
@@ -112,7 +111,9 @@ class _VerificationRun:
         return self._finish(RunState.SUCCEEDED, None)
 
     def _missing(self) -> tuple[str, ...]:
-        """Points of which others removed snapshots: what is left reads back, and is not all."""
+        """Return points of which others removed snapshots: the rest can be read, but is
+        incomplete.
+        """
         name, listed_at = self.plan.name, self.services.clock.now()
         known = self.services.catalogue.points(name)
         listing = listings.listed(self.repository, name)
@@ -136,7 +137,7 @@ class _VerificationRun:
         )
 
     def _is_hurt(self) -> bool:
-        """Whether something else has met damage there."""
+        """Whether another run has met damage there."""
         known = self.services.catalogue.health.of(self.plan.name)
         return any(k.damage is not None for k in known if k.repository == self.spec.name)
 
@@ -180,7 +181,9 @@ class _VerificationRun:
         self.services.catalogue.record_reading(self.runner.owned, self.spec.name, reading)
 
     def _damaged(self, error: RepositoryDamaged) -> VerificationOutcome:
-        """Say what it costs: the points that need what is damaged, and which others hold them."""
+        """Describe the consequences: the points that need what is damaged, and which other
+        repositories have them.
+        """
         if isinstance(error, SnapshotsUnreadable):
             return self._snapshots_unreadable(error)
         affected = self._affected(error)
@@ -204,8 +207,9 @@ class _VerificationRun:
         return self._finish(RunState.FAILED, error, affected)
 
     def _snapshots_unreadable(self, error: SnapshotsUnreadable) -> VerificationOutcome:
-        """Objects that only stand in the way of retention, unless they were the manifests of
-        points: these are none there any more. What is stored later does not build on them."""
+        """Handle unreadable snapshots: they only block retention, unless they were the manifests of
+        points, which are no points there any more. Later data does not depend on them.
+        """
         asked_at = self.services.clock.now()
         listing = listings.listed(self.repository, self.plan.name)
         lost = [
@@ -222,7 +226,7 @@ class _VerificationRun:
         return self._finish(RunState.FAILED, error, tuple(lost))
 
     def _affected(self, damage: RepositoryDamaged) -> tuple[str, ...] | None:
-        """Restore points with a snapshot that needs what is damaged, newest first."""
+        """Return restore points with a snapshot that needs what is damaged, newest first."""
         if not damage.parts and not damage.trees:
             return None  # restic does not say where it is
         try:
@@ -235,14 +239,15 @@ class _VerificationRun:
         return tuple(p.id for p in points if any(s.id in hit for s in by_run.get(p.id, ())))
 
     def _elsewhere(self, affected: Sequence[str] | None) -> list[str]:
-        """The other repositories of the plan that can give all of these points, or the newest
-        one."""
+        """Return the other repositories of the plan that can restore all of these points, or the
+        newest one.
+        """
         points = self.services.catalogue.points(self.plan.name)
         wanted = [p for p in points if p.id in affected] if affected is not None else points[:1]
         return others_for(self.services, self.plan, self.spec.name, wanted)
 
     def _read_bytes(self) -> int:
-        """About: a share of what the repository takes; 0 where that cannot be told."""
+        """Return about how many bytes were read: a share of the repository's size; 0 if unknown."""
         try:
             return round(self.repository.size_bytes() * self.read / self.reading.parts)
         except DrdError:
