@@ -2,20 +2,17 @@
 its own, two thirds of a second of CPU cheaper.
 
 A server imports all of drd once and forks for each command, which gets the words, the environment,
-the directory and the pipes that a fresh interpreter would get. What changes how an interpreter
-starts (LD_PRELOAD, a locale, PYTHON…) starts a fresh one, and so does everything with
-DRD_TEST_COLD=1. Daemons, their workers and services are always fresh.
+the directory and the pipes that a fresh interpreter would get, also as others see them in /proc.
+What changes how an interpreter starts (LD_PRELOAD, a locale, PYTHON…) starts a fresh one, and so
+does everything with DRD_TEST_COLD=1. A daemon from here starts its workers from here, too
+(`warm_workers`). Services are always fresh.
 """
 
 from __future__ import annotations
 
-import array
-import atexit
 import contextlib
 import functools
 import gc
-import io
-import json
 import os
 import pkgutil
 import selectors
@@ -24,31 +21,29 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 import drd
-from tests import light_catalogue
+from tests import light_catalogue, warm_process, warm_workers
 
 _ROOT = str(Path(drd.__file__).parents[1])
-_AT_START = ("LD_", "LC_", "LANG", "PYTHON", "FAKETIME", "TZ", "MALLOC_", "GLIBC_")
-"""What an interpreter or the C library reads when a process starts."""
+_AT_START = ("LD_", "LC_", "LANG", "PYTHON", "FAKETIME", "TZ", "MALLOC_", "GLIBC_", "DRD_GRACE_S")
+"""What an interpreter, the C library or a module of drd reads when a process starts."""
 
 
 class Child:
     """A command that runs, with what the tests use of subprocess.Popen. It is a child of the
     server, and its id stays its own until somebody here has asked how it ended."""
 
-    def __init__(self, argv: list[str], connection: socket.socket, out: int, err: int) -> None:
+    def __init__(self, argv: list[str], connection: socket.socket, *pipes: int) -> None:
         self.args = argv
-        self.pid = int.from_bytes(_exactly(connection, 4), "big")
+        self.pid = int.from_bytes(warm_process.exactly(connection, 4), "big")
         self.returncode: int | None = None
-        self.stdout, self.stderr = os.fdopen(out, "rb"), os.fdopen(err, "rb")
+        self.stdout, self.stderr = [os.fdopen(fd, "rb") for fd in pipes] or (None, None)
         self._connection = connection
 
     def poll(self) -> int | None:
@@ -60,7 +55,7 @@ class Child:
         if self.returncode is None:
             self._connection.settimeout(max(timeout, 0.001) if timeout is not None else None)
             try:
-                code = _exactly(self._connection, 4)
+                code = warm_process.exactly(self._connection, 4)
             except TimeoutError:
                 raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
             self.returncode = int.from_bytes(code, "big", signed=True)
@@ -70,6 +65,7 @@ class Child:
     def communicate(self, timeout: float | None = None) -> tuple[bytes, bytes]:
         """All that it writes, until nobody has the other ends any more."""
         deadline = None if timeout is None else time.monotonic() + timeout
+        assert self.stdout is not None and self.stderr is not None  # noqa: PT018
         said = {self.stdout: bytearray(), self.stderr: bytearray()}
         with selectors.DefaultSelector() as waiting:
             for pipe in said:
@@ -121,26 +117,28 @@ def start(
     env: Mapping[str, str],
     cwd: Path | None = None,
     dies_at: str = "",
+    log: int | None = None,
+    cold: bool = False,
 ) -> Child | subprocess.Popen[bytes]:
-    """`drd WORDS` in a session of its own. `dies_at` is a moment of tests/e2e/dies_at.py."""
+    """`drd WORDS` in a session of its own. `dies_at` is a moment of tests/e2e/dies_at.py. All that
+    it writes goes to `log`, if that is given. `cold`: in a fresh interpreter."""
     module = ["tests.e2e.dies_at", dies_at] if dies_at else ["drd"]
     argv = [sys.executable, "-m", *module, *words]
-    if "DRD_TEST_COLD" in os.environ or _of_start(env) != _of_start(os.environ):
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    cold = cold or "DRD_TEST_COLD" in os.environ or _of_start(env) != _of_start(os.environ)
+    if cold or not warm_process.fits(argv, env):
+        out = subprocess.PIPE if log is None else log
         silent = subprocess.DEVNULL
         return subprocess.Popen(
-            argv, stdin=silent, **pipes, env=env, cwd=cwd, start_new_session=True
+            argv, stdin=silent, stdout=out, stderr=out, env=env, cwd=cwd, start_new_session=True
         )
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(_server())
-    (out, out_in), (err, err_in) = os.pipe(), os.pipe()
-    request = json.dumps([list(words), dict(env), os.fspath(cwd or Path.cwd()), dies_at]).encode()
-    fds = array.array("i", [out_in, err_in])
-    header = len(request).to_bytes(4, "big")
-    connection.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
-    os.close(out_in), os.close(err_in)
-    connection.sendall(request)
-    return Child(argv, connection, out, err)
+    pipes = [os.pipe(), os.pipe()] if log is None else []
+    request = [argv, list(words), dict(env), os.fspath(cwd or Path.cwd()), dies_at]
+    warm_process.send(connection, request, [inner for _, inner in pipes] or [log, log])
+    for _, inner in pipes:
+        os.close(inner)
+    return Child(argv, connection, *(outer for outer, _ in pipes))
 
 
 def _of_start(env: Mapping[str, str]) -> dict[str, str]:
@@ -149,13 +147,6 @@ def _of_start(env: Mapping[str, str]) -> dict[str, str]:
     for name in ("PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
         found.pop(name, None)
     return {n: v for n, v in found.items() if not (n[0] == "L" and v.upper().endswith("UTF-8"))}
-
-
-def _exactly(connection: socket.socket, count: int) -> bytes:
-    data = connection.recv(count, socket.MSG_WAITALL)
-    if len(data) != count:
-        raise ConnectionError("the server of warm commands is gone")
-    return data
 
 
 def end() -> None:
@@ -171,8 +162,10 @@ def _server() -> str:
     """Its address. It ends with us at the latest: our end of its pipe is open until then."""
     directory = tempfile.mkdtemp(prefix="warm-", dir=os.environ.get("DRD_TEST_RUN"))
     address = f"{directory}/socket"
-    words = [sys.executable, "-m", "tests.warm", address]
-    server = subprocess.Popen(words, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    words = [sys.executable, "-m", "tests.warm", address, "." * warm_process.ROOM]
+    env = {**os.environ, "DRD_TEST_ROOM": "." * warm_process.ROOM}
+    pipe = subprocess.PIPE
+    server = subprocess.Popen(words, cwd=_ROOT, env=env, stdin=pipe, stdout=pipe)
     assert server.stdout is not None
     assert server.stdout.readline() == b"ready\n"
     _servers.append(server)
@@ -219,21 +212,17 @@ def _serve(address: str) -> None:
 
 def _command(connection: socket.socket, waiting: selectors.BaseSelector) -> None:
     """Become the command in a new process, and watch that and the connection."""
-    header, ancillary, _, _ = connection.recvmsg(4, socket.CMSG_SPACE(8))
-    fds = array.array("i")
-    fds.frombytes(ancillary[0][2])
-    out, err = fds
-    request = _exactly(connection, int.from_bytes(header, "big"))
+    found = warm_process.received(connection)
+    assert found is not None
+    request, (out, err) = found
     pid = os.fork()
     if pid == 0:
         for _, key in list(waiting.get_map().items()):
             if key.fd > 0:
                 os.close(key.fd)
         waiting.close()
-        connection.close()
-        _become(json.loads(request), out, err)
+        _become(connection, request, out, err)
     os.close(out), os.close(err)
-    connection.sendall(pid.to_bytes(4, "big"))
     process = os.pidfd_open(pid)
     waiting.register(process, selectors.EVENT_READ, (process, connection))
 
@@ -255,46 +244,14 @@ def _over(process: int, connection: socket.socket, waiting: selectors.BaseSelect
         os.close(process)
 
 
-def _become(request: list[Any], out: int, err: int) -> NoReturn:
-    words, env, cwd, dies_at = request
+def _become(connection: socket.socket, request: list[Any], out: int, err: int) -> NoReturn:
+    argv, words, env, cwd, dies_at = request
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for fd, number in ((nothing, 0), (out, 1), (err, 2)):
-        os.dup2(fd, number)
-        os.close(fd)
     os.setsid()
-    os.environ.clear()
-    os.environ.update(env)
-    os.chdir(cwd)
-    encoding = sys.stdout.encoding
-    sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), encoding)
-    sys.stderr = io.TextIOWrapper(
-        os.fdopen(2, "wb", closefd=False), encoding, "backslashreplace", line_buffering=True
-    )
-    sys.stdin = os.fdopen(0, closefd=False)
-    sys.argv = [f"{_ROOT}/drd/__main__.py", *words]
-    os._exit(_carried_out(dies_at))
-
-
-def _carried_out(dies_at: str) -> int:
-    """The exit code, as an interpreter comes to it, which then only frees its memory."""
-    from drd.__main__ import start as begin
-
-    if dies_at:
-        from tests.e2e.dies_at import arm
-
-        arm(dies_at)
-    code: object = 1
-    try:
-        begin()
-    except SystemExit as ended:
-        code = ended.code
-    except BaseException:  # noqa: BLE001 - as an interpreter does at its end
-        traceback.print_exc()
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    return code if isinstance(code, int) else int(code is not None)
+    if "daemon" in words:
+        warm_workers.install()
+    warm_process.become(argv, env, cwd, (nothing, out, err), connection)
+    os._exit(warm_process.carried_out(words, dies_at))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from tests import warm
 from tests.e2e.site import Site
 
 QUICK = """
@@ -28,18 +29,12 @@ backup: {{{backup}}}
 class Daemon:
     """One daemon process and what it and its workers log, after what those before it did."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, cold: bool = False) -> None:
         self.site = site
         self.log = site.base / "daemon.log"
         with self.log.open("ab") as log:
             self._before = log.tell()
-            self.process = subprocess.Popen(
-                site.argv("daemon"),
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                env=site.env(),
-                start_new_session=True,
-            )
+            self.process = warm.start(["daemon"], env=site.env(), log=log.fileno(), cold=cold)
 
     def events(self, name: str = "") -> list[dict[str, Any]]:
         text = self.log.read_bytes()[self._before :].decode()
@@ -71,8 +66,8 @@ class Daemon:
 
 
 @contextmanager
-def daemon(site: Site) -> Iterator[Daemon]:
-    running = Daemon(site)
+def daemon(site: Site, *, cold: bool = False) -> Iterator[Daemon]:
+    running = Daemon(site, cold=cold)
     try:
         until(running.is_started, "the daemon's start", running)
         yield running

@@ -38,7 +38,7 @@ def small_disk(site: Site) -> Iterator[Path]:
 
 def test_plans_are_judged_only_when_they_were_loaded(site: Site) -> None:
     quick_plan(site, backup="every: 1h, jitter: none")
-    with daemon(site):
+    with daemon(site, cold=True):
         until(
             lambda: site.catalogue("select 1 from alerts where kind = 'never-drilled'"),
             "a look at the plan",
@@ -64,7 +64,7 @@ def test_a_disk_that_is_full_at_the_start_is_told_and_waited_for(
             reader.execute("begin")
             reader.execute("select * from plans").fetchall()
         fill(small_disk / "ballast")
-        running = Daemon(site)
+        running = Daemon(site, cold=True)
         try:
             until(lambda: "the catalogue's disk is full" in text_of(told), "word", running)
             assert "no plan is loaded" not in text_of(told)
@@ -77,7 +77,7 @@ def test_a_disk_that_is_full_at_the_start_is_told_and_waited_for(
 def test_time_without_a_daemon_longer_than_an_rpo_is_told(site: Site) -> None:
     told = tell_a_script(site)
     quick_plan(site, backup="every: 1h, jitter: none", rpo="3s")
-    running = Daemon(site)
+    running = Daemon(site, cold=True)
     try:
         until(running.is_started, "the start", running)
         until(lambda: rows(site, where="state = 'succeeded'"), "a backup", running)
@@ -85,7 +85,7 @@ def test_time_without_a_daemon_longer_than_an_rpo_is_told(site: Site) -> None:
         running.process.kill()
         running.process.wait()
     time.sleep(3.5)
-    with daemon(site) as running:
+    with daemon(site, cold=True) as running:
         until(lambda: "drd was down, or its host slept, for" in text_of(told), "word", running)
         assert "longer than the RPO of shop" in text_of(told)
 

@@ -1,0 +1,116 @@
+"""What makes a fork of the warm interpreter the same as a fresh one, and how one is asked for."""
+
+from __future__ import annotations
+
+import array
+import atexit
+import ctypes
+import io
+import json
+import os
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import drd
+
+ROOM = 1 << 14
+"""Bytes for the words of a command, and as many for its environment: the warm interpreter is
+started with words and a variable of that length."""
+_MAIN = str(Path(drd.__file__).with_name("__main__.py"))
+
+
+def send(connection: socket.socket, request: object, fds: Sequence[int | None]) -> None:
+    """A request, and descriptors with it."""
+    text = json.dumps(request).encode()
+    passed = array.array("i", [fd for fd in fds if fd is not None])
+    header = len(text).to_bytes(4, "big")
+    connection.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, passed)])
+    connection.sendall(text)
+
+
+def received(connection: socket.socket) -> tuple[Any, list[int]] | None:
+    """The next request and its descriptors; None when the other side is gone."""
+    header, ancillary, _, _ = connection.recvmsg(4, socket.CMSG_SPACE(8))
+    if not header:
+        return None
+    fds = array.array("i")
+    fds.frombytes(ancillary[0][2])
+    return json.loads(exactly(connection, int.from_bytes(header, "big"))), list(fds)
+
+
+def fits(argv: Sequence[str], env: Mapping[str, str]) -> bool:
+    """Whether there is room for what others see of a process."""
+    return max(len(_words(argv)), len(_words(_pairs(env)))) < ROOM
+
+
+def _words(strings: Sequence[str]) -> bytes:
+    return b"".join(os.fsencode(string) + b"\0" for string in strings)
+
+
+def _pairs(env: Mapping[str, str]) -> list[str]:
+    return [f"{name}={value}" for name, value in env.items()]
+
+
+def exactly(connection: socket.socket, count: int) -> bytes:
+    data = connection.recv(count, socket.MSG_WAITALL)
+    if len(data) != count:
+        raise ConnectionError("the server of warm commands is gone")
+    return data
+
+
+def become(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    cwd: str,
+    fds: Sequence[int],
+    asked_by: socket.socket,
+) -> None:
+    """Take on what a process is given by the one that starts it, and say that it is there: it looks
+    like it also to others."""
+    for number, fd in enumerate(fds):
+        os.dup2(fd, number)
+    for fd in {*fds}:
+        os.close(fd)
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    stat = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    for place, strings in zip((45, 47), (argv, _pairs(env)), strict=True):
+        begin, end = int(stat[place]), int(stat[place + 1])  # arg_start or env_start, and its end
+        ctypes.memmove(begin, _words(strings).ljust(end - begin, b"\0"), end - begin)
+    asked_by.sendall(os.getpid().to_bytes(4, "big"))
+    asked_by.close()
+
+
+def carried_out(words: Sequence[str], dies_at: str = "") -> int:
+    """The exit code, as an interpreter comes to it, which then only frees its memory."""
+    encoding = sys.stdout.encoding
+    sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), encoding)
+    sys.stderr = io.TextIOWrapper(
+        os.fdopen(2, "wb", closefd=False), encoding, "backslashreplace", line_buffering=True
+    )
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.argv = [_MAIN, *words]
+    from drd.__main__ import start as begin
+
+    if dies_at:
+        from tests.e2e.dies_at import arm
+
+        arm(dies_at)
+    code: object = 1
+    try:
+        begin()
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:  # noqa: BLE001 - as an interpreter does at its end
+        traceback.print_exc()
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    return code if isinstance(code, int) else int(code is not None)
