@@ -181,11 +181,11 @@ class App:
         return Loading(self.settings, self.catalogue, self.clock, self.accept, self.console.warn)
 
     def load(self, name: str, *, coming_back: bool = False) -> Plan:
-        """See `Loading.load`: read a plan's file, and put it in force."""
+        """Read a plan's file, and put it in force: see `Loading.load`."""
         return self._loading.load(name, coming_back=coming_back)
 
     def refuse_exposed(self, loaded: LoadedPlan, in_force: str | None = None) -> None:
-        """See `require_safe`: raises ConfigError."""
+        """Raise ConfigError for exposed files: see `require_safe`."""
         self._loading.refuse_exposed(loaded, in_force)
 
     @property
@@ -214,7 +214,7 @@ class App:
         return self.settings.kit_watch.every_s if self.settings.kit_watch else None
 
     def load_named(self, name: str) -> Plan:
-        """Like `load`, for a name from a row, which is never taken for a path."""
+        """Do the same as `load`, for a name from a row, which is never used as a path."""
         return self.load(self._by_name(name))
 
     def _by_name(self, name: str) -> str:
@@ -277,11 +277,11 @@ class App:
         return set_aside(self.settings.state_url, self.clock.now())
 
     def plan_names(self) -> list[str]:
-        """The names of the plans in the plans directory, as they stand in the plans."""
+        """The names of the plans in the plans directory, as written in the plans."""
         return sorted(plans_by_name(self.settings.plans_dir))
 
     def services(self, plan: Plan, claim: Run | None = None) -> Services:
-        """What the flows need to work on this plan."""
+        """Return what the flows need to work on this plan."""
         is_root = rights.may_be_root()
         catalogue, witness = self.witnessed()
         return Services(
@@ -347,13 +347,13 @@ class App:
 
     @contextmanager
     def _host(self, config: Path, plan: str) -> Iterator[tuple[Services, Plan]]:
-        """Another host, described by its drd.yaml."""
+        """Return another host, described by its drd.yaml."""
         with only_those_in_use(), app(str(config), self.console) as there:
             loaded = there.load(plan)
             yield there.services(loaded), loaded
 
     def tell(self, message: Message) -> list[str]:
-        """Like `flows.runbook.notify.tell`, through the channels of drd.yaml."""
+        """Notify through the channels of drd.yaml, as `flows.runbook.notify.tell` does."""
         return tell(message, self._channels(), self.open_notifier, self.clock, self.console.warn)
 
     def _channels(self) -> Sequence[ChannelSpec]:
@@ -394,7 +394,9 @@ class App:
 
 
 def _versions(plan: Plan) -> dict[str, str]:
-    """Of what makes a restore point or brings one back, for manifests and evidence."""
+    """Return the versions of the programs that make or restore a point, for manifests and
+    evidence.
+    """
     return {
         "drd": drd.__version__,
         "python": platform.python_version(),

@@ -28,8 +28,9 @@ from drd.model.units import parse_duration, parse_size
 
 
 class Contradiction(NamedTuple):
-    """What is wrong with settings beyond the types of single keys. `path` is its place below them;
-    `of_key` when the key itself is wrong, not its value."""
+    """An error in settings beyond the types of single keys. `path` is its place below them;
+    `of_key` if the key itself is wrong, not its value.
+    """
 
     path: tuple[str | int, ...]
     message: str
@@ -38,7 +39,7 @@ class Contradiction(NamedTuple):
 
     @staticmethod
     def of(error: ValueError, path: tuple[str | int, ...]) -> Contradiction:
-        """What a parser says is wrong."""
+        """Convert the error of a parser."""
         malformed = Malformed.of(error)
         fact, remedy = malformed.fact, malformed.remedy or "see `drd plan schema`"
         return Contradiction(path, fact[:1].lower() + fact[1:], f"{remedy}.")

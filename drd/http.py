@@ -1,9 +1,9 @@
 """One HTTP exchange with a deadline for all of it: certificates are verified, redirects are not
-followed, and no more than a bounded part of the answer is read.
+followed, and only a bounded part of the answer is read.
 
-It stands on http.client. urllib3 would take 160 million instructions of each start, and leaves to
-its caller what most of this is: a deadline for the whole, the proxies of the environment, hiding
-logins, and words for people.
+It uses http.client: importing urllib3 would take 160 million instructions of each start, and
+urllib3 leaves most of this to its caller: a deadline for the whole, the proxies of the environment,
+hiding logins, and messages for people.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, whatever its status. `body` may be the beginning of it only; `is_late` says
-    that the deadline came before its end."""
+    """The answer, whatever its status. `body` may be only the beginning; `is_late` says that the
+    deadline came before its end.
+    """
 
     host: str
     status: int

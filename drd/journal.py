@@ -29,7 +29,9 @@ def is_ours() -> bool:
 
 
 def datagram(level: str, message: str, fields: Mapping[str, str]) -> bytes:
-    """One line. Field names consist of capitals, digits and underscores; others are left out."""
+    """Return one line. Field names consist of capitals, digits and underscores; others are left
+    out.
+    """
     parts = [_field("MESSAGE", message), _field("PRIORITY", str(_PRIORITY.get(level, 6)))]
     parts.append(_field("SYSLOG_IDENTIFIER", "drd"))
     for name, value in fields.items():

@@ -65,7 +65,9 @@ def _mask_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapp
 
 
 def _escape_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """For a terminal: text from outside must not control it. JSON has its own escapes."""
+    """Escape text from outside for a terminal, which it must not control. JSON has its own
+    escapes.
+    """
     for key, value in event.items():
         if isinstance(value, str) and not (value.isascii() and value.isprintable()):
             event[key] = "".join(

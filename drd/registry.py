@@ -1,8 +1,10 @@
-"""What can be added to drd: kinds of components, checks, steps of runbooks, channels.
+"""The registries of everything that can be added to drd: kinds of components, checks, steps of
+runbooks, channels.
 
 Each family is a registry: one line for each member, with the place of its specification. A module
 is imported when its member is first needed. Packages of others add members, which are imported
-already (`drd/config/extensions.py`), if drd.yaml names the package."""
+already (`drd/config/extensions.py`), if drd.yaml names the package.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,7 @@ class Registry(Generic[Member]):
         return name in self._own or name in self._added
 
     def __getitem__(self, name: str) -> Member:
-        """Raises NotSupported."""
+        """Return a member's specification. Raises NotSupported."""
         if name in self._own:
             return cast("Member", _at(self._own[name]))
         if (added := self._added.get(name)) is not None:
@@ -91,7 +93,7 @@ class Registry(Generic[Member]):
         return cast("type", _at(self._spec))
 
     def use(self, added: Sequence[Added]) -> None:
-        """From now on these are the members beside drd's own."""
+        """Use these members beside drd's own from now on."""
         self._added = {one.name: one for one in added if one.family == self.family}
 
 
@@ -159,13 +161,13 @@ _closed: ContextVar[bool] = ContextVar("_closed", default=False)
 
 
 def in_use() -> tuple[Added, ...]:
-    """What packages of others add now."""
+    """Return the members that packages of others add now."""
     return _in_use
 
 
 @contextmanager
 def unless_refused() -> Iterator[None]:
-    """What is in use before is in use again when what happens within fails."""
+    """Restore the members that were in use before if the body fails."""
     before = _in_use
     try:
         yield
@@ -211,8 +213,9 @@ def extensions_used(plan: Plan) -> tuple[Extension, ...]:
 
 
 def packages_with(family: str, name: str) -> tuple[str, ...]:
-    """The installed packages that would add this member, by what they say of themselves: none of
-    them is imported. Takes time, since it looks through all that is installed."""
+    """Return the installed packages that would add this member, by their metadata: none of them is
+    imported. Slow, since it searches everything that is installed.
+    """
     from importlib.metadata import entry_points
 
     points = entry_points(group=f"drd.{family}", name=name)
@@ -220,7 +223,7 @@ def packages_with(family: str, name: str) -> tuple[str, ...]:
 
 
 def use(added: Sequence[Added]) -> None:
-    """From now on these members exist beside drd's own, and no others."""
+    """Use these members beside drd's own from now on, and no others."""
     global _in_use  # noqa: PLW0603 (one process has one set of members)
     _in_use = tuple(added)
     for registry in FAMILIES.values():

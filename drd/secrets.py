@@ -15,7 +15,7 @@ from drd.model.plan import SecretRef
 from drd.modes import open_regular
 
 CREDENTIALS = Path("/etc/drd/credentials")
-"""Where a credential lies when systemd has not passed it on; root's, mode 0600."""
+"""The directory of a credential that systemd has not passed on; root's, mode 0600."""
 
 UNIT_PREFIX = "drd_"
 """The prefix that `LoadCredential=drd:/etc/drd/credentials` gives to the name of each
@@ -72,8 +72,8 @@ EDGES_HINT = "restic reads a different password from a file or a command: write 
 
 
 def edges(value: str, ref: SecretRef | None = None) -> str | None:
-    """Why restic reads a different password than drd from the same file or command, as words that
-    follow the password's name; None when both read the same. Such a repository does not open by
+    """Say why restic reads a different password than drd from the same file or command, as words
+    that follow the password's name; None if both read the same. Such a repository does not open by
     hand.
     """
     if value != value.strip():
@@ -88,7 +88,7 @@ def edges(value: str, ref: SecretRef | None = None) -> str | None:
 
 
 def references(value: object) -> Iterator[SecretRef]:
-    """Every secret reference in a plan or a channel, including its settings."""
+    """Return every secret reference in a plan or a channel, including its settings."""
     if isinstance(value, SecretRef):
         yield value
     elif isinstance(value, Mapping):

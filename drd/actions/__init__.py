@@ -1,4 +1,4 @@
-"""What the steps of runbooks do, beside restoring, checking and asking people: a module each."""
+"""The steps of runbooks beside restoring, checking and asking people: a module for each."""
 
 from __future__ import annotations
 

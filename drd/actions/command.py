@@ -26,7 +26,7 @@ from drd.process.fence import refused_hint, require_up
 TIMEOUT_S = 3600.0
 _KEPT = 1 << 16
 _OUTPUT = 4000
-"""How many bytes of the output later steps can use."""
+"""The bytes of the output that later steps can use."""
 
 
 class CommandSettings(Rehearsed):

@@ -184,7 +184,7 @@ class _Replay:
         )
 
     def back(self) -> str:
-        """Who still exists, in words; empty if nobody does."""
+        """Name the erased people who exist again; empty if there are none."""
         check = self._settings.check
         try:
             if check.sql is not None:

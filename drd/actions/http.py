@@ -97,9 +97,9 @@ def ask(
     timeout_s: float,
     ca_cert: str | None = None,
 ) -> tuple[int, str]:
-    """Status and text of the answer, whatever its status is.
-
-    Raises StepFailed if there is none."""
+    """Send the request; return status and text of the answer, whatever its status is. Raises
+    StepFailed if there is none.
+    """
     parts = http.parts_of(url)
     if parts is None:
         raise StepFailed(f"{url} is not the address of a web server", hint="write http(s)://….")

@@ -1,4 +1,4 @@
-"""What the settings of steps share. Each kind of step has its own in its module."""
+"""The settings that all steps share. Each kind of step has its own in its module."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StepSettings(Settings):
         return ()
 
     def host_needs(self) -> Iterable[str]:
-        """What else a new host must have, each in a few words."""
+        """Other needs that a new host must meet, each in a few words."""
         return ()
 
 
@@ -54,7 +54,7 @@ def named_texts(key: str, texts: Mapping[str, str]) -> Iterator[Text]:
 
 
 def short(key: str) -> BeforeValidator:
-    """Lets a text alone stand for the settings with only this key."""
+    """Accept a text in place of the settings with only this key."""
 
     def read(value: Any) -> Any:
         return {key: value} if isinstance(value, str) else value

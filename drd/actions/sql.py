@@ -61,7 +61,7 @@ class Statements:
 
 
 def _statements(query: str, context: ActionContext) -> str:
-    """Each value is a string of SQL, whatever is in it."""
+    """Fill in the values: each is a string of SQL, whatever is in it."""
 
     def value(name: str) -> str:
         text = context.value(name)

@@ -133,7 +133,7 @@ class StartSettings(Rehearsed):
 
     @property
     def address(self) -> str:
-        """Where it answers, as the plan has it; empty if the plan does not say."""
+        """The address of the service as in the plan; empty if the plan does not say."""
         written = self.url or (f"http://127.0.0.1:{self.port}" if self.port is not None else "")
         return written.rstrip("/")
 
@@ -236,7 +236,9 @@ _END_OF_LOG = 64 << 10
 _SHOWN = 300
 
 _kept: dict[int, process.Child] = {}
-"""What drills have started, by pid: it ends with drd, and by its note like all others."""
+"""Programs that drills have started, by pid. They end with drd, and are recorded like all
+others.
+"""
 
 
 def _keep(words: list[str], log: Path, env: dict[str, str], fence: process.Fence) -> int:
@@ -345,7 +347,7 @@ def _until_ready(
 
 
 def _not_ready(ready: Ready, context: ActionContext, started: Started, left_s: float) -> str | None:
-    """Why it is not ready yet; None if it is."""
+    """Say why the service is not ready yet; None if it is."""
     value = _with_port(context, started.port)
     try:
         if ready.http is not None:

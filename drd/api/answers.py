@@ -24,7 +24,8 @@ R = TypeVar("R", bound=Request)
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One admitted request: `names` are those in its path. `wake` makes the daemon's loop handle
-    what was left for it."""
+    what was left for it.
+    """
 
     app: App
     caller: Caller
@@ -264,4 +265,4 @@ ANSWERS: dict[str, Answer] = {
     "ack": _ack,
     "readiness": _readiness,
 }
-"""By the name of the endpoint."""
+"""The functions that answer, by the name of the endpoint."""

@@ -58,7 +58,7 @@ class Failed(Exception):
         self.status, self.message, self.hint, self.exit_code = status, message, hint, exit_code
 
     def document(self) -> dict[str, Any]:
-        """As `--json` prints a failure."""
+        """The error as `--json` prints a failure."""
         return {"error": {"message": self.message, "hint": self.hint, "exit": self.exit_code}}
 
 

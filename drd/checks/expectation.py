@@ -86,7 +86,7 @@ class Judgement:
 
 
 def parse_expectation(value: str | float) -> Expectation:
-    """Raises ValueError, which lists the forms."""
+    """Parse an expectation. Raises ValueError, which lists the forms."""
     if isinstance(value, bool):
         return Comparison("==", str(value).lower())
     if not isinstance(value, str):
@@ -276,7 +276,7 @@ class Tolerance:
 
 
 def parse_tolerance(value: str | int) -> Tolerance:
-    """Of `5` or `1%`. Raises ValueError."""
+    """Parse `5` or `1%`. Raises ValueError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", str(value).strip())
     if match is None or (not match[2] and "." in match[1]):
         raise Malformed(

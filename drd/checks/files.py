@@ -62,9 +62,10 @@ class TreeComparison:
 
 @dataclass(slots=True)
 class Comparison:
-    """`differing` are sentences in the order of paths; the other lists are paths. `files` counts
-    what was compared and is no directory, `had_…` what there was at backup; `torn_bytes` changed
-    while they were captured."""
+    """The result of comparing two trees. `differing` are sentences in the order of paths; the other
+    lists are paths. `files` counts compared entries that are no directory, `had_…` those at backup;
+    `torn_bytes` changed while they were captured.
+    """
 
     compared: int = 0
     files: int = 0
@@ -79,8 +80,9 @@ class Comparison:
 
 
 def compare(before: TreeFingerprint, now: TreeFingerprint, *, owners: bool) -> Comparison:
-    """Every entry that one of the two knows of; `owners` also who they belong to and what only
-    root can set."""
+    """Compare every entry of either tree; `owners` includes ownership and what only root
+    can set.
+    """
     comparison = Comparison(owners=owners and all(e.uid >= 0 for e in now.entries.values()))
     _weigh(before, now, comparison)
     comparison.unread = sorted({*before.not_reached, *now.not_reached})
@@ -103,7 +105,9 @@ def compare(before: TreeFingerprint, now: TreeFingerprint, *, owners: bool) -> C
 
 
 def _weigh(before: TreeFingerprint, now: TreeFingerprint, found: Comparison) -> None:
-    """Of what came or went while it was captured, only what came back says how large it is."""
+    """Add up the sizes. For entries that appeared or vanished during the capture, only the restored
+    data shows the size.
+    """
     for path, entry in before.entries.items():
         if entry.kind == "directory":
             continue
@@ -126,7 +130,9 @@ def _judge_extra(path: str, before: TreeFingerprint, found: Comparison) -> None:
 def _judge_missing(
     path: str, before: TreeFingerprint, now: TreeFingerprint, found: Comparison
 ) -> None:
-    """What could not be read is unknown, also below a directory that could not be listed."""
+    """Judge missing entries. An entry that could not be read is unknown, and so is one below a
+    directory that could not be listed.
+    """
     above = [path, *(str(p) for p in PurePosixPath(path).parents)]
     if path in before.not_reached or any(p in now.not_reached for p in above):
         if path not in found.unread:
@@ -151,7 +157,7 @@ def _rows(spec: CheckSpec, found: Comparison, *, may_be_empty: bool) -> list[Che
 
 
 def _nothing_compared(found: Comparison, *, may_be_empty: bool) -> str | None:
-    """Why what was compared says nothing about the component; None when it does."""
+    """Say why the comparison proves nothing about the component; None if it does."""
     if not found.compared:
         return "no entry could be compared"
     if not found.had_files:

@@ -71,7 +71,9 @@ class RowCounts:
 
 @dataclass(slots=True)
 class Comparison:
-    """`differing` are sentences, `unknown` the reasons by table; both in the order of names."""
+    """The result of comparing row counts. `differing` are sentences, `unknown` the reasons by
+    table; both in the order of names.
+    """
 
     compared: int = 0
     rows: int = 0
@@ -82,7 +84,7 @@ class Comparison:
 def compare(
     before: DatabaseFingerprint, now: DatabaseFingerprint, tolerance: Tolerance
 ) -> Comparison:
-    """Every table that either side knows."""
+    """Compare every table of either side."""
     comparison = Comparison()
     known = {*before.tables, *before.not_reached}
     restored = {*now.tables, *now.not_reached}

@@ -1,4 +1,4 @@
-"""What every check has in a plan. The rest of a check's keys stands in its own module."""
+"""The keys that every check has in a plan. Other keys are in the module of each check."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _around(spec: CheckSpec, settings: SqlCheck, context: CheckContext) -> Surro
 
 
 def _baseline(settings: SqlCheck) -> str | None:
-    """`within 10%` is compared with the source's own answer."""
+    """Return the source's own answer, with which `within 10%` compares."""
     expect = str(settings.expect).strip()
     return settings.query if expect.startswith("within") and expect.endswith("%") else None
 

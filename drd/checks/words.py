@@ -11,11 +11,11 @@ from drd.model.text import some as few
 
 LONGEST = 80
 NAMED = 5
-"""How many differences a failure names."""
+"""The number of differences that a failure names."""
 
 
 def shorten(text: str, limit: int = LONGEST) -> str:
-    """One line of at most `limit` characters."""
+    """Return one line of at most `limit` characters."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
@@ -28,7 +28,7 @@ def printable(name: str) -> str:
 
 
 def number(value: int | Decimal) -> str:
-    """`312,044`, `0.5`."""
+    """Format a number: `312,044`, `0.5`."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,f}"
 
 

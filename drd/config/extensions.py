@@ -46,7 +46,9 @@ class _Refused(Exception):
 
 
 def load_extensions(names: Sequence[str], report: Report) -> tuple[Added, ...]:
-    """What these packages add. Errors of a package go into the report, on its line."""
+    """Return the members that these packages add. Errors of a package go into the report, on its
+    line.
+    """
     if registry.is_closed():
         return _those_in_use(names, report)
     if names and rights.may_be_root() and not _is_roots_alone(report):
@@ -63,12 +65,12 @@ def load_extensions(names: Sequence[str], report: Report) -> tuple[Added, ...]:
 
 
 def use_those_of(names: Sequence[str], file: Path | None) -> None:
-    """What these packages of a drd.yaml add is in use from now on. Raises ConfigError."""
+    """Use the members that these packages of a drd.yaml add from now on. Raises ConfigError."""
     _use(names, Report(Document(str(file), {"extensions": list(names)}, {})))
 
 
 def use_those_of_text(text: str, file: str) -> None:
-    """The same for the text of a drd.yaml that a person has accepted as this host's own."""
+    """Do the same for the text of a drd.yaml that a person has accepted as this host's own."""
     document = read(text.encode(), file, allow_empty=True)
     names = document.data.get("extensions") if isinstance(document.data, dict) else None
     if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
@@ -147,7 +149,7 @@ def _member(point: EntryPoint, extension: Extension, before: Sequence[Added]) ->
 
 
 def _fault(family: str, name: str, spec: object) -> str:
-    """Why this cannot be a member of the family under this name; empty if it can."""
+    """Say why this cannot be a member of the family under this name; empty if it can."""
     if not isinstance(spec, FAMILIES[family].spec_class):
         return f"is not a {FAMILIES[family].spec_class.__name__}"
     if getattr(spec, "name", None) != name:

@@ -62,7 +62,7 @@ def _components(parsed: Parsed, report: Report) -> None:
 
 
 def _contradictions(settings: Settings, path: Path, report: Report) -> None:
-    """What settings say of themselves, and of the commands that they name."""
+    """Report what settings say about their own errors, and about the commands that they name."""
     for wrong in settings.contradictions():
         report.error((*path, *wrong.path), wrong.message, wrong.hint, of_key=wrong.of_key)
     for below, words in settings.all_commands():

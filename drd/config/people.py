@@ -1,4 +1,4 @@
-"""The people of drd.yaml with what they are called by."""
+"""The people of drd.yaml, by name."""
 
 from __future__ import annotations
 

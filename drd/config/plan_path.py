@@ -1,6 +1,9 @@
-"""The way by which drd opens a plan's file: the directories and links on the way and the file
-itself, each as it was when drd opened it. Code that reads a file and checks its name later may
-check another file, because others can replace names in between."""
+"""The path by which drd opens a plan's file: the directories and links on it and the file itself,
+each as it was when drd opened it.
+
+Code that reads a file and checks its name later may check another file, because others can replace
+names in between.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,9 @@ _HOW = os.O_CLOEXEC | os.O_NONBLOCK
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """`directories` are those on the way, from the root on, including those in which links lie.
-    `links` were followed, and others than root can change them."""
+    """The path to one file. `directories` are those on it, from the root on, including those that
+    contain links. `links` were followed, and others than root can change them.
+    """
 
     path: str
     file: Passed
@@ -38,7 +42,7 @@ class Reached:
 
 
 class _Held(NamedTuple):
-    """An open directory, and the way to it: names that change later do not change these."""
+    """An open directory, and the path to it: names that change later do not change these."""
 
     fd: int
     place: Path
@@ -65,7 +69,7 @@ class Ways:
 
     @contextmanager
     def opened(self, path: str, how: int = os.O_RDONLY) -> Iterator[tuple[int, Reached]]:
-        """A descriptor of the file, and the way to it. Raises OSError."""
+        """Open the file; return its descriptor, and the path to it. Raises OSError."""
         fd, reached = self._in_its_directory(path, how) or _walked(path, how)
         try:
             yield fd, reached
@@ -121,7 +125,7 @@ def _opened(path: str, name: str, above: _Held, how: int) -> tuple[int, Reached]
 
 
 def _walked(path: str, how: int) -> tuple[int, Reached]:
-    """Walk the whole way to the file, following every link."""
+    """Walk the whole path to the file, following every link."""
     for _ in range(_TRIES):
         with closing(walk(path)) as way:
             if way.missing:

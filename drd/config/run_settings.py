@@ -54,8 +54,10 @@ def to_text(settings: DaemonSettings) -> str:
 
 
 def from_environment(environment: Mapping[str, str]) -> DaemonSettings | None:
-    """None for a process that no daemon started: it reads drd.yaml itself. From then on what the
-    extensions add is in use. Raises ConfigError if one of them has changed."""
+    """Read the settings that the daemon passed; None for a process that no daemon started, which
+    reads drd.yaml itself. From then on the members that extensions add are in use. Raises
+    ConfigError if one of them has changed.
+    """
     text = environment.get(VARIABLE)
     if text is None:
         return None

@@ -1,4 +1,6 @@
-"""Whether what one step of a runbook says fits itself; the others are `runbook_logic`'s."""
+"""Check that the keys of one step of a runbook fit each other; `runbook_logic` checks all steps
+together.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from drd.model.values import references
 
 
 def check_step(step: StepKeys, path: Path, report: Report) -> None:
-    """Report what contradicts itself in the step at `path`."""
+    """Report contradictions in the step at `path`."""
     _Step(report).check(step, path)
 
 

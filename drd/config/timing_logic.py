@@ -1,4 +1,4 @@
-"""Whether what a plan says about times can be kept."""
+"""Check that the times in a plan are possible and fit each other."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WEEK_S = 7 * 86400.0
 
 
 def check_timing(parsed: Parsed, report: Report) -> None:
-    """Report every time that contradicts another, or that there is not."""
+    """Report every time that does not exist or contradicts another."""
     for name, field in _SECTIONS.items():
         if report.has_broken((name,)):
             continue
@@ -46,12 +46,12 @@ def check_timing(parsed: Parsed, report: Report) -> None:
 
 @cache
 def _is_zone(name: str) -> bool:
-    """The list of all is made by looking into 600 files."""
+    """Whether a time zone exists. (A list of all zones is made by reading 600 files.)"""
     return name == "UTC" or name in available_timezones()
 
 
 def blackout(windows: Sequence[Window]) -> tuple[Blackout, ...]:
-    """The windows as the rest of drd knows them."""
+    """Convert the windows for the rest of drd."""
     return tuple(
         Blackout(
             minutes_of(window.from_),

@@ -1,4 +1,4 @@
-"""Plain values as YAML text that every reader takes for the same."""
+"""Write plain values as YAML text that every reader reads the same way."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    """Quoted where either version of YAML would read something else than text."""
+    """Quote text that either version of YAML would read as something else."""
     style = None if reads_as_text(text) else "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
@@ -34,7 +34,7 @@ def yaml_text(data: Any) -> str:
 
 
 def inline(data: Any) -> str:
-    """The same on one line, to stand after a key or in a list."""
+    """Do the same in one line, to follow a key or in a list."""
     text = yaml.dump(
         data,
         Dumper=_Dumper,

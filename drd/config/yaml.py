@@ -1,9 +1,9 @@
-"""Reading YAML so that every key and value still knows its line.
+"""Read YAML so that every key and value keeps its line.
 
 The reader composes from libyaml's events instead of using PyYAML's constructors: these lose lines,
-take the last of two equal keys, and read words and numbers by YAML 1.1. Here `on`, `off`, `yes`
-and `no` are text, as in YAML 1.2 and in editors, and numbers on which the two versions disagree
-(`010`, `1_000`, `1:30`) are refused.
+take the last of two equal keys, and read words and numbers by YAML 1.1. Here `on`, `off`, `yes` and
+`no` are text, as in YAML 1.2 and in editors, and numbers on which the two versions disagree (`010`,
+`1_000`, `1:30`) are refused.
 """
 
 from __future__ import annotations
@@ -48,10 +48,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One YAML file as plain values, and where each of them stands.
-
-    `places` has the path of every value, mappings and lists included. `problems` are those that
-    did not keep the rest from being read.
+    """One YAML file as plain values, and the place of each. `places` has the path of every value,
+    mappings and lists included. `problems` are those in spite of which the rest could be read.
     """
 
     file: str
@@ -80,7 +78,7 @@ class Document:
 
 
 def dotted(path: Path) -> str:
-    """`components.orders-db.dsn`, `checks[2].query`."""
+    """Format a path: `components.orders-db.dsn`, `checks[2].query`."""
     text = ""
     for element in path:
         text += f"[{element}]" if isinstance(element, int) else f".{element}"

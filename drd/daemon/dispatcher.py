@@ -153,5 +153,5 @@ def _waits(run: Run) -> bool:
 
 
 def _key(run: Run) -> tuple[str, str, str]:
-    """Of two runs with the same key, one waits for the other."""
+    """Return the key of a run: of two runs with the same key, one waits for the other."""
     return run.plan, str(run.kind), run.subject

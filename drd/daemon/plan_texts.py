@@ -33,7 +33,7 @@ class _Held:
 
 
 class Texts:
-    """By plan. Safe in several threads."""
+    """The texts in force, by plan. Safe in several threads."""
 
     def __init__(self) -> None:
         self._held: dict[str, _Held] = {}
@@ -48,17 +48,19 @@ class Texts:
             self._held[plan] = held
 
     def begin_load(self) -> None:
-        """The files are being read: texts that match count as correct again."""
+        """Begin to read the files: texts that match count as correct again."""
         with self._lock:
             self._replaced.clear()
 
     def replaced(self, plan: str) -> None:
-        """Its stored text differed from the file's: reported until the files are read again."""
+        """Note that the stored text differed from the file's: reported until the files are read
+        again.
+        """
         with self._lock:
             self._replaced.add(plan)
 
     def drop(self, plan: str) -> None:
-        """The plan is no longer in force."""
+        """Note that the plan is no longer in force."""
         with self._lock:
             self._held.pop(plan, None)
 
@@ -95,7 +97,7 @@ class Texts:
         return True
 
     def differing(self, stored: Mapping[str, str]) -> dict[str, str]:
-        """The plans whose stored text differs, with a message."""
+        """Return the plans whose stored text differs, with a message."""
         with self._lock:
             names, replaced = list(self._held), set(self._replaced)
         blame = "the catalogue was changed from outside"

@@ -28,9 +28,9 @@ _log = log.get()
 EVERY_S = 240.0
 """Seconds between two checks of a repository; the documented limit is five minutes."""
 FEW_EVERY_S = 30.0
-"""The same with few repositories."""
+"""The seconds between two checks if there are few repositories."""
 PER_SECOND = 0.5
-"""So many checks cost almost nothing, and are made however few repositories there are."""
+"""So many checks a second cost almost nothing, and are made even if there are few repositories."""
 PATIENCE_S = 30.0
 """Seconds after which a check counts as unanswered."""
 WORKERS = 4
@@ -76,7 +76,7 @@ class Probes:
         threading.Thread(target=self._run, name="drd-probes", daemon=True).start()
 
     def stop(self) -> None:
-        """Does not wait for a thread that hangs."""
+        """Stop without waiting for a thread that hangs."""
         with self._ready:
             self._stopping = True
             self._ready.notify_all()
@@ -105,7 +105,9 @@ class Probes:
                 self._hand_out(place)
 
     def _refresh(self, now: float) -> None:
-        """The repositories of the plans in force, each once; new ones are spread over a round."""
+        """Read the repositories of the plans in force, each once; new ones are spread over
+        a round.
+        """
         wanted: dict[str, PlaceRow] = {}
         for row in self._app.catalogue.health.places():
             if self._schedule(row.plan) is not None and not (row.url in wanted and not row.wrong):
@@ -168,7 +170,7 @@ class Probes:
                 self._news()
 
     def _is_there(self, place: _Place) -> bool:
-        """The state as of the last read of the catalogue."""
+        """Return the state as of the last read of the catalogue."""
         try:
             return self.ask(place) == place.digest
         except DrdError:
@@ -178,7 +180,7 @@ class Probes:
         return self._prober.probe(place.url, self._access_of(place))
 
     def _access_of(self, place: _Place) -> S3Access:
-        """From the text of the plan in force, which is read once."""
+        """Return the access from the text of the plan in force, which is read once."""
         if not place.url.startswith("s3:"):
             return S3Access()
         schedule = self._schedule(place.plan)
@@ -191,7 +193,9 @@ class Probes:
         return known[1].get(place.url, S3Access())
 
     def open(self, place: _Place) -> str | None:
-        """The id of the repository that is there now, which needs restic and the password."""
+        """Return the id of the repository that is there now, which needs restic and the
+        password.
+        """
         plan = self._app.plan_in_force(place.plan)
         spec = next((s for s in plan.repositories.values() if s.url == place.url), None)
         return self._open(spec) if spec is not None else None
@@ -216,5 +220,5 @@ class _Far:
 
 
 def _share(url: str) -> float:
-    """A fixed number between 0 and 1 for each repository."""
+    """Return a fixed number between 0 and 1 for each repository."""
     return int.from_bytes(blake2b(url.encode(), digest_size=4).digest()) / 2**32

@@ -13,7 +13,9 @@ from drd.model.run import Run
 
 
 class Hearts:
-    """Which watchers hear of a run. Errors of a plan do not affect its run."""
+    """Sends heartbeats for runs to the watchers of their plans. Errors of a plan do not affect its
+    run.
+    """
 
     def __init__(self, app: App) -> None:
         self._app = app

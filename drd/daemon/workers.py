@@ -141,7 +141,7 @@ class Workers:
         return late
 
     def reap(self) -> list[Ended]:
-        """Those that have ended since the last call."""
+        """Return the workers that have ended since the last call."""
         ended = []
         for run, worker in list(self._alive.items()):
             code = worker.child.exit_code
@@ -161,7 +161,7 @@ def _sound(run: Run) -> str:
 
 
 def _started(command: Command, handed: Handed | None) -> Child:
-    """With the plan on its stdin, in memory that nobody else can write to."""
+    """Start the process with the plan on its stdin, in memory that nobody else can write to."""
     if handed is None:
         return process.start(command, stdout=2, stderr=2)
     fd = os.memfd_create("drd-plan", os.MFD_CLOEXEC)
@@ -175,8 +175,9 @@ def _started(command: Command, handed: Handed | None) -> Child:
 
 
 def _environment(mark: Mark | None) -> dict[str, str]:
-    """The daemon's environment, which may hold secrets that plans name, without the service
-    manager's variables."""
+    """Return the daemon's environment, which may hold secrets that plans name, without the service
+    manager's variables.
+    """
     env = {k: v for k, v in os.environ.items() if k not in _KEPT_FROM_CHILDREN}
     for name in process.MARKS:
         env.pop(name, None)
@@ -198,7 +199,7 @@ def _how_it_ended(worker: Worker, code: int) -> Cause:
 
 
 def _oom_kills() -> int:
-    """How many processes the kernel has killed for memory since boot."""
+    """Return how many processes the kernel has killed for memory since boot."""
     with suppress(OSError, ValueError, IndexError):
         for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
             if line.startswith("oom_kill "):

@@ -262,7 +262,7 @@ class Network:
             return self._carry_out(asked, made, there, keep=file)
 
     def _refuse_unix(self, data: bytes) -> None:
-        """Raises OSError."""
+        """Refuse the connection. Raises OSError."""
         path = path_of(data)
         if path is None:
             name = data[3:].rstrip(b"\0").decode("utf-8", "replace")

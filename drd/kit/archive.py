@@ -15,7 +15,7 @@ from drd.model import strict
 from drd.model.kit import INDEX, ROOT, KitIndex, index_from_json, inner_name
 
 Files = Mapping[str, bytes]
-"""By path below the kit's directory."""
+"""Contents by path below the kit's directory."""
 
 
 @dataclass(frozen=True, slots=True)

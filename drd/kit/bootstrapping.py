@@ -1,4 +1,4 @@
-"""Where a bare machine can be set up from: a kit, or a repository and its password."""
+"""Prepare to set up a bare machine from a kit, or from a repository and its password."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Base:
     repositories: Mapping[str, str]
 
     def record(self, catalogue: Catalogue, plan: str, now: datetime) -> None:
-        """From now on the kit's record counts, not that of a replica from a repository."""
+        """Record the kit's facts, which replace those of a replica from a repository."""
         catalogue.origins.base_on_kit(plan, self.made_at, self.seals)
         for url, known in self.repositories.items():
             catalogue.record_repository(url, known, now)

@@ -18,9 +18,10 @@ from drd.registry import CHECKS, KINDS
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where things lie in the kit: secrets by their reference, other files by their path on the
+    """The places of files in the kit: secrets by their reference, other files by their path on the
     host. `untrimmed` are secrets with edges that restic cuts off when it reads them from files.
-    `programs` are scripts that the plan runs."""
+    `programs` are scripts that the plan runs.
+    """
 
     secrets: Mapping[SecretRef, str]
     files: Mapping[str, str]
@@ -31,8 +32,9 @@ class Places:
 def sections(
     plan: Plan, places: Places, hands: Mapping[str | None, Mapping[str, ByHand]]
 ) -> list[Block]:
-    """`hands` has for each target, or None where the plan names none, its components in the order
-    of the runbook."""
+    """Return the sections. `hands` has for each target, or None if the plan names none, its
+    components in the order of the runbook.
+    """
     blocks: list[Block] = [
         Heading(2, "By hand, without drd"),
         Text(

@@ -42,7 +42,7 @@ _TOOLS = ("restic", "jq")
 
 @dataclass(slots=True)
 class _Secrets:
-    """Each secret is resolved once, by reference; its first use gives the file its name."""
+    """Resolves each secret once, by reference; its first use gives the file its name."""
 
     resolve: Callable[[SecretRef], str]
     values: dict[SecretRef, str] = field(default_factory=dict)
@@ -229,7 +229,7 @@ def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """What the pages of a plan are written from."""
+    """The sources for the pages of a plan."""
 
     index: KitIndex
     settings: DaemonSettings

@@ -1,5 +1,4 @@
-"""What an opened kit offers without the host: its plans, and their repositories with its secrets
-alone."""
+"""Use an opened kit without the host: its plans, and their repositories with its secrets alone."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ from drd.ports import Repository
 from drd.repositories import open_repository
 
 _TRIES = 20
-"""How many manifests are read to find a complete point."""
+"""The number of manifests that are read to find a complete point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,9 @@ class OpenedKit:
     work: Path
 
     def plan(self, known: KitPlan) -> Plan:
-        """Raises ConfigError when this drd refuses a plan that an earlier one accepted."""
+        """Return the plan. Raises ConfigError if this drd refuses a plan that an earlier one
+        accepted.
+        """
         return plan_of_text(self.kit.text(known.file), Path(known.file))
 
     def resolve(self, ref: SecretRef) -> str:
@@ -69,8 +70,9 @@ def opened(kit: Kit, within: Path | None = None) -> Iterator[OpenedKit]:
 
 
 def newest_point(repository: Repository, plan: str) -> RestorePoint | None:
-    """The newest complete point whose manifest can be read; None if there is none. If no manifest
-    that was tried can be read, raises the error of the first."""
+    """Return the newest complete point whose manifest can be read; None if there is none. If no
+    manifest that was tried can be read, raises the error of the first.
+    """
     manifests = repository.snapshots(host=plan, tags=["drd", "manifest"], fresh=True)
     wrong: list[DrdError] = []
     for snapshot in sorted(manifests, key=lambda s: s.time, reverse=True)[:_TRIES]:

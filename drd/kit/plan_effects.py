@@ -1,5 +1,5 @@
-"""What a plan or a drd.yaml would make drd run, read, write and connect to: a person must see this
-before a text from a repository becomes root's.
+"""List what a plan or a drd.yaml would make drd run, read, write and connect to: a person must see
+this before a text from a repository becomes root's.
 
 Everything in a text is shown, except what is known to be harmless: an unknown key is shown. A
 person must accept what could run something, or give the author of the text something of the host: a
@@ -164,7 +164,7 @@ def _kind_of(component: object, text: _Text) -> KindSpec | None:
 
 
 def _use_by_kind(key: Key, text: _Text) -> tuple[KindSpec, KeyUse] | None:
-    """What the kind of a component says about a key of its own or of a target for it."""
+    """Return what the kind of a component says about a key of its own or of a target for it."""
     spec, use = None, None
     if key[0] == "components" and len(key) == 3:
         spec = _kind_of(key[1], text)

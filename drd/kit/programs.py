@@ -21,7 +21,7 @@ LARGEST = 1 << 20
 """The largest script in bytes that goes into the kit."""
 
 _PACKAGED = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/usr/libexec/", "/bin/", "/sbin/", "/lib/")
-"""Where packages install programs, and nobody else."""
+"""Directories in which packages install programs, and nobody else does."""
 
 _EVERYWHERE = frozenset({"sh", "bash", "env", "dash"})
 _SHEBANG = re.compile(rb"#!\s*(\S+)(?:[ \t]+(?:-S[ \t]+)?([^\s-]\S*))?")
@@ -81,7 +81,7 @@ def named_by(plan: Plan) -> list[str]:
 
 
 def file_of_word(word: str) -> str | None:
-    """The file of this host that a word of a command names; None if there is none."""
+    """Return the file of this host that a word of a command names; None if there is none."""
     path = word if word.startswith("/") else shutil.which(word, path=COMMAND_PATH)
     return path if path is not None and Path(path).is_file() else None
 

@@ -1,4 +1,4 @@
-"""The printed runbook of a plan: for whoever is there, and for each role."""
+"""Print the runbook of a plan: for the operator, and for each role."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from drd.model.units import format_duration, format_size
 
 
 def roles_of(people: Sequence[Person]) -> tuple[str, ...]:
-    """In the order in which drd.yaml names them."""
+    """Return the roles in the order in which drd.yaml names them."""
     return tuple(dict.fromkeys(role for person in people for role in person.roles))
 
 
@@ -66,7 +66,7 @@ def for_role(
     role: str,
     rehearsal: Rehearsal | None = None,
 ) -> list[Block]:
-    """What one role has to know and to do."""
+    """Return the page for one role."""
     known = index.plan(plan.name)
     return [
         *_head(plan, index, known, f"Recovery of {plan.name}: {role}"),

@@ -28,8 +28,9 @@ LARGEST = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """For whom a kit is encrypted: a passphrase, or the public keys of people; never both, which
-    age does not allow."""
+    """Who can open a kit: the holders of a passphrase, or of the keys for these public keys; never
+    both, which age does not allow.
+    """
 
     passphrase: str | None = None
     recipients: tuple[str, ...] = ()
@@ -160,7 +161,7 @@ def read_passphrase(path: Path) -> str:
 
 
 def read_secret_file(path: Path, what: str) -> str:
-    """Raises UsageError, which names the file."""
+    """Read a secret from a file. Raises UsageError, which names the file."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

@@ -29,8 +29,9 @@ from drd.ports import Catalogue
 
 
 def standing(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> tuple[Finding, ...]:
-    """What is wrong with the kit of a plan: by what the catalogue records, and whether the copy
-    that drd tries by itself exists now."""
+    """Return the problems of the kit of a plan: by the catalogue's records, and whether the copy
+    that drd tests by itself exists now.
+    """
     required = plan.kit.required if plan.kit.required is not None else settings.kit_required
     record = catalogue.kit_record(plan.name)
     watch = plan.kit.watched(settings.kit_watch)
@@ -49,7 +50,9 @@ def standing(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> tupl
 
 
 def _is_gone(file: str) -> bool:
-    """False if this user may not read the directory: then nobody knows."""
+    """Whether the copy is gone; False if this user may not read the directory: then nobody
+    knows.
+    """
     try:
         Path(file).stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -60,21 +63,22 @@ def _is_gone(file: str) -> bool:
 
 
 def _named(settings: DaemonSettings, plan: Plan) -> tuple[str, ...] | Sharing:
-    """For whom a kit of the plan is encrypted; nobody if neither file names somebody."""
+    """Return for whom a kit of the plan is encrypted; empty if neither file names anybody."""
     default = settings.kit_recipients or settings.kit_shares or ()
     return plan.kit.recipients or plan.kit.shares or default
 
 
 def findings(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> list[Finding]:
-    """The same, with a finding even if all is in order."""
+    """Do the same as `standing`, with a finding even if all is in order."""
     findings = standing(settings, catalogue, plan)
     return list(findings) or [KIT_IN_ORDER]
 
 
 def keepers(settings: DaemonSettings, plans: Sequence[Plan]) -> tuple[str, ...] | Sharing:
-    """For whom a kit of these plans is encrypted, by plans and drd.yaml: recipients, or people with
-    shares. Raises UsageError when they name nobody, or differ: the people of one plan must not get
-    the keys of another."""
+    """Return for whom a kit of these plans is encrypted, by plans and drd.yaml: recipients, or
+    people with shares. Raises UsageError if they name nobody, or differ: the people of one plan
+    must not get the keys of another.
+    """
     named = {plan.name: _named(settings, plan) for plan in plans}
     if len(set(named.values())) > 1:
         raise UsageError(

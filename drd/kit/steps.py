@@ -29,7 +29,7 @@ def printed_steps(plan: Plan) -> tuple[PrintedStep, ...]:
 
 
 def step_in_words(plan: Plan, step: Step) -> str:
-    """What a step does, and when, unless that is simply after the one above."""
+    """Describe what a step does, and when, unless that is simply after the one above."""
     return "; ".join([_does(plan, step), *_terms(step)])
 
 
@@ -51,7 +51,7 @@ def _does(plan: Plan, step: Step) -> str:
 
 
 def _by_settings(step: Step) -> str:
-    """What a step does that has settings of its own kind."""
+    """Describe what a step does, by the settings of its kind."""
     match step.settings:
         case Ask(text=text, role=role):
             verb = "agrees" if step.kind == "approve" else "does this by hand"
@@ -64,7 +64,7 @@ def _by_settings(step: Step) -> str:
 
 
 def _terms(step: Step) -> Iterator[str]:
-    """When the step runs, beside which others, and what happens if it fails."""
+    """Describe when the step runs, beside which others, and what happens if it fails."""
     if step.needs is not None:
         yield f"needs only {', '.join(step.needs)}" if step.needs else "may begin at once"
     if step.group is not None:

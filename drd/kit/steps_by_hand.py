@@ -29,7 +29,7 @@ class StepsByHand:
         self._port: int | None = None
 
     def begin(self) -> Iterator[Block]:
-        """What the commands of steps are told in their environment."""
+        """Return the variables that the commands of steps get in their environment."""
         if not any(
             s.rollback or (isinstance(s.settings, StepSettings) and any(s.settings.all_commands()))
             for s in self.plan.runbook
@@ -44,8 +44,9 @@ class StepsByHand:
         )
 
     def step(self, step: Step) -> Iterator[Block]:
-        """One step; nothing where its condition names other targets or scenarios: whoever has only
-        the kit has lost the host."""
+        """Return the lines of one step; empty if its condition names other targets or scenarios:
+        whoever has only the kit has lost the host.
+        """
         when = step.when
         if when is not None and when.targets and self.target not in when.targets:
             return
@@ -79,7 +80,7 @@ class StepsByHand:
         return " ".join(w for w in ["env", *variables] if w)
 
     def word(self, text: str) -> str:
-        """One word for bash, with its values put in; unknown values stay."""
+        """Return one word for bash, with its values filled in; unknown values stay."""
         words = []
         for reference, piece in pieces(text):
             value = self._value(piece) if reference else quote(piece)

@@ -55,7 +55,7 @@ class PlanFound:
 
     @property
     def problems(self) -> list[DrdError]:
-        """What does not open, and what is missing."""
+        """The problems: what does not open, and what is missing."""
         errors = [e for e in (self.error, *(r.error for r in self.repositories)) if e is not None]
         if errors or self.newest is not None:
             return errors
@@ -101,7 +101,7 @@ class Verification:
         return next((p.exit_code for p in self.problems), 0)
 
     def lines(self) -> Iterator[str]:
-        """For a terminal."""
+        """The result as lines for a terminal."""
         yield f"kit of {self.made_at:%Y-%m-%d %H:%M} UTC, {format_duration(self.age_s)} old"
         for plan in self.plans:
             known = {None: "no such plan is loaded here", True: "as it is loaded here"}
@@ -147,7 +147,7 @@ def _plan(using: OpenedKit, known: KitPlan, loaded: str | None) -> PlanFound:
 
 
 def _repository(using: OpenedKit, plan: Plan, known: KitRepository) -> RepositoryFound | None:
-    """None for a copy that has never been made."""
+    """Check one repository; None for a copy that has never been made."""
     repository = using.repository(plan.repositories[known.name])
     try:
         if known.copy_of is not None and known.id is None:
@@ -162,7 +162,7 @@ def _repository(using: OpenedKit, plan: Plan, known: KitRepository) -> Repositor
 
 
 def document(found: Verification) -> dict[str, Any]:
-    """For --json."""
+    """Return the document for --json."""
     return {
         "ok": not found.problems,
         "made_at": to_rfc3339(found.made_at),

@@ -1,4 +1,4 @@
-"""The copy of the kit that drd tries by itself: where the plan, or drd.yaml, says it is."""
+"""Test the copy of the kit that the plan, or drd.yaml, names for tests by drd itself."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def _finish(runner: Runner, seen: Mapping[str, Any], problems: Sequence[DrdError
 def _verified(
     services: Services, plan: Plan, watch: KitWatch | None, seen: dict[str, Any]
 ) -> Verification:
-    """`seen` gets what is known of the file, even if it does not open."""
+    """Open and verify the copy; `seen` gets the known facts of the file, even if it does
+    not open.
+    """
     if watch is None:
         raise KitUnavailable(f"no copy of a kit of {plan.name} is configured", hint=WHERE)
     sealed = read(watch.file)
@@ -83,7 +85,7 @@ WHERE = "set it under `kit` of the plan or drd.yaml: file, and what opens it."
 
 
 def read(file: str) -> bytes:
-    """Raises KitUnavailable."""
+    """Read the copy. Raises KitUnavailable."""
     try:
         return read_kit(Path(file))
     except UsageError as error:
@@ -93,7 +95,7 @@ def read(file: str) -> bytes:
 
 
 def key_of(watch: KitWatch) -> Key:
-    """Raises SecretUnavailable."""
+    """Return what opens the copy. Raises SecretUnavailable."""
     if watch.passphrase is not None:
         return Key(passphrase=secrets.resolve(watch.passphrase))
     assert watch.identity is not None

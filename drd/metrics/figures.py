@@ -1,4 +1,4 @@
-"""What the daemon reports about itself."""
+"""The figures that the daemon reports about itself."""
 
 from __future__ import annotations
 

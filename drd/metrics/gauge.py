@@ -23,7 +23,9 @@ def labelled(labels: Sequence[str], values: Sequence[str]) -> str:
 
 
 def gauge_of(name: str, text: str, samples: Iterable[tuple[str, float | None]]) -> Metric:
-    """Like `gauge`, with labels that were prepared before, for labels that many gauges share."""
+    """Do the same as `gauge`, with labels that were prepared before, for labels that many gauges
+    share.
+    """
     lines = [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
     lines += [f"{name}{labels} {float(value)!r}" for labels, value in samples if value is not None]
     return "\n".join([*lines, ""])

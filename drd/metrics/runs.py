@@ -47,9 +47,9 @@ _RUN_FIGURES: tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...] 
 
 
 def run_metrics(kept: CatalogueFigures, plans: frozenset[str], at: datetime) -> Iterator[Metric]:
-    """Of `plans` only: the catalogue also remembers removed ones.
-
-    Alerts are included whatever they are about."""
+    """Return the metrics of `plans` only: the catalogue also remembers removed ones. Alerts are
+    included whatever they are about.
+    """
     labels = ("plan", "kind", "repository")
     runs = [
         (labelled(labels, (r.plan, r.kind, r.repository)), r) for r in kept.runs if r.plan in plans

@@ -1,4 +1,4 @@
-"""How messages reach people: a module for each kind of channel."""
+"""Send messages to people: a module for each kind of channel."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""One HTTP POST, and whether it was taken.
+"""Send one HTTP POST, and judge whether it was accepted.
 
-The addresses are secrets: messages name the host and never the path, which is often a key."""
+The addresses are secrets: messages name the host and never the path, which is often a key.
+"""
 
 from __future__ import annotations
 

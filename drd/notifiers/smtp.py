@@ -216,7 +216,7 @@ def _one_line(text: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Text that mail can carry: bytes that are not UTF-8 are escaped."""
+    """Return text that mail can carry: bytes that are not UTF-8 are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

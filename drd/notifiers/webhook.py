@@ -82,7 +82,7 @@ def payload(message: Message, sent_at: datetime) -> dict[str, Any]:
 
 
 def signature(secret: str, body: bytes) -> str:
-    """`sha256=` and the HMAC of the body, as hexadecimal digits."""
+    """Return `sha256=` and the HMAC of the body, as hexadecimal digits."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 

@@ -36,10 +36,9 @@ UNKNOWN_LOGIN = Login(None, known=False)
 
 
 def actor_here(environment: Mapping[str, str] | None = None, *, by: str = "") -> Actor:
-    """Who runs this process. `by` is the value of `--by`.
-
-    A process that the daemon started works by the schedule: if a person asked for its run, the
-    run's row names them already.
+    """Return the person or program that runs this process. `by` is the value of `--by`. A process
+    that the daemon started works by the schedule: if a person asked for its run, the run's row
+    names them already.
     """
     environment = os.environ if environment is None else environment
     came: Came = "schedule" if BY_DAEMON in environment else "terminal"
@@ -52,9 +51,8 @@ def actor_of_daemon() -> Actor:
 
 
 def actor_of_peer(uid: int, login: Login, *, by: str = "") -> Actor:
-    """Who asks through a socket: `uid` as the kernel reported it at the connection, and the login
-    as
-    `login_of_peer` read it then.
+    """Return who asks through a socket: `uid` as the kernel reported it at the connection, and the
+    login as `login_of_peer` read it then.
     """
     return _actor(uid, login, "socket", by=by)
 

@@ -41,8 +41,8 @@ class Started:
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def noted(directory: Path, name: str) -> Started | None:
-    """What was started under this name and noted, alive or not. Ignores notes that others could
-    have written.
+    """Return the program that was started under this name and recorded, alive or not. Ignores
+    records that others could have written.
     """
     written = read_own(directory / f"{name}.json")
     if written is None:

@@ -84,7 +84,7 @@ def _call_off() -> CallOff | None:
 
 
 def interruption() -> Cause | None:
-    """Why the run is interrupted rather than cancelled; None when it is not."""
+    """Return why the run is interrupted rather than cancelled; None if it is not."""
     return _interruption[0] if _interruption else None
 
 

@@ -24,7 +24,7 @@ ENDING_S = 0.3
 
 @dataclass(frozen=True, slots=True)
 class PipeResult:
-    """How both sides ended. `consumer` is None when it was stopped because the producer failed."""
+    """How both sides ended. `consumer` is None if it was stopped because the producer failed."""
 
     producer: Completed
     consumer: Completed | None

@@ -69,12 +69,12 @@ class Completed:
 
     @property
     def failure(self) -> str:
-        """How it ended and its last output, as words that follow its name."""
+        """How the child ended and its last output, as words that follow its name."""
         return f"{ended(self.exit_code)}: {self._last_lines or 'no output'}"
 
     @property
     def says(self) -> list[str]:
-        """Its output for people (stderr, else stdout), masked."""
+        """The child's output for people (stderr, else stdout), masked."""
         return masked(self.stderr.strip() or self.stdout.strip()).splitlines()
 
     @property

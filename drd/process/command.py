@@ -70,7 +70,7 @@ class Command:
 
     @property
     def title(self) -> str:
-        """Its name in messages."""
+        """The command's name in messages."""
         return self.name or Path(self.argv[0]).name
 
 

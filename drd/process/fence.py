@@ -51,7 +51,7 @@ _ETC = (
     "fonts",
     "perl", "python3", "java-17-openjdk", "java-21-openjdk", "postgresql-common", "xml", "sgml",
 )  # fmt: skip
-"""What every program reads; none of it is secret, and none configures a service."""
+"""Files in /etc that every program reads; none of them is secret, and none configures a service."""
 
 _DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom"))
 
@@ -207,11 +207,11 @@ class Sandbox:
         return [*dict.fromkeys(attempts), *others]
 
     def failures(self) -> list[str]:
-        """Why fences could not be set up."""
+        """Return why fences could not be set up."""
         return [str(e["why"]) for e in self.events() if e["event"] == "failed"]
 
     def fenced(self) -> list[str]:
-        """Which commands ran behind a fence."""
+        """Return which commands ran behind a fence."""
         return list(dict.fromkeys(str(e["by"]) for e in self.events() if e["event"] == "holds"))
 
     def close(self) -> None:

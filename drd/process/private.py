@@ -30,8 +30,7 @@ server's user must reach, and for root's work on another user's state.
 """
 
 _UNTIL_BOOT = Path("/run/drd-sandboxes")
-"""Where root works when `ROOTS_OWN` cannot be written: in a read-only container, or on a full
-disk."""
+"""Root's place if `ROOTS_OWN` cannot be written: in a read-only container, or on a full disk."""
 _LEAST_BYTES = 1 << 20
 
 STAMP = "stamp"
@@ -51,8 +50,9 @@ def roots_place(work_dir: Path, below: Path | None = None) -> Path:
 
 @cache
 def roots_own() -> Path:
-    """`ROOTS_OWN`, or the place in /run when only that one can be written. The answer stays the
-    same until this process ends."""
+    """Return `ROOTS_OWN`, or the place in /run if only that one can be written. The answer stays
+    the same until this process ends.
+    """
     return _UNTIL_BOOT if not _takes(ROOTS_OWN) and _takes(_UNTIL_BOOT) else ROOTS_OWN
 
 
@@ -70,7 +70,7 @@ def _takes(place: Path) -> bool:
 
 
 def why_not_private(path: Path, uid: int | None = None) -> str | None:
-    """Who else could change what lies in a directory, in words; None when only root and `uid` (this
+    """Name others who could change the content of a directory; None if only root and `uid` (this
     process's effective user) can. Follows symlinks that only those could replace. Raises
     FileNotFoundError.
     """
@@ -135,7 +135,7 @@ def listed(place: Path | int, info: os.stat_result) -> bytes | None:
 
 
 def why_others_write(file: Path, uid: int) -> str | None:
-    """Who besides root and `uid` can write to a file, in words; None for nobody, and for a missing
+    """Name others beside root and `uid` who can write to a file; None for nobody, and for a missing
     file. Follows no link, and does not judge the directories above the file.
     """
     try:
@@ -232,7 +232,9 @@ def make_private(directory: Path, mode: int = 0o700) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a path named once: another file of the same name has another identity."""
+    """Identifies the file that a path named at one time: another file of the same name has another
+    identity.
+    """
 
     device: int
     inode: int

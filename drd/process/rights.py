@@ -1,5 +1,5 @@
-"""Whose rights a command of root's uses: those of the state's owner, and root's own only for the
-purposes named here.
+"""Choose the rights of a command that root runs: those of the state's owner, and root's own only
+for the purposes named here.
 
 A state that belongs to another user can be changed by that user: they can redirect any path in it.
 So a root process acts as the owner (effective user, group and groups), with one right more, which
@@ -85,9 +85,9 @@ _roots_groups: tuple[int, ...] = ()
 
 @contextmanager
 def acting_for(uid: int, gid: int = _NOGROUP) -> Iterator[None]:
-    """For the body, let a root process act as `uid`. Changes nothing for other users, for root's
-    own state, and within another body. `gid` is the group of the state, for a user without an
-    account. No other thread may be working meanwhile.
+    """In the body, let a root process act as `uid`. Changes nothing for other users, for root's own
+    state, and within another body. `gid` is the group of the state, for a user without an account.
+    No other thread may be working meanwhile.
     """
     global _owner, _roots_groups  # noqa: PLW0603 - credentials are the process's
     if os.geteuid() != 0 or uid == 0 or _owner is not None:
@@ -210,7 +210,7 @@ def keeping_owners() -> Iterator[None]:
 
 
 def become_root_for_good() -> None:
-    """Like `root`, for a thread that does nothing else than `purpose`."""
+    """Do the same as `root`, for a thread that does nothing else than `purpose`."""
     if _owner is None or os.geteuid() == 0:
         return
     # With the effective user 0 the kernel makes all permitted capabilities effective.

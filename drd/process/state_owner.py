@@ -42,8 +42,8 @@ ROOT = Whose(0, 0)
 
 @contextmanager
 def acting_for_owner(state: Path, work_dir: Path) -> Iterator[None]:
-    """For the body, let root act as the user who can change the state; does nothing for other
-    users. Raises DrdError when no such user can be named.
+    """In the body, let root act as the user who can change the state; does nothing for other users.
+    Raises DrdError if there is no single such user.
     """
     decides = os.geteuid() == 0 and rights.acts_for() is None
     with rights.acting_for(*(owner_of(state, work_dir) if decides else ROOT)):

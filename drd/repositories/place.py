@@ -1,4 +1,4 @@
-"""What a repository needs to know about the place that it lies in: a bucket or a directory."""
+"""The place of a repository, a bucket or a directory, as a repository needs it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Place(Protocol):
         """
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
-        """Those of restic's snapshots whose files are missing."""
+        """Return those of restic's snapshots whose files are missing."""
 
     def lock_files(self) -> Mapping[str, float]:
         """The files where restic keeps its locks, with their age in seconds. Empty without a
@@ -100,7 +100,9 @@ class Place(Protocol):
         """The command with which a person lists the objects with their times."""
 
     def findings(self, protection: str | None) -> list[Finding]:
-        """For `doctor`, beyond `preflight`: check the clock, and whether `protection` is true."""
+        """Return the findings for `doctor` beyond `preflight`: about the clock, and whether
+        `protection` is true.
+        """
 
 
 LARGEST_CONFIG = 1 << 16

@@ -40,7 +40,7 @@ class Prober:
         self._signed: dict[str, tuple[str, float]] = {}
 
     def probe(self, url: str, access: S3Access) -> str | None:
-        """As `Place.probe`. Raises DrdError."""
+        """Implements `Place.probe`. Raises DrdError."""
         if not is_s3(url):
             return LocalPlace(Path(url)).probe()
         location = parse_s3(url)

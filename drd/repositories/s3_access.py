@@ -1,4 +1,4 @@
-"""How a bucket is addressed and with which keys. No boto3 here, which takes long to import."""
+"""The address and the keys of a bucket. No boto3 here: importing it takes long."""
 
 from __future__ import annotations
 

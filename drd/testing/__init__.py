@@ -1,4 +1,3 @@
-"""For who makes an extension of drd: the suites that hold each kind of member to its promises.
-
-They are classes for pytest, which has to be installed beside drd. See docs/extending.md.
+"""Test suites for authors of extensions: they check that a member of each family keeps its
+promises. They are classes for pytest, which has to be installed beside drd. See docs/extending.md.
 """

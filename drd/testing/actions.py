@@ -37,14 +37,15 @@ VALUES = {
     "scenario": "database-loss",
     "target": "standby",
 }
-"""What `${…}` stands for in the contract."""
+"""The values of `${…}` in the contract."""
 
 
 @dataclass
 class ActionCase:
-    """A step that can be carried out here. `effect` tells what it has done so far, as anything that
-    can be compared; `impossible` sees to it that it cannot be done any more. `inspectors` has what
-    came back, `directory` is empty."""
+    """A step that can be executed here. `effect` returns what it has done so far, as anything that
+    can be compared; `impossible` makes it impossible from then on. `inspectors` has the restored
+    components, `directory` is empty.
+    """
 
     kind: ActionKind
     settings: Any
@@ -58,7 +59,7 @@ class ActionCase:
         return Step("it", self.kind.name, settings=self.settings)
 
     def run(self) -> Mapping[str, Any]:
-        """One try, always of the same step of the same run, in a recovery."""
+        """Try once, always the same step of the same run, in a recovery."""
         context = ActionContext(
             step=self.step,
             key="4f2a/it",

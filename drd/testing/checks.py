@@ -39,7 +39,7 @@ from drd.ports.check import CheckKind
 from drd.testing.described import undescribed
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-"""When everything happens in the contract."""
+"""The time at which everything happens in the contract."""
 
 PLAN = Plan(
     name="orders",
@@ -66,7 +66,7 @@ def context(
     last_observed: Mapping[str, Any] | None = None,
     directory: Path = Path("/"),
 ) -> CheckContext:
-    """What a check may know, of a point with these components."""
+    """Return the context of a check, for a point with these components."""
     return CheckContext(
         plan=PLAN,
         point=RestorePoint("7c1e", "orders", AT, AT, True, "d", snapshots),
@@ -80,8 +80,10 @@ def context(
 
 @dataclass
 class CheckCase:
-    """A component called `it` that came back healthy (`inspector`, and its part of the restore
-    point), a check of it, and what `damage`s the component so that the check has to notice."""
+    """A component called `it` that was restored intact (`inspector`, and its part of the restore
+    point), a check of it, and a function that `damage`s the component so that the check has to
+    notice.
+    """
 
     kind: CheckKind
     settings: CheckSettings
@@ -132,7 +134,7 @@ class CheckContract:
         assert "was not restored" in own.observed
 
     def test_a_cancel_ends_a_check(self, case: CheckCase) -> None:
-        """`drd.process` knows of it: what it runs ends, and `check_cancelled` raises."""
+        """Programs of the check end, and `check_cancelled` raises."""
         process.cancel()
         try:
             with pytest.raises(Cancelled):

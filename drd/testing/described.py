@@ -1,4 +1,4 @@
-"""Whether settings explain themselves: the plan reference is made of what they say."""
+"""Check that settings describe themselves: the plan reference is made from their descriptions."""
 
 from __future__ import annotations
 

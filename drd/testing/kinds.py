@@ -43,7 +43,7 @@ class KindRig(Protocol):
     component: Component
 
     def unreadable(self) -> Component:
-        """The same component, pointing to something that is not there."""
+        """Return the same component, pointing to something that does not exist."""
 
     def target(self) -> object:
         """Settings of a target; always the same place, empty at first."""
@@ -55,7 +55,7 @@ class KindRig(Protocol):
         """A name that is free beside the target; for `Ability.BESIDE`."""
 
     def lose_source(self) -> None:
-        """What a disaster does."""
+        """Destroy the source, as a disaster does."""
 
     def damage_landing(self, landing: Path) -> None:
         """Make what the repository restored unusable."""
@@ -67,8 +67,9 @@ class KindRig(Protocol):
         """A scalar query and its answer; None without `Ability.SQL`."""
 
     def is_whole(self, inspector: Inspector) -> bool:
-        """Whether what came back is what the source held: asked where the kind takes no
-        fingerprint."""
+        """Whether the restored data equals the source's: called if the kind takes no
+        fingerprint.
+        """
         raise NotImplementedError
 
 
@@ -106,7 +107,7 @@ def sandbox_of(rig: KindRig, snapshot: ComponentSnapshot, work: Workplace) -> It
 
 
 def contents(fingerprint: Fingerprint) -> object:
-    """What must be the same after a round trip."""
+    """Return the part of a fingerprint that must be the same after a round trip."""
     assert not fingerprint.not_reached
     if isinstance(fingerprint, DatabaseFingerprint):
         return fingerprint.tables
@@ -114,7 +115,7 @@ def contents(fingerprint: Fingerprint) -> object:
 
 
 def assert_same(rig: KindRig, inspector: Inspector, snapshot: ComponentSnapshot) -> None:
-    """What came back is what the source held."""
+    """Assert that the restored data equals the source's."""
     if rig.kind.spec.comparison is None:
         assert rig.is_whole(inspector)
         return
@@ -125,7 +126,7 @@ def assert_same(rig: KindRig, inspector: Inspector, snapshot: ComponentSnapshot)
 
 @contextmanager
 def refused(rig: KindRig, ability: Ability) -> Iterator[None]:
-    """What the kind is not able to do is refused with its name."""
+    """Assert that an ability which the kind does not have is refused by name."""
     verb = str(ability).split()[0]
     with pytest.raises(NotSupported, match=f"kind {rig.kind.spec.name} cannot {verb}"):
         yield

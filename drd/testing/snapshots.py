@@ -16,8 +16,9 @@ _PASSWORD = SecretRef("text", "a password")
 
 
 class Snapshots:
-    """What a repository holds, and what the manifest of a point keeps for a restore, by
-    snapshot."""
+    """The snapshots of a repository, and the parts of manifests that a restore needs, by
+    snapshot.
+    """
 
     def __init__(self, repository: Repository) -> None:
         self.repository = repository

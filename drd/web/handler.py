@@ -30,7 +30,9 @@ class Answers:
         self.health = health
 
     def metrics(self) -> bytes | None:
-        """None if earlier requests did not finish, or there are no metrics yet."""
+        """Return the metrics; None if earlier requests did not finish, or there are no
+        metrics yet.
+        """
         if not self._rendering.acquire(timeout=self._patience_s):
             return None
         try:
@@ -93,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         message: str | None = None,
         explain: str | None = None,  # noqa: ARG002 (http.server passes it)
     ) -> None:
-        """In plain words; an unknown method counts as not allowed."""
+        """Answer in plain words; an unknown method counts as not allowed."""
         status = HTTPStatus(code)
         if status is HTTPStatus.NOT_IMPLEMENTED:
             status = HTTPStatus.METHOD_NOT_ALLOWED

@@ -51,14 +51,14 @@ _LOCKING = re.compile(r"unable to create lock", re.IGNORECASE)
 _HOLDER = re.compile(r"already locked(?: exclusively)? by (PID \d+ on \S+)")
 
 _NO_THREADS = "failed to create new OS thread"
-"""How the Go runtime begins its last message."""
+"""The beginning of the Go runtime's last message when it gets no threads."""
 
 _FILE_GONE = "does not exist"
-"""How restic words that a file of the repository is not there any more."""
+"""restic's words for a file of the repository that no longer exists."""
 
 
 def repair_of(said: str) -> Repair:
-    """What of a repository restic has to mend, by what it said is wrong."""
+    """Return which part of a repository restic has to repair, by its messages."""
     return "index" if _FILE_GONE in said else "packs"
 
 

@@ -73,7 +73,7 @@ class Found:
 
 
 def invalid_locks(session: Session, master: MasterKey) -> dict[str, bool]:
-    """By id, the locks that nobody who has the key wrote in this form, and whether each may be
+    """Return, by id, the locks that nobody with the key wrote in this form, and whether each may be
     removed without asking: either it is complete (its name is its digest), so nobody with the key
     wrote it, or it is stale.
     """
@@ -89,9 +89,9 @@ def invalid_locks(session: Session, master: MasterKey) -> dict[str, bool]:
 
 
 def invalid_indexes(session: Session, master: MasterKey) -> dict[str, bool]:
-    """By id, the indexes that the key does not authenticate, as far as time allows, and whether
-    each is complete (its name is its digest), so that nobody with the key can have written it.
-    Others may be damaged.
+    """Return, by id, the indexes that the key does not authenticate, as far as time allows, and
+    whether each is complete (its name is its digest), so that nobody with the key can have written
+    it. Others may be damaged.
     """
     place, invalid = session.place, {}
     until = time.monotonic() + LOOK_S
@@ -107,7 +107,7 @@ def invalid_indexes(session: Session, master: MasterKey) -> dict[str, bool]:
 
 
 def explain_failure(session: Session) -> Found:
-    """After a failure of restic: find the objects that caused it, if possible."""
+    """Find the objects that caused a failure of restic, if possible."""
     try:
         keys = session.hint.keys()
         if keys.master is None:

@@ -42,7 +42,7 @@ def lock_holders(door: Door) -> list[LockInfo]:
 
 
 def other_host(door: Door) -> str | None:
-    """Another host than this one that holds a lock; None if there is none."""
+    """Return another host than this one that holds a lock; None if there is none."""
     hosts = (content(door, n).get("hostname") for n in sorted(door.session.place.locks()))
     return next((str(h) for h in hosts if h not in (None, socket.gethostname())), None)
 

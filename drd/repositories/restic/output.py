@@ -1,4 +1,4 @@
-"""Where restic's output goes: into a file, or nowhere when only its length matters."""
+"""Read restic's output: into a file, or only count its length."""
 
 from __future__ import annotations
 

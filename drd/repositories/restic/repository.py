@@ -1,4 +1,4 @@
-"""One restic repository, behind the port."""
+"""Implement the port `Repository` with restic."""
 
 from __future__ import annotations
 

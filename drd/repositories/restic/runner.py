@@ -277,13 +277,15 @@ class Door:
     def reading(
         self, work: Callable[[int], T], *others: Door, ignore_foreign_lock: bool = False
     ) -> T:
-        """`locking` for work that writes nothing here. Works without a lock where none can be
-        written: a restore from a read-only disk or with a read-only key is as good as any.
+        """Do the same as `locking`, for work that writes nothing here. It works without a lock if
+        none can be written: a restore from a read-only disk or with a read-only key is as good as
+        any.
 
         With `ignore_foreign_lock` it also reads while another host holds a lock: restic respects
         the lock of a host that is gone for half an hour, and a recovery cannot wait for that. Data
         that cannot be read then may be data that the other host is moving: RepositoryLocked, not
-        RepositoryDamaged."""
+        RepositoryDamaged.
+        """
         tried = self._lockless  # another thread may change it meanwhile
         try:
             return self.locking(work, *others)
@@ -306,7 +308,7 @@ class Door:
             raise self._locked_by_other(error) from error
 
     def _ignore_foreign_lock(self) -> bool:
-        """If another host holds the lock that blocks us, read without a lock from now on."""
+        """Read without a lock from now on if another host holds the lock that blocks us."""
         host = locks.other_host(self)
         if host is None:
             return False
@@ -363,9 +365,10 @@ class Door:
         return done
 
     def _is_cleared(self, done: Completed, known: str | None) -> bool:
-        """After a failure: whether another try may succeed, because the key is known now or invalid
+        """Whether another try after a failure may succeed, because the key is known now or invalid
         locks were removed. Raises ForeignObjects, or RepositoryDamaged, for what only a person can
-        remove."""
+        remove.
+        """
         if done.exit_code > 0 and foreign_objects.are_keys(done.stderr):
             with suppress(RepositoryError):
                 if self.session.hint.learn(anew=True) or self.session.hint.id != known:
@@ -384,8 +387,9 @@ class Door:
         )  # another thread may have removed it
 
     def _explain_piped(self, done: Completed) -> None:
-        """Like `_explain`, for calls that only the caller can repeat; it does so after
-        RepositoryLocked."""
+        """Do the same as `_explain`, for calls that only the caller can repeat; it does so after
+        RepositoryLocked.
+        """
         if self._explain(done):
             raise RepositoryLocked(f"invalid locks were in the way at {self.url}")
 

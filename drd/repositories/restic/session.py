@@ -1,4 +1,4 @@
-"""What all restic calls for one repository share: options, environment, secrets."""
+"""The options, environment and secrets that all restic calls for one repository share."""
 
 from __future__ import annotations
 

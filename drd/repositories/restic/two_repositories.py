@@ -70,7 +70,9 @@ def through_rclone(into: Session, source: Session) -> Session | None:
 
 
 def findings(into: Session, source: Session) -> list[Finding]:
-    """For `doctor`: check what a copy needs beyond its two repositories. Raises ToolMissing."""
+    """Return the findings for `doctor` about what a copy needs beyond its two repositories. Raises
+    ToolMissing.
+    """
     if through_rclone(into, source) is None:
         return []
     detail = f"{_rclone()}, because the keys differ from those of {source.spec.name}"
