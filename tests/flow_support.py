@@ -11,7 +11,7 @@ from drd.bootstrap import App
 from drd.config.daemon import load_settings
 from drd.flows.backup.run import BackupRequest, backup
 from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest, plan_recovery
-from drd.flows.services import Services
+from drd.flows.services import Services, never_booted
 from drd.flows.upkeep.copy import copy
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import RunKind, RunState
@@ -74,6 +74,7 @@ class World:
             open_repository=self.repository,
             warn=self.warnings.append,
             note=self.notes.append,
+            booted=never_booted,
         )
         self.catalogue = self.services.catalogue
 
