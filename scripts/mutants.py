@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -378,37 +378,43 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Recorder(Path(into)))
 
 
-def digest(paths: Iterable[Path]) -> str:
-    whole = hashlib.sha256()
-    for path in sorted(paths):
-        whole.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
-    return whole.hexdigest()
+def digest(file: str) -> str:
+    path = ROOT / file
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
 def recorded(tree: Path, jobs: int) -> dict[str, list[Any]]:
-    """Seconds and lines of each test. Only the files of tests that changed run again, unless
-    something else changed."""
-    files = [p for t in TESTS for p in sorted((ROOT / t).rglob("test_*.py"))]
-    others = [p for d in ("drd", "tests") for p in (ROOT / d).rglob("*.py") if p not in files]
-    basis = digest(others)
-    cache = json.loads(CACHE.read_text()) if CACHE.exists() else {}
-    known = cache.get("files", {}) if cache.get("basis") == basis else {}
-    now = {str(p.relative_to(ROOT)): digest([p]) for p in files}
-    kept = {f: entry for f, entry in known.items() if now.get(f) == entry["digest"]}
-    if missing := [f for f in now if f not in kept]:
+    """Seconds and lines of each test, by what was noted before. Only those files of tests run again
+    that changed, or that ran a module that changed."""
+    files = [str(p.relative_to(ROOT)) for t in TESTS for p in sorted((ROOT / t).rglob("test_*.py"))]
+    known = json.loads(CACHE.read_text()) if CACHE.exists() else {}
+    now: dict[str, str] = {}
+    for file in {*files, *(f for entry in known.values() for f in entry["of"])}:
+        now[file] = digest(file)
+    kept = {f: e for f, e in known.items() if all(now[n] == d for n, d in e["of"].items())}
+    kept = {f: entry for f, entry in kept.items() if f in files}
+    if missing := [f for f in files if f not in kept]:
         print(f"noting which lines the tests of {len(missing)} files run", flush=True)
-        with tempfile.TemporaryDirectory() as into:
-            ran = run_tests(tree, [*missing, "-n", str(jobs)], 3600, MUTANTS_LINES=into)
-            noted = [json.loads(p.read_text()) for p in Path(into).glob("*.json")]
-        if not noted:
-            sys.exit(f"the tests did not run:\n{ran.output[-3000:]}")
-        print(*re.findall(r"^(?:FAILED|ERROR) .*", ran.output, re.MULTILINE), sep="\n", flush=True)
-        kept |= {f: {"digest": now[f], "tests": {}} for f in missing}
-        for test, entry in (item for part in noted for item in part.items()):
-            kept[test.partition("::")[0]]["tests"][test] = entry
+        kept |= {f: {"of": {f: now[f]}, "tests": {}} for f in missing}
+        for test, entry in noted(tree, missing, jobs):
+            of = kept[test.partition("::")[0]]
+            of["tests"][test] = entry
+            of["of"] |= {file: digest(file) for file in entry[1] if file not in of["of"]}
         CACHE.parent.mkdir(exist_ok=True)
-        CACHE.write_text(json.dumps({"basis": basis, "files": kept}))
+        CACHE.write_text(json.dumps(kept))
     return {test: e for entry in kept.values() for test, e in entry["tests"].items()}
+
+
+def noted(tree: Path, files: list[str], jobs: int) -> Iterator[tuple[str, list[Any]]]:
+    with tempfile.TemporaryDirectory() as into:
+        ran = run_tests(tree, [*files, "-n", str(jobs)], 3600, MUTANTS_LINES=into)
+        parts = [json.loads(p.read_text()) for p in Path(into).glob("*.json")]
+    if not parts:
+        sys.exit(f"the tests did not run:\n{ran.output[-3000:]}")
+    for line in re.findall(r"^(?:FAILED|ERROR) .*", ran.output, re.MULTILINE):
+        print(f"left out: {line}", flush=True)
+    for part in parts:
+        yield from part.items()
 
 
 # --- Running them ---

@@ -138,8 +138,8 @@ def test_points_dated_in_the_future_are_left_out_and_named(world: World) -> None
     assert choose(world.services, world.plan).point == right
     [note] = world.notes
     assert note == (
-        "points of shop that are dated in the future, because a clock was wrong, are ignored; "
-        "the newest other one is of 2026-11-25T11:00:00Z"
+        "drd ignores points of shop that are dated in the future, because a clock was wrong; "
+        "the newest other point is of 2026-11-25T11:00:00Z"
     )
 
 
@@ -190,8 +190,8 @@ def test_points_of_a_former_repository_are_left_out_and_counted(world: World) ->
     assert caught.value.message == "shop has no complete restore point"
     [note] = world.notes
     assert note == (
-        f"2 restore points of shop left out: only in the repository {known[:8]} that was primary, "
-        "which is no longer in the plan"
+        "2 restore points of shop left out, because the data is only in the repository "
+        f"{known[:8]} that was called primary, which is no longer in the plan"
     )
 
 

@@ -28,8 +28,8 @@ from drd.flows.restore.preflight import (
 from drd.flows.restore.production_guard import production, require_elsewhere
 from drd.flows.restore.recovery_plan import RecoveryPlan
 from drd.flows.restore.repository_choice import Holders
-from drd.model.part import Part
 from drd.model.plan import IN_PLACE, Target
+from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.ports import Finding, NamedDestination, RestoreOptions
 from tests.flow_support import World
@@ -241,7 +241,7 @@ def test_a_place_over_production_is_named_as_such(world: World, point: RestorePo
     assert caught.value.message == (
         "this would overwrite the production data of conf: etc is not empty"
     )
-    assert caught.value.hint.startswith("give --overwrite if it may be replaced")
+    assert caught.value.hint.startswith("give --overwrite if this data may be replaced")
 
 
 def test_a_target_over_production_needs_a_word(world: World, plan: RecoveryPlan) -> None:
@@ -325,7 +325,7 @@ def test_a_point_that_no_repository_lists_is_refused(world: World, point: Restor
     with pytest.raises(NoRestorePoint) as caught:
         run(plan, ahead(world, plan, answers=False))
     assert caught.value.message == (
-        f"primary does not contain restore point {point.id}: its manifest is missing there"
+        f"primary does not contain restore point {point.id}: its manifest is missing"
     )
     assert caught.value.hint == "use another point: drd points shop."
 
@@ -333,10 +333,10 @@ def test_a_point_that_no_repository_lists_is_refused(world: World, point: Restor
 def test_the_missing_snapshots_are_named(world: World, point: RestorePoint) -> None:
     world.primary.forget([str(row.snapshot) for row in point.components])
     plan = world.recovery(repository="primary")
-    with pytest.raises(NoRestorePoint, match="the snapshot of conf, data is missing there"):
+    with pytest.raises(NoRestorePoint, match="the snapshot of conf, data is missing"):
         run(plan, ahead(world, plan, answers=False))
     one = world.recovery(repository="primary", components=("data",))
-    with pytest.raises(NoRestorePoint, match="the snapshot of data is missing there"):
+    with pytest.raises(NoRestorePoint, match="the snapshot of data is missing"):
         run(one, ahead(world, one, answers=False))
 
 
@@ -376,7 +376,7 @@ def test_an_older_point_elsewhere_is_offered(world: World) -> None:
     with pytest.raises(NoRestorePoint) as caught:
         run(plan, ahead(world, plan, answers=False))
     assert caught.value.hint.endswith(
-        " An older point may do: --repository offsite uses its newest."
+        " Or restore an older point: --repository offsite uses the newest point there."
     )
     plan = named
     with pytest.raises(NoRestorePoint) as caught:
@@ -440,7 +440,7 @@ def test_a_dry_run_shows_it_before_it_refuses(world: World, plan: RecoveryPlan) 
 def test_a_dry_run_asks_the_repository(world: World, point: RestorePoint) -> None:
     world.primary.forget([point.repositories["primary"]])
     plan = world.recovery(repository="primary")
-    with pytest.raises(NoRestorePoint, match="its manifest is missing there"):
+    with pytest.raises(NoRestorePoint, match="its manifest is missing"):
         preflight_only(world.services, plan)
 
 

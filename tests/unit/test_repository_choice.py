@@ -80,7 +80,8 @@ def test_a_point_of_former_repositories_names_them(world: World) -> None:
         elsewhere={"primary": "0123456789abcdef", "old": ""},
     )
     places = (
-        "the repository 01234567 that was primary and the repository of unknown id that was old"
+        "the repository 01234567 that was called primary and the repository of unknown id that "
+        "was called old"
     )
     assert former_places(point) == places
     with pytest.raises(NoRestorePoint) as caught:
@@ -88,7 +89,10 @@ def test_a_point_of_former_repositories_names_them(world: World) -> None:
     assert caught.value.message == (
         f"restore point aaaaaaaa is in {places}, which is no longer in the plan shop"
     )
-    assert caught.value.hint == "add it to the plan again, or give the plan a copy that has it."
+    assert (
+        caught.value.hint
+        == "add this repository to the plan again, or add a copy that has the point."
+    )
 
 
 def test_a_repository_by_its_name(world: World) -> None:
@@ -98,7 +102,7 @@ def test_a_repository_by_its_name(world: World) -> None:
     with pytest.raises(UsageError) as caught:
         named(world.plan, "third")
     assert caught.value.message == "shop has no repository 'third'"
-    assert caught.value.hint == "it has primary, offsite."
+    assert caught.value.hint == "the plan has primary, offsite."
 
 
 def test_after_a_region_loss_only_copies_are_left(world: World) -> None:

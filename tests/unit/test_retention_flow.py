@@ -665,7 +665,7 @@ def test_the_error_of_a_copy_is_as_lasting_as_its_cause(
     away = replace(world.services, open_repository=lambda s: _away(world, s))
     with pytest.raises(RepositoryError) as caught:
         forget(world, services=away)
-    assert caught.value.hint == "the next retention catches up."
+    assert caught.value.hint == "the next retention forgets these, too."
     assert caught.value.permanent == RepositoryUnreachable("x").permanent
 
 

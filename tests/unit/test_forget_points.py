@@ -1,0 +1,329 @@
+"""Giving restore points up by name: what needs a word more, and what goes where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from drd.errors import RepositoryError, RepositoryUnreachable, SnapshotsUnreadable, UsageError
+from drd.flows.upkeep.forget_points import GivingUp, give_up
+from drd.model.actor import Actor
+from drd.model.holds import Hold
+from drd.model.plan import RepositorySpec
+from drd.model.retention_state import RetentionState
+from drd.model.run import RunState
+from drd.model.snapshot import RestorePoint
+from tests.fakes_repository import MemoryRepository
+from tests.flow_support import DAY, NOON, World
+
+HOUR = timedelta(hours=1)
+ANN = Actor(uid=1000, user="ann", login_uid=1000, host="db1", came="cli")
+MISSING = {"aaaaaaaa": ("5a" * 32,)}
+
+
+@pytest.fixture
+def point(world: World) -> RestorePoint:
+    """One of two, in both repositories."""
+    world.stored("bbbbbbbb", NOON - HOUR, copied=True)
+    return world.stored("aaaaaaaa", NOON - 2 * HOUR, copied=True)
+
+
+def damage(world: World, repository: str, affected: Sequence[str] | None = ("aaaaaaaa",)) -> None:
+    world.catalogue.health.damaged("shop", repository, "a pack is gone", affected, NOON)
+
+
+def give(world: World, *points: str, **how: object) -> tuple[str, ...]:
+    what = GivingUp(points or ("aaaaaaaa",), "it is damaged", **how)  # type: ignore[arg-type]
+    return give_up(world.services, world.plan, what)
+
+
+def snapshots_of(world: World, name: str, point: str = "aaaaaaaa") -> int:
+    return len(world.repositories[name].snapshots(tags=[f"run:{point}"]))
+
+
+def is_forgotten(world: World, point: str = "aaaaaaaa") -> bool:
+    return bool(world.catalogue.forgotten_points("shop", [point]))
+
+
+def state(world: World) -> RetentionState:
+    found = world.catalogue.keeping.state("shop")
+    assert found is not None
+    return found
+
+
+# --- what may be given up ---
+
+
+def test_a_sound_point_needs_force(world: World, point: RestorePoint) -> None:
+    with pytest.raises(UsageError) as caught:
+        give(world)
+    assert caught.value.message == "drd knows no damage of restore point aaaaaaaa"
+    assert "drd verify shop" in caught.value.hint
+    assert snapshots_of(world, "primary") == 3
+    assert world.catalogue.runs("shop", limit=1) == []
+    assert give(world, force=True) == ("aaaaaaaa",)
+    assert snapshots_of(world, "primary") == snapshots_of(world, "offsite") == 0
+
+
+def test_a_held_point_is_never_given_up(world: World, point: RestorePoint) -> None:
+    world.catalogue.keeping.hold(Hold("aaaaaaaa", "shop", "the audit", NOON))
+    with pytest.raises(UsageError) as caught:
+        give(world, force=True)
+    assert caught.value.message == "restore point aaaaaaaa is held: the audit"
+    assert caught.value.hint == "drd release aaaaaaaa"
+    assert snapshots_of(world, "primary") == 3
+    assert give(world, "bbbbbbbb", force=True) == ("bbbbbbbb",)
+
+
+def test_a_damaged_point_may_go_where_no_repository_has_it_whole(
+    world: World, point: RestorePoint
+) -> None:
+    damage(world, "primary")
+    with pytest.raises(UsageError) as caught:
+        give(world)
+    assert caught.value.message == "restore point aaaaaaaa is complete in offsite"
+    assert caught.value.hint == (
+        "--repository primary forgets only the damaged part; "
+        "to forget the point anyway, add --force."
+    )
+    with pytest.raises(UsageError, match="is complete in offsite"):
+        give(world, repository="offsite")
+    damage(world, "offsite")
+    assert give(world) == ("aaaaaaaa",)
+
+
+def test_the_damaged_part_of_a_point_may_go_alone(world: World, point: RestorePoint) -> None:
+    damage(world, "primary")
+    give(world, repository="primary")
+    assert (snapshots_of(world, "primary"), snapshots_of(world, "offsite")) == (0, 3)
+    assert world.point("aaaaaaaa").repositories.keys() == {"offsite"}
+    [given] = world.catalogue.keeping.given_up("shop")
+    assert (given.point, given.repository, given.reason) == ("aaaaaaaa", "primary", "it is damaged")
+
+
+def test_damage_of_unknown_extent_concerns_every_point(world: World, point: RestorePoint) -> None:
+    damage(world, "primary", None)
+    damage(world, "offsite", None)
+    assert give(world) == ("aaaaaaaa",)
+
+
+def test_damage_of_another_point_is_no_reason(world: World, point: RestorePoint) -> None:
+    damage(world, "primary", ("bbbbbbbb",))
+    with pytest.raises(UsageError, match="no damage"):
+        give(world)
+
+
+def test_a_point_whole_everywhere_by_now_has_no_lost_part(
+    world: World, point: RestorePoint
+) -> None:
+    # The last retention missed snapshots that are there again.
+    missed = RetentionState("shop", NOON, "", missing={"primary": MISSING})
+    world.catalogue.keeping.record_state(missed)
+    with pytest.raises(UsageError) as caught:
+        give(world)
+    assert caught.value.message == "restore point aaaaaaaa is complete in primary and offsite"
+    assert caught.value.hint == "to forget the point anyway, add --force."
+
+
+def test_a_point_with_missing_snapshots_may_go(world: World, point: RestorePoint) -> None:
+    for name in ("primary", "offsite"):
+        world.catalogue.health.missing("shop", name, MISSING, (), NOON)
+    assert give(world) == ("aaaaaaaa",)
+
+
+def test_what_retention_missed_is_a_reason_for_that_point_alone(
+    world: World, point: RestorePoint
+) -> None:
+    missed = RetentionState("shop", NOON, "", missing={"primary": {"bbbbbbbb": ("5a" * 32,)}})
+    world.catalogue.keeping.record_state(missed)
+    with pytest.raises(UsageError, match="no damage"):
+        give(world)
+
+
+def test_incomplete_and_unknown_points_may_go(world: World) -> None:
+    world.stored("cccccccc", NOON - HOUR, complete=False)
+    assert give(world, "cccccccc", "dddddddd") == ("cccccccc", "dddddddd")
+    assert snapshots_of(world, "primary", "cccccccc") == 0
+
+
+@pytest.mark.parametrize("ahead", ["data_time", "available_at"])
+def test_points_of_the_future_may_go(world: World, point: RestorePoint, ahead: str) -> None:
+    world.catalogue.record_point(replace(point, **{ahead: NOON + DAY}))
+    assert give(world) == ("aaaaaaaa",)
+
+
+def test_each_point_is_judged(world: World, point: RestorePoint) -> None:
+    damage(world, "primary")
+    damage(world, "offsite")
+    with pytest.raises(UsageError, match="no damage of restore point bbbb"):
+        give(world, "aaaaaaaa", "bbbbbbbb")
+
+
+def test_an_unknown_repository_is_refused(world: World, point: RestorePoint) -> None:
+    with pytest.raises(UsageError) as caught:
+        give(world, repository="third", force=True)
+    assert caught.value.message == "shop has no repository 'third'"
+    assert caught.value.hint == "the plan has: primary, offsite"
+
+
+# --- what is recorded ---
+
+
+def test_who_and_why_are_recorded(world: World, point: RestorePoint) -> None:
+    give(world, force=True, by=ANN)
+    [run] = world.catalogue.runs("shop", limit=1)
+    assert (run.state, run.trigger) == (RunState.SUCCEEDED, "manual")
+    began = {k: run.detail[k] for k in ("given_up", "reason", "by")}
+    assert began == {"given_up": ["aaaaaaaa"], "reason": "it is damaged", "by": ANN.to_json()}
+    steps = world.catalogue.steps(run.id)
+    assert [(s.name, s.result) for s in steps] == [
+        ("forget in primary", {"snapshots": 3}),
+        ("forget in offsite", {"snapshots": 3}),
+    ]
+    [given] = world.catalogue.keeping.given_up("shop")
+    assert (given.point, given.repository, given.by, given.at) == ("aaaaaaaa", "", ANN, NOON)
+    assert is_forgotten(world, "aaaaaaaa")
+    assert not is_forgotten(world, "bbbbbbbb")
+
+
+def test_nobody_s_name_is_not_recorded(world: World, point: RestorePoint) -> None:
+    give(world, force=True)
+    [run] = world.catalogue.runs("shop", limit=1)
+    assert "by" not in run.detail
+
+
+def test_what_leaves_by_drd_s_own_hand_is_noted(world: World, point: RestorePoint) -> None:
+    give(world, force=True)
+    give(world, "bbbbbbbb", "aaaaaaaa", force=True)
+    assert state(world).leaving == ("aaaaaaaa", "bbbbbbbb")
+    assert state(world).at == NOON
+
+
+def test_the_last_retention_is_remembered(world: World, point: RestorePoint) -> None:
+    past = RetentionState("shop", NOON - DAY, "r1", waiting=("bbbbbbbb",), succeeded_at=NOON - DAY)
+    world.catalogue.keeping.record_state(past)
+    give(world, force=True)
+    assert state(world) == replace(past, at=NOON, leaving=("aaaaaaaa",))
+
+
+def test_given_up_points_are_missing_no_more(world: World, point: RestorePoint) -> None:
+    for name in ("primary", "offsite"):
+        world.catalogue.health.missing("shop", name, MISSING, (), NOON)
+    give(world)
+    assert [dict(k.missing) for k in world.catalogue.health.of("shop")] == [{}, {}]
+
+
+def test_in_one_repository_the_other_still_misses_it(world: World, point: RestorePoint) -> None:
+    for name in ("primary", "offsite"):
+        world.catalogue.health.missing("shop", name, MISSING, (), NOON)
+    give(world, repository="primary")
+    missing = {k.repository: dict(k.missing) for k in world.catalogue.health.of("shop")}
+    assert missing == {"primary": {}, "offsite": MISSING}
+
+
+def test_the_last_place_of_a_point_ends_it(world: World, point: RestorePoint) -> None:
+    give(world, repository="primary", force=True)
+    assert not is_forgotten(world, "aaaaaaaa")
+    give(world, repository="offsite", force=True)
+    assert is_forgotten(world, "aaaaaaaa")
+
+
+# --- what a repository does with it ---
+
+
+def test_manifests_go_first(world: World, point: RestorePoint) -> None:
+    asked: list[Sequence[str]] = []
+
+    class Watched(MemoryRepository):
+        def forget(self, snapshots: Sequence[str]) -> None:
+            asked.append(snapshots)
+            super().forget(snapshots)
+
+    manifests = {world.point(p).repositories["primary"] for p in ("aaaaaaaa", "bbbbbbbb")}
+    world.primary.__class__ = Watched
+    give(world, "aaaaaaaa", "bbbbbbbb", force=True)
+    [ids] = asked
+    assert len(ids) == 6
+    assert set(ids[:2]) == manifests
+
+
+def test_a_repository_that_removes_nothing_is_found_out(world: World, point: RestorePoint) -> None:
+    class Keeps(MemoryRepository):
+        def forget(self, snapshots: Sequence[str]) -> None:
+            super().forget(list(snapshots)[:1])
+
+    world.primary.__class__ = Keeps
+    with pytest.raises(RepositoryError) as caught:
+        give(world, force=True)
+    assert caught.value.message == (
+        "primary still lists 2 of 3 snapshots that were to be forgotten"
+    )
+    assert not is_forgotten(world, "aaaaaaaa")
+    [run] = world.catalogue.runs("shop", limit=1)
+    assert run.state is RunState.FAILED
+    assert snapshots_of(world, "offsite") == 0
+
+
+def away(spec: RepositorySpec) -> MemoryRepository:
+    class Away(MemoryRepository):
+        def identity(self) -> str | None:
+            raise RepositoryUnreachable("no answer")
+
+    return Away(spec.name, spec.url)
+
+
+def without(world: World, name: str, **how: object) -> tuple[str, ...]:
+    services = replace(
+        world.services,
+        open_repository=lambda s: away(s) if s.name == name else world.repository(s),
+    )
+    what = GivingUp(("aaaaaaaa",), "it is damaged", force=True, **how)  # type: ignore[arg-type]
+    return give_up(services, world.plan, what)
+
+
+def test_a_copy_that_is_away_waits_for_retention(world: World, point: RestorePoint) -> None:
+    assert without(world, "offsite") == ("aaaaaaaa",)
+    assert world.warnings == ["offsite must wait: no answer"]
+    assert is_forgotten(world, "aaaaaaaa")
+    assert snapshots_of(world, "primary") == 0
+
+
+def test_a_copy_that_is_away_fails_when_it_alone_was_meant(
+    world: World, point: RestorePoint
+) -> None:
+    with pytest.raises(RepositoryUnreachable):
+        without(world, "offsite", repository="offsite")
+    assert world.point("aaaaaaaa").repositories.keys() == {"primary", "offsite"}
+
+
+def test_without_the_primary_the_copy_goes_and_the_point_stays(
+    world: World, point: RestorePoint
+) -> None:
+    with pytest.raises(RepositoryUnreachable):
+        without(world, "primary")
+    assert snapshots_of(world, "offsite") == 0
+    assert not is_forgotten(world, "aaaaaaaa")
+    assert world.point("aaaaaaaa").repositories.keys() == {"primary"}
+
+
+def test_a_repository_that_drd_never_saw_is_not_asked(world: World) -> None:
+    world.stored("aaaaaaaa", NOON - HOUR)
+    assert without(world, "offsite") == ("aaaaaaaa",)
+    assert world.warnings == []
+
+
+def test_what_cannot_be_read_may_be_the_manifest(world: World, point: RestorePoint) -> None:
+    world.primary.unreadable["5a" * 32] = "broken"
+    with pytest.raises(SnapshotsUnreadable):
+        give(world, force=True)
+    assert snapshots_of(world, "primary") == 3
+
+
+def test_nothing_there_needs_no_step(world: World, point: RestorePoint) -> None:
+    world.primary.forget([s.id for s in world.primary.snapshots(tags=["run:aaaaaaaa"])])
+    give(world, force=True)
+    [run] = world.catalogue.runs("shop", limit=1)
+    assert [s.name for s in world.catalogue.steps(run.id)] == ["forget in offsite"]
