@@ -299,8 +299,6 @@ class MemoryRepository:
 
 
 def _printed(stream: Stream) -> bytes:
-    if stream.before is not None:
-        stream.before()
     command = stream.command
     done = subprocess.run(
         list(command.argv),

@@ -20,7 +20,7 @@ from drd.repositories.restic.stall import Patience
 from tests import light_repository
 from tests.servers import S3Server
 
-HURRIED = Patience(still_s=1.0, gone_s=2.0, every_s=0.5, probe_s=3.0, first_s=0.5)
+HURRIED = Patience(still_s=1.0, gone_s=2.0, every_s=0.5, probe_s=3.0)
 """What the tests wait for instead of a minute."""
 
 

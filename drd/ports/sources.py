@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -53,13 +53,11 @@ def mark_of(run: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Stream:
     """What `command` prints, to be stored as one file called `filename`. It succeeded if and only
-    if the command exits with 0. `expected_bytes` is a guess for the progress display. `before` is
-    called (and may wait, or raise to call it off) when the repository is about to read."""
+    if the command exits with 0. `expected_bytes` is a guess for the progress display."""
 
     command: Command
     filename: str
     expected_bytes: int | None = None
-    before: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -77,12 +76,8 @@ def gated_pipe(
     *,
     on_line: OnLine | None = None,
     on_tick: OnTick | None = None,
-    before: Callable[[], object] | None = None,
 ) -> PipeResult:
     """Stream `producer`'s stdout into `consumer`'s stdin; `on_line` gets the consumer's lines.
-
-    `before` is called when the consumer has been started and the producer has not: the consumer can
-    get ready while `before` waits. Its errors end the consumer.
 
     The consumer sees end of file only if the producer exited with 0. When the consumer ends first,
     the producer is stopped. Raises as `run` does; both have ended then.
@@ -101,8 +96,6 @@ def gated_pipe(
     os.close(read_end)
     gate = _Gate(write_end)
     try:
-        if before is not None:
-            before()
         left = start(producer, stdout=write_end)
     except BaseException:
         right.end_input = gate.close

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import cast
 
 import pytest
 
 from drd.errors import RepositoryError, RepositoryUnreachable
-from drd.repositories.restic.stall import FirstProbe, Patience, StallWatch
+from drd.repositories.restic.stall import Patience, StallWatch
 
 PATIENCE = Patience(still_s=15.0, gone_s=60.0, every_s=5.0, probe_s=15.0)
 
@@ -96,45 +95,3 @@ def test_a_place_that_comes_back_is_given_new_patience() -> None:
         watched.ticks(10)
     gone.set()
     assert watched.ends_after() >= 60
-
-
-def first(look: Callable[[], None], moved: Callable[[], int] = lambda: 0) -> Callable[[int], None]:
-    """A first call's look on a clock of its own; each is over before the next tick."""
-    now = [1000.0]
-    watch = FirstProbe(look, moved, PATIENCE, lambda: now[0])
-
-    def ticks(seconds: int) -> None:
-        for _ in range(seconds):
-            now[0] += 1.0
-            watch.tick()
-            if watch._look is not None:
-                watch._look.join(0.2)
-
-    return ticks
-
-
-def test_a_first_call_that_is_silent_is_looked_at_once() -> None:
-    looks: list[int] = []
-    ticks = first(lambda: looks.append(1))
-    ticks(1)
-    assert not looks
-    ticks(60)
-    assert looks == [1]
-
-
-def test_a_first_call_that_gets_data_needs_no_look() -> None:
-    first(refused, lambda: 1)(60)
-
-
-def test_what_a_first_look_finds_ends_the_call_soon() -> None:
-    with pytest.raises(RepositoryUnreachable, match="cannot reach it"):
-        first(refused)(4)
-
-
-def test_a_first_look_that_hangs_ends_the_call() -> None:
-    release = threading.Event()
-    try:
-        with pytest.raises(RepositoryUnreachable, match="does not answer"):
-            first(lambda: cast(None, release.wait()))(20)
-    finally:
-        release.set()

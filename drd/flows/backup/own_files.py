@@ -24,30 +24,15 @@ EACH = timedelta(minutes=1)
 FILENAME = "drd.tar"
 
 
-class NotSealed(DrdError):
-    """The backup did not make a restore point, so nothing is stored beside it."""
-
-
-def store_if_due(
-    services: Services,
-    plan: Plan,
-    repository: Repository,
-    run: str,
-    sealed: Callable[[], object],
-) -> bool:
-    """Store it unless this repository got one recently; returns whether it was stored.
-
-    Called early, so that restic starts meanwhile; `sealed` waits until the point is recorded, and
-    what is stored is from after that. An error of `sealed` stops it."""
+def store_if_due(services: Services, plan: Plan, repository: Repository, run: str) -> bool:
+    """Store it unless this repository got one recently; returns whether it was stored."""
     now = services.clock.now()
     last = services.catalogue.last_self_backup(repository.url)
     if not is_due(last, now, services.catalogue.known_repositories):
         return False
     try:
-        _store(services, plan, repository, run, sealed)
+        _store(services, plan, repository, run)
         services.catalogue.record_self_backup(repository.url, now)
-    except NotSealed:
-        return False
     except (DrdError, OSError) as error:
         services.warn(f"drd's own catalogue and plans were not stored: {error}")
         return False
@@ -62,30 +47,20 @@ def is_due(last: datetime | None, now: datetime, repositories: Callable[[], int]
     return now - last >= EVERY and now - last >= EACH * repositories()
 
 
-def _store(
-    services: Services,
-    plan: Plan,
-    repository: Repository,
-    run: str,
-    sealed: Callable[[], object],
-) -> None:
+def _store(services: Services, plan: Plan, repository: Repository, run: str) -> None:
     stage = run_directory(services, run) / f"{OWN_COMPONENT}.own"
     stage.mkdir(mode=0o700)
-
-    def collect() -> None:
-        sealed()
+    try:
         services.catalogue.export_to(stage / "drd.db")
         for file in services.own_files():
             below = stage / "etc" / file.name
             below.parent.mkdir(exist_ok=True)
             shutil.copyfile(file, below)
-
-    try:
         command = process.Command(
             ("tar", "-C", str(stage), "--owner=0", "--group=0", "-cf", "-", "."), name="tar"
         )
         repository.store(
-            Stream(command, FILENAME, before=collect),
+            Stream(command, FILENAME),
             host=plan.name,
             tags=tags(run, plan.name, f"component:{OWN_COMPONENT}"),
             on_progress=services.on_progress,

@@ -7,7 +7,7 @@ catalogue remembers it. A component that failed makes the point incomplete.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -115,24 +115,11 @@ class _BackupRun:
         process.check_cancelled()
         if not self.captured:
             return self._finish(rows, None)
-        sealed: Future[None] = Future()
-        with ThreadPoolExecutor(1, thread_name_prefix="drd-own") as pool:
-            own = pool.submit(self._store_own, sealed)
-            try:
-                outcome = self._finish(rows, self._seal(rows))
-                sealed.set_result(None)
-            except BaseException:
-                sealed.set_exception(own_files.NotSealed("there is no restore point"))
-                raise
+        outcome = self._finish(rows, self._seal(rows))
         # The run is over and recorded: a cancel from here on changes nothing.
         with suppress(Cancelled):
-            own.result()
+            own_files.store_if_due(self.services, self.plan, self.repository, self.runner.run.id)
         return outcome
-
-    def _store_own(self, sealed: Future[None]) -> bool:
-        return own_files.store_if_due(
-            self.services, self.plan, self.repository, self.runner.run.id, sealed.result
-        )
 
     def _confirm(self) -> Mapping[str, Any]:
         def effect() -> Mapping[str, Any]:

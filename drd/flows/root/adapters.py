@@ -112,16 +112,6 @@ class _RootedRepository(_Rooted):
     def store(self, payload: Payload, **kwargs: Any) -> Stored:
         """What is stored comes from the owner's commands all the same."""
         if isinstance(payload, Stream):
-            before = payload.before and _owners(payload.before)
-            command = replace(payload.command, owners=True)
-            payload = replace(payload, command=command, before=before)
+            payload = replace(payload, command=replace(payload.command, owners=True))
         with rights.root(self._purpose):
             return cast("Repository", self._of).store(payload, **kwargs)
-
-
-def _owners(call: Callable[[], object]) -> Callable[[], object]:
-    def work() -> object:
-        with rights.owners():
-            return call()
-
-    return work

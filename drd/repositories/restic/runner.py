@@ -28,7 +28,7 @@ from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Complaints, Listener
 from drd.repositories.restic.output import Answer, Counted, InFile
 from drd.repositories.restic.session import Session
-from drd.repositories.restic.stall import FirstProbe, Patience, StallWatch
+from drd.repositories.restic.stall import Patience, StallWatch
 from drd.repositories.restic.version import version
 
 T = TypeVar("T")
@@ -42,8 +42,6 @@ ANSWER_BYTES = 256 << 20
 _READING = frozenset({"cat", "check", "dump", "ls", "restore", "snapshots", "stats"})
 """restic commands that work without a lock."""
 
-_AT_ONCE = frozenset({"dump", "restore"})
-"""restic commands that a recovery waits for, and whose success proves that nothing was wrong."""
 
 TRIES = 2
 """Tries after failures whose cause was removed: one for a key, one for a lock."""
@@ -165,20 +163,20 @@ class Door:
 
     def _answered(self, answer: Answer, words: Sequence[str], **how: Any) -> Complaints:
         """Run restic with its output in `answer`. `how` goes to `Session.command`."""
-        late = self._prepare(words)
+        self.ready()
         watch = self._watch(answer.size)
 
-        def work(first: Callable[[], None]) -> Completed:
+        def work() -> Completed:
             command = self.session.command(self._with_lock_option(words), **how)
             with answer.begin() as descriptor:
                 child = process.start(command, stdout=descriptor)
             try:
-                return child.pump(on_tick=_all(first, answer.check_size, watch.tick))
+                return child.pump(on_tick=_all(answer.check_size, watch.tick))
             finally:
                 answer.ended()
 
         try:
-            done = self._with_late_check(late, answer.size, work)
+            done = self._cleared(work)
         except DeadlineExceeded as error:
             raise self._no_answer(how["deadline_s"] or 0.0) from error
         answer.check_size()
@@ -194,16 +192,16 @@ class Door:
         retry_lock_s: int = 0,
     ) -> Completed:
         """Run restic to its end; the caller judges the exit code."""
-        late = self._prepare(words)
+        self.ready()
 
-        def work(first: Callable[[], None]) -> Completed:
+        def work() -> Completed:
             command = self.session.command(
                 self._with_lock_option(words), deadline_s=deadline_s, retry_lock_s=retry_lock_s
             )
-            tick = _all(first, self._watch(lambda: listener.done).tick)
+            tick = self._watch(lambda: listener.done).tick
             return process.run(command, stdin=stdin, on_line=listener.on_line, on_tick=tick)
 
-        return self._with_late_check(late, lambda: listener.done, work)
+        return self._cleared(work)
 
     def copy(
         self,
@@ -247,16 +245,13 @@ class Door:
         *,
         deadline_s: float | None = None,
         retry_lock_s: int = 0,
-        before: Callable[[], object] | None = None,
     ) -> PipeResult:
         """Stream the output of `producer` into restic, through the gate; the caller judges the
         result."""
         self.ready()
         command = self.session.command(words, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
         tick = self._watch(lambda: listener.done).tick
-        result = process.gated_pipe(
-            producer, command, on_line=listener.on_line, on_tick=tick, before=before
-        )
+        result = process.gated_pipe(producer, command, on_line=listener.on_line, on_tick=tick)
         if result.consumer is not None:
             self._explain_piped(self._unlock_if_killed(result.consumer))
         return result
@@ -330,39 +325,15 @@ class Door:
             hint=f"if a prune runs on {host}, wait for its end or end it, then try again.",
         )
 
-    def _prepare(self, words: Sequence[str]) -> bool:
-        """Check what must be known before restic starts. Return whether the rest is checked while
-        restic runs.
-
-        The rest takes as long as restic's own start, so a recovery does not wait for it. The
-        exception is the first time, when restic would try every file that others have put among the
-        keys."""
-        place = self.session.place
-        if self._ready or _verb(words) not in _AT_ONCE or self.session.hint.id is None:
-            self.ready()
-            return False
-        if not place.far:
-            place.preflight(writing=False)
-        self._lockless = self._lockless or place.read_only()
-        return True
-
-    def _with_late_check(
-        self, late: bool, moved: Callable[[], int], work: Callable[[Callable[[], None]], Completed]
-    ) -> Completed:
-        """Call `work` with a function that it calls about once a second. When the check is `late`,
-        its error ends the work; when the work fails, an error of the place takes precedence."""
+    def _cleared(self, work: Callable[[], Completed]) -> Completed:
+        """Call `work`, and again while what made it fail could be removed."""
         hint = self.session.hint
-        known = hint.id
-        first = FirstProbe(self.ready, moved, self.patience).tick if late else _nothing
-        done = self._unlock_if_killed(work(first))
-        if done.exit_code > 0 and late:
-            self.ready()
         for _ in range(TRIES):
-            if not self._is_cleared(done, known):
-                break
             known = hint.id
-            done = self._unlock_if_killed(work(_nothing))
-        return done
+            done = self._unlock_if_killed(work())
+            if not self._is_cleared(done, known):
+                return done
+        return self._unlock_if_killed(work())
 
     def _is_cleared(self, done: Completed, known: str | None) -> bool:
         """Whether another try after a failure may succeed, because the key is known now or invalid
@@ -435,10 +406,6 @@ class Door:
 
 def _verb(words: Sequence[str]) -> str:
     return next((word for word in words if not word.startswith("-")), "")
-
-
-def _nothing() -> None:
-    """The check of a call that checks nothing."""
 
 
 def _all(*calls: Callable[[], None]) -> Callable[[], None]:

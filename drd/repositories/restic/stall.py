@@ -17,15 +17,13 @@ from drd.errors import DrdError, RepositoryUnreachable
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Times in seconds. An outage shorter than `still_s + gone_s` is waited out, a longer one ends
-    the call. `probe_s` is the limit of one probe. `first_s` is how long a first call may be silent
-    before its place is probed.
+    the call. `probe_s` is the limit of one probe.
     """
 
     still_s: float = 15.0
     gone_s: float = 60.0
     every_s: float = 5.0
     probe_s: float = 15.0
-    first_s: float = 2.0
 
 
 class StallWatch:
@@ -78,39 +76,6 @@ class StallWatch:
             self._failing_since = look.begun
         if now - self._failing_since >= self._patience.gone_s:
             raise error
-
-
-class FirstProbe:
-    """Probes the place when a first restic call is silent: the probe fails sooner than restic.
-    Called about once a second; raises the error of the place.
-    """
-
-    def __init__(
-        self,
-        look: Callable[[], None],
-        moved: Callable[[], int],
-        patience: Patience,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._look_at = look
-        self._moved = moved
-        self._patience = patience
-        self._clock = clock
-        self._begun = clock()
-        self._look: _Probe | None = None
-
-    def tick(self) -> None:
-        """Raise the error of the probe, or RepositoryUnreachable when the probe does not end in
-        time.
-        """
-        now = self._clock()
-        if self._look is None:
-            if now - self._begun >= self._patience.first_s and not self._moved():
-                self._look = _Probe(self._look_at, now)
-        elif self._look.error is not None:
-            raise self._look.error
-        elif not self._look.over and now - self._look.begun >= self._patience.probe_s:
-            raise RepositoryUnreachable("the repository does not answer")
 
 
 class _Probe(threading.Thread):

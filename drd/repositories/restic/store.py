@@ -52,7 +52,6 @@ def store_stream(
             listener,
             deadline_s=deadline_s,
             retry_lock_s=retry_lock_s,
-            before=stream.before,
         )
         if result.consumer is not None and result.consumer.exit_code not in (0, 3):
             # The producer died because the pipe broke.
