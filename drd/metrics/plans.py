@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from drd.metrics.gauge import (
@@ -75,10 +75,66 @@ _FIGURES: tuple[tuple[str, str, Callable[[Assessment], float | None]], ...] = (
 )
 
 
+Samples = Callable[[str, Assessment], Iterable[Sample]]
+"""The samples of a plan, given its printable name."""
+
+_SAMPLES: tuple[tuple[str, str, tuple[str, ...], Samples], ...] = (
+    (
+        "drd_drill_result",
+        "Which result the last drill had (1); absent when there was none.",
+        ("plan", "result"),
+        lambda name, p: one_of((name,), DrillResult, p.drill.result),
+    ),
+    (
+        "drd_plan_loses_everything",
+        "Whether nothing is left that the plan could go back to (1).",
+        ("plan",),
+        lambda name, p: [((name,), float(p.rpo.loses_everything))],
+    ),
+    (
+        "drd_repository_state",
+        "Which state of a plan's repository holds (1), as drd last met it.",
+        ("plan", "repository", "state"),
+        lambda name, p: (
+            sample
+            for r in p.repositories
+            for sample in one_of((name, printable(r.repository)), STATES, r.state)
+        ),
+    ),
+    (
+        "drd_scenario_verdict",
+        "Which verdict holds (1) of each scenario that the plan wants to be drilled.",
+        ("plan", "scenario", "verdict"),
+        lambda name, p: (
+            sample
+            for s in p.drill.scenarios
+            if s.wanted and not s.repository
+            for sample in one_of((name, printable(s.scenario)), Verdict, s.verdict)
+        ),
+    ),
+)
+
+
 def plan_metrics(plans: Sequence[Assessment], at: datetime) -> Iterator[Metric]:
     """Metrics of plans that were assessed at `at`."""
-    names = [printable(p.plan) for p in plans]
-    named = list(zip(names, plans, strict=True))
+    named = [(printable(p.plan), p) for p in plans]
+    yield from _states(named)
+    of_plan = [(labelled(("plan",), (name,)), p) for name, p in named]
+    for metric, text, figure in _FIGURES:
+        yield gauge_of(metric, text, [(of, figure(p)) for of, p in of_plan])
+    yield gauge(
+        "drd_restore_point_timestamp_seconds",
+        "Data time of the newest complete restore point; absent when there is none.",
+        ("plan",),
+        (((name,), moment(_data_time(p, at))) for name, p in named),
+    )
+    for metric, text, labels, samples in _SAMPLES:
+        yield gauge(metric, text, labels, (s for name, p in named for s in samples(name, p)))
+    yield from _component_metrics([(name, c) for name, p in named for c in p.components])
+
+
+def _states(named: Sequence[tuple[str, Assessment]]) -> Iterator[Metric]:
+    """Who answers for each plan, its verdict and its readiness."""
     yield gauge(
         "drd_plan_info",
         "Who answers for the service.",
@@ -97,51 +153,6 @@ def plan_metrics(plans: Sequence[Assessment], at: datetime) -> Iterator[Metric]:
         ("plan", "readiness"),
         (s for n, p in named for s in one_of((n,), _READINESS, p.readiness.replace(" ", "_"))),
     )
-    of_plan = [(labelled(("plan",), (n,)), p) for n, p in named]
-    for name, text, figure in _FIGURES:
-        yield gauge_of(name, text, [(of, figure(p)) for of, p in of_plan])
-    yield gauge(
-        "drd_restore_point_timestamp_seconds",
-        "Data time of the newest complete restore point; absent when there is none.",
-        ("plan",),
-        (((n,), moment(_data_time(p, at))) for n, p in named),
-    )
-    yield gauge(
-        "drd_drill_result",
-        "Which result the last drill had (1); absent when there was none.",
-        ("plan", "result"),
-        (s for n, p in named for s in one_of((n,), DrillResult, p.drill.result)),
-    )
-    yield gauge(
-        "drd_plan_loses_everything",
-        "Whether nothing is left that the plan could go back to (1).",
-        ("plan",),
-        (((n,), float(p.rpo.loses_everything)) for n, p in named),
-    )
-    yield gauge(
-        "drd_repository_state",
-        "Which state of a plan's repository holds (1), as drd last met it.",
-        ("plan", "repository", "state"),
-        (
-            sample
-            for n, p in named
-            for r in p.repositories
-            for sample in one_of((n, printable(r.repository)), STATES, r.state)
-        ),
-    )
-    yield gauge(
-        "drd_scenario_verdict",
-        "Which verdict holds (1) of each scenario that the plan wants to be drilled.",
-        ("plan", "scenario", "verdict"),
-        (
-            sample
-            for n, p in named
-            for s in p.drill.scenarios
-            if s.wanted and not s.repository
-            for sample in one_of((n, printable(s.scenario)), Verdict, s.verdict)
-        ),
-    )
-    yield from _component_metrics([(n, c) for n, p in named for c in p.components])
 
 
 def _component_metrics(found: Sequence[tuple[str, ComponentAssessment]]) -> Iterator[Metric]:

@@ -36,6 +36,17 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")
+    _what_options(parser)
+    _how_options(parser)
+    _part_options(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
+    parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(handler="drd.cli.recover:run")
+
+
+def _what_options(parser: argparse.ArgumentParser) -> None:
+    """What is restored, from where, and to where."""
     parser.add_argument("--target", metavar="NAME", help="one of the plan's targets")
     parser.add_argument(
         "--in-place",
@@ -60,6 +71,10 @@ def add_parser(sub: Verbs) -> None:
         "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
     )
     parser.add_argument("--repository", metavar="NAME", help="read from this repository alone")
+
+
+def _how_options(parser: argparse.ArgumentParser) -> None:
+    """What a recovery may do."""
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the content of a target that is not empty"
     )
@@ -89,11 +104,6 @@ def add_parser(sub: Verbs) -> None:
         help="databases: restore with their owner's rights, so that none of their code "
         "runs as a superuser",
     )
-    _part_options(parser)
-    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
-    parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.set_defaults(handler="drd.cli.recover:run")
 
 
 def _part_options(parser: argparse.ArgumentParser) -> None:
