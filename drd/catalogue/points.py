@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import zlib
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, select, update
+from sqlalchemy import Connection, Select, delete, select, update
 
-from drd.catalogue import copies, health, missed, places, summaries
+from drd.catalogue import copies, fingerprints, health, missed, places, point_reading, summaries
 from drd.catalogue.engine import batches, insert_all, upsert
 from drd.catalogue.tables import (
     component_snapshots,
     evidence,
-    fingerprints,
     holds,
     point_repositories,
     points,
@@ -26,11 +20,7 @@ from drd.catalogue.tables import (
 from drd.errors import NoRestorePoint, UsageError
 from drd.model.run import DrillResult
 from drd.model.snapshot import (
-    ComponentSnapshot,
-    Fingerprint,
     RestorePoint,
-    canonical_json,
-    fingerprint_from_json,
 )
 
 Ids = Mapping[str, str | None]
@@ -48,7 +38,7 @@ def record(
     """Insert or replace; `at` is what time it is, if that is known, `ids` which repositories its
     names mean, where that is known. That a drill passed it is kept, also from before a rebuild."""
     before = connection.execute(select(points).where(points.c.id == point.id)).one_or_none()
-    replaced = _fingerprints_of(connection, [point.id])
+    replaced = fingerprints.of_points(connection, [point.id])
     known = places.of_plan(connection, point.plan)
     if before is not None:
         _clear(connection, point, known)
@@ -92,7 +82,7 @@ def record(
     if before is None:
         missed.add_point(connection, point)
     else:
-        _remove_unused(connection, replaced)
+        fingerprints.remove_unused(connection, replaced)
         missed.recompute(connection, point.plan, at)
     summaries.refresh_points(connection, point.plan, at)
     copies.refresh(connection, point.plan, at or point.available_at)
@@ -107,13 +97,13 @@ def forget(connection: Connection, ids: Sequence[str], at: datetime) -> None:
         wanted = (points.c.id.in_(some), points.c.forgotten_at.is_(None))
         plans.update(connection.execute(select(points.c.plan).where(*wanted)).scalars())
         connection.execute(update(points).where(*wanted).values(forgotten_at=at))
-        let_go = _fingerprints_of(connection, some)
+        let_go = fingerprints.of_points(connection, some)
         connection.execute(
             update(component_snapshots)
             .where(component_snapshots.c.point.in_(some))
             .values(fingerprint=None)
         )
-        _remove_unused(connection, let_go)
+        fingerprints.remove_unused(connection, let_go)
     for plan in sorted(plans):
         summaries.refresh_points(connection, plan, at)
         copies.refresh(connection, plan, at)
@@ -135,7 +125,7 @@ def remove_all(connection: Connection, plan: str) -> None:
     )
     let_go = set(connection.execute(digests).scalars())
     _remove(connection, of_plan)
-    _remove_unused(connection, let_go)
+    fingerprints.remove_unused(connection, let_go)
 
 
 def _remove(connection: Connection, ids: Sequence[str] | Select[tuple[str]]) -> None:
@@ -165,7 +155,7 @@ def listed(
     if kept_only and not elsewhere:
         query = query.where(points.c.here)
     rows = connection.execute(query).all()
-    return _to_points(connection, rows, with_fingerprints)
+    return point_reading.to_points(connection, rows, with_fingerprints)
 
 
 def by_prefix(connection: Connection, plan: str, prefix: str) -> RestorePoint:
@@ -195,7 +185,7 @@ def by_prefix(connection: Connection, plan: str, prefix: str) -> RestorePoint:
             f"several restore points of {plan} start with {prefix!r}",
             hint=f"give more of the id: {hint}",
         )
-    return _to_points(connection, chosen, with_fingerprints=True)[0]
+    return point_reading.to_points(connection, chosen, with_fingerprints=True)[0]
 
 
 def component_sizes(connection: Connection, plan: str, component: str, limit: int) -> list[int]:
@@ -263,130 +253,5 @@ def _snapshot_row(connection: Connection, point: RestorePoint, position: int) ->
         "available_at": point.available_at,
         "facts": dict(component.facts),
         "observations": dict(component.observations),
-        "fingerprint": _store_fingerprint(connection, component.fingerprint),
+        "fingerprint": fingerprints.store(connection, component.fingerprint),
     }
-
-
-# --- fingerprints: stored once however often the same is seen --------------------------------
-
-
-def _store_fingerprint(connection: Connection, fingerprint: Fingerprint | None) -> str | None:
-    if fingerprint is None:
-        return None
-    content = canonical_json(fingerprint.to_json())
-    digest = sha256(content).hexdigest()
-    known = select(fingerprints.c.digest).where(fingerprints.c.digest == digest)
-    if connection.execute(known).first() is None:
-        connection.execute(
-            fingerprints.insert().values(digest=digest, content=zlib.compress(content, 6))
-        )
-    return digest
-
-
-def _fingerprints_of(connection: Connection, ids: Sequence[str]) -> set[str]:
-    query = select(component_snapshots.c.fingerprint).where(
-        component_snapshots.c.point.in_(ids), component_snapshots.c.fingerprint.is_not(None)
-    )
-    return set(connection.execute(query).scalars())
-
-
-def _remove_unused(connection: Connection, digests: set[str]) -> None:
-    used = select(component_snapshots.c.point).where(
-        component_snapshots.c.fingerprint == fingerprints.c.digest
-    )
-    for some in batches(sorted(digests)):
-        connection.execute(
-            delete(fingerprints).where(fingerprints.c.digest.in_(some), ~used.exists())
-        )
-
-
-def _fingerprint_of(content: bytes) -> Fingerprint:
-    return fingerprint_from_json(json.loads(zlib.decompress(content)))
-
-
-# --- reading --------------------------------------------------------------------------------
-
-
-def _to_points(
-    connection: Connection, rows: Sequence[Row[Any]], with_fingerprints: bool
-) -> list[RestorePoint]:
-    ids = [row.id for row in rows]
-    components: dict[str, list[ComponentSnapshot]] = defaultdict(list)
-    for row in _below(connection, component_snapshots, ids):
-        components[row.point].append(_to_snapshot(row))
-    if with_fingerprints:
-        _add_fingerprints(connection, ids, components)
-    where: dict[str, list[Row[Any]]] = defaultdict(list)
-    for row in _below(connection, point_repositories, ids):
-        where[row.point].append(row)
-    known = {plan: places.of_plan(connection, plan) for plan in {row.plan for row in rows}}
-    return [_to_point(row, components[row.id], where[row.id], known[row.plan]) for row in rows]
-
-
-def _below(connection: Connection, table: Any, ids: Sequence[str]) -> Iterable[Row[Any]]:
-    for some in batches(ids):
-        query = select(table).where(table.c.point.in_(some))
-        yield from connection.execute(query.order_by(table.c.point, table.c.position))
-
-
-def _add_fingerprints(
-    connection: Connection, ids: Sequence[str], components: Mapping[str, list[ComponentSnapshot]]
-) -> None:
-    for some in batches(ids):
-        query = (
-            select(
-                component_snapshots.c.point,
-                component_snapshots.c.component,
-                fingerprints.c.content,
-            )
-            .join(fingerprints, fingerprints.c.digest == component_snapshots.c.fingerprint)
-            .where(component_snapshots.c.point.in_(some))
-        )
-        for point, component, content in connection.execute(query):
-            components[point][:] = [
-                replace(c, fingerprint=_fingerprint_of(content)) if c.component == component else c
-                for c in components[point]
-            ]
-
-
-def _to_snapshot(row: Row[Any]) -> ComponentSnapshot:
-    return ComponentSnapshot(
-        component=row.component,
-        kind=row.kind,
-        state=row.state,
-        data_time=row.data_time,
-        snapshot=row.snapshot,
-        bytes=row.bytes,
-        added_bytes=row.added_bytes,
-        duration_s=row.duration_s,
-        error=row.error,
-        facts=row.facts,
-        observations=row.observations,
-    )
-
-
-def _to_point(
-    row: Row[Any],
-    components: Iterable[ComponentSnapshot],
-    where: Iterable[Row[Any]],
-    known: places.Places,
-) -> RestorePoint:
-    named = [(known.name_of(r), r) for r in where]
-    return RestorePoint(
-        id=row.id,
-        plan=row.plan,
-        data_time=row.data_time,
-        available_at=row.available_at,
-        complete=row.complete,
-        plan_digest=row.plan_digest,
-        components=tuple(components),
-        repositories={name: r.manifest for name, r in named if name is not None},
-        copied={
-            name: r.available_at
-            for name, r in named
-            if name is not None and r.available_at is not None
-        },
-        elsewhere={r.repository: r.repository_id or "" for name, r in named if name is None},
-        proven_by=row.proven_by,
-        forgotten_at=row.forgotten_at,
-    )

@@ -1,4 +1,4 @@
-"""Runs and their steps, as rows. Who owns a run is decided in `ownership`."""
+"""Runs, as rows. Who owns a run is decided in `run_store`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from drd.catalogue import jobs, summaries
-from drd.catalogue.tables import runs, steps
+from drd.catalogue.tables import runs
 from drd.errors import Fenced, UsageError
 from drd.model.actor import Actor
-from drd.model.run import ERROR_CODE, Run, RunKind, RunState, StepRecord, StepState
+from drd.model.run import ERROR_CODE, Run, RunKind, RunState
 from drd.ports import RunLease
 
 # Made once: a daemon asks these with every run and every second, and to put a statement together
@@ -253,110 +253,4 @@ def to_run(row: Row[Any]) -> Run:
         cancel_actor=Actor.from_json(row.cancel_actor),
         cancel_asked_at=row.cancel_asked_at,
         stamp=row.stamp,
-    )
-
-
-# --- steps ----------------------------------------------------------------------------------
-
-
-def begin_step(
-    connection: Connection, owned: RunLease, name: str, kind: str, at: datetime
-) -> StepRecord:
-    """The intent; a step that succeeded before is returned as it is."""
-    fence(connection, owned)
-    this = (steps.c.run == owned.run.id, steps.c.name == name)
-    row = connection.execute(select(steps).where(*this)).one_or_none()
-    if row is not None and row.state == StepState.SUCCEEDED:
-        return _to_step(row)
-    if row is None:
-        _insert_step(connection, owned.run.id, name, kind, at, StepState.RUNNING)
-    else:
-        connection.execute(
-            update(steps)
-            .where(*this)
-            .values(
-                state=str(StepState.RUNNING),
-                attempt=row.attempt + 1,
-                started_at=at,
-                finished_at=None,
-                result={},
-                error=None,
-                waiting_for=None,
-            )
-        )
-    return _to_step(connection.execute(select(steps).where(*this)).one())
-
-
-def _insert_step(  # noqa: PLR0917 - the columns
-    connection: Connection, run: str, name: str, kind: str, at: datetime, state: StepState
-) -> None:
-    before = select(func.count()).select_from(steps).where(steps.c.run == run)
-    connection.execute(
-        steps.insert().values(
-            run=run,
-            name=name,
-            position=connection.execute(before).scalar_one(),
-            kind=kind,
-            state=str(state),
-            attempt=1,
-            started_at=at,
-            result={},
-        )
-    )
-
-
-def note_step(
-    connection: Connection,
-    run: str,
-    name: str,
-    kind: str,
-    *,
-    at: datetime,
-    result: Mapping[str, Any],
-) -> None:
-    this = (steps.c.run == run, steps.c.name == name)
-    if connection.execute(select(steps.c.name).where(*this)).one_or_none() is None:
-        _insert_step(connection, run, name, kind, at, StepState.SUCCEEDED)
-    connection.execute(update(steps).where(*this).values(result=dict(result), finished_at=at))
-
-
-def finish_step(
-    connection: Connection,
-    owned: RunLease,
-    name: str,
-    state: StepState,
-    *,
-    at: datetime,
-    result: Mapping[str, Any],
-    error: str | None,
-) -> None:
-    fence(connection, owned)
-    changed = connection.execute(
-        update(steps)
-        .where(steps.c.run == owned.run.id, steps.c.name == name)
-        .values(
-            state=str(state), finished_at=at, result=dict(result), error=error, waiting_for=None
-        )
-    )
-    if changed.rowcount != 1:
-        raise ValueError(f"step {name!r} of run {owned.run.id} never began")
-
-
-def steps_of(connection: Connection, run: str) -> list[StepRecord]:
-    query = select(steps).where(steps.c.run == run).order_by(steps.c.position)
-    return [_to_step(row) for row in connection.execute(query)]
-
-
-def _to_step(row: Row[Any]) -> StepRecord:
-    return StepRecord(
-        run=row.run,
-        name=row.name,
-        kind=row.kind,
-        state=StepState(row.state),
-        attempt=row.attempt,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        result=row.result,
-        error=row.error,
-        waiting_for=row.waiting_for,
     )

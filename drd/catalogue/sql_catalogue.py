@@ -25,6 +25,7 @@ from drd.catalogue import (
     points,
     repositories,
     runs,
+    steps,
     summaries,
     verifications,
 )
@@ -34,8 +35,8 @@ from drd.catalogue.engine import Database
 from drd.catalogue.keeping import SqlKeeping
 from drd.catalogue.locks import LockFiles
 from drd.catalogue.outbox import SqlOutbox
-from drd.catalogue.ownership import Ownership
 from drd.catalogue.queue import SqlQueue
+from drd.catalogue.run_store import Ownership
 from drd.catalogue.sql_health import SqlHealth
 from drd.catalogue.sql_origins import SqlOrigins
 from drd.catalogue.summary import at_rest
@@ -179,7 +180,7 @@ class SqlCatalogue:
 
     def begin_step(self, owned: RunLease, name: str, kind: str, at: datetime) -> StepRecord:
         with self._database.write() as connection:
-            return runs.begin_step(connection, owned, name, kind, at)
+            return steps.begin_step(connection, owned, name, kind, at)
 
     def finish_step(
         self,
@@ -192,19 +193,19 @@ class SqlCatalogue:
         error: str | None = None,
     ) -> None:
         with self._database.write() as connection:
-            runs.finish_step(
+            steps.finish_step(
                 connection, owned, name, state, at=at, result=result or {}, error=error
             )
 
     def steps(self, run: str) -> list[StepRecord]:
         with self._database.read() as connection:
-            return runs.steps_of(connection, run)
+            return steps.steps_of(connection, run)
 
     def note_step(
         self, run: str, name: str, kind: str, *, at: datetime, result: Mapping[str, Any]
     ) -> None:
         with self._database.write() as connection:
-            runs.note_step(connection, run, name, kind, at=at, result=result)
+            steps.note_step(connection, run, name, kind, at=at, result=result)
 
     # what people decide
 
