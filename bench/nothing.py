@@ -69,17 +69,17 @@ def served(socket: Path, url: str, plan: Plan) -> Iterator[None]:
 def carry_out(catalogue: SqlCatalogue, plan: Plan, run: str) -> None:
     from drd.model.run import RunKind, RunState
 
-    found = catalogue.run(run)
+    found = catalogue.runs.get(run)
     mine = _named(plan, found)
     began = datetime.now(UTC)
-    owned = catalogue.begin(
+    owned = catalogue.runs.begin(
         mine, found.kind, trigger=found.trigger, detail={}, at=began, subject=found.subject,
         claim=run,
     )  # fmt: skip
     if found.kind is RunKind.BACKUP:
-        catalogue.record_point(_point(mine, run, began), owned=owned)
+        catalogue.points.record(_point(mine, run, began), owned=owned)
     detail = {"findings": []} if found.kind is RunKind.READINESS else {}
-    catalogue.finish(owned, RunState.SUCCEEDED, at=datetime.now(UTC), detail=detail)
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=datetime.now(UTC), detail=detail)
 
 
 def _named(plan: Plan, run: Run) -> Plan:

@@ -108,7 +108,7 @@ class _Catalogue:
             loaded = load_plan(file)
             self._insert(database, loaded.plan, number, per_plan)
             for at in (self._now - _WINDOW, self._now):
-                catalogue.load_plan(loaded.plan, file_digest=loaded.file_digest, at=at)
+                catalogue.plans.load(loaded.plan, file_digest=loaded.file_digest, at=at)
         database.close()
         catalogue.close()
 

@@ -195,7 +195,7 @@ class App:
     def accept(self, loaded: LoadedPlan) -> Schedule:
         """Put the plan in force: for `status` and for scheduled runs."""
         plan = loaded.plan
-        self.catalogue.load_plan(plan, file_digest=loaded.file_digest, at=self.clock.now())
+        self.catalogue.plans.load(plan, file_digest=loaded.file_digest, at=self.clock.now())
         watched = plan.kit.watched(self.settings.kit_watch)
         schedule = schedule_of(plan, watched, host_of(secrets.peek))
         compiled = {
@@ -246,7 +246,7 @@ class App:
     def known_plan(self, name: str) -> str:
         """The name of a plan that the catalogue or the plans directory knows, without loading it,
         even if its file is broken or gone. Raises UnknownPlan."""
-        if name in self.catalogue.plan_names():
+        if name in self.catalogue.plans.names():
             return name
         return load_plan(find_plan(self.settings, name)).plan.name
 

@@ -160,11 +160,11 @@ class House:
             Run("", "shop", RunKind.RECOVERY, "manual", RunState.PENDING, None, actor=starter)
         )
         plan = self.app.plan_in_force("shop")
-        owned = catalogue.begin(
+        owned = catalogue.runs.begin(
             plan, RunKind.RECOVERY, trigger="manual", detail={}, at=now, claim=pending.id
         )
         for name, kind in (("go-ahead", "approve"), ("plug", "manual")):
-            catalogue.begin_step(owned, name, kind, now)
+            catalogue.steps.begin(owned, name, kind, now)
             role = "commander" if kind == "approve" else None
-            catalogue.await_step(owned, name, "x", {"role": role})
+            catalogue.steps.wait(owned, name, "x", {"role": role})
         return owned.run.id

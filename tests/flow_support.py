@@ -148,7 +148,7 @@ class World:
         )
         if "offsite" in places:
             point = replace(point, copied={"offsite": at})
-        self.catalogue.record_point(point)
+        self.catalogue.points.record(point)
         return self.point(id)
 
     def founded(self, name: str) -> MemoryRepository:
@@ -156,11 +156,11 @@ class World:
         repository = self.repository(self.plan.repositories[name])
         if repository.id is None:
             known = repository.initialise()
-            self.catalogue.record_repository(repository.url, known, self.clock.now())
+            self.catalogue.repositories.record(repository.url, known, self.clock.now())
         return repository
 
     def point(self, id: str) -> RestorePoint:  # noqa: A002 - the model's word
-        return self.catalogue.point("shop", id)
+        return self.catalogue.points.get("shop", id)
 
     def copy(self) -> None:
         copy(self.services, self.plan, "offsite")
@@ -171,10 +171,10 @@ class World:
     def drilled(self, **of: Any) -> None:
         """Evidence of a drill, or of a recovery with a `target`, that ended now."""
         now, kind = self.clock.now(), RunKind.RECOVERY if "target" in of else RunKind.DRILL
-        owned = self.catalogue.begin(self.plan, kind, trigger="manual", detail={}, at=now)
+        owned = self.catalogue.runs.begin(self.plan, kind, trigger="manual", detail={}, at=now)
         found = evidence(owned.run.id, finished_at=now, **of)
-        self.catalogue.record_evidence(owned, replace(found, run=owned.run.id, plan="shop"))
-        self.catalogue.finish(owned, RunState.SUCCEEDED, at=now)
+        self.catalogue.evidence.record(owned, replace(found, run=owned.run.id, plan="shop"))
+        self.catalogue.runs.finish(owned, RunState.SUCCEEDED, at=now)
         owned.release()
 
     def listed(self, repository: MemoryRepository) -> set[str]:

@@ -310,7 +310,7 @@ class Host:
     def _begin(self, work: Work) -> None:
         run, now = work.run, self.time.now()
         try:
-            work.owned = self.app.catalogue.begin(
+            work.owned = self.app.catalogue.runs.begin(
                 self.plan(run.plan), run.kind, trigger=run.trigger, detail={}, at=now,
                 subject=run.subject, claim=run.id,
             )  # fmt: skip
@@ -338,7 +338,7 @@ class Host:
             detail[TOOK] = took_s  # as whoever records an end does, by the host's own clocks
         if work.outcome == "succeeded":
             self._effect(work)
-        self.app.catalogue.finish(
+        self.app.catalogue.runs.finish(
             work.owned,
             RunState(work.outcome),
             at=self.time.now(),
@@ -358,13 +358,13 @@ class Host:
 
     def _settle(self, work: Work) -> None:
         """What `drd worker --settle` does, where a dead run left nothing in a repository."""
-        owned = self.app.catalogue.adopt(work.run, self.time.now())
+        owned = self.app.catalogue.runs.adopt(work.run, self.time.now())
         work.exit_code = 0
         if owned is None:
             return
         state = RunState.CANCELLED if work.cancelled else RunState.INTERRUPTED
         error = None if work.settles is None else work.settles.text
-        self.app.catalogue.finish(owned, state, at=self.time.now(), error=error)
+        self.app.catalogue.runs.finish(owned, state, at=self.time.now(), error=error)
         owned.release()
         self.settled[work.run.id] = str(state)
 
@@ -374,19 +374,19 @@ class Host:
         run, now, catalogue = work.run, self.time.now(), self.app.catalogue
         if run.kind is RunKind.BACKUP:
             point = _point(self.plan(run.plan), run.id, work.entry.began, now)
-            catalogue.record_point(point, owned=work.owned)
+            catalogue.points.record(point, owned=work.owned)
             work.entry.point = (point.data_time, point.available_at)
         elif run.kind is RunKind.COPY:
-            held = {p.id: f"copy-of-{p.id}" for p in catalogue.points(run.plan)}
-            catalogue.record_copies(work.owned, run.subject, held, now)
+            held = {p.id: f"copy-of-{p.id}" for p in catalogue.points.of_plan(run.plan)}
+            catalogue.copies.record(work.owned, run.subject, held, now)
         elif run.kind is RunKind.DRILL:
-            catalogue.record_evidence(work.owned, _evidence(work.owned.run, now))
+            catalogue.evidence.record(work.owned, _evidence(work.owned.run, now))
         elif run.kind is RunKind.RETENTION:
-            old = [p.id for p in catalogue.points(run.plan)[8:]]
-            catalogue.forget_points(old, now)
+            old = [p.id for p in catalogue.points.of_plan(run.plan)[8:]]
+            catalogue.points.forget(old, now)
         elif run.kind is RunKind.VERIFICATION:
-            before = catalogue.reading(run.plan, run.subject) or Reading(4, 1, now)
-            catalogue.record_reading(work.owned, run.subject, before.read(now))
+            before = catalogue.copies.reading(run.plan, run.subject) or Reading(4, 1, now)
+            catalogue.copies.record_reading(work.owned, run.subject, before.read(now))
 
     def plan(self, name: str) -> Plan:
         if name not in self._plans:

@@ -113,7 +113,7 @@ def _skip(asked: Asked) -> Document:
 
 def _deciding(asked: Asked, by: str | None) -> Deciding:
     app = asked.app
-    run = app.catalogue.run(asked.names["run"])
+    run = app.catalogue.runs.get(asked.names["run"])
     plan = app.plan_in_force(run.plan)
     return Deciding(app.catalogue, plan, run, app.clock.now(), asked.caller.actor(by))
 

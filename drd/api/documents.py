@@ -69,7 +69,7 @@ def status(app: App, plan: str | None) -> Document:
 def runs(app: App, plan: str | None, limit: int) -> Document:
     """`drd runs`."""
     name = app.known_plan(plan) if plan else None
-    return {"runs": [run_document(r) for r in app.catalogue.runs(name, limit=limit)]}
+    return {"runs": [run_document(r) for r in app.catalogue.runs.newest(name, limit=limit)]}
 
 
 def run_document(run: Run) -> Document:
@@ -106,14 +106,14 @@ def deadline(run: Run) -> datetime | None:
 
 def run(app: App, prefix: str) -> Document:
     """`drd run show`."""
-    run = app.catalogue.run(prefix)
-    said = app.catalogue.decisions(run.id)
+    run = app.catalogue.runs.get(prefix)
+    said = app.catalogue.decisions.of_run(run.id)
     return {
         **run_document(run),
         "token": run.token,
         "detail": dict(run.detail),
         "aside": asides(noted(app.catalogue, run)),
-        "steps": [_step(s) for s in app.catalogue.steps(run.id)],
+        "steps": [_step(s) for s in app.catalogue.steps.of_run(run.id)],
         "decisions": [_decision(run, said, d) for d in said],
     }
 
@@ -173,7 +173,7 @@ def points(app: App, plan: str) -> Document:
     it
     completely, `torn` those from which others removed snapshots of it."""
     name = app.known_plan(plan)
-    points = app.catalogue.points(name, elsewhere=True)
+    points = app.catalogue.points.of_plan(name, elsewhere=True)
     base = app.catalogue.origins.kit_base(name)
     known = set(app.catalogue.origins.seals(name)) if base is not None else {p.id for p in points}
     places = app.catalogue.health.of(name)
@@ -367,7 +367,7 @@ def readiness(app: App, plan: str | None) -> Document:
 
 
 def _readiness(app: App, name: str) -> Document | None:
-    for run in app.catalogue.runs(name, limit=20, kind=RunKind.READINESS):
+    for run in app.catalogue.runs.newest(name, limit=20, kind=RunKind.READINESS):
         if "findings" in run.detail:
             shown = readiness_document(name, run.detail["readiness"], run.detail["findings"])
             return {**shown, "run": run.id, "looked_at": time_of(run.finished_at)}
@@ -393,7 +393,7 @@ def readiness_document(plan: str, readiness: str, findings: Sequence[Document]) 
 
 def require_plan(app: App, name: str) -> str:
     """The plan, if the catalogue knows it: the disk is not searched. Raises UnknownPlan."""
-    if name not in app.catalogue.plan_names():
+    if name not in app.catalogue.plans.names():
         raise UnknownPlan(
             f'there is no plan "{name}"', hint="run drd status, which lists the plans."
         )

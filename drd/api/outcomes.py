@@ -15,7 +15,7 @@ def evidence(app: App, name: str) -> Document:
     plan = require_plan(app, name)
     return {
         "plan": plan,
-        "evidence": [evidence_document(e) for e in app.catalogue.evidence(plan, limit=50)],
+        "evidence": [evidence_document(e) for e in app.catalogue.evidence.newest(plan, limit=50)],
     }
 
 
@@ -87,16 +87,16 @@ def _captured(row: ComponentSnapshot) -> Document:
 
 def outcome(app: App, prefix: str) -> Document:
     """The result of a finished backup or drill: the document of its verb, or why there is none."""
-    run = app.catalogue.run(prefix)
+    run = app.catalogue.runs.get(prefix)
     document: Document | None = None
     if run.kind is RunKind.BACKUP:
-        known = app.catalogue.points(run.plan, kept_only=False)
+        known = app.catalogue.points.of_plan(run.plan, kept_only=False)
         point = next((p for p in known if p.id == run.id), None)
         if point is not None:
             done = BackupOutcome(run.id, run.plan, run.state, point, point.components)
             document = backup_document(done)
     else:
-        measured = app.catalogue.evidence(run.plan)
+        measured = app.catalogue.evidence.newest(run.plan)
         document = next((evidence_document(e) for e in measured if e.run == run.id), None)
     goals = app.plan_in_force(run.plan).objectives
     return {

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from drd import process
 from drd.catalogue import outbox, watched
-from drd.catalogue.engine import Database, batches, insert_all
+from drd.catalogue.engine import SqlStore, batches, insert_all
 from drd.catalogue.tables import alerts
 from drd.errors import UsageError
 from drd.model.actor import Actor
@@ -28,11 +28,8 @@ _OPEN = select(alerts).where(_is_open)
 _OPEN_OF = _OPEN.where(alerts.c.plan == bindparam("plan"))
 
 
-class SqlAlertBook:
+class SqlAlertBook(SqlStore):
     """See `drd.ports.AlertBook`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def open(self, plan: str | None = None) -> list[Alert]:
         with self._database.read() as connection:

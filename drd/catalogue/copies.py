@@ -1,17 +1,73 @@
-"""Which repositories hold which points, and the newest one in each copy, kept for `status`."""
+"""Which repositories keep which points, the newest one in each copy for `status`, and how far each
+repository was read back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
-from drd.catalogue import health, places, summaries
-from drd.catalogue.daemon_tables import copies
-from drd.catalogue.engine import batches, upsert
+from drd.catalogue import health, places, runs, summaries
+from drd.catalogue.daemon_tables import copies, verifications
+from drd.catalogue.engine import SqlStore, batches, upsert
 from drd.catalogue.tables import point_repositories, points
 from drd.model.plan import Plan
+from drd.model.read_progress import Reading
+from drd.ports import RunLease
+
+
+class SqlCopyStore(SqlStore):
+    """See `drd.ports.copies.CopyStore`."""
+
+    def record(
+        self, owned: RunLease, repository: str, manifests: Mapping[str, str], at: datetime
+    ) -> None:
+        """Points that the catalogue does not know are passed over."""
+        known: dict[str, str | None] = {}
+        with self._database.write() as connection:
+            runs.fence(connection, owned)
+            for some in batches(list(manifests)):
+                known_points = select(points.c.id, points.c.plan).where(points.c.id.in_(some))
+                for point, plan in connection.execute(known_points).all():
+                    if plan not in known:
+                        known[plan] = places.of_plan(connection, plan).id_of(repository)
+                    lies_there = places.of_repository(connection, plan, repository)
+                    row = {"point": point, "repository": repository, "repository_id": known[plan]}
+                    _arrived(connection, row, lies_there, manifests[point], at)
+            for plan in sorted(known):
+                places.refresh(connection, [plan], manifests)
+                summaries.refresh_points(connection, plan, at)
+                refresh(connection, plan, at)
+
+    def remove(self, plan: str, repository: str, ids: Sequence[str]) -> None:
+        with self._database.write() as connection:
+            _leave(connection, plan, repository, ids)
+            _after_leaving(connection, plan, ids)
+
+    def reading(self, plan: str, repository: str) -> Reading | None:
+        query = select(verifications).where(
+            verifications.c.plan == plan, verifications.c.repository == repository
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        return Reading(
+            parts=row.parts,
+            next_part=row.next_part,
+            cycle_started_at=row.cycle_started_at,
+            last_part_at=row.last_part_at,
+            last_complete_at=row.last_complete_at,
+            error=row.error,
+        )
+
+    def record_reading(self, owned: RunLease, repository: str, reading: Reading) -> None:
+        with self._database.write() as connection:
+            runs.fence(connection, owned)
+            key = {"plan": owned.run.plan, "repository": repository}
+            upsert(connection, verifications, {**key, **asdict(reading)})
 
 
 def load(connection: Connection, plan: Plan, at: datetime, *, fresh: bool = False) -> None:
@@ -33,26 +89,6 @@ def load(connection: Connection, plan: Plan, at: datetime, *, fresh: bool = Fals
 def _distance(name: str, named: Mapping[str, str]) -> int:
     """How many copies it takes from where backups go: a copy of a copy may wait for both."""
     return 1 + (_distance(named[name], named) if named[name] in named else 0)
-
-
-def arrived(
-    connection: Connection, repository: str, manifests: Mapping[str, str], at: datetime
-) -> None:
-    """`repository` holds copies of these points (by id: the manifest there); `at` counts for those
-    of which that is news. Points that the catalogue does not know are passed over."""
-    known: dict[str, str | None] = {}
-    for some in batches(list(manifests)):
-        known_points = select(points.c.id, points.c.plan).where(points.c.id.in_(some))
-        for point, plan in connection.execute(known_points).all():
-            if plan not in known:
-                known[plan] = places.of_plan(connection, plan).id_of(repository)
-            lies_there = places.of_repository(connection, plan, repository)
-            row = {"point": point, "repository": repository, "repository_id": known[plan]}
-            _arrived(connection, row, lies_there, manifests[point], at)
-    for plan in sorted(known):
-        places.refresh(connection, [plan], manifests)
-        summaries.refresh_points(connection, plan, at)
-        refresh(connection, plan, at)
 
 
 def _arrived(
@@ -81,16 +117,11 @@ def _arrived(
     )
 
 
-def left(connection: Connection, plan: str, repository: str, ids: Sequence[str]) -> None:
-    """`repository` does not hold these points."""
-    _leave(connection, plan, repository, ids)
-    _after_leaving(connection, plan, ids)
-
-
 def vanished(
     connection: Connection, plan: str, repository: str, ids: Sequence[str], at: datetime
 ) -> list[str]:
-    """The same, and nobody forgot them: those that no other one holds are returned."""
+    """`repository` does not keep these points any more, although drd did not forget them. Returns
+    those that no other repository keeps."""
     _leave(connection, plan, repository, ids)
     lost = health.vanished(connection, plan, ids, at)
     if lost:
@@ -130,17 +161,6 @@ def _moved_away(connection: Connection, ids: Sequence[str]) -> bool:
         connection.execute(away.where(points.c.id.in_(some)).limit(1)).first() is not None
         for some in batches(ids)
     )
-
-
-def forgotten(connection: Connection, plan: str, ids: Iterable[str]) -> frozenset[str]:
-    """Those of the points that retention has forgotten."""
-    gone: set[str] = set()
-    for some in batches(list(ids)):
-        query = select(points.c.id).where(
-            points.c.plan == plan, points.c.id.in_(some), points.c.forgotten_at.is_not(None)
-        )
-        gone.update(connection.execute(query).scalars())
-    return frozenset(gone)
 
 
 def refresh(connection: Connection, plan: str, at: datetime | None = None) -> None:

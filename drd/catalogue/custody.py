@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from drd import process
 from drd.catalogue.daemon_tables import daemon_state
-from drd.catalogue.engine import Database, upsert
+from drd.catalogue.engine import SqlStore, upsert
 from drd.catalogue.tables import points, repositories, runs
 from drd.model.actor import Actor
 from drd.model.custody import Custody, StatePlace, differs
@@ -19,11 +19,8 @@ KEY = "custody"
 """Where it is noted. A replica that becomes another host's comes without it."""
 
 
-class SqlCustody:
+class SqlCustody(SqlStore):
     """See `drd.ports.Custodian`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def here(self) -> StatePlace | None:
         if self._database.path is None:

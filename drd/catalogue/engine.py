@@ -135,6 +135,14 @@ class Database:
         self.engine.dispose()
 
 
+class SqlStore:
+    """One store of the catalogue: what drd remembers of one kind of thing. Its port in `drd.ports`
+    says what each method does. Every method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
 def shown(url: URL) -> str:
     """The URL as people may see it: without the password, which libpq also takes as a parameter."""
     secret = {key: "***" for key in url.query if "pass" in key}

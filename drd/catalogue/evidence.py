@@ -7,13 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
 
-from drd.catalogue import summaries
-from drd.catalogue.engine import insert_all, upsert
-from drd.catalogue.tables import checks, evidence, points
+from drd.catalogue import runs, summaries
+from drd.catalogue.engine import SqlStore, insert_all, upsert
+from drd.catalogue.tables import checks, points
+from drd.catalogue.tables import evidence as table
 from drd.model.coverage import Coverage
 from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
 from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence
+from drd.ports import RunLease
 
 _PLAIN = (
     "id", "run", "plan", "point", "scenario", "plan_digest", "started_at", "finished_at", "rpa_s",
@@ -21,44 +23,60 @@ _PLAIN = (
 )  # fmt: skip
 
 
-def record(connection: Connection, found: Evidence) -> None:
-    """Insert, or replace the same evidence of a run that was continued."""
-    connection.execute(delete(checks).where(checks.c.evidence == found.id))
-    row = {name: getattr(found, name) for name in _PLAIN}
+class SqlEvidenceStore(SqlStore):
+    """See `drd.ports.evidence.EvidenceStore`."""
+
+    def record(self, owned: RunLease, evidence: Evidence) -> None:
+        with self._database.write() as connection:
+            runs.fence(connection, owned)
+            _write(connection, evidence)
+            if _proves_its_point(evidence):
+                connection.execute(
+                    update(points)
+                    .where(points.c.id == evidence.point)
+                    .values(proven_by=evidence.id)
+                )
+            summaries.refresh_drills(connection, evidence.plan, evidence.finished_at)
+
+    def newest(self, plan: str, *, limit: int = 20) -> list[Evidence]:
+        query = select(table).where(table.c.plan == plan)
+        newest_first = query.order_by(table.c.finished_at.desc(), table.c.id).limit(limit)
+        checks_of: dict[str, list[CheckResult]] = defaultdict(list)
+        with self._database.read() as connection:
+            rows = connection.execute(newest_first).all()
+            of_these = select(checks).where(checks.c.evidence.in_([row.id for row in rows]))
+            for row in connection.execute(of_these.order_by(checks.c.evidence, checks.c.position)):
+                checks_of[row.evidence].append(_to_check(row))
+            return [_to_evidence(row, tuple(checks_of[row.id])) for row in rows]
+
+
+def _write(connection: Connection, evidence: Evidence) -> None:
+    connection.execute(delete(checks).where(checks.c.evidence == evidence.id))
+    row = {name: getattr(evidence, name) for name in _PLAIN}
     row |= {
-        "result": str(found.result),
-        "phases": dict(found.phases),
-        "not_rehearsed": [list(pair) for pair in found.not_rehearsed],
-        "coverage": found.coverage.to_json() if found.coverage is not None else None,
-        "given_by": list(found.given_by),
-        "unproven": [list(u) for u in found.unproven] or None,
-        "fence": found.fence.to_json() if found.fence is not None else None,
+        "result": str(evidence.result),
+        "phases": dict(evidence.phases),
+        "not_rehearsed": [list(pair) for pair in evidence.not_rehearsed],
+        "coverage": evidence.coverage.to_json() if evidence.coverage is not None else None,
+        "given_by": list(evidence.given_by),
+        "unproven": [list(u) for u in evidence.unproven] or None,
+        "fence": evidence.fence.to_json() if evidence.fence is not None else None,
     }
-    if found.data_time is None and found.point is not None:
-        of_point = select(points.c.data_time).where(points.c.id == found.point)
+    if evidence.data_time is None and evidence.point is not None:
+        of_point = select(points.c.data_time).where(points.c.id == evidence.point)
         row["data_time"] = connection.execute(of_point).scalar()
-    upsert(connection, evidence, row)
+    upsert(connection, table, row)
     insert_all(
         connection,
         checks,
-        [_check_row(found.id, n, check) for n, check in enumerate(found.checks)],
+        [_check_row(evidence.id, n, check) for n, check in enumerate(evidence.checks)],
     )
-    if found.result is DrillResult.PASSED and found.target is None and not found.unproven:
-        connection.execute(
-            update(points).where(points.c.id == found.point).values(proven_by=found.id)
-        )
-    summaries.refresh_drills(connection, found.plan, found.finished_at)
 
 
-def newest(connection: Connection, plan: str, limit: int) -> list[Evidence]:
-    query = select(evidence).where(evidence.c.plan == plan)
-    newest_first = query.order_by(evidence.c.finished_at.desc(), evidence.c.id).limit(limit)
-    rows = connection.execute(newest_first).all()
-    checks_of: dict[str, list[CheckResult]] = defaultdict(list)
-    of_these = select(checks).where(checks.c.evidence.in_([row.id for row in rows]))
-    for row in connection.execute(of_these.order_by(checks.c.evidence, checks.c.position)):
-        checks_of[row.evidence].append(_to_check(row))
-    return [_to_evidence(row, tuple(checks_of[row.id])) for row in rows]
+def _proves_its_point(evidence: Evidence) -> bool:
+    """A drill that passed proves its point; a recovery, which has a target, does not."""
+    passed = evidence.result is DrillResult.PASSED
+    return passed and evidence.target is None and not evidence.unproven
 
 
 def _check_row(evidence_id: str, position: int, check: CheckResult) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from drd.catalogue import holds
 from drd.catalogue.daemon_tables import retention_state
-from drd.catalogue.engine import Database, upsert
+from drd.catalogue.engine import SqlStore, upsert
 from drd.catalogue.health import count_vanished
 from drd.catalogue.tables import points, runs
 from drd.errors import AlreadyRunning, NoRestorePoint, UsageError
@@ -21,11 +21,8 @@ from drd.model.retention_state import RetentionState
 from drd.model.run import RunKind, RunState
 
 
-class SqlKeeping:
+class SqlKeeping(SqlStore):
     """See `drd.ports.Keeping`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def hold(self, hold: Hold) -> Hold:
         with self._database.write() as connection:

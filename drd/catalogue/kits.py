@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from drd.catalogue.engine import SqlStore
 from drd.catalogue.tables import runs
 from drd.model.kit_findings import EXPORT, VERIFY, KitRecord, KitTry
 from drd.model.run import RunKind, RunState
@@ -15,13 +16,21 @@ _LOOKS = 20
 """Among the last looks of each outcome are those at this kit, and at the copy that is tried."""
 
 
-def record(connection: Connection, plan: str) -> KitRecord | None:
-    """None when no kit of the plan is known: none was made here, and none from elsewhere opened."""
-    made = next(iter(_newest(connection, plan, EXPORT, RunState.SUCCEEDED, 1)), None)
+class SqlKitStore(SqlStore):
+    """See `drd.ports.kits.KitStore`."""
+
+    def newest(self, plan: str) -> KitRecord | None:
+        with self._database.read() as connection:
+            return _newest_kit(connection, plan)
+
+
+def _newest_kit(connection: Connection, plan: str) -> KitRecord | None:
+    """The newest kit that was made here or, if it came from elsewhere, opened here."""
+    made = next(iter(_newest_runs(connection, plan, EXPORT, RunState.SUCCEEDED, 1)), None)
     looks = [
         row
         for state in (RunState.SUCCEEDED, RunState.FAILED)
-        for row in _newest(connection, plan, VERIFY, state, _LOOKS)
+        for row in _newest_runs(connection, plan, VERIFY, state, _LOOKS)
     ]
     looks.sort(key=lambda row: row.started_at, reverse=True)
     known = [kit for row in looks if (kit := _opened(row)) is not None]
@@ -71,7 +80,7 @@ def _tried(row: Any) -> KitTry:
     )
 
 
-def _newest(
+def _newest_runs(
     connection: Connection, plan: str, subject: str, state: RunState, limit: int
 ) -> list[Any]:
     """By the index runs_by_outcome."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
 from drd.catalogue.daemon_tables import channels, outbox
-from drd.catalogue.engine import Database, insert_all, upsert
+from drd.catalogue.engine import SqlStore, insert_all, upsert
 from drd.catalogue.tables import plans
 from drd.errors import CatalogueError
 from drd.model.message import Message, Routed
@@ -40,11 +40,8 @@ def _row(channel: str, message: Message, at: datetime) -> dict[str, object]:
     }
 
 
-class SqlOutbox:
+class SqlOutbox(SqlStore):
     """See `drd.ports.notify.Outbox`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def add(self, routed: Sequence[Routed], at: datetime) -> None:
         if routed:

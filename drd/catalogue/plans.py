@@ -6,46 +6,95 @@ import hashlib
 import os
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
-from drd.catalogue import copies, health, missed, places, summaries
-from drd.catalogue.engine import upsert
+from drd.catalogue import copies, health, missed, places, points, summaries
+from drd.catalogue.columns import metadata
+from drd.catalogue.engine import SqlStore, upsert
 from drd.catalogue.summary_tables import component_summary
-from drd.catalogue.tables import evidence, plans, points, runs
+from drd.catalogue.tables import alerts, checks, evidence, plans, runs, steps
+from drd.catalogue.tables import points as point_table
+from drd.errors import AlreadyRunning, UnknownPlan
 from drd.model.facts import AUTO
 from drd.model.plan import Plan
+from drd.ports.plans import Records
 
 
-def load(connection: Connection, plan: Plan, *, file_digest: str, at: datetime) -> None:
-    """Remember the plan; the first load fixes where the window may begin."""
-    before = connection.execute(select(plans).where(plans.c.name == plan.name)).one_or_none()
+class SqlPlanStore(SqlStore):
+    """See `drd.ports.plans.PlanStore`."""
+
+    def load(self, plan: Plan, *, file_digest: str, at: datetime) -> None:
+        with self._database.write() as connection:
+            row = select(plans).where(plans.c.name == plan.name)
+            before = connection.execute(row).one_or_none()
+            first_loaded_at = before.first_loaded_at if before is not None else at
+            values = _compiled(plan, file_digest) | {
+                "first_loaded_at": first_loaded_at,
+                "loaded_at": at,
+                "load_error": None,
+                "load_error_at": None,
+            }
+            upsert(connection, plans, values)
+            _refresh(connection, plan, before, at)
+
+    def mark_broken(self, name: str, error: str, at: datetime) -> None:
+        """A plan that was never loaded gets no row: there are no figures to keep."""
+        row = update(plans).where(plans.c.name == name)
+        with self._database.write() as connection:
+            connection.execute(row.values(load_error=error, load_error_at=at))
+
+    def names(self) -> list[str]:
+        with self._database.read() as connection:
+            return sorted(connection.execute(select(plans.c.name)).scalars())
+
+    def records(self, plan: str) -> Records:
+        with self._database.read() as connection:
+            return _records(connection, plan)
+
+    def forget(self, plan: str) -> Records:
+        with self._database.write() as connection:
+            forgotten = _records(connection, plan)
+            _require_no_open_run(connection, plan)
+            points.remove_all(connection, plan)
+            for part, whole in ((steps.c.run, runs), (checks.c.evidence, evidence)):
+                of_plan = select(whole.c.id).where(whole.c.plan == plan)
+                connection.execute(delete(part.table).where(part.in_(of_plan)))
+                connection.execute(delete(whole).where(whole.c.plan == plan))
+            for table in reversed(metadata.sorted_tables):
+                if "of_a_plan" in table.info:
+                    connection.execute(delete(table).where(table.c.plan == plan))
+            # Open alerts end as others do, with a message to whoever was told that they began.
+            over = (alerts.c.plan == plan, alerts.c.resolved_at.is_not(None))
+            connection.execute(delete(alerts).where(*over))
+            connection.execute(delete(plans).where(plans.c.name == plan))
+            return forgotten
+
+
+def _compiled(plan: Plan, file_digest: str) -> dict[str, Any]:
     objectives = plan.objectives
     mtime_ns, size = _stamp(plan.file, file_digest)
-    upsert(
-        connection,
-        plans,
-        {
-            "name": plan.name,
-            "owner": plan.owner,
-            "digest": plan.digest,
-            "rpo_s": objectives.rpo_s,
-            "rto_s": objectives.rto_s,
-            "window_s": objectives.window_s,
-            "interval_s": plan.backup.interval_s,
-            "cron": AUTO if plan.backup.auto else plan.backup.cron,
-            "backup_timeout_s": plan.backup.timeout_s,
-            "drill_every_s": plan.drill.interval_s,
-            "file": str(Path(plan.file).absolute()) if plan.file else "",
-            "file_mtime_ns": mtime_ns,
-            "file_size": size,
-            "file_digest": file_digest,
-            "first_loaded_at": before.first_loaded_at if before else at,
-            "loaded_at": at,
-            "load_error": None,
-            "load_error_at": None,
-        },
-    )
+    return {
+        "name": plan.name,
+        "owner": plan.owner,
+        "digest": plan.digest,
+        "rpo_s": objectives.rpo_s,
+        "rto_s": objectives.rto_s,
+        "window_s": objectives.window_s,
+        "interval_s": plan.backup.interval_s,
+        "cron": AUTO if plan.backup.auto else plan.backup.cron,
+        "backup_timeout_s": plan.backup.timeout_s,
+        "drill_every_s": plan.drill.interval_s,
+        "file": str(Path(plan.file).absolute()) if plan.file else "",
+        "file_mtime_ns": mtime_ns,
+        "file_size": size,
+        "file_digest": file_digest,
+    }
+
+
+def _refresh(connection: Connection, plan: Plan, before: Row[Any] | None, at: datetime) -> None:
+    """Update what depends on the plan. `before` is its row before it was loaded."""
     added = _set_components(connection, plan)
     fresh = before is None and not _has_history(connection, plan.name)
     elsewhere = places.load(connection, plan, fresh=fresh)
@@ -68,25 +117,38 @@ def load(connection: Connection, plan: Plan, *, file_digest: str, at: datetime) 
         health.refresh(connection, plan.name, at)
     else:
         summaries.refresh_components(connection, plan.name, added, at)
-    now = (objectives.rpo_s, objectives.window_s)
+    now = (plan.objectives.rpo_s, plan.objectives.window_s)
     if before is None or (before.rpo_s, before.window_s) != now:
         missed.recompute(connection, plan.name, at)
 
 
-def mark_broken(connection: Connection, name: str, error: str, at: datetime) -> None:
-    """Nothing for a plan that was never loaded: there are no figures to keep."""
-    connection.execute(
-        update(plans).where(plans.c.name == name).values(load_error=error, load_error_at=at)
+def _records(connection: Connection, plan: str) -> Records:
+    file = connection.execute(select(plans.c.file).where(plans.c.name == plan)).scalar()
+    if file is None:
+        raise UnknownPlan(f'drd has no records of a plan "{plan}"', hint="drd status names plans.")
+    numbers = (
+        connection.execute(
+            select(func.count()).select_from(table).where(table.c.plan == plan)
+        ).scalar_one()
+        for table in (point_table, runs, evidence)
     )
+    return Records(file, *numbers)
 
 
-def names(connection: Connection) -> list[str]:
-    return sorted(connection.execute(select(plans.c.name)).scalars())
+def _require_no_open_run(connection: Connection, plan: str) -> None:
+    open_run = select(runs.c.id).where(runs.c.plan == plan, runs.c.finished_at.is_(None))
+    run = connection.execute(open_run).scalar()
+    if run is not None:
+        raise AlreadyRunning(
+            f"run {run} of {plan} is not over yet", run=run, hint=f"drd cancel {run}"
+        )
 
 
 def _has_history(connection: Connection, name: str) -> bool:
     """Whether a plan that was never loaded has any: from repositories, or an older drd."""
-    known = (select(t.c.plan).where(t.c.plan == name).exists() for t in (points, runs, evidence))
+    known = (
+        select(t.c.plan).where(t.c.plan == name).exists() for t in (point_table, runs, evidence)
+    )
     return bool(connection.execute(select(or_(*known))).scalar())
 
 

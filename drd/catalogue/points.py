@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, select, update
+from sqlalchemy import Connection, Row, Select, delete, select, update
 
-from drd.catalogue import copies, fingerprints, health, missed, places, point_reading, summaries
-from drd.catalogue.engine import batches, insert_all, upsert
+from drd.catalogue import (
+    copies,
+    fingerprints,
+    health,
+    jobs,
+    missed,
+    places,
+    point_reading,
+    runs,
+    summaries,
+)
+from drd.catalogue.engine import SqlStore, batches, insert_all, upsert
 from drd.catalogue.tables import (
     component_snapshots,
     evidence,
@@ -19,28 +29,153 @@ from drd.catalogue.tables import (
 )
 from drd.errors import NoRestorePoint, UsageError
 from drd.model.run import DrillResult
-from drd.model.snapshot import (
-    RestorePoint,
-)
-
-Ids = Mapping[str, str | None]
-"""The ids of repositories, by the names under which a restore point lists them."""
-
-NO_IDS: Ids = {}
+from drd.model.snapshot import RestorePoint
+from drd.ports import RunLease
+from drd.ports.points import NO_IDS, RepositoryIds
 
 
-def record(
-    connection: Connection,
-    point: RestorePoint,
-    at: datetime | None = None,
-    ids: Ids = NO_IDS,
+class SqlPointStore(SqlStore):
+    """See `drd.ports.points.PointStore`."""
+
+    def record(
+        self,
+        point: RestorePoint,
+        *,
+        owned: RunLease | None = None,
+        ids: RepositoryIds = NO_IDS,
+    ) -> None:
+        with self._database.write() as connection:
+            if owned is not None:
+                runs.fence(connection, owned)
+            row = select(points).where(points.c.id == point.id)
+            before = connection.execute(row).one_or_none()
+            replaced = fingerprints.of_points(connection, [point.id])
+            _write(connection, point, ids, replaces=before is not None)
+            at = _recorded_at(connection, point) if owned is not None else None
+            if before is None:
+                missed.add_point(connection, point)
+            else:
+                fingerprints.remove_unused(connection, replaced)
+                missed.recompute(connection, point.plan, at)
+            summaries.refresh_points(connection, point.plan, at)
+            copies.refresh(connection, point.plan, at or point.available_at)
+            if before is not None and before.vanished_at is not None:
+                health.count_vanished(connection, point.plan)
+
+    def of_plan(
+        self,
+        plan: str,
+        *,
+        kept_only: bool = True,
+        fingerprints: bool = False,
+        elsewhere: bool = False,
+    ) -> list[RestorePoint]:
+        query = (
+            select(points)
+            .where(points.c.plan == plan)
+            .order_by(points.c.data_time.desc(), points.c.id)
+        )
+        if kept_only:
+            query = query.where(points.c.forgotten_at.is_(None))
+        if kept_only and not elsewhere:
+            query = query.where(points.c.here)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+            return point_reading.to_points(connection, rows, fingerprints)
+
+    def get(self, plan: str, prefix: str) -> RestorePoint:
+        starting = points.c.id.startswith(prefix, autoescape=True)
+        query = select(points).where(points.c.plan == plan, starting)
+        with self._database.read() as connection:
+            row = _only(plan, prefix, connection.execute(query).all())
+            return point_reading.to_points(connection, [row], with_fingerprints=True)[0]
+
+    def forget(self, ids: Sequence[str], at: datetime) -> None:
+        """Unknown points and those already forgotten are passed over."""
+        plans: set[str] = set()
+        with self._database.write() as connection:
+            for some in batches(ids):
+                wanted = (points.c.id.in_(some), points.c.forgotten_at.is_(None))
+                plans.update(connection.execute(select(points.c.plan).where(*wanted)).scalars())
+                connection.execute(update(points).where(*wanted).values(forgotten_at=at))
+                released = fingerprints.of_points(connection, some)
+                connection.execute(
+                    update(component_snapshots)
+                    .where(component_snapshots.c.point.in_(some))
+                    .values(fingerprint=None)
+                )
+                fingerprints.remove_unused(connection, released)
+            for plan in sorted(plans):
+                summaries.refresh_points(connection, plan, at)
+                copies.refresh(connection, plan, at)
+
+    def forgotten(self, plan: str, ids: Iterable[str]) -> frozenset[str]:
+        gone: set[str] = set()
+        with self._database.read() as connection:
+            for some in batches(list(ids)):
+                query = select(points.c.id).where(
+                    points.c.plan == plan, points.c.id.in_(some), points.c.forgotten_at.is_not(None)
+                )
+                gone.update(connection.execute(query).scalars())
+        return frozenset(gone)
+
+    def component_sizes(self, plan: str, component: str, *, limit: int = 10) -> list[int]:
+        query = (
+            select(component_snapshots.c.bytes)
+            .where(
+                component_snapshots.c.plan == plan,
+                component_snapshots.c.component == component,
+                component_snapshots.c.state == "captured",
+            )
+            .order_by(component_snapshots.c.available_at.desc())
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
+
+
+def remove(connection: Connection, ids: Sequence[str]) -> None:
+    """Every trace of points that were forgotten; unknown ids are passed over."""
+    for some in batches(ids):
+        _remove(connection, some)
+
+
+def remove_all(connection: Connection, plan: str) -> None:
+    """Every trace of a plan's points, those of forgotten ones included; those that somebody holds
+    stay."""
+    held = select(holds.c.point).where(holds.c.plan == plan, holds.c.released_at.is_(None))
+    of_plan = select(points.c.id).where(points.c.plan == plan, points.c.id.not_in(held))
+    digests = select(component_snapshots.c.fingerprint).where(
+        component_snapshots.c.point.in_(of_plan), component_snapshots.c.fingerprint.is_not(None)
+    )
+    let_go = set(connection.execute(digests).scalars())
+    _remove(connection, of_plan)
+    fingerprints.remove_unused(connection, let_go)
+
+
+def _remove(connection: Connection, ids: Sequence[str] | Select[tuple[str]]) -> None:
+    for column in (component_snapshots.c.point, point_repositories.c.point, points.c.id):
+        connection.execute(delete(column.table).where(column.in_(ids)))
+
+
+def exists(connection: Connection, point: str) -> bool:
+    return connection.execute(select(points.c.id).where(points.c.id == point)).first() is not None
+
+
+def _recorded_at(connection: Connection, point: RestorePoint) -> datetime | None:
+    """The time at which the point of a backup run is recorded, by the clock that the run had: when
+    the point became available, but not before the run began. A point whose time is far ahead of
+    that was made while a clock was wrong, and summaries pass it over."""
+    began = jobs.last_began(connection, point.plan)
+    return began and max(began, point.available_at)
+
+
+def _write(
+    connection: Connection, point: RestorePoint, ids: RepositoryIds, *, replaces: bool
 ) -> None:
-    """Insert or replace; `at` is what time it is, if that is known, `ids` which repositories its
-    names mean, where that is known. That a drill passed it is kept, also from before a rebuild."""
-    before = connection.execute(select(points).where(points.c.id == point.id)).one_or_none()
-    replaced = fingerprints.of_points(connection, [point.id])
+    """Write the rows of the point. A drill that passed it is kept, also from before a rebuild."""
     known = places.of_plan(connection, point.plan)
-    if before is not None:
+    if replaces:
         _clear(connection, point, known)
     upsert(
         connection,
@@ -79,89 +214,11 @@ def record(
         [_snapshot_row(connection, point, n) for n in range(len(point.components))],
     )
     places.refresh(connection, [point.plan], [point.id])
-    if before is None:
-        missed.add_point(connection, point)
-    else:
-        fingerprints.remove_unused(connection, replaced)
-        missed.recompute(connection, point.plan, at)
-    summaries.refresh_points(connection, point.plan, at)
-    copies.refresh(connection, point.plan, at or point.available_at)
-    if before is not None and before.vanished_at is not None:
-        health.count_vanished(connection, point.plan)
 
 
-def forget(connection: Connection, ids: Sequence[str], at: datetime) -> None:
-    """Mark as forgotten; unknown ids and those already forgotten are passed over."""
-    plans: set[str] = set()
-    for some in batches(ids):
-        wanted = (points.c.id.in_(some), points.c.forgotten_at.is_(None))
-        plans.update(connection.execute(select(points.c.plan).where(*wanted)).scalars())
-        connection.execute(update(points).where(*wanted).values(forgotten_at=at))
-        let_go = fingerprints.of_points(connection, some)
-        connection.execute(
-            update(component_snapshots)
-            .where(component_snapshots.c.point.in_(some))
-            .values(fingerprint=None)
-        )
-        fingerprints.remove_unused(connection, let_go)
-    for plan in sorted(plans):
-        summaries.refresh_points(connection, plan, at)
-        copies.refresh(connection, plan, at)
-
-
-def remove(connection: Connection, ids: Sequence[str]) -> None:
-    """Every trace of points that were forgotten; unknown ids are passed over."""
-    for some in batches(ids):
-        _remove(connection, some)
-
-
-def remove_all(connection: Connection, plan: str) -> None:
-    """Every trace of a plan's points, those of forgotten ones included; those that somebody holds
-    stay."""
-    held = select(holds.c.point).where(holds.c.plan == plan, holds.c.released_at.is_(None))
-    of_plan = select(points.c.id).where(points.c.plan == plan, points.c.id.not_in(held))
-    digests = select(component_snapshots.c.fingerprint).where(
-        component_snapshots.c.point.in_(of_plan), component_snapshots.c.fingerprint.is_not(None)
-    )
-    let_go = set(connection.execute(digests).scalars())
-    _remove(connection, of_plan)
-    fingerprints.remove_unused(connection, let_go)
-
-
-def _remove(connection: Connection, ids: Sequence[str] | Select[tuple[str]]) -> None:
-    for column in (component_snapshots.c.point, point_repositories.c.point, points.c.id):
-        connection.execute(delete(column.table).where(column.in_(ids)))
-
-
-def exists(connection: Connection, point: str) -> bool:
-    return connection.execute(select(points.c.id).where(points.c.id == point)).first() is not None
-
-
-def listed(
-    connection: Connection,
-    plan: str,
-    *,
-    kept_only: bool,
-    with_fingerprints: bool,
-    elsewhere: bool = False,
-) -> list[RestorePoint]:
-    """Newest data time first. Of those that are kept, only the ones that lie in a repository that
-    the plan has now, or with `elsewhere` all."""
-    query = (
-        select(points).where(points.c.plan == plan).order_by(points.c.data_time.desc(), points.c.id)
-    )
-    if kept_only:
-        query = query.where(points.c.forgotten_at.is_(None))
-    if kept_only and not elsewhere:
-        query = query.where(points.c.here)
-    rows = connection.execute(query).all()
-    return point_reading.to_points(connection, rows, with_fingerprints)
-
-
-def by_prefix(connection: Connection, plan: str, prefix: str) -> RestorePoint:
-    """With fingerprints; the id itself wins over longer ones that start with it."""
-    starting = points.c.id.startswith(prefix, autoescape=True)
-    rows = connection.execute(select(points).where(points.c.plan == plan, starting)).all()
+def _only(plan: str, prefix: str, rows: Sequence[Row[Any]]) -> Row[Any]:
+    """The one row of a kept point among those whose ids start with the prefix. The id itself wins
+    over longer ones that start with it."""
     kept = [r for r in rows if r.forgotten_at is None]
     exact = [r for r in kept if r.id == prefix]
     chosen = exact or kept
@@ -185,22 +242,7 @@ def by_prefix(connection: Connection, plan: str, prefix: str) -> RestorePoint:
             f"several restore points of {plan} start with {prefix!r}",
             hint=f"give more of the id: {hint}",
         )
-    return point_reading.to_points(connection, chosen, with_fingerprints=True)[0]
-
-
-def component_sizes(connection: Connection, plan: str, component: str, limit: int) -> list[int]:
-    """Bytes of the newest captured snapshots, newest first."""
-    query = (
-        select(component_snapshots.c.bytes)
-        .where(
-            component_snapshots.c.plan == plan,
-            component_snapshots.c.component == component,
-            component_snapshots.c.state == "captured",
-        )
-        .order_by(component_snapshots.c.available_at.desc())
-        .limit(limit)
-    )
-    return list(connection.execute(query).scalars())
+    return chosen[0]
 
 
 def _newest_pass(connection: Connection, point: str) -> str | None:

@@ -15,7 +15,7 @@ from drd.catalogue import jobs as histories
 from drd.catalogue import points as point_rows
 from drd.catalogue import runs
 from drd.catalogue.daemon_tables import copies, daemon_state, jobs, sources
-from drd.catalogue.engine import Database, batches, upsert
+from drd.catalogue.engine import SqlStore, batches, upsert
 from drd.catalogue.runs import Owner
 from drd.catalogue.summary_tables import plan_summary, scenario_summary
 from drd.catalogue.tables import decisions, evidence, plans, points, steps
@@ -74,11 +74,8 @@ PIECE = 1000
 """Runs that go in one transaction: nobody shall wait long for its end."""
 
 
-class SqlQueue:
+class SqlQueue(SqlStore):
     """See `drd.ports.Queue`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def jobs(self, since: int = -1, plan: str | None = None) -> list[JobHistory]:
         query = _SINCE if plan is None else _SINCE_OF

@@ -10,21 +10,23 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, select, update
 
 from drd import process
-from drd.catalogue import jobs, points, runs
-from drd.catalogue.engine import Database
+from drd.catalogue import jobs, points, runs, summaries
+from drd.catalogue.engine import Database, SqlStore
 from drd.catalogue.locks import HeldLock, LockFiles
 from drd.catalogue.runs import FIRST_TOKEN, Owner
+from drd.catalogue.tables import runs as table
 from drd.errors import AlreadyRunning, CatalogueError, Fenced
 from drd.model.custody import StatePlace
+from drd.model.plan import Plan
 from drd.model.run import TOOK, Run, RunKind, RunState, sound_id
 from drd.ports import RunLease
 from drd.process import Mark
@@ -43,12 +45,14 @@ def me() -> Owner:
     return Owner(os.getpid(), process.process_start_time(os.getpid()), socket.gethostname())
 
 
-class Ownership:
-    """Decides with the lock files of this host; `elsewhere` says that other hosts write rows too,
-    whose locks cannot be seen from here: their runs count as alive. So do runs that were begun in
-    another state than the one at `place`, of which this one is a copy. `state` is in the mark of
-    what works for the runs (`process.Mark`), and `roots` says of which run root may end processes
-    of root's own, where it acts for the state's owner."""
+class SqlRunStore(SqlStore):
+    """See `drd.ports.runs.RunStore`. The lock files of this host decide who owns a run.
+
+    `elsewhere` says that other hosts write rows too: their locks cannot be seen from here, and
+    their runs count as alive. So do the runs that were begun in another state than the one at
+    `place`, when this state is a copy of it. `state` is in the mark of what works for the runs
+    (`process.Mark`). `roots` says whether root may end processes of root's own that work for a run,
+    where it acts for the state's owner."""
 
     def __init__(
         self,
@@ -60,7 +64,7 @@ class Ownership:
         state: str = "",
         roots: Callable[[Run], bool] = lambda _: False,
     ) -> None:
-        self._database = database
+        super().__init__(database)
         self._locks = locks
         self._elsewhere = elsewhere
         self._state = state
@@ -71,31 +75,82 @@ class Ownership:
         self._held: dict[tuple[str, int], HeldLock] = {}
         self._begun: dict[tuple[str, int], tuple[float, float]] = {}
 
-    def begin(self, run: Run, before: Callable[[Run], None] | None = None) -> RunLease:
-        """Own `run`, which becomes the row: a new one when it has no id, else the pending one."""
+    def get(self, prefix: str) -> Run:
+        with self._database.read() as connection:
+            return runs.by_prefix(connection, prefix)
+
+    def newest(
+        self, plan: str | None = None, *, limit: int = 50, kind: RunKind | None = None
+    ) -> list[Run]:
+        begun = (
+            select(table)
+            .where(table.c.started_at.is_not(None))
+            .order_by(table.c.started_at.desc(), table.c.id)
+            .limit(limit)
+        )
+        if plan is not None:
+            begun = begun.where(table.c.plan == plan)
+        if kind is not None:
+            begun = begun.where(table.c.kind == str(kind))
+        with self._database.read() as connection:
+            pending = [r for r in runs.pending(connection, plan) if kind in (None, r.kind)]
+            others = [runs.to_run(row) for row in connection.execute(begun)]
+        return [*pending, *others][:limit]
+
+    def backup_durations(self, plan: str, *, limit: int = 50) -> list[float]:
+        with self._database.read() as connection:
+            return summaries.durations(connection, plan, limit)
+
+    def begin(
+        self,
+        plan: Plan,
+        kind: RunKind,
+        *,
+        trigger: str,
+        detail: Mapping[str, Any],
+        at: datetime,
+        subject: str = "",
+        claim: str = "",
+        before: Callable[[Run], None] | None = None,
+    ) -> RunLease:
+        run = Run(
+            id=claim,
+            plan=plan.name,
+            kind=kind,
+            trigger=trigger,
+            state=RunState.RUNNING,
+            started_at=at,
+            plan_digest=plan.digest,
+            token=FIRST_TOKEN,
+            detail=dict(detail),
+            subject=subject,
+        )
         with ExitStack() as unless_recorded:
             with self._database.write() as connection:
                 self._refuse_if_alive(connection, run)
-                if run.id:
-                    run, held = self._claimed(connection, run)
-                else:
-                    run_id, held = self._new_id(connection)
-                    run = replace(
-                        run,
-                        id=run_id,
-                        owner_pid=os.getpid(),
-                        owner_host=me().host,
-                        owner_boot=self._boot or "",
-                        actor=run.actor or process.actor_here(),
-                        stamp=secrets.token_hex(16),
-                    )
-                    runs.insert(connection, run, self._me())
+                run, held = (
+                    self._claimed(connection, run) if claim else self._inserted(connection, run)
+                )
                 unless_recorded.callback(held.discard)
                 jobs.began(connection, run)
                 if before is not None:
                     before(run)
             unless_recorded.pop_all()
         return self._owned(run, held)
+
+    def _inserted(self, connection: Connection, run: Run) -> tuple[Run, HeldLock]:
+        run_id, held = self._new_id(connection)
+        run = replace(
+            run,
+            id=run_id,
+            owner_pid=os.getpid(),
+            owner_host=me().host,
+            owner_boot=self._boot or "",
+            actor=run.actor or process.actor_here(),
+            stamp=secrets.token_hex(16),
+        )
+        runs.insert(connection, run, self._me())
+        return run, held
 
     def _me(self) -> Owner:
         return replace(me(), place=self._place, boot=self._boot)
@@ -111,7 +166,7 @@ class Ownership:
             )
         return runs.by_prefix(connection, run.id), held
 
-    def abandoned(self, plan: str | None) -> list[Run]:
+    def abandoned(self, plan: str | None = None) -> list[Run]:
         with self._database.read() as connection:
             rows = runs.unfinished(connection, plan)
         if plan is None:
@@ -173,30 +228,50 @@ class Ownership:
         return Mark(run, self._state)
 
     def end_left(self, run: Run) -> None:
-        """See `Catalogue.end_left`."""
         process.kill_marked(self.mark(run.id), roots=self._roots(run))
 
     def process_of(self, run: Run) -> int | None:
-        """See `Catalogue.process_of`."""
         pid = run.owner_pid
         if pid is None or pid <= 1 or run.owner_host != me().host:
             return None
         return pid if self._locks.is_held_by(_lock_name(run.id), pid) else None
 
-    def measured(self, owned: RunLease) -> dict[str, float]:
-        """What belongs into the run's detail, if the wall clock does not tell how long it took."""
+    def finish(
+        self,
+        owned: RunLease,
+        state: RunState,
+        *,
+        at: datetime,
+        error: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        detail = {**(detail or {}), **self._measured(owned)}
+        with self._database.write() as connection:
+            runs.finish(connection, owned, state, at=at, error=error, detail=detail)
+        # The run is final: nobody asks for its lock again.
+        self._begun.pop((owned.run.id, owned.token), None)
+        held = self._held.pop((owned.run.id, owned.token), None)
+        if held is not None:
+            held.discard()
+
+    def _measured(self, owned: RunLease) -> dict[str, float]:
+        """How long the run took, for its detail, when the wall clock does not tell it."""
         begun = self._begun.get((owned.run.id, owned.token))
         if begun is None or owned.token != FIRST_TOKEN:
             return {}
         wall_s, awake_s = time.time() - begun[0], time.monotonic() - begun[1]
         return {TOOK: round(awake_s, 3)} if abs(wall_s - awake_s) > _SET_S else {}
 
-    def over(self, owned: RunLease) -> None:
-        """The run is final: nobody will look for its lock again."""
-        self._begun.pop((owned.run.id, owned.token), None)
-        held = self._held.pop((owned.run.id, owned.token), None)
-        if held is not None:
-            held.discard()
+    def set_state(self, owned: RunLease, state: RunState) -> None:
+        with self._database.write() as connection:
+            row = runs.fence(connection, owned)
+            if row.finished_at is None:
+                this = update(table).where(table.c.id == owned.run.id)
+                connection.execute(this.values(state=str(state)))
+
+    def reopen(self, run: Run, at: datetime, *, succeeded: bool = False) -> Run:
+        with self._database.write() as connection:
+            return runs.reopen(connection, run, at, succeeded=succeeded)
 
     def _owned(self, run: Run, held: HeldLock) -> RunLease:
         key = (run.id, run.token)

@@ -28,6 +28,8 @@ _BY_PREFIX = (
     select(runs).where(runs.c.id >= bindparam("low"), runs.c.id < bindparam("high")).limit(2)
 )
 
+_REOPENED = (RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED)
+
 FIRST_TOKEN = 1
 """The token of a run that was never taken over."""
 
@@ -141,7 +143,7 @@ def finish(
     error: str | None,
     detail: Mapping[str, Any],
 ) -> None:
-    """Write the final state; the first one stays."""
+    """Record the final state, unless the run has one."""
     if not state.final:
         raise ValueError(f"{state} is no final state")
     row = fence(connection, owned)
@@ -163,6 +165,35 @@ def finish(
     jobs.ended(connection, by_prefix(connection, owned.run.id))
 
 
+def reopen(connection: Connection, run: Run, at: datetime, *, succeeded: bool) -> Run:
+    """Make a run that is over wait for a process that adopts it. Raises UsageError when it has not
+    ended in one of the right states, or has changed since it was read."""
+    states = [*_REOPENED, *([RunState.SUCCEEDED] if succeeded else [])]
+    changed = connection.execute(
+        update(runs)
+        .where(
+            runs.c.id == run.id,
+            runs.c.token == run.token,
+            runs.c.finished_at.is_not(None),
+            runs.c.state.in_([str(s) for s in states]),
+        )
+        .values(
+            state=str(RunState.WAITING),
+            finished_at=None,
+            error=None,
+            owner_pid=None,
+            cancel_asked_at=None,
+            taken_over_at=at,
+        )
+    )
+    if changed.rowcount != 1:
+        raise UsageError(
+            f"run {run.id} of {run.plan} cannot go on: it {run.state}",
+            hint=f"drd run show {run.id}",
+        )
+    return by_prefix(connection, run.id)
+
+
 def by_prefix(connection: Connection, prefix: str) -> Run:
     """Raises UsageError when no run or several start so."""
     wanted = prefix.lower()
@@ -178,24 +209,6 @@ def by_prefix(connection: Connection, prefix: str) -> Run:
 
 def exists(connection: Connection, run: str) -> bool:
     return connection.execute(_EXISTS, {"run": run}).first() is not None
-
-
-def newest(
-    connection: Connection, plan: str | None, limit: int, kind: RunKind | None = None
-) -> list[Run]:
-    """Those that wait to be carried out first, then by their start."""
-    begun = (
-        select(runs)
-        .where(runs.c.started_at.is_not(None))
-        .order_by(runs.c.started_at.desc(), runs.c.id)
-        .limit(limit)
-    )
-    if plan is not None:
-        begun = begun.where(runs.c.plan == plan)
-    if kind is not None:
-        begun = begun.where(runs.c.kind == str(kind))
-    waiting = [run for run in pending(connection, plan) if kind in (None, run.kind)]
-    return [*waiting[:limit], *(to_run(row) for row in connection.execute(begun))][:limit]
 
 
 def pending(connection: Connection, plan: str | None = None) -> list[Run]:

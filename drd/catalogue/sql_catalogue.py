@@ -4,352 +4,101 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from drd import modes, process
-from drd.catalogue import (
-    copies,
-    decisions,
-    evidence,
-    export,
-    figures,
-    forgetting,
-    jobs,
-    kits,
-    migrate,
-    plans,
-    points,
-    repositories,
-    runs,
-    steps,
-    summaries,
-    verifications,
-)
+from drd.catalogue import export, figures, migrate
 from drd.catalogue.alerts import SqlAlertBook
+from drd.catalogue.copies import SqlCopyStore
 from drd.catalogue.custody import SqlCustody
+from drd.catalogue.decisions import SqlDecisionStore
 from drd.catalogue.engine import Database
+from drd.catalogue.evidence import SqlEvidenceStore
 from drd.catalogue.keeping import SqlKeeping
+from drd.catalogue.kits import SqlKitStore
 from drd.catalogue.locks import LockFiles
 from drd.catalogue.outbox import SqlOutbox
+from drd.catalogue.plans import SqlPlanStore
+from drd.catalogue.points import SqlPointStore
 from drd.catalogue.queue import SqlQueue
-from drd.catalogue.run_store import Ownership
+from drd.catalogue.repositories import SqlRepositoryStore
+from drd.catalogue.run_store import SqlRunStore
 from drd.catalogue.sql_health import SqlHealth
 from drd.catalogue.sql_origins import SqlOrigins
+from drd.catalogue.steps import SqlStepStore
 from drd.catalogue.summary import at_rest
 from drd.catalogue.trouble import explain_os, no_catalogue
 from drd.errors import CatalogueError
 from drd.model.figures import CatalogueFigures
-from drd.model.kit_findings import KitRecord
-from drd.model.plan import Plan, SecretRef
-from drd.model.read_progress import Reading
-from drd.model.run import Decision, Evidence, Run, RunKind, RunState, StepRecord, StepState
-from drd.model.snapshot import RestorePoint
-from drd.ports import RunLease
-from drd.ports.catalogue import Records
+from drd.model.plan import SecretRef
+from drd.model.run import Run
+from drd.ports import Catalogue
 
 _MIGRATION_WAIT_S = 120.0
 _opening = threading.Lock()
 """Alembic keeps its state in its modules: one migration at a time in a process."""
 
 
-class SqlCatalogue:
-    """Thread-safe; every method is one transaction. See `drd.ports.Catalogue`."""
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class SqlCatalogue(Catalogue):
+    """The catalogue in `database`, with its lock files."""
 
-    def __init__(
-        self, database: Database, locks: LockFiles, roots: Callable[[Run], bool] = lambda _: False
-    ) -> None:
-        self._database = database
-        self._locks = locks
-        self.queue = SqlQueue(database)
-        self.outbox = SqlOutbox(database)
-        self.alerts = SqlAlertBook(database)
-        self.health = SqlHealth(database)
-        self.origins = SqlOrigins(database)
-        self.keeping = SqlKeeping(database)
-        self.custody = SqlCustody(database)
-        self._ownership = Ownership(
-            database,
-            locks,
-            elsewhere=database.path is None,
-            place=self.custody.here(),
-            state=process.state_id(locks.directory.parent),
-            roots=roots,
-        )
+    database: Database
+    locks: LockFiles
 
     def together(self) -> AbstractContextManager[None]:
-        return self._database.together()
-
-    # plans
-
-    def load_plan(self, plan: Plan, *, file_digest: str, at: datetime) -> None:
-        with self._database.write() as connection:
-            plans.load(connection, plan, file_digest=file_digest, at=at)
-
-    def mark_plan_broken(self, name: str, error: str, at: datetime) -> None:
-        with self._database.write() as connection:
-            plans.mark_broken(connection, name, error, at)
-
-    def plan_names(self) -> list[str]:
-        with self._database.read() as connection:
-            return plans.names(connection)
-
-    def records(self, plan: str) -> Records:
-        with self._database.read() as connection:
-            return forgetting.records(connection, plan)
-
-    def forget_plan(self, plan: str) -> Records:
-        with self._database.write() as connection:
-            return forgetting.forget(connection, plan)
+        return self.database.together()
 
     def figures(self) -> CatalogueFigures:
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return figures.read(connection)
 
-    # runs and ownership
-
-    def begin(
-        self,
-        plan: Plan,
-        kind: RunKind,
-        *,
-        trigger: str,
-        detail: Mapping[str, Any],
-        at: datetime,
-        subject: str = "",
-        claim: str = "",
-        before: Callable[[Run], None] | None = None,
-    ) -> RunLease:
-        run = Run(
-            id=claim,
-            plan=plan.name,
-            kind=kind,
-            trigger=trigger,
-            state=RunState.RUNNING,
-            started_at=at,
-            plan_digest=plan.digest,
-            token=runs.FIRST_TOKEN,
-            detail=dict(detail),
-            subject=subject,
-        )
-        return self._ownership.begin(run, before)
-
-    def abandoned(self, plan: str | None = None) -> list[Run]:
-        return self._ownership.abandoned(plan)
-
-    def process_of(self, run: Run) -> int | None:
-        return self._ownership.process_of(run)
-
-    def adopt(self, run: Run, at: datetime) -> RunLease | None:
-        return self._ownership.adopt(run, at)
-
-    def mark(self, run: str) -> process.Mark:
-        return self._ownership.mark(run)
-
-    def end_left(self, run: Run) -> None:
-        self._ownership.end_left(run)
-
-    def finish(
-        self,
-        owned: RunLease,
-        state: RunState,
-        *,
-        at: datetime,
-        error: str | None = None,
-        detail: Mapping[str, Any] | None = None,
-    ) -> None:
-        detail = {**(detail or {}), **self._ownership.measured(owned)}
-        with self._database.write() as connection:
-            runs.finish(connection, owned, state, at=at, error=error, detail=detail)
-        self._ownership.over(owned)
-
-    def run(self, prefix: str) -> Run:
-        with self._database.read() as connection:
-            return runs.by_prefix(connection, prefix)
-
-    def runs(
-        self, plan: str | None = None, *, limit: int = 50, kind: RunKind | None = None
-    ) -> list[Run]:
-        with self._database.read() as connection:
-            return runs.newest(connection, plan, limit, kind)
-
-    # steps
-
-    def begin_step(self, owned: RunLease, name: str, kind: str, at: datetime) -> StepRecord:
-        with self._database.write() as connection:
-            return steps.begin_step(connection, owned, name, kind, at)
-
-    def finish_step(
-        self,
-        owned: RunLease,
-        name: str,
-        state: StepState,
-        *,
-        at: datetime,
-        result: Mapping[str, Any] | None = None,
-        error: str | None = None,
-    ) -> None:
-        with self._database.write() as connection:
-            steps.finish_step(
-                connection, owned, name, state, at=at, result=result or {}, error=error
-            )
-
-    def steps(self, run: str) -> list[StepRecord]:
-        with self._database.read() as connection:
-            return steps.steps_of(connection, run)
-
-    def note_step(
-        self, run: str, name: str, kind: str, *, at: datetime, result: Mapping[str, Any]
-    ) -> None:
-        with self._database.write() as connection:
-            steps.note_step(connection, run, name, kind, at=at, result=result)
-
-    # what people decide
-
-    def decide(self, run: str, decision: Decision) -> None:
-        with self._database.write() as connection:
-            decisions.add(connection, run, decision)
-
-    def decisions(self, run: str) -> list[Decision]:
-        with self._database.read() as connection:
-            return decisions.of_run(connection, run)
-
-    def await_step(
-        self, owned: RunLease, name: str, waiting_for: str, result: Mapping[str, Any]
-    ) -> None:
-        with self._database.write() as connection:
-            decisions.wait(connection, owned, name, waiting_for, dict(result))
-
-    def mark_run(self, owned: RunLease, state: RunState) -> None:
-        with self._database.write() as connection:
-            decisions.mark_run(connection, owned, state)
-
-    def reopen(self, run: Run, at: datetime, *, succeeded: bool = False) -> Run:
-        with self._database.write() as connection:
-            decisions.reopen(connection, run, at, succeeded=succeeded)
-            return runs.by_prefix(connection, run.id)
-
-    # restore points
-
-    def record_point(
-        self, point: RestorePoint, *, owned: RunLease | None = None, ids: points.Ids = points.NO_IDS
-    ) -> None:
-        with self._database.write() as connection:
-            if owned is not None:
-                runs.fence(connection, owned)
-            began = jobs.last_began(connection, point.plan) if owned is not None else None
-            at = began and max(began, point.available_at)
-            points.record(connection, point, at, ids)
-
-    def points(
-        self,
-        plan: str,
-        *,
-        kept_only: bool = True,
-        fingerprints: bool = False,
-        elsewhere: bool = False,
-    ) -> list[RestorePoint]:
-        with self._database.read() as connection:
-            return points.listed(
-                connection,
-                plan,
-                kept_only=kept_only,
-                with_fingerprints=fingerprints,
-                elsewhere=elsewhere,
-            )
-
-    def point(self, plan: str, prefix: str) -> RestorePoint:
-        with self._database.read() as connection:
-            return points.by_prefix(connection, plan, prefix)
-
-    def forget_points(self, ids: Sequence[str], at: datetime) -> None:
-        with self._database.write() as connection:
-            points.forget(connection, ids, at)
-
-    def component_sizes(self, plan: str, component: str, *, limit: int = 10) -> list[int]:
-        with self._database.read() as connection:
-            return points.component_sizes(connection, plan, component, limit)
-
-    def backup_durations(self, plan: str, *, limit: int = 50) -> list[float]:
-        with self._database.read() as connection:
-            return summaries.durations(connection, plan, limit)
-
-    # copies and readings of repositories
-
-    def record_copies(
-        self, owned: RunLease, repository: str, manifests: Mapping[str, str], at: datetime
-    ) -> None:
-        with self._database.write() as connection:
-            runs.fence(connection, owned)
-            copies.arrived(connection, repository, manifests, at)
-
-    def remove_from(self, plan: str, repository: str, ids: Sequence[str]) -> None:
-        with self._database.write() as connection:
-            copies.left(connection, plan, repository, ids)
-
-    def forgotten_points(self, plan: str, ids: Iterable[str]) -> frozenset[str]:
-        with self._database.read() as connection:
-            return copies.forgotten(connection, plan, ids)
-
-    def reading(self, plan: str, repository: str) -> Reading | None:
-        with self._database.read() as connection:
-            return verifications.known(connection, plan, repository)
-
-    def record_reading(self, owned: RunLease, repository: str, reading: Reading) -> None:
-        with self._database.write() as connection:
-            runs.fence(connection, owned)
-            verifications.record(connection, owned.run.plan, repository, reading)
-
-    # evidence
-
-    def record_evidence(self, owned: RunLease, found: Evidence) -> None:
-        with self._database.write() as connection:
-            runs.fence(connection, owned)
-            evidence.record(connection, found)
-
-    def kit_record(self, plan: str) -> KitRecord | None:
-        with self._database.read() as connection:
-            return kits.record(connection, plan)
-
-    def evidence(self, plan: str, *, limit: int = 20) -> list[Evidence]:
-        with self._database.read() as connection:
-            return evidence.newest(connection, plan, limit)
-
-    # repositories
-
-    def repository_id(self, url: str) -> str | None:
-        with self._database.read() as connection:
-            return repositories.recorded_id(connection, url)
-
-    def record_repository(self, url: str, repository_id: str, at: datetime) -> None:
-        with self._database.write() as connection:
-            repositories.record(connection, url, repository_id, at)
-
-    def known_repositories(self) -> int:
-        with self._database.read() as connection:
-            return repositories.count(connection)
-
-    def last_self_backup(self, url: str) -> datetime | None:
-        with self._database.read() as connection:
-            return repositories.last_self_backup(connection, url)
-
-    def record_self_backup(self, url: str, at: datetime) -> None:
-        with self._database.write() as connection:
-            repositories.record_self_backup(connection, url, at)
-
-    # all of it
-
     def export_to(self, path: Path) -> None:
-        export.export_to(self._database, path)
+        export.export_to(self.database, path)
 
     def lock(self, name: str, *, wait_s: float) -> AbstractContextManager[None]:
-        return self._locks.waiting(name, wait_s)
+        return self.locks.waiting(name, wait_s)
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()
+
+
+def _catalogue(
+    database: Database, locks: LockFiles, roots: Callable[[Run], bool] = lambda _: False
+) -> SqlCatalogue:
+    """Put the stores together: a new one is one line here, and one in `drd.ports.catalogue`."""
+    custody = SqlCustody(database)
+    runs = SqlRunStore(
+        database,
+        locks,
+        elsewhere=database.path is None,
+        place=custody.here(),
+        state=process.state_id(locks.directory.parent),
+        roots=roots,
+    )
+    return SqlCatalogue(
+        database=database,
+        locks=locks,
+        plans=SqlPlanStore(database),
+        runs=runs,
+        steps=SqlStepStore(database),
+        decisions=SqlDecisionStore(database),
+        points=SqlPointStore(database),
+        copies=SqlCopyStore(database),
+        evidence=SqlEvidenceStore(database),
+        kits=SqlKitStore(database),
+        repositories=SqlRepositoryStore(database),
+        queue=SqlQueue(database),
+        outbox=SqlOutbox(database),
+        alerts=SqlAlertBook(database),
+        origins=SqlOrigins(database),
+        health=SqlHealth(database),
+        keeping=SqlKeeping(database),
+        custody=custody,
+    )
 
 
 def open_catalogue(
@@ -383,7 +132,7 @@ def open_catalogue(
         locks = _prepare(database, directory, create=create)
         with _opening:
             if _is_current(database, schema):
-                return SqlCatalogue(database, locks, roots)
+                return _catalogue(database, locks, roots)
             with locks.waiting("migrate", _MIGRATION_WAIT_S):
                 _create_file(database)
                 if not create and migrate.version(database) is None:
@@ -398,7 +147,7 @@ def open_catalogue(
         if isinstance(error, OSError):
             raise explain_os(error, database.place) from error
         raise
-    return SqlCatalogue(database, locks, roots)
+    return _catalogue(database, locks, roots)
 
 
 def _at_rest(
@@ -411,7 +160,7 @@ def _at_rest(
     resting = Database(url, at_rest=True)
     with suppress(CatalogueError):
         if _is_current(resting, schema):
-            return SqlCatalogue(resting, LockFiles(directory / "locks"))
+            return _catalogue(resting, LockFiles(directory / "locks"))
     resting.close()
     return None
 

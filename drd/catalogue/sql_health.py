@@ -6,17 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from drd.catalogue import copies, health, repositories
-from drd.catalogue.engine import Database
+from drd.catalogue.engine import SqlStore
 from drd.errors import Repair
 from drd.model.repositories import Meeting
 from drd.ports.health import Known, PlaceRow
 
 
-class SqlHealth:
+class SqlHealth(SqlStore):
     """Thread-safe; every method is one transaction."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def of(self, plan: str) -> list[Known]:
         with self._database.read() as connection:

@@ -6,15 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from drd.catalogue import seals
-from drd.catalogue.engine import Database
+from drd.catalogue.engine import SqlStore
 from drd.model.seals import KitBase, Seal
 
 
-class SqlOrigins:
+class SqlOrigins(SqlStore):
     """Thread-safe; every method is one transaction."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def record_seals(self, plan: str, found: Iterable[Seal]) -> None:
         with self._database.write() as connection:

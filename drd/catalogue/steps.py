@@ -9,40 +9,93 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from drd.catalogue import runs
+from drd.catalogue.engine import SqlStore
 from drd.catalogue.tables import steps
 from drd.model.run import StepRecord, StepState
 from drd.ports import RunLease
 
 
-def begin_step(
-    connection: Connection, owned: RunLease, name: str, kind: str, at: datetime
-) -> StepRecord:
-    """The intent; a step that succeeded before is returned as it is."""
-    runs.fence(connection, owned)
-    this = (steps.c.run == owned.run.id, steps.c.name == name)
-    row = connection.execute(select(steps).where(*this)).one_or_none()
-    if row is not None and row.state == StepState.SUCCEEDED:
-        return _to_step(row)
-    if row is None:
-        _insert_step(connection, owned.run.id, name, kind, at, StepState.RUNNING)
-    else:
-        connection.execute(
-            update(steps)
-            .where(*this)
-            .values(
-                state=str(StepState.RUNNING),
-                attempt=row.attempt + 1,
-                started_at=at,
-                finished_at=None,
-                result={},
-                error=None,
-                waiting_for=None,
-            )
-        )
-    return _to_step(connection.execute(select(steps).where(*this)).one())
+class SqlStepStore(SqlStore):
+    """See `drd.ports.steps.StepStore`."""
+
+    def begin(self, owned: RunLease, name: str, kind: str, at: datetime) -> StepRecord:
+        this = (steps.c.run == owned.run.id, steps.c.name == name)
+        with self._database.write() as connection:
+            runs.fence(connection, owned)
+            row = connection.execute(select(steps).where(*this)).one_or_none()
+            if row is not None and row.state == StepState.SUCCEEDED:
+                return _to_step(row)
+            if row is None:
+                _insert(connection, owned.run.id, name, kind, at, StepState.RUNNING)
+            else:
+                connection.execute(
+                    update(steps)
+                    .where(*this)
+                    .values(
+                        state=str(StepState.RUNNING),
+                        attempt=row.attempt + 1,
+                        started_at=at,
+                        finished_at=None,
+                        result={},
+                        error=None,
+                        waiting_for=None,
+                    )
+                )
+            return _to_step(connection.execute(select(steps).where(*this)).one())
+
+    def finish(
+        self,
+        owned: RunLease,
+        name: str,
+        state: StepState,
+        *,
+        at: datetime,
+        result: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> None:
+        values = {
+            "state": str(state),
+            "finished_at": at,
+            "result": dict(result or {}),
+            "error": error,
+            "waiting_for": None,
+        }
+        this = (steps.c.run == owned.run.id, steps.c.name == name)
+        with self._database.write() as connection:
+            runs.fence(connection, owned)
+            changed = connection.execute(update(steps).where(*this).values(**values))
+            if changed.rowcount != 1:
+                raise ValueError(f"step {name!r} of run {owned.run.id} never began")
+
+    def wait(self, owned: RunLease, name: str, waiting_for: str, result: Mapping[str, Any]) -> None:
+        """An error of the step's last attempt stays there to be read."""
+        values = {
+            "state": str(StepState.WAITING),
+            "waiting_for": waiting_for,
+            "result": dict(result),
+        }
+        this = (steps.c.run == owned.run.id, steps.c.name == name)
+        with self._database.write() as connection:
+            runs.fence(connection, owned)
+            connection.execute(update(steps).where(*this).values(**values))
+
+    def note(
+        self, run: str, name: str, kind: str, *, at: datetime, result: Mapping[str, Any]
+    ) -> None:
+        this = (steps.c.run == run, steps.c.name == name)
+        values = {"result": dict(result), "finished_at": at}
+        with self._database.write() as connection:
+            if connection.execute(select(steps.c.name).where(*this)).one_or_none() is None:
+                _insert(connection, run, name, kind, at, StepState.SUCCEEDED)
+            connection.execute(update(steps).where(*this).values(**values))
+
+    def of_run(self, run: str) -> list[StepRecord]:
+        query = select(steps).where(steps.c.run == run).order_by(steps.c.position)
+        with self._database.read() as connection:
+            return [_to_step(row) for row in connection.execute(query)]
 
 
-def _insert_step(  # noqa: PLR0917 - the columns
+def _insert(  # noqa: PLR0917 - the columns
     connection: Connection, run: str, name: str, kind: str, at: datetime, state: StepState
 ) -> None:
     before = select(func.count()).select_from(steps).where(steps.c.run == run)
@@ -58,48 +111,6 @@ def _insert_step(  # noqa: PLR0917 - the columns
             result={},
         )
     )
-
-
-def note_step(
-    connection: Connection,
-    run: str,
-    name: str,
-    kind: str,
-    *,
-    at: datetime,
-    result: Mapping[str, Any],
-) -> None:
-    this = (steps.c.run == run, steps.c.name == name)
-    if connection.execute(select(steps.c.name).where(*this)).one_or_none() is None:
-        _insert_step(connection, run, name, kind, at, StepState.SUCCEEDED)
-    connection.execute(update(steps).where(*this).values(result=dict(result), finished_at=at))
-
-
-def finish_step(
-    connection: Connection,
-    owned: RunLease,
-    name: str,
-    state: StepState,
-    *,
-    at: datetime,
-    result: Mapping[str, Any],
-    error: str | None,
-) -> None:
-    runs.fence(connection, owned)
-    changed = connection.execute(
-        update(steps)
-        .where(steps.c.run == owned.run.id, steps.c.name == name)
-        .values(
-            state=str(state), finished_at=at, result=dict(result), error=error, waiting_for=None
-        )
-    )
-    if changed.rowcount != 1:
-        raise ValueError(f"step {name!r} of run {owned.run.id} never began")
-
-
-def steps_of(connection: Connection, run: str) -> list[StepRecord]:
-    query = select(steps).where(steps.c.run == run).order_by(steps.c.position)
-    return [_to_step(row) for row in connection.execute(query)]
 
 
 def _to_step(row: Row[Any]) -> StepRecord:

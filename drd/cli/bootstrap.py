@@ -115,7 +115,7 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: Mapping[str, str]) ->
     except DrdError as error:
         return _Plan(name, error=error)
     _prove(app, name, prepared.proven)
-    points = app.catalogue.points(name)
+    points = app.catalogue.points.of_plan(name)
     option = scenario_option(plan)
     newest = newest_complete(points)
     unlisted = (
@@ -140,10 +140,10 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: Mapping[str, str]) ->
 
 def _prove(app: App, name: str, proven: Mapping[str, str]) -> None:
     """What drills had proven when the kit was made, for points whose drill is in no replica."""
-    for point in app.catalogue.points(name):
+    for point in app.catalogue.points.of_plan(name):
         if point.proven_by is None and point.id in proven:
-            whole = app.catalogue.point(name, point.id)  # with its fingerprints
-            app.catalogue.record_point(replace(whole, proven_by=proven[point.id]))
+            whole = app.catalogue.points.get(name, point.id)  # with its fingerprints
+            app.catalogue.points.record(replace(whole, proven_by=proven[point.id]))
 
 
 def _exit_code(found: list[_Plan], *, kit: bool) -> int:

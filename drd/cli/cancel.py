@@ -86,7 +86,7 @@ def _until_over(app: App, run: Run) -> Run:
     _signal(app, run, signal.SIGINT)
     killed = False
     while True:
-        now = app.catalogue.run(run.id)
+        now = app.catalogue.runs.get(run.id)
         waited = time.monotonic() - began
         if now.state.final or waited > _LIMIT_S:
             return now
@@ -96,7 +96,7 @@ def _until_over(app: App, run: Run) -> Run:
         if waited > _ASK_AGAIN_S and not killed:
             killed = True
             _kill(app, now)
-        if any(r.id == run.id for r in app.catalogue.abandoned(run.plan)):
+        if any(r.id == run.id for r in app.catalogue.runs.abandoned(run.plan)):
             _settle(app, now)
         time.sleep(0.1)
 
@@ -105,7 +105,7 @@ def _signal(app: App, run: Run, number: signal.Signals) -> None:
     if str(run.state) not in ("running", "waiting"):
         return
     with rights.root(rights.Purpose.PROCESSES):
-        pid = app.catalogue.process_of(run)
+        pid = app.catalogue.runs.process_of(run)
         if pid is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGCONT)
@@ -114,7 +114,7 @@ def _signal(app: App, run: Run, number: signal.Signals) -> None:
 
 def _kill(app: App, run: Run) -> None:
     _signal(app, run, signal.SIGKILL)
-    app.catalogue.end_left(run)
+    app.catalogue.runs.end_left(run)
 
 
 def _settle(app: App, run: Run) -> None:
@@ -131,7 +131,7 @@ def _settle(app: App, run: Run) -> None:
             f"{error.message}"
         )
     catalogue, _ = app.witnessed()
-    owned = catalogue.adopt(run, app.clock.now())
+    owned = catalogue.runs.adopt(run, app.clock.now())
     if owned is not None:
-        catalogue.finish(owned, ending.state, at=app.clock.now(), error=ending.error)
+        catalogue.runs.finish(owned, ending.state, at=app.clock.now(), error=ending.error)
         owned.release()

@@ -86,7 +86,7 @@ def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
 def _set_damaged_aside(app: App) -> Path | None:
     """Set a damaged catalogue aside; returns its new path, None if it is sound."""
     try:
-        app.catalogue.runs(limit=1)
+        app.catalogue.runs.newest(limit=1)
         require_sound(app.settings.state_url, app.settings.state_password)
     except CatalogueError as error:
         kept = app.set_catalogue_aside()

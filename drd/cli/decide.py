@@ -76,7 +76,7 @@ def decided(
 def _directly(
     app: App, args: argparse.Namespace, decide: Callable[[Deciding, DaemonSettings], Said]
 ) -> dict[str, Any]:
-    run = app.catalogue.run(args.run)
+    run = app.catalogue.runs.get(args.run)
     plan = app.plan_in_force(run.plan)
     actor = actor_here(by=args.by or "")
     deciding = Deciding(app.witnessed()[0], plan, run, app.clock.now(), actor)

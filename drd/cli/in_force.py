@@ -43,7 +43,7 @@ def in_force_with(
         if reasons:
             return reasons
         since[:] = since or [app.clock.now()]
-        dead = {run.id for run in app.catalogue.abandoned()}
+        dead = {run.id for run in app.catalogue.runs.abandoned()}
         return [
             f"run {run.id} ({run.kind} of {run.plan}) has ended, which began earlier"
             for run in app.catalogue.queue.open_runs()

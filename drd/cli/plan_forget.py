@@ -11,19 +11,19 @@ from drd.cli.confirm import confirm
 from drd.config.daemon import plans_by_name
 from drd.errors import UsageError
 from drd.model.holds import held_points
-from drd.ports.catalogue import Records
+from drd.ports.plans import Records
 
 
 def forget(args: argparse.Namespace) -> int:
     with app(args.config) as opened:
-        known = opened.catalogue.records(args.plan)
+        known = opened.catalogue.plans.records(args.plan)
         _require_gone(opened, args.plan, known)
         if not args.yes:
             output.say(f"{args.plan}: drd will forget {_counts(known)}")
             confirm(args.plan, "forgetting a plan", "add --yes to confirm.")
         now = opened.clock.now()
         held = held_points(opened.catalogue.keeping.holds(args.plan), now)
-        gone = opened.catalogue.forget_plan(args.plan)
+        gone = opened.catalogue.plans.forget(args.plan)
         if args.json:
             output.print_json(
                 {

@@ -94,7 +94,7 @@ def carry_out(services: Services, planned: RecoveryPlan, args: argparse.Namespac
     try:
         outcome = recover(services, planned)
     except Cancelled as cancelled:
-        runs = services.catalogue.runs(planned.plan.name, limit=20)
+        runs = services.catalogue.runs.newest(planned.plan.name, limit=20)
         mine = next((r.id for r in runs if r.kind is RunKind.RECOVERY), None)
         cancelled.hint = f"resume it: drd resume {mine}" if mine else ""
         raise

@@ -12,7 +12,7 @@ from drd.flows.restore.resume import resume_plan
 
 def run(args: argparse.Namespace) -> int:
     with session(args) as app, watched(app, args):
-        run = app.catalogue.run(args.run)
+        run = app.catalogue.runs.get(args.run)
         plan = app.load_named(run.plan)
         services = app.services(plan)
         return carry_out(services, resume_plan(services, plan, run), args)

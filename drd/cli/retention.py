@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> int:
     with session(args) as app:
         plan = app.load(args.plan)
         services = app.services(plan)
-        points = {p.id: p for p in app.catalogue.points(plan.name)}
+        points = {p.id: p for p in app.catalogue.points.of_plan(plan.name)}
         if args.dry_run:
             forgetting = plan_forgetting(services, plan, writing=False, force=args.force)
             _show(plan.name, forgetting, points, args, {"dry_run": True})

@@ -13,10 +13,10 @@ from drd.flows.restore.resume import rollback, to_undo
 
 def run(args: argparse.Namespace) -> int:
     with session(args) as app:
-        run = app.catalogue.run(args.run)
+        run = app.catalogue.runs.get(args.run)
         plan = app.load_named(run.plan)
         if args.dry_run:
-            records = {r.name: r for r in app.catalogue.steps(run.id)}
+            records = {r.name: r for r in app.catalogue.steps.of_run(run.id)}
             can, cannot = to_undo(plan, records)
             return _say(args, run.id, can, cannot, dry=True)
         undone = rollback(app.services(plan), plan, run, **who(args))

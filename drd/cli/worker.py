@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
         opened.handed = lambda name: handed if handed and handed.plan == name else None
         opened.console = Console(warn=_say("warning", args.run), note=_say("info", args.run))
         _listen()
-        run = opened.catalogue.run(args.run)
+        run = opened.catalogue.runs.get(args.run)
         try:
             plan = opened.plan_in_force(run.plan)
             if args.settle is not None:
@@ -58,7 +58,7 @@ def _is_done_elsewhere(app: App, run: Run, error: DrdError) -> bool:
     """Whether another command began the same a moment before: that is not a failure."""
     if not isinstance(error, AlreadyRunning):
         return False
-    other = app.catalogue.run(error.run)
+    other = app.catalogue.runs.get(error.run)
     return (other.kind, other.subject) == (run.kind, run.subject)
 
 

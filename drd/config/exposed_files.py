@@ -215,7 +215,7 @@ def require_safe(
         return
     name, file = loaded.plan.name, loaded.plan.file
     is_open = is_exposed(loaded.reached, trusted)
-    if name not in known.plan_names() and not known.points(name):
+    if name not in known.plans.names() and not known.points.of_plan(name):
         if is_open or not came_back():
             raise refused(file, exposed)
         return

@@ -126,7 +126,7 @@ class Loading:
         return plan
 
     def _mark_broken(self, name: str, path: Path, error: ConfigError) -> None:
-        if name in self.catalogue.plan_names():
-            self.catalogue.mark_plan_broken(name, error.message, self.clock.now())
+        if name in self.catalogue.plans.names():
+            self.catalogue.plans.mark_broken(name, error.message, self.clock.now())
         elif path.parent == self.settings.plans_dir:
             note_one(self.catalogue.queue, name, path, error.message, self.clock.now())

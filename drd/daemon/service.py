@@ -93,7 +93,7 @@ class Daemon:
         self._workers = workers or Workers(config, to_text(app.settings))
         self._book = PlanBook(app, self._agenda)
         self._workers.texts = app.handed = self._book.texts
-        self._workers.mark = app.catalogue.mark
+        self._workers.mark = app.catalogue.runs.mark
         self._duties = Duties(app, self._agenda.schedule, self._book.texts)
         self._probes = Probes(app, self._agenda.schedule, self._duties.assess_soon)
         self._dispatcher = Dispatcher(

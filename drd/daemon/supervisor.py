@@ -60,7 +60,7 @@ class Supervisor:
                 self._catalogue.queue.drop(run.id, str(RunState.CANCELLED), "cancelled", now)
             elif run.owner_pid is not None:
                 # A command in a person's terminal: it ends itself, if we may signal it.
-                pid = self._catalogue.process_of(run) if run.id not in self._told else None
+                pid = self._catalogue.runs.process_of(run) if run.id not in self._told else None
                 if pid is not None:
                     with suppress(ProcessLookupError, PermissionError):
                         os.kill(pid, signal.SIGINT)
@@ -78,7 +78,7 @@ class Supervisor:
         for run in runs:
             late = now - self._strangers[run.id] >= GRACE_S
             # A run that a person started in a terminal does not have this in its environment.
-            mark = self._catalogue.mark(run.id)
+            mark = self._catalogue.runs.mark(run.id)
             if late and run.owner_pid and process.works_for(run.owner_pid, mark):
                 _log.error(
                     "run.killed",
@@ -100,7 +100,7 @@ class Supervisor:
 
         if all(is_ours(r) for r in open_runs if r.state is not RunState.PENDING):
             return []
-        for run in self._catalogue.abandoned():
+        for run in self._catalogue.runs.abandoned():
             if is_ours(run):
                 continue
             self._settle(run, Cause("the process that did this run died"), now, cancelled=False)
@@ -110,7 +110,7 @@ class Supervisor:
     def _on_ended(self, ended: Ended, now: datetime) -> None:
         run = ended.worker.run
         try:
-            now_run = self._catalogue.run(run.id)
+            now_run = self._catalogue.runs.get(run.id)
         except UsageError:  # its row is gone: an old catalogue was restored
             return
         if now_run.state.final:
@@ -120,7 +120,7 @@ class Supervisor:
             if self.stopping:
                 return  # it waits for the next start
             self._catalogue.queue.drop(run.id, str(RunState.FAILED), ended.how.text, now)
-            self._on_over(self._catalogue.run(run.id))
+            self._on_over(self._catalogue.runs.get(run.id))
         else:
             if run.id not in self._tries:  # otherwise it was reported, and is not recorded yet
                 _log.warning("run.died", run=run.id, plan=run.plan, how=ended.how.text)
@@ -140,13 +140,13 @@ class Supervisor:
 
     def _settle_row(self, run: Run, how: Cause, now: datetime, *, cancelled: bool) -> None:
         """Only the row: a later run removes what it left in the repository."""
-        owned = self._catalogue.adopt(run, now)
+        owned = self._catalogue.runs.adopt(run, now)
         if owned is None:
             return
         try:
             state = RunState.CANCELLED if cancelled else RunState.INTERRUPTED
             detail = {ERROR_CODE: how.code} if how.code else {}
-            self._catalogue.finish(owned, state, at=now, error=how.text, detail=detail)
+            self._catalogue.runs.finish(owned, state, at=now, error=how.text, detail=detail)
         finally:
             owned.release()
-        self._on_over(self._catalogue.run(run.id))
+        self._on_over(self._catalogue.runs.get(run.id))

@@ -327,7 +327,7 @@ class Duties:
     def _evidence(self, run: Run) -> Evidence | None:
         if run.kind not in (RunKind.DRILL, RunKind.RECOVERY):
             return None
-        known = self._app.catalogue.evidence(run.plan, limit=5)
+        known = self._app.catalogue.evidence.newest(run.plan, limit=5)
         return next((e for e in known if e.run == run.id), None)
 
     def _upkeep(self) -> None:

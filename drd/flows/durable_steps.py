@@ -37,7 +37,7 @@ class Runner:
         """
         process.check_cancelled()
         catalogue, clock = self.services.catalogue, self.services.clock
-        record = catalogue.begin_step(self.owned, name, kind, clock.now())
+        record = catalogue.steps.begin(self.owned, name, kind, clock.now())
         if record.state is StepState.SUCCEEDED:
             return record.result
         try:
@@ -51,7 +51,7 @@ class Runner:
             failed_result = error.result if isinstance(error, StepFailed) else {}
             self._end(name, StepState.FAILED, describe(error), failed_result)
             raise
-        catalogue.finish_step(
+        catalogue.steps.finish(
             self.owned, name, StepState.SUCCEEDED, at=clock.now(), result=dict(result)
         )
         return result
@@ -60,7 +60,7 @@ class Runner:
         self, name: str, state: StepState, error: str, result: Mapping[str, Any] | None = None
     ) -> None:
         with process.shielded():
-            self.services.catalogue.finish_step(
+            self.services.catalogue.steps.finish(
                 self.owned,
                 name,
                 state,
@@ -92,7 +92,7 @@ def new_run(
     process that was started for a pending run of this kind and subject uses that run.
     """
     claim = services.claim
-    owned = services.catalogue.begin(
+    owned = services.catalogue.runs.begin(
         plan,
         kind,
         trigger=trigger,
@@ -147,7 +147,7 @@ def _finish(
 ) -> None:
     detail = {"permanent": permanent, ERROR_CODE: cause.code, "remedy": cause.remedy or None}
     with process.shielded():
-        services.catalogue.finish(
+        services.catalogue.runs.finish(
             owned, state, at=services.clock.now(), error=cause.text, detail=detail
         )
 

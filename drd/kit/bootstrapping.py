@@ -82,7 +82,7 @@ class Base:
         """Record the kit's facts, which replace those of a replica from a repository."""
         catalogue.origins.base_on_kit(plan, self.made_at, self.seals)
         for url, known in self.repositories.items():
-            catalogue.record_repository(url, known, now)
+            catalogue.repositories.record(url, known, now)
 
 
 @contextmanager

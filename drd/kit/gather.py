@@ -207,7 +207,7 @@ def _hand(
 
 
 def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str]) -> KitPlan:
-    kept = catalogue.points(plan.name)
+    kept = catalogue.points.of_plan(plan.name)
     newest = next((p for p in kept if p.complete), None)
     known = catalogue.origins.seals(plan.name)
     chosen = kept[:POINTS]
@@ -218,10 +218,10 @@ def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str
         plan.digest,
         file,
         tuple(
-            KitRepository(r.name, r.url, catalogue.repository_id(r.url), r.copy_of)
+            KitRepository(r.name, r.url, catalogue.repositories.id_of(r.url), r.copy_of)
             for r in plan.repositories.values()
         ),
-        tuple(kit_point(catalogue.point(plan.name, p.id)) for p in chosen),
+        tuple(kit_point(catalogue.points.get(plan.name, p.id)) for p in chosen),
         tuple(missing),
         seals=tuple(known.get(p.id) or seal_of(p) for p in kept),
     )
@@ -259,13 +259,13 @@ def _pages(
 
 def _rehearsal(plan: Plan, catalogue: Catalogue) -> runbook.Rehearsal | None:
     """The last drill that passed, and how long its steps took."""
-    passed = (e for e in catalogue.evidence(plan.name, limit=100) if e.target is None)
+    passed = (e for e in catalogue.evidence.newest(plan.name, limit=100) if e.target is None)
     last = next((e for e in passed if e.result is DrillResult.PASSED), None)
     if last is None:
         return None
     took_s = {
         step.name: (step.finished_at - step.started_at).total_seconds()
-        for step in catalogue.steps(last.run)
+        for step in catalogue.steps.of_run(last.run)
         if step.finished_at is not None and step.state is StepState.SUCCEEDED
     }
     covered = last.coverage.words() if last.coverage is not None else ""

@@ -69,7 +69,7 @@ def regained(plan: Plan, at: KitAt, place: Path, now: datetime, host: Host) -> I
         ):
             prepared.bases[plan.name].record(services.catalogue, plan.name, now)
             seen = rebuild(services, theirs)
-            points = services.catalogue.points(plan.name)
+            points = services.catalogue.points.of_plan(plan.name)
             yield Regained(
                 theirs,
                 known.digest,

@@ -33,7 +33,7 @@ def standing(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> tupl
     that drd tests by itself exists now.
     """
     required = plan.kit.required if plan.kit.required is not None else settings.kit_required
-    record = catalogue.kit_record(plan.name)
+    record = catalogue.kits.newest(plan.name)
     watch = plan.kit.watched(settings.kit_watch)
     file = watch.file if watch is not None else None
     named = _named(settings, plan)
@@ -107,7 +107,7 @@ def making(services: Services, plan: Plan) -> Iterator[Runner]:
 def made(runner: Runner, sha256: str, size: int) -> None:
     """Record that the kit is written."""
     services = runner.services
-    services.catalogue.finish(
+    services.catalogue.runs.finish(
         runner.owned,
         RunState.SUCCEEDED,
         at=services.clock.now(),
@@ -125,7 +125,7 @@ def record_use(
 ) -> None:
     """Record on a new host which kit it was made from, once: that kit has opened the
     repositories."""
-    known = services.catalogue.kit_record(plan.name)
+    known = services.catalogue.kits.newest(plan.name)
     if known is not None and known.sha256 == detail["sha256"] and known.verified_at is not None:
         return
     _record(services, plan, detail, problems)
@@ -166,7 +166,7 @@ def _record(
     with new_run(
         services, plan, RunKind.KIT, trigger="manual", detail=detail, subject=VERIFY
     ) as runner:
-        services.catalogue.finish(
+        services.catalogue.runs.finish(
             runner.owned,
             RunState.FAILED if problems else RunState.SUCCEEDED,
             at=services.clock.now(),

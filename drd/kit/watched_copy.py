@@ -45,7 +45,7 @@ def try_kit(
 
 def _finish(runner: Runner, seen: Mapping[str, Any], problems: Sequence[DrdError]) -> None:
     services = runner.services
-    services.catalogue.finish(
+    services.catalogue.runs.finish(
         runner.owned,
         RunState.FAILED if problems else RunState.SUCCEEDED,
         at=services.clock.now(),

@@ -17,7 +17,7 @@ How a component goes out and comes back:
 
 from drd.model.finding import Finding
 from drd.ports.aside import Aside, Kept
-from drd.ports.catalogue import Catalogue, RunLease
+from drd.ports.catalogue import Catalogue
 from drd.ports.check import Check, CheckContext, CheckFactory
 from drd.ports.common import Clock, OnProgress, Progress, no_progress
 from drd.ports.custody import Custodian
@@ -45,6 +45,7 @@ from drd.ports.repository import (
     SnapshotInfo,
     Torn,
 )
+from drd.ports.runs import RunLease
 from drd.ports.sources import (
     Capture,
     Payload,

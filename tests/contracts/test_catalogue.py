@@ -23,23 +23,23 @@ from tests.catalogue_support import (
 def begin(
     catalogue: SqlCatalogue, kind: RunKind = RunKind.BACKUP, when: datetime | None = None
 ) -> RunLease:
-    return catalogue.begin(plan(), kind, trigger="manual", detail={}, at=when or at(0))
+    return catalogue.runs.begin(plan(), kind, trigger="manual", detail={}, at=when or at(0))
 
 
 def test_it_has_every_method_of_the_port(catalogue: SqlCatalogue) -> None:
     port: Catalogue = catalogue
-    assert port.plan_names() == []
+    assert port.plans.names() == []
 
 
 # --- runs -----------------------------------------------------------------------------------
 
 
 def test_run_is_recorded_before_anything_can_fail(catalogue: SqlCatalogue) -> None:
-    owned = catalogue.begin(
+    owned = catalogue.runs.begin(
         plan(), RunKind.DRILL, trigger="schedule", detail={"scenario": "host-loss"}, at=at(0)
     )
 
-    run = catalogue.run(owned.run.id)
+    run = catalogue.runs.get(owned.run.id)
 
     assert run == owned.run
     assert (run.state, run.started_at, run.finished_at) == (RunState.RUNNING, at(0), None)
@@ -53,58 +53,60 @@ def test_run_is_recorded_before_anything_can_fail(catalogue: SqlCatalogue) -> No
 
 
 def test_finish_keeps_what_the_run_was_asked_for(catalogue: SqlCatalogue) -> None:
-    owned = catalogue.begin(
+    owned = catalogue.runs.begin(
         plan(), RunKind.BACKUP, trigger="manual", detail={"components": ["a"]}, at=at(0)
     )
 
-    catalogue.finish(
+    catalogue.runs.finish(
         owned, RunState.INCOMPLETE, at=at(2), error="gateway: gone", detail={"point": "p1"}
     )
 
-    run = catalogue.run(owned.run.id)
+    run = catalogue.runs.get(owned.run.id)
     assert (run.state, run.error, run.duration_s) == (RunState.INCOMPLETE, "gateway: gone", 120)
     assert run.detail == {"components": ["a"], "point": "p1"}
 
 
 def test_the_first_final_state_stays(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
-    catalogue.finish(owned, RunState.SUCCEEDED, at=at(1))
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(1))
 
-    catalogue.finish(owned, RunState.FAILED, at=at(2), error="said later")
+    catalogue.runs.finish(owned, RunState.FAILED, at=at(2), error="said later")
 
-    run = catalogue.run(owned.run.id)
+    run = catalogue.runs.get(owned.run.id)
     assert (run.state, run.finished_at, run.error) == (RunState.SUCCEEDED, at(1), None)
 
 
 def test_a_state_that_is_not_final_finishes_nothing(catalogue: SqlCatalogue) -> None:
     with pytest.raises(ValueError, match="no final state"):
-        catalogue.finish(begin(catalogue), RunState.RUNNING, at=at(1))
+        catalogue.runs.finish(begin(catalogue), RunState.RUNNING, at=at(1))
 
 
 def test_errors_with_bytes_that_no_database_takes_are_recorded(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
 
-    catalogue.finish(owned, RunState.FAILED, at=at(1), error="cannot read /etc/\udcff\0x")
+    catalogue.runs.finish(owned, RunState.FAILED, at=at(1), error="cannot read /etc/\udcff\0x")
 
-    assert catalogue.run(owned.run.id).error == "cannot read /etc/\\udcff\\x00x"
+    assert catalogue.runs.get(owned.run.id).error == "cannot read /etc/\\udcff\\x00x"
 
 
 def test_runs_are_newest_first_and_limited(catalogue: SqlCatalogue) -> None:
     first = begin(catalogue, RunKind.BACKUP, at(0))
     second = begin(catalogue, RunKind.DRILL, at(1))
-    other = catalogue.begin(plan("billing"), RunKind.DRILL, trigger="manual", detail={}, at=at(2))
+    other = catalogue.runs.begin(
+        plan("billing"), RunKind.DRILL, trigger="manual", detail={}, at=at(2)
+    )
 
-    assert [r.id for r in catalogue.runs()] == [other.run.id, second.run.id, first.run.id]
-    assert [r.id for r in catalogue.runs("orders-api")] == [second.run.id, first.run.id]
-    assert [r.id for r in catalogue.runs(limit=1)] == [other.run.id]
-    assert catalogue.runs(kind=RunKind.RECOVERY) == []
-    assert len(catalogue.runs(kind=first.run.kind)) >= 1
+    assert [r.id for r in catalogue.runs.newest()] == [other.run.id, second.run.id, first.run.id]
+    assert [r.id for r in catalogue.runs.newest("orders-api")] == [second.run.id, first.run.id]
+    assert [r.id for r in catalogue.runs.newest(limit=1)] == [other.run.id]
+    assert catalogue.runs.newest(kind=RunKind.RECOVERY) == []
+    assert len(catalogue.runs.newest(kind=first.run.kind)) >= 1
 
 
 def test_run_is_found_by_the_start_of_its_id(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
 
-    assert catalogue.run(owned.run.id[:5].upper()).id == owned.run.id
+    assert catalogue.runs.get(owned.run.id[:5].upper()).id == owned.run.id
 
 
 @pytest.mark.parametrize("prefix", ["", "ffffffffff", "no_such", "%"])
@@ -112,7 +114,7 @@ def test_unknown_run_is_a_usage_error(catalogue: SqlCatalogue, prefix: str) -> N
     begin(catalogue)
 
     with pytest.raises(UsageError, match="no run") as raised:
-        catalogue.run(prefix)
+        catalogue.runs.get(prefix)
     assert raised.value.hint == "drd runs lists them."
 
 
@@ -120,11 +122,11 @@ def test_ambiguous_run_is_a_usage_error(catalogue: SqlCatalogue) -> None:
     ids: list[str] = []
     while len({run[0] for run in ids}) == len(ids):
         owned = begin(catalogue)
-        catalogue.finish(owned, RunState.SUCCEEDED, at=at(1))
+        catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(1))
         ids.append(owned.run.id)
 
     with pytest.raises(UsageError, match="several runs start with"):
-        catalogue.run(ids[-1][0])
+        catalogue.runs.get(ids[-1][0])
 
 
 # --- ownership (more with processes in tests/integration) ------------------------------------
@@ -139,15 +141,15 @@ def test_a_second_run_of_the_same_kind_is_refused(catalogue: SqlCatalogue, kind:
 
     assert raised.value.run == owned.run.id
     assert raised.value.hint == f"watch it to its end: drd run show {owned.run.id} --follow"
-    assert len(catalogue.runs()) == 1
+    assert len(catalogue.runs.newest()) == 1
 
 
 def test_kinds_that_do_not_touch_each_other_run_side_by_side(catalogue: SqlCatalogue) -> None:
     for kind in (RunKind.BACKUP, RunKind.DRILL, RunKind.RECOVERY, RunKind.RETENTION):
         begin(catalogue, kind)
-    catalogue.begin(plan("billing"), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    catalogue.runs.begin(plan("billing"), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
 
-    assert len(catalogue.runs()) == 5
+    assert len(catalogue.runs.newest()) == 5
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,7 @@ def test_retention_and_prune_exclude_each_other(
 
 
 def test_after_the_end_the_next_may_begin(catalogue: SqlCatalogue, tmp_path: Path) -> None:
-    catalogue.finish(begin(catalogue), RunState.FAILED, at=at(1))
+    catalogue.runs.finish(begin(catalogue), RunState.FAILED, at=at(1))
 
     assert begin(catalogue).token == 1
     assert len(list((tmp_path / "state" / "locks").iterdir())) == 1
@@ -180,7 +182,7 @@ def test_of_many_that_begin_at_once_one_owns_the_run(catalogue: SqlCatalogue) ->
 
     with ThreadPoolExecutor(16) as pool:
         assert sum(pool.map(attempt, range(100))) == 1
-    assert len(catalogue.runs()) == 1
+    assert len(catalogue.runs.newest()) == 1
 
 
 def test_run_that_nobody_holds_is_abandoned_and_does_not_block(catalogue: SqlCatalogue) -> None:
@@ -188,31 +190,31 @@ def test_run_that_nobody_holds_is_abandoned_and_does_not_block(catalogue: SqlCat
     alive = begin(catalogue, RunKind.DRILL)
     dead.release()
 
-    assert [r.id for r in catalogue.abandoned()] == [dead.run.id]
-    assert catalogue.abandoned("billing") == []
+    assert [r.id for r in catalogue.runs.abandoned()] == [dead.run.id]
+    assert catalogue.runs.abandoned("billing") == []
     assert begin(catalogue).run.id != dead.run.id
     alive.release()
-    assert {r.id for r in catalogue.abandoned("orders-api")} == {dead.run.id, alive.run.id}
+    assert {r.id for r in catalogue.runs.abandoned("orders-api")} == {dead.run.id, alive.run.id}
 
 
 def test_a_living_run_cannot_be_adopted(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
 
-    assert catalogue.adopt(owned.run, at(1)) is None
-    assert catalogue.run(owned.run.id).token == 1
+    assert catalogue.runs.adopt(owned.run, at(1)) is None
+    assert catalogue.runs.get(owned.run.id).token == 1
 
 
 def test_a_run_is_adopted_once(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
     owned.release()
 
-    adopted = catalogue.adopt(owned.run, at(1))
+    adopted = catalogue.runs.adopt(owned.run, at(1))
 
     assert adopted is not None
     assert (adopted.token, adopted.run.id) == (2, owned.run.id)
-    assert catalogue.abandoned() == []
+    assert catalogue.runs.abandoned() == []
     adopted.release()
-    assert catalogue.adopt(owned.run, at(2)) is None, "it was read before the first takeover"
+    assert catalogue.runs.adopt(owned.run, at(2)) is None, "it was read before the first takeover"
 
 
 def test_of_many_that_adopt_at_once_one_gets_it(catalogue: SqlCatalogue) -> None:
@@ -220,36 +222,36 @@ def test_of_many_that_adopt_at_once_one_gets_it(catalogue: SqlCatalogue) -> None
     owned.release()
 
     with ThreadPoolExecutor(8) as pool:
-        got = [o for o in pool.map(lambda _: catalogue.adopt(owned.run, at(1)), range(8)) if o]
+        got = [o for o in pool.map(lambda _: catalogue.runs.adopt(owned.run, at(1)), range(8)) if o]
 
     assert len(got) == 1
-    assert catalogue.run(owned.run.id).token == 2
+    assert catalogue.runs.get(owned.run.id).token == 2
 
 
 def test_who_was_taken_over_can_record_nothing(catalogue: SqlCatalogue) -> None:
     mine = begin(catalogue)
-    catalogue.begin_step(mine, "capture", "capture", at(0))
+    catalogue.steps.begin(mine, "capture", "capture", at(0))
     mine.release()
-    theirs = catalogue.adopt(mine.run, at(1))
+    theirs = catalogue.runs.adopt(mine.run, at(1))
     assert theirs is not None
 
     with pytest.raises(Fenced) as raised:
-        catalogue.finish_step(mine, "capture", StepState.SUCCEEDED, at=at(2))
+        catalogue.steps.finish(mine, "capture", StepState.SUCCEEDED, at=at(2))
     with pytest.raises(Fenced):
-        catalogue.begin_step(mine, "manifest", "manifest", at(2))
+        catalogue.steps.begin(mine, "manifest", "manifest", at(2))
     with pytest.raises(Fenced):
-        catalogue.record_point(point("p1", at(0)), owned=mine)
+        catalogue.points.record(point("p1", at(0)), owned=mine)
     with pytest.raises(Fenced):
-        catalogue.record_evidence(mine, evidence())
+        catalogue.evidence.record(mine, evidence())
     with pytest.raises(Fenced):
-        catalogue.finish(mine, RunState.SUCCEEDED, at=at(2))
+        catalogue.runs.finish(mine, RunState.SUCCEEDED, at=at(2))
 
     assert raised.value.hint == f"what became of it: drd run show {mine.run.id}"
-    assert [s.state for s in catalogue.steps(mine.run.id)] == [StepState.RUNNING]
-    assert catalogue.points("orders-api", kept_only=False) == []
-    assert catalogue.evidence("orders-api") == []
-    catalogue.finish(theirs, RunState.INTERRUPTED, at=at(3))
-    assert catalogue.run(mine.run.id).state is RunState.INTERRUPTED
+    assert [s.state for s in catalogue.steps.of_run(mine.run.id)] == [StepState.RUNNING]
+    assert catalogue.points.of_plan("orders-api", kept_only=False) == []
+    assert catalogue.evidence.newest("orders-api") == []
+    catalogue.runs.finish(theirs, RunState.INTERRUPTED, at=at(3))
+    assert catalogue.runs.get(mine.run.id).state is RunState.INTERRUPTED
 
 
 # --- steps ----------------------------------------------------------------------------------
@@ -257,10 +259,10 @@ def test_who_was_taken_over_can_record_nothing(catalogue: SqlCatalogue) -> None:
 
 def test_a_finished_step_is_never_begun_again(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
-    catalogue.begin_step(owned, "restore", "restore", at(0))
-    catalogue.finish_step(owned, "restore", StepState.SUCCEEDED, at=at(1), result={"bytes": 9})
+    catalogue.steps.begin(owned, "restore", "restore", at(0))
+    catalogue.steps.finish(owned, "restore", StepState.SUCCEEDED, at=at(1), result={"bytes": 9})
 
-    again = catalogue.begin_step(owned, "restore", "restore", at(5))
+    again = catalogue.steps.begin(owned, "restore", "restore", at(5))
 
     assert (again.state, again.attempt, again.result) == (StepState.SUCCEEDED, 1, {"bytes": 9})
     assert (again.started_at, again.finished_at) == (at(0), at(1))
@@ -268,11 +270,11 @@ def test_a_finished_step_is_never_begun_again(catalogue: SqlCatalogue) -> None:
 
 def test_a_failed_step_is_tried_again_and_counted(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
-    catalogue.begin_step(owned, "restore", "restore", at(0))
-    catalogue.finish_step(owned, "restore", StepState.FAILED, at=at(1), error="no space")
-    assert catalogue.steps(owned.run.id)[0].error == "no space"
+    catalogue.steps.begin(owned, "restore", "restore", at(0))
+    catalogue.steps.finish(owned, "restore", StepState.FAILED, at=at(1), error="no space")
+    assert catalogue.steps.of_run(owned.run.id)[0].error == "no space"
 
-    again = catalogue.begin_step(owned, "restore", "restore", at(5))
+    again = catalogue.steps.begin(owned, "restore", "restore", at(5))
 
     assert (again.state, again.attempt, again.error) == (StepState.RUNNING, 2, None)
 
@@ -280,26 +282,26 @@ def test_a_failed_step_is_tried_again_and_counted(catalogue: SqlCatalogue) -> No
 def test_steps_are_in_the_order_in_which_they_first_began(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
     for name in ("z", "a", "m", "z"):
-        catalogue.begin_step(owned, name, "capture", at(0))
+        catalogue.steps.begin(owned, name, "capture", at(0))
 
-    assert [s.name for s in catalogue.steps(owned.run.id)] == ["z", "a", "m"]
+    assert [s.name for s in catalogue.steps.of_run(owned.run.id)] == ["z", "a", "m"]
 
 
 def test_a_step_that_never_began_cannot_end(catalogue: SqlCatalogue) -> None:
     with pytest.raises(ValueError, match="never began"):
-        catalogue.finish_step(begin(catalogue), "restore", StepState.SUCCEEDED, at=at(1))
+        catalogue.steps.finish(begin(catalogue), "restore", StepState.SUCCEEDED, at=at(1))
 
 
 def test_no_step_of_many_threads_is_lost(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
 
     def work(number: int) -> None:
-        catalogue.begin_step(owned, f"step {number}", "capture", at(0))
-        catalogue.finish_step(owned, f"step {number}", StepState.SUCCEEDED, at=at(1))
+        catalogue.steps.begin(owned, f"step {number}", "capture", at(0))
+        catalogue.steps.finish(owned, f"step {number}", StepState.SUCCEEDED, at=at(1))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(40)))
 
-    steps = catalogue.steps(owned.run.id)
+    steps = catalogue.steps.of_run(owned.run.id)
     assert len({s.name for s in steps}) == 40
     assert {s.state for s in steps} == {StepState.SUCCEEDED}

@@ -206,7 +206,7 @@ def test_status_is_told_of_open_alerts_the_gravest_first(
     catalogue: SqlCatalogue, catalogue_url: str
 ) -> None:
     for name in ("orders-api", "billing"):
-        catalogue.load_plan(plan(name), file_digest="f", at=at(0))
+        catalogue.plans.load(plan(name), file_digest="f", at=at(0))
     changed = replace(RPO, code="plan-changed", severity="info")
     grave = replace(RPO, code="rto", severity="critical")
     look(catalogue.alerts, 0, RPO, changed)
@@ -227,7 +227,7 @@ def test_status_is_told_of_open_alerts_the_gravest_first(
 
 def test_readings_and_findings_are_told_by_plan(catalogue: SqlCatalogue) -> None:
     assert catalogue.alerts.watched() == Watched()
-    with catalogue._database.write() as connection:
+    with catalogue.database.write() as connection:
         connection.execute(
             insert(verifications).values(
                 plan="orders-api",
@@ -240,9 +240,9 @@ def test_readings_and_findings_are_told_by_plan(catalogue: SqlCatalogue) -> None
         )
     findings = [Finding("room-for-a-drill", "error", "", "none", "free some").to_json()]
     findings[0] |= {"allows": "not ready", "proof": False, "exception": None}
-    owned = catalogue.begin(plan(), RunKind.READINESS, trigger="schedule", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.READINESS, trigger="schedule", detail={}, at=at(0))
     assert catalogue.alerts.watched().readiness == {}, "not before it is over"
-    catalogue.finish(
+    catalogue.runs.finish(
         owned, RunState.FAILED, at=at(1), detail={"readiness": "not ready", "findings": findings}
     )
     [row] = catalogue.queue.jobs()

@@ -14,7 +14,9 @@ from tests.catalogue_support import at, evidence, plan
 
 
 def begin(catalogue: SqlCatalogue) -> RunLease:
-    return catalogue.begin(plan(), RunKind.RECOVERY, trigger="manual", detail={"a": 1}, at=at(0))
+    return catalogue.runs.begin(
+        plan(), RunKind.RECOVERY, trigger="manual", detail={"a": 1}, at=at(0)
+    )
 
 
 def test_decisions_are_kept_in_their_order_by_run(catalogue: SqlCatalogue) -> None:
@@ -25,98 +27,98 @@ def test_decisions_are_kept_in_their_order_by_run(catalogue: SqlCatalogue) -> No
         Decision("", "rollback", "root", "", 0, at(0), actor_here({"SUDO_USER": "eve"})),
     ]
     for decision in said:
-        catalogue.decide(mine, decision)
-    catalogue.decide(other, Decision("ask", "skip", "eve", "why", 2, at(2)))
+        catalogue.decisions.add(mine, decision)
+    catalogue.decisions.add(other, Decision("ask", "skip", "eve", "why", 2, at(2)))
 
-    assert catalogue.decisions(mine) == said
-    [by_eve] = catalogue.decisions(other)
+    assert catalogue.decisions.of_run(mine) == said
+    [by_eve] = catalogue.decisions.of_run(other)
     assert (by_eve.by, by_eve.actor) == ("eve", actor_here())
 
 
 def test_a_step_waits_until_it_ends(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
-    catalogue.begin_step(owned, "ask", "approve", at(0))
-    catalogue.await_step(owned, "ask", "the commander", {"role": "commander"})
-    catalogue.mark_run(owned, RunState.WAITING)
+    catalogue.steps.begin(owned, "ask", "approve", at(0))
+    catalogue.steps.wait(owned, "ask", "the commander", {"role": "commander"})
+    catalogue.runs.set_state(owned, RunState.WAITING)
 
-    [step] = catalogue.steps(owned.run.id)
+    [step] = catalogue.steps.of_run(owned.run.id)
     assert (step.state, step.waiting_for) == (StepState.WAITING, "the commander")
     assert (step.result, step.finished_at) == ({"role": "commander"}, None)
-    assert catalogue.run(owned.run.id).state is RunState.WAITING
+    assert catalogue.runs.get(owned.run.id).state is RunState.WAITING
 
-    catalogue.finish_step(owned, "ask", StepState.SUCCEEDED, at=at(1), result={"by": "anna"})
-    catalogue.mark_run(owned, RunState.RUNNING)
-    [step] = catalogue.steps(owned.run.id)
+    catalogue.steps.finish(owned, "ask", StepState.SUCCEEDED, at=at(1), result={"by": "anna"})
+    catalogue.runs.set_state(owned, RunState.RUNNING)
+    [step] = catalogue.steps.of_run(owned.run.id)
     assert (step.state, step.waiting_for, step.result) == (
         StepState.SUCCEEDED,
         None,
         {"by": "anna"},
     )
-    assert catalogue.run(owned.run.id).state is RunState.RUNNING
+    assert catalogue.runs.get(owned.run.id).state is RunState.RUNNING
     owned.release()
 
 
 def test_a_step_may_be_noted_with_a_run_that_is_over(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
-    catalogue.begin_step(owned, "preflight", "preflight", at(0))
-    catalogue.finish_step(owned, "preflight", StepState.SUCCEEDED, at=at(1))
-    catalogue.finish(owned, RunState.SUCCEEDED, at=at(1))
+    catalogue.steps.begin(owned, "preflight", "preflight", at(0))
+    catalogue.steps.finish(owned, "preflight", StepState.SUCCEEDED, at=at(1))
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(1))
     for kept in (["a", "b"], []):
-        catalogue.note_step(owned.run.id, "set aside", "aside", at=at(2), result={"aside": kept})
-        steps = catalogue.steps(owned.run.id)
+        catalogue.steps.note(owned.run.id, "set aside", "aside", at=at(2), result={"aside": kept})
+        steps = catalogue.steps.of_run(owned.run.id)
         assert [s.name for s in steps] == ["preflight", "set aside"]
         assert steps[1].state is StepState.SUCCEEDED
         assert steps[1].result == {"aside": kept}
-    assert catalogue.run(owned.run.id).finished_at == at(1)
+    assert catalogue.runs.get(owned.run.id).finished_at == at(1)
 
 
 def test_a_run_that_is_over_is_marked_no_more(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
-    catalogue.finish(owned, RunState.FAILED, at=at(1))
-    catalogue.mark_run(owned, RunState.RUNNING)
-    assert catalogue.run(owned.run.id).state is RunState.FAILED
+    catalogue.runs.finish(owned, RunState.FAILED, at=at(1))
+    catalogue.runs.set_state(owned, RunState.RUNNING)
+    assert catalogue.runs.get(owned.run.id).state is RunState.FAILED
 
 
 @pytest.mark.parametrize("state", [RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED])
 def test_a_run_that_did_not_end_well_goes_on(catalogue: SqlCatalogue, state: RunState) -> None:
     owned = begin(catalogue)
-    catalogue.begin_step(owned, "a", "command", at(0))
-    catalogue.finish_step(owned, "a", StepState.SUCCEEDED, at=at(1), result={"x": 1})
-    catalogue.finish(owned, state, at=at(2), error="why")
+    catalogue.steps.begin(owned, "a", "command", at(0))
+    catalogue.steps.finish(owned, "a", StepState.SUCCEEDED, at=at(1), result={"x": 1})
+    catalogue.runs.finish(owned, state, at=at(2), error="why")
     owned.release()
-    before = catalogue.run(owned.run.id)
-    assert catalogue.abandoned("orders-api") == []
+    before = catalogue.runs.get(owned.run.id)
+    assert catalogue.runs.abandoned("orders-api") == []
 
-    again = catalogue.reopen(before, at(3))
+    again = catalogue.runs.reopen(before, at(3))
 
     assert (again.state, again.finished_at, again.error) == (RunState.WAITING, None, None)
-    assert [r.id for r in catalogue.abandoned("orders-api")] == [owned.run.id]
-    adopted = catalogue.adopt(again, at(4))
+    assert [r.id for r in catalogue.runs.abandoned("orders-api")] == [owned.run.id]
+    adopted = catalogue.runs.adopt(again, at(4))
     assert adopted is not None
     assert adopted.run.token == before.token + 1
-    assert [s.result for s in catalogue.steps(owned.run.id)] == [{"x": 1}]
+    assert [s.result for s in catalogue.steps.of_run(owned.run.id)] == [{"x": 1}]
     with pytest.raises(Fenced):
-        catalogue.await_step(owned, "a", "x", {})
+        catalogue.steps.wait(owned, "a", "x", {})
     with pytest.raises(UsageError, match="cannot go on"):
-        catalogue.reopen(before, at(5))
+        catalogue.runs.reopen(before, at(5))
     adopted.release()
 
 
 def test_a_run_that_succeeded_goes_on_only_to_be_taken_back(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
-    catalogue.finish(owned, RunState.SUCCEEDED, at=at(1))
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(1))
     owned.release()
-    run = catalogue.run(owned.run.id)
+    run = catalogue.runs.get(owned.run.id)
     with pytest.raises(UsageError, match="cannot go on: it succeeded"):
-        catalogue.reopen(run, at(2))
-    assert catalogue.reopen(run, at(2), succeeded=True).finished_at is None
+        catalogue.runs.reopen(run, at(2))
+    assert catalogue.runs.reopen(run, at(2), succeeded=True).finished_at is None
 
 
 def test_how_much_was_rehearsed_is_kept_with_the_evidence(catalogue: SqlCatalogue) -> None:
-    owned = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
     coverage = Coverage(7, 9, (("dns", "echo dns"),), ("go-ahead",))
-    catalogue.record_evidence(owned, evidence(coverage=coverage))
-    [found] = catalogue.evidence("orders-api")
+    catalogue.evidence.record(owned, evidence(coverage=coverage))
+    [found] = catalogue.evidence.newest("orders-api")
     assert found.coverage == coverage
     assert coverage.words() == "7 of 9 steps rehearsed"
     owned.release()

@@ -14,7 +14,7 @@ from tests.catalogue_support import at, evidence, plan, point
 
 
 def rows(catalogue: SqlCatalogue) -> dict[str, int]:
-    with catalogue._database.read() as connection:
+    with catalogue.database.read() as connection:
         return {
             table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
             for table in metadata.sorted_tables
@@ -25,19 +25,19 @@ def rows(catalogue: SqlCatalogue) -> dict[str, int]:
 def lived(catalogue: SqlCatalogue, name: str) -> None:
     """Backups, a drill with evidence, a forgotten point, and the text of the plan."""
     loaded = plan(name)
-    catalogue.load_plan(loaded, file_digest="f", at=at(0))
+    catalogue.plans.load(loaded, file_digest="f", at=at(0))
     catalogue.queue.accept(name, "plan: x", {"jobs": []})
     for number in range(3):
-        owned = catalogue.begin(
+        owned = catalogue.runs.begin(
             loaded, RunKind.BACKUP, trigger="schedule", detail={}, at=at(number)
         )
-        catalogue.begin_step(owned, "capture", "capture", at(number))
-        catalogue.record_point(point(f"{name}-{number}", at(number), plan=name), owned=owned)
-        catalogue.finish(owned, RunState.SUCCEEDED, at=at(number))
-    catalogue.forget_points([f"{name}-0"], at(4))
-    owned = catalogue.begin(loaded, RunKind.DRILL, trigger="manual", detail={}, at=at(5))
-    catalogue.record_evidence(owned, evidence(f"e-{name}", plan=name, point=f"{name}-2"))
-    catalogue.finish(owned, RunState.SUCCEEDED, at=at(6))
+        catalogue.steps.begin(owned, "capture", "capture", at(number))
+        catalogue.points.record(point(f"{name}-{number}", at(number), plan=name), owned=owned)
+        catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(number))
+    catalogue.points.forget([f"{name}-0"], at(4))
+    owned = catalogue.runs.begin(loaded, RunKind.DRILL, trigger="manual", detail={}, at=at(5))
+    catalogue.evidence.record(owned, evidence(f"e-{name}", plan=name, point=f"{name}-2"))
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(6))
 
 
 def test_what_is_known_of_a_plan_goes_and_others_stay(catalogue: SqlCatalogue) -> None:
@@ -46,15 +46,15 @@ def test_what_is_known_of_a_plan_goes_and_others_stay(catalogue: SqlCatalogue) -
     lived(catalogue, "orders-api")
     assert {k for k, n in rows(catalogue).items() if n > before[k]} >= {"plan_sources", "checks"}
 
-    known = catalogue.records("orders-api")
+    known = catalogue.plans.records("orders-api")
     assert (known.points, known.runs, known.evidence) == (3, 4, 1)
-    assert catalogue.forget_plan("orders-api") == known
+    assert catalogue.plans.forget("orders-api") == known
 
     assert rows(catalogue) == before
-    assert catalogue.plan_names() == ["billing"]
-    assert len(catalogue.points("billing")) == 2
+    assert catalogue.plans.names() == ["billing"]
+    assert len(catalogue.points.of_plan("billing")) == 2
     with pytest.raises(UnknownPlan, match="orders-api"):
-        catalogue.forget_plan("orders-api")
+        catalogue.plans.forget("orders-api")
 
 
 def test_an_open_alert_stays_until_it_is_resolved(catalogue: SqlCatalogue) -> None:
@@ -64,15 +64,15 @@ def test_an_open_alert_stays_until_it_is_resolved(catalogue: SqlCatalogue) -> No
         since=at(0), message="late", seen_at=at(0), told_at=at(0),
     )  # fmt: skip
     catalogue.alerts.apply([Transition(Change.FIRED, None, alert)], at(0), lambda _: [])
-    catalogue.forget_plan("billing")
+    catalogue.plans.forget("billing")
     assert [a.id for a in catalogue.alerts.open()] == ["a1"]
 
 
 def test_a_plan_of_which_a_run_is_not_over_is_kept(catalogue: SqlCatalogue) -> None:
     loaded = plan("billing")
-    catalogue.load_plan(loaded, file_digest="f", at=at(0))
-    owned = catalogue.begin(loaded, RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
+    catalogue.plans.load(loaded, file_digest="f", at=at(0))
+    owned = catalogue.runs.begin(loaded, RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
     with pytest.raises(AlreadyRunning, match=owned.run.id):
-        catalogue.forget_plan("billing")
-    catalogue.finish(owned, RunState.SUCCEEDED, at=at(2))
-    catalogue.forget_plan("billing")
+        catalogue.plans.forget("billing")
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(2))
+    catalogue.plans.forget("billing")

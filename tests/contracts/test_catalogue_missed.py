@@ -18,50 +18,50 @@ Facts = Callable[..., PlanFacts]
 
 
 def test_missed_intervals_grow_with_each_point(catalogue: SqlCatalogue, facts: Facts) -> None:
-    catalogue.load_plan(plan(rpo_s=600), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(rpo_s=600), file_digest="f", at=at(0))
     assert facts().missed == ()
 
-    catalogue.record_point(point("p1", at(5)))
+    catalogue.points.record(point("p1", at(5)))
     assert facts().missed == ((at(0), at(6)),), "there was nothing to go back to"
-    catalogue.record_point(point("p2", at(12)))
+    catalogue.points.record(point("p2", at(12)))
     assert facts().missed == ((at(0), at(6)),)
-    catalogue.record_point(point("p3", at(30)))
+    catalogue.points.record(point("p3", at(30)))
     assert facts().missed == ((at(0), at(6)), (at(22), at(31)))
 
 
 def test_a_point_that_came_too_late_lengthens_the_interval(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
-    catalogue.load_plan(plan(rpo_s=600), file_digest="f", at=at(0))
-    catalogue.record_point(point("p1", at(5), available_at=at(40)))
-    catalogue.record_point(point("p2", at(50), available_at=at(51)))
+    catalogue.plans.load(plan(rpo_s=600), file_digest="f", at=at(0))
+    catalogue.points.record(point("p1", at(5), available_at=at(40)))
+    catalogue.points.record(point("p2", at(50), available_at=at(51)))
 
     assert facts().missed == ((at(0), at(51)),)
 
 
 def test_missed_intervals_follow_the_objective(catalogue: SqlCatalogue, facts: Facts) -> None:
-    catalogue.load_plan(plan(rpo_s=600), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(rpo_s=600), file_digest="f", at=at(0))
     for name, minutes in (("p1", 0), ("p2", 30)):
-        catalogue.record_point(point(name, at(minutes)))
+        catalogue.points.record(point(name, at(minutes)))
     assert facts().missed == ((at(0), at(1)), (at(10), at(31)))
 
-    catalogue.load_plan(plan(rpo_s=7200), file_digest="f", at=at(40))
+    catalogue.plans.load(plan(rpo_s=7200), file_digest="f", at=at(40))
     assert facts().missed == ((at(0), at(1)),)
 
-    catalogue.load_plan(plan(rpo_s=600, window_s=600), file_digest="f", at=at(40))
+    catalogue.plans.load(plan(rpo_s=600, window_s=600), file_digest="f", at=at(40))
     assert facts().missed == ((at(10), at(31)),), "what lies before the window is dropped"
-    catalogue.load_plan(plan(rpo_s=600), file_digest="f", at=at(40))
+    catalogue.plans.load(plan(rpo_s=600), file_digest="f", at=at(40))
     assert facts().missed == ((at(0), at(1)), (at(10), at(31))), "a longer window brings it back"
 
 
 def test_missed_intervals_end_where_the_newest_kept_point_came(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
-    catalogue.load_plan(plan(rpo_s=600), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(rpo_s=600), file_digest="f", at=at(0))
     for name, minutes in (("p1", 30), ("p2", 60)):
-        catalogue.record_point(point(name, at(minutes)))
+        catalogue.points.record(point(name, at(minutes)))
 
-    catalogue.forget_points(["p2"], at(70))
+    catalogue.points.forget(["p2"], at(70))
 
     assert facts().missed == ((at(0), at(31)),)
 
@@ -69,15 +69,15 @@ def test_missed_intervals_end_where_the_newest_kept_point_came(
 def test_a_clock_that_jumped_ahead_takes_no_missed_time_away(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
-    catalogue.load_plan(plan(rpo_s=600), file_digest="f", at=at(0))
-    catalogue.record_point(point("p1", at(60)))
+    catalogue.plans.load(plan(rpo_s=600), file_digest="f", at=at(0))
+    catalogue.points.record(point("p1", at(60)))
     missed = ((at(0), at(61)),)
     assert facts().missed == missed
     a_year = 365 * 24 * 60
-    catalogue.record_point(point("ahead", at(a_year)))
-    catalogue.record_point(point("p2", at(65)))  # the clock was set right
+    catalogue.points.record(point("ahead", at(a_year)))
+    catalogue.points.record(point("p2", at(65)))  # the clock was set right
     assert facts().missed[:1] == missed
-    catalogue.forget_points(["ahead"], at(66))
+    catalogue.points.forget(["ahead"], at(66))
     assert facts().missed == missed
 
 
@@ -87,7 +87,7 @@ def test_missed_intervals_equal_those_of_the_whole_history(
 ) -> None:
     """Points early, late, overtaken, incomplete, from a clock that was set back, recorded twice."""
     chance = random.Random(seed)
-    catalogue.load_plan(plan(rpo_s=600), file_digest="f", at=at(20))
+    catalogue.plans.load(plan(rpo_s=600), file_digest="f", at=at(20))
     made: dict[str, RestorePoint] = {}
     clock = 0.0
     for number in range(25):
@@ -95,7 +95,7 @@ def test_missed_intervals_equal_those_of_the_whole_history(
         data_time = at(clock - chance.choice([0, 1, 12, 30, -5]))
         name = chance.choice([f"p{number}"] * 9 + ["p3"])
         made[name] = point(name, data_time, available_at=at(clock), complete=chance.random() < 0.8)
-        catalogue.record_point(made[name])
+        catalogue.points.record(made[name])
 
         [facts] = read_facts(catalogue_url)
         complete = [(p.data_time, p.available_at) for p in made.values() if p.complete]

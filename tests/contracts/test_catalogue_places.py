@@ -22,26 +22,26 @@ def naming(url: str, name: str = "primary") -> Plan:
 
 
 def known(catalogue: SqlCatalogue) -> list[str]:
-    return [p.id for p in catalogue.points("orders-api")]
+    return [p.id for p in catalogue.points.of_plan("orders-api")]
 
 
 def test_a_new_place_has_none_of_the_points_of_the_former(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
-    catalogue.load_plan(naming("/srv/r"), file_digest="", at=at(0))
-    catalogue.record_repository("/srv/r", OLD, at(0))
-    catalogue.record_point(point("p1", at(1)))
-    catalogue.load_plan(naming("/srv/new"), file_digest="", at=at(2))
+    catalogue.plans.load(naming("/srv/r"), file_digest="", at=at(0))
+    catalogue.repositories.record("/srv/r", OLD, at(0))
+    catalogue.points.record(point("p1", at(1)))
+    catalogue.plans.load(naming("/srv/new"), file_digest="", at=at(2))
     assert known(catalogue) == []
     assert facts().newest is None
-    (away,) = catalogue.points("orders-api", elsewhere=True)
+    (away,) = catalogue.points.of_plan("orders-api", elsewhere=True)
     assert (dict(away.repositories), dict(away.elsewhere)) == ({}, {"primary": OLD})
-    catalogue.record_repository("/srv/new", NEW, at(3))
-    catalogue.record_point(point("p2", at(4)))
+    catalogue.repositories.record("/srv/new", NEW, at(3))
+    catalogue.points.record(point("p2", at(4)))
     assert known(catalogue) == ["p2"]
     assert facts().complete_points == 1
     # Back again, and both are where they were.
-    catalogue.load_plan(naming("/srv/r"), file_digest="", at=at(5))
+    catalogue.plans.load(naming("/srv/r"), file_digest="", at=at(5))
     assert known(catalogue) == ["p1"]
     newest = facts().newest
     assert newest is not None
@@ -51,37 +51,37 @@ def test_a_new_place_has_none_of_the_points_of_the_former(
 def test_the_same_repository_at_another_address_keeps_them(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
-    catalogue.load_plan(naming("/srv/r"), file_digest="", at=at(0))
-    catalogue.record_repository("/srv/r", OLD, at(0))
-    catalogue.record_point(point("p1", at(1)))
-    catalogue.load_plan(naming("/mnt/r"), file_digest="", at=at(2))
-    catalogue.record_repository("/mnt/r", OLD, at(3))
+    catalogue.plans.load(naming("/srv/r"), file_digest="", at=at(0))
+    catalogue.repositories.record("/srv/r", OLD, at(0))
+    catalogue.points.record(point("p1", at(1)))
+    catalogue.plans.load(naming("/mnt/r"), file_digest="", at=at(2))
+    catalogue.repositories.record("/mnt/r", OLD, at(3))
     assert known(catalogue) == ["p1"]
     assert facts().complete_points == 1
 
 
 def test_another_name_is_the_same_repository(catalogue: SqlCatalogue) -> None:
-    catalogue.load_plan(naming("/srv/r"), file_digest="", at=at(0))
-    catalogue.record_repository("/srv/r", OLD, at(0))
-    catalogue.record_point(point("p1", at(1)))
-    catalogue.load_plan(naming("/srv/r", "vault"), file_digest="", at=at(2))
-    (found,) = catalogue.points("orders-api")
+    catalogue.plans.load(naming("/srv/r"), file_digest="", at=at(0))
+    catalogue.repositories.record("/srv/r", OLD, at(0))
+    catalogue.points.record(point("p1", at(1)))
+    catalogue.plans.load(naming("/srv/r", "vault"), file_digest="", at=at(2))
+    (found,) = catalogue.points.of_plan("orders-api")
     assert dict(found.repositories) == {"vault": "manifest-of-p1"}
-    catalogue.remove_from("orders-api", "vault", ["p1"])
-    assert catalogue.point("orders-api", "p1").repositories == {}
+    catalogue.copies.remove("orders-api", "vault", ["p1"])
+    assert catalogue.points.get("orders-api", "p1").repositories == {}
 
 
 def test_a_point_that_is_recorded_again_stays_known_at_the_old_place(
     catalogue: SqlCatalogue,
 ) -> None:
-    catalogue.load_plan(naming("/srv/r"), file_digest="", at=at(0))
-    catalogue.record_repository("/srv/r", OLD, at(0))
-    catalogue.record_point(point("p1", at(1)))
-    catalogue.load_plan(naming("/srv/new", "second"), file_digest="", at=at(2))
-    catalogue.record_repository("/srv/new", NEW, at(2))
+    catalogue.plans.load(naming("/srv/r"), file_digest="", at=at(0))
+    catalogue.repositories.record("/srv/r", OLD, at(0))
+    catalogue.points.record(point("p1", at(1)))
+    catalogue.plans.load(naming("/srv/new", "second"), file_digest="", at=at(2))
+    catalogue.repositories.record("/srv/new", NEW, at(2))
     moved = replace(point("p1", at(1)), repositories={"second": "copied"})
-    catalogue.record_point(moved)
-    (found,) = catalogue.points("orders-api")
+    catalogue.points.record(moved)
+    (found,) = catalogue.points.of_plan("orders-api")
     assert dict(found.repositories) == {"second": "copied"}
     assert dict(found.elsewhere) == {"primary": OLD}
 

@@ -57,31 +57,31 @@ def test_point_comes_back_as_it_was_recorded(catalogue: SqlCatalogue) -> None:
         complete=False,
     )
 
-    catalogue.record_point(whole)
+    catalogue.points.record(whole)
 
     rest = replace(whole.components[2], error="no socket \\udcfe")
     expected = replace(whole, components=(*whole.components[:2], rest))
-    assert catalogue.point("orders-api", "p1") == expected
-    assert catalogue.points("orders-api", fingerprints=True) == [expected]
+    assert catalogue.points.get("orders-api", "p1") == expected
+    assert catalogue.points.of_plan("orders-api", fingerprints=True) == [expected]
     bare = tuple(replace(c, fingerprint=None) for c in expected.components)
-    assert catalogue.points("orders-api") == [replace(expected, components=bare)]
+    assert catalogue.points.of_plan("orders-api") == [replace(expected, components=bare)]
 
 
 def test_points_are_newest_data_first_and_only_the_plans(catalogue: SqlCatalogue) -> None:
     for name, minutes in (("p2", 20), ("p1", 10), ("p3", 30)):
-        catalogue.record_point(point(name, at(minutes)))
-    catalogue.record_point(point("p4", at(40), plan="billing"))
+        catalogue.points.record(point(name, at(minutes)))
+    catalogue.points.record(point("p4", at(40), plan="billing"))
 
-    assert [p.id for p in catalogue.points("orders-api")] == ["p3", "p2", "p1"]
+    assert [p.id for p in catalogue.points.of_plan("orders-api")] == ["p3", "p2", "p1"]
 
 
 def test_recording_a_point_again_replaces_it(catalogue: SqlCatalogue, tmp_path: Path) -> None:
-    catalogue.record_point(point("p1", at(0), components=[captured(seen=fingerprint(a=1))]))
+    catalogue.points.record(point("p1", at(0), components=[captured(seen=fingerprint(a=1))]))
 
     other = point("p1", at(0), components=[captured(size=7, seen=fingerprint(a=2)), failed()])
-    catalogue.record_point(other)
+    catalogue.points.record(other)
 
-    assert catalogue.points("orders-api", fingerprints=True) == [other]
+    assert catalogue.points.of_plan("orders-api", fingerprints=True) == [other]
     assert fingerprints_kept(catalogue, tmp_path) == 1
 
 
@@ -90,123 +90,125 @@ def test_equal_fingerprints_are_kept_once_and_go_with_the_last(
 ) -> None:
     same = fingerprint(orders=3)
     for name, minutes in (("p1", 10), ("p2", 20)):
-        catalogue.record_point(point(name, at(minutes), components=[captured(seen=same)]))
-    catalogue.record_point(point("p3", at(30), components=[captured(seen=fingerprint(orders=4))]))
+        catalogue.points.record(point(name, at(minutes), components=[captured(seen=same)]))
+    catalogue.points.record(point("p3", at(30), components=[captured(seen=fingerprint(orders=4))]))
     assert fingerprints_kept(catalogue, tmp_path) == 2
 
-    catalogue.forget_points(["p1"], at(60))
-    assert catalogue.point("orders-api", "p2").components[0].fingerprint == same
+    catalogue.points.forget(["p1"], at(60))
+    assert catalogue.points.get("orders-api", "p2").components[0].fingerprint == same
 
-    catalogue.forget_points(["p2", "p3"], at(60))
+    catalogue.points.forget(["p2", "p3"], at(60))
     assert fingerprints_kept(catalogue, tmp_path) == 0
 
 
 def test_forgotten_points_stay_for_the_history(catalogue: SqlCatalogue) -> None:
-    catalogue.record_point(point("p1", at(0)))
-    catalogue.record_point(point("p2", at(10)))
+    catalogue.points.record(point("p1", at(0)))
+    catalogue.points.record(point("p2", at(10)))
 
-    catalogue.forget_points(["p1", "unknown"], at(60))
-    catalogue.forget_points(["p1"], at(70))
+    catalogue.points.forget(["p1", "unknown"], at(60))
+    catalogue.points.forget(["p1"], at(70))
 
-    assert [p.id for p in catalogue.points("orders-api")] == ["p2"]
-    everything = catalogue.points("orders-api", kept_only=False)
+    assert [p.id for p in catalogue.points.of_plan("orders-api")] == ["p2"]
+    everything = catalogue.points.of_plan("orders-api", kept_only=False)
     assert [(p.id, p.forgotten_at) for p in everything] == [("p2", None), ("p1", at(60))]
     with pytest.raises(NoRestorePoint, match="p1 of orders-api was forgotten by retention at 2026"):
-        catalogue.point("orders-api", "p1")
+        catalogue.points.get("orders-api", "p1")
 
 
 def test_point_is_found_by_the_start_of_its_id(catalogue: SqlCatalogue) -> None:
     for name in ("7c1e0000", "7c1f0000", "7c1f00001111"):
-        catalogue.record_point(point(name, at(0)))
+        catalogue.points.record(point(name, at(0)))
 
-    assert catalogue.point("orders-api", "7c1e").id == "7c1e0000"
-    assert catalogue.point("orders-api", "7c1f0000").id == "7c1f0000", "a whole id is not ambiguous"
+    assert catalogue.points.get("orders-api", "7c1e").id == "7c1e0000"
+    assert catalogue.points.get("orders-api", "7c1f0000").id == "7c1f0000", (
+        "a whole id is not ambiguous"
+    )
     with pytest.raises(UsageError, match="several restore points of orders-api start with '7c1'"):
-        catalogue.point("orders-api", "7c1")
+        catalogue.points.get("orders-api", "7c1")
     for unknown in ("", "9", "%", "7c1_"):
         with pytest.raises(NoRestorePoint) as raised:
-            catalogue.point("orders-api", unknown)
+            catalogue.points.get("orders-api", unknown)
         assert raised.value.hint == "drd points orders-api lists them."
     with pytest.raises(NoRestorePoint):
-        catalogue.point("billing", "7c1e")
+        catalogue.points.get("billing", "7c1e")
 
 
 def test_sizes_are_of_the_newest_captures(catalogue: SqlCatalogue) -> None:
     for minutes in range(5):
-        catalogue.record_point(
+        catalogue.points.record(
             point(f"p{minutes}", at(minutes), components=[captured(size=100 + minutes)])
         )
-    catalogue.record_point(point("p9", at(9), components=[failed("orders-db")], complete=False))
+    catalogue.points.record(point("p9", at(9), components=[failed("orders-db")], complete=False))
 
-    assert catalogue.component_sizes("orders-api", "orders-db", limit=3) == [104, 103, 102]
-    assert catalogue.component_sizes("orders-api", "gateway") == []
+    assert catalogue.points.component_sizes("orders-api", "orders-db", limit=3) == [104, 103, 102]
+    assert catalogue.points.component_sizes("orders-api", "gateway") == []
 
 
 def test_durations_are_of_the_newest_backups_that_succeeded(catalogue: SqlCatalogue) -> None:
     def run(kind: RunKind, state: RunState, start: float, minutes: float) -> None:
-        owned = catalogue.begin(plan(), kind, trigger="manual", detail={}, at=at(start))
-        catalogue.finish(owned, state, at=at(start + minutes))
+        owned = catalogue.runs.begin(plan(), kind, trigger="manual", detail={}, at=at(start))
+        catalogue.runs.finish(owned, state, at=at(start + minutes))
 
     for n in range(3):
         run(RunKind.BACKUP, RunState.SUCCEEDED, 10 * n, n + 1)
     run(RunKind.BACKUP, RunState.FAILED, 50, 9)
     run(RunKind.DRILL, RunState.SUCCEEDED, 60, 9)
 
-    assert catalogue.backup_durations("orders-api") == [180, 120, 60]
-    assert catalogue.backup_durations("orders-api", limit=1) == [180]
-    assert catalogue.backup_durations("billing") == []
+    assert catalogue.runs.backup_durations("orders-api") == [180, 120, 60]
+    assert catalogue.runs.backup_durations("orders-api", limit=1) == [180]
+    assert catalogue.runs.backup_durations("billing") == []
 
 
 def test_a_backup_that_was_taken_over_tells_no_duration(catalogue: SqlCatalogue) -> None:
-    owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
     owned.release()
-    adopted = catalogue.adopt(owned.run, at(600))
+    adopted = catalogue.runs.adopt(owned.run, at(600))
     assert adopted is not None
 
-    catalogue.finish(adopted, RunState.SUCCEEDED, at=at(600))
+    catalogue.runs.finish(adopted, RunState.SUCCEEDED, at=at(600))
 
-    assert catalogue.backup_durations("orders-api") == []
+    assert catalogue.runs.backup_durations("orders-api") == []
 
 
 def test_a_success_without_an_end_that_others_wrote_tells_no_duration(
     catalogue: SqlCatalogue, catalogue_url: str
 ) -> None:
-    ended = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
-    catalogue.finish(ended, RunState.SUCCEEDED, at=at(2))
-    forged = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(10))
-    catalogue.finish(forged, RunState.SUCCEEDED, at=at(11))
+    ended = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    catalogue.runs.finish(ended, RunState.SUCCEEDED, at=at(2))
+    forged = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(10))
+    catalogue.runs.finish(forged, RunState.SUCCEEDED, at=at(11))
     engine = create_engine(catalogue_url)
     with engine.begin() as connection:
         connection.execute(runs.update().where(runs.c.id == forged.run.id).values(finished_at=None))
     engine.dispose()
 
-    assert catalogue.backup_durations("orders-api") == [120]
+    assert catalogue.runs.backup_durations("orders-api") == [120]
 
 
 # --- evidence -------------------------------------------------------------------------------
 
 
 def test_evidence_comes_back_as_it_was_recorded(catalogue: SqlCatalogue) -> None:
-    owned = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
     older = evidence("e1", finished_at=at(1), result=DrillResult.FAILED, reason="rows differ")
     newer = evidence("e2", finished_at=at(2), target="standby", lost_at=at(-5), rpa_s=None)
 
-    catalogue.record_evidence(owned, older)
-    catalogue.record_evidence(owned, newer)
+    catalogue.evidence.record(owned, older)
+    catalogue.evidence.record(owned, newer)
 
-    assert catalogue.evidence("orders-api") == [newer, older]
-    assert catalogue.evidence("orders-api", limit=1) == [newer]
-    assert catalogue.evidence("billing") == []
+    assert catalogue.evidence.newest("orders-api") == [newer, older]
+    assert catalogue.evidence.newest("orders-api", limit=1) == [newer]
+    assert catalogue.evidence.newest("billing") == []
 
 
 def test_evidence_of_a_continued_run_replaces_what_it_said_before(catalogue: SqlCatalogue) -> None:
-    owned = catalogue.begin(plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(0))
-    catalogue.record_evidence(owned, evidence("e1"))
+    owned = catalogue.runs.begin(plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(0))
+    catalogue.evidence.record(owned, evidence("e1"))
 
     last = evidence("e1", finished_at=at(9), checks=evidence().checks[:1])
-    catalogue.record_evidence(owned, last)
+    catalogue.evidence.record(owned, last)
 
-    assert catalogue.evidence("orders-api") == [last]
+    assert catalogue.evidence.newest("orders-api") == [last]
 
 
 @pytest.mark.parametrize(
@@ -221,24 +223,24 @@ def test_evidence_of_a_continued_run_replaces_what_it_said_before(catalogue: Sql
 def test_only_a_passed_drill_proves_its_point(
     catalogue: SqlCatalogue, result: DrillResult, target: str | None, proven: str | None
 ) -> None:
-    catalogue.record_point(point("p1", at(0)))
-    catalogue.record_point(point("p2", at(1)))
-    owned = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    catalogue.points.record(point("p1", at(0)))
+    catalogue.points.record(point("p2", at(1)))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
 
-    catalogue.record_evidence(owned, evidence("e1", result=result, target=target))
+    catalogue.evidence.record(owned, evidence("e1", result=result, target=target))
 
-    assert [p.proven_by for p in catalogue.points("orders-api")] == [None, proven]
+    assert [p.proven_by for p in catalogue.points.of_plan("orders-api")] == [None, proven]
 
 
 def test_rebuilding_a_point_keeps_what_drills_found(catalogue: SqlCatalogue) -> None:
-    catalogue.record_point(point("p1", at(0)))
-    owned = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
-    catalogue.record_evidence(owned, evidence("e1"))
-    catalogue.forget_points(["p1"], at(5))
+    catalogue.points.record(point("p1", at(0)))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    catalogue.evidence.record(owned, evidence("e1"))
+    catalogue.points.forget(["p1"], at(5))
 
-    catalogue.record_point(point("p1", at(0)))
+    catalogue.points.record(point("p1", at(0)))
 
-    [again] = catalogue.points("orders-api")
+    [again] = catalogue.points.of_plan("orders-api")
     assert (again.proven_by, again.forgotten_at) == ("e1", None)
 
 
@@ -246,27 +248,27 @@ def test_rebuilding_a_point_keeps_what_drills_found(catalogue: SqlCatalogue) -> 
 
 
 def test_repository_id_is_remembered_for_its_url(catalogue: SqlCatalogue) -> None:
-    assert catalogue.repository_id("/srv/r") is None
+    assert catalogue.repositories.id_of("/srv/r") is None
 
-    catalogue.record_repository("/srv/r", "abc", at(0))
-    catalogue.record_self_backup("/srv/r", at(1))
-    catalogue.record_repository("/srv/r", "abc", at(2))
+    catalogue.repositories.record("/srv/r", "abc", at(0))
+    catalogue.repositories.record_self_backup("/srv/r", at(1))
+    catalogue.repositories.record("/srv/r", "abc", at(2))
 
-    assert catalogue.repository_id("/srv/r") == "abc"
-    assert catalogue.repository_id("/srv/other") is None
-    assert catalogue.last_self_backup("/srv/r") == at(1)
-    assert catalogue.last_self_backup("/srv/other") is None
-    before = catalogue.known_repositories()
-    catalogue.record_repository("/srv/other", "0" * 64, at(2))
-    assert catalogue.known_repositories() == before + 1
+    assert catalogue.repositories.id_of("/srv/r") == "abc"
+    assert catalogue.repositories.id_of("/srv/other") is None
+    assert catalogue.repositories.last_self_backup("/srv/r") == at(1)
+    assert catalogue.repositories.last_self_backup("/srv/other") is None
+    before = catalogue.repositories.count()
+    catalogue.repositories.record("/srv/other", "0" * 64, at(2))
+    assert catalogue.repositories.count() == before + 1
 
 
 def test_export_is_one_private_sqlite_file_that_opens_as_a_catalogue(
     catalogue: SqlCatalogue, tmp_path: Path
 ) -> None:
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     original = point("p1", at(0), components=[captured(seen=fingerprint(a=1)), failed()])
-    catalogue.record_point(original)
+    catalogue.points.record(original)
     copy = tmp_path / "copy" / "drd.db"
     copy.parent.mkdir()
 
@@ -279,7 +281,7 @@ def test_export_is_one_private_sqlite_file_that_opens_as_a_catalogue(
     assert facts.newest is not None
     assert facts.newest.id == "p1"
     reopened = opened(f"sqlite:///{copy}", tmp_path)
-    assert reopened.points("orders-api", fingerprints=True) == [original]
+    assert reopened.points.of_plan("orders-api", fingerprints=True) == [original]
     reopened.close()
 
 

@@ -29,12 +29,12 @@ def done(
     subject: str = "",
     permanent: bool = False,
 ) -> str:
-    owned = catalogue.begin(
+    owned = catalogue.runs.begin(
         plan(), kind, trigger="manual", detail={}, at=at(minute), subject=subject
     )
     error = None if state is RunState.SUCCEEDED else f"why {minute}"
     detail = {"permanent": permanent}
-    catalogue.finish(owned, state, at=at(minute + 1), error=error, detail=detail)
+    catalogue.runs.finish(owned, state, at=at(minute + 1), error=error, detail=detail)
     return owned.run.id
 
 
@@ -104,12 +104,12 @@ def test_only_what_changed_since_is_told(catalogue: SqlCatalogue) -> None:
 def test_a_dead_run_found_after_a_newer_one_does_not_speak_for_now(
     catalogue: SqlCatalogue,
 ) -> None:
-    old = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    old = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
     old.release()
     newer = done(catalogue, 5)
-    taken = catalogue.adopt(catalogue.run(old.run.id), at(9))
+    taken = catalogue.runs.adopt(catalogue.runs.get(old.run.id), at(9))
     assert taken is not None
-    catalogue.finish(taken, RunState.INTERRUPTED, at=at(9), error="died")
+    catalogue.runs.finish(taken, RunState.INTERRUPTED, at=at(9), error="died")
     row = history(catalogue)
     assert (row.last_run, row.tries) == (newer, 0)
 
@@ -117,20 +117,22 @@ def test_a_dead_run_found_after_a_newer_one_does_not_speak_for_now(
 def test_a_pending_run_is_claimed_once(catalogue: SqlCatalogue) -> None:
     waiting = catalogue.queue.enqueue(replace(DUE, detail={"asked": "by the schedule"}))
     assert pending(catalogue) == [waiting.id]
-    assert catalogue.runs()[0].state is RunState.PENDING
-    assert catalogue.abandoned() == []
+    assert catalogue.runs.newest()[0].state is RunState.PENDING
+    assert catalogue.runs.abandoned() == []
 
-    owned = catalogue.begin(
+    owned = catalogue.runs.begin(
         plan(), RunKind.BACKUP, trigger="x", detail={"more": 1}, at=at(6), claim=waiting.id
     )
 
-    run = catalogue.run(waiting.id)
+    run = catalogue.runs.get(waiting.id)
     assert (run.state, run.trigger, run.due_at) == (RunState.RUNNING, "schedule", at(5))
     assert run.detail == {"asked": "by the schedule", "more": 1}
     assert pending(catalogue) == []
     owned.release()
     with pytest.raises(Fenced, match="not waiting"):
-        catalogue.begin(plan(), RunKind.BACKUP, trigger="x", detail={}, at=at(7), claim=waiting.id)
+        catalogue.runs.begin(
+            plan(), RunKind.BACKUP, trigger="x", detail={}, at=at(7), claim=waiting.id
+        )
 
 
 @pytest.mark.parametrize("wrong", ["drill", "subject"])
@@ -138,7 +140,7 @@ def test_a_claim_fits_the_pending_run(catalogue: SqlCatalogue, wrong: str) -> No
     waiting = catalogue.queue.enqueue(DUE)
     kind = RunKind.DRILL if wrong == "drill" else RunKind.BACKUP
     with pytest.raises(Fenced):
-        catalogue.begin(
+        catalogue.runs.begin(
             plan(),
             kind,
             trigger="x",
@@ -152,11 +154,13 @@ def test_a_claim_fits_the_pending_run(catalogue: SqlCatalogue, wrong: str) -> No
 
 def test_a_live_run_keeps_a_pending_one_waiting(catalogue: SqlCatalogue) -> None:
     waiting = catalogue.queue.enqueue(DUE)
-    mine = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(5))
+    mine = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(5))
     with pytest.raises(AlreadyRunning):
-        catalogue.begin(plan(), RunKind.BACKUP, trigger="x", detail={}, at=at(6), claim=waiting.id)
-    catalogue.finish(mine, RunState.SUCCEEDED, at=at(7))
-    catalogue.begin(plan(), RunKind.BACKUP, trigger="x", detail={}, at=at(8), claim=waiting.id)
+        catalogue.runs.begin(
+            plan(), RunKind.BACKUP, trigger="x", detail={}, at=at(6), claim=waiting.id
+        )
+    catalogue.runs.finish(mine, RunState.SUCCEEDED, at=at(7))
+    catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="x", detail={}, at=at(8), claim=waiting.id)
 
 
 def test_the_same_is_not_queued_twice(catalogue: SqlCatalogue) -> None:
@@ -169,23 +173,23 @@ def test_the_same_is_not_queued_twice(catalogue: SqlCatalogue) -> None:
 def test_a_pending_run_can_be_dropped_and_a_begun_one_not(catalogue: SqlCatalogue) -> None:
     waiting = catalogue.queue.enqueue(DUE)
     assert catalogue.queue.drop(waiting.id, "failed", "no worker", at(6))
-    assert catalogue.run(waiting.id).error == "no worker"
+    assert catalogue.runs.get(waiting.id).error == "no worker"
     assert history(catalogue).tries == 1
     again = catalogue.queue.enqueue(DUE)
     assert catalogue.queue.drop(again.id, "failed", "no plan that can be read", at(7))
     counted = history(catalogue)
     assert (counted.tries, counted.last_started_at) == (2, at(7)), "or it is due again at once"
-    begun = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(6))
+    begun = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(6))
     assert not catalogue.queue.drop(begun.run.id, "failed", "no", at(7))
-    assert catalogue.run(begun.run.id).state is RunState.RUNNING
+    assert catalogue.runs.get(begun.run.id).state is RunState.RUNNING
 
 
 def test_an_end_is_asked_for_only_of_what_is_not_over(catalogue: SqlCatalogue) -> None:
-    begun = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    begun = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
     assert [r.cancel_asked for r in catalogue.queue.open_runs()] == [False]
     catalogue.queue.ask_cancel(begun.run.id[:6], at(1))
     assert [r.cancel_asked for r in catalogue.queue.open_runs()] == [True]
-    catalogue.finish(begun, RunState.CANCELLED, at=at(2))
+    catalogue.runs.finish(begun, RunState.CANCELLED, at=at(2))
     assert catalogue.queue.open_runs() == []
     with pytest.raises(UsageError, match="was cancelled"):
         catalogue.queue.ask_cancel(begun.run.id, at(3))
@@ -193,15 +197,15 @@ def test_an_end_is_asked_for_only_of_what_is_not_over(catalogue: SqlCatalogue) -
 
 def test_the_accepted_text_of_a_plan_stays_with_its_schedule(catalogue: SqlCatalogue) -> None:
     schedule = {"plan": "orders-api", "jobs": [1]}
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     assert catalogue.queue.accepted("orders-api") is None
     catalogue.queue.accept("orders-api", "plan: orders-api\n", schedule)
-    catalogue.record_point(point("p1", at(3)))
+    catalogue.points.record(point("p1", at(3)))
     [row] = catalogue.queue.plan_rows()
     assert catalogue.queue.accepted("orders-api") == "plan: orders-api\n"
     assert (row.schedule, row.first_loaded_at, row.data_time) == (schedule, at(0), at(3))
     assert catalogue.queue.plan_rows(["another"]) == []
-    catalogue.load_plan(plan(digest="d2"), file_digest="g", at=at(4))
+    catalogue.plans.load(plan(digest="d2"), file_digest="g", at=at(4))
     assert catalogue.queue.plan_rows()[0].schedule == schedule
     catalogue.queue.accept("orders-api", "plan: orders-api\n", {**schedule, "plan": "another"})
     assert catalogue.queue.plan_rows()[0].schedule is None, "it is worked out from the file again"
@@ -216,17 +220,17 @@ def test_small_facts_are_kept(catalogue: SqlCatalogue) -> None:
 
 def test_old_runs_go_but_not_what_is_still_spoken_of(catalogue: SqlCatalogue) -> None:
     gone = done(catalogue, 0, RunState.FAILED)
-    drilled = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(2))
-    catalogue.begin_step(drilled, "choose", "choose", at(2))
-    catalogue.record_evidence(drilled, evidence("e1", run=drilled.run.id))
-    catalogue.finish(drilled, RunState.SUCCEEDED, at=at(3))
+    drilled = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(2))
+    catalogue.steps.begin(drilled, "choose", "choose", at(2))
+    catalogue.evidence.record(drilled, evidence("e1", run=drilled.run.id))
+    catalogue.runs.finish(drilled, RunState.SUCCEEDED, at=at(3))
     again = done(catalogue, 4, kind=RunKind.DRILL)
     last = done(catalogue, 6)
     stays = done(catalogue, 50)
 
     assert catalogue.queue.remove_old(at(40)) == 2
 
-    left = {r.id for r in catalogue.runs()}
+    left = {r.id for r in catalogue.runs.newest()}
     assert gone not in left
     assert last not in left
     assert {drilled.run.id, again, stays} <= left
@@ -237,17 +241,17 @@ def test_backups_go_with_their_points_once_these_were_forgotten_for_long(
 ) -> None:
     long_ago, kept, lately, newest = (done(catalogue, minute) for minute in (0, 2, 4, 50))
     for number, run in enumerate((long_ago, kept, lately, newest)):
-        catalogue.record_point(point(run, at(number)))
-    catalogue.forget_points([long_ago], at(30))
-    catalogue.forget_points([lately], at(45))
+        catalogue.points.record(point(run, at(number)))
+    catalogue.points.forget([long_ago], at(30))
+    catalogue.points.forget([lately], at(45))
 
     assert catalogue.queue.remove_old(at(40)) == 1
     assert catalogue.queue.remove_old(at(40)) == 0
 
-    assert {r.id for r in catalogue.runs()} == {kept, lately, newest}
-    points = catalogue.points("orders-api", kept_only=False)
+    assert {r.id for r in catalogue.runs.newest()} == {kept, lately, newest}
+    points = catalogue.points.of_plan("orders-api", kept_only=False)
     assert {p.id for p in points} == {kept, lately, newest}
-    assert catalogue.point("orders-api", kept).components
+    assert catalogue.points.get("orders-api", kept).components
 
 
 def test_old_runs_go_piece_by_piece(catalogue: SqlCatalogue) -> None:
@@ -262,19 +266,19 @@ def test_a_clock_that_was_set_meanwhile_does_not_tell_what_a_run_takes(
 ) -> None:
     true = time.time
     for minute, set_s in ((10.0, 3600.0), (20.0, -10 * 365 * 86400.0), (30.0, 0.5)):
-        owned = catalogue.begin(
+        owned = catalogue.runs.begin(
             plan(), RunKind.BACKUP, trigger="schedule", detail={}, at=at(minute)
         )
         monkeypatch.setattr(time, "time", lambda set_s=set_s: true() + set_s)
-        catalogue.finish(owned, RunState.SUCCEEDED, at=at(minute) + timedelta(seconds=set_s))
+        catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(minute) + timedelta(seconds=set_s))
         monkeypatch.undo()
-        took = catalogue.run(owned.run.id).duration_s
+        took = catalogue.runs.get(owned.run.id).duration_s
         assert took is not None
         assert 0 <= took < 60
     usual = history(catalogue).p95_s
     assert usual is not None
     assert 0 <= usual < 60
-    assert all(0 <= seconds < 60 for seconds in catalogue.backup_durations("orders-api"))
+    assert all(0 <= seconds < 60 for seconds in catalogue.runs.backup_durations("orders-api"))
 
 
 def test_what_is_written_together_is_there_as_a_whole_or_not_at_all(
@@ -282,17 +286,17 @@ def test_what_is_written_together_is_there_as_a_whole_or_not_at_all(
 ) -> None:
     def half() -> None:
         with catalogue.together():
-            catalogue.load_plan(plan(), file_digest="f", at=at(0))
-            assert catalogue.plan_names() == []
+            catalogue.plans.load(plan(), file_digest="f", at=at(0))
+            assert catalogue.plans.names() == []
             raise KeyError
 
     with pytest.raises(KeyError):
         half()
-    assert catalogue.plan_names() == []
+    assert catalogue.plans.names() == []
     with catalogue.together():
         for name in ("orders-api", "billing"):
-            catalogue.load_plan(plan(name), file_digest="f", at=at(0))
+            catalogue.plans.load(plan(name), file_digest="f", at=at(0))
             catalogue.queue.accept(name, f"plan: {name}\n", {"jobs": []})
-    assert catalogue.plan_names() == ["billing", "orders-api"]
+    assert catalogue.plans.names() == ["billing", "orders-api"]
     catalogue.queue.note("after", 1, at(1))  # a transaction of its own again
     assert catalogue.queue.noted("after") == (at(1), 1)

@@ -56,16 +56,18 @@ def run(
     took: float = 1,
     error: str | None = None,
 ) -> str:
-    owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(minutes))
-    catalogue.finish(owned, state, at=at(minutes + took), error=error)
+    owned = catalogue.runs.begin(
+        plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(minutes)
+    )
+    catalogue.runs.finish(owned, state, at=at(minutes + took), error=error)
     return owned.run.id
 
 
 def drilled(catalogue: SqlCatalogue, name: str, minutes: float, result: DrillResult) -> DrillFacts:
-    owned = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(minutes))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(minutes))
     found = evidence(name, finished_at=at(minutes), result=result, run=owned.run.id, reason="why")
-    catalogue.record_evidence(owned, found)
-    catalogue.finish(owned, RunState.SUCCEEDED, at=at(minutes))
+    catalogue.evidence.record(owned, found)
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(minutes))
     return DrillFacts(
         name, owned.run.id, "p1", at(minutes), str(result), "d1", 9.6, 63.0, True, 612, "why",
         scenario="database-loss", data_time=None,
@@ -82,7 +84,7 @@ def test_a_loaded_plan_has_its_objectives_and_nothing_else(
     file.write_text("plan: orders-api\n")
     digest = sha256(file.read_bytes()).hexdigest()
 
-    catalogue.load_plan(plan(file=str(file)), file_digest=digest, at=at(0))
+    catalogue.plans.load(plan(file=str(file)), file_digest=digest, at=at(0))
 
     there = file.stat()
     assert facts() == PlanFacts(
@@ -114,7 +116,7 @@ def test_a_plan_by_the_rpo_and_cron_says_how_long_its_intervals_are(
         backup=BackupPolicy(auto=True, longest_gap_s=675.0),
         drill=DrillPolicy(cron="0 4 * * 0", longest_gap_s=7 * 86400.0),
     )
-    catalogue.load_plan(by_rpo, file_digest="d", at=at(0))
+    catalogue.plans.load(by_rpo, file_digest="d", at=at(0))
     found = facts()
     assert (found.cron, found.interval_s) == (AUTO, 675.0)
     assert found.drill_every_s == 7 * 86400.0
@@ -126,7 +128,7 @@ def test_a_file_that_changed_while_it_was_loaded_has_no_stamp_to_trust(
     file = tmp_path / "orders.yaml"
     file.write_text("changed since\n")
 
-    catalogue.load_plan(plan(file=str(file)), file_digest="of what was loaded", at=at(0))
+    catalogue.plans.load(plan(file=str(file)), file_digest="of what was loaded", at=at(0))
 
     assert (facts().file_mtime_ns, facts().file_size) == (0, 0)
 
@@ -134,24 +136,24 @@ def test_a_file_that_changed_while_it_was_loaded_has_no_stamp_to_trust(
 def test_loading_again_keeps_the_first_time_and_clears_the_error(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
-    catalogue.mark_plan_broken("orders-api", "orders.yaml:3: no such key", at(5))
-    catalogue.mark_plan_broken("never-loaded", "x", at(5))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    catalogue.plans.mark_broken("orders-api", "orders.yaml:3: no such key", at(5))
+    catalogue.plans.mark_broken("never-loaded", "x", at(5))
     broken = facts()
     assert (broken.load_error, broken.rpo_s) == ("orders.yaml:3: no such key", 900)
 
-    catalogue.load_plan(plan(rpo_s=60, components=("gateway",)), file_digest="g", at=at(10))
+    catalogue.plans.load(plan(rpo_s=60, components=("gateway",)), file_digest="g", at=at(10))
 
     again = facts()
     assert (again.first_loaded_at, again.loaded_at) == (at(0), at(10))
     assert (again.load_error, again.rpo_s, again.file_digest) == (None, 60, "g")
     assert [c.component for c in again.components] == ["gateway"]
-    assert catalogue.plan_names() == ["orders-api"]
+    assert catalogue.plans.names() == ["orders-api"]
 
 
 def test_plans_are_in_the_order_of_their_names(catalogue: SqlCatalogue, catalogue_url: str) -> None:
     for name in ("b-2", "a", "b1", "b-10"):
-        catalogue.load_plan(plan(name), file_digest="f", at=at(0))
+        catalogue.plans.load(plan(name), file_digest="f", at=at(0))
 
     assert [f.plan for f in read_facts(catalogue_url)] == ["a", "b-10", "b-2", "b1"]
     assert read_facts(catalogue_url, "unknown") == []
@@ -163,9 +165,9 @@ def test_plans_are_in_the_order_of_their_names(catalogue: SqlCatalogue, catalogu
 def test_newest_is_the_complete_point_with_the_latest_data(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     for name, minutes in (("p1", 10), ("p3", 30), ("p2", 20)):
-        catalogue.record_point(point(name, at(minutes)))
+        catalogue.points.record(point(name, at(minutes)))
 
     assert facts().newest == PointFacts("p3", at(30), at(31), 1000)
     assert facts().complete_points == 3
@@ -175,10 +177,10 @@ def test_newest_is_the_complete_point_with_the_latest_data(
 def test_an_incomplete_point_is_named_with_what_failed_until_a_complete_one(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
-    catalogue.record_point(point("p1", at(10)))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    catalogue.points.record(point("p1", at(10)))
     partial = [captured(data_time=at(20), size=7), failed("gateway", "no such directory")]
-    catalogue.record_point(point("p2", at(20), components=partial, complete=False))
+    catalogue.points.record(point("p2", at(20), components=partial, complete=False))
 
     one = facts()
     assert one.newest is not None
@@ -189,7 +191,7 @@ def test_an_incomplete_point_is_named_with_what_failed_until_a_complete_one(
         ComponentFacts("gateway", "files", None, None, "no such directory"),
     )
 
-    catalogue.record_point(
+    catalogue.points.record(
         point("p3", at(30), components=[captured(data_time=at(30)), captured("gateway")])
     )
 
@@ -198,11 +200,11 @@ def test_an_incomplete_point_is_named_with_what_failed_until_a_complete_one(
 
 
 def test_forgotten_points_count_no_more(catalogue: SqlCatalogue, facts: Facts) -> None:
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
-    catalogue.record_point(point("p1", at(10)))
-    catalogue.record_point(point("p2", at(20)))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    catalogue.points.record(point("p1", at(10)))
+    catalogue.points.record(point("p2", at(20)))
 
-    catalogue.forget_points(["p2"], at(60))
+    catalogue.points.forget(["p2"], at(60))
 
     one = facts()
     assert one.newest is not None
@@ -213,9 +215,9 @@ def test_forgotten_points_count_no_more(catalogue: SqlCatalogue, facts: Facts) -
 def test_points_that_were_rebuilt_before_the_plan_was_loaded_are_known_then(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
-    catalogue.record_point(point("p1", at(-10)))
+    catalogue.points.record(point("p1", at(-10)))
 
-    catalogue.load_plan(plan(), file_digest="f", at=at(60))
+    catalogue.plans.load(plan(), file_digest="f", at=at(60))
 
     one = facts()
     assert one.newest == PointFacts("p1", at(-10), at(-9), 1000)
@@ -227,7 +229,7 @@ def test_points_that_were_rebuilt_before_the_plan_was_loaded_are_known_then(
 
 
 def test_failures_are_counted_until_a_success(catalogue: SqlCatalogue, facts: Facts) -> None:
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     assert facts().failures is None
     run(catalogue, RunState.FAILED, 10, error="pg_dump cannot connect")
     run(catalogue, RunState.CANCELLED, 15, error="cancelled")
@@ -244,14 +246,14 @@ def test_failures_are_counted_until_a_success(catalogue: SqlCatalogue, facts: Fa
 def test_a_death_found_after_a_later_success_is_no_failure_since(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
-    dead = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(10))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    dead = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(10))
     dead.release()
     run(catalogue, RunState.SUCCEEDED, 20)
-    adopted = catalogue.adopt(dead.run, at(30))
+    adopted = catalogue.runs.adopt(dead.run, at(30))
     assert adopted is not None
 
-    catalogue.finish(adopted, RunState.INTERRUPTED, at=at(30))
+    catalogue.runs.finish(adopted, RunState.INTERRUPTED, at=at(30))
 
     assert facts().failures is None
 
@@ -259,7 +261,7 @@ def test_a_death_found_after_a_later_success_is_no_failure_since(
 def test_usual_duration_is_the_95th_percentile_of_the_newest_fifty(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     assert facts().backup_p95_s is None
     run(catalogue, RunState.SUCCEEDED, 0, took=1000)
     for number in range(50):
@@ -270,14 +272,14 @@ def test_usual_duration_is_the_95th_percentile_of_the_newest_fifty(
 
 
 def test_the_newest_run_that_is_not_over_is_told(catalogue: SqlCatalogue, facts: Facts) -> None:
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
-    drill = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(10))
-    backup = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(20))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    drill = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(10))
+    backup = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(20))
     assert facts().running == RunningFacts(backup.run.id, "backup", at(20))
 
-    catalogue.finish(backup, RunState.SUCCEEDED, at=at(21))
+    catalogue.runs.finish(backup, RunState.SUCCEEDED, at=at(21))
     assert facts().running == RunningFacts(drill.run.id, "drill", at(10))
-    catalogue.finish(drill, RunState.SUCCEEDED, at=at(22))
+    catalogue.runs.finish(drill, RunState.SUCCEEDED, at=at(22))
     assert facts().running is None
 
 
@@ -285,25 +287,27 @@ def test_the_newest_run_that_is_not_over_is_told(catalogue: SqlCatalogue, facts:
 
 
 def test_last_and_last_passed_drill_are_told_apart(catalogue: SqlCatalogue, facts: Facts) -> None:
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     assert (facts().last_drill, facts().last_passed_drill) == (None, None)
     passed = drilled(catalogue, "e1", 10, DrillResult.PASSED)
     failed_one = drilled(catalogue, "e2", 20, DrillResult.FAILED)
-    recovery = catalogue.begin(plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(30))
-    catalogue.record_evidence(recovery, evidence("e3", finished_at=at(30), target="standby"))
+    recovery = catalogue.runs.begin(
+        plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(30)
+    )
+    catalogue.evidence.record(recovery, evidence("e3", finished_at=at(30), target="standby"))
 
     assert facts().last_drill == failed_one
     assert facts().last_passed_drill == passed
 
 
 def test_alerts_are_told_until_they_are_resolved(catalogue: SqlCatalogue, facts: Facts) -> None:
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     moment = at(5).isoformat(timespec="microseconds")
     insert = (
         "INSERT INTO alerts (id, plan, kind, subject, state, since, message, resolved_at)"
         " VALUES (:id, 'orders-api', 'rpo', '', :state, :since, 'late', :resolved)"
     )
-    with catalogue._database.write() as connection:
+    with catalogue.database.write() as connection:
         for id_, state, resolved in (("a1", "resolved", moment), ("a2", "firing", None)):
             values = {"id": id_, "state": state, "since": moment, "resolved": resolved}
             connection.execute(text(insert), values)
@@ -318,7 +322,7 @@ def test_a_catalogue_of_another_version_is_refused(
     catalogue: SqlCatalogue, catalogue_url: str
 ) -> None:
     for version, hint in (("9999", "upgrade drd"), ("0000", "the next `drd backup`")):
-        with catalogue._database.write() as connection:
+        with catalogue.database.write() as connection:
             connection.execute(text(f"UPDATE alembic_version SET version_num = '{version}'"))
 
         for read in (read_facts, read_through_sqlalchemy):
@@ -330,7 +334,7 @@ def test_a_catalogue_of_another_version_is_refused(
 def test_status_reads_with_the_standard_library_alone(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state/drd.db"
     made = opened(url, tmp_path)
-    made.load_plan(plan(), file_digest="f", at=at(0))
+    made.plans.load(plan(), file_digest="f", at=at(0))
     made.close()
     code = (
         "import sys\n"
@@ -355,17 +359,17 @@ def test_status_reads_with_the_standard_library_alone(tmp_path: Path) -> None:
 def test_the_last_look_ahead_is_told_while_it_found_something(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
-    catalogue.load_plan(plan(), file_digest="", at=at(0))
+    catalogue.plans.load(plan(), file_digest="", at=at(0))
 
     missing = Judged(Finding("kit-missing", "error", "", "none\nat all"), Readiness.NOT_READY)
     known = Judged(Finding("fence", "warning", "", "a part is missing"))
 
     def looked(minute: float, state: RunState, error: str | None, *found: Judged) -> None:
-        owned = catalogue.begin(
+        owned = catalogue.runs.begin(
             plan(), RunKind.READINESS, trigger="manual", detail={}, at=at(minute)
         )
         detail = {"readiness": "not ready", "findings": [j.to_json() for j in found]}
-        catalogue.finish(
+        catalogue.runs.finish(
             owned, state, at=at(minute + 1), error=error, detail=detail if found else {}
         )
 
@@ -383,13 +387,15 @@ def test_what_was_made_while_the_clock_was_years_ahead_is_not_the_newest(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
     """But where there is nothing else."""
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     years = 10 * 365 * 24 * 60.0
 
     def backed_up(name: str, minutes: float) -> None:
-        owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(minutes))
-        catalogue.record_point(point(name, at(minutes)), owned=owned)
-        catalogue.finish(owned, RunState.SUCCEEDED, at=at(minutes + 1))
+        owned = catalogue.runs.begin(
+            plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(minutes)
+        )
+        catalogue.points.record(point(name, at(minutes)), owned=owned)
+        catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(minutes + 1))
 
     def newest() -> str:
         found = facts().newest
@@ -412,5 +418,5 @@ def test_what_was_made_while_the_clock_was_years_ahead_is_not_the_newest(
     backed_up("p2", 30)
     assert newest() == "p2"
     assert facts().failures is None
-    catalogue.forget_points(["p2"], at(40))
+    catalogue.points.forget(["p2"], at(40))
     assert newest() == "p1"

@@ -19,7 +19,7 @@ from tests.notify_support import message
 
 
 def kept(catalogue: SqlCatalogue) -> int:
-    with catalogue._database.read() as connection:
+    with catalogue.database.read() as connection:
         return int(connection.execute(select(func.count()).select_from(outbox)).scalar_one())
 
 
@@ -46,11 +46,11 @@ def test_what_was_added_waits_in_order_until_it_was_delivered(catalogue: SqlCata
 
 
 def test_nothing_is_told_of_what_was_not_recorded(catalogue: SqlCatalogue) -> None:
-    with suppress(RuntimeError), catalogue._database.write() as connection:
+    with suppress(RuntimeError), catalogue.database.write() as connection:
         rows.insert(connection, [("hook", message())], at(0))
         raise RuntimeError
     assert catalogue.outbox.due_channels(at(1)) == []
-    with catalogue._database.write() as connection:
+    with catalogue.database.write() as connection:
         rows.insert(connection, [("hook", message())], at(0))
     assert catalogue.outbox.due_channels(at(0)) == ["hook"]
 
@@ -134,7 +134,7 @@ def test_a_clock_that_was_set_back_silences_no_message(catalogue: SqlCatalogue) 
 
 def test_pruning_forgets_the_past_and_channels_that_are_no_more(catalogue: SqlCatalogue) -> None:
     box = catalogue.outbox
-    catalogue.load_plan(plan("orders-api"), file_digest="f", at=at(0))
+    catalogue.plans.load(plan("orders-api"), file_digest="f", at=at(0))
     box.add([("hook", message(str(n))) for n in range(4)], at(0))
     box.add([("gone", message())], at(0))
     old, given_up, new, waiting = box.waiting("hook")

@@ -13,7 +13,8 @@ import signal
 import sys
 from typing import Any
 
-from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.catalogue.run_store import SqlRunStore
+from drd.catalogue.steps import SqlStepStore
 from drd.cli.main import main
 
 
@@ -29,7 +30,7 @@ def arm(moment: str) -> None:
 
 def arm_step(moment: str) -> None:
     when, _, step = moment.partition(":")
-    begin, finish = SqlCatalogue.begin_step, SqlCatalogue.finish_step
+    begin, finish = SqlStepStore.begin, SqlStepStore.finish
 
     def begin_step(self: Any, owned: Any, name: str, *rest: Any, **more: Any) -> Any:
         if when == "noted" and name == step:
@@ -46,13 +47,13 @@ def arm_step(moment: str) -> None:
         if when == "after" and name == step:
             _die()
 
-    SqlCatalogue.begin_step = begin_step  # type: ignore[method-assign]
-    SqlCatalogue.finish_step = finish_step  # type: ignore[method-assign]
+    SqlStepStore.begin = begin_step  # type: ignore[method-assign]
+    SqlStepStore.finish = finish_step  # type: ignore[method-assign]
 
 
 def arm_run() -> None:
     """Make it deadly before anybody sees a run."""
-    begin = SqlCatalogue.begin
+    begin = SqlRunStore.begin
 
     def begin_or_die(self: Any, *rest: Any, before: Any = None, **more: Any) -> Any:
         def then(run: Any) -> None:
@@ -62,22 +63,22 @@ def arm_run() -> None:
 
         return begin(self, *rest, before=then, **more)
 
-    SqlCatalogue.begin = begin_or_die  # type: ignore[method-assign]
+    SqlRunStore.begin = begin_or_die  # type: ignore[method-assign]
 
 
 def arm_end() -> None:
     """Make it deadly before the row of a run says that it is over."""
-    SqlCatalogue.finish = lambda *_, **__: _die()  # type: ignore[method-assign]
+    SqlRunStore.finish = lambda *_, **__: _die()  # type: ignore[method-assign]
 
 
 def arm_reopen() -> None:
-    reopen = SqlCatalogue.reopen
+    reopen = SqlRunStore.reopen
 
     def reopen_and_die(self: Any, *rest: Any, **more: Any) -> Any:
         reopen(self, *rest, **more)
         _die()
 
-    SqlCatalogue.reopen = reopen_and_die  # type: ignore[method-assign]
+    SqlRunStore.reopen = reopen_and_die  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

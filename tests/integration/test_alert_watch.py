@@ -69,20 +69,20 @@ class Bench:
 
     def load(self, loaded: Plan | None = None) -> None:
         loaded = loaded or plan()
-        self.catalogue.load_plan(loaded, file_digest="f", at=at(0))
+        self.catalogue.plans.load(loaded, file_digest="f", at=at(0))
         self.schedules[loaded.name] = schedule_of(loaded)
 
     def healthy(self, minute: float) -> None:
         """A point of this minute that passed its drill."""
-        self.catalogue.record_point(
+        self.catalogue.points.record(
             point(f"p{minute}", at(minute), components=self.captured(minute))
         )
-        owned = self.catalogue.begin(
+        owned = self.catalogue.runs.begin(
             plan(), RunKind.DRILL, trigger="schedule", detail={}, at=at(minute)
         )
         found = evidence(f"e{minute}", finished_at=at(minute + 1), run=owned.run.id)
-        self.catalogue.record_evidence(owned, found)
-        self.catalogue.finish(owned, RunState.SUCCEEDED, at=at(minute + 1))
+        self.catalogue.evidence.record(owned, found)
+        self.catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(minute + 1))
 
     def evaluate(self, minute: float, **host: Any) -> Outlook:
         return self.watch.evaluate(HostFacts(**host), at(minute))
@@ -242,12 +242,12 @@ def test_what_a_readiness_run_found_stays_until_another_one_did_not(bench: Bench
     finding = {**primary, "severity": "error", **kept}
 
     def readiness(minute: float, state: RunState, *findings: dict[str, object]) -> None:
-        owned = bench.catalogue.begin(
+        owned = bench.catalogue.runs.begin(
             plan(), RunKind.READINESS, trigger="schedule", detail={}, at=at(minute)
         )
         bench.evaluate(minute + 0.1)
         detail = {"readiness": "not ready", "findings": list(findings)}
-        bench.catalogue.finish(owned, state, at=at(minute + 0.2), detail=detail)
+        bench.catalogue.runs.finish(owned, state, at=at(minute + 0.2), detail=detail)
 
     readiness(2, RunState.FAILED, finding)
     assert bench.told(3) == ["fired repository-unreachable"]
@@ -289,10 +289,10 @@ def test_work_by_cron_is_overdue_by_its_own_times_and_never_within_a_blackout(
         outlook = bench.evaluate(minute)
         return "prune-overdue" in {a.kind for a in outlook.open_alerts}
 
-    owned = bench.catalogue.begin(
+    owned = bench.catalogue.runs.begin(
         plan(), RunKind.PRUNE, trigger="schedule", detail={}, at=at(61), subject="primary"
     )
-    bench.catalogue.finish(owned, RunState.SUCCEEDED, at=at(62))
+    bench.catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(62))
     assert not prune_is_overdue(26), "Thursday, 14:00"
     assert not prune_is_overdue(59.9), "until midnight before Saturday"
     assert prune_is_overdue(72)
@@ -301,7 +301,7 @@ def test_work_by_cron_is_overdue_by_its_own_times_and_never_within_a_blackout(
 def test_a_rotating_reading_is_overdue_when_all_its_parts_should_be_done(bench: Bench) -> None:
     policy = VerificationPolicy(every_s=86400.0)
     bench.load(replace(plan(), verification=policy))
-    with bench.catalogue._database.write() as connection:
+    with bench.catalogue.database.write() as connection:
         connection.execute(
             insert(verifications).values(
                 plan="orders-api", repository="primary", parts=10, next_part=2,
@@ -344,7 +344,7 @@ def test_a_disk_too_small_for_a_drill_is_told(bench: Bench) -> None:
     bench.load()
     huge = captured("orders-db", data_time=at(0), size=10**18)
     other = captured("gateway", data_time=at(0))
-    bench.catalogue.record_point(point("p1", at(0), components=[huge, other]))
+    bench.catalogue.points.record(point("p1", at(0), components=[huge, other]))
     assert "fired disk" in bench.told(1)
 
 
@@ -441,7 +441,7 @@ def multiply(catalogue: SqlCatalogue, count: int) -> None:
     numbers = (
         f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {count - 1})"
     )
-    with catalogue._database.write() as connection:
+    with catalogue.database.write() as connection:
         for table, key in ((plans, "name"), (plan_summary, "plan"), (component_summary, "plan")):
             columns = [c.name for c in table.columns]
             values = ["printf('plan-%04d', i)" if c == key else c for c in columns]
@@ -453,7 +453,7 @@ def multiply(catalogue: SqlCatalogue, count: int) -> None:
 
 def test_a_thousand_plans_are_looked_at_in_half_a_second(bench: Bench) -> None:
     bench.load()
-    bench.catalogue.record_point(point("p1", at(1), components=bench.captured(1)))
+    bench.catalogue.points.record(point("p1", at(1), components=bench.captured(1)))
     multiply(bench.catalogue, 1000)
     schedule = schedule_of(plan())
     bench.schedules.update({f"plan-{number:04}": schedule for number in range(1000)})

@@ -34,7 +34,7 @@ def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlCa
     (tmp_path / "plans").mkdir()
     monkeypatch.setenv("DRD_CONFIG", str(tmp_path / "drd.yaml"))
     made = open_catalogue(f"sqlite:///{tmp_path}/state/drd.db", create=True)
-    made.load_plan(plan(), file_digest="f", at=ago(days=1))
+    made.plans.load(plan(), file_digest="f", at=ago(days=1))
     yield made
     made.close()
 

@@ -47,11 +47,11 @@ def test_every_table_that_the_status_reads_is_watched() -> None:
 
 def test_repository_that_is_found_changes_the_plans_of_its_place(url: str, tmp_path: Path) -> None:
     catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     before = read_changed(url, None)
     place = next(iter(plan().repositories.values())).url
 
-    catalogue.record_repository(place, "a" * 64, at(1))
+    catalogue.repositories.record(place, "a" * 64, at(1))
     found = read_changed(url, before.seq)
     assert names(found.facts) == ["orders-api"]
     assert [r.met for r in found.facts.plans[0].repositories if r.repository == "primary"] == [True]
@@ -61,16 +61,16 @@ def test_repository_that_is_found_changes_the_plans_of_its_place(url: str, tmp_p
 def test_what_changed_is_read_and_nothing_else(url: str, tmp_path: Path) -> None:
     catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
     for name in ("orders-api", "shop"):
-        catalogue.load_plan(replace(plan(), name=name), file_digest="f", at=at(0))
+        catalogue.plans.load(replace(plan(), name=name), file_digest="f", at=at(0))
 
     first = read_changed(url, None)
     assert (names(first.facts), first.everything) == (["orders-api", "shop"], True)
     assert read_changed(url, first.seq).facts.plans == []
 
-    owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
+    owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
     began = read_changed(url, first.seq)
     assert (names(began.facts), began.everything, began.gone) == (["orders-api"], False, ())
-    catalogue.record_point(point("p1", at(2), components=[captured()]))
+    catalogue.points.record(point("p1", at(2), components=[captured()]))
     owned.release()
     stored = read_changed(url, began.seq)
     assert [f.newest and f.newest.id for f in stored.facts.plans] == ["p1"]
@@ -88,7 +88,7 @@ def test_what_changed_is_read_and_nothing_else(url: str, tmp_path: Path) -> None
 
 def test_a_count_from_another_catalogue_leads_to_everything(url: str, tmp_path: Path) -> None:
     catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     catalogue.close()
 
     assert read_changed(url, 10**9).everything
@@ -97,7 +97,7 @@ def test_a_count_from_another_catalogue_leads_to_everything(url: str, tmp_path: 
 
 def test_a_count_without_its_triggers_is_not_believed(url: str, tmp_path: Path) -> None:
     catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     catalogue.close()
     seq = read_changed(url, None).seq
     assert not read_changed(url, seq).everything
@@ -112,7 +112,7 @@ def test_a_count_without_its_triggers_is_not_believed(url: str, tmp_path: Path) 
 
 def test_a_plan_that_was_forgotten_is_named(url: str, tmp_path: Path) -> None:
     catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     seq = read_changed(url, None).seq
     database = Database(url)
     with database.write() as connection:
@@ -127,7 +127,7 @@ def test_a_plan_that_was_forgotten_is_named(url: str, tmp_path: Path) -> None:
 
 def test_a_replica_from_any_database_goes_on_counting(url: str, tmp_path: Path) -> None:
     catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     database = Database(url)
     export_to(database, tmp_path / "replica.db")
     database.close()

@@ -42,7 +42,7 @@ def test_nobody_else_may_open_anything_whatever_the_umask(url: str, tmp_path: Pa
     before = os.umask(0o002)
     try:
         catalogue = open_catalogue(url, create=True)
-        owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+        owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
         found = modes(tmp_path)
         catalogue.close()
     finally:
@@ -86,7 +86,7 @@ def test_a_file_without_tables_is_no_catalogue(url: str, tmp_path: Path) -> None
         with pytest.raises(CatalogueError, match="there is no catalogue"):
             attempt()
     catalogue = open_catalogue(url, create=True)
-    assert catalogue.runs() == []
+    assert catalogue.runs.newest() == []
     catalogue.close()
 
 
@@ -115,7 +115,7 @@ def test_who_does_not_own_the_state_is_told_so(url: str, short_tmp: Path) -> Non
     """Once where the directory is closed to others, once where only the file is."""
     url = f"sqlite:///{short_tmp}/state/drd.db"
     catalogue = open_catalogue(url, create=True)
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     code = (
         "import os, sys\n"
         "from drd.catalogue.summary import read_facts\n"
@@ -144,7 +144,7 @@ def test_who_does_not_own_the_state_is_told_so(url: str, short_tmp: Path) -> Non
 def test_what_is_committed_is_on_the_disk(url: str) -> None:
     """A power cut cannot be had in a test; that SQLite syncs every commit can be asked."""
     catalogue = open_catalogue(url, create=True)
-    with catalogue._database.read() as connection:
+    with catalogue.database.read() as connection:
         wanted = ("journal_mode", "synchronous", "foreign_keys")
         found = [connection.exec_driver_sql(f"PRAGMA {p}").scalar() for p in wanted]
     catalogue.close()
@@ -181,14 +181,14 @@ def fill(disk: Path) -> Path:
 def test_a_full_disk_is_named_and_takes_nothing_back(small_disk: Path) -> None:
     url = f"sqlite:///{small_disk}/state/drd.db"
     catalogue = open_catalogue(url, create=True)
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
-    catalogue.record_point(point("p1", at(0), components=[captured(seen=fingerprint(a=1))]))
-    owned = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    catalogue.points.record(point("p1", at(0), components=[captured(seen=fingerprint(a=1))]))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
     ballast = fill(small_disk)
 
     for attempt in (
-        lambda: catalogue.finish(owned, RunState.SUCCEEDED, at=at(1), error="x" * 200_000),
-        lambda: catalogue.begin(
+        lambda: catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(1), error="x" * 200_000),
+        lambda: catalogue.runs.begin(
             plan(), RunKind.BACKUP, trigger="manual", detail={"x": "y" * 200_000}, at=at(1)
         ),
         lambda: catalogue.export_to(small_disk / "copy.db"),
@@ -200,9 +200,9 @@ def test_a_full_disk_is_named_and_takes_nothing_back(small_disk: Path) -> None:
     assert len(list((small_disk / "state" / "locks").iterdir())) == 1, "the drill's, which lives"
 
     ballast.unlink()
-    catalogue.finish(owned, RunState.SUCCEEDED, at=at(2))
-    assert [p.id for p in catalogue.points("orders-api")] == ["p1"]
-    assert [r.state for r in catalogue.runs()] == [RunState.SUCCEEDED]
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(2))
+    assert [p.id for p in catalogue.points.of_plan("orders-api")] == ["p1"]
+    assert [r.state for r in catalogue.runs.newest()] == [RunState.SUCCEEDED]
     catalogue.close()
 
 
@@ -210,12 +210,12 @@ def test_a_full_disk_is_named_and_takes_nothing_back(small_disk: Path) -> None:
 def test_a_disk_that_may_only_be_read_still_tells_the_status(small_disk: Path) -> None:
     url = f"sqlite:///{small_disk}/state/drd.db"
     catalogue = open_catalogue(url, create=True)
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     catalogue.close()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     assert [facts.plan for facts in read_facts(url)] == [plan().name]
     with pytest.raises(CatalogueError, match="read-only: /") as raised:
-        open_catalogue(url, create=True).load_plan(plan(), file_digest="g", at=at(1))
+        open_catalogue(url, create=True).plans.load(plan(), file_digest="g", at=at(1))
     assert "dmesg" in raised.value.hint
 
 
@@ -230,10 +230,10 @@ def test_what_was_recorded_can_be_read_where_nobody_can_write(
     (small_disk / "drd.yaml").write_text(f"state: sqlite:///{small_disk}/state/drd.db\n")
     monkeypatch.setenv("DRD_CONFIG", str(small_disk / "drd.yaml"))
     catalogue = open_catalogue(f"sqlite:///{small_disk}/state/drd.db", create=True)
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
-    catalogue.record_point(point("p1", at(0), components=[captured(seen=fingerprint(a=1))]))
-    owned = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
-    catalogue.finish(owned, RunState.SUCCEEDED, at=at(2))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    catalogue.points.record(point("p1", at(0), components=[captured(seen=fingerprint(a=1))]))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(2))
     catalogue.close()
     if trouble == "full":
         fill(small_disk)
@@ -267,7 +267,7 @@ def test_a_lock_that_lasts_is_named_as_such(
     other.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(CatalogueError, match="locked by another process") as raised:
-        catalogue.load_plan(plan(), file_digest="f", at=at(0))
+        catalogue.plans.load(plan(), file_digest="f", at=at(0))
 
     assert not raised.value.permanent
     assert "fuser" in raised.value.hint
@@ -278,9 +278,9 @@ def test_a_lock_that_lasts_is_named_as_such(
 
 def filled(url: str) -> SqlCatalogue:
     catalogue = open_catalogue(url, create=True)
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     for number in range(40):
-        catalogue.record_point(point(f"p{number:02}", at(number)))
+        catalogue.points.record(point(f"p{number:02}", at(number)))
     return catalogue
 
 
@@ -301,7 +301,7 @@ def test_a_damaged_catalogue_names_its_copies_and_the_way_back(
     def use() -> None:
         catalogue = open_catalogue(url, create=True)
         try:
-            catalogue.points("orders-api")
+            catalogue.points.of_plan("orders-api")
         finally:
             catalogue.close()
 
@@ -326,7 +326,7 @@ def test_a_damaged_catalogue_set_aside_makes_room_for_a_new_one(url: str, tmp_pa
     assert kept.name == "drd.db.damaged-20261125T120000Z"
     assert kept.read_bytes().startswith(b"no database")
     catalogue = open_catalogue(url, create=True)
-    assert catalogue.points("orders-api") == []
+    assert catalogue.points.of_plan("orders-api") == []
     catalogue.close()
 
 
@@ -336,13 +336,13 @@ def test_a_damaged_catalogue_set_aside_makes_room_for_a_new_one(url: str, tmp_pa
 def test_readers_always_see_one_whole_state(url: str) -> None:
     """The newest point, their number and the component's size are written together."""
     catalogue = open_catalogue(url, create=True)
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
     writing = threading.Event()
 
     def write() -> None:
         for number in range(60):
             one = point(f"p{number:02}", at(number), components=[captured(size=number)])
-            catalogue.record_point(one)
+            catalogue.points.record(one)
         writing.set()
 
     writer = threading.Thread(target=write)

@@ -82,8 +82,8 @@ def opened(url: str, tmp_path: Path, schema: Schema = OURS) -> SqlCatalogue:
 
 def filled(url: str, tmp_path: Path) -> None:
     catalogue = opened(url, tmp_path)
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
-    catalogue.record_point(point("p1", at(0), components=[captured(seen=fingerprint(a=1))]))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    catalogue.points.record(point("p1", at(0), components=[captured(seen=fingerprint(a=1))]))
     catalogue.close()
 
 
@@ -94,7 +94,7 @@ def copies(tmp_path: Path) -> list[Path]:
 def test_migrations_lead_to_the_tables_of_the_code(url: str, tmp_path: Path) -> None:
     catalogue = opened(url, tmp_path)
 
-    with catalogue._database.engine.connect() as connection:
+    with catalogue.database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         assert context.get_current_revision() == OURS.head
@@ -112,8 +112,8 @@ def test_a_migration_keeps_the_data_and_on_sqlite_a_copy_of_before(
 
     catalogue = opened(url, tmp_path, of_tomorrow(tmp_path, NEXT))
 
-    assert [p.id for p in catalogue.points("orders-api", fingerprints=True)] == ["p1"]
-    with catalogue._database.read() as connection:
+    assert [p.id for p in catalogue.points.of_plan("orders-api", fingerprints=True)] == ["p1"]
+    with catalogue.database.read() as connection:
         assert connection.execute(text("SELECT colour FROM plans")).scalar() == "of orders-api"
     catalogue.close()
     if url.startswith("sqlite"):
@@ -121,7 +121,7 @@ def test_a_migration_keeps_the_data_and_on_sqlite_a_copy_of_before(
         assert copy.name == "drd.db.before-9999"
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
         before = open_catalogue(f"sqlite:///{copy}", create=False)
-        assert [p.id for p in before.points("orders-api")] == ["p1"]
+        assert [p.id for p in before.points.of_plan("orders-api")] == ["p1"]
         before.close()
 
 
@@ -134,8 +134,8 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(url: str, tmp_path: 
             opened(url, tmp_path, broken)
 
     catalogue = opened(url, tmp_path)
-    assert [p.id for p in catalogue.points("orders-api")] == ["p1"]
-    with catalogue._database.engine.connect() as connection:
+    assert [p.id for p in catalogue.points.of_plan("orders-api")] == ["p1"]
+    with catalogue.database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     catalogue.close()
     if url.startswith("sqlite"):
@@ -211,8 +211,8 @@ def test_the_first_version_comes_to_this_one_with_its_histories(url: str, tmp_pa
 
     catalogue = opened(url, tmp_path)
 
-    assert [p.id for p in catalogue.points("shop")] == ["aaaaaaaa"]
-    with catalogue._database.read() as connection:
+    assert [p.id for p in catalogue.points.of_plan("shop")] == ["aaaaaaaa"]
+    with catalogue.database.read() as connection:
         rows = connection.execute(text("SELECT * FROM jobs ORDER BY kind")).mappings().all()
         severity = connection.execute(text("SELECT severity FROM alerts")).scalar()
     assert severity == "warning"
@@ -245,9 +245,9 @@ def test_the_second_version_comes_to_this_one_with_its_drills(url: str, tmp_path
 
     catalogue = opened(url, tmp_path)
 
-    [found] = catalogue.evidence("orders-api")
+    [found] = catalogue.evidence.newest("orders-api")
     assert (found.id, found.not_rehearsed, found.coverage) == ("7c1e-d14", (("dns", "real"),), None)
-    assert catalogue.decisions("d14") == []
+    assert catalogue.decisions.of_run("d14") == []
     catalogue.close()
     if url.startswith("sqlite"):
         assert [c.name for c in copies(tmp_path)] == [f"drd.db.before-{OURS.head}"]
@@ -397,7 +397,7 @@ def test_what_sentences_said_of_findings_and_errors_are_codes_after_the_upgrade(
         "a2": "unnamed",
         "a3": "",
     }
-    [drill] = catalogue.evidence("shop")
+    [drill] = catalogue.evidence.newest("shop")
     assert [(u.component, u.code) for u in drill.unproven] == [
         ("db", "no-check"),
         ("conf", "not-compared"),
@@ -405,7 +405,7 @@ def test_what_sentences_said_of_findings_and_errors_are_codes_after_the_upgrade(
     codes = {j.kind: j.last_error_code for j in catalogue.queue.jobs()}
     assert codes["backup"] == "service-stopped"
     assert codes["verification"] == "repository-damaged"
-    [run] = catalogue.runs("shop", kind=RunKind.READINESS)
+    [run] = catalogue.runs.newest("shop", kind=RunKind.READINESS)
     assert run.error == (
         "not ready: repository primary: key: wrong password\nremedy: look (twice)."
     )
@@ -438,7 +438,7 @@ def test_an_upgrade_gives_rows_the_id_that_their_repository_has(url: str, tmp_pa
         ).all()
     database.close()
     assert ("primary", "0a" * 32) in [tuple(row) for row in rows]
-    assert [p.id for p in catalogue.points("shop")] == ["aaaaaaaa"]
+    assert [p.id for p in catalogue.points.of_plan("shop")] == ["aaaaaaaa"]
     catalogue.close()
 
 

@@ -25,11 +25,11 @@ from tests.servers import PostgresServer
 OWNER = """
 import time
 catalogue = open_catalogue(url, create=True)
-owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
-catalogue.begin_step(owned, "capture", "capture", at(0))
+owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+catalogue.steps.begin(owned, "capture", "capture", at(0))
 print(owned.run.id, flush=True)
 sys.stdin.readline()
-catalogue.finish(owned, RunState.SUCCEEDED, at=at(1))
+catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(1))
 print("finished", flush=True)
 """
 
@@ -61,20 +61,20 @@ def test_run_of_a_killed_process_is_taken_over(
     with program(OWNER, url) as owner:
         run = begun(owner)
         with pytest.raises(AlreadyRunning, match=f"run {run}, process {owner.pid}"):
-            catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
-        assert catalogue.abandoned() == []
+            catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
+        assert catalogue.runs.abandoned() == []
         owner.kill()
         owner.wait(10)
 
-    [dead] = catalogue.abandoned()
+    [dead] = catalogue.runs.abandoned()
     assert dead.id == run
-    owned = catalogue.adopt(dead, at(2))
+    owned = catalogue.runs.adopt(dead, at(2))
     assert owned is not None
-    assert catalogue.begin_step(owned, "capture", "capture", at(2)).attempt == 2
-    catalogue.finish_step(owned, "capture", StepState.SUCCEEDED, at=at(3))
-    catalogue.finish(owned, RunState.SUCCEEDED, at=at(3))
+    assert catalogue.steps.begin(owned, "capture", "capture", at(2)).attempt == 2
+    catalogue.steps.finish(owned, "capture", StepState.SUCCEEDED, at=at(3))
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(3))
 
-    assert catalogue.run(run).state is RunState.SUCCEEDED
+    assert catalogue.runs.get(run).state is RunState.SUCCEEDED
     assert lock_files(tmp_path) == []
 
 
@@ -84,16 +84,16 @@ def test_a_stopped_process_keeps_its_run(catalogue: SqlCatalogue, url: str) -> N
         run = begun(owner)
         os.kill(owner.pid, signal.SIGSTOP)
         try:
-            assert catalogue.abandoned() == []
-            assert catalogue.adopt(catalogue.run(run), at(1)) is None
+            assert catalogue.runs.abandoned() == []
+            assert catalogue.runs.adopt(catalogue.runs.get(run), at(1)) is None
             with pytest.raises(AlreadyRunning):
-                catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
+                catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
         finally:
             os.kill(owner.pid, signal.SIGCONT)
         output, _ = owner.communicate("\n", timeout=20)
 
     assert output.strip() == "finished"
-    assert catalogue.run(run).state is RunState.SUCCEEDED
+    assert catalogue.runs.get(run).state is RunState.SUCCEEDED
 
 
 def test_a_living_run_survives_the_removal_of_its_lock_file(
@@ -102,9 +102,9 @@ def test_a_living_run_survives_the_removal_of_its_lock_file(
     with program(OWNER, url) as owner:
         run = begun(owner)
         (tmp_path / "state" / "locks" / f"run-{run}.lock").unlink()
-        assert catalogue.abandoned() == []
+        assert catalogue.runs.abandoned() == []
 
-    assert [r.id for r in catalogue.abandoned()] == [run]
+    assert [r.id for r in catalogue.runs.abandoned()] == [run]
 
 
 def test_what_a_killed_owner_had_started_is_ended_before_its_run_is_ours(
@@ -113,7 +113,7 @@ def test_what_a_killed_owner_had_started_is_ended_before_its_run_is_ours(
     code = """
 import subprocess, os
 catalogue = open_catalogue(url, create=True)
-owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
 child = subprocess.Popen(["sleep", "300"], start_new_session=True, stdout=subprocess.DEVNULL,
                          stderr=subprocess.DEVNULL, env={**os.environ, "DRD_RUN": owned.run.id})
 print(child.pid, flush=True)
@@ -125,8 +125,8 @@ sys.stdin.readline()
         owner.wait(10)
     assert process_alive(orphan, None), "it outlived its parent, so there is something to end"
 
-    [dead] = catalogue.abandoned()
-    owned = catalogue.adopt(dead, at(1))
+    [dead] = catalogue.runs.abandoned()
+    owned = catalogue.runs.adopt(dead, at(1))
 
     assert owned is not None
     assert not process_alive(orphan, None)
@@ -137,11 +137,11 @@ def test_a_program_that_the_owner_started_does_not_hold_its_lock(
     catalogue: SqlCatalogue, url: str
 ) -> None:
     """A server that a killed drd left behind would keep its run alive for ever."""
-    owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
     child = subprocess.Popen(["sleep", "300"], close_fds=False)
     try:
         owned.release()
-        assert [r.id for r in catalogue.abandoned()] == [owned.run.id]
+        assert [r.id for r in catalogue.runs.abandoned()] == [owned.run.id]
     finally:
         child.kill()
         child.wait()
@@ -157,33 +157,33 @@ def test_on_a_shared_database_the_runs_of_another_host_count_as_alive(
     shared = postgres.dsn("two_hosts").replace("postgresql://", "postgresql+psycopg://", 1)
     for url in (shared, f"sqlite:///{tmp_path}/state/drd.db"):
         catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
-        owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+        owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
         owned.release()
-        with catalogue._database.write() as connection:
+        with catalogue.database.write() as connection:
             connection.execute(text("UPDATE runs SET owner_host = 'elsewhere'"))
 
         if url == shared:
-            assert catalogue.abandoned() == []
+            assert catalogue.runs.abandoned() == []
             with pytest.raises(AlreadyRunning, match=r"process \d+ on elsewhere"):
-                catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
+                catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
         else:
-            assert [r.id for r in catalogue.abandoned()] == [owned.run.id]
+            assert [r.id for r in catalogue.runs.abandoned()] == [owned.run.id]
         catalogue.close()
 
 
 def test_a_run_that_ends_while_we_look_is_not_abandoned(
     catalogue: SqlCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owned = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
 
     @contextmanager
     def ends_first(_: str) -> Iterator[bool]:
-        catalogue.finish(owned, RunState.SUCCEEDED, at=at(1))
+        catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(1))
         yield True
 
-    monkeypatch.setattr(catalogue._locks, "glance", ends_first)
+    monkeypatch.setattr(catalogue.locks, "glance", ends_first)
 
-    assert catalogue.abandoned() == []
+    assert catalogue.runs.abandoned() == []
 
 
 def test_a_lock_on_a_file_that_was_discarded_meanwhile_is_none(
@@ -220,7 +220,7 @@ said = []
 catalogue = open_catalogue(url, create=True)
 def attempt():
     try:
-        catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+        catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
     except AlreadyRunning:
         said.append("refused")
     else:
@@ -261,11 +261,12 @@ def test_no_update_of_many_processes_is_lost(url: str) -> None:
     open_catalogue(url, create=True).close()
     code = """
 catalogue = open_catalogue(url, create=True)
-owned = catalogue.begin(plan(sys.argv[2]), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+shop = plan(sys.argv[2])
+owned = catalogue.runs.begin(shop, RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
 for number in range(15):
-    catalogue.record_point(point(f"{sys.argv[2]}-{number}", at(number), plan=sys.argv[2]))
-    catalogue.begin_step(owned, "same", "capture", at(number))
-catalogue.finish(owned, RunState.SUCCEEDED, at=at(20))
+    catalogue.points.record(point(f"{sys.argv[2]}-{number}", at(number), plan=sys.argv[2]))
+    catalogue.steps.begin(owned, "same", "capture", at(number))
+catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(20))
 print("ok", flush=True)
 """
     began = time.monotonic()
@@ -282,9 +283,9 @@ print("ok", flush=True)
 
     catalogue = open_catalogue(url, create=False)
     for n in range(4):
-        assert len(catalogue.points(f"plan-{n}")) == 15
-        [run] = catalogue.runs(f"plan-{n}")
-        assert [s.attempt for s in catalogue.steps(run.id)] == [15]
+        assert len(catalogue.points.of_plan(f"plan-{n}")) == 15
+        [run] = catalogue.runs.newest(f"plan-{n}")
+        assert [s.attempt for s in catalogue.steps.of_run(run.id)] == [15]
     catalogue.close()
 
 
@@ -294,7 +295,7 @@ def test_what_was_recorded_survives_a_kill_at_any_moment(url: str) -> None:
 import itertools
 catalogue = open_catalogue(url, create=True)
 for number in itertools.count():
-    catalogue.record_point(point(f"{sys.argv[2]}-{number:05}", at(number)))
+    catalogue.points.record(point(f"{sys.argv[2]}-{number:05}", at(number)))
     print(number, flush=True)
 """
     for attempt in range(4):
@@ -305,7 +306,9 @@ for number in itertools.count():
             writer.kill()
             written = len(writer.stdout.read().split()) + 1
         catalogue = open_catalogue(url, create=False)
-        mine = [p.id for p in catalogue.points("orders-api") if p.id.startswith(f"r{attempt}-")]
+        mine = [
+            p.id for p in catalogue.points.of_plan("orders-api") if p.id.startswith(f"r{attempt}-")
+        ]
         catalogue.close()
         assert written <= len(mine) <= written + 1
 
@@ -315,15 +318,15 @@ def test_locks_of_runs_that_are_over_go_and_others_stay(tmp_path: Path) -> None:
     state = tmp_path / "state"
     catalogue = open_catalogue(f"sqlite:///{state}/drd.db", create=True, state_dir=state)
     over, dead, alive = (
-        catalogue.begin(plan(name), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+        catalogue.runs.begin(plan(name), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
         for name in ("over", "dead", "alive")
     )
-    catalogue.finish(over, RunState.SUCCEEDED, at=at(1))
+    catalogue.runs.finish(over, RunState.SUCCEEDED, at=at(1))
     dead.release()
     directory = state / "locks"
     for run in (over.run.id, "feedfeed"):
         (directory / f"run-{run}.lock").touch()
-    assert [run.id for run in catalogue.abandoned()] == [dead.run.id]
+    assert [run.id for run in catalogue.runs.abandoned()] == [dead.run.id]
     left = {p.name for p in directory.glob("run-*")}
     assert left == {f"run-{dead.run.id}.lock", f"run-{alive.run.id}.lock"}
     catalogue.close()

@@ -25,30 +25,30 @@ def test_no_query_of_a_backup_a_drill_or_status_walks_through_the_history(tmp_pa
     catalogue = open_catalogue(url, create=True)
     asked: list[tuple[str, Any]] = []
 
-    @event.listens_for(catalogue._database.engine, "before_cursor_execute")
+    @event.listens_for(catalogue.database.engine, "before_cursor_execute")
     def _asked(_c: Any, _cursor: Any, sql: str, values: Any, _x: Any, many: bool) -> None:
         if not many and sql.split(maxsplit=1)[0] in ("SELECT", "UPDATE", "DELETE"):
             asked.append((sql, values))
 
-    catalogue.load_plan(plan(), file_digest="f", at=at(0))
-    backup = catalogue.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
-    catalogue.begin_step(backup, "capture", "capture", at(0))
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    backup = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    catalogue.steps.begin(backup, "capture", "capture", at(0))
     for name in ("p1", "p2", "p2"):
         seen = [captured(seen=fingerprint(a=len(asked))), failed()]
-        catalogue.record_point(point(name, at(1), components=seen), owned=backup)
-    catalogue.component_sizes("orders-api", "orders-db")
-    catalogue.finish(backup, RunState.SUCCEEDED, at=at(2))
-    drill = catalogue.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(3))
-    catalogue.record_evidence(drill, evidence())
-    catalogue.finish(drill, RunState.SUCCEEDED, at=at(4))
-    catalogue.abandoned()
-    catalogue.abandoned("orders-api")
-    catalogue.points("orders-api", fingerprints=True)
-    catalogue.forget_points(["p1"], at(5))
-    catalogue.run(drill.run.id)
-    catalogue.evidence("orders-api")
+        catalogue.points.record(point(name, at(1), components=seen), owned=backup)
+    catalogue.points.component_sizes("orders-api", "orders-db")
+    catalogue.runs.finish(backup, RunState.SUCCEEDED, at=at(2))
+    drill = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(3))
+    catalogue.evidence.record(drill, evidence())
+    catalogue.runs.finish(drill, RunState.SUCCEEDED, at=at(4))
+    catalogue.runs.abandoned()
+    catalogue.runs.abandoned("orders-api")
+    catalogue.points.of_plan("orders-api", fingerprints=True)
+    catalogue.points.forget(["p1"], at(5))
+    catalogue.runs.get(drill.run.id)
+    catalogue.evidence.newest("orders-api")
     for name in (None, "orders-api"):
-        with catalogue._database.read() as connection:
+        with catalogue.database.read() as connection:
 
             def query(sql: str, name: str | None, connection: Any = connection) -> list[Any]:
                 asked.append((sql, {"plan": name}))
@@ -56,7 +56,7 @@ def test_no_query_of_a_backup_a_drill_or_status_walks_through_the_history(tmp_pa
 
             assert len(summary.assemble(query, url, name).plans) == 1
 
-    with catalogue._database.engine.connect() as connection:
+    with catalogue.database.engine.connect() as connection:
         driver = connection.connection.driver_connection
         assert driver is not None
         for sql, values in asked:
@@ -70,12 +70,12 @@ def test_status_of_many_plans_asks_as_often_as_of_one(tmp_path: Path) -> None:
     catalogue = open_catalogue(url, create=True)
     counts = []
     for number in range(4):
-        catalogue.load_plan(plan(f"plan-{number}"), file_digest="f", at=at(0))
+        catalogue.plans.load(plan(f"plan-{number}"), file_digest="f", at=at(0))
         asked: list[str] = []
 
         def query(sql: str, _plan: str | None, seen: list[str] = asked) -> list[Any]:
             seen.append(sql)
-            with catalogue._database.read() as connection:
+            with catalogue.database.read() as connection:
                 return list(
                     connection.exec_driver_sql(sql, {"plan": None} if ":plan" in sql else ())
                 )

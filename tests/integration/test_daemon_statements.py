@@ -97,8 +97,10 @@ class House:
     def run(self, name: str, kind: RunKind) -> None:
         plan = self.app.plan_in_force(name)
         began = self.now - timedelta(minutes=1)
-        owned = self.app.catalogue.begin(plan, kind, trigger="schedule", detail={}, at=began)
-        self.app.catalogue.finish(owned, RunState.SUCCEEDED, at=self.now, detail={"findings": []})
+        owned = self.app.catalogue.runs.begin(plan, kind, trigger="schedule", detail={}, at=began)
+        self.app.catalogue.runs.finish(
+            owned, RunState.SUCCEEDED, at=self.now, detail={"findings": []}
+        )
 
 
 @pytest.fixture

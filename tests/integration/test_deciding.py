@@ -41,22 +41,22 @@ def catalogue(tmp_path: Path) -> Iterator[SqlCatalogue]:
 @pytest.fixture
 def owned(catalogue: SqlCatalogue) -> RunLease:
     """A recovery in which the data is back, and that waits for three answers."""
-    owned = catalogue.begin(PLAN, RunKind.RECOVERY, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(PLAN, RunKind.RECOVERY, trigger="manual", detail={}, at=at(0))
     for name, kind in (
         ("data", "restore"), ("go-ahead", "approve"), ("plug", "manual"), ("fragile", "command"),
     ):  # fmt: skip
-        catalogue.begin_step(owned, name, kind, at(0))
-    catalogue.finish_step(owned, "data", StepState.SUCCEEDED, at=at(1))
-    catalogue.await_step(
+        catalogue.steps.begin(owned, name, kind, at(0))
+    catalogue.steps.finish(owned, "data", StepState.SUCCEEDED, at=at(1))
+    catalogue.steps.wait(
         owned, "go-ahead", "x", {"role": "commander", "expires_at": "2026-11-25T12:10:00Z"}
     )
-    catalogue.await_step(owned, "plug", "x", {"role": "hands"})
-    catalogue.await_step(owned, "fragile", "x", {})
+    catalogue.steps.wait(owned, "plug", "x", {"role": "hands"})
+    catalogue.steps.wait(owned, "fragile", "x", {})
     return owned
 
 
 def deciding(catalogue: SqlCatalogue, owned: RunLease, now: datetime | None = None) -> Deciding:
-    return Deciding(catalogue, PLAN, catalogue.run(owned.run.id), now or at(2))
+    return Deciding(catalogue, PLAN, catalogue.runs.get(owned.run.id), now or at(2))
 
 
 REFUSED: list[tuple[Callable[[Deciding], Said], str, str]] = [
@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_refused_and_not_recorded(
         decide(deciding(catalogue, owned))
     assert fact in raised.value.message
     assert hint in raised.value.hint
-    assert catalogue.decisions(owned.run.id) == []
+    assert catalogue.decisions.of_run(owned.run.id) == []
 
 
 def test_what_fits_is_recorded_with_the_attempt_that_they_saw(
@@ -96,7 +96,9 @@ def test_what_fits_is_recorded_with_the_attempt_that_they_saw(
     here.agree("plug", "done", "bert", "", PEOPLE)
     here.retry("fragile", "root")
     here.skip("traffic", "root", "no traffic today")
-    assert [(d.step, d.action, d.by, d.attempt) for d in catalogue.decisions(owned.run.id)] == [
+    assert [
+        (d.step, d.action, d.by, d.attempt) for d in catalogue.decisions.of_run(owned.run.id)
+    ] == [
         ("go-ahead", "approve", "anna", 1),
         ("plug", "done", "bert", 1),
         ("fragile", "retry", "root", 1),
@@ -114,23 +116,23 @@ def test_an_approval_that_comes_too_late_is_refused(
 
 
 def test_retry_and_skip_only_on_failed_runs(catalogue: SqlCatalogue, owned: RunLease) -> None:
-    catalogue.finish_step(owned, "fragile", StepState.FAILED, at=at(2), error="why")
-    catalogue.finish(owned, RunState.FAILED, at=at(3))
+    catalogue.steps.finish(owned, "fragile", StepState.FAILED, at=at(2), error="why")
+    catalogue.runs.finish(owned, RunState.FAILED, at=at(3))
     owned.release()
     with pytest.raises(UsageError, match=r"has ended \(failed\)"):
         deciding(catalogue, owned).agree("go-ahead", "approve", "anna", "", PEOPLE)
     assert not deciding(catalogue, owned).retry("fragile", "anna").alive
-    assert catalogue.run(owned.run.id).state is RunState.WAITING
+    assert catalogue.runs.get(owned.run.id).state is RunState.WAITING
     deciding(catalogue, owned).skip("traffic", "anna", "why not")
-    adopted = catalogue.adopt(catalogue.run(owned.run.id), at(4))
+    adopted = catalogue.runs.adopt(catalogue.runs.get(owned.run.id), at(4))
     assert adopted is not None
-    catalogue.finish(adopted, RunState.SUCCEEDED, at=at(5))
+    catalogue.runs.finish(adopted, RunState.SUCCEEDED, at=at(5))
     adopted.release()
-    before = catalogue.decisions(owned.run.id)
+    before = catalogue.decisions.of_run(owned.run.id)
     for decide in (
         lambda d: d.retry("fragile", "anna"),
         lambda d: d.skip("fragile", "anna", "why"),
     ):
         with pytest.raises(UsageError, match=r"has ended \(succeeded\)"):
             decide(deciding(catalogue, owned))
-    assert catalogue.decisions(owned.run.id) == before
+    assert catalogue.decisions.of_run(owned.run.id) == before

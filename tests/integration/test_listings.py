@@ -64,7 +64,7 @@ def services_during_a_backup(site: Site, here: App) -> Services:
 
 def test_retention_spares_what_a_backup_that_ends_meanwhile_stored(site: Site, here: App) -> None:
     found = plan_forgetting(services_during_a_backup(site, here), here.load("shop"))
-    assert len(here.catalogue.points("shop")) == 2
+    assert len(here.catalogue.points.of_plan("shop")) == 2
     assert (found.snapshots, found.vanished, found.hollow) == (0, (), {})
     assert found.shares[0].vanished == ()
 
@@ -73,4 +73,4 @@ def test_rebuild_misses_no_point_that_is_recorded_meanwhile(site: Site, here: Ap
     services = services_during_a_backup(site, here)
     found = rebuild.rebuild(services, here.load("shop"))
     assert (found.unknown, found.vanished) == ((), ())
-    assert [set(p.repositories) for p in here.catalogue.points("shop")] == [{"primary"}] * 2
+    assert [set(p.repositories) for p in here.catalogue.points.of_plan("shop")] == [{"primary"}] * 2

@@ -50,7 +50,7 @@ class House:
         file = self.directory / f"plans/{name}.yaml"
         file.write_text(PLAN.format(name=name, url=place))
         self.schedules[name] = self.app.accept(load_plan(file))
-        self.app.catalogue.record_repository(str(place), "a" * 64, self.app.clock.now())
+        self.app.catalogue.repositories.record(str(place), "a" * 64, self.app.clock.now())
         return place
 
     def lost(self, name: str) -> str | None:

@@ -45,9 +45,9 @@ def test_what_only_the_lost_host_could_go_on_with_is_over(replica: Path) -> None
     make_ours(replica, NOW)
     catalogue = open_catalogue(f"sqlite:///{replica}", create=False)
     try:
-        assert catalogue.abandoned() == []
+        assert catalogue.runs.abandoned() == []
         assert catalogue.outbox.due_channels(NOW) == []
-        runs = {r.id: r for r in catalogue.runs()}
+        runs = {r.id: r for r in catalogue.runs.newest()}
     finally:
         catalogue.close()
     assert runs["aaaa0000"].state is RunState.INTERRUPTED

@@ -63,5 +63,5 @@ def test_a_catalogue_that_cannot_be_opened_is_told_once_and_waited_for(tmp_path:
     while len(told(tmp_path)) < 2 and time.monotonic() < limit:
         time.sleep(0.02)
     assert told(tmp_path)[1].startswith("drd: resolved: ")
-    assert app.catalogue.plan_names() == []
+    assert app.catalogue.plans.names() == []
     app.close()

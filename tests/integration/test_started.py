@@ -36,7 +36,9 @@ def here(tmp_path: Path) -> Iterator[Services]:
 
 
 def test_notes_go_a_day_after_the_service_has_ended_and_never_before(here: Services) -> None:
-    owned = here.catalogue.begin(plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(0))
+    owned = here.catalogue.runs.begin(
+        plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(0)
+    )
     notes = make_started(here, owned.run.id)
     key = f"{owned.run.id}/serve"
     service = subprocess.Popen(
@@ -50,7 +52,7 @@ def test_notes_go_a_day_after_the_service_has_ended_and_never_before(here: Servi
         os.utime(notes / "serve.json", (long_ago, long_ago))
 
         sweep_started(here)
-        here.catalogue.finish(owned, RunState.SUCCEEDED, at=at(1))
+        here.catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(1))
         sweep_started(here)
         assert (notes / "serve.json").exists(), "it runs"
 

@@ -77,10 +77,10 @@ class Bench:
 
     def load(self, at: datetime, digest: str = "digest-1") -> None:
         file_digest = sha256(self.file.read_bytes()).hexdigest()
-        self.catalogue.load_plan(self.plan(digest), file_digest=file_digest, at=at)
+        self.catalogue.plans.load(self.plan(digest), file_digest=file_digest, at=at)
 
     def backup(self, at: datetime, *, complete: bool = True) -> str:
-        owned = self.catalogue.begin(
+        owned = self.catalogue.runs.begin(
             self.plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at
         )
         component = ComponentSnapshot("db", "sqlite", "captured", at, "snap", bytes=1000)
@@ -91,19 +91,21 @@ class Bench:
             owned.run.id, "orders-api", at, end, complete, "digest-1",
             (component,), {"primary": "m"}
         )  # fmt: skip
-        self.catalogue.record_point(point, owned=owned)
+        self.catalogue.points.record(point, owned=owned)
         state = RunState.SUCCEEDED if complete else RunState.INCOMPLETE
         error = None if complete else "db: disk I/O error"
-        self.catalogue.finish(owned, state, at=end, error=error)
+        self.catalogue.runs.finish(owned, state, at=end, error=error)
         return owned.run.id
 
     def drill(self, at: datetime, result: DrillResult = DrillResult.PASSED) -> None:
-        owned = self.catalogue.begin(self.plan(), RunKind.DRILL, trigger="manual", detail={}, at=at)
+        owned = self.catalogue.runs.begin(
+            self.plan(), RunKind.DRILL, trigger="manual", detail={}, at=at
+        )
         evidence = Evidence(
             id=f"e-{owned.run.id}",
             run=owned.run.id,
             plan="orders-api",
-            point=self.catalogue.points("orders-api")[0].id,
+            point=self.catalogue.points.of_plan("orders-api")[0].id,
             scenario="database-loss",
             result=result,
             plan_digest="digest-1",
@@ -116,8 +118,8 @@ class Bench:
             checks=(),
             restored_bytes=1000,
         )
-        self.catalogue.record_evidence(owned, evidence)
-        self.catalogue.finish(owned, RunState.SUCCEEDED, at=at)
+        self.catalogue.evidence.record(owned, evidence)
+        self.catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at)
 
     def status(self, now: datetime = NOW, **options: Any) -> tuple[int, str]:
         out = io.StringIO()
@@ -219,7 +221,7 @@ def test_plan_that_broke_keeps_its_figures(bench: Bench) -> None:
     bench.backup(ago(minutes=4))
     bench.drill(ago(minutes=3))
     bench.file.write_text("plan: orders-api\nonwer: x\n")
-    bench.catalogue.mark_plan_broken("orders-api", "orders.yaml:2: onwer is unknown", NOW)
+    bench.catalogue.plans.mark_broken("orders-api", "orders.yaml:2: onwer is unknown", NOW)
     plan = bench.judged()
     assert plan["rpo"]["exposure_s"] == 240
     assert plan["readiness"] == "needs drill"

@@ -56,7 +56,7 @@ def started_by(catalogue: SqlCatalogue, who: Actor) -> Run:
         Run("", "shop", RunKind.RECOVERY, "manual", RunState.PENDING, None, actor=who)
     )
     this = two_person(wanted=True)
-    owned = catalogue.begin(
+    owned = catalogue.runs.begin(
         replace(this, name="shop"),
         RunKind.RECOVERY,
         trigger="manual",
@@ -64,9 +64,9 @@ def started_by(catalogue: SqlCatalogue, who: Actor) -> Run:
         at=at(0),
         claim=pending.id,
     )
-    catalogue.begin_step(owned, "go-ahead", "approve", at(0))
-    catalogue.await_step(owned, "go-ahead", "x", {"role": "commander"})
-    return catalogue.run(owned.run.id)
+    catalogue.steps.begin(owned, "go-ahead", "approve", at(0))
+    catalogue.steps.wait(owned, "go-ahead", "x", {"role": "commander"})
+    return catalogue.runs.get(owned.run.id)
 
 
 def approve(catalogue: SqlCatalogue, run: Run, who: Actor, name: str, *, two: bool = True) -> Said:
@@ -83,7 +83,7 @@ def test_starter_cannot_approve_as_somebody_else(
     with pytest.raises(UsageError, match="go-ahead needs a second person") as raised:
         approve(catalogue, run, who, "Bert")
     assert "through the daemon's socket: drd approve" in raised.value.hint
-    assert catalogue.decisions(run.id) == []
+    assert catalogue.decisions.of_run(run.id) == []
 
 
 @pytest.mark.parametrize(("starter", "who"), [(root, bert), (anna, root), (root, root)])
@@ -95,7 +95,7 @@ def test_root_without_a_login_may_be_anybody_and_is_refused(
         approve(catalogue, run, who, "Bert")
     way_out = f"drd cancel {run.id}" if starter is root else "socket"
     assert way_out in raised.value.hint
-    assert catalogue.decisions(run.id) == []
+    assert catalogue.decisions.of_run(run.id) == []
 
 
 def test_recovery_that_nobody_could_approve_is_refused_before_it_begins() -> None:
@@ -169,14 +169,14 @@ def test_approval_whose_text_names_a_missing_step_needs_the_two_person_rule() ->
 def test_healthy_twin_second_person_approves(catalogue: SqlCatalogue, starter: Actor) -> None:
     run = started_by(catalogue, starter)
     assert approve(catalogue, run, bert, "Bert").own is Sameness.OTHER
-    [decision] = catalogue.decisions(run.id)
+    [decision] = catalogue.decisions.of_run(run.id)
     assert (decision.by, decision.actor) == ("Bert", bert)
 
 
 def test_without_the_rule_self_approval_is_recorded_and_marked(catalogue: SqlCatalogue) -> None:
     run = started_by(catalogue, anna)
     assert approve(catalogue, run, anna_by_sudo, "Bert", two=False).own is Sameness.SAME
-    [decision] = catalogue.decisions(run.id)
+    [decision] = catalogue.decisions.of_run(run.id)
     assert decision.by == "Bert"
     assert decision.actor is not None
     assert (decision.actor.login_user, decision.actor.claimed_user) == ("anna", "bert")
@@ -188,6 +188,6 @@ def test_whoever_went_on_with_the_recovery_cannot_approve_it_either(
     from drd.model.run import Decision
 
     run = started_by(catalogue, anna)
-    catalogue.decide(run.id, Decision("", "resume", "bert", "", 0, at(1), bert))
+    catalogue.decisions.add(run.id, Decision("", "resume", "bert", "", 0, at(1), bert))
     with pytest.raises(UsageError, match="needs a second person"):
         approve(catalogue, run, bert, "Bert")

@@ -201,12 +201,13 @@ def test_processes_of_root_take_roots_record_of_the_run(
     ((run,),) = services.catalogue("select id from runs where kind = 'recovery'")
     with app(str(services.base / "drd.yaml")) as opened:
         catalogue = opened.catalogue
-        noted, unknown = catalogue.run(run), catalogue.runs(kind=RunKind.BACKUP)[0]
+        noted, unknown = catalogue.runs.get(run), catalogue.runs.newest(kind=RunKind.BACKUP)[0]
         left = {
-            r.id: start(started, 0, **catalogue.mark(r.id).environment()) for r in (noted, unknown)
+            r.id: start(started, 0, **catalogue.runs.mark(r.id).environment())
+            for r in (noted, unknown)
         }
         time.sleep(0.3)
-        catalogue.end_left(unknown)
+        catalogue.runs.end_left(unknown)
         assert left[unknown.id].poll() is None
 
         # The same run, as a drill: any backup would settle it.
@@ -214,10 +215,10 @@ def test_processes_of_root_take_roots_record_of_the_run(
         with closing(sqlite3.connect(services.base / "state/drd.db")) as state:
             state.execute(as_drill)
             state.commit()
-        catalogue.end_left(catalogue.run(run))
+        catalogue.runs.end_left(catalogue.runs.get(run))
         assert left[run].poll() is None
 
-        catalogue.end_left(noted)
+        catalogue.runs.end_left(noted)
         assert left[run].poll() is not None
 
 
@@ -228,14 +229,14 @@ def test_lock_is_held_by_who_has_locked_it(services: Site) -> None:
     with app(str(services.base / "drd.yaml")) as opened:
         catalogue = opened.catalogue
         plan = opened.load("shop")
-        owned_run = catalogue.begin(
+        owned_run = catalogue.runs.begin(
             plan, RunKind.DRILL, trigger="manual", detail={}, at=opened.clock.now()
         )
-        run = catalogue.run(owned_run.run.id)
+        run = catalogue.runs.get(owned_run.run.id)
         lock = services.base / f"state/locks/run-{run.id}.lock"
-        assert catalogue.process_of(run) == os.getpid()
-        catalogue.finish(owned_run, RunState.CANCELLED, at=opened.clock.now())
+        assert catalogue.runs.process_of(run) == os.getpid()
+        catalogue.runs.finish(owned_run, RunState.CANCELLED, at=opened.clock.now())
         lock.touch()
         with lock.open():
-            assert catalogue.process_of(run) is None
+            assert catalogue.runs.process_of(run) is None
         lock.unlink()

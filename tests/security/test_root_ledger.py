@@ -387,20 +387,22 @@ def test_row_that_appears_meanwhile_is_no_result(site: Site) -> None:
         services = opened.services(plan)
         assert isinstance(services.witness, RootsWitness)
         catalogue, now = services.catalogue, services.clock.now()
-        point = catalogue.points("shop")[0].id
+        point = catalogue.points.of_plan("shop")[0].id
         detail = {"target": "standby", "point": point}
-        owned = catalogue.begin(plan, RunKind.RECOVERY, trigger="manual", detail=detail, at=now)
-        catalogue.begin_step(owned, "bring", "restore", now)
-        catalogue.finish_step(owned, "bring", StepState.SUCCEEDED, at=now)
+        owned = catalogue.runs.begin(
+            plan, RunKind.RECOVERY, trigger="manual", detail=detail, at=now
+        )
+        catalogue.steps.begin(owned, "bring", "restore", now)
+        catalogue.steps.finish(owned, "bring", StepState.SUCCEEDED, at=now)
         changes(
             site,
             f"{STEP} select run, 'find', 9, 'command', 'succeeded', 1, started_at, '{{}}' "
             "from steps where name = 'bring'",
         )
         with pytest.raises(NotAsNoted):
-            catalogue.begin_step(owned, "find", "command", now)
+            catalogue.steps.begin(owned, "find", "command", now)
         changes(site, "delete from steps where name = 'find'")
-        catalogue.begin_step(owned, "find", "command", now)
+        catalogue.steps.begin(owned, "find", "command", now)
         owned.release()
 
 
@@ -411,13 +413,15 @@ def test_manifest_is_the_one_that_the_recovery_began_with(site: Site) -> None:
         plan = opened.load("shop")
         services = opened.services(plan)
         catalogue, now = services.catalogue, services.clock.now()
-        point = catalogue.points("shop")[0]
+        point = catalogue.points.of_plan("shop")[0]
         detail = {"target": "standby", "point": point.id}
-        owned = catalogue.begin(plan, RunKind.RECOVERY, trigger="manual", detail=detail, at=now)
-        manifest = Holders(services, plan, catalogue.point("shop", point.id)).manifest()
+        owned = catalogue.runs.begin(
+            plan, RunKind.RECOVERY, trigger="manual", detail=detail, at=now
+        )
+        manifest = Holders(services, plan, catalogue.points.get("shop", point.id)).manifest()
         owned.release()
         again = opened.services(plan)
-        again.witness.believed(again.catalogue.run(owned.run.id), "resume")
+        again.witness.believed(again.catalogue.runs.get(owned.run.id), "resume")
         require_sealed(again, manifest, "primary")
         with pytest.raises(ManifestRefused):
             require_sealed(again, replace(manifest, digest="0" * 64), "primary")

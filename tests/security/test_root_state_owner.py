@@ -236,7 +236,7 @@ def test_what_was_decided_does_not_change_with_the_names(site: Site) -> None:
     with app(str(site.base / "drd.yaml")) as opened:
         by_owner(f"mv {lib}/state {lib}/old")
         assert opened.is_root_for_another
-        assert opened.catalogue.plan_names() == []
+        assert opened.catalogue.plans.names() == []
         assert opened.is_root_for_another
         assert (lib / "state").stat().st_uid == OWNER.pw_uid
 

@@ -123,7 +123,7 @@ def test_approval_of_the_starter_is_refused_whatever_name_he_gives(peopled: Hous
     )
     assert status == 400
     assert "needs a second person" in found["error"]["message"]
-    assert peopled.app.catalogue.decisions(run) == []
+    assert peopled.app.catalogue.decisions.of_run(run) == []
 
 
 def test_healthy_twin_second_person_approves_through_the_socket(peopled: House) -> None:
@@ -131,7 +131,7 @@ def test_healthy_twin_second_person_approves_through_the_socket(peopled: House) 
     address = f"/v1/runs/{run}/steps/go-ahead/approve"
     status, found = ask(peopled.path, ANNA, [], address, {"comment": "seen"})
     assert (status, found["by"], found["started_the_run"]) == (200, "Anna", "other")
-    [said] = peopled.app.catalogue.decisions(run)
+    [said] = peopled.app.catalogue.decisions.of_run(run)
     assert said.actor is not None
     assert (said.by, said.actor.uid, said.actor.came) == ("Anna", ANNA, "socket")
 
@@ -175,7 +175,7 @@ def test_starter_as_another_user_is_known_by_the_login_also_behind_a_child(
 
     assert "needs a second person" in approve(STRANGER)
     assert "needs a second person" in approve(STRANGER, "from a child")
-    assert peopled.app.catalogue.decisions(run) == []
+    assert peopled.app.catalogue.decisions.of_run(run) == []
     assert '"started_the_run": "other"' in approve(ANNA), "the healthy twin"
 
 
@@ -203,7 +203,7 @@ def test_nobody_answers_as_a_person_who_is_mapped_to_another_user(peopled: House
     status, found = ask(peopled.path, STRANGER, [OPERATORS], address, {})
     assert "sys does not hold the role commander" in found["error"]["message"]
     status, _ = ask(peopled.path, STRANGER, [OPERATORS], address, {"by": "Carl"})
-    [said] = peopled.app.catalogue.decisions(run)
+    [said] = peopled.app.catalogue.decisions.of_run(run)
     assert (status, said.by) == (200, "Carl")
     assert said.actor is not None
     assert (said.actor.user, said.actor.claimed_by) == ("sys", "Carl")
@@ -260,7 +260,7 @@ def test_control_characters_of_a_comment_are_data(peopled: House) -> None:
     evil = "all well\x1b[2J\r\n\u202egnp.exe\x00"
     address = f"/v1/runs/{run}/steps/plug/done"
     assert ask(peopled.path, ANNA, [], address, {"comment": evil})[0] == 200
-    [said] = peopled.app.catalogue.decisions(run)
+    [said] = peopled.app.catalogue.decisions.of_run(run)
     assert said.comment == evil.replace("\x00", "\\x00")
     from drd.flows.runbook.decisions import _agreed
     from drd.model.actor import Sameness

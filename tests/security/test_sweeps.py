@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -226,16 +227,18 @@ def test_notes_without_the_stamp_are_refused(tmp_path: Path) -> None:
     try:
         _refused_without_a_stamp(here, tmp_path)
     finally:
-        here.catalogue.close()  # type: ignore[attr-defined]
+        here.catalogue.close()
 
 
-def _refused_without_a_stamp(here: object, tmp_path: Path) -> None:
-    begun = here.catalogue.begin(plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(0))  # type: ignore[attr-defined]
+def _refused_without_a_stamp(here: Any, tmp_path: Path) -> None:
+    begun = here.catalogue.runs.begin(
+        plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(0)
+    )
     forged = tmp_path / f"started-{begun.run.id}"
     forged.mkdir()
     with pytest.raises(Exception, match="was not made by run"):
         started_directory(here, begun.run.id)  # type: ignore[arg-type]
-    here.catalogue.finish(begun, RunState.SUCCEEDED, at=at(1))  # type: ignore[attr-defined]
+    here.catalogue.runs.finish(begun, RunState.SUCCEEDED, at=at(1))
     sweep_started(here)  # type: ignore[arg-type]
     assert forged.is_dir()
     forged.rmdir()

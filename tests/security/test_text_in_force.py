@@ -288,7 +288,7 @@ def test_healthy_twin_run_that_lives_is_cancelled(site: Site) -> None:
     running = site.start("backup", "shop")
     [(run,)] = until(lambda: rows(site, "id", "state = 'running'"), "the run")
     with closing(App(str(site.base / "drd.yaml"))) as app:
-        assert app.catalogue.process_of(app.catalogue.run(run)) == running.pid
+        assert app.catalogue.runs.process_of(app.catalogue.runs.get(run)) == running.pid
     site.drd("cancel", run)
     assert running.wait(30) == 130
     site.assert_clean()
@@ -327,10 +327,10 @@ def test_a_run_s_row_is_kept_for_the_plan_that_it_names(base: Path) -> None:
     """Healthy twin of all above: nothing is refused that names a plan by its rule."""
     with closing(App(str(base / "drd.yaml"))) as app:
         app.load("shop")
-        owned = app.catalogue.begin(
+        owned = app.catalogue.runs.begin(
             catalogue_plan("shop"), RunKind.BACKUP, trigger="manual", detail={}, at=app.clock.now()
         )
-        assert app.load_named(app.catalogue.run(owned.run.id).plan).name == "shop"
+        assert app.load_named(app.catalogue.runs.get(owned.run.id).plan).name == "shop"
         owned.release()
 
 

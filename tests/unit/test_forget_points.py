@@ -45,7 +45,7 @@ def snapshots_of(world: World, name: str, point: str = "aaaaaaaa") -> int:
 
 
 def is_forgotten(world: World, point: str = "aaaaaaaa") -> bool:
-    return bool(world.catalogue.forgotten_points("shop", [point]))
+    return bool(world.catalogue.points.forgotten("shop", [point]))
 
 
 def state(world: World) -> RetentionState:
@@ -63,7 +63,7 @@ def test_a_sound_point_needs_force(world: World, point: RestorePoint) -> None:
     assert caught.value.message == "drd knows no damage of restore point aaaaaaaa"
     assert "drd verify shop" in caught.value.hint
     assert snapshots_of(world, "primary") == 3
-    assert world.catalogue.runs("shop", limit=1) == []
+    assert world.catalogue.runs.newest("shop", limit=1) == []
     assert give(world, force=True) == ("aaaaaaaa",)
     assert snapshots_of(world, "primary") == snapshots_of(world, "offsite") == 0
 
@@ -151,7 +151,7 @@ def test_incomplete_and_unknown_points_may_go(world: World) -> None:
 
 @pytest.mark.parametrize("ahead", ["data_time", "available_at"])
 def test_points_of_the_future_may_go(world: World, point: RestorePoint, ahead: str) -> None:
-    world.catalogue.record_point(replace(point, **{ahead: NOON + DAY}))
+    world.catalogue.points.record(replace(point, **{ahead: NOON + DAY}))
     assert give(world) == ("aaaaaaaa",)
 
 
@@ -174,11 +174,11 @@ def test_an_unknown_repository_is_refused(world: World, point: RestorePoint) -> 
 
 def test_who_and_why_are_recorded(world: World, point: RestorePoint) -> None:
     give(world, force=True, by=ANN)
-    [run] = world.catalogue.runs("shop", limit=1)
+    [run] = world.catalogue.runs.newest("shop", limit=1)
     assert (run.state, run.trigger) == (RunState.SUCCEEDED, "manual")
     began = {k: run.detail[k] for k in ("given_up", "reason", "by")}
     assert began == {"given_up": ["aaaaaaaa"], "reason": "it is damaged", "by": ANN.to_json()}
-    steps = world.catalogue.steps(run.id)
+    steps = world.catalogue.steps.of_run(run.id)
     assert [(s.name, s.result) for s in steps] == [
         ("forget in primary", {"snapshots": 3}),
         ("forget in offsite", {"snapshots": 3}),
@@ -191,7 +191,7 @@ def test_who_and_why_are_recorded(world: World, point: RestorePoint) -> None:
 
 def test_nobody_s_name_is_not_recorded(world: World, point: RestorePoint) -> None:
     give(world, force=True)
-    [run] = world.catalogue.runs("shop", limit=1)
+    [run] = world.catalogue.runs.newest("shop", limit=1)
     assert "by" not in run.detail
 
 
@@ -262,7 +262,7 @@ def test_a_repository_that_removes_nothing_is_found_out(world: World, point: Res
         "primary still lists 2 of 3 snapshots that were to be forgotten"
     )
     assert not is_forgotten(world, "aaaaaaaa")
-    [run] = world.catalogue.runs("shop", limit=1)
+    [run] = world.catalogue.runs.newest("shop", limit=1)
     assert run.state is RunState.FAILED
     assert snapshots_of(world, "offsite") == 0
 
@@ -325,5 +325,5 @@ def test_what_cannot_be_read_may_be_the_manifest(world: World, point: RestorePoi
 def test_nothing_there_needs_no_step(world: World, point: RestorePoint) -> None:
     world.primary.forget([s.id for s in world.primary.snapshots(tags=["run:aaaaaaaa"])])
     give(world, force=True)
-    [run] = world.catalogue.runs("shop", limit=1)
-    assert [s.name for s in world.catalogue.steps(run.id)] == ["forget in offsite"]
+    [run] = world.catalogue.runs.newest("shop", limit=1)
+    assert [s.name for s in world.catalogue.steps.of_run(run.id)] == ["forget in offsite"]

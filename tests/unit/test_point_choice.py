@@ -89,7 +89,7 @@ def test_nothing_from_before_a_time_names_the_oldest_complete_point(world: World
 def test_a_row_that_drd_does_not_write_is_refused(world: World) -> None:
     point = world.stored("aaaaaaaa", NOON - HOUR)
     rows = tuple(replace(row, snapshot="-rf") for row in point.components)
-    world.catalogue.record_point(replace(point, components=rows))
+    world.catalogue.points.record(replace(point, components=rows))
     for named in (None, "aaaa"):
         with pytest.raises(ManifestRefused):
             choose(world.services, world.plan, point=named)
@@ -184,7 +184,7 @@ def test_points_of_a_former_repository_are_left_out_and_counted(world: World) ->
     assert known is not None
     second = replace(world.plan.primary, name="second", url="/memory/second")
     plan = replace(world.plan, repositories={"second": second})
-    world.catalogue.load_plan(plan, file_digest="another", at=NOON)
+    world.catalogue.plans.load(plan, file_digest="another", at=NOON)
     with pytest.raises(NoRestorePoint) as caught:
         choose(world.services, plan)
     assert caught.value.message == "shop has no complete restore point"
@@ -199,7 +199,7 @@ def test_another_address_of_the_same_repository_is_recognised(world: World) -> N
     point = world.stored("aaaaaaaa", NOON - HOUR)
     moved = replace(world.plan.primary, url="/memory/another")
     plan = replace(world.plan, repositories={**world.plan.repositories, "primary": moved})
-    world.catalogue.load_plan(plan, file_digest="another", at=NOON)
+    world.catalogue.plans.load(plan, file_digest="another", at=NOON)
     assert choose(world.services, plan).point.id == point.id
     assert world.notes == []
 

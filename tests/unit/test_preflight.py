@@ -446,7 +446,7 @@ def test_a_dry_run_asks_the_repository(world: World, point: RestorePoint) -> Non
 
 def test_a_resumed_recovery_is_not_checked_again(world: World, plan: RecoveryPlan) -> None:
     world.drilled(target="standby")
-    [past] = world.catalogue.runs("shop", limit=1)
+    [past] = world.catalogue.runs.newest("shop", limit=1)
     resumed = replace(plan, continues=past.id)
     (world.base / "back/conf").mkdir()
     (world.base / "back/conf/file").write_text("ours")

@@ -79,8 +79,10 @@ def stray(
 def ended(world: World, state: RunState) -> str:
     """A backup run that ended so."""
     now = world.clock.now()
-    owned = world.catalogue.begin(world.plan, RunKind.BACKUP, trigger="manual", detail={}, at=now)
-    world.catalogue.finish(owned, state, at=now)
+    owned = world.catalogue.runs.begin(
+        world.plan, RunKind.BACKUP, trigger="manual", detail={}, at=now
+    )
+    world.catalogue.runs.finish(owned, state, at=now)
     owned.release()
     return owned.run.id
 
@@ -147,22 +149,24 @@ def test_a_held_point_stays(world: World, points: list[RestorePoint]) -> None:
 
 def test_a_point_that_is_being_restored_stays(world: World, points: list[RestorePoint]) -> None:
     detail = {"point": IDS[0]}
-    owned = world.catalogue.begin(
+    owned = world.catalogue.runs.begin(
         world.plan, RunKind.RECOVERY, trigger="manual", detail=detail, at=NOON
     )
     plan = forgetting(world)
     assert plan.chosen.forget == (IDS[1],)
     [kept] = [k for k in plan.chosen.keep if k.id == IDS[0]]
     assert kept.reasons == (f"recovery {owned.run.id} is restoring it",)
-    world.catalogue.finish(owned, RunState.SUCCEEDED, at=NOON)
+    world.catalogue.runs.finish(owned, RunState.SUCCEEDED, at=NOON)
     owned.release()
     assert forgetting(world).chosen.forget == (IDS[1], IDS[0])
 
 
 def test_a_point_that_a_drill_has_chosen_stays(world: World, points: list[RestorePoint]) -> None:
-    owned = world.catalogue.begin(world.plan, RunKind.DRILL, trigger="manual", detail={}, at=NOON)
-    world.catalogue.begin_step(owned, "choose", "choose", NOON)
-    world.catalogue.finish_step(
+    owned = world.catalogue.runs.begin(
+        world.plan, RunKind.DRILL, trigger="manual", detail={}, at=NOON
+    )
+    world.catalogue.steps.begin(owned, "choose", "choose", NOON)
+    world.catalogue.steps.finish(
         owned, "choose", StepState.SUCCEEDED, at=NOON, result={"point": IDS[1]}
     )
     assert forgetting(world).chosen.forget == (IDS[0],)
@@ -170,7 +174,7 @@ def test_a_point_that_a_drill_has_chosen_stays(world: World, points: list[Restor
 
 
 def test_other_runs_keep_nothing(world: World, points: list[RestorePoint]) -> None:
-    owned = world.catalogue.begin(
+    owned = world.catalogue.runs.begin(
         world.plan, RunKind.BACKUP, trigger="manual", detail={"point": IDS[0]}, at=NOON
     )
     assert forgetting(world).chosen.forget == (IDS[1], IDS[0])
@@ -200,7 +204,9 @@ def test_leftovers_of_runs_that_failed_go(world: World, points: list[RestorePoin
         for state in (RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED)
     ]
     stray(world.primary, ended(world, RunState.SUCCEEDED), NOON)
-    world.catalogue.begin(world.plan, RunKind.COPY, trigger="manual", detail={}, at=NOON).release()
+    world.catalogue.runs.begin(
+        world.plan, RunKind.COPY, trigger="manual", detail={}, at=NOON
+    ).release()
     plan = forgetting(world)
     assert [p for p in plan.pauses if p.code != "backup-failed"] == []
     assert set(forgetting(world).shares[0].leftovers) == set(gone)
@@ -470,7 +476,7 @@ def test_points_of_the_future_are_to_be_given_up_by_name(
 def test_a_point_of_the_future_with_sound_snapshots_pauses_it(
     world: World, points: list[RestorePoint]
 ) -> None:
-    world.catalogue.record_point(replace(points[6], available_at=NOON + DAY))
+    world.catalogue.points.record(replace(points[6], available_at=NOON + DAY))
     [pause] = forgetting(world).pauses
     assert pause.code == "future"
     assert f"`drd points forget {IDS[6]} --reason …`" in pause.hint
@@ -495,8 +501,8 @@ def test_a_run_forgets_and_records_it(world: World, points: list[RestorePoint]) 
     assert outcome.state is RunState.SUCCEEDED
     assert outcome.forgotten == (IDS[1], IDS[0])
     assert world.listed(world.primary) == world.listed(world.offsite) == set(IDS[2:8])
-    assert {p.id for p in world.catalogue.points("shop")} == set(IDS[2:8])
-    run = world.catalogue.run(outcome.run)
+    assert {p.id for p in world.catalogue.points.of_plan("shop")} == set(IDS[2:8])
+    run = world.catalogue.runs.get(outcome.run)
     assert run.detail == {
         "forgotten": [IDS[1], IDS[0]],
         "snapshots": 12,
@@ -509,8 +515,11 @@ def test_a_run_forgets_and_records_it(world: World, points: list[RestorePoint]) 
     assert (state.run, state.at, state.succeeded_at) == (outcome.run, NOON, NOON)
     assert (state.paused_since, state.pauses, state.waiting) == (None, (), ())
     assert (state.missing, state.leaving) == ({}, ())
-    assert [s.name for s in world.catalogue.steps(outcome.run)] == ["forget", "forget in offsite"]
-    assert [s.result["snapshots"] for s in world.catalogue.steps(outcome.run)] == [6, 6]
+    assert [s.name for s in world.catalogue.steps.of_run(outcome.run)] == [
+        "forget",
+        "forget in offsite",
+    ]
+    assert [s.result["snapshots"] for s in world.catalogue.steps.of_run(outcome.run)] == [6, 6]
 
 
 def test_a_run_without_anything_to_forget_has_no_steps(
@@ -518,7 +527,7 @@ def test_a_run_without_anything_to_forget_has_no_steps(
 ) -> None:
     outcome = forget(world, last=20)
     assert outcome.forgotten == ()
-    assert world.catalogue.steps(outcome.run) == []
+    assert world.catalogue.steps.of_run(outcome.run) == []
 
 
 def test_what_a_person_asked_for_is_recorded(world: World, points: list[RestorePoint]) -> None:
@@ -539,7 +548,7 @@ def test_a_paused_run_says_why_and_since_when(world: World, points: list[Restore
     world.after(minutes=20)
     outcome = forget(world, last=1)
     assert (outcome.state, outcome.forgotten) == (RunState.PAUSED, ())
-    run = world.catalogue.run(outcome.run)
+    run = world.catalogue.runs.get(outcome.run)
     assert str(run.error).startswith("paused: the newest complete restore point is 21m")
     assert [p["code"] for p in run.detail["pauses"]] == ["rpo"]
     first = world.catalogue.keeping.state("shop")
@@ -639,7 +648,7 @@ def test_a_repository_that_removes_nothing_is_found_out(
     assert caught.value.message == (
         "the repository still lists 6 of 6 snapshots that were to be forgotten"
     )
-    assert len(world.catalogue.points("shop")) == 8
+    assert len(world.catalogue.points.of_plan("shop")) == 8
     state = world.catalogue.keeping.state("shop")
     assert state is not None
     assert (state.leaving, state.succeeded_at) == ((IDS[1], IDS[0]), None)
@@ -656,7 +665,7 @@ def test_a_copy_that_removes_nothing_keeps_no_other_from_it(
         "were to be forgotten"
     )
     assert world.listed(world.primary) == set(IDS[2:8])
-    assert len(world.catalogue.points("shop")) == 6
+    assert len(world.catalogue.points.of_plan("shop")) == 6
 
 
 def test_the_error_of_a_copy_is_as_lasting_as_its_cause(

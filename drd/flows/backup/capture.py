@@ -147,7 +147,9 @@ def _plausible(services: Services, order: CaptureOrder, stored: Stored) -> None:
     decides."""
     if order.accept_size:
         return
-    history = services.catalogue.component_sizes(order.plan.name, order.component.name, limit=3)
+    history = services.catalogue.points.component_sizes(
+        order.plan.name, order.component.name, limit=3
+    )
     usual = min(history, default=0)
     if usual >= HISTORY_FLOOR and stored.bytes < usual * SHRUNK_TO:
         raise ImplausibleDump(

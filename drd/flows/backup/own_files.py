@@ -27,12 +27,12 @@ FILENAME = "drd.tar"
 def store_if_due(services: Services, plan: Plan, repository: Repository, run: str) -> bool:
     """Store it unless this repository got one recently; returns whether it was stored."""
     now = services.clock.now()
-    last = services.catalogue.last_self_backup(repository.url)
-    if not is_due(last, now, services.catalogue.known_repositories):
+    last = services.catalogue.repositories.last_self_backup(repository.url)
+    if not is_due(last, now, services.catalogue.repositories.count):
         return False
     try:
         _store(services, plan, repository, run)
-        services.catalogue.record_self_backup(repository.url, now)
+        services.catalogue.repositories.record_self_backup(repository.url, now)
     except (DrdError, OSError) as error:
         services.warn(f"drd's own catalogue and plans were not stored: {error}")
         return False

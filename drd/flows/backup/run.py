@@ -190,14 +190,14 @@ class _BackupRun:
         )
         catalogue = self.services.catalogue
         with catalogue.together():
-            catalogue.record_point(point, owned=self.runner.owned, ids=self._ids())
+            catalogue.points.record(point, owned=self.runner.owned, ids=self._ids())
             catalogue.origins.record_seals(point.plan, [seal_of(point, manifest_digest(data))])
         return point
 
     def _ids(self) -> Mapping[str, str | None]:
         """The repositories that this run's plan means: the plan may have another
         address meanwhile."""
-        known = self.services.catalogue.repository_id(self.repository.url)
+        known = self.services.catalogue.repositories.id_of(self.repository.url)
         return {self.plan.primary.name: known}
 
     def _require_still_there(self, rows: Sequence[ComponentSnapshot]) -> None:
@@ -240,7 +240,7 @@ class _BackupRun:
         else:
             state = RunState.INCOMPLETE if self.errors else RunState.SUCCEEDED
         error = joined(f"{name}: {describe(e)}" for name, e in self.errors.items()) or None
-        self.services.catalogue.finish(
+        self.services.catalogue.runs.finish(
             self.runner.owned,
             state,
             at=self.services.clock.now(),

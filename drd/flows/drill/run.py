@@ -398,9 +398,9 @@ class _DrillRun:
 
     def _record(self, evidence: Evidence, error: DrdError | None) -> DrillOutcome:
         catalogue, owned = self.services.catalogue, self.runner.owned
-        catalogue.record_evidence(owned, evidence)
+        catalogue.evidence.record(owned, evidence)
         failed = evidence.result is DrillResult.FAILED
-        catalogue.finish(
+        catalogue.runs.finish(
             owned,
             RunState.FAILED if failed or error is not None else RunState.SUCCEEDED,
             at=self.services.clock.now(),

@@ -243,7 +243,7 @@ def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) 
     cut_off = edges(password, spec.password)
     if cut_off is None:
         return []
-    known = services.catalogue.repository_id(spec.url) is not None
+    known = services.catalogue.repositories.id_of(spec.url) is not None
     rekey = f"drd repository rekey {plan.name} --repository {spec.name} --password '{{file: …}}'"
     return [
         Finding(
@@ -275,7 +275,7 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
             )
         ]
     free = shutil.disk_usage(services.work_dir).free
-    point = newest_complete(services.catalogue.points(plan.name), services.clock.now())
+    point = newest_complete(services.catalogue.points.of_plan(plan.name), services.clock.now())
     if point is None:
         detail = f"{format_size(free)} free in {services.work_dir}; no restore point to compare yet"
         return [Finding(code, "ok", "", detail)]

@@ -37,7 +37,7 @@ def evaluate(
             plan.readiness.exceptions,
             services.clock.now(),
         )
-        services.catalogue.finish(
+        services.catalogue.runs.finish(
             runner.owned,
             RunState.SUCCEEDED if report.readiness is Readiness.READY else RunState.FAILED,
             at=services.clock.now(),
@@ -54,9 +54,9 @@ def _findings(
     services: Services, plan: Plan, resolve: Callable[[SecretRef], str], run: str
 ) -> Iterable[Judged]:
     now = services.clock.now()
-    kept = services.catalogue.points(plan.name)
+    kept = services.catalogue.points.of_plan(plan.name)
     newest = newest_complete(kept, now)
-    evidence = services.catalogue.evidence(plan.name, limit=200)
+    evidence = services.catalogue.evidence.newest(plan.name, limit=200)
     for facts in services.read_facts(plan.name) if services.read_facts else ():
         yield from readiness.of_assessment(plan, assess(facts, now))
     yield from readiness.of_drills(plan, evidence, now)
@@ -85,7 +85,7 @@ def _findings(
 def _recorded(services: Services, drill: str) -> Mapping[str, str]:
     """The programs of a drill; none if drd did not record them."""
     try:
-        recorded: Mapping[str, str] = services.catalogue.run(drill).detail.get("tools", {})
+        recorded: Mapping[str, str] = services.catalogue.runs.get(drill).detail.get("tools", {})
     except UsageError:  # its run is no longer kept
         return {}
     return recorded

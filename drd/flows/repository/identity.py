@@ -21,7 +21,7 @@ def confirm(services: Services, repository: Repository, *, writing: bool = True)
     with meeting(services, repository):
         repository.preflight(writing=writing)
         actual = repository.identity()
-        recorded = services.catalogue.repository_id(repository.url)
+        recorded = services.catalogue.repositories.id_of(repository.url)
         if recorded is not None:
             _expect(repository, actual, recorded)
     if recorded is None and actual is None:
@@ -30,7 +30,7 @@ def confirm(services: Services, repository: Repository, *, writing: bool = True)
             hint="the first `drd backup` makes it (for a copy, the first `drd copy`).",
         )
     if recorded is None:
-        services.catalogue.record_repository(repository.url, str(actual), services.clock.now())
+        services.catalogue.repositories.record(repository.url, str(actual), services.clock.now())
     remember(services, repository)
     remove_dead_locks(repository)
     return str(actual)
@@ -39,7 +39,7 @@ def confirm(services: Services, repository: Repository, *, writing: bool = True)
 def probe_repository(services: Services, repository: Repository) -> None:
     """Raise RepositoryMissing when the repository recorded for the URL is no longer there; records
     only this state, and changes nothing."""
-    recorded = services.catalogue.repository_id(repository.url)
+    recorded = services.catalogue.repositories.id_of(repository.url)
     if recorded is not None:
         with meeting(services, repository):
             _expect(repository, repository.identity(), recorded)
@@ -50,7 +50,7 @@ def recognise(services: Services, plan: Plan) -> None:
     change of a URL: points know their repositories by id. Contacts no others, and ignores
     repositories that do not answer."""
     for spec in plan.repositories.values():
-        if services.catalogue.repository_id(spec.url) is not None:
+        if services.catalogue.repositories.id_of(spec.url) is not None:
             continue
         try:
             known_id = services.open_repository(spec).identity()
@@ -58,7 +58,7 @@ def recognise(services: Services, plan: Plan) -> None:
             log.get().info("repository.not_recognised", repository=spec.url, error=error.message)
             continue
         if known_id is not None:
-            services.catalogue.record_repository(spec.url, known_id, services.clock.now())
+            services.catalogue.repositories.record(spec.url, known_id, services.clock.now())
 
 
 def remove_dead_locks(repository: Repository) -> None:
@@ -78,18 +78,18 @@ def confirm_or_initialise(
 
     Only for backup runs, and for the copy run of a copy. Holds a lock between all drd processes of
     this state: two `restic init` at once destroy a local repository."""
-    if services.catalogue.repository_id(repository.url) is not None:
+    if services.catalogue.repositories.id_of(repository.url) is not None:
         return confirm(services, repository)
     with meeting(services, repository):
         repository.preflight()
     with services.catalogue.lock(f"init {repository.url}", wait_s=INIT_WAIT_S):
-        if services.catalogue.repository_id(repository.url) is None:
+        if services.catalogue.repositories.id_of(repository.url) is None:
             actual = repository.identity()
             if actual is None:
                 actual = repository.initialise(chunker_from=chunker_from)
             else:
                 remove_dead_locks(repository)
-            services.catalogue.record_repository(repository.url, actual, services.clock.now())
+            services.catalogue.repositories.record(repository.url, actual, services.clock.now())
             remember(services, repository)
             return actual
     return confirm(services, repository)

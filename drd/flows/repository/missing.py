@@ -37,7 +37,9 @@ def note_listing(
     points are not judged there."""
     if retention_beside(services, plan, listed_at) is not None:
         return {}
-    still = {p.id for p in services.catalogue.points(plan)}  # a retention may have run in between
+    still = {
+        p.id for p in services.catalogue.points.of_plan(plan)
+    }  # a retention may have run in between
     bad = frozenset(listing.unreadable)
     known = [p for p in known if p.id in still and not (bad and repository.name in p.copied)]
     there = genuine_by_run(services, plan, repository, listing)
@@ -61,7 +63,9 @@ def find_missing(
 ) -> Mapping[str, tuple[str, ...]]:
     """Note what others removed there, by point. Costs one request if nothing is missing."""
     listed_at = services.clock.now()
-    known = [p for p in services.catalogue.points(plan) if repository.name in p.repositories]
+    known = [
+        p for p in services.catalogue.points.of_plan(plan) if repository.name in p.repositories
+    ]
     states = services.catalogue.health.of(plan)
     noted = next((k for k in states if k.repository == repository.name), None)
     if noted is None or noted.url != repository.url:
@@ -89,7 +93,7 @@ def record_missing(
     catalogue."""
     if not ids or retention_beside(services, plan, listed_at) is not None:
         return []
-    known = {p.id: p for p in services.catalogue.points(plan)}
+    known = {p.id: p for p in services.catalogue.points.of_plan(plan)}
     removed = {
         i: (known[i].repositories[repository], *listings.component_ids(known[i]))
         for i in ids
@@ -112,7 +116,7 @@ def forgotten_since(
     """Who forgot the point that none of these repositories has: a retention since then, or someone
     else, and then it is no longer a point. None if one of them has it, or it is not known."""
     retention = retention_beside(services, plan, since)
-    known = [p for p in services.catalogue.points(plan) if p.id == point]
+    known = [p for p in services.catalogue.points.of_plan(plan) if p.id == point]
     with suppress(RepositoryError):
         listed_at = services.clock.now()
         for repository in places:
@@ -143,7 +147,7 @@ def retention_beside(services: Services, plan: str, since: datetime) -> str | No
     """The retention run that is under way, or ended after `since`."""
     beside = (
         run.id
-        for run in services.catalogue.runs(plan, kind=RunKind.RETENTION, limit=5)
+        for run in services.catalogue.runs.newest(plan, kind=RunKind.RETENTION, limit=5)
         if run.finished_at is None or run.finished_at >= since
     )
     return next(beside, None)

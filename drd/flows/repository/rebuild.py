@@ -50,7 +50,7 @@ def rebuild(services: Services, plan: Plan) -> Comparison:
         )
         added = [point for point in read if point is not None]
     for point in sorted(added, key=lambda p: p.available_at):
-        services.catalogue.record_point(point)
+        services.catalogue.points.record(point)
     _correct_places(services, seen, unreadable)
     torn = _note_missing(services, seen)
     return replace(seen.compared([p.id for p in added], unreadable), torn=torn)
@@ -114,7 +114,7 @@ def _read_repositories(services: Services, plan: Plan) -> _Seen:
     unreadable: dict[str, Mapping[str, str]] = {}
     # Backups and retention go on meanwhile: the listings may lack what they record or forget.
     listed_at = services.clock.now()
-    recorded = {p.id for p in services.catalogue.points(plan.name)}
+    recorded = {p.id for p in services.catalogue.points.of_plan(plan.name)}
     for spec in plan.repositories.values():
         repository = services.open_repository(spec)
         try:
@@ -133,11 +133,11 @@ def _read_repositories(services: Services, plan: Plan) -> _Seen:
                 proven.add(run)
     if not read:
         raise next(iter(unreached.values()))
-    now = {p.id: p for p in services.catalogue.points(plan.name)}
+    now = {p.id: p for p in services.catalogue.points.of_plan(plan.name)}
     known = {i: p for i, p in now.items() if i in recorded or i in places}
     strangers = [run for run in places if run not in now and run not in recorded]
     # A copy that retention could not reach may still hold what it forgot.
-    late = services.catalogue.forgotten_points(plan.name, strangers) - proven
+    late = services.catalogue.points.forgotten(plan.name, strangers) - proven
     unknown = [run for run in strangers if run not in late]
     return _Seen(plan.name, known, places, unknown, unreached, unreadable, read, listed_at)
 
@@ -152,7 +152,7 @@ def _was_never_made(services: Services, spec: RepositorySpec, error: DrdError) -
     return (
         spec.copy_of is not None
         and isinstance(error, RepositoryMissing)
-        and services.catalogue.repository_id(spec.url) is None
+        and services.catalogue.repositories.id_of(spec.url) is None
     )
 
 
@@ -195,8 +195,8 @@ def _correct_places(services: Services, seen: _Seen, unreadable: dict[str, str])
             if point.repositories.get(r.name) != m.id and _is_its(services, point, r, m, unreadable)
         ]
         if news:
-            whole = services.catalogue.point(point.plan, point.id)  # with its fingerprints
-            services.catalogue.record_point(_placed(services, whole, news))
+            whole = services.catalogue.points.get(point.plan, point.id)  # with its fingerprints
+            services.catalogue.points.record(_placed(services, whole, news))
 
 
 def _is_its(
@@ -221,7 +221,7 @@ def _is_its(
 def _note_missing(services: Services, seen: _Seen) -> dict[str, tuple[str, ...]]:
     """Note what the listings lack; returns the points that exist but are not whole, with their
     repositories."""
-    now = services.catalogue.points(seen.plan)
+    now = services.catalogue.points.of_plan(seen.plan)
     known = [p for p in now if p.id in seen.known or p.id in seen.places]
     torn: dict[str, tuple[str, ...]] = {}
     for repository, listing in seen.listings:

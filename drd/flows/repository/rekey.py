@@ -281,7 +281,7 @@ def _carry_out(
         done = runner.step("remove key", "rekey", lambda: work.remove(known, keys, expected))
         removed = tuple(done["removed"])
     others = work.others()
-    services.catalogue.finish(
+    services.catalogue.runs.finish(
         runner.owned,
         RunState.INTERRUPTED if left else RunState.SUCCEEDED,
         at=services.clock.now(),

@@ -43,12 +43,12 @@ def earlier_tries(services: Services, plan: Plan, spec: RepositorySpec) -> Earli
     to: str | None = None
     old: set[str] = set()
     keys: dict[tuple[tuple[str, ...], str], None] = {}
-    for run in services.catalogue.runs(plan.name, limit=_TRIES, kind=RunKind.REKEY):
+    for run in services.catalogue.runs.newest(plan.name, limit=_TRIES, kind=RunKind.REKEY):
         if run.subject != spec.name:
             continue
         if run.state is RunState.SUCCEEDED:
             break
-        steps = services.catalogue.steps(run.id)
+        steps = services.catalogue.steps.of_run(run.id)
         if any(s.name == "look" and s.state is StepState.FAILED for s in steps):
             continue  # it was refused, and has changed nothing
         to = to or _digest_in(run.detail.get("to"))

@@ -11,14 +11,14 @@ def plans_of_others(services: Services, repository: Repository) -> list[str]:
     """The names of plans whose restore points lie there while this host knows none of these points.
     A plan of another host with the name of one of ours cannot be recognised. Raises
     RepositoryError."""
-    ours = set(services.catalogue.plan_names())
+    ours = set(services.catalogue.plans.names())
     manifests: dict[str, set[str]] = {}
     for snapshot in repository.snapshots(tags=["drd", "manifest"], fresh=True):
         if NAME.fullmatch(snapshot.host):
             manifests.setdefault(snapshot.host, set()).add(snapshot.id)
 
     def known(plan: str) -> set[str]:
-        points = services.catalogue.points(plan, elsewhere=True) if plan in ours else []
+        points = services.catalogue.points.of_plan(plan, elsewhere=True) if plan in ours else []
         return {one for point in points for one in point.repositories.values()}
 
     return sorted(plan for plan, ids in manifests.items() if not ids & known(plan))

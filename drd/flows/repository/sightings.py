@@ -151,6 +151,6 @@ def _note(catalogue: Catalogue, clock: Clock, url: str, found: Meeting) -> bool:
     """Record a state; returns whether it is new. Does nothing for a read-only catalogue, or for a
     place that never held a repository."""
     with suppress(CatalogueError):
-        if found.state in ("ok", "unreachable") or catalogue.repository_id(url) is not None:
+        if found.state in ("ok", "unreachable") or catalogue.repositories.id_of(url) is not None:
             return catalogue.health.met(url, found, clock.now())
     return False

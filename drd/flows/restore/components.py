@@ -294,7 +294,7 @@ def passed_over(work: Restoration) -> list[CheckResult]:
 
 def _last_observed(work: Restoration) -> dict[str, Any]:
     """What the newest passed drill observed, by check name."""
-    for evidence in work.services.catalogue.evidence(work.plan.name):
+    for evidence in work.services.catalogue.evidence.newest(work.plan.name):
         if evidence.result == "passed":
             return {c.name: c.observed for c in evidence.checks if not c.part}
     return {}

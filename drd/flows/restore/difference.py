@@ -42,11 +42,11 @@ def compare(services: Services, plan: Plan, component: str, point: str, other: s
         raise NotSupported(
             f"components of kind {spec.name} cannot be compared: they have no fingerprint"
         )
-    a, before = _of_point(plan, component, services.catalogue.point(plan.name, point))
+    a, before = _of_point(plan, component, services.catalogue.points.get(plan.name, point))
     if other == LIVE:
         b, now = _live(services, chosen)
     else:
-        wanted = services.catalogue.point(plan.name, other)
+        wanted = services.catalogue.points.get(plan.name, other)
         b, now = _of_point(plan, component, wanted)
     if type(before) is not type(now):
         raise UsageError(

@@ -30,13 +30,13 @@ def noted(catalogue: Catalogue, run: Run) -> list[Aside]:
     """The kept copies of the run at the last check."""
     if run.kind is not RunKind.RECOVERY:
         return []
-    records = (r for r in catalogue.steps(run.id) if r.name == STEP)
+    records = (r for r in catalogue.steps.of_run(run.id) if r.name == STEP)
     return [Aside.of_json(a) for r in records for a in r.result.get("aside", ())]
 
 
 def reminders(catalogue: Catalogue, plan: str) -> list[tuple[Run, Aside]]:
     """All kept copies of a plan's recoveries that nobody has released, the newest first."""
-    runs = catalogue.runs(plan, limit=_LOOKED_AT, kind=RunKind.RECOVERY)
+    runs = catalogue.runs.newest(plan, limit=_LOOKED_AT, kind=RunKind.RECOVERY)
     return [(run, aside) for run in runs for aside in noted(catalogue, run)]
 
 
@@ -44,7 +44,7 @@ def note(services: Services, plan: Plan, owned: RunLease) -> None:
     """At the end of a recovery, check its places and note the kept copies. Places that cannot be
     checked now keep their earlier note."""
     catalogue = services.catalogue
-    run = catalogue.run(owned.run.id)
+    run = catalogue.runs.get(owned.run.id)
     if "point" not in run.detail:
         return
     with process.shielded():
@@ -56,8 +56,8 @@ def note(services: Services, plan: Plan, owned: RunLease) -> None:
             noted_copies = list(_seen(services, plan, run, before))
             if noted_copies or before:
                 now = services.clock.now()
-                catalogue.begin_step(owned, STEP, "aside", now)
-                catalogue.finish_step(
+                catalogue.steps.begin(owned, STEP, "aside", now)
+                catalogue.steps.finish(
                     owned, STEP, StepState.SUCCEEDED, at=now, result=_result(noted_copies)
                 )
         except DrdError as error:
@@ -65,7 +65,7 @@ def note(services: Services, plan: Plan, owned: RunLease) -> None:
 
 
 def _seen(services: Services, plan: Plan, run: Run, before: Sequence[Aside]) -> Iterator[Aside]:
-    begun = {r.name for r in services.catalogue.steps(run.id)}
+    begun = {r.name for r in services.catalogue.steps.of_run(run.id)}
     for name, kept in _kept(services, plan, run):
         if f"restore {name}" not in begun:
             continue
@@ -88,7 +88,9 @@ def _kept(services: Services, plan: Plan, run: Run) -> Iterator[tuple[str, Kept]
     if RecoveryRequest.of_run(run).part is not None:
         witness.require_record(run)
     try:
-        point = witness.sees(run, services.catalogue.point(plan.name, str(run.detail["point"])))
+        point = witness.sees(
+            run, services.catalogue.points.get(plan.name, str(run.detail["point"]))
+        )
     except DrdError:  # retention has forgotten it
         point = None
     for name, component, settings in _places(plan, run):
@@ -187,7 +189,7 @@ def undo(
         standing = standing_of(services, plan, run, components)
         require_undoable(services, plan, standing)
         action: Literal["undo", "redo"] = "undo" if back else "redo"
-        before = last_turn(about_all(services.catalogue.decisions(run.id)))
+        before = last_turn(about_all(services.catalogue.decisions.of_run(run.id)))
         if is_so(standing, back=back) and before in (None, action):
             return standing
         return _settled(
@@ -250,7 +252,7 @@ def _settled(
     if not run.state.final and not give_up(services, plan, run, why=why):
         raise AlreadyRunning(f"run {run.id} was taken over by another process", run=run.id)
     at = services.clock.now()
-    catalogue.decide(run.id, Decision("", action, by, comment, 0, at, actor))
+    catalogue.decisions.add(run.id, Decision("", action, by, comment, 0, at, actor))
     try:
         for name, kept in _kept(services, plan, run):
             with closing(kept):
@@ -259,7 +261,7 @@ def _settled(
         with process.shielded():
             held = standing_of(services, plan, run).held
             now = services.clock.now()
-            catalogue.note_step(run.id, STEP, "aside", at=now, result=_result((*held, *gone)))
+            catalogue.steps.note(run.id, STEP, "aside", at=now, result=_result((*held, *gone)))
     return Standing(run, held)
 
 
@@ -267,8 +269,10 @@ def _settled(
 def _alone(services: Services, plan: Plan) -> Iterator[None]:
     """Hold the lock of the plan's kept copies, while no recovery of the plan runs."""
     with services.catalogue.lock(lock_name(plan), wait_s=_WAIT_S):
-        dead = {r.id for r in services.catalogue.abandoned(plan.name)}
-        for run in services.catalogue.runs(plan.name, limit=_LOOKED_AT, kind=RunKind.RECOVERY):
+        dead = {r.id for r in services.catalogue.runs.abandoned(plan.name)}
+        for run in services.catalogue.runs.newest(
+            plan.name, limit=_LOOKED_AT, kind=RunKind.RECOVERY
+        ):
             if not run.state.final and run.id not in dead:
                 raise AlreadyRunning(
                     f"process {run.owner_pid} is executing run {run.id} of {run.plan}",
@@ -292,13 +296,13 @@ def lock_name(plan: Plan) -> str:
 def give_up(services: Services, plan: Plan, dead: Run, *, why: str) -> bool:
     """End a recovery whose process died, so that it is not resumed: removes unfinished data, here
     and at the destination. False if another process took it over."""
-    owned = services.catalogue.adopt(dead, services.clock.now())
+    owned = services.catalogue.runs.adopt(dead, services.clock.now())
     if owned is None:
         return False
     _clear(services, plan, services.witness.known(dead))
     remove_run(services, dead.id)
     note(services, plan, owned)
-    services.catalogue.finish(owned, RunState.INTERRUPTED, at=services.clock.now(), error=why)
+    services.catalogue.runs.finish(owned, RunState.INTERRUPTED, at=services.clock.now(), error=why)
     return True
 
 

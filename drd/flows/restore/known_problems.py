@@ -80,7 +80,7 @@ def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> l
 def _lost(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
     """Until then, what another repository can provide: its newest point, as far as drd knows."""
     places = _by_name(services, plan)
-    complete = (p for p in services.catalogue.points(plan.name) if p.complete)
+    complete = (p for p in services.catalogue.points.of_plan(plan.name) if p.complete)
     able = next((giving for p in complete if (giving := _givers(plan, p, places))), None)
     meanwhile = ""
     if able is not None:
@@ -94,7 +94,9 @@ def _lost(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
 
 
 def _damaged(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
-    points = [p for p in services.catalogue.points(plan.name) if p.id in (known.affected or ())]
+    points = [
+        p for p in services.catalogue.points.of_plan(plan.name) if p.id in (known.affected or ())
+    ]
     others = others_for(services, plan, known.repository, points)
     is_copy = any(copy.name == known.repository for copy in plan.copies)
     return (
@@ -155,7 +157,7 @@ def _ways_out(services: Services, plan: RecoveryPlan, known: Mapping[str, Known]
     if here:
         yield f"{here[0]} has a good copy: --repository {here[0]}."
     else:
-        older = services.catalogue.points(name)
+        older = services.catalogue.points.of_plan(name)
         other_point = next(
             ((p, g) for p in older if p.complete and (g := _givers(plan.plan, p, known))), None
         )

@@ -56,7 +56,7 @@ def choose(
             f"was wrong; the newest other point is of {to_rfc3339(newest.data_time)}"
         )
     if named:
-        chosen = services.catalogue.point(plan.name, str(point))
+        chosen = services.catalogue.points.get(plan.name, str(point))
         require_sound(services.kinds, chosen, plan)
         holders(plan, chosen, held_by)
         return Choice(chosen, newest is not None and chosen.id == newest.id)
@@ -74,7 +74,7 @@ def choose(
         chosen = _before(plan, points, before)
     elif point == "random":
         chosen = _random(services, plan, points) or newest
-    whole = services.catalogue.point(plan.name, chosen.id)
+    whole = services.catalogue.points.get(plan.name, chosen.id)
     require_sound(services.kinds, whole, plan)
     return Choice(whole, chosen.id == newest.id)
 
@@ -103,17 +103,17 @@ def drill_scenario(services: Services, plan: Plan) -> str:
 
 def _drills(services: Services, plan: Plan) -> list[Evidence]:
     """Newest first."""
-    evidence = services.catalogue.evidence(plan.name, limit=1000)
+    evidence = services.catalogue.evidence.newest(plan.name, limit=1000)
     return [e for e in evidence if e.target is None]
 
 
 def _points(services: Services, plan: Plan) -> list[RestorePoint]:
     """Points in the plan's current repositories. If some lie elsewhere, asks first what its URLs
     mean: one may be another address of the same repository."""
-    everything = services.catalogue.points(plan.name, elsewhere=True)
+    everything = services.catalogue.points.of_plan(plan.name, elsewhere=True)
     if any(p.elsewhere for p in everything):
         recognise(services, plan)
-        everything = services.catalogue.points(plan.name, elsewhere=True)
+        everything = services.catalogue.points.of_plan(plan.name, elsewhere=True)
     away = [p for p in everything if p.elsewhere and not p.repositories]
     if away:
         count = counted(len(away), "restore point")

@@ -201,7 +201,7 @@ def require_answerable(services: Services, plan: RecoveryPlan) -> None:
     """Raise UsageError for a resumed recovery with a step that nobody could approve then. Must be
     called before the resume is recorded."""
     if plan.continues is not None:
-        run = services.catalogue.run(plan.continues)
+        run = services.catalogue.runs.get(plan.continues)
         actor = process.actor_here()
         require_still_approvable(services.catalogue, _ahead(plan), run, actor)
 
@@ -332,7 +332,7 @@ def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:
         name
         for name in plan.plan.repositories
         if name not in plan.point.repositories
-        and any(name in p.repositories for p in services.catalogue.points(plan.plan.name))
+        and any(name in p.repositories for p in services.catalogue.points.of_plan(plan.plan.name))
     ]
     if others and plan.request.repository is None:
         older = f"--repository {others[0]} uses the newest point there."

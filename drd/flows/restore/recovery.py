@@ -114,7 +114,7 @@ def _preflight_again(
     that were cleaned up at the end of a failed run."""
     for repository in held.repositories:
         remove_dead_locks(repository)
-    records = {r.name: r.state for r in services.catalogue.steps(runner.run.id)}
+    records = {r.name: r.state for r in services.catalogue.steps.of_run(runner.run.id)}
     missing = {
         name: destination
         for name, destination in destinations.items()
@@ -133,7 +133,7 @@ def _begin(
     those of a killed run stay for its resume."""
     if plan.continues is not None:
         require_answerable(services, plan)
-        run = services.catalogue.run(plan.continues)
+        run = services.catalogue.runs.get(plan.continues)
         runner = adopted(services, plan.plan, run, stack)
         if runner is None:
             raise AlreadyRunning(
@@ -143,9 +143,9 @@ def _begin(
             )
         actor = process.actor_here()
         again = Decision("", "resume", actor.user, "", 0, services.clock.now(), actor)
-        services.catalogue.decide(run.id, again)
+        services.catalogue.decisions.add(run.id, again)
         return runner
-    for run in services.catalogue.abandoned(plan.plan.name):
+    for run in services.catalogue.runs.abandoned(plan.plan.name):
         if run.kind is not RunKind.RECOVERY:
             continue
         why = "the process that did this recovery died; another recovery was started instead"
@@ -161,7 +161,7 @@ def _begin(
 
 def adopted(services: Services, plan: Plan, run: Run, stack: ExitStack) -> Runner | None:
     """Take over the run of a dead process; None if another process was faster."""
-    owned = services.catalogue.adopt(run, services.clock.now())
+    owned = services.catalogue.runs.adopt(run, services.clock.now())
     if owned is None:
         return None
     runner = stack.enter_context(closing_run(services, owned))
@@ -225,10 +225,10 @@ def _record(
         lost_at=lost_at,
         restored_bytes=sum(c.bytes for c in plan.point.components if c.component in work.restored),
     )
-    services.catalogue.record_evidence(runner.owned, evidence)
+    services.catalogue.evidence.record(runner.owned, evidence)
     errors = joined(f"{n}: {describe(e)}" for n, e in work.errors.items())
     failed = result is DrillResult.FAILED or not back
-    services.catalogue.finish(
+    services.catalogue.runs.finish(
         runner.owned,
         RunState.FAILED if failed else RunState.SUCCEEDED,
         at=now,
@@ -251,7 +251,7 @@ def _spans(services: Services, runner: Runner, plan: Plan) -> list[Span]:
     """The times of the steps, by the wall clock: a recovery may have had several processes."""
     kinds = {step.name: step.kind for step in plan.runbook}
     spans = []
-    for record in services.catalogue.steps(runner.run.id):
+    for record in services.catalogue.steps.of_run(runner.run.id):
         begin = record.started_at.timestamp()
         end = (record.finished_at or services.clock.now()).timestamp()
         asked = record.result.get("asked_at")

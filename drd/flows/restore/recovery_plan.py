@@ -198,7 +198,7 @@ def plan_recovery(
     begun = continued.started_at if continued is not None else None
     lost_at = request.lost_at or begun or now
     if continued is not None:
-        point = services.catalogue.point(plan.name, str(continued.detail["point"]))
+        point = services.catalogue.points.get(plan.name, str(continued.detail["point"]))
         require_sound(services.kinds, point, plan)
     else:
         point = _choose(services, plan, request)
@@ -210,7 +210,7 @@ def plan_recovery(
         plan, point = chosen.plan, chosen.point
     forgotten = _forgotten(plan, request, names)
     names = tuple(n for n in names if n not in forgotten)
-    known = services.catalogue.evidence(plan.name)
+    known = services.catalogue.evidence.newest(plan.name)
     measured = [
         e for e in known if e.rta_s is not None and e.scenario not in (PARTIAL, PARTIAL_DRILL)
     ]
@@ -267,11 +267,11 @@ def _loss_in_rows(
     services: Services, point: RestorePoint, names: Sequence[str], lost_at: datetime
 ) -> tuple[RowLoss, ...]:
     """By what the neighbouring points contain."""
-    known = services.catalogue.points(point.plan)
+    known = services.catalogue.points.of_plan(point.plan)
     newer = (p for p in known if point.data_time < p.data_time <= lost_at)
     older = (p for p in known if p.data_time < point.data_time)
     here, after, before = (
-        services.catalogue.point(point.plan, nearby.id) if nearby is not None else None
+        services.catalogue.points.get(point.plan, nearby.id) if nearby is not None else None
         for nearby in (point, next(newer, None), next(older, None))
     )
     assert here is not None
@@ -282,7 +282,7 @@ def _durations(services: Services, run: str) -> dict[str, float]:
     """Seconds of each executed step of a run."""
     return {
         r.name: (r.finished_at - r.started_at).total_seconds()
-        for r in services.catalogue.steps(run)
+        for r in services.catalogue.steps.of_run(run)
         if r.finished_at is not None and r.state is StepState.SUCCEEDED
     }
 
@@ -404,13 +404,15 @@ def _notes(
 def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run | None:
     """The interrupted recovery with the same request, which this command resumes; its point is
     chosen already. Warns of each open recovery that the command does not resume."""
-    for run in services.catalogue.abandoned(plan.name):
+    for run in services.catalogue.runs.abandoned(plan.name):
         if run.kind is not RunKind.RECOVERY or not run.detail.get("point"):
             continue
         with suppress(UsageError):
             if RecoveryRequest.of_run(run).detail() != request.detail():
                 continue
-            if (back := taken_back(about_all(services.catalogue.decisions(run.id)))) is not None:
+            if (
+                back := taken_back(about_all(services.catalogue.decisions.of_run(run.id)))
+            ) is not None:
                 doubt: str | None = f"it was {back}"
             else:
                 doubt = services.witness.doubts(run)

@@ -48,7 +48,7 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
         raise UsageError(
             f"run {run.id} of {run.plan} had not started to restore", hint="run drd recover again."
         )
-    if (back := taken_back(about_all(services.catalogue.decisions(run.id)))) is not None:
+    if (back := taken_back(about_all(services.catalogue.decisions.of_run(run.id)))) is not None:
         on = (
             f"undo {run.id} --redo reverts the undo"
             if back == "undone"
@@ -66,7 +66,7 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
             "others follow the current plan"
         )
     if run.state.final:
-        services.catalogue.reopen(run, services.clock.now())
+        services.catalogue.runs.reopen(run, services.clock.now())
     return planned
 
 
@@ -93,8 +93,8 @@ def _refuse_others(services: Services, run: Run, instead: str) -> None:
         raise UsageError(
             f"run {run.id} of {run.plan} is a {run.kind}, not a recovery", hint=instead
         )
-    dead = {r.id for r in services.catalogue.abandoned(run.plan)}
-    for other in services.catalogue.runs(run.plan, limit=200, kind=RunKind.RECOVERY):
+    dead = {r.id for r in services.catalogue.runs.abandoned(run.plan)}
+    for other in services.catalogue.runs.newest(run.plan, limit=200, kind=RunKind.RECOVERY):
         if not other.state.final and other.id not in dead:
             raise AlreadyRunning(
                 f"process {other.owner_pid} is executing run {other.id} of {run.plan}"
@@ -148,7 +148,7 @@ def rollback(
     AlreadyRunning while the run is executed."""
     _refuse_others(services, run, "only recoveries can be rolled back.")
     run = services.witness.believed(run, "rollback")
-    records = {r.name: r for r in services.catalogue.steps(run.id)}
+    records = {r.name: r for r in services.catalogue.steps.of_run(run.id)}
     steps, left = to_undo(plan, records)
     if not steps:
         raise UsageError(
@@ -163,9 +163,9 @@ def rollback(
         )
     planned = plan_recovery(services, plan, RecoveryRequest.of_run(run), continues=run)
     now = services.clock.now()
-    services.catalogue.decide(run.id, Decision("", "rollback", by, "", 0, now, actor))
+    services.catalogue.decisions.add(run.id, Decision("", "rollback", by, "", 0, now, actor))
     if run.state.final:
-        run = services.catalogue.reopen(run, now, succeeded=True)
+        run = services.catalogue.runs.reopen(run, now, succeeded=True)
     with ExitStack() as stack:
         runner = adopted(services, plan, run, stack)
         if runner is None:
@@ -183,7 +183,7 @@ def rollback(
                 failed = (name, error)
                 break
             taken.append(name)
-        services.catalogue.finish(
+        services.catalogue.runs.finish(
             runner.owned,
             RunState.CANCELLED if failed is None else RunState.FAILED,
             at=services.clock.now(),

@@ -108,10 +108,10 @@ def _older_with_it(
 ) -> RestorePoint | None:
     """The newest complete point before this one that contains it: it may have been deleted before
     this one was made."""
-    kept = (p for p in services.catalogue.points(plan.name) if p.complete)
+    kept = (p for p in services.catalogue.points.of_plan(plan.name) if p.complete)
     earlier = sorted((p for p in kept if p.data_time < point.data_time), key=lambda p: p.data_time)
     for known in reversed(earlier[-_LOOKED_AT:]):
-        whole = services.catalogue.point(plan.name, known.id)
+        whole = services.catalogue.points.get(plan.name, known.id)
         if _has(services, plan, whole, name, part):
             return whole
     return None

@@ -64,7 +64,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The end of a run, as `Catalogue.finish` writes it."""
+    """The end of a run, as `RunStore.finish` writes it."""
 
     state: str
     at: str

@@ -64,8 +64,8 @@ class People:
         by = f" (by {expires:%Y-%m-%d %H:%M:%S} UTC)" if expires else ""
         command = f"drd {verb} {run} {step.name} --by NAME"
         self.wants[step.name] = wants = Wanted(f"{wanted}{by}", command)
-        self.services.catalogue.begin_step(self.runner.owned, step.name, step.kind, now)
-        self.services.catalogue.await_step(
+        self.services.catalogue.steps.begin(self.runner.owned, step.name, step.kind, now)
+        self.services.catalogue.steps.wait(
             self.runner.owned,
             step.name,
             str(wants),
@@ -107,7 +107,7 @@ class People:
         expires = _expiry(asked, ask)
         if expires is None or now <= expires:
             return False
-        said = self.services.catalogue.decisions(self.runner.run.id)
+        said = self.services.catalogue.decisions.of_run(self.runner.run.id)
         if any(d.step == name and d.attempt and d.at <= expires for d in said):
             return False
         self.services.warn(
@@ -128,10 +128,10 @@ class People:
             self._asked[name] = attempts[name]
             answers = f"drd retry {run} {name}, drd skip {run} {name} --why TEXT, "
             self.wants[name] = wants = Wanted(why, f"{answers}or drd cancel {run}")
-            record = next(r for r in self.services.catalogue.steps(run) if r.name == name)
+            record = next(r for r in self.services.catalogue.steps.of_run(run) if r.name == name)
             asked = record.result.get("asked_at") or to_rfc3339(self.services.clock.now())
             self._since[name] = asked
-            self.services.catalogue.await_step(
+            self.services.catalogue.steps.wait(
                 self.runner.owned,
                 name,
                 str(wants),
@@ -147,20 +147,20 @@ class People:
 
     def skipped_beforehand(self, step: str) -> Decision | None:
         """Whether a person decided to skip the step before it began."""
-        said = self.services.catalogue.decisions(self.runner.run.id)
+        said = self.services.catalogue.decisions.of_run(self.runner.run.id)
         return next((d for d in said if (d.step, d.action, d.attempt) == (step, "skip", 0)), None)
 
     def wants_again(self, record: StepRecord) -> bool:
         """Whether a person decided to retry the failed step."""
         about = (record.name, "retry", record.attempt)
-        said = self.services.catalogue.decisions(self.runner.run.id)
+        said = self.services.catalogue.decisions.of_run(self.runner.run.id)
         return any((d.step, d.action, d.attempt) == about for d in said)
 
     def heard(self, waiting: Collection[str]) -> Iterator[Word]:
         """News about steps that wait for a person, or were asked about."""
         if not waiting and not self._asked:
             return
-        said = self.services.catalogue.decisions(self.runner.run.id)
+        said = self.services.catalogue.decisions.of_run(self.runner.run.id)
         for name in sorted(waiting):
             word = self._answer(name, said) or self._late(name)
             if word is not None:
@@ -201,7 +201,7 @@ class People:
     def _settled(self, word: Word) -> Word:
         self.wants.pop(word.step, None)
         self._expires.pop(word.step, None)
-        self.services.catalogue.finish_step(
+        self.services.catalogue.steps.finish(
             self.runner.owned,
             word.step,
             word.state,

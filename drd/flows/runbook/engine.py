@@ -122,7 +122,7 @@ class Engine:
     # from an earlier process
 
     def _recall(self) -> None:
-        records = {r.name: r for r in self.services.catalogue.steps(self.runner.run.id)}
+        records = {r.name: r for r in self.services.catalogue.steps.of_run(self.runner.run.id)}
         for name, step in list(self.steps.items()):
             record = records.get(name)
             if record is not None and self._has_ended(step, record, records):
@@ -155,7 +155,7 @@ class Engine:
         self.services.warn(f"{step.name}: {why}; drd {step.kind}s it again")
         now = self.services.clock.now()
         catalogue, owned = self.services.catalogue, self.runner.owned
-        catalogue.finish_step(owned, step.name, StepState.FAILED, at=now, error=why)
+        catalogue.steps.finish(owned, step.name, StepState.FAILED, at=now, error=why)
         self.before[step.name] = record
 
     def _recall_one(self, step: Step, record: StepRecord) -> None:
@@ -217,9 +217,9 @@ class Engine:
     def _leave_out(self, name: str, why: str) -> None:
         step, clock = self.steps[name], self.services.clock
         catalogue, owned = self.services.catalogue, self.runner.owned
-        catalogue.begin_step(owned, name, step.kind, clock.now())
+        catalogue.steps.begin(owned, name, step.kind, clock.now())
         result = {"reason": why}
-        catalogue.finish_step(owned, name, StepState.SKIPPED, at=clock.now(), result=result)
+        catalogue.steps.finish(owned, name, StepState.SKIPPED, at=clock.now(), result=result)
         self._ended(step, StepState.SKIPPED, result, why)
 
     def _carry_out(self, step: Step) -> Mapping[str, Any]:
@@ -294,14 +294,14 @@ class Engine:
     def _attempts(self, names: tuple[str, ...]) -> dict[str, int]:
         if not self.people.is_new(names):
             return {}
-        return {r.name: r.attempt for r in self.services.catalogue.steps(self.runner.run.id)}
+        return {r.name: r.attempt for r in self.services.catalogue.steps.of_run(self.runner.run.id)}
 
     def _mark(self, moves: Moves) -> None:
         """Mark the run as waiting when only people can move it on."""
         waiting = any(s is StepState.WAITING for s in self.states.values()) or bool(moves.ask)
         state = RunState.WAITING if waiting and not self.flying else RunState.RUNNING
         if state is not self.marked and moves.ended is None:
-            self.services.catalogue.mark_run(self.runner.owned, state)
+            self.services.catalogue.runs.set_state(self.runner.owned, state)
             self.marked = state
 
     # for others

@@ -59,8 +59,8 @@ class Deciding:
                 f"run {run.id} of {run.plan} is a {run.kind}, which takes no decisions",
                 hint="list the recoveries: drd runs",
             )
-        self.records = {r.name: r for r in catalogue.steps(run.id)}
-        dead = {r.id for r in catalogue.abandoned(run.plan)}
+        self.records = {r.name: r for r in catalogue.steps.of_run(run.id)}
+        dead = {r.id for r in catalogue.runs.abandoned(run.plan)}
         self.alive = not run.state.final and run.id not in dead
 
     def agree(
@@ -100,7 +100,7 @@ class Deciding:
         failed = record is not None and record.state is StepState.FAILED
         if self.run.state.final and not over and record is not None and failed:
             said = self._record(step, "retry", by, "", record.attempt)
-            self.catalogue.reopen(self.run, self.now)
+            self.catalogue.runs.reopen(self.run, self.now)
             return said
         if record is None or record.state is not StepState.WAITING or record.kind in PEOPLE:
             raise self._unfit(step, record, "it does not wait for a retry")
@@ -127,7 +127,7 @@ class Deciding:
             raise self._unfit(step, record, "the run has ended")
         said = self._record(step, "skip", by, why, attempt)
         if self.run.state.final:
-            self.catalogue.reopen(self.run, self.now)
+            self.catalogue.runs.reopen(self.run, self.now)
         return said
 
     # looking
@@ -148,7 +148,7 @@ class Deciding:
         return record
 
     def _own(self) -> Sameness:
-        return own(self.run, self.catalogue.decisions(self.run.id), self.actor)
+        return own(self.run, self.catalogue.decisions.of_run(self.run.id), self.actor)
 
     def _another_person(self, step: str) -> None:
         """Raise UsageError unless the kernel proves that the approver is not one of those who
@@ -200,7 +200,7 @@ class Deciding:
         actor = self.actor
         decision = Decision(step, action, by, comment, attempt, self.now, actor)  # type: ignore[arg-type]
         own = self._own()
-        self.catalogue.decide(self.run.id, decision)
+        self.catalogue.decisions.add(self.run.id, decision)
         return Said(self.run, decision, self.alive, own)
 
 
@@ -227,7 +227,7 @@ def require_still_approvable(
     """Like `require_approvable`, for a resumed recovery: for the steps that are not done yet, and
     also if nobody can prove who started or resumed it before."""
     over = (StepState.SUCCEEDED, StepState.SKIPPED)
-    done = {r.name for r in catalogue.steps(run.id) if r.state in over}
+    done = {r.name for r in catalogue.steps.of_run(run.id) if r.state in over}
     left = [s for s in steps if s.name not in done]
     require_approvable(left, actor)
     if _begun_by_unknown(catalogue, run):
@@ -243,7 +243,7 @@ def require_still_approvable(
 
 def _begun_by_unknown(catalogue: Catalogue, run: Run) -> bool:
     """Whether it is unknown who started or resumed the recovery."""
-    began = operators(run, catalogue.decisions(run.id))
+    began = operators(run, catalogue.decisions.of_run(run.id))
     return any(one is None or one.person is None for one in began)
 
 

@@ -40,13 +40,13 @@ def settle(services: Services, plan: Plan, causes: Mapping[str, Ending] | None =
     `causes` says by run id how one ended, if that is known. If this state may be a copy of one that
     another drd uses, that drd's runs are left alone."""
     services.catalogue.custody.check(services.clock.now())  # the first one makes it this place's
-    for run in services.catalogue.abandoned():
+    for run in services.catalogue.runs.abandoned():
         mine = run.plan == plan.name
         if run.kind is RunKind.RECOVERY or not (mine or run.kind is RunKind.DRILL):
             continue
         if not may_settle(services, plan, run):
             continue
-        owned = services.catalogue.adopt(run, services.clock.now())
+        owned = services.catalogue.runs.adopt(run, services.clock.now())
         if owned is None:
             continue
         try:
@@ -71,7 +71,7 @@ def _settle_one(services: Services, plan: Plan, owned: RunLease, ending: Ending)
             log.get(run=run.id).warning("aftermath.postponed", error=error.message)
     if point is not None:
         state = RunState.SUCCEEDED if point.complete else RunState.INCOMPLETE
-    services.catalogue.finish(
+    services.catalogue.runs.finish(
         owned,
         state,
         at=services.clock.now(),
@@ -87,7 +87,9 @@ def _after_hooks(services: Services, plan: Plan, run: Run) -> list[str]:
     if run.kind is not RunKind.BACKUP or run.plan != plan.name:
         return []
     failed = []
-    begun = [s.name for s in services.catalogue.steps(run.id) if s.state is StepState.RUNNING]
+    begun = [
+        s.name for s in services.catalogue.steps.of_run(run.id) if s.state is StepState.RUNNING
+    ]
     for name in begun:
         component = plan.components.get(name.removeprefix(CAPTURE))
         if name.startswith(CAPTURE) and component is not None and component.after is not None:
@@ -104,7 +106,7 @@ def _settle_repository(services: Services, plan: Plan, owned: RunLease) -> Resto
     snapshots and locks are removed."""
     for name in _locked_by(plan, owned.run):
         spec = plan.repositories[name]
-        if services.catalogue.repository_id(spec.url) is not None:
+        if services.catalogue.repositories.id_of(spec.url) is not None:
             repository = services.open_repository(spec)
             repository.preflight()
             repository.remove_stale_locks()
@@ -112,7 +114,7 @@ def _settle_repository(services: Services, plan: Plan, owned: RunLease) -> Resto
         _settle_retention(services, plan)
     if owned.run.kind is not RunKind.BACKUP:
         return None
-    if services.catalogue.repository_id(plan.primary.url) is None:
+    if services.catalogue.repositories.id_of(plan.primary.url) is None:
         return None
     repository = services.open_repository(plan.primary)
     left = listings.require_readable(
@@ -128,7 +130,7 @@ def _settle_repository(services: Services, plan: Plan, owned: RunLease) -> Resto
         # drd's own copy follows the end of the run, so what a dead run has of it is not whole.
         repository.forget(own)
     point = read_point(services, repository, manifest, plan.name)
-    services.catalogue.record_point(point, owned=owned)
+    services.catalogue.points.record(point, owned=owned)
     return point
 
 
@@ -150,17 +152,19 @@ def _locked_by(plan: Plan, run: Run) -> list[str]:
 def _settle_retention(services: Services, plan: Plan) -> None:
     """Remove points whose manifests a dead retention run removed, or others did."""
     for spec in plan.repositories.values():
-        if services.catalogue.repository_id(spec.url) is None:
+        if services.catalogue.repositories.id_of(spec.url) is None:
             continue
         # Before the listing: it may lack what is recorded later.
-        known = [p for p in services.catalogue.points(plan.name) if spec.name in p.repositories]
+        known = [
+            p for p in services.catalogue.points.of_plan(plan.name) if spec.name in p.repositories
+        ]
         repository = services.open_repository(spec)
         listing = listings.require_readable(repository, listings.listed(repository, plan.name))
         held = listings.by_run(listing)
         gone = [p for p in known if listings.manifest(held.get(p.id, ())) is None]
         nowhere = [p.id for p in gone if set(p.repositories) == {spec.name}]
         moved = [p.id for p in gone if p.id not in nowhere]
-        services.catalogue.remove_from(plan.name, spec.name, moved)
-        services.catalogue.forget_points(nowhere, services.clock.now())
+        services.catalogue.copies.remove(plan.name, spec.name, moved)
+        services.catalogue.points.forget(nowhere, services.clock.now())
         if gone:
             services.note(f"{spec.name} no longer contains {len(gone)} restore points")

@@ -97,7 +97,7 @@ def may_settle(services: Services, plan: Plan, run: Run) -> bool:
 
 def _used(services: Services, plan: Plan) -> Iterable[Repository]:
     for spec in plan.repositories.values():
-        if services.catalogue.repository_id(spec.url) is not None:
+        if services.catalogue.repositories.id_of(spec.url) is not None:
             repository = services.open_repository(spec)
             repository.preflight(writing=False)
             yield repository
@@ -144,7 +144,7 @@ def _times_of_this_boot(services: Services, run: Run) -> Sequence[tuple[datetime
     """Return when runs of other processes of this boot were active."""
     return [
         (r.started_at, r.finished_at)
-        for r in services.catalogue.runs(limit=200)
+        for r in services.catalogue.runs.newest(limit=200)
         if r.started_at is not None and r.id != run.id and r.owner_boot != run.owner_boot
     ]
 

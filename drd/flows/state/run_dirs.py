@@ -212,7 +212,7 @@ def _row(services: Services, run: str) -> Run | None:
     """
     try:
         with rights.owners():
-            run_row = services.catalogue.run(run)
+            run_row = services.catalogue.runs.get(run)
     except UsageError:
         return None
     return run_row if run_row.id == run else None

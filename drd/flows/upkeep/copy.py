@@ -110,7 +110,7 @@ class _CopyRun:
         listing = listings.readable(self.source, listings.listed(self.source, self.plan.name), warn)
         there = listings.readable(self.into, listings.listed(self.into, self.plan.name), warn)
         # Newest data first, as the catalogue has them.
-        points = [p for p in self.services.catalogue.points(self.plan.name) if p.complete]
+        points = [p for p in self.services.catalogue.points.of_plan(self.plan.name) if p.complete]
         source = self._by_run(self.source, listing)
         self._note_trees(points, source)
         into = self._by_run(self.into, there)
@@ -152,7 +152,7 @@ class _CopyRun:
 
     def _note_missing(self, listing: Listing, listed_at: datetime) -> None:
         """Record points that the source had and now lacks, completely or in part."""
-        points = self.services.catalogue.points(self.plan.name)
+        points = self.services.catalogue.points.of_plan(self.plan.name)
         known = [p for p in points if p.available_at < listed_at]
         note_listing(
             self.services, self.plan.name, self.source, listing, known=known, listed_at=listed_at
@@ -184,7 +184,7 @@ class _CopyRun:
             self.services.catalogue.health.doubt(
                 self.plan.name, self.spec.name, list(manifests), now
             )
-        self.services.catalogue.record_copies(self.runner.owned, self.spec.name, manifests, now)
+        self.services.catalogue.copies.record(self.runner.owned, self.spec.name, manifests, now)
         self.services.catalogue.health.missing(
             self.plan.name, self.spec.name, {}, list(manifests), now
         )
@@ -313,7 +313,7 @@ class _CopyRun:
 
     def _finish(self, held: int) -> CopyOutcome:
         state = RunState.FAILED if self.errors else RunState.SUCCEEDED
-        self.services.catalogue.finish(
+        self.services.catalogue.runs.finish(
             self.runner.owned,
             state,
             at=self.services.clock.now(),

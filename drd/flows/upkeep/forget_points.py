@@ -69,7 +69,7 @@ def give_up(services: Services, plan: Plan, what: GivingUp) -> tuple[str, ...]:
         troubles = _forget_all(services, plan, specs, what, runner)
         if troubles:
             raise next(iter(troubles.values()))
-        services.catalogue.finish(
+        services.catalogue.runs.finish(
             runner.owned, RunState.SUCCEEDED, at=services.clock.now(), detail={}
         )
     return what.points
@@ -95,7 +95,7 @@ def _require_reasons(services: Services, plan: Plan, what: GivingUp) -> None:
     _require_free(what.points, held_points(services.catalogue.keeping.holds(plan.name), now))
     if what.force:
         return
-    kept = {p.id: p for p in services.catalogue.points(plan.name)}
+    kept = {p.id: p for p in services.catalogue.points.of_plan(plan.name)}
     state = services.catalogue.keeping.state(plan.name)
     damaged = {p for d in known_damage(services, plan) for p in d.affected or kept}
     damaged |= {p for known in services.catalogue.health.of(plan.name) for p in known.missing}
@@ -164,7 +164,7 @@ def _forget_all(
     """
     troubles: dict[str, DrdError] = {}
     for spec in specs:
-        if services.catalogue.repository_id(spec.url) is None:
+        if services.catalogue.repositories.id_of(spec.url) is None:
             continue
         try:
             _forget_in(services, plan, spec, what.points, runner)
@@ -174,15 +174,15 @@ def _forget_all(
             else:
                 services.warn(f"{spec.name} must wait: {error.message}")
         else:
-            services.catalogue.remove_from(plan.name, spec.name, what.points)
+            services.catalogue.copies.remove(plan.name, spec.name, what.points)
     if not troubles:
         now = services.clock.now()
         nowhere = [
             p.id
-            for p in services.catalogue.points(plan.name)
+            for p in services.catalogue.points.of_plan(plan.name)
             if p.id in what.points and (not what.repository or not p.repositories)
         ]
-        services.catalogue.forget_points(nowhere, now)
+        services.catalogue.points.forget(nowhere, now)
     return troubles
 
 

@@ -25,7 +25,7 @@ def hold(
     forgetting.
     """
     plan, point = catalogue.keeping.plan_of(prefix)
-    catalogue.point(plan, point)  # one that is forgotten cannot be kept any more
+    catalogue.points.get(plan, point)  # one that is forgotten cannot be kept any more
     end = _until(until, now) if until else None
     return catalogue.keeping.hold(Hold(point, plan, _text(reason), now, by, end))
 

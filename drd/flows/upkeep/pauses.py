@@ -16,7 +16,7 @@ from drd.model.text import first_line
 
 def reasons_to_wait(services: Services, plan: Plan) -> list[Pause]:
     """Return all reasons; none if retention may continue, as far as this shows."""
-    points = services.catalogue.points(plan.name)
+    points = services.catalogue.points.of_plan(plan.name)
     given_up = {(g.point, g.repository) for g in services.catalogue.keeping.given_up(plan.name)}
     pauses = custody.pause(services)
     pauses += of_backups(

@@ -40,7 +40,7 @@ def prune(
     with new_run(
         services, plan, RunKind.PRUNE, trigger=trigger, detail={}, subject=spec.name
     ) as runner:
-        known = services.catalogue.points(plan.name)
+        known = services.catalogue.points.of_plan(plan.name)
         inventory = take_inventory(services, plan, spec, writing=True)
         missing = missing_snapshots(services, plan.name, known, [inventory])
         pauses = custody.pause(services)
@@ -56,7 +56,7 @@ def prune(
             return {"summary": done.summary, "bytes": done.removed_bytes}
 
         result = runner.step("prune", "prune", effect)
-        services.catalogue.finish(
+        services.catalogue.runs.finish(
             runner.owned, RunState.SUCCEEDED, at=services.clock.now(), detail=dict(result)
         )
         return PruneOutcome(spec.name, RunState.SUCCEEDED, str(result["summary"]))
@@ -65,7 +65,7 @@ def prune(
 def _paused(
     services: Services, runner: Runner, repository: str, pauses: Sequence[Pause]
 ) -> PruneOutcome:
-    services.catalogue.finish(
+    services.catalogue.runs.finish(
         runner.owned,
         RunState.PAUSED,
         at=services.clock.now(),

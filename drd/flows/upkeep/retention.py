@@ -86,7 +86,7 @@ class _RetentionRun:
         self.before = services.catalogue.keeping.state(plan.name)
 
     def execute(self, *, force: bool) -> RetentionOutcome:
-        sizes = {p.id: p.size_bytes for p in self.services.catalogue.points(self.plan.name)}
+        sizes = {p.id: p.size_bytes for p in self.services.catalogue.points.of_plan(self.plan.name)}
         try:
             forgetting = plan_forgetting(self.services, self.plan, force=force)
         except SnapshotsUnreadable as error:
@@ -99,7 +99,7 @@ class _RetentionRun:
         gone = self._forget_all(forgetting)
         waiting = forgetting.chosen.over
         self._record(succeeded=True, waiting=waiting, missing={}, leaving=())
-        self.services.catalogue.finish(
+        self.services.catalogue.runs.finish(
             self.runner.owned,
             RunState.SUCCEEDED,
             at=self.services.clock.now(),
@@ -120,7 +120,7 @@ class _RetentionRun:
                 self.plan.name, share.name, share.vanished, self.services.clock.now()
             )
         self._record(pauses=forgetting.pauses, missing=forgetting.missing)
-        self.services.catalogue.finish(
+        self.services.catalogue.runs.finish(
             self.runner.owned,
             RunState.PAUSED,
             at=self.services.clock.now(),
@@ -178,14 +178,14 @@ def _count_as_incomplete(
     newest point.
     """
     for point, lost in hollow.items():
-        whole = services.catalogue.point(plan.name, point)
+        whole = services.catalogue.points.get(plan.name, point)
         components = tuple(
             ComponentSnapshot(c.component, c.kind, "failed", error="somebody forgot its snapshot")
             if c.component in lost
             else c
             for c in whole.components
         )
-        services.catalogue.record_point(replace(whole, complete=False, components=components))
+        services.catalogue.points.record(replace(whole, complete=False, components=components))
         services.warn(
             f"restore point {point} is incomplete now: somebody else forgot its snapshot of "
             f"{', '.join(lost)}"
@@ -201,16 +201,16 @@ def _forget(
     still = _let_go(services, plan, runner, share, "forget")
     meant = (*forgetting.chosen.forget, *forgetting.vanished)
     gone = tuple(i for i in meant if i not in still.points)
-    services.catalogue.forget_points(gone, services.clock.now())
+    services.catalogue.points.forget(gone, services.clock.now())
     moved = [i for i in share.vanished if i not in gone]
-    services.catalogue.remove_from(plan.name, share.name, moved)
+    services.catalogue.copies.remove(plan.name, share.name, moved)
     still.complain(share)
     return gone
 
 
 def _forget_copies(services: Services, plan: Plan, runner: Runner, share: Share) -> None:
     still = _let_go(services, plan, runner, share, f"forget in {share.name}")
-    services.catalogue.remove_from(plan.name, share.name, share.vanished)
+    services.catalogue.copies.remove(plan.name, share.name, share.vanished)
     still.complain(share)
 
 

@@ -106,7 +106,7 @@ def plan_forgetting(
     """
     pauses = reasons_to_wait(services, plan)
     # What is recorded from here on need not be in the listings, and is not judged by them.
-    recorded = {p.id for p in services.catalogue.points(plan.name)}
+    recorded = {p.id for p in services.catalogue.points.of_plan(plan.name)}
     if pauses and (writing or any(p.code == "clock-differs" for p in pauses)):
         return _paused(services, plan, pauses)
     try:
@@ -118,7 +118,7 @@ def plan_forgetting(
     copies, unreached = _list_copies(services, plan, writing=writing)
     used = _in_use(services, plan)
     # After who uses them, so that a drill that has ended meanwhile has proven its point.
-    points = [p for p in services.catalogue.points(plan.name) if p.id in recorded]
+    points = [p for p in services.catalogue.points.of_plan(plan.name) if p.id in recorded]
     seen = _Seen(points, [primary, *copies], unreached, used)
     missing = missing_snapshots(services, plan.name, points, seen.inventories)
     pauses += _of_listings(services, seen, missing, pauses)
@@ -162,7 +162,7 @@ def _list_copies(
         try:
             inventories.append(take_inventory(services, plan, spec, writing=writing))
         except RepositoryMissing as error:
-            if services.catalogue.repository_id(spec.url) is not None:
+            if services.catalogue.repositories.id_of(spec.url) is not None:
                 unreached[spec.name] = error  # else nothing was ever copied there
         except DrdError as error:
             unreached[spec.name] = error
@@ -238,7 +238,7 @@ def _paused(
 ) -> Forgetting:
     """Return the plan without listing the repositories, from the catalogue alone."""
     now = services.clock.now()
-    points = services.catalogue.points(plan.name)
+    points = services.catalogue.points.of_plan(plan.name)
     held = held_points(services.catalogue.keeping.holds(plan.name), now)
     chosen = _chosen(plan, points, now, held)
     return Forgetting(
@@ -352,7 +352,7 @@ def _in_use(services: Services, plan: Plan) -> dict[str, str]:
     used = {}
     for run in services.catalogue.queue.open_runs():
         if run.plan == plan.name and run.kind in (RunKind.DRILL, RunKind.RECOVERY):
-            steps = (s.result.get("point") for s in services.catalogue.steps(run.id))
+            steps = (s.result.get("point") for s in services.catalogue.steps.of_run(run.id))
             for point in (run.detail.get("point"), *steps):
                 if point is not None:
                     used[str(point)] = f"{run.kind} {run.id} is restoring it"
@@ -401,7 +401,7 @@ def _share(
     marked = listings.by_run(inventory.listing)
     gone = [*verdict.forget]
     strangers = [run for run in marked if run not in verdict.kept and run not in gone]
-    late = services.catalogue.forgotten_points(plan, strangers)
+    late = services.catalogue.points.forgotten(plan, strangers)
     if spec.copy_of is not None:
         gone += [run for run in strangers if run in late and run not in verdict.held]
     manifests: list[str] = []
@@ -434,7 +434,7 @@ def _leftovers(
         if listings.manifest(snapshots) is not None:
             continue
         try:
-            over = run in gone or services.catalogue.run(run).state in _WITHOUT_A_POINT
+            over = run in gone or services.catalogue.runs.get(run).state in _WITHOUT_A_POINT
         except UsageError:
             now = services.clock.now()
             over = all(now - s.time > FOREIGN_LEFTOVER for s in snapshots)

@@ -85,7 +85,7 @@ class _VerificationRun:
         self.policy = plan.verification
         self.ends = services.clock.monotonic() + self.policy.timeout_s
         parts = parts_of(self.policy.interval_s, self.policy.read_all_within_s)
-        known = services.catalogue.reading(plan.name, spec.name)
+        known = services.catalogue.copies.reading(plan.name, spec.name)
         self.begun_at = services.clock.now()
         self.reading = begun(known, parts, self.begun_at)
         self.read = 0
@@ -115,7 +115,7 @@ class _VerificationRun:
         incomplete.
         """
         name, listed_at = self.plan.name, self.services.clock.now()
-        known = self.services.catalogue.points(name)
+        known = self.services.catalogue.points.of_plan(name)
         listing = listings.listed(self.repository, name)
         listings.readable(self.repository, listing, self.services.warn)
         return tuple(
@@ -178,7 +178,7 @@ class _VerificationRun:
 
     def _record(self, reading: Reading) -> None:
         self.reading = reading
-        self.services.catalogue.record_reading(self.runner.owned, self.spec.name, reading)
+        self.services.catalogue.copies.record_reading(self.runner.owned, self.spec.name, reading)
 
     def _damaged(self, error: RepositoryDamaged) -> VerificationOutcome:
         """Describe the consequences: the points that need what is damaged, and which other
@@ -214,7 +214,7 @@ class _VerificationRun:
         listing = listings.listed(self.repository, self.plan.name)
         lost = [
             p.id
-            for p in self.services.catalogue.points(self.plan.name)
+            for p in self.services.catalogue.points.of_plan(self.plan.name)
             if p.repositories.get(self.spec.name) in listing.unreadable
         ]
         if lost:
@@ -235,14 +235,14 @@ class _VerificationRun:
         except (RepositoryError, DeadlineExceeded) as error:
             self.services.note(f"cannot find out which restore points are damaged: {error.message}")
             return None
-        points = self.services.catalogue.points(self.plan.name)
+        points = self.services.catalogue.points.of_plan(self.plan.name)
         return tuple(p.id for p in points if any(s.id in hit for s in by_run.get(p.id, ())))
 
     def _elsewhere(self, affected: Sequence[str] | None) -> list[str]:
         """Return the other repositories of the plan that can restore all of these points, or the
         newest one.
         """
-        points = self.services.catalogue.points(self.plan.name)
+        points = self.services.catalogue.points.of_plan(self.plan.name)
         wanted = [p for p in points if p.id in affected] if affected is not None else points[:1]
         return others_for(self.services, self.plan, self.spec.name, wanted)
 
@@ -259,7 +259,7 @@ class _VerificationRun:
         error: RepositoryDamaged | None,
         affected: tuple[str, ...] | None = (),
     ) -> VerificationOutcome:
-        self.services.catalogue.finish(
+        self.services.catalogue.runs.finish(
             self.runner.owned,
             state,
             at=self.services.clock.now(),

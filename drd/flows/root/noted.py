@@ -1,0 +1,307 @@
+"""The catalogue of a root process that acts on another user's state, with root's ledgers beside it.
+
+For the recoveries that this process starts or resumes, each write is noted in the ledger first, and
+what is read must match the ledger. The stores here have the rows that a recovery is resumed by."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from drd.errors import NotAsNoted
+from drd.flows.root import ledger
+from drd.flows.root.ledger import End, Ledger, Noted, Warn, point_of, row_of
+from drd.model.plan import Plan
+from drd.model.run import (
+    SET_ASIDE,
+    Decision,
+    Run,
+    RunKind,
+    RunState,
+    StepRecord,
+    StepState,
+    about_all,
+    taken_back,
+)
+from drd.model.seals import seal_from_json, seal_of
+from drd.model.snapshot import Manifest, RestorePoint
+from drd.ports import Catalogue, RunLease
+from drd.ports.points import PointStore
+from drd.ports.runs import RunStore
+from drd.ports.steps import DecisionStore, StepStore
+
+_WHOLE_RUN = ("undo", "redo", "rollback")
+"""Decisions about a whole run that determine whether it may go on."""
+
+
+class Notes:
+    """The ledgers, and which of them this process holds: the runs that it starts or resumes."""
+
+    def __init__(self, work_dir: Path, warn: Warn) -> None:
+        self.lock = threading.RLock()
+        self._work_dir = work_dir
+        self._warn = warn
+        self._held: dict[str, Ledger] = {}
+
+    def ledger(self, run: str) -> Ledger | None:
+        with self.lock:
+            return self._held.get(run) or ledger.load(self._work_dir, run, self._warn)
+
+    def held(self, run: str) -> Ledger | None:
+        """The ledger that the rows of this run must match; None when it need not match any."""
+        with self.lock:
+            return self._held.get(run)
+
+    def hold(self, run: str) -> Ledger | None:
+        """Require from now on that rows of this run equal the record."""
+        with self.lock:
+            if (found := self.ledger(run)) is not None:
+                self._held[run] = found
+            return found
+
+    def release(self, run: str) -> None:
+        with self.lock:
+            self._held.pop(run, None)
+
+    def begin(self, run: Run, point: RestorePoint, seal: Noted | None) -> None:
+        """Begin the ledger of a run, and hold it."""
+        with self.lock:
+            self._held[run.id] = ledger.begin(self._work_dir, run, point, seal, self._warn)
+
+    def end(self, run: str, end: End) -> End | None:
+        """Record the end of the run for root; return the recorded end, None without a record."""
+        with self.lock:
+            held = self._held.get(run)
+            ledger_read = ledger.load(self._work_dir, run, self._warn) or held
+            if ledger_read is None:
+                return None
+            noted = ledger_read.finish(end)
+            if held is not None:
+                held.end, held.kept = noted, ledger_read.kept
+            return noted
+
+    def of_point(self, point: RestorePoint) -> list[Ledger]:
+        """The held ledgers of runs that restore this point."""
+        held = self._held.values()
+        return [h for h in held if (h.head["plan"], h.point["id"]) == (point.plan, point.id)]
+
+    def broken_by(self, manifest: Manifest) -> str | None:
+        with self.lock:
+            seals = [h.seal for h in self.of_point(manifest.point) if h.seal is not None]
+        broken = (seal_from_json(seal, "the seal").broken_by(manifest) for seal in seals)
+        return next(filter(None, broken), None)
+
+    def pin(self, manifest: Manifest) -> None:
+        with self.lock:
+            for held in self.of_point(manifest.point):
+                if held.seal is None or not held.seal["digest"]:
+                    held.seal = seal_of(manifest.point, manifest.digest).to_json()
+                    held.save()
+
+
+def noted(catalogue: Catalogue, notes: Notes) -> Catalogue:
+    """The same catalogue, whose rows of recoveries must match the notes."""
+    points = NotedPoints(catalogue.points, notes)
+    return replace(
+        catalogue,
+        runs=NotedRuns(catalogue, points, notes),
+        steps=NotedSteps(catalogue.steps, notes),
+        decisions=NotedDecisions(catalogue.decisions, notes),
+        points=points,
+    )
+
+
+class NotedRuns:
+    """Implements the port `RunStore` by the store of the catalogue."""
+
+    def __init__(self, catalogue: Catalogue, points: NotedPoints, notes: Notes) -> None:
+        self._of: RunStore = catalogue.runs
+        self._origins = catalogue.origins
+        self._points = points
+        self._notes = notes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._of, name)
+
+    def begin(
+        self, plan: Plan, kind: RunKind, *, detail: Mapping[str, Any], **more: Any
+    ) -> RunLease:
+        if kind is not RunKind.RECOVERY or "point" not in detail:
+            return self._of.begin(plan, kind, detail=detail, **more)
+        point = self._points.get(plan.name, str(detail["point"]))
+        seal = self._origins.seal(plan.name, point.id)
+        known = seal.to_json() if seal is not None else None
+
+        def note(run: Run) -> None:
+            self._notes.begin(run, point, known)
+
+        return self._of.begin(plan, kind, detail=detail, before=note, **more)
+
+    def get(self, prefix: str) -> Run:
+        run = self._of.get(prefix)
+        held = self._notes.held(run.id)
+        return run if held is None else held.require_run(run)
+
+    def reopen(self, run: Run, at: datetime, *, succeeded: bool = False) -> Run:
+        """Reopen the row first, and the record last. After a kill in between, the record says that
+        the run has ended, and only a person who names the run resumes it.
+        """
+        with self._notes.lock:
+            if self._of.get(run.id).state.final:  # else somebody has reopened it already
+                self._of.reopen(run, at, succeeded=succeeded)
+            if (ledger := self._notes.ledger(run.id)) is not None:
+                ledger.reopen()
+            return self.get(run.id)
+
+    def finish(
+        self,
+        owned: RunLease,
+        state: RunState,
+        *,
+        at: datetime,
+        error: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the record first, and the row afterwards. After a kill in between, the record says
+        that the run has ended. If the record had an end before, the row gets that one.
+        """
+        with self._notes.lock:
+            noted = self._notes.end(owned.run.id, End.of(state, at, error, detail))
+            if noted is not None:
+                state, at = RunState(noted.state), noted.when
+                error, detail = noted.error, noted.detail
+            self._of.finish(owned, state, at=at, error=error, detail=detail)
+
+
+class NotedSteps:
+    """Implements the port `StepStore` by another one. It names each method of the port, so that a
+    new one is not passed on without a guard."""
+
+    def __init__(self, of: StepStore, notes: Notes) -> None:
+        self._of = of
+        self._notes = notes
+
+    def of_run(self, run: str) -> list[StepRecord]:
+        with self._notes.lock:
+            records = self._of.of_run(run)
+            if (held := self._notes.held(run)) is not None:
+                held.require_steps({r.name: r for r in records if r.name != SET_ASIDE})
+            return records
+
+    def begin(self, owned: RunLease, name: str, kind: str, at: datetime) -> StepRecord:
+        run = owned.run.id
+        with self._notes.lock:
+            held = self._notes.held(run)
+            if held is None or name == SET_ASIDE:
+                return self._of.begin(owned, name, kind, at)
+            known = self._record(run, name)
+            if known is not None and known.state is StepState.SUCCEEDED:
+                return known
+            kind_then, tries = (known.kind, known.attempt) if known is not None else (kind, 0)
+            to = StepRecord(run, name, kind_then, StepState.RUNNING, tries + 1, at)
+            with held.changing(name, row_of(to)):
+                record = self._of.begin(owned, name, kind, at)
+                held.require_step(record)
+            return record
+
+    def finish(
+        self,
+        owned: RunLease,
+        name: str,
+        state: StepState,
+        *,
+        at: datetime,
+        result: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> None:
+        values = {"state": state, "finished_at": at, "result": result or {}, "error": error}
+        with self._changing(owned, name, values):
+            self._of.finish(owned, name, state, at=at, result=result, error=error)
+
+    def wait(self, owned: RunLease, name: str, waiting_for: str, result: Mapping[str, Any]) -> None:
+        with self._changing(owned, name, {"state": StepState.WAITING, "result": result}):
+            self._of.wait(owned, name, waiting_for, result)
+
+    def note(
+        self, run: str, name: str, kind: str, *, at: datetime, result: Mapping[str, Any]
+    ) -> None:
+        self._of.note(run, name, kind, at=at, result=result)
+
+    @contextmanager
+    def _changing(self, owned: RunLease, name: str, values: Mapping[str, Any]) -> Iterator[None]:
+        with self._notes.lock:
+            held = self._notes.held(owned.run.id)
+            known = self._record(owned.run.id, name) if held is not None else None
+            if held is None or known is None or name == SET_ASIDE:
+                yield
+                return
+            with held.changing(name, row_of(replace(known, **values))):
+                yield
+
+    def _record(self, run: str, name: str) -> StepRecord | None:
+        return next((r for r in self.of_run(run) if r.name == name), None)
+
+
+class NotedDecisions:
+    """Implements the port `DecisionStore` by another one."""
+
+    def __init__(self, of: DecisionStore, notes: Notes) -> None:
+        self._of = of
+        self._notes = notes
+
+    def add(self, run: str, decision: Decision) -> None:
+        with self._notes.lock:
+            held = self._notes.ledger(run) if decision.action in _WHOLE_RUN else None
+            if held is not None and not decision.step:
+                held.said.append(decision.action)
+                held.save()
+            self._of.add(run, decision)
+
+    def of_run(self, run: str) -> list[Decision]:
+        """Return the decisions on a run, including two that the rows may lack: root's last one, if
+        its row was removed or a kill came first; and root's undo, if somebody else has recorded a
+        redo since.
+        """
+        decisions = self._of.of_run(run)
+        if (known := self._notes.ledger(run)) is None:
+            return decisions
+        rows = about_all(decisions)
+        there = Counter(rows)
+        lost = [a for a in known.said if known.said.count(a) > there[a]][-1:]
+        if not lost and taken_back(known.said) == "undone" != taken_back(rows):
+            lost = ["undo"]
+        at = decisions[-1].at if decisions else datetime.now(UTC)
+        gone = (Decision("", cast("Any", action), "root", "", 0, at) for action in lost)
+        return [*decisions, *gone]
+
+
+class NotedPoints:
+    """Implements the port `PointStore` by another one."""
+
+    def __init__(self, of: PointStore, notes: Notes) -> None:
+        self._of = of
+        self._notes = notes
+        self._seen: dict[str, RestorePoint] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._of, name)
+
+    def get(self, plan: str, prefix: str) -> RestorePoint:
+        """Read the point. Raises NotAsNoted if it differs from the first read."""
+        point = self._of.get(plan, prefix)
+        with self._notes.lock:
+            for held in self._notes.of_point(point):
+                held.require_point(point)
+            self._seen.setdefault(point.id, point)
+            if point_of(point) != point_of(self._seen[point.id]):
+                raise NotAsNoted(
+                    f"restore point {point.id} of {plan} was just changed in the catalogue",
+                    hint="somebody is changing the catalogue: find out who.",
+                )
+        return point

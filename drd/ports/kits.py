@@ -1,0 +1,15 @@
+"""Recovery kits that were made or verified here."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from drd.model.kit_findings import KitRecord
+
+
+class KitStore(Protocol):
+    """What the runs that made and opened recovery kits have recorded, never what is in a kit."""
+
+    def newest(self, plan: str) -> KitRecord | None:
+        """The newest kit of the plan, and how its last verification ended; None when no kit is
+        known."""

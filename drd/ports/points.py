@@ -1,0 +1,58 @@
+"""Restore points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from drd.model.snapshot import RestorePoint
+from drd.ports.runs import RunLease
+
+RepositoryIds = Mapping[str, str | None]
+"""The ids of repositories, by the names under which a restore point lists them."""
+
+NO_IDS: RepositoryIds = {}
+
+
+class PointStore(Protocol):
+    """Restore points with their component snapshots and fingerprints."""
+
+    def record(
+        self,
+        point: RestorePoint,
+        *,
+        owned: RunLease | None = None,
+        ids: RepositoryIds = NO_IDS,
+    ) -> None:
+        """Insert or replace a point, complete or not, with its component snapshots and
+        fingerprints, and update the summary. A rebuild gives no `owned`.
+
+        `ids` are the ids of the point's repositories. A repository that they do not name has the
+        id that its name means in the plan as it was loaded last, which may be another repository
+        than when the run began. Raises Fenced when another process has taken over the run."""
+
+    def of_plan(
+        self,
+        plan: str,
+        *,
+        kept_only: bool = True,
+        fingerprints: bool = False,
+        elsewhere: bool = False,
+    ) -> list[RestorePoint]:
+        """The points that a repository of the plan keeps, newest data time first. With `elsewhere`
+        also those that are only in repositories which the plan had before."""
+
+    def get(self, plan: str, prefix: str) -> RestorePoint:
+        """The point whose id starts with `prefix`, with fingerprints. Raises NoRestorePoint (none)
+        or UsageError (several)."""
+
+    def forget(self, ids: Sequence[str], at: datetime) -> None:
+        """Mark points as forgotten. The rows stay for the history of the attainment; the
+        fingerprints are deleted."""
+
+    def forgotten(self, plan: str, ids: Iterable[str]) -> frozenset[str]:
+        """The ids among `ids` of points that were forgotten."""
+
+    def component_sizes(self, plan: str, component: str, *, limit: int = 10) -> list[int]:
+        """Bytes of the newest captured snapshots, newest first."""

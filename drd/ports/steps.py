@@ -1,0 +1,53 @@
+"""The steps of runs, and what people decide about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from drd.model.run import Decision, StepRecord, StepState
+from drd.ports.runs import RunLease
+
+
+class StepStore(Protocol):
+    """Steps of runs. A method that takes a RunLease raises Fenced when another process has taken
+    over the run."""
+
+    def begin(self, owned: RunLease, name: str, kind: str, at: datetime) -> StepRecord:
+        """Record the intent: the step is `running`, and its number of attempts grows by one. A step
+        that succeeded before stays as it is, and its record is returned."""
+
+    def finish(
+        self,
+        owned: RunLease,
+        name: str,
+        state: StepState,
+        *,
+        at: datetime,
+        result: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Record the result of a step that has begun."""
+
+    def wait(self, owned: RunLease, name: str, waiting_for: str, result: Mapping[str, Any]) -> None:
+        """Record that a step which has begun waits for a person."""
+
+    def note(
+        self, run: str, name: str, kind: str, *, at: datetime, result: Mapping[str, Any]
+    ) -> None:
+        """Record a step that a person did by hand after the run was over, or replace its result."""
+
+    def of_run(self, run: str) -> list[StepRecord]:
+        """The steps of a run, in the order in which they first began."""
+
+
+class DecisionStore(Protocol):
+    """What people decided about the steps of a run, or about the whole run."""
+
+    def add(self, run: str, decision: Decision) -> None:
+        """Record a decision. The process that carries the run out reads it, now or when it resumes
+        the run. Without an actor, the decision is that of the user who runs this process."""
+
+    def of_run(self, run: str) -> list[Decision]:
+        """The decisions about a run, oldest first."""
