@@ -57,6 +57,14 @@ def test_what_is_known_of_a_plan_goes_and_others_stay(catalogue: SqlCatalogue) -
         catalogue.plans.forget("orders-api")
 
 
+def test_every_table_with_rows_of_plans_is_emptied_or_named_here() -> None:
+    handled = {"runs", "evidence", "points", "component_snapshots", "alerts", "holds"}
+    passing = {"outbox", "plan_changes"}  # messages on their way; what readers have to learn
+    of_plans = {t.name for t in metadata.sorted_tables if "plan" in t.columns}
+    emptied = {t.name for t in metadata.sorted_tables if "of_a_plan" in t.info}
+    assert of_plans - emptied == handled | passing
+
+
 def test_an_open_alert_stays_until_it_is_resolved(catalogue: SqlCatalogue) -> None:
     lived(catalogue, "billing")
     alert = Alert(
