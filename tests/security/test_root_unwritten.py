@@ -55,7 +55,7 @@ def test_root_recovers_without_a_record(site: Site, mounts: str) -> None:  # noq
     within(site, mounts, *RECOVER[:-1], "--dry-run")
     told = within(site, mounts, *RECOVER, code=1)
     assert "root's record" in told.err
-    assert "cannot go on" in told.err
+    assert "root cannot resume that run later" in told.err
     assert is_back(site)
     assert noted(site) == []
     run = run_of(site)
