@@ -68,17 +68,19 @@ def served(socket: Path, url: str, plan: Plan) -> Iterator[None]:
 
 def carry_out(catalogue: SqlCatalogue, plan: Plan, run: str) -> None:
     from drd.model.run import RunKind, RunState
+    from drd.model.run_details import ReadinessDetail
 
     found = catalogue.runs.get(run)
     mine = _named(plan, found)
     began = datetime.now(UTC)
     owned = catalogue.runs.begin(
-        mine, found.kind, trigger=found.trigger, detail={}, at=began, subject=found.subject,
+        mine, found.kind, trigger=found.trigger, at=began, subject=found.subject,
         claim=run,
     )  # fmt: skip
     if found.kind is RunKind.BACKUP:
         catalogue.points.record(_point(mine, run, began), owned=owned)
-    detail = {"findings": []} if found.kind is RunKind.READINESS else {}
+    looked = found.kind is RunKind.READINESS
+    detail = ReadinessDetail(findings=()) if looked else None
     catalogue.runs.finish(owned, RunState.SUCCEEDED, at=datetime.now(UTC), detail=detail)
 
 

@@ -161,7 +161,7 @@ class House:
         )
         plan = self.app.plan_in_force("shop")
         owned = catalogue.runs.begin(
-            plan, RunKind.RECOVERY, trigger="manual", detail={}, at=now, claim=pending.id
+            plan, RunKind.RECOVERY, trigger="manual", at=now, claim=pending.id
         )
         for name, kind in (("go-ahead", "approve"), ("plug", "manual")):
             catalogue.steps.begin(owned, name, kind, now)

@@ -171,7 +171,7 @@ class World:
     def drilled(self, **of: Any) -> None:
         """Evidence of a drill, or of a recovery with a `target`, that ended now."""
         now, kind = self.clock.now(), RunKind.RECOVERY if "target" in of else RunKind.DRILL
-        owned = self.catalogue.runs.begin(self.plan, kind, trigger="manual", detail={}, at=now)
+        owned = self.catalogue.runs.begin(self.plan, kind, trigger="manual", at=now)
         found = evidence(owned.run.id, finished_at=now, **of)
         self.catalogue.evidence.record(owned, replace(found, run=owned.run.id, plan="shop"))
         self.catalogue.runs.finish(owned, RunState.SUCCEEDED, at=now)

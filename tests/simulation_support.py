@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from drd.bootstrap import App
 from drd.daemon.clocks import Jump
@@ -23,7 +23,8 @@ from drd.daemon.workers import GRACE_S, Ended, Worker, Workers
 from drd.errors import Fenced
 from drd.model.plan import Plan
 from drd.model.read_progress import Reading
-from drd.model.run import TOOK, Cause, DrillResult, Evidence, Run, RunKind, RunState
+from drd.model.run import Cause, DrillResult, Evidence, Run, RunKind, RunState
+from drd.model.run_details import ReadinessDetail, RunDetail
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.ports import RunLease
 from drd.process import Child
@@ -126,7 +127,7 @@ class Pretenders(Workers):
         work.begins_s = host.time.awake_s + 1.0
         work.takes_s, work.outcome = takes_s, outcome
         if settle is None:
-            timeout_s = float(run.detail.get("timeout_s", 3600.0))
+            timeout_s = run.detail.timeout_s if run.detail.timeout_s is not None else 3600.0
             work.kill_at = host.time.awake_s + timeout_s + GRACE_S
             work.why = Cause("it did not finish in time")
         self._works[run.id] = work
@@ -311,7 +312,7 @@ class Host:
         run, now = work.run, self.time.now()
         try:
             work.owned = self.app.catalogue.runs.begin(
-                self.plan(run.plan), run.kind, trigger=run.trigger, detail={}, at=now,
+                self.plan(run.plan), run.kind, trigger=run.trigger, at=now,
                 subject=run.subject, claim=run.id,
             )  # fmt: skip
         except Fenced:
@@ -332,10 +333,13 @@ class Host:
             self.over(work, "died")
             work.exit_code = -9
             return
-        detail: dict[str, Any] = {"findings": []} if work.run.kind is RunKind.READINESS else {}
+        looked = work.run.kind is RunKind.READINESS
+        detail = ReadinessDetail(findings=()) if looked else RunDetail()
         took_s = self.time.awake_s - work.entry.began_s
         if abs((self.time.now() - work.entry.began).total_seconds() - took_s) > 2:
-            detail[TOOK] = took_s  # as whoever records an end does, by the host's own clocks
+            detail = detail.merged(
+                RunDetail(took_s=took_s)
+            )  # as whoever records an end does, by the host's own clocks
         if work.outcome == "succeeded":
             self._effect(work)
         self.app.catalogue.runs.finish(

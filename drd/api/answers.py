@@ -15,7 +15,8 @@ from drd.api.rights import ENDPOINTS
 from drd.bootstrap import App
 from drd.errors import AlreadyRunning, UsageError
 from drd.flows.runbook.permissions import Deciding, Said
-from drd.model.run import ASKED, Run, RunKind, RunState
+from drd.model.run import Run, RunKind, RunState
+from drd.model.run_details import AskedOptions, RunDetail
 from drd.model.units import to_rfc3339
 
 R = TypeVar("R", bound=Request)
@@ -167,9 +168,9 @@ def _enqueued(asked: Asked, kind: RunKind, body: Request) -> Document:
     Raises AlreadyRunning when that one has other options."""
     app, caller = asked.app, asked.caller
     plan = documents.require_plan(app, asked.names["plan"])
-    options = {k: v for k, v in body.model_dump().items() if v}
+    options = AskedOptions.from_json({k: v for k, v in body.model_dump().items() if v})
     known = app.plan_in_force(plan)
-    for name in options.get("components", ()):
+    for name in options.components:
         if name not in known.components:
             raise UsageError(
                 f"{plan} has no component {name!r}",
@@ -189,7 +190,7 @@ def _enqueued(asked: Asked, kind: RunKind, body: Request) -> Document:
             state=RunState.PENDING,
             started_at=None,
             plan_digest=row.digest,
-            detail={"why": f"asked for by {caller.person or caller.user}", ASKED: options},
+            detail=RunDetail(why=f"asked for by {caller.person or caller.user}", asked=options),
             actor=caller.actor(),
         )
     )
@@ -197,8 +198,8 @@ def _enqueued(asked: Asked, kind: RunKind, body: Request) -> Document:
     return {**documents.run_document(run), "joined": False}
 
 
-def _joined(run: Run, options: Mapping[str, object]) -> Document:
-    if options and run.detail.get(ASKED) != options:
+def _joined(run: Run, options: AskedOptions) -> Document:
+    if options != AskedOptions() and run.detail.asked != options:
         raise AlreadyRunning(
             f"a {run.kind} of {run.plan} is already under way: run {run.id}",
             run=run.id,

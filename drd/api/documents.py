@@ -26,6 +26,7 @@ from drd.model.finding import Finding
 from drd.model.holds import Hold
 from drd.model.judged import Judged
 from drd.model.run import Decision, Run, RunKind, StepRecord
+from drd.model.run_details import ReadinessDetail
 from drd.model.schedule import Schedule
 from drd.model.snapshot import RestorePoint
 from drd.model.units import to_rfc3339
@@ -83,7 +84,7 @@ def run_document(run: Run) -> Document:
         "actor": run.actor.to_json() if run.actor else None,
         "cancel_actor": run.cancel_actor.to_json() if run.cancel_actor else None,
         "cancel_asked_at": time_of(run.cancel_asked_at),
-        "why": run.detail.get("why"),
+        "why": run.detail.why,
         "state": str(run.state),
         "due_at": time_of(run.due_at),
         "started_at": time_of(run.started_at),
@@ -92,16 +93,16 @@ def run_document(run: Run) -> Document:
         "duration_s": run.duration_s,
         "error": text_of(run.error) if run.error else None,
         "error_code": run.error_code or None,
-        "remedy": text_of(run.detail.get("remedy")),
+        "remedy": text_of(run.detail.remedy),
     }
 
 
 def deadline(run: Run) -> datetime | None:
     """By when the run must end; None without a limit, and while it waits."""
-    timeout_s = run.detail.get("timeout_s")
+    timeout_s = run.detail.timeout_s
     if timeout_s is None or run.started_at is None:
         return None
-    return run.started_at + timedelta(seconds=float(timeout_s))
+    return run.started_at + timedelta(seconds=timeout_s)
 
 
 def run(app: App, prefix: str) -> Document:
@@ -111,7 +112,7 @@ def run(app: App, prefix: str) -> Document:
     return {
         **run_document(run),
         "token": run.token,
-        "detail": dict(run.detail),
+        "detail": run.detail.to_json(),
         "aside": asides(noted(app.catalogue, run)),
         "steps": [_step(s) for s in app.catalogue.steps.of_run(run.id)],
         "decisions": [_decision(run, said, d) for d in said],
@@ -368,8 +369,10 @@ def readiness(app: App, plan: str | None) -> Document:
 
 def _readiness(app: App, name: str) -> Document | None:
     for run in app.catalogue.runs.newest(name, limit=20, kind=RunKind.READINESS):
-        if "findings" in run.detail:
-            shown = readiness_document(name, run.detail["readiness"], run.detail["findings"])
+        detail = run.detail
+        if isinstance(detail, ReadinessDetail) and detail.findings is not None:
+            found = [judged.to_json() for judged in detail.findings]
+            shown = readiness_document(name, detail.readiness or "", found)
             return {**shown, "run": run.id, "looked_at": time_of(run.finished_at)}
     known = next((p.readiness.value for p in _assessed(app, name)), "not ready")
     text = f"no check has run yet; by its backups and drills the plan is: {known}"

@@ -5,7 +5,6 @@ What the next start is worked out from: one row instead of a look at a million r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,10 +12,9 @@ from sqlalchemy import Connection, func, select, update
 
 from drd.catalogue.daemon_tables import jobs
 from drd.catalogue.summaries import USUAL_RUNS, durations, percentile_95
-from drd.model.finding import Finding
 from drd.model.run import Run, RunKind, RunState
+from drd.model.run_details import ReadinessDetail, RunDetail
 from drd.model.text import first_line
-from drd.model.verdicts import Readiness
 
 _FAILURES = (RunState.FAILED, RunState.INCOMPLETE, RunState.INTERRUPTED)
 
@@ -51,24 +49,23 @@ def ended(connection: Connection, run: Run) -> None:
         values |= {"last_success_at": run.finished_at, "tries": 0, "permanent": False}
         usual = durations(connection, run.plan, USUAL_RUNS, run.kind, run.subject)
         values["p95_s"] = percentile_95(usual)
-        values["last_bytes"] = run.detail.get("bytes")
+        values["last_bytes"] = run.detail.bytes
     elif run.state is RunState.PAUSED:
         values |= {"tries": 0, "permanent": False}
     elif run.state in _FAILURES:
         values["tries"] = (before.tries if before else 0) + 1
-        values["permanent"] = bool(run.detail.get("permanent"))
+        values["permanent"] = run.detail.permanent
     _set(connection, run, **values)
 
 
-def withheld(detail: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What of a look ahead `status` shows: the findings that withhold `ready`; None where the look
-    itself failed."""
-    if "readiness" not in detail:
+def withheld(detail: RunDetail) -> dict[str, Any] | None:
+    """What of a readiness check `status` shows: the findings that withhold `ready`; None where the
+    check itself failed."""
+    if not isinstance(detail, ReadinessDetail) or detail.readiness is None:
         return None
-    counting = (f for f in detail["findings"] if f["allows"] != Readiness.READY)
-    findings = [Finding.from_json(f) for f in counting if f["exception"] is None]
+    findings = [judged.finding for judged in detail.findings or () if judged.counts]
     return {
-        "readiness": detail["readiness"],
+        "readiness": detail.readiness,
         "findings": [
             {"code": f.code, "subject": f.subject, "name": f.name, "text": first_line(f.text)}
             for f in findings

@@ -10,7 +10,7 @@ from drd.catalogue.engine import SqlStore
 from drd.catalogue.tables import runs
 from drd.model.kit_findings import EXPORT, VERIFY, KitRecord, KitTry
 from drd.model.run import RunKind, RunState
-from drd.model.units import from_rfc3339
+from drd.model.run_details import KitDetail
 
 _LOOKS = 20
 """Among the last looks of each outcome are those at this kit, and at the copy that is tried."""
@@ -35,48 +35,53 @@ def _newest_kit(connection: Connection, plan: str) -> KitRecord | None:
     looks.sort(key=lambda row: row.started_at, reverse=True)
     known = [kit for row in looks if (kit := _opened(row)) is not None]
     if made is not None:
-        known.insert(0, KitRecord(made.started_at, made.plan_digest, made.detail.get("sha256", "")))
+        sha256 = _detail(made).sha256 or ""
+        known.insert(0, KitRecord(made.started_at, made.plan_digest, sha256))
     if not known:
         return None
     # One that was made here bears its own time inside, a moment later: the same file all the same.
     kit = max(known, key=lambda k: k.made_at)
-    if made is not None and kit.sha256 == made.detail.get("sha256"):
+    if made is not None and kit.sha256 == _detail(made).sha256:
         kit = known[0]
-    last = next((row for row in looks if row.detail.get("sha256") == kit.sha256), None)
-    tried = next((row for row in looks if row.detail.get("file")), None)
+    last = next((row for row in looks if _detail(row).sha256 == kit.sha256), None)
+    tried = next((row for row in looks if _detail(row).file), None)
     return KitRecord(
         made_at=kit.made_at,
         plan_digest=kit.plan_digest,
         sha256=kit.sha256,
         verified_at=last.finished_at if last is not None else None,
         problem=_problem(last) if last is not None else None,
-        away=last is not None and bool(last.detail.get("away")),
+        away=last is not None and _detail(last).away,
         tried=_tried(tried) if tried is not None else None,
     )
 
 
+def _detail(row: Any) -> KitDetail:
+    return KitDetail.from_json(row.detail)
+
+
 def _opened(row: Any) -> KitRecord | None:
     """The kit that a look has opened; of an older drd's nobody knows when it was made."""
-    detail = row.detail
-    if "made_at" not in detail:
+    detail = _detail(row)
+    if detail.made_at is None or detail.plan_digest is None or detail.sha256 is None:
         return None
-    return KitRecord(from_rfc3339(detail["made_at"]), detail["plan_digest"], detail["sha256"])
+    return KitRecord(detail.made_at, detail.plan_digest, detail.sha256)
 
 
 def _problem(row: Any) -> str | None:
     """Why it opened nothing; that it is outdated is told by the plan's hash, at any time."""
-    return None if row.detail.get("outdated") else row.error
+    return None if _detail(row).outdated else row.error
 
 
 def _tried(row: Any) -> KitTry:
-    detail = row.detail
+    detail = _detail(row)
     return KitTry(
-        detail["file"],
+        detail.file or "",
         row.finished_at,
         _problem(row),
-        there=bool(detail.get("sha256")),
-        sha256=detail.get("sha256", ""),
-        away=bool(detail.get("away")),
+        there=bool(detail.sha256),
+        sha256=detail.sha256 or "",
+        away=detail.away,
     )
 
 

@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,6 +36,7 @@ from drd.catalogue import (  # noqa: F401 - they fill the metadata
 )
 from drd.catalogue.columns import Json, UtcTime, metadata
 from drd.catalogue.reading import HUGE, STUMBLES
+from drd.model import run_details
 from drd.model.actor import Actor
 from drd.model.coverage import Coverage
 from drd.model.facts import Unproven
@@ -131,6 +133,9 @@ def _malformed(connection: Connection) -> Iterator[str]:
         for row in rows:
             for column, wrong, value in zip(table.columns, judges, row, strict=True):
                 why = wrong(value) if value is not None else None
+                if why is None and column is tables.runs.c.detail:
+                    kind = row[table.columns.keys().index("kind")]
+                    why = _no_json(value, dict, partial(run_details.read, kind))
                 if why is not None:
                     yield _said(table, column, tuple(row), why)
 

@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -25,9 +25,11 @@ from drd.catalogue.locks import HeldLock, LockFiles
 from drd.catalogue.runs import FIRST_TOKEN, Owner
 from drd.catalogue.tables import runs as table
 from drd.errors import AlreadyRunning, CatalogueError, Fenced
+from drd.model import run_details
 from drd.model.custody import StatePlace
 from drd.model.plan import Plan
-from drd.model.run import TOOK, Run, RunKind, RunState, sound_id
+from drd.model.run import Run, RunKind, RunState, sound_id
+from drd.model.run_details import RunDetail
 from drd.ports import RunLease
 from drd.process import Mark
 
@@ -107,7 +109,7 @@ class SqlRunStore(SqlStore):
         kind: RunKind,
         *,
         trigger: str,
-        detail: Mapping[str, Any],
+        detail: RunDetail | None = None,
         at: datetime,
         subject: str = "",
         claim: str = "",
@@ -122,7 +124,7 @@ class SqlRunStore(SqlStore):
             started_at=at,
             plan_digest=plan.digest,
             token=FIRST_TOKEN,
-            detail=dict(detail),
+            detail=run_details.read(kind, (detail or RunDetail()).to_json()),
             subject=subject,
         )
         with ExitStack() as unless_recorded:
@@ -243,9 +245,9 @@ class SqlRunStore(SqlStore):
         *,
         at: datetime,
         error: str | None = None,
-        detail: Mapping[str, Any] | None = None,
+        detail: RunDetail | None = None,
     ) -> None:
-        detail = {**(detail or {}), **self._measured(owned)}
+        detail = (detail or RunDetail()).merged(self._measured(owned))
         with self._database.write() as connection:
             runs.finish(connection, owned, state, at=at, error=error, detail=detail)
         # The run is final: nobody asks for its lock again.
@@ -254,13 +256,14 @@ class SqlRunStore(SqlStore):
         if held is not None:
             held.discard()
 
-    def _measured(self, owned: RunLease) -> dict[str, float]:
+    def _measured(self, owned: RunLease) -> RunDetail:
         """How long the run took, for its detail, when the wall clock does not tell it."""
         begun = self._begun.get((owned.run.id, owned.token))
         if begun is None or owned.token != FIRST_TOKEN:
-            return {}
+            return RunDetail()
         wall_s, awake_s = time.time() - begun[0], time.monotonic() - begun[1]
-        return {TOOK: round(awake_s, 3)} if abs(wall_s - awake_s) > _SET_S else {}
+        was_set = abs(wall_s - awake_s) > _SET_S
+        return RunDetail(took_s=round(awake_s, 3)) if was_set else RunDetail()
 
     def set_state(self, owned: RunLease, state: RunState) -> None:
         with self._database.write() as connection:

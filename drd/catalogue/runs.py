@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,8 +13,10 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from drd.catalogue import jobs, summaries
 from drd.catalogue.tables import runs
 from drd.errors import Fenced, UsageError
+from drd.model import run_details
 from drd.model.actor import Actor
-from drd.model.run import ERROR_CODE, Run, RunKind, RunState
+from drd.model.run import Run, RunKind, RunState
+from drd.model.run_details import RunDetail
 from drd.ports import RunLease
 
 # Made once: a daemon asks these with every run and every second, and to put a statement together
@@ -64,7 +66,7 @@ def insert(connection: Connection, run: Run, owner: Owner) -> None:
             "owner_host": owner.host,
             "owner_place": owner.place,
             "owner_boot": owner.boot,
-            "detail": dict(run.detail),
+            "detail": run.detail.to_json(),
             "error": run.error,
             "subject": run.subject,
             "actor": run.actor.to_json() if run.actor is not None else None,
@@ -96,7 +98,7 @@ def claim(connection: Connection, run: Run, owner: Owner) -> bool:
             owner_host=owner.host,
             owner_place=owner.place,
             owner_boot=owner.boot,
-            detail={**row.detail, **run.detail},
+            detail={**row.detail, **run.detail.to_json()},
         )
     )
     return True
@@ -141,7 +143,7 @@ def finish(
     *,
     at: datetime,
     error: str | None,
-    detail: Mapping[str, Any],
+    detail: RunDetail,
 ) -> None:
     """Record the final state, unless the run has one."""
     if not state.final:
@@ -156,8 +158,8 @@ def finish(
             state=str(state),
             finished_at=at,
             error=error,
-            error_code=detail.get(ERROR_CODE) or None,
-            detail={**row.detail, **detail},
+            error_code=detail.error_code or None,
+            detail={**row.detail, **detail.to_json()},
         )
     )
     if owned.run.kind is RunKind.BACKUP:
@@ -257,7 +259,7 @@ def to_run(row: Row[Any]) -> Run:
         owner_pid=row.owner_pid,
         owner_host=row.owner_host,
         owner_boot=row.owner_boot or "",
-        detail=row.detail,
+        detail=run_details.read(row.kind, row.detail),
         error=row.error,
         error_code=row.error_code or "",
         subject=row.subject,

@@ -17,6 +17,7 @@ from drd.catalogue.summary_tables import component_summary, plan_summary, scenar
 from drd.catalogue.tables import component_snapshots, evidence, points, runs
 from drd.model.clock import FAR_AHEAD
 from drd.model.run import DrillResult, RunKind, RunState, took_s
+from drd.model.run_details import RunDetail
 from drd.model.scenarios import Rehearsal, standing
 
 USUAL_RUNS = 50
@@ -213,7 +214,10 @@ def durations(
         .order_by(runs.c.started_at.desc())
         .limit(limit)
     )
-    known = [took_s(start, end, detail) for start, end, detail in connection.execute(query)]
+    known = [
+        took_s(start, end, RunDetail.from_json(detail).took_s)
+        for start, end, detail in connection.execute(query)
+    ]
     return [seconds for seconds in known if seconds is not None]
 
 

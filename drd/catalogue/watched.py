@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Column, Connection, Select, bindparam, select
@@ -12,7 +12,9 @@ from drd.catalogue.daemon_tables import jobs, verifications
 from drd.catalogue.tables import runs
 from drd.model.alert_facts import VerificationFacts
 from drd.model.finding import Finding
+from drd.model.judged import Judged
 from drd.model.run import RunKind
+from drd.model.run_details import ReadinessDetail
 from drd.ports.alerts import Watched
 
 _T = TypeVar("_T")
@@ -65,10 +67,9 @@ def _readiness(connection: Connection, plan: str | None) -> dict[str, tuple[Find
     alert stays as it is."""
     findings = {}
     for name, detail in _asked(connection, _READINESS, plan):
-        if "findings" in detail:
-            findings[name] = tuple(
-                Finding.from_json(f) for f in detail["findings"] if _is_alarming(f)
-            )
+        judged = ReadinessDetail.from_json(detail).findings
+        if judged is not None:
+            findings[name] = tuple(j.finding for j in judged if _is_alarming(j))
     return findings
 
 
@@ -78,12 +79,9 @@ def _asked(connection: Connection, query: _Queries, plan: str | None) -> Iterabl
     return connection.execute(query.of_one, {"plan": plan})
 
 
-def _is_alarming(finding: Mapping[str, Any]) -> bool:
-    """What drills tell has alerts of its own, and what the plan accepts needs none. A version
-    before kept other keys, and only what was wrong."""
-    if "severity" not in finding:
-        return True
-    return not (finding["severity"] == "ok" or finding["proof"] or finding["exception"])
+def _is_alarming(judged: Judged) -> bool:
+    """What drills tell has alerts of its own, and what the plan accepts needs none."""
+    return not (judged.finding.severity == "ok" or judged.proof or judged.excepted)
 
 
 def _by_plan(rows: Iterable[tuple[str, _T]]) -> dict[str, tuple[_T, ...]]:

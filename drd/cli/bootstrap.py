@@ -25,6 +25,7 @@ from drd.kit.install import installed
 from drd.kit.runbook import scenario_option
 from drd.kit.sealing import read_kit, read_passphrase, unseal
 from drd.kit.state import record_use
+from drd.model.run_details import KitDetail
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.text import counted
 from drd.model.units import to_rfc3339
@@ -56,17 +57,17 @@ def run(args: argparse.Namespace) -> int:
             args.config = str(prepared.layout.config)
             with session(args) as app:
                 plans = [_rebuilt(app, name, prepared, kit) for name in prepared.plans]
-            if not kit and all(p.error for p in plans):
+            if kit is None and all(p.error for p in plans):
                 # The repository is the only source; a kit's files are useful without one.
                 raise next(p.error for p in plans if p.error)
         _say(args, prepared, written, plans)
-    return _exit_code(plans, kit=bool(kit))
+    return _exit_code(plans, kit=kit is not None)
 
 
 @contextmanager
 def _source(
     args: argparse.Namespace, root: Path, now: datetime
-) -> Iterator[tuple[Prepared, Mapping[str, str]]]:
+) -> Iterator[tuple[Prepared, KitDetail | None]]:
     """What to install, and what to record of its kit."""
 
     given = args.passphrase_file or args.identity or args.share
@@ -79,9 +80,9 @@ def _source(
             )
         sealed = read_kit(Path(args.kit))
         kit = unpack(unseal(sealed, key_of(args), name=args.kit), name=args.kit)
-        made_at = to_rfc3339(kit.index.made_at)
+        detail = KitDetail(sha256=sha256(sealed).hexdigest(), made_at=kit.index.made_at)
         with from_kit(kit, root, now) as prepared:
-            yield prepared, {"sha256": sha256(sealed).hexdigest(), "made_at": made_at}
+            yield prepared, detail
         return
     if given or not args.password_file:
         raise UsageError(
@@ -93,10 +94,10 @@ def _source(
     with from_repository(
         args.repository, password, root, now, partial(accept, args), ca_cert=authority
     ) as prepared:
-        yield prepared, {}
+        yield prepared, None
 
 
-def _rebuilt(app: App, name: str, prepared: Prepared, kit: Mapping[str, str]) -> _Plan:
+def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> _Plan:
     try:
         loaded = app.load(name)
         plan = prepared.within(loaded)
@@ -109,8 +110,8 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: Mapping[str, str]) ->
             base.record(app.catalogue, name, app.clock.now())
         compared = rebuild(services, plan)
         unreached = tuple(compared.unreached.values())
-        if kit:
-            detail = {**kit, "plan_digest": prepared.digests[name]}
+        if kit is not None:
+            detail = kit.merged(KitDetail(plan_digest=prepared.digests[name]))
             record_use(services, plan, detail, unreached)
     except DrdError as error:
         return _Plan(name, error=error)

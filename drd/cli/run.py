@@ -10,14 +10,11 @@ from drd.cli.aside import say_asides
 from drd.cli.checks_table import print_fence
 from drd.cli.follow import Source, follow
 from drd.cli.session import session
+from drd.model import run_details
 from drd.model.actor import Actor
-from drd.model.fencing import FenceReport
+from drd.model.run_details import DrillDetail, RecoveryDetail, RetentionDetail, RunDetail
 from drd.model.text import escaped
 from drd.model.units import format_duration, from_rfc3339
-
-_REASONS = {"force": "--force", "clock_is_right": "clock"}
-"""The keys in a run's details that hold a person's reason, and the word that is printed before
-it."""
 
 
 def show(args: argparse.Namespace) -> int:
@@ -36,10 +33,15 @@ def show(args: argparse.Namespace) -> int:
     return 1 if args.follow and run["state"] not in ("succeeded", "paused") else 0
 
 
+def _detail(run: dict[str, Any]) -> RunDetail:
+    return run_details.read(run["kind"], run["detail"])
+
+
 def _print_fence(run: dict[str, Any]) -> None:
     """For a drill: the fence between the data's own code and the host."""
-    if known := run["detail"].get("fence"):
-        print_fence(FenceReport.from_json(known), colour=False)
+    detail = _detail(run)
+    if isinstance(detail, DrillDetail) and detail.fence is not None:
+        print_fence(detail.fence, colour=False)
 
 
 def _print_decisions(run: dict[str, Any]) -> None:
@@ -66,14 +68,13 @@ def _said(step: dict[str, Any]) -> str:
     return escaped(why)
 
 
-def _only(detail: dict[str, Any]) -> str:
+def _only(detail: RecoveryDetail) -> str:
     """Which part of the service a recovery was limited to, if any."""
-    part = detail.get("part")
-    if not part:
-        names = detail.get("components")
-        return f": {', '.join(names)}" if names else ""
-    names = [*part["tables"], *part["paths"]] or detail.get("begun", [])
-    beside = f" as {part['into']}" if part["into"] else ""
+    part = detail.part
+    if part is None:
+        return f": {', '.join(detail.components)}" if detail.components else ""
+    names = part.names or detail.begun
+    beside = f" as {part.into}" if part.into else ""
     return f": {', '.join(map(escaped, names))}{escaped(beside)}"
 
 
@@ -92,14 +93,14 @@ def _print_actors(run: dict[str, Any]) -> None:
 
 
 def _print(run: dict[str, Any]) -> None:
-    detail = run["detail"]
+    detail = _detail(run)
     subject = f", {run['repository']}" if run["repository"] else ""
     output.say(f"{run['kind']} {run['run']} of {run['plan']}{subject}: {run['state']}")
     why = f": {run['why']}" if run["why"] else ""
     output.say(f"  trigger    {run['trigger']}{why}")
     _print_actors(run)
-    if detail.get("point") and detail.get("target"):
-        output.say(f"  point      {detail['point']} into {detail['target']}{_only(detail)}")
+    if isinstance(detail, RecoveryDetail) and detail.point and detail.target:
+        output.say(f"  point      {detail.point} into {detail.target}{_only(detail)}")
     if run["due_at"]:
         output.say(f"  due        {_time(run['due_at'])} UTC")
     if run["started_at"]:
@@ -107,20 +108,26 @@ def _print(run: dict[str, Any]) -> None:
         took = f", took {format_duration(took_s)}" if took_s is not None else ""
         output.say(f"  started    {_time(run['started_at'])} UTC{took}")
     if run["deadline_at"]:
-        within = format_duration(float(detail["timeout_s"]))
+        within = format_duration(detail.timeout_s)
         output.say(f"  deadline   {_time(run['deadline_at'])} UTC, {within} after its start")
     if run["error"]:
         first, *rest = run["error"].splitlines()
         output.say(f"  error      {first}")
         for line in rest:
             output.say(f"             {line}")
-    for key, word in _REASONS.items():
-        if detail.get(key):
-            output.say(f"  {word:<10} {escaped(str(detail[key]))}")
+    _print_reasons(detail)
     over = run["finished_at"] is not None
     rows = [_step(step, over=over) for step in run["steps"] if step["kind"] != "aside"]
     if rows:
         output.say(output.table(rows))
+
+
+def _print_reasons(detail: RunDetail) -> None:
+    """What a person gave as the reason for an option of `drd retention`."""
+    if isinstance(detail, RetentionDetail):
+        for word, reason in (("--force", detail.force), ("clock", detail.clock_is_right)):
+            if reason:
+                output.say(f"  {word:<10} {escaped(reason)}")
 
 
 def _step(step: dict[str, Any], *, over: bool) -> list[str]:

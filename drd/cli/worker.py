@@ -90,10 +90,10 @@ def _listen() -> None:
 
 def _bound(run: Run) -> None:
     """End the run when it takes longer than its schedule allows."""
-    timeout_s = run.detail.get("timeout_s")
+    timeout_s = run.detail.timeout_s
     if timeout_s is None:
         return
-    cause = Cause(f"the run did not finish within {format_duration(float(timeout_s))}")
-    timer = threading.Timer(float(timeout_s), lambda: process.cancel(cause))
+    cause = Cause(f"the run did not finish within {format_duration(timeout_s)}")
+    timer = threading.Timer(timeout_s, lambda: process.cancel(cause))
     timer.daemon = True
     timer.start()

@@ -15,6 +15,7 @@ from drd.flows.schedules import Agenda
 from drd.model.dispatch import Limits, Running, choose
 from drd.model.due import Due
 from drd.model.run import Run, RunKind, RunState
+from drd.model.run_details import RunDetail
 from drd.model.schedule import Job
 from drd.ports import Catalogue
 
@@ -91,7 +92,7 @@ class Dispatcher:
             # The plan was forgotten, without a reload.
             self._agenda.drop_plan(job.plan)
             return ""
-        detail = {"why": due.why, "timeout_s": job.timing.timeout_s}
+        detail = RunDetail(why=due.why, timeout_s=job.timing.timeout_s)
         schedule = self._agenda.schedule(job.plan)
         run = self._catalogue.queue.enqueue(
             Run(
@@ -127,7 +128,7 @@ class Dispatcher:
             plan=run.plan,
             kind=str(run.kind),
             trigger=run.trigger,
-            why=run.detail.get("why"),
+            why=run.detail.why,
         )
         self._on_begun(run)
         return True

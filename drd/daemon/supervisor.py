@@ -13,7 +13,8 @@ from datetime import datetime
 from drd import log, process
 from drd.daemon.workers import GRACE_S, Ended, Workers
 from drd.errors import DrdError, UsageError
-from drd.model.run import ERROR_CODE, Cause, Run, RunKind, RunState
+from drd.model.run import Cause, Run, RunKind, RunState
+from drd.model.run_details import RunDetail
 from drd.ports import Catalogue
 
 _log = log.get()
@@ -145,7 +146,7 @@ class Supervisor:
             return
         try:
             state = RunState.CANCELLED if cancelled else RunState.INTERRUPTED
-            detail = {ERROR_CODE: how.code} if how.code else {}
+            detail = RunDetail(error_code=how.code or None)
             self._catalogue.runs.finish(owned, state, at=now, error=how.text, detail=detail)
         finally:
             owned.release()

@@ -93,7 +93,7 @@ class Workers:
         env |= {VARIABLE: self.settings}
         command = Command(words, env=env)
         child = _started(command, handed)
-        timeout_s = run.detail.get("timeout_s")
+        timeout_s = run.detail.timeout_s
         worker = Worker(
             run,
             child,
@@ -103,8 +103,8 @@ class Workers:
             oom_kills=_oom_kills(),
         )
         if timeout_s is not None:
-            worker.kill_at = time.monotonic() + float(timeout_s) + GRACE_S
-            worker.why = Cause(f"the run did not finish within {format_duration(float(timeout_s))}")
+            worker.kill_at = time.monotonic() + timeout_s + GRACE_S
+            worker.why = Cause(f"the run did not finish within {format_duration(timeout_s)}")
         self._alive[run.id] = worker
         return worker
 

@@ -15,7 +15,8 @@ from drd import log, process
 from drd.errors import Cancelled, DrdError, Fenced, StepFailed, exhausted
 from drd.flows.services import Services
 from drd.model.plan import Plan
-from drd.model.run import ERROR_CODE, Cause, RunKind, RunState, StepState
+from drd.model.run import Cause, RunKind, RunState, StepState
+from drd.model.run_details import RunDetail
 from drd.model.text import one_line
 from drd.ports import RunLease
 
@@ -85,7 +86,7 @@ def new_run(
     kind: RunKind,
     *,
     trigger: str,
-    detail: Mapping[str, Any],
+    detail: RunDetail | None = None,
     subject: str = "",
 ) -> Iterator[Runner]:
     """Record a run before anything can fail, own it, and make sure that it ends in a final state. A
@@ -145,7 +146,7 @@ def closing_run(services: Services, owned: RunLease) -> Iterator[Runner]:
 def _finish(
     services: Services, owned: RunLease, state: RunState, cause: Cause, *, permanent: bool = False
 ) -> None:
-    detail = {"permanent": permanent, ERROR_CODE: cause.code, "remedy": cause.remedy or None}
+    detail = RunDetail(permanent=permanent, error_code=cause.code, remedy=cause.remedy or None)
     with process.shielded():
         services.catalogue.runs.finish(
             owned, state, at=services.clock.now(), error=cause.text, detail=detail

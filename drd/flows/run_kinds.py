@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from drd import secrets
 from drd.errors import UsageError
@@ -17,7 +16,8 @@ from drd.flows.upkeep.prune import prune
 from drd.flows.upkeep.retention import RetentionRequest, retention
 from drd.flows.upkeep.verification import verification
 from drd.model.plan import SCENARIOS, Plan
-from drd.model.run import ASKED, Run, RunKind
+from drd.model.run import Run, RunKind
+from drd.model.run_details import AskedOptions
 
 Flow = Callable[[Services, Plan, Run], object]
 
@@ -25,40 +25,34 @@ Flow = Callable[[Services, Plan, Run], object]
 _OPTION = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
-def _asked(run: Run) -> Mapping[str, Any]:
+def _asked(run: Run) -> AskedOptions:
     """Read the options from a run's row. The row is not trusted: anything but a name or an id is
     refused.
     """
-    options = run.detail.get(ASKED) or {}
-    for value in options.values():
+    options = run.detail.asked or AskedOptions()
+    for value in options.to_json().values():
         for one in value if isinstance(value, list) else [value]:
             if not (one is None or isinstance(one, bool)) and not _OPTION.fullmatch(str(one)):
                 raise UsageError(f"run {run.id} has an option {one!r}, which is not valid")
-    if options.get("scenario") not in (None, *SCENARIOS):
-        raise UsageError(
-            f"run {run.id} has a scenario {options['scenario']!r}, which does not exist"
-        )
-    return dict(options)
+    if options.scenario not in (None, *SCENARIOS):
+        raise UsageError(f"run {run.id} has a scenario {options.scenario!r}, which does not exist")
+    return options
 
 
 def _backup(services: Services, plan: Plan, run: Run) -> object:
     asked = _asked(run)
-    request = BackupRequest(
-        tuple(asked.get("components", ())),
-        trigger=run.trigger,
-        accept_size=asked.get("accept_size") is True,
-    )
+    request = BackupRequest(asked.components, trigger=run.trigger, accept_size=asked.accept_size)
     return backup(services, plan, request)
 
 
 def _drill(services: Services, plan: Plan, run: Run) -> object:
     asked = _asked(run)
     request = DrillRequest(
-        asked.get("point"),
-        asked.get("scenario"),
-        asked.get("repository"),
+        asked.point,
+        asked.scenario,
+        asked.repository,
         trigger=run.trigger,
-        components=tuple(asked.get("components", ())),
+        components=asked.components,
     )
     return drill(services, plan, request)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from drd.model.kit_findings import (
 )
 from drd.model.plan import Plan, Sharing
 from drd.model.run import RunKind, RunState
-from drd.model.units import to_rfc3339
+from drd.model.run_details import KitDetail
 from drd.ports import Catalogue
 
 
@@ -98,9 +98,7 @@ def keepers(settings: DaemonSettings, plans: Sequence[Plan]) -> tuple[str, ...] 
 @contextmanager
 def making(services: Services, plan: Plan) -> Iterator[Runner]:
     """The record of a kit that is being made; the body finishes it with `made`."""
-    with new_run(
-        services, plan, RunKind.KIT, trigger="manual", detail={}, subject=EXPORT
-    ) as runner:
+    with new_run(services, plan, RunKind.KIT, trigger="manual", subject=EXPORT) as runner:
         yield runner
 
 
@@ -111,39 +109,39 @@ def made(runner: Runner, sha256: str, size: int) -> None:
         runner.owned,
         RunState.SUCCEEDED,
         at=services.clock.now(),
-        detail={"sha256": sha256, "bytes": size},
+        detail=KitDetail(sha256=sha256, bytes=size),
     )
 
 
-def what_it_is(found: Verification, plan: PlanFound, sha256: str) -> dict[str, str]:
+def what_it_is(found: Verification, plan: PlanFound, sha256: str) -> KitDetail:
     """The details of an opened kit that a run records."""
-    return {"sha256": sha256, "made_at": to_rfc3339(found.made_at), "plan_digest": plan.digest}
+    return KitDetail(sha256=sha256, made_at=found.made_at, plan_digest=plan.digest)
 
 
 def record_use(
-    services: Services, plan: Plan, detail: Mapping[str, str], problems: Sequence[DrdError]
+    services: Services, plan: Plan, detail: KitDetail, problems: Sequence[DrdError]
 ) -> None:
     """Record on a new host which kit it was made from, once: that kit has opened the
     repositories."""
     known = services.catalogue.kits.newest(plan.name)
-    if known is not None and known.sha256 == detail["sha256"] and known.verified_at is not None:
+    if known is not None and known.sha256 == detail.sha256 and known.verified_at is not None:
         return
     _record(services, plan, detail, problems)
 
 
 def record_verification(
-    services: Services, plan: Plan, found: PlanFound, detail: Mapping[str, str]
+    services: Services, plan: Plan, found: PlanFound, detail: KitDetail
 ) -> None:
     """Record whether a kit opened this plan's repositories, and their states. A plan that changed
     since is not a failure here: the hashes show it at any time."""
     away = probe_failed_repositories(services, plan, found)
-    _record(services, plan, {**detail, **away}, found.problems)
+    _record(services, plan, detail.merged(KitDetail(away=away)), found.problems)
 
 
-def probe_failed_repositories(services: Services, plan: Plan, found: PlanFound) -> dict[str, bool]:
+def probe_failed_repositories(services: Services, plan: Plan, found: PlanFound) -> bool:
     """Open with this host's own keys what the kit did not open, or what is known to be wrong, and
-    record the state: an old kit proves nothing about a repository. Returns `away` for a run's
-    detail if this host opens none of them either: no other kit would."""
+    record the state: an old kit proves nothing about a repository. Returns whether this host opens
+    none of them either: no other kit would."""
     doubtful = {k.repository for k in services.catalogue.health.of(plan.name) if k.lost}
     doubtful |= {k.repository for k in services.catalogue.health.of(plan.name) if k.unreachable}
     failed = [r for r in found.repositories if r.error is not None]
@@ -156,12 +154,11 @@ def probe_failed_repositories(services: Services, plan: Plan, found: PlanFound) 
             probe_repository(services, services.open_repository(spec))
         except DrdError:
             shut.append(one)
-    is_away = bool(failed) and found.error is None and all(r in shut for r in failed)
-    return {"away": True} if is_away else {}
+    return bool(failed) and found.error is None and all(r in shut for r in failed)
 
 
 def _record(
-    services: Services, plan: Plan, detail: Mapping[str, object], problems: Sequence[DrdError]
+    services: Services, plan: Plan, detail: KitDetail, problems: Sequence[DrdError]
 ) -> None:
     with new_run(
         services, plan, RunKind.KIT, trigger="manual", detail=detail, subject=VERIFY

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from drd import secrets
 from drd.errors import DrdError, KitUnavailable, UsageError
@@ -19,6 +19,7 @@ from drd.model.kit import Key
 from drd.model.kit_findings import VERIFY
 from drd.model.plan import KitWatch, Plan
 from drd.model.run import RunKind, RunState
+from drd.model.run_details import KitDetail
 
 
 def try_kit(
@@ -29,11 +30,11 @@ def try_kit(
     one.
 
     Raises KitUnavailable, KitDamaged, WrongKey."""
-    where = {"file": watch.file} if watch is not None else {}
+    where = KitDetail(file=watch.file if watch is not None else None)
     with new_run(
         services, plan, RunKind.KIT, trigger=trigger, detail=where, subject=VERIFY
     ) as runner:
-        seen: dict[str, Any] = {}
+        seen = _Seen()
         try:
             verification = _verified(services, plan, watch, seen)
         except DrdError as error:
@@ -43,31 +44,35 @@ def try_kit(
     return verification
 
 
-def _finish(runner: Runner, seen: Mapping[str, Any], problems: Sequence[DrdError]) -> None:
+@dataclass
+class _Seen:
+    """What is known of the file so far, even if it does not open."""
+
+    detail: KitDetail = field(default_factory=KitDetail)
+
+
+def _finish(runner: Runner, seen: _Seen, problems: Sequence[DrdError]) -> None:
     services = runner.services
     services.catalogue.runs.finish(
         runner.owned,
         RunState.FAILED if problems else RunState.SUCCEEDED,
         at=services.clock.now(),
         error="; ".join(p.message for p in problems) or None,
-        detail={
-            **seen,
-            "outdated": _outdated(problems),
-            "permanent": any(p.permanent for p in problems),
-        },
+        detail=seen.detail.merged(
+            KitDetail(outdated=_outdated(problems), permanent=any(p.permanent for p in problems))
+        ),
     )
 
 
-def _verified(
-    services: Services, plan: Plan, watch: KitWatch | None, seen: dict[str, Any]
-) -> Verification:
+def _verified(services: Services, plan: Plan, watch: KitWatch | None, seen: _Seen) -> Verification:
     """Open and verify the copy; `seen` gets the known facts of the file, even if it does
     not open.
     """
     if watch is None:
         raise KitUnavailable(f"no copy of a kit of {plan.name} is configured", hint=WHERE)
     sealed = read(watch.file)
-    seen["sha256"] = sha256(sealed).hexdigest()
+    digest = sha256(sealed).hexdigest()
+    seen.detail = KitDetail(sha256=digest)
     kit = unpack(unseal(sealed, key_of(watch), name=watch.file), name=watch.file)
     verification = verify(kit, {plan.name: plan.digest}, only=plan.name)
     if not verification.plans:
@@ -76,8 +81,9 @@ def _verified(
             hint=f"run drd kit export {plan.name} --to {watch.file} …, with the other plans "
             "of that kit.",
         )
-    seen |= what_it_is(verification, verification.plans[0], seen["sha256"])
-    seen |= probe_failed_repositories(services, plan, verification.plans[0])
+    seen.detail = what_it_is(verification, verification.plans[0], digest)
+    away = probe_failed_repositories(services, plan, verification.plans[0])
+    seen.detail = seen.detail.merged(KitDetail(away=away))
     return verification
 
 

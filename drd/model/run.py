@@ -13,12 +13,7 @@ from drd.model.actor import Actor
 from drd.model.coverage import Coverage
 from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
-
-TOOK = "took_s"
-"""The key in a run's detail for its duration, if the clock was set or the host slept meanwhile."""
-
-OUTCOME = frozenset({"result", "bytes", "permanent", "rolled_back", TOOK})
-"""The key in a recovery's detail for its outcome; the other keys are the request."""
+from drd.model.run_details import RunDetail
 
 SET_ASIDE = "set aside"
 """The step of a run that records what it has set aside. It is only a reminder: the places
@@ -35,13 +30,6 @@ def sound_id(run: str) -> str:
     if not _ID.fullmatch(run):
         raise ValueError(f"{run!r} is no id of a run: somebody has changed the catalogue")
     return run
-
-
-ASKED = "asked"
-"""The key in a run's detail for the options that came with a request to the daemon."""
-
-ERROR_CODE = "error_code"
-"""The key in a run's detail for the code of its error, or of its `Cause`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +108,9 @@ class DrillResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run. `detail` is JSON with the request and the outcome. `actor` asked for it,
-    `cancel_actor` cancelled it; None: an older drd recorded nobody.
+    """One run. `detail` holds the request and the outcome, in the class of the run's kind
+    (`drd.model.run_details`). `actor` asked for it, `cancel_actor` cancelled it; None: an older
+    drd recorded nobody.
     """
 
     id: str
@@ -137,7 +126,7 @@ class Run:
     owner_pid: int | None = None
     owner_host: str = ""
     owner_boot: str = ""
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: RunDetail = field(default_factory=RunDetail)
     error: str | None = None
     error_code: str = ""  # why it ended, as code goes by it
     subject: str = ""  # the repository of a copy, verification or prune; what is done with a kit
@@ -151,15 +140,15 @@ class Run:
     def duration_s(self) -> float | None:
         if self.started_at is None or self.finished_at is None:
             return None
-        return took_s(self.started_at, self.finished_at, self.detail)
+        return took_s(self.started_at, self.finished_at, self.detail.took_s)
 
 
-def took_s(started_at: datetime, finished_at: datetime, detail: Mapping[str, Any]) -> float | None:
-    """Return the duration of a run, by a clock that nobody sets if the wall clock was set
-    meanwhile; None if only the wall clock is known.
+def took_s(started_at: datetime, finished_at: datetime, measured: float | None) -> float | None:
+    """Return the duration of a run: `measured` by a clock that nobody sets, if the wall clock was
+    set meanwhile. None if the wall clock was set and nothing was measured.
     """
-    if (measured := detail.get(TOOK)) is not None:
-        return float(measured)
+    if measured is not None:
+        return measured
     passed_s = (finished_at - started_at).total_seconds()
     return passed_s if passed_s >= 0 else None
 

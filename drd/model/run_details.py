@@ -81,9 +81,6 @@ class RecoveryDetail(RunDetail):
     plan's `commands` name. Its end adds `result`, and the steps that were `rolled_back`."""
 
     kind = "recovery"
-    OUTCOME: ClassVar = frozenset({"result", "bytes", "permanent", "rolled_back", "took_s"})
-    """What came out of it: the rest is what it was asked for."""
-
     target: str | None = stored.text()
     asked_point: str | None = stored.text()
     before: datetime | None = stored.time()
@@ -104,6 +101,18 @@ class RecoveryDetail(RunDetail):
     commands: Mapping[str, Any] | None = stored.anything()
     result: str | None = stored.text()
     rolled_back: tuple[str, ...] = stored.texts()
+
+    _OUTCOME: ClassVar = frozenset({"result", "bytes", "permanent", "rolled_back", "took_s"})
+
+    def outcome(self) -> RecoveryDetail:
+        """What came out of it, alone."""
+        said = self.to_json()
+        return self.from_json({k: v for k, v in said.items() if k in self._OUTCOME})
+
+    def request(self) -> RecoveryDetail:
+        """What it was asked for, alone."""
+        said = self.to_json()
+        return self.from_json({k: v for k, v in said.items() if k not in self._OUTCOME})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,12 +169,12 @@ class VerificationDetail(RunDetail):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadinessDetail(RunDetail):
-    """`readiness` is None where the look itself failed."""
+    """Both None where the check itself failed."""
 
     kind = "readiness"
 
     readiness: str | None = stored.text()
-    findings: tuple[Judged, ...] = stored.values(Judged.from_json)
+    findings: tuple[Judged, ...] | None = stored.values(Judged.from_json, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,4 +222,4 @@ _CLASSES: Mapping[str, type[RunDetail]] = {
 
 def read(kind: str, data: Mapping[str, Any]) -> RunDetail:
     """What the row of a run of this kind has. Raises Malformed for a value of another type."""
-    return _CLASSES[kind].from_json(data)
+    return _CLASSES.get(kind, RunDetail).from_json(data)

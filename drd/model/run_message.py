@@ -82,5 +82,5 @@ def _details(run: Run, evidence: Evidence | None) -> dict[str, Any]:
         "result": str(evidence.result) if evidence is not None else None,
         "rta_s": evidence.rta_s if evidence is not None else None,
         "rpa_s": evidence.rpa_s if evidence is not None else None,
-        "point": evidence.point if evidence is not None else run.detail.get("point"),
+        "point": evidence.point if evidence is not None else run.detail.point,
     }

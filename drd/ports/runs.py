@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from drd.model.plan import Plan
 from drd.model.run import Run, RunKind, RunState
+from drd.model.run_details import RunDetail
 from drd.process import Mark
 
 
@@ -36,7 +37,7 @@ class RunStore(Protocol):
         kind: RunKind,
         *,
         trigger: str,
-        detail: Mapping[str, Any],
+        detail: RunDetail | None = None,
         at: datetime,
         subject: str = "",
         claim: str = "",
@@ -79,7 +80,7 @@ class RunStore(Protocol):
         *,
         at: datetime,
         error: str | None = None,
-        detail: Mapping[str, Any] | None = None,
+        detail: RunDetail | None = None,
     ) -> None:
         """Record the final state, merge `detail` into the run's, update the summaries, release the
         lock. A run that is already final stays as it is."""

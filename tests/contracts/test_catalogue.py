@@ -11,6 +11,7 @@ import pytest
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import AlreadyRunning, Fenced, UsageError
 from drd.model.run import RunKind, RunState, StepState
+from drd.model.run_details import BackupDetail, DrillDetail
 from drd.ports import Catalogue, RunLease
 from tests.catalogue_support import (
     at,
@@ -23,7 +24,7 @@ from tests.catalogue_support import (
 def begin(
     catalogue: SqlCatalogue, kind: RunKind = RunKind.BACKUP, when: datetime | None = None
 ) -> RunLease:
-    return catalogue.runs.begin(plan(), kind, trigger="manual", detail={}, at=when or at(0))
+    return catalogue.runs.begin(plan(), kind, trigger="manual", at=when or at(0))
 
 
 def test_it_has_every_method_of_the_port(catalogue: SqlCatalogue) -> None:
@@ -36,7 +37,11 @@ def test_it_has_every_method_of_the_port(catalogue: SqlCatalogue) -> None:
 
 def test_run_is_recorded_before_anything_can_fail(catalogue: SqlCatalogue) -> None:
     owned = catalogue.runs.begin(
-        plan(), RunKind.DRILL, trigger="schedule", detail={"scenario": "host-loss"}, at=at(0)
+        plan(),
+        RunKind.DRILL,
+        trigger="schedule",
+        detail=DrillDetail(scenario="host-loss"),
+        at=at(0),
     )
 
     run = catalogue.runs.get(owned.run.id)
@@ -46,7 +51,7 @@ def test_run_is_recorded_before_anything_can_fail(catalogue: SqlCatalogue) -> No
     assert (run.plan_digest, run.trigger, run.detail) == (
         "d1",
         "schedule",
-        {"scenario": "host-loss"},
+        DrillDetail(scenario="host-loss"),
     )
     assert len(run.id) == 8
     assert set(run.id) <= set("0123456789abcdef")
@@ -54,16 +59,17 @@ def test_run_is_recorded_before_anything_can_fail(catalogue: SqlCatalogue) -> No
 
 def test_finish_keeps_what_the_run_was_asked_for(catalogue: SqlCatalogue) -> None:
     owned = catalogue.runs.begin(
-        plan(), RunKind.BACKUP, trigger="manual", detail={"components": ["a"]}, at=at(0)
+        plan(), RunKind.BACKUP, trigger="manual", detail=BackupDetail(components=("a",)), at=at(0)
     )
 
     catalogue.runs.finish(
-        owned, RunState.INCOMPLETE, at=at(2), error="gateway: gone", detail={"point": "p1"}
+        owned, RunState.INCOMPLETE, at=at(2), error="gateway: gone", detail=BackupDetail(point="p1")
     )
 
     run = catalogue.runs.get(owned.run.id)
     assert (run.state, run.error, run.duration_s) == (RunState.INCOMPLETE, "gateway: gone", 120)
-    assert run.detail == {"components": ["a"], "point": "p1"}
+    assert run.detail == BackupDetail(components=("a",), point="p1")
+    assert run.detail.to_json() == {"components": ["a"], "point": "p1"}
 
 
 def test_the_first_final_state_stays(catalogue: SqlCatalogue) -> None:
@@ -92,9 +98,7 @@ def test_errors_with_bytes_that_no_database_takes_are_recorded(catalogue: SqlCat
 def test_runs_are_newest_first_and_limited(catalogue: SqlCatalogue) -> None:
     first = begin(catalogue, RunKind.BACKUP, at(0))
     second = begin(catalogue, RunKind.DRILL, at(1))
-    other = catalogue.runs.begin(
-        plan("billing"), RunKind.DRILL, trigger="manual", detail={}, at=at(2)
-    )
+    other = catalogue.runs.begin(plan("billing"), RunKind.DRILL, trigger="manual", at=at(2))
 
     assert [r.id for r in catalogue.runs.newest()] == [other.run.id, second.run.id, first.run.id]
     assert [r.id for r in catalogue.runs.newest("orders-api")] == [second.run.id, first.run.id]
@@ -147,7 +151,7 @@ def test_a_second_run_of_the_same_kind_is_refused(catalogue: SqlCatalogue, kind:
 def test_kinds_that_do_not_touch_each_other_run_side_by_side(catalogue: SqlCatalogue) -> None:
     for kind in (RunKind.BACKUP, RunKind.DRILL, RunKind.RECOVERY, RunKind.RETENTION):
         begin(catalogue, kind)
-    catalogue.runs.begin(plan("billing"), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    catalogue.runs.begin(plan("billing"), RunKind.BACKUP, trigger="manual", at=at(0))
 
     assert len(catalogue.runs.newest()) == 5
 

@@ -20,6 +20,7 @@ from drd.model.finding import Finding
 from drd.model.job_history import JobHistory
 from drd.model.message import ChannelSpec, Routed
 from drd.model.run import RunKind, RunState
+from drd.model.run_details import ReadinessDetail
 from drd.ports.alerts import AlertBook, Watched
 from tests.catalogue_support import at, plan
 
@@ -240,11 +241,10 @@ def test_readings_and_findings_are_told_by_plan(catalogue: SqlCatalogue) -> None
         )
     findings = [Finding("room-for-a-drill", "error", "", "none", "free some").to_json()]
     findings[0] |= {"allows": "not ready", "proof": False, "exception": None}
-    owned = catalogue.runs.begin(plan(), RunKind.READINESS, trigger="schedule", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.READINESS, trigger="schedule", at=at(0))
     assert catalogue.alerts.watched().readiness == {}, "not before it is over"
-    catalogue.runs.finish(
-        owned, RunState.FAILED, at=at(1), detail={"readiness": "not ready", "findings": findings}
-    )
+    detail = ReadinessDetail.from_json({"readiness": "not ready", "findings": findings})
+    catalogue.runs.finish(owned, RunState.FAILED, at=at(1), detail=detail)
     [row] = catalogue.queue.jobs()
     assert isinstance(row, JobHistory)
 

@@ -29,9 +29,7 @@ def with_copies(*names: str) -> Plan:
 
 
 def owned(catalogue: SqlCatalogue, subject: str = "offsite") -> RunLease:
-    return catalogue.runs.begin(
-        plan(), RunKind.COPY, trigger="manual", detail={}, at=at(0), subject=subject
-    )
+    return catalogue.runs.begin(plan(), RunKind.COPY, trigger="manual", at=at(0), subject=subject)
 
 
 def test_a_copy_that_nothing_ever_reached_is_known_as_such(

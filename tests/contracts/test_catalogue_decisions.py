@@ -8,6 +8,7 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import Fenced, UsageError
 from drd.model.coverage import Coverage
 from drd.model.run import Decision, RunKind, RunState, StepState
+from drd.model.run_details import RecoveryDetail
 from drd.ports import RunLease
 from drd.process import UNKNOWN_LOGIN, actor_here, actor_of_peer
 from tests.catalogue_support import at, evidence, plan
@@ -15,7 +16,7 @@ from tests.catalogue_support import at, evidence, plan
 
 def begin(catalogue: SqlCatalogue) -> RunLease:
     return catalogue.runs.begin(
-        plan(), RunKind.RECOVERY, trigger="manual", detail={"a": 1}, at=at(0)
+        plan(), RunKind.RECOVERY, trigger="manual", detail=RecoveryDetail(target="a"), at=at(0)
     )
 
 
@@ -115,7 +116,7 @@ def test_a_run_that_succeeded_goes_on_only_to_be_taken_back(catalogue: SqlCatalo
 
 
 def test_how_much_was_rehearsed_is_kept_with_the_evidence(catalogue: SqlCatalogue) -> None:
-    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(0))
     coverage = Coverage(7, 9, (("dns", "echo dns"),), ("go-ahead",))
     catalogue.evidence.record(owned, evidence(coverage=coverage))
     [found] = catalogue.evidence.newest("orders-api")

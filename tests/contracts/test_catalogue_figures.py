@@ -16,13 +16,16 @@ from drd.model.figures import (
     VerificationFigures,
 )
 from drd.model.run import RunKind, RunState
+from drd.model.run_details import RunDetail
 from tests.catalogue_support import at, plan
 
 
 def run(
     catalogue: SqlCatalogue, kind: RunKind, state: RunState, minutes: float, **detail: int
 ) -> None:
-    owned = catalogue.runs.begin(plan(), kind, trigger="manual", detail=detail, at=at(minutes))
+    owned = catalogue.runs.begin(
+        plan(), kind, trigger="manual", detail=RunDetail.from_json(detail), at=at(minutes)
+    )
     catalogue.runs.finish(owned, state, at=at(minutes + 1))
 
 
@@ -43,7 +46,7 @@ def test_last_run_of_each_kind_is_told(catalogue: SqlCatalogue) -> None:
     run(catalogue, RunKind.BACKUP, RunState.FAILED, 10)
     run(catalogue, RunKind.BACKUP, RunState.FAILED, 20)
     run(catalogue, RunKind.DRILL, RunState.SUCCEEDED, 30)
-    catalogue.runs.begin(plan(), RunKind.RETENTION, trigger="manual", detail={}, at=at(40))
+    catalogue.runs.begin(plan(), RunKind.RETENTION, trigger="manual", at=at(40))
 
     assert set(catalogue.figures().runs) == {
         RunFigures("orders-api", "backup", "", at(21), at(1), "failed", 60.0, 500, 2),

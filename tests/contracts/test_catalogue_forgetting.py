@@ -28,14 +28,12 @@ def lived(catalogue: SqlCatalogue, name: str) -> None:
     catalogue.plans.load(loaded, file_digest="f", at=at(0))
     catalogue.queue.accept(name, "plan: x", {"jobs": []})
     for number in range(3):
-        owned = catalogue.runs.begin(
-            loaded, RunKind.BACKUP, trigger="schedule", detail={}, at=at(number)
-        )
+        owned = catalogue.runs.begin(loaded, RunKind.BACKUP, trigger="schedule", at=at(number))
         catalogue.steps.begin(owned, "capture", "capture", at(number))
         catalogue.points.record(point(f"{name}-{number}", at(number), plan=name), owned=owned)
         catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(number))
     catalogue.points.forget([f"{name}-0"], at(4))
-    owned = catalogue.runs.begin(loaded, RunKind.DRILL, trigger="manual", detail={}, at=at(5))
+    owned = catalogue.runs.begin(loaded, RunKind.DRILL, trigger="manual", at=at(5))
     catalogue.evidence.record(owned, evidence(f"e-{name}", plan=name, point=f"{name}-2"))
     catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(6))
 
@@ -79,7 +77,7 @@ def test_an_open_alert_stays_until_it_is_resolved(catalogue: SqlCatalogue) -> No
 def test_a_plan_of_which_a_run_is_not_over_is_kept(catalogue: SqlCatalogue) -> None:
     loaded = plan("billing")
     catalogue.plans.load(loaded, file_digest="f", at=at(0))
-    owned = catalogue.runs.begin(loaded, RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
+    owned = catalogue.runs.begin(loaded, RunKind.BACKUP, trigger="manual", at=at(1))
     with pytest.raises(AlreadyRunning, match=owned.run.id):
         catalogue.plans.forget("billing")
     catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(2))

@@ -7,6 +7,7 @@ from typing import Any
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.model.kit_findings import EXPORT, VERIFY, KitRecord, KitTry
 from drd.model.run import RunKind, RunState
+from drd.model.run_details import KitDetail
 from drd.model.units import to_rfc3339
 from tests.catalogue_support import at, plan
 
@@ -21,12 +22,11 @@ def run(
     **detail: Any,
 ) -> None:
     owned = catalogue.runs.begin(
-        plan(), RunKind.KIT, trigger="manual", detail={}, at=at(minute), subject=subject
+        plan(), RunKind.KIT, trigger="manual", at=at(minute), subject=subject
     )
     state = RunState.FAILED if error else RunState.SUCCEEDED
-    catalogue.runs.finish(
-        owned, state, at=at(minute + 1), error=error, detail={"sha256": sha256, **detail}
-    )
+    row = KitDetail.from_json({"sha256": sha256, **detail})
+    catalogue.runs.finish(owned, state, at=at(minute + 1), error=error, detail=row)
     owned.release()
 
 

@@ -146,7 +146,7 @@ def test_sizes_are_of_the_newest_captures(catalogue: SqlCatalogue) -> None:
 
 def test_durations_are_of_the_newest_backups_that_succeeded(catalogue: SqlCatalogue) -> None:
     def run(kind: RunKind, state: RunState, start: float, minutes: float) -> None:
-        owned = catalogue.runs.begin(plan(), kind, trigger="manual", detail={}, at=at(start))
+        owned = catalogue.runs.begin(plan(), kind, trigger="manual", at=at(start))
         catalogue.runs.finish(owned, state, at=at(start + minutes))
 
     for n in range(3):
@@ -160,7 +160,7 @@ def test_durations_are_of_the_newest_backups_that_succeeded(catalogue: SqlCatalo
 
 
 def test_a_backup_that_was_taken_over_tells_no_duration(catalogue: SqlCatalogue) -> None:
-    owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(0))
     owned.release()
     adopted = catalogue.runs.adopt(owned.run, at(600))
     assert adopted is not None
@@ -173,9 +173,9 @@ def test_a_backup_that_was_taken_over_tells_no_duration(catalogue: SqlCatalogue)
 def test_a_success_without_an_end_that_others_wrote_tells_no_duration(
     catalogue: SqlCatalogue, catalogue_url: str
 ) -> None:
-    ended = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    ended = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(0))
     catalogue.runs.finish(ended, RunState.SUCCEEDED, at=at(2))
-    forged = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(10))
+    forged = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(10))
     catalogue.runs.finish(forged, RunState.SUCCEEDED, at=at(11))
     engine = create_engine(catalogue_url)
     with engine.begin() as connection:
@@ -189,7 +189,7 @@ def test_a_success_without_an_end_that_others_wrote_tells_no_duration(
 
 
 def test_evidence_comes_back_as_it_was_recorded(catalogue: SqlCatalogue) -> None:
-    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(0))
     older = evidence("e1", finished_at=at(1), result=DrillResult.FAILED, reason="rows differ")
     newer = evidence("e2", finished_at=at(2), target="standby", lost_at=at(-5), rpa_s=None)
 
@@ -202,7 +202,7 @@ def test_evidence_comes_back_as_it_was_recorded(catalogue: SqlCatalogue) -> None
 
 
 def test_evidence_of_a_continued_run_replaces_what_it_said_before(catalogue: SqlCatalogue) -> None:
-    owned = catalogue.runs.begin(plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.RECOVERY, trigger="manual", at=at(0))
     catalogue.evidence.record(owned, evidence("e1"))
 
     last = evidence("e1", finished_at=at(9), checks=evidence().checks[:1])
@@ -225,7 +225,7 @@ def test_only_a_passed_drill_proves_its_point(
 ) -> None:
     catalogue.points.record(point("p1", at(0)))
     catalogue.points.record(point("p2", at(1)))
-    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(0))
 
     catalogue.evidence.record(owned, evidence("e1", result=result, target=target))
 
@@ -234,7 +234,7 @@ def test_only_a_passed_drill_proves_its_point(
 
 def test_rebuilding_a_point_keeps_what_drills_found(catalogue: SqlCatalogue) -> None:
     catalogue.points.record(point("p1", at(0)))
-    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(0))
     catalogue.evidence.record(owned, evidence("e1"))
     catalogue.points.forget(["p1"], at(5))
 

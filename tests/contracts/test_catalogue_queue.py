@@ -12,12 +12,11 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import AlreadyRunning, Fenced, UsageError
 from drd.model.job_history import JobHistory
 from drd.model.run import Run, RunKind, RunState
+from drd.model.run_details import BackupDetail, RunDetail
 from drd.ports import Queue
 from tests.catalogue_support import at, evidence, plan, point
 
-DUE = Run(
-    "", "orders-api", RunKind.BACKUP, "schedule", RunState.PENDING, None, due_at=at(5), detail={}
-)
+DUE = Run("", "orders-api", RunKind.BACKUP, "schedule", RunState.PENDING, None, due_at=at(5))
 
 
 def done(
@@ -29,11 +28,9 @@ def done(
     subject: str = "",
     permanent: bool = False,
 ) -> str:
-    owned = catalogue.runs.begin(
-        plan(), kind, trigger="manual", detail={}, at=at(minute), subject=subject
-    )
+    owned = catalogue.runs.begin(plan(), kind, trigger="manual", at=at(minute), subject=subject)
     error = None if state is RunState.SUCCEEDED else f"why {minute}"
-    detail = {"permanent": permanent}
+    detail = RunDetail(permanent=permanent)
     catalogue.runs.finish(owned, state, at=at(minute + 1), error=error, detail=detail)
     return owned.run.id
 
@@ -104,7 +101,7 @@ def test_only_what_changed_since_is_told(catalogue: SqlCatalogue) -> None:
 def test_a_dead_run_found_after_a_newer_one_does_not_speak_for_now(
     catalogue: SqlCatalogue,
 ) -> None:
-    old = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    old = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(0))
     old.release()
     newer = done(catalogue, 5)
     taken = catalogue.runs.adopt(catalogue.runs.get(old.run.id), at(9))
@@ -115,24 +112,27 @@ def test_a_dead_run_found_after_a_newer_one_does_not_speak_for_now(
 
 
 def test_a_pending_run_is_claimed_once(catalogue: SqlCatalogue) -> None:
-    waiting = catalogue.queue.enqueue(replace(DUE, detail={"asked": "by the schedule"}))
+    waiting = catalogue.queue.enqueue(replace(DUE, detail=RunDetail(why="it is due")))
     assert pending(catalogue) == [waiting.id]
     assert catalogue.runs.newest()[0].state is RunState.PENDING
     assert catalogue.runs.abandoned() == []
 
     owned = catalogue.runs.begin(
-        plan(), RunKind.BACKUP, trigger="x", detail={"more": 1}, at=at(6), claim=waiting.id
+        plan(),
+        RunKind.BACKUP,
+        trigger="x",
+        detail=BackupDetail(components=("db",)),
+        at=at(6),
+        claim=waiting.id,
     )
 
     run = catalogue.runs.get(waiting.id)
     assert (run.state, run.trigger, run.due_at) == (RunState.RUNNING, "schedule", at(5))
-    assert run.detail == {"asked": "by the schedule", "more": 1}
+    assert run.detail == BackupDetail(why="it is due", components=("db",))
     assert pending(catalogue) == []
     owned.release()
     with pytest.raises(Fenced, match="not waiting"):
-        catalogue.runs.begin(
-            plan(), RunKind.BACKUP, trigger="x", detail={}, at=at(7), claim=waiting.id
-        )
+        catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="x", at=at(7), claim=waiting.id)
 
 
 @pytest.mark.parametrize("wrong", ["drill", "subject"])
@@ -144,7 +144,6 @@ def test_a_claim_fits_the_pending_run(catalogue: SqlCatalogue, wrong: str) -> No
             plan(),
             kind,
             trigger="x",
-            detail={},
             at=at(6),
             claim=waiting.id,
             subject="s" if wrong == "subject" else "",
@@ -154,13 +153,11 @@ def test_a_claim_fits_the_pending_run(catalogue: SqlCatalogue, wrong: str) -> No
 
 def test_a_live_run_keeps_a_pending_one_waiting(catalogue: SqlCatalogue) -> None:
     waiting = catalogue.queue.enqueue(DUE)
-    mine = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(5))
+    mine = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(5))
     with pytest.raises(AlreadyRunning):
-        catalogue.runs.begin(
-            plan(), RunKind.BACKUP, trigger="x", detail={}, at=at(6), claim=waiting.id
-        )
+        catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="x", at=at(6), claim=waiting.id)
     catalogue.runs.finish(mine, RunState.SUCCEEDED, at=at(7))
-    catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="x", detail={}, at=at(8), claim=waiting.id)
+    catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="x", at=at(8), claim=waiting.id)
 
 
 def test_the_same_is_not_queued_twice(catalogue: SqlCatalogue) -> None:
@@ -179,13 +176,13 @@ def test_a_pending_run_can_be_dropped_and_a_begun_one_not(catalogue: SqlCatalogu
     assert catalogue.queue.drop(again.id, "failed", "no plan that can be read", at(7))
     counted = history(catalogue)
     assert (counted.tries, counted.last_started_at) == (2, at(7)), "or it is due again at once"
-    begun = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(6))
+    begun = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(6))
     assert not catalogue.queue.drop(begun.run.id, "failed", "no", at(7))
     assert catalogue.runs.get(begun.run.id).state is RunState.RUNNING
 
 
 def test_an_end_is_asked_for_only_of_what_is_not_over(catalogue: SqlCatalogue) -> None:
-    begun = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    begun = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(0))
     assert [r.cancel_asked for r in catalogue.queue.open_runs()] == [False]
     catalogue.queue.ask_cancel(begun.run.id[:6], at(1))
     assert [r.cancel_asked for r in catalogue.queue.open_runs()] == [True]
@@ -220,7 +217,7 @@ def test_small_facts_are_kept(catalogue: SqlCatalogue) -> None:
 
 def test_old_runs_go_but_not_what_is_still_spoken_of(catalogue: SqlCatalogue) -> None:
     gone = done(catalogue, 0, RunState.FAILED)
-    drilled = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(2))
+    drilled = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(2))
     catalogue.steps.begin(drilled, "choose", "choose", at(2))
     catalogue.evidence.record(drilled, evidence("e1", run=drilled.run.id))
     catalogue.runs.finish(drilled, RunState.SUCCEEDED, at=at(3))
@@ -266,9 +263,7 @@ def test_a_clock_that_was_set_meanwhile_does_not_tell_what_a_run_takes(
 ) -> None:
     true = time.time
     for minute, set_s in ((10.0, 3600.0), (20.0, -10 * 365 * 86400.0), (30.0, 0.5)):
-        owned = catalogue.runs.begin(
-            plan(), RunKind.BACKUP, trigger="schedule", detail={}, at=at(minute)
-        )
+        owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="schedule", at=at(minute))
         monkeypatch.setattr(time, "time", lambda set_s=set_s: true() + set_s)
         catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(minute) + timedelta(seconds=set_s))
         monkeypatch.undo()

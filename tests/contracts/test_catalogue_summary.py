@@ -34,6 +34,7 @@ from drd.model.finding import Finding
 from drd.model.judged import Judged
 from drd.model.plan import BackupPolicy, DrillPolicy
 from drd.model.run import DrillResult, RunKind, RunState
+from drd.model.run_details import ReadinessDetail
 from drd.model.verdicts import Readiness
 from tests.catalogue_support import (
     at,
@@ -56,15 +57,13 @@ def run(
     took: float = 1,
     error: str | None = None,
 ) -> str:
-    owned = catalogue.runs.begin(
-        plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(minutes)
-    )
+    owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(minutes))
     catalogue.runs.finish(owned, state, at=at(minutes + took), error=error)
     return owned.run.id
 
 
 def drilled(catalogue: SqlCatalogue, name: str, minutes: float, result: DrillResult) -> DrillFacts:
-    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(minutes))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(minutes))
     found = evidence(name, finished_at=at(minutes), result=result, run=owned.run.id, reason="why")
     catalogue.evidence.record(owned, found)
     catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(minutes))
@@ -247,7 +246,7 @@ def test_a_death_found_after_a_later_success_is_no_failure_since(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
     catalogue.plans.load(plan(), file_digest="f", at=at(0))
-    dead = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(10))
+    dead = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(10))
     dead.release()
     run(catalogue, RunState.SUCCEEDED, 20)
     adopted = catalogue.runs.adopt(dead.run, at(30))
@@ -273,8 +272,8 @@ def test_usual_duration_is_the_95th_percentile_of_the_newest_fifty(
 
 def test_the_newest_run_that_is_not_over_is_told(catalogue: SqlCatalogue, facts: Facts) -> None:
     catalogue.plans.load(plan(), file_digest="f", at=at(0))
-    drill = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(10))
-    backup = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(20))
+    drill = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(10))
+    backup = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(20))
     assert facts().running == RunningFacts(backup.run.id, "backup", at(20))
 
     catalogue.runs.finish(backup, RunState.SUCCEEDED, at=at(21))
@@ -291,9 +290,7 @@ def test_last_and_last_passed_drill_are_told_apart(catalogue: SqlCatalogue, fact
     assert (facts().last_drill, facts().last_passed_drill) == (None, None)
     passed = drilled(catalogue, "e1", 10, DrillResult.PASSED)
     failed_one = drilled(catalogue, "e2", 20, DrillResult.FAILED)
-    recovery = catalogue.runs.begin(
-        plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(30)
-    )
+    recovery = catalogue.runs.begin(plan(), RunKind.RECOVERY, trigger="manual", at=at(30))
     catalogue.evidence.record(recovery, evidence("e3", finished_at=at(30), target="standby"))
 
     assert facts().last_drill == failed_one
@@ -365,13 +362,9 @@ def test_the_last_look_ahead_is_told_while_it_found_something(
     known = Judged(Finding("fence", "warning", "", "a part is missing"))
 
     def looked(minute: float, state: RunState, error: str | None, *found: Judged) -> None:
-        owned = catalogue.runs.begin(
-            plan(), RunKind.READINESS, trigger="manual", detail={}, at=at(minute)
-        )
-        detail = {"readiness": "not ready", "findings": [j.to_json() for j in found]}
-        catalogue.runs.finish(
-            owned, state, at=at(minute + 1), error=error, detail=detail if found else {}
-        )
+        owned = catalogue.runs.begin(plan(), RunKind.READINESS, trigger="manual", at=at(minute))
+        detail = ReadinessDetail(readiness="not ready", findings=found) if found else None
+        catalogue.runs.finish(owned, state, at=at(minute + 1), error=error, detail=detail)
 
     assert facts().unready is None
     looked(1, RunState.FAILED, "kit missing", missing, known)
@@ -391,9 +384,7 @@ def test_what_was_made_while_the_clock_was_years_ahead_is_not_the_newest(
     years = 10 * 365 * 24 * 60.0
 
     def backed_up(name: str, minutes: float) -> None:
-        owned = catalogue.runs.begin(
-            plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(minutes)
-        )
+        owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(minutes))
         catalogue.points.record(point(name, at(minutes)), owned=owned)
         catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(minutes + 1))
 

@@ -33,6 +33,7 @@ from drd.model.plan import (
     Window,
 )
 from drd.model.run import RunKind, RunState
+from drd.model.run_details import ReadinessDetail
 from drd.model.schedule import Schedule, schedule_of
 from drd.model.snapshot import ComponentSnapshot
 from tests.catalogue_support import at, captured, evidence, plan, point
@@ -77,9 +78,7 @@ class Bench:
         self.catalogue.points.record(
             point(f"p{minute}", at(minute), components=self.captured(minute))
         )
-        owned = self.catalogue.runs.begin(
-            plan(), RunKind.DRILL, trigger="schedule", detail={}, at=at(minute)
-        )
+        owned = self.catalogue.runs.begin(plan(), RunKind.DRILL, trigger="schedule", at=at(minute))
         found = evidence(f"e{minute}", finished_at=at(minute + 1), run=owned.run.id)
         self.catalogue.evidence.record(owned, found)
         self.catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(minute + 1))
@@ -243,10 +242,11 @@ def test_what_a_readiness_run_found_stays_until_another_one_did_not(bench: Bench
 
     def readiness(minute: float, state: RunState, *findings: dict[str, object]) -> None:
         owned = bench.catalogue.runs.begin(
-            plan(), RunKind.READINESS, trigger="schedule", detail={}, at=at(minute)
+            plan(), RunKind.READINESS, trigger="schedule", at=at(minute)
         )
         bench.evaluate(minute + 0.1)
-        detail = {"readiness": "not ready", "findings": list(findings)}
+        row = {"readiness": "not ready", "findings": list(findings)}
+        detail = ReadinessDetail.from_json(row)
         bench.catalogue.runs.finish(owned, state, at=at(minute + 0.2), detail=detail)
 
     readiness(2, RunState.FAILED, finding)
@@ -290,7 +290,7 @@ def test_work_by_cron_is_overdue_by_its_own_times_and_never_within_a_blackout(
         return "prune-overdue" in {a.kind for a in outlook.open_alerts}
 
     owned = bench.catalogue.runs.begin(
-        plan(), RunKind.PRUNE, trigger="schedule", detail={}, at=at(61), subject="primary"
+        plan(), RunKind.PRUNE, trigger="schedule", at=at(61), subject="primary"
     )
     bench.catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(62))
     assert not prune_is_overdue(26), "Thursday, 14:00"

@@ -67,7 +67,7 @@ def test_what_changed_is_read_and_nothing_else(url: str, tmp_path: Path) -> None
     assert (names(first.facts), first.everything) == (["orders-api", "shop"], True)
     assert read_changed(url, first.seq).facts.plans == []
 
-    owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
+    owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(1))
     began = read_changed(url, first.seq)
     assert (names(began.facts), began.everything, began.gone) == (["orders-api"], False, ())
     catalogue.points.record(point("p1", at(2), components=[captured()]))

@@ -20,6 +20,7 @@ from drd.catalogue.summary import read_facts
 from drd.cli.main import main
 from drd.errors import CatalogueError
 from drd.model.run import RunKind, RunState
+from drd.model.run_details import RunDetail
 from tests.catalogue_support import at, captured, fingerprint, plan, point
 
 NOBODY = 65534
@@ -42,7 +43,7 @@ def test_nobody_else_may_open_anything_whatever_the_umask(url: str, tmp_path: Pa
     before = os.umask(0o002)
     try:
         catalogue = open_catalogue(url, create=True)
-        owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+        owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(0))
         found = modes(tmp_path)
         catalogue.close()
     finally:
@@ -183,13 +184,13 @@ def test_a_full_disk_is_named_and_takes_nothing_back(small_disk: Path) -> None:
     catalogue = open_catalogue(url, create=True)
     catalogue.plans.load(plan(), file_digest="f", at=at(0))
     catalogue.points.record(point("p1", at(0), components=[captured(seen=fingerprint(a=1))]))
-    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(0))
     ballast = fill(small_disk)
 
     for attempt in (
         lambda: catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(1), error="x" * 200_000),
         lambda: catalogue.runs.begin(
-            plan(), RunKind.BACKUP, trigger="manual", detail={"x": "y" * 200_000}, at=at(1)
+            plan(), RunKind.BACKUP, trigger="manual", detail=RunDetail(why="y" * 200_000), at=at(1)
         ),
         lambda: catalogue.export_to(small_disk / "copy.db"),
     ):
@@ -232,7 +233,7 @@ def test_what_was_recorded_can_be_read_where_nobody_can_write(
     catalogue = open_catalogue(f"sqlite:///{small_disk}/state/drd.db", create=True)
     catalogue.plans.load(plan(), file_digest="f", at=at(0))
     catalogue.points.record(point("p1", at(0), components=[captured(seen=fingerprint(a=1))]))
-    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(0))
     catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(2))
     catalogue.close()
     if trouble == "full":

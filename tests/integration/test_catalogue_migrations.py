@@ -31,6 +31,7 @@ from drd.catalogue.tables import metadata
 from drd.errors import CatalogueError
 from drd.model.compliance import assess
 from drd.model.run import RunKind
+from drd.model.run_details import ReadinessDetail
 from drd.model.verdicts import Verdict
 from tests import light_catalogue
 from tests.catalogue_support import (
@@ -409,7 +410,10 @@ def test_what_sentences_said_of_findings_and_errors_are_codes_after_the_upgrade(
     assert run.error == (
         "not ready: repository primary: key: wrong password\nremedy: look (twice)."
     )
-    assert [f["code"] for f in run.detail["findings"]] == ["repository-key", "drill", "unnamed"]
+    assert isinstance(run.detail, ReadinessDetail)
+    codes = [judged.finding.code for judged in run.detail.findings or ()]
+    assert codes == ["repository-key", "drill", "unnamed"]
+    assert [f["code"] for f in run.detail.to_json()["findings"]] == codes
     catalogue.close()
 
 

@@ -25,7 +25,7 @@ from tests.servers import PostgresServer
 OWNER = """
 import time
 catalogue = open_catalogue(url, create=True)
-owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(0))
 catalogue.steps.begin(owned, "capture", "capture", at(0))
 print(owned.run.id, flush=True)
 sys.stdin.readline()
@@ -61,7 +61,7 @@ def test_run_of_a_killed_process_is_taken_over(
     with program(OWNER, url) as owner:
         run = begun(owner)
         with pytest.raises(AlreadyRunning, match=f"run {run}, process {owner.pid}"):
-            catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
+            catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(1))
         assert catalogue.runs.abandoned() == []
         owner.kill()
         owner.wait(10)
@@ -87,7 +87,7 @@ def test_a_stopped_process_keeps_its_run(catalogue: SqlCatalogue, url: str) -> N
             assert catalogue.runs.abandoned() == []
             assert catalogue.runs.adopt(catalogue.runs.get(run), at(1)) is None
             with pytest.raises(AlreadyRunning):
-                catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
+                catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(1))
         finally:
             os.kill(owner.pid, signal.SIGCONT)
         output, _ = owner.communicate("\n", timeout=20)
@@ -113,7 +113,7 @@ def test_what_a_killed_owner_had_started_is_ended_before_its_run_is_ours(
     code = """
 import subprocess, os
 catalogue = open_catalogue(url, create=True)
-owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(0))
 child = subprocess.Popen(["sleep", "300"], start_new_session=True, stdout=subprocess.DEVNULL,
                          stderr=subprocess.DEVNULL, env={**os.environ, "DRD_RUN": owned.run.id})
 print(child.pid, flush=True)
@@ -137,7 +137,7 @@ def test_a_program_that_the_owner_started_does_not_hold_its_lock(
     catalogue: SqlCatalogue, url: str
 ) -> None:
     """A server that a killed drd left behind would keep its run alive for ever."""
-    owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(0))
     child = subprocess.Popen(["sleep", "300"], close_fds=False)
     try:
         owned.release()
@@ -157,7 +157,7 @@ def test_on_a_shared_database_the_runs_of_another_host_count_as_alive(
     shared = postgres.dsn("two_hosts").replace("postgresql://", "postgresql+psycopg://", 1)
     for url in (shared, f"sqlite:///{tmp_path}/state/drd.db"):
         catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
-        owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+        owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(0))
         owned.release()
         with catalogue.database.write() as connection:
             connection.execute(text("UPDATE runs SET owner_host = 'elsewhere'"))
@@ -165,7 +165,7 @@ def test_on_a_shared_database_the_runs_of_another_host_count_as_alive(
         if url == shared:
             assert catalogue.runs.abandoned() == []
             with pytest.raises(AlreadyRunning, match=r"process \d+ on elsewhere"):
-                catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(1))
+                catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(1))
         else:
             assert [r.id for r in catalogue.runs.abandoned()] == [owned.run.id]
         catalogue.close()
@@ -174,7 +174,7 @@ def test_on_a_shared_database_the_runs_of_another_host_count_as_alive(
 def test_a_run_that_ends_while_we_look_is_not_abandoned(
     catalogue: SqlCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(0))
 
     @contextmanager
     def ends_first(_: str) -> Iterator[bool]:
@@ -220,7 +220,7 @@ said = []
 catalogue = open_catalogue(url, create=True)
 def attempt():
     try:
-        catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+        catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(0))
     except AlreadyRunning:
         said.append("refused")
     else:
@@ -262,7 +262,7 @@ def test_no_update_of_many_processes_is_lost(url: str) -> None:
     code = """
 catalogue = open_catalogue(url, create=True)
 shop = plan(sys.argv[2])
-owned = catalogue.runs.begin(shop, RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+owned = catalogue.runs.begin(shop, RunKind.BACKUP, trigger="manual", at=at(0))
 for number in range(15):
     catalogue.points.record(point(f"{sys.argv[2]}-{number}", at(number), plan=sys.argv[2]))
     catalogue.steps.begin(owned, "same", "capture", at(number))
@@ -318,7 +318,7 @@ def test_locks_of_runs_that_are_over_go_and_others_stay(tmp_path: Path) -> None:
     state = tmp_path / "state"
     catalogue = open_catalogue(f"sqlite:///{state}/drd.db", create=True, state_dir=state)
     over, dead, alive = (
-        catalogue.runs.begin(plan(name), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+        catalogue.runs.begin(plan(name), RunKind.BACKUP, trigger="manual", at=at(0))
         for name in ("over", "dead", "alive")
     )
     catalogue.runs.finish(over, RunState.SUCCEEDED, at=at(1))

@@ -31,14 +31,14 @@ def test_no_query_of_a_backup_a_drill_or_status_walks_through_the_history(tmp_pa
             asked.append((sql, values))
 
     catalogue.plans.load(plan(), file_digest="f", at=at(0))
-    backup = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at(0))
+    backup = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(0))
     catalogue.steps.begin(backup, "capture", "capture", at(0))
     for name in ("p1", "p2", "p2"):
         seen = [captured(seen=fingerprint(a=len(asked))), failed()]
         catalogue.points.record(point(name, at(1), components=seen), owned=backup)
     catalogue.points.component_sizes("orders-api", "orders-db")
     catalogue.runs.finish(backup, RunState.SUCCEEDED, at=at(2))
-    drill = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", detail={}, at=at(3))
+    drill = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(3))
     catalogue.evidence.record(drill, evidence())
     catalogue.runs.finish(drill, RunState.SUCCEEDED, at=at(4))
     catalogue.runs.abandoned()

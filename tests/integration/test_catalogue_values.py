@@ -92,5 +92,18 @@ def test_nothing_is_green_by_an_objective_beyond_all_bounds(
     assert "plans.rpo_s (of name 'orders-api') is inf, which is no number that anything has" in told
 
 
+def test_what_a_run_holds_in_another_form_is_named(
+    full: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its form depends on the kind of the run."""
+    with closing(sqlite3.connect(full.database)) as connection, connection:
+        connection.execute("""update runs set detail = '{"fence": {"held": 1}}'""")
+    assert main(["runs"]) == 1
+    told = capsys.readouterr().err
+    assert "internal error" not in told
+    assert ": runs.detail (of id '" in told
+    assert "which is JSON of another form" in told
+
+
 def test_sound_catalogue_has_none(full: Bench) -> None:
     diagnosis.require_sound(full.url)

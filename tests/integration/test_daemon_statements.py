@@ -20,6 +20,7 @@ from drd.flows.alerts.watch import AlertWatch, World
 from drd.flows.status.overview import plan_files
 from drd.model.alert_facts import HostFacts
 from drd.model.run import RunKind, RunState
+from drd.model.run_details import ReadinessDetail
 
 PLAN = """\
 plan: {name}
@@ -97,9 +98,9 @@ class House:
     def run(self, name: str, kind: RunKind) -> None:
         plan = self.app.plan_in_force(name)
         began = self.now - timedelta(minutes=1)
-        owned = self.app.catalogue.runs.begin(plan, kind, trigger="schedule", detail={}, at=began)
+        owned = self.app.catalogue.runs.begin(plan, kind, trigger="schedule", at=began)
         self.app.catalogue.runs.finish(
-            owned, RunState.SUCCEEDED, at=self.now, detail={"findings": []}
+            owned, RunState.SUCCEEDED, at=self.now, detail=ReadinessDetail(findings=())
         )
 
 

@@ -41,7 +41,7 @@ def catalogue(tmp_path: Path) -> Iterator[SqlCatalogue]:
 @pytest.fixture
 def owned(catalogue: SqlCatalogue) -> RunLease:
     """A recovery in which the data is back, and that waits for three answers."""
-    owned = catalogue.runs.begin(PLAN, RunKind.RECOVERY, trigger="manual", detail={}, at=at(0))
+    owned = catalogue.runs.begin(PLAN, RunKind.RECOVERY, trigger="manual", at=at(0))
     for name, kind in (
         ("data", "restore"), ("go-ahead", "approve"), ("plug", "manual"), ("fragile", "command"),
     ):  # fmt: skip

@@ -36,9 +36,7 @@ def here(tmp_path: Path) -> Iterator[Services]:
 
 
 def test_notes_go_a_day_after_the_service_has_ended_and_never_before(here: Services) -> None:
-    owned = here.catalogue.runs.begin(
-        plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(0)
-    )
+    owned = here.catalogue.runs.begin(plan(), RunKind.RECOVERY, trigger="manual", at=at(0))
     notes = make_started(here, owned.run.id)
     key = f"{owned.run.id}/serve"
     service = subprocess.Popen(

@@ -80,9 +80,7 @@ class Bench:
         self.catalogue.plans.load(self.plan(digest), file_digest=file_digest, at=at)
 
     def backup(self, at: datetime, *, complete: bool = True) -> str:
-        owned = self.catalogue.runs.begin(
-            self.plan(), RunKind.BACKUP, trigger="manual", detail={}, at=at
-        )
+        owned = self.catalogue.runs.begin(self.plan(), RunKind.BACKUP, trigger="manual", at=at)
         component = ComponentSnapshot("db", "sqlite", "captured", at, "snap", bytes=1000)
         if not complete:
             component = ComponentSnapshot("db", "sqlite", "failed", error="disk I/O error")
@@ -98,9 +96,7 @@ class Bench:
         return owned.run.id
 
     def drill(self, at: datetime, result: DrillResult = DrillResult.PASSED) -> None:
-        owned = self.catalogue.runs.begin(
-            self.plan(), RunKind.DRILL, trigger="manual", detail={}, at=at
-        )
+        owned = self.catalogue.runs.begin(self.plan(), RunKind.DRILL, trigger="manual", at=at)
         evidence = Evidence(
             id=f"e-{owned.run.id}",
             run=owned.run.id,

@@ -60,7 +60,6 @@ def started_by(catalogue: SqlCatalogue, who: Actor) -> Run:
         replace(this, name="shop"),
         RunKind.RECOVERY,
         trigger="manual",
-        detail={},
         at=at(0),
         claim=pending.id,
     )

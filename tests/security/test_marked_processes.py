@@ -230,7 +230,7 @@ def test_lock_is_held_by_who_has_locked_it(services: Site) -> None:
         catalogue = opened.catalogue
         plan = opened.load("shop")
         owned_run = catalogue.runs.begin(
-            plan, RunKind.DRILL, trigger="manual", detail={}, at=opened.clock.now()
+            plan, RunKind.DRILL, trigger="manual", at=opened.clock.now()
         )
         run = catalogue.runs.get(owned_run.run.id)
         lock = services.base / f"state/locks/run-{run.id}.lock"

@@ -29,6 +29,7 @@ from drd.flows.restore.repository_choice import Holders
 from drd.flows.root import ledger
 from drd.flows.root.trusted_rows import RootsWitness
 from drd.model.run import RunKind, StepState
+from drd.model.run_details import RecoveryDetail
 from drd.process.private import roots_place
 from tests.e2e.site import Site, make_tree, one_tree
 from tests.security.test_root_rights import owned, roots_files
@@ -388,7 +389,7 @@ def test_row_that_appears_meanwhile_is_no_result(site: Site) -> None:
         assert isinstance(services.witness, RootsWitness)
         catalogue, now = services.catalogue, services.clock.now()
         point = catalogue.points.of_plan("shop")[0].id
-        detail = {"target": "standby", "point": point}
+        detail = RecoveryDetail(target="standby", point=point)
         owned = catalogue.runs.begin(
             plan, RunKind.RECOVERY, trigger="manual", detail=detail, at=now
         )
@@ -414,7 +415,7 @@ def test_manifest_is_the_one_that_the_recovery_began_with(site: Site) -> None:
         services = opened.services(plan)
         catalogue, now = services.catalogue, services.clock.now()
         point = catalogue.points.of_plan("shop")[0]
-        detail = {"target": "standby", "point": point.id}
+        detail = RecoveryDetail(target="standby", point=point.id)
         owned = catalogue.runs.begin(
             plan, RunKind.RECOVERY, trigger="manual", detail=detail, at=now
         )

@@ -28,6 +28,7 @@ from drd.api.server import ApiServer
 from drd.errors import ApiUnserved
 from drd.model.actor import Actor
 from drd.model.run import RunKind, RunState
+from drd.model.run_details import AskedOptions
 from tests.api_support import (
     ANNA,
     BERT,
@@ -252,7 +253,8 @@ def test_healthy_twin_declared_options_reach_the_run(house: House) -> None:
     body = {"scenario": "region-loss", "point": "latest", "components": ["conf"]}
     assert ask(house.path, STRANGER, [OPERATORS], "/v1/plans/shop/drill", body)[0] == 200
     [run] = house.app.catalogue.queue.open_runs()
-    assert run.detail["asked"] == body
+    assert run.detail.asked == AskedOptions.from_json(body)
+    assert run.detail.to_json()["asked"] == body
 
 
 def test_control_characters_of_a_comment_are_data(peopled: House) -> None:

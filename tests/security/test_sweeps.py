@@ -231,9 +231,7 @@ def test_notes_without_the_stamp_are_refused(tmp_path: Path) -> None:
 
 
 def _refused_without_a_stamp(here: Any, tmp_path: Path) -> None:
-    begun = here.catalogue.runs.begin(
-        plan(), RunKind.RECOVERY, trigger="manual", detail={}, at=at(0)
-    )
+    begun = here.catalogue.runs.begin(plan(), RunKind.RECOVERY, trigger="manual", at=at(0))
     forged = tmp_path / f"started-{begun.run.id}"
     forged.mkdir()
     with pytest.raises(Exception, match="was not made by run"):

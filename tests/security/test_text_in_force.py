@@ -26,7 +26,8 @@ from drd.errors import ConfigError, UnknownPlan, UsageError
 from drd.flows.run_kinds import _asked
 from drd.flows.schedules import Agenda
 from drd.model.facts import HEARTBEAT
-from drd.model.run import ASKED, Run, RunKind, RunState, sound_id
+from drd.model.run import Run, RunKind, RunState, sound_id
+from drd.model.run_details import AskedOptions, RunDetail
 from drd.modes import is_roots_alone
 from drd.process import rights
 from drd.process.rights import Purpose
@@ -328,7 +329,7 @@ def test_a_run_s_row_is_kept_for_the_plan_that_it_names(base: Path) -> None:
     with closing(App(str(base / "drd.yaml"))) as app:
         app.load("shop")
         owned = app.catalogue.runs.begin(
-            catalogue_plan("shop"), RunKind.BACKUP, trigger="manual", detail={}, at=app.clock.now()
+            catalogue_plan("shop"), RunKind.BACKUP, trigger="manual", at=app.clock.now()
         )
         assert app.load_named(app.catalogue.runs.get(owned.run.id).plan).name == "shop"
         owned.release()
@@ -353,11 +354,11 @@ def test_options_of_a_row_are_names_and_known_scenarios() -> None:
             "manual",
             RunState.PENDING,
             None,
-            detail={ASKED: options},
+            detail=RunDetail(asked=AskedOptions.from_json(options)),
         )
 
     sound = {"point": "latest", "scenario": "region-loss", "components": ["conf"]}
-    assert _asked(asked(**sound)) == sound
+    assert _asked(asked(**sound)).to_json() == sound
     for evil in (
         {"point": "--password-command=id"}, {"repository": "/srv/evil"}, {"components": ["../x"]},
         {"scenario": "nothing"},

@@ -17,6 +17,7 @@ from drd.flows.alerts.heartbeats import Beating, Heartbeats
 from drd.model.message import ChannelSpec
 from drd.model.plan import Heartbeat, SecretRef
 from drd.model.run import Run, RunKind, RunState
+from drd.model.run_details import DrillDetail
 from drd.ports.notify import Heart, Signal
 from tests.catalogue_support import opened
 from tests.notify_support import NOON, HandClock
@@ -130,7 +131,7 @@ def test_what_is_to_come_again_is_no_alarm(rig: Rig, over: Run, signals: list[Si
 
 
 def test_an_inconclusive_drill_is_no_success(rig: Rig) -> None:
-    rig.beats.finished(PLAN, run(kind=RunKind.DRILL, detail={"result": "inconclusive"}))
+    rig.beats.finished(PLAN, run(kind=RunKind.DRILL, detail=DrillDetail(result="inconclusive")))
     rig.beats.close(10)
     assert rig.watcher.heard == [
         ("plan", "fail", "drill 4f2a of orders-api: inconclusive after 9s")

@@ -11,6 +11,7 @@ import pytest
 from drd.model.digest import ENTRIES, digest
 from drd.model.message import DIGEST, SEVERITIES, Message, route
 from drd.model.run import CheckResult, CheckVerdict, DrillResult, Run, RunKind, RunState
+from drd.model.run_details import BackupDetail
 from drd.model.run_message import message_of_run
 from tests.catalogue_support import evidence
 from tests.notify_support import NOON, channel, message
@@ -86,7 +87,7 @@ def run(
 
 
 def test_a_run_that_succeeded_is_told_with_its_duration() -> None:
-    told = message_of_run(run(detail={"point": "p1"}))
+    told = message_of_run(run(detail=BackupDetail(point="p1")))
     assert (told.event, told.plan, told.severity, told.run) == (
         "backup",
         "orders-api",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import drd
 from drd.model import run_details
 from drd.model.malformed import Malformed
 from drd.model.pauses import Pause
@@ -24,6 +28,7 @@ from drd.model.run_details import (
 )
 from drd.model.single_item import Part
 
+DRD = Path(drd.__file__).parent
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
@@ -129,3 +134,62 @@ def test_pauses_are_written_in_full() -> None:
     row = RetentionDetail(pauses=(pause,)).to_json()
     assert row == {"pauses": [{"code": "rpo", "text": "too old", "hint": "back up"}]}
     assert run_details.read("retention", row) == RetentionDetail(pauses=(pause,))
+
+
+def _reads_by_key(source: str) -> Iterator[str]:
+    """Every place that takes something out of a `detail` by its key."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Subscript(value=of) if _is_detail(of):
+                yield ast.unparse(node)
+            case ast.Call(func=ast.Attribute(value=of, attr="get" | "items" | "keys" | "pop")) if (
+                _is_detail(of)
+            ):
+                yield ast.unparse(node)
+            case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[of]) if _is_detail(of):
+                yield ast.unparse(node)
+            case ast.Dict(keys=keys, values=values):
+                yield from (
+                    ast.unparse(node)
+                    for key, value in zip(keys, values, strict=True)
+                    if key is None and _is_detail(value)
+                )
+
+
+def _is_detail(node: ast.AST) -> bool:
+    match node:
+        case ast.Name(id="detail") | ast.Attribute(attr="detail"):
+            return True
+        case ast.Subscript(slice=ast.Constant(value="detail")):
+            return True
+    return False
+
+
+def test_only_the_classes_read_what_a_run_holds_by_key() -> None:
+    tables = {  # where rows are merged, and where old ones are made new
+        "catalogue/runs.py: {**row.detail, **run.detail.to_json()}",
+        "catalogue/runs.py: {**row.detail, **detail.to_json()}",
+    }
+    found = {
+        f"{module.relative_to(DRD)}: {place}"
+        for module in DRD.rglob("*.py")
+        if "migrations" not in module.parts
+        for place in _reads_by_key(module.read_text())
+    }
+    assert found == tables
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'run.detail["point"]',
+        'detail.get("point")',
+        'run["detail"]["point"]',
+        '"point" in run.detail',
+        '"point" not in detail',
+        "{**run.detail, 'a': 1}",
+        "[k for k in run.detail.items()]",
+    ],
+)
+def test_reading_by_key_is_seen_in_every_form(source: str) -> None:
+    assert list(_reads_by_key(source))

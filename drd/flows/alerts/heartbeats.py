@@ -17,6 +17,7 @@ from drd.flows.durable_steps import describe
 from drd.model.message import ChannelSpec
 from drd.model.plan import Heartbeat
 from drd.model.run import DrillResult, Run, RunKind, RunState
+from drd.model.run_details import DrillDetail, RecoveryDetail
 from drd.model.text import one_line
 from drd.model.units import format_duration
 from drd.ports import Catalogue, Clock
@@ -76,7 +77,10 @@ class Heartbeats:
         signal = _SIGNALS.get(run.state)
         if signal is None:
             return
-        result = run.detail.get("result", DrillResult.PASSED)
+        detail = run.detail
+        result: str = DrillResult.PASSED
+        if isinstance(detail, DrillDetail | RecoveryDetail) and detail.result is not None:
+            result = detail.result
         if result != DrillResult.PASSED:
             signal = "fail"
         took = f" after {format_duration(run.duration_s)}" if run.duration_s is not None else ""

@@ -25,6 +25,7 @@ from drd.flows.state.run_dirs import swept_afterwards
 from drd.model.manifest import manifest_digest
 from drd.model.plan import Component, Plan
 from drd.model.run import RunKind, RunState
+from drd.model.run_details import BackupDetail
 from drd.model.seals import seal_of
 from drd.model.snapshot import (
     MANIFEST_FILE,
@@ -77,7 +78,7 @@ def backup(services: Services, plan: Plan, request: BackupRequest) -> BackupOutc
     chosen = request.chosen(plan)
     clock_trust.jumped_s(services)  # a later check compares with its present value
     crash_cleanup.settle(services, plan)
-    detail = {"components": [c.name for c in chosen]}
+    detail = BackupDetail(components=tuple(c.name for c in chosen))
     with (
         new_run(services, plan, RunKind.BACKUP, trigger=request.trigger, detail=detail) as runner,
         swept_afterwards(services, runner.run.id),
@@ -245,11 +246,11 @@ class _BackupRun:
             state,
             at=self.services.clock.now(),
             error=error,
-            detail={
-                "point": point.id if point else None,
-                "bytes": sum(row.bytes for row in rows),
-                "permanent": bool(self.errors) and all(map(is_permanent, self.errors.values())),
-            },
+            detail=BackupDetail(
+                point=point.id if point else None,
+                bytes=sum(row.bytes for row in rows),
+                permanent=bool(self.errors) and all(map(is_permanent, self.errors.values())),
+            ),
         )
         return BackupOutcome(
             self.runner.run.id, self.plan.name, state, point, tuple(rows), dict(self.errors)

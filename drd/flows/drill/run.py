@@ -66,6 +66,7 @@ from drd.model.run import (
     RunState,
     drill_result,
 )
+from drd.model.run_details import DrillDetail
 from drd.model.runbook import SANDBOX, Circumstances
 from drd.model.snapshot import RestorePoint
 from drd.model.text import one_line
@@ -148,11 +149,9 @@ def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome
             f"only a drill of host-loss uses a kit, not one of {request.scenario}",
             hint=f"drd drill {plan.name} --scenario {HOST_LOSS} --kit FILE …",
         )
-    detail = {
-        "scenario": request.scenario,
-        "point": request.point,
-        **({"components": list(request.components)} if request.components else {}),
-    }
+    detail = DrillDetail(
+        scenario=request.scenario, point=request.point, components=request.components
+    )
     with (
         new_run(
             services,
@@ -405,16 +404,16 @@ class _DrillRun:
             RunState.FAILED if failed or error is not None else RunState.SUCCEEDED,
             at=self.services.clock.now(),
             error=_why(evidence),
-            detail={
-                "result": str(evidence.result),
-                "point": evidence.point,
-                "bytes": evidence.restored_bytes,
-                "fence": evidence.fence.to_json() if evidence.fence is not None else None,
-                "tools": dict(self.tools.result()) if self.tools is not None else {},
+            detail=DrillDetail(
+                result=str(evidence.result),
+                point=evidence.point,
+                bytes=evidence.restored_bytes,
+                fence=evidence.fence,
+                tools=self.tools.result() if self.tools is not None else {},
                 # Data that was restored wrong will be wrong again; what could not be tried may work
                 # next time.
-                "permanent": failed or (error is not None and error.permanent),
-            },
+                permanent=failed or (error is not None and error.permanent),
+            ),
         )
         steps = failed_steps(self.engine) if self.engine is not None else ()
         return DrillOutcome(evidence, self.work, self.choice, error, steps)

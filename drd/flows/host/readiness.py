@@ -23,6 +23,7 @@ from drd.model.judged import Judged
 from drd.model.plan import Plan, SecretRef, Target
 from drd.model.readiness import ReadinessReport
 from drd.model.run import PARTIAL, PARTIAL_DRILL, DrillResult, RunKind, RunState
+from drd.model.run_details import DrillDetail, ReadinessDetail
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.verdicts import Readiness
 
@@ -31,7 +32,7 @@ def evaluate(
     services: Services, plan: Plan, resolve: Callable[[SecretRef], str], *, trigger: str
 ) -> ReadinessReport:
     """Check everything and record the findings: the run fails when the plan is not ready."""
-    with new_run(services, plan, RunKind.READINESS, trigger=trigger, detail={}) as runner:
+    with new_run(services, plan, RunKind.READINESS, trigger=trigger) as runner:
         report = readiness.judge(
             _findings(services, plan, resolve, runner.owned.run.id),
             plan.readiness.exceptions,
@@ -42,10 +43,7 @@ def evaluate(
             RunState.SUCCEEDED if report.readiness is Readiness.READY else RunState.FAILED,
             at=services.clock.now(),
             error=report.error,
-            detail={
-                "readiness": report.readiness.value,
-                "findings": [f.to_json() for f in report.findings],
-            },
+            detail=ReadinessDetail(readiness=report.readiness.value, findings=report.findings),
         )
         return report
 
@@ -85,10 +83,10 @@ def _findings(
 def _recorded(services: Services, drill: str) -> Mapping[str, str]:
     """The programs of a drill; none if drd did not record them."""
     try:
-        recorded: Mapping[str, str] = services.catalogue.runs.get(drill).detail.get("tools", {})
+        detail = services.catalogue.runs.get(drill).detail
     except UsageError:  # its run is no longer kept
         return {}
-    return recorded
+    return detail.tools if isinstance(detail, DrillDetail) else {}
 
 
 def _tried(finding: Finding) -> Judged:

@@ -28,6 +28,7 @@ from drd.flows.state import crash_cleanup, custody
 from drd.masking import MASK
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
+from drd.model.run_details import RekeyDetail
 from drd.ports import Repository, RepositoryKey
 from drd.secrets import EDGES_HINT, edges
 
@@ -237,7 +238,7 @@ def rekey(
     work = _Rekeying(services, order, new, resolve)
     if order.new == spec.password and earlier.to is None:
         work.require_change()
-    detail = {"to": digest_of(new), "waits_for": []}
+    detail = RekeyDetail(to=digest_of(new), waits_for=())
     with new_run(
         services, plan, RunKind.REKEY, trigger="manual", detail=detail, subject=spec.name
     ) as runner:
@@ -286,7 +287,7 @@ def _carry_out(
         RunState.INTERRUPTED if left else RunState.SUCCEEDED,
         at=services.clock.now(),
         error=f"waits for the plan: {'; '.join(left)}" if left else None,
-        detail={"removed": list(removed)},
+        detail=RekeyDetail(removed=removed),
     )
     known_keys = set(keys)
     return Rekeyed(

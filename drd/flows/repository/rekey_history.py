@@ -16,6 +16,7 @@ from drd.flows.services import Services
 from drd.masking import MASK
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState, StepState
+from drd.model.run_details import RekeyDetail
 
 BY_MASK = SecretRef("text", MASK)
 """The password of a repository that an older drd made with a masked secret."""
@@ -51,7 +52,7 @@ def earlier_tries(services: Services, plan: Plan, spec: RepositorySpec) -> Earli
         steps = services.catalogue.steps.of_run(run.id)
         if any(s.name == "look" and s.state is StepState.FAILED for s in steps):
             continue  # it was refused, and has changed nothing
-        to = to or _digest_in(run.detail.get("to"))
+        to = to or _digest_in(run.detail.to if isinstance(run.detail, RekeyDetail) else None)
         for step in steps:
             if step.name == "look":
                 old |= {d for r in _list(step.result.get("old")) if (d := _digest_in(r))}

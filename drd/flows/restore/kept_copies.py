@@ -20,6 +20,7 @@ from drd.model.actor import Actor
 from drd.model.plan import Component, Plan
 from drd.model.run import SET_ASIDE as STEP
 from drd.model.run import Decision, Run, RunKind, RunState, StepState, about_all, last_turn
+from drd.model.run_details import RecoveryDetail
 from drd.ports import Ability, Aside, Catalogue, Kept, RestoreOptions, RunLease
 
 _WAIT_S = 60.0
@@ -45,7 +46,7 @@ def note(services: Services, plan: Plan, owned: RunLease) -> None:
     checked now keep their earlier note."""
     catalogue = services.catalogue
     run = catalogue.runs.get(owned.run.id)
-    if "point" not in run.detail:
+    if run.detail.point is None:
         return
     with process.shielded():
         try:
@@ -88,9 +89,7 @@ def _kept(services: Services, plan: Plan, run: Run) -> Iterator[tuple[str, Kept]
     if RecoveryRequest.of_run(run).part is not None:
         witness.require_record(run)
     try:
-        point = witness.sees(
-            run, services.catalogue.points.get(plan.name, str(run.detail["point"]))
-        )
+        point = witness.sees(run, services.catalogue.points.get(plan.name, str(run.detail.point)))
     except DrdError:  # retention has forgotten it
         point = None
     for name, component, settings in _places(plan, run):
@@ -112,7 +111,8 @@ def _places(plan: Plan, run: Run) -> Iterator[tuple[str, Component, object]]:
         )
     request = RecoveryRequest.of_run(run)
     target = target_of(plan, request.target)
-    begun = run.detail.get("begun") or request.components or tuple(target.components)
+    noted = run.detail.begun if isinstance(run.detail, RecoveryDetail) else ()
+    begun = noted or request.components or tuple(target.components)
     for name, component in plan.components.items():
         if name in target.components and name in begun:
             yield name, component, target.components[name]
@@ -135,7 +135,7 @@ def standing_of(
 ) -> Standing:
     """Check the places. Raises UsageError if the run is not a recovery, or did not have that
     component."""
-    if run.kind is not RunKind.RECOVERY or "point" not in run.detail:
+    if run.kind is not RunKind.RECOVERY or run.detail.point is None:
         raise UsageError(
             f"run {run.id} of {run.plan} has no kept copies: it is a {run.kind}"
             + (" that had not begun" if run.kind is RunKind.RECOVERY else ""),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 from drd import process
 from drd.errors import AlreadyRunning
@@ -48,9 +47,10 @@ from drd.model.run import (
     StepState,
     drill_result,
 )
+from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import PEOPLE
 from drd.model.text import joined
-from drd.model.units import from_rfc3339, to_rfc3339
+from drd.model.units import from_rfc3339
 from drd.ports import NamedDestination
 
 
@@ -67,19 +67,20 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
     """Execute the recovery. Raises TargetError (including TargetNotEmpty) before anything was
     changed."""
     request = plan.request
-    detail = {
-        **request.detail(),
-        "point": plan.point.id,
-        "overwrite": request.overwrite,
-        "no_owner": request.no_owner,
-        "as_owner": request.as_owner,
-        "no_undo": request.no_undo,
-        "accept_paths": request.accept_paths,
-        "after_kit": request.after_kit,
-        "asked_at": to_rfc3339(plan.asked_at),
-        "begun": list(plan.components),
-        "commands": dict(plan.plan.resolved.get("commands") or {}),  # type: ignore[call-overload]
-    }
+    detail = request.detail().merged(
+        RecoveryDetail(
+            point=plan.point.id,
+            overwrite=request.overwrite,
+            no_owner=request.no_owner,
+            as_owner=request.as_owner,
+            no_undo=request.no_undo,
+            accept_paths=request.accept_paths,
+            after_kit=request.after_kit,
+            asked_at=plan.asked_at,
+            begun=plan.components,
+            commands=dict(plan.plan.resolved.get("commands") or {}),  # type: ignore[call-overload]
+        )
+    )
     with ExitStack() as stack:
         runner = _begin(services, plan, stack, detail)
         destinations = destinations_of(services, plan, runner.run.id, stack)
@@ -127,7 +128,7 @@ def _preflight_again(
 
 
 def _begin(
-    services: Services, plan: RecoveryPlan, stack: ExitStack, detail: Mapping[str, Any]
+    services: Services, plan: RecoveryPlan, stack: ExitStack, detail: RecoveryDetail
 ) -> Runner:
     """The run: the dead one with a new token, or a new one. Its directories are removed at the end;
     those of a killed run stay for its resume."""
@@ -203,8 +204,8 @@ def _record(
     started = runner.run.started_at or now
     lost_at = plan.request.lost_at or started
     spans = _spans(services, runner, plan.plan)
-    asked_at = runner.run.detail.get("asked_at")
-    asked = from_rfc3339(asked_at) if asked_at else started
+    detail = runner.run.detail
+    asked = (detail.asked_at if isinstance(detail, RecoveryDetail) else None) or started
     spans.append(Span("detect", lost_at.timestamp(), asked.timestamp()))
     evidence = Evidence(
         id=f"{plan.point.id[:4]}-{runner.run.id}",
@@ -233,7 +234,7 @@ def _record(
         RunState.FAILED if failed else RunState.SUCCEEDED,
         at=now,
         error=errors or _stopped_by(engine),
-        detail={"result": str(result), "bytes": evidence.restored_bytes},
+        detail=RecoveryDetail(result=str(result), bytes=evidence.restored_bytes),
     )
     return RecoveryOutcome(evidence, work, engine.outcome)
 

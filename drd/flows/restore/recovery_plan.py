@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from drd.errors import TargetError, UsageError
 from drd.flows.repository.manifests import require_sound
@@ -26,10 +26,11 @@ from drd.model.run import (
     about_all,
     taken_back,
 )
+from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import Circumstances, Step, unmet
 from drd.model.single_item import Part
 from drd.model.snapshot import RestorePoint
-from drd.model.units import from_rfc3339, to_rfc3339
+from drd.model.units import to_rfc3339
 from drd.model.verdicts import lost_words
 from drd.ports import Ability
 
@@ -65,19 +66,19 @@ class RecoveryRequest:
         """The operator said that production is to be overwritten."""
         return self.in_place or self.target == IN_PLACE
 
-    def detail(self) -> dict[str, Any]:
+    def detail(self) -> RecoveryDetail:
         """What identifies a recovery that is resumed: the same request means the same recovery."""
-        return {
-            "target": self.target,
-            "asked_point": self.point,
-            "before": to_rfc3339(self.before) if self.before else None,
-            "lost_at": to_rfc3339(self.lost_at) if self.lost_at else None,
-            "components": list(self.components),
-            **({"repository": self.repository} if self.repository else {}),
-            **({"scenario": self.scenario} if self.scenario != DEFAULT_SCENARIO else {}),
-            **({"in_place": True} if self.in_place else {}),
-            **({"part": self.part.to_json()} if self.part else {}),
-        }
+        return RecoveryDetail(
+            target=self.target,
+            asked_point=self.point,
+            before=self.before,
+            lost_at=self.lost_at,
+            components=self.components,
+            repository=self.repository or None,
+            scenario=self.scenario if self.scenario != DEFAULT_SCENARIO else None,
+            in_place=self.in_place,
+            part=self.part,
+        )
 
     def some(self, plan: Plan) -> tuple[str, ...]:
         """The components, if only some were asked for; empty if they are all of the target's: then
@@ -94,32 +95,28 @@ class RecoveryRequest:
     @classmethod
     def of_run(cls, run: Run) -> RecoveryRequest:
         """The request of a run. Raises UsageError if its row does not contain it."""
-        try:
-            return cls._of_detail(run.detail)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        said = run.detail
+        if not isinstance(said, RecoveryDetail) or said.target is None:
             raise UsageError(
                 f"the catalogue does not contain the request of run {run.id} of {run.plan}",
                 hint="the catalogue was changed from outside; start again with drd recover.",
-            ) from None
-
-    @classmethod
-    def _of_detail(cls, said: Mapping[str, Any]) -> RecoveryRequest:
+            )
         return cls(
-            target=said["target"],
-            point=said.get("asked_point"),
-            before=from_rfc3339(said["before"]) if said.get("before") else None,
-            lost_at=from_rfc3339(said["lost_at"]) if said.get("lost_at") else None,
-            components=tuple(said.get("components", ())),
-            overwrite=bool(said.get("overwrite")),
-            no_owner=bool(said.get("no_owner")),
-            as_owner=bool(said.get("as_owner")),
-            repository=said.get("repository"),
-            scenario=said.get("scenario", DEFAULT_SCENARIO),
-            in_place=bool(said.get("in_place")),
-            part=Part.from_json(said["part"]) if said.get("part") else None,
-            no_undo=bool(said.get("no_undo")),
-            accept_paths=bool(said.get("accept_paths")),
-            after_kit=bool(said.get("after_kit")),
+            target=said.target,
+            point=said.asked_point,
+            before=said.before,
+            lost_at=said.lost_at,
+            components=said.components,
+            overwrite=said.overwrite,
+            no_owner=said.no_owner,
+            as_owner=said.as_owner,
+            repository=said.repository,
+            scenario=said.scenario or DEFAULT_SCENARIO,
+            in_place=said.in_place,
+            part=said.part,
+            no_undo=said.no_undo,
+            accept_paths=said.accept_paths,
+            after_kit=said.after_kit,
         )
 
 
@@ -198,7 +195,7 @@ def plan_recovery(
     begun = continued.started_at if continued is not None else None
     lost_at = request.lost_at or begun or now
     if continued is not None:
-        point = services.catalogue.points.get(plan.name, str(continued.detail["point"]))
+        point = services.catalogue.points.get(plan.name, str(continued.detail.point))
         require_sound(services.kinds, point, plan)
     else:
         point = _choose(services, plan, request)
@@ -405,7 +402,7 @@ def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run 
     """The interrupted recovery with the same request, which this command resumes; its point is
     chosen already. Warns of each open recovery that the command does not resume."""
     for run in services.catalogue.runs.abandoned(plan.name):
-        if run.kind is not RunKind.RECOVERY or not run.detail.get("point"):
+        if run.kind is not RunKind.RECOVERY or not run.detail.point:
             continue
         with suppress(UsageError):
             if RecoveryRequest.of_run(run).detail() != request.detail():

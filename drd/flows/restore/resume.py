@@ -25,6 +25,7 @@ from drd.model.run import (
     about_all,
     taken_back,
 )
+from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import can_be_undone
 from drd.model.text import escaped
 
@@ -44,7 +45,7 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
             f"run {run.id} of {run.plan} has already succeeded",
             hint=f"check what it did: drd run show {run.id}",
         )
-    if "point" not in run.detail:
+    if run.detail.point is None:
         raise UsageError(
             f"run {run.id} of {run.plan} had not started to restore", hint="run drd recover again."
         )
@@ -75,7 +76,8 @@ def _changed(plan: Plan, run: Run) -> str | None:
     that its commands name, which a step may write."""
     if plan.digest == run.plan_digest:
         return None
-    then, now = run.detail.get("commands"), plan.resolved.get("commands")
+    then = run.detail.commands if isinstance(run.detail, RecoveryDetail) else None
+    now = plan.resolved.get("commands")
     if not isinstance(then, dict) or not isinstance(now, dict):
         return "the plan, or a file that its commands name, has changed"
     if plan_hash({**plan.resolved, "commands": then}) != run.plan_digest:
@@ -190,6 +192,6 @@ def rollback(
             error=f"rolled back by {by}: {', '.join(taken)}"
             if failed is None
             else f"could not roll back {failed[0]}: {describe(failed[1])}",
-            detail={"rolled_back": taken},
+            detail=RecoveryDetail(rolled_back=tuple(taken)),
         )
     return Undone(tuple(taken), tuple(left), *(failed or (None, None)))

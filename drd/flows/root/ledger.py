@@ -20,7 +20,9 @@ from typing import Any
 
 from drd.errors import NotAsNoted, SandboxUnavailable
 from drd.model.plan import IN_PLACE
-from drd.model.run import OUTCOME, Run, RunState, StepRecord, sound_id
+from drd.model.run import Run, RunState, StepRecord, sound_id
+from drd.model.run_details import RecoveryDetail, RunDetail
+from drd.model.single_item import Part
 from drd.model.snapshot import RestorePoint, json_digest
 from drd.model.text import escaped
 from drd.model.units import from_rfc3339, to_rfc3339
@@ -77,9 +79,9 @@ class End:
         state: RunState,
         at: datetime,
         error: str | None,
-        detail: Mapping[str, Any] | None = None,
+        detail: RunDetail | None = None,
     ) -> End:
-        return cls(str(state), to_rfc3339(at), error, _plain(dict(detail or {})))
+        return cls(str(state), to_rfc3339(at), error, _plain((detail or RunDetail()).to_json()))
 
     @property
     def when(self) -> datetime:
@@ -175,8 +177,13 @@ class Ledger:
 
     def believed(self, run: Run) -> Run:
         """Return the run with the request that root recorded, whatever its row contains."""
-        outcome = {k: v for k, v in run.detail.items() if k in OUTCOME}
-        return replace(run, plan=self.head["plan"], detail={**self.head["detail"], **outcome})
+        outcome = RecoveryDetail.from_json(run.detail.to_json()).outcome()
+        return replace(run, plan=self.head["plan"], detail=self.request.merged(outcome))
+
+    @property
+    def request(self) -> RecoveryDetail:
+        """The request of the run, as root recorded it."""
+        return RecoveryDetail.from_json(self.head["detail"])
 
     def require_run(self, run: Run) -> Run:
         """Do the same as `believed`. Raises NotAsNoted if the row differs."""
@@ -244,27 +251,26 @@ class Ledger:
     @property
     def command(self) -> str:
         """The command that starts the same recovery again, as far as its options can express it."""
-        said = self.head["detail"]
-        part = said.get("part") or {}
-        target = said["target"]
+        said = self.request
+        part, target = said.part or Part(), str(said.target)
         words = ["drd", "recover", str(self.head["plan"])]
-        words += ["--in-place"] if target == IN_PLACE or said.get("in_place") else []
+        words += ["--in-place"] if target == IN_PLACE or said.in_place else []
         words += ["--target", target] if target != IN_PLACE else []
         valued = {
-            "--point": [said.get("point")],
-            "--lost-at": [said.get("lost_at")],
-            "--repository": [said.get("repository")],
-            "--scenario": [said.get("scenario")],
-            "--component": said.get("components", ()),
-            "--table": part.get("tables", ()),
-            "--path": part.get("paths", ()),
-            "--into": [part.get("into")],
+            "--point": [said.point],
+            "--lost-at": [to_rfc3339(said.lost_at) if said.lost_at else None],
+            "--repository": [said.repository],
+            "--scenario": [said.scenario],
+            "--component": said.components,
+            "--table": part.tables,
+            "--path": part.paths,
+            "--into": [part.into],
         }
         for option, values in valued.items():
             for value in values:
                 words += [option, str(value)] if value else []
         flags = ("overwrite", "no_owner", "as_owner", "no_undo", "accept_paths")
-        words += [f"--{flag.replace('_', '-')}" for flag in flags if said.get(flag)]
+        words += [f"--{flag.replace('_', '-')}" for flag in flags if getattr(said, flag)]
         return escaped(shlex.join(words))
 
 
@@ -277,7 +283,7 @@ def head_of(run: Run) -> Noted:
         "plan_digest": run.plan_digest,
         "stamp": run.stamp,
         "actor": _plain(run.actor.to_json() if run.actor is not None else None),
-        "detail": _plain({k: v for k, v in run.detail.items() if k not in OUTCOME}),
+        "detail": _plain(RecoveryDetail.from_json(run.detail.to_json()).request().to_json()),
     }
 
 

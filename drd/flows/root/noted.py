@@ -29,6 +29,7 @@ from drd.model.run import (
     about_all,
     taken_back,
 )
+from drd.model.run_details import RecoveryDetail, RunDetail
 from drd.model.seals import seal_from_json, seal_of
 from drd.model.snapshot import Manifest, RestorePoint
 from drd.ports import Catalogue, RunLease
@@ -130,11 +131,11 @@ class NotedRuns:
         return getattr(self._of, name)
 
     def begin(
-        self, plan: Plan, kind: RunKind, *, detail: Mapping[str, Any], **more: Any
+        self, plan: Plan, kind: RunKind, *, detail: RunDetail | None = None, **more: Any
     ) -> RunLease:
-        if kind is not RunKind.RECOVERY or "point" not in detail:
+        if kind is not RunKind.RECOVERY or detail is None or detail.point is None:
             return self._of.begin(plan, kind, detail=detail, **more)
-        point = self._points.get(plan.name, str(detail["point"]))
+        point = self._points.get(plan.name, detail.point)
         seal = self._origins.seal(plan.name, point.id)
         known = seal.to_json() if seal is not None else None
 
@@ -166,7 +167,7 @@ class NotedRuns:
         *,
         at: datetime,
         error: str | None = None,
-        detail: Mapping[str, Any] | None = None,
+        detail: RunDetail | None = None,
     ) -> None:
         """Write the record first, and the row afterwards. After a kill in between, the record says
         that the run has ended. If the record had an end before, the row gets that one.
@@ -175,7 +176,7 @@ class NotedRuns:
             noted = self._notes.end(owned.run.id, End.of(state, at, error, detail))
             if noted is not None:
                 state, at = RunState(noted.state), noted.when
-                error, detail = noted.error, noted.detail
+                error, detail = noted.error, RecoveryDetail.from_json(noted.detail)
             self._of.finish(owned, state, at=at, error=error, detail=detail)
 
 

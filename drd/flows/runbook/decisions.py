@@ -14,6 +14,7 @@ from drd.flows.services import Services
 from drd.model.actor import Sameness, compare_all
 from drd.model.progression import Wanted
 from drd.model.run import Decision, StepRecord, StepState, operators
+from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import Ask, Step, wants_two_persons
 from drd.model.text import escaped, some
 from drd.model.units import from_rfc3339, to_rfc3339
@@ -45,8 +46,8 @@ class People:
         self._asked: dict[str, int] = {}
         self._since: dict[str, str] = {}
         self._two_person: set[str] = set()
-        lost_at = runner.run.detail.get("lost_at")
-        self.lost_at = from_rfc3339(lost_at) if lost_at else None
+        detail = runner.run.detail
+        self.lost_at = detail.lost_at if isinstance(detail, RecoveryDetail) else None
 
     # asking
 

@@ -22,6 +22,7 @@ from drd.model.plan import IN_PLACE
 from drd.model.progression import Progression, Stage, StepView
 from drd.model.recovery_phases import Span
 from drd.model.run import CheckResult, CheckVerdict, RunState, StepRecord, StepState
+from drd.model.run_details import RecoveryDetail, RunDetail
 from drd.model.runbook import LOOKING, PEOPLE, Moves, Step, next_moves, stops
 from drd.model.text import one_line
 
@@ -392,7 +393,9 @@ def failures(engine: Engine) -> list[CheckResult]:
     return rows
 
 
-def _over_production(detail: Mapping[str, Any]) -> bool:
+def _over_production(detail: RunDetail) -> bool:
     """Whether a recovery with this request replaces production data."""
-    said = bool(detail.get("in_place")) or detail.get("target") == IN_PLACE
-    return said and not (detail.get("part") or {}).get("into")
+    if not isinstance(detail, RecoveryDetail):
+        return False
+    beside = detail.part is not None and bool(detail.part.into)
+    return (detail.in_place or detail.target == IN_PLACE) and not beside

@@ -22,6 +22,7 @@ from drd.flows.state.run_dirs import remove_run, sweep_orphans
 from drd.model.holds import held_points
 from drd.model.plan import OWN_COMPONENT, Plan
 from drd.model.run import Run, RunKind, RunState, StepState
+from drd.model.run_details import RunDetail
 from drd.model.snapshot import RestorePoint
 from drd.ports import RunLease
 
@@ -76,7 +77,7 @@ def _settle_one(services: Services, plan: Plan, owned: RunLease, ending: Ending)
         state,
         at=services.clock.now(),
         error="; ".join([*([] if point is not None else [ending.error]), *failed]) or None,
-        detail={"point": point.id if point else None},
+        detail=RunDetail(point=point.id if point else None),
     )
     services.note(f"run {run.id} ({run.kind}) had died; its state is now {state}")
 

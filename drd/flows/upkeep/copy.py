@@ -25,6 +25,7 @@ from drd.flows.state import crash_cleanup, custody
 from drd.model.holds import held_points
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import RunKind, RunState
+from drd.model.run_details import CopyDetail
 from drd.model.snapshot import RestorePoint
 from drd.model.text import joined
 from drd.ports import Listing, Repository, SnapshotInfo
@@ -66,7 +67,7 @@ def copy(
     """
     spec = copy_spec(plan, repository)
     crash_cleanup.settle(services, plan)
-    detail = {"copy_of": spec.copy_of}
+    detail = CopyDetail(copy_of=spec.copy_of)
     with new_run(
         services, plan, RunKind.COPY, trigger=trigger, detail=detail, subject=spec.name
     ) as runner:
@@ -318,11 +319,11 @@ class _CopyRun:
             state,
             at=self.services.clock.now(),
             error=joined(f"{p}: {describe(e)}" for p, e in self.errors.items()) or None,
-            detail={
-                "copied": list(self.arrived),
-                "bytes": sum(p.size_bytes for p in self.arrived.values()),
-                "permanent": all(map(is_permanent, self.errors.values())),
-            },
+            detail=CopyDetail(
+                copied=tuple(self.arrived),
+                bytes=sum(p.size_bytes for p in self.arrived.values()),
+                permanent=all(map(is_permanent, self.errors.values())),
+            ),
         )
         return CopyOutcome(
             self.runner.run.id,

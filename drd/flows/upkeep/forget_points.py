@@ -24,6 +24,7 @@ from drd.model.holds import GivenUp, held_points
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.retention_state import RetentionState
 from drd.model.run import RunKind, RunState
+from drd.model.run_details import RetentionDetail
 from drd.model.snapshot import RestorePoint
 
 
@@ -49,9 +50,7 @@ def give_up(services: Services, plan: Plan, what: GivingUp) -> tuple[str, ...]:
     _require_ours(services)
     _require_reasons(services, plan, what)
     crash_cleanup.settle(services, plan)
-    detail: dict[str, Any] = {"given_up": list(what.points), "reason": what.reason}
-    if what.by is not None:
-        detail["by"] = what.by.to_json()
+    detail = RetentionDetail(given_up=what.points, reason=what.reason, by=what.by)
     subject = what.points[0][:40]
     with new_run(
         services, plan, RunKind.RETENTION, trigger="manual", detail=detail, subject=subject
@@ -69,9 +68,7 @@ def give_up(services: Services, plan: Plan, what: GivingUp) -> tuple[str, ...]:
         troubles = _forget_all(services, plan, specs, what, runner)
         if troubles:
             raise next(iter(troubles.values()))
-        services.catalogue.runs.finish(
-            runner.owned, RunState.SUCCEEDED, at=services.clock.now(), detail={}
-        )
+        services.catalogue.runs.finish(runner.owned, RunState.SUCCEEDED, at=services.clock.now())
     return what.points
 
 

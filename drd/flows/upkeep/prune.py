@@ -14,6 +14,7 @@ from drd.flows.state import crash_cleanup, custody
 from drd.model.pauses import Pause, of_listing, words
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState
+from drd.model.run_details import PruneDetail
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,7 @@ def prune(
     """
     spec = repository_spec(plan, repository or plan.primary.name)
     crash_cleanup.settle(services, plan)
-    with new_run(
-        services, plan, RunKind.PRUNE, trigger=trigger, detail={}, subject=spec.name
-    ) as runner:
+    with new_run(services, plan, RunKind.PRUNE, trigger=trigger, subject=spec.name) as runner:
         known = services.catalogue.points.of_plan(plan.name)
         inventory = take_inventory(services, plan, spec, writing=True)
         missing = missing_snapshots(services, plan.name, known, [inventory])
@@ -57,7 +56,10 @@ def prune(
 
         result = runner.step("prune", "prune", effect)
         services.catalogue.runs.finish(
-            runner.owned, RunState.SUCCEEDED, at=services.clock.now(), detail=dict(result)
+            runner.owned,
+            RunState.SUCCEEDED,
+            at=services.clock.now(),
+            detail=PruneDetail(summary=result["summary"], bytes=result["bytes"]),
         )
         return PruneOutcome(spec.name, RunState.SUCCEEDED, str(result["summary"]))
 
@@ -70,6 +72,6 @@ def _paused(
         RunState.PAUSED,
         at=services.clock.now(),
         error=words(pauses),
-        detail={"pauses": [pause.to_json() for pause in pauses]},
+        detail=PruneDetail(pauses=tuple(pauses)),
     )
     return PruneOutcome(repository, RunState.PAUSED, words(pauses), tuple(pauses))

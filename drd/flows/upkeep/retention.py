@@ -23,6 +23,7 @@ from drd.model.pauses import Pause, of_unreadable, words
 from drd.model.plan import Plan
 from drd.model.retention_state import RetentionState
 from drd.model.run import RunKind, RunState
+from drd.model.run_details import RetentionDetail
 from drd.model.snapshot import ComponentSnapshot
 
 
@@ -50,12 +51,11 @@ class RetentionRequest:
     by: Actor | None = None
     trigger: str = "manual"
 
-    def detail(self) -> dict[str, Any]:
-        said = {"force": self.force, "clock_is_right": self.clock_is_right}
-        detail: dict[str, Any] = {key: reason for key, reason in said.items() if reason is not None}
-        if detail and self.by is not None:
-            detail["by"] = self.by.to_json()
-        return detail
+    def detail(self) -> RetentionDetail:
+        asked = self.force is not None or self.clock_is_right is not None
+        return RetentionDetail(
+            force=self.force, clock_is_right=self.clock_is_right, by=self.by if asked else None
+        )
 
 
 def retention(services: Services, plan: Plan, request: RetentionRequest) -> RetentionOutcome:
@@ -103,13 +103,13 @@ class _RetentionRun:
             self.runner.owned,
             RunState.SUCCEEDED,
             at=self.services.clock.now(),
-            detail={
-                "forgotten": list(gone),
-                "snapshots": forgetting.snapshots,
-                "bytes": sum(sizes.get(point, 0) for point in gone),
-                "limit": forgetting.limit,
-                "waiting": list(waiting),
-            },
+            detail=RetentionDetail(
+                forgotten=gone,
+                snapshots=forgetting.snapshots,
+                bytes=sum(sizes.get(point, 0) for point in gone),
+                limit=forgetting.limit,
+                waiting=waiting,
+            ),
         )
         run = self.runner.run.id
         return RetentionOutcome(run, self.plan.name, RunState.SUCCEEDED, forgetting, gone)
@@ -125,7 +125,7 @@ class _RetentionRun:
             RunState.PAUSED,
             at=self.services.clock.now(),
             error=words(forgetting.pauses),
-            detail={"pauses": [pause.to_json() for pause in forgetting.pauses]},
+            detail=RetentionDetail(pauses=tuple(forgetting.pauses)),
         )
         run = self.runner.run.id
         return RetentionOutcome(run, self.plan.name, RunState.PAUSED, forgetting)

@@ -353,7 +353,7 @@ def _in_use(services: Services, plan: Plan) -> dict[str, str]:
     for run in services.catalogue.queue.open_runs():
         if run.plan == plan.name and run.kind in (RunKind.DRILL, RunKind.RECOVERY):
             steps = (s.result.get("point") for s in services.catalogue.steps.of_run(run.id))
-            for point in (run.detail.get("point"), *steps):
+            for point in (run.detail.point, *steps):
                 if point is not None:
                     used[str(point)] = f"{run.kind} {run.id} is restoring it"
     return used

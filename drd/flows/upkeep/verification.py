@@ -30,7 +30,8 @@ from drd.model.pauses import lists_less, named
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.read_progress import Reading, begun, due_parts, parts_of
 from drd.model.repair import ways_out
-from drd.model.run import ERROR_CODE, RunKind, RunState
+from drd.model.run import RunKind, RunState
+from drd.model.run_details import VerificationDetail
 
 """Restore points that a sentence names."""
 
@@ -66,7 +67,7 @@ def verification(
     spec = repository_spec(plan, repository or plan.primary.name)
     crash_cleanup.settle(services, plan)
     with new_run(
-        services, plan, RunKind.VERIFICATION, trigger=trigger, detail={}, subject=spec.name
+        services, plan, RunKind.VERIFICATION, trigger=trigger, subject=spec.name
     ) as runner:
         return _VerificationRun(services, plan, spec, runner).execute(everything=everything)
 
@@ -264,14 +265,14 @@ class _VerificationRun:
             state,
             at=self.services.clock.now(),
             error=describe(error) if error is not None else None,
-            detail={
-                "read": self.read,
-                "parts": self.reading.parts,
-                "bytes": self._read_bytes() if error is None else 0,
-                "affected": list(affected) if affected is not None else None,
-                "permanent": error is not None and error.permanent,
-                **({ERROR_CODE: error.code} if error is not None else {}),
-            },
+            detail=VerificationDetail(
+                read=self.read,
+                parts=self.reading.parts,
+                bytes=self._read_bytes() if error is None else 0,
+                affected=affected,
+                permanent=error is not None and error.permanent,
+                error_code=error.code if error is not None else None,
+            ),
         )
         return VerificationOutcome(
             self.runner.run.id,
