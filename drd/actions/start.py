@@ -31,7 +31,7 @@ from drd.log import masked
 from drd.masking import MASK, beginning
 from drd.model.finding import Finding
 from drd.model.finding_codes import PORT
-from drd.model.runbook import Step
+from drd.model.runbook import Service, Step
 from drd.model.units import format_duration
 from drd.model.values import filled, references
 from drd.ports.action import ActionContext, ActionKind, StepByHand
@@ -417,6 +417,10 @@ def _by_hand(start: StartSettings, hand: StepByHand) -> Iterator[str]:
         yield f"until {hand.command(start.ready.command)}; do sleep 1; done"
 
 
+def _service(start: StartSettings) -> Service:
+    return Service("start", unit=start.unit, program=start.command is not None)
+
+
 SPEC = ActionKind(
     "start",
     StartSettings,
@@ -427,4 +431,5 @@ SPEC = ActionKind(
     frees_ports=False,
     in_words=_in_words,
     by_hand=_by_hand,
+    service=_service,
 )

@@ -12,7 +12,7 @@ from drd.actions.command import TIMEOUT_S, carry_out, in_backticks, missing, mis
 from drd.actions.settings import Rehearsed, Words
 from drd.actions.start import unit_state
 from drd.fields import Contradiction, Placed
-from drd.model.runbook import Step
+from drd.model.runbook import Service, Step
 from drd.model.values import filled
 from drd.ports import Finding
 from drd.ports.action import ActionContext, ActionKind, StepByHand
@@ -85,6 +85,10 @@ def _by_hand(stop: StopSettings, hand: StepByHand) -> Iterator[str]:
         yield hand.command(stop.command or [])
 
 
+def _service(stop: StopSettings) -> Service:
+    return Service("stop", unit=stop.unit, step=stop.step)
+
+
 SPEC = ActionKind(
     "stop",
     StopSettings,
@@ -93,4 +97,5 @@ SPEC = ActionKind(
     about="What.",
     in_words=_in_words,
     by_hand=_by_hand,
+    service=_service,
 )

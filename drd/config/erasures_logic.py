@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from drd.actions.erasures import ErasuresSettings
 from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest
-from drd.config.runbook import body, steps
+from drd.config.runbook import ERASURES, body, steps
 from drd.config.runbook_logic import PLAIN_VALUES
 from drd.config.yaml import Path
 from drd.fields import Words
@@ -38,9 +38,9 @@ def _explicit(parsed: Parsed, report: Report) -> None:
     """At most one step, for the component of the plan's `erasures`."""
     erasures, seen = parsed.file.erasures, False
     for at, step in zip(parsed.step_at, parsed.file.runbook or (), strict=False):
-        if step.kind != "erasures":
+        if step.kind != ERASURES:
             continue
-        path = ("runbook", at, "erasures")
+        path = ("runbook", at, ERASURES)
         if erasures is None:
             hint = "add erasures: {component: …, register: …, replay: …, check: …} to the plan."
             report.error(path, "the plan has no `erasures`", hint)
@@ -112,7 +112,7 @@ def _words(parsed: Parsed, words: Words, path: Path, report: Report) -> None:
 def _comparisons(parsed: Parsed, component: str, report: Report) -> None:
     """Checks that compare with the backup find a difference after erasures were replayed."""
     built = steps(parsed.file)
-    mine = next(s.name for s in built if s.kind == "erasures")
+    mine = next(s.name for s in built if s.kind == ERASURES)
     compare = {
         c.name for c in parsed.file.checks if c.component == component and CHECKS[c.kind].compares
     }
@@ -129,5 +129,5 @@ def _comparisons(parsed: Parsed, component: str, report: Report) -> None:
 def _own(parsed: Parsed) -> Iterator[Step]:
     """The runbook's steps, as built, without the one that drd adds."""
     written = parsed.file.runbook or ()
-    explicit = any(s.kind == "erasures" for s in written)
-    yield from (s for s in steps(parsed.file) if explicit or s.kind != "erasures")
+    explicit = any(s.kind == ERASURES for s in written)
+    yield from (s for s in steps(parsed.file) if explicit or s.kind != ERASURES)

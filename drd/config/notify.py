@@ -57,7 +57,8 @@ def _check(entry: Named, path: Path, report: Report) -> None:
 def _spec(name: str, entry: Named) -> ChannelSpec:
     if isinstance(entry, HeartbeatSettings):
         beat = _heartbeat(entry)
-        return ChannelSpec(name, entry.kind, beat, on=beat.on, plans=tuple(entry.plans))
+        plans = tuple(entry.plans)
+        return ChannelSpec(name, entry.kind, beat, on=beat.on, plans=plans, beats=True)
     assert isinstance(entry, Carrier)
     return ChannelSpec(
         name=name,

@@ -72,8 +72,8 @@ def _runbook(parsed: Parsed, style: Style) -> list[dict[str, Any]]:
         one: dict[str, Any] = {"name": step.name}
         if step.kind in LOOKING:
             one[step.kind] = list(step.subjects)
-        elif step.kind == "erasures" and parsed.file.erasures is not None:
-            one["erasures"] = parsed.file.erasures.component
+        elif step.kind == runbook.ERASURES and parsed.file.erasures is not None:
+            one[step.kind] = parsed.file.erasures.component
         if step.name in written:
             one |= _said(written[step.name], style)
         steps.append(one)

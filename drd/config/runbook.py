@@ -20,6 +20,11 @@ from drd.config.steps import (
 from drd.fields import Placed
 from drd.model.run import StepState
 from drd.model.runbook import LOOKING, Ask, Notice, Pause, Rehearse, Step, Undo, When
+from drd.registry import ACTIONS
+
+ERASURES = "erasures"
+"""The kind of the step that the plan's section of this name is about: drd puts it into a runbook
+that lacks it."""
 
 BY_HAND = "only a person can do this"
 """Why a drill leaves out manual steps, unless the plan gives a reason."""
@@ -47,12 +52,12 @@ def _with_erasures(file: PlanFile, steps: tuple[Step, ...]) -> tuple[Step, ...]:
     the steps above needs this one as well."""
     if file.erasures is None:
         return steps
-    if not any(s.kind == "erasures" for s in steps):
-        name = _free("erasures", {s.name for s in steps})
-        made = Step(name, "erasures", settings=file.erasures)
+    if not any(s.kind == ERASURES for s in steps):
+        name = _free(ERASURES, {s.name for s in steps})
+        made = Step(name, ERASURES, settings=file.erasures)
         at = _after_checks(steps, file.erasures.component)
         steps = (*steps[:at], made, *steps[at:])
-    at = next(n for n, s in enumerate(steps) if s.kind == "erasures")
+    at = next(n for n, s in enumerate(steps) if s.kind == ERASURES)
     return (*steps[: at + 1], *(_needing(s, steps[at].name) for s in steps[at + 1 :]))
 
 
@@ -115,7 +120,7 @@ def _step(file: PlanFile, name: str, step: StepKeys) -> Step:
         subjects, settings = _written_out(step.restore, list(file.components)), None
     elif isinstance(step, CheckStep):
         subjects, settings = _written_out(step.check, [c.name for c in file.checks]), None
-    elif kind == "erasures":
+    elif kind == ERASURES:
         settings = file.erasures
     settings = _value(settings)
     how = rehearsal(step)
@@ -139,6 +144,7 @@ def _step(file: PlanFile, name: str, step: StepKeys) -> Step:
         reason=reason,
         stand_in=tuple(how.stand_in or ()),
         repeat=step.repeat,
+        service=ACTIONS[kind].service(settings) if kind in ACTIONS else None,
     )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from drd.actions.start import StartSettings
-from drd.actions.stop import StopSettings
 from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest
-from drd.config.runbook import body, named, steps, texts
+from drd.config.runbook import ERASURES, body, named, steps, texts
 from drd.config.step_logic import check_step
 from drd.config.steps import ApproveSettings, CheckStep, ManualSettings, RestoreStep, StepKeys
 from drd.config.yaml import Path
@@ -194,17 +193,22 @@ class _Review:
 
     def _body(self, name: str, step: StepKeys, path: Path) -> None:
         inner = body(step)
-        if step.kind == "erasures":
-            self._component(str(inner), name, (*path, "erasures"))
-        if isinstance(inner, StopSettings) and inner.step is not None:
-            starts = [s.name for s in self.built if s.kind == "start" and s.name != name]
-            where = (*path, "stop", "step")
-            self._earlier(inner.step, name, where, starts, "starts something")
+        if step.kind == ERASURES:
+            self._component(str(inner), name, (*path, ERASURES))
+        self._stopped(name, step, path)
         component = getattr(inner, "component", None)
         if component is not None:
             where = (*path, step.kind, "component")
             self._component(component, name, where)
             self._works_on(step.kind, component, where)
+
+    def _stopped(self, name: str, step: StepKeys, path: Path) -> None:
+        """The step that started what this one stops."""
+        mine = ACTIONS[step.kind].service(body(step)) if step.kind in ACTIONS else None
+        if mine is not None and mine.step is not None:
+            starts = [s.name for s in self.built if s.starts and s.name != name]
+            where = (*path, step.kind, "step")
+            self._earlier(mine.step, name, where, starts, "starts something")
 
     def _works_on(self, kind: str, component: str, path: Path) -> None:
         known = self.parsed.kinds.get(component, "")

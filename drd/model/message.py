@@ -80,7 +80,8 @@ class Message:
 class ChannelSpec:
     """One entry of `notify` in drd.yaml. `settings` is the frozen settings model of the channel's
     kind, for a heartbeat a `Heartbeat`. `on` are events, `plans` names and globs (none: all plans,
-    and the daemon), `severities` those that the channel wants.
+    and the daemon), `severities` those that the channel wants. One that `beats` carries heartbeats
+    and no messages.
     """
 
     name: str
@@ -89,6 +90,7 @@ class ChannelSpec:
     on: tuple[str, ...] = DEFAULT_EVENTS
     plans: tuple[str, ...] = ()
     severities: tuple[Severity, ...] = SEVERITIES
+    beats: bool = False
 
     def is_for(self, plan: str) -> bool:
         """Whether the channel wants messages about this plan."""
@@ -110,7 +112,7 @@ def route(message: Message, channels: Sequence[ChannelSpec]) -> list[Routed]:
     plans only, it goes to each, or nobody would learn that the daemon itself is in trouble.
     Heartbeats carry no messages.
     """
-    wanting = [c for c in channels if c.kind != "heartbeat" and c.wants(message)]
+    wanting = [c for c in channels if not c.beats and c.wants(message)]
     if message.plan:
         chosen = [c for c in wanting if c.is_for(message.plan)]
     else:

@@ -72,13 +72,25 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Service:
+    """What a step starts or stops: a `unit` of the host, or a `program` of drd's own, which drd can
+    end. A stop names the `step` that started the program."""
+
+    does: Literal["start", "stop"]
+    unit: str | None = None
+    program: bool = False
+    step: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One step of a runbook. `subjects` are the components of a `restore` or the checks of a
     `check`. `settings` is an `Ask` for `approve` or `manual`, a `Notice`, a `Pause`, and for other
     kinds their frozen settings model. `needs` None: everything above, except steps of the same
     `group`. `on_failure` None: abort, except for `LOOKING`. `reason` is why a drill leaves the step
     out, `stand_in` the command that a drill runs instead. Without `repeat`, an interrupted step
-    only begins again when a person says so.
+    only begins again when a person says so. `service` is what the step starts or stops, as the
+    specification of its kind says.
     """
 
     name: str
@@ -97,6 +109,15 @@ class Step:
     reason: str = ""
     stand_in: tuple[str, ...] = ()
     repeat: bool = True
+    service: Service | None = None
+
+    @property
+    def starts(self) -> bool:
+        return self.service is not None and self.service.does == "start"
+
+    @property
+    def starts_program(self) -> bool:
+        return self.service is not None and self.starts and self.service.program
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,18 +261,16 @@ def can_be_undone(step: Step) -> bool:
     """Whether a step can be rolled back: by its command, or because it started a program, which can
     be stopped.
     """
-    started = step.kind == "start" and getattr(step.settings, "command", None) is not None
-    return step.rollback is not None or started
+    return step.rollback is not None or step.starts_program
 
 
 def stops(step: Step, started: Step) -> bool:
-    """Whether a `stop` step ends what that `start` step started."""
-    inner, other = step.settings, started.settings
-    if step.kind != "stop":
+    """Whether `step` stops what `started` starts."""
+    one, other = step.service, started.service
+    if one is None or one.does != "stop":
         return False
-    unit = getattr(inner, "unit", None)
-    named = unit is not None and unit == getattr(other, "unit", None)
-    return named or getattr(inner, "step", None) == started.name
+    same_unit = other is not None and one.unit is not None and one.unit == other.unit
+    return same_unit or one.step == started.name
 
 
 # --- needs that lead nowhere ------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from drd.model.finding import Finding
-from drd.model.runbook import Step
+from drd.model.runbook import Service, Step
 from drd.ports.by_hand import ByHand
 from drd.ports.destinations import Inspector
 from drd.ports.kinds import KindSpec, any_kind
@@ -101,6 +101,11 @@ class StepByHand(Protocol):
         """How this component comes back by hand."""
 
 
+def no_service(_: Any) -> Service | None:
+    """For a kind of step that starts and stops nothing."""
+    return None
+
+
 def no_lines(_: Any, __: StepByHand) -> Iterable[str]:
     """For a step of which nobody can say in commands how a person does it."""
     return ()
@@ -114,9 +119,11 @@ class ActionKind:
     from `Rehearsed`; where it has a `component`, that one has to be back before the step begins.
     `action` carries the step out. `summary` says in the plan reference what the step does, `about`
     what stands behind its key. `gives` are the values that it has for later steps
-    (`${steps.NAME.…}`). `fits` tells which kinds of component it can work on. One
-    that `frees_ports` may end what listens where a later step starts something. `in_words` and
-    `by_hand` say what it does, by its settings, in a sentence and in lines for bash.
+    (`${steps.NAME.…}`). `fits` tells which kinds of component it can work on. One that
+    `frees_ports` may end what listens where a later step starts something. `service` says what it
+    starts or stops: after a reboot drd does that again if the action is `Lasting`, and a rollback
+    ends a program that it started. `in_words` and `by_hand` say what it does, by its settings, in a
+    sentence and in lines for bash.
     """
 
     name: str
@@ -129,6 +136,7 @@ class ActionKind:
     gives: tuple[str, ...] = ()
     fits: Callable[[KindSpec], bool] = any_kind
     frees_ports: bool = True
+    service: Callable[[Any], Service | None] = no_service
 
 
 ActionFactory = Callable[[str], Action]

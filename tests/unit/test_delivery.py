@@ -276,7 +276,7 @@ class Slow:
 
 def test_one_slow_channel_delays_no_other_and_is_not_started_twice(rig: Rig) -> None:
     slow, quick = Slow(), Fake()
-    channels = [channel("slow"), channel("quick"), channel("beat", kind="heartbeat")]
+    channels = [channel("slow"), channel("quick"), channel("beat", kind="heartbeat", beats=True)]
     postman = Postman(
         rig.catalogue, channels, lambda c: slow if c.name == "slow" else quick, rig.clock
     )

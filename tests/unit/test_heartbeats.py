@@ -55,8 +55,8 @@ def spec(name: str, **more: object) -> Heartbeat:
     return Heartbeat(SecretRef("env", name), **more)  # type: ignore[arg-type]
 
 
-OWN = ChannelSpec("beat", "heartbeat", spec("own"))
-OF_ORDERS = ChannelSpec("orders", "heartbeat", spec("orders"), plans=("orders-*",))
+OWN = ChannelSpec("beat", "heartbeat", spec("own"), beats=True)
+OF_ORDERS = ChannelSpec("orders", "heartbeat", spec("orders"), plans=("orders-*",), beats=True)
 PLAN = Beating("orders-api", spec("plan", on=("drill",)))
 CHANNELS = [OWN, OF_ORDERS, ChannelSpec("hook", "webhook", None)]
 

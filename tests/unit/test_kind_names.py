@@ -1,4 +1,5 @@
-"""Nothing but a kind's own package and its line in the registry knows a kind by its name."""
+"""Nothing but the module of a kind, step, check or channel, and its line in the registry, knows it
+by its name."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import drd
-from drd.registry import KINDS
+from drd.registry import ACTIONS, CHECKS, KINDS, NOTIFIERS
 
 PACKAGE = Path(drd.__file__).parent
 REGISTRY = PACKAGE / "registry.py"
@@ -124,6 +125,74 @@ def test_nobody_else_imports_what_belongs_to_a_kind(name: str) -> None:
         for place in imports_a_kind(module.read_text(), [name])
     }
     assert found == set(), "let the kind say it in its specification: docs/extending.md"
+
+
+OTHERS = frozenset({*ACTIONS.names, *CHECKS.names, *NOTIFIERS.names})
+
+
+def decides_by_kind(source: str, names: Collection[str]) -> Iterator[str]:
+    """Every place where what is called a kind is compared with a name, or looked up in a table of
+    names. Names of steps and checks are common words, which mean other things elsewhere."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Compare(left=left, comparators=others):
+                sides = [left, *others]
+                asked = any(map(is_a_kind, sides)) and any(named(s, names) for s in sides)
+            case ast.Match(subject=subject, cases=cases):
+                patterns = (part for case in cases for part in ast.walk(case.pattern))
+                values = [p.value for p in patterns if isinstance(p, ast.MatchValue)]
+                asked = is_a_kind(subject) and any(named(v, names) for v in values)
+            case (
+                ast.Subscript(value=ast.Dict(keys=keys), slice=key)
+                | ast.Call(
+                    func=ast.Attribute(value=ast.Dict(keys=keys), attr="get"), args=[key, *_]
+                )
+            ):
+                asked = is_a_kind(key) and any(named(k, names) for k in keys if k is not None)
+            case _:
+                continue
+        if asked:
+            yield ast.unparse(node).replace("'", '"')
+
+
+def is_a_kind(node: ast.AST) -> bool:
+    match node:
+        case ast.Attribute(attr="kind") | ast.Name(id="kind"):
+            return True
+    return False
+
+
+def test_nobody_decides_by_the_name_of_a_step_a_check_or_a_channel() -> None:
+    members = [PACKAGE / family for family in ("actions", "checks", "notifiers")]
+    found = {
+        f"{module.relative_to(PACKAGE)}: {place}"
+        for module in PACKAGE.rglob("*.py")
+        if module.parent not in members
+        for place in decides_by_kind(module.read_text(), OTHERS)
+    }
+    assert found == set(), "let its specification say it: docs/extending.md"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'step.kind == "start"',
+        '"stop" != step.kind',
+        'step.kind not in ("start", "stop")',
+        'kind in {"sql", *more}',
+        'match step.kind:\n    case "start" | "stop":\n        pass',
+        '{"start": 1}[step.kind]',
+        '{"start": 1}.get(step.kind, 0)',
+        'if s.kind == "heartbeat" and x: pass',
+    ],
+)
+def test_a_decision_by_a_kind_is_seen_in_every_form(source: str) -> None:
+    assert list(decides_by_kind(source, OTHERS))
+
+
+def test_other_words_are_no_decision_by_a_kind() -> None:
+    for source in ('state == "start"', 'step.kind == "restore"', 'f("start")', '"sql" in settings'):
+        assert not list(decides_by_kind(source, OTHERS))
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_what_concerns_the_daemon_is_heard_by_somebody() -> None:
 
 
 def test_heartbeats_carry_no_messages() -> None:
-    assert names(message(), channel("beat", kind="heartbeat", on=("firing",))) == []
+    assert names(message(), channel("beat", kind="heartbeat", beats=True, on=("firing",))) == []
 
 
 # --- runs ---------------------------------------------------------------------------------------

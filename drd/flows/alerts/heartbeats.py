@@ -66,7 +66,7 @@ class Heartbeats:
 
     def use(self, channels: Sequence[ChannelSpec]) -> None:
         """Use these channels of drd.yaml from now on."""
-        self._channels = [c for c in channels if c.kind == "heartbeat"]
+        self._channels = [c for c in channels if c.beats]
 
     def started(self, plan: Beating, kind: RunKind) -> None:
         """A run of the plan has begun."""

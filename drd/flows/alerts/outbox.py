@@ -91,8 +91,8 @@ class Postman:
 
     def use(self, channels: Sequence[ChannelSpec]) -> None:
         """Use these channels of drd.yaml from now on; current deliveries end as they began."""
-        self._channels = {c.name: c for c in channels if c.kind != "heartbeat"}
-        self._heartbeats = [c.name for c in channels if c.kind == "heartbeat"]
+        self._channels = {c.name: c for c in channels if not c.beats}
+        self._heartbeats = [c.name for c in channels if c.beats]
 
     def deliver_due(self) -> list[str]:
         """Start a delivery on every channel that has due messages and none running; returns their

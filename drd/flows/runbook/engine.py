@@ -136,7 +136,7 @@ class Engine:
     def _has_ended(self, step: Step, record: StepRecord, records: Mapping[str, StepRecord]) -> bool:
         """Whether the service that a step started is gone, or the unit that it stopped is running,
         although no later step did that: after a reboot of the host, for instance."""
-        if step.kind not in ("start", "stop") or record.state is not StepState.SUCCEEDED:
+        if step.service is None or record.state is not StepState.SUCCEEDED:
             return False
         later = any(
             (stops(other, step) or stops(step, other))
@@ -147,13 +147,13 @@ class Engine:
         return not later and not self.deeds.lasts(step)
 
     def _again(self, step: Step, record: StepRecord) -> None:
-        starts = step.kind == "start"
         why = (
             "the program that it started is no longer running"
-            if starts
+            if step.starts
             else "its unit is running again"
         )
-        self.services.warn(f"{step.name}: {why}; drd {step.kind}s it again")
+        does = "starts" if step.starts else "stops"
+        self.services.warn(f"{step.name}: {why}; drd {does} it again")
         now = self.services.clock.now()
         catalogue, owned = self.services.catalogue, self.runner.owned
         catalogue.steps.finish(owned, step.name, StepState.FAILED, at=now, error=why)

@@ -102,7 +102,7 @@ class StepRunner:
     ) -> Mapping[str, Any]:
         context = self._context(step)
         context = context if keep is None else replace(context, keep=keep)
-        starts = kind == "start" and getattr(step.settings, "command", None)
+        starts = kind == step.kind and step.starts_program
         if starts and not self.drill:
             make_started(self.work.services, self.work.runner.run.id)
         with rights.root(self._purpose):
