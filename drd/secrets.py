@@ -48,7 +48,7 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
     if value == MASK:
         raise SecretUnavailable(
             f"secret {ref.describe()} reads {MASK}, the text that drd writes in place of a secret",
-            hint="it was copied from a masked text, or is easy to guess: write the real "
+            hint="the secret was copied from a masked text, or is easy to guess: write the real "
             "one; for a repository see `drd repository rekey`.",
         )
     log.mask(value)
@@ -68,7 +68,10 @@ def peek(ref: SecretRef) -> str | None:
     return None
 
 
-EDGES_HINT = "restic reads a different password from a file or a command: write it without them."
+EDGES_HINT = (
+    "restic reads a different password from a file or a command: write the password without "
+    "these characters."
+)
 
 
 def edges(value: str, ref: SecretRef | None = None) -> str | None:
@@ -111,7 +114,7 @@ def _refuse_unusable(value: str, ref: SecretRef) -> None:
     """
     if "\0" in value:
         raise SecretUnavailable(
-            f"secret {ref.describe()} contains a NUL byte, which no program can be given",
+            f"secret {ref.describe()} contains a NUL byte, and programs cannot receive that",
             hint="write the secret as text, for instance in base64.",
         )
     if len(value.encode("utf-8", "surrogateescape")) > LONGEST:
@@ -148,17 +151,17 @@ def _from_credential(name: str, credentials: Path) -> str:
         return _from_directory(name, credentials)
     for file in (Path(handed_over) / f"{UNIT_PREFIX}{name}", Path(handed_over) / name):
         if file.exists():
-            return _from_file(file, "let its owner run this command.")
+            return _from_file(file, "run this command as the owner of the file.")
     if _is_there(credentials / name):
         raise SecretUnavailable(
             f"credential {name} is in {credentials}, but was added after the service "
             "started: run systemctl restart drd",
-            hint="systemctl restart drd: credentials are handed over when it starts.",
+            hint="systemctl restart drd: the service gets its credentials when it starts.",
         )
     raise SecretUnavailable(
         f"the service started without credential {name}",
-        hint=f"write it to {credentials / name}, mode 0600, then systemctl restart drd: "
-        "credentials are handed over when it starts.",
+        hint=f"write the secret to {credentials / name}, mode 0600, then systemctl restart drd: "
+        "the service gets its credentials when it starts.",
     )
 
 
@@ -168,10 +171,12 @@ def _from_directory(name: str, credentials: Path) -> str:
     except PermissionError:
         there = True  # and reading it reports the missing right
     if there:
-        return _from_file(credentials / name, "run this command as root, or as its owner.")
+        return _from_file(
+            credentials / name, "run this command as root, or as the owner of the file."
+        )
     raise SecretUnavailable(
         f"credential {name} is not in {credentials}",
-        hint=f"write it to {credentials / name}, mode 0600.",
+        hint=f"write the secret to {credentials / name}, mode 0600.",
     )
 
 
@@ -206,7 +211,7 @@ def _from_command(ref: SecretRef) -> str:
         # Its output may contain the secret, so the message does not repeat it.
         raise SecretUnavailable(
             f"secret command {ref.value[0]} {process.ended(done.exit_code)}",
-            hint="run it by hand as the same user.",
+            hint="run the secret command by hand as the same user.",
             permanent=not done.killed,
         )
     try:
@@ -214,7 +219,7 @@ def _from_command(ref: SecretRef) -> str:
     except UnicodeDecodeError as error:
         raise SecretUnavailable(
             f"the output of secret command {ref.value[0]} is not UTF-8 text",
-            hint="let it print UTF-8. A repository that drd made with it before opens with "
-            "the same text in which each byte that is not UTF-8 is written as \\xHH: "
-            "let it print that, then see `drd repository rekey`.",
+            hint="change the command so that it prints UTF-8. A repository that drd made with "
+            "the old output opens with the same text in which each byte that is not UTF-8 "
+            "is written as \\xHH: print that text, then see `drd repository rekey`.",
         ) from error

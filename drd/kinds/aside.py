@@ -71,7 +71,7 @@ class Beside:
             if os.path.lexists(take):
                 raise TargetError(
                     f"{take} and {give} both exist beside {self.target}",
-                    hint=f"move the wrong one away, then try again; drd made {give}.",
+                    hint=f"move one of the two away, then try again; drd made {give}.",
                 )
             self._move(self.target, take)
         self._move(give, self.target)

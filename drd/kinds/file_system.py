@@ -26,14 +26,15 @@ def beside(own: Path | None, into: str) -> Path:
         place = Path(os.path.realpath(path))
     elif "/" in into or into in ("", ".", "..") or own is None:
         raise UsageError(
-            f"--into {into} is not a whole path",
+            f"--into {into} is not an absolute path",
             hint="give a whole path, or a name" + (f" beside {own}." if own else "."),
         )
     else:
         place = own.with_name(into)
     if own is not None and place == own:
         raise UsageError(
-            f"--into {into} is its present place", hint="give another name, or leave out --into."
+            f"--into {into} is the component's present place",
+            hint="give another name, or leave out --into.",
         )
     return place
 
@@ -68,7 +69,7 @@ def space_finding(directory: Path, need: int, *, what: str, hint: str) -> Findin
 
 def work_finding(place: Path, need: int, *, what: str) -> Finding:
     """Check whether `need` bytes fit into a place in `work_dir`."""
-    hint = "make room in work_dir, or set work_dir to another disk."
+    hint = "free space in work_dir, or set work_dir to another disk."
     return space_finding(place, need, what=what, hint=hint)
 
 
@@ -119,7 +120,7 @@ def no_directory(directory: Path) -> Finding | None:
         if stat.S_ISDIR(directory.stat().st_mode):
             return None
     except PermissionError:
-        hint = "run the recovery as a user who may, for instance root."
+        hint = "run the recovery as a user with this right, for instance root."
         return Finding("target", "error", "", f"cannot read {directory}", hint, rights=True)
     except OSError:
         pass
@@ -135,7 +136,7 @@ def unwritable(directory: Path) -> Finding | None:
         # The unit of the service sees most of the host read-only.
         text = f"{directory} is on a read-only file system"
         return Finding("target", "error", "", text, hint, rights=True)
-    hint = "run the recovery as a user who may, for instance root."
+    hint = "run the recovery as a user with this right, for instance root."
     return Finding("target", "error", "", f"cannot write to {directory}", hint, rights=True)
 
 

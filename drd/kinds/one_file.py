@@ -52,7 +52,7 @@ from drd.ports import (
 )
 
 NOT_EMPTY = "give an empty --target, or --overwrite if losing its content is intended."
-_ANOTHER = "choose another restore point, and verify the repository."
+_ANOTHER = "choose another restore point, and run drd verify."
 _MOST_ID = (1 << 32) - 1
 
 
@@ -69,7 +69,7 @@ def require_file(component: str, path: Path) -> os.stat_result:
     except OSError as error:
         raise SourceError(
             f"cannot read {path}: {error.strerror}",
-            hint="let this user pass through the directories above it.",
+            hint="give this user access to the directories above it.",
         ) from error
     if not stat.S_ISREG(info.st_mode):
         raise SourceError(f"{path} is not a file", hint="`path` must name the file itself.")
@@ -123,7 +123,8 @@ def landed_file(landing: Path, snapshot: ComponentSnapshot, filename: str) -> Pa
         )
     if others := sorted(set(os.listdir(landing)) - {file.name}):  # noqa: PTH208 - names
         raise RepositoryDamaged(
-            f"{escaped(others[0])} was restored beside {file.name}, which drd stores alone",
+            f"{escaped(others[0])} was restored beside {file.name}, but drd stores only "
+            f"{file.name}",
             hint=hint,
         )
     return file
@@ -253,11 +254,11 @@ class OneFileTarget(NamedDestination):
                 parent,
                 snapshot.bytes,
                 what=f"{self._component} restored",
-                hint=f"make room in {parent}.",
+                hint=f"free space in {parent}.",
             ),
         ]
         if (who := self.user(target)) and not self._publication.published():
-            detail = f"{target} is in use by {who}, which must end before it is replaced"
+            detail = f"{target} is in use by {who}, which must end before drd replaces the file"
             findings.append(Finding("in-use", "warning", "", detail))
         foreign = not may_own(snapshot.facts["uid"], snapshot.facts["gid"])
         owner = owner_finding(int(foreign), no_owner=self._no_owner)

@@ -108,7 +108,7 @@ class Publication:
             fsync_path(pinned(self.target).parent)
             if not self.published():
                 raise TargetError(
-                    f"{self.target} is not what drd restored: it was replaced",
+                    f"{self.target} was replaced: it is not the restored file",
                     hint="find out who can write to the directory above it, then recover again.",
                 )
         self.tidy()
@@ -120,8 +120,8 @@ class Publication:
                 continue
             if os.path.lexists(pinned(aside)):
                 raise TargetError(
-                    f"{old} appeared while its old content was kept as {aside}",
-                    hint=f"move one of the two away, then continue; {aside} is the older.",
+                    f"{old} exists again, but drd had kept its old content as {aside}",
+                    hint=f"move one of the two away, then continue; {aside} is the older one.",
                 )
             pinned(old).rename(pinned(aside))
 
@@ -167,10 +167,10 @@ class Publication:
                 notes.append(f"{aside} has the content of {old} from before an unfinished recovery")
             else:
                 pinned(aside).rename(pinned(old))
-                notes.append(f"gave {old} back its name after an unfinished recovery")
+                notes.append(f"renamed {old} back after an unfinished recovery")
         if os.path.lexists(pinned(self.landing)):
             remove_landing(self.landing)
-            notes.append(f"removed {self.landing}, left by an unfinished recovery")
+            notes.append(f"removed {self.landing} of an unfinished recovery")
         return notes
 
 
@@ -185,7 +185,7 @@ def remove_nothing(path: Path) -> None:
 
 def came_meanwhile(target: Path, before: Path) -> str:
     """Return the note that something appeared in the target meanwhile."""
-    return f"{target} got content during the recovery, which is kept as {before}"
+    return f"{target} received new content during the recovery; drd keeps it as {before}"
 
 
 def publication_of(directory: Path) -> Publication | None:

@@ -103,14 +103,14 @@ def resolved(path: str, *, last: bool = True) -> Path:
         way = walk(path if last else above)
     except OSError as error:
         raise TargetError(
-            f"{path} cannot be followed: {error.strerror}", hint="use the real path."
+            f"{path} is a link that drd cannot follow: {error.strerror}", hint="use the real path."
         ) from error
     try:
         place, parent = (way.place, way.above) if last else (way.place / name, way.steps[-1])
         for link in way.links:
             if parent.info.st_uid != link.whose:
                 raise TargetError(
-                    f"{link.place} is a link that others can change, and leads to {place}",
+                    f"{link.place} is a link to {place}, and others can change this link",
                     hint=f"use the real path: {place}",
                 )
         known = way.links and len(way.missing) <= last

@@ -82,7 +82,7 @@ def unpack(archive: bytes, *, name: str) -> Kit:
     except (tarfile.TarError, ValueError, EOFError, OSError, OverflowError) as error:
         raise KitDamaged(
             f"cannot read the content of {name}: {error}",
-            hint="use another copy, or a drd of the version that made it.",
+            hint="use another copy of the kit, or the version of drd that made it.",
         ) from None
     wrong = [f for f, digest in index.digests.items() if _digest(files, f) != digest]
     if wrong:

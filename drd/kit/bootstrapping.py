@@ -124,8 +124,8 @@ def from_kit(
         ]
         if own is not None and own.taken_at > kit.index.made_at:
             notes += [
-                f"plan {name} was changed after the kit was made: the repository has the "
-                f"version of {own.taken_at:%Y-%m-%d %H:%M} UTC, this is the kit's"
+                f"plan {name} was changed after the kit was made: the repository has the version "
+                f"of {own.taken_at:%Y-%m-%d %H:%M} UTC, but drd uses the kit's version"
                 for name, text in belongings.plans.items()
                 if own.plans.get(name, text) != text
             ]
@@ -162,7 +162,7 @@ def from_repository(
         normal = normal_url(url)
     except ValueError as error:
         raise UsageError(
-            str(error), hint="give --repository the URL as it stands in the plan."
+            str(error), hint="give --repository the URL exactly as in the plan."
         ) from None
     ref = SecretRef("text", password)
     spec = RepositorySpec("repository", normal, ref, s3=S3Access(ca_cert=ca_cert))
@@ -175,8 +175,8 @@ def from_repository(
             secrets |= _known_secrets(name, text, normal, password)
         if not secrets:
             raise NoRestorePoint(
-                f"no plan that is stored in {normal} names it as its repository",
-                hint="give the URL as the plan had it, or bootstrap from a kit.",
+                f"no plan in {normal} has this URL as its repository",
+                hint="give the URL exactly as in the plan, or bootstrap from a kit.",
             )
         orders = stored_orders(own.plans, own.config, url=normal, known=secrets)
         accept(own.taken_at, orders)
@@ -198,7 +198,7 @@ def _confirm_as_typed(repository: Repository) -> None:
     try:
         confirm(repository, None)
     except RepositoryMissing as error:
-        error.hint = "check the URL: it must match the plan's to the last letter."
+        error.hint = "check the URL: it must be exactly the same as in the plan."
         raise
     except WrongKey as error:
         error.hint = "check --password-file: a kit of the plan contains the password."
@@ -244,7 +244,7 @@ def _replica(
 
 def _left_out(own: Own) -> list[str]:
     rows = f"{own.left_out:,} rows of the replica of the catalogue"
-    return [f"{rows} do not look like drd's own: they were left out"] if own.left_out else []
+    return [f"{rows} are not valid, so drd left them out"] if own.left_out else []
 
 
 def _everything(repository: Repository, room: Path, now: datetime) -> Own:
@@ -254,7 +254,7 @@ def _everything(repository: Repository, room: Path, now: datetime) -> Own:
     if newest is None:
         raise NoRestorePoint(
             f"{repository.url} contains no plans of drd",
-            hint="bootstrap from a kit; or write the plan anew, then drd catalogue rebuild.",
+            hint="bootstrap from a kit; or write the plan again, then drd catalogue rebuild.",
         )
     own = fetch(*newest, room / "own", now)
     manifests = repository.snapshots(tags=["drd", "manifest"])
@@ -297,7 +297,7 @@ def _authorities(plans: Mapping[str, str], url: str, given: str | None) -> dict[
     except OSError as error:
         raise UsageError(
             f"cannot read {given}: {(error.strerror or str(error)).lower()}",
-            hint="--ca-cert takes a PEM file.",
+            hint="--ca-cert needs a PEM file.",
         ) from None
     specs = [spec for name, text in plans.items() for spec in _at(name, text, url)]
     return {spec.s3.ca_cert: content for spec in specs if spec.s3.ca_cert}

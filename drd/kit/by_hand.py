@@ -38,31 +38,31 @@ def sections(
     blocks: list[Block] = [
         Heading(2, "By hand, without drd"),
         Text(
-            f"{_needs(plan)} Become root where files have to get their owners back. Type `bash`, "
-            "and go to the directory recovery-kit in it: a command that fails ends that bash, and "
-            "nothing after it happens."
+            f"{_needs(plan)} Become root if files must get their owners back. Start a `bash`, "
+            "and go to the directory recovery-kit in it: a command that fails ends this bash, so "
+            "that no later command runs."
         ),
         Heading(3, "Open the repository"),
         Commands(_begin(plan)),
         *_scripts(places.programs),
         Commands(opening(plan.primary, places)),
         Text(
-            "A bucket that does not answer is tried for a quarter of an hour: if the next command "
-            "says nothing, press Ctrl-C and check the address."
+            "restic tries a bucket that does not answer for a quarter of an hour: if the next "
+            "command prints nothing, press Ctrl-C and check the address."
             + (" If this repository is gone, see the end of this page." if plan.copies else "")
         ),
         Commands(_points(plan)),
         Heading(3, "Choose the restore point"),
         Text(
-            "The newest complete one; for another one put its id from the list above into MANIFEST "
-            "and run the second line of the loop alone."
+            "These commands choose the newest complete restore point. For another one, set "
+            "MANIFEST to its id from the list above, and run only the second line of the loop."
         ),
         Commands(_manifest(plan)),
     ]
     if len(hands) > 1:
         names = ", ".join(str(target) for target in hands)
         blocks.append(
-            Text(f"The plan has several targets, {names}: follow what is for one of them.")
+            Text(f"The plan has several targets, {names}: follow the sections for one of them.")
         )
     for target, components in hands.items():
         blocks += _target(plan, target, components)
@@ -70,7 +70,7 @@ def sections(
     blocks += [
         Heading(3, "Afterwards"),
         Text(
-            "manifest.json and the SQL hold password verifiers of database roles: remove the "
+            "manifest.json and the SQL contain password verifiers of database roles: remove the "
             "directory of this recovery, and the unpacked kit."
         ),
     ]
@@ -95,7 +95,7 @@ def _scripts(programs: Sequence[KitFile]) -> Iterator[Block]:
     """Put in place what steps and checks run; what is there already stays."""
     if not programs:
         return
-    yield Text("Scripts that the plan runs come from the kit; what is there stays:")
+    yield Text("Copy the scripts that the plan runs from the kit; existing files stay:")
     yield Commands(
         "".join(
             f"[[ -e {quote(p.path)} ]] || "
@@ -176,7 +176,7 @@ snapshot() {{
 
 def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) -> Iterator[Block]:
     """The steps of the runbook in their order, and last what none of them restores or checks."""
-    where = f"into the target {target}" if target else "to where it was"
+    where = f"into the target {target}" if target else "to its original place"
     steps = StepsByHand(plan, target, components)
     left = dict.fromkeys(components)
     yield from steps.begin()
@@ -186,7 +186,7 @@ def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) ->
                 left.pop(name)
                 yield from _component(name, components[name], where)
         elif step.kind == "check":
-            yield Heading(3, f"Check what came back {where}")
+            yield Heading(3, f"Check the restored data {where}")
             for spec in (c for c in plan.checks if c.name in step.subjects):
                 yield from _check(spec, components)
         else:
@@ -197,7 +197,7 @@ def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) ->
 
 
 def _component(name: str, hand: ByHand, where: str) -> Iterator[Block]:
-    yield Heading(3, f"Bring back {name}, {where}")
+    yield Heading(3, f"Restore {name} {where}")
     for passage in hand.passages:
         yield Text(passage.text)
         if passage.commands:
@@ -211,7 +211,7 @@ def _check(spec: CheckSpec, components: Mapping[str, ByHand]) -> Iterator[Block]
         yield Text(f"{spec.name}: {passage.text}")
         yield Commands(passage.commands, shown=passage.adapt)
     elif kind.compares and hand is not None:
-        yield Text(f"{spec.name}: compared above, when {spec.component} was brought back.")
+        yield Text(f"{spec.name}: compared above, during the restore of {spec.component}.")
     else:
         yield Text(f"{spec.name}: {spec.kind}, see the plan.")
 
@@ -221,7 +221,8 @@ def _copies(plan: Plan, places: Places) -> Iterator[Block]:
         return
     yield Heading(3, f"If the repository {plan.primary.name} is gone")
     yield Text(
-        "These repositories hold copies. Use one block of these in the place of the first one:"
+        "These repositories contain copies. Instead of the commands under 'Open the "
+        "repository' use one of these blocks:"
     )
     for spec in plan.copies:
         yield Items((f"{spec.name}, a copy of {spec.copy_of}",))

@@ -159,7 +159,8 @@ def _host_file(path: str) -> bytes:
         raise UsageError(
             f"cannot read {path}, which a repository's ca_cert names: "
             f"{(error.strerror or str(error)).lower()}",
-            hint="without it nobody could open the repository: check the path and its rights.",
+            hint="without this file nobody could open the repository: check the "
+            "path and its rights.",
         ) from None
 
 
@@ -292,7 +293,7 @@ def _readme(index: KitIndex) -> str:
         f"drd recovery kit, made {index.made_at:%Y-%m-%d %H:%M} UTC on {index.host}.",
         "",
         (
-            "Whoever has this directory can read all backups of the services below. Remove it "
+            "Anyone who has this directory can read all backups of the services below. Remove it "
             "afterwards."
         ),
         "",
@@ -301,17 +302,17 @@ def _readme(index: KitIndex) -> str:
         lines += [
             f"{plan.name}",
             (
-                f"  runbooks/{plan.name}/runbook.html  who, what, in which order; with drd and by "
-                "hand (also .md)"
+                f"  runbooks/{plan.name}/runbook.html  who does what, in which order; with drd "
+                "and by hand (also .md)"
             ),
             f"  {plan.file}  the plan",
         ]
         lines += [f"  not in here: {missing}" for missing in plan.missing]
-        lines += [f"  to be installed first: {needed}" for needed in plan.needs]
+        lines += [f"  install first: {needed}" for needed in plan.needs]
     lines += [
         "",
-        "secrets/  one file each; kit.json says what for",
-        "kit.json  the same for programs",
+        "secrets/  one file for each secret; kit.json says what it is for",
+        "kit.json  the content of the kit, for programs",
     ]
     if index.programs:
         lines.append("programs/  scripts that the plans run")

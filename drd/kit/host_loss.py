@@ -28,8 +28,8 @@ Host = Callable[[Path, str], AbstractContextManager[tuple[Services, Plan]]]
 """The services and the plan of that name on a host, by its drd.yaml."""
 
 _HOW = (
-    "set `kit: {file: …}` in the plan or drd.yaml with what opens it, or give --kit and "
-    "--passphrase-file."
+    "set `kit: {file: …}` in the plan or drd.yaml with the passphrase or identity that opens it, "
+    "or give --kit and --passphrase-file."
 )
 
 
@@ -97,18 +97,21 @@ def _summary(kit: Kit, known: KitPlan, points: int) -> str:
         f"kit of {kit.index.made_at:%Y-%m-%d %H:%M} UTC: plan {known.digest[:12]}, "
         f"{counted(len(known.repositories), 'repository', 'repositories')}, "
         f"{counted(secrets, 'secret', 'secrets')}; "
-        f"{counted(points, 'restore point', 'restore points')} found there"
+        f"{counted(points, 'restore point', 'restore points')} found in its repositories"
     )
 
 
 def _notes(plan: Plan, known: KitPlan, prepared: Prepared) -> Iterator[Note]:
     if known.digest != plan.digest:
-        digests = f"the kit has {known.digest[:12]}, in force is {plan.digest[:12]}"
+        digests = f"the kit has {known.digest[:12]}, the plan in force has {plan.digest[:12]}"
         yield Note("older than the plan", f"older than the plan: {digests}")
     for repository in known.repositories:
         if repository.url.startswith("/"):
             subject = f"repository {repository.name} is a directory here"
-            lost = f"{repository.url} is lost with this host unless it is mounted from another"
+            lost = (
+                f"{repository.url} is lost with this host, unless another host provides this "
+                "directory"
+            )
             yield Note(subject, f"{subject}: {lost}")
     yield from (Note(note, note) for note in prepared.notes)
     for needed in prepared.layout.needed:

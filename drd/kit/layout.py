@@ -228,7 +228,7 @@ class _Moving:
     def _state(self, url: str) -> Path:
         if not url.startswith(_SQLITE):
             self.notes.append(
-                "the catalogue was in PostgreSQL: here it begins as an SQLite file, which "
+                "the catalogue was in PostgreSQL; on this host it is a new SQLite file, which "
                 "needs no server"
             )
             url = DEFAULT_STATE

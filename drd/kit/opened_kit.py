@@ -101,11 +101,13 @@ def confirm(repository: Repository, expected: str | None) -> None:
     if actual is None:
         raise RepositoryMissing(
             f"there is no repository at {repository.url}",
-            hint="find out who emptied it." if expected else "the first `drd backup` makes it.",
+            hint="find out who emptied the repository."
+            if expected
+            else "the first `drd backup` creates it.",
         )
     if expected is not None and actual != expected:
         raise RepositoryMissing(
-            f"the repository at {repository.url} is not the one that the kit knows: its id "
-            f"is {actual[:8]}, the kit has {expected[:8]}",
-            hint="export a new kit if the repository was made anew on purpose.",
+            f"the repository at {repository.url} is another one: its id is {actual[:8]}, the kit "
+            f"has {expected[:8]}",
+            hint="if the repository was replaced on purpose, export a new kit.",
         )

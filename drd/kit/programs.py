@@ -46,7 +46,7 @@ class Programs:
             elif Path(word).name not in _EVERYWHERE:
                 needs[f"{word} {why}".rstrip()] = None
         packages = (f"the Python package {e.name} {e.version}" for e in extensions_used(plan))
-        needs |= dict.fromkeys(f"{package}, beside drd" for package in packages)
+        needs |= dict.fromkeys(f"{package}, in addition to drd" for package in packages)
         for settings in _settings(plan):
             needs |= dict.fromkeys(settings.host_needs())
         return tuple(needs)

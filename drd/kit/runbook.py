@@ -70,12 +70,12 @@ def for_role(
     known = index.plan(plan.name)
     return [
         *_head(plan, index, known, f"Recovery of {plan.name}: {role}"),
-        Text(f"This role is held by {', '.join(p.name for p in people if role in p.roles)}."),
+        Text(f"People with this role: {', '.join(p.name for p in people if role in p.roles)}."),
         *_rehearsed(rehearsal),
         *_people(people),
         *_state(known),
         *_order(plan, role, people, rehearsal),
-        Text("The commands are in the page runbook beside this one."),
+        Text("The commands are on the page runbook in the same directory."),
     ]
 
 
@@ -89,10 +89,10 @@ def _head(plan: Plan, index: KitIndex, known: KitPlan, title: str) -> Iterator[B
         yield Text(plan.description)
     goals = plan.objectives
     yield Table(
-        ("answers for it", "may be down (RTO)", "may lose (RPO)"),
+        ("responsible", "may be down for (RTO)", "may lose data of (RPO)"),
         (
             (
-                plan.owner or "nobody is named",
+                plan.owner or "nobody",
                 format_duration(goals.rto_s),
                 format_duration(goals.rpo_s),
             ),
@@ -102,12 +102,14 @@ def _head(plan: Plan, index: KitIndex, known: KitPlan, title: str) -> Iterator[B
 
 def _rehearsed(rehearsal: Rehearsal | None) -> Iterator[Block]:
     if rehearsal is None:
-        yield Text("No drill of it has passed yet: nobody knows how long this takes.")
+        yield Text(
+            "No drill of this plan has passed yet: nobody knows how long the recovery takes."
+        )
         return
     took = f", back in {format_duration(rehearsal.rta_s)}" if rehearsal.rta_s is not None else ""
     covered = f"; {rehearsal.covered}" if rehearsal.covered else ""
     yield Text(
-        f"Rehearsed last {rehearsal.at:%Y-%m-%d %H:%M} UTC ({rehearsal.scenario}): "
+        f"Last drill: {rehearsal.at:%Y-%m-%d %H:%M} UTC ({rehearsal.scenario}): "
         f"passed{took}{covered}."
     )
 
@@ -115,7 +117,7 @@ def _rehearsed(rehearsal: Rehearsal | None) -> Iterator[Block]:
 def _people(people: Sequence[Person]) -> Iterator[Block]:
     yield Heading(2, "Who")
     if not people:
-        yield Text("Nobody is named under `people` in drd.yaml.")
+        yield Text("drd.yaml lists no people.")
         return
     yield Table(
         ("name", "roles", "phone", "mail"),
@@ -124,7 +126,7 @@ def _people(people: Sequence[Person]) -> Iterator[Block]:
 
 
 def _state(known: KitPlan) -> Iterator[Block]:
-    yield Heading(2, "What there was when this was printed")
+    yield Heading(2, "State when this page was printed")
     rows = tuple(
         (
             r.name,
@@ -137,9 +139,11 @@ def _state(known: KitPlan) -> Iterator[Block]:
     yield Table(("repository", "where", "id", "what"), rows)
     newest = known.newest
     if newest is None:
-        yield Text("No complete restore point was known.")
+        yield Text("drd knew no complete restore point.")
         return
-    yield Text(f"The newest complete restore point was {_point(newest)}. There will be newer ones.")
+    yield Text(
+        f"The newest complete restore point was {_point(newest)}. By now there may be newer ones."
+    )
     yield Table(
         ("component", "kind", "size", "snapshot", "holds"),
         tuple(
@@ -170,7 +174,10 @@ def _order(
         yield Text("You are needed for:")
         yield Items(mine)
     elif role:
-        yield Text(f"No step waits for the {role}: decide, tell people, and see that it goes on.")
+        yield Text(
+            f"No step waits for the {role}: decide, inform people, and make sure that the work "
+            "continues."
+        )
     took_s = rehearsal.took_s if rehearsal is not None else {}
     yield Table(
         ("", "step", "what", "who", "takes", "done at"),
@@ -187,7 +194,7 @@ def _order(
         ),
         form=True,
     )
-    yield Text("What a step takes is what it took in the last drill.")
+    yield Text("The column 'takes' has the duration of each step in the last drill.")
 
 
 def _who(role: str, people: Sequence[Person]) -> str:
@@ -195,23 +202,24 @@ def _who(role: str, people: Sequence[Person]) -> str:
     if not role:
         return ""
     holders = [" ".join(filter(None, (p.name, p.phone))) for p in people if role in p.roles]
-    return f"{role}: {', '.join(holders) or 'nobody holds it'}"
+    return f"{role}: {', '.join(holders) or 'nobody has this role'}"
 
 
 def _needs(known: KitPlan) -> Iterator[Block]:
     if not known.needs:
         return
     yield Heading(2, "Install first")
-    yield Text("The plan needs these, which are not in the kit:")
+    yield Text("The plan needs these things, and the kit does not contain them:")
     yield Items(known.needs)
 
 
 def _with_drd(plan: Plan) -> Iterator[Block]:
     yield Heading(2, "With drd")
     yield Text(
-        "On a machine with drd, restic and the client programs of the databases, as root; THE-KIT "
-        "is the file that this came out of, and the passphrase stands in a file of mode 0600 (a "
-        "kit for people takes --identity FILE, one with shares --share FILE for each of them):"
+        "On a machine with drd, restic and the client programs of the databases, as root. "
+        "THE-KIT is the file of the kit, PASSPHRASE a file (mode 0600) with its passphrase. For "
+        "a kit that is encrypted for people use --identity FILE instead, for a kit with shares "
+        "--share FILE for each share:"
     )
     target = next((f"--target {t}" for t in plan.targets), "--in-place")
     words = f"drd recover {plan.name} {target}{scenario_option(plan)}"
@@ -220,11 +228,11 @@ def _with_drd(plan: Plan) -> Iterator[Block]:
         shown=True,
     )
     yield Text(
-        "A restore point that was made after this kit is marked so. Read what --dry-run says of "
-        "it, and type its id when drd asks; or take one that the kit lists: --point ID."
+        "drd marks a restore point that is newer than this kit. Check it with --dry-run, and "
+        "type its id when drd asks; or use a point that the kit lists: --point ID."
     )
     if not plan.targets:
-        yield Text("The plan names no target: it comes back to where it was, --in-place.")
+        yield Text("The plan has no target: --in-place restores to the original places.")
 
 
 def scenario_option(plan: Plan) -> str:

@@ -69,7 +69,8 @@ def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
         if key.passphrase is None:
             raise WrongKey(
                 f"{name} is not encrypted for this identity",
-                hint="its first line says what opens it: another identity, or --passphrase-file.",
+                hint="the kit's first line says what opens it: another identity, "
+                "or --passphrase-file.",
             ) from None
         said = _said(error)
         why = "" if said == "decryption failed" else f": {said}"
@@ -87,7 +88,7 @@ def read_kit(path: Path) -> bytes:
     except OSError as error:
         raise UsageError(
             f"cannot read the kit {path}: {(error.strerror or str(error)).lower()}",
-            hint="name the file that drd kit export wrote.",
+            hint="give the file that drd kit export wrote.",
         ) from None
     if len(data) > LARGEST:
         raise UsageError(f"{path} is too large for a recovery kit", hint="check the path.")
@@ -109,7 +110,7 @@ def unwritable(what: str, error: OSError) -> TargetUnwritable:
         return TargetUnwritable(f"cannot write {what}: {error.strerror}", hint=error.hint)
     return TargetUnwritable(
         f"cannot write {what}: {(error.strerror or str(error)).lower()}",
-        hint="name a file in a directory that exists and that you may write to.",
+        hint="give a file in an existing directory that you may write to.",
     )
 
 
@@ -142,7 +143,8 @@ def refuse_strangers(path: Path, held: Path | None = None) -> None:
         if is_heading(start.decode("utf-8", "replace")):
             return
     raise UsageError(
-        f"{path} exists and is not a recovery kit", hint="name another file, or move it away."
+        f"{path} exists and is not a recovery kit",
+        hint="give another file, or move this file away.",
     )
 
 
@@ -150,11 +152,13 @@ def read_passphrase(path: Path) -> str:
     """The only line of the file; from now on masked. Raises UsageError."""
     text = read_secret_file(path, "passphrase").removesuffix("\n").removesuffix("\r")
     if not text.strip():
-        raise UsageError(f"the passphrase file {path} is empty", hint="write the passphrase to it.")
+        raise UsageError(
+            f"the passphrase file {path} is empty", hint="write the passphrase to this file."
+        )
     if "\n" in text:
         raise UsageError(
             f"the passphrase file {path} has several lines",
-            hint="a passphrase is one line: age asks for it on a terminal.",
+            hint="write the passphrase on one line: age reads one line from a terminal.",
         )
     log.mask(text)
     return text
@@ -167,7 +171,7 @@ def read_secret_file(path: Path, what: str) -> str:
     except OSError as error:
         raise UsageError(
             f"cannot read the {what} file {path}: {(error.strerror or str(error)).lower()}",
-            hint=f"write the {what} to it, mode 0600.",
+            hint=f"write the {what} to this file, mode 0600.",
         ) from None
     except UnicodeDecodeError:
         raise UsageError(f"the {what} file {path} is not UTF-8 text") from None

@@ -72,7 +72,7 @@ def combine(paths: Sequence[Path]) -> str:
         if (share.set, share.needed) != (first.set, first.needed):
             raise UsageError(
                 f"{path} is a share of another kit (set {share.set}, others {first.set})",
-                hint="use shares that were made together.",
+                hint="use shares of the same kit.",
             )
         shares[share.number] = share
     needed = next(iter(shares.values())).needed
@@ -102,14 +102,14 @@ def _read(path: Path) -> Share:
     ):
         raise UsageError(
             f"{path}: the share is incomplete",
-            hint=f"a share is a number, a dash and {2 * BYTES} digits from 0 to f.",
+            hint=f"a share has the form: a number, a dash and {2 * BYTES} digits from 0 to f.",
         )
     log.mask(text)
     share = Share(lines["set"].lower(), int(lines["needed"]), text)
     if share.check != lines["check"].lower():
         raise UsageError(
             f"{path}: the share does not match its check {lines['check']}: a character is wrong",
-            hint="compare it with the original, letter by letter.",
+            hint="compare the file with the original, letter by letter.",
         )
     return share
 
@@ -154,9 +154,9 @@ def _text(share: Share, count: int, kit: str, plans: Sequence[str], made_at: dat
 share {share.number} of {count} of the drd recovery kit of {made_at:%Y-%m-%d %H:%M} UTC \
 for {names}
 
-Any {share.needed} of the {count} shares open the kit ({kit}); fewer tell nothing. \
-Keep it apart from the kit and
-from the other shares. It may be printed.
+Any {share.needed} of the {count} shares open the kit ({kit}); fewer shares reveal nothing. \
+Keep this share apart from the kit and
+from the other shares. You may print it.
 
 With drd:     drd bootstrap --kit FILE --share THIS-FILE --share ANOTHER …
 Without drd:  ssss-combine -t {share.needed} -D -x    (Debian's package ssss) \

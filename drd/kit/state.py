@@ -83,7 +83,7 @@ def keepers(settings: DaemonSettings, plans: Sequence[Plan]) -> tuple[str, ...] 
     if len(set(named.values())) > 1:
         raise UsageError(
             f"the plans {', '.join(named)} name different recipients or shares",
-            hint="make a kit for each of them, or give --recipient, --shares or --passphrase-file.",
+            hint="make a kit for each plan, or give --recipient, --shares or --passphrase-file.",
         )
     recipients = next(iter(named.values()))
     if not recipients:

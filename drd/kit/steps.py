@@ -39,7 +39,7 @@ def _role(step: Step) -> str:
 
 def _does(plan: Plan, step: Step) -> str:
     if step.kind == "restore":
-        return "bring back " + ", ".join(
+        return "restore " + ", ".join(
             f"{name} ({plan.components[name].kind})" for name in step.subjects
         )
     if step.kind == "check":
@@ -57,7 +57,7 @@ def _by_settings(step: Step) -> str:
             verb = "agrees" if step.kind == "approve" else "does this by hand"
             return f"{role or 'somebody'} {verb}" + (f": {text}" if text else "")
         case Notice(text=text):
-            return f"tell people: {text}"
+            return f"send a message: {text}"
         case Pause(seconds=seconds):
             return f"wait {format_duration(seconds)}"
     return ACTIONS[step.kind].in_words(step.settings)
@@ -66,9 +66,9 @@ def _by_settings(step: Step) -> str:
 def _terms(step: Step) -> Iterator[str]:
     """Describe when the step runs, beside which others, and what happens if it fails."""
     if step.needs is not None:
-        yield f"needs only {', '.join(step.needs)}" if step.needs else "may begin at once"
+        yield f"needs only {', '.join(step.needs)}" if step.needs else "can begin at once"
     if step.group is not None:
-        yield f"beside the others of the group {step.group}"
+        yield f"at the same time as the others of the group {step.group}"
     if step.when is not None:
         when = step.when
         if when.scenarios:
@@ -78,6 +78,6 @@ def _terms(step: Step) -> Iterator[str]:
         if when.step is not None:
             yield f"only when {when.step} has {' or '.join(str(e) for e in when.ended)}"
     if step.on_failure == "continue":
-        yield "go on if it fails"
+        yield "continue if it fails"
     if step.rollback is not None:
-        yield f"taken back by {in_backticks(step.rollback.command)}"
+        yield f"rolled back by {in_backticks(step.rollback.command)}"

@@ -35,7 +35,7 @@ class StepsByHand:
             for s in self.plan.runbook
         ):
             return
-        yield Text("What the commands of the runbook are told:")
+        yield Text("Set the environment of the runbook's commands:")
         yield Commands(
             f"export DRD_PLAN={quote(self.plan.name)} DRD_TARGET={quote(self.target or 'here')}\n"
             f"export DRD_MODE=recovery DRD_SCENARIO={HOST_LOSS}\n"
@@ -59,7 +59,7 @@ class StepsByHand:
         said = f"{step.name}: {does}."
         if self._unknown:
             names = ", ".join(f"${{{name}}}" for name in dict.fromkeys(self._unknown))
-            said += f" Put in what {names} stands for:"
+            said += f" Replace {names} by the real value:"
         yield Text(said)
         if lines:
             yield Commands("\n".join(lines) + "\n", shown=bool(self._unknown))

@@ -89,7 +89,7 @@ class Verification:
         changed: list[DrdError] = [
             KitOutdated(
                 f"plan {p.name} has changed since the kit was made",
-                hint=f"run drd kit export {p.name} …, and replace this one with it.",
+                hint=f"run drd kit export {p.name} …, and replace the old kit with the new one.",
             )
             for p in self.plans
             if p.current is False
@@ -104,9 +104,10 @@ class Verification:
         """The result as lines for a terminal."""
         yield f"kit of {self.made_at:%Y-%m-%d %H:%M} UTC, {format_duration(self.age_s)} old"
         for plan in self.plans:
-            known = {None: "no such plan is loaded here", True: "as it is loaded here"}
+            known = {None: "not loaded on this host", True: "same as on this host"}
             yield (
-                f"{plan.name}: plan {plan.digest[:12]}, {known.get(plan.current, 'since changed')}"
+                f"{plan.name}: plan {plan.digest[:12]}, "
+                f"{known.get(plan.current, 'changed since then')}"
             )
             for repository in plan.repositories:
                 yield f"  {repository.name}  {_words(repository)}"
@@ -118,7 +119,7 @@ def _words(found: RepositoryFound) -> str:
     if found.error is not None:
         return "does not open"
     if found.newest is None:
-        return "opens, contains no complete restore point"
+        return "opens, but contains no complete restore point"
     at = found.newest.data_time
     return f"opens, newest point {found.newest.id} with data of {at:%Y-%m-%d %H:%M:%S} UTC"
 

@@ -87,7 +87,7 @@ def _verified(services: Services, plan: Plan, watch: KitWatch | None, seen: _See
     return verification
 
 
-WHERE = "set it under `kit` of the plan or drd.yaml: file, and what opens it."
+WHERE = "set `kit` in the plan or drd.yaml: file, and the passphrase or identity that opens it."
 
 
 def read(file: str) -> bytes:

@@ -20,23 +20,23 @@ def daemon_metrics(daemon: DaemonFigures, plans: int) -> Iterator[Metric]:
     )
     yield gauge(
         "drd_start_timestamp_seconds",
-        "When the daemon started.",
+        "Time of the daemon's start.",
         (),
         [((), moment(daemon.started_at))],
     )
     yield gauge(
         "drd_heartbeat_timestamp_seconds",
-        "When the daemon last looked after its plans: its last tick.",
+        "Time of the daemon's last tick: its last check of the plans.",
         (),
         [((), moment(daemon.at))],
     )
     yield gauge(
         "drd_tick_duration_seconds",
-        "How long the last tick took.",
+        "Duration of the last tick.",
         (),
         [((), daemon.tick_duration_s)],
     )
-    yield gauge("drd_plans", "Plans that drd knows of.", (), [((), plans)])
+    yield gauge("drd_plans", "Plans that drd knows.", (), [((), plans)])
     kinds = dict.fromkeys(map(str, RunKind), 0) | dict(daemon.running)
     yield gauge(
         "drd_runs_running",
@@ -44,7 +44,7 @@ def daemon_metrics(daemon: DaemonFigures, plans: int) -> Iterator[Metric]:
         ("kind",),
         (((kind,), count) for kind, count in kinds.items()),
     )
-    yield gauge("drd_runs_queued", "Runs that are due and wait.", (), [((), daemon.queued)])
+    yield gauge("drd_runs_queued", "Runs that are due and waiting.", (), [((), daemon.queued)])
     yield gauge(
         "drd_notification_channel_up",
         "Whether the channel's last message was delivered (1).",

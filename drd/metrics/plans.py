@@ -24,7 +24,7 @@ _READINESS = tuple(r.replace(" ", "_") for r in Readiness)
 _FIGURES: tuple[tuple[str, str, Callable[[Assessment], float | None]], ...] = (
     (
         "drd_plan_load_error",
-        "Whether the plan's file as it stands is not in force: broken, changed, gone, new (1).",
+        "Whether the present plan file is not in force: broken, changed, gone or new (1).",
         lambda p: float(p.load_error is not None),
     ),
     (
@@ -34,12 +34,12 @@ _FIGURES: tuple[tuple[str, str, Callable[[Assessment], float | None]], ...] = (
     ),
     (
         "drd_rpo_exposure_seconds",
-        "Data that would have been lost at the last tick; absent when nobody knows.",
+        "Data that would have been lost at the last tick; absent when unknown.",
         lambda p: p.rpo.exposure_s,
     ),
     (
         "drd_rpo_achievable_seconds",
-        "Data loss that the schedule can hold: the interval and the usual duration of a backup.",
+        "Data loss that the schedule can reach: the interval plus the usual duration of a backup.",
         lambda p: p.rpo.achievable_s,
     ),
     (
@@ -49,17 +49,17 @@ _FIGURES: tuple[tuple[str, str, Callable[[Assessment], float | None]], ...] = (
     ),
     (
         "drd_rto_objective_seconds",
-        "Time to come back that was promised: the recovery time objective.",
+        "Promised recovery time: the recovery time objective.",
         lambda p: p.rto.objective_s,
     ),
     (
         "drd_rto_actual_seconds",
-        "Time to come back that the last passed drill measured.",
+        "Recovery time that the last passed drill measured.",
         lambda p: p.rto.actual_s,
     ),
     (
         "drd_rto_projected_seconds",
-        "The measured time to come back, scaled to the data of now.",
+        "The measured recovery time, scaled to the present amount of data.",
         lambda p: p.rto.projected_s,
     ),
     (
@@ -81,19 +81,19 @@ Samples = Callable[[str, Assessment], Iterable[Sample]]
 _SAMPLES: tuple[tuple[str, str, tuple[str, ...], Samples], ...] = (
     (
         "drd_drill_result",
-        "Which result the last drill had (1); absent when there was none.",
+        "Result of the last drill: 1 for this result; absent when there was none.",
         ("plan", "result"),
         lambda name, p: one_of((name,), DrillResult, p.drill.result),
     ),
     (
         "drd_plan_loses_everything",
-        "Whether nothing is left that the plan could go back to (1).",
+        "Whether no restore point is left to restore (1).",
         ("plan",),
         lambda name, p: [((name,), float(p.rpo.loses_everything))],
     ),
     (
         "drd_repository_state",
-        "Which state of a plan's repository holds (1), as drd last met it.",
+        "State of a plan's repository: 1 for the one that drd last found.",
         ("plan", "repository", "state"),
         lambda name, p: (
             sample
@@ -103,7 +103,7 @@ _SAMPLES: tuple[tuple[str, str, tuple[str, ...], Samples], ...] = (
     ),
     (
         "drd_scenario_verdict",
-        "Which verdict holds (1) of each scenario that the plan wants to be drilled.",
+        "Verdict of each scenario that the plan drills: 1 for the present one.",
         ("plan", "scenario", "verdict"),
         lambda name, p: (
             sample
@@ -137,19 +137,19 @@ def _states(named: Sequence[tuple[str, Assessment]]) -> Iterator[Metric]:
     """Who answers for each plan, its verdict and its readiness."""
     yield gauge(
         "drd_plan_info",
-        "Who answers for the service.",
+        "Who is responsible for the service.",
         ("plan", "owner"),
         (((name, printable(p.owner)), 1.0) for name, p in named if p.owner is not None),
     )
     yield gauge(
         "drd_plan_verdict",
-        "Which verdict holds (1) of each objective; plan is the worst of the three.",
+        "Verdict of each objective: 1 for the present one; plan is the worst of the three.",
         ("plan", "objective", "verdict"),
         (sample for name, plan in named for sample in _verdicts(name, plan)),
     )
     yield gauge(
         "drd_plan_readiness",
-        "Whether the plan as it stands has been proven: which of these holds (1).",
+        "Readiness of the plan: 1 for the present one.",
         ("plan", "readiness"),
         (s for n, p in named for s in one_of((n,), _READINESS, p.readiness.replace(" ", "_"))),
     )

@@ -15,32 +15,32 @@ _NO_FAILURE = (RunState.SUCCEEDED, RunState.PAUSED)
 _RUN_FIGURES: tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...] = (
     (
         "drd_run_timestamp_seconds",
-        "When the last run of the kind ended.",
+        "Time when the last run of the kind ended.",
         lambda r: moment(r.finished_at),
     ),
     (
         "drd_run_success_timestamp_seconds",
-        "When the last run of the kind ended that succeeded.",
+        "Time when the last successful run of the kind ended.",
         lambda r: moment(r.succeeded_at),
     ),
     (
         "drd_run_succeeded",
-        "Whether the last run of the kind that is over succeeded, or was paused (1).",
+        "Whether the last finished run of the kind succeeded or was paused (1).",
         lambda r: None if r.state is None else float(r.state in _NO_FAILURE),
     ),
     (
         "drd_run_failures",
-        "Runs of the kind that failed since the last one that succeeded.",
+        "Failed runs of the kind since the last successful one.",
         lambda r: r.failures,
     ),
     (
         "drd_run_duration_seconds",
-        "How long the last run of the kind took.",
+        "Duration of the last run of the kind.",
         lambda r: r.duration_s,
     ),
     (
         "drd_run_size_bytes",
-        "Bytes that the last run of the kind dealt with that succeeded.",
+        "Bytes that the last successful run of the kind processed.",
         lambda r: r.size_bytes,
     ),
 )
@@ -60,13 +60,13 @@ def run_metrics(kept: CatalogueFigures, plans: frozenset[str], at: datetime) -> 
     verifications = [((v.plan, v.repository), v) for v in kept.verifications if v.plan in plans]
     yield gauge(
         "drd_verification_timestamp_seconds",
-        "When the last cycle ended that has read all of the repository's data.",
+        "Time when a verification last completed a reading of all the repository's data.",
         ("plan", "repository"),
         ((values, moment(v.complete_at)) for values, v in verifications),
     )
     yield gauge(
         "drd_repository_damaged",
-        "Whether the last reading of the repository's data found something wrong (1).",
+        "Whether the last verification of the repository found damage (1).",
         ("plan", "repository"),
         ((values, float(v.damaged)) for values, v in verifications),
     )
@@ -78,13 +78,13 @@ def _copy_metrics(copies: Sequence[CopyFigures], at: datetime) -> Iterator[Metri
     named = [((c.plan, c.repository), c) for c in copies]
     yield gauge(
         "drd_copy_timestamp_seconds",
-        "Data time of the newest complete restore point that the second repository holds.",
+        "Data time of the newest complete restore point in the second repository.",
         labels,
         ((values, moment(c.data_time)) for values, c in named),
     )
     yield gauge(
         "drd_copy_exposure_seconds",
-        "Data that would have been lost at the last tick with the first repository gone, too.",
+        "Data that would have been lost at the last tick if the first repository were lost, too.",
         labels,
         ((values, age(c.data_time, at)) for values, c in named),
     )
@@ -93,7 +93,7 @@ def _copy_metrics(copies: Sequence[CopyFigures], at: datetime) -> Iterator[Metri
 def _alert_metric(alerts: Sequence[AlertFigures]) -> Metric:
     return gauge(
         "drd_alerts",
-        "Alerts that are not resolved; no plan for those about drd itself.",
+        "Unresolved alerts; the plan is empty for alerts about drd itself.",
         ("plan", "kind", "severity", "state"),
         (((printable(a.plan), a.kind, a.severity, a.state), a.number) for a in alerts),
     )

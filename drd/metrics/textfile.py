@@ -52,7 +52,10 @@ def _unwritable(path: Path, error: OSError) -> MetricsUnwritable:
 def _remedy(path: Path, number: int | None) -> str:
     elsewhere = "name another file in metrics.textfile of drd.yaml"
     if number in (errno.ENOENT, errno.ENOTDIR):
-        return f"install prometheus-node-exporter, whose directory it usually is, or {elsewhere}."
+        return (
+            "install prometheus-node-exporter, which usually creates this directory, or "
+            f"{elsewhere}."
+        )
     if number == errno.EROFS:
         return (
             f"add ReadWritePaths={path.parent} to the service (systemctl edit drd), or {elsewhere}."
@@ -61,5 +64,5 @@ def _remedy(path: Path, number: int | None) -> str:
         let = f"chgrp drd {path.parent} && chmod g+w {path.parent}"
         return f"let drd's user write there (`{let}`), or {elsewhere}."
     if number in (errno.ENOSPC, errno.EDQUOT):
-        return f"make room on the file system of {path.parent}, or {elsewhere}."
+        return f"free space on the file system of {path.parent}, or {elsewhere}."
     return f"repair it, or {elsewhere}."

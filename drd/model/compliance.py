@@ -133,8 +133,8 @@ def over_limit(waiting: int) -> str:
     """Describe how many points are over the limit of one retention run."""
     these = f"{waiting} restore points are" if waiting != 1 else "1 restore point is"
     return (
-        f"{these} over what one retention may forget, and "
-        f"wait{'' if waiting != 1 else 's'} for drd retention --force"
+        f"{these} over the limit of one retention, and wait{'' if waiting != 1 else 's'} for drd "
+        "retention --force"
     )
 
 
@@ -208,7 +208,7 @@ def judge_rto(facts: PlanFacts) -> tuple[RtoAssessment, list[Reason]]:
     if not proofs:
         return RtoAssessment(facts.rto_s, None, None, Verdict.UNKNOWN), []
     if len(timed) < len(proofs):
-        text = "last passed drill measured no time"
+        text = "the last passed drill measured no time"
         reason = Reason(Verdict.UNKNOWN, text, f"drd drill {facts.plan}", "rto")
         return RtoAssessment(facts.rto_s, None, None, Verdict.UNKNOWN), [reason]
     # One that missed the objective, else the slowest.

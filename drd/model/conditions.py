@@ -35,7 +35,7 @@ FIRST_DRILL = timedelta(days=1)
 """Time for the first drill of a new plan, after its first backup."""
 
 _WORDS = {"copy": "copying", "prune": "pruning", "readiness": "looking ahead"}
-_KIT_WORDS = {EXPORT: "making the recovery kit", VERIFY: "trying the recovery kit"}
+_KIT_WORDS = {EXPORT: "export of the recovery kit", VERIFY: "test of the recovery kit"}
 _IN_REACH = ("repository-clock", "repository-locks")
 """Codes of findings that prove that a repository was reached."""
 
@@ -301,7 +301,8 @@ def _verification(plan: str, verification: VerificationFacts, now: datetime) -> 
     since = verification.last_complete_at or verification.cycle_started_at
     if verification.all_read_by is not None and _is_overdue(since, verification.all_read_by, now):
         text = (
-            f"repository {repository} was not read in full for {format_duration(age(since, now))}"
+            f"verification has not read all of repository {repository} for "
+            f"{format_duration(age(since, now))}"
         )
         command = f"drd schedule {plan}"
         yield Condition("reading-overdue", "warning", repository, text, command, plan=plan)

@@ -132,13 +132,16 @@ def _title(messages: int, entries: Sequence[Mapping[str, Any]]) -> str:
 
 def _lines(missed: _Missed, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     since = f"{missed.since:%Y-%m-%d %H:%M} UTC"
-    lines = [f"These could not be sent one by one; the first is from {since}.", ""]
+    lines = [
+        f"The channel could not send these messages one by one; the first is from {since}.",
+        "",
+    ]
     standing = [e for e in reversed(entries) if e["event"] != _OVER]
     over = [e for e in reversed(entries) if e["event"] == _OVER]
     shown = [*standing, *over][:SHOWN]
     lines += [f"{e['at'][:16].replace('T', ' ')}  {e['event']}: {e['title']}" for e in shown]
     more = len(entries) - len(shown) + missed.left_out
-    lines += [f"and {more} more: `drd alerts`, `drd runs`"] if more else []
+    lines += [f"and {more} more; see `drd alerts` and `drd runs`"] if more else []
     lines += ["", "runs:"] if missed.runs else []
     lines += [f"  {count} {key}" for key, count in sorted(missed.runs.items())]
     return lines

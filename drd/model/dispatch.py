@@ -234,7 +234,7 @@ class _Ahead:
         count = bisect_right(self._lined_up.begins, ends)
         if count <= places or self._lined_up.work_s[count] <= places * lasts_s:
             return None
-        return f"waits for {count} backups, to begin by {_clock(ends)}"
+        return f"waits for {count} backups, which must begin by {_clock(ends)}"
 
     def refusal(self, due: Due, url: str, *, places: int) -> str | None:
         """Say why `due`, which is no backup, may not have the last of so many `places`; None if it
@@ -246,7 +246,7 @@ class _Ahead:
         if first is None or first[0] > ends:
             return None
         begin, backup = first
-        return f"waits for the backup of {backup.job.plan}, to begin by {_clock(begin)}"
+        return f"waits for the backup of {backup.job.plan}, which must begin by {_clock(begin)}"
 
 
 def _lasts_s(due: Due, now: datetime) -> float:
@@ -338,7 +338,7 @@ class _Board:
             return ahead.crowd(due, places=left)
         measured_and_late = due.expected_s and due.deadline <= ahead.now
         if self._runs and due.job.kind in _BACKGROUND and not measured_and_late:
-            return "keeps the last place free for backups"
+            return "waits: the last slot is reserved for backups"
         return ahead.refusal(due, "", places=self._limits.runs)
 
     def _repositories(self, due: Due, ahead: _Ahead) -> str | None:

@@ -100,7 +100,7 @@ def _of_result(
         return Reason(verdict, text, command, kind, subject=subject)
 
     if last is None:
-        text = "never drilled, so nobody knows whether it comes back"
+        text = "never drilled, so nobody knows whether it can be restored"
         text = f"{_name(scenario)}: {text}" if named else text
         return [reason(Verdict.UNKNOWN, text, "never-drilled")]
     why = f": {first_line(last.reason)}" if last.reason else ""
@@ -138,7 +138,7 @@ def _unproven(last: DrillFacts, drill: str, reason: Say) -> list[Reason]:
     """
     if not last.unproven:
         return []
-    text = f"last {drill} did not prove all{_left(last)}"
+    text = f"last {drill} did not prove everything{_left(last)}"
     remedy = remedy_of(last.unproven)
     return [reason(Verdict.AT_RISK, text, UNPROVEN, *([remedy] if remedy else []))]
 
@@ -159,19 +159,19 @@ def remedy_of(unproven: Sequence[Unproven]) -> str:
 
     if empty := about(EMPTY):
         return (
-            f"look at the source of {', '.join(empty)}; if it may be empty, the plan says so: "
-            "may_be_empty: true"
+            f"check the source of {', '.join(empty)}; if it may be empty, write may_be_empty: "
+            "true in the plan"
         )
     if left_out := about(IN_NO_STEP):
         return (
-            f"let a step of the plan's runbook restore {', '.join(left_out)}: `restore: "
-            f"{left_out[0]}` (with `rehearse: skip` and a reason where no drill can)"
+            f"add a step to the plan's runbook that restores {', '.join(left_out)}: `restore: "
+            f"{left_out[0]}` (with `rehearse: skip` and a reason if drills cannot do this)"
         )
     if not (unseen := about(NO_CHECK)):
         return ""
     return (
-        f"let a check look at {', '.join(unseen)}: `checks` of the plan, and a step `check: all` "
-        "where it has a runbook"
+        f"add a check for {', '.join(unseen)} under `checks` in the plan, and, if the plan has a "
+        "runbook, a step `check: all`"
     )
 
 
@@ -197,7 +197,7 @@ def _late(facts: PlanFacts, drill: str, since_s: float, wanted: int, reason: Say
     valid = valid_s(every_s, wanted)
     if since_s > valid:
         passed, counts = format_duration(since_s), format_duration(valid)
-        text = f"last {drill} passed {passed} ago, which counts for {counts}"
+        text = f"last {drill} passed {passed} ago, but counts only for {counts}"
         return [reason(Verdict.UNKNOWN, text, "drill-overdue")]
     if every_s is None:
         return []

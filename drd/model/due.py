@@ -102,7 +102,7 @@ def next_due(job: Job, situation: Situation, now: datetime) -> Due | None:
     forgot_at = _believed(situation.forgot_at, now)
     if forgot_at is not None and at < forgot_at + timedelta(seconds=situation.apart_s):
         at = forgot_at + timedelta(seconds=situation.apart_s)
-        why = f"{why}; not right after a retention"
+        why = f"{why}; with a pause after the retention"
     at, why = _outside_blackout(job, at, why, now)
     if trigger == "schedule" and (now - at).total_seconds() > CATCH_UP_AFTER_S:
         trigger = "catch-up"
@@ -214,7 +214,7 @@ def _auto(job: Job, situation: Situation, now: datetime) -> Start:
         job, at, data + timedelta(seconds=job.rpo_s - expected_s), expected_s
     )
     if earlier is not None and earlier > (last or data):
-        return earlier, f"rpo {rpo}: before its blackout begins", interval_s
+        return earlier, f"rpo {rpo}: before the blackout begins", interval_s
     return at, words, interval_s
 
 

@@ -12,7 +12,7 @@ def entry_differences(was: FileEntry, now: FileEntry, *, owners: bool) -> list[s
     ownership and what only root can set.
     """
     if was.kind != now.kind:
-        return [f"is a {now.kind}, was a {was.kind}"]
+        return [f"is a {now.kind}, but was a {was.kind}"]
     wrong = _contents(was, now)
     mask = 0o7777 if owners else 0o7777 & ~_SET_ID
     if was.kind != "symlink" and (was.mode ^ now.mode) & mask:

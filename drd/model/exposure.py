@@ -199,9 +199,15 @@ def _judge_exposure(
         since = format_duration(since_s)
         # A process that was killed leaves its run so; nothing lives longer than its timeout.
         lives = since_s is None or since_s <= facts.backup_timeout_s
-        words = f"one is running since {since}" if lives else f"one began {since} ago, never ended"
+        words = (
+            f"a backup has been running for {since}"
+            if lives
+            else f"a backup began {since} ago and never ended"
+        )
         return [Reason(verdict, f"{text}, {words}", f"drd run show {running.run}", "rpo")]
-    return [Reason(verdict, f"{text}, none tried since", f"drd backup {facts.plan}", "rpo")]
+    return [
+        Reason(verdict, f"{text}, no backup was tried since", f"drd backup {facts.plan}", "rpo")
+    ]
 
 
 def _nothing_readable(facts: PlanFacts, wrong: list[Reason], now: datetime) -> list[Reason]:
@@ -244,12 +250,12 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
     known_before = facts.last_drill is not None or any(c.data_time for c in facts.components)
     if unmet and known_before:
         text = (
-            f"{text} that counts: drd has found no repository yet at the plan's present "
+            f"{text} that counts: drd has not yet found a repository at the plan's present "
             f"address of {' and '.join(unmet)} (points of a former address: drd points "
             f"{facts.plan})"
         )
         return Reason(verdict, text, f"drd doctor {facts.plan}", "no-point")
-    text = f"{text}, nothing could be restored"
+    text = f"{text}: nothing could be restored"
     return Reason(verdict, text, f"drd backup {facts.plan}", "no-point")
 
 
@@ -290,7 +296,7 @@ def _never_captured(facts: PlanFacts) -> list[Reason]:
 def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
     every = f"every {format_duration(facts.interval_s)}"
     if facts.cron == AUTO:
-        every = "as often as that allows"
+        every = "and the next one starts at once"
     takes = f"a backup usually takes {format_duration(facts.backup_p95_s)} {every}"
     if facts.backup_p95_s is None:
         takes = f"backup {every}"

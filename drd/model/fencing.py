@@ -48,7 +48,7 @@ class FenceReport:
         if not self.held:
             return f"unfenced: {listed(self.missing)}"
         names = f"{', '.join(self.held)} ({limits_in_words(self.limits)})"
-        return f"{names}; not {listed(self.missing)}" if self.missing else names
+        return f"{names}; missing: {listed(self.missing)}" if self.missing else names
 
     def to_json(self) -> dict[str, Any]:
         """Convert to plain JSON; `from_json` is the inverse."""
@@ -78,7 +78,10 @@ class FenceReport:
 def limits_in_words(limits: str) -> str:
     """Describe what bounds the memory of a drill, and what does not."""
     if limits == "rlimits":
-        return "memory limited for each process, shared memory and their sum not: no control group"
+        return (
+            "memory limited for each process only, without limits for shared memory and the sum: "
+            "no control group"
+        )
     return "memory and processes limited by a control group"
 
 

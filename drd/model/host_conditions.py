@@ -123,10 +123,10 @@ def _disk(disk: DiskFacts) -> Iterator[Condition]:
     uses = " and ".join(disk.uses)
     severity: Severity = "warning"
     if disk.free_bytes is None or not disk.total_bytes:
-        text = f"it is unknown how full {disk.path} is ({uses}): {disk.error or 'no answer'}"
+        text = f"cannot read the free space of {disk.path} ({uses}): {disk.error or 'no answer'}"
     else:
         free, share = disk.free_bytes, disk.free_bytes / disk.total_bytes
-        text = f"{disk.path} ({uses}) is about to fill: {format_size(free)} free"
+        text = f"{disk.path} ({uses}) is almost full: {format_size(free)} free"
         if share < DISK_SHARE:
             severity = "critical" if share < DISK_CRITICAL_SHARE else "warning"
             text += f" of {format_size(disk.total_bytes)}"
@@ -146,7 +146,7 @@ def _channels(channels: Sequence[ChannelState], now: datetime) -> Iterator[Condi
             continue
         why = f": {first_line(channel.error)}" if channel.error else ""
         since_s = age(channel.failing_since, now)
-        text = f"channel {channel.name} delivers nothing"
+        text = f"channel {channel.name} cannot deliver messages"
         if since_s is not None:
             text += f" since {format_duration(since_s)} ({channel.tries} tries)"
         severity: Severity = "critical" if all_dead and not channel.plan else "warning"

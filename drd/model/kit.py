@@ -38,7 +38,7 @@ def heading(made_at: datetime, plans: Sequence[str], digest: str, *, passphrase:
     wrong passphrase. Nobody signs this line.
     """
     key = "" if passphrase else " -i YOUR-IDENTITY-FILE"
-    asks = "asks for the passphrase, " if passphrase else ""
+    asks = "it asks for the passphrase; " if passphrase else ""
     return (
         f"{_MARK} of {made_at:%Y-%m-%d %H:%M} UTC for {', '.join(plans)}; "
         f"open it without drd: tail -n +2 THIS-FILE | age -d{key} | tar -x ({asks}"
@@ -209,7 +209,7 @@ def inner_name(value: Any, place: str) -> str:
     """Require the name of a file of the kit: a path below its directory."""
     name = strict.text(value, place)
     if any(part in ("", ".", "..") for part in name.split("/")):
-        raise strict.refuse(place, "is no file of a kit", name)
+        raise strict.refuse(place, "is not a file of a kit", name)
     return name
 
 

@@ -46,7 +46,7 @@ class KitRecord:
     away: bool = False
 
 
-KIT_IN_ORDER = Finding("recovery-kit", "ok", "", "current, and it opened every repository")
+KIT_IN_ORDER = Finding("recovery-kit", "ok", "", "the kit is current and opened every repository")
 
 
 def kit_findings(
@@ -74,17 +74,17 @@ def kit_findings(
     verify = f"drd kit verify {where} {opener}"
     if record is None:
         missing = (
-            "no recovery kit was ever made: if this host is lost, the repository's "
-            "password is lost with it"
+            "nobody has exported a recovery kit: if this host is lost, the repository's password "
+            "is lost, too"
         )
         return (Finding("kit-missing", severity, "", missing, export),)
     findings = []
     made = f"the kit of {record.made_at:%Y-%m-%d %H:%M} UTC"
     if record.plan_digest != digest:
-        text = f"{made} is older than the plan, which has changed since"
+        text = f"{made} is older than the plan, which changed afterwards"
         findings.append(Finding("kit-outdated", severity, "", text, export))
     if record.verified_at is None:
-        text = f"{made} was never tried, so it is unknown whether it works"
+        text = f"{made} was never tried: it is unknown whether the kit works"
         findings.append(Finding("kit-not-verified", severity, "", text, verify))
     elif record.problem is not None:
         text = f"{_last(record.verified_at)} {made} did not open every repository: {record.problem}"
@@ -96,7 +96,7 @@ def kit_findings(
     if tried is not None and tried.file == file and tried.problem is not None:
         again = f"{export}, then {verify}"
         if not tried.there:
-            text = f"the copy that drd is to try cannot be read: {tried.problem}"
+            text = f"drd cannot read the copy of the kit to try: {tried.problem}"
             findings.append(Finding("kit-missing", severity, "", text, again))
         elif tried.sha256 != record.sha256:
             text = f"{_last(tried.at)} {file} did not work: {tried.problem}"

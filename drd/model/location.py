@@ -52,16 +52,16 @@ def parse_s3(url: str) -> S3Location:
     parts = urlsplit(rest)
     if "@" in parts.netloc:
         raise Malformed(
-            "the URL contains a user or password", "keys belong into `s3:` as references"
+            "the URL contains a user or password", "write keys into `s3:`, as references"
         )
     if parts.query or parts.fragment:
-        raise ValueError("the URL has a query or fragment, which restic does not take")
+        raise ValueError("the URL has a query or fragment, which restic does not support")
     if not parts.hostname:
-        raise Malformed("the URL names no host", "write s3:https://host/bucket/prefix")
+        raise Malformed("the URL has no host", "write s3:https://host/bucket/prefix")
     _ = parts.port  # raises ValueError when it is no number
     bucket, _, prefix = parts.path.strip("/").partition("/")
     if not bucket:
-        raise Malformed("the URL names no bucket", "write s3:https://host/bucket/prefix")
+        raise Malformed("the URL has no bucket", "write s3:https://host/bucket/prefix")
     if not _BUCKET.fullmatch(bucket):
         raise ValueError(f"{bucket!r} cannot be the name of a bucket")
     return S3Location(f"{parts.scheme}://{parts.netloc}", bucket, prefix.strip("/"))

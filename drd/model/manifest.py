@@ -81,7 +81,7 @@ def manifest_from_bytes(
 def refused(called: str, error: ValueError) -> ManifestRefused:
     """Return the error for a manifest, named by `called`, that contains what drd does not write."""
     return ManifestRefused(
-        f"{called} is refused, because drd does not write this: {error}",
+        f"{called} is refused, because drd never writes such a manifest: {error}",
         hint="use another restore point, and find out who can write to the repository: "
         "anyone who has its password can forge manifests.",
     )
@@ -163,7 +163,7 @@ def component(value: Any, place: str) -> ComponentSnapshot:
         fingerprint=maybe("fingerprint", fingerprint),
     )
     if snapshot.component == OWN_COMPONENT:
-        raise strict.refuse(f"{place}.component", "is the name of drd's own")
+        raise strict.refuse(f"{place}.component", "is a reserved name of drd")
     if state == "captured" and snapshot.snapshot is None:
         raise strict.refuse(f"{place}.snapshot", "is missing, although it was captured")
     return snapshot
@@ -254,6 +254,6 @@ def _entry(path: str, value: Any, place: str) -> FileEntry:
             raise TypeError
     except (TypeError, KeyError, AttributeError):
         raise strict.refuse(
-            f"{place}.entries", "has an entry that drd does not write", path
+            f"{place}.entries", "has an entry that drd never writes", path
         ) from None
     return FileEntry(kind, mode, uid, gid, size, digest, link, xattrs, volatile)

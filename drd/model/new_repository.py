@@ -21,10 +21,10 @@ def new_repository(keepers: Sequence[tuple[Plan, RepositorySpec]]) -> list[str]:
     names = [plan.name for plan, _ in keepers]
     when = "then"
     if len(names) > 1:
-        when = f"only when all of them have moved ({', '.join(names)})"
+        when = f"only when all of these plans have moved ({', '.join(names)})"
     return [
         *lines,
-        f"{when}, and when nothing of other hosts lies there, delete with all its versions:",
+        f"{when}, and if no other host stores there, delete this repository with all its versions:",
         f"     {spec.url}",
     ]
 
@@ -33,8 +33,7 @@ def _steps(plan: Plan, spec: RepositorySpec) -> Iterator[str]:
     name = f"{spec.name}-new"
     source = plan.primary.name if spec.copy_of is None else spec.copy_of
     yield (
-        f"in {plan.file}, below repositories, with a place and a password of its own:\n"
-        f"     {name}: "
+        f"in {plan.file}, add under repositories, with its own URL and password:\n     {name}: "
         f"{{url: NEW-URL, password: {{credential: {plan.name}-{name}}}, copy_of: {source}}}"
     )
     yield "systemctl reload drd    (restart, if the password is a new credential)"
@@ -44,8 +43,7 @@ def _steps(plan: Plan, spec: RepositorySpec) -> Iterator[str]:
         yield f"remove {spec.name} from {plan.file}, and reload"
     else:
         yield (
-            f"in {plan.file}: take copy_of from {name} and remove {spec.name} (its other copies "
-            "get\n"
-            f"     copy_of: {name}), reload, then: drd backup {plan.name}"
+            f"in {plan.file}: remove copy_of of {name}, and remove {spec.name} (its other copies "
+            f"get\n     copy_of: {name}), reload, then: drd backup {plan.name}"
         )
     yield f"drd kit export {plan.name} --to FILE"

@@ -84,8 +84,8 @@ def of_backups(
         pauses.append(
             Pause(
                 "rpo",
-                f"the newest complete restore point is {format_duration(age_s)} old, the RPO is "
-                f"{format_duration(rpo_s)}",
+                f"the newest complete restore point is {format_duration(age_s)} old, but the RPO "
+                f"is {format_duration(rpo_s)}",
                 f"drd backup {plan}; if no backup was missed, check this host's clock.",
             )
         )
@@ -111,7 +111,7 @@ def of_damage(
         elif not damage.affected:
             # New points may build on it, and then older ones are what is left.
             what += ", which no restore point needs"
-            hint = f"mend it (docs/copies.md, Mending), then: {again}"
+            hint = f"repair it (docs/copies.md, Mending), then: {again}"
         else:
             open_ones = [
                 p
@@ -122,7 +122,7 @@ def of_damage(
                 continue
             what += f" ({named(open_ones)})"
             hint = (
-                "mend it (docs/copies.md, Mending), or give the points up: drd points forget "
+                "repair it (docs/copies.md, Mending), or forget the points: drd points forget "
                 f"{' '.join(open_ones[:_NAMED])} --repository {damage.repository} --reason …"
             )
         pauses.append(Pause("damage", f"repository {damage.repository} is damaged: {what}", hint))
@@ -140,8 +140,8 @@ def of_listing(repository: str, missing: Sequence[str], *, nowhere: bool = False
         Pause(
             "listing-shrank",
             f"{repository} {lists_less(missing)}",
-            "find out who removed them. Then bring them back, or give the points up: drd points "
-            f"forget {' '.join(missing[:_IN_A_COMMAND])}{only} --reason …",
+            "find out who removed the snapshots. Then restore the snapshots, or forget the "
+            f"points: drd points forget {' '.join(missing[:_IN_A_COMMAND])}{only} --reason …",
         )
     ]
 
@@ -150,7 +150,7 @@ def of_unreadable(text: str, hint: str | None) -> Pause:
     """Pause if something in the listing cannot be read: it may be the manifest of a point that
     would be forgotten.
     """
-    return Pause("unreadable", text, hint or "remove what cannot be read.")
+    return Pause("unreadable", text, hint or "remove the unreadable data.")
 
 
 def of_clock(repository: str, ahead_s: float | None) -> list[Pause]:
@@ -177,10 +177,10 @@ def of_jump(plan: str, jumped_s: float | None) -> list[Pause]:
     return [
         Pause(
             "clock-jumped",
-            f"this host's clock was set {way} by {format_duration(abs(jumped_s))}, and nobody has "
-            "confirmed it",
-            "check it: timedatectl. If it is right now: "
-            f"drd retention {plan} --clock-is-right --reason …",
+            f"this host's clock was set {way} by {format_duration(abs(jumped_s))}, and nobody "
+            "has confirmed the new time",
+            f"check the clock: timedatectl. If the time is right now: drd retention {plan} "
+            "--clock-is-right --reason …",
         )
     ]
 

@@ -268,7 +268,10 @@ class Sharing:
         """Parse `3/5`. Raises ValueError."""
         match = re.fullmatch(r"(\d{1,2})\s*/\s*(\d{1,2})", text.strip())
         if match is None or not 2 <= int(match[1]) <= int(match[2]):
-            raise Malformed(f'"{text}" is not a sharing', "write 3/5 for any three of five people")
+            raise Malformed(
+                f'"{text}" is not a split into shares',
+                "write 3/5: any three of five people open the kit",
+            )
         return cls(int(match[1]), int(match[2]))
 
 

@@ -99,19 +99,19 @@ def _useless(exception: ReadinessException, names: Sequence[str], *, over: bool)
     last = exception.until - timedelta(seconds=1)
     remedy = "remove it from `readiness` of the plan"
     if over:
-        what, remedy = "is over", f"{remedy}, or give it a new end"
+        what, remedy = "has expired", f"{remedy}, or set a later end"
     elif exception.finding in names:
-        what = "is not needed: nothing is wrong there"
+        what = "is not needed: the finding is fine"
     else:
         what = "is not needed: there is no such finding now"
         close = get_close_matches(exception.finding, names, n=1)
         if close:
-            remedy = f'{remedy}, or write "{close[0]}" if that was meant'
+            remedy = f'{remedy}, or write "{close[0]}" if you meant this'
     return Finding(
         "exception",
         "warning",
         exception.finding,
-        f"the one until {last:%Y-%m-%d} ({exception.reason}) {what}",
+        f"the exception until {last:%Y-%m-%d} ({exception.reason}) {what}",
         f"{remedy}.",
     )
 
@@ -153,7 +153,7 @@ def _damaged(plan: Plan, assessed: Assessment) -> list[Judged]:
             DATA,
             "error",
             r.repository,
-            "a reading found damage, and no later one has found it sound",
+            "a verification found damage, and no later one has passed",
             f"drd verify {plan.name} --repository {r.repository}; see docs/copies.md",
             allows=Readiness.NOT_READY,
             proof=True,
@@ -167,11 +167,11 @@ def _rpo(plan: Plan, assessed: Assessment) -> Judged:
     rpo, promised = assessed.rpo.achievable_s, format_duration(plan.objectives.rpo_s)
     if rpo is None:
         text = (
-            "drd cannot tell how old the newest data gets between two backups: there was none "
-            f"yet, or they are made by hand only (RPO {promised})"
+            "drd does not know how old the newest data gets between two backups: there was no "
+            f"backup yet, or backups are made only by hand (RPO {promised})"
         )
         return _judged("schedule", "warning", "", text, "set `backup: {every: …}` in the plan.")
-    text = f"exposure reaches {format_duration(rpo)} of {promised}"
+    text = f"exposure reaches {format_duration(rpo)}, the RPO is {promised}"
     if rpo > plan.objectives.rpo_s:
         return _judged("schedule", "warning", "", text, "back up more often: `backup: {every: …}`.")
     return _judged("schedule", "ok", "", text)
@@ -180,14 +180,16 @@ def _rpo(plan: Plan, assessed: Assessment) -> Judged:
 def _rto(plan: Plan, assessed: Assessment) -> Judged:
     projected, promised = assessed.rto.projected_s, format_duration(plan.objectives.rto_s)
     if assessed.rpo.loses_everything:
-        text = f"no restore point is left to come back from (RTO {promised})"
+        text = f"there is no restore point to recover from (RTO {promised})"
         return _judged("projection", "warning", "", text, f"drd status {plan.name}")
     if projected is None:
-        text = f"no passed drill says how long coming back takes (RTO {promised})"
+        text = f"no passed drill has measured how long a recovery takes (RTO {promised})"
         return _judged("projection", "warning", "", text, f"drd drill {plan.name}")
-    text = f"coming back would take {format_duration(projected)} of {promised}"
+    text = f"a recovery would take {format_duration(projected)}, the RTO is {promised}"
     if projected > plan.objectives.rto_s:
-        return _judged("projection", "warning", "", text, "make it faster, or promise less.")
+        return _judged(
+            "projection", "warning", "", text, "make the recovery faster, or raise objectives.rto."
+        )
     return _judged("projection", "ok", "", text)
 
 
@@ -251,18 +253,22 @@ def _drill(plan: Plan, key: Key, last: Evidence | None, now: datetime) -> Judged
         return unproven(f"inconclusive {when}{why}", remedy=remedy_of(last.unproven))
     if last.unproven:
         left = "; ".join(map(str, last.unproven))
-        text = f"passed {when}, but did not prove all: {left}"
+        text = f"passed {when}, but did not prove everything: {left}"
         return unproven(text, Readiness.NOT_READY, remedy_of(last.unproven))
     if last.plan_digest != plan.digest:
-        return unproven(f"passed {when}, and the plan changed since")
+        return unproven(f"passed {when}, but the plan has changed since then")
     every_s = plan.drill.interval_s
     if since_s > (valid := valid_s(every_s, len(plan.drill.scenarios))):
-        return unproven(f"passed {when}, which counts for {format_duration(valid)}")
+        return unproven(
+            f"passed {when}, but a passed drill counts only for {format_duration(valid)}"
+        )
     period_s = turn_s(every_s, len(plan.drill.scenarios)) if every_s is not None else None
     if period_s is not None:
         late_s = since_s - period_s
         if is_overdue(late_s, period_s):
-            return unproven(f"passed {when}, overdue by {format_duration(late_s)}")
+            return unproven(
+                f"passed {when}, and the next drill is overdue by {format_duration(late_s)}"
+            )
     took = f", back in {format_duration(last.rta_s)}" if last.rta_s is not None else ""
     return _judged(DRILL, "ok", subject, f"passed {when}{took}", proof=True)
 
@@ -289,7 +295,7 @@ def of_versions(
         if now == then:
             judged.append(_same_major(plan, name, component, before))
             continue
-        text = f"{now} now, {then} at the last passed drill"
+        text = f"{now} now, but {then} at the last passed drill"
         again = f"drd drill {plan.name}"
         judged.append(_judged(_VERSION, "error", name, text, again, allows=Readiness.NEEDS_DRILL))
     return judged
@@ -302,7 +308,7 @@ def _same_major(
     there = then.facts.get("server_version") if then is not None else None
     if here == there:
         return _judged(_VERSION, "ok", name, f"{here or major}, as at the last passed drill")
-    text = f"{here} now, {there} at the last passed drill"
+    text = f"{here} now, but {there} at the last passed drill"
     return _judged(_VERSION, "warning", name, text, f"drd drill {plan.name}")
 
 
@@ -317,7 +323,7 @@ def of_tools(plan: Plan, then: Mapping[str, str], now: Mapping[str, str]) -> lis
             text = f"{version}, as in the last passed drill"
             judged.append(_judged("tool-version", "ok", tool, text))
             continue
-        text = f"{version} here now, {before} in the last passed drill"
+        text = f"{version} here now, but {before} in the last passed drill"
         again = f"drd drill {plan.name}"
         if _series(version) == _series(before):
             judged.append(_judged("tool-version", "warning", tool, text, again))
@@ -348,7 +354,7 @@ def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[Judged]:
     if not last.not_rehearsed:
         return [_judged("rehearsal", "ok", "", text)]
     left_out = "\n".join(f"{step}: {reason}" for step, reason in last.not_rehearsed)
-    remedy = f"let a drill carry them out, or simulate them: `rehearse` in {plan.file}."
+    remedy = f"let drills run these steps, or simulate them: `rehearse` in {plan.file}."
     return [_judged("rehearsal", "warning", "", f"{text}\n{left_out}", remedy)]
 
 
@@ -360,17 +366,17 @@ def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[Judged]:
     judged = []
     if last.fence.missing and last.fence.fenced:
         remedy = "see docs/sandbox.md; `drill: {fence: required}` refuses such drills."
-        text = f"the last drill ran with a part of the fence only: {last.fence.words()}"
+        text = f"the last drill ran with only a part of the fence: {last.fence.words()}"
         if not last.fence.held:
             text = f"the last drill ran unfenced: {listed(last.fence.missing)}"
         judged.append(_judged("fence-of-the-last-drill", "warning", "", text, remedy))
     if last.fence.tried:
-        text = "the last drill tried to reach what lies outside of its sandbox:\n" + "\n".join(
+        text = "the last drill tried to reach places outside of its sandbox:\n" + "\n".join(
             attempt.words for attempt in last.fence.tried
         )
         remedy = (
-            f"declare what it needs: `drill: {{reach: [HOST:PORT]}}` in {plan.file}; and find out "
-            "why it tries the rest."
+            f"declare the necessary places: `drill: {{reach: [HOST:PORT]}}` in {plan.file}; and "
+            "find out why it tries the others."
         )
         judged.append(_judged("reach-of-the-last-drill", "warning", "", text, remedy))
     return judged
@@ -391,7 +397,7 @@ def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[Judged]:
         if holders:
             judged.append(_judged("people", "ok", name, ", ".join(holders)))
             continue
-        text = f"nobody can answer {', '.join(steps)}: no person of drd.yaml holds the role"
+        text = f"nobody can answer {', '.join(steps)}: no person in drd.yaml has the role"
         remedy = f"people: [{{name: …, roles: [{role or '…'}]}}] in drd.yaml"
         judged.append(_judged("people", "error", name, text, remedy, allows=Readiness.NOT_READY))
     return judged
@@ -399,7 +405,7 @@ def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[Judged]:
 
 def of_point(plan: Plan, newest: RestorePoint | None) -> Judged:
     if newest is None:
-        text = "there is no complete one: nothing can come back"
+        text = "there is no complete restore point: nothing can be restored"
         backup = f"drd backup {plan.name}"
         return _judged(RESTORE_POINT, "error", "", text, backup, allows=Readiness.NOT_READY)
     text = f"{newest.id} has the data of {newest.data_time:%Y-%m-%d %H:%M} UTC"

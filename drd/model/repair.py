@@ -34,9 +34,9 @@ def ways_out(
         store = [*([forget] if others else []), f"drd copy {plan} --repository {repository}"]
     lines.append(f"repair it with {', then '.join([*_repair(repair), *store, again])}")
     if affected and not (is_copy and others):
-        lines.append(f"give up what stays damaged: {forget}")
+        lines.append(f"forget the points that stay damaged: {forget}")
     lines.append(
-        f"new {'copies' if is_copy else 'backups'} depend on the damaged data: do it soon, "
+        f"new {'copies' if is_copy else 'backups'} depend on the damaged data: repair it soon, "
         "or give the plan a new repository"
     )
     return lines

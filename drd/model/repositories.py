@@ -118,8 +118,7 @@ def judge_repositories(facts: PlanFacts, now: datetime) -> list[Reason]:
         reasons += [
             Reason(
                 Verdict.MET,
-                f"repository {r.repository}: drd has found none yet at the place that the plan "
-                "gives now",
+                f"repository {r.repository}: drd has not yet found a repository at its present URL",
                 f"drd backup {facts.plan}",
             )
             for r in facts.repositories
@@ -185,7 +184,9 @@ def _vanished(facts: PlanFacts) -> list[Reason]:
         ("1 restore point is", "it") if count == 1 else (f"{count} restore points are", "them")
     )
     when = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    text = f"{points} no longer in the repository, though drd did not forget {them}: seen {when}"
+    text = (
+        f"{points} no longer in the repository, although drd did not forget {them}: noticed {when}"
+    )
     if left is None and facts.newest is None:
         text = f"everything would be lost: {text}"
         return [Reason(Verdict.BREACHED, text, f"drd points {facts.plan}", VANISHED)]

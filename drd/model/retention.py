@@ -132,7 +132,7 @@ def refusal(
     if at <= now + timedelta(seconds=AGE_TOLERANCE_S):
         return None
     ahead = format_duration((at - now).total_seconds())
-    return f"{name} is dated {to_rfc3339(at)}, {ahead} after now: a clock is or was wrong"
+    return f"{name} is dated {to_rfc3339(at)}, {ahead} in the future: a clock is or was wrong"
 
 
 def _keep_by_rules(
@@ -168,7 +168,7 @@ def _keep_always(
     for point in ordered:
         if point.complete:
             break
-        reasons[point.id].append("incomplete, nothing newer is complete")
+        reasons[point.id].append("incomplete, but no newer point is complete")
     passed = (p for p in ordered if p.proven_by is not None or p.id in proven)
     newest_passed = next(passed, None)
     if newest_passed is not None:

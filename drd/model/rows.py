@@ -127,17 +127,17 @@ def _behind(plan: str, copy: CopyAssessment, state: str) -> Note:
         text += f" {lost_words(state)}: nothing can be read there"
         command = f"drd doctor {plan}"
     elif state == "damaged":
-        left = f"what can be read there is {behind}"
+        left = f"the readable data there is {behind}"
         if copy.data_time is None:
-            left = "no restore point there is known to be whole"
+            left = "drd knows no complete restore point there"
         text += f" is damaged: {left}"
         command = f"drd verify {plan} --repository {name}"
     elif copy.data_time is not None:
         text += f" is {behind}"
     elif copy.verdict is Verdict.BREACHED:
-        text += " holds no restore point of which all snapshots are there"
+        text += " contains no restore point with all its snapshots"
     else:
-        text += " holds no restore point"
+        text += " contains no restore point"
     return Note(plan, Cell(text, STYLE[copy.verdict]), command)
 
 

@@ -28,7 +28,7 @@ def sound_id(run: str) -> str:
     ValueError if a row contains something else.
     """
     if not _ID.fullmatch(run):
-        raise ValueError(f"{run!r} is no id of a run: somebody has changed the catalogue")
+        raise ValueError(f"{run!r} is not the id of a run: somebody has changed the catalogue")
     return run
 
 

@@ -58,9 +58,9 @@ def _lines(run: Run, evidence: Evidence | None) -> list[str]:
     if evidence is None:
         return lines
     if evidence.rta_s is not None:
-        lines.append(f"came back in {format_duration(evidence.rta_s)}")
+        lines.append(f"recovered in {format_duration(evidence.rta_s)}")
     if evidence.rpa_s is not None:
-        lines.append(f"losing {format_duration(evidence.rpa_s)} of data")
+        lines.append(f"{format_duration(evidence.rpa_s)} of data lost")
     if evidence.reason and evidence.reason != run.error:
         lines.append(evidence.reason)
     failed = [c for c in evidence.checks if c.verdict is CheckVerdict.FAILED]

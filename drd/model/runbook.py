@@ -234,7 +234,7 @@ def unmet(step: Step, states: Mapping[str, StepState], circumstances: Circumstan
     only = circumstances.only
     about = getattr(step.settings, "component", None)
     if only and step.kind not in LOOKING and about not in only and not wants_two_persons(step):
-        return f"only {', '.join(only)} was asked for"
+        return f"only {', '.join(only)} was requested"
     when = step.when
     if when is None:
         return None
@@ -247,7 +247,7 @@ def unmet(step: Step, states: Mapping[str, StepState], circumstances: Circumstan
         left_out = bool(only) and state is StepState.SKIPPED and wants_two_persons(step)
         if state not in when.ended and not left_out:
             wanted = " or ".join(str(s) for s in when.ended)
-            return f"only when {when.step} has {wanted}, and it {state or 'was not begun'}"
+            return f"only when {when.step} has {wanted}, but it {state or 'has not started'}"
     return None
 
 

@@ -35,9 +35,9 @@ class Seal:
         """Say why this manifest is not the sealed one; None if it is."""
         point = manifest.point
         if point.id != self.point:
-            return f"it is of restore point {point.id}"
+            return f"it belongs to restore point {point.id}"
         if self.digest:
-            return None if manifest.digest == self.digest else "its contents are others"
+            return None if manifest.digest == self.digest else "its content differs"
         # What restic calls a snapshot says what is in it.
         if any(
             self.manifests.get(name) == snapshot for name, snapshot in point.repositories.items()

@@ -31,8 +31,8 @@ def torn(changed_bytes: int, of_bytes: int) -> str:
     if changed_bytes <= TORN_SHARE * of_bytes:
         return ""
     return (
-        f"{format_size(changed_bytes)} of {format_size(of_bytes)} changed while they were "
-        "captured: what is stored may be torn"
+        f"{format_size(changed_bytes)} of {format_size(of_bytes)} changed during the capture: "
+        "the stored files may be inconsistent"
     )
 
 

@@ -65,9 +65,9 @@ def document(data: bytes, what: str) -> Mapping[str, Any]:
     except RecursionError:
         raise Refused(f"{what} is nested too deeply") from None
     except (ValueError, UnicodeError) as error:
-        raise Refused(f"{what} is no JSON: {str(error)[:200]}") from None
+        raise Refused(f"{what} is not JSON: {str(error)[:200]}") from None
     if not isinstance(parsed, dict):
-        raise Refused(f"{what} is no JSON object")
+        raise Refused(f"{what} is not a JSON object")
     return parsed
 
 
@@ -75,7 +75,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Refuse repeated keys: another program might read another value."""
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise Refused("a key stands there twice")
+        raise Refused("a key is given twice")
     return members
 
 
@@ -93,11 +93,11 @@ def _at(place: str, key: str) -> str:
 def text(value: Any, place: str, *, most: int = LONGEST_TEXT) -> str:
     """Read text without NUL. Bytes that are not UTF-8 may be surrogate escapes."""
     if not isinstance(value, str):
-        raise refuse(place, "is no text", value)
+        raise refuse(place, "is not text", value)
     if len(value) > most:
         raise refuse(place, f"is longer than {most:,} characters", value)
     if "\0" in value:
-        raise refuse(place, "holds a NUL", value)
+        raise refuse(place, "contains a NUL character", value)
     return value
 
 
@@ -105,7 +105,7 @@ def matching(value: Any, place: str, pattern: re.Pattern[str], what: str) -> str
     """Read text that the whole pattern matches."""
     checked = text(value, place)
     if not pattern.fullmatch(checked):
-        raise refuse(place, f"is no {what}", checked)
+        raise refuse(place, f"is not a valid {what}", checked)
     return checked
 
 
@@ -142,7 +142,7 @@ def flag(value: Any, place: str) -> bool:
 def count(value: Any, place: str, *, most: int = MOST) -> int:
     """Read a number of bytes, rows or entries: an integer that is not negative."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise refuse(place, "is no whole number", value)
+        raise refuse(place, "is not a whole number", value)
     if not 0 <= value <= most:
         raise refuse(place, "is out of range", value)
     return value
@@ -151,7 +151,7 @@ def count(value: Any, place: str, *, most: int = MOST) -> int:
 def number(value: Any, place: str, *, most: float = 1e12) -> float:
     """Read seconds, at least 0. An integer stays one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise refuse(place, "is no number", value)
+        raise refuse(place, "is not a number", value)
     if not 0 <= value <= most:
         raise refuse(place, "is out of range", value)
     return value
@@ -160,7 +160,7 @@ def number(value: Any, place: str, *, most: float = 1e12) -> float:
 def one_of(value: Any, place: str, known: Iterable[str]) -> str:
     checked = text(value, place)
     if checked not in known:
-        raise refuse(place, f"is none of {', '.join(known)}", checked)
+        raise refuse(place, f"is not one of {', '.join(known)}", checked)
     return checked
 
 
@@ -170,9 +170,9 @@ def time(value: Any, place: str) -> datetime:
     try:
         at = from_rfc3339(checked)
     except (ValueError, OverflowError):
-        raise refuse(place, "is no time", checked) from None
+        raise refuse(place, "is not a time", checked) from None
     if not _EARLIEST <= at < _LATEST:
-        raise refuse(place, "is no plausible time", checked)
+        raise refuse(place, "is not a plausible time", checked)
     return at
 
 
@@ -181,7 +181,7 @@ def absolute_path(value: Any, place: str) -> str:
     checked = text(value, place, most=4 * LONGEST_TEXT)
     parts = checked.split("/")[1:] if checked != "/" else []
     if not checked.startswith("/") or any(part in ("", ".", "..") for part in parts):
-        raise refuse(place, "is no absolute path without detours", checked)
+        raise refuse(place, "is not a plain absolute path", checked)
     return checked
 
 
@@ -192,7 +192,7 @@ def maybe(read: Callable[[Any, str], T], value: Any, place: str) -> T | None:
 def mapping(value: Any, place: str, *, most: int = MOST_ITEMS) -> Mapping[str, Any]:
     """Read a JSON object; its values are not read yet."""
     if not isinstance(value, dict):
-        raise refuse(place, "is no JSON object", value)
+        raise refuse(place, "is not a JSON object", value)
     if len(value) > most:
         raise refuse(place, f"has more than {most:,} entries")
     return value
@@ -201,7 +201,7 @@ def mapping(value: Any, place: str, *, most: int = MOST_ITEMS) -> Mapping[str, A
 def array(value: Any, place: str, *, most: int = MOST_ITEMS) -> list[Any]:
     """Read a JSON array; its items are not read yet."""
     if not isinstance(value, list):
-        raise refuse(place, "is no JSON array", value)
+        raise refuse(place, "is not a JSON array", value)
     if len(value) > most:
         raise refuse(place, f"has more than {most:,} items")
     return value

@@ -59,12 +59,14 @@ def within_quotes(sql: str) -> str:
         parts += [_quoted(sql[end : token.start()]), token[0]]
         end = token.end()
         if references(token[0]) and not token[0].startswith("'"):
-            raise ValueError("a value stands in strings and beside them, not in names or comments")
+            raise ValueError(
+                "a value is allowed inside and outside of strings, but not in names or comments"
+            )
     return "".join([*parts, _quoted(sql[end:])])
 
 
 def _quoted(sql: str) -> str:
     """Quote references in SQL outside of strings. A dollar before the braces stays."""
     if "'" in sql or '"' in sql:
-        raise ValueError("a quote in it is not closed")
+        raise ValueError("a quote in the SQL is not closed")
     return _REFERENCE.sub(lambda m: m[0] if m[1] else f"'{m[0]}'", sql)

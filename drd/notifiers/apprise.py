@@ -28,7 +28,7 @@ class AppriseSettings(Carrier):
 
     kind: Literal["apprise"]
     url: Secret = Field(description="One URL in Apprise's notation.")
-    timeout: Duration = Field(30.0, description="After this time a try has failed.")
+    timeout: Duration = Field(30.0, description="Time limit of one try.")
 
 
 class AppriseUrl:
@@ -45,16 +45,16 @@ class AppriseUrl:
         service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
         if service is None:
             raise NotifyError(
-                "the secret of the address contains no URL that Apprise knows",
-                hint="see https://github.com/caronc/apprise for the notation of each service.",
+                "the secret with the address contains no URL that Apprise knows",
+                hint="see https://github.com/caronc/apprise for the URLs of each service.",
                 permanent=True,
             )
         name = str(service.service_name or service.schema)
         try_ = _Try(lambda: _notify(apprise, service, message))
         if not try_.ended_within(self.settings.timeout):
             raise NotifyError(
-                f"{name} accepted no message within {self.settings.timeout:g} s",
-                hint="check that it is running, or raise `timeout`.",
+                f"{name} did not accept the message within {self.settings.timeout:g} s",
+                hint="check that the server is running, or raise `timeout`.",
             )
         if not try_.taken:
             said = masked(try_.said, _secret_parts(url))[:200]

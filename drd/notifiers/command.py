@@ -26,9 +26,11 @@ class ExecSettings(Carrier):
 
     kind: Literal["exec"]
     command: list[str] = Field(
-        min_length=1, description="The command's words; no shell. It sees no secret."
+        min_length=1, description="The command's words; no shell. The command gets no secret."
     )
-    timeout: Duration = Field(30.0, description="After this time it is ended and has failed.")
+    timeout: Duration = Field(
+        30.0, description="Time limit; drd then ends the command, and it has failed."
+    )
 
     def all_commands(self) -> Iterator[Placed]:
         yield ("command",), self.command
@@ -64,7 +66,7 @@ class Exec:
             took = format_duration(self.settings.timeout)
             raise NotifyError(
                 f"{command.title} did not end within {took}",
-                hint="find out what it waits for, or raise `timeout`.",
+                hint="find out what the command waits for, or raise `timeout`.",
             ) from error
         except (DrdError, OSError) as error:
             raise NotifyError(f"cannot start {command.title}: {error}") from error

@@ -45,8 +45,8 @@ def post(
     parts = http.parts_of(url)
     if parts is None:
         raise NotifyError(
-            "the secret of the address contains no http or https URL",
-            hint="write the whole address into it, like https://hooks.example.com/abc",
+            "the secret with the address contains no http or https URL",
+            hint="write the whole address into the secret, like https://hooks.example.com/abc",
             permanent=True,
         )
     try:
@@ -78,7 +78,7 @@ def judge(answer: Answer) -> str:
         where = f" to {answer.location}" if answer.location else ""
         raise NotifyError(
             f"{host} answered {status}, a redirect{where}, which drd does not follow",
-            hint="replace the old address by the new one.",
+            hint="write the new address into the secret.",
             permanent=True,
         )
     fault = f"{host} answered {status}{said}"

@@ -33,12 +33,13 @@ class Named(Settings):
 
     name: Name | None = Field(
         None,
-        description="Its name in messages, commands and alerts; by default its kind and a "
-        "number, like webhook-1.",
+        description="The channel's name in messages, commands and alerts; by default its kind "
+        "and a number, like webhook-1.",
     )
     plans: Globs = Field(
         default_factory=list,
-        description="Plans by name or pattern, like orders-*. None: all, and the daemon itself.",
+        description="Plans by name or pattern, like orders-*. Default: all plans, and "
+        "the daemon itself.",
     )
 
 
@@ -48,13 +49,13 @@ class Carrier(Named):
     on: list[Event] = Field(
         default=list(DEFAULT_EVENTS),
         min_length=1,
-        description="What it is notified of: changes of alerts, and ends of runs by kind.",
+        description="What the channel reports: changes of alerts, and ends of runs by kind.",
     )
     severity: list[Severity] | None = Field(
         None, min_length=1, description="Only messages of these severities."
     )
     min_severity: Severity | None = Field(
-        None, description="Only messages of at least this severity; info is all."
+        None, description="Only messages of at least this severity; info means all."
     )
 
 
@@ -71,7 +72,7 @@ class HeartbeatSettings(Named):
     ca_cert: AbsolutePath | None = Field(
         None, description="PEM file of your own certificate authority."
     )
-    timeout: Duration = Field(10.0, description="After this time a try has failed.")
+    timeout: Duration = Field(10.0, description="Time limit of one try.")
 
 
 class PlanHeartbeat(Settings):
@@ -82,6 +83,6 @@ class PlanHeartbeat(Settings):
     on: list[RunEvent] = Field(
         default=["backup"],
         min_length=1,
-        description="Which kinds of run send heartbeats. A watcher expects one rhythm: better only "
-        "one kind.",
+        description="Which kinds of run send heartbeats. A watcher expects one rhythm, so choose "
+        "only one kind.",
     )

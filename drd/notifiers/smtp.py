@@ -38,7 +38,9 @@ _ADDRESS = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
 
 def _address(text: str) -> str:
     if not _ADDRESS.fullmatch(text):
-        raise Malformed(f'"{text}" is not a mail address', "write it bare, like oncall@example.com")
+        raise Malformed(
+            f'"{text}" is not a mail address', "write only the address, like oncall@example.com"
+        )
     return text
 
 
@@ -55,7 +57,8 @@ class SmtpSettings(Carrier):
     )
     tls: Literal["starttls", "tls", "none"] = Field(
         "starttls",
-        description="starttls, tls from the first byte, or none (a server on this host).",
+        description="starttls; tls, which begins with the first byte; or none, for a "
+        "server on this host.",
     )
     ca_cert: AbsolutePath | None = Field(
         None, description="PEM file of your own certificate authority."
@@ -66,13 +69,13 @@ class SmtpSettings(Carrier):
         None, description="The sender (default: drd@ and this host's name)."
     )
     to: list[Address] = Field(min_length=1, description="The recipients.")
-    timeout: Duration = Field(30.0, description="After this time a try has failed.")
+    timeout: Duration = Field(30.0, description="Time limit of one try.")
 
     def contradictions(self) -> Iterator[Contradiction]:
         for given, missing in (("user", "password"), ("password", "user")):
             if getattr(self, given) is not None and getattr(self, missing) is None:
                 hint = "give both, or neither."
-                yield Contradiction((given,), f"needs {missing} as well", hint, of_key=True)
+                yield Contradiction((given,), f"also needs {missing}", hint, of_key=True)
         if self.tls != "none":
             return
         if self.password is not None and not _is_here(self.host):
@@ -110,7 +113,7 @@ class Smtp:
         if refused:
             names = ", ".join(refused)
             log.get(channel=self.name).warning("mail.refused", readers=names)
-            return f"{settings.host} accepted it for all but {names}"
+            return f"{settings.host} accepted it for all recipients except {names}"
         return f"{settings.host} accepted it for {', '.join(settings.to)}"
 
     @contextmanager
@@ -139,7 +142,7 @@ class Smtp:
         except UnicodeError:
             raise NotifyError(
                 f"cannot log in to {host}: `user` or its password is not ASCII",
-                hint="use ASCII ones.",
+                hint="use a login and password in ASCII.",
                 permanent=True,
             ) from None
         except OSError as error:
@@ -234,7 +237,7 @@ def _refused(host: str, error: smtplib.SMTPException) -> NotifyError:
                 hint="use tls: tls with port 465; tls: none only if the network is trusted.",
                 permanent=True,
             )
-        return NotifyError(f"{host} cannot do what was asked: {error}", permanent=True)
+        return NotifyError(f"{host} does not support a necessary function: {error}", permanent=True)
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         who, (code, text) = next(iter(error.recipients.items()))
         return NotifyError(
@@ -258,7 +261,7 @@ def _reply(error: smtplib.SMTPResponseException) -> str:
 def _cut(host: str, timeout_s: float, *, late: bool, error: Exception) -> NotifyError:
     if late:
         return NotifyError(
-            f"{host} accepted no mail within {timeout_s:g} s",
+            f"{host} did not accept the mail within {timeout_s:g} s",
             hint="check that host and port are right and reachable, or raise `timeout`.",
         )
     if isinstance(error, socket.gaierror):

@@ -131,7 +131,7 @@ def _finish(
     if pump.error is not None:
         raise pump.error
     if pump.result is None:  # pragma: no cover - the thread always sets one of the two
-        raise DrdError("the producer ended without a result")
+        raise DrdError("the dump command ended without a result")
     return PipeResult(pump.result, None if pump.stopped_consumer else consumed)
 
 

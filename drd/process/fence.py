@@ -201,7 +201,7 @@ class Sandbox:
             if e["event"] == "tried more"
         }
         others = (
-            Attempt(plain(by), plain(what), f"elsewhere, {count} times or more")
+            Attempt(plain(by), plain(what), f"other places, at least {count} times")
             for (by, what), count in more.items()
         )
         return [*dict.fromkeys(attempts), *others]
@@ -232,8 +232,9 @@ def refused_hint(text: str) -> str:
     if not any(words in text.lower() for words in _REFUSALS):
         return ""
     return (
-        "a drill reads and writes only what docs/sandbox.md lists: declare what it needs, "
-        "`drill: {read: [PATH], reach: [HOST:PORT]}`, and let it write below $HOME."
+        "a drill reads and writes only what docs/sandbox.md lists: declare what the command "
+        "needs, `drill: {read: [PATH], reach: [HOST:PORT]}`, and let the command write only "
+        "below $HOME."
     )
 
 
@@ -244,7 +245,7 @@ def require_up(fence: Fence, exit_code: int | None) -> None:
     if exit_code == CANNOT and (failures := fence.sandbox.failures()):
         raise SandboxUnavailable(
             f"the fence of {fence.by} cannot be set up: {'; '.join(failures)}",
-            hint="run drd doctor, which sets one up and reports which part is missing.",
+            hint="run drd doctor, which sets up a fence and reports which part is missing.",
         )
 
 

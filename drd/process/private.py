@@ -81,7 +81,7 @@ def why_not_private(path: Path, uid: int | None = None) -> str | None:
         if stat.S_ISLNK(info.st_mode):
             links += 1
             if links > _LINKS:
-                return f"{path} leads through too many links"
+                return f"{path} has too many symbolic links on its path"
             target = Path(place.readlink())
             rest.extendleft(reversed(target.parts[1:] if target.is_absolute() else target.parts))
             place = Path("/") if target.is_absolute() else place.parent

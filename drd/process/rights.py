@@ -37,14 +37,15 @@ T = TypeVar("T")
 class Purpose(StrEnum):
     """All purposes for which root's rights are taken back. `docs/operations.md` lists the same."""
 
-    READING = "reading root's files: plans, credentials, sources that only root may read"
-    OWNERS = "owners of files in a drill or a target, and programs that check them"
+    READING = "read root's files: plans, credentials, sources that only root may read"
+    OWNERS = "set the owners of files in a drill or a target, and run programs that check them"
     PROCESSES = (
-        "processes of other users: servers of sandboxes, services that a runbook starts or stops"
+        "control processes of other users: servers of sandboxes, services that a runbook "
+        "starts or stops"
     )
-    TARGETS = "targets, local repositories and output files that only root may write"
-    NOTES = "root's own record of the recoveries that it executes"
-    LOGINS = "logins of root by peer authentication, in a recovery"
+    TARGETS = "write targets, local repositories and output files that only root may write"
+    NOTES = "write root's own record of its recoveries"
+    LOGINS = "log in as root by peer authentication, in a recovery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +230,8 @@ class NotFollowed(PermissionError):
             f"{link.place} is a link of {whose}; root does not follow links of other users",
         )
         self.hint = (
-            "use the real path instead of the link; or, if the link is right, give it to "
-            f"root, in a directory that only root can change: {link.place}"
+            "use the real path instead of the link; or, if the link is right, make root its "
+            f"owner, in a directory that only root can change: {link.place}"
         )
 
 

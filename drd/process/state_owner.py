@@ -58,9 +58,9 @@ def owner_of(state: Path, work_dir: Path) -> Whose:
     owner = _decide_owner(state)
     if owner.uid == 0 and work_dir != state and (other := _decide_owner(work_dir, beside=True)).uid:
         _warn(
-            f"the state {state} is root's, but {user_name(other.uid)} can change "
-            f"{work_dir}, where drd works",
-            f"chown -R root: {work_dir}, or set work_dir: in drd.yaml to a directory of root's",
+            f"the state {state} belongs to root, but {user_name(other.uid)} can change "
+            f"{work_dir}, which drd uses",
+            f"chown -R root: {work_dir}, or set work_dir: in drd.yaml to a directory of root",
         )
     return owner
 
@@ -102,9 +102,9 @@ def _first_owner(place: Path, way: Way, *, beside: bool) -> Whose:
             whose = user_name(link.owner)
             raise DrdError(
                 f"{link.place} is a link that belongs to {whose}, but it leads to files of "
-                f"{user_name(end)}: root does not follow it to {place}",
-                hint="name the real place in drd.yaml (state:, work_dir:); or, if the link "
-                f"is right, make it root's: chown -h root: {link.place}",
+                f"{user_name(end)}, so root does not follow the link to {place}",
+                hint="write the real path in drd.yaml (state:, work_dir:); or, if the link is "
+                f"right, make root its owner: chown -h root: {link.place}",
             )
     strangers = [p for p in way.passed if p.info.st_uid != 0]
     if not strangers:
@@ -116,8 +116,8 @@ def _first_owner(place: Path, way: Way, *, beside: bool) -> Whose:
         _warn(
             f"{there} belongs to {whose}, but {user} can replace it, because "
             f"{strangers[0].place} belongs to {user}",
-            f"let both belong to one user: chown -R {user} {there}, or chown {whose}: "
-            f"{strangers[0].place}; or name another place in drd.yaml",
+            f"give both to one user: chown -R {user} {there}, or chown {whose}: "
+            f"{strangers[0].place}; or set another place in drd.yaml",
         )
     return Whose(last.st_uid, last.st_gid)
 
@@ -131,9 +131,9 @@ def _warn_if_writable(place: Path, way: Way, *, beside: bool) -> None:
             continue
         remedy = f"chmod go-w {directory.place}"
         if _is_sticky(info):
-            remedy = "name a directory of drd's own in drd.yaml (state:, work_dir:)"
+            remedy = "set a directory that only drd uses in drd.yaml (state:, work_dir:)"
         _warn(
-            f"{directory.place} is root's, but others can write to it, and so replace {place}",
+            f"{directory.place} belongs to root, but others can write to it and so replace {place}",
             remedy,
         )
 

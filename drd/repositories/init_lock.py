@@ -60,7 +60,7 @@ def init_lock(place: Place) -> Iterator[None]:
             raise RepositoryLocked(
                 f"another drd has been initialising the repository at {place.url} for more "
                 f"than {WAITS.all_s:.0f} s",
-                hint="check that no other host does so; the mark of a process that died "
+                hint="check that no other host initialises it; the mark of a process that died "
                 f"expires after {MARK_EXPIRES_S / 60:.0f} minutes.",
             )
         process.check_cancelled()

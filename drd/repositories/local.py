@@ -58,7 +58,8 @@ class LocalPlace:
             raise self._unreachable(error) from error
         if exists and not self.path.is_dir():
             raise RepositoryError(
-                f"{self.path} is not a directory", hint="give the repository a path of its own."
+                f"{self.path} is not a directory",
+                hint="give the repository the path of a directory.",
             )
         if not exists and not self.path.parent.is_dir():
             raise RepositoryMissing(
@@ -147,7 +148,7 @@ class LocalPlace:
         except PermissionError as error:  # of this one
             raise RepositoryError(
                 f"cannot read {self.path / name}: {error.strerror}",
-                hint="let the user that runs drd read it.",
+                hint="give the user that runs drd the right to read it.",
             ) from error
         except OSError as error:
             raise self._unreachable(error) from error
@@ -188,8 +189,8 @@ class LocalPlace:
     def findings(self, protection: str | None) -> list[Finding]:
         if protection in (None, "none"):
             return []
-        detail = f"{protection} is claimed, but nothing protects a local directory from its owner"
-        hint = "keep the copy that must survive an attacker in a bucket with Object Lock."
+        detail = f"{protection} is claimed, but a local directory is not protected from its owner"
+        hint = "store the copy that must survive an attacker in a bucket with Object Lock."
         return [Finding(PROTECTION, "error", "", detail, hint)]
 
     def _require_readable(self) -> None:
@@ -238,9 +239,10 @@ def _require_writable(place: Path) -> None:
         return
     if os.statvfs(place).f_flag & os.ST_RDONLY:
         raise RepositoryReadOnly(
-            f"{place} is mounted read-only", hint="remount it with rw, or use another place."
+            f"{place} is mounted read-only",
+            hint="remount the file system with rw, or use another place.",
         )
     raise RepositoryReadOnly(
         f"{place} cannot be written by the user with id {os.geteuid()}",
-        hint=f"chown it to the user that runs drd: {place}",
+        hint=f"make the user that runs drd its owner: chown USER {place}",
     )

@@ -124,9 +124,9 @@ CONTENTS = ("data", "index", "snapshots")
 
 def config_lost(url: str) -> RepositoryDamaged:
     return RepositoryDamaged(
-        f"the repository at {url} has lost its config",
-        hint="restore the file `config` from a copy; to start a new repository on purpose, "
-        "give the plan another URL or prefix.",
+        f"the repository at {url} has lost its file `config`",
+        hint="restore this file from a copy; to start a new repository on purpose, give the plan "
+        "another URL or prefix.",
     )
 
 

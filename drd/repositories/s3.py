@@ -199,7 +199,7 @@ class S3Place:
                 break
             more = {"ContinuationToken": token}
         raise RepositoryError(
-            f"{self.location.endpoint} does not end its listing of {below} in bucket "
+            f"{self.location.endpoint} sends an endless listing of {below} in bucket "
             f"{self.location.bucket}",
             hint="check the S3 server's log: this answer does not follow the S3 protocol.",
         )
@@ -256,7 +256,7 @@ class S3Place:
             findings.append(self._versioning_finding())
         elif protection not in (None, "none"):
             detail = (
-                f"{protection} is claimed, but drd cannot check it: a bucket does not report it"
+                f"{protection} is claimed, but drd cannot check this: a bucket does not report it"
             )
             findings.append(Finding(PROTECTION, "warning", "", detail))
         return findings

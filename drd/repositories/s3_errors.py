@@ -44,7 +44,7 @@ def translated(error: Exception, location: S3Location) -> Exception:
         return _untrusted(error, location)
     if isinstance(error, exceptions.NoCredentialsError | exceptions.CredentialRetrievalError):
         return SecretUnavailable(
-            f"no key for {location.endpoint}, and this host has no role",
+            f"there is no key for {location.endpoint}, and this host has no role",
             hint="give the repository `s3: {access_key: …, secret_key: …}`.",
         )
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
@@ -83,7 +83,7 @@ def _untrusted(error: Exception, location: S3Location) -> RepositoryError:
         )
     return RepositoryError(
         f"the certificate of {location.endpoint} is not trusted: {_verification(text)}",
-        hint="give the repository `s3: {ca_cert: FILE}` with the CA that signed it.",
+        hint="give the repository `s3: {ca_cert: FILE}` with the CA that signed the certificate.",
     )
 
 

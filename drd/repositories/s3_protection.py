@@ -18,9 +18,9 @@ def finding_of_error(error: Exception, bucket: str) -> Finding:
             PROTECTION,
             "error",
             "",
-            f"object-lock is claimed, but bucket {bucket} has none",
-            "make a bucket with Object Lock enabled and a default retention, and move the "
-            "repository there.",
+            f"object-lock is claimed, but bucket {bucket} has no Object Lock",
+            "create a bucket with Object Lock and a default retention, and move the repository "
+            "there.",
         )
     return Finding(
         PROTECTION,
@@ -44,8 +44,8 @@ def finding_of_lock(state: Mapping[str, Any], bucket: str) -> Finding:
             PROTECTION,
             "error",
             "",
-            f"bucket {bucket} has Object Lock but no default retention, so it protects nothing",
-            "set a default retention: restic sets none on the objects that it writes.",
+            f"bucket {bucket} has Object Lock but no default retention, so nothing is protected",
+            "set a default retention: restic does not set one on its objects.",
         )
     mode = str(retention["Mode"])
     return Finding(

@@ -74,7 +74,7 @@ def test_of_a_plan_that_has_changed_the_older_one_in_the_kit_is_rehearsed(small:
     told = drill(small)
     assert told["result"] == "passed"
     assert "the kit has" in told["recovery kit: older than the plan"]
-    assert "the plan changed since" in finding(small, "drill host-loss")
+    assert "the plan has changed since then" in finding(small, "drill host-loss")
     export(small)
     drill(small)
     assert finding(small, "drill host-loss") == ""

@@ -275,7 +275,7 @@ def test_repository_that_lost_its_config_is_not_begun_anew(site: Site) -> None:
         file.unlink()
     keys = list((Path(site.repository) / "keys").iterdir())
     told = site.drd("backup", "shop", "--json", code=1).json
-    assert "lost its config" in told["error"]["message"]
+    assert "lost its file `config`" in told["error"]["message"]
     assert list((Path(site.repository) / "keys").iterdir()) == keys
     site.assert_clean()
 

@@ -323,7 +323,7 @@ def test_a_required_kit_that_is_not_in_order_is_found(small: Site) -> None:
     config.write_text(config.read_text() + "kit: {required: true}\n")
     assert "was never tried" in kit(1)
     verify(small)
-    assert kit(0) == "current, and it opened every repository"
+    assert kit(0) == "the kit is current and opened every repository"
     plan, text = small.base / "plans/shop.yaml", (small.base / "plans/shop.yaml").read_text()
     plan.write_text(text.replace("rto: 30m", "rto: 20m"))
     assert "is older than the plan" in kit(1)
@@ -347,7 +347,7 @@ def test_verify_uses_nothing_of_the_host(small: Site) -> None:
     (small.base / "identity").rename(small.base / "secrets/identity")
     told = verify(small)
     assert "primary  opens, newest point" in told.out
-    assert "no such plan is loaded here" in told.out
+    assert "not loaded on this host" in told.out
     assert not (small.base / "cache").exists()
 
 
@@ -376,4 +376,4 @@ def test_commands_of_the_page_work(small: Site) -> None:
         script = script.replace(shown, here)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     told = bash(script, small.base, {**small.env(), "PATH": path})
-    assert "as it is loaded here" in told
+    assert "same as on this host" in told

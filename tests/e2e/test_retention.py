@@ -169,7 +169,7 @@ def test_point_that_lost_a_snapshot_to_others_does_not_stand_for_a_whole_one(
     )
     assert done.json["forgotten"] == []
     assert {k["point"]: k["reasons"] for k in done.json["keep"]} == {
-        newer["point"]: ["incomplete, nothing newer is complete"],
+        newer["point"]: ["incomplete, but no newer point is complete"],
         older["point"]: ["last", "newest"],
     }
     assert [p["complete"] for p in site.points()] == [False, True]

@@ -130,7 +130,7 @@ def test_a_drill_rehearses_the_steps_and_names_what_it_left_out(site: Site) -> N
     file = site.base / "plans/shop.yaml"
     plan = file.read_text()
     looked = (*RECOVER[:-1], "--component", "db", "--dry-run")
-    assert told_of(site, *looked, "--overwrite")["go-ahead"] == "only db was asked for"
+    assert told_of(site, *looked, "--overwrite")["go-ahead"] == "only db was requested"
     assert not any(told_of(site, *looked, "--component", "conf", "--overwrite").values())
     file.write_text(plan.replace("by: commander,", "by: commander, two_person: true,"))
     beside = ("--table", "orders", "--into", "beside")

@@ -143,7 +143,7 @@ def test_files_come_back_where_it_is_said(short_tmp: Path) -> None:
 
     # Nothing is overwritten unless that is said, and what is gone comes to its own place.
     assert (
-        "is there already"
+        "exists already"
         in site.drd(*words, *asked, "--into", f"{site.base}/out", code=1).json["error"]["message"]
     )
     (etc / "conf.d" / "limits.conf").unlink()

@@ -121,11 +121,11 @@ def test_a_plan_that_was_never_backed_up_gets_graver_and_then_well(bench: Bench)
     assert said(outlook) == ["resolved never-drilled", "resolved no-point"]
     assert outlook.open_alerts == ()
     assert bench.outbox() == [
-        "orders-api: never drilled, so nobody knows whether it comes back",
-        "orders-api: no restore point yet, nothing could be restored",
-        "orders-api: now critical: no restore point yet, nothing could be restored",
-        "orders-api: resolved: never drilled, so nobody knows whether it comes back",
-        "orders-api: resolved: no restore point yet, nothing could be restored",
+        "orders-api: never drilled, so nobody knows whether it can be restored",
+        "orders-api: no restore point yet: nothing could be restored",
+        "orders-api: now critical: no restore point yet: nothing could be restored",
+        "orders-api: resolved: never drilled, so nobody knows whether it can be restored",
+        "orders-api: resolved: no restore point yet: nothing could be restored",
     ]
 
 
@@ -337,7 +337,7 @@ def test_a_dead_channel_is_told_by_the_others(bench: Bench) -> None:
     bench.catalogue.outbox.tried("hook", "webhook", at=at(7), error=None)
     assert bench.told(8) == ["fired channel"]
     [title] = bench.outbox()
-    assert title == "drd: channel mail delivers nothing since 8m (8 tries): refused"
+    assert title == "drd: channel mail cannot deliver messages since 8m (8 tries): refused"
 
 
 def test_a_disk_too_small_for_a_drill_is_told(bench: Bench) -> None:

@@ -156,7 +156,7 @@ def test_nobody_there_can_be_tried_again(receiver: Receiver) -> None:
 )
 def test_a_secret_that_is_no_url_is_not_repeated(url: str) -> None:
     error = refusal(webhook(url))
-    assert error.message == "the secret of the address contains no http or https URL"
+    assert error.message == "the secret with the address contains no http or https URL"
     assert error.permanent
 
 
@@ -345,7 +345,7 @@ def test_an_address_that_apprise_does_not_know_is_not_repeated(
 ) -> None:
     for url in ("s3cr3t", "pigeon://s3cr3t", "json://"):
         error = refusal(apprise(url))
-        assert error.message == "the secret of the address contains no URL that Apprise knows"
+        assert error.message == "the secret with the address contains no URL that Apprise knows"
         assert error.permanent
     assert "s3cr3t" not in "".join(capfd.readouterr())
 
@@ -357,7 +357,7 @@ def test_apprise_that_takes_too_long_is_left_to_itself(receiver: Receiver) -> No
         error = refusal(apprise(f"json://localhost:{receiver.port}/?rto=9", timeout="0.3s"))
     finally:
         let_go.set()
-    assert error.message == "JSON accepted no message within 0.3 s"
+    assert error.message == "JSON did not accept the message within 0.3 s"
 
 
 def test_apprise_that_is_not_installed_says_how_to(monkeypatch: pytest.MonkeyPatch) -> None:

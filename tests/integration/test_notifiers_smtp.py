@@ -112,7 +112,10 @@ def test_one_unknown_reader_does_not_keep_the_others_from_reading() -> None:
     with mail_server() as post:
         post.refuse = {"gone@example.com"}
         channel = smtp(post, to=["gone@example.com", "b@example.com"])
-        assert channel.deliver(message()) == "localhost accepted it for all but gone@example.com"
+        assert (
+            channel.deliver(message())
+            == "localhost accepted it for all recipients except gone@example.com"
+        )
         assert post.readers == [["b@example.com"]]
         error = refusal(smtp(post, to=["gone@example.com"]))
         assert "gone@example.com: 550 no such user here" in error.message
@@ -138,5 +141,5 @@ def test_nobody_there_and_somebody_slow_can_be_tried_again() -> None:
         started = time.monotonic()
         error = refusal(smtp(port, host="127.0.0.1", timeout="0.5s"))
         assert time.monotonic() - started < 3
-    assert error.message == "127.0.0.1 accepted no mail within 0.5 s"
+    assert error.message == "127.0.0.1 did not accept the mail within 0.5 s"
     assert not error.permanent

@@ -109,7 +109,7 @@ def test_link_of_one_who_may_write_by_a_list_is_refused(
     told = site.drd(*words, code=int(rights == WRITE))
 
     assert (victim.read_text(errors="replace") == "root's") == (rights == WRITE)
-    assert ("is a link that others can change" in told.err) == (rights == WRITE)
+    assert ("and others can change this link" in told.err) == (rights == WRITE)
 
 
 @pytest.mark.parametrize("default", [False, True])
@@ -229,7 +229,7 @@ def test_state_beside_one_who_may_write_is_told(
         assert not told
     listed(place, WRITE)
     state_owner.owner_of(place / "state", place / "state")
-    assert f"{place} is root's, but others can write to it" in told[0]
+    assert f"{place} belongs to root, but others can write to it" in told[0]
 
 
 def test_only_what_a_group_may_write_is_asked_for_its_list(

@@ -145,7 +145,7 @@ def test_nothing_but_an_id_is_an_id(evil: str, tmp_path: Path) -> None:
             on_progress=lambda _: None,
         ),
     ):  # fmt: skip
-        with pytest.raises(RepositoryError, match="not an id of restic's"):
+        with pytest.raises(RepositoryError, match="not an id of restic"):
             call()
 
 

@@ -67,7 +67,7 @@ def file(tmp_path: Path) -> Path:
 def test_a_query_of_a_file_writes_nothing(file: Path, query: str, named: str) -> None:
     before = file.read_bytes()
     out = file.parent / "written"
-    with pytest.raises(SourceError, match="would do more than read") as caught:
+    with pytest.raises(SourceError, match="is not read-only") as caught:
         SqliteInspector(file).scalar(query.format(out=out, directory=file.parent))
     assert named in caught.value.message
     assert "only reads" in caught.value.hint
@@ -242,7 +242,7 @@ def test_a_stored_query_of_a_file_has_a_recovery_write_nothing_else(
     machine.drd(*words(site, machine))
     told = machine.after("recover", "shop", "--target", "standby", "--yes", code=None)
     assert not mark.exists()
-    assert ("would do more than read: ATTACH" in told.out + told.err) is attack
+    assert ("is not read-only: ATTACH" in told.out + told.err) is attack
 
 
 def test_a_stored_query_of_a_server_is_accepted_first_and_runs_no_command(

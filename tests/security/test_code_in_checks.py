@@ -204,8 +204,7 @@ def test_what_is_named_like_the_servers_own_is_told_and_not_called_by_mistake(sh
     assert shop.take_loot() == set(), "the source was asked for what it counts itself"
     told = shop.recover("--dry-run")
     assert (
-        f"would run as superuser postgres where a check, a step or a command uses it: {named}"
-        in told
+        f"would run as superuser postgres if a check, a step or a command uses it: {named}" in told
     )
     assert path in told
     assert "--as-owner restores with the rights" in told
@@ -233,7 +232,7 @@ def test_views_and_functions_that_a_check_may_use_are_told(shop: Shop) -> None:
     told = shop.backup()
     assert "function public.calm(v integer) of app (index public.orders_expr_idx)" in told
     told = shop.recover("--dry-run")
-    restored, _, used = told.partition("where a check, a step or a command uses it: ")
+    restored, _, used = told.partition("if a check, a step or a command uses it: ")
     assert "function public.calm(v integer) of app (index public.orders_expr_idx)" in restored
     assert "function public.lower(character varying) of app, named like the server's own" in used
     assert "operator public.= of app, named like the server's own" in used

@@ -209,7 +209,7 @@ def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (json.dumps(TODAY)[:-1] + ', "point": "ffffffff"}', "a key stands there twice"),
+        (json.dumps(TODAY)[:-1] + ', "point": "ffffffff"}', "a key is given twice"),
         (json.dumps(TODAY).encode("utf-16"), "no JSON"),
         (b"\xef\xbb\xbf" + json.dumps(TODAY).encode(), "no JSON"),
         ("[" * 200_000, "nested too deeply"),

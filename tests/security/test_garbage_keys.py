@@ -168,7 +168,7 @@ def test_words_about_a_key_file_are_no_damage() -> None:
         assert type(caught.value) is error
     with pytest.raises(RepositoryError, match="tried twenty keys of the repository") as caught:
         judge(Completed(1, "", "Fatal: maximum number of keys reached", 1.0), "/repository")
-    assert "remove the files in its keys/ that nobody uses" in caught.value.hint
+    assert "remove the files in keys/ of the repository that nobody uses" in caught.value.hint
     told = r'{"message_type":"exit_error","message":"Fatal: LoadRaw(\u003ckey/00\u003e): invalid"}'
     assert foreign_objects.are_keys(told), "as restic writes it with --json"
 

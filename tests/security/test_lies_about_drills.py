@@ -174,7 +174,7 @@ def test_tree_that_changed_while_it_was_read_is_not_compared(short_tmp: Path) ->
         thread.join()
     site.drd("drill", "shop", code=5)
     assert plan_of(site)["verdict"] == "unknown"
-    assert "what is stored may be torn" in reasons(site)
+    assert "the stored files may be inconsistent" in reasons(site)
 
     site.drd("backup", "shop")
     site.drd("drill", "shop")

@@ -220,7 +220,7 @@ def test_link_in_the_place_of_his_database_is_refused(site: Site, app: Path, vic
 
     told = site.drd(*BACK, "orders2", "--yes", code=1)
 
-    assert "is a link that others can change" in told.err
+    assert "and others can change this link" in told.err
     assert tables(others) == {"orders", "customers"}
 
 
@@ -438,6 +438,6 @@ def test_a_look_leaves_nothing_and_sees_what_was_committed(app: Path) -> None:
         shutil.copy(database, app / "killed.db")
         shutil.copy(app / "empty.db-wal", app / "killed.db-wal")
     before = names(app)
-    with pytest.raises(TargetError, match="holds data: its -wal file"):
+    with pytest.raises(TargetError, match="contains data in its -wal file"):
         refuse_content(app / "killed.db")
     assert names(app) == before

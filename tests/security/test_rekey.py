@@ -342,7 +342,9 @@ def test_every_plan_in_the_repository_moves_before_it_may_be_deleted(
         file.write_text(file.read_text().replace("secrets/restic", "secrets/new"))
     to_do = site.drd("repository", "rekey", "shop", "--json").json["to_do"]
 
-    (deleted,) = [n for n, line in enumerate(to_do) if "delete with all its versions" in line]
+    (deleted,) = [
+        n for n, line in enumerate(to_do) if "delete this repository with all its versions" in line
+    ]
     for name in ("shop", "till"):
         moves = [n for n, line in enumerate(to_do) if f"drd copy {name} " in line]
         kits = [n for n, line in enumerate(to_do) if f"drd kit export {name} " in line]

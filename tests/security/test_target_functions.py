@@ -90,7 +90,7 @@ def attacked(short_tmp: Path) -> Iterator[Attacked]:
 
 def test_recovery_says_what_of_others_would_run_as_superuser(attacked: Attacked) -> None:
     told = attacked.recover("--dry-run")
-    assert "would run as superuser postgres while this is restored" in told
+    assert "would run as superuser postgres during the restore" in told
     assert "function public.leak(text) of app" in told
     assert "of app" in told
     assert "--as-owner" in told
@@ -105,7 +105,7 @@ def test_recovery_says_what_of_others_would_run_as_superuser(attacked: Attacked)
         file.unlink()
     # A single table runs it as well.
     told = attacked.recover(*one, "--dry-run")
-    assert "would run as superuser postgres while this is restored: function public.leak" in told
+    assert "would run as superuser postgres during the restore: function public.leak" in told
     assert "restores the whole database beside this one" in told
     assert attacked.looted() == []
     attacked.recover(*one, "--yes")
@@ -133,7 +133,7 @@ def test_recovery_says_which_roles_it_would_make_with_rights_over_the_server(
     attacked: Attacked,
 ) -> None:
     """Whoever has the repository's key can store a point that names roles of his own."""
-    title = "would be made in this server, with rights beyond this database: role"
+    title = "the recovery would create roles with rights beyond this database:"
     assert title not in attacked.recover("--dry-run"), "the healthy twin: app and reader have none"
 
     def add(manifest: dict[str, Any]) -> None:

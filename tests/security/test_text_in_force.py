@@ -337,7 +337,7 @@ def test_a_run_s_row_is_kept_for_the_plan_that_it_names(base: Path) -> None:
 
 @pytest.mark.parametrize("run", ["--config=/evil.yaml", "../../etc", "", "a/b", "4f2a\n"])
 def test_id_of_a_row_is_no_path_and_no_option(run: str) -> None:
-    with pytest.raises(ValueError, match="is no id of a run"):
+    with pytest.raises(ValueError, match="is not the id of a run"):
         sound_id(run)
 
 

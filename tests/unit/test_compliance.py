@@ -104,7 +104,7 @@ def test_no_points_yet_is_unknown_and_after_the_rpo_breached(
     assert plan.rpo.exposure_s is None
     assert plan.rpo.verdict is verdict
     assert plan.readiness is Readiness.NOT_READY, "drilled once, but nothing to go back to"
-    assert "no restore point yet, nothing could be restored: drd backup orders-api" in words(plan)
+    assert "no restore point yet: nothing could be restored: drd backup orders-api" in words(plan)
 
 
 def test_incomplete_points_only_do_not_count() -> None:
@@ -137,16 +137,16 @@ def test_breach_names_the_failures_since() -> None:
 def test_breach_without_a_try_says_what_to_run() -> None:
     plan = judged(newest=point(3 * HOUR))
     assert str(plan.reasons[0]) == (
-        "last complete backup 3h ago, none tried since: drd backup orders-api"
+        "last complete backup 3h ago, no backup was tried since: drd backup orders-api"
     )
 
 
 @pytest.mark.parametrize(
     ("since_s", "words"),
     [
-        (90, "one is running since 1m 30s"),
-        (HOUR, "one is running since 1h"),
-        (HOUR + 60, "one began 1h 01m ago, never ended"),
+        (90, "a backup has been running for 1m 30s"),
+        (HOUR, "a backup has been running for 1h"),
+        (HOUR + 60, "a backup began 1h 01m ago and never ended"),
     ],
 )
 def test_breach_while_a_backup_runs_shows_the_run(since_s: float, words: str) -> None:
@@ -158,7 +158,7 @@ def test_breach_while_a_backup_runs_shows_the_run(since_s: float, words: str) ->
 
 def test_other_runs_do_not_explain_a_breach() -> None:
     plan = judged(newest=point(3 * HOUR), running=RunningFacts("b001", "drill", ago(90)))
-    assert "none tried since" in words(plan)
+    assert "no backup was tried since" in words(plan)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_never_drilled_is_unknown_not_met() -> None:
     assert plan.drill.due_at == ago(30 * DAY)
     assert (plan.drill.last_at, plan.drill.result) == (None, None)
     assert str(plan.reasons[0]) == (
-        "never drilled, so nobody knows whether it comes back: drd drill orders-api"
+        "never drilled, so nobody knows whether it can be restored: drd drill orders-api"
     )
 
 
@@ -283,7 +283,8 @@ def test_schedule_by_the_rpo_keeps_it_until_backups_take_half_of_it(
 def test_backups_that_take_half_of_the_rpo_are_a_reason() -> None:
     plan = judged(interval_s=675.0, cron="auto", backup_p95_s=400.0)
     assert (
-        "a backup usually takes 6m 40s as often as that allows: exposure reaches 13m 20s of 15m"
+        "a backup usually takes 6m 40s and the next one starts at once: exposure reaches 13m "
+        "20s of 15m"
     ) in [reason.text for reason in plan.reasons]
 
 
@@ -368,7 +369,7 @@ def test_passed_drill_that_measured_no_time_leaves_the_rto_unknown() -> None:
     last = drill(rta_s=None)
     plan = judged(last_drill=last, last_passed_drill=last)
     assert plan.rto.verdict is UNKNOWN
-    assert "last passed drill measured no time" in words(plan)
+    assert "the last passed drill measured no time" in words(plan)
 
 
 def test_plan_never_loaded_is_unknown_with_the_reason() -> None:

@@ -99,7 +99,9 @@ def test_the_copy_that_is_tried_is_the_plans_or_drd_yamls(tmp_path: Path) -> Non
 def test_shares_that_are_none_and_two_ways_at_once_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "drd.yaml"
     file.write_text("kit: {shares: 5/3}\n")
-    with pytest.raises(ConfigError, match=r'drd\.yaml:1: .*"5/3" is not a sharing') as caught:
+    with pytest.raises(
+        ConfigError, match=r'drd\.yaml:1: .*"5/3" is not a split into shares'
+    ) as caught:
         load_settings(file, explicit=True)
     assert "write 3/5" in caught.value.problems[0].hint
     file.write_text("log: {level: info}\nkit:\n  shares: 2/3\n  recipients: [age1abc]\n")

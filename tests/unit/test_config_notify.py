@@ -83,7 +83,7 @@ BROKEN = [
     ("{kind: webhook, url: {env: X}, min_severity: fatal}", "notify[0].min_severity", '"fatal" is not one of critical, warning, info', "known here: critical, warning, info."),
     ("{kind: webhook, url: {env: X}, timeout: 10}", "notify[0].timeout", "10 is not a duration", "write a number and a unit, like 15m or 7d."),
     ("{kind: smtp, host: m, to: []}", "notify[0].to", "is empty", "give it a value, or remove the line."),
-    ("{kind: smtp, host: m, to: [On Call <a@b.c>]}", "notify[0].to[0]", '"On Call <a@b.c>" is not a mail address', "write it bare, like oncall@example.com."),
+    ("{kind: smtp, host: m, to: [On Call <a@b.c>]}", "notify[0].to[0]", '"On Call <a@b.c>" is not a mail address', "write only the address, like oncall@example.com."),
     ("{kind: smtp, host: m, to: [a@b], user: x}", "notify[0].user", "needs password as well", "give both, or neither."),
     ("{kind: smtp, host: m, to: [a@b], password: {env: X}}", "notify[0].password", "needs user as well", "give both, or neither."),
     ("{kind: smtp, host: m, to: [a@b], user: x, password: {env: X}, tls: none}", "notify[0].tls", "would send the password unencrypted", "use tls: starttls or tls: tls."),

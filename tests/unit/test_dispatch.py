@@ -205,7 +205,7 @@ def test_last_slot_is_kept_for_a_backup_that_comes_within_the_run(kind: str) -> 
     running = [Running("shop", "backup")]
     backup = due(plan="billing", at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
     long, short = due(kind, expected_s=9 * MINUTE), due(kind, expected_s=7 * MINUTE)
-    reason = "waits for the backup of billing, to begin by 00:39 UTC"
+    reason = "waits for the backup of billing, which must begin by 00:39 UTC"
     assert alone(long, backup, running=running, limits=limits) == reason
     assert alone(short, backup, running=running, limits=limits) == ""
     assert alone(long, backup, limits=limits) == ""
@@ -230,7 +230,7 @@ def test_last_slot_is_not_for_what_nobody_knows_the_end_of(kind: str) -> None:
     """Unless it was measured, is late itself, and no backup is known to come meanwhile."""
     two = Limits(runs=2)
     running = [Running("shop", "drill")]
-    reason = "keeps the last place free for backups"
+    reason = "waits: the last slot is reserved for backups"
     for deadline in (ahead(DAY), ago(DAY)):
         unknown = due(kind, expected_s=None, deadline=deadline)
         assert alone(unknown, running=running, limits=two) == reason
@@ -239,7 +239,7 @@ def test_last_slot_is_not_for_what_nobody_knows_the_end_of(kind: str) -> None:
     late = due(kind, deadline=ago(1), expected_s=9 * MINUTE)
     assert alone(late, running=running, limits=two) == ""
     backup = due(plan="billing", at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
-    reason = "waits for the backup of billing, to begin by 00:39 UTC"
+    reason = "waits for the backup of billing, which must begin by 00:39 UTC"
     assert alone(late, backup, running=running, limits=two) == reason
 
 
@@ -253,7 +253,7 @@ def test_backup_that_is_not_due_before_the_end_needs_no_slot() -> None:
 @pytest.mark.parametrize("kind", YIELDING)
 def test_repository_is_kept_for_a_backup_that_comes_within_the_run(kind: str) -> None:
     backup = due(at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
-    reason = "waits for the backup of orders-api, to begin by 00:39 UTC"
+    reason = "waits for the backup of orders-api, which must begin by 00:39 UTC"
     assert alone(due(kind, expected_s=9 * MINUTE), backup) == reason
     assert alone(due(kind, expected_s=7 * MINUTE), backup) == ""
     other = due("prune", "billing", expected_s=9 * MINUTE)
@@ -297,7 +297,8 @@ def test_many_backups_that_come_close_need_more_than_the_last_slot() -> None:
     ]
     drill = due("drill", expected_s=5 * MINUTE)
     assert (
-        alone(drill, *soon, limits=Limits(runs=4)) == "waits for 20 backups, to begin by 00:36 UTC"
+        alone(drill, *soon, limits=Limits(runs=4))
+        == "waits for 20 backups, which must begin by 00:36 UTC"
     )
     assert alone(drill, *soon[:15], limits=Limits(runs=4)) == ""
     assert alone(drill, *soon, limits=Limits(runs=5)) == ""

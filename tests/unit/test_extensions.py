@@ -127,7 +127,7 @@ def test_the_kit_says_how_a_person_does_the_step_and_what_to_install(
     assert step_in_words(plan, step) == "note in /srv/notes: ${plan} is back"
     _, commands = StepsByHand(plan, None, {}).step(step)
     assert commands == Commands("echo shop' is back' >>/srv/notes\n")
-    assert "the Python package drd-example 1.2.0, beside drd" in Programs().take(plan)
+    assert "the Python package drd-example 1.2.0, in addition to drd" in Programs().take(plan)
 
 
 # --- hash and versions ------------------------------------------------------------------------

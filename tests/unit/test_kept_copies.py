@@ -125,7 +125,7 @@ def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
     place.after.write_text("somebody's")
     with pytest.raises(TargetError, match="both exist beside") as caught:
         place.swap(back=True)
-    assert "move the wrong one away" in caught.value.hint
+    assert "move one of the two away" in caught.value.hint
     assert seen(tmp_path / "t")["shop.db"] == "new"
 
 

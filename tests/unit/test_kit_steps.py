@@ -57,11 +57,11 @@ def plan(tmp_path: Path) -> Plan:
 
 def test_steps_are_told_in_words_with_who_acts(plan: Plan) -> None:
     said = {s.name: (s.does, s.role) for s in printed_steps(plan)}
-    assert said["data"] == ("bring back store (sqlite), etc (files)", "")
+    assert said["data"] == ("restore store (sqlite), etc (files)", "")
     assert said["look"] == ("run the checks files (files)", "")
     assert said["mark"] == ("in store: update t set name = 'it''s back';", "")
     assert said["ask"] == ("commander agrees: ${target} takes over", "commander")
-    assert said["pause"] == ("wait 0.1s; needs only serve; go on if it fails", "")
+    assert said["pause"] == ("wait 0.1s; needs only serve; continue if it fails", "")
     assert said["end"] == ("stop the service that serve started", "")
     does = "hands does this by hand: look at it; only when end has succeeded"
     assert said["by-hand"] == (does, "hands")
@@ -103,7 +103,7 @@ def test_the_steps_are_done_in_bash(plan: Plan, tmp_path: Path) -> None:
     [shown] = [b for b in blocks if isinstance(b, Commands) and b.shown]
     assert "no-such-program '${steps.move.output}'" in shown.text
     words = [b.text for b in blocks if isinstance(b, Text)]
-    assert any("Put in what ${steps.move.output} stands for" in w for w in words)
+    assert any("Replace ${steps.move.output} by the real value" in w for w in words)
     assert not any("elsewhere" in w for w in words)
 
 
@@ -157,9 +157,9 @@ def test_the_page_says_whom_to_call_and_leaves_room_to_tick_off(plan: Plan) -> N
     text = markdown(page).decode()
     said = "(host-loss): passed, back in 1m 33s; 7 of 11 steps rehearsed."
     assert said in text
-    assert "| 1 | data | bring back store (sqlite), etc (files) |  | 1m 01s |  |" in text
+    assert "| 1 | data | restore store (sqlite), etc (files) |  | 1m 01s |  |" in text
     assert "| commander: Ann +49 30 1 |  |  |" in text
-    assert "| hands: nobody holds it |  |  |" in text
+    assert "| hands: nobody has this role |  |  |" in text
     assert "## Install first" in text
     web = html(page).decode()
     assert '<table class="form">' in web

@@ -125,8 +125,8 @@ def test_a_drill_is_told_with_what_it_measured_and_which_check_failed() -> None:
     told = message_of_run(run(RunState.FAILED, RunKind.DRILL), found)
     assert told.title == "orders-api: drill failed after 1m 33s"
     assert told.text.splitlines() == [
-        "came back in 9.6s",
-        "losing 1m 03s of data",
+        "recovered in 9.6s",
+        "1m 03s of data lost",
         "failed check orders is populated: 0, expected > 0",
     ]
     assert (told.details["rta_s"], told.details["rpa_s"]) == (9.6, 63.0)

@@ -236,7 +236,7 @@ def test_a_password_that_could_not_be_read_makes_no_difference() -> None:
     assert roles.differences(saved, now, existed=["app"]) == []
     saved["passwords"] = True
     (sentence,) = roles.differences(saved, now, existed=["app"])
-    assert sentence == "role app exists and differs: saved has no password"
+    assert sentence == "role app exists, but differs from the backup, which has no password"
 
 
 PROPERTIES = {
@@ -251,13 +251,13 @@ PROPERTIES = {
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"owner": "postgres"}, "owner is 'postgres', saved was 'app'"),
-        ({"encoding": "LATIN1"}, "encoding is 'LATIN1', saved was 'UTF8'"),
+        ({"owner": "postgres"}, "owner is 'postgres', but 'app' at backup"),
+        ({"encoding": "LATIN1"}, "encoding is 'LATIN1', but 'UTF8' at backup"),
         ({"acl": []}, "grant of CONNECT to PUBLIC is missing"),
         ({"settings": []}, "setting work_mem=1MB is missing"),
-        ({"comment": "y"}, "comment is 'y', saved was ''"),
+        ({"comment": "y"}, "comment is 'y', but '' at backup"),
         ({"extensions": {"plpgsql": "1.0"}}, "extension citext is missing"),
-        ({"has_public": False}, "schema public is False, saved was True"),
+        ({"has_public": False}, "existence of schema public is False, but True at backup"),
     ],
 )
 def test_a_lost_property_is_a_difference(change: dict[str, object], sentence: str) -> None:
@@ -275,7 +275,7 @@ def test_what_was_asked_away_and_newer_extensions_are_no_difference() -> None:
     }
     assert database.differences(PROPERTIES, now, with_owner=False) == []
     (note,) = database.extension_notes(PROPERTIES, now)
-    assert note == "extension citext is 1.7, saved was 1.6"
+    assert note == "extension citext has version 1.7, but 1.6 at backup"
 
 
 def test_a_runs_mark_comes_off_a_comment_again() -> None:

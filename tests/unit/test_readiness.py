@@ -71,11 +71,11 @@ def test_an_exception_holds_until_its_end_and_is_never_forgotten() -> None:
 
     over = judge([GONE], [exception("repository primary", days=-1)], T0)
     assert over.readiness is NOT_READY
-    assert "is over" in over.findings[1].finding.text
+    assert "has expired" in over.findings[1].finding.text
     idle = judge([FINE], [exception("restic")], T0)
     assert idle.readiness is READY
     assert idle.findings[0].finding.severity == "warning"
-    assert "not needed: nothing is wrong there" in idle.findings[0].finding.text
+    assert "not needed: the finding is fine" in idle.findings[0].finding.text
     mistyped = judge([GONE], [exception("repositry primary")], T0)
     assert mistyped.readiness is NOT_READY
     assert "there is no such finding" in mistyped.findings[1].finding.text
@@ -91,7 +91,7 @@ DRILLED = f"{evidence().finished_at:%Y-%m-%d %H:%M} UTC"
         ({}, READY, f"passed {DRILLED}, back in 9.6s"),
         ({"result": DrillResult.FAILED, "reason": "rows"}, NOT_READY, f"failed {DRILLED}: rows"),
         ({"result": DrillResult.INCONCLUSIVE}, NEEDS_DRILL, f"inconclusive {DRILLED}"),
-        ({"plan_digest": "old"}, NEEDS_DRILL, "the plan changed since"),
+        ({"plan_digest": "old"}, NEEDS_DRILL, "the plan has changed since then"),
         ({"finished_at": T0 - timedelta(days=9)}, NEEDS_DRILL, "overdue by 1d"),
         ({"scenario": "region-loss"}, NEEDS_DRILL, "never rehearsed"),
         ({"target": "standby"}, NEEDS_DRILL, "never rehearsed"),
@@ -136,7 +136,7 @@ def test_an_upgraded_server_has_not_been_brought_back_yet() -> None:
     [other] = of_versions(plan(), old, new)  # type: ignore[arg-type]
     assert (other.allows, other.finding.text) == (
         NEEDS_DRILL,
-        "17 now, 16 at the last passed drill",
+        "17 now, but 16 at the last passed drill",
     )
     assert of_versions(plan(), None, new) == []  # type: ignore[arg-type]
 
@@ -159,7 +159,7 @@ def test_another_program_than_in_the_last_drill_is_named(
         severity,
     )
     if severity != "ok":
-        assert found.finding.text == f"{now} here now, 17.12 in the last passed drill"
+        assert found.finding.text == f"{now} here now, but 17.12 in the last passed drill"
         assert found.finding.remedy == "drd drill orders-api"
 
 
@@ -320,7 +320,7 @@ def test_status_believes_what_disproves_a_look_ahead() -> None:
     aspect = unready("not ready", ("repository-protection", "primary", "no versions"), since_s=300)
     assert assess(healthy(unready=aspect), NOW).readiness is NOT_READY
 
-    data = unready("not ready", ("repository-data", "primary", "a reading found damage"))
+    data = unready("not ready", ("repository-data", "primary", "a verification found damage"))
     assert assess(healthy(unready=data), NOW).readiness is READY
     failed = unready("not ready", ("drill", "database-loss", "failed 1m ago"))
     assert assess(healthy(unready=failed), NOW).readiness is NOT_READY
@@ -338,10 +338,10 @@ def test_a_place_that_nobody_has_looked_at_is_no_silence() -> None:
     assert "drd has found no repository yet at the plan's present address of primary" in told.text
     assert told.command == "drd doctor orders-api"
     new = healthy(newest=None, repositories=(unmet,), last_drill=None, components=())
-    assert "no restore point yet, nothing could be restored" in str(assess(new, NOW).reasons)
+    assert "no restore point yet: nothing could be restored" in str(assess(new, NOW).reasons)
     copy = repository("offsite", copy_of="primary")
     (told,) = assess(healthy(repositories=(unmet, copy)), NOW).reasons
-    assert "repository primary: drd has found none yet" in told.text
+    assert "repository primary: drd has not yet found a repository" in told.text
 
 
 def test_an_alert_goes_from_the_status_with_its_reason() -> None:
@@ -351,7 +351,9 @@ def test_an_alert_goes_from_the_status_with_its_reason() -> None:
         kind="repository-unreachable", subject="repository primary", code="repository"
     )
     ahead = gone._replace(kind="not-ready", subject="restore point", code="restore-point")
-    looked = unready("not ready", ("restore-point", "", "there is no complete one"), since_s=200)
+    looked = unready(
+        "not ready", ("restore-point", "", "there is no complete restore point"), since_s=200
+    )
     alerts = (gone, failing, silent, ahead)
     assert not assess(healthy(alerts=alerts, unready=looked), NOW).alerts
 

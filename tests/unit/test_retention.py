@@ -181,7 +181,7 @@ def test_incomplete_point_stays_while_it_is_the_newest() -> None:
     ]
     plan = plan_retention(points, RetentionPolicy(last=1), NOW)
     assert kept(plan) == ["half", "whole"]
-    assert why(plan, "half") == ("incomplete, nothing newer is complete",)
+    assert why(plan, "half") == ("incomplete, but no newer point is complete",)
     assert plan.forget == ("old half",)
 
 
@@ -230,7 +230,7 @@ def test_forgotten_points_are_not_looked_at() -> None:
     ("late", "snapshots", "says"),
     [
         ({"data_time": NOW + HOUR}, [], "restore point late is dated 2026-11-25T13:05:00Z"),
-        ({"available_at": NOW + HOUR}, [], "1h after now"),
+        ({"available_at": NOW + HOUR}, [], "1h in the future"),
         ({}, [("abcdef0123456789", NOW + 400 * DAY)], "snapshot abcdef01 is dated"),
     ],
 )

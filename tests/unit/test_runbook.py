@@ -133,7 +133,7 @@ def test_where_single_components_come_back_nothing_is_done_to_the_whole() -> Non
     ]
     found = moves(steps, alone)
     assert found.begin == ("back", "look", "erase")
-    why = "only db was asked for"
+    why = "only db was requested"
     assert found.skip == (("tidy", why), ("ask", why), ("serve", why))
     assert moves(steps).skip == ()
 

@@ -66,7 +66,7 @@ def test_credentials_of_root_are_refused_to_others_with_the_remedy(
     (lying / "db").write_text("from-etc")
     with acting_as(NOBODY), pytest.raises(SecretUnavailable, match="Permission") as caught:
         resolve(DB, credentials=lying)
-    assert caught.value.hint == "run this command as root, or as its owner."
+    assert caught.value.hint == "run this command as root, or as the owner of the file."
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(short_tmp))
     with (
         acting_as(NOBODY),

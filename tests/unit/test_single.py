@@ -123,7 +123,7 @@ def test_a_part_of_a_tree_is_whole_in_itself() -> None:
         narrow_files(snapshot("files", tree), Part((), ("/etc/b", "/etc/b/one")))
     with pytest.raises(UsageError) as caught:
         narrow_files(snapshot("files", tree), Part((), ("/srv",)))
-    assert caught.value.hint == "it has what is at and below /etc."
+    assert caught.value.hint == "the restore point has the files below /etc."
     with pytest.raises(NotSupported, match="kind files cannot bring back single tables"):
         files.SPEC.require_part(Part(("t",)))
 
@@ -137,7 +137,7 @@ def test_a_table_of_sqlite_is_found_however_it_is_written() -> None:
     for tables, into, said in (
         (("v",), "x", "is a view"),
         (("Orders",), None, "no name given"),
-        (("Orders",), "sqlite_x", "that SQLite reserves"),
+        (("Orders",), "sqlite_x", "is reserved by SQLite"),
         (("a", "b"), "x", "no schemas"),
     ):
         with pytest.raises(UsageError, match=said):

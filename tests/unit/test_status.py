@@ -424,8 +424,8 @@ _BROKEN = healthy(newest=point(3 * HOUR), failures=failures(2, "no route | to ho
             [healthy(last_drill=None, last_passed_drill=None)],
             3,
             (
-                "DRD UNKNOWN - 1 of 1 unknown: orders-api: never drilled, so nobody knows whether "
-                "it comes back|exposure_orders-api=252s;;900 rto_orders-api=U;;1800"
+                "DRD UNKNOWN - 1 of 1 unknown: orders-api: never drilled, so nobody knows "
+                "whether it can be restored|exposure_orders-api=252s;;900 rto_orders-api=U;;1800"
             ),
         ),
         ([], 3, "DRD UNKNOWN - no plan is loaded"),

@@ -69,7 +69,7 @@ THE_SCREEN = (
     "\n"
     "billing  last complete backup 3h 02m ago: pg_dump cannot connect (11 tries, "
     "last 4m ago)  drd run show 4f2a\n"
-    "         never drilled, so nobody knows whether it comes back                "
+    "         never drilled, so nobody knows whether it can be restored           "
     "             drd drill billing\n"
     "catalog  a backup usually takes 22m every 30m: exposure reaches 52m of 1h\n"
     "         plan changed since its last drill                                   "
@@ -166,7 +166,7 @@ def test_an_alert_whose_reason_is_said_already_is_named_beside_it() -> None:
     own = alert(id="77aa", state="acknowledged", acknowledged_by="anna")
     lines = screen(healthy(newest=point(HOUR), alerts=(late, own)))
     assert lines[-2] == (
-        "orders-api  last complete backup 1h ago, none tried since (alert 3f9a for 2h)"
+        "orders-api  last complete backup 1h ago, no backup was tried since (alert 3f9a for 2h)"
         "  drd backup orders-api"
     )
     assert lines[-1] == "            no backup for 3h (alert 77aa, acknowledged by anna)"
@@ -194,12 +194,12 @@ def test_what_is_wrong_with_drd_itself_stands_at_the_end() -> None:
     until = NOW + timedelta(hours=8)
     channel = alert(
         id="c1", state="acknowledged", acknowledged_by="anna", acknowledged_until=until,
-        message="channel mail delivers nothing", command="drd notify test",
+        message="channel mail cannot deliver messages", command="drd notify test",
     )  # fmt: skip
     several = collect(lambda: StatusFacts([healthy()], (channel,)), [], NOW)
     lines = render(several, NO_LIMIT, colour=False).splitlines()
     assert lines[-1] == (
-        "drd  channel mail delivers nothing (alert c1, acknowledged by anna until "
+        "drd  channel mail cannot deliver messages (alert c1, acknowledged by anna until "
         "2026-11-25 08:31 UTC)  drd notify test"
     )
 
@@ -295,7 +295,7 @@ def test_a_copy_stands_beside_what_would_be_lost_and_says_when_it_is_behind() ->
     assert first[header.index("COPY")] == "-"
     below = " ".join(" ".join(screen[5:]).split())
     assert "copy offsite of primary is 2h behind drd copy orders-api" in below
-    assert "copy third of offsite holds no restore point drd copy orders-api" in below
+    assert "copy third of offsite contains no restore point drd copy orders-api" in below
     assert "near" not in below
     assert not any("COPY" in line for line in shown(healthy(), CATALOG))
 

@@ -26,7 +26,7 @@ TARGET={where}
 mkdir -p -m 755 -- "$TARGET"
 if [[ $EUID == 0 ]]; then
     restic restore "$(snapshot {name})" --target "$TARGET"
-else  # everything is yours then: nobody may run it with your rights
+else  # all files are yours then: nobody may run them with your rights
     chmod 700 -- "$TARGET"
     restic restore "$(snapshot {name})" --target "$TARGET"
     find "$TARGET" -type f -perm /6000 -exec chmod ug-s -- {{}} +
@@ -44,7 +44,7 @@ jq -r --arg target "$TARGET" '.components[] | select(.component == "{name}") | .
 [[ ! -s {name}.digests ]] || sha256sum --check --quiet {name}.digests
 echo "{name}: $(wc -l < {name}.digests) files as at the backup"
 """
-    move = "" if here else " Then move them from there to their places."
+    move = "" if here else " Then move the files from there to their places."
     text = (
         "Files are restored under their absolute paths below the target; owners only as "
         f"root.{move}"
@@ -52,7 +52,7 @@ echo "{name}: $(wc -l < {name}.digests) files as at the backup"
     return ByHand(
         (
             Passage(text, restore),
-            Passage("Compare them with the digests that were taken from the source:", compare),
+            Passage("Compare the files with the digests of the source:", compare),
         ),
         values={"location": where, "path": where},
         environment=f"DRD_PATH={where}",

@@ -62,7 +62,7 @@ def require_paths(landing: Path, snapshot: ComponentSnapshot) -> None:
         if not os.path.lexists(place):
             raise RepositoryDamaged(
                 f"snapshot {snapshot.snapshot} was restored without {path}",
-                hint="choose another restore point, and verify the repository.",
+                hint="choose another restore point, and run drd verify.",
             )
 
 
@@ -163,7 +163,7 @@ class FilesTarget(NamedDestination):
                 publication.landing,
                 snapshot.bytes,
                 what=f"{self._component} restored",
-                hint=f"make room in {publication.landing.parent}.",
+                hint=f"free space in {publication.landing.parent}.",
             ),
             *device_findings(snapshot),
             *set_id_finding(snapshot, no_owner=self._no_owner),

@@ -129,7 +129,7 @@ class FilesInPlace(NamedDestination):
             *set_id_finding(snapshot, no_owner=self._no_owner),
         ]
         if snapshot.facts.get("excluded"):
-            detail = "what the backup left out is missing in the restored data"
+            detail = "the restored data lacks what the backup had excluded"
             findings.append(Finding("excluded", "warning", "", detail))
         owner = owner_finding(foreign_entries(snapshot), no_owner=self._no_owner)
         return [*findings, owner] if owner else findings
@@ -174,7 +174,7 @@ class FilesInPlace(NamedDestination):
                 there,
                 size,
                 what=f"{self._component} restored",
-                hint=f"make room in {there}: the present content stays until the new one is "
+                hint=f"free space in {there}: the present content stays until the new content is "
                 "complete.",
             )
 
@@ -289,7 +289,7 @@ def sweep(directory: Path) -> list[str]:
             notes += root.way.undo()
     if os.path.lexists(landing):
         remove_landing(landing)
-        notes.append(f"removed {landing}, left by an unfinished recovery")
+        notes.append(f"removed {landing} of an unfinished recovery")
     return notes
 
 
@@ -337,7 +337,7 @@ def _copy(landed: Path, staged: Path) -> None:
     done = process.run(process.Command(words, name="cp"))
     if done.exit_code != 0:
         raise TargetError(
-            f"cannot copy {landed} to {staged}: {done.complaint}", hint="make room there."
+            f"cannot copy {landed} to {staged}: {done.complaint}", hint="free space there."
         )
 
 

@@ -31,7 +31,7 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
     if tree is None:
         return
     if not isinstance(tree, TreeFingerprint):
-        raise strict.Refused(f"the fingerprint of {snapshot.component} is of no tree")
+        raise strict.Refused(f"the fingerprint of {snapshot.component} does not describe a tree")
 
 
 def within(path: str, paths: Mapping[str, object] | tuple[str, ...]) -> bool:

@@ -48,7 +48,7 @@ def lost_rights(
     if not files:
         return lost
     what = "the set-user-ID and set-group-ID bits and the capabilities"
-    return (*lost, f"{what} of {_named(files)}, which got another owner")
+    return (*lost, f"{what} of {_named(files)}, because their owner changed")
 
 
 def set_id_finding(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[Finding]:
@@ -58,8 +58,14 @@ def set_id_finding(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[Findi
     files = _expected(snapshot, no_owner=no_owner)
     if not files:
         return []
-    detail = f"{_named(files)}: another owner, so the set-user-ID and set-group-ID bits are dropped"
-    hint = "where a program needs them: chown it to its owner afterwards, then chmod u+s or g+s."
+    detail = (
+        f"{_named(files)}: the owner changes, so these files lose their set-user-ID and "
+        "set-group-ID bits"
+    )
+    hint = (
+        "if a program needs these bits: afterwards chown the file to its owner, then chmod u+s "
+        "or g+s."
+    )
     return [Finding("set-user-id", "warning", "", detail, hint)]
 
 

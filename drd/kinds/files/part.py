@@ -92,8 +92,8 @@ def _require_there(path: str, tree: TreeFingerprint, snapshot: ComponentSnapshot
     close = near(path, tree.entries, separator="/")
     of = ", ".join(snapshot.facts["paths"])
     raise NotInPoint(
-        f"{snapshot.component} has no {path} in this restore point",
-        hint=meant(close) or f"it has what is at and below {of}.",
+        f"{snapshot.component} does not have {path} in this restore point",
+        hint=meant(close) or f"the restore point has the files below {of}.",
     )
 
 
@@ -193,7 +193,7 @@ class FilesPart(NamedDestination):
         findings = [
             Finding("target", "ok", "", f"{parent} can be written"),
             space_finding(
-                parent, need, what=f"restored data of {self._component}", hint="make room there."
+                parent, need, what=f"restored data of {self._component}", hint="free space there."
             ),
             *device_findings(snapshot),
             *set_id_finding(snapshot, no_owner=self._no_owner),
@@ -203,7 +203,7 @@ class FilesPart(NamedDestination):
 
     def _wrong_places(self, parent: Path) -> Iterator[Finding]:
         if self._into is not None and self._into.exists() and not self._into.is_dir():
-            hint = "--into takes a directory, which is made if it is missing."
+            hint = "--into needs a directory; drd creates a missing one."
             yield Finding("target", "error", "", f"{self._into} is not a directory", hint)
         for way in self._ways.values():
             above = existing_parent(way.target.parent)
@@ -213,7 +213,7 @@ class FilesPart(NamedDestination):
                 hint = "restore data on other file systems by a separate recovery."
                 yield Finding("target", "error", "", f"{above} is on another file system", hint)
             elif way.target.is_mount():
-                hint = "give --into DIRECTORY, and move things from there."
+                hint = "give --into DIRECTORY, and move the files from there."
                 yield Finding("target", "error", "", f"{way.target} is a mount point", hint)
 
     def _refuse_content(self) -> None:
@@ -222,8 +222,9 @@ class FilesPart(NamedDestination):
         ]
         if there:
             raise TargetNotEmpty(
-                f"{some(there, 1)} is there already",
-                hint="give --into DIRECTORY for another place, or --overwrite to replace it.",
+                f"{some(there, 1)} exists already",
+                hint="give --into DIRECTORY for another place, or --overwrite to "
+                "replace the existing file.",
             )
 
     def _announce(self, *, overwrite: bool) -> None:
@@ -259,7 +260,7 @@ class FilesPart(NamedDestination):
             if not os.path.lexists(pinned(way.landing)):
                 raise TargetError(
                     f"the restore point did not deliver {path}",
-                    hint="use another one, or list its content: restic ls.",
+                    hint="use another restore point, or list its content: restic ls.",
                 )
         if not self._may_overwrite():
             self._refuse_content()
@@ -311,7 +312,8 @@ def _directory(part: Part) -> Path | None:
     path = Path(part.into)
     if not path.is_absolute():
         raise UsageError(
-            f"--into {part.into} is not a whole path", hint="give the whole path of a directory."
+            f"--into {part.into} is not an absolute path",
+            hint="give the absolute path of a directory.",
         )
     return resolved(part.into)
 
@@ -342,7 +344,7 @@ def sweep(directory: Path) -> list[str]:
         notes += way.undo() if way is not None else []
     if os.path.lexists(landing):
         remove_landing(landing)
-        notes.append(f"removed {landing}, left by an unfinished recovery")
+        notes.append(f"removed {landing} of an unfinished recovery")
     return notes
 
 

@@ -128,5 +128,5 @@ class InsidePublication:
             notes.append(f"restored the content of {self.target} after an unfinished recovery")
         if self.landing.is_dir():
             remove_landing(self.landing)
-            notes.append(f"removed {self.landing}, left by an unfinished recovery")
+            notes.append(f"removed {self.landing} of an unfinished recovery")
         return notes

@@ -20,8 +20,9 @@ class FilesSettings(Settings):
     )
     exclude: list[str] = Field(
         default_factory=list,
-        description="Patterns left out: a name pattern (`*.tmp`) matches at any depth, one with a "
-        "slash matches the path (`/etc/app/cache`, `/srv/**/tmp`).",
+        description="Patterns of files that are not backed up: a name pattern (`*.tmp`) matches "
+        "at any depth, one with a slash matches the path (`/etc/app/cache`, "
+        "`/srv/**/tmp`).",
     )
     one_file_system: bool = Field(False, description="Do not descend into other mounts.")
 
@@ -29,7 +30,7 @@ class FilesSettings(Settings):
 class FilesTarget(Settings):
     """Where a files component is restored to."""
 
-    path: AbsolutePath = Field(description="The directory under which the tree is laid.")
+    path: AbsolutePath = Field(description="The directory to restore the tree to.")
 
 
 def overlapping(paths: Iterable[str], target: str) -> str | None:

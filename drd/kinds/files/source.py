@@ -130,7 +130,7 @@ class FilesSource:
         closed = [*seen.unread, *(p for p, s in seen.entries.items() if not _readable(p, s.kind))]
         if closed:
             first = ", ".join(closed[:3]) + (", …" if len(closed) > 3 else "")
-            detail = f"{len(closed):,} cannot be read: {first}"
+            detail = f"{len(closed):,} of them cannot be read: {first}"
             hint = "run drd as root, or give its unit AmbientCapabilities=CAP_DAC_READ_SEARCH."
             findings.append(Finding("rights", "error", self._component, detail, hint))
         return findings
@@ -151,7 +151,7 @@ class FilesSource:
             except OSError as error:
                 raise SourceError(
                     f"cannot read {path}: {error.strerror}",
-                    hint="let this user pass through the directories above it.",
+                    hint="give this user access to the directories above it.",
                 ) from error
             else:
                 if kind_of(info.st_mode) == "socket":
@@ -177,8 +177,8 @@ class FilesSource:
                 way = b"/".join([root.rstrip(b"/"), *between[:depth]]) or b"/"
                 if stat.S_ISLNK(os.lstat(way).st_mode):
                     raise SourceError(
-                        f"{to_text(inner)} lies behind the symlink {to_text(way)}, which is in "
-                        "`paths` as well",
+                        f"{to_text(inner)} is reached through the symlink {to_text(way)}, which "
+                        "is in `paths` as well",
                         hint=f"write {to_text(os.path.realpath(inner))} instead.",
                     )
 
@@ -188,7 +188,7 @@ class FilesSource:
                 name = to_text(root)
                 yield f"{name} is a symlink: the link itself is stored, not what it points to"
         for mount in seen.other_mounts:
-            yield f"{mount} is another file system and left out"
+            yield f"{mount} is another file system, so it is not backed up"
         if seen.complete and not any(s.kind != "directory" for s in seen.entries.values()):
             yield f"there is no file in {', '.join(self._settings.paths)}"
 

@@ -14,8 +14,8 @@ from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage
 
 _OWN_SERVER = """\
-Connect to an empty cluster of the same major version or newer, as its superuser, by your own \
-values (for another host also PGPASSFILE):"""
+Connect to an empty cluster of the same major version or newer, as its superuser. Put in your \
+own values (for another host also PGPASSFILE):"""
 
 _WHOLE = "-X -q -v ON_ERROR_STOP=1"
 
@@ -109,7 +109,7 @@ TARGET={database}
 if [[ $(psql -XAtq -d postgres -v name="$TARGET" \\
         <<<"select 1 from pg_database where datname = :'name'") ]]; then
     [[ $(psql -XAtq -d "$TARGET" -c "{_OBJECTS}") == 0 ]] ||
-        {{ echo "database $TARGET is there and not empty"; false; }}
+        {{ echo "database $TARGET exists and is not empty"; false; }}
     psql -X -q -v ON_ERROR_STOP=1 -v name="$TARGET" -d postgres <<<'drop database :"name"'
 fi
 jq -er --arg target "$TARGET" '.private["{name}"]
@@ -131,15 +131,15 @@ done
 """
     return (
         Passage(
-            "pg_restore has to be at least as new as what made the dump; Debian keeps several "
-            "versions in a place of their own:",
+            "pg_restore must be at least as new as the pg_dump that made the dump; Debian keeps "
+            "several versions below /usr/lib/postgresql:",
             programs,
         ),
-        Passage("Fetch the dump, and the SQL that makes the roles:", fetch),
-        Passage("Make the roles that are missing; those that exist stay as they are:", roles),
+        Passage("Fetch the dump, and the SQL that creates the roles:", fetch),
+        Passage("Create the missing roles; existing roles stay unchanged:", roles),
         Passage(
-            "Make the database with its owner, encoding and settings, and fill it. An empty one of "
-            "this name is replaced, one that is not stops this:",
+            "Create the database with its owner, encoding and settings, and fill it. An empty "
+            "database of this name is replaced; a database with content ends the script:",
             make,
         ),
         Passage("Compare the number of rows with what the source had:", compare),

@@ -113,7 +113,8 @@ class Cluster:
                     connection.execute(f"SET {setting}".encode())
             return connection
         raise TargetError(
-            f"the server of {self.address.uri} has no database {' or '.join(names)} to work from",
+            f"the server of {self.address.uri} has no database {' or '.join(names)}, and drd "
+            "needs one of them to work from",
             hint="CREATE DATABASE postgres;",
         )
 
@@ -180,7 +181,7 @@ class Cluster:
         """
         if not name.startswith(f"{self.mark}_"):
             raise TargetError(
-                f"database {name} does not carry this run's mark, so it is not dropped"
+                f"database {name} does not have this run's mark, so drd does not drop it"
             )
         if not self.has(name):
             return
@@ -254,7 +255,7 @@ class Cluster:
                     self._try(statement, f"role {role['name']}", notes)
         for made in roles.statements(saved, existing=existed, version=self.version, whole=own):
             if made.required:
-                with as_target_error(f"cannot make {shown(made.subject)}"):
+                with as_target_error(f"cannot create {shown(made.subject)}"):
                     notes += self._make(made)
             else:
                 self._try(made.sql, made.subject, notes)
@@ -270,7 +271,7 @@ class Cluster:
             self.execute(role.sql)
         except psycopg.errors.CharacterNotInRepertoire:
             where = f"the encoding of database {self.admin().info.dbname}"
-            return [f"{role.subject} could not be made: its name cannot be encoded in {where}"]
+            return [f"{role.subject} could not be created: its name cannot be encoded in {where}"]
         return []
 
     def _try(self, statement: str, subject: str, notes: list[str]) -> None:

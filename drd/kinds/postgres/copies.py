@@ -69,7 +69,7 @@ def put_in_place(
                 "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]
             ).fetchone():
                 do(f"CREATE SCHEMA {ident(schema)}")
-                notes.append(f"schema {schema} was made")
+                notes.append(f"schema {schema} was created")
             for copy in copies.tables:
                 do(f"ALTER TABLE {_place(working, copy.name)} SET SCHEMA {ident(schema)}")
             for name in copies.statistics:
@@ -80,8 +80,8 @@ def put_in_place(
             notes += _hand_over(connection, schema, copies) if with_owner else []
     except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject) as error:
         raise TargetNotEmpty(
-            f"a name was taken while the copy was made: {words(error)}",
-            hint="give --into a name that is free; nothing is replaced.",
+            f"another session used a name of the copy meanwhile: {words(error)}",
+            hint="give --into an unused name: drd replaces nothing here.",
         ) from error
     return notes
 
@@ -100,7 +100,7 @@ def _hand_over(connection: Connection, schema: str, copies: Copies) -> Iterator[
         if why is not None:
             lost[f"{grant.privilege} to {grant.to or 'PUBLIC'} ({why})"] = None
     if lost:
-        yield f"grants that could not be given: {'; '.join(lost)}"
+        yield f"could not give these grants: {'; '.join(lost)}"
     for copy in copies.tables:
         yield from _give(connection, schema, copy)
 

@@ -181,7 +181,7 @@ _PLAIN = {
     "connection_limit": "connection limit",
     "comment": "comment",
     "is_template": "template flag",
-    "has_public": "schema public",
+    "has_public": "existence of schema public",
 }
 _OF_OWNERS = frozenset({"owner"})
 
@@ -191,7 +191,7 @@ def differences(saved: Properties, now: Properties, *, with_owner: bool) -> list
     (it belongs to the server), as is the version of a collation.
     """
     sentences = [
-        f"{label} is {now[key]!r}, saved was {saved[key]!r}"
+        f"{label} is {now[key]!r}, but {saved[key]!r} at backup"
         for key, label in _PLAIN.items()
         if (with_owner or key not in _OF_OWNERS) and (now[key] or None) != (saved[key] or None)
     ]
@@ -213,7 +213,7 @@ def extension_notes(saved: Properties, now: Properties) -> list[str]:
     has.
     """
     return [
-        f"extension {name} is {now['extensions'][name]}, saved was {version}"
+        f"extension {name} has version {now['extensions'][name]}, but {version} at backup"
         for name, version in sorted(saved["extensions"].items())
         if now["extensions"].get(name, version) != version
     ]
@@ -221,7 +221,9 @@ def extension_notes(saved: Properties, now: Properties) -> list[str]:
 
 def _lists(what: str, saved: list[Any], now: list[Any], text: Any) -> list[str]:
     missing = [f"{what} {text(entry)} is missing" for entry in saved if entry not in now]
-    return missing + [f"{what} {text(entry)} was not saved" for entry in now if entry not in saved]
+    return missing + [
+        f"{what} {text(entry)} did not exist at backup" for entry in now if entry not in saved
+    ]
 
 
 def _grant_text(entry: list[Any]) -> str:

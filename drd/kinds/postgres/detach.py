@@ -190,13 +190,14 @@ class Detached:
         for column, sequence in self._rows(_DRAWS, [relation.oid, own]):
             self._do(f"ALTER TABLE ONLY {table} ALTER COLUMN {ident(column)} DROP DEFAULT")
             self._found.notes.append(
-                f"the default of {relation.source}.{column} is left out: it draws from {sequence}, "
-                "which others use"
+                f"the default of {relation.source}.{column} is left out: it uses {sequence}, "
+                "which others use, too"
             )
         large = [c for (c,) in self._rows(_LARGE, [relation.oid])]
         if large:
             self._found.notes.append(
-                f"large objects that {relation.source} may name ({', '.join(large)}) are not copied"
+                f"large objects that {relation.source} perhaps refers to "
+                f"({', '.join(large)}) are not copied"
             )
 
     def _things(self) -> list[_Thing]:

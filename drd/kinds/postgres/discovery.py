@@ -36,7 +36,8 @@ def _wish(database: str, dsn: str | None) -> Wish:
     def keys(_: Sequence[str], credential: str) -> Iterator[tuple[str, Any]]:
         if dsn is not None:
             about = (
-                "The user that drd runs as must be allowed to connect; this contains no password."
+                "The user that drd runs as must be allowed to connect; this string contains "
+                "no password."
             )
             yield "#", about
         yield "dsn", {"credential": credential} if dsn is None else dsn
@@ -64,7 +65,7 @@ def found() -> tuple[list[Wish], list[str]]:
     try:
         psql = process.find_tool("psql", package="postgresql-client")
     except ToolError as error:
-        return [], [f"A PostgreSQL server is here, but {error.message}."]
+        return [], [f"This host has a PostgreSQL server, but {error.message}."]
     databases: list[Wish] = []
     notes: list[str] = []
     for directory, port in sockets:

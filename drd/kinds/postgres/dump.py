@@ -79,7 +79,9 @@ def explained(error: DumpFailed, component: str, holder: Connection) -> DumpFail
             )
     said = error.message if len(error.message) <= _SAID else f"{error.message[:_SAID]} …"
     return DumpFailed(
-        said, hint="was a table altered, dropped or locked while the dump began? Try again."
+        said,
+        hint="check whether a table was altered, dropped or locked when the dump "
+        "began; then try again.",
     )
 
 

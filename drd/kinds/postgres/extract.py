@@ -182,7 +182,7 @@ class Extraction:
         if not rows:
             said = next((t.said for t in self._about([qualified(schema, name)])), None)
             raise TargetError(
-                f"the table {table} could not be made: {said}"
+                f"the table {table} could not be created: {said}"
                 if said
                 else f"the dump does not contain {table}",
                 hint="restore the whole database beside this one: --into NAME without --table.",
@@ -205,7 +205,7 @@ class Extraction:
     def _require_whole(self, relations: Sequence[Relation]) -> None:
         for trouble in self._about([r.spelled for r in relations]):
             raise TargetError(
-                f"what belongs to a table could not be made: {trouble.said}",
+                f"an object that belongs to a table could not be created: {trouble.said}",
                 hint="restore the whole database beside this one: --into NAME without --table.",
             )
 
@@ -223,7 +223,7 @@ class Extraction:
         held = [e for e in entries if e.is_a(("TABLE DATA",))]
         if len(held) != len(wanted):
             raise TargetError(
-                f"the dump has the rows of {len(held)} of {len(wanted)} tables",
+                f"the dump has the rows of only {len(held)} of {len(wanted)} tables",
                 hint="a dump from a standby has no rows of unlogged tables.",
             )
         done = self._archive.restore(entries, self._jobs if len(held) > 1 else 1, self._on_tick)
@@ -246,8 +246,8 @@ class Extraction:
                     raise _failed(done)
             else:
                 found.notes.append(
-                    f"foreign key {key.name} of {ours[key.table]} to {key.refers_to} is left out: "
-                    "the copy must not hold live rows back"
+                    f"foreign key {key.name} of {ours[key.table]} to {key.refers_to} is left "
+                    "out: it would block changes of live rows"
                 )
                 found.left.append(statement(script))
 
@@ -315,7 +315,7 @@ def _left_behind(entries: Sequence[Entry], relations: Sequence[Relation]) -> lis
                 plural = "s" if len(names) > 1 else ""
                 notes.append(
                     f"{word}{plural} {', '.join(names)} of {relation.source} left out: a copy "
-                    "that is looked at acts on nothing"
+                    "for reading must not change other data"
                 )
     return notes
 
@@ -328,5 +328,5 @@ def _owner_of(entries: Sequence[Entry], start: str) -> str:
 def _failed(done: Completed) -> TargetError:
     return TargetError(
         f"pg_restore failed: {first_error(done)}",
-        hint="nothing was published; what was restored so far is dropped.",
+        hint="the target is unchanged; drd drops the restored part.",
     )

@@ -133,7 +133,7 @@ def describe(
         if isinstance(state, TableState):
             states[name] = state
         else:
-            not_reached[name] = state or f"the time budget of {budget_s:g} s was over"
+            not_reached[name] = state or f"the time budget of {budget_s:g} s was used up"
     return DatabaseFingerprint(
         mode, states, not_reached, dict(properties), frozenset(derived), partitioned, others
     )

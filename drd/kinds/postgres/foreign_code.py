@@ -93,12 +93,12 @@ def _used(connection: Connection, by: Sequence[str]) -> list[list[Any]]:
 
 
 AS_OWNER = (
-    "--as-owner restores with the rights of the database's owner, so that none of their "
-    "code runs as a superuser"
+    "--as-owner restores with the rights of the database's owner, so that their code does not "
+    "run as a superuser"
 )
 TABLES = (
-    "--into NAME --as-owner without --table restores the whole database beside this one "
-    "with the rights of its owner, so that none of their code runs as a superuser"
+    "--into NAME --as-owner without --table restores the whole database beside this one with the "
+    "rights of its owner, so that their code does not run as a superuser"
 )
 """The remedy when single tables are restored."""
 
@@ -112,7 +112,7 @@ def finding(
     known = facts.get(OTHERS_CODE)
     if known is None:
         told = (
-            f"functions of others may run as superuser {user} during the restore: the "
+            f"functions of other users may run as superuser {user} during the restore; the "
             "restore point does not list them"
         )
     else:
@@ -126,13 +126,13 @@ def _told(known: Mapping[str, Any], user: str, *, asked: bool) -> Iterator[str]:
     """Return the sentences of the finding. `asked`: the plan's own queries follow the restore."""
     parts = [*_functions(known.get("functions", ())), *_expressions(known.get("expressions", ()))]
     if parts:
-        yield f"would run as superuser {user} while this is restored: {', '.join(parts)}"
+        yield f"would run as superuser {user} during the restore: {', '.join(parts)}"
     if not asked:
         return
     lead = "" if parts else f"would run as superuser {user} "
-    where = f"{lead}where a check, a step or a command uses it: "
+    where = f"{lead}if a check, a step or a command uses it: "
     if foreign_calls.READ not in known:
-        yield f"{where}views and functions of others (the restore point does not say which)"
+        yield f"{where}views and functions of other users (the restore point does not list them)"
     elif met := foreign_calls.met(known):
         yield f"{where}{', '.join(met)}"
     yield from foreign_calls.paths(known)

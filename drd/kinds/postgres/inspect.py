@@ -42,14 +42,14 @@ def _bounded(connection: Connection, timeout_s: float, what: str, late_hint: str
     except psycopg.Error as error:
         if connection.closed or connection.broken:
             raise SourceUnreachable(f"lost the connection: {words(error)}") from error
-        raise SourceError(words(error), hint=f"try the {what} in psql.") from error
+        raise SourceError(words(error), hint=f"run the {what} in psql to see the error.") from error
 
 
 def ask(connection: Connection, query: str, *, timeout_s: float) -> Any:
     """Return the single value of a query, in the connection's current transaction (in a new one
     otherwise), which stays usable. Raises the errors of `Inspector.scalar`.
     """
-    late = "raise the check's timeout, or give the query an index."
+    late = "raise the check's timeout, or add an index for the query."
     with _bounded(connection, timeout_s, "query", late):
         if not _SHOW.fullmatch(query):
             _must_select(connection, query)
@@ -57,8 +57,8 @@ def ask(connection: Connection, query: str, *, timeout_s: float) -> Any:
         rows = cursor.fetchmany(2) if cursor.description else []
     if len(rows) != 1 or len(rows[0]) != 1:
         raise SourceError(
-            f"the query gives {'no row' if not rows else 'more than one value'}",
-            hint="write a query that gives a single value.",
+            f"the query returns {'no row' if not rows else 'more than one value'}",
+            hint="write a query that returns a single value.",
         )
     return rows[0][0]
 
@@ -82,7 +82,7 @@ def _must_select(connection: Connection, query: str) -> None:
     ) as error:
         raise SourceError(
             f"the query is not one SELECT: {words(error)}",
-            hint="a check only reads: give one SELECT, VALUES, TABLE or SHOW; use a step "
+            hint="a check can only read: give one SELECT, VALUES, TABLE or SHOW; use a step "
             "`sql` of the runbook to write.",
         ) from error
     connection.execute("CLOSE drd_query", prepare=False)

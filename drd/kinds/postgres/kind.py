@@ -56,8 +56,8 @@ class PostgresKind(Kind):
         if part is not None and part.tables:
             if options.as_owner:
                 raise UsageError(
-                    "--as-owner does not work with single tables: drd loads them into a "
-                    "database in use with the login of the target",
+                    "--as-owner does not work with single tables: drd loads them with the login "
+                    "of the target into a database in use",
                     hint="restore the whole database beside this one: --into NAME --as-owner.",
                 )
             return PostgresTables(component.name, settings, place, part, no_owner=options.no_owner)

@@ -57,7 +57,9 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
     if snapshot.fingerprint is not None and not isinstance(
         snapshot.fingerprint, DatabaseFingerprint
     ):
-        raise strict.Refused(f"the fingerprint of {snapshot.component} is of no database")
+        raise strict.Refused(
+            f"the fingerprint of {snapshot.component} does not describe a database"
+        )
 
 
 def _facts(facts: Mapping[str, Any], component: str) -> None:
@@ -102,14 +104,14 @@ def _pair(value: Any, place: str) -> None:
 
 def _function(value: Any, place: str) -> None:
     if not isinstance(value, list) or len(value) != 3:
-        raise strict.refuse(place, "is no function, owner and uses", value)
+        raise strict.refuse(place, "must be a function, owner and uses", value)
     for text in (*value[:2], *strict.each(strict.text, value[2], place)):
         strict.text(text, place)
 
 
 def _expressions(value: Any, place: str) -> None:
     if not isinstance(value, list) or len(value) != 2:
-        raise strict.refuse(place, "is no owner and number", value)
+        raise strict.refuse(place, "must be an owner and a number", value)
     name(value[0], place)
     strict.count(value[1], place)
 

@@ -25,14 +25,15 @@ def database_name(text: str) -> str:
     """
     _require_fitting(text)
     if text in _SYSTEM:
-        raise UsageError(f"--into {text}: that database is the server's own")
+        raise UsageError(f"--into {text}: this database belongs to the server itself")
     return text
 
 
 def _require_fitting(name: str) -> None:
     if not name or "\0" in name or len(name.encode("utf-8", "surrogateescape")) > LIMIT:
         raise UsageError(
-            f"--into {name!r} is not a name for PostgreSQL", hint=f"a name has 1 to {LIMIT} bytes."
+            f"--into {name!r} is not a possible name in PostgreSQL",
+            hint=f"a name has 1 to {LIMIT} bytes.",
         )
 
 
@@ -71,14 +72,14 @@ def copy_names(part: Part, schemas: Collection[str]) -> tuple[str | None, str | 
     if len(given) != 1:
         raise UsageError(
             f"--into {part.into} is not a name of a table",
-            hint="NAME, or SCHEMA.NAME; in quotes what has a dot: '\"odd.name\"'.",
+            hint="give NAME or SCHEMA.NAME; put a name with a dot in quotes: '\"odd.name\"'.",
         )
     if len(part.tables) == 1:
         return None, given[0]
     if given[0] in schemas:
         raise UsageError(
             f"--into {part.into} is the schema of the tables",
-            hint="for several tables, name another schema; they keep their own names in it.",
+            hint="give another schema for several tables; they keep their names in it.",
         )
     return given[0], None
 
@@ -101,7 +102,7 @@ def resolve(part: Part, known: DatabaseFingerprint | None, component: str) -> Pa
     twice = [split_name(name)[1] for name in tables]
     if len(set(twice)) < len(twice):
         raise UsageError(
-            "two of the tables have the same name, and would be in one schema",
+            "two of the tables have the same name, and one schema cannot contain both",
             hint="restore them one after the other.",
         )
     return resolved
@@ -118,7 +119,8 @@ def _find(asked: str, names: Mapping[str, tuple[str, str]] | None, component: st
         if len(given) != 2:
             raise UsageError(
                 f"the schema of {asked} is missing",
-                hint="--table SCHEMA.NAME; there is no fingerprint with the tables.",
+                hint="give --table SCHEMA.NAME: without a fingerprint drd does "
+                "not know the tables.",
             )
         return qualified(given[0][0], given[1][0])
     exact = tuple(name for name, _ in given)
@@ -132,12 +134,12 @@ def _find(asked: str, names: Mapping[str, tuple[str, str]] | None, component: st
         if candidates:
             raise UsageError(
                 f"{asked} is in several schemas",
-                hint=f"say which: {' or '.join(sorted(candidates))}.",
+                hint=f"give one of: {' or '.join(sorted(candidates))}.",
             )
     close = near(asked, names, separator=".")
     raise NotInPoint(
         f"{component} has no table {asked} in this restore point",
-        hint=meant(close) or f"it has {len(names):,} tables; --table SCHEMA.NAME names one.",
+        hint=meant(close) or f"it has {len(names):,} tables; give one: --table SCHEMA.NAME.",
     )
 
 
@@ -157,9 +159,9 @@ def _require_table(name: str, known: DatabaseFingerprint) -> None:
     if what is None:
         return
     remedy = (
-        "restore the tables that it is made from"
+        "restore the tables that the view reads"
         if "view" in what
-        else "look on the server where they are"
+        else "use the server that contains the rows"
     )
     raise UsageError(
         f"{name} is a {what}: a backup does not contain its rows",

@@ -32,7 +32,7 @@ def require_own_session(address: Address, first: Connection) -> str | None:
             )
         _share_snapshot(address, first, second)
     if first.info.backend_pid != pids[0][1]:
-        return f"{address.uri} leads to a pooler in session mode; the server's own port is better"
+        return f"{address.uri} leads to a pooler in session mode; use the server's own port"
     return None
 
 

@@ -99,11 +99,14 @@ class Publication:
                 content = self._cluster.content(self.aside)
                 if content:
                     return [
-                        f"the former database got {content} meanwhile, and is kept as {self.aside}"
+                        (
+                            f"the former database received new data meanwhile ({content}), so "
+                            f"drd keeps it as {self.aside}"
+                        )
                     ]
             self._cluster.drop_own(self.aside)
         except psycopg.Error as error:
-            return [f"the former database is still there as {self.aside}: {words(error)}"]
+            return [f"the former database still exists as {self.aside}: {words(error)}"]
         return []
 
     def swap(self, *, back: bool) -> None:

@@ -101,7 +101,7 @@ class Restorer:
         notes: list[str] = []
         with as_target_error(f"cannot restore {order.component}"):
             if names.done:
-                notes.append(f"{names.final} was published by this run before")
+                notes.append(f"{names.final} was put in place by this run before")
                 notes += names.drop_former(overwrite=order.overwrite, keep=order.keep)
                 return self._restored(private, notes, self._compare(names.final, saved, notes))
             if not order.no_owner:
@@ -111,17 +111,17 @@ class Restorer:
         if missing:
             spaces = ", ".join(missing)
             notes.append(
-                f"tablespace {spaces} does not exist here: its tables lie in the default one"
+                f"tablespace {spaces} does not exist here: its tables are in the default tablespace"
             )
         for space in whole:
             notes.append(
-                f"tablespace {space} does not exist here: the database lies in the default one"
+                f"tablespace {space} does not exist here: the database is in the default tablespace"
             )
         tick = self._ticker(snapshot, on_progress)
         done = self._begin(snapshot, saved, dump, bool(missing), tick)
         if done.exit_code != 0 and "deadlock detected" in done.stderr and self._jobs > 1:
             self._jobs = 1
-            notes.append("pg_restore's jobs blocked each other: done again with one job")
+            notes.append("pg_restore's jobs blocked each other, so drd restored again with one job")
             done = self._begin(snapshot, saved, dump, bool(missing), tick)
         self._require_success(done)
         with as_target_error(f"cannot finish the database of {order.component}"):
@@ -130,7 +130,8 @@ class Restorer:
             comment = saved["comment"]
             if not self._cluster.can_store(comment):
                 notes.append(
-                    "its comment could not be set: no encoding of the server has its bytes"
+                    "the database's comment could not be set: no encoding of the server has "
+                    "its bytes"
                 )
                 comment = ""
             notes += names.publish(comment, overwrite=order.overwrite, keep=order.keep)
@@ -228,7 +229,7 @@ class Restorer:
             )
         raise TargetError(
             f"pg_restore of {self._order.component} failed: {first_error(done)}",
-            hint="nothing was published; what was restored so far is dropped.",
+            hint="the target is unchanged; drd drops the restored part.",
         )
 
     def _ticker(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> Callable[[], None]:

@@ -137,7 +137,7 @@ def _row_security(connection: Connection, role: str) -> Finding:
     forced = [table for table, force in rows if force]
     hint = f"ALTER ROLE {_quoted(connection, role)} BYPASSRLS;"
     if forced:
-        hint += f" -- owning is not enough: row security is forced on {_few(forced)}"
+        hint += f" -- the owner is restricted, too: row security is forced on {_few(forced)}"
     tables = _few([table for table, _ in rows])
     return Finding(
         "row-security", "error", "", f"row security hides rows of {tables} from {role}", hint
@@ -158,7 +158,7 @@ def _large_objects(connection: Connection, role: str) -> Finding:
         "error",
         "",
         f"{role} cannot read {len(oids)} large objects: {_few(oids)}",
-        f"{hint} -- new ones need it again; their owner or a superuser never does",
+        f"{hint} -- new large objects need this grant again, except for their owner or a superuser",
     )
 
 
@@ -186,7 +186,7 @@ def _superuser_only(connection: Connection, role: str) -> Finding:
     """Warn of objects that pg_dump leaves out for anybody but a superuser, with exit 0."""
     ((superuser, subscriptions, hidden),) = _rows(connection, _SUPERUSER_ONLY)
     if superuser or not (subscriptions or hidden):
-        return Finding("subscriptions", "ok", "", "nothing that only a superuser can dump")
+        return Finding("subscriptions", "ok", "", "no objects exist that only a superuser can dump")
     parts = []
     if subscriptions:
         parts.append(f"subscriptions {_few(subscriptions)}")
@@ -196,7 +196,7 @@ def _superuser_only(connection: Connection, role: str) -> Finding:
         "subscriptions",
         "warning",
         "",
-        f"{role} is not a superuser: not saved are {' and '.join(parts)}",
+        f"{role} is not a superuser, so the backup lacks {' and '.join(parts)}",
         "back up as a superuser, or keep their definitions elsewhere.",
     )
 
@@ -208,14 +208,14 @@ def _code_of_others(connection: Connection, role: str) -> Finding:
     code = run_by_reading(connection) if _is_superuser(connection, role) else []
     if not code:
         return Finding(
-            "code-of-others", "ok", "", "no code of others runs as a superuser when drd reads"
+            "code-of-others", "ok", "", "no code of other users runs as a superuser when drd reads"
         )
     return Finding(
         "code-of-others",
         "warning",
         "",
-        f"{role} is a superuser, and drd's counts and queries at each backup may run code "
-        f"of others with these rights: {', '.join(code)}",
+        f"{role} is a superuser, and drd's counts and queries at each backup may run code of "
+        f"other users with these rights: {', '.join(code)}",
         "CREATE ROLE drd_backup LOGIN; -- or another name, and name it in dsn: drd doctor "
         "then says which rights it lacks",
     )
@@ -236,12 +236,12 @@ def _standby(connection: Connection, role: str) -> Finding:
     """
     query = "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')"
     if _rows(connection, query)[0][0]:
-        return Finding("standby", "ok", "", "its receiver's state can be seen")
+        return Finding("standby", "ok", "", "the state of its receiver can be read")
     return Finding(
         "standby",
         "warning",
         "",
-        f"{role} cannot see whether this standby is up to date: its data counts as old as "
+        f"{role} cannot see whether this standby is up to date: for drd its data is as old as "
         "the last transaction that it replayed",
         f"GRANT pg_read_all_stats TO {_quoted(connection, role)}; -- on the primary",
     )

@@ -45,8 +45,8 @@ def finding(
     if not told:
         return None
     detail = (
-        "would be made in this server, with rights beyond this database: role "
-        f"{some(told, _SHOWN)}; --no-owner makes none"
+        "the recovery would create roles with rights beyond this database: "
+        f"{some(told, _SHOWN)}; --no-owner creates no roles"
     )
     hint = "create these roles yourself before, as you want them: existing roles stay as they are."
     return Finding("roles", "warning", component, detail, hint)

@@ -235,7 +235,7 @@ def script(saved: Globals) -> str:
         location = literal(space["location"])
         owner = ident(space["owner"])
         create = f"CREATE TABLESPACE {ident(space['name'])} OWNER {owner} LOCATION {location};"
-        lines.append(f"-- when its directory is there: {create}\n")
+        lines.append(f"-- if its directory exists: {create}\n")
     return "".join(lines)
 
 
@@ -249,10 +249,12 @@ def differences(saved: Globals, now: Globals, *, existed: Sequence[str]) -> list
         if role["name"] in existed and role["name"] in here:
             words = _attribute_differences(role, here[role["name"]], saved, now)
             if words:
-                sentences.append(f"role {role['name']} exists and differs: saved has {words}")
+                sentences.append(
+                    f"role {role['name']} exists, but differs from the backup, which has {words}"
+                )
     member = {(m["role"], m["member"]) for m in now["memberships"]}
     sentences += [
-        f"role {entry['member']} is not a member of {entry['role']}, as it was saved"
+        f"role {entry['member']} is not a member of {entry['role']}, but was at backup"
         for entry in saved["memberships"]
         if (entry["role"], entry["member"]) not in member
     ]
@@ -260,7 +262,7 @@ def differences(saved: Globals, now: Globals, *, existed: Sequence[str]) -> list
     if now["version"] >= 150000:
         missing += [_parameter(p) for p in saved["parameters"] if p not in now["parameters"]]
     return sentences + [
-        f"{subject} was saved and does not exist here: {sql};" for sql, subject in missing
+        f"{subject} existed at backup and is missing here: {sql};" for sql, subject in missing
     ]
 
 

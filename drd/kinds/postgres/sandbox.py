@@ -129,7 +129,7 @@ class PostgresSandbox:
         notes = done.notes
         if self._server.programs.major != snapshot.facts["server_major"]:
             here, there = self._server.programs.version, snapshot.facts["server_version"]
-            notes += (f"restored into PostgreSQL {here}, the source was {there}",)
+            notes += (f"restored into PostgreSQL {here}; the source was version {there}",)
         facts = {
             **done.facts,
             "server_version": self._server.programs.version,
@@ -204,7 +204,7 @@ def no_database(locale: Mapping[str, Any], said: str) -> SandboxUnavailable:
             hint=f"add {listed} to /etc/locale.gen and run locale-gen (package locales).",
         )
     return SandboxUnavailable(
-        f"a database like the saved one cannot be made here: {said}",
+        f"this host cannot create a database like that of the source: {said}",
         hint="install a PostgreSQL server built like the source's (ICU, encodings).",
     )
 

@@ -202,7 +202,8 @@ class ThrowAwayServer:
             if not _passes(directory, user):
                 raise SandboxUnavailable(
                     f"user {user}, who runs the sandbox's server, cannot pass through {directory}",
-                    hint=f"chmod o+x {directory}, or set work_dir to a directory that it reaches.",
+                    hint=f"chmod o+x {directory}, or set work_dir to a directory "
+                    "that this user can reach.",
                 )
 
     @property
@@ -237,7 +238,8 @@ class ThrowAwayServer:
         if done.exit_code != 0:
             raise SandboxUnavailable(
                 f"initdb of the sandbox failed: {self._no_fence or done.complaint}",
-                hint="check that there is room, and that its user may write to work_dir.",
+                hint="check that there is free space, and that the user of the "
+                "server may write to work_dir.",
             )
 
     def _postgres(self) -> Child:
@@ -353,7 +355,9 @@ def sweep(directory: Path) -> list[str]:
     base, landing = directory / "server", directory / "landing"
     if base.is_dir() and not base.is_symlink():
         pids = _end_server(base)
-        notes.append(f"removed a PostgreSQL server left in {base} (pid {pids[0] if pids else '-'})")
+        notes.append(
+            f"ended the abandoned PostgreSQL server in {base} (pid {pids[0] if pids else '-'})"
+        )
     if landing.is_dir():
         shutil.rmtree(landing, ignore_errors=True)
         notes.append(f"removed the download in {landing}")

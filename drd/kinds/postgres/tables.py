@@ -62,7 +62,7 @@ SELECT pubname::text FROM pg_catalog.pg_publication WHERE puballtables AND EXIST
     SELECT 1 FROM pg_catalog.pg_replication_slots
      WHERE slot_type = 'logical' AND database = pg_catalog.current_database()) LIMIT 1"""
 
-_ANOTHER = "name a target whose dsn has a user who may."
+_ANOTHER = "use a target whose dsn has a user with this right."
 _WHOLE = "restore the whole database beside this one: --into NAME without --table."
 
 
@@ -99,7 +99,7 @@ class PostgresTables(PostgresTargetDatabase):
         name = cluster.address.dbname
         if cluster.content(name) is None:
             raise TargetError(
-                f'database "{name}", into which the table goes, does not exist',
+                f'database "{name}" for the table does not exist',
                 hint="restore the whole database: without --table.",
             )
         with closing(self._inside()) as inside:
@@ -108,17 +108,17 @@ class PostgresTables(PostgresTargetDatabase):
             databases, schemas, user = row
             if not databases:
                 raise TargetError(
-                    f"{user} may not create databases, and drd needs one to work in",
+                    f"{user} may not create databases, but drd needs one to work in",
                     hint=f"ALTER ROLE {ident(user)} CREATEDB; or {_ANOTHER}",
                 )
             if not schemas:
                 raise TargetError(
-                    f"{user} may not create schemas in {name}, and drd needs one to work in",
+                    f"{user} may not create schemas in {name}, but drd needs one to work in",
                     hint=f"GRANT CREATE ON DATABASE {ident(name)} TO {ident(user)}; or {_ANOTHER}",
                 )
             self._require_schema(inside, user)
             self._require_unpublished(inside)
-        return f"{user} may make tables"
+        return f"{user} may create tables"
 
     def _require_schema(self, inside: Connection, user: str) -> None:
         schema, made = self._schema()
@@ -129,8 +129,8 @@ class PostgresTables(PostgresTargetDatabase):
         ).fetchone()
         if row is None and not made:
             raise TargetError(
-                f'schema "{schema}", into which the table goes, does not exist',
-                hint="--into SCHEMA.NAME makes it in another one.",
+                f'schema "{schema}" for the table does not exist',
+                hint="give --into SCHEMA.NAME for another schema.",
             )
         if row is not None and not row[0]:
             raise TargetError(
@@ -146,8 +146,8 @@ class PostgresTables(PostgresTargetDatabase):
         row = inside.execute(_PUBLISHED).fetchone()
         if row is not None:
             raise TargetError(
-                f"publication {row[0]} sends every table to subscribers, and theirs would "
-                "stop at a table that they lack",
+                f"publication {row[0]} sends all tables to subscribers, and replication would "
+                "stop at a table that a subscriber lacks",
                 hint=_WHOLE,
             )
 
@@ -167,7 +167,7 @@ class PostgresTables(PostgresTargetDatabase):
             if wanted in taken:
                 raise TargetNotEmpty(
                     f'schema {schema} already has a "{wanted}"',
-                    hint="give --into a name that is free; nothing is replaced.",
+                    hint="give --into an unused name: drd replaces nothing here.",
                 )
 
     def _inside(self) -> Connection:
@@ -245,12 +245,11 @@ class PostgresTables(PostgresTargetDatabase):
             copies = Detached(connection, extracted).into(self._place.mark, name, taken)
         if (schema, name) == split_name(self._part.tables[0]):
             # The table itself was gone, and is back.
-            extracted.notes += [
-                f"to have it as it was: {statement}" for statement in extracted.left
-            ]
+            extracted.notes += [f"to add it yourself: {statement}" for statement in extracted.left]
         if spaces:
             extracted.notes.append(
-                f"tablespace {', '.join(spaces)} does not exist here: the default one is used"
+                f"tablespace {', '.join(spaces)} does not exist here: drd uses the default "
+                "tablespace"
             )
         return copies, extracted.notes
 
@@ -296,9 +295,10 @@ class PostgresTables(PostgresTargetDatabase):
             done = load.run(self._place.jobs, on_tick=check_cancelled)
         if done.exit_code != 0:
             raise TargetError(
-                f"the table cannot be made in {cluster.address.dbname}: {_fact(first_error(done))}",
-                hint="its types and functions must exist there; or restore the whole "
-                "database beside this one: --into NAME without --table.",
+                f"the table cannot be created in {cluster.address.dbname}: "
+                f"{_fact(first_error(done))}",
+                hint="create its types and functions there first; or restore the whole database "
+                "beside this one: --into NAME without --table.",
             )
 
     def _require_same(self, cluster: Cluster, working: str, inside: Connection) -> bool:
@@ -312,9 +312,9 @@ class PostgresTables(PostgresTargetDatabase):
         for name in sorted(was.keys() | now.keys()):
             if was.get(name) != now.get(name):
                 raise TargetError(
-                    f"{name} did not arrive as it was: {was.get(name)} became {now.get(name)}",
+                    f"{name} changed during the restore: {was.get(name)} became {now.get(name)}",
                     hint="check whether functions or types of its columns differ here. The "
-                    "whole database brings its own: --into NAME without --table.",
+                    "whole database has its own: --into NAME without --table.",
                 )
         return digests
 

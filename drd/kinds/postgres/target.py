@@ -138,7 +138,7 @@ class PostgresTargetDatabase:
                     "tablespaces",
                     "warning",
                     name,
-                    f"tables of {', '.join(missing)} will lie in the default tablespace",
+                    f"tables of {', '.join(missing)} will be in the default tablespace",
                     "CREATE TABLESPACE … before, if that matters.",
                 )
             )
@@ -187,10 +187,10 @@ class PostgresTargetDatabase:
         if here < max(source, dump):
             made = f"pg_dump {dump}" if dump > source else f"PostgreSQL {source}"
             raise TargetError(
-                f"the target's PostgreSQL {here} is older than the {made} that the dump is from",
+                f"the target's PostgreSQL {here} is older than the {made} that made the dump",
                 hint=f"restore into PostgreSQL {max(source, dump)} or newer.",
             )
-        return f"{here}, the dump is from {source}"
+        return f"{here}; the dump is from {source}"
 
     def _require_empty(self, cluster: Cluster, overwrite: bool) -> None:
         agreed = self._place.directory / _OVERWRITE
@@ -315,7 +315,8 @@ def _extensions(cluster: Cluster, snapshot: ComponentSnapshot) -> str:
     missing = missing_extensions(cluster, snapshot.facts)
     if missing:
         raise TargetError(
-            f"extensions of the database are not installed there: {', '.join(missing)}",
+            "extensions of the database are not installed on the target's server: "
+            f"{', '.join(missing)}",
             hint=extension_hint(missing, cluster.version // 10000),
         )
     return f"{len(snapshot.facts['extensions'])} of {len(snapshot.facts['extensions'])} available"

@@ -49,20 +49,21 @@ def rights_findings(
                 TARGET_RIGHTS,
                 "warning",
                 name,
-                f"{user} is not a superuser: what only one may create ends the restore",
+                f"{user} is not a superuser: the restore ends at the first object that only "
+                "a superuser may create",
                 "use a superuser in the target's dsn.",
             )
         ]
     grants = " ".join(f"GRANT {ident(role)} TO {ident(user)};" for role in foreign)
-    make = f"make the roles {', '.join(missing)} first; " if missing else ""
+    make = f"create the roles {', '.join(missing)} first; " if missing else ""
     return [
         *lacking,
         Finding(
             TARGET_RIGHTS,
             "error",
             name,
-            f"{user} is not a superuser and cannot give objects to their owners: roles "
-            f"missing or not theirs are {', '.join([*missing, *foreign])}",
+            f"{user} is not a superuser and cannot give objects to their owners. Roles that are "
+            f"missing, or that the user is not a member of: {', '.join([*missing, *foreign])}",
             f"use a superuser in the target's dsn, or --no-owner; or {make}{grants}".rstrip(),
         ),
     ]

@@ -39,7 +39,7 @@ def missing_locale(cluster: Cluster, locale: Mapping[str, Any]) -> str:
         if connection.execute(query).fetchone() is None:
             raise TargetError(
                 "the target's server is built without ICU, which the database sorts by",
-                hint="restore into a server that is built with ICU.",
+                hint="use a server that is built with ICU.",
             )
     if not {locale["collate"].lower(), locale["ctype"].lower()} <= set(_ANYWHERE):
         sql = _TRY.format(literal(locale["collate"]), literal(locale["ctype"]))
@@ -55,7 +55,7 @@ def missing_locale(cluster: Cluster, locale: Mapping[str, Any]) -> str:
                     "restart PostgreSQL.",
                 ) from error
             raise _Known  # only tried
-    return f"{names} is there"
+    return f"{names} exists"
 
 
 class _Known(Exception):
@@ -82,7 +82,7 @@ def server_room(
         free = shutil.disk_usage(directory).free
         enough = free > size + dump
         detail = f"{format_size(free)} free in {directory}, {format_size(size + dump)} needed"
-        hint = "" if enough else "make room on the disk of the target's server."
+        hint = "" if enough else "free space on the disk of the target's server."
         fits = free > max(size // 2, snapshot.bytes) + dump
         severity: Severity = "ok" if enough else "warning" if fits else "error"
         return [Finding("target-room", severity, name, detail, hint)]

@@ -89,6 +89,7 @@ def _version(path: str) -> str:
     match = re.search(r"\s(\d+(?:\.\d+)?\w*)", done.stdout)
     if done.exit_code != 0 or match is None:
         raise ToolMissing(
-            f"{path} does not run: {done.complaint}", hint="install it again, or set bin_dir."
+            f"{path} does not run: {done.complaint}",
+            hint="install this program again, or set bin_dir.",
         )
     return match[1]

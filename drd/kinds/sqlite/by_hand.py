@@ -26,7 +26,7 @@ restic dump "$(snapshot {name})" "/$(fact {name} filename)" > {file}
 """
     publish = f"""\
 TARGET={where}
-[[ ! -s $TARGET ]] || {{ echo "$TARGET is there: move it away first"; false; }}
+[[ ! -s $TARGET ]] || {{ echo "$TARGET exists: move it away first"; false; }}
 chmod "$(printf '%o' "$(fact {name} mode)")" {file}
 if [[ $EUID == 0 ]]; then chown "$(fact {name} uid):$(fact {name} gid)" {file}; fi
 mkdir -p -m 755 -- "$(dirname "$TARGET")"
@@ -47,7 +47,8 @@ done
         (
             Passage("Fetch the database and check that it is sound:", fetch),
             Passage(
-                "Stop the programs that have the old file open, then put this one in its place:",
+                "Stop the programs that have the old file open, then put the restored file "
+                "in its place:",
                 publish,
             ),
             Passage("Compare the number of rows with what the source had:", compare),

@@ -70,7 +70,7 @@ def begin_reading(live: sqlite3.Connection, source: Path, wait_s: float) -> date
             if time.monotonic() > deadline:
                 raise SourceUnreachable(
                     f"{source} stayed locked for {wait_s:g} s",
-                    hint="a writer holds it exclusively; find it with fuser.",
+                    hint="a writer locks it exclusively; find the process with fuser.",
                 ) from error
             time.sleep(_POLL_S)
         else:

@@ -28,12 +28,12 @@ _VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\s", re.IGNORECASE)
 _REMEDIES = {
     "NOTADB": "check `path`; an encrypted database cannot be read either.",
     "CORRUPT": "run `PRAGMA integrity_check` in sqlite3 and use a good restore point.",
-    "READONLY_ROLLBACK": "its last writer was killed: open it once for writing, so that SQLite "
-    "finishes the interrupted transaction.",
+    "READONLY_ROLLBACK": "the last writer was killed: open the database once for writing, so "
+    "that SQLite finishes the interrupted transaction.",
     "READONLY_DIRECTORY": "readers of a WAL database need its -shm file: let this user write to "
     "the directory, or read NAME-shm and NAME-wal.",
     "CANTOPEN": "let this user read the file and, in WAL mode, NAME-wal and NAME-shm.",
-    "FULL": "make room in work_dir.",
+    "FULL": "free space in work_dir.",
 }
 
 
@@ -117,7 +117,7 @@ def in_words(error: sqlite3.Error, path: Path) -> SourceError:
     """Return SQLite's message with a remedy."""
     if is_about(error, "BUSY", "LOCKED"):
         return SourceUnreachable(
-            f"{path} is locked: {error}", hint="a writer holds it; find it with fuser."
+            f"{path} is locked: {error}", hint="a writer locks it; find the process with fuser."
         )
     name = error_name(error)
     hint = _REMEDIES.get(name) or _REMEDIES.get(name.partition("_")[0], "")
@@ -362,8 +362,8 @@ def single_value(connection: sqlite3.Connection, query: str, *, timeout_s: float
         raise SourceError(str(error)) from error
     if columns != 1 or len(rows) > 1:
         given = f"{columns} columns" if columns != 1 else "several rows"
-        raise SourceError(f"the query gave {given}, not a single value")
+        raise SourceError(f"the query returned {given}, not a single value")
     value = rows[0][0] if rows else None
     if isinstance(value, bytes):
-        raise SourceError("the query gave a blob, which cannot be compared")
+        raise SourceError("the query returned a blob, which drd cannot compare")
     return value

@@ -50,7 +50,7 @@ def _proof(check: Callable[[], None]) -> None:
     try:
         check()
     except SourceError as error:
-        hint = "choose another restore point, and verify the repository."
+        hint = "choose another restore point, and run drd verify."
         raise RepositoryDamaged(f"the restored data is unusable: {error}", hint=hint) from error
 
 
@@ -151,9 +151,9 @@ def refuse_content(target: Path) -> None:
         with for_reading(target) as place:
             content = _objects(place)
     except (SourceError, sqlite3.Error) as error:
-        raise TargetNotEmpty(f"{target} holds data: {error}", hint=hint) from error
+        raise TargetNotEmpty(f"{target} contains data: {error}", hint=hint) from error
     if content is None:
-        raise TargetNotEmpty(f"{target} holds data: its -wal file has some", hint=hint)
+        raise TargetNotEmpty(f"{target} contains data in its -wal file", hint=hint)
     if content:
         objects = counted(content, "table or view", "tables and views")
         raise TargetNotEmpty(f"target {target} is not empty ({objects})", hint=hint)

@@ -33,9 +33,9 @@ def _file(path: str) -> str:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(
-            f"cannot read {absolute}: {reason}", hint="run this as its owner."
+            f"cannot read {absolute}: {reason}", hint="run this command as the owner of the file."
         ) from None
     if head != b"SQLite format 3\0":
-        hint = "name the database's file; other files belong to --files."
+        hint = "give the file of a database; use --files for other files."
         raise UsageError(f"{absolute} is not a SQLite database", hint=hint)
     return absolute

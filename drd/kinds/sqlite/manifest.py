@@ -30,4 +30,6 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
     if snapshot.fingerprint is not None and not isinstance(
         snapshot.fingerprint, DatabaseFingerprint
     ):
-        raise strict.Refused(f"the fingerprint of {snapshot.component} is of no database")
+        raise strict.Refused(
+            f"the fingerprint of {snapshot.component} does not describe a database"
+        )

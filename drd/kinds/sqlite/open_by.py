@@ -50,6 +50,6 @@ def require_unused(path: Path) -> None:
     """Raise TargetError if somebody uses the file."""
     if who := user(path):
         raise TargetError(
-            f"{path} is in use by {who}, which would keep using the file that is moved away",
-            hint="stop it first (in a runbook: an earlier step `stop`), then continue.",
+            f"{path} is in use by {who}, which would continue to use the old file",
+            hint="stop this program first (in a runbook: an earlier step `stop`), then continue.",
         )

@@ -66,8 +66,9 @@ def only_reading(connection: sqlite3.Connection) -> Iterator[None]:
         if not refused and not _is_about_writing(error):
             raise
         raise SourceError(
-            f"the query would do more than read: {refused[0] if refused else error}",
-            hint="a check only reads: give one SELECT; use a step `sql` of the runbook to write.",
+            f"the query is not read-only: {refused[0] if refused else error}",
+            hint="a check can only read: give one SELECT; use a step `sql` of the "
+            "runbook to write.",
         ) from error
     finally:
         connection.set_authorizer(None)

@@ -69,11 +69,11 @@ def for_writing(path: Path, work: Callable[[Place], T]) -> T:
     confined = can_confine() and (why is not None or kept or given)
     if why is not None and not confined and user is None:
         raise SourceError(
-            f"drd does not open {place} for writing: others can write beside it ({why}), and a "
-            "journal of theirs could have any file of this user's removed",
-            hint=f"let nobody else write in {place.parent}; or give {place} to the user of its "
-            "application and run drd as root, which then works as that user. A kernel with "
-            "Landlock needs neither.",
+            f"drd does not open {place} for writing: others can write beside it ({why}), and "
+            "with a forged journal they could remove any file of this user",
+            hint=f"remove the others' right to write in {place.parent}; or give {place} to the "
+            "user of its application and run drd as root, which then works as that user. "
+            "With Landlock in the kernel, neither is necessary.",
         )
 
     def as_its_user() -> T:
@@ -124,7 +124,7 @@ def require_files_beside(place: Path) -> None:
             if not stat.S_ISREG(file.lstat().st_mode):
                 raise SourceError(
                     f"{file} is not a file, and SQLite would open it with the database",
-                    hint=f"check whose it is (ls -l {shlex.quote(os.fspath(file))}), "
+                    hint=f"check who owns this file (ls -l {shlex.quote(os.fspath(file))}), "
                     "remove it, and try again.",
                 )
 

@@ -82,8 +82,8 @@ class SqliteCapture:
         size = self._copy.stat().st_size
         if stored.bytes != size:
             raise SourceError(
-                f"{format_size(stored.bytes)} of {self._settings.path} were stored, but "
-                f"its copy has {format_size(size)}",
+                f"{format_size(stored.bytes)} of {self._settings.path} were stored, but the "
+                f"temporary copy has {format_size(size)}",
                 hint="run the backup again; if it happens again, check work_dir's disk.",
             )
         return fingerprint

@@ -64,7 +64,7 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
             hint="give --into NAME: the copy is made beside the existing table.",
         )
     if part.into.lower().startswith("sqlite_") or "\0" in part.into:
-        raise UsageError(f"--into {part.into} is a name that SQLite reserves")
+        raise UsageError(f"--into {part.into} is reserved by SQLite")
     known = snapshot.fingerprint
     if not isinstance(known, DatabaseFingerprint) or known.mode == "off":
         return part, snapshot
@@ -143,7 +143,7 @@ class SqliteTables(NamedDestination):
             hint = "restore the whole database: without --table."
             return [Finding("target", "error", "", f"database {self._path} does not exist", hint)]
         if not os.access(self._path, os.W_OK, effective_ids=True):
-            hint = "run the recovery as a user who may, for instance root."
+            hint = "run the recovery as a user with this right, for instance root."
             return [Finding("target", "error", "", f"cannot write to {self._path}", hint)]
         return [
             Finding("target", "ok", "", f"{self._path} can be written"),
@@ -177,7 +177,7 @@ class SqliteTables(NamedDestination):
     def _failed(self, error: sqlite3.Error) -> TargetError:
         hint, locked = _WHOLE, database.is_about(error, "BUSY", "LOCKED")
         if locked:
-            hint = "a writer holds it; find it with fuser."
+            hint = "a writer locks it; find the process with fuser."
         elif database.is_about(error, "READONLY", "CANTOPEN"):
             hint = (
                 "the owner of the file must be able to write to it and to its directory: "
@@ -220,7 +220,7 @@ class SqliteTables(NamedDestination):
             self._require_free(there)
             self._fill(there, copy)
             if database.table_state(there, self._name) != was:
-                raise TargetError(f"{self._table} did not arrive as it was", hint=_WHOLE)
+                raise TargetError(f"{self._table} changed during the restore", hint=_WHOLE)
 
     def _rename(self, copy: sqlite3.Connection) -> list[str]:
         """Give the table its new name in the restored file; return notes about what is left out."""
@@ -230,7 +230,8 @@ class SqliteTables(NamedDestination):
         triggers = [n for n, kind, of in rows if kind == "trigger" and of == self._table]
         if triggers:
             notes.append(
-                f"triggers {', '.join(triggers)} left out: a copy that is looked at acts on nothing"
+                f"triggers {', '.join(triggers)} left out: a copy for reading must not "
+                "change other data"
             )
         for name, kind, _ in rows:
             copy.execute(f"DROP {kind} {database.quoted(name)}")
@@ -240,7 +241,7 @@ class SqliteTables(NamedDestination):
         keys = copy.execute(f"PRAGMA foreign_key_list({database.quoted(self._table)})")
         ties = dict.fromkeys(f"{row[3]} to {row[2]}" for row in keys if row[1] == 0)
         notes += [
-            f"foreign key {tie} is left out: the copy must not hold live rows back" for tie in ties
+            f"foreign key {tie} is left out: it would block changes of live rows" for tie in ties
         ]
         old, new = database.quoted(self._table), database.quoted(self._name)
         if self._table != self._name:
@@ -298,7 +299,7 @@ class SqliteTables(NamedDestination):
         if self._there(there):
             raise TargetNotEmpty(
                 f'{self._path} already has a "{self._name}"',
-                hint="give --into a name that is free; nothing is replaced.",
+                hint="give --into an unused name: drd replaces nothing here.",
             )
 
     def _in_live(self, do: Callable[[sqlite3.Connection], T], file: Path | None = None) -> T:

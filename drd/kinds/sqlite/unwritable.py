@@ -164,7 +164,8 @@ def _hold(file: int, source: Path, ranges: list[tuple[int, int]], deadline: floa
                 return
         if time.monotonic() > deadline:
             raise SourceUnreachable(
-                f"{source} stayed locked", hint="a writer holds it exclusively; find it with fuser."
+                f"{source} stayed locked",
+                hint="a writer locks it exclusively; find the process with fuser.",
             )
         time.sleep(_POLL_S)
 

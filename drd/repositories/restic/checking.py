@@ -72,7 +72,10 @@ def _damage(door: Door, said: Complaints) -> RepositoryDamaged:
     what = _short(first) + (f" and {len(packs) - 1} more files" if len(packs) > 1 else "")
     repair = repair_of(first)
     if trees and not packs:
-        what, repair = f"data of {counted(len(trees), 'directory', 'directories')} is gone", "none"
+        what, repair = (
+            f"the data of {counted(len(trees), 'directory', 'directories')} is missing",
+            "none",
+        )
     told = len(packs) + len(trees) <= _MOST_PARTS and not any(map(_names_no_snapshot, wrong))
     return RepositoryDamaged(
         f"the repository at {door.url} is damaged: {what}",

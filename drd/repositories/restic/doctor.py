@@ -79,7 +79,7 @@ def _check_keys(door: Door) -> list[Finding]:
             f"{len(keys.others)} keys that this password does not open: drd ignores them, "
             f"but restic itself tries {foreign_objects.RESTIC_TRIES} and then fails"
         )
-        hint = "if nobody else uses the repository, remove them: "
+        hint = "if nobody else uses the repository, remove these keys: "
         hint += foreign_objects.removal(session.place, "keys", keys.others)
     else:
         return []
@@ -94,7 +94,7 @@ def _check_index(door: Door) -> str:
         if done.exit_code != 0 and "not found" not in done.stderr:
             judge(done, door.url)
     except DeadlineExceeded:
-        return "not checked: it takes long"
+        return "not checked, because it takes long"
     except RepositoryMissing:
         return "none yet"  # the finding before this one reports it
     return "can be read"
@@ -109,11 +109,9 @@ def _check_locks(door: Door) -> str:
     bad = foreign_objects.invalid_locks(session, master) if master is not None else {}
     if bad:
         raise foreign_objects.objects_error(
-            session, "locks", dict.fromkeys(bad, "is not a lock of restic's")
+            session, "locks", dict.fromkeys(bad, "is not a lock of restic")
         )
-    return (
-        f"{count}: an operation is running, or was killed (the next run that needs to removes it)"
-    )
+    return f"{count}: an operation is running, or was killed (then the next run removes its lock)"
 
 
 def _check_copy_source(door: Door, source: Door) -> list[Finding]:

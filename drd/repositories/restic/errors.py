@@ -80,7 +80,7 @@ def no_threads_error(text: str) -> RepositoryError | None:
     if _NO_THREADS not in text:
         return None
     return RepositoryError(
-        "restic could start no more threads", hint=NO_MORE_TASKS, permanent=False
+        "restic could not start more threads", hint=NO_MORE_TASKS, permanent=False
     )
 
 
@@ -119,8 +119,8 @@ def locked(said: Complaints, url: str) -> RepositoryLocked:
     by = f" by {holder[1]}" if holder else ""
     return RepositoryLocked(
         f"the repository at {url} is locked{by}",
-        hint="wait for the other operation; the lock of a dead process is removed "
-        "automatically on its own host, elsewhere after 30 minutes.",
+        hint="wait for the other operation; drd removes the lock of a dead process "
+        "automatically: on its own host at once, elsewhere after 30 minutes.",
     )
 
 
@@ -132,16 +132,17 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
         kind = RepositoryReadOnly if _LOCKING.search(said.text) else RepositoryError
         return kind(
             f"no space left for the repository at {url}",
-            hint="free space or prune: earlier snapshots stay valid.",
+            hint="free space, or run drd prune: earlier snapshots stay valid.",
         )
     if _READ_ONLY.search(said.text):
         return RepositoryReadOnly(
             f"the repository at {url} is read-only: {said.last.rpartition(': ')[2]}",
-            hint="give this key or user write access; drills and recoveries work without it.",
+            hint="give this key or user write access; drills and recoveries work "
+            "without write access.",
         )
     if _NO_SNAPSHOT.search(said.text):
         return PointGone(
-            f"the repository at {url} no longer holds the snapshot: {said.last}",
+            f"the repository at {url} no longer contains the snapshot: {said.last}",
             hint="use another restore point; `drd catalogue verify` lists the missing ones.",
         )
     if is_damage(said.text):
@@ -154,14 +155,15 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
     if _KEY_FILE.search(said.text):
         return RepositoryError(
             f"restic cannot read a key file of the repository at {url}: {said.last}",
-            hint="check the files in its keys/: restic names each after the sha256 of its content.",
+            hint="check the files in keys/ of the repository: restic names each "
+            "one after the sha256 of its content.",
         )
     if "maximum number of keys reached" in said.text:
         return RepositoryError(
             f"restic tried twenty keys of the repository at {url}, and the password opens none of "
             "them",
-            hint="run `drd doctor`, which searches all keys for the right one; then remove "
-            "the files in its keys/ that nobody uses.",
+            hint="run `drd doctor`, which searches all keys for the right one; then remove the "
+            "files in keys/ of the repository that nobody uses.",
         )
     if _NETWORK.search(said.text):
         return RepositoryUnreachable(f"restic cannot reach {url}: {said.last}")

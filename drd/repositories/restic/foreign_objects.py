@@ -144,9 +144,9 @@ def keys_error(session: Session, keys: Keys) -> RepositoryError | None:
             f"restic cannot work with the repository at {url}: {count:,} files lie in "
             f"keys/. The password opens none of the {count - len(keys.untried):,} that drd "
             f"tried, and {len(keys.untried):,} are left after {SEARCH_S:.0f} s{what}",
-            hint="keys/ has one file for each password, and anyone with write access can "
-            "add files. List them (the oldest is usually the repository's own): "
-            f"{session.place.list_command('keys')}; remove those that nobody uses: "
+            hint="keys/ has one file for each password, and anyone with write access can add "
+            "files. List them (the oldest is usually the repository's own): "
+            f"{session.place.list_command('keys')}; remove the keys that nobody uses: "
             f"{remove}; then try again.",
             below="keys",
         )
@@ -167,7 +167,7 @@ def _bad_keys_error(session: Session, keys: Keys) -> ForeignObjects:
     # One of them may have been ours.
     names = ", ".join(f"keys/{n}" for n, why in keys.bad.items() if why == NOT_WHOLE)
     hint = (
-        f"first look for an earlier version of {names}, which the password may open; else "
+        f"first search for an earlier version of {names}, which the password may open; else "
         f"{error.hint}"
     )
     return ForeignObjects(error.message, hint=hint, below="keys")
@@ -179,11 +179,11 @@ def _remove_invalid_locks(session: Session, master: MasterKey) -> tuple[bool, di
     """
     invalid = invalid_locks(session, master)
     gone = [name for name, may_go in invalid.items() if may_go]
-    left = {name: "is not a lock of restic's" for name, may_go in invalid.items() if not may_go}
+    left = {name: "is not a lock of restic" for name, may_go in invalid.items() if not may_go}
     try:
         session.place.remove("locks", gone)
     except RepositoryError as error:
-        left |= dict.fromkeys(gone, f"is not a lock of restic's ({error.message})")
+        left |= dict.fromkeys(gone, f"is not a lock of restic ({error.message})")
         gone = []
     if gone:
         log.get().warning(
@@ -206,7 +206,7 @@ def _indexes_error(session: Session, found: Mapping[str, bool]) -> RepositoryErr
 
 
 _AFTERWARDS: Mapping[Kept, str] = {
-    "keys": "no password opens anything with it",
+    "keys": "no password works with this key",
     "locks": "first check that no restic is running there",
     "index": "then run `restic repair index` to index the data of a damaged one again",
 }

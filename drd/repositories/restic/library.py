@@ -29,7 +29,8 @@ def ask(answer: Answer, question: Callable[[Any], T]) -> T:
         return question(library)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RepositoryError(
-            "cannot parse restic's answer", hint="install restic 0.17 or 0.18, which drd knows."
+            "cannot parse restic's answer",
+            hint="install restic 0.17 or 0.18: drd supports these versions.",
         ) from error
     finally:
         _answer.reset(token)
@@ -46,7 +47,8 @@ def _library() -> Any:
     executor: Any = getattr(getattr(restic, "internal", None), "command_executor", None)
     if not hasattr(executor, "execute") or not hasattr(restic, "binary_path"):
         raise ToolError(
-            "the Python module `restic` is not resticpy's: another package has the same name",
+            "the Python module `restic` does not belong to resticpy: another package has the "
+            "same name",
             hint="pip uninstall restic dycw-restic; pip install --force-reinstall resticpy",
         )
     executor.execute = _execute

@@ -34,8 +34,8 @@ def ids(words: Sequence[str]) -> list[str]:
     for word in words:
         if not strict.is_snapshot_id(word):
             raise RepositoryError(
-                f"{word[:80]!a} is not an id of restic's, which has 64 hexadecimal digits",
-                hint="find out where it comes from: run drd catalogue verify PLAN to "
+                f"{word[:80]!a} is not an id of restic: that has 64 hexadecimal digits",
+                hint="find out where this id comes from: run drd catalogue verify PLAN to "
                 "compare with the repository.",
             )
     return ["--", *words]

@@ -107,7 +107,7 @@ def _trouble(door: Door, done: Completed, said: Complaints, into: Path) -> DrdEr
     ):
         return TargetUnwritable(
             f"cannot write {names} below {into}: {reason.rpartition(': ')[2]}",
-            hint="free space there, or restore to a larger place.",
+            hint="free space there, or restore to a larger disk.",
         )
     return RepositoryDamaged(f"cannot restore {names}: {reason}", hint=DAMAGED_HINT)
 

@@ -312,8 +312,7 @@ class Door:
                 "repository.read_without_lock",
                 repository=self.url,
                 locked_by=host,
-                why="a host that is gone leaves its lock behind; a host that prunes may "
-                "remove data",
+                why="a host that is gone leaves its lock; a host that prunes may remove data",
             )
         self._foreign_lock_host = host
         return True
@@ -322,7 +321,7 @@ class Door:
         host = self._foreign_lock_host
         return RepositoryLocked(
             f"{error.message}; drd read without a lock, because {host} holds one",
-            hint=f"if a prune runs on {host}, wait for its end or end it, then try again.",
+            hint=f"if a prune runs on {host}, wait until it ends or stop it, then try again.",
         )
 
     def _cleared(self, work: Callable[[], Completed]) -> Completed:
@@ -362,7 +361,7 @@ class Door:
         RepositoryLocked.
         """
         if self._explain(done):
-            raise RepositoryLocked(f"invalid locks were in the way at {self.url}")
+            raise RepositoryLocked(f"invalid locks blocked the repository at {self.url}")
 
     def _with_lock_option(self, words: Sequence[str]) -> list[str]:
         verb = _verb(words)

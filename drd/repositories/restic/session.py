@@ -182,6 +182,6 @@ class Session:
         if not value:
             raise SecretUnavailable(
                 f"{what} of repository {self.spec.name} is empty",
-                hint=f"write it to {ref.describe()}, which the plan names.",
+                hint=f"write the secret to {ref.describe()}, which the plan names.",
             )
         return value

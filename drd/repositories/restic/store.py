@@ -66,7 +66,7 @@ def store_stream(
             raise ImplausibleDump(
                 f"{stream.command.title} exited with 0 but printed nothing, so no snapshot "
                 "was kept",
-                hint="run it by hand to see why.",
+                hint="run the command by hand to see why.",
             )
         return _check_stored(door, result.consumer, listener)
 
@@ -201,7 +201,7 @@ def _check_stored(door: Door, done: Completed, listener: Listener) -> Stored:
             f"{max(len(unread), 1)} of the files could not be read: {named}",
             snapshot=snapshot,
             unread=unread,
-            hint="let the user that runs drd read them, or exclude them.",
+            hint="give the user that runs drd the right to read these files, or exclude them.",
         )
     if done.exit_code != 0:
         raise failure(done.exit_code, said, door.url)

@@ -172,7 +172,7 @@ def test_a_table_that_was_dropped_is_back_with_what_ties_it_to_others_to_hand(
 ) -> None:
     source_server.execute("DROP TABLE items", "shop")
     done = copied(source_server, shop, place, Part(("items",), (), "items"))
-    lead = "to have it as it was: "
+    lead = "to add it yourself: "
     statements = [n.removeprefix(lead) for n in done.notes if n.startswith(lead)]
     assert len(statements) == 2
     for statement in statements:

@@ -155,7 +155,9 @@ def test_existing_roles_are_not_altered_and_the_differences_are_told(
     target.close()
     assert target_server.execute("SELECT * FROM pg_authid WHERE rolname = 'seller'") == before
     (note,) = [n for n in restored.notes if "seller" in n]
-    assert note.startswith("role seller exists and differs: saved has CREATEDB, LOGIN")
+    assert note.startswith(
+        "role seller exists, but differs from the backup, which has CREATEDB, LOGIN"
+    )
     assert "another password" in note
     assert "SCRAM" not in str(restored)
     assert target_server.execute("SELECT 1 FROM pg_roles WHERE rolname = 'clerk'") == [(1,)]
@@ -314,7 +316,7 @@ def test_a_restore_killed_in_the_middle_is_done_again_on_the_same_target(
     target.prepare()
     fetch(target, backup)
     restored = target.restore(backup.snapshot, backup.private, on_progress=no_progress)
-    assert any("published by this run before" in n for n in restored.notes) == published
+    assert any("put in place by this run before" in n for n in restored.notes) == published
     assert restored.differences == ()
     assert target.inspector().scalar("select count(*) from app.orders") == 20000
     target.close()
