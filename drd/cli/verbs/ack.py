@@ -15,15 +15,17 @@ examples:
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "ack",
-        description="Acknowledge an alert: no reminders until then, or until it is "
-        "resolved. It is sent again if it is still open then, or if it gets "
+        description="Acknowledge an alert: drd sends no reminders until --until, or until it is "
+        "resolved. drd sends it again if it is still open after that, or if it gets "
         "worse.",
         epilog=EXAMPLES,
     )
     global_options(parser)
     parser.add_argument("alert", help="its id, or the beginning of it")
     parser.add_argument(
-        "--by", metavar="NAME", help="who takes care (default: whom `people` maps to your user)"
+        "--by",
+        metavar="NAME",
+        help="who takes care of the alert (default: the person that `people` maps to your user)",
     )
     parser.add_argument(
         "--until", metavar="TIME", help="silence ends: 8h, 2d, or 2026-11-25T08:00:00Z"

@@ -8,11 +8,10 @@ from drd.cli.parser import Verbs
 EXAMPLES = (
     "examples:\n"
     "  drd adopt                                              whose state this is\n"
-    '  drd adopt --reason "the host was renamed to db2"       this one goes on\n'
+    '  drd adopt --reason "the host was renamed to db2"       this machine takes over\n'
     "\n"
-    "A copy of drd's state (a cloned machine, a copied directory) settles, forgets "
-    "and prunes nothing\n"
-    "until a person decides which one takes over. On the others, stop drd: "
+    "On a copy of drd's state (a cloned machine, a copied directory) drd forgets and prunes\n"
+    "nothing until a person decides which machine takes over. On the others, stop drd: "
     "systemctl disable --now drd."
 )
 

@@ -7,8 +7,8 @@ from drd.cli.parser import Verbs
 
 EXAMPLES = """\
 examples:
-  drd alerts                    what is bad now, the worst first
-  drd alerts orders-api --all   also what is over
+  drd alerts                    the open alerts, the worst first
+  drd alerts orders-api --all   also resolved alerts
   drd alerts --json | jq -r '.alerts[] | select(.severity == "critical") | .message'"""
 
 

@@ -10,7 +10,8 @@ examples:
   drd approve 4f2a traffic --by "first on call"
   drd approve 4f2a traffic --by anna --comment "seen by the owner"
 
-exit codes: 0 recorded, 2 it does not wait for this, or not for them."""
+exit codes: 0 recorded, 2 the run does not wait for this approval, or not for
+this person."""
 
 
 def add_parser(sub: Verbs) -> None:

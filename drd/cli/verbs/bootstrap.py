@@ -14,14 +14,14 @@ examples:
   AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… drd bootstrap \\
       --repository s3:https://s3.example.com/acme-dr/orders-api --password-file password
 
-What is there stays: it has to be the same, or nothing is done. The same command may be given again.
---config has no say in this: drd.yaml goes to etc/drd below --root.
+Existing files stay: if one differs, drd writes nothing. The same command may be given again.
+--config has no effect here: drd.yaml goes to etc/drd below --root.
 
-Whoever has a repository's password can store plans in it. What they would have drd run, read, write
-and connect to is shown, and they are put in force after you have typed `accept`. Without a terminal
-those that have commands, or could hand out a secret or a file of this host, need
---accept-commands: docs/kit.md says which. Until then nothing but the repository that you named is
-opened. A kit is believed: what opens it is your own.
+Anyone with a repository's password can store plans in it. drd shows what these plans would run,
+read, write and connect to, and puts them in force after you have typed `accept`. Without a
+terminal, plans with commands, or that could reveal a secret or a file of this host, need
+--accept-commands (docs/kit.md). Until then drd opens only the repository that you named. A kit
+needs no such confirmation: it opens only with a secret of your own.
 
 exit codes: 0 ready to recover, or a kit's files are in place, 1 something could not be read or
 written, 12 wrong passphrase or key; without a kit also 10 no repository, 12 wrong password, 13 no

@@ -7,8 +7,8 @@ from drd.cli.parser import Verbs
 
 EXAMPLES = """\
 examples:
-  drd catalogue verify              what the repositories hold against what drd knows
-  drd catalogue rebuild             recover restore points and fingerprints of a lost catalogue
+  drd catalogue verify              compare the repositories with the catalogue
+  drd catalogue rebuild             restore the points and fingerprints of a lost catalogue
   drd catalogue rebuild orders-api
 
 A damaged catalogue is set aside beside the new one, never deleted."""

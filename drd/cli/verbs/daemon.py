@@ -10,7 +10,8 @@ examples:
   drd daemon                     what the systemd unit starts: until SIGTERM
   kill -HUP PID                  read drd.yaml and plans again (systemctl reload drd)
 
-exit codes: 0 told to stop, 1 the catalogue cannot be used, 2 configuration, 11 already running."""
+exit codes: 0 stopped on request, 1 the catalogue cannot be used, 2 configuration, 11 already
+running."""
 
 
 def add_parser(sub: Verbs) -> None:

@@ -11,8 +11,8 @@ examples:
   drd diff orders-api --component gateway --point 7c1e --with 5b02        against another point
   drd diff orders-api --component orders-db --point 7c1e --json | jq .tables
 
-It compares fingerprints: restores nothing, and does not need the repository.
-exit codes: 0 compared, whatever came of it (`equal` in the JSON), 1 the source could not be read,
+It compares fingerprints: it restores nothing, and does not need the repository.
+exit codes: 0 compared (`equal` in the JSON has the result), 1 the source could not be read,
 2 usage, 13 no such point."""
 
 
@@ -20,7 +20,7 @@ def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "diff",
         description="Tables with their rows, or files, that differ between a restore point and the "
-        "live component or another point: what a recovery would take back.",
+        "live component or another point: what a recovery would revert.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -8,11 +8,11 @@ from drd.cli.parser import Verbs
 EXAMPLES = """\
 examples:
   drd done 4f2a plug-in --by anna        the manual step plug-in
-  drd done 4f2a                          the recovery: what it had set aside is removed for good
+  drd done 4f2a                          the recovery: its kept copies are removed for good
   drd done 4f2a plug-in --by anna --comment "port 7, not 8"
 
-exit codes: 0 recorded, 1 something could not be removed, 2 it does not wait for this, or not for
-them, 11 a recovery of the plan is being carried out."""
+exit codes: 0 recorded, 1 something could not be removed, 2 the run does not wait for this
+step, or not for this person, 11 a process is executing a recovery of the plan."""
 
 
 def add_parser(sub: Verbs) -> None:
@@ -29,7 +29,7 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument("run", help="id of the run, or its beginning")
     parser.add_argument("step", nargs="?", help="the step's name")
     parser.add_argument("--by", metavar="NAME", help="who has done it (required for a step)")
-    parser.add_argument("--comment", default="", metavar="TEXT", help="kept with it")
+    parser.add_argument("--comment", default="", metavar="TEXT", help="recorded with the decision")
     parser.add_argument("--dry-run", action="store_true", help="print what would be removed")
     parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
     parser.add_argument("--json", action="store_true", help="one JSON document")

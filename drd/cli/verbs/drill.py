@@ -13,10 +13,10 @@ examples:
   drd drill orders-api --point random    any point of the last 30 days
   drd drill orders-api --point 7c1e      this one
   drd drill orders-api --component orders-db     one of many: how long that one takes by itself
-  drd drill orders-api --scenario region-loss    with copies alone: where backups go is lost, too
+  drd drill orders-api --scenario region-loss    with copies alone: the backups' repository is lost
   drd drill orders-api --scenario host-loss      with the recovery kit alone: this host is lost
   drd drill orders-api --scenario host-loss --kit orders.kit --passphrase-file F
-  drd drill orders-api --keep            leave the sandbox up to look around, until Ctrl-C
+  drd drill orders-api --keep            keep the sandbox until Ctrl-C
 
 exit codes: 0 passed, 4 a check failed, 5 inconclusive (could not be checked), 11 another drill is
 running, 13 no restore point."""
@@ -36,8 +36,8 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--scenario",
         choices=SCENARIOS,
-        help="what is lost: the data; where backups go as well, so that only copies are "
-        "left; or this host, so that only a recovery kit is left (default: by the "
+        help="what is lost: the data; also the repository of the backups, so that only copies "
+        "are left; or this host, so that only a recovery kit is left (default: by the "
         "plan's drills)",
     )
     parser.add_argument(

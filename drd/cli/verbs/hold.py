@@ -12,8 +12,8 @@ examples:
   drd hold 1a2b3c4d --reason "before the upgrade" --until 14d
   drd release 1a2b3c4d
 
-A held point stays through retention, prune, copies and drd plan forget, until it is released by
-name or the time is over."""
+A held point survives retention, prune, copies and drd plan forget, until you release it or
+its time ends."""
 
 
 def add_parser(sub: Verbs) -> None:

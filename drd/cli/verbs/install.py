@@ -10,7 +10,7 @@ from drd.cli.parser import Verbs
 EXAMPLES = """\
 examples:
   drd install                   put the systemd service in place, as root
-  drd install --dry-run         say what that would do
+  drd install --dry-run         print what that would do
   drd install --prefix ./image  the same files below another root
 
 A newer drd replaces files of its own that nobody changed. Plans, credentials, state and a drd.yaml

@@ -12,7 +12,7 @@ examples:
 
 LIST_EXAMPLES = """\
 examples:
-  drd notify list                        the channels, what they carry, and how they fare"""
+  drd notify list                        the channels, what they report, and whether they work"""
 
 EXAMPLES = TEST_EXAMPLES + LIST_EXAMPLES.removeprefix("examples:")
 
@@ -40,7 +40,7 @@ def add_parser(sub: Verbs) -> None:
         "list",
         help="the channels, and their state",
         description="The channels of drd.yaml, including heartbeats of plans once they "
-        "were tried, with what they carry, and since when and why one fails.",
+        "were tried, with what they report, and for a failing channel since when and why.",
         epilog=LIST_EXAMPLES,
     )
     global_options(channels)

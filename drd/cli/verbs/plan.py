@@ -40,20 +40,20 @@ examples:
 
 NEW_EXAMPLES = """\
 examples:
-  drd plan new                                        what is found on this host
+  drd plan new                                        what drd finds on this host
   drd plan new --name orders-api --postgres 'postgresql:///orders' --files /etc/nginx
   drd plan new --sqlite /srv/shop/shop.db --repository s3:https://s3.example.com/acme-dr/shop
-  drd plan new --output -                             look first, write nothing"""
+  drd plan new --output -                             print the plan, write nothing"""
 
 FORGET_EXAMPLES = """\
 examples:
-  drd plan forget orders-api         asks, and says what will be gone
+  drd plan forget orders-api         shows what will be removed, and asks
   drd plan forget orders-api --yes
 
-Before it, remove the plan's file and let the service know: systemctl reload drd
+First remove the plan's file, and reload the service: systemctl reload drd
 
-exit codes: 0 forgotten, 2 its file is still there or nothing is known, 11 a run of it is not
-over."""
+exit codes: 0 forgotten, 2 its file is still there or drd knows no such plan, 11 one of its
+runs has not ended."""
 
 
 def add_parser(sub: Verbs) -> None:
@@ -81,7 +81,7 @@ def _add_check(verbs: Any) -> None:
         epilog=CHECK_EXAMPLES,
     )
     global_options(parser)
-    parser.add_argument("plans", nargs="*", metavar="FILE|PLAN", help="none: all plans there are")
+    parser.add_argument("plans", nargs="*", metavar="FILE|PLAN", help="none: all plans")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.plan:check")
 
@@ -89,7 +89,7 @@ def _add_check(verbs: Any) -> None:
 def _add_show(verbs: Any) -> None:
     parser = verbs.add_parser(
         "show",
-        help="the resolved plan: what drd understood",
+        help="the resolved plan, as drd uses it",
         description="A plan with every default written out. Secrets stay references.",
         epilog=SHOW_EXAMPLES,
     )
@@ -116,13 +116,13 @@ def _add_schema(verbs: Any) -> None:
 def _add_new(verbs: Any) -> None:
     parser = verbs.add_parser(
         "new",
-        help="a starting plan from what is found here",
+        help="a first plan from what drd finds here",
         description="Write a commented plan for the databases of a PostgreSQL server on a "
         "local socket and for the files that you name. Backs up nothing.",
         epilog=NEW_EXAMPLES,
     )
     global_options(parser)
-    parser.add_argument("--name", help="of the plan (else from what is found)")
+    parser.add_argument("--name", help="the name of the plan (default: from what drd finds)")
     for kind in KINDS.names:
         about = f"components of kind {kind}"
         parser.add_argument(

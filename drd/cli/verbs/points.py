@@ -11,8 +11,8 @@ examples:
   drd points orders-api --json | jq -r '.points[0].point'
   drd points forget 1a2b3c4d --reason "its data is damaged, the bucket has no copy"
 
-`drd points forget` gives points up that are damaged, gone or of a wrong clock, so that retention
-goes on. A plan whose name is forget: drd points ./forget.yaml."""
+`drd points forget` forgets points that are damaged, missing or dated by a wrong clock, so that
+retention continues. A plan whose name is forget: drd points ./forget.yaml."""
 
 
 def add_parser(sub: Verbs) -> None:
@@ -23,13 +23,13 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan; or `forget`, and then points")
-    parser.add_argument("point", nargs="*", help="with forget: points to give up")
+    parser.add_argument("point", nargs="*", help="with forget: the points to forget")
     parser.add_argument("--reason", metavar="TEXT", help="with forget: why, for the record")
     parser.add_argument(
         "--repository", metavar="NAME", help="with forget: only the part in this repository"
     )
     parser.add_argument(
-        "--force", action="store_true", help="with forget: even if nothing is known to be wrong"
+        "--force", action="store_true", help="with forget: even if drd knows no damage"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.points:run")

@@ -10,10 +10,10 @@ examples:
   drd prune orders-api                          in every repository of the plan
   drd prune orders-api --repository offsite     only in this one
 
-No backup can be stored in a repository meanwhile. It is paused, which is no failure, while others
-removed snapshots there, since it would make that final. exit codes: 0 done or paused, 1 failed, 10
-a repository is gone, 11 locked or another drd works on it, 12 wrong repository password, 130
-cancelled."""
+During a prune no backup can be stored in the repository. A prune is paused (which is no failure)
+while snapshots are missing that drd did not forget: a prune would make their loss final. exit
+codes: 0 done or paused, 1 failed, 10 a repository is gone, 11 locked or another drd works on it,
+12 wrong repository password, 130 cancelled."""
 
 
 def add_parser(sub: Verbs) -> None:

@@ -15,7 +15,7 @@ examples:
   drd recover orders-api --target standby --before 2h      the newest with data from before that
   drd recover orders-api --target standby --lost-at 2026-11-25T00:31:00Z --yes
   drd recover orders-api --target standby --component orders-db
-  drd recover orders-api --in-place --overwrite --dry-run  over what production holds now
+  drd recover orders-api --in-place --overwrite --dry-run  replace the present production data
   drd recover orders-api --in-place --table orders --into orders_yesterday --before 1d
   drd recover orders-api --in-place --path /etc/nginx/nginx.conf --into /root/nginx
   drd recover orders-api --target standby --component orders-db --into orders_yesterday
@@ -23,15 +23,15 @@ examples:
   drd recover orders-api --target standby --scenario region-loss  from any copy, by its steps
 
 A recovery that was killed goes on when the same command is given again.
-exit codes: 0 recovered and checked, 1 failed, 4 a check failed, 5 no check could look,
+exit codes: 0 recovered and checked, 1 failed, 4 a check failed, 5 no check could run,
 11 another recovery is running, 13 no restore point."""
 
 
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "recover",
-        description="Restore the components of a plan into one of its targets, or where they "
-        "were, by the same code that drills run, then check and measure.",
+        description="Restore the components of a plan into one of its targets, or to their "
+        "original places, by the same code that drills run, then check and measure.",
         epilog=EXAMPLES,
     )
     global_options(parser)
@@ -81,7 +81,7 @@ def _how_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-paths",
         action="store_true",
-        help="also restore what the point has outside of the plan's paths",
+        help="also restore the point's files outside of the plan's paths",
     )
     parser.add_argument(
         "--accept-after-kit",

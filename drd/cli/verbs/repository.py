@@ -9,14 +9,14 @@ EXAMPLES = """\
 examples:
   drd repository rekey orders-api --password '{credential: orders-2}'
   drd repository rekey orders-api --repository offsite --password '{file: /root/new}' --no-wait
-  drd repository rekey orders-api --repository offsite     go on with what was begun
+  drd repository rekey orders-api --repository offsite     continue an earlier rekey
 
-The new password is added and proven at once. Then the plan's file has to name it; the old one is
-removed when that is in force. Ended at any moment, the same command goes on. Without --password, a
-repository that opens with *** gets the password that the plan names.
+The new password is added and proven at once. Then the plan's file has to name it; drd removes
+the old one when that is in force. If the command is interrupted, give it again: it continues.
+Without --password, a repository that opens with *** gets the password that the plan names.
 
 Where plans that this host does not know store there too, their hosts need the new password first:
-the old one is then removed only with --cut-off-others.
+drd then removes the old one only with --cut-off-others.
 
 exit codes: 0 done, or waiting (--no-wait, other hosts), 1 failed, 2 usage, 11 another rekey
 works on it, 12 no known password opens the repository, 130 cancelled: both passwords open it."""
@@ -25,7 +25,7 @@ works on it, 12 no known password opens the repository, 130 cancelled: both pass
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "repository",
-        description="Operations on a repository itself.",
+        description="Work on a repository itself.",
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
@@ -46,7 +46,9 @@ def add_parser(sub: Verbs) -> None:
         "--old-password", metavar="REF", help="the old one, if the plan does not name it"
     )
     rekey.add_argument(
-        "--no-wait", action="store_true", help="add and prove it; remove the old one another time"
+        "--no-wait",
+        action="store_true",
+        help="add and prove the new password now, and remove the old one later",
     )
     rekey.add_argument(
         "--cut-off-others",

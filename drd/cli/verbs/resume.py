@@ -7,11 +7,11 @@ from drd.cli.parser import Verbs
 
 EXAMPLES = """\
 examples:
-  drd resume 4f2a                        go on where it stopped
+  drd resume 4f2a                        continue the recovery
 
-What is done is not done again. The step in whose midst it was stopped begins anew, and one that
-ended the recovery is tried again.
-exit codes: as drd recover; 2 it cannot go on, 11 a process carries it out."""
+Finished steps are not repeated. The step that was interrupted starts again, and so does the failed
+step that ended the recovery.
+exit codes: as drd recover; 2 the recovery cannot be resumed, 11 a process is executing it."""
 
 
 def add_parser(sub: Verbs) -> None:

@@ -7,22 +7,24 @@ from drd.cli.parser import Verbs
 
 EXAMPLES = """\
 examples:
-  drd retention orders-api --dry-run     which points stay, and why; which go
+  drd retention orders-api --dry-run     which points stay, and why; which are forgotten
   drd retention orders-api               forget them; drd prune removes their data later
   drd retention orders-api --force --reason "the policy is shorter now"
 
-It is paused, which is no failure, while the clock, the listing or the last backup is not in order:
-it says why and what to do. exit codes: 0 done or paused, 1 failed, 10 a repository is gone, 11
-locked or another drd works on it, 12 wrong repository password, 130 cancelled."""
+Retention is paused (which is no failure) while there is a problem with the clock, the listing or
+the last backup: the output has the reason and the remedy. exit codes: 0 done or paused, 1
+failed, 10 a repository is gone, 11 locked or another drd works on it, 12 wrong repository
+password, 130 cancelled."""
 
 
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "retention",
-        description="Forget whole restore points that the plan's retention does not keep, counted "
-        "from the newest complete one. That one, the newest that passed a drill, and held ones "
-        "(drd hold) are never forgotten. One run forgets at most as many as were completed since "
-        "the last one, and a quarter of those that are there.",
+        description="Forget whole restore points that the plan's retention does not keep, "
+        "counted from the newest complete one. drd never forgets this point, the "
+        "newest point that passed a drill, and held points (drd hold). One run "
+        "forgets at most as many points as backups completed since the last "
+        "retention, plus a quarter of the existing points.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -9,7 +9,7 @@ EXAMPLES = """\
 examples:
   drd retry 4f2a smoke-test              try the step that failed once more
 
-exit codes: 0 recorded, 2 nobody asks whether to try it again."""
+exit codes: 0 recorded, 2 the step does not wait for a retry."""
 
 
 def add_parser(sub: Verbs) -> None:
@@ -20,4 +20,4 @@ def add_parser(sub: Verbs) -> None:
         "ended the recovery; in that case `drd resume` then continues it.",
         examples=EXAMPLES,
     )
-    parser.add_argument("--by", metavar="NAME", help="who says so (default: the user)")
+    parser.add_argument("--by", metavar="NAME", help="who decides (default: your user)")

@@ -8,10 +8,10 @@ from drd.cli.parser import Verbs
 EXAMPLES = """\
 examples:
   drd rollback 4f2a                      the last step first
-  drd rollback 4f2a --dry-run            what that would be
+  drd rollback 4f2a --dry-run            print what would be rolled back
 
-exit codes: 0 taken back, 1 a step could not be, 2 there is nothing to take back, 11 a process
-carries the recovery out (drd cancel ends it)."""
+exit codes: 0 rolled back, 1 a step could not be rolled back, 2 there is nothing to roll back,
+11 a process is executing the recovery (drd cancel ends it)."""
 
 
 def add_parser(sub: Verbs) -> None:
@@ -24,7 +24,7 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("run", help="id of the run, or its beginning")
-    parser.add_argument("--by", metavar="NAME", help="who says so (default: the user)")
+    parser.add_argument("--by", metavar="NAME", help="who decides (default: your user)")
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(handler="drd.cli.rollback:run")

@@ -8,7 +8,7 @@ from drd.cli.parser import Verbs
 EXAMPLES = """\
 examples:
   drd run show 4f2a              one run with its steps (the beginning of an id is enough)
-  drd run show 4f2a --follow     until it is over; Ctrl-C leaves the run alone
+  drd run show 4f2a --follow     until the run ends; Ctrl-C does not stop the run
   drd run show 4f2a --json
 
 exit codes: 0, 2 there is no such run; with --follow 1 when it did not succeed."""
@@ -29,6 +29,6 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(one)
     one.add_argument("run", help="id of the run, or its beginning")
-    one.add_argument("--follow", action="store_true", help="wait until it is over")
+    one.add_argument("--follow", action="store_true", help="wait until the run ends")
     one.add_argument("--json", action="store_true", help="one JSON document")
     one.set_defaults(handler="drd.cli.run:show")

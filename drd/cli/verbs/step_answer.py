@@ -22,6 +22,8 @@ def add_verb(sub: Verbs, verb: str, *, description: str, examples: str) -> argpa
 def add_person(parser: argparse.ArgumentParser, what: str) -> None:
     """The person who decides; `what` is what they do, for the help."""
     parser.add_argument(
-        "--by", metavar="NAME", help=f"who {what} (default: whom `people` maps to your user)"
+        "--by",
+        metavar="NAME",
+        help=f"who {what} (default: the person that `people` maps to your user)",
     )
-    parser.add_argument("--comment", default="", metavar="TEXT", help="kept with it")
+    parser.add_argument("--comment", default="", metavar="TEXT", help="recorded with the decision")

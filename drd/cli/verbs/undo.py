@@ -10,19 +10,19 @@ examples:
   drd undo 4f2a --dry-run                what would be exchanged
   drd undo 4f2a                          what was there before is in its place again
   drd undo 4f2a --component orders-db
-  drd undo 4f2a --redo                   what the recovery brought is in its place again
+  drd undo 4f2a --redo                   the recovered data is back in its place
 
-What an undo takes away is kept as well, until `drd done 4f2a` removes what is not in its place.
-exit codes: 0 it is so, 1 something stood in the way, 2 nothing is set aside, 11 a recovery of the
-plan is being carried out."""
+An undo also keeps the data that it replaces, until `drd done 4f2a` removes all kept copies.
+exit codes: 0 done, 1 something prevented it, 2 there is no kept copy, 11 a process is executing a
+recovery of the plan."""
 
 
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "undo",
-        description="Exchange what a recovery restored for what was there before, which it "
-        "kept. Also for a recovery that failed, was cancelled or was killed: "
-        "it cannot be resumed then.",
+        description="Exchange the restored data for the old data that the recovery kept. Also "
+        "for a recovery that failed, was cancelled or was killed: such a recovery "
+        "cannot be resumed afterwards.",
         epilog=EXAMPLES,
     )
     global_options(parser)
@@ -31,7 +31,7 @@ def add_parser(sub: Verbs) -> None:
         "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
     )
     parser.add_argument("--redo", action="store_true", help="revert an undo")
-    parser.add_argument("--by", metavar="NAME", help="who says so (default: the user)")
+    parser.add_argument("--by", metavar="NAME", help="who decides (default: your user)")
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
     parser.add_argument("--json", action="store_true", help="one JSON document")

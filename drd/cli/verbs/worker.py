@@ -17,5 +17,7 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--cancelled", action="store_true", help="with --settle: a person asked for the end"
     )
-    parser.add_argument("--plan-on-stdin", action="store_true", help="use the plan's text on stdin")
+    parser.add_argument(
+        "--plan-on-stdin", action="store_true", help="read the plan's text from stdin"
+    )
     parser.set_defaults(handler="drd.cli.worker:run")
