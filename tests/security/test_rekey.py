@@ -163,7 +163,7 @@ def test_rekey_waits_for_the_plan_and_only_then_removes_the_mask(short_tmp: Path
     assert going.returncode == 0, err
     first = next(line for line in err.splitlines() if "waiting" in line)
     assert "Ctrl-C is safe" in first
-    assert "the same command goes on" in first
+    assert "the same command continues" in first
     assert f"names file {short_tmp}/secrets/new as repositories.offsite.password" in err
     assert opens(short_tmp / "offsite", NEW)
     assert not opens(short_tmp / "offsite", MASK)

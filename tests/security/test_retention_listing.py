@@ -78,7 +78,7 @@ def test_what_drd_forgot_itself_is_no_shrunken_listing(site: Site) -> None:
 def test_a_sound_point_is_not_given_up_by_mistake(site: Site) -> None:
     point = backup(site)
     refused = site.drd("points", "forget", point, "--reason", "typing error", code=2)
-    assert "nothing is known to be wrong" in refused.err
+    assert "drd knows no damage" in refused.err
     assert kept(site) == {point}
 
 

@@ -115,7 +115,7 @@ def test_full_disk_keeps_the_old_figures(tmp_path: Path) -> None:
         with pytest.raises(MetricsUnwritable) as caught:
             write_textfile(path, [b"x" * 2_000_000])
         assert "no space left" in caught.value.message
-        assert "make room" in caught.value.hint
+        assert "free space" in caught.value.hint
         assert path.read_bytes() == b"old\n"
         assert names(disk) == ["drd.prom"]
 

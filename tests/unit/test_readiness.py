@@ -335,7 +335,9 @@ def test_a_place_that_nobody_has_looked_at_is_no_silence() -> None:
     (told,) = (
         r for r in assess(healthy(newest=None, repositories=(unmet,)), NOW).reasons if r.kind
     )
-    assert "drd has found no repository yet at the plan's present address of primary" in told.text
+    assert (
+        "drd has not yet found a repository at the plan's present address of primary" in told.text
+    )
     assert told.command == "drd doctor orders-api"
     new = healthy(newest=None, repositories=(unmet,), last_drill=None, components=())
     assert "no restore point yet: nothing could be restored" in str(assess(new, NOW).reasons)

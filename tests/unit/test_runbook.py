@@ -100,7 +100,7 @@ def test_a_failure_may_be_asked_about_while_others_go_on() -> None:
     [
         (When(scenarios=("region-loss",)), "only in region-loss"),
         (When(targets=("other",)), "only for the target other"),
-        (When(step="a", ended=(FAILED,)), "only when a has failed, and it succeeded"),
+        (When(step="a", ended=(FAILED,)), "only when a has failed, but it succeeded"),
     ],
 )
 def test_a_condition_that_does_not_hold_skips_the_step_and_not_what_follows(
