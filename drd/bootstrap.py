@@ -29,14 +29,14 @@ from drd.config.exposed_files import findings, secret_files, state_owners
 from drd.config.loading import Loading
 from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
-from drd.config.run_settings import Handed
+from drd.config.run_settings import PlanInForce
 from drd.errors import CatalogueError, NotOwner, UnknownPlan
 from drd.flows.alerts.heartbeats import Heartbeats
-from drd.flows.alerts.outbox import Postman
-from drd.flows.drill.host_loss import KitAt, Regained
+from drd.flows.alerts.outbox import OutboxSender
+from drd.flows.drill.host_loss import HostFromKit, KitAt
 from drd.flows.root.adapters import kinds_of, repository_of
-from drd.flows.root.trusted_rows import Witness, is_noted, witnessed
-from drd.flows.runbook.notify import tell
+from drd.flows.root.trusted_rows import RowTrust, is_noted, trust_for
+from drd.flows.runbook.notify import notify_now
 from drd.flows.services import Say, Services, nobody_watches, say_nothing
 from drd.flows.state.former_catalogue import is_missing, note_former
 from drd.flows.state.modes import close_state
@@ -99,7 +99,7 @@ class App:
         self.clock: Clock = SystemClock()
         self._catalogue: Catalogue | None = None
         self._opening = threading.RLock()  # threads of the socket may be the first to ask
-        self.handed: Callable[[str], Handed | None] = lambda _: None
+        self.handed: Callable[[str], PlanInForce | None] = lambda _: None
         """The texts of plans that the daemon has in force, for itself and the processes of its
         runs."""
 
@@ -283,7 +283,7 @@ class App:
     def services(self, plan: Plan, claim: Run | None = None) -> Services:
         """Return what the flows need to work on this plan."""
         is_root = rights.may_be_root()
-        catalogue, witness = self.witnessed()
+        catalogue, row_trust = self.row_trust()
         return Services(
             catalogue=catalogue,
             clock=self.clock,
@@ -309,17 +309,17 @@ class App:
             regain=self._regain,
             roles=self.settings.roles,
             actions=action_for,
-            tell=self.tell,
+            notify_now=self.notify_now,
             on_steps=self.console.on_steps,
             compares=comparison,
             booted=booted,
-            witness=witness,
+            row_trust=row_trust,
         )
 
-    def witnessed(self) -> tuple[Catalogue, Witness]:
+    def row_trust(self) -> tuple[Catalogue, RowTrust]:
         """The catalogue of what was decided and done in recoveries, and which entries this process
         trusts."""
-        return witnessed(self.catalogue, self.settings.work_dir, self.console.warn)
+        return trust_for(self.catalogue, self.settings.work_dir, self.console.warn)
 
     def _private(self) -> tuple[Path, ...]:
         """drd's own directories."""
@@ -339,7 +339,7 @@ class App:
 
     def _regain(
         self, plan: Plan, given: KitAt | None, place: Path
-    ) -> AbstractContextManager[Regained]:
+    ) -> AbstractContextManager[HostFromKit]:
         from drd.kit.host_loss import kit_at, regained
 
         at = given or kit_at(plan, plan.kit.watched(self.settings.kit_watch))
@@ -352,9 +352,11 @@ class App:
             loaded = there.load(plan)
             yield there.services(loaded), loaded
 
-    def tell(self, message: Message) -> list[str]:
-        """Notify through the channels of drd.yaml, as `flows.runbook.notify.tell` does."""
-        return tell(message, self._channels(), self.open_notifier, self.clock, self.console.warn)
+    def notify_now(self, message: Message) -> list[str]:
+        """Notify through the channels of drd.yaml, as `flows.runbook.notify.notify_now` does."""
+        return notify_now(
+            message, self._channels(), self.open_notifier, self.clock, self.console.warn
+        )
 
     def _channels(self) -> Sequence[ChannelSpec]:
         """The channels of the current drd.yaml, in a run of the daemon, whose settings have no
@@ -370,9 +372,9 @@ class App:
     def open_notifier(self, spec: ChannelSpec) -> Notifier:
         return open_notifier(spec, resolve=secrets.resolve)
 
-    def postman(self) -> Postman:
+    def postman(self) -> OutboxSender:
         """The postman that delivers the outbox through the channels of drd.yaml."""
-        return Postman(self.catalogue, self.settings.channels, self.open_notifier, self.clock)
+        return OutboxSender(self.catalogue, self.settings.channels, self.open_notifier, self.clock)
 
     def heartbeats(self) -> Heartbeats:
         """Heartbeats to the addresses of drd.yaml, and to those of plans."""

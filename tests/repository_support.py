@@ -63,7 +63,7 @@ def s3_repository(
     )
     spec = RepositorySpec("primary", url, text(password), s3=access, protection=protection)
     repository = open_repository(spec, cache_dir=directory / "cache", resolve=value)
-    repository.door.patience = HURRIED
+    repository.runner.patience = HURRIED
     return repository
 
 
@@ -79,13 +79,13 @@ def limited_repository(
     url = server.repository(bucket, "some/prefix")
     spec = RepositorySpec(name, url, text(f"password of {name}"), s3=access, copy_of=copy_of)
     repository = open_repository(spec, cache_dir=directory / "cache", resolve=value)
-    repository.door.patience = HURRIED
+    repository.runner.patience = HURRIED
     return repository
 
 
 def founded(repository: ResticRepository, server: S3Server | None = None) -> ResticRepository:
     """The repository, with an empty one where nothing was yet; on S3, `server` is the one there."""
-    password = repository.door.session.password()
+    password = repository.runner.session.password()
     if server is None:
         light_repository.begin(Path(repository.url), password)
     else:
@@ -95,7 +95,7 @@ def founded(repository: ResticRepository, server: S3Server | None = None) -> Res
 
 def lightened(repository: ResticRepository, server: S3Server | None = None) -> None:
     """Make the key of a repository that was just initialised take no time to derive."""
-    password = repository.door.session.password()
+    password = repository.runner.session.password()
     if server is None:
         light_repository.lighten(Path(repository.url), password)
     else:
@@ -115,7 +115,7 @@ def shell(script: str) -> Stream:
 
 def restic(repository: ResticRepository, *words: str) -> Completed:
     """restic itself, past everything of ours but the words and secrets that all calls have."""
-    return process.run(repository.door.session.command(words, deadline_s=60.0))
+    return process.run(repository.runner.session.command(words, deadline_s=60.0))
 
 
 def restic_processes(directory: Path) -> list[int]:
@@ -138,12 +138,12 @@ def held_lock(repository: ResticRepository) -> Iterator[int]:
     At the end of the block it is killed, so that its lock stays.
     """
     read_end, write_end = os.pipe()
-    command = repository.door.session.command(["backup", "--stdin", "--json"])
-    before = repository.door.session.place.locks()
+    command = repository.runner.session.command(["backup", "--stdin", "--json"])
+    before = repository.runner.session.place.locks()
     child = process.start(command, stdin=read_end)
     os.close(read_end)
     try:
-        until(lambda: repository.door.session.place.locks() > before)
+        until(lambda: repository.runner.session.place.locks() > before)
         yield child.pid
     finally:
         child.stop(signal.SIGKILL)

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from drd.config.run_settings import Handed
+from drd.config.run_settings import PlanInForce
 from drd.daemon import workers
 from drd.process import Child, Command, rights
 from drd.process.command import full_argv, full_environment
@@ -42,7 +42,7 @@ def install() -> None:
     ours.settimeout(60)
     asking = threading.Lock()
 
-    def started(command: Command, handed: Handed | None) -> Child:
+    def started(command: Command, handed: PlanInForce | None) -> Child:
         argv = full_argv(command)
         plain = rights.acts_for() is None and argv[1:4] == ["--pdeathsig", "TERM", "--"]
         if not plain or not warm_process.fits(argv, full_environment(command)):
@@ -64,7 +64,7 @@ class _Started(subprocess.Popen[bytes]):
 
 
 def _asked(
-    helper: socket.socket, argv: Sequence[str], command: Command, handed: Handed | None
+    helper: socket.socket, argv: Sequence[str], command: Command, handed: PlanInForce | None
 ) -> int:
     """The pid of the new worker; 0 when the helper cannot make one."""
     fd = os.memfd_create("drd-plan", os.MFD_CLOEXEC)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def action_for(kind: str) -> Action:
     """The action of steps of this kind; `simulate` replaces a step, `rollback` rolls one back.
     Raises NotSupported."""
-    from drd.actions.command import StandIn, TakeBack
+    from drd.actions.command import RollbackCommand, SimulationCommand
 
     if kind == "simulate":
-        return StandIn()
-    return TakeBack() if kind == "rollback" else ACTIONS[kind].action
+        return SimulationCommand()
+    return RollbackCommand() if kind == "rollback" else ACTIONS[kind].action

@@ -65,11 +65,11 @@ class OwnCommand:
         words = [filled(w, context.value) for w in settings.run]
         timeout_s = context.step.timeout_s or TIMEOUT_S
         around = {**address, **own}
-        done = carry_out(words, context, written=settings.run, timeout_s=timeout_s, env=around)
+        done = run_command(words, context, written=settings.run, timeout_s=timeout_s, env=around)
         return {"exit": 0, "output": _kept(done, context)}
 
 
-class StandIn:
+class SimulationCommand:
     """What a drill runs in place of a step."""
 
     def preflight(self, step: Step) -> list[Finding]:
@@ -78,11 +78,11 @@ class StandIn:
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         words = [filled(w, context.value) for w in context.step.stand_in]
         timeout_s = context.step.timeout_s or TIMEOUT_S
-        done = carry_out(words, context, written=context.step.stand_in, timeout_s=timeout_s)
+        done = run_command(words, context, written=context.step.stand_in, timeout_s=timeout_s)
         return {"simulated": True, "exit": 0, "output": _kept(done, context)}
 
 
-class TakeBack:
+class RollbackCommand:
     """The command that rolls a step back; what the step has started is ended."""
 
     def preflight(self, step: Step) -> list[Finding]:
@@ -93,11 +93,11 @@ class TakeBack:
         if undo is None:
             return {"stopped": stop(context.directory, context.step.name, key=context.key)}
         words = [filled(w, context.value) for w in undo.command]
-        done = carry_out(words, context, written=undo.command, timeout_s=undo.timeout_s)
+        done = run_command(words, context, written=undo.command, timeout_s=undo.timeout_s)
         return {"exit": 0, "output": _kept(done, context)}
 
 
-def carry_out(
+def run_command(
     words: Sequence[str],
     context: ActionContext,
     *,

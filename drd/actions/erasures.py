@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import Field
 
-from drd.actions.command import TIMEOUT_S, carry_out, in_backticks, missing, missing_rollback
+from drd.actions.command import TIMEOUT_S, in_backticks, missing, missing_rollback, run_command
 from drd.actions.settings import StepSettings, Words
 from drd.errors import DrdError, StepFailed
 from drd.fields import AbsolutePath, Placed, Settings
@@ -174,7 +174,7 @@ class _Replay:
         self._inspector.execute(statements, timeout_s=self._timeout_s)
 
     def command(self, words: list[str]) -> None:
-        carry_out(
+        run_command(
             [filled(w, self._context.value) for w in words],
             self._context,
             written=words,
@@ -206,7 +206,7 @@ def _registered(
             words = [filled(w, context.value) for w in register.command]
             timeout_s = context.step.timeout_s or TIMEOUT_S
             # The register is production's and contains no restored data: it needs no fence.
-            done = carry_out(words, context, timeout_s=timeout_s, limit=_LARGEST, fenced=False)
+            done = run_command(words, context, timeout_s=timeout_s, limit=_LARGEST, fenced=False)
             if len(done.stdout) >= _LARGEST:
                 raise StepFailed(f"it has more than {_LARGEST >> 20} MiB of ids")
             lines: Iterable[str] = done.stdout.splitlines()

@@ -16,12 +16,12 @@ from pydantic import Field
 from drd import process
 from drd.actions.command import (
     TIMEOUT_S,
-    carry_out,
     environment,
     in_backticks,
     is_there,
     missing,
     missing_rollback,
+    run_command,
 )
 from drd.actions.http import ask
 from drd.actions.settings import Rehearsed, Text, Words, named_texts
@@ -35,7 +35,7 @@ from drd.model.runbook import Service, Step
 from drd.model.units import format_duration
 from drd.model.values import filled, references
 from drd.ports.action import ActionContext, ActionKind, StepByHand
-from drd.process.background import MARK, Started, end, find_unnoted, note, noted
+from drd.process.background import MARK, BackgroundProgram, end, find_unrecorded, note, noted
 from drd.process.fence import refused_hint, require_up
 
 _LEAVE = 'echo $$ >"$1"; log=$2; shift 2; exec "$@" >>"$log" 2>&1 </dev/null'
@@ -174,7 +174,7 @@ class Start:
         started = noted(context.directory, name)
         if started is not None and started.is_alive():
             return True
-        return find_unnoted(context.directory, name, context.key) is not None
+        return find_unrecorded(context.directory, name, context.key) is not None
 
 
 def unit_state(unit: str) -> Literal["up", "down", "unknown"]:
@@ -192,13 +192,13 @@ def unit_state(unit: str) -> Literal["up", "down", "unknown"]:
 def _unit(settings: StartSettings, context: ActionContext) -> Mapping[str, Any]:
     unit = str(settings.unit)
     timeout_s = context.step.timeout_s or TIMEOUT_S
-    carry_out(["systemctl", "start", "--", unit], context, timeout_s=timeout_s)
+    run_command(["systemctl", "start", "--", unit], context, timeout_s=timeout_s)
     url = _url(settings, context, settings.port)
-    _until_ready(settings, context, Started(0, None, settings.port, url), unit=unit)
+    _until_ready(settings, context, BackgroundProgram(0, None, settings.port, url), unit=unit)
     return {"pid": None, "port": settings.port, "url": _kept_url(url, context)}
 
 
-def _launch(settings: StartSettings, context: ActionContext) -> Started:
+def _launch(settings: StartSettings, context: ActionContext) -> BackgroundProgram:
     name, directory = context.step.name, context.directory
     port = free_port() if settings.port is not None and context.rehearsing else settings.port
     value = _with_port(context, port)
@@ -209,7 +209,7 @@ def _launch(settings: StartSettings, context: ActionContext) -> Started:
             hint="install it on this host, or correct the step's command.",
         )
     pid_file, log = directory / f"{name}.pid", directory / f"{name}.log"
-    pid = find_unnoted(directory, name, context.key)
+    pid = find_unrecorded(directory, name, context.key)
     if pid is None:
         if port is not None and _listens(port):
             # Its answers would be taken for those of the new program.
@@ -227,7 +227,7 @@ def _launch(settings: StartSettings, context: ActionContext) -> Started:
             pid = _pid(pid_file)
     url = _url(settings, context, port)
     fenced = context.rehearsing
-    started = Started(pid, process.process_start_time(pid), port, url, fenced)
+    started = BackgroundProgram(pid, process.process_start_time(pid), port, url, fenced)
     note(directory, name, replace(started, url=masked(url) if url else None))
     return started
 
@@ -319,7 +319,7 @@ def free_port() -> int:
 
 
 def _until_ready(
-    settings: StartSettings, context: ActionContext, started: Started, *, unit: str = ""
+    settings: StartSettings, context: ActionContext, started: BackgroundProgram, *, unit: str = ""
 ) -> None:
     ready = settings.ready
     if ready is None:
@@ -346,7 +346,9 @@ def _until_ready(
         time.sleep(_LOOK_S)
 
 
-def _not_ready(ready: Ready, context: ActionContext, started: Started, left_s: float) -> str | None:
+def _not_ready(
+    ready: Ready, context: ActionContext, started: BackgroundProgram, left_s: float
+) -> str | None:
     """Say why the service is not ready yet; None if it is."""
     value = _with_port(context, started.port)
     try:
@@ -358,13 +360,13 @@ def _not_ready(ready: Ready, context: ActionContext, started: Started, left_s: f
                 return f"{whole} answers {status}"
         if ready.command is not None:
             words = [filled(w, value) for w in ready.command]
-            carry_out(words, context, written=ready.command, timeout_s=left_s)
+            run_command(words, context, written=ready.command, timeout_s=left_s)
     except StepFailed as error:
         return error.message
     return None
 
 
-def _refuse_dead(context: ActionContext, started: Started) -> None:
+def _refuse_dead(context: ActionContext, started: BackgroundProgram) -> None:
     if not started.is_alive():
         if (child := _kept.get(started.pid)) is not None and child.command.fence is not None:
             require_up(child.command.fence, child.exit_code)

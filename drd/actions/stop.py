@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from drd.actions.command import TIMEOUT_S, carry_out, in_backticks, missing, missing_rollback
+from drd.actions.command import TIMEOUT_S, in_backticks, missing, missing_rollback, run_command
 from drd.actions.settings import Rehearsed, Words
 from drd.actions.start import unit_state
 from drd.fields import Contradiction, Placed
@@ -57,11 +57,11 @@ class Stop:
             key = f"{context.key.rpartition('/')[0]}/{settings.step}"
             return {"stopped": stop(context.directory, settings.step, key=key)}
         if settings.unit is not None:
-            carry_out(["systemctl", "stop", "--", settings.unit], context, timeout_s=timeout_s)
+            run_command(["systemctl", "stop", "--", settings.unit], context, timeout_s=timeout_s)
         else:
             words = [filled(w, context.value) for w in settings.command or ()]
             written = settings.command or ()
-            carry_out(words, context, written=written, timeout_s=timeout_s)
+            run_command(words, context, written=written, timeout_s=timeout_s)
         return {"stopped": True}
 
     def lasts(self, context: ActionContext) -> bool:

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from drd import log
 from drd.api import requests
-from drd.api.answers import ANSWERS, Asked
+from drd.api.answers import ANSWERS, AdmittedRequest
 from drd.api.caller import Caller, Peer
 from drd.api.rights import ENDPOINTS, Endpoint
 from drd.bootstrap import App
@@ -39,7 +39,7 @@ _log = log.get()
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class AnswerSources:
     """The source of answers. `wake` makes the daemon's loop check what was left for it."""
 
     app: App
@@ -63,7 +63,7 @@ class Failed(Exception):
 
 
 def serve_one(
-    connection: socket.socket, peer: Peer, house: House, refusal: Failed | None = None
+    connection: socket.socket, peer: Peer, house: AnswerSources, refusal: Failed | None = None
 ) -> None:
     """Read a request from the connection and answer it; with `refusal`, whatever it asks. Raises
     OSError when the client is gone."""
@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def __init__(
-        self, connection: socket.socket, peer: Peer, house: House, refusal: Failed | None
+        self, connection: socket.socket, peer: Peer, house: AnswerSources, refusal: Failed | None
     ) -> None:
         self._peer, self._house, self._refusal = peer, house, refusal
         self.requestline = self.request_version = self.command = ""  # until they are read
@@ -206,7 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._house.at_work.acquire(timeout=self._house.patience_s / 2):
             raise Failed(HTTPStatus.SERVICE_UNAVAILABLE, "the daemon is busy", "try again.")
         try:
-            asked = Asked(self._house.app, caller, names, body, self._house.wake)
+            asked = AdmittedRequest(self._house.app, caller, names, body, self._house.wake)
             return ANSWERS[endpoint.name](asked)
         finally:
             self._house.at_work.release()

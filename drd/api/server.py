@@ -21,7 +21,7 @@ from http import HTTPStatus
 from drd import log
 from drd.api import admission
 from drd.api.caller import Caller, Peer, credentials
-from drd.api.handler import AT_WORK, Failed, House, failure, send_failure, serve_one
+from drd.api.handler import AT_WORK, AnswerSources, Failed, failure, send_failure, serve_one
 from drd.api.rights import Right
 from drd.bootstrap import App
 from drd.config.daemon import DaemonSettings
@@ -63,7 +63,7 @@ class ApiServer:
         self._listener = listener
         self._waker = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._app = app
-        self._house = House(app, wake, DEADLINE_S, threading.Semaphore(AT_WORK))
+        self._house = AnswerSources(app, wake, DEADLINE_S, threading.Semaphore(AT_WORK))
         self._open: dict[
             socket.socket, tuple[int, float]
         ] = {}  # the user, and when the connection is closed

@@ -13,7 +13,7 @@ from drd.cli.remote import Remote
 from drd.cli.session import tell_of_daemon
 from drd.config.daemon import DaemonSettings
 from drd.errors import UsageError
-from drd.flows.runbook.permissions import Deciding, Said
+from drd.flows.runbook.permissions import Deciding, RecordedDecision
 from drd.model.text import escaped
 from drd.process import actor_here
 
@@ -46,7 +46,7 @@ def _name(args: argparse.Namespace, deciding: Deciding, settings: DaemonSettings
 
 def decided(
     args: argparse.Namespace,
-    decide: Callable[[Deciding, DaemonSettings], Said],
+    decide: Callable[[Deciding, DaemonSettings], RecordedDecision],
     words: str,
     *,
     action: str,
@@ -74,12 +74,14 @@ def decided(
 
 
 def _directly(
-    app: App, args: argparse.Namespace, decide: Callable[[Deciding, DaemonSettings], Said]
+    app: App,
+    args: argparse.Namespace,
+    decide: Callable[[Deciding, DaemonSettings], RecordedDecision],
 ) -> dict[str, Any]:
     run = app.catalogue.runs.get(args.run)
     plan = app.plan_in_force(run.plan)
     actor = actor_here(by=args.by or "")
-    deciding = Deciding(app.witnessed()[0], plan, run, app.clock.now(), actor)
+    deciding = Deciding(app.row_trust()[0], plan, run, app.clock.now(), actor)
     return said_document(decide(deciding, app.settings))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from drd.checks.words import printable
 from drd.cli import output
 from drd.cli.session import session
-from drd.flows.restore.difference import Compared, compare
+from drd.flows.restore.difference import LiveDifference, compare
 from drd.model.difference import Difference, TableChange
 from drd.model.text import counted
 from drd.model.units import to_rfc3339
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def document(compared: Compared) -> dict[str, Any]:
+def document(compared: LiveDifference) -> dict[str, Any]:
     difference = compared.found
     sides = {
         side: {"name": of.name, "data_time": to_rfc3339(of.data_time)}
@@ -64,7 +64,7 @@ def found_document(found: Difference) -> dict[str, Any]:
     }
 
 
-def _print(compared: Compared, limit: int | None) -> None:
+def _print(compared: LiveDifference, limit: int | None) -> None:
     a, b = compared.a, compared.b
     output.say(
         f"{compared.plan}: {compared.component.name} at {a.name} "
@@ -102,7 +102,7 @@ def _counts(table: TableChange) -> str:
     return f"{a:,} -> {b:,} rows ({b - a:+,})"
 
 
-def _summary(compared: Compared, differing: int) -> Iterator[str]:
+def _summary(compared: LiveDifference, differing: int) -> Iterator[str]:
     difference = compared.found
     both = counted(difference.compared, *difference.counted)
     if difference.equal:

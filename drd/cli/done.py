@@ -10,7 +10,7 @@ from drd.cli.aside import documents, line, run_and_plan
 from drd.cli.confirm import confirm
 from drd.cli.decide import agreed, who
 from drd.cli.session import session
-from drd.flows.restore.kept_copies import Standing, let_go, standing_of
+from drd.flows.restore.kept_copies import Standing, remove_kept_copies, standing_of
 from drd.ports import Aside
 
 
@@ -35,7 +35,7 @@ def _with_all(args: argparse.Namespace) -> int:
                 "removing what is set aside",
                 "add --yes to confirm, or --dry-run to see what would happen.",
             )
-        let_go(services, plan, run, comment=args.comment, **who(args))
+        remove_kept_copies(services, plan, run, comment=args.comment, **who(args))
     return _say(args, standing)
 
 

@@ -32,7 +32,7 @@ _KINDS = {
 def run(args: argparse.Namespace) -> int:
     planned = plan_install(Path(args.prefix).absolute(), entry_point())
     notices = _notices(planned, args)
-    carry_out(planned, args, notices)
+    execute_or_print(planned, args, notices)
     if not args.json and not args.quiet:
         for line in _next(planned):
             output.say(line)
@@ -47,7 +47,7 @@ def _notices(planned: Installation, args: argparse.Namespace) -> list[Notice]:
     return notices(args.config, planned.prefix)
 
 
-def carry_out(
+def execute_or_print(
     planned: Installation, args: argparse.Namespace, found: Sequence[Notice] = ()
 ) -> None:
     """Execute it, or with --dry-run only print it. `found` are further notices about an upgrade."""

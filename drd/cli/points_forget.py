@@ -8,7 +8,7 @@ from drd import process
 from drd.cli import output
 from drd.cli.session import session
 from drd.errors import UsageError
-from drd.flows.upkeep.forget_points import GivingUp, give_up
+from drd.flows.upkeep.forget_points import GiveUpRequest, give_up
 
 
 def forget(args: argparse.Namespace) -> int:
@@ -27,7 +27,9 @@ def forget(args: argparse.Namespace) -> int:
             )
         plan = app.load(names.pop())
         points = tuple(dict.fromkeys(point for _, point in plan_names))
-        what = GivingUp(points, reason, process.actor_here(), args.repository or "", args.force)
+        what = GiveUpRequest(
+            points, reason, process.actor_here(), args.repository or "", args.force
+        )
         gone = give_up(app.services(plan), plan, what)
     if args.json:
         output.print_json({"plan": plan.name, "forgotten": list(gone), "reason": reason})

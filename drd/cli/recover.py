@@ -20,7 +20,7 @@ from drd.errors import Cancelled, UsageError
 from drd.flows.restore.kept_copies import noted
 from drd.flows.restore.kit_origin import Origin, is_known, origin_of
 from drd.flows.restore.point_choice import parse_time
-from drd.flows.restore.preflight import Looked, preflight_only
+from drd.flows.restore.preflight import PreflightResult, preflight_only
 from drd.flows.restore.recovery import RecoveryOutcome, recover
 from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest, plan_recovery
 from drd.flows.restore.repository_choice import Holders
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
             over = planned.request.over_production and not planned.beside
             what = "a recovery over production" if over else "a recovery"
             confirm(plan.name, what, "add --yes to confirm, or --dry-run to see what would happen.")
-        return carry_out(services, planned, args)
+        return execute(services, planned, args)
 
 
 def _origin(services: Services, planned: RecoveryPlan) -> Origin | None:
@@ -83,13 +83,13 @@ def _confirm_origin(origin: Origin, args: argparse.Namespace) -> None:
     )
 
 
-def _say_looked(looked: Looked, args: argparse.Namespace) -> None:
+def _say_looked(looked: PreflightResult, args: argparse.Namespace) -> None:
     if looked.things:
         text = f"  preflight  {looked.things} things checked, no blockers"
         output.say(text, beside=args.json)
 
 
-def carry_out(services: Services, planned: RecoveryPlan, args: argparse.Namespace) -> int:
+def execute(services: Services, planned: RecoveryPlan, args: argparse.Namespace) -> int:
     """Recover, and print the result."""
     try:
         outcome = recover(services, planned)

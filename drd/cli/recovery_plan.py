@@ -9,7 +9,7 @@ from typing import Any
 
 from drd.cli import output, single
 from drd.flows.restore.kit_origin import Origin
-from drd.flows.restore.preflight import Looked
+from drd.flows.restore.preflight import PreflightResult
 from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest
 from drd.flows.restore.single_items import Changes
 from drd.model.plan import IN_PLACE
@@ -22,7 +22,7 @@ def print_plan(
     planned: RecoveryPlan,
     args: argparse.Namespace,
     changed: Changes | None,
-    looked: Looked | None = None,
+    looked: PreflightResult | None = None,
     origin: Origin | None = None,
 ) -> None:
     point, request = planned.point, planned.request
@@ -60,7 +60,7 @@ def _remarks(planned: RecoveryPlan, origin: Origin | None) -> Iterator[str]:
         yield from (f"outside    {name}: the plan does not name {path}" for path in paths)
 
 
-def say_writes(looked: Looked, args: argparse.Namespace) -> None:
+def say_writes(looked: PreflightResult, args: argparse.Namespace) -> None:
     """Every place that would be written."""
     for name, places in looked.writes.items():
         for place in places:
@@ -84,7 +84,7 @@ def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]
 def _dry_document(
     planned: RecoveryPlan,
     changed: Changes | None,
-    looked: Looked | None,
+    looked: PreflightResult | None,
     origin: Origin | None,
 ) -> dict[str, Any]:
     point, request = planned.point, planned.request

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from drd.cli.live import watched
-from drd.cli.recover import carry_out
+from drd.cli.recover import execute
 from drd.cli.session import session
 from drd.flows.restore.resume import resume_plan
 
@@ -15,4 +15,4 @@ def run(args: argparse.Namespace) -> int:
         run = app.catalogue.runs.get(args.run)
         plan = app.load_named(run.plan)
         services = app.services(plan)
-        return carry_out(services, resume_plan(services, plan, run), args)
+        return execute(services, resume_plan(services, plan, run), args)

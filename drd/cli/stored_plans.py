@@ -10,11 +10,11 @@ from datetime import datetime
 from drd.cli import output
 from drd.cli.confirm import confirm_texts
 from drd.errors import UsageError
-from drd.kit.plan_effects import Order
+from drd.kit.plan_effects import PlanEffect
 
 
 def accept(
-    args: argparse.Namespace, stored_at: datetime, orders: Mapping[str, Sequence[Order]]
+    args: argparse.Namespace, stored_at: datetime, orders: Mapping[str, Sequence[PlanEffect]]
 ) -> None:
     """Show what stored plans would make drd do, and ask a person to accept it. Without a terminal
     an option must accept it, if anything needs acceptance: drd shows all other places and addresses
@@ -51,5 +51,5 @@ def accept(
     confirm_texts()
 
 
-def _line(order: Order) -> str:
+def _line(order: PlanEffect) -> str:
     return f"{'!' if order.asks else ' '} {order.line}"

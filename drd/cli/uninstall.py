@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from drd.cli.install import carry_out
+from drd.cli.install import execute_or_print
 from drd.flows.host.install import plan_uninstall
 
 
 def run(args: argparse.Namespace) -> int:
-    carry_out(plan_uninstall(Path(args.prefix).absolute()), args)
+    execute_or_print(plan_uninstall(Path(args.prefix).absolute()), args)
     return 0

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from drd import log, process
 from drd.bootstrap import App, Console, app
-from drd.config.run_settings import Handed, from_environment
+from drd.config.run_settings import PlanInForce, from_environment
 from drd.errors import AlreadyRunning, DrdError
 from drd.flows.run_kinds import FLOWS
 from drd.flows.state.crash_cleanup import Ending, settle
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
             if args.settle is not None:
                 return _settle(opened, plan, run, args)
             _bound(run)
-            return carry_out(opened, plan, run)
+            return execute(opened, plan, run)
         except DrdError as error:
             # Only the daemon reads this process's exit code: the error is in the run's row, unless
             # the run never began.
@@ -44,10 +44,10 @@ def run(args: argparse.Namespace) -> int:
             return error.exit_code
 
 
-def _handed() -> Handed:
+def _handed() -> PlanInForce:
     """The text that the daemon has in force. After us nothing is left on stdin."""
     with os.fdopen(os.dup(0), "rb") as file:
-        handed = Handed.from_bytes(file.read())
+        handed = PlanInForce.from_bytes(file.read())
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
@@ -62,7 +62,7 @@ def _is_done_elsewhere(app: App, run: Run, error: DrdError) -> bool:
     return (other.kind, other.subject) == (run.kind, run.subject)
 
 
-def carry_out(app: App, plan: Plan, run: Run) -> int:
+def execute(app: App, plan: Plan, run: Run) -> int:
     """Execute the run by the flow of its kind; the result is in the catalogue."""
     FLOWS[run.kind](app.services(plan, claim=run), plan, run)
     return 0

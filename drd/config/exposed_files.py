@@ -16,12 +16,12 @@ from pathlib import Path
 
 from drd import acl, secrets
 from drd.config.plan_file import LoadedPlan, load_plan
-from drd.config.plan_path import Reached, Ways, using
+from drd.config.plan_path import PathWalker, PlanPath, using
 from drd.errors import ConfigError, DrdError, Problem
 from drd.model.plan import Plan
 from drd.ports import Catalogue, Finding
 from drd.process import rights, user_name
-from drd.process.path_walk import Passed
+from drd.process.path_walk import PathEntry
 
 READERS = frozenset({"drd", "drd-operator"})
 """Groups into which people are put; even without a member they must not read others' secrets."""
@@ -91,7 +91,9 @@ def exposed_secret(path: str, trusted: Collection[int]) -> Exposed | None:
     return None
 
 
-def exposed_plan(path: str, trusted: Collection[int], ways: Ways | None = None) -> Exposed | None:
+def exposed_plan(
+    path: str, trusted: Collection[int], ways: PathWalker | None = None
+) -> Exposed | None:
     """Who besides the trusted users can write the file or replace it; None for nobody, and for a
     missing file. Code that reads the file judges the opened one instead (`LoadedPlan.reached`)."""
     try:
@@ -101,7 +103,7 @@ def exposed_plan(path: str, trusted: Collection[int], ways: Ways | None = None) 
         return None
 
 
-def judged(reached: Reached, trusted: Collection[int]) -> Exposed | None:
+def judged(reached: PlanPath, trusted: Collection[int]) -> Exposed | None:
     """Who besides the trusted users can change a file that was opened."""
     for link in reached.links:
         if link.owner not in trusted:
@@ -118,13 +120,13 @@ def judged(reached: Reached, trusted: Collection[int]) -> Exposed | None:
     return exposed or _beside_others(reached)
 
 
-def is_exposed(reached: Reached, trusted: Collection[int]) -> bool:
+def is_exposed(reached: PlanPath, trusted: Collection[int]) -> bool:
     """Whether users other than the trusted ones may have written what was read."""
     exposed = judged(reached, trusted)
     return exposed is not None and not exposed.is_told_only
 
 
-def _beside_others(reached: Reached) -> Exposed | None:
+def _beside_others(reached: PlanPath) -> Exposed | None:
     """Report a file in a directory like /tmp, where others can put files beside it, though only
     trusted users can change the file itself. An administrator may want it so: only a warning."""
     places = [reached.file.place, *(link.place for link in reached.links)]
@@ -145,7 +147,7 @@ def _beside_others(reached: Reached) -> Exposed | None:
     return None
 
 
-def _changeable(path: str, one: Passed, what: str, trusted: Collection[int]) -> Exposed | None:
+def _changeable(path: str, one: PathEntry, what: str, trusted: Collection[int]) -> Exposed | None:
     """`what` describes a directory, and is empty for the file itself."""
     place, info = one.place, one.info
     if info.st_uid in trusted and not info.st_mode & 0o022:
@@ -168,7 +170,7 @@ def _changeable(path: str, one: Passed, what: str, trusted: Collection[int]) -> 
 
 
 def in_plan(
-    plan: str, held: Iterable[str], trusted: Collection[int], ways: Ways | None = None
+    plan: str, held: Iterable[str], trusted: Collection[int], ways: PathWalker | None = None
 ) -> list[Exposed]:
     """All exposed files of a plan: its own file, and those of its secrets."""
     return _there(exposed_plan(plan, trusted, ways), held, trusted)

@@ -15,7 +15,7 @@ from typing import Literal, get_args, get_origin
 from drd import registry
 from drd.checks.settings import CheckSettings
 from drd.config.exposed_files import exposed_plan
-from drd.config.plan_path import Ways
+from drd.config.plan_path import PathWalker
 from drd.config.problems import Report
 from drd.config.steps import ENGINE_STEPS, KEYS_OF_EVERY_STEP
 from drd.config.yaml import Document, read
@@ -184,7 +184,7 @@ def _fault_of_settings(name: str, spec: object) -> str:
 
 def _require_roots_alone(name: str, package: Distribution, points: Sequence[EntryPoint]) -> None:
     """Check that root imports only what nobody but root can have written."""
-    with Ways() as ways:
+    with PathWalker() as ways:
         for file in _files(package, points):
             exposed = exposed_plan(str(file), {0}, ways)
             if exposed is not None and not exposed.is_told_only:

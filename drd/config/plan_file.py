@@ -12,7 +12,7 @@ from drd.config.advice import advise
 from drd.config.build import build_plan
 from drd.config.logic import check_logic
 from drd.config.parse import Parsed, parse
-from drd.config.plan_path import Reached, Ways
+from drd.config.plan_path import PathWalker, PlanPath
 from drd.config.problems import Report
 from drd.config.reading import read_plan
 from drd.config.resolved import plan_mapping
@@ -37,7 +37,7 @@ class LoadedPlan:
     mtime_ns: int
     parsed: Parsed
     text: str
-    reached: Reached
+    reached: PlanPath
 
     @property
     def as_written(self) -> dict[str, object]:
@@ -46,7 +46,7 @@ class LoadedPlan:
 
 
 def load_plan(
-    path: Path, roles: Collection[str] | None = None, ways: Ways | None = None
+    path: Path, roles: Collection[str] | None = None, ways: PathWalker | None = None
 ) -> LoadedPlan:
     """Read and check one plan. Resolves no secret and contacts no service.
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from drd.process.path_walk import Link, Passed, Way, walk
+from drd.process.path_walk import Link, PathEntry, PathWalk, walk
 
 _AT_ONCE = 16
 """The number of directories that are kept open."""
@@ -30,14 +30,14 @@ _HOW = os.O_CLOEXEC | os.O_NONBLOCK
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class PlanPath:
     """The path to one file. `directories` are those on it, from the root on, including those that
     contain links. `links` were followed, and others than root can change them.
     """
 
     path: str
-    file: Passed
-    directories: tuple[Passed, ...]
+    file: PathEntry
+    directories: tuple[PathEntry, ...]
     links: tuple[Link, ...]
 
 
@@ -46,7 +46,7 @@ class _Held(NamedTuple):
 
     fd: int
     place: Path
-    directories: tuple[Passed, ...]
+    directories: tuple[PathEntry, ...]
     links: tuple[Link, ...]
 
 
@@ -54,7 +54,7 @@ class _IsLink(Exception):
     pass
 
 
-class Ways:
+class PathWalker:
     """Opens one or many files. Walks to each directory only once."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Ways:
             os.close(self._held.popitem()[1].fd)
 
     @contextmanager
-    def opened(self, path: str, how: int = os.O_RDONLY) -> Iterator[tuple[int, Reached]]:
+    def opened(self, path: str, how: int = os.O_RDONLY) -> Iterator[tuple[int, PlanPath]]:
         """Open the file; return its descriptor, and the path to it. Raises OSError."""
         fd, reached = self._in_its_directory(path, how) or _walked(path, how)
         try:
@@ -76,7 +76,7 @@ class Ways:
         finally:
             os.close(fd)
 
-    def _in_its_directory(self, path: str, how: int) -> tuple[int, Reached] | None:
+    def _in_its_directory(self, path: str, how: int) -> tuple[int, PlanPath] | None:
         """Open the file in a directory that is open already; None when the name is a link."""
         above, _, name = path.rpartition("/")
         if name in ("", ".", ".."):
@@ -97,17 +97,17 @@ class Ways:
         return held
 
 
-def using(ways: Ways | None) -> AbstractContextManager[Ways]:
+def using(ways: PathWalker | None) -> AbstractContextManager[PathWalker]:
     """The given ways, which stay open afterwards, or new ones for this use."""
-    return Ways() if ways is None else nullcontext(ways)
+    return PathWalker() if ways is None else nullcontext(ways)
 
 
-def _held(way: Way, fd: int) -> _Held:
+def _held(way: PathWalk, fd: int) -> _Held:
     passed = tuple(p for p in way.passed if stat.S_ISDIR(p.info.st_mode))
     return _Held(fd, way.reached, passed, tuple(way.links))
 
 
-def _opened(path: str, name: str, above: _Held, how: int) -> tuple[int, Reached]:
+def _opened(path: str, name: str, above: _Held, how: int) -> tuple[int, PlanPath]:
     try:
         fd = os.open(name, how | os.O_NOFOLLOW | _HOW, dir_fd=above.fd)
     except OSError as error:
@@ -115,16 +115,16 @@ def _opened(path: str, name: str, above: _Held, how: int) -> tuple[int, Reached]
             raise _IsLink from None
         raise
     try:
-        file = Passed.of(above.place / name, fd)
+        file = PathEntry.of(above.place / name, fd)
         if stat.S_ISLNK(file.info.st_mode):
             raise _IsLink
-        return fd, Reached(path, file, above.directories, above.links)
+        return fd, PlanPath(path, file, above.directories, above.links)
     except BaseException:
         os.close(fd)
         raise
 
 
-def _walked(path: str, how: int) -> tuple[int, Reached]:
+def _walked(path: str, how: int) -> tuple[int, PlanPath]:
     """Walk the whole path to the file, following every link."""
     for _ in range(_TRIES):
         with closing(walk(path)) as way:
@@ -139,13 +139,13 @@ def _walked(path: str, how: int) -> tuple[int, Reached]:
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
 
 
-def _of_the_kernels(path: str, way: Way, how: int) -> tuple[int, Reached]:
+def _of_the_kernels(path: str, way: PathWalk, how: int) -> tuple[int, PlanPath]:
     """Open a file that only the kernel's own links lead to, such as a pipe at `/dev/stdin`. A user
     who could replace it in between can change a directory on the way, and that is noticed."""
     fd = os.open(path, how | _HOW)
     try:
         above = _held(way, fd)
-        return fd, Reached(path, Passed.of(way.place, fd), above.directories, above.links)
+        return fd, PlanPath(path, PathEntry.of(way.place, fd), above.directories, above.links)
     except BaseException:
         os.close(fd)
         raise

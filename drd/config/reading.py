@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from drd.config.plan_path import Reached, Ways, using
+from drd.config.plan_path import PathWalker, PlanPath, using
 from drd.errors import ConfigError, Problem
 
 LARGEST = 1 << 20
@@ -27,7 +27,7 @@ def read_bytes(path: Path, *, what: str) -> tuple[bytes, os.stat_result]:
     return _small(raw, path, what), stat
 
 
-def read_plan(path: Path, ways: Ways | None = None) -> tuple[bytes, Reached]:
+def read_plan(path: Path, ways: PathWalker | None = None) -> tuple[bytes, PlanPath]:
     """A plan's bytes, and the way by which that very file was opened. Raises ConfigError."""
     try:
         with using(ways) as chosen, chosen.opened(os.fspath(path)) as (descriptor, reached):

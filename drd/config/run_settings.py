@@ -25,7 +25,7 @@ _VALUES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
+class PlanInForce:
     """The text of a plan that the daemon has in force, and its file."""
 
     plan: str
@@ -37,7 +37,7 @@ class Handed:
         return json.dumps(asdict(self)).encode()
 
     @classmethod
-    def from_bytes(cls, raw: bytes) -> Handed:
+    def from_bytes(cls, raw: bytes) -> PlanInForce:
         return cls(**json.loads(raw))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from drd.bootstrap import App
 from drd.config.exposed_files import Exposed, in_plan, secret_files
-from drd.config.plan_path import Ways
+from drd.config.plan_path import PathWalker
 
 EVERY_S = 600.0
 """Seconds between two checks of the files of all plans. Files that were bad are checked every time,
@@ -43,7 +43,7 @@ class ExposedFiles:
             if settings.file is not None:
                 watched[""] = (str(settings.file), tuple(secret_files(settings)))
         trusted = self._app.trusted_users
-        with Ways() as ways:
+        with PathWalker() as ways:
             exposed_files = {
                 n: in_plan(f, files, trusted, ways) for n, (f, files) in watched.items()
             }

@@ -13,7 +13,7 @@ from drd import log
 from drd.bootstrap import App
 from drd.errors import DrdError
 from drd.flows.alerts.outbox import still_there
-from drd.flows.alerts.watch import Outlook
+from drd.flows.alerts.watch import WatchResult
 from drd.metrics import DaemonFigures, render, write_textfile
 from drd.web import Health, MetricsServer
 
@@ -30,7 +30,7 @@ LIMIT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class DaemonReport:
     """What the loop reports about itself at each tick."""
 
     running: Mapping[str, int]
@@ -80,7 +80,7 @@ class Figures:
             lambda: Health(drd.__version__, self._tick_age_s(), LIMIT_S),
         )
 
-    def publish(self, outlook: Outlook, said: Said, now: datetime) -> None:
+    def publish(self, outlook: WatchResult, said: DaemonReport, now: datetime) -> None:
         """Publish, unless that was done recently ("recently" grows with the number of plans). A
         write error is logged once, and stops nothing."""
         if not self._wanted or time.monotonic() < self._rests_until:
@@ -93,7 +93,7 @@ class Figures:
     def _metrics(self) -> Iterator[bytes]:
         return map(zlib.decompress, self._packed)
 
-    def _publish(self, outlook: Outlook, said: Said, now: datetime) -> None:
+    def _publish(self, outlook: WatchResult, said: DaemonReport, now: datetime) -> None:
         catalogue = self._app.catalogue
         fared = still_there(catalogue.outbox.channels(), self._app.settings.channels)
         channels = {c.name: c.failing_since is None for c in fared}

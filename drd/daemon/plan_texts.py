@@ -15,7 +15,7 @@ from pathlib import Path
 from drd import log
 from drd.config.exposed_files import is_exposed, trusted_users
 from drd.config.reading import read_plan
-from drd.config.run_settings import Handed
+from drd.config.run_settings import PlanInForce
 from drd.errors import ConfigError
 
 _log = log.get()
@@ -32,7 +32,7 @@ class _Held:
     stamp: tuple[int, int] | None
 
 
-class Texts:
+class PlanTexts:
     """The texts in force, by plan. Safe in several threads."""
 
     def __init__(self) -> None:
@@ -64,10 +64,10 @@ class Texts:
         with self._lock:
             self._held.pop(plan, None)
 
-    def __call__(self, plan: str) -> Handed | None:
+    def __call__(self, plan: str) -> PlanInForce | None:
         """The text in force and its file; None for a plan that is not in force."""
         held = self._get(plan)
-        return Handed(plan, held.file, zlib.decompress(held.packed).decode()) if held else None
+        return PlanInForce(plan, held.file, zlib.decompress(held.packed).decode()) if held else None
 
     def is_stamped(self, plan: str, stamp: tuple[int, int]) -> bool:
         """Whether the text was read from the current file."""

@@ -16,10 +16,10 @@ from drd import log
 from drd.bootstrap import App
 from drd.config.daemon import clash, plans_by_name
 from drd.config.plan_file import load_plan
-from drd.config.plan_path import Ways
+from drd.config.plan_path import PathWalker
 from drd.config.reading import read_bytes
 from drd.daemon.credentials import require_credentials
-from drd.daemon.plan_texts import Texts
+from drd.daemon.plan_texts import PlanTexts
 from drd.errors import ConfigError
 from drd.flows.schedules import Agenda
 from drd.flows.status.refused_plans import note_all
@@ -53,10 +53,10 @@ class Reload:
 class PlanBook:
     """Keeps the agenda and the texts for runs in step with the plans directory."""
 
-    def __init__(self, app: App, agenda: Agenda, texts: Texts | None = None) -> None:
+    def __init__(self, app: App, agenda: Agenda, texts: PlanTexts | None = None) -> None:
         self._app = app
         self._agenda = agenda
-        self.texts = texts or Texts()
+        self.texts = texts or PlanTexts()
 
     def load(
         self, *, running: bool, so_far: Callable[[int, int], bool] = lambda _done, _all: True
@@ -69,7 +69,7 @@ class PlanBook:
         rows = {r.name: r for r in self._app.catalogue.queue.plan_rows()}
         refused: dict[str, str] = {}
         names = list(files)
-        with Ways() as ways:
+        with PathWalker() as ways:
             for start in range(0, len(names), _AT_ONCE):
                 some = {name: files[name] for name in names[start : start + _AT_ONCE]}
                 refused |= self._load(some, rows, ways, running=running)
@@ -88,7 +88,7 @@ class PlanBook:
         self,
         files: Mapping[str, Sequence[Path]],
         rows: Mapping[str, PlanRow],
-        ways: Ways,
+        ways: PathWalker,
         *,
         running: bool,
     ) -> dict[str, str]:
@@ -122,7 +122,7 @@ class PlanBook:
         path: Path,
         row: PlanRow | None,
         stored: str | None,
-        ways: Ways,
+        ways: PathWalker,
         *,
         running: bool,
     ) -> Schedule | None:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from drd.bootstrap import App
 from drd.errors import DrdError
-from drd.flows.alerts.heartbeats import Beating
+from drd.flows.alerts.heartbeats import HeartbeatPlan
 from drd.model.message import ChannelSpec
 from drd.model.plan import Heartbeat
 from drd.model.run import Run
 
 
-class Hearts:
+class RunHeartbeats:
     """Sends heartbeats for runs to the watchers of their plans. Errors of a plan do not affect its
     run.
     """
@@ -20,7 +20,7 @@ class Hearts:
     def __init__(self, app: App) -> None:
         self._app = app
         self._beats = app.heartbeats()
-        self._known: dict[str, Beating] = {}
+        self._known: dict[str, HeartbeatPlan] = {}
 
     def use(self, channels: Sequence[ChannelSpec]) -> None:
         """Use these channels of drd.yaml from now on."""
@@ -38,11 +38,11 @@ class Hearts:
     def close(self, wait_s: float) -> None:
         self._beats.close(wait_s)
 
-    def _of(self, run: Run) -> Beating:
+    def _of(self, run: Run) -> HeartbeatPlan:
         key = f"{run.plan} {run.plan_digest}"
         if key not in self._known:
             self._known = {k: v for k, v in self._known.items() if v.name != run.plan}
-            self._known[key] = Beating(run.plan, self._own(run.plan))
+            self._known[key] = HeartbeatPlan(run.plan, self._own(run.plan))
         return self._known[key]
 
     def _own(self, name: str) -> Heartbeat | None:

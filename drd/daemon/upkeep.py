@@ -19,11 +19,11 @@ from drd.catalogue.diagnosis import explain
 from drd.config.daemon import DaemonSettings
 from drd.daemon.clocks import JUMP_S, Jump
 from drd.daemon.exposed_files import ExposedFiles
-from drd.daemon.figures import Figures, Said
-from drd.daemon.plan_texts import Texts
-from drd.daemon.run_heartbeats import Hearts
+from drd.daemon.figures import DaemonReport, Figures
+from drd.daemon.plan_texts import PlanTexts
+from drd.daemon.run_heartbeats import RunHeartbeats
 from drd.errors import CatalogueError, DrdError
-from drd.flows.alerts.watch import AlertWatch, Outlook, World
+from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.state.entries import standing
 from drd.flows.status.overview import plan_files
 from drd.kinds.registry import room_of
@@ -57,15 +57,15 @@ FAREWELL_S = 5.0
 """How long a stop waits for messages that are being sent."""
 
 
-class Duties:
+class Upkeep:
     """Begins with `start`, ends with `stop`; the other methods only leave a note and
     never block."""
 
     def __init__(
-        self, app: App, schedule: Callable[[str], Schedule | None], texts: Texts | None = None
+        self, app: App, schedule: Callable[[str], Schedule | None], texts: PlanTexts | None = None
     ) -> None:
         self._app = app
-        texts = texts or Texts()
+        texts = texts or PlanTexts()
         self._schedule = schedule
         settings = app.settings
         places = {"work_dir": settings.work_dir, "cache_dir": settings.cache_dir}
@@ -74,7 +74,7 @@ class Duties:
         self._exposed = ExposedFiles(app)
         self._facts = KeptFacts(app.settings.state_url, app.settings.state_password)
         self._watch = AlertWatch(
-            World(
+            WatchSources(
                 catalogue=app.catalogue,
                 read_facts=self._facts.read,
                 plan_files=lambda: plan_files(app.settings.plans_dir),
@@ -88,15 +88,15 @@ class Duties:
             )
         )
         self._postman = app.postman()
-        self._hearts = Hearts(app)
+        self._hearts = RunHeartbeats(app)
         self._figures = Figures(app, self.tick_age_s)
         self._host = HostFacts()
         self._refused: Mapping[str, str] | None = None
         self._reconfigured = False
         self._over: deque[Run] = deque()
         self._begun: deque[Run] = deque()
-        self._said = Said({}, 0, 0.0, "starting")
-        self._outlook: Outlook | None = None
+        self._said = DaemonReport({}, 0, 0.0, "starting")
+        self._outlook: WatchResult | None = None
         self._wake = threading.Event()
         self._stopping = False
         self._assess_now = True
@@ -139,7 +139,7 @@ class Duties:
     def tick_age_s(self) -> float:
         return time.monotonic() - (self._moved if self._ticked_at is None else self._ticked_at)
 
-    def ticked(self, said: Said) -> None:
+    def ticked(self, said: DaemonReport) -> None:
         self._said = said
         self._ticked_at = time.monotonic()
 
@@ -290,7 +290,7 @@ class Duties:
         self._send_alerts(outlook)
         self._figures.publish(outlook, self._said, now)
 
-    def _send_alerts(self, outlook: Outlook) -> None:
+    def _send_alerts(self, outlook: WatchResult) -> None:
         self._outlook = outlook
         for transition in (t for t in outlook.transitions if t.change is not Change.KEPT):
             self._told = True

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drd import process
-from drd.config.run_settings import VARIABLE, Handed
+from drd.config.run_settings import VARIABLE, PlanInForce
 from drd.errors import UsageError
 from drd.model.run import STOPPED, Cause, Run, sound_id
 from drd.model.units import format_duration
@@ -69,7 +69,7 @@ class Workers:
     def __init__(self, config: str | None, settings: str) -> None:
         self._config = config
         self.settings = settings
-        self.texts: Callable[[str], Handed | None] = lambda _: None
+        self.texts: Callable[[str], PlanInForce | None] = lambda _: None
         self.mark: Callable[[str], Mark] = lambda run: Mark(run, "")
         self._alive: dict[str, Worker] = {}
 
@@ -160,7 +160,7 @@ def _sound(run: Run) -> str:
         raise UsageError(str(error)) from None
 
 
-def _started(command: Command, handed: Handed | None) -> Child:
+def _started(command: Command, handed: PlanInForce | None) -> Child:
     """Start the process with the plan on its stdin, in memory that nobody else can write to."""
     if handed is None:
         return process.start(command, stdout=2, stderr=2)

@@ -9,7 +9,7 @@ import os
 import stat
 
 from drd.fence import kernel
-from drd.fence.syscall_request import AT_FDCWD, Asked, below, location
+from drd.fence.syscall_request import AT_FDCWD, SyscallRequest, below, location
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Files:
         self._own = own
         self._readable = (*own, *readable)
 
-    def calls(self) -> dict[str, Callable[[Asked], bool | None]]:
+    def calls(self) -> dict[str, Callable[[SyscallRequest], bool | None]]:
         return {
             "chmod": lambda a: self._chmod(a, AT_FDCWD, 0, 1),
             "fchmod": self._fchmod,
@@ -42,7 +42,7 @@ class Files:
             "inotify_add_watch": self._watch,
         }
 
-    def _require_own(self, asked: Asked, descriptor: int) -> os.stat_result:
+    def _require_own(self, asked: SyscallRequest, descriptor: int) -> os.stat_result:
         """Raise OSError unless it lies here and belongs to the caller."""
         info = os.fstat(descriptor)
         if not below(location(descriptor), self._own):
@@ -51,7 +51,7 @@ class Files:
             raise OSError(errno.EPERM, "another's")
         return info
 
-    def _change(self, asked: Asked, descriptor: int, mode: int) -> None:
+    def _change(self, asked: SyscallRequest, descriptor: int, mode: int) -> None:
         info = self._require_own(asked, descriptor)
         special = _SPECIAL if not stat.S_ISDIR(info.st_mode) else stat.S_ISUID
         if mode & special or stat.S_ISLNK(info.st_mode):
@@ -60,29 +60,31 @@ class Files:
             raise OSError(errno.EPERM, "a device")
         os.chmod(f"/proc/self/fd/{descriptor}", mode & 0o7777)  # noqa: PTH101
 
-    def _chmod(self, asked: Asked, base: int, path: int, mode: int, *, follow: bool = True) -> None:
+    def _chmod(
+        self, asked: SyscallRequest, base: int, path: int, mode: int, *, follow: bool = True
+    ) -> None:
         text = asked.text(asked.arguments[path])
         if not text:
             raise OSError(errno.ENOENT, "no path")
         with asked.place(base, text, follow=follow) as file:
             self._change(asked, file, asked.whole(mode))
 
-    def _fchmod(self, asked: Asked) -> None:
+    def _fchmod(self, asked: SyscallRequest) -> None:
         with asked.file(asked.whole(0)) as file:
             self._change(asked, file, asked.whole(1))
 
-    def _fchmodat2(self, asked: Asked) -> None:
+    def _fchmodat2(self, asked: SyscallRequest) -> None:
         flags = asked.whole(3)
         if flags & _EMPTY_PATH and not asked.text(asked.arguments[1]):
             self._fchmod_at(asked)
             return
         self._chmod(asked, asked.whole(0), 1, 2, follow=not flags & _NOFOLLOW)
 
-    def _fchmod_at(self, asked: Asked) -> None:
+    def _fchmod_at(self, asked: SyscallRequest) -> None:
         with asked.place(asked.whole(0), b"") as file:
             self._change(asked, file, asked.whole(2))
 
-    def _watch(self, asked: Asked) -> bool:
+    def _watch(self, asked: SyscallRequest) -> bool:
         text, mask = asked.text(asked.arguments[1]), asked.arguments[2] & 0xFFFFFFFF
         if not text:
             raise OSError(errno.ENOENT, "no path")
@@ -104,7 +106,7 @@ class Files:
     # times
 
     @staticmethod
-    def _seconds(asked: Asked, index: int, _: str) -> bytes | None:
+    def _seconds(asked: SyscallRequest, index: int, _: str) -> bytes | None:
         address = asked.arguments[index]
         if not address:
             return None
@@ -112,7 +114,7 @@ class Files:
         return data[:8] + bytes(8) + data[8:] + bytes(8)
 
     @staticmethod
-    def _micros(asked: Asked, index: int) -> bytes | None:
+    def _micros(asked: SyscallRequest, index: int) -> bytes | None:
         address = asked.arguments[index]
         if not address:
             return None
@@ -124,7 +126,7 @@ class Files:
             data[:8] + nanos[0].to_bytes(8, "little") + data[16:24] + nanos[1].to_bytes(8, "little")
         )
 
-    def _utimensat(self, asked: Asked) -> None:
+    def _utimensat(self, asked: SyscallRequest) -> None:
         times = asked.memory(asked.arguments[2], 32) if asked.arguments[2] else None
         if not asked.arguments[1]:
             with asked.file(asked.whole(0)) as file:
@@ -137,7 +139,7 @@ class Files:
 
     def _times(
         self,
-        asked: Asked,
+        asked: SyscallRequest,
         base: int,
         path: int,
         times: bytes | None,
@@ -151,6 +153,6 @@ class Files:
         with asked.place(base, text, follow=follow) as file:
             self._set(asked, file, times)
 
-    def _set(self, asked: Asked, descriptor: int, times: bytes | None) -> None:
+    def _set(self, asked: SyscallRequest, descriptor: int, times: bytes | None) -> None:
         self._require_own(asked, descriptor)
         kernel.set_times(descriptor, times)

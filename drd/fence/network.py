@@ -29,7 +29,14 @@ from drd.fence.addresses import (
 from drd.fence.name_lookup import Names, address_bytes, question
 from drd.fence.processes import descendants
 from drd.fence.record import Record
-from drd.fence.syscall_request import AT_FDCWD, Asked, Gone, below, is_socket, location
+from drd.fence.syscall_request import (
+    AT_FDCWD,
+    CallerGone,
+    SyscallRequest,
+    below,
+    is_socket,
+    location,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +87,7 @@ class Network:
         self._nowhere: set[int] = set()
         self._listening: set[int] = set()
 
-    def calls(self) -> dict[str, Callable[[Asked], bool | None]]:
+    def calls(self) -> dict[str, Callable[[SyscallRequest], bool | None]]:
         return {
             "socket": self._socket,
             "connect": self._connect,
@@ -92,7 +99,7 @@ class Network:
 
     # sockets of other kinds
 
-    def _socket(self, asked: Asked) -> bool:
+    def _socket(self, asked: SyscallRequest) -> bool:
         """Streams are made here, and kept until they are connected or listen. Datagrams get a
         socket that leads nowhere, so that their destination can be recorded.
         """
@@ -118,7 +125,7 @@ class Network:
         self._nowhere.add(_number(nowhere))
         return self._give(asked, nowhere, kind)
 
-    def _give(self, asked: Asked, made: socket.socket, kind: int) -> bool:
+    def _give(self, asked: SyscallRequest, made: socket.socket, kind: int) -> bool:
         made.setblocking(not kind & _NONBLOCK)
         if len(self._made) >= _MANY:
             self._forget_closed()
@@ -126,7 +133,7 @@ class Network:
         asked.give(made.fileno(), closes_on_exec=bool(kind & _CLOEXEC))
         return True
 
-    def _ours(self, asked: Asked, index: int = 0) -> socket.socket:
+    def _ours(self, asked: SyscallRequest, index: int = 0) -> socket.socket:
         """A socket that we made and still hold. Raises OSError for any other: it is connected
         already.
         """
@@ -152,7 +159,7 @@ class Network:
         while len(self._made) >= _MANY:
             self._drop(next(iter(self._made.values())))
 
-    def _set_option(self, asked: Asked) -> bool:
+    def _set_option(self, asked: SyscallRequest) -> bool:
         """IP options that change the destination of packets are refused; level and option are
         numbers, which nobody can change afterwards. A socket that leads nowhere accepts all
         options.
@@ -165,7 +172,7 @@ class Network:
         asked.go_on()
         return True
 
-    def _send(self, asked: Asked) -> None:
+    def _send(self, asked: SyscallRequest) -> None:
         """A datagram with its own address."""
         data = asked.memory(asked.arguments[4], max(0, min(asked.whole(5), 128)))
         if asked.socket(asked.whole(0)) not in self._nowhere:
@@ -195,7 +202,7 @@ class Network:
 
     # connecting
 
-    def _connect(self, asked: Asked) -> bool:
+    def _connect(self, asked: SyscallRequest) -> bool:
         data = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 128)))
         made, family = self._ours(asked), family_of(data)
         if _number(made) in self._nowhere:
@@ -216,7 +223,7 @@ class Network:
         return self._carry_out(asked, made, data)
 
     def _carry_out(
-        self, asked: Asked, made: socket.socket, data: bytes, keep: int | None = None
+        self, asked: SyscallRequest, made: socket.socket, data: bytes, keep: int | None = None
     ) -> bool:
         """Connect, in its own thread if that may take a while; returns whether the thread answers
         later.
@@ -246,7 +253,7 @@ class Network:
         """The sockets that listen behind its fences."""
         return {e["inode"] for e in self._record.read() if e["event"] == "listens"}
 
-    def _connect_unix(self, asked: Asked, made: socket.socket, data: bytes) -> bool:
+    def _connect_unix(self, asked: SyscallRequest, made: socket.socket, data: bytes) -> bool:
         path = path_of(data)
         if path is None or not path:
             self._refuse_unix(data)
@@ -273,7 +280,7 @@ class Network:
 
     # listening
 
-    def _bind(self, asked: Asked) -> None:
+    def _bind(self, asked: SyscallRequest) -> None:
         data = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 128)))
         made, family = self._ours(asked), family_of(data)
         if _number(made) in self._nowhere:
@@ -293,7 +300,7 @@ class Network:
             self._forget_closed()  # a socket that was only to find a free port
             _call("bind", made.fileno(), there)
 
-    def _bind_unix(self, asked: Asked, ours: int, data: bytes) -> None:
+    def _bind_unix(self, asked: SyscallRequest, ours: int, data: bytes) -> None:
         """In its own directories only, starting from the directory itself: nobody can replace it
         meanwhile.
         """
@@ -332,7 +339,7 @@ class Network:
             return sockaddr(LOOPBACK_6, port)
         return sockaddr(MAPPED + LOOPBACK_4, port)
 
-    def _listen(self, asked: Asked) -> None:
+    def _listen(self, asked: SyscallRequest) -> None:
         number = asked.socket(asked.whole(0))
         if number in self._listening:
             return  # only the length of the queue would change
@@ -372,7 +379,7 @@ class Network:
 
 
 def _connected(
-    asked: Asked, ours: int, data: bytes, keep: int | None, then: Callable[[], None]
+    asked: SyscallRequest, ours: int, data: bytes, keep: int | None, then: Callable[[], None]
 ) -> bool:
     """Connect in a thread, with its own descriptors, and answer from there; returns True."""
     mine = os.dup(ours)
@@ -393,7 +400,7 @@ def _connected(
                 os.close(kept)
         try:
             asked.answer(error=number)
-        except Gone:
+        except CallerGone:
             pass
 
     start_new_thread(wait, ())

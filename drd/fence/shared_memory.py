@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from drd.fence.syscall_request import Asked
+    from drd.fence.syscall_request import SyscallRequest
 
 _PRIVATE = 0
 _CREATE, _EXCLUSIVE, _NO_RESERVE, _MODE = 0o1000, 0o2000, 0o10000, 0o777
@@ -54,10 +54,10 @@ class Segments:
         self._made: dict[int, Segment] = {}
         self._count = 0
 
-    def calls(self) -> dict[str, Callable[[Asked], bool | None]]:
+    def calls(self) -> dict[str, Callable[[SyscallRequest], bool | None]]:
         return {"shmget": self._get, "shmat": self._attach, "shmctl": self._control}
 
-    def _get(self, asked: Asked) -> bool:
+    def _get(self, asked: SyscallRequest) -> bool:
         key, size, flags = asked.whole(0), asked.arguments[1], asked.whole(2)
         number = next((n for n, s in self._made.items() if key != _PRIVATE and s.key == key), None)
         if number is None:
@@ -71,7 +71,7 @@ class Segments:
         asked.answer(number)
         return True
 
-    def _make(self, asked: Asked, key: int, size: int, flags: int) -> int:
+    def _make(self, asked: SyscallRequest, key: int, size: int, flags: int) -> int:
         """Make a segment for the caller. Raises OSError."""
         if flags & ~(_CREATE | _EXCLUSIVE | _NO_RESERVE | _MODE):
             raise OSError(errno.EINVAL, "no huge pages: no limit counts them")
@@ -92,7 +92,7 @@ class Segments:
         self._count += 1
         return made
 
-    def _ours(self, asked: Asked) -> Segment:
+    def _ours(self, asked: SyscallRequest) -> Segment:
         """A segment by its number, which nobody can change after the decision. Raises OSError for
         any other, as if it did not exist.
         """
@@ -101,12 +101,12 @@ class Segments:
             raise OSError(errno.EINVAL, "another's")
         return segment
 
-    def _attach(self, asked: Asked) -> bool:
+    def _attach(self, asked: SyscallRequest) -> bool:
         self._ours(asked)
         asked.go_on()
         return True
 
-    def _control(self, asked: Asked) -> bool:
+    def _control(self, asked: SyscallRequest) -> bool:
         segment, what = self._ours(asked), asked.whole(1)
         if what in _CONTROLS:
             asked.go_on()

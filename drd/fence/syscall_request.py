@@ -19,11 +19,11 @@ _PATH_MAX = 4096
 AT_FDCWD = -100
 
 
-class Gone(Exception):
+class CallerGone(Exception):
     """The process that asked is gone, or does not wait any more."""
 
 
-class Held:
+class OwnedDescriptor:
     """A descriptor that is closed at the end."""
 
     def __init__(self, descriptor: int) -> None:
@@ -36,7 +36,7 @@ class Held:
         os.close(self.descriptor)
 
 
-class Asked:
+class SyscallRequest:
     """`process` is the thread that waits."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Asked:
         try:
             ioctl(self.listener, _STILL_THERE, struct.pack("=Q", self.key))
         except OSError as error:
-            raise Gone from error
+            raise CallerGone from error
 
     def memory(self, address: int, size: int) -> bytes:
         """A copy of the memory there. All decisions use this copy, which the process
@@ -87,18 +87,20 @@ class Asked:
             data += part
         raise OSError(errno.ENAMETOOLONG, "too long")
 
-    def file(self, number: int) -> Held:
+    def file(self, number: int) -> OwnedDescriptor:
         """An O_PATH descriptor of what one of its descriptors refers to; not for sockets."""
-        held = Held(os.open(f"/proc/{self.process}/fd/{number}", os.O_PATH | os.O_CLOEXEC))
+        held = OwnedDescriptor(
+            os.open(f"/proc/{self.process}/fd/{number}", os.O_PATH | os.O_CLOEXEC)
+        )
         self.waits()
         return held
 
-    def duplicate(self, number: int) -> Held:
+    def duplicate(self, number: int) -> OwnedDescriptor:
         """A duplicate of one of its descriptors. Raises OSError, with EPERM where drd's unit does
         not allow it.
         """
         leader = int(self._status("Tgid")[0])
-        held = Held(kernel.duplicate(leader, number))
+        held = OwnedDescriptor(kernel.duplicate(leader, number))
         self.waits()
         return held
 
@@ -130,31 +132,31 @@ class Asked:
                         self.waits()
                         return line.split()[1:]
         except OSError as error:
-            raise Gone from error
-        raise Gone
+            raise CallerGone from error
+        raise CallerGone
 
-    def place(self, base: int, path: bytes, *, follow: bool = True) -> Held:
+    def place(self, base: int, path: bytes, *, follow: bool = True) -> OwnedDescriptor:
         """An O_PATH descriptor of what a path means to the process; `base` as for openat. Does not
         follow links that only /proc has: they would lead into ourselves.
         """
         flags = os.O_PATH | (0 if follow else os.O_NOFOLLOW)
         if path.startswith(b"/"):
-            return Held(kernel.open_without_magic(-1, path, flags))
+            return OwnedDescriptor(kernel.open_without_magic(-1, path, flags))
         where = "cwd" if base == AT_FDCWD else f"fd/{base}"
-        start = Held(os.open(f"/proc/{self.process}/{where}", os.O_PATH | os.O_CLOEXEC))
+        start = OwnedDescriptor(os.open(f"/proc/{self.process}/{where}", os.O_PATH | os.O_CLOEXEC))
         if not path:
             self.waits()
             return start
         with start as at:
             self.waits()
-            return Held(kernel.open_without_magic(at, path, flags))
+            return OwnedDescriptor(kernel.open_without_magic(at, path, flags))
 
     def answer(self, value: int = 0, error: int = 0) -> None:
         """Let the process continue with this result. Raises Gone."""
         try:
             ioctl(self.listener, _SEND, _ANSWER.pack(self.key, value, -error, 0))
         except OSError as lost:
-            raise Gone from lost
+            raise CallerGone from lost
 
     def go_on(self) -> None:
         """Let the kernel execute the call. Only correct if nothing was decided by memory or a
@@ -163,7 +165,7 @@ class Asked:
         try:
             ioctl(self.listener, _SEND, _ANSWER.pack(self.key, 0, 0, 1))
         except OSError as lost:
-            raise Gone from lost
+            raise CallerGone from lost
 
     def give(self, descriptor: int, *, closes_on_exec: bool) -> None:
         """Answer with a duplicate of a descriptor of ours."""
@@ -172,10 +174,10 @@ class Asked:
         try:
             ioctl(self.listener, _ADD, data)
         except OSError as lost:
-            raise Gone from lost
+            raise CallerGone from lost
 
 
-def received(listener: int) -> Asked | None:
+def received(listener: int) -> SyscallRequest | None:
     """The next waiting call; None if there is none any more."""
     data = bytearray(_NOTIFICATION.size)
     try:
@@ -185,7 +187,7 @@ def received(listener: int) -> Asked | None:
             return None
         raise
     key, process, _, number, _, _, *arguments = _NOTIFICATION.unpack(data)
-    return Asked(listener, key, process, number, tuple(arguments))
+    return SyscallRequest(listener, key, process, number, tuple(arguments))
 
 
 def location(descriptor: int) -> str:

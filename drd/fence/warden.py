@@ -16,13 +16,13 @@ from drd.fence.record import Record
 from drd.fence.shared_memory import Segments
 from drd.fence.spec import Spec
 from drd.fence.syscall_numbers import NUMBERS
-from drd.fence.syscall_request import Asked, Gone, received
+from drd.fence.syscall_request import CallerGone, SyscallRequest, received
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    Call = Callable[[Asked], bool | None]
+    Call = Callable[[SyscallRequest], bool | None]
 
 DRD_DIED, END_NOW = signal.SIGUSR1, signal.SIGUSR2
 """The signal that the kernel sends us when drd ends, distinct from a signal to the whole group; and
@@ -135,7 +135,7 @@ class Warden:
                 asked.answer(error=errno.ENOSYS)
             elif not call(asked):
                 asked.answer()
-        except Gone:
+        except CallerGone:
             pass
         except OSError as error:
             self._refuse(asked, error.errno or errno.EPERM)
@@ -143,10 +143,10 @@ class Warden:
             self._refuse(asked, errno.EPERM)
 
     @staticmethod
-    def _refuse(asked: Asked, number: int) -> None:
+    def _refuse(asked: SyscallRequest, number: int) -> None:
         try:
             asked.answer(error=number)
-        except Gone:
+        except CallerGone:
             pass
 
 

@@ -117,7 +117,7 @@ def closing_run(services: Services, owned: RunLease) -> Iterator[Runner]:
     try:
         yield Runner(services, owned)
     except Fenced:
-        services.witness.taken_over(owned.run)
+        services.row_trust.taken_over(owned.run)
         logger.warning("run.fenced")
         raise
     except Cancelled:

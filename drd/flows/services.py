@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import NotSupported
-from drd.flows.root.trusted_rows import Witness
+from drd.flows.root.trusted_rows import RowTrust
 from drd.model.facts import PlanFacts
 from drd.model.finding import Finding
 from drd.model.message import Message
@@ -88,10 +88,10 @@ class Services:
     `read_facts` reads the facts of a plan for `status`, `kit_findings` the problems of its recovery
     kit, `exposed` its files that others can read or write, `try_kit` opens the kit's copy that drd
     tests by itself, `regain` makes a host from one (see `drd.flows.drill.host_loss`), `roles` has
-    the roles of each person of drd.yaml. `tell` sends a message to people at once, through the
-    channels that want it, and returns those that accepted it; it raises NotifyError if none did.
-    `on_steps` gets the progress of a runbook. `compares` finds the check of this name that compares
-    a component with its fingerprint. `witness` decides which of the catalogue's rows about a
+    the roles of each person of drd.yaml. `notify_now` sends a message at once, through the channels
+    that want it, and returns those that accepted it, or raises NotifyError if none did. `on_steps`
+    gets the progress of a runbook. `compares` finds the check of this name that compares a
+    component with its fingerprint. `row_trust` decides which of the catalogue's rows about a
     recovery this process trusts. `booted` returns this boot and how long ago it was, None if
     unknown. `said` has one-time messages that were already given.
     """
@@ -120,9 +120,9 @@ class Services:
     regain: Callable[[Plan, Any, Path], AbstractContextManager[Any]] = no_host
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     actions: ActionFactory = no_action
-    tell: Callable[[Message], list[str]] = no_notifications
+    notify_now: Callable[[Message], list[str]] = no_notifications
     on_steps: Callable[[Progression], None] = nobody_watches
     compares: Callable[[Component, str], CheckSpec | None] = compares_nothing
     booted: Callable[[], Boot | None] = never_booted
-    witness: Witness = field(default_factory=Witness)
+    row_trust: RowTrust = field(default_factory=RowTrust)
     said: set[str] = field(default_factory=set)

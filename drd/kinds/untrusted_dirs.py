@@ -57,7 +57,7 @@ _lock = threading.RLock()
 
 
 @contextmanager
-def at_work() -> Iterator[None]:
+def paths_held() -> Iterator[None]:
     """Keep the paths from `pinned` and `opened` valid in the body, and close their descriptors
     after the outermost one. Raises TargetError if a path that was used had been exchanged
     meanwhile.
@@ -82,11 +82,11 @@ def at_work() -> Iterator[None]:
 
 
 def working(method: Callable[P, T]) -> Callable[P, T]:
-    """Decorate a method to run within `at_work`."""
+    """Decorate a method to run within `paths_held`."""
 
     @wraps(method)
     def work(*args: P.args, **kwargs: P.kwargs) -> T:
-        with at_work():
+        with paths_held():
             return method(*args, **kwargs)
 
     return work

@@ -28,10 +28,10 @@ from drd.errors import (
 from drd.kit.archive import Kit
 from drd.kit.gather import repository_secrets
 from drd.kit.install import kept
-from drd.kit.layout import ETC, Belongings, Layout, lay_out
+from drd.kit.layout import ETC, Layout, LostHost, lay_out
 from drd.kit.opened_kit import confirm, opened
-from drd.kit.plan_effects import Order, stored_orders
-from drd.kit.state_snapshots import Own, fetch, newest_own
+from drd.kit.plan_effects import PlanEffect, stored_orders
+from drd.kit.state_snapshots import StateSnapshot, fetch, newest_own
 from drd.log import mask
 from drd.model.kit import KitPlan
 from drd.model.location import normal_url
@@ -57,7 +57,7 @@ class Prepared:
     proven: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     bases: Mapping[str, Base] = field(default_factory=dict)
-    orders: Mapping[str, Sequence[Order]] = field(default_factory=dict)
+    orders: Mapping[str, Sequence[PlanEffect]] = field(default_factory=dict)
     typed: RepositorySpec | None = None
 
     def within(self, plan: Plan) -> Plan:
@@ -109,7 +109,7 @@ def from_kit(
                 except DrdError as error:
                     # The search for points reports it.
                     log.get().warning("kit.repository", name=place.name, error=error.message)
-        belongings = Belongings(
+        belongings = LostHost(
             {p.name: kit.text(p.file) for p in chosen},
             kit.text(kit.index.config) if kit.index.config else None,
             kit.index.config_dir,
@@ -139,7 +139,7 @@ def from_kit(
         )
 
 
-Accept = Callable[[datetime, Mapping[str, Sequence[Order]]], None]
+Accept = Callable[[datetime, Mapping[str, Sequence[PlanEffect]]], None]
 """Asks whether texts that were stored then, and what they would make drd do, may become root's.
 Raises if not."""
 
@@ -182,7 +182,7 @@ def from_repository(
         accept(own.taken_at, orders)
         use_those_of_text(own.config or "", f"{ETC}/drd.yaml")
         files = _authorities(own.plans, normal, ca_cert)
-        layout = lay_out(Belongings(own.plans, own.config, ETC, secrets, files), root)
+        layout = lay_out(LostHost(own.plans, own.config, ETC, secrets, files), root)
         notes = [own.why] if own.why else _left_out(own)
         prepared = _prepared(layout, own, tuple(own.plans), notes)
         yield replace(prepared, orders=orders, typed=spec)
@@ -206,7 +206,7 @@ def _confirm_as_typed(repository: Repository) -> None:
 
 
 def _prepared(
-    layout: Layout, own: Own | None, plans: Sequence[str], notes: Sequence[str]
+    layout: Layout, own: StateSnapshot | None, plans: Sequence[str], notes: Sequence[str]
 ) -> Prepared:
     replica = own.catalogue if own is not None else None
     still = tuple(n for n in layout.needed if not Path(n.path).exists())
@@ -230,7 +230,7 @@ def _room(within: Path | None = None) -> Iterator[Path]:
 
 def _replica(
     repositories: Sequence[Repository], room: Path, now: datetime
-) -> tuple[Own | None, list[str]]:
+) -> tuple[StateSnapshot | None, list[str]]:
     """The newest replica; without it the records are lost, but the restore points are not."""
     try:
         newest = newest_own(repositories)
@@ -242,12 +242,12 @@ def _replica(
     return own, [f"the history of runs is lost: {own.why}"] if own.why else _left_out(own)
 
 
-def _left_out(own: Own) -> list[str]:
+def _left_out(own: StateSnapshot) -> list[str]:
     rows = f"{own.left_out:,} rows of the replica of the catalogue"
     return [f"{rows} are not valid, so drd left them out"] if own.left_out else []
 
 
-def _everything(repository: Repository, room: Path, now: datetime) -> Own:
+def _everything(repository: Repository, room: Path, now: datetime) -> StateSnapshot:
     """The newest of drd's own snapshots, and the plans of others that it lacks: several hosts may
     share a repository."""
     newest = newest_own([repository])

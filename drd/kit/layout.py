@@ -31,7 +31,7 @@ _NAME = re.compile(r"[\w.@+-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Belongings:
+class LostHost:
     """What is known of the lost host: plans by name and drd.yaml as texts, `config_dir` for
     its relative paths, secrets by reference, and other files by their path;
     `programs` are scripts that the plans run, with their modes."""
@@ -77,7 +77,7 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
-def lay_out(belongings: Belongings, root: Path) -> Layout:
+def lay_out(belongings: LostHost, root: Path) -> Layout:
     """Everything below `root` as if it were /. Raises UsageError for a name that leads outside."""
     moving = _Moving(root, belongings)
     plans = [
@@ -117,7 +117,7 @@ def root_path(root: Path, path: str) -> Path:
 class _Moving:
     """Rewrites texts, and collects where secrets must lie for that."""
 
-    def __init__(self, root: Path, belongings: Belongings) -> None:
+    def __init__(self, root: Path, belongings: LostHost) -> None:
         self.root = root
         self.here = root == Path("/")
         self.belongings = belongings

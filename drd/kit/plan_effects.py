@@ -73,7 +73,7 @@ _QUERIES = _patterns("checks.*.query")
 _SECRETS = {"file", "env", "credential", "command"}
 
 
-class Order(NamedTuple):
+class PlanEffect(NamedTuple):
     """`line` reads as `components.db.before.command: ["sh", "-c", "…"]`, without control
     characters. `asks` means that a person must accept it."""
 
@@ -91,7 +91,7 @@ class _Text(NamedTuple):
     known: Collection[SecretRef]
 
 
-def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[Order]:
+def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[PlanEffect]:
     """The orders in a text. The repository at `url` is not an order, nor are the secrets that are
     `known` and belong to it."""
     data = read(text.encode(), "text", allow_empty=True).data
@@ -100,7 +100,7 @@ def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[Or
     is_plan = "plan" in data
     whole = _Text(data, SchemaView(PlanFile if is_plan else DaemonFile), url, known)
     return [
-        Order(
+        PlanEffect(
             f"{escaped(_dotted(key))}: {json.dumps(value, default=str)}", _asks(key, value, whole)
         )
         for key, value in _leaves(data, (), _HARMLESS["plan" if is_plan else "daemon"])
@@ -110,7 +110,7 @@ def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[Or
 
 def stored_orders(
     plans: dict[str, str], config: str | None, *, url: str, known: Collection[SecretRef]
-) -> dict[str, list[Order]]:
+) -> dict[str, list[PlanEffect]]:
     """The orders of each file, by its name, including files without orders."""
     texts = {f"plans/{name}.yaml": text for name, text in plans.items()}
     texts |= {"drd.yaml": config} if config is not None else {}

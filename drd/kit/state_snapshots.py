@@ -34,7 +34,7 @@ _TEXT = re.compile(r"etc/([^/]+\.ya?ml)")
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class StateSnapshot:
     """The content of one such snapshot. `catalogue` is None when the replica in it cannot be used,
     `why` gives the reason. `left_out` rows of it do not look like drd's own, and were not taken."""
 
@@ -56,7 +56,9 @@ def newest_own(repositories: Sequence[Repository]) -> tuple[Repository, Snapshot
     return max(snapshots, key=lambda f: f[1].time, default=None)
 
 
-def fetch(repository: Repository, snapshot: SnapshotInfo, into: Path, now: datetime) -> Own:
+def fetch(
+    repository: Repository, snapshot: SnapshotInfo, into: Path, now: datetime
+) -> StateSnapshot:
     """Fetch drd's own snapshot into the new directory `into`, and unpack it there. Raises
     RepositoryError."""
     into.mkdir(mode=0o700)
@@ -77,8 +79,8 @@ def fetch(repository: Repository, snapshot: SnapshotInfo, into: Path, now: datet
     try:
         left_out = make_ours(catalogue, now)
     except DrdError as error:
-        return Own(snapshot.time, None, plans, config, error.message)
-    return Own(snapshot.time, catalogue, plans, config, left_out=left_out)
+        return StateSnapshot(snapshot.time, None, plans, config, error.message)
+    return StateSnapshot(snapshot.time, catalogue, plans, config, left_out=left_out)
 
 
 def unpacked(archive: Path, catalogue: Path) -> dict[str, bytes]:

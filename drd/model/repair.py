@@ -10,7 +10,7 @@ _IN_A_COMMAND = 5
 """The largest number of restore points that a command names."""
 
 
-def ways_out(
+def repair_ways(
     plan: str,
     repository: str,
     repair: Repair,

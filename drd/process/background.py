@@ -24,7 +24,7 @@ MARK = "DRD_STARTED"
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class BackgroundProgram:
     """A process that leads its own session, or its own group behind a fence. `born` distinguishes
     it from a later process with the same pid.
     """
@@ -40,7 +40,7 @@ class Started:
 
 
 @rights.as_root(rights.Purpose.PROCESSES)
-def noted(directory: Path, name: str) -> Started | None:
+def noted(directory: Path, name: str) -> BackgroundProgram | None:
     """Return the program that was started under this name and recorded, alive or not. Ignores
     records that others could have written.
     """
@@ -48,7 +48,7 @@ def noted(directory: Path, name: str) -> Started | None:
     if written is None:
         return None
     try:
-        started = Started(**json.loads(written))
+        started = BackgroundProgram(**json.loads(written))
     except (ValueError, TypeError):
         return None
     numbers = (started.pid, started.born, started.port)
@@ -57,7 +57,7 @@ def noted(directory: Path, name: str) -> Started | None:
 
 
 @rights.as_root(rights.Purpose.PROCESSES)
-def find_unnoted(directory: Path, name: str, key: str) -> int | None:
+def find_unrecorded(directory: Path, name: str, key: str) -> int | None:
     """The pid of a process that was started under this name for this key, although drd died before
     it noted that.
     """
@@ -83,7 +83,7 @@ def _may_be(pid: int, key: str) -> bool:
     return any(v == mark if key else v.startswith(mark) for v in around)
 
 
-def note(directory: Path, name: str, started: Started) -> None:
+def note(directory: Path, name: str, started: BackgroundProgram) -> None:
     path = directory / f"{name}.json"
     path.with_suffix(".new").write_text(json.dumps(asdict(started)))
     path.with_suffix(".new").replace(path)
@@ -96,8 +96,8 @@ def end(directory: Path, name: str, *, key: str = "", grace_s: float = GRACE_S) 
     """
     process = noted(directory, name)
     if (process is None or not process.is_alive()) and key:
-        pid = find_unnoted(directory, name, key)
-        process = Started(pid, process_start_time(pid)) if pid is not None else None
+        pid = find_unrecorded(directory, name, key)
+        process = BackgroundProgram(pid, process_start_time(pid)) if pid is not None else None
     alive = process is not None and process.is_alive()
     if process is not None and alive and not _may_be(process.pid, key):
         alive = False  # another process has this pid now: the step did not start it
@@ -120,7 +120,7 @@ def stop(directory: Path, name: str, *, key: str) -> bool:
     return ended
 
 
-def _end(found: Started, grace_s: float) -> None:
+def _end(found: BackgroundProgram, grace_s: float) -> None:
     for number, patience in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 5.0)):
         if found.fenced and number == signal.SIGKILL:
             end_fenced(
@@ -151,4 +151,4 @@ def is_any_running(directory: Path, run: str) -> bool:
     if any(one is not None and one.is_alive() for one in notes):
         return True
     names = (f.stem for f in directory.glob("*.pid"))
-    return any(find_unnoted(directory, name, f"{run}/{name}") is not None for name in names)
+    return any(find_unrecorded(directory, name, f"{run}/{name}") is not None for name in names)

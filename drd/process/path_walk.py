@@ -32,7 +32,7 @@ class Link(NamedTuple):
     whose: int
 
 
-class Passed(NamedTuple):
+class PathEntry(NamedTuple):
     """A directory or file on the way. `acl` is its access control list, when its mode shows that it
     may allow writing.
     """
@@ -42,13 +42,13 @@ class Passed(NamedTuple):
     acl: bytes | None
 
     @classmethod
-    def of(cls, place: Path, fd: int) -> Passed:
+    def of(cls, place: Path, fd: int) -> PathEntry:
         info = os.fstat(fd)
         return cls(place, info, listed(fd, info))
 
 
 @dataclass
-class Way:
+class PathWalk:
     """A walk from the root directory. `links` are the followed ones that others can change;
     `passed` is everything on the way, including what a link or `..` left again; `missing` are the
     names at the end that do not exist. Close it.
@@ -56,7 +56,7 @@ class Way:
 
     steps: list[Step] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
-    passed: list[Passed] = field(default_factory=list)
+    passed: list[PathEntry] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
     @property
@@ -75,7 +75,7 @@ class Way:
         return self.steps[-1] if self.missing or len(self.steps) == 1 else self.steps[-2]
 
     def reach(self, name: str, fd: int) -> os.stat_result:
-        passed = Passed.of(self.reached / name, fd)
+        passed = PathEntry.of(self.reached / name, fd)
         self.steps.append(Step(name, fd, passed.info, passed.acl))
         self.passed.append(passed)
         return passed.info
@@ -88,9 +88,9 @@ class Way:
             os.close(self.steps.pop().fd)
 
 
-def walk(path: str) -> Way:
+def walk(path: str) -> PathWalk:
     """Walk the path and follow every link. Raises OSError for an invalid path."""
-    way, count = Way(), 0
+    way, count = PathWalk(), 0
     try:
         top = os.open("/", _HOLD)
         way.reach("/", top)
@@ -114,7 +114,7 @@ def _names(path: str) -> list[str]:
     return [name for name in path.split("/") if name not in ("", ".")]
 
 
-def _take(way: Way, name: str) -> str | None:
+def _take(way: PathWalk, name: str) -> str | None:
     """Take the next name; for a link, continue at its destination."""
     if name == "..":
         if way.missing:

@@ -40,23 +40,23 @@ _LINKS = 40
 """The largest number of links that are followed on one path: the kernel's limit."""
 
 
-def roots_place(work_dir: Path, below: Path | None = None) -> Path:
-    """The directory below `roots_own()` in which root works for the state with this work directory.
+def root_place(work_dir: Path, below: Path | None = None) -> Path:
+    """The directory below `root_directory()` in which root works for the state of this `work_dir`.
     Each state on the host has its own.
     """
     name = blake2b(os.fsencode(work_dir.absolute()), digest_size=4).hexdigest()
-    return (below or roots_own()) / name
+    return (below or root_directory()) / name
 
 
 @cache
-def roots_own() -> Path:
+def root_directory() -> Path:
     """Return `ROOTS_OWN`, or the place in /run if only that one can be written. The answer stays
     the same until this process ends.
     """
     return _UNTIL_BOOT if not _takes(ROOTS_OWN) and _takes(_UNTIL_BOOT) else ROOTS_OWN
 
 
-def is_roots(path: Path) -> bool:
+def is_in_root_place(path: Path) -> bool:
     """Whether it lies where only root can make or replace anything."""
     return path.is_relative_to(ROOTS_OWN) or path.is_relative_to(_UNTIL_BOOT)
 

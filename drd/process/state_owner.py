@@ -21,7 +21,7 @@ from drd import acl, log
 from drd.errors import DrdError
 from drd.process import rights
 from drd.process.actors import user_name
-from drd.process.path_walk import Passed, Way, walk
+from drd.process.path_walk import PathEntry, PathWalk, walk
 from drd.process.private import Step, has_members
 
 SHARED = 0o2770
@@ -30,14 +30,14 @@ in them.
 """
 
 
-class Whose(NamedTuple):
+class StateOwner(NamedTuple):
     """The user and the group of a directory."""
 
     uid: int
     gid: int
 
 
-ROOT = Whose(0, 0)
+ROOT = StateOwner(0, 0)
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def acting_for_owner(state: Path, work_dir: Path) -> Iterator[None]:
         yield
 
 
-def owner_of(state: Path, work_dir: Path) -> Whose:
+def owner_of(state: Path, work_dir: Path) -> StateOwner:
     """The user to whom the state belongs: the owner of the directory at the end of the path, or of
     the nearest existing one. Warns when others can change a directory on the path. Raises DrdError
     for a link of anyone but root and that owner.
@@ -69,7 +69,7 @@ def _warn(fact: str, remedy: str) -> None:
     log.get().warning("state.way", fact=fact, remedy=remedy)
 
 
-def _decide_owner(place: Path, *, beside: bool = False) -> Whose:
+def _decide_owner(place: Path, *, beside: bool = False) -> StateOwner:
     """`beside` may be a directory like /tmp itself: what root makes there is root's."""
     try:
         with closing(_walked(place)) as way:
@@ -81,7 +81,7 @@ def _decide_owner(place: Path, *, beside: bool = False) -> Whose:
         ) from error
 
 
-def _walked(place: Path) -> Way:
+def _walked(place: Path) -> PathWalk:
     """Walk to the place. In a sticky directory, where everyone could create the missing part, root
     creates it first.
     """
@@ -94,7 +94,7 @@ def _walked(place: Path) -> Way:
     return walk(os.fspath(place))
 
 
-def _first_owner(place: Path, way: Way, *, beside: bool) -> Whose:
+def _first_owner(place: Path, way: PathWalk, *, beside: bool) -> StateOwner:
     end = way.steps[-1].info.st_uid
     for link in way.links:
         # Where root acts as the link's owner, the link leads only to what its owner can reach.
@@ -119,10 +119,10 @@ def _first_owner(place: Path, way: Way, *, beside: bool) -> Whose:
             f"give both to one user: chown -R {user} {there}, or chown {whose}: "
             f"{strangers[0].place}; or set another place in drd.yaml",
         )
-    return Whose(last.st_uid, last.st_gid)
+    return StateOwner(last.st_uid, last.st_gid)
 
 
-def _warn_if_writable(place: Path, way: Way, *, beside: bool) -> None:
+def _warn_if_writable(place: Path, way: PathWalk, *, beside: bool) -> None:
     for directory in way.passed:
         info, last = directory.info, directory.place == way.reached
         if not _others_write(directory) or (_is_sticky(info) and (beside or not last)):
@@ -142,7 +142,7 @@ def _is_sticky(info: os.stat_result) -> bool:
     return bool(info.st_mode & stat.S_ISVTX)
 
 
-def _others_write(one: Passed | Step) -> bool:
+def _others_write(one: PathEntry | Step) -> bool:
     """Whether others than root can write to a directory of root's, by its mode or its access
     control list.
     """

@@ -31,7 +31,7 @@ def can_confine() -> bool:
     return detect().landlock_abi > 0
 
 
-def apart(work: Callable[[], T], *, changes: Path | None = None, removes: bool = True) -> T:
+def run_in_thread(work: Callable[[], T], *, changes: Path | None = None, removes: bool = True) -> T:
     """Run `work` in a thread with this thread's rights; returns what it returns. With `changes`,
     it can change only what lies in that directory, and can read as before. Without `removes`, it
     can remove nothing there.

@@ -47,7 +47,7 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository
     )
     yield repository
     assert restic_processes(tmp_path) == []
-    assert repository.door.session.place.locks() == frozenset()
+    assert repository.runner.session.place.locks() == frozenset()
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def pair(made: tuple[Pair, Path]) -> Iterator[Pair]:
     assert restic_processes(directory) == []
     for one in both:
         if isinstance(one, ResticRepository):
-            assert one.door.session.place.locks() == frozenset()
+            assert one.runner.session.place.locks() == frozenset()
 
 
 def test_a_copy_is_the_same_under_another_id_and_names_its_original(pair: Pair) -> None:
@@ -145,7 +145,7 @@ def test_equal_data_is_cut_alike_on_both_sides(tmp_path: Path, local: ResticRepo
 
 def words_of_a_copy(s3: S3Server, directory: Path, source: str, copy: str) -> Command:
     repositories = [limited_repository(s3, directory, name) for name in (copy, source)]
-    return command(*(r.door.session for r in repositories), ["copy"])
+    return command(*(r.runner.session for r in repositories), ["copy"])
 
 
 def test_one_key_for_both_needs_no_rclone(s3: S3Server, tmp_path: Path) -> None:

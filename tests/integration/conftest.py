@@ -17,4 +17,4 @@ def repository(tmp_path: Path) -> Iterator[ResticRepository]:
     repository = founded(local_repository(tmp_path))
     yield repository
     assert restic_processes(tmp_path) == []
-    assert repository.door.session.place.locks() == frozenset()
+    assert repository.runner.session.place.locks() == frozenset()

@@ -19,7 +19,7 @@ from drd.catalogue.daemon_tables import verifications
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.catalogue.summary_tables import component_summary, plan_summary
 from drd.catalogue.tables import plans
-from drd.flows.alerts.watch import AlertWatch, Outlook, World
+from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.status.overview import plan_files
 from drd.model.alert_facts import HostFacts
 from drd.model.message import ChannelSpec
@@ -58,7 +58,7 @@ class Bench:
     def new_watch(self) -> AlertWatch:
         """As after a restart of the daemon."""
         return AlertWatch(
-            World(
+            WatchSources(
                 catalogue=self.catalogue,
                 read_facts=KeptFacts(self.url).read,
                 plan_files=lambda: plan_files(self.directory / "plans"),
@@ -83,7 +83,7 @@ class Bench:
         self.catalogue.evidence.record(owned, found)
         self.catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(minute + 1))
 
-    def evaluate(self, minute: float, **host: Any) -> Outlook:
+    def evaluate(self, minute: float, **host: Any) -> WatchResult:
         return self.watch.evaluate(HostFacts(**host), at(minute))
 
     def told(self, minute: float, **host: Any) -> list[str]:
@@ -97,7 +97,7 @@ class Bench:
         return [captured(c, data_time=at(minute)) for c in ("orders-db", "gateway")]
 
 
-def said(outlook: Outlook) -> list[str]:
+def said(outlook: WatchResult) -> list[str]:
     return [f"{t.change} {t.after.kind}" for t in outlook.transitions if t.change.event is not None]
 
 

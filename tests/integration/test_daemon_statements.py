@@ -16,7 +16,7 @@ from drd.catalogue.changed import KeptFacts
 from drd.config.plan_file import load_plan
 from drd.daemon.sd_notify import Notifier
 from drd.daemon.service import Daemon
-from drd.flows.alerts.watch import AlertWatch, World
+from drd.flows.alerts.watch import AlertWatch, WatchSources
 from drd.flows.status.overview import plan_files
 from drd.model.alert_facts import HostFacts
 from drd.model.run import RunKind, RunState
@@ -82,7 +82,7 @@ class House:
         self.daemon = Daemon(self.app, str(config), Notifier(), lambda _: None)
         self.daemon._load_first()
         self.watch = AlertWatch(
-            World(
+            WatchSources(
                 catalogue=self.app.catalogue,
                 read_facts=KeptFacts(self.app.settings.state_url).read,
                 plan_files=lambda: plan_files(directory / "plans"),

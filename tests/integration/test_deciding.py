@@ -12,7 +12,7 @@ import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.errors import UsageError
-from drd.flows.runbook.permissions import Deciding, Said
+from drd.flows.runbook.permissions import Deciding, RecordedDecision
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState, StepState
 from drd.model.runbook import Ask, Step
@@ -59,7 +59,7 @@ def deciding(catalogue: SqlCatalogue, owned: RunLease, now: datetime | None = No
     return Deciding(catalogue, PLAN, catalogue.runs.get(owned.run.id), now or at(2))
 
 
-REFUSED: list[tuple[Callable[[Deciding], Said], str, str]] = [
+REFUSED: list[tuple[Callable[[Deciding], RecordedDecision], str, str]] = [
     (lambda d: d.agree("go-ahead", "approve", "bert", "", PEOPLE), "bert does not hold the role commander", "anna does"),
     (lambda d: d.agree("go-ahead", "approve", "eve", "", PEOPLE), "'eve' is not listed under `people`", "anna, bert"),
     (lambda d: d.agree("go-ahead", "approve", "anna", "", {}), "drd.yaml lists no people", "people: "),
@@ -77,7 +77,7 @@ REFUSED: list[tuple[Callable[[Deciding], Said], str, str]] = [
 def test_what_does_not_fit_is_refused_and_not_recorded(
     catalogue: SqlCatalogue,
     owned: RunLease,
-    decide: Callable[[Deciding], Said],
+    decide: Callable[[Deciding], RecordedDecision],
     fact: str,
     hint: str,
 ) -> None:

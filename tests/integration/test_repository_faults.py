@@ -186,7 +186,7 @@ def test_a_repository_can_take_the_chunker_parameters_of_another(
     second = local_repository(tmp_path / "second", password="second password")
     second.initialise(chunker_from=repository)
     polynomials = {
-        r.door.ask(lambda library: library.cat.config())["chunker_polynomial"]
+        r.runner.ask(lambda library: library.cat.config())["chunker_polynomial"]
         for r in (repository, second)
     }
     assert len(polynomials) == 1
@@ -212,7 +212,7 @@ def test_a_file_is_no_place(tmp_path: Path) -> None:
 
 
 def test_a_live_lock_is_respected(repository: ResticRepository) -> None:
-    repository.door.retry_lock_s = 1
+    repository.runner.retry_lock_s = 1
     with held_lock(repository) as pid:
         with pytest.raises(RepositoryLocked, match=f"PID {pid}") as caught:
             repository.prune()
@@ -227,7 +227,7 @@ def test_a_lock_that_a_killed_restic_left_is_in_nobodys_way(
 ) -> None:
     with held_lock(repository):
         pass
-    assert len(repository.door.session.place.locks()) == 1
+    assert len(repository.runner.session.place.locks()) == 1
     repository.prune()
 
 
@@ -246,13 +246,13 @@ def test_a_dead_restic_that_nobody_has_reaped_locks_nothing(repository: ResticRe
 def locked_by_another_host(repository: ResticRepository) -> None:
     """A lock for itself alone of a restic that died on a host which is gone."""
     other = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$@"', "sh"]
-    command = repository.door.session.command(
+    command = repository.runner.session.command(
         ["check", "--read-data", "--limit-download", "1"], deadline_s=60.0
     )
-    before = repository.door.session.place.locks()
+    before = repository.runner.session.place.locks()
     child = process.start(replace(command, argv=(*other, *command.argv)))
     try:
-        until(lambda: repository.door.session.place.locks() > before)
+        until(lambda: repository.runner.session.place.locks() > before)
     finally:
         child.stop(signal.SIGKILL)
 
@@ -263,7 +263,7 @@ def test_a_restore_does_not_wait_for_a_host_that_is_gone(
 ) -> None:
     snapshot = random_stream(repository)
     locked_by_another_host(repository)
-    repository.door.retry_lock_s = 1
+    repository.runner.retry_lock_s = 1
     (tmp_path / "into").mkdir()
     assert repository.restore(snapshot, tmp_path / "into").bytes == 300000
     assert '"locked_by": "elsewhere"' in logged()
@@ -276,7 +276,7 @@ def test_a_restore_does_not_wait_for_a_host_that_is_gone(
     with pytest.raises(RepositoryLocked, match="because elsewhere holds one") as caught:
         repository.restore(snapshot, tmp_path / "into")
     assert "if a prune runs on elsewhere" in caught.value.hint
-    for name in repository.door.session.place.locks():
+    for name in repository.runner.session.place.locks():
         (tmp_path / "repository/locks" / name).unlink()
 
 
@@ -310,13 +310,13 @@ def drop_rights(tmp_path: Path, repository: ResticRepository) -> None:
     """Let this repository's restic read no more than its owner may, although we are root."""
     program = tmp_path / "bin" / "restic"
     program.parent.mkdir()
-    real = repository.door.session.program
+    real = repository.runner.session.program
     program.write_text(
         "#!/bin/sh\nexec setpriv --inh-caps=-all --bounding-set=-all --securebits=+noroot -- "
         f'{real} "$@"\n'
     )
     program.chmod(0o755)
-    repository.door.session._program = str(program)
+    repository.runner.session._program = str(program)
 
 
 def test_paths_that_all_are_missing_make_no_snapshot(
@@ -343,7 +343,7 @@ def test_a_restic_killed_in_the_middle_is_named_by_its_signal(
     repository: ResticRepository, tmp_path: Path
 ) -> None:
     def kill() -> None:
-        until(repository.door.session.place.locks)
+        until(repository.runner.session.place.locks)
         for pid in restic_processes(tmp_path):
             os.kill(pid, signal.SIGKILL)
 
@@ -353,7 +353,7 @@ def test_a_restic_killed_in_the_middle_is_named_by_its_signal(
         repository.store(shell("sleep 30; echo data"), host="p", tags=["t"])
     killer.join()
     assert not caught.value.permanent, "another time there may be enough"
-    assert not repository.door.session.place.locks(), "what the dead one held is free"
+    assert not repository.runner.session.place.locks(), "what the dead one held is free"
     assert repository.snapshots(fresh=True) == []
 
 
@@ -371,7 +371,7 @@ def test_a_deadline_ends_restic_and_the_producer(
 
 def test_a_cancel_ends_restic_and_drops_its_lock(repository: ResticRepository) -> None:
     def cancel() -> None:
-        until(repository.door.session.place.locks)
+        until(repository.runner.session.place.locks)
         process.cancel()
 
     canceller = threading.Thread(target=cancel)
@@ -382,7 +382,7 @@ def test_a_cancel_ends_restic_and_drops_its_lock(repository: ResticRepository) -
     finally:
         canceller.join()
         process.reset_cancel()
-    assert repository.door.session.place.locks() == frozenset()
+    assert repository.runner.session.place.locks() == frozenset()
     assert repository.snapshots(fresh=True) == []
 
 

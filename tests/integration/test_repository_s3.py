@@ -142,7 +142,7 @@ def test_an_outage_within_the_patience_is_waited_out(
     s3: S3Server, proxy: Proxy, tmp_path: Path, nothing_left: None
 ) -> None:
     repository = founded(s3_repository(s3, tmp_path, endpoint=proxy.endpoint), s3)
-    repository.door.patience = Patience(still_s=1.0, gone_s=60.0, every_s=0.5)
+    repository.runner.patience = Patience(still_s=1.0, gone_s=60.0, every_s=0.5)
     outage = Outage(proxy, 4.0)
     stored = repository.store(
         shell(SLOW), host="p", tags=["t"], deadline_s=200.0, on_progress=outage.watch
@@ -150,7 +150,7 @@ def test_an_outage_within_the_patience_is_waited_out(
     outage.join()
     assert stored.bytes == 20_000_000
     repository.check(read_subset="100%")
-    assert repository.door.session.place.locks() == frozenset()
+    assert repository.runner.session.place.locks() == frozenset()
 
 
 def test_a_server_that_stays_away_ends_the_backup(
@@ -166,7 +166,7 @@ def test_a_server_that_stays_away_ends_the_backup(
     assert repository.snapshots(fresh=True) == []
     # restic could not take its lock along; the next one that minds it removes it.
     repository.prune()
-    assert repository.door.session.place.locks() == frozenset()
+    assert repository.runner.session.place.locks() == frozenset()
 
 
 def test_a_server_that_stays_away_ends_a_question(
@@ -233,7 +233,7 @@ def test_chunker_parameters_come_from_a_repository_in_another_account(
     first.initialise()
     second.initialise(chunker_from=first)
     polynomials = {
-        r.door.ask(lambda library: library.cat.config())["chunker_polynomial"]
+        r.runner.ask(lambda library: library.cat.config())["chunker_polynomial"]
         for r in (first, second)
     }
     assert len(polynomials) == 1

@@ -55,6 +55,6 @@ def test_a_certificate_file_that_is_none_is_named(
 
 
 def with_ca(repository: ResticRepository, tmp_path: Path, ca: Path) -> ResticRepository:
-    spec = repository.door.session.spec
+    spec = repository.runner.session.spec
     spec = replace(spec, s3=replace(spec.s3, ca_cert=str(ca)))
     return open_repository(spec, cache_dir=tmp_path / "cache", resolve=value)

@@ -191,7 +191,7 @@ def test_who_is_not_root_gets_what_its_owner_may_not_write(short_tmp: Path) -> N
     os.chown(into, NOBODY, NOBODY)
     with acting_as(NOBODY):
         ours = local_repository(short_tmp)
-        ours.door.session._cache_dir = into.parent / "nobodys"
+        ours.runner.session._cache_dir = into.parent / "nobodys"
         fetched = ours.restore(snapshot, into)
     assert len(fetched.torn) == 2
     assert same(tree, into)
@@ -270,7 +270,7 @@ def answering(tmp_path: Path, verb: str, script: str) -> ResticRepository:
     )
     program.chmod(0o755)
     repository = local_repository(tmp_path)
-    repository.door.session._program = str(program)
+    repository.runner.session._program = str(program)
     return repository
 
 

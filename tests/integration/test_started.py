@@ -14,7 +14,7 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import make_started, sweep_started
 from drd.model.run import RunKind, RunState
 from drd.process import process_start_time
-from drd.process.background import MARK, Started, end, note
+from drd.process.background import MARK, BackgroundProgram, end, note
 from tests.catalogue_support import at, plan
 
 
@@ -43,7 +43,7 @@ def test_notes_go_a_day_after_the_service_has_ended_and_never_before(here: Servi
         ["sleep", "600"], env={**os.environ, MARK: key}, start_new_session=True
     )
     try:
-        note(notes, "serve", Started(service.pid, process_start_time(service.pid)))
+        note(notes, "serve", BackgroundProgram(service.pid, process_start_time(service.pid)))
         (notes / "serve.log").write_text("listening\n")
         long_ago = at(0).timestamp() - 2 * 86400
         os.utime(notes / "serve.log", (long_ago, long_ago))

@@ -18,10 +18,10 @@ import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.errors import StepFailed, UsageError
-from drd.flows.runbook.decisions import People
+from drd.flows.runbook.decisions import DecisionRequests
 from drd.flows.runbook.permissions import (
     Deciding,
-    Said,
+    RecordedDecision,
     require_approvable,
     require_still_approvable,
 )
@@ -68,7 +68,9 @@ def started_by(catalogue: SqlCatalogue, who: Actor) -> Run:
     return catalogue.runs.get(owned.run.id)
 
 
-def approve(catalogue: SqlCatalogue, run: Run, who: Actor, name: str, *, two: bool = True) -> Said:
+def approve(
+    catalogue: SqlCatalogue, run: Run, who: Actor, name: str, *, two: bool = True
+) -> RecordedDecision:
     deciding = Deciding(catalogue, two_person(two), run, at(1), who)
     return deciding.agree("go-ahead", "approve", name, "", PEOPLE)
 
@@ -155,8 +157,8 @@ def test_approval_whose_text_names_a_missing_step_needs_the_two_person_rule() ->
     def no_value(text: str) -> str:
         raise StepFailed(f"nothing for {text}", hint="")
 
-    people = People.__new__(People)
-    people.deeds = SimpleNamespace(text=no_value)  # type: ignore[assignment]
+    people = DecisionRequests.__new__(DecisionRequests)
+    people.step_runner = SimpleNamespace(text=no_value)  # type: ignore[assignment]
     text = "traffic goes to ${steps.serve.url}"
     for wanted in (True, False):
         ask = Ask(text, "commander", two_person=wanted)

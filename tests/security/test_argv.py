@@ -73,44 +73,46 @@ class Ran(Exception):
 
 def _restic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     repository = local_repository(tmp_path)
-    door = repository.door
-    monkeypatch.setattr(door, "ready", lambda: None)
-    door._ready = True
-    return door
+    runner = repository.runner
+    monkeypatch.setattr(runner, "ready", lambda: None)
+    runner._ready = True
+    return runner
 
 
 Call = Callable[[Any, Path], object]
 
 
-def _tree(door: Any) -> object:
+def _tree(runner: Any) -> object:
     tree = Tree((EVIL, "/etc"), ("-x",), expected_bytes=0)
     words = payload.backup_words(EVIL, [EVIL], datetime.now(UTC))
     return store.store_tree(
-        door, tree, words, subject="x", deadline_s=None, on_progress=lambda _: None
+        runner, tree, words, subject="x", deadline_s=None, on_progress=lambda _: None
     )
 
 
 RESTIC: dict[str, Call] = {
-    "restore": lambda door, into: restore.restore(
-        door, ID, into, include=["-x"], brief=False, deadline_s=None, on_progress=lambda _: None
+    "restore": lambda runner, into: restore.restore(
+        runner, ID, into, include=["-x"], brief=False, deadline_s=None, on_progress=lambda _: None
     ),
-    "dump": lambda door, _: restore.read_file(door, ID, EVIL),
-    "forget": lambda door, _: maintenance.forget(door, [ID]),
-    "find": lambda door, _: checking.snapshots_with(door, [ID], deadline_s=1.0),
-    "copy": lambda door, _: copying.copy_from(
-        door, door, [ID], subject="x", expected_bytes=None, deadline_s=None,
+    "dump": lambda runner, _: restore.read_file(runner, ID, EVIL),
+    "forget": lambda runner, _: maintenance.forget(runner, [ID]),
+    "find": lambda runner, _: checking.snapshots_with(runner, [ID], deadline_s=1.0),
+    "copy": lambda runner, _: copying.copy_from(
+        runner, runner, [ID], subject="x", expected_bytes=None, deadline_s=None,
         on_progress=lambda _: None
     ),
-    "backup": lambda door, _: _tree(door),
-    "backup stdin": lambda door, _: store.store_bytes(
-        door, b"", EVIL, host=EVIL, tags=[EVIL], time=None
+    "backup": lambda runner, _: _tree(runner),
+    "backup stdin": lambda runner, _: store.store_bytes(
+        runner, b"", EVIL, host=EVIL, tags=[EVIL], time=None
     ),
-    "snapshots": lambda door, _: maintenance.snapshots(door, host=EVIL, tags=[EVIL], fresh=True),
-    "stats": lambda door, _: maintenance.size_bytes(door),
-    "identity": lambda door, _: maintenance.identity(door),
-    "lock": lambda door, _: door.capture(["--no-lock", "cat", "--", "lock", ID]),
-    "prune": lambda door, _: maintenance.prune(door, max_repack_bytes=1, deadline_s=None),
-    "check": lambda door, _: checking.check(door, read_subset="1/5", deadline_s=None),
+    "snapshots": lambda runner, _: maintenance.snapshots(
+        runner, host=EVIL, tags=[EVIL], fresh=True
+    ),
+    "stats": lambda runner, _: maintenance.size_bytes(runner),
+    "identity": lambda runner, _: maintenance.identity(runner),
+    "lock": lambda runner, _: runner.capture(["--no-lock", "cat", "--", "lock", ID]),
+    "prune": lambda runner, _: maintenance.prune(runner, max_repack_bytes=1, deadline_s=None),
+    "check": lambda runner, _: checking.check(runner, read_subset="1/5", deadline_s=None),
 }  # fmt: skip
 
 
@@ -120,10 +122,10 @@ def test_restic_gets_positionals_behind_dashes(
 ) -> None:
     if shutil.which("restic") is None:
         pytest.skip("restic is not here")
-    door, into = _restic(tmp_path, monkeypatch), tmp_path / "into"
+    runner, into = _restic(tmp_path, monkeypatch), tmp_path / "into"
     into.mkdir()
     with pytest.raises(Ran):
-        RESTIC[name](door, into)
+        RESTIC[name](runner, into)
     (command,) = seen
     argv = [str(w) for w in command.argv]
     assert list(strays(argv)) == []
@@ -135,13 +137,13 @@ def test_restic_gets_positionals_behind_dashes(
 
 @pytest.mark.parametrize("evil", [EVIL, "latest", "-", "", "ab" * 31, ID.upper(), f"{ID}\n"])
 def test_nothing_but_an_id_is_an_id(evil: str, tmp_path: Path) -> None:
-    door = local_repository(tmp_path).door
+    runner = local_repository(tmp_path).runner
     for call in (
-        lambda: maintenance.forget(door, [evil]),
-        lambda: restore.read_file(door, evil, "manifest.json"),
-        lambda: checking.snapshots_with(door, [evil], deadline_s=1.0),
+        lambda: maintenance.forget(runner, [evil]),
+        lambda: restore.read_file(runner, evil, "manifest.json"),
+        lambda: checking.snapshots_with(runner, [evil], deadline_s=1.0),
         lambda: copying.copy_from(
-            door, door, [evil], subject="", expected_bytes=None, deadline_s=None,
+            runner, runner, [evil], subject="", expected_bytes=None, deadline_s=None,
             on_progress=lambda _: None,
         ),
     ):  # fmt: skip
@@ -177,7 +179,7 @@ def test_systemd_gets_units_behind_dashes(
     carried: list[list[str]] = []
     for module in (start, stop):
         monkeypatch.setattr(
-            module, "carry_out", lambda words, *_, **__: carried.append(list(words))
+            module, "run_command", lambda words, *_, **__: carried.append(list(words))
         )
     assert [str(w) for w in seen[0].argv][-2:] == ["--", EVIL]
     assert "--" in Path(start.__file__).read_text().split('"systemctl", "start"')[1][:12]

@@ -133,16 +133,16 @@ def test_full_door_is_knocked_at_again(house: House, monkeypatch: pytest.MonkeyP
     crowd: list[socket.socket] = []
     other = house.path.parent / "crowded"
     other.mkdir()
-    with socket.socket(socket.AF_UNIX) as door:
-        door.bind(str(other / "drd.sock"))
-        door.listen(0)
+    with socket.socket(socket.AF_UNIX) as runner:
+        runner.bind(str(other / "drd.sock"))
+        runner.listen(0)
         with suppress(BlockingIOError):
             while len(crowd) < 8:
                 crowd.append(socket.socket(socket.AF_UNIX))
                 crowd[-1].setblocking(False)
                 crowd[-1].connect(str(other / "drd.sock"))
         assert len(crowd) < 8
-        later = threading.Timer(0.3, door.accept)
+        later = threading.Timer(0.3, runner.accept)
         later.start()
         with socket.socket(socket.AF_UNIX) as member:
             member.settimeout(5)

@@ -20,8 +20,8 @@ import pytest
 from drd.bootstrap import App
 from drd.config.exposed_files import exposed_plan, judged
 from drd.config.plan_file import load_plan
-from drd.config.plan_path import Ways
-from drd.daemon.plan_texts import Texts
+from drd.config.plan_path import PathWalker
+from drd.daemon.plan_texts import PlanTexts
 from drd.errors import ConfigError
 from tests.e2e.daemons import daemon, until
 from tests.e2e.site import Site, small_site
@@ -104,7 +104,7 @@ def test_no_moment_gives_his_text_for_roots_file(site: Site, *, shared: bool) ->
     other.write_text(text)
     os.chown(other, NOBODY, NOBODY)
     seen = set()
-    with exchanging(plan, other), Ways() as ways:
+    with exchanging(plan, other), PathWalker() as ways:
         for _ in range(400):
             loaded = load_plan(plan, None, ways if shared else None)
             seen.add((loaded.text == text, judged(loaded.reached, MINE) is not None))
@@ -179,7 +179,7 @@ def test_row_is_believed_for_no_file_behind_a_link_of_his(site: Site) -> None:
     text = hooked(site)
     older = site.base / "older.yaml"
     older.write_text(text)
-    texts, plan = Texts(), site.base / "plans/shop.yaml"
+    texts, plan = PlanTexts(), site.base / "plans/shop.yaml"
     texts.take("shop", plan, plan.read_text(), None)
     link_to(plan, older)
     assert texts.is_stored("shop", text), "the twin: nobody else can change a link there"
@@ -236,7 +236,7 @@ def test_layouts_of_an_administrator_are_in_order(
 ) -> None:
     plan = lay(tmp_path)
     assert why(plan) == ""
-    with Ways() as ways:
+    with PathWalker() as ways:
         for _ in range(2):
             assert exposed_plan(str(plan), MINE, ways) is None
 
@@ -294,7 +294,7 @@ def test_many_directories_take_few_descriptors(tmp_path: Path) -> None:
         return len(list(Path("/proc/self/fd").iterdir()))
 
     before = count()
-    with Ways() as ways:
+    with PathWalker() as ways:
         for number in range(40):
             place = tmp_path / str(number)
             place.mkdir()

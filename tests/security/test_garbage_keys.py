@@ -183,7 +183,7 @@ def test_the_key_that_is_known_is_tried_before_all_others(
     put(keys, 3, DEAR)
     written_anew(keys, own)
     asked = reads(repository, monkeypatch)
-    found = repository.door.session.hint.keys()
+    found = repository.runner.session.hint.keys()
     assert found.own == own
     assert next(iter(asked)) == f"keys/{own}"
     assert len(asked) <= 2
@@ -192,7 +192,7 @@ def test_the_key_that_is_known_is_tried_before_all_others(
 def reads(repository: ResticRepository, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is read of its place from now on."""
     asked: list[str] = []
-    place = repository.door.session.place
+    place = repository.runner.session.place
     read = place.read
 
     def noted(name: str, most: int) -> bytes | None:
@@ -212,7 +212,7 @@ def test_one_that_may_not_be_read_hides_no_other(
     (own,) = (path.name for path in keys.iterdir())
     (hidden,) = put(keys, 1, CHEAP)
     written_anew(keys, own)
-    place = repository.door.session.place
+    place = repository.runner.session.place
     read = place.read
 
     def refused(name: str, most: int) -> bytes | None:
@@ -221,10 +221,12 @@ def test_one_that_may_not_be_read_hides_no_other(
         return read(name, most)
 
     monkeypatch.setattr(place, "read", refused)
-    assert repository.door.session.hint.keys().own == own
+    assert repository.runner.session.hint.keys().own == own
     (keys / own).rename(tmp_path / "own")
     put(keys, 2, CHEAP)
-    error = foreign_objects.keys_error(repository.door.session, repository.door.session.hint.keys())
+    error = foreign_objects.keys_error(
+        repository.runner.session, repository.runner.session.hint.keys()
+    )
     assert isinstance(error, ForeignObjects)
     assert f"keys/{hidden} cannot be tried (access is denied)" in error.message
 

@@ -304,10 +304,10 @@ def test_a_lock_that_is_held_is_left_alone(tmp_path: Path) -> None:
     """The healthy twin: restic's own, which are there while it works."""
     repository = founded(local_repository(tmp_path))
     with held_lock(repository):
-        held = repository.door.session.place.locks()
+        held = repository.runner.session.place.locks()
         put(tmp_path / "repository/locks", b"garbage")
         repository.store(shell("echo x"), host="shop", tags=["drd"])
-        assert repository.door.session.place.locks() == held
+        assert repository.runner.session.place.locks() == held
 
 
 def test_garbage_in_a_bucket_is_passed_over_or_named(s3: S3Server, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from drd.errors import Repair
-from drd.model.repair import ways_out
+from drd.model.repair import repair_ways
 from drd.repositories.restic.errors import repair_of
 from tests.e2e.copies import OFFSITE_PASSWORD, copied_site, flip_a_byte, offsite_of, some_bytes
 from tests.e2e.site import Site, small_site
@@ -242,5 +242,5 @@ def test_remedy_for_a_lost_pack_of_a_copy_works_as_it_is_printed(short_tmp: Path
     ],
 )
 def test_mending_begins_with_what_can_work(repair: Repair, first: str) -> None:
-    lines = ways_out("shop", "primary", repair, ["p1"], [], is_copy=False)
+    lines = repair_ways("shop", "primary", repair, ["p1"], [], is_copy=False)
     assert lines[0].startswith(f"repair it with {first}")

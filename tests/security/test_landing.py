@@ -353,9 +353,9 @@ def test_directory_to_which_a_link_led_is_the_one_that_was_judged(app: Path) -> 
     (app / "current").symlink_to("sub")
     os.lchown(app / "current", APPLICATION.pw_uid, APPLICATION.pw_gid)
     found = untrusted_dirs.resolved(f"{app}/current/a.db")
-    with untrusted_dirs.at_work():
+    with untrusted_dirs.paths_held():
         assert untrusted_dirs.pinned(found).parent.samefile(app / "sub")
     (app / "sub").rename(app / "was")
     (app / "sub").mkdir()
-    with untrusted_dirs.at_work(), pytest.raises(TargetError, match="was replaced"):
+    with untrusted_dirs.paths_held(), pytest.raises(TargetError, match="was replaced"):
         untrusted_dirs.pinned(found)

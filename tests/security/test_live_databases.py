@@ -26,7 +26,7 @@ from drd.kinds.sqlite import shared_directory
 from drd.kinds.sqlite.destination import refuse_content
 from drd.kinds.sqlite.inspector import SqliteInspector
 from drd.kinds.sqlite.shared_directory import for_writing
-from drd.process.private import roots_place
+from drd.process.private import root_place
 from tests.e2e.site import PASSWORD, Site, make_sqlite
 from tests.security.forging import FORGED, component, forge
 from tests.security.journals import PLAN, interrupted, plant
@@ -92,7 +92,7 @@ def backed_up(site: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
             owned(site.base / name, SERVICE)
     site.drd("backup", "shop")
     yield site
-    shutil.rmtree(roots_place(site.base / "work"), ignore_errors=True)
+    shutil.rmtree(root_place(site.base / "work"), ignore_errors=True)
 
 
 @pytest.fixture

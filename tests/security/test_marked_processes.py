@@ -24,7 +24,7 @@ import pytest
 from drd.bootstrap import app
 from drd.model.run import RunKind, RunState
 from drd.process import Mark, kill_marked, rights, state_id, works_for
-from drd.process.private import roots_place
+from drd.process.private import root_place
 from tests.e2e.site import Site, make_tree
 from tests.security.test_root_rights import owned
 from tests.user_support import as_root
@@ -61,7 +61,7 @@ def services(short_tmp: Path) -> Iterator[Site]:
         owned(site.base / name)
     site.drd("backup", "shop")
     yield site
-    shutil.rmtree(roots_place(site.base / "work"), ignore_errors=True)
+    shutil.rmtree(root_place(site.base / "work"), ignore_errors=True)
 
 
 def forge(site: Site, run: str, **values: object) -> None:

@@ -27,7 +27,7 @@ from drd.kinds.sqlite.open_by import user
 from drd.kinds.sqlite.shared_directory import for_reading, for_writing
 from drd.kinds.sqlite.unwritable import copy_files, is_about_shm
 from drd.model.plan import SecretRef
-from drd.process.private import roots_place
+from drd.process.private import root_place
 from tests.e2e.site import Site, make_sqlite, make_tree, one_tree
 from tests.security.journals import plant
 from tests.user_support import as_root
@@ -47,7 +47,7 @@ def site(short_tmp: Path) -> Iterator[Site]:
             os.lchown(path, OWNER.pw_uid, OWNER.pw_gid)
     made.drd("backup", "shop")
     yield made
-    shutil.rmtree(roots_place(made.base / "work"), ignore_errors=True)
+    shutil.rmtree(root_place(made.base / "work"), ignore_errors=True)
 
 
 def pipe(path: Path) -> Path:

@@ -176,7 +176,7 @@ def test_what_is_no_catalogue_is_refused(tmp_path: Path) -> None:
 Change = Callable[[tarfile.TarFile], object]
 
 
-def fetched(tmp_path: Path, archive: bytes) -> state_snapshots.Own:
+def fetched(tmp_path: Path, archive: bytes) -> state_snapshots.StateSnapshot:
     repository = MemoryRepository()
     repository.initialise()
     tags = ["drd", f"component:{OWN_COMPONENT}"]

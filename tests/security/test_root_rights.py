@@ -24,7 +24,7 @@ import pytest
 
 from drd import process
 from drd.process import Command, rights
-from drd.process.private import roots_place
+from drd.process.private import root_place
 from drd.process.rights import Purpose
 from tests.e2e.site import Site, make_sqlite, make_tree
 from tests.user_support import as_root
@@ -67,7 +67,7 @@ def site(short_tmp: Path) -> Iterator[Site]:
         owned(made.base / name)
     yield made
     Path(f"/tmp/{mark}").unlink(missing_ok=True)
-    shutil.rmtree(roots_place(made.base / "work"), ignore_errors=True)
+    shutil.rmtree(root_place(made.base / "work"), ignore_errors=True)
 
 
 def owned(place: Path) -> None:

@@ -20,9 +20,9 @@ import pytest
 
 from drd.bootstrap import app
 from drd.errors import DrdError
-from drd.flows.root.trusted_rows import RootsWitness
+from drd.flows.root.trusted_rows import RootsRowTrust
 from drd.process import rights
-from drd.process.private import roots_place
+from drd.process.private import root_place
 from drd.process.state_owner import owner_of
 from tests.e2e.site import Site, make_tree
 from tests.security.test_root_ledger import changes, output, stopped, with_runbook
@@ -198,7 +198,7 @@ def site(base: Path) -> Iterator[Site]:
             os.lchown(path, OWNER.pw_uid, OWNER.pw_gid)
     made.drd("backup", "shop")
     yield made
-    shutil.rmtree(roots_place(base / "work"), ignore_errors=True)
+    shutil.rmtree(root_place(base / "work"), ignore_errors=True)
 
 
 def by_owner(script: str) -> None:
@@ -232,7 +232,7 @@ def test_what_was_decided_does_not_change_with_the_names(site: Site) -> None:
         assert opened.trusted_users == {0, owner.uid}
         by_owner(f"rm {lib}/state; mv {lib}/old {lib}/state")
         plan = opened.load("shop")
-        assert isinstance(opened.services(plan).witness, RootsWitness)
+        assert isinstance(opened.services(plan).row_trust, RootsRowTrust)
     with app(str(site.base / "drd.yaml")) as opened:
         by_owner(f"mv {lib}/state {lib}/old")
         assert opened.is_root_for_another
@@ -325,7 +325,7 @@ def test_state_of_a_user_without_an_account(base: Path, gid: int | None) -> None
     for path in ((base / "state"), *(base / "state").rglob("*"), *(base / "repo").rglob("*")):
         assert path.stat().st_uid == uid, path
     ((run,),) = made.catalogue("select id from runs where kind = 'recovery'")
-    shutil.rmtree(roots_place(base / "work"))
+    shutil.rmtree(root_place(base / "work"))
     told = made.drd("rollback", run, code=2).err
     words = f"setpriv --reuid={uid} --regid={gid or NOGROUP} --clear-groups"
     assert f"{'sudo -u games' if gid is None else words} drd rollback {run}" in told

@@ -19,7 +19,7 @@ from drd.errors import DrdError, SecretUnavailable, SourceError
 from drd.kinds.postgres.connection import address_of, connect
 from drd.kit.archive import unpack
 from drd.kit.by_hand import Places, opening
-from drd.kit.layout import Belongings, lay_out
+from drd.kit.layout import LostHost, lay_out
 from drd.kit.sealing import unseal
 from drd.model.kit import Key
 from drd.model.plan import Heartbeat, RepositorySpec, S3Access, SecretRef
@@ -168,9 +168,7 @@ def test_printed_commands_and_a_host_from_a_kit_have_all_of_a_password(
         "[/x]}}\n"
         f"repositories: {{primary: {{url: /repo, password: {{file: {ref.value}}}}}}}\n"
     )
-    placed = lay_out(
-        Belongings({"shop": plan}, None, "/etc/drd", {ref: password}), tmp_path / "root"
-    )
+    placed = lay_out(LostHost({"shop": plan}, None, "/etc/drd", {ref: password}), tmp_path / "root")
     (file,) = (f for f in placed.files if f.mode == 0o600)
     (tmp_path / "there").write_bytes(file.content)
     assert resolve(SecretRef("file", str(tmp_path / "there"))) == password

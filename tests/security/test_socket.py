@@ -181,14 +181,14 @@ def test_starter_as_another_user_is_known_by_the_login_also_behind_a_child(
 
 
 def test_peer_that_ended_before_it_was_looked_at_may_be_anybody(short_tmp: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as door:
-        door.bind(str(short_tmp / "door"))
-        door.listen()
+    with socket.socket(socket.AF_UNIX) as runner:
+        runner.bind(str(short_tmp / "door"))
+        runner.listen()
         code = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
         subprocess.run([sys.executable, "-c", code, str(short_tmp / "door")], check=True)
         with socket.socket(socket.AF_UNIX) as alive:
             alive.connect(str(short_tmp / "door"))
-            (gone, _), (here, _) = door.accept(), door.accept()
+            (gone, _), (here, _) = runner.accept(), runner.accept()
             with gone, here:
                 assert not Peer.of(gone).login.known
                 assert Peer.of(here).login.known, "the healthy twin"

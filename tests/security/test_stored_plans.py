@@ -140,7 +140,7 @@ def test_a_kit_is_believed(site: Site, machine: Machine) -> None:
     assert "no other key option" in told.err
 
 
-EVIL = module.Order('components.db.before: {"command": ["evil"]}', asks=True)
+EVIL = module.PlanEffect('components.db.before: {"command": ["evil"]}', asks=True)
 
 PLAN = """
 plan: shop
@@ -381,7 +381,7 @@ def test_nobody_is_asked_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPa
     args = argparse.Namespace(accept_commands=False, json=False, quiet=False)
     with pytest.raises(UsageError):
         accept(args, datetime(2026, 11, 25, tzinfo=UTC), {"plans/shop.yaml": [EVIL]})
-    path = module.Order('components.db.path: "/srv/shop.db"', asks=False)
+    path = module.PlanEffect('components.db.path: "/srv/shop.db"', asks=False)
     accept(args, datetime(2026, 11, 25, tzinfo=UTC), {"plans/shop.yaml": [path]})
 
 

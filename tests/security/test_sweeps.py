@@ -26,7 +26,7 @@ from drd.kinds.files.kind import FilesKind
 from drd.kinds.postgres.kind import PostgresKind
 from drd.model.run import RunKind, RunState
 from drd.process import process_start_time
-from drd.process.background import MARK, Started, end, note
+from drd.process.background import MARK, BackgroundProgram, end, note
 from drd.process.private import make_private, why_not_private
 from tests.catalogue_support import at, plan
 from tests.e2e.site import Site, small_site
@@ -203,7 +203,7 @@ def test_process_that_no_step_started_is_not_ended(tmp_path: Path, around: str) 
     env = dict(os.environ) | dict([around.split("=")] if around else [])
     bystander = subprocess.Popen(["sleep", "60"], env=env, start_new_session=True)
     try:
-        note(tmp_path, "serve", Started(bystander.pid, process_start_time(bystander.pid)))
+        note(tmp_path, "serve", BackgroundProgram(bystander.pid, process_start_time(bystander.pid)))
         assert not end(tmp_path, "serve", key="abcd0123/serve", grace_s=0.1)
         assert bystander.poll() is None
     finally:
@@ -215,7 +215,7 @@ def test_process_that_a_step_started_is_ended(tmp_path: Path) -> None:
     env = {**os.environ, MARK: "abcd0123/serve"}
     service = subprocess.Popen(["sleep", "60"], env=env, start_new_session=True)
     try:
-        note(tmp_path, "serve", Started(service.pid, process_start_time(service.pid)))
+        note(tmp_path, "serve", BackgroundProgram(service.pid, process_start_time(service.pid)))
         assert end(tmp_path, "serve", key="abcd0123/serve", grace_s=0.1)
         assert service.wait(5) != 0
     finally:

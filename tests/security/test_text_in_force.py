@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from drd.bootstrap import App, Console, app
-from drd.daemon.plan_texts import Texts
+from drd.daemon.plan_texts import PlanTexts
 from drd.daemon.plans import PlanBook
 from drd.errors import ConfigError, UnknownPlan, UsageError
 from drd.flows.run_kinds import _asked
@@ -190,7 +190,7 @@ def test_changed_file_waits_for_the_reload_of_a_daemon_that_lives(base: Path, lo
 
 
 def test_text_that_nobody_has_stored_is_a_difference() -> None:
-    texts = Texts()
+    texts = PlanTexts()
     texts.take("shop", "/nowhere/shop.yaml", "plan: shop\n", None)
     assert set(texts.differing({})) == {"shop"}
     assert texts.differing({"shop": "plan: shop\n", "other": "x"}) == {}

@@ -12,7 +12,7 @@ import pytest
 from drd.errors import Cancelled
 from drd.process import cancel, check_cancelled, reset_cancel
 from drd.process import threads as module
-from drd.process.threads import apart, can_confine
+from drd.process.threads import can_confine, run_in_thread
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def cancelling() -> Iterator[None]:
 
 
 def test_what_it_gives_and_raises_arrives() -> None:
-    assert apart(lambda: 7) == 7
+    assert run_in_thread(lambda: 7) == 7
     with pytest.raises(KeyError):
-        apart(lambda: {}["x"])
+        run_in_thread(lambda: {}["x"])
 
 
 def test_work_that_waits_for_somebody_else_is_left_behind(
@@ -36,7 +36,7 @@ def test_work_that_waits_for_somebody_else_is_left_behind(
     threading.Timer(0.2, cancel).start()
 
     with pytest.raises(Cancelled):
-        apart(lambda: pipe.open("rb").close())
+        run_in_thread(lambda: pipe.open("rb").close())
 
     os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))  # it may end now
 
@@ -54,7 +54,7 @@ def test_work_that_heeds_the_cancel_ends_by_it(cancelling: None) -> None:
     ended: list[int] = []
     threading.Timer(0.2, cancel).start()
     with pytest.raises(Cancelled):
-        apart(work)
+        run_in_thread(work)
     assert ended
 
 
@@ -68,7 +68,7 @@ def test_only_its_directory_can_be_changed(tmp_path: Path) -> None:
         (tmp_path / "own/new").unlink()
         return (tmp_path / "other").read_text()
 
-    assert apart(work, changes=tmp_path / "own") == "is read"
+    assert run_in_thread(work, changes=tmp_path / "own") == "is read"
     with pytest.raises(PermissionError):
-        apart((tmp_path / "other").unlink, changes=tmp_path / "own")
+        run_in_thread((tmp_path / "other").unlink, changes=tmp_path / "own")
     (tmp_path / "other").unlink()

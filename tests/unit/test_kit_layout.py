@@ -9,7 +9,7 @@ import pytest
 from drd.config.plan_file import plan_of_text
 from drd.config.references import plan_references, rewritten
 from drd.errors import DrdError
-from drd.kit.layout import Belongings, lay_out
+from drd.kit.layout import LostHost, lay_out
 from drd.model.plan import Plan, SecretRef
 
 PLAN = """\
@@ -53,8 +53,8 @@ def plan(text: str) -> Plan:
     return plan_of_text(text, Path("/etc/drd/plans/shop.yaml"))
 
 
-def belongings(config: str | None = None, config_dir: str = "/etc/drd") -> Belongings:
-    return Belongings({"shop": PLAN}, config, config_dir, SECRETS, CA)
+def belongings(config: str | None = None, config_dir: str = "/etc/drd") -> LostHost:
+    return LostHost({"shop": PLAN}, config, config_dir, SECRETS, CA)
 
 
 def test_references_are_found_wherever_the_schema_has_them() -> None:
@@ -103,7 +103,7 @@ def test_a_plan_of_credentials_and_files_keeps_its_hash_at_the_root() -> None:
         "        command:\n          - pass\n          - show drd   # the vault\n",
         "        credential: standby\n",
     )
-    layout = lay_out(Belongings({"shop": text}, None, "/etc/drd", SECRETS, CA), Path("/"))
+    layout = lay_out(LostHost({"shop": text}, None, "/etc/drd", SECRETS, CA), Path("/"))
     (there,) = (f.content.decode() for f in layout.files if f.path.name == "shop.yaml")
     assert there == text
 
@@ -149,7 +149,7 @@ def test_places_of_drd_yaml_are_kept_below_the_root(text: str, state: str) -> No
 
 def test_a_secret_of_a_target_that_is_not_there_is_named_as_needed_to_recover() -> None:
     few = {k: v for k, v in SECRETS.items() if k != CREDENTIAL["standby"]}
-    layout = lay_out(Belongings({"shop": PLAN}, None, "/etc/drd", few, CA), Path("/"))
+    layout = lay_out(LostHost({"shop": PLAN}, None, "/etc/drd", few, CA), Path("/"))
     assert [(n.path, n.restoring) for n in layout.needed] == [
         ("/etc/drd/credentials/source", False),
         ("/etc/drd/credentials/standby", True),
@@ -163,7 +163,7 @@ def test_a_credential_that_is_no_plain_name_is_refused(name: str) -> None:
     text = PLAN.replace("credential: restic ", f"credential: {name} ")
     secrets = {**SECRETS, SecretRef("credential", name): "evil"}
     with pytest.raises(DrdError, match=r"must be the name of a file|is not a valid file name"):
-        lay_out(Belongings({"shop": text}, None, "/etc/drd", secrets, CA), Path("/"))
+        lay_out(LostHost({"shop": text}, None, "/etc/drd", secrets, CA), Path("/"))
 
 
 def test_values_that_are_not_there_are_added() -> None:
@@ -174,5 +174,5 @@ def test_values_that_are_not_there_are_added() -> None:
 
 def test_without_a_target_the_logins_of_the_source_are_needed_to_recover() -> None:
     text = PLAN[: PLAN.index("targets:")]
-    layout = lay_out(Belongings({"shop": text}, None, "/etc/drd", SECRETS, CA), Path("/"))
+    layout = lay_out(LostHost({"shop": text}, None, "/etc/drd", SECRETS, CA), Path("/"))
     assert ("/etc/drd/credentials/source", True) in [(n.path, n.restoring) for n in layout.needed]

@@ -38,7 +38,7 @@ silence shows it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Beating:
+class HeartbeatPlan:
     """The part of a plan that heartbeats need: its name, and its own watcher."""
 
     name: str
@@ -68,11 +68,11 @@ class Heartbeats:
         """Use these channels of drd.yaml from now on."""
         self._channels = [c for c in channels if c.beats]
 
-    def started(self, plan: Beating, kind: RunKind) -> None:
+    def started(self, plan: HeartbeatPlan, kind: RunKind) -> None:
         """A run of the plan has begun."""
         self._tell(plan, kind, "start", f"{kind} of {plan.name} started")
 
-    def finished(self, plan: Beating, run: Run, output: Sequence[str] = ()) -> None:
+    def finished(self, plan: HeartbeatPlan, run: Run, output: Sequence[str] = ()) -> None:
         """A run is over. `output` are the last lines of its output; the last is ours."""
         signal = _SIGNALS.get(run.state)
         if signal is None:
@@ -111,12 +111,12 @@ class Heartbeats:
         for line in list(self._lines.values()):
             line.join(max(0.0, limit - self._clock.monotonic()))
 
-    def _tell(self, plan: Beating, kind: RunKind, signal: Signal, text: str) -> None:
+    def _tell(self, plan: HeartbeatPlan, kind: RunKind, signal: Signal, text: str) -> None:
         for name, spec in self._of(plan):
             if kind in spec.on:
                 self._line(name, spec).send(signal, text)
 
-    def _of(self, plan: Beating) -> list[tuple[str, Heartbeat]]:
+    def _of(self, plan: HeartbeatPlan) -> list[tuple[str, Heartbeat]]:
         """The addresses of drd.yaml that name the plan, and its own."""
         lines = [
             (c.name, cast("Heartbeat", c.settings))

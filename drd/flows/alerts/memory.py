@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from drd.model.alerts import Alert, Change, Transition
 
 
-class Memory:
+class UnsavedAlerts:
     """Keeps changes that could not be recorded, one for each alert, until they can be.
 
     Without it a full disk would make every check send the same alerts again."""

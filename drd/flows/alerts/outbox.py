@@ -69,7 +69,7 @@ class Attempt:
     error: DrdError | None = None
 
 
-class Postman:
+class OutboxSender:
     """Delivers what is due, in its own threads. Safe in several threads."""
 
     def __init__(

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from drd.errors import CatalogueError
 from drd.flows.alerts.facts import Histories, disks, drill_bytes
-from drd.flows.alerts.memory import Memory
+from drd.flows.alerts.memory import UnsavedAlerts
 from drd.flows.alerts.messages import routed
 from drd.flows.alerts.outbox import still_there
 from drd.flows.status.overview import PlanFile, refused, subjects
@@ -50,7 +50,7 @@ class ExposedFile(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class WatchSources:
     """What the watch checks. `read_facts` gets one plan, or None for all. `places` are directories
     that must not fill up, by their key in drd.yaml; `work_dir` is where drills need room.
     `schedule` is None for a plan that is not in force. `differing` has by plan a message about a
@@ -69,7 +69,7 @@ class World:
     room: Callable[[str], float] = lambda _: UNKNOWN_ROOM
 
 
-class Outlook(NamedTuple):
+class WatchResult(NamedTuple):
     """The result of one check.
 
     `transitions` are by plan and kind, including those that nobody is notified of. `untold` must be
@@ -100,11 +100,11 @@ class AlertWatch:
     """Checks repeatedly. For one thread of the daemon that holds the state's lock, the only process
     that makes and resolves alerts. People acknowledge them from other processes."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: WatchSources) -> None:
         self._world = world
         self._book = world.catalogue.alerts
         self._histories = Histories(world.catalogue)
-        self._memory = Memory()
+        self._memory = UnsavedAlerts()
         self._plans: dict[str, Assessment] = {}
         self._errors: Mapping[str, str] = {}
         self._written: dict[str, datetime] = {}
@@ -117,7 +117,7 @@ class AlertWatch:
 
     def evaluate(
         self, host: HostFacts, now: datetime, errors: Mapping[str, str] | None = None
-    ) -> Outlook:
+    ) -> WatchResult:
         """Check everything, record what changed, and put messages into the outbox.
 
         `host` has what the daemon noticed itself (clock, downtime, trouble with the catalogue);
@@ -127,7 +127,7 @@ class AlertWatch:
         self._errors = errors or {}
         return self._evaluate(host, now, lambda: self._see(host, now))
 
-    def evaluate_plans(self, names: Collection[str], host: HostFacts, now: datetime) -> Outlook:
+    def evaluate_plans(self, names: Collection[str], host: HostFacts, now: datetime) -> WatchResult:
         """As `evaluate`, for plans that are known to have changed; everything else stays as it is.
 
         While something could not be recorded, everything is checked."""
@@ -135,7 +135,7 @@ class AlertWatch:
             return self.evaluate(host, now, self._errors)
         return self._evaluate(host, now, lambda: self._see_plans(names, now), names)
 
-    def evaluate_host(self, host: HostFacts, now: datetime) -> Outlook:
+    def evaluate_host(self, host: HostFacts, now: datetime) -> WatchResult:
         """As `evaluate`, while the plans are not known yet: their alerts stay as they are."""
         return self._evaluate(host, now, lambda: self._see_host(host, now))
 
@@ -145,7 +145,7 @@ class AlertWatch:
         now: datetime,
         see: Callable[[], _Seen],
         only: Collection[str] | None = None,
-    ) -> Outlook:
+    ) -> WatchResult:
         error = None
         try:
             seen = see()
@@ -170,7 +170,7 @@ class AlertWatch:
         if only is not None and error is None:
             known = [*(a for a in self._memory.known if a.plan not in only), *known]
         self._memory.took(known, transitions, saved=error is None)
-        return Outlook(
+        return WatchResult(
             tuple(transitions),
             tuple(sorted(self._memory.known, key=lambda a: a.key)),
             tuple(routed(transitions, self._world.channels)) if error is not None else (),

@@ -34,7 +34,7 @@ class KitAt:
 
 
 @dataclass(frozen=True, slots=True)
-class Regained:
+class HostFromKit:
     """A host made from a kit alone, as `drd bootstrap` makes one. `plan` is the kit's, with
     references to files of that host, `digest` the hash that the plan had in the kit;
     `services` have the catalogue that the repositories gave. `came` says what came from the kit,
@@ -66,7 +66,7 @@ class Regained:
         ]
 
 
-Regain = Callable[[Plan, KitAt | None, Path], AbstractContextManager[Regained]]
+Regain = Callable[[Plan, KitAt | None, Path], AbstractContextManager[HostFromKit]]
 """A host in an empty directory, from this kit or from the copy that the plan or drd.yaml name.
 Raises KitUnavailable if there is none, and every error that keeps a kit from opening its
 repositories."""

@@ -35,7 +35,7 @@ from drd.errors import (
 )
 from drd.flows.drill.coverage import unproven
 from drd.flows.drill.fence import fenced, report
-from drd.flows.drill.host_loss import HOST_LOSS, KitAt, Regained, does_not_open
+from drd.flows.drill.host_loss import HOST_LOSS, HostFromKit, KitAt, does_not_open
 from drd.flows.durable_steps import Runner, describe, new_run
 from drd.flows.host.tools import tools
 from drd.flows.repository.identity import probe_repository
@@ -185,7 +185,7 @@ class _DrillRun:
         self.runner = runner
         self.sandboxes = sandboxes
         self.only = request.only(plan)
-        self.regained: Regained | None = None
+        self.regained: HostFromKit | None = None
         self.regaining: Span | None = None
         self.rows: list[CheckResult] = []
         self.t0: datetime = services.clock.now()

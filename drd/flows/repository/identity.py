@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drd import log
 from drd.errors import DrdError, RepositoryMissing
-from drd.flows.repository.sightings import meeting, remember
+from drd.flows.repository.sightings import recording_state, remember
 from drd.flows.repository.unexpected import absent_error, another_error
 from drd.flows.services import Services
 from drd.model.plan import Plan
@@ -18,7 +18,7 @@ def confirm(services: Services, repository: Repository, *, writing: bool = True)
 
     Raises RepositoryMissing for a URL without a repository, or with another one than recorded. Also
     removes locks of dead processes."""
-    with meeting(services, repository):
+    with recording_state(services, repository):
         repository.preflight(writing=writing)
         actual = repository.identity()
         recorded = services.catalogue.repositories.id_of(repository.url)
@@ -41,7 +41,7 @@ def probe_repository(services: Services, repository: Repository) -> None:
     only this state, and changes nothing."""
     recorded = services.catalogue.repositories.id_of(repository.url)
     if recorded is not None:
-        with meeting(services, repository):
+        with recording_state(services, repository):
             _expect(repository, repository.identity(), recorded)
 
 
@@ -80,7 +80,7 @@ def confirm_or_initialise(
     this state: two `restic init` at once destroy a local repository."""
     if services.catalogue.repositories.id_of(repository.url) is not None:
         return confirm(services, repository)
-    with meeting(services, repository):
+    with recording_state(services, repository):
         repository.preflight()
     with services.catalogue.lock(f"init {repository.url}", wait_s=INIT_WAIT_S):
         if services.catalogue.repositories.id_of(repository.url) is None:

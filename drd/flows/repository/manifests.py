@@ -74,7 +74,7 @@ def require_sealed(services: Services, manifest: Manifest, repository: str) -> N
     point = manifest.point
     seal = services.catalogue.origins.seal(point.plan, point.id)
     broken = seal.broken_by(manifest) if seal is not None else None
-    broken = broken or services.witness.broken_by(manifest)
+    broken = broken or services.row_trust.broken_by(manifest)
     if broken is not None:
         raise _another(f"the manifest of restore point {point.id} in {repository}", broken)
 

@@ -29,7 +29,7 @@ _FINE = Meeting("ok")
 
 
 @contextmanager
-def meeting(services: Services, repository: Repository) -> Iterator[None]:
+def recording_state(services: Services, repository: Repository) -> Iterator[None]:
     """Record the state of the repository: the body's error, or that it is there."""
     try:
         yield

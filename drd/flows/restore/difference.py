@@ -16,7 +16,7 @@ LIVE = "live"
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class LiveDifference:
     """The differences that `b` has against `a`."""
 
     plan: str
@@ -26,7 +26,9 @@ class Compared:
     found: Difference
 
 
-def compare(services: Services, plan: Plan, component: str, point: str, other: str) -> Compared:
+def compare(
+    services: Services, plan: Plan, component: str, point: str, other: str
+) -> LiveDifference:
     """`other` is a point's id, or `live`: then the source is read as in a backup, and nothing is
     stored. Neither needs the repository.
 
@@ -54,7 +56,7 @@ def compare(services: Services, plan: Plan, component: str, point: str, other: s
             hint="compare two points that are newer than the change.",
         )
     owners = other != LIVE or services.is_root
-    return Compared(plan.name, chosen, a, b, difference(before, now, owners=owners))
+    return LiveDifference(plan.name, chosen, a, b, difference(before, now, owners=owners))
 
 
 def _of_point(plan: Plan, component: str, point: RestorePoint) -> tuple[Side, Fingerprint]:

@@ -11,7 +11,7 @@ from drd.flows.services import Services
 from drd.model.finding import Finding
 from drd.model.finding_codes import KNOWN_STATE, REPOSITORY
 from drd.model.plan import Plan
-from drd.model.repair import ways_out
+from drd.model.repair import repair_ways
 from drd.model.snapshot import RestorePoint
 from drd.model.text import some
 from drd.ports.health import Known
@@ -102,7 +102,7 @@ def _damaged(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
     return (
         f"is damaged: {known.damage}; {_cost(known)}",
         "\n".join(
-            ways_out(
+            repair_ways(
                 plan.name,
                 known.repository,
                 known.repair,

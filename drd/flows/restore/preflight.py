@@ -73,7 +73,7 @@ def destinations_of(
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class PreflightResult:
     """`things` is the number of checked things; `writes` has by component everything that would be
     written."""
 
@@ -111,15 +111,17 @@ def preflight(
 
 
 def preflight_only(
-    services: Services, plan: RecoveryPlan, show: Callable[[Looked], object] = lambda _: None
-) -> Looked:
+    services: Services,
+    plan: RecoveryPlan,
+    show: Callable[[PreflightResult], object] = lambda _: None,
+) -> PreflightResult:
     """The preflight of the recovery, without a run: logs warnings. `show` gets what would be
     written before anything is refused. Raises all blockers.
 
     For a resumed recovery nothing is checked: its own working directories are in the target."""
     if plan.continues is not None:
         require_answerable(services, plan)
-        return Looked(0)
+        return PreflightResult(0)
     probe = f"look-{uuid4().hex[:8]}"
     blockers = Blockers()
     with ExitStack() as stack:
@@ -131,7 +133,7 @@ def preflight_only(
         blockers.kept(lambda: _confirm_one(services, plan, held))
         blockers.kept(lambda: _require_vouched(services, plan, held))
         findings += _check_private(destinations, held, blockers)
-    looked = Looked(len(findings) + len(held.repositories[:1]), writes)
+    looked = PreflightResult(len(findings) + len(held.repositories[:1]), writes)
     show(looked)
     warn(services, findings)
     blockers.refuse()

@@ -96,7 +96,7 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         work = components.begin(runner, held, destinations, part_of(plan), ahead)
         if plan.continues is not None:
             _preflight_again(services, plan, destinations, held, runner)
-        engine = Engine(work, _deeds(services, plan, work))
+        engine = Engine(work, _step_runner(services, plan, work))
         engine.execute()
         work.checks[:0] = components.restore_failures(work)
         work.checks += [*components.passed_over(work), *failures(engine)]
@@ -183,13 +183,15 @@ def opened(
     held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
     work = components.begin(runner, held, destinations, part_of(plan))
     components.recall(work, tuple(destinations), records)
-    deeds = _deeds(services, plan, work)
+    step_runner = _step_runner(services, plan, work)
     for record in records.values():
-        deeds.learn(record.name, record.state, record.result)
-    return deeds
+        step_runner.learn(record.name, record.state, record.result)
+    return step_runner
 
 
-def _deeds(services: Services, plan: RecoveryPlan, work: components.Restoration) -> StepRunner:
+def _step_runner(
+    services: Services, plan: RecoveryPlan, work: components.Restoration
+) -> StepRunner:
     around = plan.around
     directory = started_directory(services, work.runner.run.id)
     return StepRunner(work, around, directory, drill=False)

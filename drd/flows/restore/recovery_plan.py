@@ -412,7 +412,7 @@ def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run 
             ) is not None:
                 doubt: str | None = f"it was {back}"
             else:
-                doubt = services.witness.doubts(run)
+                doubt = services.row_trust.doubts(run)
             if doubt is None:
                 return run
             services.warn(

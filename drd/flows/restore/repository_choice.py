@@ -233,7 +233,7 @@ class Holders:
         )
         require_sealed(self.services, manifest, repository.name)
         require_same(manifest, self.point, repository.name)
-        self.services.witness.pin(manifest)
+        self.services.row_trust.pin(manifest)
         return manifest
 
     def _id(self, repository: Repository, snapshot: str) -> str:

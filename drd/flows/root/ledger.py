@@ -27,7 +27,7 @@ from drd.model.snapshot import RestorePoint, json_digest
 from drd.model.text import escaped
 from drd.model.units import from_rfc3339, to_rfc3339
 from drd.process import rights
-from drd.process.private import ROOTS_OWN, make_private, read_own, roots_place, why_not_private
+from drd.process.private import ROOTS_OWN, make_private, read_own, root_place, why_not_private
 from drd.process.rights import Purpose
 
 Noted = dict[str, Any]
@@ -353,7 +353,7 @@ def load(work_dir: Path, run: str, warn: Warn = _silent) -> Ledger | None:
 
 
 def _path(work_dir: Path, run: str) -> Path:
-    return roots_place(work_dir, ROOTS_OWN) / "ledger" / f"{sound_id(run)}.json"
+    return root_place(work_dir, ROOTS_OWN) / "ledger" / f"{sound_id(run)}.json"
 
 
 def _make(directory: Path) -> None:

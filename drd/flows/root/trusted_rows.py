@@ -24,7 +24,7 @@ from drd.process import rights
 from drd.process.rights import Owner
 
 
-class Witness:
+class RowTrust:
     """The witness of a process that owns the state: it trusts all rows."""
 
     def believed(self, run: Run, _verb: str) -> Run:
@@ -68,7 +68,7 @@ class Witness:
         """Record that nobody resumes the run."""
 
 
-class RootsWitness(Witness):
+class RootsRowTrust(RowTrust):
     """The witness of root, on the state of `owner`. Use its `catalogue` instead of the
     given one.
     """
@@ -156,12 +156,12 @@ class RootsWitness(Witness):
         self._notes.release(run.id)
 
 
-def witnessed(catalogue: Catalogue, work_dir: Path, warn: Warn) -> tuple[Catalogue, Witness]:
+def trust_for(catalogue: Catalogue, work_dir: Path, warn: Warn) -> tuple[Catalogue, RowTrust]:
     """Return the catalogue for this process to use, and the witness for its rows."""
     owner = rights.acts_for()
     if owner is None:
-        return catalogue, Witness()
-    roots = RootsWitness(catalogue, work_dir, owner, warn)
+        return catalogue, RowTrust()
+    roots = RootsRowTrust(catalogue, work_dir, owner, warn)
     return roots.catalogue, roots
 
 

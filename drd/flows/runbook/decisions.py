@@ -23,7 +23,7 @@ _NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class StepAnswer:
     """What happens with a step that waited: how it ended, or that it is tried `again`."""
 
     step: str
@@ -33,13 +33,13 @@ class Word:
     again: bool = False
 
 
-class People:
+class DecisionRequests:
     """Approvals, manual steps, and failed steps that wait for a decision."""
 
-    def __init__(self, services: Services, runner: Runner, deeds: StepRunner) -> None:
+    def __init__(self, services: Services, runner: Runner, step_runner: StepRunner) -> None:
         self.services = services
         self.runner = runner
-        self.deeds = deeds
+        self.step_runner = step_runner
         self.wants: dict[str, Wanted] = {}
         """By step the request to people, for those who watch."""
         self._expires: dict[str, datetime] = {}
@@ -89,7 +89,7 @@ class People:
         """The text to approve. An approval of a partial recovery may name things that do not exist
         yet, or that are not restored: then it shows the text of the plan."""
         try:
-            return self.deeds.text(ask.text)
+            return self.step_runner.text(ask.text)
         except StepFailed:
             if not wants_two_persons(step):
                 raise
@@ -157,7 +157,7 @@ class People:
         said = self.services.catalogue.decisions.of_run(self.runner.run.id)
         return any((d.step, d.action, d.attempt) == about for d in said)
 
-    def heard(self, waiting: Collection[str]) -> Iterator[Word]:
+    def new_decisions(self, waiting: Collection[str]) -> Iterator[StepAnswer]:
         """News about steps that wait for a person, or were asked about."""
         if not waiting and not self._asked:
             return
@@ -173,12 +173,12 @@ class People:
                 del self._asked[name]
                 if decision.action == "retry":
                     self.wants.pop(name, None)
-                    yield Word(name, again=True)
+                    yield StepAnswer(name, again=True)
                 else:
                     yield self._settled(_skipped(name, decision))
                 break
 
-    def _answer(self, name: str, said: Collection[Decision]) -> Word | None:
+    def _answer(self, name: str, said: Collection[Decision]) -> StepAnswer | None:
         expires = self._expires.get(name)
         for decision in said:
             if decision.step != name or (expires is not None and decision.at > expires):
@@ -192,14 +192,14 @@ class People:
                 return _agreed(name, decision, own)
         return None
 
-    def _late(self, name: str) -> Word | None:
+    def _late(self, name: str) -> StepAnswer | None:
         expires = self._expires.get(name)
         if expires is None or self.services.clock.now() <= expires:
             return None
         why = f"nobody reported it as done by {expires:%Y-%m-%d %H:%M:%S} UTC"
-        return Word(name, StepState.FAILED, {}, why)
+        return StepAnswer(name, StepState.FAILED, {}, why)
 
-    def _settled(self, word: Word) -> Word:
+    def _settled(self, word: StepAnswer) -> StepAnswer:
         self.wants.pop(word.step, None)
         self._expires.pop(word.step, None)
         self.services.catalogue.steps.finish(
@@ -218,7 +218,7 @@ class People:
         return {"asked_at": since} if since is not None else {}
 
 
-def _agreed(name: str, decision: Decision, own: Sameness) -> Word:
+def _agreed(name: str, decision: Decision, own: Sameness) -> StepAnswer:
     """How a person's decision ended the step, marked if that person had started the recovery."""
     self_approved = decision.action == "approve" and own is Sameness.SAME
     result: dict[str, Any] = {"by": decision.by, "comment": decision.comment}
@@ -229,12 +229,12 @@ def _agreed(name: str, decision: Decision, own: Sameness) -> Word:
     text += f" ({actor.short()})" if actor and actor.short() != decision.by else ""
     text += ", who started this recovery" if self_approved else ""
     comment = escaped(decision.comment)
-    return Word(name, StepState.SUCCEEDED, result, f"{text}: {comment}".rstrip(": "))
+    return StepAnswer(name, StepState.SUCCEEDED, result, f"{text}: {comment}".rstrip(": "))
 
 
-def _skipped(name: str, decision: Decision) -> Word:
+def _skipped(name: str, decision: Decision) -> StepAnswer:
     why = f"skipped by {escaped(decision.by)}: {escaped(decision.comment)}"
-    return Word(name, StepState.SKIPPED, {"reason": why}, why)
+    return StepAnswer(name, StepState.SKIPPED, {"reason": why}, why)
 
 
 def _expiry(asked: datetime, ask: Ask) -> datetime | None:

@@ -15,7 +15,7 @@ from drd import process
 from drd.errors import CatalogueError, DrdError, Fenced
 from drd.flows.durable_steps import Runner, describe
 from drd.flows.restore import components
-from drd.flows.runbook.decisions import People
+from drd.flows.runbook.decisions import DecisionRequests
 from drd.flows.runbook.step_runner import StepRunner, is_failure
 from drd.model.coverage import Coverage
 from drd.model.plan import IN_PLACE
@@ -54,9 +54,9 @@ def runbook_of(work: components.Restoration) -> tuple[Step, ...]:
     )
 
 
-def _as_here(step: Step, deeds: StepRunner) -> Step:
+def _as_here(step: Step, step_runner: StepRunner) -> Step:
     """In a drill there is nobody to ask about a failure."""
-    if deeds.drill and step.on_failure == "ask":
+    if step_runner.drill and step.on_failure == "ask":
         return replace(step, on_failure="abort")
     return step
 
@@ -64,12 +64,12 @@ def _as_here(step: Step, deeds: StepRunner) -> Step:
 class Engine:
     """The steps of one run, from their current states to their end."""
 
-    def __init__(self, work: components.Restoration, deeds: StepRunner) -> None:
+    def __init__(self, work: components.Restoration, step_runner: StepRunner) -> None:
         self.work = work
-        self.deeds = deeds
+        self.step_runner = step_runner
         self.runner: Runner = work.runner
         self.services = work.services
-        self.steps = {step.name: _as_here(step, deeds) for step in runbook_of(work)}
+        self.steps = {step.name: _as_here(step, step_runner) for step in runbook_of(work)}
         self.outcome = Outcome()
         self.states = self.outcome.states
         self.says = self.outcome.says
@@ -79,7 +79,7 @@ class Engine:
         self.flying: dict[str, Future[Mapping[str, Any]]] = {}
         self.begun: dict[str, float] = {}
         self.took: dict[str, float] = {}
-        self.people = People(self.services, self.runner, deeds)
+        self.people = DecisionRequests(self.services, self.runner, step_runner)
         self.marked = RunState.RUNNING
 
     def execute(self) -> Outcome:
@@ -90,7 +90,7 @@ class Engine:
             try:
                 self._loop(pool)
             except BaseException:
-                self.deeds.stop()
+                self.step_runner.stop()
                 raise
             finally:
                 self._collect_checks()
@@ -103,7 +103,7 @@ class Engine:
         while True:
             process.check_cancelled()
             self._apply_decisions()
-            moves = next_moves(list(self.steps.values()), self.states, self.deeds.around)
+            moves = next_moves(list(self.steps.values()), self.states, self.step_runner.around)
             for name, why in moves.skip:
                 self._leave_out(name, f"its condition is not met: {why}")
             for name in moves.begin:
@@ -144,7 +144,7 @@ class Engine:
             and begun.started_at > record.started_at
             for other in self.steps.values()
         )
-        return not later and not self.deeds.lasts(step)
+        return not later and not self.step_runner.lasts(step)
 
     def _again(self, step: Step, record: StepRecord) -> None:
         why = (
@@ -190,11 +190,11 @@ class Engine:
         decision = self.people.skipped_beforehand(step.name)
         if decision is not None:
             self._leave_out(step.name, f"skipped by {decision.by}: {decision.comment}")
-        elif self.deeds.drill and step.rehearse == "skip":
+        elif self.step_runner.drill and step.rehearse == "skip":
             self._leave_out(step.name, step.reason)
-        elif self.deeds.drill and step.kind == "approve":
+        elif self.step_runner.drill and step.kind == "approve":
             self._grant(step)
-        elif step.kind in PEOPLE and not (self.deeds.drill and step.rehearse == "simulate"):
+        elif step.kind in PEOPLE and not (self.step_runner.drill and step.rehearse == "simulate"):
             self.people.await_person(step, self.before.get(step.name))
             self._running(step, StepState.WAITING)
         else:
@@ -231,7 +231,7 @@ class Engine:
             for left in range(step.retries, -1, -1):
                 try:
                     return self.runner.step(
-                        step.name, step.kind, lambda: self.deeds.perform(step, before)
+                        step.name, step.kind, lambda: self.step_runner.perform(step, before)
                     )
                 except (Fenced, CatalogueError):
                     raise
@@ -241,7 +241,7 @@ class Engine:
                     tries = step.retries + 1
                     words = f"try {tries - left} of {tries} failed: {error.message}"
                     self.says[step.name] = words
-                    self.deeds.rest(step.pause_s)
+                    self.step_runner.rest(step.pause_s)
         finally:
             if step.kind != "restore":
                 phase = _PHASES.get(step.kind, "serve")
@@ -253,7 +253,7 @@ class Engine:
     def _await(self) -> None:
         """Wait until a step has ended, or it is time to read people's decisions."""
         if not self.flying:
-            self.deeds.rest(_POLL_S)
+            self.step_runner.rest(_POLL_S)
             return
         wait(self.flying.values(), timeout=_POLL_S, return_when=FIRST_COMPLETED)
         for name in [n for n, f in self.flying.items() if f.done()]:
@@ -276,7 +276,7 @@ class Engine:
         if step.name in self.begun:
             self.took[step.name] = now - self.begun[step.name]
         self.says[step.name] = why
-        self.deeds.learn(step.name, state, result)
+        self.step_runner.learn(step.name, state, result)
         if step.kind in PEOPLE and step.name in self.begun:
             self.work.spans.append(Span("decide", self.begun[step.name], now))
         self.checks[step.name] = [CheckResult.from_json(c) for c in result.get("checks", ())]
@@ -284,7 +284,7 @@ class Engine:
     def _apply_decisions(self) -> None:
         """Apply the decisions made since."""
         waiting = {n for n, s in self.states.items() if s is StepState.WAITING}
-        for word in self.people.heard(waiting):
+        for word in self.people.new_decisions(waiting):
             step = self.steps[word.step]
             if word.again:
                 del self.states[word.step]

@@ -12,7 +12,7 @@ from drd.ports import Clock
 from drd.ports.notify import Notifier
 
 
-def tell(
+def notify_now(
     message: Message,
     known: Sequence[ChannelSpec],
     open_notifier: Callable[[ChannelSpec], Notifier],

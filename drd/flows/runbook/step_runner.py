@@ -87,7 +87,7 @@ class StepRunner:
             return self._tell(step, step.settings)
         return self._act(step.kind, step)
 
-    def take_back(self, step: Step) -> Mapping[str, Any]:
+    def roll_back(self, step: Step) -> Mapping[str, Any]:
         """Run the step's rollback. Its output is not a result of the step."""
         return self._act("rollback", step, keep=keep_nothing)
 
@@ -163,7 +163,7 @@ class StepRunner:
         words = self.text(notice.text)
         what = "drill" if self.drill else "recovery"
         title = f"{plan}: {'this is a drill: ' if self.drill else ''}{words}"
-        told = self.work.services.tell(
+        told = self.work.services.notify_now(
             Message(
                 event=what,
                 plan=plan,

@@ -49,7 +49,7 @@ def trust_again(services: Services, why: str) -> None:
         _trust(services.catalogue, services, boot)
 
 
-def witnessed(services: Services, ahead: Iterable[float | None], *, far: bool) -> bool:
+def is_confirmed(services: Services, ahead: Iterable[float | None], *, far: bool) -> bool:
     """Whether someone else confirms the clock: a repository server (`ahead` has the differences, of
     servers where it is `far`), or the kernel, whose clock NTP synchronises."""
     if far and any(s is not None and abs(s) <= JUMP_S for s in ahead):

@@ -33,10 +33,10 @@ from drd.process.private import (
     STAMP,
     Identity,
     identity,
-    is_roots,
+    is_in_root_place,
     make_private,
     read_own,
-    roots_place,
+    root_place,
     why_not_private,
 )
 from drd.process.rights import Purpose
@@ -100,7 +100,7 @@ def _believed(services: Services) -> Path:
 
 def outside(services: Services) -> Path:
     """Return the place in the shared directory of all states on this host: each has its own."""
-    return roots_place(services.work_dir)
+    return root_place(services.work_dir)
 
 
 def roots(services: Services) -> list[Path]:
@@ -112,7 +112,7 @@ def roots(services: Services) -> list[Path]:
 
 def _durable(services: Services) -> Path:
     """Return root's own place if it can write there; it outlives a restart of the host."""
-    return roots_place(services.work_dir, ROOTS_OWN)
+    return root_place(services.work_dir, ROOTS_OWN)
 
 
 def _place(root: Path, services: Services, run: str, component: Component) -> Workplace:
@@ -138,7 +138,7 @@ def believed_directory(services: Services, run: str) -> Path:
 
 def _whose(root: Path) -> AbstractContextManager[None]:
     """Return the user who may change the place: root for root's own."""
-    return rights.root(Purpose.OWNERS) if is_roots(root) else nullcontext()
+    return rights.root(Purpose.OWNERS) if is_in_root_place(root) else nullcontext()
 
 
 def _in(root: Path, services: Services, run: str) -> Path:
@@ -174,7 +174,7 @@ def _require_ours(directory: Path, run: str, known: Run | None) -> None:
 
 
 def _make_root(root: Path) -> None:
-    if is_roots(root):
+    if is_in_root_place(root):
         own = root.parent
         make_private(own, _PASSABLE)
         if why := why_not_private(own):
@@ -193,7 +193,7 @@ def _explained(directory: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise  # its own words and remedy, as wherever a disk is full
         hint = "work_dir in drd.yaml must be a directory that drd can write to."
-        if is_roots(directory):
+        if is_in_root_place(directory):
             hint = f"mount a writable file system at {ROOTS_OWN}, or at /run."
         raise SandboxUnavailable(f"cannot make {directory}: {error.strerror}", hint=hint) from error
 

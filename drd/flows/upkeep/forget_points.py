@@ -29,7 +29,7 @@ from drd.model.snapshot import RestorePoint
 
 
 @dataclass(frozen=True, slots=True)
-class GivingUp:
+class GiveUpRequest:
     """What a person gives up: whole points, or those in one `repository`. `force`: even if no
     problem of them is known.
     """
@@ -41,7 +41,7 @@ class GivingUp:
     force: bool = False
 
 
-def give_up(services: Services, plan: Plan, what: GivingUp) -> tuple[str, ...]:
+def give_up(services: Services, plan: Plan, what: GiveUpRequest) -> tuple[str, ...]:
     """Give up the points and return those that were recorded. Raises UsageError for a point on
     hold, and, without `force`, for one without a known problem; RepositoryError if a server does
     not remove a snapshot.
@@ -87,7 +87,7 @@ def _require_ours(services: Services) -> None:
         raise UsageError(f"drd forgets nothing here: {why}", hint=custody.HINT)
 
 
-def _require_reasons(services: Services, plan: Plan, what: GivingUp) -> None:
+def _require_reasons(services: Services, plan: Plan, what: GiveUpRequest) -> None:
     now = services.clock.now()
     _require_free(what.points, held_points(services.catalogue.keeping.holds(plan.name), now))
     if what.force:
@@ -107,7 +107,7 @@ def _require_reasons(services: Services, plan: Plan, what: GivingUp) -> None:
 
 
 def _require_lost(
-    services: Services, plan: Plan, what: GivingUp, known: RestorePoint | None, now: datetime
+    services: Services, plan: Plan, what: GiveUpRequest, known: RestorePoint | None, now: datetime
 ) -> None:
     """Raise UsageError for a point that a repository can still restore completely, unless only
     another repository is to give it up.
@@ -153,7 +153,7 @@ def _forget_all(
     services: Services,
     plan: Plan,
     specs: Sequence[RepositorySpec],
-    what: GivingUp,
+    what: GiveUpRequest,
     runner: Runner,
 ) -> Mapping[str, DrdError]:
     """Forget the points in each repository. Retention catches up with repositories that cannot be

@@ -88,7 +88,7 @@ def _must_select(connection: Connection, query: str) -> None:
     connection.execute("CLOSE drd_query", prepare=False)
 
 
-def carry_out(connection: Connection, statements: str, *, timeout_s: float) -> int:
+def execute_statements(connection: Connection, statements: str, *, timeout_s: float) -> int:
     """Run all of the statements, or none of them. Raises the errors of `Inspector.execute`."""
     with _bounded(connection, timeout_s, "statements", "raise the step's timeout."):
         cursor = connection.execute(statements.encode())
@@ -140,7 +140,7 @@ class PostgresInspector:
         connection = connect(self._address, pinned=False)
         try:
             with interruptible(connection):
-                return carry_out(connection, statements, timeout_s=timeout_s)
+                return execute_statements(connection, statements, timeout_s=timeout_s)
         finally:
             connection.close()
 

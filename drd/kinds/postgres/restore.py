@@ -40,7 +40,7 @@ _SAID = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RestoreOrder:
     """What to restore, and how. `own`: into a cluster that drd made; `overwrite`: the content under
     the final name may be replaced; `keep`: it is set aside and kept. `as_owner`: everything of the
     dump runs as the database's owner.
@@ -59,7 +59,7 @@ class Order:
 class Restorer:
     """Restores one database into one cluster."""
 
-    def __init__(self, cluster: Cluster, order: Order) -> None:
+    def __init__(self, cluster: Cluster, order: RestoreOrder) -> None:
         self._cluster = cluster
         self._order = order
         self._names = Publication(cluster, order.component, order.place.run)

@@ -15,7 +15,7 @@ from drd.kinds.file_system import fresh
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import words
 from drd.kinds.postgres.inspect import PostgresInspector
-from drd.kinds.postgres.restore import Order, Restorer, dump_file, no_space, room
+from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file, no_space, room
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
 from drd.kinds.postgres.tools import programs_for
 from drd.model.snapshot import ComponentSnapshot
@@ -76,7 +76,7 @@ class PostgresSandbox:
         self._server.start()
         # What already lies under that name in a new cluster is empty, and ours.
         self._cluster = Cluster(self._server.address(facts["database"]), self._place.mark)
-        order = Order(
+        order = RestoreOrder(
             self._component, self._place, programs, own=True, no_owner=False, overwrite=True
         )
         self._restorer = Restorer(self._cluster, order)

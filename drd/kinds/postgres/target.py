@@ -28,7 +28,7 @@ from drd.kinds.postgres.connection import (
 )
 from drd.kinds.postgres.inspect import PostgresInspector
 from drd.kinds.postgres.publish import Publication
-from drd.kinds.postgres.restore import Order, Restorer, dump_file, room
+from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file, room
 from drd.kinds.postgres.sandbox import extension_hint, missing_extensions
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.target_rights import rights_findings
@@ -231,7 +231,7 @@ class PostgresTargetDatabase:
         """Note that from now on the server may contain something of this run."""
         (self._place.directory / BEGUN).touch(mode=0o600)
         if self._restorer is None:
-            order = Order(
+            order = RestoreOrder(
                 self._component,
                 self._place,
                 self._programs(),

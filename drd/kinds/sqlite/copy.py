@@ -15,7 +15,7 @@ from drd.kinds.sqlite.database import connect, in_words, is_about
 from drd.kinds.sqlite.shared_directory import SIDE_FILES, for_reading
 from drd.kinds.sqlite.unwritable import copy_files, is_about_shm
 from drd.process import check_cancelled
-from drd.process.threads import apart
+from drd.process.threads import run_in_thread
 
 _PAGES = 4096
 """Pages between two checks for a cancel. A read transaction around all steps keeps SQLite from
@@ -93,7 +93,7 @@ def opened_reading(source: Path, wait_s: float) -> tuple[sqlite3.Connection, dat
                 live.close()
                 raise
 
-    return apart(work)
+    return run_in_thread(work)
 
 
 def _copy_locked(source: Path, copy: Path, wait_s: float) -> datetime:

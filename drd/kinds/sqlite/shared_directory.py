@@ -23,7 +23,7 @@ from drd.errors import SourceError, SourceUnreachable
 from drd.process import rights
 from drd.process.path_walk import walk
 from drd.process.private import why_not_private, why_others_write
-from drd.process.threads import apart, can_confine
+from drd.process.threads import can_confine, run_in_thread
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ def for_writing(path: Path, work: Callable[[Place], T]) -> T:
 
     if not (confined or given or user is not None):
         return as_its_user()
-    return apart(as_its_user, changes=place.parent if confined else None, removes=not kept)
+    return run_in_thread(as_its_user, changes=place.parent if confined else None, removes=not kept)
 
 
 def _rights(user: rights.Owner | None, *, given: bool) -> AbstractContextManager[None]:

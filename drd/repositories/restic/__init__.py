@@ -6,7 +6,7 @@ How restic is called:
 resticpy, which knows restic's options and parses its answers. resticpy itself would keep the
 repository and password in module globals, read its environment from the whole process, wait
 without a deadline and start restic outside of our process groups; so its one function that
-starts a process is replaced by our `Door` (`library`), and its globals stay untouched.
+starts a process is replaced by our `ResticRunner` (`library`), and its globals stay untouched.
 - backup, restore, dump, forget of several ids, prune and check go through the door directly:
 resticpy has no streams, or drops their output.
 """

@@ -12,7 +12,7 @@ from drd.model.text import counted
 from drd.repositories.restic.errors import DAMAGED_HINT, failure, repair_of
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import ids
-from drd.repositories.restic.runner import Door
+from drd.repositories.restic.runner import ResticRunner
 
 _PACK = re.compile(r"\bpack ([0-9a-f]{64})\b")
 _TREE = re.compile(r"^(?:tree|id) ([0-9a-f]{64})\b")
@@ -24,7 +24,7 @@ snapshots they cost.
 _SNAPSHOT = re.compile(rb'(?:"snapshot":"|belongs to snapshot )([0-9a-f]{64})\b')
 
 
-def check(door: Door, *, read_subset: str | None, deadline_s: float | None) -> None:
+def check(runner: ResticRunner, *, read_subset: str | None, deadline_s: float | None) -> None:
     """Run `restic check` without a lock, so that a backup never waits for it. Data that a prune
     removes meanwhile looks like damage; so damage is reported only when it is still there under a
     lock.
@@ -37,26 +37,28 @@ def check(door: Door, *, read_subset: str | None, deadline_s: float | None) -> N
         words.append(f"--read-data-subset={read_subset}")
     ends = None if deadline_s is None else time.monotonic() + deadline_s
     try:
-        _check(door, ["--no-lock", *words], deadline_s, 0)
+        _check(runner, ["--no-lock", *words], deadline_s, 0)
     except RepositoryDamaged as error:
         # The caller gets the error; this line is for the journal.
-        log.get().info("repository.suspected", repository=door.url, said=error.message)
-        door.reading(lambda wait: _check(door, words, _remaining_s(ends), wait))
-        log.get().info("repository.sound", repository=door.url)
+        log.get().info("repository.suspected", repository=runner.url, said=error.message)
+        runner.reading(lambda wait: _check(runner, words, _remaining_s(ends), wait))
+        log.get().info("repository.sound", repository=runner.url)
 
 
-def _check(door: Door, words: Sequence[str], deadline_s: float | None, retry_lock_s: int) -> None:
-    done = door.run(words, Listener(), deadline_s=deadline_s, retry_lock_s=retry_lock_s)
+def _check(
+    runner: ResticRunner, words: Sequence[str], deadline_s: float | None, retry_lock_s: int
+) -> None:
+    done = runner.run(words, Listener(), deadline_s=deadline_s, retry_lock_s=retry_lock_s)
     said = complaints(done.stderr)
     # Check the exit code first: a locked repository is reported with an error count as well.
     if done.exit_code == 1 and "repository contains errors" in said.text:
-        log.get().info("repository.check_said", repository=door.url, said=said.text[:4000])
-        raise _damage(door, said)
+        log.get().info("repository.check_said", repository=runner.url, said=said.text[:4000])
+        raise _damage(runner, said)
     if done.exit_code != 0:
-        raise failure(done.exit_code, said, door.url)
+        raise failure(done.exit_code, said, runner.url)
 
 
-def _damage(door: Door, said: Complaints) -> RepositoryDamaged:
+def _damage(runner: ResticRunner, said: Complaints) -> RepositoryDamaged:
     first = next((line for line in said.lines if line.strip()), said.last)
     packs = list(dict.fromkeys(_PACK.findall(said.text)))
     wrong = [line for line in said.lines if line.strip().startswith("error")]
@@ -65,7 +67,7 @@ def _damage(door: Door, said: Complaints) -> RepositoryDamaged:
         # damage.
         named = ", ".join(dict.fromkeys(m[1][:8] for m in map(_OF_SNAPSHOT.search, wrong) if m))
         return SnapshotsUnreadable(
-            f"snapshots at {door.url} cannot be read: {named}; the data of all others is sound",
+            f"snapshots at {runner.url} cannot be read: {named}; the data of all others is sound",
             hint="remove the objects: `drd catalogue verify` prints the commands.",
         )
     trees = list(dict.fromkeys(m[1] for line in said.lines if (m := _TREE.match(line.strip()))))
@@ -78,7 +80,7 @@ def _damage(door: Door, said: Complaints) -> RepositoryDamaged:
         )
     told = len(packs) + len(trees) <= _MOST_PARTS and not any(map(_names_no_snapshot, wrong))
     return RepositoryDamaged(
-        f"the repository at {door.url} is damaged: {what}",
+        f"the repository at {runner.url} is damaged: {what}",
         hint=DAMAGED_HINT,
         parts=packs if told else (),
         trees=trees if told else (),
@@ -107,7 +109,7 @@ def _remaining_s(ends: float | None) -> float | None:
 
 
 def snapshots_with(
-    door: Door, parts: Sequence[str], trees: Sequence[str] = (), *, deadline_s: float
+    runner: ResticRunner, parts: Sequence[str], trees: Sequence[str] = (), *, deadline_s: float
 ) -> frozenset[str]:
     """The snapshots that need one of these files or directories, and the snapshots that restic
     cannot read completely. Raises the children of RepositoryError.
@@ -116,7 +118,7 @@ def snapshots_with(
     for option, wanted in (("--pack", parts), ("--tree", trees)):
         if wanted:
             words = ["--no-lock", "find", "--json", option, *ids(wanted)]
-            told, _ = door.capture(words, deadline_s=deadline_s)
+            told, _ = runner.capture(words, deadline_s=deadline_s)
             # restic prints errors between its JSON lines.
             snapshots |= {snapshot.decode() for snapshot in _SNAPSHOT.findall(told)}
     return frozenset(snapshots)

@@ -14,7 +14,7 @@ from drd.process import Completed
 from drd.repositories.restic import payload
 from drd.repositories.restic.errors import failure, is_damage
 from drd.repositories.restic.messages import Listener, complaints
-from drd.repositories.restic.runner import Door
+from drd.repositories.restic.runner import ResticRunner
 
 _PACKS = re.compile(r"\[[\d:]+\]\s+[\d.]+%\s+(\d+) / (\d+) packs copied")
 _IGNORED = re.compile(r'Ignoring "([0-9a-f]+)"')
@@ -25,8 +25,8 @@ _BATCH = 500  # ids have 64 characters: this stays far below the longest command
 
 
 def copy_from(
-    door: Door,
-    source: Door,
+    runner: ResticRunner,
+    source: ResticRunner,
     ids: Sequence[str],
     *,
     subject: str,
@@ -45,13 +45,13 @@ def copy_from(
 
         def work(retry_lock_s: int, words: Sequence[str] = words) -> Completed:
             listener = CopyListener(subject, len(ids), expected_bytes, on_progress)
-            done = door.copy(
+            done = runner.copy(
                 source, words, listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s
             )
-            return _check_copied(done, door, source)
+            return _check_copied(done, runner, source)
 
         # restic prints the same for what it cannot read in the destination, which costs no copy.
-        ignored = _IGNORED.findall(source.reading(work, door).stderr)
+        ignored = _IGNORED.findall(source.reading(work, runner).stderr)
         missing += [one for one in ignored if one in ids]
     if missing:
         raise PointGone(
@@ -61,14 +61,14 @@ def copy_from(
         )
 
 
-def _check_copied(done: Completed, door: Door, source: Door) -> Completed:
+def _check_copied(done: Completed, runner: ResticRunner, source: ResticRunner) -> Completed:
     """restic does not always say which of two repositories it means."""
     if done.exit_code == 0:
         return done
     said = complaints(done.stderr)
     if is_damage(said.text):  # in the destination, restic reads only indexes
         raise failure(done.exit_code, said, source.url)
-    raise failure(done.exit_code, said, f"{door.url} or {source.url}")
+    raise failure(done.exit_code, said, f"{runner.url} or {source.url}")
 
 
 class CopyListener(Listener):

@@ -12,58 +12,58 @@ from drd.model.finding_codes import KEY, PROTECTION, REPOSITORY
 from drd.repositories.restic import foreign_objects, maintenance, two_repositories
 from drd.repositories.restic.errors import judge
 from drd.repositories.restic.messages import Listener
-from drd.repositories.restic.runner import Door
+from drd.repositories.restic.runner import ResticRunner
 
 INDEX_S = 60.0
 """Deadline for loading the index, which takes seconds where it is cached."""
 
 
-def doctor(door: Door, source: Door | None = None) -> list[Finding]:
+def doctor(runner: ResticRunner, source: ResticRunner | None = None) -> list[Finding]:
     """Check in the order in which a backup needs it; skip what depends on a failed check.
 
     With the `source` of a copy, also check what restic needs to reach both at once.
     """
-    spec = door.session.spec
-    findings = [_attempt("restic", "", lambda: f"restic {door.version()}")]
-    findings.append(_attempt(REPOSITORY, spec.name, lambda: _check_place(door)))
+    spec = runner.session.spec
+    findings = [_attempt("restic", "", lambda: f"restic {runner.version()}")]
+    findings.append(_attempt(REPOSITORY, spec.name, lambda: _check_place(runner)))
     if findings[-1].failed:
         return findings
-    findings += _check_protection(door)
+    findings += _check_protection(runner)
     if source is not None:
-        findings += _check_copy_source(door, source)
+        findings += _check_copy_source(runner, source)
     if not findings[0].failed:
         with ThreadPoolExecutor(1) as beside:
             index = beside.submit(
-                lambda: _attempt("repository-index", spec.name, lambda: _check_index(door))
+                lambda: _attempt("repository-index", spec.name, lambda: _check_index(runner))
             )
-            findings.append(_attempt(KEY, spec.name, lambda: _check_password(door)))
+            findings.append(_attempt(KEY, spec.name, lambda: _check_password(runner)))
         if not findings[-1].failed:
-            findings += _check_keys(door)
-            findings.append(_attempt("repository-locks", spec.name, lambda: _check_locks(door)))
+            findings += _check_keys(runner)
+            findings.append(_attempt("repository-locks", spec.name, lambda: _check_locks(runner)))
             if index.result().failed:
                 findings.append(index.result())
     return findings
 
 
-def _check_place(door: Door) -> str:
-    door.session.place.preflight()
-    return f"{door.url} can be reached and used"
+def _check_place(runner: ResticRunner) -> str:
+    runner.session.place.preflight()
+    return f"{runner.url} can be reached and used"
 
 
-def _check_password(door: Door) -> str:
-    door.session.password()
-    known = maintenance.identity(door)
+def _check_password(runner: ResticRunner) -> str:
+    runner.session.password()
+    known = maintenance.identity(runner)
     if known is None:
-        first = "copy" if door.session.spec.copy_of else "backup"
+        first = "copy" if runner.session.spec.copy_of else "backup"
         return f"not initialised yet: the first {first} initialises it"
     return f"the password opens repository {known[:8]}"
 
 
-def _check_keys(door: Door) -> list[Finding]:
+def _check_keys(runner: ResticRunner) -> list[Finding]:
     """Report files among the keys that are not keys, and more keys than restic tries; nothing when
     there is only one key.
     """
-    session = door.session
+    session = runner.session
     try:
         if len(session.place.objects("keys")) < 2:
             return []
@@ -86,13 +86,13 @@ def _check_keys(door: Door) -> list[Finding]:
     return [Finding("repository-keys", "warning", session.spec.name, detail, hint)]
 
 
-def _check_index(door: Door) -> str:
+def _check_index(runner: ResticRunner) -> str:
     """Have restic load the index, by asking for a snapshot that does not exist."""
     nothing = ["--no-lock", "cat", "--", "blob", "0" * 64]
     try:
-        done = door.run(nothing, Listener(), deadline_s=INDEX_S)
+        done = runner.run(nothing, Listener(), deadline_s=INDEX_S)
         if done.exit_code != 0 and "not found" not in done.stderr:
-            judge(done, door.url)
+            judge(done, runner.url)
     except DeadlineExceeded:
         return "not checked, because it takes long"
     except RepositoryMissing:
@@ -100,8 +100,8 @@ def _check_index(door: Door) -> str:
     return "can be read"
 
 
-def _check_locks(door: Door) -> str:
-    session = door.session
+def _check_locks(runner: ResticRunner) -> str:
+    session = runner.session
     count = len(session.place.locks())
     if count == 0:
         return "none"
@@ -114,19 +114,21 @@ def _check_locks(door: Door) -> str:
     return f"{count}: an operation is running, or was killed (then the next run removes its lock)"
 
 
-def _check_copy_source(door: Door, source: Door) -> list[Finding]:
-    name = door.session.spec.name
+def _check_copy_source(runner: ResticRunner, source: ResticRunner) -> list[Finding]:
+    name = runner.session.spec.name
     try:
-        return two_repositories.findings(door.session, source.session)
+        return two_repositories.findings(runner.session, source.session)
     except DrdError as error:
         why = f"its keys differ from those of {source.session.spec.name}, and {error.message}"
         return [Finding("repository-as-a-copy", "error", name, why, error.hint)]
 
 
-def _check_protection(door: Door) -> list[Finding]:
-    spec = door.session.spec
+def _check_protection(runner: ResticRunner) -> list[Finding]:
+    spec = runner.session.spec
     try:
-        return [replace(f, subject=spec.name) for f in door.session.place.findings(spec.protection)]
+        return [
+            replace(f, subject=spec.name) for f in runner.session.place.findings(spec.protection)
+        ]
     except DrdError as error:
         return [Finding(PROTECTION, "error", spec.name, str(error), error.hint)]
 

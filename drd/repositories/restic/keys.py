@@ -11,30 +11,32 @@ from drd.ports import RepositoryKey
 from drd.process import Completed
 from drd.repositories.restic.errors import judge
 from drd.repositories.restic.messages import Listener
-from drd.repositories.restic.runner import Door
+from drd.repositories.restic.runner import ResticRunner
 
 ADD_S = 120.0
 
 
-def opens(door: Door) -> bool:
+def opens(runner: ResticRunner) -> bool:
     """Whether the password of this door opens the repository; False for a missing repository."""
     try:
-        return bool(door.ask(lambda library: library.cat.config(), "--no-lock", "--no-cache")["id"])
+        return bool(
+            runner.ask(lambda library: library.cat.config(), "--no-lock", "--no-cache")["id"]
+        )
     except WrongKey:
         return False
 
 
-def keys(door: Door) -> list[RepositoryKey]:
+def keys(runner: ResticRunner) -> list[RepositoryKey]:
     """List all keys; the one that this door's password has opened is `current`."""
 
     def work(retry_lock_s: int) -> list[RepositoryKey]:
-        told, _ = door.capture(["key", "list", "--json"], retry_lock_s=retry_lock_s)
+        told, _ = runner.capture(["key", "list", "--json"], retry_lock_s=retry_lock_s)
         try:
             return [_key(item) for item in json.loads(told)]
         except (ValueError, KeyError, TypeError) as error:
             raise RepositoryError("cannot parse restic's answer") from error
 
-    return door.locking(work)
+    return runner.locking(work)
 
 
 def _key(item: Mapping[str, Any]) -> RepositoryKey:
@@ -42,26 +44,28 @@ def _key(item: Mapping[str, Any]) -> RepositoryKey:
     return RepositoryKey(str(item["id"]), bool(item["current"]), made_by, str(item["created"]))
 
 
-def add(door: Door, password: str) -> None:
+def add(runner: ResticRunner, password: str) -> None:
     """Add another password to the repository. It travels in anonymous memory, on standard input."""
 
     def work(retry_lock_s: int) -> Completed:
         words = ["key", "add", "--new-password-file", "/dev/stdin"]
-        done = door.run(
+        done = runner.run(
             words,
             Listener(),
             stdin=password.encode(),
             deadline_s=ADD_S,
             retry_lock_s=retry_lock_s,
         )
-        judge(done, door.url)
+        judge(done, runner.url)
         return done
 
-    door.locking(work)
+    runner.locking(work)
 
 
-def remove(door: Door, key: str) -> None:
+def remove(runner: ResticRunner, key: str) -> None:
     """Remove a key, but never the one that this door's password opens: restic refuses that."""
-    door.locking(
-        lambda wait: door.capture(["key", "remove", "--", key], retry_lock_s=wait, deadline_s=ADD_S)
+    runner.locking(
+        lambda wait: runner.capture(
+            ["key", "remove", "--", key], retry_lock_s=wait, deadline_s=ADD_S
+        )
     )

@@ -17,16 +17,16 @@ from drd.repositories.place import lock_names
 from drd.repositories.restic.payload import ids
 
 if TYPE_CHECKING:
-    from drd.repositories.restic.runner import Door
+    from drd.repositories.restic.runner import ResticRunner
 
 
-def lock_holders(door: Door) -> list[LockInfo]:
+def lock_holders(runner: ResticRunner) -> list[LockInfo]:
     """List the holders. Costs one restic call for each lock. A lock that disappears meanwhile, or
     cannot be read, is left out.
     """
     holders = []
-    for name in sorted(door.session.place.locks()):
-        made = content(door, name)
+    for name in sorted(runner.session.place.locks()):
+        made = content(runner, name)
         try:
             holders.append(
                 LockInfo(
@@ -41,13 +41,13 @@ def lock_holders(door: Door) -> list[LockInfo]:
     return holders
 
 
-def other_host(door: Door) -> str | None:
+def other_host(runner: ResticRunner) -> str | None:
     """Return another host than this one that holds a lock; None if there is none."""
-    hosts = (content(door, n).get("hostname") for n in sorted(door.session.place.locks()))
+    hosts = (content(runner, n).get("hostname") for n in sorted(runner.session.place.locks()))
     return next((str(h) for h in hosts if h not in (None, socket.gethostname())), None)
 
 
-def remove_stale(door: Door) -> int:
+def remove_stale(runner: ResticRunner) -> int:
     """Remove locks that restic judges stale: those of dead processes of this host, and others after
     30 minutes. restic takes a dead process for alive until its parent has reaped it, which never
     happens to an orphan in a container without an init; drd removes those locks itself.
@@ -55,31 +55,31 @@ def remove_stale(door: Door) -> int:
     Other code counts the lock files without restic: most often there is none, and a restic call
     costs more than half a second.
     """
-    place = door.session.place
+    place = runner.session.place
     files = place.lock_files()
     init_lock.remove_dead_marks(place, files)
     before = lock_names(files)
     if not before:
         return 0
-    door.ask(lambda library: library.unlock())
-    dead = process.unreaped(Path(door.session.program).name)
+    runner.ask(lambda library: library.unlock())
+    dead = process.unreaped(Path(runner.session.program).name)
     if dead:
-        place.remove("locks", [n for n in before & place.locks() if _holder(door, n) in dead])
+        place.remove("locks", [n for n in before & place.locks() if _holder(runner, n) in dead])
     return len(before - place.locks())
 
 
-def _holder(door: Door, lock: str) -> int | None:
+def _holder(runner: ResticRunner, lock: str) -> int | None:
     """The pid of the process of this host that made a lock; None for other hosts, and when the lock
     is gone.
     """
-    made = content(door, lock)
+    made = content(runner, lock)
     return int(made["pid"]) if made.get("hostname") == socket.gethostname() else None
 
 
-def content(door: Door, lock: str) -> Mapping[str, Any]:
+def content(runner: ResticRunner, lock: str) -> Mapping[str, Any]:
     """The content of a lock; empty when it is gone or is not a lock."""
     try:
-        told, _ = door.capture(["--no-lock", "cat", "--", "lock", *ids([lock])[1:]])
+        told, _ = runner.capture(["--no-lock", "cat", "--", "lock", *ids([lock])[1:]])
         made = json.loads(told)
     except (RepositoryError, ValueError):
         return {}

@@ -16,7 +16,7 @@ from drd.repositories import init_lock
 from drd.repositories.restic import payload
 from drd.repositories.restic.errors import judge
 from drd.repositories.restic.messages import Complaints, Listener
-from drd.repositories.restic.runner import Door
+from drd.repositories.restic.runner import ResticRunner
 from drd.secrets import EDGES_HINT, edges
 
 COUNT_S = 600.0
@@ -36,41 +36,41 @@ _MOST_WORDS = 100_000
 """The largest number of tags, or of paths, of one snapshot."""
 
 
-def identity(door: Door) -> str | None:
+def identity(runner: ResticRunner) -> str | None:
     """The repository's id, read without a lock: it is never written again."""
     try:
-        return str(door.ask(lambda library: library.cat.config(), "--no-lock")["id"])
+        return str(runner.ask(lambda library: library.cat.config(), "--no-lock")["id"])
     except RepositoryMissing:
-        door.session.place.preflight(writing=False)  # a missing bucket is a different error
+        runner.session.place.preflight(writing=False)  # a missing bucket is a different error
         return None
 
 
-def initialise(door: Door, chunker_from: Door | None) -> str:
+def initialise(runner: ResticRunner, chunker_from: ResticRunner | None) -> str:
     """Initialise the repository. With the chunker parameters of another repository the same data
     makes the same chunks, so that copies deduplicate. Removes keys that a killed `init` left.
     """
-    place, spec = door.session.place, door.session.spec
-    cut_off = edges(door.session.password(), spec.password)
+    place, spec = runner.session.place, runner.session.spec
+    cut_off = edges(runner.session.password(), spec.password)
     if cut_off is not None:
         raise SecretUnavailable(
             f"the password of the new repository {spec.name} ({spec.password.describe()}) "
             f"{cut_off}",
             hint=EDGES_HINT,
         )
-    door.ready()  # write nothing to a place that fails its preflight
+    runner.ready()  # write nothing to a place that fails its preflight
     with init_lock.init_lock(place):
-        known = identity(door)  # another process may have been quicker
+        known = identity(runner)  # another process may have been quicker
         if known is not None:
             return known
         place.remove("keys", place.unfinished_keys())
-        return _initialise(door, chunker_from)
+        return _initialise(runner, chunker_from)
 
 
-def _initialise(door: Door, chunker_from: Door | None) -> str:
+def _initialise(runner: ResticRunner, chunker_from: ResticRunner | None) -> str:
     if chunker_from is None:
-        return str(door.ask(lambda library: library.init(repository_version=2)))
+        return str(runner.ask(lambda library: library.init(repository_version=2)))
     if not is_s3(chunker_from.url):
-        return _init_like(door, chunker_from.url, chunker_from.session.password())
+        return _init_like(runner, chunker_from.url, chunker_from.session.password())
     # restic accepts one set of keys for S3, and the two buckets may need different ones. So the
     # parameters are copied through an empty repository on this host.
     with tempfile.TemporaryDirectory(prefix="drd-chunker-") as directory:
@@ -84,12 +84,12 @@ def _initialise(door: Door, chunker_from: Door | None) -> str:
             lambda library: library.init(copy_chunker_params=True, from_repo=chunker_from.url),
             env=env,
         )
-        return _init_like(door, seed, password)
+        return _init_like(runner, seed, password)
 
 
-def _init_like(door: Door, other: str, password: str) -> str:
+def _init_like(runner: ResticRunner, other: str, password: str) -> str:
     return str(
-        door.ask(
+        runner.ask(
             lambda library: library.init(
                 repository_version=2, copy_chunker_params=True, from_repo=other
             ),
@@ -98,7 +98,9 @@ def _init_like(door: Door, other: str, password: str) -> str:
     )
 
 
-def snapshots(door: Door, *, host: str | None, tags: Sequence[str], fresh: bool) -> Listing:
+def snapshots(
+    runner: ResticRunner, *, host: str | None, tags: Sequence[str], fresh: bool
+) -> Listing:
     """List snapshots. Also returns those that restic skips because it cannot read them."""
     unreadable: dict[str, str] = {}
 
@@ -107,7 +109,7 @@ def snapshots(door: Door, *, host: str | None, tags: Sequence[str], fresh: bool)
         unreadable.update(_UNREADABLE.findall(said.text))
 
     def work(retry_lock_s: int) -> Listing:
-        listed = door.ask(
+        listed = runner.ask(
             lambda library: library.snapshots(host=host, tags=list(tags)),
             *(["--no-cache"] if fresh else []),
             hear=hear,
@@ -121,7 +123,7 @@ def snapshots(door: Door, *, host: str | None, tags: Sequence[str], fresh: bool)
                 unreadable[str(item.get("id", ""))[:64]] = str(error)
         return Listing(sorted(listing, key=lambda s: s.time), unreadable)
 
-    return door.reading(work, ignore_foreign_lock=True)
+    return runner.reading(work, ignore_foreign_lock=True)
 
 
 def _info(item: Mapping[str, object]) -> SnapshotInfo:
@@ -147,25 +149,27 @@ def _word(value: object, place: str) -> str:
     return strict.text(value, place, most=4 * strict.LONGEST_TEXT)
 
 
-def forget(door: Door, ids: Sequence[str]) -> None:
+def forget(runner: ResticRunner, ids: Sequence[str]) -> None:
     """Forget snapshots; ignores ids that are gone already, so it is idempotent."""
     for start in range(0, len(ids), _BATCH):
         batch = payload.ids(ids[start : start + _BATCH])
-        door.locking(lambda wait, b=batch: door.capture(["forget", *b], retry_lock_s=wait))  # type: ignore[misc]
+        runner.locking(lambda wait, b=batch: runner.capture(["forget", *b], retry_lock_s=wait))  # type: ignore[misc]
 
 
-def prune(door: Door, *, max_repack_bytes: int | None, deadline_s: float | None) -> Pruned:
+def prune(
+    runner: ResticRunner, *, max_repack_bytes: int | None, deadline_s: float | None
+) -> Pruned:
     words = ["prune"]
     if max_repack_bytes is not None:
         words.append(f"--max-repack-size={max_repack_bytes}")
 
     def work(retry_lock_s: int) -> Pruned:
         listener = PruneListener()
-        done = door.run(words, listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
-        judge(done, door.url)
+        done = runner.run(words, listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s)
+        judge(done, runner.url)
         return Pruned(listener.sentence, listener.removed_bytes)
 
-    return door.locking(work)
+    return runner.locking(work)
 
 
 class PruneListener(Listener):
@@ -197,13 +201,13 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).replace(" / ", ", ")
 
 
-def size_bytes(door: Door) -> int:
+def size_bytes(runner: ResticRunner) -> int:
     def work(retry_lock_s: int) -> int:
-        answer = door.ask(
+        answer = runner.ask(
             lambda library: library.stats(mode="raw-data"),
             deadline_s=COUNT_S,
             retry_lock_s=retry_lock_s,
         )
         return int(answer["total_size"])
 
-    return door.reading(work)
+    return runner.reading(work)

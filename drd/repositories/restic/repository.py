@@ -33,7 +33,7 @@ from drd.repositories.restic import (
 )
 from drd.repositories.restic.doctor import doctor
 from drd.repositories.restic.payload import backup_words
-from drd.repositories.restic.runner import ANSWER_S, Door
+from drd.repositories.restic.runner import ANSWER_S, ResticRunner
 from drd.repositories.restic.session import Session
 
 
@@ -41,7 +41,7 @@ class ResticRepository:
     """`drd.ports.Repository` on restic, for S3 and local directories.
 
     Creating the object contacts nothing and reads no secret. Safe in several threads. Callers may
-    tune `door`: how long it waits for an endpoint that is gone, and for a lock.
+    tune `runner`: how long it waits for an endpoint that is gone, and for a lock.
     """
 
     def __init__(
@@ -54,47 +54,49 @@ class ResticRepository:
     ) -> None:
         self.url = spec.url
         self.name = spec.name
-        self.door = Door(Session(spec, cache_dir=cache_dir, resolve=resolve, program=restic))
+        self.runner = ResticRunner(
+            Session(spec, cache_dir=cache_dir, resolve=resolve, program=restic)
+        )
         self._cold = partial(ResticRepository, spec, resolve=resolve, restic=restic)
 
     def cold(self, cache: Path) -> ResticRepository:
         cold = self._cold(cache_dir=cache)
-        cold.door.session.lasting = False
-        cold.door.session.hint.take(self.door.session.hint)
+        cold.runner.session.lasting = False
+        cold.runner.session.hint.take(self.runner.session.hint)
         return cold
 
     def preflight(self, *, writing: bool = True) -> None:
-        self.door.session.place.preflight(writing=writing)
+        self.runner.session.place.preflight(writing=writing)
 
     def probe(self) -> str | None:
-        return self.door.session.place.probe()
+        return self.runner.session.place.probe()
 
     def identity(self) -> str | None:
-        return maintenance.identity(self.door)
+        return maintenance.identity(self.runner)
 
     def opens(self) -> bool:
-        return keys.opens(self.door)
+        return keys.opens(self.runner)
 
     def list_keys(self) -> list[RepositoryKey]:
-        return keys.keys(self.door)
+        return keys.keys(self.runner)
 
     def add_key(self, password: str) -> None:
-        keys.add(self.door, password)
+        keys.add(self.runner, password)
 
     def remove_key(self, key: str) -> None:
-        keys.remove(self.door, key)
+        keys.remove(self.runner, key)
 
     def clock_ahead_s(self) -> float | None:
-        return self.door.session.place.clock_ahead_s()
+        return self.runner.session.place.clock_ahead_s()
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
-        return self.door.session.place.missing(snapshots)
+        return self.runner.session.place.missing(snapshots)
 
     def lock_holders(self) -> list[LockInfo]:
-        return locks.lock_holders(self.door)
+        return locks.lock_holders(self.runner)
 
     def initialise(self, *, chunker_from: Repository | None = None) -> str:
-        return maintenance.initialise(self.door, _door(chunker_from))
+        return maintenance.initialise(self.runner, _door(chunker_from))
 
     def store(
         self,
@@ -111,7 +113,7 @@ class ResticRepository:
         subject = next(marked, host)
         if isinstance(payload, Stream):
             return store.store_stream(
-                self.door,
+                self.runner,
                 payload,
                 words,
                 subject=subject,
@@ -119,7 +121,7 @@ class ResticRepository:
                 on_progress=on_progress,
             )
         return store.store_tree(
-            self.door,
+            self.runner,
             payload,
             words,
             subject=subject,
@@ -136,7 +138,7 @@ class ResticRepository:
         tags: Sequence[str],
         time: datetime | None = None,
     ) -> Stored:
-        return store.store_bytes(self.door, data, filename, host=host, tags=tags, time=time)
+        return store.store_bytes(self.runner, data, filename, host=host, tags=tags, time=time)
 
     def copy_from(
         self,
@@ -151,7 +153,7 @@ class ResticRepository:
         if other is None:
             raise TypeError(f"restic cannot copy from {type(source).__name__}")
         copying.copy_from(
-            self.door,
+            self.runner,
             other,
             snapshots,
             subject=self.name,
@@ -163,10 +165,10 @@ class ResticRepository:
     def snapshots(
         self, *, host: str | None = None, tags: Sequence[str] = (), fresh: bool = False
     ) -> Listing:
-        return maintenance.snapshots(self.door, host=host, tags=tags, fresh=fresh)
+        return maintenance.snapshots(self.runner, host=host, tags=tags, fresh=fresh)
 
     def removal(self, snapshot: str) -> str:
-        return self.door.session.place.removal(f"snapshots/{snapshot}")
+        return self.runner.session.place.removal(f"snapshots/{snapshot}")
 
     def restore(
         self,
@@ -179,7 +181,7 @@ class ResticRepository:
         on_progress: OnProgress = no_progress,
     ) -> Fetched:
         return restore.restore(
-            self.door,
+            self.runner,
             snapshot,
             into,
             include=include,
@@ -189,41 +191,41 @@ class ResticRepository:
         )
 
     def read_file(self, snapshot: str, filename: str) -> bytes:
-        return restore.read_file(self.door, snapshot, filename)
+        return restore.read_file(self.runner, snapshot, filename)
 
     def save_file(self, snapshot: str, filename: str, into: Path, *, most: int) -> None:
-        restore.save_file(self.door, snapshot, filename, into, most)
+        restore.save_file(self.runner, snapshot, filename, into, most)
 
     def forget(self, snapshots: Sequence[str]) -> None:
-        maintenance.forget(self.door, snapshots)
+        maintenance.forget(self.runner, snapshots)
 
     def prune(
         self, *, max_repack_bytes: int | None = None, deadline_s: float | None = None
     ) -> Pruned:
         return maintenance.prune(
-            self.door, max_repack_bytes=max_repack_bytes, deadline_s=deadline_s
+            self.runner, max_repack_bytes=max_repack_bytes, deadline_s=deadline_s
         )
 
     def check(self, *, read_subset: str | None = None, deadline_s: float | None = None) -> None:
-        checking.check(self.door, read_subset=read_subset, deadline_s=deadline_s)
+        checking.check(self.runner, read_subset=read_subset, deadline_s=deadline_s)
 
     def snapshots_with(
         self, parts: Sequence[str], trees: Sequence[str] = (), *, deadline_s: float = ANSWER_S
     ) -> frozenset[str]:
-        return checking.snapshots_with(self.door, parts, trees, deadline_s=deadline_s)
+        return checking.snapshots_with(self.runner, parts, trees, deadline_s=deadline_s)
 
     def remove_stale_locks(self) -> int:
-        return self.door.remove_stale_locks()
+        return self.runner.remove_stale_locks()
 
     def size_bytes(self) -> int:
-        return maintenance.size_bytes(self.door)
+        return maintenance.size_bytes(self.runner)
 
     def tools(self) -> Mapping[str, str]:
-        return {"restic": self.door.version()}
+        return {"restic": self.runner.version()}
 
     def doctor(self, *, source: Repository | None = None) -> list[Finding]:
-        return doctor(self.door, _door(source))
+        return doctor(self.runner, _door(source))
 
 
-def _door(repository: Repository | None) -> Door | None:
-    return repository.door if isinstance(repository, ResticRepository) else None
+def _door(repository: Repository | None) -> ResticRunner | None:
+    return repository.runner if isinstance(repository, ResticRepository) else None

@@ -21,7 +21,7 @@ from drd.process import Completed
 from drd.repositories.restic.errors import DAMAGED_HINT, failure, is_damage
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import ids, literal
-from drd.repositories.restic.runner import Door
+from drd.repositories.restic.runner import ResticRunner
 from drd.repositories.restic.short_files import Shortfall, SnapshotQuestions, settle
 
 _TARGET = re.compile(
@@ -32,7 +32,7 @@ _TARGET = re.compile(
 
 
 def restore(
-    door: Door,
+    runner: ResticRunner,
     snapshot: str,
     into: Path,
     *,
@@ -58,10 +58,10 @@ def restore(
     def work(retry_lock_s: int, *lockless: str) -> Fetched:
         listener = Listener(snapshot[:8], "fetch", on_progress=on_progress)
         try:
-            done = door.run(
+            done = runner.run(
                 [*lockless, *words], listener, deadline_s=deadline_s, retry_lock_s=retry_lock_s
             )
-            told = SnapshotQuestions(door, snapshot, retry_lock_s, lockless)
+            told = SnapshotQuestions(runner, snapshot, retry_lock_s, lockless)
             return _check_restored(told, done, listener, into, part=bool(include))
         except BaseException:
             empty_directory(into)
@@ -70,7 +70,7 @@ def restore(
     if brief:
         with suppress(RepositoryDamaged):
             return work(0, "--no-lock")
-    return door.reading(work, ignore_foreign_lock=True)
+    return runner.reading(work, ignore_foreign_lock=True)
 
 
 def _check_restored(
@@ -78,7 +78,7 @@ def _check_restored(
 ) -> Fetched:
     said = complaints(done.stderr)
     if done.exit_code != 0:
-        raise _trouble(told.door, done, said, into)
+        raise _trouble(told.runner, done, said, into)
     summary = listener.summary
     total, restored = (int(summary.get(k, 0)) for k in ("total_bytes", "bytes_restored"))
     files, files_restored = (int(summary.get(k, 0)) for k in ("total_files", "files_restored"))
@@ -97,9 +97,11 @@ def _check_restored(
     return Fetched(restored)
 
 
-def _trouble(door: Door, done: Completed, said: Complaints, into: Path) -> DrdError | Cancelled:
+def _trouble(
+    runner: ResticRunner, done: Completed, said: Complaints, into: Path
+) -> DrdError | Cancelled:
     if done.exit_code != 1 or not said.items:
-        return failure(done.exit_code, said, door.url)
+        return failure(done.exit_code, said, runner.url)
     names = ", ".join(dict.fromkeys(path for path, _ in said.items[:10]))
     reason = said.items[0][1]
     if not any(is_damage(text) for _, text in said.items) and all(
@@ -112,7 +114,7 @@ def _trouble(door: Door, done: Completed, said: Complaints, into: Path) -> DrdEr
     return RepositoryDamaged(f"cannot restore {names}: {reason}", hint=DAMAGED_HINT)
 
 
-def read_file(door: Door, snapshot: str, filename: str) -> bytes:
+def read_file(runner: ResticRunner, snapshot: str, filename: str) -> bytes:
     """Read one small file exactly; output of a failed restic is ignored.
 
     Works without a lock, for which restic waits a fifth of a second each time. Data that a prune
@@ -120,28 +122,28 @@ def read_file(door: Door, snapshot: str, filename: str) -> bytes:
     """
     words = ["dump", *ids([snapshot]), "/" + filename.lstrip("/")]
     try:
-        return door.capture(["--no-lock", *words])[0]
+        return runner.capture(["--no-lock", *words])[0]
     except RepositoryDamaged:
-        return door.reading(
-            lambda wait: door.capture(words, retry_lock_s=wait)[0], ignore_foreign_lock=True
+        return runner.reading(
+            lambda wait: runner.capture(words, retry_lock_s=wait)[0], ignore_foreign_lock=True
         )
 
 
-def save_file(door: Door, snapshot: str, filename: str, into: Path, most: int) -> None:
+def save_file(runner: ResticRunner, snapshot: str, filename: str, into: Path, most: int) -> None:
     """Write one whole file to `into`; never more than `most` bytes, whatever the snapshot holds."""
     words = ["dump", *ids([snapshot]), "/" + filename.lstrip("/")]
 
     def work(retry_lock_s: int) -> None:
         with into.open("xb") as answer:
             try:
-                door.capture_into(
+                runner.capture_into(
                     answer, words, most=most, deadline_s=None, retry_lock_s=retry_lock_s
                 )
             except BaseException:
                 into.unlink()
                 raise
 
-    door.reading(work, ignore_foreign_lock=True)
+    runner.reading(work, ignore_foreign_lock=True)
 
 
 def empty_directory(path: Path) -> None:

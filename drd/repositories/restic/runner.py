@@ -47,7 +47,7 @@ TRIES = 2
 """Tries after failures whose cause was removed: one for a key, one for a lock."""
 
 
-class Door:
+class ResticRunner:
     """Runs restic for one repository. Callers may change `patience` and `retry_lock_s`."""
 
     def __init__(self, session: Session) -> None:
@@ -205,7 +205,7 @@ class Door:
 
     def copy(
         self,
-        source: Door,
+        source: ResticRunner,
         words: Sequence[str],
         listener: Listener,
         *,
@@ -215,8 +215,8 @@ class Door:
         """Run restic on this repository and `source`; the caller judges the exit code.
 
         An outage of either repository ends the call."""
-        for door in (source, self):
-            door.ready()
+        for runner in (source, self):
+            runner.ready()
         words = ["--no-lock", *words] if source._lockless or source.session.of_another() else words
         command = two_repositories.command(
             self.session,
@@ -225,7 +225,7 @@ class Door:
             deadline_s=deadline_s,
             retry_lock_s=retry_lock_s,
         )
-        watches = [door._watch(lambda: listener.done) for door in (source, self)]  # noqa: SLF001
+        watches = [runner._watch(lambda: listener.done) for runner in (source, self)]  # noqa: SLF001
 
         def tick() -> None:
             for watch in watches:
@@ -233,8 +233,8 @@ class Door:
 
         done = process.run(command, on_line=listener.on_line, on_tick=tick)
         done = self._unlock_if_killed(source._unlock_if_killed(done))
-        for door in (source, self):
-            door._explain_piped(done)  # noqa: SLF001
+        for runner in (source, self):
+            runner._explain_piped(done)  # noqa: SLF001
         return done
 
     def pipe(
@@ -256,7 +256,7 @@ class Door:
             self._explain_piped(self._unlock_if_killed(result.consumer))
         return result
 
-    def locking(self, work: Callable[[int], T], *others: Door) -> T:
+    def locking(self, work: Callable[[int], T], *others: ResticRunner) -> T:
         """Call `work`, and once more if a lock blocked it: at once if the lock belonged to a dead
         process, else with `retry_lock_s` as the seconds to wait. Raises RepositoryLocked.
 
@@ -264,13 +264,13 @@ class Door:
         try:
             return work(0)
         except RepositoryLocked:
-            for door in (self, *others):
-                removed = door.remove_stale_locks()
-                log.get().info("repository.locked", repository=door.url, stale=removed)
+            for runner in (self, *others):
+                removed = runner.remove_stale_locks()
+                log.get().info("repository.locked", repository=runner.url, stale=removed)
             return work(self.retry_lock_s)
 
     def reading(
-        self, work: Callable[[int], T], *others: Door, ignore_foreign_lock: bool = False
+        self, work: Callable[[int], T], *others: ResticRunner, ignore_foreign_lock: bool = False
     ) -> T:
         """Do the same as `locking`, for work that writes nothing here. It works without a lock if
         none can be written: a restore from a read-only disk or with a read-only key is as good as

@@ -11,7 +11,7 @@ from drd.errors import SecretUnavailable
 from drd.model.location import is_s3, parse_s3
 from drd.model.plan import RepositorySpec, SecretRef
 from drd.process import Command, find_tool, rights
-from drd.process.private import roots_own
+from drd.process.private import root_directory
 from drd.repositories.local import LocalPlace
 from drd.repositories.place import Place
 from drd.repositories.restic.key_hint import KeyHint
@@ -98,7 +98,7 @@ class Session:
         """The directory for notes about repositories; it may be removed at any time. A path in
         another user's cache could lead anywhere, so root does not write there.
         """
-        return roots_own() / "cache" if rights.taken() else self._cache_dir
+        return root_directory() / "cache" if rights.taken() else self._cache_dir
 
     def of_another(self) -> bool:
         """Whether the cache lies in another user's directory, and root has given up its rights."""

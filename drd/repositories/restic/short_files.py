@@ -27,7 +27,7 @@ from drd.repositories.restic.errors import judge
 from drd.repositories.restic.maintenance import COUNT_S
 from drd.repositories.restic.messages import Listener
 from drd.repositories.restic.payload import ids
-from drd.repositories.restic.runner import Door
+from drd.repositories.restic.runner import ResticRunner
 
 _MOST = 100
 """The largest number of such files that drd examines. Each must have changed at just the wrong
@@ -59,7 +59,7 @@ class Shortfall(NamedTuple):
 class SnapshotQuestions:
     """Asks restic about a snapshot; waits for locks as long as the restore does."""
 
-    door: Door
+    runner: ResticRunner
     snapshot: str
     retry_lock_s: int = 0
     lockless: tuple[str, ...] = ()
@@ -70,14 +70,14 @@ class SnapshotQuestions:
         writes nothing."""
         listener = _Named()
         words = ["repair", "snapshots", "--dry-run", *ids([self.snapshot])]
-        judge(self.door.run(words, listener, retry_lock_s=self.retry_lock_s), self.door.url)
+        judge(self.runner.run(words, listener, retry_lock_s=self.retry_lock_s), self.runner.url)
         return listener.paths if len(listener.paths) <= _MOST else []
 
     def noted(self, paths: Sequence[bytes]) -> list[int]:
         """The noted lengths of files, in restic's order. There are more or fewer than paths when
         other files have the same names."""
         words = ["ls", "--json", *ids([self.snapshot]), *map(os.fsdecode, paths)]
-        printed, _ = self.door.capture(
+        printed, _ = self.runner.capture(
             [*self.lockless, *words], deadline_s=COUNT_S, retry_lock_s=self.retry_lock_s
         )
         rows = [json.loads(line) for line in printed.splitlines()]
@@ -87,7 +87,9 @@ class SnapshotQuestions:
         """The number of bytes that the snapshot holds of a file. Raises RepositoryError for more
         than `most`."""
         words = ["dump", *ids([self.snapshot]), os.fsdecode(path)]
-        return self.door.count([*self.lockless, *words], most=most, retry_lock_s=self.retry_lock_s)
+        return self.runner.count(
+            [*self.lockless, *words], most=most, retry_lock_s=self.retry_lock_s
+        )
 
 
 class _Named(Listener):

@@ -22,14 +22,14 @@ from drd.repositories.restic.errors import failure
 from drd.repositories.restic.maintenance import snapshots
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import backup_words, ids, stdin_words, tree_words
-from drd.repositories.restic.runner import Door
+from drd.repositories.restic.runner import ResticRunner
 
 SMALL_S = 300.0
 """Deadline for a text of some megabytes at most, over a slow line."""
 
 
 def store_stream(
-    door: Door,
+    runner: ResticRunner,
     stream: Stream,
     words: Sequence[str],
     *,
@@ -46,7 +46,7 @@ def store_stream(
         listener = Listener(
             subject, "backup", expected_bytes=stream.expected_bytes, on_progress=on_progress
         )
-        result = door.pipe(
+        result = runner.pipe(
             stream.command,
             words,
             listener,
@@ -55,29 +55,29 @@ def store_stream(
         )
         if result.consumer is not None and result.consumer.exit_code not in (0, 3):
             # The producer died because the pipe broke.
-            return _check_stored(door, result.consumer, listener)
+            return _check_stored(runner, result.consumer, listener)
         if result.consumer is None or result.producer.exit_code != 0:
-            _forget_again(door, listener)
+            _forget_again(runner, listener)
             hint = MEMORY_HINT if result.producer.killed else ""
             raise DumpFailed(f"{stream.command.title} {result.producer.failure}", hint=hint)
         if not listener.summary.get("total_bytes_processed"):
             # restic 0.18 exits with 3 and has made a snapshot of an empty file.
-            _forget_again(door, listener)
+            _forget_again(runner, listener)
             raise ImplausibleDump(
                 f"{stream.command.title} exited with 0 but printed nothing, so no snapshot "
                 "was kept",
                 hint="run the command by hand to see why.",
             )
-        return _check_stored(door, result.consumer, listener)
+        return _check_stored(runner, result.consumer, listener)
 
-    return door.locking(work)
+    return runner.locking(work)
 
 
 _STORED_AGAIN = "not found in the repository index; storing the file again"
 
 
 def store_tree(
-    door: Door,
+    runner: ResticRunner,
     tree: Tree,
     words: Sequence[str],
     *,
@@ -99,7 +99,7 @@ def store_tree(
         )
 
         def run(*parent: str) -> Completed:
-            return door.run(
+            return runner.run(
                 [*words, *parent, *more],
                 listener,
                 stdin=stdin,
@@ -113,12 +113,12 @@ def store_tree(
             and not listener.summary
             and _is_parent_unreadable(complaints(done.stderr))
         ):
-            done = run(_parent_option(door, subject, words, tree))
+            done = run(_parent_option(runner, subject, words, tree))
         if done.exit_code == 3 and _is_all_stored(complaints(done.stderr), tree):
             done = replace(done, exit_code=0)
-        return _check_stored(door, done, listener)
+        return _check_stored(runner, done, listener)
 
-    return door.locking(work)
+    return runner.locking(work)
 
 
 def _is_parent_unreadable(said: Complaints) -> bool:
@@ -128,20 +128,20 @@ def _is_parent_unreadable(said: Complaints) -> bool:
     return said.last.startswith("error loading snapshot")
 
 
-def _parent_option(door: Door, subject: str, words: Sequence[str], tree: Tree) -> str:
+def _parent_option(runner: ResticRunner, subject: str, words: Sequence[str], tree: Tree) -> str:
     """The option that names the parent snapshot, so that unchanged files are not read again;
     without it restic reads everything.
     """
     host = next(w.partition("=")[2] for w in words if w.startswith("--host="))
-    listing = snapshots(door, host=host, tags=(), fresh=False)
+    listing = snapshots(runner, host=host, tags=(), fresh=False)
     before = [s for s in listing if sorted(s.paths) == sorted(tree.paths)]
     log.get().warning(
         "repository.unreadable",
-        repository=door.url,
+        repository=runner.url,
         snapshots=sorted(listing.unreadable),
         component=subject,
         remedy="; ".join(
-            door.session.place.removal(f"snapshots/{i}") for i in sorted(listing.unreadable)[:5]
+            runner.session.place.removal(f"snapshots/{i}") for i in sorted(listing.unreadable)[:5]
         ),
     )
     return f"--parent={before[-1].id}" if before else "--force"
@@ -167,7 +167,7 @@ def _has_vanished(path: str, why: str, tree: Tree) -> bool:
 
 
 def store_bytes(
-    door: Door,
+    runner: ResticRunner,
     data: bytes,
     filename: str,
     *,
@@ -179,13 +179,15 @@ def store_bytes(
 
     def work(retry_lock_s: int) -> Stored:
         listener = Listener(filename, "backup", on_progress=no_progress)
-        done = door.run(words, listener, stdin=data, deadline_s=SMALL_S, retry_lock_s=retry_lock_s)
-        return _check_stored(door, done, listener)
+        done = runner.run(
+            words, listener, stdin=data, deadline_s=SMALL_S, retry_lock_s=retry_lock_s
+        )
+        return _check_stored(runner, done, listener)
 
-    return door.locking(work)
+    return runner.locking(work)
 
 
-def _check_stored(door: Door, done: Completed, listener: Listener) -> Stored:
+def _check_stored(runner: ResticRunner, done: Completed, listener: Listener) -> Stored:
     """Parse the summary. `added_bytes` is what the repository grew by, compressed and encrypted
     (restic's `data_added_packed`).
     """
@@ -204,7 +206,7 @@ def _check_stored(door: Door, done: Completed, listener: Listener) -> Stored:
             hint="give the user that runs drd the right to read these files, or exclude them.",
         )
     if done.exit_code != 0:
-        raise failure(done.exit_code, said, door.url)
+        raise failure(done.exit_code, said, runner.url)
     if not snapshot:
         raise RepositoryError("restic exited with 0 but made no snapshot")
     summary = listener.summary
@@ -216,13 +218,13 @@ def _check_stored(door: Door, done: Completed, listener: Listener) -> Stored:
     )
 
 
-def _forget_again(door: Door, listener: Listener) -> None:
+def _forget_again(runner: ResticRunner, listener: Listener) -> None:
     """Forget a snapshot that must not stay, without waiting for locks of others: it has no
     manifest, so nothing takes it for a copy, and retention removes it later.
     """
     snapshot = listener.summary.get("snapshot_id")
     if snapshot:
         try:
-            door.capture(["forget", *ids([str(snapshot)])])
+            runner.capture(["forget", *ids([str(snapshot)])])
         except RepositoryError as error:
             log.get().warning("snapshot.left", snapshot=snapshot, error=str(error))
