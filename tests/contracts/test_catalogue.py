@@ -232,7 +232,7 @@ def test_of_many_that_adopt_at_once_one_gets_it(catalogue: SqlCatalogue) -> None
     assert catalogue.runs.get(owned.run.id).token == 2
 
 
-def test_who_was_taken_over_can_record_nothing(catalogue: SqlCatalogue) -> None:
+def test_a_process_whose_run_was_taken_over_cannot_record(catalogue: SqlCatalogue) -> None:
     mine = begin(catalogue)
     catalogue.steps.begin(mine, "capture", "capture", at(0))
     mine.release()
@@ -296,7 +296,7 @@ def test_a_step_that_never_began_cannot_end(catalogue: SqlCatalogue) -> None:
         catalogue.steps.finish(begin(catalogue), "restore", StepState.SUCCEEDED, at=at(1))
 
 
-def test_no_step_of_many_threads_is_lost(catalogue: SqlCatalogue) -> None:
+def test_steps_of_many_threads_are_all_recorded(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
 
     def work(number: int) -> None:

@@ -72,7 +72,7 @@ def test_an_alert_comes_back_as_it_was_written(catalogue: SqlCatalogue) -> None:
     )
 
 
-def test_a_whole_life_is_kept(catalogue: SqlCatalogue) -> None:
+def test_all_transitions_of_an_alert_are_kept(catalogue: SqlCatalogue) -> None:
     look(catalogue.alerts, 0, RPO)
     acknowledge(catalogue, "a0")
     look(catalogue.alerts, 2, replace(RPO, severity="critical", text="later"))
@@ -112,7 +112,7 @@ def test_messages_are_in_the_outbox_if_and_only_if_the_alert_is_recorded(
     assert [a.kind for a in catalogue.alerts.open()] == ["rpo"]
 
 
-def test_a_decision_that_somebody_forestalled_is_neither_written_nor_told(
+def test_outdated_transitions_are_neither_recorded_nor_sent(
     catalogue: SqlCatalogue,
 ) -> None:
     look(catalogue.alerts, 0, RPO)
@@ -126,7 +126,7 @@ def test_a_decision_that_somebody_forestalled_is_neither_written_nor_told(
     assert titles(catalogue) == ["orders-api: late", "orders-api: acknowledged: late"]
 
 
-def test_what_only_the_record_says_leaves_an_acknowledgement_alone(
+def test_a_silent_change_keeps_the_acknowledgement(
     catalogue: SqlCatalogue,
 ) -> None:
     look(catalogue.alerts, 0, RPO)
@@ -139,14 +139,14 @@ def test_what_only_the_record_says_leaves_an_acknowledgement_alone(
     assert (alert.state, alert.acknowledged_by, alert.message) == ("acknowledged", "anna", "later")
 
 
-def test_what_is_open_already_does_not_fire_a_second_time(catalogue: SqlCatalogue) -> None:
+def test_an_open_alert_does_not_fire_again(catalogue: SqlCatalogue) -> None:
     look(catalogue.alerts, 0, RPO)
     again = reconcile([RPO], [], at(1), Rules(), new_id=lambda: "b0000000")
     assert catalogue.alerts.apply(again, at(1), tell) == []
     assert [a.id for a in catalogue.alerts.open()] == ["a0000000"]
 
 
-def test_an_id_that_an_old_alert_has_waits_for_another(catalogue: SqlCatalogue) -> None:
+def test_a_duplicate_alert_id_is_not_recorded(catalogue: SqlCatalogue) -> None:
     look(catalogue.alerts, 0, RPO)
     look(catalogue.alerts, 1)
     look(catalogue.alerts, 6)
@@ -171,7 +171,9 @@ def test_an_alert_is_acknowledged_by_the_beginning_of_its_id(catalogue: SqlCatal
         ("c", "alert c is resolved already"),
     ],
 )
-def test_what_cannot_be_acknowledged(catalogue: SqlCatalogue, prefix: str, fact: str) -> None:
+def test_acknowledging_a_resolved_or_unknown_alert_is_refused(
+    catalogue: SqlCatalogue, prefix: str, fact: str
+) -> None:
     look(catalogue.alerts, 0, DISK, ids="c")
     look(catalogue.alerts, 1)
     look(catalogue.alerts, 6)
@@ -185,7 +187,7 @@ def test_what_cannot_be_acknowledged(catalogue: SqlCatalogue, prefix: str, fact:
     assert caught.value.hint
 
 
-def test_history_has_the_open_ones_and_the_newest_that_are_over(catalogue: SqlCatalogue) -> None:
+def test_history_has_open_alerts_and_the_newest_resolved_ones(catalogue: SqlCatalogue) -> None:
     look(catalogue.alerts, 0, RPO, ids="a")
     look(catalogue.alerts, 1)
     look(catalogue.alerts, 6, replace(RPO, plan="billing"), ids="b")
@@ -203,7 +205,7 @@ def test_history_has_the_open_ones_and_the_newest_that_are_over(catalogue: SqlCa
     assert ids() == "cb"
 
 
-def test_status_is_told_of_open_alerts_the_gravest_first(
+def test_status_gets_open_alerts_most_severe_first(
     catalogue: SqlCatalogue, catalogue_url: str
 ) -> None:
     for name in ("orders-api", "billing"):
@@ -226,7 +228,7 @@ def test_status_is_told_of_open_alerts_the_gravest_first(
         assert [a.kind for a in read(catalogue_url, "billing").alerts] == ["disk"]
 
 
-def test_readings_and_findings_are_told_by_plan(catalogue: SqlCatalogue) -> None:
+def test_verifications_and_findings_are_read_by_plan(catalogue: SqlCatalogue) -> None:
     assert catalogue.alerts.watched() == Watched()
     with catalogue.database.write() as connection:
         connection.execute(

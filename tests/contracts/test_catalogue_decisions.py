@@ -59,7 +59,7 @@ def test_a_step_waits_until_it_ends(catalogue: SqlCatalogue) -> None:
     owned.release()
 
 
-def test_a_step_may_be_noted_with_a_run_that_is_over(catalogue: SqlCatalogue) -> None:
+def test_steps_can_be_added_to_a_finished_run(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
     catalogue.steps.begin(owned, "preflight", "preflight", at(0))
     catalogue.steps.finish(owned, "preflight", StepState.SUCCEEDED, at=at(1))
@@ -73,7 +73,7 @@ def test_a_step_may_be_noted_with_a_run_that_is_over(catalogue: SqlCatalogue) ->
     assert catalogue.runs.get(owned.run.id).finished_at == at(1)
 
 
-def test_a_run_that_is_over_is_marked_no_more(catalogue: SqlCatalogue) -> None:
+def test_a_finished_run_is_not_marked_as_waiting(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
     catalogue.runs.finish(owned, RunState.FAILED, at=at(1))
     catalogue.runs.set_state(owned, RunState.RUNNING)
@@ -81,7 +81,7 @@ def test_a_run_that_is_over_is_marked_no_more(catalogue: SqlCatalogue) -> None:
 
 
 @pytest.mark.parametrize("state", [RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED])
-def test_a_run_that_did_not_end_well_goes_on(catalogue: SqlCatalogue, state: RunState) -> None:
+def test_a_failed_run_can_be_reopened(catalogue: SqlCatalogue, state: RunState) -> None:
     owned = begin(catalogue)
     catalogue.steps.begin(owned, "a", "command", at(0))
     catalogue.steps.finish(owned, "a", StepState.SUCCEEDED, at=at(1), result={"x": 1})
@@ -105,7 +105,7 @@ def test_a_run_that_did_not_end_well_goes_on(catalogue: SqlCatalogue, state: Run
     adopted.release()
 
 
-def test_a_run_that_succeeded_goes_on_only_to_be_taken_back(catalogue: SqlCatalogue) -> None:
+def test_a_succeeded_run_is_reopened_only_for_undo(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
     catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(1))
     owned.release()

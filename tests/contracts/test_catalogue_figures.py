@@ -41,7 +41,7 @@ def test_empty_catalogue_has_no_figures(catalogue: SqlCatalogue) -> None:
     assert catalogue.figures() == CatalogueFigures()
 
 
-def test_last_run_of_each_kind_is_told(catalogue: SqlCatalogue) -> None:
+def test_figures_have_the_last_run_of_each_kind(catalogue: SqlCatalogue) -> None:
     run(catalogue, RunKind.BACKUP, RunState.SUCCEEDED, 0, bytes=500)
     run(catalogue, RunKind.BACKUP, RunState.FAILED, 10)
     run(catalogue, RunKind.BACKUP, RunState.FAILED, 20)
@@ -55,7 +55,7 @@ def test_last_run_of_each_kind_is_told(catalogue: SqlCatalogue) -> None:
     }
 
 
-def test_copies_and_verifications_are_told_with_what_is_not_known(
+def test_figures_of_copies_and_verifications_keep_unknowns(
     catalogue: SqlCatalogue, catalogue_url: str
 ) -> None:
     copy = {"plan": "orders-api", "copy_of": "primary", "position": 0}

@@ -38,7 +38,7 @@ def lived(catalogue: SqlCatalogue, name: str) -> None:
     catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(6))
 
 
-def test_what_is_known_of_a_plan_goes_and_others_stay(catalogue: SqlCatalogue) -> None:
+def test_forgetting_a_plan_leaves_other_plans_alone(catalogue: SqlCatalogue) -> None:
     lived(catalogue, "billing")
     before = rows(catalogue)
     lived(catalogue, "orders-api")
@@ -74,7 +74,7 @@ def test_an_open_alert_stays_until_it_is_resolved(catalogue: SqlCatalogue) -> No
     assert [a.id for a in catalogue.alerts.open()] == ["a1"]
 
 
-def test_a_plan_of_which_a_run_is_not_over_is_kept(catalogue: SqlCatalogue) -> None:
+def test_a_plan_with_an_open_run_cannot_be_forgotten(catalogue: SqlCatalogue) -> None:
     loaded = plan("billing")
     catalogue.plans.load(loaded, file_digest="f", at=at(0))
     owned = catalogue.runs.begin(loaded, RunKind.BACKUP, trigger="manual", at=at(1))

@@ -90,7 +90,7 @@ def test_histories_are_apart_by_kind_and_subject(catalogue: SqlCatalogue) -> Non
     assert history(catalogue).tries == 0
 
 
-def test_only_what_changed_since_is_told(catalogue: SqlCatalogue) -> None:
+def test_only_changes_since_the_last_question_are_returned(catalogue: SqlCatalogue) -> None:
     done(catalogue, 0)
     seen = max(r.changed for r in catalogue.queue.jobs())
     assert catalogue.queue.jobs(seen) == []
@@ -98,7 +98,7 @@ def test_only_what_changed_since_is_told(catalogue: SqlCatalogue) -> None:
     assert [r.kind for r in catalogue.queue.jobs(seen)] == ["drill"]
 
 
-def test_a_dead_run_found_after_a_newer_one_does_not_speak_for_now(
+def test_a_dead_run_found_late_does_not_count_as_the_newest(
     catalogue: SqlCatalogue,
 ) -> None:
     old = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(0))
@@ -136,7 +136,7 @@ def test_a_pending_run_is_claimed_once(catalogue: SqlCatalogue) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["drill", "subject"])
-def test_a_claim_fits_the_pending_run(catalogue: SqlCatalogue, wrong: str) -> None:
+def test_only_a_matching_process_claims_a_pending_run(catalogue: SqlCatalogue, wrong: str) -> None:
     waiting = catalogue.queue.enqueue(DUE)
     kind = RunKind.DRILL if wrong == "drill" else RunKind.BACKUP
     with pytest.raises(Fenced):
@@ -208,14 +208,14 @@ def test_the_accepted_text_of_a_plan_stays_with_its_schedule(catalogue: SqlCatal
     assert catalogue.queue.plan_rows()[0].schedule is None, "it is worked out from the file again"
 
 
-def test_small_facts_are_kept(catalogue: SqlCatalogue) -> None:
+def test_notes_round_trip(catalogue: SqlCatalogue) -> None:
     assert catalogue.queue.noted("heartbeat") is None
     catalogue.queue.note("heartbeat", {"pid": 1}, at(0))
     catalogue.queue.note("heartbeat", {"pid": 2}, at(1))
     assert catalogue.queue.noted("heartbeat") == (at(1), {"pid": 2})
 
 
-def test_old_runs_go_but_not_what_is_still_spoken_of(catalogue: SqlCatalogue) -> None:
+def test_old_runs_are_removed_unless_still_referenced(catalogue: SqlCatalogue) -> None:
     gone = done(catalogue, 0, RunState.FAILED)
     drilled = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(2))
     catalogue.steps.begin(drilled, "choose", "choose", at(2))
@@ -258,7 +258,7 @@ def test_old_runs_go_piece_by_piece(catalogue: SqlCatalogue) -> None:
     assert pieces == [2, 2, 1, 0]  # the newest stays
 
 
-def test_a_clock_that_was_set_meanwhile_does_not_tell_what_a_run_takes(
+def test_runs_during_a_clock_change_do_not_count_as_durations(
     catalogue: SqlCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true = time.time
@@ -276,7 +276,7 @@ def test_a_clock_that_was_set_meanwhile_does_not_tell_what_a_run_takes(
     assert all(0 <= seconds < 60 for seconds in catalogue.runs.backup_durations("orders-api"))
 
 
-def test_what_is_written_together_is_there_as_a_whole_or_not_at_all(
+def test_writes_in_together_are_atomic(
     catalogue: SqlCatalogue,
 ) -> None:
     def half() -> None:

@@ -240,7 +240,7 @@ def run_command(
     return own
 
 
-def test_a_command_knows_where_it_is_and_what_it_looks_at(tmp_path: Path) -> None:
+def test_a_command_gets_its_directory_and_component(tmp_path: Path) -> None:
     own = run_command(
         tmp_path,
         "sh",
@@ -260,7 +260,7 @@ def test_a_command_sees_nothing_else_of_drds_environment(
     assert own.verdict is PASSED
 
 
-def test_a_commands_last_words_are_told_bounded(tmp_path: Path) -> None:
+def test_a_commands_output_is_quoted_and_bounded(tmp_path: Path) -> None:
     own = run_command(
         tmp_path, "sh", "-c", "echo first; echo why >&2; printf 'x%.0s' $(seq 500) >&2; exit 7"
     )
@@ -275,7 +275,7 @@ def test_a_command_that_dies_of_a_signal_is_failed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("script", ["kill -9 $$", "sh -c 'kill -9 $$'; exit $?"])
-def test_a_command_that_was_killed_for_memory_has_told_nothing(tmp_path: Path, script: str) -> None:
+def test_a_command_killed_for_lack_of_memory_is_not_run(tmp_path: Path, script: str) -> None:
     own = run_command(tmp_path, "sh", "-c", script)
     assert own.verdict is NOT_RUN
     assert "perhaps because memory ran out" in own.observed

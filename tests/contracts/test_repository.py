@@ -171,7 +171,7 @@ def test_file_that_changed_while_stored_has_the_size_of_what_was_stored(
         assert (tmp_path / f"{number}{hot}").read_bytes() == b"second"
 
 
-def test_nothing_is_restored_into_what_holds_something(
+def test_a_restore_into_a_filled_directory_is_refused(
     repository: Repository, tmp_path: Path
 ) -> None:
     stored = repository.store_bytes(b"1", "m", host="p", tags=["drd"])
@@ -257,7 +257,7 @@ def test_pruning_and_checking_leave_what_is_kept(repository: Repository) -> None
     assert repository.read_file(kept.snapshot, "m") == b"2"
 
 
-def test_there_are_no_stale_locks_when_nobody_died(repository: Repository) -> None:
+def test_a_healthy_repository_has_no_stale_locks(repository: Repository) -> None:
     assert repository.remove_stale_locks() == 0
 
 

@@ -132,7 +132,7 @@ def test_a_copy_of_a_copy_names_the_first(tmp_path: Path, local: ResticRepositor
     assert before.read_file(last.id, "m") == b"one"
 
 
-def test_equal_data_is_cut_alike_on_both_sides(tmp_path: Path, local: ResticRepository) -> None:
+def test_a_copy_uses_the_same_chunk_boundaries(tmp_path: Path, local: ResticRepository) -> None:
     copy = local_repository(tmp_path, name="copy")
     copy.initialise(chunker_from=local)
     lightened(copy)

@@ -25,7 +25,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
-def test_time_of_the_loss_chooses_the_point_and_the_data_loss_is_shown_before(
+def test_time_of_loss_chooses_the_point_and_shows_the_data_loss(
     short_tmp: Path, postgres: PostgresServer
 ) -> None:
     name = f"orders_{secrets.token_hex(4)}"

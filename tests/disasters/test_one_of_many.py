@@ -11,7 +11,7 @@ from tests.e2e.site import Site, make_sqlite
 CUSTOMERS = ("acme", "blue", "coda")
 
 
-def test_one_of_many_is_drilled_measured_and_brought_back_by_itself(short_tmp: Path) -> None:
+def test_one_component_of_many_is_drilled_and_restored(short_tmp: Path) -> None:
     site = Site(short_tmp / "site")
     live, back = short_tmp / "live", short_tmp / "back"
     for directory in (live, back):

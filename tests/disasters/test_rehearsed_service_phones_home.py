@@ -134,7 +134,7 @@ def words(told: dict[str, Any]) -> set[str]:
     return {f"{a['by']}: {a['what']} {a['to']}" for a in told["fence"]["tried"]}
 
 
-def test_service_that_phones_home_reaches_nobody_and_is_named(
+def test_service_that_phones_home_is_refused_and_reported(
     short_tmp: Path, production: Production
 ) -> None:
     told = drilled(short_tmp, production, mail=production.port)
@@ -148,7 +148,7 @@ def test_service_that_phones_home_reaches_nobody_and_is_named(
     assert "smtp.example.org" in str(told["readiness"])
 
 
-def test_service_that_stays_at_home_has_nothing_to_tell(
+def test_service_without_outside_connections_has_no_refusals(
     short_tmp: Path, production: Production
 ) -> None:
     told = drilled(short_tmp, production, mail=0)
@@ -156,7 +156,7 @@ def test_service_that_stays_at_home_has_nothing_to_tell(
     assert "reach of the last drill" not in str(told["readiness"])
 
 
-def test_what_is_declared_is_reached_and_stands_in_the_evidence(
+def test_declared_destinations_are_reached_and_recorded(
     short_tmp: Path, production: Production
 ) -> None:
     reach = f"127.0.0.1:{production.port}"

@@ -36,7 +36,7 @@ def from_kit(small: Site, machine: Machine, *words: str, code: int = 0) -> str:
     return told.out + told.err
 
 
-def test_nothing_is_overwritten_that_is_not_the_same(small: Site, machine: Machine) -> None:
+def test_a_different_existing_file_is_not_overwritten(small: Site, machine: Machine) -> None:
     mine = machine.root / "etc/drd/plans/shop.yaml"
     mine.parent.mkdir(parents=True)
     mine.write_text("plan: shop\n")
@@ -45,13 +45,13 @@ def test_nothing_is_overwritten_that_is_not_the_same(small: Site, machine: Machi
     assert machine.everything() == {"etc/drd/plans/shop.yaml": b"plan: shop\n"}
 
 
-def test_a_drd_yaml_that_install_put_gives_way(small: Site, machine: Machine) -> None:
+def test_the_installed_default_drd_yaml_is_replaced(small: Site, machine: Machine) -> None:
     machine.drd("install", "--prefix", str(machine.root))
     from_kit(small, machine)
     assert str(machine.root) in machine.config.read_text()
 
 
-def test_a_failure_in_the_middle_takes_everything_away_again(small: Site, machine: Machine) -> None:
+def test_a_failed_bootstrap_removes_what_it_wrote(small: Site, machine: Machine) -> None:
     """The secrets and the plan are written when the catalogue cannot be."""
     state = machine.root / str(small.base).lstrip("/") / "state"
     state.parent.mkdir(parents=True)

@@ -184,7 +184,7 @@ def handled(site: Site) -> dict[tuple[str, str], int]:
     return {(kind, subject): size for kind, subject, size in rows}
 
 
-def test_damage_is_found_told_and_got_round(site: Site) -> None:
+def test_damage_is_found_reported_and_avoided(site: Site) -> None:
     make_sqlite(site.base / "shop.db", rows=50_000)
     point = backup(site)
     site.drd("copy", "shop")
@@ -236,7 +236,7 @@ def test_shares_of_a_repository_are_read_in_turn(site: Site) -> None:
     assert_clean(site)
 
 
-def test_what_is_no_copy_is_told(site: Site) -> None:
+def test_a_repository_that_is_no_copy_is_refused(site: Site) -> None:
     assert (
         "no repository 'nowhere'" in site.drd("copy", "shop", "--repository", "nowhere", code=2).err
     )

@@ -48,7 +48,7 @@ def succeeded(site: Site) -> int:
     return len(rows(site, where="kind = 'backup' and state = 'succeeded'"))
 
 
-def test_it_backs_up_drills_and_says_what_is_next(site: Site) -> None:
+def test_the_daemon_backs_up_drills_and_shows_the_next_start(site: Site) -> None:
     quick_plan(site, more="drill: {every: 1h}\nretention: {last: 2, every: 1h}\n")
     with daemon(site) as running:
         until(lambda: succeeded(site) >= 3, "three backups", running)
@@ -72,7 +72,7 @@ def test_it_backs_up_drills_and_says_what_is_next(site: Site) -> None:
 
 
 @pytest.mark.kills
-def test_a_killed_run_is_recorded_cleared_up_and_done_again(site: Site) -> None:
+def test_a_killed_run_is_recorded_cleaned_up_and_repeated(site: Site) -> None:
     """First what it started, then itself: as the kernel does when memory runs out."""
     quick_plan(site, backup="every: 4s")
     big(site)
@@ -97,7 +97,7 @@ def test_a_killed_run_is_recorded_cleared_up_and_done_again(site: Site) -> None:
     site.assert_clean()
 
 
-def test_a_stop_interrupts_runs_and_the_next_start_does_them(site: Site) -> None:
+def test_a_stop_interrupts_runs_and_the_next_start_repeats_them(site: Site) -> None:
     quick_plan(site, backup="every: 9s")
     big(site)
     with daemon(site) as running:
@@ -114,7 +114,7 @@ def test_a_stop_interrupts_runs_and_the_next_start_does_them(site: Site) -> None
     site.assert_clean()
 
 
-def test_a_killed_daemon_leaves_nothing_and_the_next_one_goes_on(site: Site) -> None:
+def test_a_killed_daemon_leaves_nothing_and_is_replaced(site: Site) -> None:
     quick_plan(site, backup="every: 5s")
     big(site)
     running = Daemon(site)
@@ -137,7 +137,7 @@ def test_two_daemons_do_not_share_a_state(site: Site) -> None:
     assert "another drd process is busy" in refused.err
 
 
-def test_a_reload_takes_what_is_sound_and_keeps_what_was_in_force(site: Site) -> None:
+def test_a_reload_applies_valid_plans_and_keeps_the_others(site: Site) -> None:
     quick_plan(site, backup="every: 1h, jitter: none", name="shop")
     quick_plan(site, backup="every: 1h, jitter: none", name="old")
     plan = site.base / "plans/shop.yaml"
@@ -210,7 +210,7 @@ def test_cancel_ends_a_run_within_ten_seconds(site: Site, stopped: bool) -> None
 
 
 @pytest.mark.parametrize("beside", [False, True])
-def test_cancel_ends_also_what_listens_to_nobody(site: Site, beside: bool) -> None:
+def test_cancel_ends_a_process_that_ignores_signals(site: Site, beside: bool) -> None:
     """Three of a hook's processes, one of them out of its group: of the daemon's run, and of one in
     somebody's terminal beside it."""
     hook = site.base / "hook.sh"
@@ -262,7 +262,7 @@ def test_a_run_that_hangs_is_killed_and_nothing_is_done_twice(site: Site) -> Non
     site.assert_clean()
 
 
-def test_what_was_missed_is_made_up_for_once(site: Site) -> None:
+def test_missed_work_is_done_once_after_a_start(site: Site) -> None:
     quick_plan(site, backup="cron: '*/10 * * * *'", rpo="15m")
     site.drd("backup", "shop")
     WallClock(site).set(3 * 86400)
@@ -304,7 +304,7 @@ def test_a_dead_foreground_run_is_found_by_the_daemon(site: Site) -> None:
     site.assert_clean()
 
 
-def test_a_plan_that_asks_for_nothing_regular_gets_nothing(site: Site) -> None:
+def test_a_plan_without_schedules_starts_nothing(site: Site) -> None:
     site.plan(f"components:\n  conf: {{kind: files, paths: [{site.base}/etc]}}\n")
     with daemon(site) as running:
         time.sleep(2)

@@ -74,7 +74,7 @@ def protect(s3: S3Server, bucket: str) -> None:
     )
 
 
-def test_a_repository_that_is_gone_or_unprotected_is_told_until_it_is_not(
+def test_a_lost_or_unprotected_repository_has_an_alert(
     short_tmp: Path, s3: S3Server, proxy: Proxy, hook: Receiver
 ) -> None:
     """By the looks ahead that a failing backup, and one that succeeds again, bring about."""

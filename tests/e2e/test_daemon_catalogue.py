@@ -59,7 +59,7 @@ def small_disk(site: Site) -> Iterator[Path]:
     ("trouble", "words"),
     [(locked, "locked by another process"), (full, "disk is full")],
 )
-def test_trouble_is_told_once_and_work_goes_on_after_it(
+def test_trouble_is_reported_once_and_work_continues_after_it(
     site: Site, trouble: object, words: str, request: pytest.FixtureRequest
 ) -> None:
     if trouble is full:

@@ -124,7 +124,7 @@ def test_what_a_sleeping_host_missed_is_done_once(site: Site) -> None:
     site.assert_clean()
 
 
-def test_a_clock_set_back_while_no_daemon_ran_is_told_and_waited_for_by_nobody(site: Site) -> None:
+def test_a_clock_set_back_without_a_daemon_is_reported(site: Site) -> None:
     clock = WallClock(site)
     clock.set(30 * 86400)
     with daemon(site) as running:

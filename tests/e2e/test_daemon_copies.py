@@ -56,9 +56,7 @@ def done(site: Site, kind: str) -> int:
 
 
 @pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.faults)])
-def test_copy_that_stands_still_delays_no_backup_and_killed_is_done_again(
-    site: Site, long: bool
-) -> None:
+def test_a_stalled_copy_delays_no_backup_and_is_repeated(site: Site, long: bool) -> None:
     """After a pause of a minute, for which the short one does not wait."""
     with daemon(site) as running:
         pids = until(lambda: copying(site), "a copy under way", running)
@@ -124,7 +122,7 @@ def access(site: Site, server: S3Server, name: str) -> str:
 
 
 @pytest.mark.faults
-def test_what_is_wrong_with_a_copy_is_told_and_taken_back(short_tmp: Path) -> None:
+def test_a_problem_of_a_copy_is_reported_and_resolved(short_tmp: Path) -> None:
     """Gone, and damaged: each alert comes and goes by what the daemon does by itself."""
     body = BODY.replace("every: 1d", "every: 30s, read_all_within: 30s").replace("4s", "5s")
     site = copied_site(short_tmp, body, rpo="12s")

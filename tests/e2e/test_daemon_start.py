@@ -49,7 +49,7 @@ def test_plans_are_judged_only_when_they_were_loaded(site: Site) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tmpfs needs root")
 @pytest.mark.parametrize("readable", [False, True])
-def test_a_disk_that_is_full_at_the_start_is_told_and_waited_for(
+def test_a_full_disk_at_the_start_is_reported_and_waited_for(
     site: Site, small_disk: Path, readable: bool
 ) -> None:
     told = tell_a_script(site)
@@ -74,7 +74,7 @@ def test_a_disk_that_is_full_at_the_start_is_told_and_waited_for(
             running.stop()
 
 
-def test_time_without_a_daemon_longer_than_an_rpo_is_told(site: Site) -> None:
+def test_time_without_a_daemon_beyond_an_rpo_is_reported(site: Site) -> None:
     told = tell_a_script(site)
     quick_plan(site, backup="every: 1h, jitter: none", rpo="3s")
     running = Daemon(site, cold=True)
@@ -90,7 +90,7 @@ def test_time_without_a_daemon_longer_than_an_rpo_is_told(site: Site) -> None:
         assert "longer than the RPO of shop" in text_of(told)
 
 
-def test_what_a_terminal_began_a_moment_before_is_no_failure(site: Site) -> None:
+def test_a_run_already_started_by_a_person_is_no_failure(site: Site) -> None:
     """A worker that finds the same work being done leaves it, and counts as nothing."""
     begun, go = site.base / "begun", site.base / "go"
     hook = (

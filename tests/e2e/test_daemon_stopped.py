@@ -65,7 +65,7 @@ def of_run(site: Site, run: str) -> list[int]:
         "everything",
     ],
 )
-def test_what_was_stopped_for_long_does_nothing_twice(site: Site, whom: str) -> None:
+def test_a_daemon_stopped_for_long_repeats_nothing(site: Site, whom: str) -> None:
     running = Daemon(site)
     try:
         until((site.base / "hung").exists, "the run that hangs", running)

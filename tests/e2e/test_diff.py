@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.e2e.site import small_site
 
 
-def test_what_changed_since_a_point_without_its_repository(short_tmp: Path) -> None:
+def test_diff_works_without_the_repository(short_tmp: Path) -> None:
     site = small_site(short_tmp)
     point = str(site.drd("backup", "shop", "--json").json["point"])
     words = ("diff", "shop", "--point", point, "--component")

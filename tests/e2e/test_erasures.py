@@ -33,7 +33,7 @@ def customers(database: Path) -> set[int]:
         return {row[0] for row in connection.execute("select id from customers")}
 
 
-def test_a_drill_proves_that_the_erased_stay_so_and_a_recovery_does_it(short_tmp: Path) -> None:
+def test_drills_prove_erasures_and_recoveries_apply_them(short_tmp: Path) -> None:
     site = small_site(short_tmp)
     live = short_tmp / "shop.db"
     known = customers(live)

@@ -47,12 +47,12 @@ def site(short_tmp: Path) -> Site:
 RECOVER = ("recover", "shop", "--target", "standby", "--yes")
 
 
-def test_the_example_is_small_and_known_to_nobody() -> None:
+def test_the_example_is_small_and_not_named_elsewhere() -> None:
     assert len((EXAMPLES / "drd-notes/drd_notes.py").read_text().splitlines()) <= LINES
     assert "notes" not in KINDS
 
 
-def test_backup_drill_and_recovery_of_a_kind_of_others(site: Site) -> None:
+def test_backup_drill_and_recovery_of_an_extension_kind(site: Site) -> None:
     site.drd("plan", "check", "shop")
     site.drd("doctor", "shop", code=None)
     site.drd("backup", "shop")
@@ -69,7 +69,7 @@ def test_backup_drill_and_recovery_of_a_kind_of_others(site: Site) -> None:
 
 
 @pytest.mark.parametrize("moment", ["before:restore todo", "undone:restore todo", "after:data"])
-def test_recovery_of_it_that_was_killed_goes_on(site: Site, moment: str) -> None:
+def test_a_killed_recovery_of_an_extension_kind_is_resumed(site: Site, moment: str) -> None:
     site.drd("backup", "shop")
     site.killed_at(moment, *RECOVER)
     (run,) = (r["run"] for r in site.runs() if r["kind"] == "recovery")
@@ -85,7 +85,7 @@ def refused(site: Site, *words: str) -> str:
     return found
 
 
-def test_what_it_is_not_able_to_do_is_refused_by_its_name(site: Site) -> None:
+def test_missing_abilities_are_refused_by_name(site: Site) -> None:
     site.drd("backup", "shop")
     target = site.base / "back/todo.txt"
     target.write_text("theirs")
@@ -109,7 +109,7 @@ def test_what_it_is_not_able_to_do_is_refused_by_its_name(site: Site) -> None:
     assert "kind notes cannot keep what a recovery replaces" in refused(site, "undo", run, "--yes")
 
 
-def test_plan_that_asks_it_for_sql_is_refused(site: Site) -> None:
+def test_a_plan_with_sql_for_a_kind_without_it_is_refused(site: Site) -> None:
     sql = "checks:\n  - {name: n, kind: sql, component: todo, query: select 1, expect: 1}\n"
     plan = PLAN.format(base=site.base)
     site.plan(plan[: plan.index("checks:")] + sql)

@@ -69,7 +69,7 @@ def test_flipped_byte_in_a_pack_never_passes(site: Site) -> None:
     site.assert_clean()
 
 
-def test_drill_is_not_fooled_by_the_cache_of_this_host(site: Site) -> None:
+def test_a_drill_does_not_use_the_cache_of_this_host(site: Site) -> None:
     """restic answers from it for snapshots, indexes and directories that the repository lost."""
     point = site.drd("backup", "shop", "--json").json["point"]
     (listed,) = json.loads(site.restic("snapshots", "--json", "--tag", f"run:{point},manifest"))
@@ -84,7 +84,7 @@ def test_drill_is_not_fooled_by_the_cache_of_this_host(site: Site) -> None:
     site.assert_clean()
 
 
-def test_replaced_or_emptied_repository_is_seen_by_all(site: Site) -> None:
+def test_every_command_notices_a_replaced_or_emptied_repository(site: Site) -> None:
     plan = site.base / "plans/shop.yaml"  # with a claim that is not true either
     plan.write_text(plan.read_text().replace("    url:", "    protection: object-lock\n    url:"))
     site.drd("backup", "shop")
@@ -150,7 +150,7 @@ def test_repository_that_may_only_be_read_still_serves(site: Site) -> None:
         ("ln -sfn nowhere $DRD_PATH/BASE/etc/current", "configuration"),
     ],
 )
-def test_what_came_back_wrong_fails_its_check(site: Site, tamper: str, failing: str) -> None:
+def test_wrongly_restored_data_fails_its_check(site: Site, tamper: str, failing: str) -> None:
     component = "db" if "sqlite3" in tamper else "conf"
     script = site.base / "tamper.sh"
     sql = tamper.replace("sqlite3 $DRD_PATH", "python3 -c \"import sqlite3,sys;"
@@ -171,7 +171,7 @@ def test_what_came_back_wrong_fails_its_check(site: Site, tamper: str, failing: 
     assert state["readiness"] == "not ready"
 
 
-def test_shrunken_component_is_not_believed_until_told(site: Site) -> None:
+def test_a_shrunken_component_needs_confirmation(site: Site) -> None:
     make_sqlite(site.base / "shop.db", rows=50_000)
     site.drd("backup", "shop")
     (site.base / "shop.db").unlink()
@@ -183,7 +183,7 @@ def test_shrunken_component_is_not_believed_until_told(site: Site) -> None:
     site.drd("backup", "shop")
 
 
-def test_files_that_come_and_go_during_a_backup_do_not_spoil_it(site: Site) -> None:
+def test_files_changing_during_a_backup_do_not_fail_it(site: Site) -> None:
     script = f"while :; do f={site.base}/etc/conf.d/x$RANDOM; echo hi > $f; rm $f; done"
     churn = subprocess.Popen(["bash", "-c", script])
     try:

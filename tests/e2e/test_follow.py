@@ -29,7 +29,7 @@ def site(short_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 @as_root
-def test_who_does_not_own_the_state_is_told_what_takes_root(
+def test_non_owners_are_told_which_commands_need_root(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with daemon(site) as running:

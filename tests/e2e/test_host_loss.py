@@ -66,7 +66,7 @@ def test_a_lost_host_is_rehearsed_with_the_kit_alone(small: Site) -> None:
 
 
 @pytest.mark.faults
-def test_of_a_plan_that_has_changed_the_older_one_in_the_kit_is_rehearsed(small: Site) -> None:
+def test_a_drill_with_a_kit_uses_the_plan_in_the_kit(small: Site) -> None:
     export(small)
     plan = small.base / "plans/shop.yaml"
     text = plan.read_text().replace("rto: 30m", "rto: 20m")
@@ -81,7 +81,7 @@ def test_of_a_plan_that_has_changed_the_older_one_in_the_kit_is_rehearsed(small:
 
 
 @pytest.mark.faults
-def test_without_a_kit_that_opens_nothing_is_proven(small: Site) -> None:
+def test_a_host_loss_drill_without_a_usable_kit_is_inconclusive(small: Site) -> None:
     told = drill(small, code=5)
     assert told["result"] == "inconclusive"
     assert f"cannot read the kit {small.base}/k" in told["reason"]
@@ -109,7 +109,7 @@ def test_without_a_kit_that_opens_nothing_is_proven(small: Site) -> None:
     assert "a drill of database-loss uses no kit" in refused.err
 
 
-def test_what_a_killed_drill_had_from_the_kit_is_swept(small: Site) -> None:
+def test_a_killed_drill_leaves_nothing_of_the_kit(small: Site) -> None:
     export(small)
     small.killed_at("after:open the kit", "drill", "shop", "--scenario", "host-loss")
     (place,) = (small.base / "work").glob("run-*/host")
@@ -121,7 +121,7 @@ def test_what_a_killed_drill_had_from_the_kit_is_swept(small: Site) -> None:
     small.assert_clean()
 
 
-def test_a_daemon_tries_the_kit_and_tells_when_it_would_not_do(small: Site) -> None:
+def test_the_daemon_tests_the_kit_and_alerts_on_failure(small: Site) -> None:
     plan = small.base / "plans/shop.yaml"
     plan.write_text(plan.read_text().replace("kit: {", "kit: {verify: {every: 2s}, "))
     export(small)

@@ -26,13 +26,13 @@ def orders(path: Path) -> int:
         return int(connection.execute("select count(*) from orders").fetchone()[0])
 
 
-def test_where_to_recover_has_to_be_said(site: Site) -> None:
+def test_recover_needs_a_target(site: Site) -> None:
     refused = site.drd("recover", "shop", "--yes", code=2)
     assert "no target given" in refused.err
     assert "--target NAME (the targets of shop: standby), or --in-place" in refused.err
 
 
-def test_what_was_lost_comes_back_to_where_it_was(site: Site) -> None:
+def test_in_place_recovery_restores_lost_data(site: Site) -> None:
     tree, kept = site.base / "etc", site.base / "kept"
     shutil.copytree(tree, kept, symlinks=True)
     (site.base / "shop.db").unlink()
@@ -46,7 +46,7 @@ def test_what_was_lost_comes_back_to_where_it_was(site: Site) -> None:
     site.assert_clean()
 
 
-def test_production_that_holds_something_is_replaced_only_when_told(site: Site) -> None:
+def test_filled_production_is_replaced_only_with_overwrite(site: Site) -> None:
     make_sqlite(site.base / "shop.db", rows=500)
     (site.base / "etc" / "app.conf").write_text("listen 6666;\n")
     refused = site.drd("recover", "shop", "--in-place", "--yes", code=1)
@@ -64,7 +64,7 @@ def test_production_that_holds_something_is_replaced_only_when_told(site: Site) 
 
 
 @pytest.mark.parametrize("moment", ["before:restore conf", "undone:restore conf"])
-def test_killed_in_place_it_goes_on(site: Site, moment: str) -> None:
+def test_a_killed_in_place_recovery_is_resumed(site: Site, moment: str) -> None:
     make_sqlite(site.base / "shop.db", rows=500)
     words = ("recover", "shop", "--in-place", "--overwrite", "--yes")
     site.killed_at(moment, *words)
@@ -88,7 +88,7 @@ runbook:
 """
 
 
-def test_steps_may_be_for_in_place_alone(short_tmp: Path) -> None:
+def test_steps_can_be_limited_to_in_place_recoveries(short_tmp: Path) -> None:
     site = small_site(short_tmp)
     with (site.base / "plans" / "shop.yaml").open("a") as plan:
         plan.write(RUNBOOK.format(base=site.base))

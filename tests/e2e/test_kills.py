@@ -76,7 +76,7 @@ def test_recovery_killed_at_a_step_goes_on(site: Site, step: str, when: str) -> 
     site.assert_clean()
 
 
-def test_recovery_that_died_and_is_asked_differently_leaves_nothing(site: Site) -> None:
+def test_a_dead_recovery_is_cleaned_up_by_a_different_request(site: Site) -> None:
     site.drd("backup", "shop")
     site.killed_at("undone:restore db", "recover", "shop", "--target", "standby", "--yes")
     words = ("recover", "shop", "--target", "standby", "--yes")
@@ -191,7 +191,7 @@ def test_recovery_that_goes_on_removes_the_lock_of_its_dead_restic(site: Site) -
     site.assert_clean()
 
 
-def test_prune_that_was_killed_is_settled_by_whatever_runs_next(site: Site) -> None:
+def test_a_killed_prune_is_settled_by_the_next_run(site: Site) -> None:
     plan = site.base / "plans/shop.yaml"
     plan.write_text(plan.read_text() + "retention: {last: 1}\n")
     site.drd("backup", "shop")
@@ -203,7 +203,7 @@ def test_prune_that_was_killed_is_settled_by_whatever_runs_next(site: Site) -> N
     site.assert_clean()
 
 
-def test_what_a_killed_retention_had_forgotten_is_settled_by_whatever_runs_next(site: Site) -> None:
+def test_a_killed_retention_is_settled_by_the_next_run(site: Site) -> None:
     plan = site.base / "plans/shop.yaml"
     site.drd("backup", "shop")
     site.drd("backup", "shop")

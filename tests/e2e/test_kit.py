@@ -211,7 +211,7 @@ def test_service_comes_back_from_the_repository_alone(lost: KitSite, machine: Ma
 
 
 @pytest.mark.parametrize("key", ["wrong", ""])
-def test_what_does_not_open_leaves_nothing_behind(
+def test_a_kit_that_does_not_open_leaves_nothing_behind(
     lost: KitSite, machine: Machine, short_tmp: Path, key: str
 ) -> None:
     (short_tmp / "wrong").write_text("another password")

@@ -80,7 +80,7 @@ def test_recovery_gives_back_what_was_there(site: Site) -> None:
     site.assert_clean()
 
 
-def test_recovery_refuses_what_is_not_empty_unless_told(site: Site) -> None:
+def test_recovery_refuses_a_filled_target_without_overwrite(site: Site) -> None:
     site.drd("backup", "shop")
     make_sqlite(site.base / "back/shop.db", rows=10)
     before = (site.base / "back/shop.db").read_bytes()

@@ -117,7 +117,7 @@ def test_the_page_on_readiness_holds(site: Site) -> None:
     assert told.splitlines()[-2:] == ["orders-api", "not ready"]
 
 
-def test_a_broken_plan_and_a_wrong_date_are_said(site: Site) -> None:
+def test_readiness_reports_a_broken_plan_and_a_wrong_date(site: Site) -> None:
     write(site, "readiness: {exceptions: [{finding: x, reason: y, until: soon}]}")
     told = site.drd("readiness", "shop", code=2)
     assert "shop.yaml:" in told.err
@@ -127,7 +127,7 @@ def test_a_broken_plan_and_a_wrong_date_are_said(site: Site) -> None:
     assert "soon" in found["plan file"]["evidence"]
 
 
-def test_two_who_look_at_once_both_get_an_answer(site: Site) -> None:
+def test_two_readiness_commands_at_once_both_get_an_answer(site: Site) -> None:
     """The daemon may just be looking, too."""
     write(site)
     looking = [site.start("readiness", "shop", "--json") for _ in range(2)]

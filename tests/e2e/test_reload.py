@@ -59,7 +59,7 @@ def own_alerts(site: Site) -> list[dict[str, Any]]:
     return [a for a in document["alerts"] if a["kind"] == "configuration"]
 
 
-def test_channels_figures_and_limits_are_taken_and_places_wait_for_a_restart(site: Site) -> None:
+def test_a_reload_applies_all_but_places(site: Site) -> None:
     first, second = free_port(), free_port()
     configure(site, f'metrics: {{http: "127.0.0.1:{first}"}}\n')
     told = site.base / "told"
@@ -96,7 +96,7 @@ def test_channels_figures_and_limits_are_taken_and_places_wait_for_a_restart(sit
     site.assert_clean()
 
 
-def test_a_broken_one_changes_nothing_breaks_no_run_and_is_told(site: Site) -> None:
+def test_a_broken_drd_yaml_changes_nothing_and_is_reported(site: Site) -> None:
     told = site.base / "told"
     channel = f'notify:\n  - {{kind: exec, name: script, command: [sh, -c, "cat >> {told}"]}}\n'
     configure(site, channel)
@@ -134,7 +134,7 @@ def test_a_broken_one_changes_nothing_breaks_no_run_and_is_told(site: Site) -> N
     site.assert_clean()
 
 
-def test_a_plan_that_was_never_in_force_is_told_with_its_error(site: Site) -> None:
+def test_a_refused_new_plan_is_reported_with_its_error(site: Site) -> None:
     configure(site, "")
     broken = site.base / "plans/billing.yaml"
 

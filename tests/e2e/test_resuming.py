@@ -55,7 +55,7 @@ def answers(port: int) -> bool:
         return False
 
 
-def test_what_ended_meanwhile_is_begun_again_and_rollback_ends_it(site: Site, port: int) -> None:
+def test_resume_restarts_ended_services_and_rollback_stops_them(site: Site, port: int) -> None:
     # All that is wrong at once, and nothing is touched.
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))

@@ -146,9 +146,7 @@ def told_of(site: Site, *words: str) -> dict[str, str | None]:
     return {s["name"]: s["left_out"] for s in json.loads(done.stdout)["steps"]}
 
 
-def test_a_recovery_waits_for_people_and_measures_into_what_the_time_went(
-    site: Site, port: int
-) -> None:
+def test_a_recovery_waits_for_people_and_measures_phases(site: Site, port: int) -> None:
     child = site.start(*RECOVER, "--lost-at", "1s", "--json")
     until(lambda: waits_for(site, "go-ahead"), "it waits")
     [run] = [r for r in site.runs() if r["kind"] == "recovery"]
@@ -212,7 +210,7 @@ def _goes_on(site: Site, port: int, moment: str) -> None:
 
 
 @pytest.mark.parametrize(("when", "step"), SHORT)
-def test_killed_at_a_step_a_recovery_goes_on_there(
+def test_a_recovery_killed_at_a_step_resumes_there(
     site: Site, port: int, when: str, step: str
 ) -> None:
     _goes_on(site, port, f"{when}:{step}")
@@ -221,7 +219,7 @@ def test_killed_at_a_step_a_recovery_goes_on_there(
 @pytest.mark.faults
 @pytest.mark.parametrize("when", MOMENTS)
 @pytest.mark.parametrize("step", PLACES)
-def test_killed_anywhere_a_recovery_goes_on_there(
+def test_a_recovery_killed_anywhere_resumes_there(
     site: Site, port: int, when: str, step: str
 ) -> None:
     if (when, step) in [("undone", "preflight"), ("before", "preflight")]:
@@ -233,7 +231,7 @@ def test_killed_anywhere_a_recovery_goes_on_there(
 @pytest.mark.kills
 @pytest.mark.faults
 @pytest.mark.parametrize("seed", SEEDS)
-def test_killed_at_random_moments_a_recovery_comes_to_the_same_end(
+def test_random_kills_do_not_change_the_outcome_of_a_recovery(
     site: Site, port: int, seed: int
 ) -> None:
     """By whatever signal, alone or with all its children, and by a terminal that is gone. Answers
@@ -294,9 +292,7 @@ def test_answer_to_a_stopped_recovery_counts_and_a_cancelled_one_can_be_resumed(
     assert [steps[n]["attempt"] for n in ("data", "go-ahead", "plugged-in")] == [1, 2, 2]
 
 
-def test_the_time_until_somebody_decides_about_a_failed_step_is_told_apart(
-    short_tmp: Path, port: int
-) -> None:
+def test_waiting_for_a_decision_is_a_separate_phase(short_tmp: Path, port: int) -> None:
     asks = (
         "\nrunbook:\n  - restore: [db, conf]\n"
         "  - {{name: fragile, command: {{run: ['false']}}, on_failure: ask}}\n"
@@ -313,7 +309,7 @@ def test_the_time_until_somebody_decides_about_a_failed_step_is_told_apart(
     assert phases["serve_s"] < phases["decide_s"]
 
 
-def test_component_that_no_step_restores_is_named_before_and_after(short_tmp: Path) -> None:
+def test_unrestored_components_are_named_before_and_after(short_tmp: Path) -> None:
     site = small_site(short_tmp)
     plan = site.base / "plans/shop.yaml"
     forgetful = "runbook:\n  - {name: data, restore: [db]}\n  - {name: look, check: [row counts]}\n"

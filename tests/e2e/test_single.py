@@ -91,7 +91,7 @@ def test_a_table_comes_back_beside_the_live_one(short_tmp: Path, journal: str) -
     site.assert_clean()
 
 
-def test_what_cannot_come_back_alone_is_refused_with_a_remedy(short_tmp: Path) -> None:
+def test_items_that_cannot_be_restored_alone_are_refused(short_tmp: Path) -> None:
     site = small_site(short_tmp)
     damaged(site)
     table = BESIDE[:5]
@@ -115,7 +115,7 @@ def test_what_cannot_come_back_alone_is_refused_with_a_remedy(short_tmp: Path) -
     assert f"--point {last}" in refused(*table, "--table", "lines", "--into", "x")
 
 
-def test_files_come_back_where_it_is_said(short_tmp: Path) -> None:
+def test_files_are_restored_to_the_given_directory(short_tmp: Path) -> None:
     site = small_site(short_tmp)
     etc = site.base / "etc"
     odd = os.fsdecode(os.fsencode(etc / "conf.d") + b"/*caf\xe9 [x]")
@@ -173,7 +173,7 @@ def test_files_come_back_where_it_is_said(short_tmp: Path) -> None:
         pytest.param("after:bring-back", marks=pytest.mark.faults),
     ],
 )
-def test_killed_it_goes_on_to_one_whole_table(short_tmp: Path, moment: str) -> None:
+def test_a_killed_table_restore_ends_with_one_complete_table(short_tmp: Path, moment: str) -> None:
     site = small_site(short_tmp)
     before = damaged(site)
     site.killed_at(moment, *BESIDE)
@@ -185,7 +185,7 @@ def test_killed_it_goes_on_to_one_whole_table(short_tmp: Path, moment: str) -> N
 
 @pytest.mark.faults
 @pytest.mark.parametrize("moment", ["before:restore conf", "undone:restore conf"])
-def test_killed_files_come_back_once(short_tmp: Path, moment: str) -> None:
+def test_a_killed_file_restore_ends_with_one_copy(short_tmp: Path, moment: str) -> None:
     site = small_site(short_tmp)
     damaged(site)
     words = [*["recover", "shop", "--in-place", "--yes", "--into"], f"{site.base}/out"]
@@ -212,7 +212,7 @@ targets:
         pytest.param("after:restore db", marks=pytest.mark.faults),
     ],
 )
-def test_killed_copies_of_postgres_leave_nothing_half(
+def test_a_killed_postgres_table_restore_leaves_nothing_partial(
     short_tmp: Path, postgres: PostgresServer, moment: str
 ) -> None:
     name = f"single_{short_tmp.name[-8:]}".lower()

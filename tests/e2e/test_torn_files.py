@@ -69,7 +69,7 @@ def test_small_file_that_changed_is_named_and_the_rest_is_proven(
     site.assert_clean()
 
 
-def test_what_may_be_torn_for_the_most_part_is_not_compared_and_comes_back(
+def test_mostly_torn_files_are_restored_but_not_compared(
     short_tmp: Path,
 ) -> None:
     stored = os.urandom(300_000)
@@ -86,7 +86,7 @@ def test_what_may_be_torn_for_the_most_part_is_not_compared_and_comes_back(
     assert (short_tmp / "one/hot").read_bytes() == stored
 
 
-def test_damage_is_damage_also_beside_such_a_file(short_tmp: Path) -> None:
+def test_damage_beside_a_torn_file_is_found(short_tmp: Path) -> None:
     site = site_with(short_tmp, b"a line\n" * 300, more=500)
     site.drd("backup", "shop")
     flip_a_byte(Path(site.repository))

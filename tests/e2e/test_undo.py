@@ -36,7 +36,7 @@ def now(site: Site) -> tuple[int, str]:
 OLD, NEW = (1500, "listen 9090;\n"), (1000, "listen 8080;\n")
 
 
-def test_what_was_there_comes_back_and_goes_when_one_is_done(site: Site) -> None:
+def test_undo_restores_the_kept_copy_and_done_removes_it(site: Site) -> None:
     told = site.drd(*OVER).out
     run = recovery(site)
     kept = f"{site.base}/shop.db.drd_{run}_before"
@@ -72,7 +72,7 @@ def test_what_was_there_comes_back_and_goes_when_one_is_done(site: Site) -> None
 
 
 @pytest.mark.faults
-def test_what_is_set_aside_is_in_no_backup_and_no_check(site: Site) -> None:
+def test_kept_copies_are_in_no_backup_and_no_check(site: Site) -> None:
     site.drd(*OVER)
     site.drd("recover", "shop", "--in-place", "--overwrite", "--no-undo", "--yes")
     assert len([p for p in site.base.iterdir() if "_before" in p.name]) == 2
@@ -100,7 +100,7 @@ def test_the_last_recovery_is_undone_first(site: Site) -> None:
 @pytest.mark.parametrize(
     "moment", ["undone:restore db", pytest.param("after:restore", marks=pytest.mark.faults)]
 )
-def test_a_killed_recovery_is_undone_and_does_not_go_on(site: Site, moment: str) -> None:
+def test_a_killed_recovery_can_be_undone_and_is_not_resumed(site: Site, moment: str) -> None:
     site.killed_at(moment, *OVER)
     run = recovery(site)
     site.drd("undo", run, "--yes")
@@ -112,7 +112,7 @@ def test_a_killed_recovery_is_undone_and_does_not_go_on(site: Site, moment: str)
     site.assert_clean()
 
 
-def test_what_somebody_has_moved_is_missed_by_name(site: Site) -> None:
+def test_a_moved_kept_copy_is_reported_by_name(site: Site) -> None:
     site.drd(*OVER)
     run = recovery(site)
     kept = site.base / f"shop.db.drd_{run}_before"
@@ -128,7 +128,7 @@ def test_what_somebody_has_moved_is_missed_by_name(site: Site) -> None:
 
 
 @pytest.mark.faults
-def test_the_catalogue_alone_is_enough(site: Site) -> None:
+def test_undo_works_from_the_catalogue_alone(site: Site) -> None:
     site.drd(*OVER)
     run = recovery(site)
     shutil.rmtree(site.base / "work")
@@ -148,7 +148,7 @@ sys.stdin.read()
 """
 
 
-def test_a_database_that_is_in_use_is_not_replaced_under_anybody(site: Site) -> None:
+def test_a_database_in_use_is_not_replaced(site: Site) -> None:
     words = [sys.executable, "-c", IN_USE, str(site.base / "shop.db")]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         try:

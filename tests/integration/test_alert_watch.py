@@ -111,7 +111,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 # --- seeing ---------------------------------------------------------------------------------
 
 
-def test_a_plan_that_was_never_backed_up_gets_graver_and_then_well(bench: Bench) -> None:
+def test_alerts_of_a_new_plan_escalate_and_resolve(bench: Bench) -> None:
     bench.load()
     assert bench.told(1) == ["fired never-drilled", "fired no-point"]
     assert bench.told(14) == []
@@ -136,7 +136,7 @@ def test_the_verdicts_are_those_of_status(bench: Bench) -> None:
     assert (assessment.plan, str(assessment.verdict)) == ("orders-api", "met")
 
 
-def test_a_look_at_one_plan_tells_of_it_and_leaves_the_rest_as_it_was(bench: Bench) -> None:
+def test_evaluating_one_plan_leaves_other_alerts_alone(bench: Bench) -> None:
     bench.load()
     bench.load(replace(plan(), name="other"))
     bench.evaluate(1, clock_jump_s=50.0, clock_jumped_at=at(1))
@@ -156,7 +156,7 @@ def test_a_look_at_one_plan_tells_of_it_and_leaves_the_rest_as_it_was(bench: Ben
     assert said(bench.watch.evaluate_plans(["orders-api"], HostFacts(), at(5))) == []
 
 
-def test_a_look_at_one_plan_fires_as_one_at_all_does(bench: Bench) -> None:
+def test_evaluating_one_plan_fires_like_evaluating_all(bench: Bench) -> None:
     bench.load()
     bench.healthy(0)
     bench.evaluate(2)
@@ -317,7 +317,7 @@ def test_a_rotating_reading_is_overdue_when_all_its_parts_should_be_done(bench: 
     assert is_overdue(11.1)
 
 
-def test_the_daemon_and_its_host(bench: Bench) -> None:
+def test_problems_of_the_host_raise_alerts(bench: Bench) -> None:
     bench.load()
     bench.healthy(0)
     assert bench.told(
@@ -329,7 +329,7 @@ def test_the_daemon_and_its_host(bench: Bench) -> None:
     assert bench.told(80) == ["resolved clock-jumped", "resolved daemon-down"]
 
 
-def test_a_dead_channel_is_told_by_the_others(bench: Bench) -> None:
+def test_a_dead_channel_is_reported_through_the_others(bench: Bench) -> None:
     bench.load()
     bench.healthy(0)
     for minute in range(8):
@@ -340,7 +340,7 @@ def test_a_dead_channel_is_told_by_the_others(bench: Bench) -> None:
     assert title == "drd: channel mail cannot deliver messages since 8m (8 tries): refused"
 
 
-def test_a_disk_too_small_for_a_drill_is_told(bench: Bench) -> None:
+def test_a_disk_too_small_for_a_drill_raises_an_alert(bench: Bench) -> None:
     bench.load()
     huge = captured("orders-db", data_time=at(0), size=10**18)
     other = captured("gateway", data_time=at(0))
@@ -401,7 +401,7 @@ def test_on_a_full_disk_alerts_still_go_out_once_and_are_recorded_later(full: Pa
     bench.catalogue.close()
 
 
-def test_a_catalogue_that_cannot_be_read_is_no_good_news(bench: Bench) -> None:
+def test_an_unreadable_catalogue_resolves_no_alert(bench: Bench) -> None:
     bench.load()
     assert bench.told(1) == ["fired never-drilled", "fired no-point"]
     database = bench.directory / "state" / "drd.db"
@@ -451,7 +451,7 @@ def multiply(catalogue: SqlCatalogue, count: int) -> None:
             )
 
 
-def test_a_thousand_plans_are_looked_at_in_half_a_second(bench: Bench) -> None:
+def test_a_thousand_plans_are_evaluated_in_half_a_second(bench: Bench) -> None:
     bench.load()
     bench.catalogue.points.record(point("p1", at(1), components=bench.captured(1)))
     multiply(bench.catalogue, 1000)
@@ -468,7 +468,7 @@ def test_a_thousand_plans_are_looked_at_in_half_a_second(bench: Bench) -> None:
     assert min(took) < 0.5
 
 
-def test_what_a_sleep_made_late_is_no_alert_until_an_hour_after_it(bench: Bench) -> None:
+def test_work_late_after_sleep_raises_no_alert_for_an_hour(bench: Bench) -> None:
     """What would be lost is one at once, and what was late before stays one."""
     bench.load(replace(plan(), retention=RetentionPolicy(daily=7, every_s=86400.0)))
     bench.healthy(0)

@@ -78,7 +78,9 @@ def test_without_alerts_it_says_so(catalogue: SqlCatalogue, drd: Any, as_json: A
     assert as_json("alerts") == {"schema": 1, "watched": False, "alerts": []}
 
 
-def test_nobody_looks_where_no_daemon_lives(catalogue: SqlCatalogue, capsys: Output) -> None:
+def test_alerts_without_a_daemon_says_that_nobody_checks(
+    catalogue: SqlCatalogue, capsys: Output
+) -> None:
     assert main(["alerts"]) == 0
     told = capsys.readouterr().err
     assert "no daemon runs" in told
@@ -88,7 +90,7 @@ def test_nobody_looks_where_no_daemon_lives(catalogue: SqlCatalogue, capsys: Out
     assert not capsys.readouterr().err
 
 
-def test_the_worst_stands_first_with_the_command_to_run(catalogue: SqlCatalogue, drd: Any) -> None:
+def test_the_most_severe_alert_is_first_with_its_command(catalogue: SqlCatalogue, drd: Any) -> None:
     look(catalogue, ago(hours=2, seconds=1), LATE)
     look(catalogue, ago(minutes=5, seconds=1), LATE, DISK, id="e5f60718")
     assert drd("alerts").splitlines() == [
@@ -136,7 +138,7 @@ def test_the_document_for_machines(catalogue: SqlCatalogue, as_json: Any) -> Non
     }
 
 
-def test_what_is_over_is_shown_when_asked_for(
+def test_resolved_alerts_are_shown_on_request(
     catalogue: SqlCatalogue, drd: Any, as_json: Any
 ) -> None:
     look(catalogue, ago(minutes=30), LATE)
@@ -148,7 +150,7 @@ def test_what_is_over_is_shown_when_asked_for(
     assert (alert["state"], alert["resolved_at"] is None) == ("resolved", False)
 
 
-def test_an_alert_whose_condition_is_gone_is_not_told_as_a_fact(
+def test_an_alert_without_its_condition_is_in_the_past_tense(
     catalogue: SqlCatalogue, drd: Any, as_json: Any
 ) -> None:
     gone = Condition("repository-gone", "critical", "primary", "primary is gone", plan="orders-api")
@@ -229,7 +231,7 @@ def test_only_people_of_drd_yaml_acknowledge_where_it_names_any(
     drd("ack", "a1", "--by", "first on call")
 
 
-def test_what_somebody_wrote_moves_no_cursor(catalogue: SqlCatalogue, drd: Any) -> None:
+def test_names_and_reasons_cannot_move_the_cursor(catalogue: SqlCatalogue, drd: Any) -> None:
     look(catalogue, ago(minutes=5), LATE)
     said = drd("ack", "a1b2", "--by", "an\x1bna", "--why", "\x1b[2Jgone\x07")
     assert "gone" in said

@@ -95,7 +95,7 @@ def test_a_count_from_another_catalogue_leads_to_everything(url: str, tmp_path: 
     assert identity(url)
 
 
-def test_a_count_without_its_triggers_is_not_believed(url: str, tmp_path: Path) -> None:
+def test_a_change_count_without_its_triggers_is_ignored(url: str, tmp_path: Path) -> None:
     catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
     catalogue.plans.load(plan(), file_digest="f", at=at(0))
     catalogue.close()

@@ -112,7 +112,7 @@ def test_an_unreachable_server_is_named_without_its_password(tmp_path: Path) -> 
 
 
 @as_root
-def test_who_does_not_own_the_state_is_told_so(url: str, short_tmp: Path) -> None:
+def test_a_catalogue_of_another_user_is_named(url: str, short_tmp: Path) -> None:
     """Once where the directory is closed to others, once where only the file is."""
     url = f"sqlite:///{short_tmp}/state/drd.db"
     catalogue = open_catalogue(url, create=True)
@@ -208,7 +208,7 @@ def test_a_full_disk_is_named_and_takes_nothing_back(small_disk: Path) -> None:
 
 
 @as_root
-def test_a_disk_that_may_only_be_read_still_tells_the_status(small_disk: Path) -> None:
+def test_status_works_on_a_read_only_disk(small_disk: Path) -> None:
     url = f"sqlite:///{small_disk}/state/drd.db"
     catalogue = open_catalogue(url, create=True)
     catalogue.plans.load(plan(), file_digest="f", at=at(0))

@@ -349,9 +349,7 @@ VALUES ('a1', 'shop', 'repository-unreachable', 'repository primary: key', 'firi
 _FOUND = {"remedy": "look", "allows": "not ready", "proof": False, "exception": None}
 
 
-def test_what_sentences_said_of_findings_and_errors_are_codes_after_the_upgrade(
-    url: str, tmp_path: Path
-) -> None:
+def test_an_upgrade_converts_sentences_to_codes(url: str, tmp_path: Path) -> None:
     schema = Schema(OURS.scripts, "0005")
     open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
     named = {

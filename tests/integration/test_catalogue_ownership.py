@@ -133,9 +133,7 @@ sys.stdin.readline()
     owned.release()
 
 
-def test_a_program_that_the_owner_started_does_not_hold_its_lock(
-    catalogue: SqlCatalogue, url: str
-) -> None:
+def test_programs_of_the_owner_do_not_inherit_its_lock(catalogue: SqlCatalogue, url: str) -> None:
     """A server that a killed drd left behind would keep its run alive for ever."""
     owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(0))
     child = subprocess.Popen(["sleep", "300"], close_fds=False)

@@ -74,7 +74,7 @@ REFUSED: list[tuple[Callable[[Deciding], RecordedDecision], str, str]] = [
 
 
 @pytest.mark.parametrize(("decide", "fact", "hint"), REFUSED)
-def test_what_does_not_fit_is_refused_and_not_recorded(
+def test_impossible_decisions_are_refused_and_not_recorded(
     catalogue: SqlCatalogue,
     owned: RunLease,
     decide: Callable[[Deciding], RecordedDecision],
@@ -88,7 +88,7 @@ def test_what_does_not_fit_is_refused_and_not_recorded(
     assert catalogue.decisions.of_run(owned.run.id) == []
 
 
-def test_what_fits_is_recorded_with_the_attempt_that_they_saw(
+def test_valid_decisions_are_recorded_with_their_attempt(
     catalogue: SqlCatalogue, owned: RunLease
 ) -> None:
     here = deciding(catalogue, owned)

@@ -103,7 +103,7 @@ def test_what_is_refused_says_whether_to_try_again(
     assert error.permanent is permanent
 
 
-def test_a_page_is_not_quoted(receiver: Receiver) -> None:
+def test_an_html_answer_is_not_quoted(receiver: Receiver) -> None:
     receiver.always(502, b"<html><body>long", Content_Type="text/html")
     assert refusal(webhook(receiver.url())).message == "localhost answered 502: Bad Gateway"
 
@@ -119,7 +119,7 @@ def test_a_page_is_not_quoted(receiver: Receiver) -> None:
         (timedelta(seconds=-600), 0.0),
     ],
 )
-def test_retry_after_is_heard_up_to_an_hour(
+def test_retry_after_is_respected_up_to_an_hour(
     receiver: Receiver, header: str | timedelta, seconds: float | None
 ) -> None:
     if isinstance(header, timedelta):
@@ -140,7 +140,7 @@ def test_a_redirect_is_an_error_that_names_the_new_host(receiver: Receiver) -> N
         assert other.got == []
 
 
-def test_nobody_there_can_be_tried_again(receiver: Receiver) -> None:
+def test_an_unreachable_receiver_can_be_retried(receiver: Receiver) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         error = refusal(webhook(f"http://127.0.0.1:{taken.getsockname()[1]}/s3cr3t"))
@@ -329,7 +329,7 @@ def test_apprise_carries_a_message(receiver: Receiver) -> None:
     assert (body["type"], body["message"]) == ("success", message().title)
 
 
-def test_apprise_says_nothing_of_a_failure_and_drd_does(
+def test_a_silent_failure_of_apprise_is_an_error(
     receiver: Receiver, capfd: pytest.CaptureFixture[str]
 ) -> None:
     receiver.always(403, b"no")
@@ -350,7 +350,7 @@ def test_an_address_that_apprise_does_not_know_is_not_repeated(
     assert "s3cr3t" not in "".join(capfd.readouterr())
 
 
-def test_apprise_that_takes_too_long_is_left_to_itself(receiver: Receiver) -> None:
+def test_apprise_that_takes_too_long_is_abandoned(receiver: Receiver) -> None:
     let_go = threading.Event()
     receiver.answer = lambda _: (200, {}, b"") if let_go.wait(10) else (500, {}, b"")
     try:
@@ -381,7 +381,7 @@ def heart(url: str) -> HttpHeart:
     return HttpHeart(Heartbeat(SecretRef("env", "URL"), timeout_s=5.0), secrets_of(URL=url))
 
 
-def test_signs_of_life_go_where_healthchecks_wants_them(receiver: Receiver) -> None:
+def test_heartbeats_use_the_paths_of_healthchecks(receiver: Receiver) -> None:
     beat = heart(receiver.url("/ping/s3cr3t"))
     beat.ping("start", "")
     beat.ping("success", "line\n" * 10_000 + "the last line")

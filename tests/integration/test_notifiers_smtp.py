@@ -131,7 +131,7 @@ def test_a_refused_mail_says_whether_to_try_again(says: str, permanent: bool) ->
         assert error.permanent is permanent
 
 
-def test_nobody_there_and_somebody_slow_can_be_tried_again() -> None:
+def test_unreachable_and_slow_mail_servers_can_be_retried() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         error = refusal(smtp(taken.getsockname()[1], host="127.0.0.1"))

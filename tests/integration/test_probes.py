@@ -73,7 +73,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     found.app.catalogue.close()
 
 
-def test_repository_that_goes_and_comes_back(house: House) -> None:
+def test_a_lost_and_restored_repository_is_noticed(house: House) -> None:
     place = house.repository("shop")
     house.app.catalogue.health.record_config_digest(str(place), "0" * 64)
     config = (place / "config").read_bytes()
@@ -89,7 +89,7 @@ def test_repository_that_goes_and_comes_back(house: House) -> None:
     assert house.news == 2
 
 
-def test_look_that_hangs_is_unreachable_and_holds_nobody_up(
+def test_a_hanging_probe_is_unreachable_and_blocks_nothing(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hangs, other = house.repository("hangs"), house.repository("other")

@@ -34,7 +34,7 @@ def replica(tmp_path: Path) -> Path:
     return tmp_path / "replica.db"
 
 
-def test_what_only_the_lost_host_could_go_on_with_is_over(replica: Path) -> None:
+def test_runs_of_the_lost_host_are_ended(replica: Path) -> None:
     """Else the new host would settle a backup of the old one, which may be alive, and forget the
     snapshots that it is still making; and it would send what was on its way days ago."""
     with sqlite3.connect(replica) as connection:

@@ -193,7 +193,7 @@ def test_a_repository_can_take_the_chunker_parameters_of_another(
     assert second.identity() != repository.identity()
 
 
-def test_a_parent_that_is_missing_is_no_place(tmp_path: Path) -> None:
+def test_a_missing_parent_directory_is_an_error(tmp_path: Path) -> None:
     repository = local_repository(tmp_path / "not mounted")
     with pytest.raises(RepositoryMissing, match="not mounted") as caught:
         repository.preflight()
@@ -202,7 +202,7 @@ def test_a_parent_that_is_missing_is_no_place(tmp_path: Path) -> None:
         repository.initialise()
 
 
-def test_a_file_is_no_place(tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_repository_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "repository").write_text("")
     with pytest.raises(RepositoryError, match="not a directory"):
         local_repository(tmp_path).preflight()
@@ -222,7 +222,7 @@ def test_a_live_lock_is_respected(repository: ResticRepository) -> None:
     assert repository.remove_stale_locks() == 1
 
 
-def test_a_lock_that_a_killed_restic_left_is_in_nobodys_way(
+def test_the_lock_of_a_killed_restic_blocks_nothing(
     repository: ResticRepository,
 ) -> None:
     with held_lock(repository):
@@ -409,7 +409,7 @@ def test_a_full_target_is_the_targets_fault(repository: ResticRepository, tmp_pa
         assert list(small.iterdir()) == []
 
 
-def test_what_lies_on_a_full_disk_comes_back(tmp_path: Path) -> None:
+def test_a_repository_on_a_full_disk_can_be_restored(tmp_path: Path) -> None:
     """Where no lock can be written, nor anything into the cache."""
     with small_disk(tmp_path / "disk", "4m") as disk:
         snapshot = (
@@ -440,7 +440,7 @@ VERSION = '{"version":"%s","go_version":"go1.24","go_os":"linux","go_arch":"amd6
         ("0.18.0", 0, RepositoryError, "cannot parse restic's answer"),
     ],
 )
-def test_a_restic_that_is_not_one_we_know(
+def test_an_unknown_version_of_restic_is_refused(
     tmp_path: Path, version: str, code: int, error: type[Exception], words: str
 ) -> None:
     program = tmp_path / "restic"
@@ -488,9 +488,7 @@ def test_a_listing_is_exact_although_a_secret_is_a_part_of_it(tmp_path: Path) ->
     assert repository.read_file(found.id, "m") == b"orders"
 
 
-def test_a_lock_that_was_never_finished_counts_for_nothing(
-    repository: ResticRepository, tmp_path: Path
-) -> None:
+def test_an_incomplete_lock_is_ignored(repository: ResticRepository, tmp_path: Path) -> None:
     """What a restic leaves that is killed while it writes its lock on a local disk."""
     (tmp_path / "repository" / "locks" / f"{'a' * 64}-tmp-123").write_text("half a lo")
     assert repository.remove_stale_locks() == 0

@@ -113,7 +113,7 @@ LATE: dict[str, tuple[dict[str, str], type[RepositoryError], str]] = {
 
 
 @pytest.mark.parametrize("trouble", LATE)
-def test_a_restore_that_looks_beside_itself_says_what_is_wrong(
+def test_a_stalled_restore_reports_the_cause(
     s3: S3Server, proxy: Proxy, tmp_path: Path, nothing_left: None, trouble: str
 ) -> None:
     """It is begun at once, and the bucket is looked at when restic is silent, or has failed."""
@@ -169,7 +169,7 @@ def test_a_server_that_stays_away_ends_the_backup(
     assert repository.runner.session.place.locks() == frozenset()
 
 
-def test_a_server_that_stays_away_ends_a_question(
+def test_a_server_that_stays_away_ends_a_listing(
     s3: S3Server, proxy: Proxy, tmp_path: Path, nothing_left: None
 ) -> None:
     repository = founded(s3_repository(s3, tmp_path, endpoint=proxy.endpoint), s3)

@@ -67,7 +67,7 @@ def same(tree: Path, into: Path) -> bool:
         {"log/hot": 4000, "zeros": 7000, "steady": 10_101},
     ],
 )
-def test_what_is_stored_comes_back_and_nothing_is_added(
+def test_short_files_are_restored_without_padding(
     repository: ResticRepository, tree: Path, tmp_path: Path, noted: dict[str, int]
 ) -> None:
     snapshot = stored(repository, tree, noted)
@@ -90,7 +90,7 @@ while True:
 """
 
 
-def test_what_restic_itself_tears_comes_back_as_far_as_it_is_stored(
+def test_files_torn_by_restic_are_restored_as_stored(
     repository: ResticRepository, tree: Path, tmp_path: Path
 ) -> None:
     hot = tree / "log/hot"
@@ -112,7 +112,7 @@ def test_what_restic_itself_tears_comes_back_as_far_as_it_is_stored(
     assert fetched.torn[0].stored == len(came)
 
 
-def test_file_of_which_nothing_is_stored_is_empty(
+def test_a_file_without_stored_bytes_is_empty(
     repository: ResticRepository, tree: Path, tmp_path: Path
 ) -> None:
     (tree / "log/hot").write_bytes(b"")
@@ -126,7 +126,9 @@ ODD = [b"$HOME", b"a*b", b"back\\slash", b'quote"', b"new\nline", b"tab\t", b"ba
        "ünï\u202e\U000e0001".encode(), b"\x01\x7f"]  # fmt: skip
 
 
-def test_every_name_is_found(repository: ResticRepository, tree: Path, tmp_path: Path) -> None:
+def test_files_of_any_name_are_found(
+    repository: ResticRepository, tree: Path, tmp_path: Path
+) -> None:
     names = [os.fsdecode(name) for name in ODD]
     for name in names:
         (tree / name).write_bytes(b"here" * 100)
@@ -142,7 +144,7 @@ def test_every_name_is_found(repository: ResticRepository, tree: Path, tmp_path:
     assert same(tree, into)
 
 
-def test_what_go_has_quoted_is_read_back() -> None:
+def test_names_quoted_by_go_are_unquoted() -> None:
     assert unquoted(r"/a\\b\"c\n\x01\xff\u202e\U000e0001ü") == (
         b'/a\\b"c\n\x01\xff' + "\u202e\U000e0001ü".encode()
     )
@@ -177,7 +179,7 @@ def test_file_system_that_reserves_no_space_gets_no_more_than_is_stored(
 
 
 @as_root
-def test_who_is_not_root_gets_what_its_owner_may_not_write(short_tmp: Path) -> None:
+def test_non_root_users_get_files_that_they_cannot_write(short_tmp: Path) -> None:
     repository, tree = founded(local_repository(short_tmp)), short_tmp / "tree"
     tree.mkdir()
     for name, mode in (("hot", 0o400), ("closed", 0o000)):
@@ -274,7 +276,7 @@ def answering(tmp_path: Path, verb: str, script: str) -> ResticRepository:
     return repository
 
 
-def test_zeros_alone_prove_nothing(
+def test_a_file_ending_with_zeros_is_not_taken_as_torn(
     repository: ResticRepository, tree: Path, tmp_path: Path
 ) -> None:
     """A restic that loses the end of a sound file, as no known one does, and says nothing."""
@@ -291,7 +293,7 @@ def test_zeros_alone_prove_nothing(
     assert "13000 of" in refused(lying, snapshot, tmp_path / "out"), "by another number of bytes"
 
 
-def test_it_is_asked_without_a_lock_where_none_can_be(
+def test_questions_work_without_a_lock(
     repository: ResticRepository, tree: Path, tmp_path: Path
 ) -> None:
     snapshot = stored(repository, tree, {"log/hot": 4000, "zeros": 7000})

@@ -83,7 +83,7 @@ def test_a_limit_leaves_out_what_comes_later_and_says_how_much(
     assert max(map(len, screen.of(terminal=True))) <= 80
 
 
-def test_machines_get_everything_unless_they_ask_for_less(screen: Screen) -> None:
+def test_json_has_all_starts_unless_limited(screen: Screen) -> None:
     whole = screen.items()
     assert len(whole) == PLANS * KINDS
     assert screen.items("--limit", "3") == whole[:3]

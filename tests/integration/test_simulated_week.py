@@ -406,7 +406,7 @@ def test_the_records_of_a_day_of_faults_equal_what_happened(directory: Path) -> 
     check(directory, seed=3, days=1)
 
 
-def test_a_watcher_hears_of_the_start_and_the_end_of_every_run(
+def test_a_watcher_gets_start_and_end_of_every_run(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[tuple[str, str]] = []

@@ -97,7 +97,7 @@ def tables(database: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("rights", [WRITE, READ])
-def test_link_of_one_who_may_write_by_a_list_is_refused(
+def test_a_link_of_a_user_with_write_access_by_acl_is_refused(
     site: Site, place: Path, victim: Path, rights: int
 ) -> None:
     listed(place, rights)
@@ -113,7 +113,7 @@ def test_link_of_one_who_may_write_by_a_list_is_refused(
 
 
 @pytest.mark.parametrize("default", [False, True])
-def test_recovery_comes_to_where_somebody_may_write_by_a_list(
+def test_recovery_into_a_directory_writable_by_acl_works(
     site: Site, place: Path, *, default: bool
 ) -> None:
     """The twin: what he may is no reason not to recover, and his rights stay as they were."""
@@ -128,7 +128,7 @@ def test_recovery_comes_to_where_somebody_may_write_by_a_list(
 
 
 @pytest.mark.parametrize("attack", [True, False])
-def test_journal_of_one_who_may_write_by_a_list_has_root_remove_nothing(
+def test_a_journal_of_an_acl_user_makes_root_remove_nothing(
     site: Site, victim: Path, *, attack: bool
 ) -> None:
     app = site.base / "app"
@@ -143,7 +143,7 @@ def test_journal_of_one_who_may_write_by_a_list_has_root_remove_nothing(
     assert attack or "orders2" in tables(app / "shop.db")
 
 
-def test_without_landlock_a_database_beside_him_is_not_opened(
+def test_without_landlock_a_database_beside_an_acl_user_is_refused(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_sqlite(place / "shop.db")
@@ -175,7 +175,7 @@ def _exposed(place: Path) -> bool:
 
 
 @pytest.mark.parametrize("others", [_by_path, _by_descriptors, _exposed])
-def test_who_is_on_the_list_counts(place: Path, others: Judge) -> None:
+def test_users_on_the_acl_count(place: Path, others: Judge) -> None:
     inside = place / "inside"
     inside.mkdir(mode=0o755)
     group = APPLICATION.pw_gid
@@ -209,7 +209,7 @@ def test_group_of_the_directory_has_what_its_own_entry_gives(place: Path) -> Non
     assert "the group" in (why_not_private(place, 0) or "")
 
 
-def test_sticky_directory_on_the_way_keeps_him_off(place: Path) -> None:
+def test_a_sticky_parent_protects_from_acl_users(place: Path) -> None:
     (place / "inside").mkdir(mode=0o700)
     listed(place, WRITE)
     place.chmod(0o1775)
@@ -217,9 +217,7 @@ def test_sticky_directory_on_the_way_keeps_him_off(place: Path) -> None:
     assert why_not_private(place, 0) is not None
 
 
-def test_state_beside_one_who_may_write_is_told(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_state_writable_by_acl_is_reported(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(state_owner, "_warn", lambda what, _: told.append(what))
     (place / "state").mkdir(mode=0o700)
@@ -232,7 +230,7 @@ def test_state_beside_one_who_may_write_is_told(
     assert f"{place} belongs to root, but others can write to it" in told[0]
 
 
-def test_only_what_a_group_may_write_is_asked_for_its_list(
+def test_acls_are_read_only_for_group_writable_files(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the mode gives no group the right, no list gives it either."""

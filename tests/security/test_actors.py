@@ -183,7 +183,7 @@ def test_without_the_rule_self_approval_is_recorded_and_marked(catalogue: SqlCat
     assert (decision.actor.login_user, decision.actor.claimed_user) == ("anna", "bert")
 
 
-def test_whoever_went_on_with_the_recovery_cannot_approve_it_either(
+def test_the_person_who_resumed_a_recovery_cannot_approve_it(
     catalogue: SqlCatalogue,
 ) -> None:
     from drd.model.run import Decision

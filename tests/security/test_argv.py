@@ -186,7 +186,7 @@ def test_systemd_gets_units_behind_dashes(
     assert "--" in Path(stop.__file__).read_text().split('"systemctl", "stop"')[1][:12]
 
 
-def test_every_command_of_drd_is_looked_at_here() -> None:
+def test_every_command_of_drd_is_tested_here() -> None:
     """A new place that builds a command has to be thought about: add it here with how its
     positionals are kept from being options."""
     known = {

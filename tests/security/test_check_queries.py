@@ -95,7 +95,7 @@ def test_a_query_of_a_file_writes_nothing(file: Path, query: str, named: str) ->
         ("select max(a) over () from t limit 1", 2),
     ],
 )  # fmt: skip
-def test_healthy_twin_what_reads_is_answered(file: Path, query: str, value: object) -> None:
+def test_healthy_twin_reading_queries_are_answered(file: Path, query: str, value: object) -> None:
     assert SqliteInspector(file).scalar(query) == value
 
 
@@ -192,7 +192,7 @@ def test_a_query_of_a_server_is_one_select(
         ("select a from t order by a desc limit 1", 2),
     ],
 )
-def test_healthy_twin_what_selects_is_answered(
+def test_healthy_twin_selecting_queries_are_answered(
     ask: Callable[[str], Any], query: str, value: object
 ) -> None:
     for _ in range(7):  # more often than psycopg waits before it prepares a statement

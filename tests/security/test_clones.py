@@ -183,7 +183,7 @@ def test_a_clone_that_was_booted_asks_the_repository_before_it_settles(
 
 
 @pytest.mark.parametrize("removed", [True, False])
-def test_a_backup_looks_once_more_before_it_seals(site: Site, removed: bool) -> None:
+def test_a_backup_checks_again_before_it_seals(site: Site, removed: bool) -> None:
     restic = f"restic -q -r {site.repository} --no-cache --password-file secrets/restic"
     forget = f"{restic} forget $({restic} snapshots --json --tag component:db | jq -r '.[].id')"
     stored = f"{restic} snapshots --json --tag component:db | grep -q component:db"

@@ -192,7 +192,7 @@ def test_a_killed_recovery_as_owner_goes_on_as_owner(shop: Shop) -> None:
     assert_as_owner(shop)
 
 
-def test_what_is_named_like_the_servers_own_is_told_and_not_called_by_mistake(shop: Shop) -> None:
+def test_functions_shadowing_the_servers_are_reported_not_called(shop: Shop) -> None:
     shop.source.execute(_HIDDEN, "shop")
     shop.plan(_ASKING)
     named = "aggregate evil.count(*) of app, named like the server's own"
@@ -240,7 +240,7 @@ def test_views_and_functions_that_a_check_may_use_are_told(shop: Shop) -> None:
     assert "3 functions of app" in used
 
 
-def test_a_search_path_of_ones_own_is_nothing_to_tell(shop: Shop) -> None:
+def test_a_harmless_search_path_is_not_reported(shop: Shop) -> None:
     """The healthy twin: checks find the tables where the database's setting says that they are."""
     shop.source.execute("drop function leak(bigint)", "shop")
     shop.source.execute(_OWN_PATH, "shop")

@@ -89,7 +89,7 @@ def counts(site: Site) -> bool:
 
 
 @WHAT
-def test_what_was_exchanged_is_copied_again(site: Site, what: str) -> None:
+def test_exchanged_data_is_copied_again(site: Site, what: str) -> None:
     assert "up to date" in site.drd("copy", "shop").out, "the healthy twin"
     forge(site, what)
     told = site.drd("copy", "shop")
@@ -107,7 +107,7 @@ def test_what_was_exchanged_is_copied_again(site: Site, what: str) -> None:
 
 
 @WHAT
-def test_a_reading_of_the_copy_says_what_was_exchanged(site: Site, what: str) -> None:
+def test_a_verification_reports_exchanged_data(site: Site, what: str) -> None:
     site.drd("verify", "shop", "--repository", "offsite")  # the healthy twin
     point = forge(site, what)
     told = site.drd("verify", "shop", "--repository", "offsite", code=1)
@@ -127,9 +127,7 @@ def test_a_reading_of_the_copy_says_what_was_exchanged(site: Site, what: str) ->
 
 
 @WHAT
-def test_nothing_is_promised_of_what_was_exchanged_when_the_primary_is_gone(
-    site: Site, what: str
-) -> None:
+def test_exchanged_data_does_not_count_without_the_primary(site: Site, what: str) -> None:
     away = Path(site.repository).with_name("away")
     Path(site.repository).rename(away)
     assert "no blockers" in site.drd(*RECOVER, "--dry-run").out, "the healthy twin"
@@ -143,7 +141,7 @@ def test_nothing_is_promised_of_what_was_exchanged_when_the_primary_is_gone(
     assert "everything would be lost" in reasons(site)
 
 
-def test_what_was_put_there_before_it_was_copied_stands_for_nothing(short_tmp: Path) -> None:
+def test_snapshots_planted_before_the_copy_do_not_count(short_tmp: Path) -> None:
     site = copied_site(short_tmp)
     site.drd("backup", "shop")
     for snapshot in json.loads(site.restic("snapshots", "--json", "--host", "shop")):
@@ -178,7 +176,7 @@ def test_what_was_copied_by_an_older_drd_is_judged_from_the_next_copy_on(site: S
     assert "1 restore point copied" in site.drd("copy", "shop").out
 
 
-def test_with_a_point_goes_what_was_marked_as_its_own(site: Site) -> None:
+def test_forgetting_a_point_removes_all_snapshots_with_its_mark(site: Site) -> None:
     forge(site, "db")
     site.drd("copy", "shop")
     plan = site.base / "plans/shop.yaml"

@@ -50,7 +50,7 @@ def test_healthy_twin_mapped_person_needs_no_group(peopled: House) -> None:
         connected(peopled.path, STRANGER, [MAIL])
 
 
-def test_who_is_named_later_gets_in(house: House) -> None:
+def test_users_added_later_can_connect(house: House) -> None:
     with pytest.raises(PermissionError):
         connected(house.path, ANNA, [])
     house.app.settings = replace(house.app.settings, users={"daemon": "Anna"})
@@ -88,7 +88,7 @@ def test_peer_of_no_group_is_refused_where_all_can_connect(open_house: House, ad
     assert "sudo usermod -aG games sys" in found["error"]["hint"]
 
 
-def test_strangers_crowd_out_nobody(open_house: House) -> None:
+def test_users_without_rights_do_not_block_others(open_house: House) -> None:
     threads = threading.active_count()
     idle = [connected(open_house.path, 4, []) for _ in range(300)]
     for one in idle:
@@ -111,7 +111,7 @@ while time.monotonic() < over:
 """
 
 
-def test_strangers_who_connect_in_a_loop_keep_nobody_out(house: House) -> None:
+def test_users_connecting_in_a_loop_do_not_block_others(house: House) -> None:
     how = ["setpriv", "--reuid=4", "--regid=65534", "--clear-groups", "--"]
     argv = [*how, "/usr/bin/python3", "-c", FLOOD, str(house.path)]
     with subprocess.Popen(argv, process_group=0) as flood:
@@ -127,7 +127,9 @@ def test_strangers_who_connect_in_a_loop_keep_nobody_out(house: House) -> None:
             os.killpg(flood.pid, signal.SIGKILL)
 
 
-def test_full_door_is_knocked_at_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connecting_to_a_full_queue_is_retried(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Connects of somebody without rights, faster than they are refused."""
     monkeypatch.setattr(remote, "_PATIENCE_S", 5.0)
     crowd: list[socket.socket] = []

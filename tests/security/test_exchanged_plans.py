@@ -63,7 +63,7 @@ def why(plan: Path) -> str:
 
 
 @as_root
-def test_text_that_was_exchanged_after_it_was_read_is_judged_as_it_was_read(site: Site) -> None:
+def test_an_exchanged_file_is_judged_as_it_was_read(site: Site) -> None:
     site.drd("backup", "shop")
     text, plan = hooked(site), leave(site)
     plan.unlink()
@@ -97,7 +97,7 @@ def exchanging(one: Path, other: Path) -> Iterator[None]:
 
 @as_root
 @pytest.mark.parametrize("shared", [False, True], ids=["alone", "with ways kept"])
-def test_no_moment_gives_his_text_for_roots_file(site: Site, *, shared: bool) -> None:
+def test_no_moment_reads_his_text_as_roots_file(site: Site, *, shared: bool) -> None:
     """Only the owners differ: the directory and the modes are in order."""
     plans, text = site.base / "plans", hooked(site)
     plan, other = plans / "shop.yaml", plans / "other"
@@ -174,7 +174,7 @@ def test_daemon_takes_nothing_by_a_link_of_his(site: Site) -> None:
 
 
 @as_root
-def test_row_is_believed_for_no_file_behind_a_link_of_his(site: Site) -> None:
+def test_a_row_is_not_trusted_for_a_file_behind_his_link(site: Site) -> None:
     """The daemon takes what a command of root's has loaded, where root's file says the same."""
     text = hooked(site)
     older = site.base / "older.yaml"
@@ -280,7 +280,7 @@ def test_directory_is_no_plan(tmp_path: Path, name: str) -> None:
     assert exposed_plan(f"{tmp_path}{name}", MINE) is None
 
 
-def test_what_is_not_there_is_no_plan(tmp_path: Path) -> None:
+def test_a_missing_plan_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "gone").symlink_to("nowhere")
     for name in ("none", "none/none", "gone", "loop"):

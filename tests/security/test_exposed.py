@@ -166,9 +166,7 @@ def test_new_text_of_a_file_that_others_can_write_is_not_taken(short_tmp: Path) 
 
 
 @pytest.mark.parametrize("text", ["", "plan: shop\nobjectives: [\n", "plan: shop\n"])
-def test_who_can_write_the_file_stops_no_recovery_by_breaking_it(
-    short_tmp: Path, text: str
-) -> None:
+def test_breaking_a_writable_plan_file_stops_no_recovery(short_tmp: Path, text: str) -> None:
     site = open_site(short_tmp)
     site.drd("backup", "shop")
     plan = short_tmp / "plans/shop.yaml"

@@ -471,7 +471,7 @@ def test_exit_codes_and_streams_are_those_of_the_command(box: Sandbox, own: Path
     assert behind(box, own, "no-such-program").exit_code == 127
 
 
-def test_what_hides_from_its_group_ends_with_the_command(box: Sandbox, own: Path) -> None:
+def test_processes_outside_the_group_end_with_the_command(box: Sandbox, own: Path) -> None:
     mark = f"61.{os.getpid()}"
     behind(box, own, "sh", "-c", f"setsid --fork sleep {mark}; (setsid sleep {mark} &) ; sleep 0.2")
     assert alive(mark) == []

@@ -112,7 +112,7 @@ def site(short_tmp: Path) -> Site:
     return site
 
 
-def test_nothing_of_an_archive_gets_out_or_comes_alive(site: Site, short_tmp: Path) -> None:
+def test_restored_files_cannot_escape_or_run(site: Site, short_tmp: Path) -> None:
     site.drd("backup", "shop")
     told = site.drd("drill", "shop", "--json", code=None).json
     verdicts = {c["name"]: c["verdict"] for c in told["checks"]}

@@ -102,7 +102,7 @@ def test_segment_ends_also_when_the_warden_is_killed(box: Sandbox, own: Path) ->
     assert left() == []
 
 
-def test_what_is_removed_gives_its_memory_back_at_once(box: Sandbox, own: Path) -> None:
+def test_a_removed_segment_frees_its_memory_at_once(box: Sandbox, own: Path) -> None:
     script = (
         "print(sum(remove(get(int(sys.argv[1]))) for _ in range(50)), "
         "len(open('/proc/sysvipc/shm').readlines()))"
@@ -136,7 +136,7 @@ print(remove(one), get(4096, key, 0o600))
         LIBC.shmctl(hosts, 0, None)
 
 
-def test_key_of_the_hosts_is_not_taken(box: Sandbox, own: Path) -> None:
+def test_a_shared_memory_key_of_the_host_stays_free(box: Sandbox, own: Path) -> None:
     """The service that has it would not come up while the drill runs."""
     key = 0x5B0000 + os.getpid() % 0xFFFF
     argv = (

@@ -160,7 +160,7 @@ def add_library(world: World) -> None:
     as_app(world, f"insert into lib values (lo_from_bytea(0, '\\x{data}'))")
 
 
-def test_functions_of_an_application_get_nothing_in_a_drill(world: World) -> None:
+def test_functions_of_a_database_have_no_access_in_a_drill(world: World) -> None:
     with contextlib.closing(world.listener):
         nap = subprocess.Popen(["sleep", "600"])
         try:

@@ -89,9 +89,7 @@ with open('/proc/%d/status' % __import__('os').getppid()) as status:
     assert "dns gone.example.org" in tried(box)
 
 
-def test_sockets_that_ask_and_are_kept_bring_no_thread_and_end_nothing(
-    box: Sandbox, own: Path
-) -> None:
+def test_kept_resolver_sockets_use_no_threads(box: Sandbox, own: Path) -> None:
     script = """
 import socket
 kept = []
@@ -105,7 +103,7 @@ with open('/proc/%d/status' % __import__('os').getppid()) as status:
     assert python(box, own, script, user=USER).stdout.strip() == "['2']"
 
 
-def test_noise_of_one_kind_hides_no_other_try(box: Sandbox, own: Path) -> None:
+def test_many_tries_of_one_kind_hide_no_other_kind(box: Sandbox, own: Path) -> None:
     script = f"""{LOOKS_UP}
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('192.0.2.53', 53))
 def ask(name):
@@ -131,7 +129,7 @@ for port in (25, 26):
     assert "dns other places, at least 8192 times" in tried(box)
 
 
-def test_repeated_try_takes_no_room() -> None:
+def test_repeated_tries_take_no_space_in_the_record() -> None:
     descriptor = os.memfd_create("test")
     try:
         record = Record(descriptor, "it")

@@ -64,7 +64,7 @@ def drilled(site: Site, query: str, statement: str) -> dict[str, object]:
     return site.drd("drill", "shop", "--json", code=None).json
 
 
-def test_file_of_a_drill_reaches_nothing(short_tmp: Path, outside: Path) -> None:
+def test_a_database_file_of_a_drill_cannot_access_anything(short_tmp: Path, outside: Path) -> None:
     site = Site(short_tmp / "site")
     hostile(site.base / "shop.db", outside / "production.db")
     attach = f"attach '{outside}/production.db' as p; delete from p.kept; detach p"
@@ -124,7 +124,7 @@ def test_answers_of_a_subverted_reader_are_not_believed(
             box.close()
 
 
-def test_subverted_reader_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_subverted_reader_has_no_access(monkeypatch: pytest.MonkeyPatch) -> None:
     with own_directory() as own:
         secret = own.parent / "secret"
         secret.write_text("key")

@@ -94,7 +94,7 @@ def keys_of(site: Site) -> Path:
 
 
 @pytest.mark.parametrize("how", ["no scrypt", "many", "written anew"])
-def test_nothing_among_the_keys_stops_anything(site: Site, how: str) -> None:
+def test_garbage_among_the_keys_stops_nothing(site: Site, how: str) -> None:
     attacked(keys_of(site), how)
     begun = time.monotonic()
     site.drd("drill", "shop")  # the first to look for the key, and without a cache
@@ -203,7 +203,7 @@ def reads(repository: ResticRepository, monkeypatch: pytest.MonkeyPatch) -> list
     return asked
 
 
-def test_one_that_may_not_be_read_hides_no_other(
+def test_an_unreadable_key_file_hides_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As an object in a bucket that was encrypted with a key of somebody's."""

@@ -65,7 +65,7 @@ def spoil(site: Site) -> str:
 
 
 @pytest.mark.parametrize("cache", ["warm", "cold"])
-def test_all_but_deleting_goes_on(site: Site, cache: str) -> None:
+def test_everything_but_deleting_continues_beside_garbage(site: Site, cache: str) -> None:
     oldest = spoil(site)
     if cache == "cold":
         shutil.rmtree(site.base / "cache")
@@ -224,7 +224,7 @@ def first_garbage() -> bytes:
 
 
 @pytest.mark.parametrize("what", ["many", "garbage", "misnamed", "costly"])
-def test_what_lies_among_the_keys_stops_nothing(site: Site, what: str) -> None:
+def test_garbage_beside_the_keys_stops_nothing(site: Site, what: str) -> None:
     names = among_keys(keys_of(site), what)
     shutil.rmtree(site.base / "cache")  # nothing is remembered of the time before
     begun = time.monotonic()

@@ -79,7 +79,7 @@ def test_after_runs_when_drd_was_killed_amid_before(short_tmp: Path) -> None:
     site.assert_clean()
 
 
-def test_after_that_fails_at_last_is_said_and_the_run_still_settled(short_tmp: Path) -> None:
+def test_a_failing_after_hook_is_reported_and_the_run_settled(short_tmp: Path) -> None:
     site = hooked_site(short_tmp, "exit 0")
     site.killed_at("before:capture db", "backup", "shop")
     _script(site, "after", "echo cannot >&2; exit 4")

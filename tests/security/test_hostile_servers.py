@@ -84,7 +84,7 @@ def test_a_probe_of_the_daemon_reads_no_more_than_a_config_has(
 
 
 @pytest.mark.parametrize("manner", ["drips", "drips headers"])
-def test_a_server_that_drips_is_given_up_in_time_and_lets_go_of_the_connection(
+def test_a_dripping_server_is_abandoned_in_time(
     server: Hostile, brief: None, manner: Manner
 ) -> None:
     server.manner = manner
@@ -120,7 +120,7 @@ def test_a_cancel_ends_a_request_at_once(server: Hostile) -> None:
     "date",
     ["", "garbage", "Thu, 01 Jan 1970 00:00:00 -0000", "Thu, 99 Foo 99999 00:00:00 GMT", "\udcff"],
 )
-def test_a_time_that_is_none_cannot_be_told(server: Hostile, date: str) -> None:
+def test_an_invalid_server_time_is_unknown(server: Hostile, date: str) -> None:
     server.date = date.encode("utf-8", "surrogateescape").decode("latin-1")
     looked = place(server)
     assert looked.clock_ahead_s() is None
@@ -128,7 +128,7 @@ def test_a_time_that_is_none_cannot_be_told(server: Hostile, date: str) -> None:
     assert not any(f.failed for f in looked.findings(None))
 
 
-def test_a_time_that_is_wrong_is_told(server: Hostile) -> None:
+def test_a_wrong_server_time_is_reported(server: Hostile) -> None:
     server.date = format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)
     ahead_s = place(server).clock_ahead_s()
     assert ahead_s is not None

@@ -66,7 +66,7 @@ def bootstrap(site: Site, machine: Machine, *, code: int = 0) -> str:
 RECOVER = ("recover", "shop", "--target", "standby")
 
 
-def test_the_kits_own_points_come_back_without_a_word(site: Site, machine: Machine) -> None:
+def test_points_of_the_kit_need_no_confirmation(site: Site, machine: Machine) -> None:
     told = bootstrap(site, machine)
     assert "made after the kit" not in told
     machine.after(*RECOVER, "--yes")

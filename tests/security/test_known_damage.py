@@ -122,7 +122,7 @@ def test_lost_repository_is_not_where_a_point_is_said_to_come_from(short_tmp: Pa
     assert "primary" not in site.drd("points", "shop").out
 
 
-def test_what_an_index_no_longer_names_is_missed_in_the_points_that_need_it(
+def test_data_missing_from_the_index_damages_its_points(
     short_tmp: Path,
 ) -> None:
     """After `restic repair index` no file is damaged any more, and the data is as gone as
@@ -145,7 +145,7 @@ def test_what_an_index_no_longer_names_is_missed_in_the_points_that_need_it(
     assert "no blockers" in site.drd(*DRY, "--point", newest).out, "the healthy twin"
 
 
-def test_giving_up_what_one_repository_lost_keeps_what_another_one_has(short_tmp: Path) -> None:
+def test_giving_up_in_one_repository_keeps_copies_in_another(short_tmp: Path) -> None:
     site = with_much_data(copied_site(short_tmp))
     site.drd("backup", "shop")
     site.drd("copy", "shop")
@@ -241,6 +241,6 @@ def test_remedy_for_a_lost_pack_of_a_copy_works_as_it_is_printed(short_tmp: Path
         ("none", "drd backup shop"),
     ],
 )
-def test_mending_begins_with_what_can_work(repair: Repair, first: str) -> None:
+def test_the_printed_repair_begins_with_what_can_work(repair: Repair, first: str) -> None:
     lines = repair_ways("shop", "primary", repair, ["p1"], [], is_copy=False)
     assert lines[0].startswith(f"repair it with {first}")

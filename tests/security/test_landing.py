@@ -127,7 +127,7 @@ needs_python = pytest.mark.skipif(
 @as_root
 @needs_python
 @pytest.mark.parametrize("more", [(), ("--no-owner",)])
-def test_landing_cannot_be_exchanged(
+def test_the_staging_directory_cannot_be_exchanged(
     site: Site, app: Path, victim: Path, more: tuple[str, ...]
 ) -> None:
     before = state(victim)
@@ -150,7 +150,7 @@ def test_parent_cannot_be_exchanged(site: Site, app: Path, victim: Path) -> None
 
 
 @as_root
-def test_link_of_the_application_does_not_lead_root_out(
+def test_a_link_of_the_application_does_not_redirect_root(
     site: Site, app: Path, victim: Path
 ) -> None:
     (app / "current").symlink_to(victim)
@@ -186,7 +186,7 @@ def test_recovery_into_an_applications_directory(site: Site, app: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_content_that_came_meanwhile_is_kept_and_said(tmp_path: Path, keep: bool) -> None:
+def test_new_content_in_the_target_is_kept_and_reported(tmp_path: Path, keep: bool) -> None:
     target, place = tmp_path / "srv/data", tmp_path / ".drd_abcd0123.web"
     target.mkdir(parents=True)
     way = Publication(
@@ -205,7 +205,7 @@ def test_content_that_came_meanwhile_is_kept_and_said(tmp_path: Path, keep: bool
     assert not way.landing.exists()
 
 
-def test_nothing_that_came_leaves_nothing(tmp_path: Path) -> None:
+def test_empty_new_content_leaves_no_kept_copy(tmp_path: Path) -> None:
     target = tmp_path / "data"
     target.mkdir()
     way = Publication(target, tmp_path / ".drd_abcd0123.web", tmp_path / "t.json", "drd_abcd0123")
@@ -216,7 +216,7 @@ def test_nothing_that_came_leaves_nothing(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "t.json"]
 
 
-def test_what_is_overwritten_on_purpose_goes(tmp_path: Path) -> None:
+def test_content_overwritten_on_purpose_is_removed(tmp_path: Path) -> None:
     target = tmp_path / "data"
     target.mkdir()
     (target / "old").touch()
@@ -228,7 +228,7 @@ def test_what_is_overwritten_on_purpose_goes(tmp_path: Path) -> None:
 
 
 @as_root
-def test_held_directory_is_the_one_that_was_made(tmp_path: Path) -> None:
+def test_a_held_directory_cannot_be_exchanged(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     place = tmp_path / "app"
     place.mkdir()
@@ -260,7 +260,7 @@ x86 = pytest.mark.skipif(os.uname().machine != "x86_64", reason="the number of a
 @as_root
 @needs_python
 @x86
-def test_link_that_comes_and_goes_does_not_lead_root_out(app: Path, victim: Path) -> None:
+def test_a_changing_link_does_not_redirect_root(app: Path, victim: Path) -> None:
     (app / "link").symlink_to(victim)
     os.lchown(app / "link", APPLICATION.pw_uid, APPLICATION.pw_gid)
     inside, refused, said = 0, 0, set[str]()
@@ -280,7 +280,7 @@ def test_link_that_comes_and_goes_does_not_lead_root_out(app: Path, victim: Path
 @as_root
 @needs_python
 @x86
-def test_root_works_nowhere_else_while_names_are_exchanged(app: Path, victim: Path) -> None:
+def test_exchanging_names_does_not_redirect_root(app: Path, victim: Path) -> None:
     (app / "link").symlink_to(victim)
     os.lchown(app / "link", APPLICATION.pw_uid, APPLICATION.pw_gid)
     before, made, said = state(victim), 0, set[str]()
@@ -304,7 +304,7 @@ def test_root_works_nowhere_else_while_names_are_exchanged(app: Path, victim: Pa
 
 @as_root
 @needs_python
-def test_landing_that_is_exchanged_for_a_file_is_no_internal_error(app: Path) -> None:
+def test_a_staging_directory_exchanged_for_a_file_is_reported(app: Path) -> None:
     place, said = app / ".drd_abcd0123.f", set[str]()
     (app / "file").touch()
     os.chown(app / "file", APPLICATION.pw_uid, APPLICATION.pw_gid)
@@ -322,7 +322,7 @@ def test_landing_that_is_exchanged_for_a_file_is_no_internal_error(app: Path) ->
 
 
 @as_root
-def test_links_of_roots_are_followed(tmp_path: Path, app: Path) -> None:
+def test_links_of_root_are_followed(tmp_path: Path, app: Path) -> None:
     tmp_path.chmod(0o755)
     place = Path(os.path.realpath(tmp_path))
     (place / "real/deep").mkdir(parents=True)
@@ -349,7 +349,7 @@ def test_links_of_roots_are_followed(tmp_path: Path, app: Path) -> None:
 
 
 @as_root
-def test_directory_to_which_a_link_led_is_the_one_that_was_judged(app: Path) -> None:
+def test_the_directory_behind_a_link_is_the_one_that_was_checked(app: Path) -> None:
     (app / "current").symlink_to("sub")
     os.lchown(app / "current", APPLICATION.pw_uid, APPLICATION.pw_gid)
     found = untrusted_dirs.resolved(f"{app}/current/a.db")

@@ -182,7 +182,7 @@ def test_tree_that_changed_while_it_was_read_is_not_compared(short_tmp: Path) ->
 
 
 @pytest.mark.parametrize("may_be_empty", [False, True])
-def test_nothing_is_not_proven_by_a_check_of_another_kind(
+def test_an_empty_component_is_not_proven_by_another_check(
     short_tmp: Path, *, may_be_empty: bool
 ) -> None:
     """A volume that was not mounted and a database without rows were met by `select 1` and a

@@ -108,7 +108,7 @@ def test_damage_in_every_pack_leaves_no_point_to_count(short_tmp: Path) -> None:
     assert plan_of(site)["verdict"] == "breached", "new data there may depend on damaged data"
 
 
-def test_vanished_points_are_neither_counted_nor_offered(short_tmp: Path) -> None:
+def test_vanished_points_do_not_count_and_are_not_chosen(short_tmp: Path) -> None:
     site = small_site(short_tmp)
     green(site)
     (point,) = site.points()
@@ -203,7 +203,7 @@ def test_copy_that_lost_data_is_not_filled_with_points_that_cannot_come_back(
     assert offsite["state"] == "ok"
 
 
-def test_point_that_lost_one_of_its_snapshots_is_known_to_whoever_listed(short_tmp: Path) -> None:
+def test_a_listing_records_points_that_lost_a_snapshot(short_tmp: Path) -> None:
     """Its manifest stays. Each command by itself takes note, and takes it back when it is there
     again."""
     site = small_site(short_tmp)

@@ -106,7 +106,9 @@ def kept_by_root(site: Site, app: Path) -> Path:
 # --- a recovery of a table -------------------------------------------------------------------
 
 
-def test_journal_of_his_has_root_remove_nothing(backed_up: Site, app: Path, victim: Path) -> None:
+def test_a_journal_of_the_owner_makes_root_remove_nothing(
+    backed_up: Site, app: Path, victim: Path
+) -> None:
     backed_up.drd(*BACK, "twin", "--yes")
     assert "twin" in tables(app / "shop.db")
     assert {p.stat().st_uid for p in app.iterdir()} == {APPLICATION.pw_uid}
@@ -120,7 +122,7 @@ def test_journal_of_his_has_root_remove_nothing(backed_up: Site, app: Path, vict
     assert victim.read_text() == "root's"
 
 
-def test_table_comes_back_into_his_wal_database(site: Site, app: Path) -> None:
+def test_a_table_is_restored_into_the_owners_wal_database(site: Site, app: Path) -> None:
     keep(app / "shop.db", "wal")
     owned(app, APPLICATION)
     site.drd("backup", "shop")
@@ -132,7 +134,7 @@ def test_table_comes_back_into_his_wal_database(site: Site, app: Path) -> None:
 
 
 @pytest.mark.parametrize("whose", ["his", "root's"])
-def test_journal_of_his_in_roots_directory_has_root_remove_nothing(
+def test_a_journal_in_roots_directory_makes_root_remove_nothing(
     site: Site, kept_by_root: Path, victim: Path, whose: str
 ) -> None:
     database, beside = kept_by_root / "shop.db", kept_by_root / "root's"
@@ -149,7 +151,7 @@ def test_journal_of_his_in_roots_directory_has_root_remove_nothing(
 
 
 @pytest.mark.parametrize("journal", ["delete", "persist", "wal"])
-def test_table_comes_back_into_his_database_in_roots_directory(
+def test_a_table_is_restored_into_a_users_database_of_roots(
     site: Site, kept_by_root: Path, journal: str
 ) -> None:
     """The twin. What his application needs there is there afterwards, and his."""
@@ -172,7 +174,7 @@ def test_table_comes_back_into_his_database_in_roots_directory(
 
 
 @pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
-def test_pipe_or_link_beside_his_database_keeps_nobody_waiting(
+def test_a_pipe_or_link_beside_a_database_blocks_nothing(
     site: Site, app: Path, victim: Path, suffix: str
 ) -> None:
     site.drd("backup", "shop")
@@ -191,7 +193,7 @@ def test_pipe_or_link_beside_his_database_keeps_nobody_waiting(
     site.drd("backup", "shop")
 
 
-def test_what_his_killed_application_left_is_rolled_back(site: Site, app: Path) -> None:
+def test_a_journal_of_a_killed_application_is_rolled_back(site: Site, app: Path) -> None:
     """The twin: a journal that belongs to the database."""
     site.drd("backup", "shop")
     owned(app, APPLICATION)
@@ -210,7 +212,7 @@ def test_what_his_killed_application_left_is_rolled_back(site: Site, app: Path) 
     assert now == then > 0
 
 
-def test_link_in_the_place_of_his_database_is_refused(site: Site, app: Path, victim: Path) -> None:
+def test_a_link_in_place_of_a_database_is_refused(site: Site, app: Path, victim: Path) -> None:
     site.drd("backup", "shop")
     others = victim.with_name("other.db")
     make_sqlite(others)
@@ -309,7 +311,7 @@ def test_statements_of_a_step_have_root_remove_nothing(app: Path, victim: Path) 
     assert victim.read_text() == "root's"
 
 
-def test_database_of_roots_in_his_directory_is_held_to_it(app: Path, victim: Path) -> None:
+def test_roots_database_in_a_users_directory_is_confined(app: Path, victim: Path) -> None:
     database = app / "shop.db"
     os.chown(database, 0, 0)
     SqliteInspector(database).execute(SET, timeout_s=5)
@@ -322,7 +324,7 @@ def test_database_of_roots_in_his_directory_is_held_to_it(app: Path, victim: Pat
     assert victim.read_text() == "root's"
 
 
-def test_without_landlock_one_of_roots_is_not_opened_there(
+def test_without_landlock_roots_database_there_is_not_opened(
     app: Path, victim: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared_directory, "can_confine", lambda: False)
@@ -337,9 +339,7 @@ def test_without_landlock_one_of_roots_is_not_opened_there(
     assert victim.read_text() == "root's"
 
 
-def test_what_a_third_user_puts_beside_it_removes_nothing_of_its_owners(
-    app: Path, short_tmp: Path
-) -> None:
+def test_files_of_a_third_user_remove_nothing_of_the_owners(app: Path, short_tmp: Path) -> None:
     """Everybody can write there: not even files of the user to whom the database belongs go."""
     (short_tmp / "his").mkdir()
     (short_tmp / "his/file").write_text("his")
@@ -355,9 +355,7 @@ def test_what_a_third_user_puts_beside_it_removes_nothing_of_its_owners(
     assert (short_tmp / "his/file").exists()
 
 
-def test_name_that_is_exchanged_after_the_look_leads_to_nothing_of_roots(
-    app: Path, victim: Path
-) -> None:
+def test_a_name_exchanged_after_the_check_is_harmless(app: Path, victim: Path) -> None:
     others = victim.with_name("other.db")
     make_sqlite(others)
     before = others.read_bytes()
@@ -385,7 +383,7 @@ def test_rights_are_back_afterwards(app: Path) -> None:
     assert (os.geteuid(), os.getegid()) == (0, 0)
 
 
-def test_in_a_directory_of_roots_root_stays_root(short_tmp: Path, app: Path) -> None:
+def test_root_keeps_its_rights_in_its_own_directory(short_tmp: Path, app: Path) -> None:
     """A database that came back for its application, before it has its directory."""
     (app / "shop.db").rename(short_tmp / "root.db")
 
@@ -417,7 +415,7 @@ def test_second_name_of_roots_file_beside_it_is_not_written_to(
 # --- a look ----------------------------------------------------------------------------------
 
 
-def test_a_look_leaves_nothing_and_sees_what_was_committed(app: Path) -> None:
+def test_peeking_leaves_nothing_and_sees_committed_data(app: Path) -> None:
     database = app / "empty.db"
     with closing(sqlite3.connect(database)) as writer:
         writer.execute("pragma journal_mode = wal")

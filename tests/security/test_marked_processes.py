@@ -77,7 +77,7 @@ def forge(site: Site, run: str, **values: object) -> None:
 
 @as_root
 @pytest.mark.parametrize("forged", [False, True])
-def test_row_of_his_ends_nothing_of_another_state(
+def test_a_forged_row_ends_no_process_of_another_state(
     services: Site, short_tmp: Path, forged: bool
 ) -> None:
     hook = f", before: {{command: [{short_tmp}/wait]}}"
@@ -122,7 +122,7 @@ def start(
 
 
 @as_root
-def test_marks_lead_to_what_is_of_the_state(
+def test_marks_only_match_processes_of_the_state(
     tmp_path: Path, started: list[subprocess.Popen[bytes]]
 ) -> None:
     mine, others = tmp_path / "mine", tmp_path / "others"
@@ -160,7 +160,7 @@ def test_marks_lead_to_what_is_of_the_state(
 
 
 @as_root
-def test_in_a_state_of_roots_own_whoever_bears_the_mark_is_ended(
+def test_in_roots_state_every_marked_process_is_ended(
     tmp_path: Path, started: list[subprocess.Popen[bytes]]
 ) -> None:
     mark = Mark("feedbe0f", state_id(tmp_path))
@@ -174,7 +174,7 @@ def test_in_a_state_of_roots_own_whoever_bears_the_mark_is_ended(
 
 
 @as_root
-def test_what_is_stopped_and_what_does_not_listen_is_ended(
+def test_stopped_and_unresponsive_processes_are_ended(
     tmp_path: Path, started: list[subprocess.Popen[bytes]]
 ) -> None:
     mark = Mark("feedbe0f", state_id(tmp_path))
@@ -194,7 +194,7 @@ def test_what_is_stopped_and_what_does_not_listen_is_ended(
 
 
 @as_root
-def test_processes_of_root_take_roots_record_of_the_run(
+def test_ending_processes_of_root_needs_roots_record(
     services: Site, started: list[subprocess.Popen[bytes]]
 ) -> None:
     services.drd("recover", "shop", "--target", "standby", "--yes", code=1)
@@ -223,7 +223,7 @@ def test_processes_of_root_take_roots_record_of_the_run(
 
 
 @as_root
-def test_lock_is_held_by_who_has_locked_it(services: Site) -> None:
+def test_a_lock_belongs_to_the_process_that_took_it(services: Site) -> None:
     """`drd cancel` ends the process of a row that holds the run's lock: a file of that name, which
     somebody has open for another reason, is none."""
     with app(str(services.base / "drd.yaml")) as opened:

@@ -46,7 +46,7 @@ def status(site: Site) -> dict[str, object]:
     return dict(plan)
 
 
-def test_points_of_the_former_place_are_no_protection(site: Site) -> None:
+def test_points_of_a_former_repository_do_not_count(site: Site) -> None:
     site.drd("backup", "shop")
     (old,) = site.points()
     begun_anew(site)

@@ -160,7 +160,7 @@ def test_look_for_a_malformed_value_rolls_no_journal_back(short_tmp: Path) -> No
 # --- beside a database of an application's ----------------------------------------------------
 
 
-def test_nobody_waits_for_a_pipe_beside_a_database(tmp_path: Path) -> None:
+def test_a_pipe_beside_a_database_blocks_nothing(tmp_path: Path) -> None:
     database = tmp_path / "shop.db"
     make_sqlite(database, rows=1)
     pipe(tmp_path / "shop.db-wal")
@@ -175,7 +175,7 @@ def test_nobody_waits_for_a_pipe_beside_a_database(tmp_path: Path) -> None:
         copy_files(database, tmp_path / "copy", wait_s=1)
 
 
-def test_nobody_waits_for_a_pipe_in_the_place_of_a_database(tmp_path: Path) -> None:
+def test_a_pipe_in_place_of_a_database_blocks_nothing(tmp_path: Path) -> None:
     database = pipe(tmp_path / "shop.db")
 
     assert user(database) == ""

@@ -109,7 +109,7 @@ def test_reason_and_redirect_tell_no_secret() -> None:
         assert text.startswith("127.0.0.1 answered 404: no ***")
 
 
-def test_what_goes_to_a_proxy_is_hidden_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_login_for_a_proxy_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     with http_receiver() as proxy:
         monkeypatch.setenv("http_proxy", f"http://{ADDRESS}127.0.0.1:{proxy.port}")
         for name in ("no_proxy", "NO_PROXY"):
@@ -203,7 +203,7 @@ def test_apprise_that_logs_a_login_tells_no_secret(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("said", ["header", "login", "query", "twin"])
-def test_neither_terminal_nor_catalogue_gets_it(short_tmp: Path, said: str) -> None:
+def test_neither_terminal_nor_catalogue_gets_the_secret(short_tmp: Path, said: str) -> None:
     site = Site(short_tmp)
     with http_receiver() as receiver:
         receiver.answer = lambda got: (400, {}, ANSWERS[said](got).encode())

@@ -85,7 +85,7 @@ def test_a_replica_of_an_older_drd_is_brought_up_to_date(tmp_path: Path) -> None
     assert ask(old, "select version_num from alembic_version") == [(HEAD,)]
 
 
-def test_nothing_of_the_schema_comes_over(replica: Path, tmp_path: Path) -> None:
+def test_a_replicas_schema_is_not_taken(replica: Path, tmp_path: Path) -> None:
     make_empty(tmp_path / "ours.db", HEAD)
     with sqlite3.connect(replica) as connection:
         connection.executescript(
@@ -121,7 +121,7 @@ VIEW = (
         ),
     ],
 )
-def test_what_only_looks_like_a_table_is_not_read(replica: Path, disguise: str) -> None:
+def test_views_in_a_replica_are_not_read(replica: Path, disguise: str) -> None:
     with sqlite3.connect(replica) as connection:
         connection.execute("drop table holds")
         connection.execute(disguise.format(at=AT))
@@ -145,7 +145,7 @@ def test_rows_that_drd_never_writes_are_left_out_with_what_hangs_on_them(replica
     assert ask(replica, "select * from holds") == []
 
 
-def test_what_only_root_may_say_is_not_taken(replica: Path) -> None:
+def test_a_replicas_records_of_root_are_not_taken(replica: Path) -> None:
     with sqlite3.connect(replica) as connection:
         connection.execute("insert into plan_sources values ('shop', 'plan: shop')")
         connection.execute("insert into seals values ('shop', 'abcd0123', 'd', '{}', '{}')")

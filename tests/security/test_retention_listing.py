@@ -62,7 +62,7 @@ def test_a_listing_that_shrank_pauses_retention_and_prune(site: Site) -> None:
     assert site.drd("prune", "shop", "--json").json["repositories"][0]["state"] == "succeeded"
 
 
-def test_what_drd_forgot_itself_is_no_shrunken_listing(site: Site) -> None:
+def test_points_forgotten_by_drd_do_not_shrink_the_listing(site: Site) -> None:
     """The healthy twin; also where the run that did it was killed before it could say so."""
     policy(site, "{last: 1}")
     points = [backup(site) for _ in range(2)]
@@ -82,7 +82,7 @@ def test_a_sound_point_is_not_given_up_by_mistake(site: Site) -> None:
     assert kept(site) == {point}
 
 
-def test_forged_snapshots_of_the_future_push_nothing_out(site: Site) -> None:
+def test_forged_future_snapshots_remove_no_point(site: Site) -> None:
     policy(site, "{last: 1}")
     points = [backup(site) for _ in range(3)]
     tomorrow = f"{datetime.now(UTC) + DAY:%Y-%m-%d %H:%M:%S}"

@@ -109,7 +109,7 @@ def test_a_backup_that_failed_pauses_retention(site: Site) -> None:
     assert retention(site)["state"] == "succeeded"
 
 
-def test_a_pause_is_neither_a_failure_nor_late_and_is_shown(site: Site) -> None:
+def test_a_paused_retention_is_shown_and_neither_failed_nor_late(site: Site) -> None:
     policy(site, "{last: 1, every: 1d}")
     point = backup(site)
     age(site, point, 2)

@@ -59,7 +59,7 @@ def finished(site: Site) -> str:  # noqa: F811
 
 
 @pytest.mark.parametrize("state", ["running", "waiting"])
-def test_finished_recovery_is_not_gone_on_with(site: Site, state: str) -> None:  # noqa: F811
+def test_a_finished_recovery_is_not_resumed(site: Site, state: str) -> None:  # noqa: F811
     run = finished(site)
     lose(site)
     opened(site, run, state)
@@ -86,7 +86,7 @@ def test_finished_recovery_that_nobody_touched(site: Site) -> None:  # noqa: F81
     assert run not in told.err
 
 
-def test_finished_recovery_is_over_whatever_its_row_says(site: Site) -> None:  # noqa: F811
+def test_a_finished_recovery_has_ended_whatever_its_row_says(site: Site) -> None:  # noqa: F811
     run = finished(site)
     lose(site)
     for state in ("failed", "interrupted", "cancelled"):
@@ -99,7 +99,7 @@ def test_finished_recovery_is_over_whatever_its_row_says(site: Site) -> None:  #
     assert not is_back(site)
 
 
-def test_finished_recovery_whose_row_is_open_can_be_taken_back(site: Site) -> None:  # noqa: F811
+def test_a_finished_recovery_with_an_open_row_can_be_undone(site: Site) -> None:  # noqa: F811
     (site.base / "back").mkdir()
     (site.base / "back/former").touch()
     (site.base / "go").touch()
@@ -121,7 +121,7 @@ def test_finished_recovery_whose_row_is_open_can_be_taken_back(site: Site) -> No
     assert is_back(site)
 
 
-def test_undone_recovery_is_not_gone_on_with(site: Site) -> None:  # noqa: F811
+def test_an_undone_recovery_is_not_resumed(site: Site) -> None:  # noqa: F811
     """Nor where somebody says in root's place that it was redone; only root can."""
     (site.base / "back").mkdir()
     (site.base / "back/former").touch()
@@ -143,7 +143,7 @@ def test_undone_recovery_is_not_gone_on_with(site: Site) -> None:  # noqa: F811
     assert is_back(site)
 
 
-def test_failed_recovery_goes_on_only_where_that_is_said(site: Site) -> None:  # noqa: F811
+def test_a_failed_recovery_is_resumed_only_on_request(site: Site) -> None:  # noqa: F811
     run = stopped(site)
     lose(site)
     opened(site, run)
@@ -154,7 +154,7 @@ def test_failed_recovery_goes_on_only_where_that_is_said(site: Site) -> None:  #
     assert state_of(site, run) == "failed"
 
 
-def test_failed_recovery_that_somebody_has_reopened_goes_on(site: Site) -> None:  # noqa: F811
+def test_a_failed_recovery_that_a_user_reopened_is_resumed(site: Site) -> None:  # noqa: F811
     run = stopped(site)
     opened(site, run, "waiting")
     site.drd("resume", run)
@@ -162,7 +162,7 @@ def test_failed_recovery_that_somebody_has_reopened_goes_on(site: Site) -> None:
     assert is_back(site)
 
 
-def test_failed_recovery_that_root_tries_again_goes_on(site: Site) -> None:  # noqa: F811
+def test_a_failed_recovery_that_root_retries_is_resumed(site: Site) -> None:  # noqa: F811
     run = stopped(site)
     site.drd("retry", run, "gate")
     site.drd(*RECOVER)
@@ -170,7 +170,7 @@ def test_failed_recovery_that_root_tries_again_goes_on(site: Site) -> None:  # n
     assert is_back(site)
 
 
-def test_recovery_that_root_has_ended_is_not_gone_on_with(site: Site) -> None:  # noqa: F811
+def test_a_recovery_that_root_ended_is_not_resumed(site: Site) -> None:  # noqa: F811
     (site.base / "go").touch()
     site.killed_at("after:mark", *RECOVER)
     run = run_of(site)
@@ -183,7 +183,7 @@ def test_recovery_that_root_has_ended_is_not_gone_on_with(site: Site) -> None:  
     assert state_of(site, run) == "cancelled"
 
 
-def test_recovery_before_the_last_one_is_not_gone_on_with(site: Site) -> None:  # noqa: F811
+def test_a_recovery_before_the_last_one_is_not_resumed(site: Site) -> None:  # noqa: F811
     """The service's user had ended it, so that root's record did not say how."""
     (site.base / "go").touch()
     site.killed_at("after:mark", *RECOVER)
@@ -199,7 +199,7 @@ def test_recovery_before_the_last_one_is_not_gone_on_with(site: Site) -> None:  
     assert is_back(site)
 
 
-def test_recovery_that_was_taken_from_root_is_not_gone_on_with(site: Site) -> None:  # noqa: F811
+def test_a_recovery_taken_over_from_root_is_not_resumed(site: Site) -> None:  # noqa: F811
     """While it was carried out: root was told so, and has left it at that."""
     file, taking = site.base / "plans/shop.yaml", site.base / "taking.py"
     taking.write_text(
@@ -220,7 +220,7 @@ def test_recovery_that_was_taken_from_root_is_not_gone_on_with(site: Site) -> No
     assert is_back(site)
 
 
-def test_row_cannot_say_that_a_dead_recovery_has_succeeded(site: Site) -> None:  # noqa: F811
+def test_a_row_cannot_turn_a_dead_recovery_into_a_success(site: Site) -> None:  # noqa: F811
     (site.base / "go").touch()
     site.killed_at("after:mark", *RECOVER)
     run = run_of(site)
@@ -234,7 +234,7 @@ def test_row_cannot_say_that_a_dead_recovery_has_succeeded(site: Site) -> None: 
 
 
 @pytest.mark.parametrize("good", [True, False])
-def test_killed_as_it_ends_root_is_told_how(site: Site, good: bool) -> None:  # noqa: F811
+def test_root_killed_at_the_end_learns_the_outcome(site: Site, good: bool) -> None:  # noqa: F811
     if good:
         (site.base / "go").touch()
     site.killed_at("noted:end", *RECOVER)
@@ -254,7 +254,7 @@ def test_killed_as_it_ends_root_is_told_how(site: Site, good: bool) -> None:  # 
     site.assert_clean()
 
 
-def test_killed_as_it_is_opened_again_it_goes_on(site: Site) -> None:  # noqa: F811
+def test_a_recovery_killed_while_reopened_is_resumed(site: Site) -> None:  # noqa: F811
     run = stopped(site)
     site.killed_at("after:reopen", "resume", run)
     site.drd("resume", run)
@@ -265,7 +265,7 @@ def test_killed_as_it_is_opened_again_it_goes_on(site: Site) -> None:  # noqa: F
     assert state_of(site, run) == "cancelled"
 
 
-def test_recovery_that_is_being_taken_back_is_not_gone_on_with(site: Site) -> None:  # noqa: F811
+def test_a_recovery_during_undo_is_not_resumed(site: Site) -> None:  # noqa: F811
     run = finished(site)
     site.killed_at("after:rollback mark", "rollback", run)
     assert state_of(site, run) == "running"
@@ -275,7 +275,7 @@ def test_recovery_that_is_being_taken_back_is_not_gone_on_with(site: Site) -> No
     assert is_back(site)
 
 
-def test_record_that_says_nothing_of_the_end_is_none(site: Site) -> None:  # noqa: F811
+def test_a_record_without_an_end_is_ignored(site: Site) -> None:  # noqa: F811
     """As drd wrote it before."""
     run = finished(site)
     (file,) = noted(site)

@@ -147,7 +147,7 @@ ATTACKS = {
 }
 
 
-def test_root_does_not_go_on_by_what_others_have_written(site: Site) -> None:
+def test_root_does_not_resume_from_forged_rows(site: Site) -> None:
     run = stopped(site)
     (site.base / "etc/precious").write_text("made since")
     plan = (site.base / "plans/shop.yaml").read_text()
@@ -169,7 +169,7 @@ def test_root_does_not_go_on_by_what_others_have_written(site: Site) -> None:
     assert (site.base / "honest.end").exists()
 
 
-def test_root_shows_both_and_how_to_begin_anew(site: Site) -> None:
+def test_root_shows_both_versions_and_how_to_begin_anew(site: Site) -> None:
     run = stopped(site)
     changes(site, output("find", "/etc/cron.d/x\x1b[2J"))
     told = site.drd("resume", run, code=2).err
@@ -181,7 +181,7 @@ def test_root_shows_both_and_how_to_begin_anew(site: Site) -> None:
     assert (site.base / "honest.end").exists()
 
 
-def test_recovery_of_root_that_nobody_touched_goes_on(site: Site) -> None:
+def test_an_untouched_recovery_of_root_is_resumed(site: Site) -> None:
     run = stopped(site)
     (file,) = noted(site)
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
@@ -200,7 +200,7 @@ def test_recovery_of_root_that_nobody_touched_goes_on(site: Site) -> None:
     site.assert_clean()
 
 
-def test_root_takes_nothing_back_by_what_others_have_written(site: Site) -> None:
+def test_root_rolls_nothing_back_from_forged_rows(site: Site) -> None:
     run = stopped(site)
     (site.base / "roots").mkdir(mode=0o700)
     changes(site, output("find", f"{site.base}/roots"))
@@ -212,7 +212,7 @@ def test_root_takes_nothing_back_by_what_others_have_written(site: Site) -> None
     assert not (site.base / "honest").exists()
 
 
-def test_recovery_of_which_root_has_no_record_is_its_users(site: Site) -> None:
+def test_a_recovery_without_roots_record_belongs_to_its_user(site: Site) -> None:
     run = stopped(site)
     for file in noted(site):
         file.unlink()
@@ -224,7 +224,7 @@ def test_recovery_of_which_root_has_no_record_is_its_users(site: Site) -> None:
     assert (site.base / "honest.end").exists()
 
 
-def test_dead_recovery_that_others_have_changed_is_begun_anew(site: Site) -> None:
+def test_a_dead_recovery_with_forged_rows_begins_anew(site: Site) -> None:
     site.killed_at("before:gate", *RECOVER)
     run = run_of(site)
     (site.base / "go").touch()
@@ -236,7 +236,7 @@ def test_dead_recovery_that_others_have_changed_is_begun_anew(site: Site) -> Non
     site.assert_clean()
 
 
-def test_undo_goes_by_the_record_of_root(site: Site) -> None:
+def test_undo_uses_roots_record(site: Site) -> None:
     (site.base / "back").mkdir()
     (site.base / "back/former").touch()
     (site.base / "go").touch()
@@ -251,7 +251,7 @@ def single(into: Path) -> dict[str, object]:
     return {"tables": [], "paths": ["/x/conf"], "into": str(into)}
 
 
-def test_root_goes_to_no_place_that_only_a_row_names(site: Site) -> None:
+def test_root_uses_no_place_that_only_a_row_names(site: Site) -> None:
     """Neither to look, nor to exchange, nor to remove: also where others may put things beside
     root's."""
     run = stopped(site)
@@ -306,7 +306,7 @@ def over_former(site: Site) -> str:
     return run_of(site)
 
 
-def test_done_removes_what_is_set_aside_before_the_record(site: Site) -> None:
+def test_done_removes_kept_copies_before_the_record(site: Site) -> None:
     """Whatever plan the row names, whether the reminder is there or not, whatever the point
     says."""
     file = site.base / "plans/shop.yaml"
@@ -325,7 +325,7 @@ def test_done_removes_what_is_set_aside_before_the_record(site: Site) -> None:
     assert noted(site) == []
 
 
-def test_done_of_what_nobody_touched(site: Site) -> None:
+def test_done_of_an_untouched_recovery_works(site: Site) -> None:
     run = over_former(site)
     site.drd("done", run, "--yes")
     assert list(site.base.glob("back*")) == [site.base / "back"]
@@ -337,7 +337,7 @@ MOMENTS += ["noted:preflight", "after:preflight", "noted:restore conf", "undone:
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_at_any_moment_root_goes_on(site: Site, moment: str) -> None:
+def test_root_killed_at_any_moment_resumes(site: Site, moment: str) -> None:
     (site.base / "go").touch()
     site.killed_at(moment, *RECOVER)
     run = run_of(site)
@@ -347,7 +347,7 @@ def test_killed_at_any_moment_root_goes_on(site: Site, moment: str) -> None:
     site.assert_clean()
 
 
-def test_killed_as_it_begins_root_begins_anew(site: Site) -> None:
+def test_root_killed_at_the_beginning_begins_anew(site: Site) -> None:
     (site.base / "go").touch()
     site.killed_at("noted:run", *RECOVER)
     assert site.catalogue("select id from runs where kind = 'recovery'") == []
@@ -355,7 +355,7 @@ def test_killed_as_it_begins_root_begins_anew(site: Site) -> None:
     site.assert_clean()
 
 
-def test_same_words_go_on_with_a_dead_recovery_of_root(site: Site) -> None:
+def test_the_same_command_resumes_a_dead_recovery_of_root(site: Site) -> None:
     (site.base / "go").touch()
     site.killed_at("after:mark", *RECOVER)
     run = run_of(site)
@@ -363,7 +363,7 @@ def test_same_words_go_on_with_a_dead_recovery_of_root(site: Site) -> None:
     assert run_of(site) == run
 
 
-def test_killed_as_it_takes_back_root_goes_on(site: Site) -> None:
+def test_root_killed_during_undo_continues(site: Site) -> None:
     run = stopped(site)
     for moment in ("noted", "before", "undone"):
         site.killed_at(f"{moment}:rollback mark", "rollback", run)
@@ -381,7 +381,7 @@ def test_state_of_root_needs_no_record(site: Site) -> None:
     assert noted(site) == []
 
 
-def test_row_that_appears_meanwhile_is_no_result(site: Site) -> None:
+def test_a_row_that_appears_meanwhile_is_ignored(site: Site) -> None:
     """While root's process carries the recovery out."""
     with app(str(site.base / "drd.yaml")) as opened:
         plan = opened.load("shop")

@@ -221,7 +221,7 @@ def _reachable(words: list[str]) -> list[str]:
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the number of a system call")
 @pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="needs the system's Python")
-def test_exchanging_names_in_the_state_gives_nothing_away(site: Site) -> None:
+def test_exchanging_names_in_the_state_gains_nothing(site: Site) -> None:
     site.drd("backup", "shop")
     stand_ins = site.base / "stand-ins"
     stand_ins.mkdir(mode=0o755)

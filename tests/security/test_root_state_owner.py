@@ -120,7 +120,7 @@ def test_link_of_somebody_is_refused_by_name(base: Path) -> None:
         whose(link(tmp / "state", Path("/usr"), OWNER.pw_uid))
 
 
-def test_link_of_him_for_whom_root_acts_is_followed(base: Path) -> None:
+def test_a_link_of_the_states_owner_is_followed(base: Path) -> None:
     """He has moved the state to a bigger disk. Whatever he makes of it, root acts as him."""
     lib, disk = directory(base / "lib", OWNER.pw_uid), directory(base / "disk")
     data = directory(disk / "state", OWNER.pw_uid)
@@ -144,7 +144,7 @@ def test_link_to_a_work_directory_beside_a_state_of_roots_is_refused(base: Path)
         whose(state, link(lib / "work", work, OWNER.pw_uid))
 
 
-def test_directory_of_another_in_a_place_of_somebody_is_told(base: Path) -> None:
+def test_a_directory_of_a_third_user_is_reported(base: Path) -> None:
     lib = directory(base / "lib", OWNER.pw_uid)
     for uid in (0, NOBODY):
         state = directory(lib / f"state{uid}", uid)
@@ -152,7 +152,7 @@ def test_directory_of_another_in_a_place_of_somebody_is_told(base: Path) -> None
         assert whose(state) == uid, "as the administrator has laid it out"
 
 
-def test_directory_that_others_can_write_is_told(base: Path) -> None:
+def test_a_directory_that_others_can_write_is_reported(base: Path) -> None:
     for mode in (0o777, 0o757):
         shared = directory(base / f"{mode}", mode=mode)
         for place in (shared, shared / "missing", directory(shared / "state")):
@@ -171,7 +171,7 @@ def test_group_counts_by_who_is_in_it(base: Path) -> None:
     assert not doubts(shared / "state")
 
 
-def test_work_directory_of_somebody_beside_a_state_of_roots_is_told(base: Path) -> None:
+def test_a_users_work_directory_of_roots_state_is_reported(base: Path) -> None:
     state, work = directory(base / "state"), directory(base / "work", OWNER.pw_uid)
     assert str(work) in doubts(state, work)
     assert whose(state, work) == 0
@@ -206,7 +206,7 @@ def by_owner(script: str) -> None:
     subprocess.run(["setpriv", *user, "--", "sh", "-c", script], check=True)
 
 
-def test_link_in_the_place_of_the_state_frees_root_of_nothing(site: Site) -> None:
+def test_a_link_in_place_of_the_state_changes_nothing_for_root(site: Site) -> None:
     lib, run = site.base / "lib", stopped(site)
     changes(site, output("find", f"{site.base}/led"))
     elsewhere = directory(site.base / "open", mode=0o1777)
@@ -223,7 +223,7 @@ def test_link_in_the_place_of_the_state_frees_root_of_nothing(site: Site) -> Non
     assert (site.base / "honest.end").exists()
 
 
-def test_what_was_decided_does_not_change_with_the_names(site: Site) -> None:
+def test_a_decision_does_not_change_when_names_do(site: Site) -> None:
     lib = site.base / "lib"
     with app(str(site.base / "drd.yaml")) as opened:
         by_owner(f"mv {lib}/state {lib}/old; ln -s /usr {lib}/state")

@@ -77,7 +77,7 @@ def test_root_keeps_its_record_where_it_can(site: Site) -> None:  # noqa: F811
     assert len(noted(site)) == 1
 
 
-def test_row_of_a_recovery_without_a_record_is_not_believed(site: Site) -> None:  # noqa: F811
+def test_a_row_without_roots_record_is_not_trusted(site: Site) -> None:  # noqa: F811
     (site.base / "go").touch()
     within(site, READ_ONLY, *RECOVER)
     run = run_of(site)
@@ -96,7 +96,7 @@ def breaks(site: Site, command: str) -> None:  # noqa: F811
     file.write_text(file.read_text().replace(gate, f"{command}; {gate}"))
 
 
-def test_record_that_cannot_be_gone_on_with_goes(site: Site) -> None:  # noqa: F811
+def test_a_record_that_cannot_be_resumed_is_removed(site: Site) -> None:  # noqa: F811
     kept = site.base / "kept"
     breaks(site, f"dd if=/dev/zero of={ROOTS_OWN}/x; ls {ROOTS_OWN}/*/ledger >{kept}.before")
     (site.base / "go").touch()
@@ -117,7 +117,7 @@ def test_record_that_cannot_be_removed_is_named(site: Site) -> None:  # noqa: F8
     assert (site.base / "honest.end").exists()
 
 
-def test_nothing_to_work_in_is_named(site: Site) -> None:  # noqa: F811
+def test_a_missing_work_directory_is_named(site: Site) -> None:  # noqa: F811
     told = within(site, f"{READ_ONLY}; mount -o remount,ro /run", *RECOVER, code=5)
     assert "Read-only file system" in told.err
     assert f"mount a writable file system at {ROOTS_OWN}" in told.err

@@ -60,7 +60,7 @@ def test_secret_by_command_is_the_same_each_time(short: SecretRef, long: SecretR
     ]  # fmt: skip
 
 
-def test_words_for_people_hide_what_overlaps(short: SecretRef, long: SecretRef) -> None:
+def test_overlapping_secrets_are_masked(short: SecretRef, long: SecretRef) -> None:
     resolve(short), resolve(long)
     masking.mask("4711-xyz")
     assert masking.masked(f"<{LONG}-xyz> {SHORT}") == "<***> ***"

@@ -70,7 +70,7 @@ def capable(file: Path) -> bool:
 
 @as_root
 @pytest.mark.parametrize("way", ["target", "in place", "one directory"])
-def test_program_gets_no_owner_whose_rights_it_had_not(site: Site, way: str) -> None:
+def test_a_set_id_program_gets_no_other_owner_with_its_bits(site: Site, way: str) -> None:
     words, back = {
         "target": (("--target", "standby"), Path(f"{site.base}/back{site.base}/src")),
         "in place": (("--in-place", "--overwrite"), site.base / "src"),

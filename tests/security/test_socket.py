@@ -161,7 +161,7 @@ print(one.makefile().read())
 """
 
 
-def test_starter_as_another_user_is_known_by_the_login_also_behind_a_child(
+def test_the_starter_is_recognised_by_login_behind_sudo(
     peopled: House,
 ) -> None:
     """`sudo -u` of the approver's user; the process that connected ends before its child asks."""
@@ -180,7 +180,7 @@ def test_starter_as_another_user_is_known_by_the_login_also_behind_a_child(
     assert '"started_the_run": "other"' in approve(ANNA), "the healthy twin"
 
 
-def test_peer_that_ended_before_it_was_looked_at_may_be_anybody(short_tmp: Path) -> None:
+def test_a_peer_that_ended_early_may_be_anybody(short_tmp: Path) -> None:
     with socket.socket(socket.AF_UNIX) as runner:
         runner.bind(str(short_tmp / "door"))
         runner.listen()
@@ -307,7 +307,7 @@ def test_head_is_whole_and_says_one_thing(house: House, head: bytes, status: int
     assert len(house.app.catalogue.queue.open_runs()) == (status == 200)
 
 
-def test_methods_and_addresses_that_there_are_not(house: House) -> None:
+def test_unknown_methods_and_paths_are_refused(house: House) -> None:
     assert ask(house.path, STRANGER, [OPERATORS], "/v1/nothing")[0] == 404
     assert ask(house.path, STRANGER, [OPERATORS], "/v1/runs", {})[0] == 405
     assert ask(house.path, STRANGER, [OPERATORS], "/v1/runs", method="DELETE")[0] == 405

@@ -136,7 +136,7 @@ def whose(state: Path) -> list[str]:
 
 @as_root
 @pytest.mark.parametrize("how", KEPT)
-def test_what_a_member_left_is_put_right_and_nothing_is_lost(
+def test_files_left_by_a_group_member_are_fixed_without_loss(
     site: Site, short_tmp: Path, how: str
 ) -> None:
     state, away = site.base / "state", short_tmp / "away"
@@ -160,7 +160,7 @@ def test_what_a_member_left_is_put_right_and_nothing_is_lost(
 
 @as_root
 @pytest.mark.parametrize("how", [link_to_a_catalogue, own_catalogue])
-def test_catalogue_of_a_members_is_not_believed_and_backups_go_on(
+def test_a_group_members_catalogue_is_not_trusted(
     site: Site, short_tmp: Path, how: Callable[[Path, Path], None]
 ) -> None:
     state, away = site.base / "state", short_tmp / "away"
@@ -239,7 +239,9 @@ def test_catalogue_that_a_member_has_begun_is_believed_like_the_owners(
 @pytest.mark.parametrize(
     "how", ["of no such group", "second name", "closed before", "marked for another"]
 )
-def test_what_else_is_a_members_is_not_believed(state: Path, short_tmp: Path, how: str) -> None:
+def test_other_files_of_a_group_member_are_not_trusted(
+    state: Path, short_tmp: Path, how: str
+) -> None:
     database = begun_by_a_member(state)
     if how == "of no such group":
         os.chown(database, NOBODY, NOBODY)
@@ -429,7 +431,7 @@ def test_catalogue_that_an_older_daemon_has_open_is_left_closed_and_told_of(
 
 @as_root
 @pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="for everybody to start")
-def test_lock_of_a_member_keeps_nothing_from_being_put_right(state: Path) -> None:
+def test_a_group_members_lock_prevents_no_fix(state: Path) -> None:
     database = state / "drd.db"
     second = state.parent / "second"
     second.hardlink_to(database)
@@ -559,7 +561,7 @@ def test_lock_that_a_dead_process_left_holds_nothing_up(state: Path) -> None:
     assert database.stat().st_ino != inode
 
 
-def test_who_comes_to_the_catalogue_meanwhile_loses_nothing(
+def test_a_process_using_the_catalogue_meanwhile_loses_nothing(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An older drd that waits for a lock of the old file would write to that one."""

@@ -284,9 +284,7 @@ def with_pieces(written: bytes, data: bytes) -> bytes:
     return b"%s %s %d\n" % (*words, len(encoded)) + encoded + 3 * data
 
 
-def test_summary_that_drd_did_not_write_harms_nobody(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_forged_summary_is_harmless(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drd.cli.status_reading._WORTH_BYTES", -1)
     site.drd("backup", "shop")
     now = datetime.now(UTC)

@@ -76,9 +76,7 @@ def forge_plan(site: Site) -> Path:
     return mark
 
 
-def test_nothing_of_it_is_run_or_written_before_it_was_accepted(
-    site: Site, machine: Machine
-) -> None:
+def test_stored_plans_run_nothing_before_they_are_accepted(site: Site, machine: Machine) -> None:
     mark = forge_plan(site)
     told = bootstrap(site, machine, code=2)
     assert not mark.exists()
@@ -133,7 +131,7 @@ def test_plans_of_the_host_itself_are_shown_and_come_back(site: Site, machine: M
     assert (site.base / "back/shop.db").is_file()
 
 
-def test_a_kit_is_believed(site: Site, machine: Machine) -> None:
+def test_plans_from_a_kit_need_no_confirmation(site: Site, machine: Machine) -> None:
     told = machine.drd(
         "bootstrap", "--kit", "k", "--passphrase-file", "p", "--accept-commands", code=2
     )
@@ -168,7 +166,7 @@ new_key: {of: a, newer: drd}
 """
 
 
-def test_what_a_plan_orders_is_told_whole_and_nothing_else() -> None:
+def test_effects_of_a_plan_are_listed_completely() -> None:
     assert orders(PLAN, url="/srv/repo", known=[SecretRef("command", ("cat", "pw"))]) == [
         'repositories.other.url: "/srv/other"',
         'repositories.other.password: {"credential": "other"}',
@@ -280,7 +278,7 @@ HANDED_OUT = {
 
 
 @pytest.mark.parametrize("how", HANDED_OUT)
-def test_what_could_hand_something_out_is_asked_about(how: str) -> None:
+def test_effects_that_could_leak_need_acceptance(how: str) -> None:
     assert asking(HANDED_OUT[how], url=TYPED, known=KNOWN)
 
 
@@ -339,7 +337,7 @@ def test_the_command_of_a_secret_that_is_not_known_is_told() -> None:
     assert 'repositories.primary.url: "/srv/repo"' in orders(PLAN, url="/srv/another")
 
 
-def test_what_drd_yaml_orders_is_told() -> None:
+def test_effects_of_drd_yaml_are_listed() -> None:
     text = (
         "state: sqlite:////srv/x.db\nwork_dir: /etc\nlimits: {runs: 2}\nplans: x\n"
         "people: [{name: Eve, user: eve}]\nnotify: [{kind: exec, command: [evil]}]\n"
@@ -354,7 +352,7 @@ def test_what_drd_yaml_orders_is_told() -> None:
     ]
 
 
-def test_names_cannot_paint_on_the_terminal() -> None:
+def test_names_cannot_control_the_terminal() -> None:
     (line,) = orders('plan: x\n"a\\e[2Jb\\u202e": "\\e[1A\\u202e"\n', url="/srv/repo")
     assert line.isprintable()
     assert line.isascii()

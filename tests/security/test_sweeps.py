@@ -107,7 +107,7 @@ def test_stranger_in_work_dir_is_not_swept(site: Site, victim: Path, mode: int) 
     assert why_not_private(site.base / "work") is None, "drd closes what is its own"
 
 
-def test_what_no_catalogue_knows_is_named_and_stays(site: Site, victim: Path) -> None:
+def test_directories_of_unknown_runs_are_reported_and_stay(site: Site, victim: Path) -> None:
     left = plant(site.base / "work", UNKNOWN, victim)
     (site.base / "elsewhere").mkdir()
     (site.base / "work/run-beefbeef").symlink_to(site.base / "elsewhere")
@@ -249,7 +249,7 @@ def _refused_without_a_stamp(here: Any, tmp_path: Path) -> None:
 # --- what is private ----------------------------------------------------------------------------
 
 
-def test_private_is_what_nobody_else_can_change(tmp_path: Path) -> None:
+def test_a_directory_is_private_if_nobody_else_can_change_it(tmp_path: Path) -> None:
     place = tmp_path / "a/b"
     make_private(place)
     assert why_not_private(place) is None
@@ -268,7 +268,7 @@ def test_private_is_what_nobody_else_can_change(tmp_path: Path) -> None:
 
 
 @as_root
-def test_link_of_a_stranger_leads_nowhere_private(tmp_path: Path) -> None:
+def test_a_strangers_link_makes_a_path_not_private(tmp_path: Path) -> None:
     place = tmp_path / "a"
     place.mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(place)

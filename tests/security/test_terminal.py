@@ -124,7 +124,7 @@ def test_rows_do_nothing_in_a_terminal(backed_up: Site, *, names: bool) -> None:
     assert "\\x1b" in shown or "DRD OK" in shown
 
 
-def test_what_drd_paints_stays(
+def test_colours_of_drd_are_kept(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)

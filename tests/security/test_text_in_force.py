@@ -116,7 +116,7 @@ def forge(base: Path) -> None:
 # --- the daemon -----------------------------------------------------------------------------
 
 
-def test_changed_row_is_told_and_not_carried_out(base: Path, load: Load) -> None:
+def test_a_changed_row_is_reported_and_not_executed(base: Path, load: Load) -> None:
     now = load()
     forge(base)
     assert now.paths() == ["/etc/hostname"]
@@ -263,7 +263,7 @@ def test_healthy_twin_plan_is_found_by_its_name(site: Site) -> None:
                 app.plan_in_force(name)
 
 
-def test_pid_of_a_row_is_nobody_to_kill(site: Site) -> None:
+def test_the_pid_in_a_row_is_not_killed(site: Site) -> None:
     quick_plan(site)
     site.drd("backup", "shop")
     [(run,)] = rows(site, "id")

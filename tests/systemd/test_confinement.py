@@ -40,7 +40,7 @@ MOUNTS = r"""
         ("/srv/share/x", None),
     ],
 )
-def test_directive_that_hides_a_path_is_told_by_its_mount(path: str, directive: str | None) -> None:
+def test_the_mount_shows_which_directive_hides_a_path(path: str, directive: str | None) -> None:
     hidden = hides(read_mounts(MOUNTS), path)
     assert (hidden[0] if hidden else None) == directive
 

@@ -48,7 +48,7 @@ def test_dry_run_writes_nothing_and_says_the_same(tmp_path: Path) -> None:
     assert actions(prefix) == said
 
 
-def test_installed_once_is_installed_for_good(tmp_path: Path) -> None:
+def test_a_second_install_changes_nothing(tmp_path: Path) -> None:
     first = actions(tmp_path)
     assert files(tmp_path) == PLACES
     assert {p for p, action in first.items() if action == "write"} == PLACES
@@ -121,7 +121,7 @@ def test_link_is_not_written_through(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_credentials_that_others_may_see_are_told(tmp_path: Path) -> None:
+def test_credentials_readable_by_others_are_reported(tmp_path: Path) -> None:
     (tmp_path / "etc/drd/credentials").mkdir(parents=True, mode=0o755)
     said = drd("install", "--prefix", str(tmp_path)).err
     assert f"chmod 0700 {tmp_path}/etc/drd/credentials" in said

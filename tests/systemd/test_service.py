@@ -147,7 +147,7 @@ def test_what_is_due_is_backed_up_and_proven_under_the_hardening(service: Machin
     assert kept.stdout == "for root's eyes"
 
 
-def test_hook_gets_no_right_no_secret_and_no_voice(service: Machine) -> None:
+def test_a_hook_gets_no_rights_secrets_or_notify_socket(service: Machine) -> None:
     said = service.path("/var/lib/drd/hook").read_text()
     assert "CapEff:\t0000000000000000" in said
     assert "only-root: Permission denied" in said
@@ -288,7 +288,7 @@ def test_daemon_that_hangs_is_killed_by_the_watchdog_and_is_back(service: Machin
     assert "Watchdog timeout" in service.journal()
 
 
-def test_broken_configuration_heals_without_a_hand(service: Machine) -> None:
+def test_the_service_recovers_when_the_configuration_is_fixed(service: Machine) -> None:
     """One that cannot start is tried again until somebody has repaired the file."""
     before = service.path("/etc/drd/drd.yaml").read_text()
     service.write("/etc/drd/drd.yaml", "limts: {runs: 4}\n")

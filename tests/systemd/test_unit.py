@@ -44,7 +44,7 @@ def analysed(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_unit_is_verified_without_a_word(unit: Path) -> None:
+def test_systemd_verifies_the_unit_without_warnings(unit: Path) -> None:
     # It exits with 0 on unknown keys, and says them.
     done = analysed("verify", str(unit))
     assert (done.returncode, done.stderr) == (0, "")
@@ -163,7 +163,7 @@ def test_example_configuration_shows_every_key(
         load_settings(place, explicit=True)
 
 
-def test_what_stands_there_is_the_default_unless_called_an_example() -> None:
+def test_commented_values_are_defaults_unless_called_examples() -> None:
     shown = read(uncommented().encode(), "drd.yaml").data
     unset = DaemonFile()
     for block in uncommented().split("\n\n")[1:]:

@@ -77,7 +77,7 @@ def test_a_port_that_is_taken_is_named(taken: int) -> None:
     assert told("start", StartSettings(command=["sh"], port=taken)) == [words, NO_UNDO]
 
 
-def test_every_action_looks_before_it_leaps() -> None:
+def test_every_action_has_a_preflight() -> None:
     assert all(
         callable(action_for(kind).preflight) for kind in (*ACTIONS.names, "simulate", "rollback")
     )

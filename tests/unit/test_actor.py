@@ -51,7 +51,7 @@ def test_one_of_several_operators_is_enough() -> None:
     assert compare_all([anna], bert) is OTHER
 
 
-def test_claims_stand_beside_what_the_kernel_says() -> None:
+def test_claims_are_kept_beside_the_kernels_facts() -> None:
     here = actor_here({"SUDO_USER": "eve"}, by="the boss")
     assert (here.uid, here.came) == (os.getuid(), "terminal")
     assert (here.claimed_user, here.claimed_by) == ("eve", "the boss")

@@ -70,7 +70,7 @@ def test_nothing_is_bad_about_a_healthy_plan() -> None:
     assert of_plan(healthy()) == []
 
 
-def test_the_rpo_warns_before_it_is_broken() -> None:
+def test_a_plan_near_its_rpo_warns() -> None:
     assert of_plan(healthy(newest=point(12 * MINUTE))) == []
     assert of_plan(healthy(newest=point(13 * MINUTE))) == [("rpo", "warning")]
     assert of_plan(healthy(newest=point(16 * MINUTE))) == [("rpo", "critical")]
@@ -89,13 +89,13 @@ def test_a_schedule_that_uses_up_the_rpo_is_one_alert_and_not_one_a_round() -> N
     assert of_plan(slow) == [("schedule-too-slow", "warning")]
 
 
-def test_no_point_gets_grave_once_there_should_be_one() -> None:
+def test_a_missing_first_point_escalates_after_its_time() -> None:
     new = healthy(newest=None, first_loaded_at=ago(MINUTE))
     assert of_plan(new) == [("no-point", "info")]
     assert of_plan(healthy(newest=None)) == [("no-point", "critical")]
 
 
-def test_a_point_of_the_future_fires() -> None:
+def test_a_point_from_the_future_raises_an_alert() -> None:
     assert of_plan(healthy(newest=point(-HOUR))) == [("rpo", "warning")]
 
 
@@ -109,7 +109,9 @@ def test_a_point_of_the_future_fires() -> None:
         ({"load_error": "orders.yaml:3: broken"}, ("plan-not-loaded", "warning")),
     ],
 )
-def test_drills_and_plan_files(changes: dict[str, Any], found: tuple[str, Severity]) -> None:
+def test_problems_of_drills_and_plan_files_raise_alerts(
+    changes: dict[str, Any], found: tuple[str, Severity]
+) -> None:
     assert of_plan(healthy(**changes)) == [found]
 
 
@@ -192,7 +194,7 @@ def test_one_restart_of_the_service_is_no_failure_repeated_restarts_are() -> Non
     assert of_plan(healthy(), stopped(2)) == [("verification-failing", "warning")]
 
 
-def test_damage_is_told_once() -> None:
+def test_damage_raises_one_alert() -> None:
     def found(code: str) -> PlanMore:
         job = JobFacts(ran("verification", tries=2, last_error_code=code))
         return PlanMore(
@@ -215,7 +217,7 @@ def test_a_failing_backup_says_why_and_how_often() -> None:
     )
 
 
-def test_an_incomplete_point_is_told_once() -> None:
+def test_an_incomplete_point_raises_one_alert() -> None:
     facts = healthy(incomplete=incomplete(), failures=failures(1)._replace(run="9b0d"))
     assert of_plan(facts) == [("point-incomplete", "warning")]
     [text] = words(facts)
@@ -228,7 +230,7 @@ def test_an_incomplete_point_is_told_once() -> None:
 
 
 @pytest.mark.parametrize("kind", ["retention", "prune", "verification", "copy"])
-def test_work_that_fails(kind: str) -> None:
+def test_failing_work_raises_an_alert(kind: str) -> None:
     runs = ran(kind, tries=2, last_finished_at=ago(HOUR), last_error="locked", last_run="77aa")
     job = JobFacts(runs)
     assert of_plan(healthy(), PlanMore((job,))) == [(f"{kind}-failing", "warning")]
@@ -246,7 +248,9 @@ def test_work_that_fails(kind: str) -> None:
         (HOUR, 1.1 * HOUR, True),
     ],
 )
-def test_work_that_is_overdue(kind: str, period_s: float, late_s: float, overdue: bool) -> None:
+def test_overdue_work_raises_an_alert(
+    kind: str, period_s: float, late_s: float, overdue: bool
+) -> None:
     due_at = ago(late_s)
     job = JobFacts(JobHistory(kind=kind), since=due_at - timedelta(seconds=period_s), due_at=due_at)
     found = of_plan(healthy(), PlanMore((job,)))
@@ -280,7 +284,7 @@ def test_a_copy_with_a_schedule_of_its_own_may_be_older_by_its_pause(
     assert (judge_copy(healthy(), copy, NOW).verdict is Verdict.BREACHED) == behind
 
 
-def test_a_copy_that_nothing_ever_reached_fires() -> None:
+def test_an_empty_copy_raises_an_alert() -> None:
     more = PlanMore(copies=(CopyFacts("offsite", "primary"),))
     assert of_plan(healthy(), more) == [("copy-behind", "warning")]
     assert of_plan(healthy(first_loaded_at=ago(MINUTE)), more) == [("copy-behind", "info")]
@@ -309,7 +313,7 @@ def test_a_repository_that_is_not_read_in_full_in_time_fires() -> None:
         assert of_plan(healthy(), late) == found
 
 
-def test_findings_of_the_last_readiness_run() -> None:
+def test_findings_of_the_last_readiness_run_raise_alerts() -> None:
     findings = (
         Finding("repository", "error", "primary", "connection refused"),
         Finding("repository-protection", "error", "primary", "bucket has no lock"),
@@ -389,12 +393,12 @@ def test_a_dead_channel_is_critical_when_it_was_the_last() -> None:
 
 
 @pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
-def test_a_clock_that_jumped_is_told_for_an_hour(jump_s: float) -> None:
+def test_a_clock_jump_stays_an_alert_for_an_hour(jump_s: float) -> None:
     for since_s, found in ((MINUTE, [("clock-jumped", "warning")]), (2 * HOUR, [])):
         assert of_host(clock_jump_s=jump_s, clock_jumped_at=ago(since_s)) == found
 
 
-def test_a_daemon_that_was_down_for_longer_than_an_rpo() -> None:
+def test_downtime_beyond_an_rpo_raises_an_alert() -> None:
     rpos = (("a", 900.0), ("b", 7200.0))
     down: dict[str, Any] = {"down_from": ago(HOUR + MINUTE), "down_to": ago(MINUTE)}
     [found] = host_conditions(HostFacts(**down), rpos, NOW)
@@ -423,7 +427,7 @@ def test_no_plan_and_no_catalogue_fire() -> None:
         ({"clock_jump_s": -2 * HOUR, "clock_jumped_at": ago(MINUTE)}, False),
     ],
 )
-def test_who_was_away_for_long_has_an_hour_to_make_up_for_it(
+def test_after_a_long_downtime_overdue_alerts_wait_an_hour(
     host: dict[str, Any], just: bool
 ) -> None:
     assert has_just_come_back(HostFacts(**host), NOW) == just

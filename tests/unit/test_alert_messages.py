@@ -53,7 +53,7 @@ def test_every_change_has_its_words(change: Change, event: str, title: str, last
     assert (found.alert, found.plan, found.severity) == ("a1", "orders-api", "critical")
 
 
-def test_what_only_the_record_says_is_told_to_nobody() -> None:
+def test_silent_changes_send_no_message() -> None:
     assert message(transition(Change.KEPT)) is None
 
 

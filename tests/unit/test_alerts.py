@@ -36,21 +36,21 @@ def test_plan_kind_and_subject_make_the_alert_and_nothing_else() -> None:
     assert world.look(after(minutes=1), bad(message="later still")) == []
 
 
-def test_of_two_conditions_for_one_alert_the_graver_counts() -> None:
+def test_the_more_severe_of_two_conditions_counts() -> None:
     for both in ([bad(), bad(severity="critical")], [bad(severity="critical"), bad()]):
         world = World()
         assert world.look(NOON, *both) == ["fired"]
         assert world.one.severity == "critical"
 
 
-def test_words_follow_the_condition_without_telling_anybody() -> None:
+def test_a_changed_text_sends_no_message() -> None:
     world = World()
     world.look(NOON, bad(message="1m late"))
     world.look(after(minutes=2), bad(message="3m late"))
     assert (world.one.message, world.one.seen_at) == ("3m late", after(minutes=2))
 
 
-def test_a_look_that_changes_nothing_writes_nothing() -> None:
+def test_a_check_without_changes_writes_nothing() -> None:
     world = World()
     world.look(NOON, bad())
     assert world.transitions(after(seconds=30), bad(message="other")) == []
@@ -59,7 +59,7 @@ def test_a_look_that_changes_nothing_writes_nothing() -> None:
 # --- going ----------------------------------------------------------------------------------
 
 
-def test_it_is_resolved_only_after_it_stayed_away() -> None:
+def test_an_alert_is_resolved_after_the_hold_time() -> None:
     world = World()
     world.look(NOON, bad())
     assert world.look(after(minutes=1)) == []
@@ -73,7 +73,7 @@ def test_it_is_resolved_only_after_it_stayed_away() -> None:
     )
 
 
-def test_what_comes_and_goes_is_told_once() -> None:
+def test_a_flapping_condition_is_reported_once() -> None:
     world = World()
     told = []
     for minute in range(60):
@@ -82,7 +82,7 @@ def test_what_comes_and_goes_is_told_once() -> None:
     assert world.one.since == NOON
 
 
-def test_a_new_daemon_has_to_see_for_itself_that_it_is_gone() -> None:
+def test_a_new_daemon_checks_itself_that_a_condition_is_gone() -> None:
     world = World()
     world.look(NOON, bad())
     assert world.look(after(hours=3)) == [], "nobody looked for three hours"
@@ -90,14 +90,14 @@ def test_a_new_daemon_has_to_see_for_itself_that_it_is_gone() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(AT_ONCE))
-def test_what_a_run_disproves_is_over_at_once(kind: str) -> None:
+def test_conditions_disproved_by_a_run_resolve_at_once(kind: str) -> None:
     world = World()
     world.look(NOON, bad(kind=kind))
     assert world.look(after(minutes=1)) == ["resolved"]
 
 
 @pytest.mark.parametrize("kind", ["rpo", "drill-failed"])
-def test_what_was_not_looked_at_is_not_over(kind: str) -> None:
+def test_unchecked_conditions_are_not_resolved(kind: str) -> None:
     world = World()
     world.look(NOON, bad(kind=kind))
     for hour in range(1, 4):
@@ -108,7 +108,7 @@ def test_what_was_not_looked_at_is_not_over(kind: str) -> None:
     assert not world.alerts
 
 
-def test_a_look_that_is_under_way_does_not_begin_the_wait_anew() -> None:
+def test_an_unfinished_check_does_not_restart_the_hold_time() -> None:
     world = World()
     world.look(NOON, bad(kind="not-ready"))
     assert world.look(after(minutes=1)) == []
@@ -120,14 +120,14 @@ def test_a_look_that_is_under_way_does_not_begin_the_wait_anew() -> None:
 # --- severity -------------------------------------------------------------------------------
 
 
-def test_a_graver_condition_is_told_at_once() -> None:
+def test_a_more_severe_condition_is_reported_at_once() -> None:
     world = World()
     world.look(NOON, bad())
     assert world.look(after(seconds=5), bad(severity="critical")) == ["escalated"]
     assert world.one.since == NOON
 
 
-def test_severity_falls_in_silence_and_after_the_hold_only() -> None:
+def test_severity_falls_silently_after_the_hold_time() -> None:
     world = World()
     world.look(NOON, bad(severity="critical"))
     assert world.look(after(minutes=3), bad()) == []
@@ -136,7 +136,7 @@ def test_severity_falls_in_silence_and_after_the_hold_only() -> None:
     assert [*severities, world.one.severity] == ["critical", "warning"]
 
 
-def test_going_up_and_down_between_two_severities_is_told_once() -> None:
+def test_flapping_between_severities_is_reported_once() -> None:
     world = World()
     told = []
     for minute in range(59):
@@ -170,7 +170,7 @@ def test_acknowledged_without_a_time_is_silent_until_it_is_resolved() -> None:
     assert world.resolved[0].acknowledged_why == "disk ordered"
 
 
-def test_an_acknowledgement_was_for_what_it_was_then() -> None:
+def test_escalation_ends_an_acknowledgement() -> None:
     world = World()
     world.look(NOON, bad())
     acknowledge(world, hours=8)
@@ -188,7 +188,7 @@ def test_an_acknowledgement_that_runs_out_while_it_is_gone_fires_nothing() -> No
     assert world.look(after(minutes=13)) == ["resolved"]
 
 
-def test_what_comes_back_within_the_hold_is_still_acknowledged() -> None:
+def test_a_condition_back_within_the_hold_time_stays_acknowledged() -> None:
     world = World()
     world.look(NOON, bad())
     acknowledge(world, hours=1)
@@ -204,7 +204,7 @@ def test_what_comes_back_within_the_hold_is_still_acknowledged() -> None:
 @pytest.mark.parametrize(
     ("severity", "hours"), [("critical", list(range(1, 13))), ("warning", [4, 8, 12]), ("info", [])]
 )
-def test_what_nobody_takes_care_of_is_told_again(severity: str, hours: list[int]) -> None:
+def test_unacknowledged_alerts_are_repeated(severity: str, hours: list[int]) -> None:
     world = World()
     condition = bad(severity=severity)  # type: ignore[arg-type]
     world.look(NOON, condition)
@@ -216,7 +216,7 @@ def test_what_nobody_takes_care_of_is_told_again(severity: str, hours: list[int]
     assert told == [hour * 60 for hour in hours]
 
 
-def test_nobody_is_reminded_of_what_is_gone() -> None:
+def test_no_reminder_for_a_gone_condition() -> None:
     world = World()
     world.look(NOON, bad())
     assert world.look(after(hours=3, minutes=58)) == []
@@ -244,7 +244,7 @@ def test_reminders_go_on_after_a_clock_was_set_back() -> None:
     assert world.look(after(days=-30, hours=4), bad()) == ["reminded"]
 
 
-def test_a_clock_that_jumps_ahead_tells_once() -> None:
+def test_a_clock_jump_ahead_sends_one_message() -> None:
     world = World()
     world.look(NOON, bad())
     assert world.look(after(days=3650), bad()) == ["reminded"]

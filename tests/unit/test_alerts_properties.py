@@ -39,7 +39,7 @@ def maybe_acknowledge(random: Random, world: World, now: datetime) -> None:
 
 @pytest.mark.parametrize("jumps", [False, True])
 @pytest.mark.parametrize("seed", range(25))
-def test_open_alerts_are_the_conditions_and_those_that_are_held(seed: int, jumps: bool) -> None:
+def test_open_alerts_are_conditions_and_alerts_in_the_hold_time(seed: int, jumps: bool) -> None:
     random, world, now = Random(seed), World(), NOON
     for _ in range(60):
         now += step(random, jumps=jumps)
@@ -58,7 +58,7 @@ def test_open_alerts_are_the_conditions_and_those_that_are_held(seed: int, jumps
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_a_resolved_alert_stayed_away_for_the_hold(seed: int) -> None:
+def test_resolved_alerts_were_gone_for_the_hold_time(seed: int) -> None:
     random, world, now = Random(seed), World(), NOON
     last_there: dict[tuple[str, str, str], datetime] = {}
     for _ in range(120):
@@ -73,7 +73,7 @@ def test_a_resolved_alert_stayed_away_for_the_hold(seed: int) -> None:
 
 @pytest.mark.parametrize("jumps", [False, True])
 @pytest.mark.parametrize("seed", range(25))
-def test_everything_ends_soon_after_it_is_good_again(seed: int, jumps: bool) -> None:
+def test_alerts_resolve_soon_after_all_is_good(seed: int, jumps: bool) -> None:
     random, world, now = Random(seed), World(), NOON
     for _ in range(30):
         now += step(random, jumps=jumps)
@@ -87,7 +87,9 @@ def test_everything_ends_soon_after_it_is_good_again(seed: int, jumps: bool) -> 
 
 @pytest.mark.parametrize("jumps", [False, True])
 @pytest.mark.parametrize("seed", range(25))
-def test_nobody_is_told_too_often_nor_while_it_is_acknowledged(seed: int, jumps: bool) -> None:
+def test_messages_are_neither_too_frequent_nor_after_acknowledgement(
+    seed: int, jumps: bool
+) -> None:
     random, world, now = Random(seed), World(), NOON
     for _ in range(80):
         now += step(random, jumps=jumps)

@@ -21,13 +21,13 @@ def cancelling() -> Iterator[None]:
     reset_cancel()
 
 
-def test_what_it_gives_and_raises_arrives() -> None:
+def test_results_and_errors_of_a_thread_are_returned() -> None:
     assert run_in_thread(lambda: 7) == 7
     with pytest.raises(KeyError):
         run_in_thread(lambda: {}["x"])
 
 
-def test_work_that_waits_for_somebody_else_is_left_behind(
+def test_work_that_blocks_is_abandoned_by_a_cancel(
     tmp_path: Path, cancelling: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "GRACE_S", 0.1)
@@ -41,7 +41,7 @@ def test_work_that_waits_for_somebody_else_is_left_behind(
     os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))  # it may end now
 
 
-def test_work_that_heeds_the_cancel_ends_by_it(cancelling: None) -> None:
+def test_work_that_checks_for_a_cancel_ends(cancelling: None) -> None:
     over = threading.Event()
 
     def work() -> None:
@@ -59,7 +59,7 @@ def test_work_that_heeds_the_cancel_ends_by_it(cancelling: None) -> None:
 
 
 @pytest.mark.skipif(not can_confine(), reason="the kernel has no Landlock")
-def test_only_its_directory_can_be_changed(tmp_path: Path) -> None:
+def test_a_confined_thread_can_change_only_its_directory(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "other").write_text("is read")
 

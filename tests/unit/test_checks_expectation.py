@@ -181,7 +181,7 @@ def test_a_time_is_measured_back_from_the_data_time(expect: str, value: Any, met
         ("within 10% of 5000", 4800, "4,800", "within 10% of 5,000"),
     ],
 )
-def test_people_read(expect: str, value: Any, observed: str, expected: str) -> None:
+def test_values_are_shown_for_people(expect: str, value: Any, observed: str, expected: str) -> None:
     found = judged(expect, value)
     assert (found.observed, found.expected) == (observed, expected)
 
@@ -219,7 +219,7 @@ def test_a_tolerance_means(text: str | int, meaning: Tolerance) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "-1", "some", "1.5", "%", "1%%"])
-def test_no_tolerance(text: str) -> None:
+def test_invalid_tolerances_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="tolerance"):
         parse_tolerance(text)
 

@@ -123,7 +123,7 @@ def test_other_words_other_users_and_other_zones_have_templates_of_their_own(
     assert not ClusterTemplate(shelf, programs, INITDB, None).copy(tmp_path / "copy", run)
 
 
-def test_several_that_keep_and_copy_at_once_get_whole_clusters_or_none(
+def test_concurrent_processes_get_complete_clusters_or_none(
     shelf: Path, programs: Programs, data: Path, tmp_path: Path
 ) -> None:
     together = Barrier(4)
@@ -148,7 +148,7 @@ def test_several_that_keep_and_copy_at_once_get_whole_clusters_or_none(
     assert ClusterTemplate(shelf, programs, INITDB, None).copy(tmp_path / "last", run)
 
 
-def test_what_a_killed_drd_left_half_made_goes_and_a_live_ones_stays(
+def test_incomplete_templates_of_dead_processes_are_removed(
     shelf: Path, programs: Programs, data: Path
 ) -> None:
     kept(shelf, programs, data)

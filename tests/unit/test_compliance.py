@@ -200,7 +200,9 @@ def test_component_new_in_the_plan_and_never_backed_up_is_unknown() -> None:
         (-60, None, UNKNOWN),
     ],
 )
-def test_component_by_itself(data_s: float, error: str | None, verdict: Verdict) -> None:
+def test_each_component_is_judged_by_itself(
+    data_s: float, error: str | None, verdict: Verdict
+) -> None:
     component = ComponentFacts("db", "postgres", ago(data_s), 5, error)
     assert judged(components=(component,)).components[0].verdict is verdict
 
@@ -222,7 +224,7 @@ def test_objective_missed_between_backups_is_reported_and_verdict_is_current() -
     ],
     ids=["within a day", "a day ago", "waiting for the very first point"],
 )
-def test_only_recent_crossings_are_told(interval: tuple[object, object], told: bool) -> None:
+def test_only_recent_misses_are_shown(interval: tuple[object, object], told: bool) -> None:
     plan = judged(missed=(interval,))
     assert ("objective was missed" in words(plan)) is told
     assert plan.rpo.attainment is not None
@@ -353,7 +355,7 @@ def test_time_to_come_back_against_the_rto(
 
 
 @pytest.mark.parametrize(("size", "factor"), [(1 << 20, 1.0), (64 << 20, 1.0), (640 << 20, 10.0)])
-def test_what_a_tiny_restore_took_says_little_about_a_large_one(size: int, factor: float) -> None:
+def test_a_tiny_restore_is_not_projected(size: int, factor: float) -> None:
     last = drill(rta_s=2.0, restored_bytes=6)
     plan = judged(last_drill=last, last_passed_drill=last, newest=point(60, size=size))
     assert plan.rto.projected_s == pytest.approx(2.0 * factor)
@@ -405,7 +407,7 @@ def test_gravest_reason_comes_first() -> None:
     assert plan.reasons[0].text == "the last recovery in a drill took 1m 34s, the RTO is 1s"
 
 
-def test_alerts_are_passed_on_and_do_not_judge() -> None:
+def test_alerts_do_not_change_the_verdict() -> None:
     plan = judged(alerts=(alert(),))
     assert plan.alerts == (alert(),)
     assert plan.verdict is MET
@@ -421,7 +423,7 @@ def test_alerts_are_passed_on_and_do_not_judge() -> None:
         ((UNKNOWN, BREACHED, MET), BREACHED),
     ],
 )
-def test_worst_of(verdicts: tuple[Verdict, ...], expected: Verdict) -> None:
+def test_the_worst_verdict_counts(verdicts: tuple[Verdict, ...], expected: Verdict) -> None:
     assert worst(verdicts) is expected
 
 
@@ -430,7 +432,7 @@ def test_exit_codes(verdict: Verdict, code: int) -> None:
     assert exit_code(verdict) == code
 
 
-def test_an_hour_later_everything_has_aged() -> None:
+def test_figures_age_with_time() -> None:
     """The same facts, read later: nothing has to be written for a verdict to change."""
     facts: PlanFacts = healthy()
     later = assess(facts, NOW + timedelta(hours=1))

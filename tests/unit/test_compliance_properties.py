@@ -132,7 +132,7 @@ def test_older_data_never_makes_a_better_verdict(
 
 
 @given(plans(), st.floats(0, 100 * DAY), st.floats(0, 100 * DAY))
-def test_waiting_never_helps(facts: PlanFacts, first: float, then: float) -> None:
+def test_verdicts_never_improve_by_waiting(facts: PlanFacts, first: float, then: float) -> None:
     """With nothing new recorded, a plan that is judged later is not judged better.
 
     Left out are times in the future, which become credible when the clock reaches them."""

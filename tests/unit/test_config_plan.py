@@ -233,7 +233,7 @@ WARNINGS = [
 
 
 @pytest.mark.parametrize(("old", "new", "line", "path", "message"), WARNINGS)
-def test_what_will_disappoint_is_warned_about(
+def test_plans_likely_to_disappoint_get_warnings(
     tmp_path: Path, *, old: str, new: str, line: int, path: str, message: str
 ) -> None:
     warnings = load(tmp_path, changed(old, new)).warnings
@@ -476,7 +476,7 @@ def test_any_mistyped_key_is_found_on_its_line(
     assert all(p.hint for p in found)
 
 
-def test_what_one_prune_may_rewrite_is_a_size_and_no_rule_of_retention(tmp_path: Path) -> None:
+def test_max_repack_is_a_size_and_no_retention_rule(tmp_path: Path) -> None:
     bounded = load(tmp_path, changed("daily: 7", "daily: 7, max_repack: 2G")).plan.retention
     assert bounded.max_repack_bytes == 2 << 30
     assert not bounded.keeps_everything

@@ -119,7 +119,7 @@ def test_steps_are_as_they_were_written(tmp_path: Path) -> None:
     )
 
 
-def test_somebody_holds_each_role(tmp_path: Path) -> None:
+def test_roles_without_a_person_get_a_warning(tmp_path: Path) -> None:
     path = write_plan(tmp_path, whole())
     assert load_plan(path, {"commander", "other"}).warnings == []
     # Nobody stops the backups of a plan by leaving.

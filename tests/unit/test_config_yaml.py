@@ -76,7 +76,7 @@ def test_words_that_old_yaml_takes_for_booleans_are_text(word: str) -> None:
         ("within 10%", "within 10%"),
     ],
 )
-def test_scalars(text: str, value: Any) -> None:
+def test_scalars_have_the_types_of_yaml_1_2(text: str, value: Any) -> None:
     document = parsed(f"a: {text}")
     found = document.data["a"]
     assert (found, type(found)) == (value, type(value))

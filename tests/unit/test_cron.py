@@ -80,7 +80,7 @@ def test_days_are_those_of_debians_cron(expression: str, days: str) -> None:
         ("@Daily", "2026-11-26T00:00:00"),
     ],
 )
-def test_friends_of_daily(alias: str, first: str) -> None:
+def test_aliases_like_daily_are_understood(alias: str, first: str) -> None:
     assert next_after(normalised(alias), "UTC", utc("2026-11-25T00:31:00")) == utc(first)
 
 
@@ -171,7 +171,9 @@ CHANGES = [
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 @pytest.mark.parametrize(("timezone", "day"), CHANGES)
-def test_times_are_those_of_looking_every_minute(expression: str, timezone: str, day: str) -> None:
+def test_next_times_equal_a_minute_by_minute_search(
+    expression: str, timezone: str, day: str
+) -> None:
     start = utc(day) - timedelta(days=1)
     end = start + timedelta(days=3)
     expected = sorted(looked(expression, ZoneInfo(timezone), start, end))
@@ -180,7 +182,7 @@ def test_times_are_those_of_looking_every_minute(expression: str, timezone: str,
 
 @pytest.mark.parametrize("expression", [e for e in EXPRESSIONS if "*" not in e[:4]])
 @pytest.mark.parametrize("day", ["2026-04-05", "2026-10-04"])
-def test_change_by_half_an_hour(expression: str, day: str) -> None:
+def test_a_clock_change_of_half_an_hour_works(expression: str, day: str) -> None:
     lord_howe = "Australia/Lord_Howe"
     start, end = utc(day) - timedelta(days=1), utc(day) + timedelta(days=2)
     expected = sorted(looked(expression, ZoneInfo(lord_howe), start, end))

@@ -233,7 +233,7 @@ def test_a_clock_that_jumps_silences_no_channel(rig: Rig, step: timedelta) -> No
     assert rig.deliver() == 1
 
 
-def test_an_ailing_channel_is_due_when_its_pause_is_over() -> None:
+def test_a_failing_channel_is_due_after_its_pause() -> None:
     facts = ChannelFacts("hook", "webhook", failing_since=NOON, last_tried_at=NOON, tries=1)
     assert not is_due(facts, NOON + timedelta(seconds=7))
     assert is_due(facts, NOON + timedelta(seconds=13))
@@ -347,7 +347,7 @@ def test_past_the_outbox_a_message_is_tried_a_few_times(
     assert len(rig.fake.tried) == 4 + flow.DIRECT_TRIES
 
 
-def test_directly_means_all_at_once_and_each_with_its_result(rig: Rig) -> None:
+def test_direct_delivery_is_parallel_with_one_result_each(rig: Rig) -> None:
     slow, quick, bad = Slow(), Fake(), Fake()
     bad.fails()
     found = {"slow": slow, "quick": quick, "bad": bad}

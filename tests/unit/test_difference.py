@@ -15,7 +15,7 @@ def database(**rows: int | tuple[int, str]) -> DatabaseFingerprint:
     return DatabaseFingerprint("digest", tables)
 
 
-def test_tables_come_go_grow_and_change_in_place() -> None:
+def test_added_removed_grown_and_changed_tables_are_listed() -> None:
     a = database(gone=3, grown=(10, "x"), same=(5, "s"), edited=(7, "a"))
     b = database(new=1, grown=(12, "y"), same=(5, "s"), edited=(7, "b"))
     found = difference(a, b, owners=True)
@@ -35,7 +35,7 @@ def test_as_many_rows_is_not_the_same_rows() -> None:
 
 
 @pytest.mark.parametrize("side", ["a", "b"])
-def test_what_was_not_looked_at_is_unknown(side: str) -> None:
+def test_unread_tables_are_unknown(side: str) -> None:
     whole = database(t=5)
     partial = DatabaseFingerprint("counts", {}, {"t": "no time was left"})
     a, b = (partial, whole) if side == "a" else (whole, partial)
@@ -54,7 +54,7 @@ def test_the_owner_of_a_database_is_a_property() -> None:
 FILE = FileEntry("file", 0o644, 0, 0, size=4, digest="d")
 
 
-def test_entries_come_go_and_change() -> None:
+def test_added_removed_and_changed_entries_are_listed() -> None:
     a = TreeFingerprint({"/a": FILE, "/b": FILE, "/c": FILE})
     b = TreeFingerprint({"/b": replace(FILE, mode=0o600, digest="e"), "/c": FILE, "/d": FILE})
     found = difference(a, b, owners=True)
@@ -66,7 +66,7 @@ def test_entries_come_go_and_change() -> None:
     assert (found.compared, found.equal) == (2, False)
 
 
-def test_only_who_can_tell_compares_owners() -> None:
+def test_owners_are_compared_only_if_both_sides_recorded_them() -> None:
     a, b = TreeFingerprint({"/a": FILE}), TreeFingerprint({"/a": replace(FILE, uid=7)})
     assert difference(a, b, owners=False).equal is True
     assert difference(a, b, owners=True).files == (

@@ -152,7 +152,7 @@ def test_blackout_that_has_begun_meanwhile_holds_what_was_due_before() -> None:
 
 @pytest.mark.parametrize("kind", EXCLUSIVE)
 @pytest.mark.parametrize("user", ["backup", "drill", "copy", "recovery", *YIELDING])
-def test_who_needs_a_repository_alone_waits_for_its_users(kind: str, user: str) -> None:
+def test_exclusive_jobs_wait_for_other_users_of_a_repository(kind: str, user: str) -> None:
     repositories = ("/srv/shared",)
     running = [Running("billing", user, repositories=repositories)]
     found = alone(due(kind, repositories=repositories), running=running)
@@ -186,7 +186,7 @@ def test_overdue_prune_is_let_in_before_runs_that_overlap_for_ever() -> None:
     assert ran(choose([patient, backup], running, WIDE, NOW)) == ["backup of b"]
 
 
-def test_backup_in_the_second_half_of_its_time_lets_nobody_go_first() -> None:
+def test_a_backup_in_the_second_half_of_its_rpo_has_priority() -> None:
     shared = {"repositories": ("/srv/shared",)}
     running = [Running("a", "backup", repositories=("/srv/shared",))]
     prune = due("prune", deadline=ago(1), expected_s=1.0, **shared)
@@ -214,7 +214,7 @@ def test_last_slot_is_kept_for_a_backup_that_comes_within_the_run(kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", BACKGROUND)
-def test_backups_go_on_beside_what_nobody_knows_the_end_of(kind: str) -> None:
+def test_backups_run_beside_jobs_of_unknown_duration(kind: str) -> None:
     """However many there are, and whatever else is in the repository."""
     shared = {"repositories": ("/srv/shared",)}
     running = [Running(f"p{n}", kind, **shared) for n in range(2)] + [
@@ -226,7 +226,7 @@ def test_backups_go_on_beside_what_nobody_knows_the_end_of(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", BACKGROUND)
-def test_last_slot_is_not_for_what_nobody_knows_the_end_of(kind: str) -> None:
+def test_jobs_of_unknown_duration_do_not_get_the_last_slot(kind: str) -> None:
     """Unless it was measured, is late itself, and no backup is known to come meanwhile."""
     two = Limits(runs=2)
     running = [Running("shop", "drill")]
@@ -333,7 +333,7 @@ def test_first_drill_takes_the_only_slot_after_backups_or_when_overdue() -> None
     assert alone(replace(first, deadline=ago(1)), hours, limits=one) == ""
 
 
-def test_backup_that_starts_now_holds_nobody_up_any_more() -> None:
+def test_a_backup_that_starts_now_delays_no_other_job() -> None:
     backup = due(deadline=ahead(30), repositories=("/srv/a",))
     drill = due("drill", expected_s=HOUR, deadline=ahead(DAY))
     found = choose([backup, drill], (), Limits(runs=2), NOW)

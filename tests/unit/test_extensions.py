@@ -57,7 +57,7 @@ def test_the_members_of_a_package_that_is_named_are_there(packages: Path, tmp_pa
     assert CHECKS.extension("contains") == ("drd-example", "1.2.0")
 
 
-def test_they_are_gone_when_the_package_is_named_no_more(packages: Path, tmp_path: Path) -> None:
+def test_members_of_a_removed_package_are_gone(packages: Path, tmp_path: Path) -> None:
     install_example(packages)
     use(tmp_path)
     use(tmp_path, "log: {level: info}\n")
@@ -254,7 +254,7 @@ def test_a_process_of_a_run_has_what_the_daemon_has(packages: Path, tmp_path: Pa
     assert "contains" in CHECKS
 
 
-def test_who_has_no_time_for_extensions_imports_none(packages: Path, tmp_path: Path) -> None:
+def test_quick_commands_import_no_extensions(packages: Path, tmp_path: Path) -> None:
     mine(packages, "raise AssertionError('imported')")
     file = settings_of(tmp_path, "extensions: [drd-mine]\nnotify: [{kind: odd}]\n")
     assert load_settings(file, explicit=True, extended=False).channels == ()

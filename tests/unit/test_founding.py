@@ -22,14 +22,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalPlace:
     return LocalPlace(tmp_path / "repository")
 
 
-def test_alone_it_goes_on_and_leaves_nothing(place: LocalPlace) -> None:
+def test_an_uncontested_init_lock_is_removed(place: LocalPlace) -> None:
     with init_lock.init_lock(place):
         assert len(place.lock_files()) == 1
         assert place.locks() == frozenset(), "restic minds no mark"
     assert not place.lock_files()
 
 
-def test_another_host_at_work_is_waited_for_and_then_named(place: LocalPlace) -> None:
+def test_an_init_lock_of_another_host_is_waited_for_then_named(place: LocalPlace) -> None:
     place.put_mark(ELSEWHERE)
     with pytest.raises(RepositoryLocked, match="another drd has been initialising") as caught:
         init_lock.init_lock(place).__enter__()
@@ -37,7 +37,7 @@ def test_another_host_at_work_is_waited_for_and_then_named(place: LocalPlace) ->
     assert set(place.lock_files()) == {ELSEWHERE}, "nobody else is kept waiting by us"
 
 
-def test_it_goes_on_once_the_other_is_done(
+def test_initialising_continues_after_the_other_host(
     place: LocalPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(init_lock, "WAITS", init_lock.Waits(all_s=60.0, one_s=0.11))
@@ -49,7 +49,7 @@ def test_it_goes_on_once_the_other_is_done(
     done.join()
 
 
-def test_marks_of_the_dead_count_for_nothing_and_go(place: LocalPlace) -> None:
+def test_locks_of_dead_processes_are_removed(place: LocalPlace) -> None:
     """Of this host at once, of others after a while."""
     mine = init_lock._new_mark()
     killed = f"{mine.rpartition('-')[0]}-1"
@@ -62,7 +62,7 @@ def test_marks_of_the_dead_count_for_nothing_and_go(place: LocalPlace) -> None:
     assert not place.lock_files()
 
 
-def test_marks_of_the_living_are_not_swept(place: LocalPlace) -> None:
+def test_locks_of_living_processes_stay(place: LocalPlace) -> None:
     with init_lock.init_lock(place):
         place.put_mark(f"{init_lock._new_mark().rpartition('-')[0]}-1")
         place.put_mark(ELSEWHERE)

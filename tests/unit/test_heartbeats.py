@@ -124,7 +124,7 @@ def test_a_run_is_told_to_those_who_listen_for_it(rig: Rig) -> None:
         (run(RunState.INTERRUPTED), []),
     ],
 )
-def test_what_is_to_come_again_is_no_alarm(rig: Rig, over: Run, signals: list[Signal]) -> None:
+def test_an_interrupted_run_sends_no_heartbeat(rig: Rig, over: Run, signals: list[Signal]) -> None:
     rig.beats.finished(PLAN, over)
     rig.beats.close(10)
     assert rig.watcher.signals("orders") == signals
@@ -138,7 +138,7 @@ def test_an_inconclusive_drill_is_no_success(rig: Rig) -> None:
     ]
 
 
-def test_nobody_waits_for_a_watcher_and_the_order_stays(rig: Rig) -> None:
+def test_heartbeats_do_not_block_and_keep_their_order(rig: Rig) -> None:
     rig.watcher.let_go = threading.Event()
     rig.beats.started(PLAN, RunKind.BACKUP)
     rig.beats.finished(PLAN, run())
@@ -149,7 +149,7 @@ def test_nobody_waits_for_a_watcher_and_the_order_stays(rig: Rig) -> None:
     assert rig.watcher.signals("orders") == ["start", "success"]
 
 
-def test_the_daemon_lives_in_its_own_rhythm_and_overtakes_nobody(rig: Rig) -> None:
+def test_the_daemons_heartbeat_has_its_own_interval(rig: Rig) -> None:
     for _ in range(10):
         rig.beats.alive("no action: 3 plans, all objectives met")
         rig.beats.close(10)
@@ -185,7 +185,7 @@ def test_a_watcher_that_stays_away_is_recorded_and_harms_nobody(rig: Rig) -> Non
     assert rig.watcher.heard == [], "what a retry cannot help is not tried again"
 
 
-def test_a_full_disk_silences_nobody(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heartbeats_are_sent_on_a_full_disk(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise CatalogueError("the catalogue's disk is full")
 

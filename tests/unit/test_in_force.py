@@ -8,7 +8,7 @@ from drd.config.daemon import load_settings
 from drd.config.run_settings import VARIABLE, from_environment, to_text
 
 
-def test_a_run_goes_by_the_people_and_the_kit_that_are_in_force(tmp_path: Path) -> None:
+def test_a_run_uses_the_people_and_kit_in_force(tmp_path: Path) -> None:
     file = tmp_path / "drd.yaml"
     file.write_text(
         "kit: {required: true, file: /k, passphrase: {command: [pass, kit]}}\n"

@@ -63,7 +63,7 @@ def way(
     return WAYS[request.param]  # type: ignore[return-value]
 
 
-def test_there_and_back_and_there_again(way, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_kept_copies_can_be_exchanged_repeatedly(way, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     make, old, new = way
     place = make(tmp_path / "t")
     kept = KeptPlaces("db", [place])
@@ -84,7 +84,7 @@ def test_there_and_back_and_there_again(way, tmp_path: Path) -> None:  # type: i
 
 
 @pytest.mark.parametrize("back", [True, False])
-def test_killed_anywhere_the_same_again_finishes_it(way, tmp_path: Path, *, back: bool) -> None:  # type: ignore[no-untyped-def]
+def test_a_killed_exchange_is_finished_by_the_same_call(way, tmp_path: Path, *, back: bool) -> None:  # type: ignore[no-untyped-def]
     make, old, new = way
     for death in every_death():
         base = tmp_path / f"d{death.effect}"
@@ -100,7 +100,7 @@ def test_killed_anywhere_the_same_again_finishes_it(way, tmp_path: Path, *, back
         assert [a.former for a in kept.held()] == [not back]
 
 
-def test_nothing_is_removed_while_nothing_has_the_place(way, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_kept_copy_is_not_removed_while_the_place_is_empty(way, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     make, old, new = way
     refused = 0
     for death in every_death():
@@ -119,7 +119,7 @@ def test_nothing_is_removed_while_nothing_has_the_place(way, tmp_path: Path) -> 
     assert refused
 
 
-def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
+def test_an_obstacle_to_an_exchange_is_named(tmp_path: Path) -> None:
     place = beside(tmp_path / "t")
     assert isinstance(place, Beside)
     place.after.write_text("somebody's")
@@ -129,7 +129,7 @@ def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
     assert seen(tmp_path / "t")["shop.db"] == "new"
 
 
-def test_a_name_that_is_gone_is_given_all_the_same(tmp_path: Path) -> None:
+def test_a_missing_name_is_restored(tmp_path: Path) -> None:
     place = beside(tmp_path / "t")
     for name in ("shop.db", "shop.db-shm"):
         (tmp_path / "t" / name).unlink()

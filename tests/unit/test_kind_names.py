@@ -243,7 +243,7 @@ def test_an_import_is_seen_in_every_form(source: str) -> None:
     assert list(imports_a_kind(source, ["mongo"]))
 
 
-def test_what_decides_nothing_is_no_decision() -> None:
+def test_harmless_uses_of_a_kinds_name_are_allowed() -> None:
     for source in (
         'kind: Literal["mongo"]',
         'f("mongo")',

@@ -31,7 +31,7 @@ def test_a_kit_of_the_plan_as_it_is_that_opened_everything_is_in_order() -> None
         (replace(GOOD, problem="gone"), "d2", ["kit outdated", "kit does not open"]),
     ],
 )
-def test_everything_else_has_a_name_and_a_remedy(
+def test_every_problem_of_a_kit_has_a_code_and_a_remedy(
     record: KitRecord | None, digest: str, found: list[str]
 ) -> None:
     assert names(record, digest) == found

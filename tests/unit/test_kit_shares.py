@@ -36,7 +36,7 @@ def test_any_three_of_five_open_it_and_two_do_not(tmp_path: Path) -> None:
 
 
 @given(st.integers(2, 9).flatmap(lambda n: st.tuples(st.integers(2, n), st.just(n))), st.randoms())
-def test_any_sharing_holds(
+def test_any_sharing_round_trips(
     tmp_path_factory: pytest.TempPathFactory, numbers: tuple[int, int], random: object
 ) -> None:
     needed, of = numbers
@@ -72,7 +72,7 @@ def test_share_files_are_private_and_say_what_they_are(tmp_path: Path) -> None:
     )
 
 
-def test_typed_from_paper_its_last_lines_do(tmp_path: Path) -> None:
+def test_a_share_typed_from_paper_is_accepted(tmp_path: Path) -> None:
     passphrase, paths = made(tmp_path)
     lines = [line for line in paths[0].read_text().splitlines() if ": " in line][-4:]
     paths[0].write_text(
@@ -128,6 +128,6 @@ def test_shares_of_a_kit_that_could_not_be_written_go_again(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("text", ["5/3", "1/3", "3", "3 of 5", "a/b", "", "3/500"])
-def test_what_is_no_sharing_is_refused(text: str) -> None:
+def test_invalid_sharings_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="write 3/5"):
         Sharing.parse(text)

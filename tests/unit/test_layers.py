@@ -87,7 +87,7 @@ def test_every_library_has_a_home() -> None:
     assert used - sys.stdlib_module_names - {"drd"} - set(HOMES) == set()
 
 
-def test_every_home_is_lived_in() -> None:
+def test_every_home_imports_its_library() -> None:
     for library, homes in HOMES.items():
         using = [module for module in modules() if library in imported(module.read_text())]
         empty = [home for home in homes if not any(lives_in(module, home) for module in using)]

@@ -104,7 +104,7 @@ def test_wide_characters_and_long_words_are_broken_to_fit() -> None:
     assert "".join(text.split()) in whole.replace(" ", "")
 
 
-def test_what_a_narrower_terminal_has_broken_is_taken_away_as_well(
+def test_lines_wrapped_by_a_narrower_terminal_are_erased(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     screen = Screen(None, colour=True)

@@ -28,17 +28,17 @@ def point(minute: int, mode: str = "counts", **tables: int) -> RestorePoint:
 OLD, CHOSEN = point(0, orders=100, people=50), point(10, orders=200, people=40, totals=7)
 
 
-def test_a_newer_point_counts_what_the_tables_that_grew_have_more() -> None:
+def test_lost_rows_are_counted_with_a_newer_point() -> None:
     newer = point(20, orders=230, people=10, fresh=5, totals=900)
     assert rows_lost(CHOSEN, newer, OLD, at(30)) == (RowLoss("db", 35, counted=True),)
 
 
-def test_without_one_it_is_what_came_in_lately() -> None:
+def test_lost_rows_are_estimated_from_recent_growth() -> None:
     assert rows_lost(CHOSEN, None, OLD, at(13)) == (RowLoss("db", 30, counted=False),)
     assert rows_lost(CHOSEN, None, OLD, at(10)) == (RowLoss("db", 0, counted=False),)
 
 
-def test_nothing_is_said_of_what_nobody_counted() -> None:
+def test_uncounted_tables_have_no_loss() -> None:
     assert rows_lost(CHOSEN, None, None, at(13)) == ()
     assert rows_lost(point(10, "off"), None, OLD, at(13)) == ()
     assert rows_lost(CHOSEN, point(20, "off"), None, at(30)) == ()

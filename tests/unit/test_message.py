@@ -58,7 +58,7 @@ def test_a_channel_gets_the_events_severities_and_plans_that_it_asked_for() -> N
     assert names(message(event="backup"), *channels) == []
 
 
-def test_what_concerns_the_daemon_is_heard_by_somebody() -> None:
+def test_messages_about_the_daemon_reach_some_channel() -> None:
     for_all, payments = channel("for-all"), channel("payments", plans=("orders-*",))
     assert names(message(plan=""), for_all, payments) == ["for-all"]
     assert names(message(plan=""), payments) == ["payments"]
@@ -111,7 +111,7 @@ def test_a_run_that_succeeded_is_told_with_its_duration() -> None:
         (RunState.FAILED, RunKind.PRUNE, "warning"),
     ],
 )
-def test_how_grave_a_run_is(state: RunState, kind: RunKind, severity: str) -> None:
+def test_the_severity_of_each_outcome(state: RunState, kind: RunKind, severity: str) -> None:
     told = message_of_run(run(state, kind, error="pg_dump cannot connect", subject="offsite"))
     assert told.severity == severity
     assert told.title == f"orders-api: {kind} of offsite {state} after 1m 33s"
@@ -171,7 +171,7 @@ def test_a_digest_has_each_alert_in_its_last_state() -> None:
     assert "2026-11-25 12:00 UTC" in told.text
 
 
-def test_a_digest_of_what_is_over_alarms_nobody() -> None:
+def test_a_digest_of_resolved_alerts_is_info() -> None:
     told = digest([alert(1, "firing", 0), alert(1, "resolved", 5)], NOON)
     assert (told.severity, told.title, told.plan) == ("info", "alert 1 resolved", "orders-api")
 

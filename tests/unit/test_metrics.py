@@ -199,7 +199,7 @@ def test_kinds_of_which_none_runs_are_told_as_zero() -> None:
 # --- the text -----------------------------------------------------------------------------------
 
 
-def test_promtool_has_nothing_to_say() -> None:
+def test_promtool_accepts_the_metrics() -> None:
     for text in (rendered(plans(), daemon(), kept()), rendered([], daemon(), NOTHING)):
         done = subprocess.run(
             ["promtool", "check", "metrics"], input=text, capture_output=True, check=False
@@ -207,7 +207,7 @@ def test_promtool_has_nothing_to_say() -> None:
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_promtool_would_complain() -> None:
+def test_promtool_refuses_a_broken_metric() -> None:
     text = rendered(plans(), daemon(), kept()).replace(b"drd_plans", b"drd_plans_total")
     done = subprocess.run(
         ["promtool", "check", "metrics"], input=text, capture_output=True, check=False

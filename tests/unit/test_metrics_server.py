@@ -175,7 +175,7 @@ def test_client_that_does_not_read_is_cut_at_its_deadline() -> None:
         assert ask(server, "/healthz")[0] == 200
 
 
-def test_figures_that_hang_leave_health_to_be_asked() -> None:
+def test_health_is_answered_while_metrics_hang() -> None:
     hangs = threading.Event()
 
     def supplier() -> bytes:
@@ -246,7 +246,7 @@ def test_close_ends_every_connection_and_thread_and_frees_the_port() -> None:
     again.close()
 
 
-def test_nobody_connected_costs_nothing() -> None:
+def test_an_idle_server_costs_nothing() -> None:
     with serving() as server:
         assert ask(server, "/metrics")[0] == 200
         time.sleep(0.1)

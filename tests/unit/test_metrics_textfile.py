@@ -65,7 +65,7 @@ def test_what_a_kill_left_behind_is_replaced(tmp_path: Path) -> None:
     assert names(tmp_path) == ["drd.prom"]
 
 
-def test_link_that_somebody_laid_leads_nowhere(tmp_path: Path) -> None:
+def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_bytes(b"keep")
     directory = tmp_path / "node-exporter"

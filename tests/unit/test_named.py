@@ -42,7 +42,9 @@ class OfBoth(NamedTuple):
         (("a", 1, ("x", "y")), {}),
     ],
 )
-def test_is_made_as_typings_is(values: tuple[typing.Any], named: dict[str, typing.Any]) -> None:
+def test_it_is_defined_like_typing_named_tuple(
+    values: tuple[typing.Any], named: dict[str, typing.Any]
+) -> None:
     ours, theirs = Ours(*values, **named), Theirs(*values, **named)
     assert ours == theirs
     assert hash(ours) == hash(theirs)
@@ -56,7 +58,9 @@ def test_is_made_as_typings_is(values: tuple[typing.Any], named: dict[str, typin
     ("values", "named"),
     [((), {}), (("a", 1, (), 4), {}), (("a",), {"name": "b"}), (("a",), {"other": 1})],
 )
-def test_refuses_what_typings_refuses(values: tuple[typing.Any], named: dict[str, int]) -> None:
+def test_it_refuses_what_typing_named_tuple_refuses(
+    values: tuple[typing.Any], named: dict[str, int]
+) -> None:
     with pytest.raises(TypeError):
         Theirs(*values, **named)
     for _ in range(2):  # the first instance is made in another way

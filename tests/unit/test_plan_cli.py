@@ -81,7 +81,7 @@ def test_check_prints_file_line_path_and_hint(home: Path, capsys: Output) -> Non
     )
 
 
-def test_check_shows_warnings_and_is_content(home: Path, capsys: Output) -> None:
+def test_check_shows_warnings_and_exits_with_0(home: Path, capsys: Output) -> None:
     path = plan(home, changed("drill: {every: 7d}\n", ""))
     assert run("check") == 0
     out = capsys.readouterr().out
@@ -289,7 +289,7 @@ def test_new_plan_of_nothing_begins_with_the_configuration(home: Path, capsys: O
         (["--output", "/nowhere/x.yaml"], "cannot write /nowhere/x.yaml", "--output FILE"),
     ],
 )
-def test_new_with_what_cannot_be(
+def test_plan_new_refuses_impossible_components(
     home: Path, *, words: list[str], message: str, hint: str, capsys: Output
 ) -> None:
     assert run("new", "--no-postgres", *words) == 2

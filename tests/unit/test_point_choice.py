@@ -207,7 +207,7 @@ def test_another_address_of_the_same_repository_is_recognised(world: World) -> N
 # --- at random, and what a drill takes ---
 
 
-def test_a_random_point_is_complete_and_recent(world: World) -> None:
+def test_random_points_are_complete_and_recent(world: World) -> None:
     world.stored("aaaaaaaa", NOON - 3 * DAY - SECOND)
     oldest = world.stored("bbbbbbbb", NOON - 3 * DAY)
     world.stored("cccccccc", NOON - 2 * DAY, complete=False)

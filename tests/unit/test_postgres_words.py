@@ -213,7 +213,7 @@ def test_only_missing_roles_are_made() -> None:
     assert older[1] == 'GRANT "old" TO "new"'
 
 
-def test_settings_of_the_whole_cluster_are_made_in_a_sandbox_and_reported_for_a_target() -> None:
+def test_cluster_settings_are_made_in_sandboxes_only() -> None:
     parameter = {"parameter": "work_mem", "privilege": "SET", "grantable": False}
     parameters = [{**parameter, "grantee": ""}, {**parameter, "grantee": "app"}]
     saved = cluster(role("app"), parameters=parameters, everyone=["search_path=a, b"])
@@ -266,7 +266,7 @@ def test_a_lost_property_is_a_difference(change: dict[str, object], sentence: st
     assert database.differences(PROPERTIES, dict(PROPERTIES), with_owner=True) == []
 
 
-def test_what_was_asked_away_and_newer_extensions_are_no_difference() -> None:
+def test_omitted_owners_and_newer_extensions_are_no_difference() -> None:
     now = {
         **PROPERTIES,
         "owner": "me",
@@ -296,7 +296,7 @@ LISTING = [
 ]
 
 
-def test_what_can_deadlock_is_loaded_apart() -> None:
+def test_objects_that_can_deadlock_are_loaded_in_separate_passes() -> None:
     (first, jobs), (attached, one), (last, again) = passes(LISTING, 4)
     assert (jobs, one, again) == (4, 1, 4)
     assert first == [LISTING[1], LISTING[3], LISTING[6]]
@@ -309,7 +309,7 @@ def test_a_dump_without_partitions_is_loaded_in_one_pass() -> None:
     assert passes(LISTING, 1) == [(None, 1)]
 
 
-def test_what_stopped_pg_restore_is_told_and_not_that_its_job_ended() -> None:
+def test_the_cause_of_a_pg_restore_failure_is_reported() -> None:
     said = (
         "pg_restore: warning: something\n"
         "pg_restore: error: could not execute query: ERROR:  permission denied\n"

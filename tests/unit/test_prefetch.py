@@ -64,7 +64,7 @@ def waits(over: threading.Event) -> Callable[..., None]:
     return lambda *_: cast(None, over.wait(60))
 
 
-def test_only_what_comes_back_first_is_fetched_ahead() -> None:
+def test_only_the_first_components_are_prefetched() -> None:
     first = Step("data", "restore", ("db", "conf"))
     assert at_once((), HERE, ["db", "conf"]) == ["db", "conf"]
     assert at_once([first, Step("more", "restore", ("log",))], HERE, ["db", "log"]) == ["db"]
@@ -73,7 +73,7 @@ def test_only_what_comes_back_first_is_fetched_ahead() -> None:
     assert at_once([elsewhere], HERE, ["db"]) == []
 
 
-def test_what_was_fetched_is_taken_once(tmp_path: Path) -> None:
+def test_a_prefetched_component_is_used_once(tmp_path: Path) -> None:
     def write(name: str, into: Path) -> None:
         (into / name).write_text("here")
 
@@ -89,7 +89,7 @@ def test_what_was_fetched_is_taken_once(tmp_path: Path) -> None:
         assert ahead.take("conf") is None
 
 
-def test_a_repository_that_gives_nothing_has_proven_nothing(tmp_path: Path) -> None:
+def test_a_failed_prefetch_proves_nothing(tmp_path: Path) -> None:
     with Repositories(refuse, refuse).ahead() as ahead:
         assert not ahead.answered(), "nothing was begun"
         ahead.begin(snapshot("db"), place(tmp_path / "db"))
@@ -98,7 +98,7 @@ def test_a_repository_that_gives_nothing_has_proven_nothing(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("by", ["a file that lands", "the manifest"])
-def test_the_first_thing_that_comes_in_is_proof_enough(tmp_path: Path, by: str) -> None:
+def test_the_first_successful_prefetch_proves_the_repository(tmp_path: Path, by: str) -> None:
     over = threading.Event()
     manifest = (lambda: None) if by == "the manifest" else waits(over)
     with Repositories(waits(over), manifest).ahead() as ahead:
@@ -111,7 +111,7 @@ def test_the_first_thing_that_comes_in_is_proof_enough(tmp_path: Path, by: str) 
             over.set()
 
 
-def test_one_that_was_passed_over_is_to_be_asked(tmp_path: Path) -> None:
+def test_a_skipped_repository_is_checked_as_usual(tmp_path: Path) -> None:
     def second(*_: object) -> None:
         held.passed_over.append(("db", "primary", RepositoryUnreachable("gone")))
 
@@ -121,14 +121,14 @@ def test_one_that_was_passed_over_is_to_be_asked(tmp_path: Path) -> None:
         assert not ahead.answered()
 
 
-def test_no_more_is_fetched_than_may_be_at_once(tmp_path: Path) -> None:
+def test_prefetches_are_limited(tmp_path: Path) -> None:
     with Repositories(lambda *_: None, lambda: None).ahead() as ahead:
         for name in ("a", "b", "c"):
             ahead.begin(snapshot(name), place(tmp_path / name))
         assert [ahead.has(n) for n in ("a", "b", "c")] == [True, True, False]
 
 
-def test_what_nobody_wants_any_more_is_ended_and_nothing_else(tmp_path: Path) -> None:
+def test_unused_prefetches_are_cancelled(tmp_path: Path) -> None:
     """As when the target turns out not to be empty."""
     ended: list[BaseException] = []
 

@@ -131,7 +131,7 @@ def test_cancel_ends_a_child_that_ignores_signals(monkeypatch: pytest.MonkeyPatc
     _until(lambda: not _running(f"sleep 61{OWN}"))
 
 
-def test_part_of_the_work_is_called_off_alone() -> None:
+def test_a_part_of_the_work_can_be_cancelled_alone() -> None:
     off, ended = process.CallOff(), []
 
     def work() -> None:
@@ -273,7 +273,7 @@ def test_command_without_rights_still_dies_with_a_killed_drd() -> None:
     _until(lambda: not _running(f"sleep 64{OWN}"))
 
 
-def test_run_and_its_children_go_first_when_memory_ends() -> None:
+def test_runs_are_killed_first_when_memory_runs_out() -> None:
     script = (
         "from drd import process; process.offer_to_oom_killer()\n"
         "print(process.run(process.Command(('cat', '/proc/self/oom_score_adj'))).stdout)"

@@ -50,7 +50,7 @@ def exception(finding: str, days: float = 1.0) -> ReadinessException:
     return ReadinessException(finding, "known", T0 + timedelta(days=days))
 
 
-def test_the_gravest_finding_decides_and_stands_first() -> None:
+def test_the_most_severe_finding_decides_and_is_first() -> None:
     assert judge([WARNING, FINE], (), T0).readiness is READY
     assert judge([FINE, UNPROVEN], (), T0).readiness is NEEDS_DRILL
     report = judge([FINE, WARNING, UNPROVEN, GONE], (), T0)
@@ -238,7 +238,7 @@ def test_objectives_warn() -> None:
 
 
 @as_root
-def test_a_place_that_is_gone_is_no_matter_of_rights(short_tmp: Path) -> None:
+def test_a_missing_place_is_no_question_of_rights(short_tmp: Path) -> None:
     """Somebody with fewer rights than the operator of a recovery is warned of what he may not
     do."""
     services: Any = SimpleNamespace(is_root=False)
@@ -272,7 +272,7 @@ def unready(readiness: str, *findings: tuple[str, str, str], since_s: float = 60
     return UnreadyFacts(ago(since_s), "", readiness, tuple(found))
 
 
-def test_status_shows_what_a_look_ahead_found() -> None:
+def test_status_shows_readiness_findings() -> None:
     trouble = unready("not ready", ("kit-missing", "", "none"), ("people", "lead", "nobody"))
     plan_ = assess(healthy(unready=trouble), NOW)
     assert plan_.readiness is NOT_READY
@@ -289,7 +289,7 @@ def test_status_shows_what_a_look_ahead_found() -> None:
     assert "kit missing: none" in str(told.reasons[-1]), "no alert says that yet"
 
 
-def test_status_believes_a_drill_that_came_after() -> None:
+def test_a_later_drill_outdates_readiness_findings() -> None:
     needs = unready("needs drill", ("drill", "region-loss", "never rehearsed"))
     assert assess(healthy(unready=needs), NOW).readiness is NEEDS_DRILL
     own = drill(since_s=30, scenario="region-loss")
@@ -303,7 +303,7 @@ def test_status_believes_a_drill_that_came_after() -> None:
     assert assess(other._replace(unready=upgraded), NOW).readiness is READY
 
 
-def test_status_believes_what_disproves_a_look_ahead() -> None:
+def test_later_facts_disprove_readiness_findings() -> None:
     """A point that was stored in the repository, damage that is mended, a drill that passed."""
     gone = unready("not ready", ("repository", "primary", "directory /r is gone"), since_s=300)
     assert assess(healthy(unready=gone), NOW).readiness is READY, "the newest point came after it"
@@ -329,7 +329,7 @@ def test_status_believes_what_disproves_a_look_ahead() -> None:
     assert assess(since, NOW).readiness is READY
 
 
-def test_a_place_that_nobody_has_looked_at_is_no_silence() -> None:
+def test_an_unchecked_repository_is_not_green() -> None:
     """After the plan has got another URL: points of the former place do not count."""
     unmet = repository(newest=None, met=False)
     (told,) = (
@@ -346,7 +346,7 @@ def test_a_place_that_nobody_has_looked_at_is_no_silence() -> None:
     assert "repository primary: drd has not yet found a repository" in told.text
 
 
-def test_an_alert_goes_from_the_status_with_its_reason() -> None:
+def test_an_alert_leaves_the_status_with_its_reason() -> None:
     gone = AlertFacts("a1", "repository-gone", "firing", ago(60), "is gone", subject="primary")
     failing = gone._replace(kind="backup-failing", subject="")
     silent = gone._replace(
@@ -376,7 +376,7 @@ def test_an_alert_goes_from_the_status_with_its_reason() -> None:
     assert not assess(hurt._replace(alerts=(elsewhere,)), NOW).alerts
 
 
-def test_a_look_that_failed_by_itself_is_not_ready() -> None:
+def test_a_failed_readiness_run_is_not_ready() -> None:
     plan_ = assess(healthy(unready=UnreadyFacts(ago(60), "took longer than 5m")), NOW)
     assert plan_.readiness is NOT_READY
     assert "not ready: took longer than 5m" in str(plan_.reasons[-1])

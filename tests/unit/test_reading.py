@@ -33,7 +33,7 @@ def test_a_cycle_reads_each_part_once_and_then_begins_anew() -> None:
     assert reading.last_part_at == T0 + timedelta(days=4)
 
 
-def test_what_was_found_is_taken_back_by_a_sound_reading() -> None:
+def test_a_successful_verification_clears_the_error() -> None:
     assert Reading(3, 2, T0, error="damaged").read(T0).error is None
 
 
@@ -48,7 +48,7 @@ def test_a_clock_that_was_set_back_does_not_put_a_cycle_off() -> None:
     assert begun(Reading(12, 5, T0), 12, T0 - timedelta(days=9)).cycle_started_at < T0
 
 
-def test_by_hand_all_that_is_left_is_read() -> None:
+def test_a_manual_verification_reads_all_remaining_parts() -> None:
     assert due_parts(Reading(1, 1, T0), None, 90 * DAY, T0) == 1
     assert due_parts(Reading(12, 5, T0), None, 90 * DAY, T0) == 8
 

@@ -59,7 +59,7 @@ def test_last_keeps_the_newest_by_data_time_and_not_by_arrival() -> None:
 
 
 @pytest.mark.parametrize(("age_s", "stays"), [(7200.0, True), (7200.001, False)])
-def test_keep_within(age_s: float, stays: bool) -> None:
+def test_keep_within_counts_from_the_newest_complete_point(age_s: float, stays: bool) -> None:
     """Counted from the newest complete point: an outage makes nothing older."""
     newest = NOW - 40 * DAY
     points = [

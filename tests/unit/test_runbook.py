@@ -66,13 +66,13 @@ def test_nothing_begins_after_a_failure(policy: str | None) -> None:
     assert moves(steps, a=FAILED) == Moves(ended="failed", never=("b", "c"))
 
 
-def test_what_runs_beside_a_failure_is_waited_for() -> None:
+def test_parallel_steps_are_waited_for_after_a_failure() -> None:
     steps = [step("a"), step("b", needs=()), step("c", needs=("b",))]
     assert moves(steps, a=FAILED, b=RUNNING) == Moves()
     assert moves(steps, a=FAILED, b=DONE) == Moves(ended="failed", never=("c",))
 
 
-def test_after_a_failed_restore_the_rest_still_comes_back_and_is_looked_at() -> None:
+def test_after_a_failed_restore_others_are_restored_and_checked() -> None:
     steps = [step("a", "restore"), step("b", "approve"), step("c", "restore"), step("d", "check")]
     assert moves(steps, a=FAILED).begin == ("c",)
     assert moves(steps, a=FAILED, c=DONE).begin == ("d",)
@@ -117,7 +117,7 @@ def test_a_condition_that_holds_changes_nothing() -> None:
     assert moves(steps, a=FAILED).begin == ("b",)
 
 
-def test_where_single_components_come_back_nothing_is_done_to_the_whole() -> None:
+def test_partial_recoveries_skip_steps_for_the_whole_service() -> None:
     class Settings:
         def __init__(self, component: str | None) -> None:
             self.component = component
@@ -233,9 +233,7 @@ def test_every_runbook_ends_and_says_so_truly(steps: list[Step], data: st.DataOb
 
 @settings(max_examples=80)
 @given(runbooks(), st.data())
-def test_a_restart_changes_nothing_but_what_was_under_way(
-    steps: list[Step], data: st.DataObject
-) -> None:
+def test_a_restart_only_changes_running_steps(steps: list[Step], data: st.DataObject) -> None:
     """After a crash, what ran is begun again, and nothing else than before it."""
     states: dict[str, StepState] = {}
     for _ in range(data.draw(st.integers(0, 10))):

@@ -45,7 +45,7 @@ def test_older_point_clears_nothing() -> None:
     assert standing(two)["database-loss", ""].passed == "e3"
 
 
-def test_drill_that_could_not_look_clears_nothing() -> None:
+def test_an_inconclusive_drill_clears_nothing() -> None:
     assert result(drill(1, "failed"), drill(2, "inconclusive")) == "failed"
 
 

@@ -55,7 +55,7 @@ def test_first_start_is_soon_after_the_first_load_and_not_for_all_at_once() -> N
     assert due(job(), new).why == "every 5m, first"
 
 
-def test_a_look_ahead_comes_at_once_after_what_changes_its_answer() -> None:
+def test_readiness_runs_at_once_after_relevant_changes() -> None:
     looked = history(last_started_at=ago(6 * MINUTE), news=(ago(MINUTE), "drill"))
     found = due(job("readiness", every_s=DAY), looked)
     assert (found.at, found.why) == (ago(MINUTE), "drill of 00:30 may change the result")
@@ -125,7 +125,7 @@ def test_clock_that_is_set_back_neither_stops_nor_floods(
 
 
 @pytest.mark.parametrize("timing", TIMINGS, ids=str)
-def test_clock_that_is_put_right_by_a_little_is_no_news(timing: dict[str, object]) -> None:
+def test_a_small_clock_correction_changes_nothing(timing: dict[str, object]) -> None:
     """A last start in the future by less than a minute counts; the next one waits for its time."""
     last = history(last_started_at=ahead(50), last_finished_at=ahead(51), data_time=ahead(50))
     found = due(job(**timing), last)
@@ -216,7 +216,7 @@ def test_auto_keeps_its_promise_with_few_backups(takes_s: float) -> None:
     assert len(starts) == pytest.approx(DAY / (between_s + 30), rel=0.15)
 
 
-def test_auto_that_fails_is_tried_again_and_does_not_spin() -> None:
+def test_failing_auto_backups_are_retried_without_spinning() -> None:
     daemon = Daemon(job(auto=True, retries=5), NOW, fails=lambda at: at > ahead(HOUR))
     daemon.run(60)
     starts = daemon.run(6 * 60)
@@ -362,7 +362,7 @@ def test_jitter_of_retries_is_stable_and_differs_by_plan() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"permanent": True}, {"last_state": "cancelled"}])
-def test_what_a_retry_cannot_help_waits_for_the_regular_time(changes: dict[str, object]) -> None:
+def test_permanent_failures_wait_for_the_regular_time(changes: dict[str, object]) -> None:
     found = due(job(every_s=DAY), failed(1, **changes))
     assert (wait_s(found.at), found.trigger) == (DAY - 60, "schedule")
 
@@ -415,7 +415,7 @@ def test_point_that_was_stored_while_a_copy_ran_is_copied_next() -> None:
     assert due(COPY, known).at == ago(2 * MINUTE)
 
 
-def test_copies_that_copy_nothing_do_not_spin() -> None:
+def test_empty_copy_runs_are_not_repeated_without_end() -> None:
     known = history(copied_time=ago(DAY), last_started_at=ago(1), last_finished_at=NOW)
     assert due(COPY, known).at == ahead(60)
 
@@ -525,7 +525,7 @@ rpos = st.floats(60, 7 * DAY)
 
 
 @given(kinds, timings, rpos, histories)
-def test_whatever_happened_nothing_waits_for_years(
+def test_no_job_ever_waits_for_years(
     kind: str, timing: Timing, rpo_s: float, known: Situation
 ) -> None:
     """At most a period (a week), what follows of it, and the longest blackout."""

@@ -93,17 +93,17 @@ def test_longest_time_without_a_start(windows: tuple[Window, ...], hours: float)
 @pytest.mark.parametrize(
     ("text", "minutes"), [("00:00", 0), ("6:05", 365), ("22:00", 1320), ("24:00", 1440)]
 )
-def test_times_of_day(text: str, minutes: int) -> None:
+def test_times_of_day_are_parsed(text: str, minutes: int) -> None:
     assert minutes_of(text) == minutes
 
 
 @pytest.mark.parametrize("text", ["", "22", "22:0", "22:60", "24:01", "-1:00", "1:2:3", "²2:00"])
-def test_what_is_no_time_of_day(text: str) -> None:
+def test_invalid_times_of_day_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match='write it in quotes, like "22:00"'):
         minutes_of(text)
 
 
-def test_words_of_a_window() -> None:
+def test_windows_are_shown_in_words() -> None:
     assert window_text(NIGHT) == "22:00-06:00"
     assert window_text(window("00:00", "24:00", 5, 6)) == "sat,sun 00:00-24:00"
 

@@ -41,7 +41,7 @@ def test_nothing_is_copied_before_there_is_a_point() -> None:
     assert ("verification", "primary") not in found
 
 
-def test_a_copy_that_nothing_reached_is_filled_at_once_and_not_looked_after() -> None:
+def test_an_empty_copy_is_filled_at_once_and_not_verified() -> None:
     """It may not even have been made, while the primary is verified already."""
     found = agenda(data_time=ago(MINUTE), copied={"offsite": None})
     assert found["copy", "offsite"].at <= NOW
@@ -50,14 +50,14 @@ def test_a_copy_that_nothing_reached_is_filled_at_once_and_not_looked_after() ->
     assert ("prune", "offsite") not in found
 
 
-def test_a_copy_that_holds_something_is_looked_after_by_itself() -> None:
+def test_a_filled_copy_is_verified_by_its_own_schedule() -> None:
     found = agenda(data_time=ago(MINUTE), copied={"offsite": ago(MINUTE)})
     assert ("copy", "offsite") not in found
     assert ("verification", "offsite") in found
     assert ("prune", "offsite") in found
 
 
-def test_what_was_not_in_order_is_looked_at_again_soon() -> None:
+def test_failed_readiness_is_checked_again_soon() -> None:
     """An alert of such a finding ends only by another look."""
 
     def looked(tries: int, state: str) -> JobHistory:
@@ -77,7 +77,7 @@ def test_what_was_not_in_order_is_looked_at_again_soon() -> None:
     assert agenda(looked(0, "succeeded"), **known)["readiness", ""].at > ahead(HOUR * 23)
 
 
-def test_a_run_that_begins_to_fail_and_one_that_succeeds_again_are_looked_into() -> None:
+def test_failing_and_recovered_runs_trigger_readiness() -> None:
     """Once each: a service that stays down for a day does not start a look with every backup."""
 
     def row(kind: str, changed: int, at: float, tries: int = 0) -> JobHistory:
@@ -116,7 +116,7 @@ def test_a_run_that_begins_to_fail_and_one_that_succeeds_again_are_looked_into()
     assert later(row("readiness", 7, 29 * MINUTE), row("backup", 8, 20 * MINUTE)).at > NOW
 
 
-def test_a_changed_plan_or_configuration_is_looked_at_at_once() -> None:
+def test_changed_plans_and_configuration_trigger_readiness() -> None:
     looked = JobHistory("orders-api", "readiness", "", changed=1, last_started_at=ago(HOUR))
     queue: Any = SimpleNamespace(jobs=lambda seen, _plan: [looked] if seen < 1 else [])
     row = PlanRow("orders-api", "d1", "/f", 0, 0, "", ago(DAY), ago(MINUTE), None, copied={})

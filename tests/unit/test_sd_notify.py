@@ -45,7 +45,7 @@ def manager(request: pytest.FixtureRequest, short_tmp: Path) -> Iterator[Manager
         yield made
 
 
-def test_start_reload_and_stop_are_told(manager: Manager) -> None:
+def test_start_reload_and_stop_are_reported(manager: Manager) -> None:
     notifier = Notifier(manager.address)
     notifier.ready("no plans")
     assert manager.hears() == {"READY": "1", "STATUS": "no plans"}
@@ -66,7 +66,7 @@ def test_status_is_one_masked_line(manager: Manager) -> None:
     assert manager.hears() == {"STATUS": r"failed: READY=1 with ***\udcff"}
 
 
-def test_watchdog_is_fed_only_where_one_watches(manager: Manager) -> None:
+def test_the_watchdog_is_fed_only_if_enabled(manager: Manager) -> None:
     Notifier(manager.address).watchdog()
     assert manager.hears_nothing()
     Notifier(manager.address, watchdog_s=30.0).watchdog()
@@ -100,7 +100,7 @@ def test_watchdog_of_another_process_or_none_is_not_ours(usec: str, pid: str) ->
     assert not around
 
 
-def test_without_a_manager_nothing_is_said() -> None:
+def test_without_a_service_manager_nothing_is_sent() -> None:
     notifier = Notifier.from_environment({})
     assert not notifier.connected
     notifier.ready("nobody listens")

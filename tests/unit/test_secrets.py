@@ -91,7 +91,7 @@ def test_environment_and_command(monkeypatch: pytest.MonkeyPatch) -> None:
         (SecretRef("command", ("true",)), "is empty"),
     ],
 )
-def test_what_leads_nowhere_is_named(ref: SecretRef, told: str) -> None:
+def test_unresolvable_references_are_named(ref: SecretRef, told: str) -> None:
     with pytest.raises(SecretUnavailable, match=told):
         resolve(ref)
 

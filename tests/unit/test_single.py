@@ -92,14 +92,14 @@ def test_names_that_are_too_long_stay_apart() -> None:
     assert next(variants("short")) == "short"
 
 
-def test_what_may_have_been_meant() -> None:
+def test_similar_names_are_suggested() -> None:
     known = ["/etc/nginx/nginx.conf", "/etc/nginx", "/etc/app/limits.conf"]
     assert near("/etc/nginx.conf", known, separator="/") == ["/etc/nginx/nginx.conf"]
     assert near("/etc/ngnix", known, separator="/")[0] == "/etc/nginx"
     assert near("/quite/else", known, separator="/") == []
 
 
-def test_a_part_of_a_tree_is_whole_in_itself() -> None:
+def test_a_part_of_a_tree_is_complete_by_itself() -> None:
     file = FileEntry("file", 0o644, 0, 0, 3, "d1")
     tree = TreeFingerprint(
         {

@@ -177,7 +177,7 @@ def test_only_plan_files_are_looked_at(tmp_path: Path) -> None:
     assert [Path(f.path).name for f in plan_files(tmp_path)] == ["a.yaml", "b.yml"]
 
 
-def test_a_fifo_among_the_plans_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_fifo_among_the_plans_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "shop.yaml")
     assert plan_name(str(tmp_path / "shop.yaml")) == "shop"
     assert [p.plan for p in look(tmp_path).plans] == ["shop"]
@@ -431,7 +431,7 @@ _BROKEN = healthy(newest=point(3 * HOUR), failures=failures(2, "no route | to ho
         ([], 3, "DRD UNKNOWN - no plan is loaded"),
     ],
 )
-def test_nagios(facts: list[PlanFacts], code: int, line: str) -> None:
+def test_nagios_line_and_exit_code(facts: list[PlanFacts], code: int, line: str) -> None:
     assert nagios(collect(lambda: StatusFacts(facts), [], NOW)) == (code, line)
 
 
@@ -527,9 +527,7 @@ def test_components_are_listed_in_the_order_of_the_plan() -> None:
     assert [c["component"] for c in plan["components"]] == ["z", "a"]
 
 
-def test_a_disk_that_takes_nothing_more_is_said_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"sqlite:///{tmp_path}/drd.db"
     assert trouble_at_rest(url) is None
     assert trouble_at_rest("postgresql+psycopg://db/drd") is None

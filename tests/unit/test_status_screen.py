@@ -136,7 +136,7 @@ def test_nothing_to_say_below_the_table_of_healthy_plans() -> None:
     assert len(screen(healthy())) == 4
 
 
-def test_no_point_would_lose_everything() -> None:
+def test_without_a_point_everything_would_be_lost() -> None:
     row = screen(healthy(newest=None, first_loaded_at=ago(DAY)))[3]
     assert "breached  everything" in row
     assert row.endswith("not ready  0.00 %")
@@ -190,7 +190,7 @@ def test_an_incomplete_point_is_not_said_again_by_its_alert() -> None:
     assert "(alert 77aa for 2h)" in told
 
 
-def test_what_is_wrong_with_drd_itself_stands_at_the_end() -> None:
+def test_alerts_about_drd_itself_are_at_the_end() -> None:
     until = NOW + timedelta(hours=8)
     channel = alert(
         id="c1", state="acknowledged", acknowledged_by="anna", acknowledged_until=until,

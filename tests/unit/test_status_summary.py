@@ -83,7 +83,7 @@ def test_facts_come_back_from_json_as_they_were(facts: PlanFacts) -> None:
     assert decode(json.loads(json.dumps(encode(facts)))) == facts
 
 
-def test_what_comes_back_has_its_types() -> None:
+def test_decoded_facts_have_their_types() -> None:
     facts = quiet(alerts=(alert(),), copies=(CopyFacts("offsite", "primary", NOW, NOW),))
 
     back = decode(json.loads(json.dumps(encode(facts))))
@@ -102,12 +102,12 @@ def test_every_class_of_facts_is_known_to_the_file() -> None:
 
 
 @pytest.mark.parametrize("bad", [[], [99], [[1]], [1, "no time"], [3, "too", "few"], ["x"]])
-def test_what_was_never_written_is_refused(bad: Any) -> None:
+def test_facts_that_drd_never_writes_are_refused(bad: Any) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whichever words
         decode(bad)
 
 
-def test_facts_hold_nothing_that_is_no_fact() -> None:
+def test_facts_contain_only_known_classes() -> None:
     with pytest.raises(TypeError, match="no fact is made of bytes"):
         encode(quiet(owner=b"x"))
 
@@ -131,7 +131,7 @@ def test_an_assessment_holds_for_as_long_as_it_says(facts: PlanFacts, after_s: f
 
 @settings(max_examples=200)
 @given(plans() | anything() | st.builds(quiet, newest=st.builds(point, st.floats(0, 900))), later)
-def test_a_brief_never_says_other_than_assess(facts: PlanFacts, after_s: float) -> None:
+def test_a_brief_always_equals_assess(facts: PlanFacts, after_s: float) -> None:
     then = NOW + timedelta(seconds=after_s)
     brief = brief_of(facts, NOW)
     now_us = microseconds(then)
@@ -168,11 +168,11 @@ def test_a_healthy_plan_has_a_brief_until_it_is_at_risk(age_s: float) -> None:
         {"missed": ((ago(7200), ago(3600)),)},
     ],
 )
-def test_a_plan_with_something_to_say_has_none(changes: dict[str, Any]) -> None:
+def test_a_plan_with_reasons_has_no_brief(changes: dict[str, Any]) -> None:
     assert brief_of(quiet(**changes), NOW) is None
 
 
-def test_what_was_missed_long_ago_ages_in_a_brief() -> None:
+def test_old_misses_age_in_a_brief() -> None:
     facts = quiet(missed=((ago(20 * DAY), ago(19 * DAY)),), first_loaded_at=ago(60 * DAY))
     brief = brief_of(facts, NOW)
     then = NOW + timedelta(seconds=400)
@@ -218,7 +218,7 @@ def loud() -> st.SearchStrategy[PlanFacts]:
 
 @settings(max_examples=300)
 @given(loud() | plans() | anything(), later)
-def test_what_is_told_is_what_assess_would_lead_to(facts: PlanFacts, after_s: float) -> None:
+def test_stored_texts_equal_those_of_assess(facts: PlanFacts, after_s: float) -> None:
     then = NOW + timedelta(seconds=after_s)
     told = in_advance(facts, NOW)
     now_us = microseconds(then)
@@ -253,7 +253,7 @@ def _share(text: str) -> float:
         {"copies": (CopyFacts("offsite", "primary"),)},
     ],
 )
-def test_usual_trouble_is_told_for_a_while(changes: dict[str, Any]) -> None:
+def test_texts_of_usual_problems_stay_valid_for_a_while(changes: dict[str, Any]) -> None:
     told = in_advance(quiet(**changes), NOW)
     assert isinstance(told, Told)
     assert (told.until - told.since) / 1e6 > 60
@@ -271,13 +271,13 @@ def test_usual_trouble_is_told_for_a_while(changes: dict[str, Any]) -> None:
         {"load_error": "broke"},
     ],
 )
-def test_nothing_is_told_ahead_where_words_could_be_mistaken(changes: dict[str, Any]) -> None:
+def test_ambiguous_texts_are_not_stored(changes: dict[str, Any]) -> None:
     assert in_advance(quiet(newest=point(3 * DAY), **changes), NOW) is None
 
 
 @settings(max_examples=25)
 @given(st.lists(loud(), min_size=52, max_size=60), st.floats(0, 60))
-def test_screen_and_plugin_say_the_same_with_and_without(
+def test_screen_and_plugin_are_the_same_with_and_without_a_summary(
     facts: list[PlanFacts], after_s: float
 ) -> None:
     """Also of alerts that are critical, and in the same order."""

@@ -44,7 +44,7 @@ class Workers:
         return ended
 
 
-def test_ends_that_could_not_be_looked_up_are_told_later() -> None:
+def test_run_ends_that_could_not_be_read_are_reported_later() -> None:
     """A worker is reaped once: what the catalogue could not say then would be lost."""
     broken = [CatalogueError("the catalogue cannot be read or written")] * 2
 

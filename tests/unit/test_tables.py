@@ -40,7 +40,7 @@ def test_cut_text_fits(text: str, width: int, expected: str) -> None:
     assert cut(text, width) == expected
 
 
-def test_what_said_nothing_for_a_while_leaves_the_progress_line(
+def test_silent_work_leaves_the_progress_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0

@@ -16,7 +16,7 @@ from drd.model.text import and_more, counted, first_line, joined, one_line, some
         (["a", "b", "c", "d", "e"], "a, b, c and 2 more"),
     ],
 )
-def test_of_many_names_the_first_are_told_and_the_rest_counted(names: list[str], told: str) -> None:
+def test_long_lists_show_the_first_names_and_a_count(names: list[str], told: str) -> None:
     assert some(names) == told
 
 
@@ -24,13 +24,13 @@ def test_names_that_are_sentences_are_parted_by_semicolons() -> None:
     assert some(["x is", "y is", "z is"], 2, between="; ") == "x is; y is; and 1 more"
 
 
-def test_a_number_has_the_noun_in_its_number() -> None:
+def test_nouns_agree_with_their_number() -> None:
     assert [counted(n, "file") for n in (0, 1, 1234)] == ["0 files", "1 file", "1,234 files"]
     assert counted(2, "try", "tries") == "2 tries"
     assert (and_more(0), and_more(2)) == ("", " (and 2 more)")
 
 
-def test_of_several_errors_the_facts_come_first_and_the_remedies_below() -> None:
+def test_joined_errors_have_facts_first_and_remedies_below() -> None:
     both = joined(["db: gone\nremedy: create it.", "conf: shut"])
     assert both == "db: gone; conf: shut\nremedy: create it."
     assert first_line(both) == "db: gone; conf: shut"

@@ -52,7 +52,7 @@ def test_state_of_before_says_what_changes_and_only_looks(config: Path) -> None:
 
 
 @as_root
-def test_what_others_have_put_into_a_state_of_before_is_named_and_left(config: Path) -> None:
+def test_files_of_others_in_an_old_state_are_reported_and_kept(config: Path) -> None:
     state = config.parent / "state"
     open_catalogue(f"sqlite:///{state}/drd.db", create=True).close()
     (config.parent / "state-public").mkdir()

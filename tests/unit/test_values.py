@@ -42,7 +42,7 @@ def test_a_value_stands_in_a_string(sql: str, quoted: str) -> None:
         "select 'x ${run}",
     ],
 )
-def test_a_value_stands_nowhere_else(sql: str) -> None:
+def test_values_outside_strings_are_refused(sql: str) -> None:
     with pytest.raises(ValueError, match=r"a (value stands|quote)"):
         within_quotes(sql)
 

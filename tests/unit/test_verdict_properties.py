@@ -96,7 +96,7 @@ def hurts(facts: PlanFacts) -> list[str]:
 
 
 @given(plans())
-def test_no_fact_that_hurts_a_restore_leaves_met(facts: PlanFacts) -> None:
+def test_facts_that_hurt_a_restore_are_never_met(facts: PlanFacts) -> None:
     plan = assess(facts, NOW)
     wrong = hurts(facts)
     if wrong:
@@ -144,7 +144,7 @@ SILENCES: dict[str, Callable[[PlanFacts], PlanFacts]] = {
 
 
 @pytest.mark.parametrize("missing", SILENCES)
-def test_silence_is_never_green(missing: str) -> None:
+def test_missing_facts_are_never_green(missing: str) -> None:
     assert assess(healthy(), NOW).verdict is Verdict.MET
     plan = assess(SILENCES[missing](healthy()), NOW)
     assert plan.verdict in (Verdict.UNKNOWN, Verdict.BREACHED)
@@ -183,7 +183,7 @@ def worse(facts: PlanFacts, name: str) -> list[PlanFacts]:
 
 
 @given(plans(), names)
-def test_knowing_something_worse_never_makes_a_better_verdict(facts: PlanFacts, name: str) -> None:
+def test_worse_facts_never_improve_a_verdict(facts: PlanFacts, name: str) -> None:
     before = assess(facts, NOW)
     for hurt in worse(facts, name):
         after = assess(hurt, NOW)

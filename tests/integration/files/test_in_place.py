@@ -73,7 +73,7 @@ class World:
         return found == tree_of(self.snapshot)
 
 
-def test_killed_anywhere_and_run_again_the_new_is_there_and_the_old_beside_it(
+def test_a_kill_anywhere_ends_with_new_data_and_a_kept_copy(
     short_tmp: Path,
 ) -> None:
     for death in every_death():
@@ -91,7 +91,7 @@ def test_killed_anywhere_and_run_again_the_new_is_there_and_the_old_beside_it(
         assert names == ["a", "b", "saved", "w", "w0"], death.effect
 
 
-def test_killed_anywhere_and_given_up_nothing_is_between(short_tmp: Path) -> None:
+def test_a_kill_anywhere_and_a_sweep_leave_nothing_partial(short_tmp: Path) -> None:
     seen = set()
     for death in every_death():
         world = World(short_tmp / f"d{death.effect}")
@@ -108,7 +108,7 @@ def test_killed_anywhere_and_given_up_nothing_is_between(short_tmp: Path) -> Non
     assert seen == {"changed", "saved"}
 
 
-def test_what_is_there_is_counted_and_refused(short_tmp: Path) -> None:
+def test_existing_entries_are_counted_and_refused(short_tmp: Path) -> None:
     world = World(short_tmp / "x")
     with pytest.raises(TargetNotEmpty, match=r"a is not empty \(2 entries\)"):
         world.destination().preflight(world.snapshot, overwrite=False)
@@ -139,7 +139,7 @@ def test_a_mount_point_is_replaced_from_within_and_comes_back(mount: Path, short
     assert [p.name for p in mount.iterdir()] == ["conf"]
 
 
-def test_what_is_mounted_within_a_path_would_go_with_it(mount: Path, short_tmp: Path) -> None:
+def test_a_mount_within_a_path_is_refused(mount: Path, short_tmp: Path) -> None:
     what = component(mount.parent)
     snapshot = take(place(short_tmp / "w0"), mount)
     work = place(Path("/var/tmp") / f"drd-{short_tmp.name}")

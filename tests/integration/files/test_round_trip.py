@@ -146,7 +146,7 @@ def rename_odd(tree: Path) -> None:
         (rename_odd, r"not\xffutf-8\xfe: missing"),
     ],
 )
-def test_each_damage_fails_the_check_by_name(
+def test_each_kind_of_damage_fails_the_check(
     damage: Callable[[Path], None], said: str, restic: Restic, work: Workplace, zoo: Path
 ) -> None:
     snapshot = store(restic, work, zoo)

@@ -153,7 +153,7 @@ def change_mode(root: Path) -> None:
     "change", [grow, rewrite_with_the_same_size_and_time, replace, remove, change_mode]
 )
 @pytest.mark.parametrize("when", ["before the digest", "after the digest"])
-def test_what_changes_while_it_is_stored_is_volatile_and_does_not_fail_a_drill(
+def test_files_changing_during_storing_are_volatile_and_pass(
     change: Callable[[Path], None], when: str, work: Workplace, root: Path
 ) -> None:
     with source(work, root).open() as capture:
@@ -172,9 +172,7 @@ def test_what_changes_while_it_is_stored_is_volatile_and_does_not_fail_a_drill(
     assert not described.entries[f"{root}/a/one"].volatile
 
 
-def test_what_came_and_went_in_between_is_named_and_does_not_fail_a_drill(
-    work: Workplace, root: Path
-) -> None:
+def test_files_seen_only_once_are_named_and_pass(work: Workplace, root: Path) -> None:
     with source(work, root).open() as capture:
         fingerprint = capture.fingerprint()
         (root / "d" / "came").mkdir()

@@ -87,7 +87,7 @@ def test_an_empty_directory_keeps_its_mode_and_owner(
     assert names(new.parent) == ["new"]
 
 
-def test_the_number_of_entries_in_the_way_is_told(
+def test_the_number_of_existing_entries_is_reported(
     short_tmp: Path, work: Workplace, snapshot: ComponentSnapshot
 ) -> None:
     new = short_tmp / "new"

@@ -99,7 +99,7 @@ def test_the_former_database_is_kept_closed_and_comes_back_under_load(
     assert kept(filled).held() == []
 
 
-def test_it_comes_back_also_where_nothing_has_its_name(
+def test_the_kept_database_is_restored_even_if_the_name_is_free(
     filled: PostgresServer,
     place: Workplace,
     backup: Backup,  # noqa: F811

@@ -96,5 +96,5 @@ def test_session_mode_works_and_is_noted(
         assert backup.snapshot.facts["server_major"] == 17
 
 
-def test_no_pooler_is_no_note(source_server: PostgresServer, place: Workplace) -> None:
+def test_a_direct_connection_gets_no_note(source_server: PostgresServer, place: Workplace) -> None:
     assert KIND.source(component(source_server.dsn()), place).probe().notes == ()

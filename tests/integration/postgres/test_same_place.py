@@ -47,12 +47,12 @@ def test_one_database_is_recognised_under_each_of_its_names(
         ("postgresql://192.0.2.1:1/shop?connect_timeout=1", False),
     ],
 )
-def test_where_no_server_answers_the_strings_have_to_do(
+def test_without_servers_connection_strings_are_compared(
     short_tmp: Path, target: str, *, is_it: bool
 ) -> None:
     assert (same("postgresql://localhost:1/shop", target, short_tmp) is not None) is is_it
 
 
-def test_a_dead_source_is_in_nobodys_way(short_tmp: Path, source_server: PostgresServer) -> None:
+def test_a_dead_source_blocks_no_recovery(short_tmp: Path, source_server: PostgresServer) -> None:
     assert same("postgresql://localhost:1/shop", source_server.dsn("shop"), short_tmp) is None
     assert same({"env": "NOT_SET_HERE"}, source_server.dsn("shop"), short_tmp) is None

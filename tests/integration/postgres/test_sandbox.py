@@ -203,7 +203,7 @@ def test_a_source_of_15_comes_back_in_15_and_its_dump_in_a_newer_server_too(
         ),
     ],
 )  # fmt: skip
-def test_what_this_host_lacks_is_named_and_nothing_is_left(
+def test_missing_programs_are_named_and_nothing_is_left(
     backup: Backup, place: Workplace, facts: dict[str, object], missing: str, remedy: str
 ) -> None:
     made = sandbox(changed(backup, **facts), place)
@@ -230,7 +230,7 @@ def test_a_directory_that_the_servers_user_cannot_pass_is_named(
     assert str(closed) in finding.remedy
 
 
-def test_root_without_another_user_is_told_so(backup: Backup, place: Workplace) -> None:
+def test_root_without_a_user_for_servers_gets_a_remedy(backup: Backup, place: Workplace) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root is refused")
     with pytest.raises(SandboxUnavailable, match="refuses to run as root") as caught:

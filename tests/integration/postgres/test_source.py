@@ -51,7 +51,7 @@ def fresh(server: PostgresServer, name: str, sql: str) -> str:
     return name
 
 
-def test_a_healthy_source_tells_size_and_version(shop: PostgresServer, place: Workplace) -> None:
+def test_a_healthy_source_reports_size_and_version(shop: PostgresServer, place: Workplace) -> None:
     probe = source(shop.dsn("shop"), place).probe()
     assert probe.size_bytes is not None
     assert probe.size_bytes > 1_000_000
@@ -336,7 +336,7 @@ def look(server: PostgresServer, name: str, place: Workplace, **how: object) -> 
         "UPDATE t SET f = f + 1e-15 WHERE a = 1",
     ],
 )
-def test_the_digest_notices(shop: PostgresServer, place: Workplace, change: str) -> None:
+def test_the_digest_notices_changes(shop: PostgresServer, place: Workplace, change: str) -> None:
     name = fresh(
         shop,
         "digested",
@@ -396,13 +396,13 @@ def test_a_slow_table_does_not_outlast_the_budget(shop: PostgresServer, place: W
     assert set(found.not_reached) == {"public.locked"}
 
 
-def test_a_fingerprint_that_is_off_is_none(shop: PostgresServer, place: Workplace) -> None:
+def test_a_disabled_fingerprint_is_empty(shop: PostgresServer, place: Workplace) -> None:
     with source(shop.dsn("shop"), place, fingerprint="off").open() as capture:
         assert capture.fingerprint() is None
         assert capture.facts["database"] == "shop"
 
 
-def test_a_cancel_ends_a_long_look(shop: PostgresServer, place: Workplace) -> None:
+def test_a_cancel_ends_a_long_query(shop: PostgresServer, place: Workplace) -> None:
     name = fresh(shop, "cancelled", "CREATE TABLE t (x int)")
     with (
         source(shop.dsn(name), place).open() as capture,

@@ -167,7 +167,7 @@ NAMES = (
 )
 
 
-def test_a_table_that_was_dropped_is_back_with_what_ties_it_to_others_to_hand(
+def test_a_dropped_table_is_restored_with_statements_for_its_links(
     source_server: PostgresServer, shop: Backup, place: Workplace
 ) -> None:
     source_server.execute("DROP TABLE items", "shop")
@@ -194,7 +194,7 @@ def test_tables_of_any_name_and_kind(
         source_server.execute(f"INSERT INTO {copy} SELECT * FROM {copy} LIMIT 0", "shop")
 
 
-def test_what_is_no_table_of_the_point_is_refused_with_what_is_near(shop: Backup) -> None:
+def test_unknown_tables_are_refused_with_similar_names(shop: Backup) -> None:
     def refused(tables: tuple[str, ...], into: str | None = "x") -> UsageError:
         with pytest.raises(UsageError) as caught:
             KIND.narrow(shop.snapshot, Part(tables, (), into))
@@ -211,7 +211,7 @@ def test_what_is_no_table_of_the_point_is_refused_with_what_is_near(shop: Backup
         KIND.spec.require_part(Part((), ("/etc",), None))
 
 
-def test_nothing_is_replaced_and_nothing_is_left_half(
+def test_tables_replace_nothing_and_leave_nothing_partial(
     source_server: PostgresServer, shop: Backup, place: Workplace
 ) -> None:
     with pytest.raises(TargetNotEmpty, match='schema public already has a "items"'):
@@ -228,7 +228,7 @@ def test_nothing_is_replaced_and_nothing_is_left_half(
     assert found == []
 
 
-def test_somebody_without_many_rights_makes_his_copy(
+def test_a_user_with_few_rights_can_restore_a_copy(
     source_server: PostgresServer, shop: Backup, place: Workplace
 ) -> None:
     """What he may not make and the table does not need is passed over."""

@@ -163,7 +163,7 @@ def test_existing_roles_are_not_altered_and_the_differences_are_told(
     assert target_server.execute("SELECT 1 FROM pg_roles WHERE rolname = 'clerk'") == [(1,)]
 
 
-def test_without_owners_nothing_of_roles_comes_back_and_that_is_listed(
+def test_without_owners_no_roles_are_restored_and_that_is_noted(
     backup: Backup, target_server: PostgresServer, place: Workplace
 ) -> None:
     target_server.execute("CREATE ROLE hosted LOGIN CREATEDB")
@@ -324,7 +324,7 @@ def test_a_restore_killed_in_the_middle_is_done_again_on_the_same_target(
     assert list(place.directory.glob("pgpass")) == []
 
 
-def test_another_run_does_not_take_the_first_ones_database_for_its_own(
+def test_a_run_does_not_use_the_database_of_another_run(
     backup: Backup, target_server: PostgresServer, short_tmp: Path
 ) -> None:
     first = target_of(target_server, workplace(short_tmp / "a", "run1"), database="shop")
@@ -337,7 +337,7 @@ def test_another_run_does_not_take_the_first_ones_database_for_its_own(
     first.close()
 
 
-def test_a_target_given_up_leaves_no_working_database(
+def test_sweeping_a_target_drops_the_working_database(
     backup: Backup, target_server: PostgresServer, place: Workplace
 ) -> None:
     target = target_of(target_server, place, database="shop")
@@ -352,7 +352,7 @@ def test_a_target_given_up_leaves_no_working_database(
     assert databases(target_server) == set()
 
 
-def test_the_targets_password_reaches_commands_by_a_file_that_goes(
+def test_commands_get_the_targets_password_by_a_temporary_file(
     backup: Backup, place: Workplace, short_tmp: Path
 ) -> None:
     with (

@@ -366,7 +366,7 @@ def test_tables_beyond_the_budget_are_named_and_have_no_count(
     assert all("budget" in why for why in found.not_reached.values())
 
 
-def test_a_fingerprint_that_is_off_is_none(short_tmp: Path, work: Workplace) -> None:
+def test_a_disabled_fingerprint_is_empty(short_tmp: Path, work: Workplace) -> None:
     path = make(short_tmp / "live.db", "CREATE TABLE t (x)")
     assert take(path, work, mode="off")[0].fingerprint is None
 
