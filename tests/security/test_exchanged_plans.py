@@ -25,7 +25,7 @@ from drd.daemon.plan_texts import PlanTexts
 from drd.errors import ConfigError
 from tests.e2e.daemons import daemon, until
 from tests.e2e.site import Site, small_site
-from tests.security.test_exposed import MINE, open_site
+from tests.security.test_exposed_files import MINE, open_site
 from tests.user_support import NOBODY, as_root
 
 
