@@ -14,7 +14,7 @@ from drd.api.requests import Request
 from drd.api.rights import ENDPOINTS
 from drd.bootstrap import App
 from drd.errors import AlreadyRunning, UsageError
-from drd.flows.runbook.permissions import Deciding, Said
+from drd.flows.runbook.permissions import Deciding, RecordedDecision
 from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import AskedOptions, RunDetail
 from drd.model.units import to_rfc3339
@@ -23,7 +23,7 @@ R = TypeVar("R", bound=Request)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AdmittedRequest:
     """One admitted request: `names` are those in its path. `wake` makes the daemon's loop handle
     what was left for it.
     """
@@ -39,10 +39,10 @@ class Asked:
         return self.body
 
 
-Answer = Callable[[Asked], Document]
+Answer = Callable[[AdmittedRequest], Document]
 
 
-def _whoami(asked: Asked) -> Document:
+def _whoami(asked: AdmittedRequest) -> Document:
     caller = asked.caller
     actor = caller.actor()
     return {
@@ -54,25 +54,25 @@ def _whoami(asked: Asked) -> Document:
     }
 
 
-def _status(asked: Asked) -> Document:
+def _status(asked: AdmittedRequest) -> Document:
     query = asked.of(requests.OptionalPlanQuery)
     return documents.status(asked.app, _known_plan(asked, query.plan))
 
 
-def _runs(asked: Asked) -> Document:
+def _runs(asked: AdmittedRequest) -> Document:
     query = asked.of(requests.RunsQuery)
     return documents.runs(asked.app, _known_plan(asked, query.plan), query.limit)
 
 
-def _run(asked: Asked) -> Document:
+def _run(asked: AdmittedRequest) -> Document:
     return documents.run(asked.app, asked.names["run"])
 
 
-def _outcome(asked: Asked) -> Document:
+def _outcome(asked: AdmittedRequest) -> Document:
     return outcomes.outcome(asked.app, asked.names["run"])
 
 
-def _cancel(asked: Asked) -> Document:
+def _cancel(asked: AdmittedRequest) -> Document:
     app = asked.app
     cancelled = app.catalogue.queue.ask_cancel(
         asked.names["run"], app.clock.now(), asked.caller.actor()
@@ -81,15 +81,15 @@ def _cancel(asked: Asked) -> Document:
     return documents.run_document(cancelled)
 
 
-def _approve(asked: Asked) -> Document:
+def _approve(asked: AdmittedRequest) -> Document:
     return _agreed(asked, "approve")
 
 
-def _done(asked: Asked) -> Document:
+def _done(asked: AdmittedRequest) -> Document:
     return _agreed(asked, "done")
 
 
-def _agreed(asked: Asked, action: str) -> Document:
+def _agreed(asked: AdmittedRequest, action: str) -> Document:
     body, settings = asked.of(requests.AnswerRequest), asked.app.settings
     caller = asked.caller
     name = caller.name(body.by, settings)
@@ -98,13 +98,13 @@ def _agreed(asked: Asked, action: str) -> Document:
     return said_document(deciding.agree(asked.names["step"], action, name, body.comment, people))
 
 
-def _retry(asked: Asked) -> Document:
+def _retry(asked: AdmittedRequest) -> Document:
     body = asked.of(requests.RetryRequest)
     name = asked.caller.name(body.by, asked.app.settings)
     return said_document(_deciding(asked, body.by).retry(asked.names["step"], name))
 
 
-def _skip(asked: Asked) -> Document:
+def _skip(asked: AdmittedRequest) -> Document:
     body = asked.of(requests.SkipRequest)
     if not body.reason.strip():
         raise UsageError("the reason is empty", hint="write a reason: drd keeps it with the run.")
@@ -112,14 +112,14 @@ def _skip(asked: Asked) -> Document:
     return said_document(_deciding(asked, body.by).skip(asked.names["step"], name, body.reason))
 
 
-def _deciding(asked: Asked, by: str | None) -> Deciding:
+def _deciding(asked: AdmittedRequest, by: str | None) -> Deciding:
     app = asked.app
     run = app.catalogue.runs.get(asked.names["run"])
     plan = app.plan_in_force(run.plan)
     return Deciding(app.catalogue, plan, run, app.clock.now(), asked.caller.actor(by))
 
 
-def said_document(said: Said) -> Document:
+def said_document(said: RecordedDecision) -> Document:
     """The document of a decision about a step, and of what happens next."""
     decision = said.decision
     return {
@@ -136,33 +136,33 @@ def said_document(said: Said) -> Document:
     }
 
 
-def _plans(asked: Asked) -> Document:
+def _plans(asked: AdmittedRequest) -> Document:
     return documents.plans(asked.app)
 
 
-def _plan(asked: Asked) -> Document:
+def _plan(asked: AdmittedRequest) -> Document:
     return documents.plan(asked.app, asked.names["plan"])
 
 
-def _points(asked: Asked) -> Document:
+def _points(asked: AdmittedRequest) -> Document:
     return documents.points(asked.app, documents.require_plan(asked.app, asked.names["plan"]))
 
 
-def _evidence(asked: Asked) -> Document:
+def _evidence(asked: AdmittedRequest) -> Document:
     return outcomes.evidence(asked.app, asked.names["plan"])
 
 
-def _backup(asked: Asked) -> Document:
+def _backup(asked: AdmittedRequest) -> Document:
     body = asked.of(requests.BackupRequest)
     return _enqueued(asked, RunKind.BACKUP, body)
 
 
-def _drill(asked: Asked) -> Document:
+def _drill(asked: AdmittedRequest) -> Document:
     body = asked.of(requests.DrillRequest)
     return _enqueued(asked, RunKind.DRILL, body)
 
 
-def _enqueued(asked: Asked, kind: RunKind, body: Request) -> Document:
+def _enqueued(asked: AdmittedRequest, kind: RunKind, body: Request) -> Document:
     """A new run of the plan that waits for the loop, or the one that is under way already.
 
     Raises AlreadyRunning when that one has other options."""
@@ -208,17 +208,17 @@ def _joined(run: Run, options: AskedOptions) -> Document:
     return {**documents.run_document(run), "joined": True}
 
 
-def _schedule(asked: Asked) -> Document:
+def _schedule(asked: AdmittedRequest) -> Document:
     query = asked.of(requests.OptionalPlanQuery)
     return documents.schedule(asked.app, _known_plan(asked, query.plan))
 
 
-def _alerts(asked: Asked) -> Document:
+def _alerts(asked: AdmittedRequest) -> Document:
     query = asked.of(requests.AlertsQuery)
     return documents.alerts(asked.app, _known_plan(asked, query.plan), all_of_them=query.all)
 
 
-def _ack(asked: Asked) -> Document:
+def _ack(asked: AdmittedRequest) -> Document:
     body, app, caller = asked.of(requests.AckRequest), asked.app, asked.caller
     name = caller.name(body.by, app.settings)
     if body.by is not None and not caller.person:
@@ -235,12 +235,12 @@ def _ack(asked: Asked) -> Document:
     return documents.alert_document(alert)
 
 
-def _readiness(asked: Asked) -> Document:
+def _readiness(asked: AdmittedRequest) -> Document:
     query = asked.of(requests.OptionalPlanQuery)
     return documents.readiness(asked.app, _known_plan(asked, query.plan))
 
 
-def _known_plan(asked: Asked, plan: str | None) -> str | None:
+def _known_plan(asked: AdmittedRequest, plan: str | None) -> str | None:
     return documents.require_plan(asked.app, plan) if plan is not None else None
 
 

@@ -48,8 +48,8 @@ def documents(found: Iterable[Aside]) -> list[dict[str, Any]]:
 
 def run_and_plan(app: App, run: str) -> tuple[Run, Plan]:
     """The run and its plan: from root's record, if root has one."""
-    catalogue, witness = app.witnessed()
-    run_known = witness.known(catalogue.runs.get(run))
+    catalogue, row_trust = app.row_trust()
+    run_known = row_trust.known(catalogue.runs.get(run))
     return run_known, plan_of(app, run_known.plan)
 
 

@@ -130,7 +130,7 @@ def _settle(app: App, run: Run) -> None:
             "a later run removes the unfinished data of this run in the repository: "
             f"{error.message}"
         )
-    catalogue, _ = app.witnessed()
+    catalogue, _ = app.row_trust()
     owned = catalogue.runs.adopt(run, app.clock.now())
     if owned is not None:
         catalogue.runs.finish(owned, ending.state, at=app.clock.now(), error=ending.error)

@@ -24,13 +24,13 @@ from drd.config.daemon import DaemonSettings
 from drd.config.run_settings import to_text
 from drd.daemon.clocks import Clocks, Jump
 from drd.daemon.dispatcher import Dispatcher
-from drd.daemon.figures import Said
+from drd.daemon.figures import DaemonReport
 from drd.daemon.plans import PlanBook
 from drd.daemon.probes import Probes
 from drd.daemon.reload import reread
 from drd.daemon.sd_notify import Notifier
 from drd.daemon.supervisor import Supervisor
-from drd.daemon.upkeep import Duties
+from drd.daemon.upkeep import Upkeep
 from drd.daemon.workers import Workers
 from drd.errors import CatalogueError, DrdError
 from drd.flows.schedules import Agenda
@@ -94,7 +94,7 @@ class Daemon:
         self._book = PlanBook(app, self._agenda)
         self._workers.texts = app.handed = self._book.texts
         self._workers.mark = app.catalogue.runs.mark
-        self._duties = Duties(app, self._agenda.schedule, self._book.texts)
+        self._duties = Upkeep(app, self._agenda.schedule, self._book.texts)
         self._probes = Probes(app, self._agenda.schedule, self._duties.assess_soon)
         self._dispatcher = Dispatcher(
             app.catalogue, self._agenda, self._workers, limits_of(app), self._duties.on_run_started
@@ -235,7 +235,7 @@ class Daemon:
         sentence = self._sentence(started, settled)
         running = Counter(str(w.run.kind) for w in self._workers.alive)
         took_s = time.monotonic() - began
-        self._duties.ticked(Said(running, len(self._dispatcher.waiting), took_s, sentence))
+        self._duties.ticked(DaemonReport(running, len(self._dispatcher.waiting), took_s, sentence))
         self._notifier.status(sentence)
         return bool(started or settled), sentence
 

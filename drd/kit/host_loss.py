@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from drd.errors import KitUnavailable
-from drd.flows.drill.host_loss import KitAt, Note, Regained
+from drd.flows.drill.host_loss import HostFromKit, KitAt, Note
 from drd.flows.repository.rebuild import rebuild
 from drd.flows.services import Services
 from drd.kit.archive import Kit, unpack
@@ -45,7 +45,9 @@ def kit_at(plan: Plan, watch: KitWatch | None) -> KitAt:
 
 
 @contextmanager
-def regained(plan: Plan, at: KitAt, place: Path, now: datetime, host: Host) -> Iterator[Regained]:
+def regained(
+    plan: Plan, at: KitAt, place: Path, now: datetime, host: Host
+) -> Iterator[HostFromKit]:
     """A host for `plan` in the new directory `place`, which nobody else may read; it is removed at
     the end with all secrets. Raises as `drd bootstrap` does."""
     sealed = read(at.file)
@@ -70,7 +72,7 @@ def regained(plan: Plan, at: KitAt, place: Path, now: datetime, host: Host) -> I
             prepared.bases[plan.name].record(services.catalogue, plan.name, now)
             seen = rebuild(services, theirs)
             points = services.catalogue.points.of_plan(plan.name)
-            yield Regained(
+            yield HostFromKit(
                 theirs,
                 known.digest,
                 services,

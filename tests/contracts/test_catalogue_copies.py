@@ -32,9 +32,7 @@ def owned(catalogue: SqlCatalogue, subject: str = "offsite") -> RunLease:
     return catalogue.runs.begin(plan(), RunKind.COPY, trigger="manual", at=at(0), subject=subject)
 
 
-def test_a_copy_that_nothing_ever_reached_is_known_as_such(
-    catalogue: SqlCatalogue, facts: Facts
-) -> None:
+def test_an_empty_copy_is_recorded_as_empty(catalogue: SqlCatalogue, facts: Facts) -> None:
     catalogue.points.record(point("p1", at(0)))
     catalogue.plans.load(with_copies("offsite", "third"), file_digest="", at=at(0))
     assert facts().copies == (CopyFacts("offsite", "primary"), CopyFacts("third", "primary"))
@@ -42,7 +40,7 @@ def test_a_copy_that_nothing_ever_reached_is_known_as_such(
     assert [c.repository for c in facts().copies] == ["third"]
 
 
-def test_a_point_that_arrived_is_there_since_then_and_again_is_no_news(
+def test_recording_a_copied_point_twice_keeps_its_first_time(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
     catalogue.plans.load(with_copies("offsite"), file_digest="", at=at(0))
@@ -60,7 +58,7 @@ def test_a_point_that_arrived_is_there_since_then_and_again_is_no_news(
     run.release()
 
 
-def test_incomplete_and_forgotten_points_are_no_copy_worth_having(
+def test_incomplete_and_forgotten_points_do_not_count_in_copies(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
     catalogue.plans.load(with_copies("offsite"), file_digest="", at=at(0))
@@ -78,7 +76,7 @@ def test_incomplete_and_forgotten_points_are_no_copy_worth_having(
     run.release()
 
 
-def test_recording_a_point_again_keeps_since_when_its_copies_are_there(
+def test_recording_a_point_again_keeps_the_times_of_its_copies(
     catalogue: SqlCatalogue,
 ) -> None:
     catalogue.points.record(point("p1", at(0)))
@@ -101,7 +99,7 @@ def test_copies_of_two_repositories_run_side_by_side_and_of_one_do_not(
     second.release()
 
 
-def test_reading_comes_back_as_it_was_recorded_and_is_the_owners(catalogue: SqlCatalogue) -> None:
+def test_read_progress_round_trips(catalogue: SqlCatalogue) -> None:
     run = owned(catalogue, "primary")
     assert catalogue.copies.reading("orders-api", "primary") is None
     for reading in (Reading(12, 3, at(0), at(1)), Reading(12, 4, at(0), at(2), at(1), "damaged")):

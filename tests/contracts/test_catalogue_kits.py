@@ -30,7 +30,7 @@ def run(
     owned.release()
 
 
-def test_the_last_kit_counts_and_looks_with_that_very_kit(catalogue: SqlCatalogue) -> None:
+def test_only_tests_of_the_last_kit_count(catalogue: SqlCatalogue) -> None:
     catalogue.plans.load(plan(), file_digest="", at=at(0))
     name = plan().name
     assert catalogue.kits.newest(name) is None
@@ -49,7 +49,7 @@ def test_the_last_kit_counts_and_looks_with_that_very_kit(catalogue: SqlCatalogu
     assert catalogue.kits.newest("another") is None
 
 
-def test_a_kit_from_elsewhere_counts_once_it_was_opened(catalogue: SqlCatalogue) -> None:
+def test_a_kit_of_another_host_counts_after_it_was_opened(catalogue: SqlCatalogue) -> None:
     """On a host that was made from it, or by the copy that is tried."""
     catalogue.plans.load(plan(), file_digest="", at=at(0))
     name = plan().name

@@ -29,9 +29,7 @@ def test_missed_intervals_grow_with_each_point(catalogue: SqlCatalogue, facts: F
     assert facts().missed == ((at(0), at(6)), (at(22), at(31)))
 
 
-def test_a_point_that_came_too_late_lengthens_the_interval(
-    catalogue: SqlCatalogue, facts: Facts
-) -> None:
+def test_a_late_point_lengthens_the_missed_interval(catalogue: SqlCatalogue, facts: Facts) -> None:
     catalogue.plans.load(plan(rpo_s=600), file_digest="f", at=at(0))
     catalogue.points.record(point("p1", at(5), available_at=at(40)))
     catalogue.points.record(point("p2", at(50), available_at=at(51)))
@@ -66,7 +64,7 @@ def test_missed_intervals_end_where_the_newest_kept_point_came(
     assert facts().missed == ((at(0), at(31)),)
 
 
-def test_a_clock_that_jumped_ahead_takes_no_missed_time_away(
+def test_a_clock_jump_ahead_does_not_shorten_missed_time(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
     catalogue.plans.load(plan(rpo_s=600), file_digest="f", at=at(0))

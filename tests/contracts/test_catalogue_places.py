@@ -25,7 +25,7 @@ def known(catalogue: SqlCatalogue) -> list[str]:
     return [p.id for p in catalogue.points.of_plan("orders-api")]
 
 
-def test_a_new_place_has_none_of_the_points_of_the_former(
+def test_a_new_repository_has_none_of_the_points_of_the_former(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
     catalogue.plans.load(naming("/srv/r"), file_digest="", at=at(0))
@@ -48,7 +48,7 @@ def test_a_new_place_has_none_of_the_points_of_the_former(
     assert newest.id == "p1"
 
 
-def test_the_same_repository_at_another_address_keeps_them(
+def test_the_same_repository_at_a_new_url_keeps_its_points(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
     catalogue.plans.load(naming("/srv/r"), file_digest="", at=at(0))
@@ -60,7 +60,7 @@ def test_the_same_repository_at_another_address_keeps_them(
     assert facts().complete_points == 1
 
 
-def test_another_name_is_the_same_repository(catalogue: SqlCatalogue) -> None:
+def test_a_renamed_repository_keeps_its_points(catalogue: SqlCatalogue) -> None:
     catalogue.plans.load(naming("/srv/r"), file_digest="", at=at(0))
     catalogue.repositories.record("/srv/r", OLD, at(0))
     catalogue.points.record(point("p1", at(1)))
@@ -86,7 +86,7 @@ def test_a_point_that_is_recorded_again_stays_known_at_the_old_place(
     assert dict(found.elsewhere) == {"primary": OLD}
 
 
-def test_a_kit_replaces_what_was_known_of_manifests(catalogue: SqlCatalogue) -> None:
+def test_a_kit_replaces_the_recorded_seals(catalogue: SqlCatalogue) -> None:
     catalogue.origins.record_seals("orders-api", [seal_of(point("p1", at(0)), "0c" * 32)])
     assert catalogue.origins.kit_base("orders-api") is None
     kit = Seal("p2", "0d" * 32, {"primary": "0e" * 32}, {"orders-db": "0f" * 32})

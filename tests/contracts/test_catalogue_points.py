@@ -159,7 +159,7 @@ def test_durations_are_of_the_newest_backups_that_succeeded(catalogue: SqlCatalo
     assert catalogue.runs.backup_durations("billing") == []
 
 
-def test_a_backup_that_was_taken_over_tells_no_duration(catalogue: SqlCatalogue) -> None:
+def test_a_taken_over_backup_has_no_duration(catalogue: SqlCatalogue) -> None:
     owned = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(0))
     owned.release()
     adopted = catalogue.runs.adopt(owned.run, at(600))
@@ -170,7 +170,7 @@ def test_a_backup_that_was_taken_over_tells_no_duration(catalogue: SqlCatalogue)
     assert catalogue.runs.backup_durations("orders-api") == []
 
 
-def test_a_success_without_an_end_that_others_wrote_tells_no_duration(
+def test_a_forged_success_without_an_end_has_no_duration(
     catalogue: SqlCatalogue, catalogue_url: str
 ) -> None:
     ended = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(0))
@@ -201,7 +201,7 @@ def test_evidence_comes_back_as_it_was_recorded(catalogue: SqlCatalogue) -> None
     assert catalogue.evidence.newest("billing") == []
 
 
-def test_evidence_of_a_continued_run_replaces_what_it_said_before(catalogue: SqlCatalogue) -> None:
+def test_evidence_of_a_resumed_run_replaces_the_former(catalogue: SqlCatalogue) -> None:
     owned = catalogue.runs.begin(plan(), RunKind.RECOVERY, trigger="manual", at=at(0))
     catalogue.evidence.record(owned, evidence("e1"))
 
@@ -299,7 +299,7 @@ def test_lock_excludes_until_it_is_left_and_leaves_no_file(
     assert os.listdir(tmp_path / "state" / "locks") == []  # noqa: PTH208
 
 
-def test_lock_is_handed_from_one_to_the_next(catalogue: SqlCatalogue) -> None:
+def test_waiting_processes_get_the_lock_in_turn(catalogue: SqlCatalogue) -> None:
     inside: list[int] = []
     most: list[int] = []
 

@@ -121,7 +121,7 @@ def test_a_plan_by_the_rpo_and_cron_says_how_long_its_intervals_are(
     assert found.drill_every_s == 7 * 86400.0
 
 
-def test_a_file_that_changed_while_it_was_loaded_has_no_stamp_to_trust(
+def test_a_file_changed_during_its_load_has_no_stamp(
     catalogue: SqlCatalogue, facts: Facts, tmp_path: Path
 ) -> None:
     file = tmp_path / "orders.yaml"
@@ -270,7 +270,7 @@ def test_usual_duration_is_the_95th_percentile_of_the_newest_fifty(
     assert facts().backup_p95_s == 48 * 60
 
 
-def test_the_newest_run_that_is_not_over_is_told(catalogue: SqlCatalogue, facts: Facts) -> None:
+def test_the_newest_open_run_is_returned(catalogue: SqlCatalogue, facts: Facts) -> None:
     catalogue.plans.load(plan(), file_digest="f", at=at(0))
     drill = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(10))
     backup = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(20))
@@ -285,7 +285,9 @@ def test_the_newest_run_that_is_not_over_is_told(catalogue: SqlCatalogue, facts:
 # --- drills and alerts ----------------------------------------------------------------------
 
 
-def test_last_and_last_passed_drill_are_told_apart(catalogue: SqlCatalogue, facts: Facts) -> None:
+def test_last_and_last_passed_drill_are_distinguished(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
     catalogue.plans.load(plan(), file_digest="f", at=at(0))
     assert (facts().last_drill, facts().last_passed_drill) == (None, None)
     passed = drilled(catalogue, "e1", 10, DrillResult.PASSED)
@@ -297,7 +299,7 @@ def test_last_and_last_passed_drill_are_told_apart(catalogue: SqlCatalogue, fact
     assert facts().last_passed_drill == passed
 
 
-def test_alerts_are_told_until_they_are_resolved(catalogue: SqlCatalogue, facts: Facts) -> None:
+def test_alerts_are_returned_until_they_are_resolved(catalogue: SqlCatalogue, facts: Facts) -> None:
     catalogue.plans.load(plan(), file_digest="f", at=at(0))
     moment = at(5).isoformat(timespec="microseconds")
     insert = (
@@ -353,7 +355,7 @@ def test_status_reads_with_the_standard_library_alone(tmp_path: Path) -> None:
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
-def test_the_last_look_ahead_is_told_while_it_found_something(
+def test_the_last_readiness_run_is_returned_if_it_found_problems(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
     catalogue.plans.load(plan(), file_digest="", at=at(0))
@@ -376,7 +378,7 @@ def test_the_last_look_ahead_is_told_while_it_found_something(
     assert facts().unready is None
 
 
-def test_what_was_made_while_the_clock_was_years_ahead_is_not_the_newest(
+def test_points_from_a_clock_years_ahead_are_not_the_newest(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
     """But where there is nothing else."""

@@ -45,7 +45,7 @@ def test_what_was_added_waits_in_order_until_it_was_delivered(catalogue: SqlCata
     assert facts(catalogue, "mail") == ChannelFacts("mail", "", waiting=1)
 
 
-def test_nothing_is_told_of_what_was_not_recorded(catalogue: SqlCatalogue) -> None:
+def test_nothing_is_sent_for_unrecorded_changes(catalogue: SqlCatalogue) -> None:
     with suppress(RuntimeError), catalogue.database.write() as connection:
         rows.insert(connection, [("hook", message())], at(0))
         raise RuntimeError
@@ -55,7 +55,7 @@ def test_nothing_is_told_of_what_was_not_recorded(catalogue: SqlCatalogue) -> No
     assert catalogue.outbox.due_channels(at(0)) == ["hook"]
 
 
-def test_a_failure_makes_the_channel_ail_and_the_message_wait(catalogue: SqlCatalogue) -> None:
+def test_a_failed_delivery_delays_channel_and_message(catalogue: SqlCatalogue) -> None:
     box = catalogue.outbox
     box.add([("hook", message())], at(0))
     for minute in (1, 2):
@@ -91,7 +91,7 @@ def test_a_channel_is_dead_after_a_quarter_of_an_hour_or_many_tries(
     assert not facts(catalogue).is_dead(at(60))
 
 
-def test_a_message_that_is_given_up_waits_no_more_and_the_channel_still_ails(
+def test_a_given_up_message_leaves_the_channel_failing(
     catalogue: SqlCatalogue,
 ) -> None:
     box = catalogue.outbox
@@ -103,7 +103,7 @@ def test_a_message_that_is_given_up_waits_no_more_and_the_channel_still_ails(
     assert facts(catalogue).failing_since == at(1)
 
 
-def test_a_digest_takes_the_place_of_several_or_of_none(catalogue: SqlCatalogue) -> None:
+def test_a_digest_replaces_several_messages_or_none(catalogue: SqlCatalogue) -> None:
     box = catalogue.outbox
     box.add([("hook", message(str(n))) for n in range(3)], at(0))
     box.add([("mail", message("x"))], at(0))
@@ -132,7 +132,7 @@ def test_a_clock_that_was_set_back_silences_no_message(catalogue: SqlCatalogue) 
     assert not box.waiting("mail")[0].is_due(at(0))
 
 
-def test_pruning_forgets_the_past_and_channels_that_are_no_more(catalogue: SqlCatalogue) -> None:
+def test_pruning_removes_old_messages_and_removed_channels(catalogue: SqlCatalogue) -> None:
     box = catalogue.outbox
     catalogue.plans.load(plan("orders-api"), file_digest="f", at=at(0))
     box.add([("hook", message(str(n))) for n in range(4)], at(0))
@@ -150,7 +150,7 @@ def test_pruning_forgets_the_past_and_channels_that_are_no_more(catalogue: SqlCa
     assert [f.name for f in box.channels()] == ["beat", "hook", "plan/orders-api"]
 
 
-def test_history_has_an_end_however_much_went_out(
+def test_the_history_of_messages_is_bounded(
     catalogue: SqlCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows, "HISTORY", 10)

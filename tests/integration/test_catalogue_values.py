@@ -64,7 +64,9 @@ def spoiled(bench: Bench) -> Iterator[str]:
                 bench.database.with_name("drd.db-wal").unlink(missing_ok=True)
 
 
-def test_every_reader_names_it(full: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_reader_names_a_malformed_value(
+    full: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
     named = set()
     for where in spoiled(full):
         for words in VERBS:
@@ -107,5 +109,5 @@ def test_what_a_run_holds_in_another_form_is_named(
     assert "which is JSON of another form" in told
 
 
-def test_sound_catalogue_has_none(full: Bench) -> None:
+def test_a_valid_catalogue_has_no_malformed_value(full: Bench) -> None:
     diagnosis.require_sound(full.url)

@@ -27,10 +27,10 @@ from drd.errors import ManifestRefused, NotAsNoted
 from drd.flows.repository.manifests import require_sealed
 from drd.flows.restore.repository_choice import Holders
 from drd.flows.root import ledger
-from drd.flows.root.trusted_rows import RootsWitness
+from drd.flows.root.trusted_rows import RootsRowTrust
 from drd.model.run import RunKind, StepState
 from drd.model.run_details import RecoveryDetail
-from drd.process.private import roots_place
+from drd.process.private import root_place
 from tests.e2e.site import Site, make_tree, one_tree
 from tests.security.test_root_rights import owned, roots_files
 from tests.user_support import as_root
@@ -71,7 +71,7 @@ def site(short_tmp: Path) -> Iterator[Site]:
         owned(made.base / name)
     made.drd("backup", "shop")
     yield made
-    shutil.rmtree(roots_place(made.base / "work"), ignore_errors=True)
+    shutil.rmtree(root_place(made.base / "work"), ignore_errors=True)
 
 
 def stopped(site: Site) -> str:
@@ -372,7 +372,7 @@ def test_root_killed_during_undo_continues(site: Site) -> None:
 
 
 def test_state_of_root_needs_no_record(site: Site) -> None:
-    shutil.rmtree(roots_place(site.base / "work"), ignore_errors=True)
+    shutil.rmtree(root_place(site.base / "work"), ignore_errors=True)
     for name in ("state", "work", "cache", "repo"):
         for path in (site.base / name, *(site.base / name).rglob("*")):
             os.lchown(path, 0, 0)
@@ -386,7 +386,7 @@ def test_a_row_that_appears_meanwhile_is_ignored(site: Site) -> None:
     with app(str(site.base / "drd.yaml")) as opened:
         plan = opened.load("shop")
         services = opened.services(plan)
-        assert isinstance(services.witness, RootsWitness)
+        assert isinstance(services.row_trust, RootsRowTrust)
         catalogue, now = services.catalogue, services.clock.now()
         point = catalogue.points.of_plan("shop")[0].id
         detail = RecoveryDetail(target="standby", point=point)
@@ -422,7 +422,7 @@ def test_manifest_is_the_one_that_the_recovery_began_with(site: Site) -> None:
         manifest = Holders(services, plan, catalogue.points.get("shop", point.id)).manifest()
         owned.release()
         again = opened.services(plan)
-        again.witness.believed(again.catalogue.runs.get(owned.run.id), "resume")
+        again.row_trust.believed(again.catalogue.runs.get(owned.run.id), "resume")
         require_sealed(again, manifest, "primary")
         with pytest.raises(ManifestRefused):
             require_sealed(again, replace(manifest, digest="0" * 64), "primary")

@@ -17,7 +17,7 @@ from drd.flows.alerts.outbox import (
     FLOOD,
     LONGEST_PAUSE_S,
     PERMANENT_TRIES,
-    Postman,
+    OutboxSender,
     deliver_channel,
     deliver_directly,
     is_due,
@@ -277,7 +277,7 @@ class Slow:
 def test_one_slow_channel_delays_no_other_and_is_not_started_twice(rig: Rig) -> None:
     slow, quick = Slow(), Fake()
     channels = [channel("slow"), channel("quick"), channel("beat", kind="heartbeat", beats=True)]
-    postman = Postman(
+    postman = OutboxSender(
         rig.catalogue, channels, lambda c: slow if c.name == "slow" else quick, rig.clock
     )
     for name in ("slow", "quick", "gone"):
@@ -304,7 +304,7 @@ def test_what_was_taken_and_could_not_be_recorded_is_not_sent_again(
         raise CatalogueError("the catalogue's disk is full")
 
     rig.add(*numbered(1))
-    postman = Postman(rig.catalogue, [rig.channel], rig.open, rig.clock)
+    postman = OutboxSender(rig.catalogue, [rig.channel], rig.open, rig.clock)
     with monkeypatch.context() as broken:
         broken.setattr(rig.catalogue.outbox, "delivered", full)
         assert postman.deliver_due() == ["hook"]
@@ -321,7 +321,7 @@ def test_what_was_taken_and_could_not_be_recorded_is_not_sent_again(
 
 
 def test_other_channels_come_into_force_with_a_reload(rig: Rig) -> None:
-    postman = Postman(rig.catalogue, [], rig.open, rig.clock)
+    postman = OutboxSender(rig.catalogue, [], rig.open, rig.clock)
     rig.add(*numbered(1))
     assert postman.deliver_due() == []
     postman.use([rig.channel])
@@ -336,7 +336,7 @@ def test_past_the_outbox_a_message_is_tried_a_few_times(
     monkeypatch.setattr(flow, "FIRST_PAUSE_S", 0.01)
     failures = [NotifyError("no"), NotifyError("no")]
     rig.fake.fault = lambda _: failures.pop() if failures else None
-    postman = Postman(rig.catalogue, [rig.channel], rig.open, rig.clock)
+    postman = OutboxSender(rig.catalogue, [rig.channel], rig.open, rig.clock)
     postman.past_outbox([("hook", message("1")), ("hook", message("2")), ("gone", message("3"))])
     assert postman.wait(10)
     assert rig.fake.titles == ["1", "2"]

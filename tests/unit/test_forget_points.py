@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from drd.errors import RepositoryError, RepositoryUnreachable, SnapshotsUnreadable, UsageError
-from drd.flows.upkeep.forget_points import GivingUp, give_up
+from drd.flows.upkeep.forget_points import GiveUpRequest, give_up
 from drd.model.actor import Actor
 from drd.model.holds import Hold
 from drd.model.plan import RepositorySpec
@@ -36,7 +36,7 @@ def damage(world: World, repository: str, affected: Sequence[str] | None = ("aaa
 
 
 def give(world: World, *points: str, **how: object) -> tuple[str, ...]:
-    what = GivingUp(points or ("aaaaaaaa",), "it is damaged", **how)  # type: ignore[arg-type]
+    what = GiveUpRequest(points or ("aaaaaaaa",), "it is damaged", **how)  # type: ignore[arg-type]
     return give_up(world.services, world.plan, what)
 
 
@@ -280,7 +280,7 @@ def without(world: World, name: str, **how: object) -> tuple[str, ...]:
         world.services,
         open_repository=lambda s: away(s) if s.name == name else world.repository(s),
     )
-    what = GivingUp(("aaaaaaaa",), "it is damaged", force=True, **how)  # type: ignore[arg-type]
+    what = GiveUpRequest(("aaaaaaaa",), "it is damaged", force=True, **how)  # type: ignore[arg-type]
     return give_up(services, world.plan, what)
 
 

@@ -13,7 +13,7 @@ import pytest
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import CatalogueError, NotifyError
 from drd.flows.alerts import heartbeats as flow
-from drd.flows.alerts.heartbeats import Beating, Heartbeats
+from drd.flows.alerts.heartbeats import HeartbeatPlan, Heartbeats
 from drd.model.message import ChannelSpec
 from drd.model.plan import Heartbeat, SecretRef
 from drd.model.run import Run, RunKind, RunState
@@ -57,7 +57,7 @@ def spec(name: str, **more: object) -> Heartbeat:
 
 OWN = ChannelSpec("beat", "heartbeat", spec("own"), beats=True)
 OF_ORDERS = ChannelSpec("orders", "heartbeat", spec("orders"), plans=("orders-*",), beats=True)
-PLAN = Beating("orders-api", spec("plan", on=("drill",)))
+PLAN = HeartbeatPlan("orders-api", spec("plan", on=("drill",)))
 CHANNELS = [OWN, OF_ORDERS, ChannelSpec("hook", "webhook", None)]
 
 
@@ -100,7 +100,7 @@ def test_a_run_is_told_to_those_who_listen_for_it(rig: Rig) -> None:
     rig.beats.finished(PLAN, run(), ["all went well"])
     rig.beats.started(PLAN, RunKind.DRILL)
     rig.beats.finished(PLAN, run(RunState.FAILED, RunKind.DRILL, error="a check failed"))
-    rig.beats.started(Beating("billing"), RunKind.BACKUP)
+    rig.beats.started(HeartbeatPlan("billing"), RunKind.BACKUP)
     rig.beats.close(10)
     assert [h for h in rig.watcher.heard if h[0] == "orders"] == [
         ("orders", "start", "backup of orders-api started"),

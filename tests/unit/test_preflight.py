@@ -20,7 +20,7 @@ from drd.errors import (
 )
 from drd.flows.restore.prefetch import Prefetch
 from drd.flows.restore.preflight import (
-    Looked,
+    PreflightResult,
     destinations_of,
     preflight,
     preflight_only,
@@ -417,7 +417,7 @@ def test_the_private_part_is_not_read_when_something_blocks(
 
 
 def test_a_dry_run_shows_what_would_be_written(world: World, plan: RecoveryPlan) -> None:
-    shown: list[Looked] = []
+    shown: list[PreflightResult] = []
     looked = preflight_only(world.services, plan, shown.append)
     assert shown == [looked]
     assert looked.writes == {
@@ -431,7 +431,7 @@ def test_a_dry_run_shows_what_would_be_written(world: World, plan: RecoveryPlan)
 def test_a_dry_run_shows_it_before_it_refuses(world: World, plan: RecoveryPlan) -> None:
     (world.base / "back/conf").mkdir()
     (world.base / "back/conf/file").write_text("somebody's")
-    shown: list[Looked] = []
+    shown: list[PreflightResult] = []
     with pytest.raises(TargetNotEmpty):
         preflight_only(world.services, plan, shown.append)
     assert len(shown) == 1
@@ -450,7 +450,7 @@ def test_a_resumed_recovery_is_not_checked_again(world: World, plan: RecoveryPla
     resumed = replace(plan, continues=past.id)
     (world.base / "back/conf").mkdir()
     (world.base / "back/conf/file").write_text("ours")
-    assert preflight_only(world.services, resumed) == Looked(0)
+    assert preflight_only(world.services, resumed) == PreflightResult(0)
     waiting = ahead(world, resumed)
     run(resumed, waiting)
     assert waiting.begun == []

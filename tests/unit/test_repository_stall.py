@@ -46,13 +46,13 @@ def refused() -> None:
     raise RepositoryUnreachable("cannot reach it")
 
 
-def test_a_place_that_answers_may_be_as_slow_as_it_likes() -> None:
+def test_a_slow_repository_that_answers_is_not_ended() -> None:
     looks: list[int] = []
     Watched(lambda: looks.append(1)).ticks(600)
     assert 100 < len(looks) < 120, "every five seconds"
 
 
-def test_nobody_looks_while_bytes_move() -> None:
+def test_no_probe_while_data_is_transferred() -> None:
     done = iter(range(10_000))
     Watched(refused, lambda: next(done)).ticks(600)
 
@@ -71,7 +71,7 @@ def test_a_refused_key_is_named_as_such() -> None:
         Watched(withdrawn).ticks(600)
 
 
-def test_a_look_that_hangs_counts_as_no_answer() -> None:
+def test_a_hanging_probe_counts_as_no_answer() -> None:
     release = threading.Event()
     try:
         with pytest.raises(RepositoryUnreachable, match="does not answer"):
@@ -80,7 +80,7 @@ def test_a_look_that_hangs_counts_as_no_answer() -> None:
         release.set()
 
 
-def test_a_place_that_comes_back_is_given_new_patience() -> None:
+def test_a_returning_repository_gets_the_full_patience_again() -> None:
     gone = threading.Event()
 
     def probe() -> None:

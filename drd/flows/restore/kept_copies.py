@@ -85,11 +85,11 @@ def _result(found: Sequence[Aside]) -> dict[str, object]:
 def _kept(services: Services, plan: Plan, run: Run) -> Iterator[tuple[str, Kept]]:
     """By component, in the order of the plan. Raises NotAsNoted where only a row that others can
     write says where the run worked."""
-    witness = services.witness
+    row_trust = services.row_trust
     if RecoveryRequest.of_run(run).part is not None:
-        witness.require_record(run)
+        row_trust.require_record(run)
     try:
-        point = witness.sees(run, services.catalogue.points.get(plan.name, str(run.detail.point)))
+        point = row_trust.sees(run, services.catalogue.points.get(plan.name, str(run.detail.point)))
     except DrdError:  # retention has forgotten it
         point = None
     for name, component, settings in _places(plan, run):
@@ -141,7 +141,7 @@ def standing_of(
             + (" that had not begun" if run.kind is RunKind.RECOVERY else ""),
             hint="drd runs lists recoveries.",
         )
-    run = services.witness.known(run)
+    run = services.row_trust.known(run)
     asides: list[Aside] = []
     names = []
     for name, kept in _kept(services, plan, run):
@@ -184,7 +184,7 @@ def undo(
         if not components or name in components:
             kept.swap(back=back)
 
-    run = services.witness.known(run)
+    run = services.row_trust.known(run)
     with _alone(services, plan):
         standing = standing_of(services, plan, run, components)
         require_undoable(services, plan, standing)
@@ -203,7 +203,7 @@ def undo(
         )
 
 
-def let_go(
+def remove_kept_copies(
     services: Services,
     plan: Plan,
     run: Run,
@@ -214,11 +214,11 @@ def let_go(
 ) -> Standing:
     """Remove the kept copies, because the operator is done; after that there is no undo. Missing
     ones are ignored."""
-    run = services.witness.known(run)
+    run = services.row_trust.known(run)
     with _alone(services, plan):
         standing = standing_of(services, plan, run)
         if run.state.final and not standing.held and not standing.gone:
-            services.witness.over(run)
+            services.row_trust.over(run)
             return standing
         standing = _settled(
             services,
@@ -230,7 +230,7 @@ def let_go(
             deed=lambda _, kept: kept.discard(),
             actor=actor,
         )
-        services.witness.over(run)
+        services.row_trust.over(run)
         return standing
 
 
@@ -299,7 +299,7 @@ def give_up(services: Services, plan: Plan, dead: Run, *, why: str) -> bool:
     owned = services.catalogue.runs.adopt(dead, services.clock.now())
     if owned is None:
         return False
-    _clear(services, plan, services.witness.known(dead))
+    _clear(services, plan, services.row_trust.known(dead))
     remove_run(services, dead.id)
     note(services, plan, owned)
     services.catalogue.runs.finish(owned, RunState.INTERRUPTED, at=services.clock.now(), error=why)
@@ -310,7 +310,7 @@ def _clear(services: Services, plan: Plan, dead: Run) -> None:
     """Remove at the destinations of a recovery what has its mark and not its final name yet."""
     with suppress(UsageError):  # the plan no longer has that target
         part = RecoveryRequest.of_run(dead).part
-        if part is not None and not services.witness.has_record(dead):
+        if part is not None and not services.row_trust.has_record(dead):
             services.warn(
                 f"run {dead.id} of {plan.name}: its unfinished data stays in place: only "
                 "the catalogue says where it is"

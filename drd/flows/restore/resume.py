@@ -39,7 +39,7 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
 
     Raises UsageError for a run that cannot be resumed, AlreadyRunning for one that runs."""
     _refuse_others(services, run, "start a new drill with drd drill.")
-    run = services.witness.believed(run, "resume")
+    run = services.row_trust.believed(run, "resume")
     if run.state is RunState.SUCCEEDED:
         raise UsageError(
             f"run {run.id} of {run.plan} has already succeeded",
@@ -149,7 +149,7 @@ def rollback(
     A step whose rollback fails ends it. Raises UsageError for a run without such steps,
     AlreadyRunning while the run is executed."""
     _refuse_others(services, run, "only recoveries can be rolled back.")
-    run = services.witness.believed(run, "rollback")
+    run = services.row_trust.believed(run, "rollback")
     records = {r.name: r for r in services.catalogue.steps.of_run(run.id)}
     steps, left = to_undo(plan, records)
     if not steps:
@@ -172,13 +172,13 @@ def rollback(
         runner = adopted(services, plan, run, stack)
         if runner is None:
             raise Fenced(f"run {run.id} was taken over by another process")
-        deeds = opened(services, planned, runner, stack, records)
+        step_runner = opened(services, planned, runner, stack, records)
         taken: list[str] = []
         failed: tuple[str, DrdError] | None = None
         for name in steps:
             step = next(s for s in plan.runbook if s.name == name)
             try:
-                runner.step(f"rollback {name}", "rollback", partial(deeds.take_back, step))
+                runner.step(f"rollback {name}", "rollback", partial(step_runner.roll_back, step))
             except DrdError as error:
                 if isinstance(error, (Fenced, CatalogueError)):
                     raise

@@ -27,7 +27,7 @@ _STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class RecordedDecision:
     """What was recorded. `alive`: a process executes the run and reads it; else a person must
     resume it. `own`: whether the person had started the recovery."""
 
@@ -65,7 +65,7 @@ class Deciding:
 
     def agree(
         self, step: str, action: str, by: str, comment: str, people: Mapping[str, Sequence[str]]
-    ) -> Said:
+    ) -> RecordedDecision:
         """`approve` an approval, or report a manual step as `done`, as one of `people` who holds
         the role that the step requires."""
         kind = "approve" if action == "approve" else "manual"
@@ -92,7 +92,7 @@ class Deciding:
             self._another_person(step)
         return self._record(step, action, name, comment, record.attempt)
 
-    def retry(self, step: str, by: str) -> Said:
+    def retry(self, step: str, by: str) -> RecordedDecision:
         """Retry a failed step."""
         self._step(step)
         record = self.records.get(step)
@@ -106,7 +106,7 @@ class Deciding:
             raise self._unfit(step, record, "it does not wait for a retry")
         return self._record(step, "retry", by, "", record.attempt)
 
-    def skip(self, step: str, by: str, why: str) -> Said:
+    def skip(self, step: str, by: str, why: str) -> RecordedDecision:
         """Go on without a step: one that failed, that waits for a person, or that is
         still to come."""
         known = self._step(step)
@@ -196,12 +196,14 @@ class Deciding:
             return f"see drd run show {self.run.id}."
         return f"these steps wait: {', '.join(waiting)}."
 
-    def _record(self, step: str, action: str, by: str, comment: str, attempt: int) -> Said:
+    def _record(
+        self, step: str, action: str, by: str, comment: str, attempt: int
+    ) -> RecordedDecision:
         actor = self.actor
         decision = Decision(step, action, by, comment, attempt, self.now, actor)  # type: ignore[arg-type]
         own = self._own()
         self.catalogue.decisions.add(self.run.id, decision)
-        return Said(self.run, decision, self.alive, own)
+        return RecordedDecision(self.run, decision, self.alive, own)
 
 
 def own(run: Run, said: Sequence[Decision], actor: Actor | None) -> Sameness:

@@ -29,7 +29,7 @@ from drd.flows.state import crash_cleanup
 from drd.model.pauses import lists_less, named
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.read_progress import Reading, begun, due_parts, parts_of
-from drd.model.repair import ways_out
+from drd.model.repair import repair_ways
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import VerificationDetail
 
@@ -192,7 +192,7 @@ class _VerificationRun:
             error.message += f"; {_named(affected)}"
         # restic does not store again what it believes to have.
         others, is_copy = self._elsewhere(affected), self.spec.copy_of is not None
-        lines = ways_out(
+        lines = repair_ways(
             self.plan.name, self.spec.name, error.repair, affected, others, is_copy=is_copy
         )
         error.hint = "\n".join(lines)
