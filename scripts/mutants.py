@@ -53,12 +53,16 @@ DECIDES = (
 )
 TESTS = ("tests/unit", "tests/contracts")
 EQUIVALENTS = HERE / "mutants.equivalent"
-CACHE = ROOT / ".mutants_cache" / "lines.json"
+CACHE = ROOT / ".mutants_cache" / "noted.json"
 ENOUGH = 0.95
 ONE_TEST = 120  # seconds for a test against a mutant; the slowest takes a tenth of that
 ALL_TESTS = 1200  # seconds for all tests of a mutant
-# Which lines a test ran, as the bits of an integer, of each file.
-Lines = dict[str, dict[str, int]]
+# These read the source, and reach nothing by running it.
+NO_TESTS = ("tests/unit/test_layers.py", "tests/unit/test_kind_names.py")
+# The same tests on SQLite reach the same decisions.
+WITHOUT = ("-k", "not postgresql")
+# By test: its seconds, and by file the functions that it ran, as the bits of an integer.
+Noted = dict[str, tuple[float, dict[str, int]]]
 
 # --- The changes ---
 
@@ -93,12 +97,11 @@ NO_DECISION = re.compile(r"(\w+\.)*_?log(ger)?\.")  # what is written to the log
 class Mutant:
     file: str
     scope: str  # the class and function around it
-    first: int  # the statement that is changed: its lines
-    last: int
+    line: int
     start: int  # the bytes that are replaced
     end: int
     text: str
-    imported: bool  # runs when the module is imported, not in a test
+    function: str  # empty where it runs at the import of the module
     diff: tuple[str, ...]
 
     def applied(self, source: bytes) -> bytes:
@@ -119,8 +122,7 @@ class Mutants(ast.NodeVisitor):
         for line in source.splitlines(keepends=True):
             self.starts.append(self.starts[-1] + len(line))
         self.scope: list[str] = []
-        self.depth = 0  # functions around the node
-        self.lines = (1, 1)
+        self.function = ""
         self.found: dict[tuple[int, int, str], Mutant] = {}
         self.visit(ast.parse(source))
 
@@ -138,11 +140,11 @@ class Mutants(ast.NodeVisitor):
         mutant = Mutant(
             self.file,
             ".".join(self.scope),
-            *self.lines,
+            self.source.count(b"\n", 0, start) + 1,
             start,
             end,
             text,
-            self.depth == 0,
+            self.function,
             tuple(changed_lines(before.decode(), after.decode())),
         )
         self.found.setdefault((start, end, text), mutant)
@@ -163,27 +165,17 @@ class Mutants(ast.NodeVisitor):
             for text in new:
                 self.add(start + word.start(), start + word.end(), text)
 
-    # Where statements begin, and what is left out.
-
-    def visit(self, node: ast.AST) -> None:
-        if isinstance(node, ast.stmt):
-            body = getattr(node, "body", None)
-            last = body[0].lineno - 1 if body else node.end_lineno
-            outer, self.lines = self.lines, (node.lineno, max(node.lineno, last or 0))
-            super().visit(node)
-            self.lines = outer
-        else:
-            super().visit(node)
+    # What is left out.
 
     def visit_FunctionDef(self, node: Any) -> None:
         self.scope.append(node.name)
         for default in (*node.args.defaults, *(d for d in node.args.kw_defaults if d)):
             self.default(default)
             self.visit(default)
-        self.depth += 1
+        outer, self.function = self.function, ".".join(self.scope)
         for statement in node.body:
             self.visit(statement)
-        self.depth -= 1
+        self.function = outer
         self.scope.pop()
 
     visit_AsyncFunctionDef = visit_FunctionDef
@@ -201,7 +193,7 @@ class Mutants(ast.NodeVisitor):
 
     def visit_Assign(self, node: ast.Assign) -> None:
         slots = any(isinstance(t, ast.Name) and t.id == "__slots__" for t in node.targets)
-        if not slots and not (self.depth == 0 and isinstance(node.value, ast.BinOp)):
+        if not slots and not (not self.function and isinstance(node.value, ast.BinOp)):
             self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> None:
@@ -330,11 +322,30 @@ def equivalents(path: Path = EQUIVALENTS) -> dict[tuple[str, ...], str]:
     return known
 
 
-# --- Which test runs which line: this module is a plugin of pytest as well ---
+# --- Which test runs which function: this module is a plugin of pytest as well ---
+
+
+def functions(file: str) -> dict[str, list[range]]:
+    """The lines of each function, by its name with what is around it, in order."""
+    found: dict[str, list[range]] = {}
+
+    def collect(node: ast.AST, scope: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            inner = scope
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                inner = f"{scope}.{child.name}" if scope else child.name
+                if not isinstance(child, ast.ClassDef):
+                    lines = range(child.body[0].lineno, (child.end_lineno or 0) + 1)
+                    found.setdefault(inner, []).append(lines)
+            collect(child, inner)
+
+    if Path(file).exists():
+        collect(ast.parse(Path(file).read_bytes()), "")
+    return found
 
 
 class Recorder:
-    """Notes for each test how long it took and which lines of drd it ran."""
+    """Notes for each test how long it took and which functions of drd it ran."""
 
     def __init__(self, into: Path) -> None:
         from coverage import Coverage
@@ -360,54 +371,60 @@ class Recorder:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
         self.coverage.stop()
-        lines: Lines = {test: {} for test in self.seconds if test not in self.failed}
+        noted: Noted = {t: (s, {}) for t, s in self.seconds.items() if t not in self.failed}
         data = self.coverage.get_data()
         for path in data.measured_files():
             file = str(Path(path).relative_to(Path.cwd()))
-            for line, tests in data.contexts_by_lineno(path).items():
-                for test in tests:
-                    if test in lines:
-                        lines[test][file] = lines[test].get(file, 0) | 1 << line
-        noted = {test: [self.seconds[test], files] for test, files in lines.items()}
+            tests_of = data.contexts_by_lineno(path)
+            for number, parts in enumerate(functions(file).values()):
+                lines = {line for part in parts for line in part} & tests_of.keys()
+                for test in {test for line in lines for test in tests_of[line]} & noted.keys():
+                    reached = noted[test][1]
+                    reached[file] = reached.get(file, 0) | 1 << number
         (self.into / f"{os.getpid()}.json").write_text(json.dumps(noted))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    into = os.environ.get("MUTANTS_LINES")
+    into = os.environ.get("MUTANTS_NOTE")
     if into and (hasattr(config, "workerinput") or not config.getoption("numprocesses", None)):
         config.pluginmanager.register(Recorder(Path(into)))
 
 
 def digest(file: str) -> str:
+    """Of a test its text, of a module the names of its functions."""
     path = ROOT / file
+    if file.startswith("drd/"):
+        return hashlib.sha256("\n".join(functions(str(path))).encode()).hexdigest()
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
-def recorded(tree: Path, jobs: int) -> dict[str, list[Any]]:
-    """Seconds and lines of each test, by what was noted before. Only those files of tests run again
-    that changed, or that ran a module that changed."""
-    files = [str(p.relative_to(ROOT)) for t in TESTS for p in sorted((ROOT / t).rglob("test_*.py"))]
+def recorded(tree: Path, jobs: int) -> Noted:
+    """What was noted before. Only those files of tests run again that changed, or that reached a
+    module in which functions came or went."""
+    found = (str(p.relative_to(ROOT)) for t in TESTS for p in sorted((ROOT / t).rglob("test_*.py")))
+    files = [file for file in found if file not in NO_TESTS]
     known = json.loads(CACHE.read_text()) if CACHE.exists() else {}
-    now: dict[str, str] = {}
-    for file in {*files, *(f for entry in known.values() for f in entry["of"])}:
-        now[file] = digest(file)
-    kept = {f: e for f, e in known.items() if all(now[n] == d for n, d in e["of"].items())}
-    kept = {f: entry for f, entry in kept.items() if f in files}
+    now = {f: digest(f) for f in {*files, *(f for entry in known.values() for f in entry["of"])}}
+    kept = {
+        f: entry
+        for f, entry in known.items()
+        if f in files and all(now[n] == d for n, d in entry["of"].items())
+    }
     if missing := [f for f in files if f not in kept]:
-        print(f"noting which lines the tests of {len(missing)} files run", flush=True)
+        print(f"noting what the tests of {len(missing)} files reach", flush=True)
         kept |= {f: {"of": {f: now[f]}, "tests": {}} for f in missing}
-        for test, entry in noted(tree, missing, jobs):
+        for test, entry in noted_now(tree, missing, jobs):
             of = kept[test.partition("::")[0]]
             of["tests"][test] = entry
             of["of"] |= {file: digest(file) for file in entry[1] if file not in of["of"]}
         CACHE.parent.mkdir(exist_ok=True)
         CACHE.write_text(json.dumps(kept))
-    return {test: e for entry in kept.values() for test, e in entry["tests"].items()}
+    return {test: tuple(e) for entry in kept.values() for test, e in entry["tests"].items()}
 
 
-def noted(tree: Path, files: list[str], jobs: int) -> Iterator[tuple[str, list[Any]]]:
+def noted_now(tree: Path, files: list[str], jobs: int) -> Iterator[tuple[str, Any]]:
     with tempfile.TemporaryDirectory() as into:
-        ran = run_tests(tree, [*files, "-n", str(jobs)], 3600, MUTANTS_LINES=into)
+        ran = run_tests(tree, [*files, "-n", str(jobs), *WITHOUT], 3600, MUTANTS_NOTE=into)
         parts = [json.loads(p.read_text()) for p in Path(into).glob("*.json")]
     if not parts:
         sys.exit(f"the tests did not run:\n{ran.output[-3000:]}")
@@ -485,7 +502,7 @@ def copies(count: int) -> Iterator[list[Path]]:
 class Judge:
     """Runs the tests against mutants, each in a tree that no other uses meanwhile."""
 
-    def __init__(self, trees: list[Path], tests: dict[str, list[Any]]) -> None:
+    def __init__(self, trees: list[Path], tests: Noted) -> None:
         self.tests = tests
         self.trees: queue.Queue[Path] = queue.Queue()
         for tree in trees:
@@ -494,14 +511,14 @@ class Judge:
         self.importers = importers()
 
     def chosen(self, mutant: Mutant) -> list[str]:
-        """The tests that ran the statement, the quickest first. Of what runs at the import of a
-        module: those that ran any line of it, or of a module that imports it."""
-        if mutant.imported:
+        """The tests that ran the function, the quickest first. Of what runs at the import of a
+        module: those that ran any function of it, or of a module that imports it."""
+        if not mutant.function:
             near = {mutant.file, *self.importers.get(mutant.file, ())}
             chosen = [t for t, (_, files) in self.tests.items() if near & files.keys()]
         else:
-            bits = sum(1 << n for n in range(mutant.first, mutant.last + 1))
-            chosen = [t for t, (_, f) in self.tests.items() if f.get(mutant.file, 0) & bits]
+            bit = 1 << list(functions(str(ROOT / mutant.file))).index(mutant.function)
+            chosen = [t for t, (_, f) in self.tests.items() if f.get(mutant.file, 0) & bit]
         return sorted(chosen, key=lambda test: self.tests[test][0])
 
     def verdict(self, mutant: Mutant) -> tuple[str, list[str]]:
@@ -548,7 +565,7 @@ def importers() -> dict[str, set[str]]:
 
 
 def report(mutant: Mutant, tests: list[str]) -> None:
-    print(f"\nSURVIVED {mutant.file}:{mutant.first} {mutant.scope}")
+    print(f"SURVIVED {mutant.file}:{mutant.line} {mutant.scope}")
     print(*(f"  {line[0]} {line[1:].strip()}" for line in mutant.diff), sep="\n")
     print(f"  {len(tests)} tests ran it" if tests else "  no test runs it")
     print(*(f"    {test}" for test in tests[:8]), sep="\n", flush=True)
@@ -582,6 +599,7 @@ def main() -> int:
         judge = Judge(trees, recorded(trees[0], given.jobs))
         for mutant, (verdict, tests) in zip(rest, pool.map(judge.verdict, rest), strict=True):
             ended[verdict] += 1
+            print({"killed": ".", "timeout": "T"}.get(verdict, "\n"), end="", flush=True)
             if verdict == "survived":
                 report(mutant, tests)
     killed = ended["killed"] + ended["timeout"]
