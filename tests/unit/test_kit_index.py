@@ -1,0 +1,164 @@
+"""The index of a recovery kit is read back as it was written, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from drd.model import strict
+from drd.model.kit import (
+    KitComponent,
+    KitFile,
+    KitIndex,
+    KitPlan,
+    KitPoint,
+    KitRepository,
+    KitSecret,
+    index_from_json,
+    inner_name,
+    kit_point,
+    summary,
+)
+from drd.model.plan import SecretRef
+from drd.model.seals import Seal
+from tests.catalogue_support import T0, at
+from tests.unit.test_manifest import DATABASE, POINT, SNAPSHOT, TREE
+
+KIT_POINT = KitPoint(
+    "0badcafe",
+    T0,
+    at(1),
+    True,
+    "e1",
+    ("primary",),
+    (KitComponent("db", "sqlite", SNAPSHOT, T0, 5, {"tables": 2}, "17.2"),),
+)
+OLDER = replace(KIT_POINT, id="0badcaff", complete=False)
+PLAN = KitPlan(
+    "shop",
+    "d1",
+    "plans/shop.yaml",
+    (KitRepository("primary", "/srv/r", "ab" * 32), KitRepository("far", "/f", None, "primary")),
+    (OLDER, KIT_POINT),
+    ("the password of far",),
+    ("pg_restore",),
+    (Seal("0badcafe"),),
+)
+INDEX = KitIndex(
+    T0,
+    "db1",
+    "drd.yaml",
+    "/etc/drd",
+    (PLAN,),
+    (
+        KitSecret("secrets/1", SecretRef("file", "/etc/pw"), "password of primary"),
+        KitSecret("secrets/2", SecretRef("command", ("pass", "drd")), "token"),
+    ),
+    {"/etc/ssl/own.pem": "files/own.pem"},
+    {"drd": "1"},
+    {"drd.yaml": "cd" * 32},
+    (KitFile("/usr/local/bin/go", "programs/go", 0o7777),),
+)
+
+
+def refused(change: Callable[[dict[str, Any]], object]) -> str:
+    raw = INDEX.to_json()
+    change(raw)
+    with pytest.raises(strict.Refused) as caught:
+        index_from_json(raw)
+    return str(caught.value)
+
+
+def test_an_index_comes_back_as_it_was() -> None:
+    assert index_from_json(INDEX.to_json()) == INDEX
+    bare = replace(INDEX, config=None, plans=(replace(PLAN, seals=None, points=()),))
+    assert index_from_json(bare.to_json()) == bare
+    assert INDEX.plan("shop") is PLAN
+
+
+def test_indexes_of_older_versions_are_read() -> None:
+    raw = INDEX.to_json()
+    del raw["programs"]
+    for key in ("needs", "seals"):
+        del raw["plans"][0][key]
+    del raw["plans"][0]["repositories"][1]["copy_of"]
+    for key in ("summary", "version"):
+        del raw["plans"][0]["points"][1]["components"][0][key]
+    found = index_from_json(raw)
+    assert found.programs == ()
+    [plan] = found.plans
+    assert (plan.needs, plan.seals, plan.repositories[1].copy_of) == ((), None, None)
+    assert plan.points[1].components[0].summary == {}
+    assert plan.points[1].components[0].version == ""
+
+
+def test_the_newest_point_of_a_kit_is_complete() -> None:
+    assert PLAN.newest == KIT_POINT
+    assert replace(PLAN, points=(OLDER,)).newest is None
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda d: d.update(schema=99), "a kit of schema 99"),
+        (lambda d: d.pop("schema"), "schema is missing"),
+        (lambda d: d.update(host=1), "host is no text"),
+        (lambda d: d.update(made_at="soon"), "made_at is no time"),
+        (lambda d: d.pop("config"), "config is missing"),
+        (lambda d: d.update(config="../drd.yaml"), "config is no file of a kit"),
+        (lambda d: d.update(config_dir="etc"), "config_dir is no absolute path"),
+        (lambda d: d.update(files={"etc/a": "a"}), "a path in files is no absolute path"),
+        (lambda d: d.update(files={"/etc/a": "/a"}), "is no file of a kit"),
+        (lambda d: d.update(versions={str(n): "" for n in range(101)}), "more than 100 entries"),
+        (lambda d: d.update(digests={"a": "b"}), "digests.'a' is no sha256"),
+        (lambda d: d["programs"][0].update(mode=0o10000), "programs.0.mode is out of range"),
+        (lambda d: d["programs"][0].update(path="go"), "programs.0.path is no absolute path"),
+        (lambda d: d["secrets"][0]["reference"].update(source="x"), "source is none of"),
+        (lambda d: d["secrets"][0]["reference"].update(value=1), "reference.value is no text"),
+        (
+            lambda d: d["secrets"][1]["reference"].update(value=["x"] * 1001),
+            "reference.value has more than 1,000 items",
+        ),
+        (lambda d: d["plans"][0].update(name="a b"), "plans.0.name is no name"),
+        (lambda d: d["plans"][0].update(digest="x" * 81), "plans.0.digest is longer than 80"),
+        (lambda d: d["plans"][0].update(seals=[{}]), "plans.0.seals.0.digest is missing"),
+        (lambda d: d["plans"][0]["repositories"][0].update(id="x"), "repositories.0.id is no sha"),
+        (lambda d: d["plans"][0]["points"][0].update(complete=0), "points.0.complete is neither"),
+        (
+            lambda d: d["plans"][0]["points"][0]["components"][0].update(
+                summary={str(n): 1 for n in range(101)}
+            ),
+            "summary has more than 100 entries",
+        ),
+    ],
+)
+def test_what_drd_does_not_write_is_refused(
+    change: Callable[[dict[str, Any]], object], why: str
+) -> None:
+    assert why in refused(change)
+
+
+@pytest.mark.parametrize("name", ["", "/a", "a/", "a//b", "./a", "a/..", "..", "a/./b"])
+def test_files_of_a_kit_lie_below_its_directory(name: str) -> None:
+    with pytest.raises(strict.Refused, match="is no file of a kit"):
+        inner_name(name, "file")
+    assert inner_name("a/..b/.c", "file") == "a/..b/.c"
+
+
+def test_a_point_in_a_kit_counts_what_its_fingerprints_name() -> None:
+    found = kit_point(replace(POINT, proven_by="e1"))
+    assert (found.id, found.complete, found.proven_by) == ("0badcafe", True, "e1")
+    assert found.repositories == ("primary",)
+    assert [c.summary for c in found.components] == [
+        {"tables": 2, "rows": 7},
+        {"entries": 3},
+        {},
+    ]
+    assert summary(DATABASE) == {"tables": 2, "rows": 7}
+    assert summary(TREE) == {"entries": 3}
+    row = replace(POINT.components[0], facts={"server_version": 17})
+    assert kit_point(replace(POINT, components=(row,))).components[0].version == "17"
+    assert found.components[0].version == ""

@@ -1,0 +1,113 @@
+"""What a fingerprint says of a restore, and which point is the newest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from drd.model.snapshot import (
+    DatabaseFingerprint,
+    FileEntry,
+    TableState,
+    TreeFingerprint,
+    newest_complete,
+    torn,
+)
+from tests.catalogue_support import T0, at, captured, failed, point
+
+FILE = FileEntry("file", 0o644, 0, 0, 100)
+CHANGED = replace(FILE, size=10, volatile=True)
+TOP = FileEntry("directory", 0o755, 0, 0)
+HOUR = timedelta(hours=1)
+
+
+def tree(*entries: FileEntry) -> TreeFingerprint:
+    return TreeFingerprint({f"/{n}": e for n, e in enumerate((TOP, *entries))})
+
+
+def tables(**rows: int) -> DatabaseFingerprint:
+    return DatabaseFingerprint("counts", {n: TableState(r) for n, r in rows.items()})
+
+
+def test_a_tree_of_which_much_changed_proves_nothing() -> None:
+    assert torn(10, 100) == ""
+    assert torn(11, 100).startswith("11 B of 100 B changed")
+    steady = replace(FILE, size=90)
+    assert tree(steady, CHANGED).says_nothing(may_be_empty=False) == ""
+    moved = tree(replace(FILE, size=80), CHANGED, replace(TOP, size=4096))
+    assert moved.says_nothing(may_be_empty=True).startswith("10 B of 90 B changed")
+
+
+def test_a_tree_without_files_proves_nothing_unless_it_may_be_empty() -> None:
+    assert "may_be_empty" in tree().says_nothing(may_be_empty=False)
+    assert tree().says_nothing(may_be_empty=True) == ""
+    assert tree().was_empty(may_be_empty=False)
+    assert not tree().was_empty(may_be_empty=True)
+    assert not tree(FILE).was_empty(may_be_empty=False)
+    unread = replace(tree(), not_reached={"/a": "no right"})
+    assert not unread.was_empty(may_be_empty=False)
+    assert unread.says_nothing(may_be_empty=False) == ""
+
+
+def test_a_database_without_rows_proves_nothing_unless_it_may_be_empty() -> None:
+    assert "no table" in tables().says_nothing(may_be_empty=False)
+    assert "no row" in tables(a=0, b=0).says_nothing(may_be_empty=False)
+    assert tables(a=0, b=1).says_nothing(may_be_empty=False) == ""
+    for empty in (tables(), tables(a=0)):
+        assert empty.was_empty(may_be_empty=False)
+        assert empty.says_nothing(may_be_empty=True) == ""
+        assert not empty.was_empty(may_be_empty=True)
+        assert replace(empty, mode="off").says_nothing(may_be_empty=False) == ""
+        assert replace(empty, not_reached={"b": "no time"}).says_nothing(may_be_empty=False) == ""
+    computed = replace(tables(view=5, a=0), derived=frozenset({"view"}))
+    assert "no row" in computed.says_nothing(may_be_empty=False)
+    assert "no table" in replace(computed, tables={"view": TableState(5)}).says_nothing(
+        may_be_empty=False
+    )
+
+
+def test_the_fingerprint_of_some_tables_has_their_partitions() -> None:
+    whole = DatabaseFingerprint(
+        "digest",
+        {n: TableState(1) for n in ("a", "b", "p1", "p2")},
+        {"c": "no time", "p3": "no time"},
+        {"owner": "ann"},
+        frozenset({"v"}),
+        {"p": ("p1", "p3"), "q": ("p2",)},
+        {"x": "view"},
+    )
+    assert whole.only(["a", "p", "c"]) == DatabaseFingerprint(
+        "digest",
+        {n: TableState(1) for n in ("a", "p1")},
+        {"c": "no time", "p3": "no time"},
+        partitioned={"p": ("p1", "p3")},
+    )
+
+
+def test_the_newest_point_is_complete_and_kept() -> None:
+    old, new = point("a", at(0)), point("b", at(1))
+    assert newest_complete([old, new]) == newest_complete([new, old]) == new
+    assert newest_complete([old, replace(new, complete=False)]) == old
+    assert newest_complete([old, replace(new, forgotten_at=T0)]) == old
+    assert newest_complete([]) is None
+
+
+@pytest.mark.parametrize(
+    ("ahead", "counts"), [(HOUR, True), (HOUR + timedelta(microseconds=1), False)]
+)
+def test_a_point_of_the_far_future_counts_only_where_there_is_no_other(
+    ahead: timedelta, counts: bool
+) -> None:
+    sound, future = point("a", T0 - HOUR), point("b", T0 + ahead)
+    assert newest_complete([sound, future], T0) == (future if counts else sound)
+    assert newest_complete([sound, future]) == future
+    assert newest_complete([future], T0) == future
+
+
+def test_sizes_and_components_of_a_point() -> None:
+    made = point("a", T0, components=[captured(size=3), failed("gateway"), captured("log", size=4)])
+    assert made.size_bytes == 7
+    assert made.component("gateway") == failed("gateway")
+    assert made.component("nothing") is None
