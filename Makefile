@@ -41,7 +41,7 @@ faults: setup ## Long rounds of injected faults
 	$(PYTEST) -m faults $(ARGS)
 
 mutants: setup ## Change 100 decisions, one at a time, and see whether the tests notice (ARGS="--seed 7")
-	$(BIN)/python scripts/mutants.py $(ARGS)
+	PYTHONPATH=scripts $(BIN)/python -m mutants $(ARGS)
 
 clean: ## Remove everything that the other targets made here
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .mutants_cache

@@ -1,0 +1,196 @@
+"""Change a decision of drd, and see whether the unit and contract tests notice: a hundred times.
+
+    make mutants                        a fresh sample; its seed is printed
+    make mutants ARGS="--seed 7"        the same sample again
+    make mutants ARGS="--only retention --sample 20"
+
+Each mutant is one small change in a module that decides. The tests that ran the changed function
+run against it in a copy of the work tree below the temporary directory. Known equivalents, with
+the reason for each, stand in mutants.equivalent. Exit 1 when less than 95 % of the rest are killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import queue
+import random
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+from mutants import ROOT
+from mutants.changes import Mutant, changes, functions, mutants_of
+from mutants.reach import Noted, recorded
+from mutants.running import CANNOT, Ran, Warm, copies, run_tests
+
+DECIDES = (
+    "drd/model/*.py",
+    "drd/checks/*.py",
+    "drd/flows/restore/point_choice.py",
+    "drd/flows/restore/repository_choice.py",
+    "drd/flows/restore/production_guard.py",
+    "drd/flows/restore/blockers.py",
+    "drd/flows/restore/preflight.py",
+    "drd/flows/upkeep/retention.py",
+    "drd/flows/upkeep/retention_plan.py",
+    "drd/flows/upkeep/forget_points.py",
+)
+EQUIVALENTS = Path(__file__).parent.with_suffix(".equivalent")
+ENOUGH = 0.95
+ALL_TESTS_S = 1200  # for all tests of a mutant
+TIMED_OUT = re.compile(r"^E +Failed: Timeout", re.MULTILINE)
+FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?\[.*?\]|\S+)(?: - |$)", re.MULTILINE)
+
+
+def equivalents(path: Path = EQUIVALENTS) -> dict[tuple[str, ...], str]:
+    """The reason by the key of each mutant that changes nothing that anybody could notice."""
+    known = {}
+    for block in path.read_text().split("\n\n"):
+        lines = [line for line in block.splitlines() if line and not line.startswith("#")]
+        if lines:
+            key = [line if n == 0 else line[0] + line[1:].strip() for n, line in enumerate(lines)]
+            reason = " ".join(line[1:] for line in key if line.startswith("="))
+            known[tuple(line for line in key if not line.startswith("="))] = reason
+    return known
+
+
+class Judge:
+    """Runs the tests against mutants, each in a tree that no other uses meanwhile."""
+
+    def __init__(self, trees: Iterable[Path], tests: Noted) -> None:
+        self.tests = tests
+        self.free: queue.Queue[Warm] = queue.Queue()
+        for tree in trees:
+            self.free.put(Warm(tree))
+        self.stamp = iter(range(1_000_000_000, 2_000_000_000))
+        self.importers = importers()
+        self.sound: dict[str, bool] = {}
+
+    def close(self) -> None:
+        while not self.free.empty():
+            self.free.get().close()
+
+    def chosen(self, mutant: Mutant) -> list[str]:
+        """The tests that ran the function, the quickest first. Of what runs at the import of a
+        module: those that ran any function of it, or of a module that imports it."""
+        if not mutant.function:
+            near = {mutant.file, *self.importers.get(mutant.file, ())}
+            chosen = [t for t, (_, files) in self.tests.items() if near & files.keys()]
+        else:
+            names = list(functions((ROOT / mutant.file).read_bytes()))
+            bit = 1 << names.index(mutant.function)
+            chosen = [t for t, (_, f) in self.tests.items() if f.get(mutant.file, 0) & bit]
+        left = [test for test in chosen if self.sound.get(test, True)]
+        return sorted(left, key=lambda test: self.tests[test][0])
+
+    def verdict(self, mutant: Mutant) -> tuple[str, list[str]]:
+        warm = self.free.get()
+        try:
+            while tests := self.chosen(mutant):
+                ran = self.against(mutant, warm, tests)
+                if ran.code == 0:
+                    return "survived", tests
+                if ran.code is None or TIMED_OUT.search(ran.output):
+                    return "timeout", tests
+                failed = FAILED.search(ran.output)
+                if failed is None or self.is_sound(warm, failed[1]):
+                    return "killed", tests
+            return "survived", []
+        finally:
+            self.free.put(warm)
+
+    def is_sound(self, warm: Warm, test: str) -> bool:
+        """Whether a test that failed passes without the mutant."""
+        if test in self.tests and test not in self.sound:
+            self.sound[test] = warm.run([test], ALL_TESTS_S).code == 0
+            if not self.sound[test]:
+                print(f"left out, since it fails without a mutant: {test}", flush=True)
+        return self.sound.get(test, True)
+
+    def against(self, mutant: Mutant, warm: Warm, tests: list[str]) -> Ran:
+        path = warm.tree / mutant.file
+        source, before = path.read_bytes(), path.stat()
+        listed = warm.tree / ".tests"
+        listed.write_text("\n".join(tests))
+        arguments, changed = ["-x", f"@{listed}"], mutant.applied(source)
+        try:
+            path.write_bytes(changed)
+            stamp = next(self.stamp)  # or Python takes the bytecode of another mutant
+            os.utime(path, (stamp, stamp))
+            if mutant.function:
+                ran = warm.run(arguments, ALL_TESTS_S, (str(path), source, changed))
+                if ran.code != CANNOT:
+                    return ran
+            return run_tests(warm.tree, arguments, ALL_TESTS_S)
+        finally:
+            path.write_bytes(source)
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def importers() -> dict[str, set[str]]:
+    """Which modules of drd import each."""
+    by: dict[str, set[str]] = {}
+    for path in (ROOT / "drd").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("drd"):
+                module = node.module or ""
+                for name in (module, *(f"{module}.{a.name}" for a in node.names)):
+                    file = name.replace(".", "/") + ".py"
+                    by.setdefault(file, set()).add(str(path.relative_to(ROOT)))
+    return by
+
+
+def report(mutant: Mutant, tests: list[str]) -> None:
+    print(f"SURVIVED {mutant.file}:{mutant.line} {mutant.scope}")
+    print(*(f"  {line[0]} {line[1:].strip()}" for line in mutant.diff), sep="\n")
+    print(f"  {len(tests)} tests ran it" if tests else "  no test runs it")
+    print(*(f"    {test}" for test in tests[:8]), sep="\n", flush=True)
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    parser.add_argument("--sample", type=int, default=100, help="how many mutants (100)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="at a time")
+    parser.add_argument("--only", default="", help="files whose path contains this")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = options()
+    files = [str(p.relative_to(ROOT)) for d in DECIDES for p in sorted(ROOT.glob(d))]
+    every = [m for f in files for m in mutants_of(f)]
+    known = equivalents()
+    for stale in known.keys() - {m.key for m in every}:
+        print("mutants.equivalent names what is no mutant any more:", *stale, sep="\n  ")
+    every = [m for m in every if given.only in m.file]
+    chance = random.Random(given.seed)  # noqa: S311
+    chance.shuffle(every)
+    sample = list(islice(filter(changes, every), given.sample))
+    rest = [m for m in sample if m.key not in known]
+    print(f"seed {given.seed}: {len(sample)} of {len(every)} mutants,", end=" ")
+    print(f"{len(sample) - len(rest)} known to be equivalent", flush=True)
+    ended: Counter[str] = Counter()
+    with copies(given.jobs) as trees, ThreadPoolExecutor(given.jobs) as pool:
+        judge = Judge(trees, recorded(trees[0], given.jobs))
+        for mutant, (verdict, tests) in zip(rest, pool.map(judge.verdict, rest), strict=True):
+            ended[verdict] += 1
+            print({"killed": ".", "timeout": "T"}.get(verdict, "\n"), end="", flush=True)
+            if verdict == "survived":
+                report(mutant, tests)
+    killed = ended["killed"] + ended["timeout"]
+    share = killed / len(rest) if rest else 1.0
+    print(f"\nseed {given.seed}: {killed} of {len(rest)} killed ({share:.0%}),", end=" ")
+    print(f"{ended['timeout']} of them at a deadline;", end=" ")
+    print(f"{len(sample) - len(rest)} equivalents left out")
+    return 0 if share >= ENOUGH else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
