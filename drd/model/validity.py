@@ -135,6 +135,9 @@ class _Now(datetime):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, datetime) and self._gap(other) == 0
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self.plain())
 
@@ -239,6 +242,9 @@ class _Span(timedelta):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, timedelta) and self._gap(other) == 0
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     def __hash__(self) -> int:
         return hash(self.plain())
@@ -361,10 +367,13 @@ class _Seconds(float):
     def __int__(self) -> int:
         return _unknown(self.marks, int(float(self)))
 
-    __trunc__ = __floor__ = __int__
+    __trunc__ = __int__
+
+    def __floor__(self) -> int:
+        return _unknown(self.marks, math.floor(float(self)))
 
     def __ceil__(self) -> int:
-        return -int(-self)
+        return _unknown(self.marks, math.ceil(float(self)))
 
     def __round__(self, digits: Any = None) -> Any:
         return _unknown(self.marks, round(float(self), digits))
@@ -402,6 +411,9 @@ class _Seconds(float):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, (int, float)) and float(self) == self._compared(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     def __hash__(self) -> int:
         return hash(float(self))
