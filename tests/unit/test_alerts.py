@@ -136,6 +136,16 @@ def test_severity_falls_silently_after_the_hold_time() -> None:
     assert [*severities, world.one.severity] == ["critical", "warning"]
 
 
+def test_a_fallen_severity_waits_for_hold_and_refresh_since_it_was_seen() -> None:
+    world = World()
+    world.look(NOON, bad(severity="critical"))
+    rules = world.rules
+    world.look(NOON + timedelta(seconds=rules.hold_s + rules.refresh_s - 1), bad())
+    assert world.one.severity == "critical"
+    world.look(NOON + timedelta(seconds=rules.hold_s + rules.refresh_s), bad())
+    assert world.one.severity == "warning"
+
+
 def test_flapping_between_severities_is_reported_once() -> None:
     world = World()
     told = []

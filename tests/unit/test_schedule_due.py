@@ -338,6 +338,23 @@ def test_retries_come_later_and_later_and_end() -> None:
     assert due(daily, failed(6)).trigger == "schedule"
 
 
+@pytest.mark.parametrize(
+    ("every_s", "tries", "usual"),
+    [
+        (HOUR, 1, 60),  # at least a minute
+        (HOUR, 4, 480),
+        (HOUR, 5, 900),  # at most a quarter of the period
+        (2 * MINUTE, 3, 60),
+        (30 * DAY, 1, 1800),  # at first at most half an hour
+        (30 * DAY, 4, 4 * HOUR),
+        (30 * DAY, 5, 6 * HOUR),  # never more than six hours
+    ],
+)
+def test_the_wait_for_a_retry_is_bounded(every_s: float, tries: int, usual: float) -> None:
+    since_start = wait_s(due(job(every_s=every_s, retries=5), failed(tries)).at)
+    assert usual <= since_start <= usual * 1.25
+
+
 def test_each_regular_time_has_its_own_retries() -> None:
     daemon = Daemon(
         job(cron="0 3 * * *", retries=3), utc("2026-11-20T12:00:00"), fails=lambda _: True

@@ -149,6 +149,8 @@ def test_without_a_point_everything_would_be_lost() -> None:
         (drill("failed", since_s=3 * HOUR + 60), "failed 3h ago"),
         (drill("inconclusive", since_s=5 * MINUTE), "inconclusive 5m ago"),
         (drill(since_s=-HOUR), "passed in the future"),
+        (drill(rehearsed=(7, 7)), "passed 2d ago"),
+        (drill(rehearsed=(5, 7)), "passed 2d ago, 5 of 7 steps"),
         (None, "never"),
     ],
 )
