@@ -1,0 +1,161 @@
+"""Which alerts and findings of before still hold, by what was seen later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from drd.model.facts import PlanFacts, RepositoryFacts, UnreadyFacts, WithheldFacts
+from drd.model.finding_codes import (
+    DATA,
+    DRILL,
+    KEY,
+    KNOWN_STATE,
+    REPOSITORY,
+    RESTORE_POINT,
+    name_of,
+)
+from drd.model.known_findings import OVER, PAUSED, disproved, standing_alerts, still_found
+from drd.model.repositories import DAMAGED, GONE, SILENT, VANISHED
+from drd.model.verdicts import Reason, Verdict
+from tests.status_support import (
+    DAY,
+    HOUR,
+    ago,
+    alert,
+    drill,
+    failures,
+    healthy,
+    incomplete,
+    point,
+    repository,
+)
+
+AT = ago(HOUR)  # the readiness run
+
+
+def unready(*findings: tuple[str, str], readiness: str = "not ready") -> UnreadyFacts:
+    rows = tuple(WithheldFacts(code, "", name, "what it is") for code, name in findings)
+    return UnreadyFacts(AT, "", readiness, rows)
+
+
+def facts(*repositories: RepositoryFacts, **changes: Any) -> PlanFacts:
+    places = repositories or (repository(),)
+    return healthy(repositories=places, **({"unready": unready()} | changes))
+
+
+def stands(of: PlanFacts, *reasons: Reason, behind: tuple[str, ...] = (), **of_alert: Any) -> bool:
+    one = alert(**of_alert)
+    return bool(standing_alerts(of._replace(alerts=(one,)), reasons, behind))
+
+
+def reason(kind: str, subject: str = "", says_why: str = "") -> Reason:
+    return Reason(Verdict.AT_RISK, "why", "", kind, says_why, subject)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("rpo", "no-point", "component-missing", "rto", "never-drilled", "drill-failed"),
+        *("drill-inconclusive", GONE, DAMAGED, VANISHED),
+    ],
+)
+def test_an_alert_of_a_reason_stands_as_long_as_the_reason(kind: str) -> None:
+    assert not stands(healthy(), kind=kind)
+    assert stands(healthy(), reason(kind), kind=kind)
+    assert not stands(healthy(), reason(kind, "offsite"), kind=kind)
+    assert stands(healthy(), reason(kind, "offsite"), kind=kind, subject="offsite")
+
+
+def test_alerts_of_retention_stand_while_a_reason_says_why() -> None:
+    for kind in (PAUSED, OVER):
+        assert not stands(healthy(), kind=kind)
+        assert stands(healthy(), reason("", says_why=kind), kind=kind)
+
+
+def test_alerts_of_facts_stand_while_these_are_there() -> None:
+    assert stands(healthy(), behind=("offsite",), kind="copy-behind", subject="offsite")
+    assert not stands(healthy(), behind=("other",), kind="copy-behind", subject="offsite")
+    assert stands(healthy(failures=failures()), kind="backup-failing")
+    assert not stands(healthy(), kind="backup-failing")
+    assert stands(healthy(incomplete=incomplete()), kind="point-incomplete")
+    assert not stands(healthy(), kind="point-incomplete")
+
+
+def test_other_alerts_stand_until_they_are_resolved() -> None:
+    assert stands(healthy(), kind="disk")
+    assert standing_alerts(healthy(), [], ()) == ()
+
+
+def test_what_readiness_found_stands_until_it_is_disproved() -> None:
+    name = name_of(KEY, "offsite")
+    found = facts(unready=unready((KEY, name)))
+    for kind in ("not-ready", SILENT):
+        assert stands(found, kind=kind, subject=name)
+        assert not stands(found, kind=kind, subject="another")
+        assert stands(found, reason(kind, "another"), kind=kind, subject="another")
+        assert not stands(healthy(), kind=kind, subject=name)
+        # A run that failed found out nothing.
+        failed = facts(unready=unready(readiness=""))
+        assert stands(failed, kind=kind, subject="another")
+
+
+def test_a_stored_point_disproves_that_there_is_none() -> None:
+    assert disproved(facts(), RESTORE_POINT, "restore point")
+    assert not disproved(facts(newest=None), RESTORE_POINT, "restore point")
+    gone = repository("offsite", lost="gone")
+    old, new = point(2 * HOUR), point(HOUR - 1)
+    assert not disproved(facts(gone, newest=old), RESTORE_POINT, "restore point")
+    assert not disproved(facts(gone, newest=point(HOUR)), RESTORE_POINT, "restore point")
+    assert disproved(facts(gone, newest=new), RESTORE_POINT, "restore point")
+    assert disproved(facts(newest=old), RESTORE_POINT, "restore point")
+
+
+def test_a_passed_drill_disproves_what_was_said_of_it() -> None:
+    name = name_of(DRILL, "database-loss")
+    later = drill(since_s=HOUR - 1, scenario="database-loss")
+    assert disproved(facts(last_drill=later), DRILL, name)
+    for other in (
+        later._replace(scenario="host-loss"),
+        later._replace(result="failed"),
+        later._replace(at=AT),
+        None,
+    ):
+        assert not disproved(facts(last_drill=other), DRILL, name)
+
+
+@pytest.mark.parametrize("code", [REPOSITORY, KEY])
+def test_a_later_point_disproves_trouble_with_its_repository(code: str) -> None:
+    name, new = name_of(code, "primary"), point(HOUR - 1)
+    assert disproved(facts(repository(newest=new)), code, name)
+    assert not disproved(facts(repository("offsite", newest=new)), code, name)
+    for other in (
+        repository(newest=point(HOUR)),
+        repository(newest=None),
+        repository(newest=new, lost="gone"),
+        repository(newest=new, unreachable="no answer"),
+    ):
+        assert not disproved(facts(other), code, name)
+
+
+def test_damage_is_disproved_by_a_sound_repository() -> None:
+    for code, changes, over in (
+        (DATA, {}, True),
+        (DATA, {"damage": "x"}, False),
+        (DATA, {"lost": "gone"}, True),
+        (KNOWN_STATE, {}, True),
+        (KNOWN_STATE, {"damage": "x"}, False),
+        (KNOWN_STATE, {"lost": "gone"}, False),
+        ("something", {}, False),
+    ):
+        there = facts(repository(newest=point(HOUR - 1), **changes))
+        assert disproved(there, code, name_of(code, "primary")) == over
+
+
+def test_what_is_not_disproved_is_still_found() -> None:
+    key, none = (KEY, name_of(KEY, "primary")), (RESTORE_POINT, "restore point")
+    found = facts(repository(newest=point(DAY)), unready=unready(key, none))
+    assert [f.code for f in still_found(found)] == [KEY]
+    assert still_found(healthy()) == []
+    assert not disproved(healthy(), RESTORE_POINT, "restore point")

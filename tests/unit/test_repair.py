@@ -1,0 +1,65 @@
+"""The ways out of damage: what is repaired, given up, copied or backed up again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from drd.errors import Repair
+from drd.model.repair import ways_out
+
+AGAIN = "drd verify shop --repository primary"
+FORGET = "drd points forget a b --repository primary --reason …"
+
+
+def ways(
+    repair: Repair = "packs",
+    affected: Sequence[str] | None = ("a", "b"),
+    others: Sequence[str] = (),
+    *,
+    is_copy: bool = False,
+) -> list[str]:
+    found = ways_out("shop", "primary", repair, affected, others, is_copy=is_copy)
+    assert found[-1].startswith("new copies" if is_copy else "new backups")
+    return found[:-1]
+
+
+def test_the_repository_with_the_backups() -> None:
+    repair, give_up = ways()
+    assert "restic repair packs" in repair
+    assert repair.endswith(f", then drd backup shop, then {AGAIN}")
+    assert give_up.endswith(f": {FORGET}")
+
+
+def test_another_repository_serves_until_then() -> None:
+    until, _, give_up = ways(others=["offsite", "third"])
+    assert until.endswith("--repository offsite")
+    assert FORGET in give_up
+
+
+def test_a_copy_is_copied_again() -> None:
+    repair, give_up = ways(is_copy=True)
+    assert repair.endswith(f", then drd copy shop --repository primary, then {AGAIN}")
+    assert "points forget" not in repair
+    assert FORGET in give_up
+    until, repair = ways(is_copy=True, others=["offsite"])
+    assert until.endswith("--repository offsite")
+    assert f", then {FORGET}, then drd copy shop --repository primary, then" in repair
+
+
+def test_what_restic_cannot_repair_is_stored_again() -> None:
+    repair, _ = ways("none")
+    assert "restic" not in repair
+    assert repair.endswith(f"drd backup shop, then {AGAIN}")
+
+
+def test_unknown_or_no_points_are_not_given_up() -> None:
+    for affected in (None, ()):
+        [repair] = ways(affected=affected, others=["offsite"])
+        assert "points forget" not in repair
+    [repair] = ways(affected=None, others=["offsite"], is_copy=True)
+    assert "points forget POINT --repository" in repair
+
+
+def test_a_command_names_five_points() -> None:
+    _, give_up = ways(affected=["a", "b", "c", "d", "e", "f"])
+    assert "forget a b c d e --repository" in give_up
