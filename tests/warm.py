@@ -3,9 +3,9 @@ its own, two thirds of a second of CPU cheaper.
 
 A server imports all of drd once and forks for each command, which gets the words, the environment,
 the directory and the pipes that a fresh interpreter would get, also as others see them in /proc.
-What changes how an interpreter starts (LD_PRELOAD, a locale, PYTHON…) starts a fresh one, and so
-does everything with DRD_TEST_COLD=1. A daemon from here starts its workers from here, too
-(`warm_workers`). Services are always fresh.
+What changes how an interpreter starts (LD_PRELOAD, a locale, PYTHON…) starts a fresh one, and a
+server of its own the second time. With DRD_TEST_COLD=1 everything starts a fresh one. A daemon from
+here starts its workers from here, too (`warm_workers`). Services are always fresh.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -124,15 +125,18 @@ def start(
     it writes goes to `log`, if that is given. `cold`: in a fresh interpreter."""
     module = ["tests.e2e.dies_at", dies_at] if dies_at else ["drd"]
     argv = [sys.executable, "-m", *module, *words]
-    cold = cold or "DRD_TEST_COLD" in os.environ or _of_start(env) != _of_start(os.environ)
-    if cold or not warm_process.fits(argv, env):
+    if cold or "DRD_TEST_COLD" in os.environ or not warm_process.fits(argv, env):
+        server = ""
+    else:
+        server = _server_for(env, at_once="daemon" in words)
+    if not server:
         out = subprocess.PIPE if log is None else log
         silent = subprocess.DEVNULL
         return subprocess.Popen(
             argv, stdin=silent, stdout=out, stderr=out, env=env, cwd=cwd, start_new_session=True
         )
     connection = socket.socket(socket.AF_UNIX)
-    connection.connect(_server())
+    connection.connect(server)
     pipes = [os.pipe(), os.pipe()] if log is None else []
     request = [argv, list(words), dict(env), os.fspath(cwd or Path.cwd()), dies_at]
     warm_process.send(connection, request, [inner for _, inner in pipes] or [log, log])
@@ -144,35 +148,72 @@ def start(
 def _of_start(env: Mapping[str, str]) -> dict[str, str]:
     """Without what is the same to a command whose modules are loaded and whose text is UTF-8."""
     found = {name: value for name, value in env.items() if name.startswith(_AT_START)}
-    for name in ("PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
+    for name in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
         found.pop(name, None)
+    if found.get("PYTHONPATH") in (_ROOT, os.environ.get("PYTHONPATH", _ROOT)):
+        del found["PYTHONPATH"]
     return {n: v for n, v in found.items() if not (n[0] == "L" and v.upper().endswith("UTF-8"))}
 
 
+def _server_for(env: Mapping[str, str], *, at_once: bool) -> str:
+    """The address of a server whose interpreter starts as one in `env` does; empty for an
+    environment that nobody asked for before."""
+    wanted = _of_start(env)
+    if wanted == _of_start(os.environ):
+        return _servers[0].address if _servers else _begun({}, os.environ).address
+    for server in _servers[1:]:
+        if server.of_start == wanted:
+            return server.address
+    if not at_once and wanted not in _seen:
+        _seen.append(wanted)
+        return ""
+    if not _servers:
+        _begun({}, os.environ)
+    while len(_servers) > _SERVERS:
+        _servers.pop(1).end()
+    return _begun(wanted, env).address
+
+
+_SERVERS = 2
+"""How many servers with an environment of their own live at the same time."""
+
+
+@dataclass
+class _Server:
+    """It ends with us at the latest: our end of its pipe is open until then."""
+
+    address: str
+    of_start: dict[str, str]
+    process: subprocess.Popen[bytes]
+
+    def end(self) -> None:
+        with self.process as process:
+            process.kill()
+
+
+_servers: list[_Server] = []
+_seen: list[dict[str, str]] = []
+
+
 def end() -> None:
-    """End the server, if there is one."""
+    """End the servers, if there are any."""
     while _servers:
-        with _servers.pop() as server:
-            server.kill()
-    _server.cache_clear()
+        _servers.pop().end()
 
 
-@functools.cache
-def _server() -> str:
-    """Its address. It ends with us at the latest: our end of its pipe is open until then."""
+def _begun(of_start: dict[str, str], like: Mapping[str, str]) -> _Server:
     directory = tempfile.mkdtemp(prefix="warm-", dir=os.environ.get("DRD_TEST_RUN"))
     address = f"{directory}/socket"
     words = [sys.executable, "-m", "tests.warm", address, "." * warm_process.ROOM]
-    env = {**os.environ, "DRD_TEST_ROOM": "." * warm_process.ROOM}
+    env = {n: v for n, v in os.environ.items() if not n.startswith(_AT_START)}
+    env |= {n: v for n, v in like.items() if n.startswith(_AT_START)}
+    env["DRD_TEST_ROOM"] = "." * warm_process.ROOM
     pipe = subprocess.PIPE
-    server = subprocess.Popen(words, cwd=_ROOT, env=env, stdin=pipe, stdout=pipe)
-    assert server.stdout is not None
-    assert server.stdout.readline() == b"ready\n"
-    _servers.append(server)
-    return address
-
-
-_servers: list[subprocess.Popen[bytes]] = []
+    process = subprocess.Popen(words, cwd=_ROOT, env=env, stdin=pipe, stdout=pipe)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    _servers.append(_Server(address, of_start, process))
+    return _servers[-1]
 
 
 # --- the server ---------------------------------------------------------------------------------
@@ -189,6 +230,12 @@ def import_all() -> None:
 
 
 def _serve(address: str) -> None:
+    # Its environment may name what belongs to a test, and it is no process of that test.
+    around = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(around)  # in a place of its own: the first one is what others see
+    own = {n: v for n, v in around.items() if n == "DRD_TEST_RUN"}
+    warm_process.show([sys.executable, "-m", "tests.warm", address], own)
     import_all()
     light_catalogue.install()
     gc.collect()

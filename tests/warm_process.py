@@ -79,12 +79,17 @@ def become(
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
+    show(argv, env)
+    asked_by.sendall(os.getpid().to_bytes(4, "big"))
+    asked_by.close()
+
+
+def show(argv: Sequence[str], env: Mapping[str, str]) -> None:
+    """Be seen by others with these words and this environment."""
     stat = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     for place, strings in zip((45, 47), (argv, _pairs(env)), strict=True):
         begin, end = int(stat[place]), int(stat[place + 1])  # arg_start or env_start, and its end
         ctypes.memmove(begin, _words(strings).ljust(end - begin, b"\0"), end - begin)
-    asked_by.sendall(os.getpid().to_bytes(4, "big"))
-    asked_by.close()
 
 
 def carried_out(words: Sequence[str], dies_at: str = "") -> int:

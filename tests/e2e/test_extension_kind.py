@@ -30,10 +30,14 @@ runbook:
 """
 
 
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install_example(tmp_path_factory.mktemp("packages"), "drd-notes")
+
+
 @pytest.fixture
-def site(short_tmp: Path) -> Site:
-    packages = install_example(short_tmp / "packages", "drd-notes")
-    # The second variable has each command in an interpreter of its own, which reads the first.
+def site(short_tmp: Path, packages: Path) -> Site:
+    # The second variable has commands in an interpreter that was started with the first.
     around = {"PYTHONPATH": os.fspath(packages), "PYTHONNOUSERSITE": "1"}
     made = Site(short_tmp / "site", environment=around)
     with (made.base / "drd.yaml").open("a") as settings:

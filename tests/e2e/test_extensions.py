@@ -38,7 +38,7 @@ notify:
 def site(short_tmp: Path) -> Site:
     """A site beside which the example package is installed; drd.yaml does not name it yet."""
     packages = install_example(short_tmp / "site-packages")
-    # The second variable has each command in an interpreter of its own, which reads the first.
+    # The second variable has commands in an interpreter that was started with the first.
     around = {"PYTHONPATH": os.fspath(packages), "PYTHONNOUSERSITE": "1"}
     site = Site(short_tmp / "site", environment=around)
     (site.base / "src").mkdir()
