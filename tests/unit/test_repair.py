@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from drd.errors import Repair
-from drd.model.repair import ways_out
+from drd.model.repair import repair_ways
 
 AGAIN = "drd verify shop --repository primary"
 FORGET = "drd points forget a b --repository primary --reason …"
@@ -18,7 +18,7 @@ def ways(
     *,
     is_copy: bool = False,
 ) -> list[str]:
-    found = ways_out("shop", "primary", repair, affected, others, is_copy=is_copy)
+    found = repair_ways("shop", "primary", repair, affected, others, is_copy=is_copy)
     assert found[-1].startswith("new copies" if is_copy else "new backups")
     return found[:-1]
 
