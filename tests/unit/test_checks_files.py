@@ -59,7 +59,7 @@ def check(
     ("change", "words"),
     [
         ({}, []),
-        ({"kind": "fifo", "mode": 0}, ["is a fifo, was a file"]),
+        ({"kind": "fifo", "mode": 0}, ["is a fifo, but was a file"]),
         ({"size": 1100, "digest": "d2"}, ["1,100 bytes (was 100)"]),
         ({"digest": "d2"}, ["contents"]),
         ({"digest": None}, []),

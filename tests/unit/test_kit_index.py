@@ -105,27 +105,33 @@ def test_the_newest_point_of_a_kit_is_complete() -> None:
     [
         (lambda d: d.update(schema=99), "a kit of schema 99"),
         (lambda d: d.pop("schema"), "schema is missing"),
-        (lambda d: d.update(host=1), "host is no text"),
-        (lambda d: d.update(made_at="soon"), "made_at is no time"),
+        (lambda d: d.update(host=1), "host is not text"),
+        (lambda d: d.update(made_at="soon"), "made_at is not a time"),
         (lambda d: d.pop("config"), "config is missing"),
-        (lambda d: d.update(config="../drd.yaml"), "config is no file of a kit"),
-        (lambda d: d.update(config_dir="etc"), "config_dir is no absolute path"),
-        (lambda d: d.update(files={"etc/a": "a"}), "a path in files is no absolute path"),
-        (lambda d: d.update(files={"/etc/a": "/a"}), "is no file of a kit"),
+        (lambda d: d.update(config="../drd.yaml"), "config is not a file of a kit"),
+        (lambda d: d.update(config_dir="etc"), "config_dir is not a plain absolute path"),
+        (lambda d: d.update(files={"etc/a": "a"}), "a path in files is not a plain absolute path"),
+        (lambda d: d.update(files={"/etc/a": "/a"}), "is not a file of a kit"),
         (lambda d: d.update(versions={str(n): "" for n in range(101)}), "more than 100 entries"),
-        (lambda d: d.update(digests={"a": "b"}), "digests.'a' is no sha256"),
+        (lambda d: d.update(digests={"a": "b"}), "digests.'a' is not a valid sha256"),
         (lambda d: d["programs"][0].update(mode=0o10000), "programs.0.mode is out of range"),
-        (lambda d: d["programs"][0].update(path="go"), "programs.0.path is no absolute path"),
-        (lambda d: d["secrets"][0]["reference"].update(source="x"), "source is none of"),
-        (lambda d: d["secrets"][0]["reference"].update(value=1), "reference.value is no text"),
+        (
+            lambda d: d["programs"][0].update(path="go"),
+            "programs.0.path is not a plain absolute path",
+        ),
+        (lambda d: d["secrets"][0]["reference"].update(source="x"), "source is not one of"),
+        (lambda d: d["secrets"][0]["reference"].update(value=1), "reference.value is not text"),
         (
             lambda d: d["secrets"][1]["reference"].update(value=["x"] * 1001),
             "reference.value has more than 1,000 items",
         ),
-        (lambda d: d["plans"][0].update(name="a b"), "plans.0.name is no name"),
+        (lambda d: d["plans"][0].update(name="a b"), "plans.0.name is not a valid name"),
         (lambda d: d["plans"][0].update(digest="x" * 81), "plans.0.digest is longer than 80"),
         (lambda d: d["plans"][0].update(seals=[{}]), "plans.0.seals.0.digest is missing"),
-        (lambda d: d["plans"][0]["repositories"][0].update(id="x"), "repositories.0.id is no sha"),
+        (
+            lambda d: d["plans"][0]["repositories"][0].update(id="x"),
+            "repositories.0.id is not a valid sha",
+        ),
         (lambda d: d["plans"][0]["points"][0].update(complete=0), "points.0.complete is neither"),
         (
             lambda d: d["plans"][0]["points"][0]["components"][0].update(
@@ -143,7 +149,7 @@ def test_what_drd_does_not_write_is_refused(
 
 @pytest.mark.parametrize("name", ["", "/a", "a/", "a//b", "./a", "a/..", "..", "a/./b"])
 def test_files_of_a_kit_lie_below_its_directory(name: str) -> None:
-    with pytest.raises(strict.Refused, match="is no file of a kit"):
+    with pytest.raises(strict.Refused, match="is not a file of a kit"):
         inner_name(name, "file")
     assert inner_name("a/..b/.c", "file") == "a/..b/.c"
 

@@ -80,7 +80,7 @@ def refused(change: Callable[[dict[str, Any]], object]) -> str:
         read(json.dumps(raw).encode())
     assert caught.value.message.startswith("manifest 6b6b6b6b in primary is refused")
     assert "forge" in caught.value.hint
-    return caught.value.message.rpartition("does not write this: ")[2]
+    return caught.value.message.rpartition("never writes such a manifest: ")[2]
 
 
 def test_what_drd_wrote_is_read_back_as_it_was() -> None:
@@ -110,29 +110,32 @@ def test_another_schema_is_refused_by_its_number() -> None:
     ("change", "why"),
     [
         (lambda d: d.pop("components"), "components is missing"),
-        (lambda d: d.update(point="0badcaf"), "point is no id of a restore point"),
-        (lambda d: d.update(plan="../shop"), "plan is no name"),
-        (lambda d: d.update(data_time="soon"), "data_time is no time"),
+        (lambda d: d.update(point="0badcaf"), "point is not a valid id of a restore point"),
+        (lambda d: d.update(plan="../shop"), "plan is not a valid name"),
+        (lambda d: d.update(data_time="soon"), "data_time is not a time"),
         (lambda d: d.update(complete=1), "complete is neither true nor false"),
         (lambda d: d.update(plan_digest="x" * 81), "plan_digest is longer than 80"),
-        (lambda d: d.update(private=[]), "private is no JSON object"),
-        (lambda d: d.update(private={"db": []}), "private.'db' is no JSON object"),
-        (lambda d: d.update(resolved_plan=[]), "resolved_plan is no JSON object"),
-        (lambda d: d.update(versions={"drd": 1}), "versions.'drd' is no text"),
+        (lambda d: d.update(private=[]), "private is not a JSON object"),
+        (lambda d: d.update(private={"db": []}), "private.'db' is not a JSON object"),
+        (lambda d: d.update(resolved_plan=[]), "resolved_plan is not a JSON object"),
+        (lambda d: d.update(versions={"drd": 1}), "versions.'drd' is not text"),
         (
             lambda d: d.update(versions={str(n): "" for n in range(101)}),
             "versions has more than 100 entries",
         ),
         (lambda d: d["components"].append(d["components"][0]), "one of them twice"),
-        (lambda d: d["components"][0].update(state="lost"), "components.0.state is none of"),
-        (lambda d: d["components"][0].update(snapshot="5a"), "components.0.snapshot is no id"),
+        (lambda d: d["components"][0].update(state="lost"), "components.0.state is not one of"),
+        (
+            lambda d: d["components"][0].update(snapshot="5a"),
+            "components.0.snapshot is not a valid id",
+        ),
         (lambda d: d["components"][0].pop("snapshot"), "is missing, although it was captured"),
-        (lambda d: d["components"][0].update(component="drd"), "is the name of drd's own"),
-        (lambda d: d["components"][1].update(kind="a b"), "components.1.kind is no name"),
+        (lambda d: d["components"][0].update(component="drd"), "is a reserved name of drd"),
+        (lambda d: d["components"][1].update(kind="a b"), "components.1.kind is not a valid name"),
         (lambda d: d["components"][0].update(bytes=-1), "components.0.bytes is out of range"),
         (lambda d: d["components"][0].pop("added_bytes"), "added_bytes is missing"),
-        (lambda d: d["components"][0].update(duration_s=None), "duration_s is no number"),
-        (lambda d: d["components"][0].update(facts=[]), "facts is no JSON object"),
+        (lambda d: d["components"][0].update(duration_s=None), "duration_s is not a number"),
+        (lambda d: d["components"][0].update(facts=[]), "facts is not a JSON object"),
         (
             lambda d: d["components"][0].update(facts={str(n): 0 for n in range(10_001)}),
             "facts has more than 10,000 entries",
@@ -143,7 +146,7 @@ def test_another_schema_is_refused_by_its_number() -> None:
             ),
             "observations has more than 10,000 entries",
         ),
-        (lambda d: d["components"][2].update(error=1), "components.2.error is no text"),
+        (lambda d: d["components"][2].update(error=1), "components.2.error is not text"),
         (
             lambda d: d["components"][2].update(error="x" * ((1 << 20) + 1)),
             "components.2.error is longer than 1,048,576",
@@ -210,18 +213,18 @@ def no_fingerprint(change: Mapping[str, Any], of: DatabaseFingerprint | TreeFing
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"type": "cloud"}, "f.type is none of database, tree"),
-        ({"mode": "some"}, "f.mode is none of counts, digest, off"),
+        ({"type": "cloud"}, "f.type is not one of database, tree"),
+        ({"mode": "some"}, "f.mode is not one of counts, digest, off"),
         ({"tables": {"a": [1]}}, "f.tables.'a' is not a pair of rows and digest"),
         ({"tables": {"a": []}}, "f.tables.'a' is not a pair of rows and digest"),
         ({"tables": {"a": [1, None, 2]}}, "f.tables.'a' has more than 2 items"),
         ({"tables": {"a": [-1, None]}}, "f.tables.'a' is out of range"),
         ({"tables": {"a": [1, "x" * 201]}}, "f.tables.'a' is longer than 200"),
         ({"not_reached": {"a": "x" * ((1 << 20) + 1)}}, "f.not_reached.'a' is longer than"),
-        ({"properties": []}, "f.properties is no JSON object"),
-        ({"derived": [1]}, "f.derived.0 is no text"),
-        ({"partitioned": {"a": "b"}}, "f.partitioned.'a' is no JSON array"),
-        ({"others": {"a": 1}}, "f.others.'a' is no text"),
+        ({"properties": []}, "f.properties is not a JSON object"),
+        ({"derived": [1]}, "f.derived.0 is not text"),
+        ({"partitioned": {"a": "b"}}, "f.partitioned.'a' is not a JSON array"),
+        ({"others": {"a": 1}}, "f.others.'a' is not text"),
     ],
 )
 def test_a_fingerprint_of_a_database_is_read_strictly(change: dict[str, Any], why: str) -> None:
@@ -289,7 +292,7 @@ def test_what_an_entry_does_not_say_has_its_default() -> None:
 )
 def test_an_entry_that_drd_does_not_write_is_refused(entry: Any) -> None:
     why = no_fingerprint({"entries": {"/a": entry}}, TREE)
-    assert why == "f.entries has an entry that drd does not write: '/a'"
+    assert why == "f.entries has an entry that drd never writes: '/a'"
 
 
 @pytest.mark.parametrize(

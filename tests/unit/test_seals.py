@@ -26,12 +26,12 @@ def test_the_sealed_manifest_is_not_broken() -> None:
 
 
 def test_another_point_is_named() -> None:
-    assert SEAL.broken_by(of(id="deadbeef")) == "it is of restore point deadbeef"
+    assert SEAL.broken_by(of(id="deadbeef")) == "it belongs to restore point deadbeef"
 
 
 def test_other_contents_are_found_by_the_digest() -> None:
     sealed = seal_of(POINT, "d9")
-    assert sealed.broken_by(replace(WHOLE, digest="d8")) == "its contents are others"
+    assert sealed.broken_by(replace(WHOLE, digest="d8")) == "its content differs"
 
 
 def test_without_a_digest_the_manifest_s_own_id_says_enough() -> None:

@@ -34,10 +34,10 @@ def test_a_refusal_names_place_and_value_shortened() -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b'{"a": 1, "a": 2}', "a key stands there twice"),
-        (b"[1]", "the list is no JSON object"),
-        (b"{", "the list is no JSON: "),
-        (b"\xff", "the list is no JSON: "),
+        (b'{"a": 1, "a": 2}', "a key is given twice"),
+        (b"[1]", "the list is not a JSON object"),
+        (b"{", "the list is not JSON: "),
+        (b"\xff", "the list is not JSON: "),
         (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "the list is nested too deeply"),
     ],
 )
@@ -63,8 +63,8 @@ def test_text_has_a_longest_length_and_no_nul() -> None:
     assert strict.text("x" * strict.LONGEST_TEXT, "a")
     assert refused(strict.text, "x" * 4097, "a").startswith("a is longer than 4,096 characters: ")
     assert strict.text("xyz", "a", most=3) == "xyz"
-    assert refused(strict.text, "x\0", "a") == r"a holds a NUL: 'x\x00'"
-    assert refused(strict.text, 1, "a") == "a is no text: 1"
+    assert refused(strict.text, "x\0", "a") == r"a contains a NUL character: 'x\x00'"
+    assert refused(strict.text, 1, "a") == "a is not text: 1"
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,17 @@ def test_text_has_a_longest_length_and_no_nul() -> None:
 def test_ids_and_names_match_as_a_whole(read: Any, good: str, what: str) -> None:
     assert read(good, "a") == good
     for bad in (good + "\n", good.upper() + "!", "", f" {good}", "../x"):
-        assert refused(read, bad, "a").startswith(f"a is no {what}: ")
+        assert refused(read, bad, "a").startswith(f"a is not a valid {what}: ")
 
 
 def test_whether_something_is_the_id_of_a_snapshot() -> None:
     assert strict.is_snapshot_id(HEX * 4)
     assert not strict.is_snapshot_id(HEX * 4 + "0")
     assert not strict.is_snapshot_id(int(HEX, 16))
-    assert refused(strict.matching, "b", "a", re.compile("a"), "letter") == "a is no letter: 'b'"
+    assert (
+        refused(strict.matching, "b", "a", re.compile("a"), "letter")
+        == "a is not a valid letter: 'b'"
+    )
 
 
 def test_flags_are_no_numbers() -> None:
@@ -104,7 +107,7 @@ def test_counts_are_whole_and_bounded() -> None:
     assert strict.count(3, "a", most=3) == 3
     assert refused(strict.count, 4, "a", most=3).startswith("a is out of range")
     for wrong in (True, 1.0, "1", None):
-        assert refused(strict.count, wrong, "a").startswith("a is no whole number")
+        assert refused(strict.count, wrong, "a").startswith("a is not a whole number")
 
 
 def test_numbers_are_not_negative_and_bounded() -> None:
@@ -115,21 +118,21 @@ def test_numbers_are_not_negative_and_bounded() -> None:
     for bad in (-0.1, 1e12 + 1, float("nan"), float("inf")):
         assert refused(strict.number, bad, "a").startswith("a is out of range")
     for wrong in (False, "1", None):
-        assert refused(strict.number, wrong, "a").startswith("a is no number")
+        assert refused(strict.number, wrong, "a").startswith("a is not a number")
 
 
 def test_one_of_what_is_known() -> None:
     assert strict.one_of("b", "a", ("b", "c")) == "b"
-    assert refused(strict.one_of, "d", "a", ("b", "c")) == "a is none of b, c: 'd'"
+    assert refused(strict.one_of, "d", "a", ("b", "c")) == "a is not one of b, c: 'd'"
 
 
 def test_times_are_of_this_century_or_the_next() -> None:
     assert strict.time("2000-01-01T00:00:00Z", "a") == datetime(2000, 1, 1, tzinfo=UTC)
     assert strict.time("2199-12-31T23:59:59Z", "a").year == 2199
     for bad in ("1999-12-31T23:59:59Z", "2200-01-01T00:00:00Z"):
-        assert refused(strict.time, bad, "a").startswith("a is no plausible time")
+        assert refused(strict.time, bad, "a").startswith("a is not a plausible time")
     for bad in ("2026-11-25", "soon", "2026-11-25T12:00:00"):
-        assert refused(strict.time, bad, "a").startswith("a is no time")
+        assert refused(strict.time, bad, "a").startswith("a is not a time")
     assert refused(strict.time, "2" * 65, "a").startswith("a is longer than 64 characters")
 
 
@@ -137,7 +140,7 @@ def test_paths_are_absolute_and_without_detours() -> None:
     for good in ("/", "/a", "/a/b c/.d", "/a/..b"):
         assert strict.absolute_path(good, "a") == good
     for bad in ("", "a", "a/b", "/a/", "//a", "/a//b", "/a/./b", "/a/../b", "/.", "/.."):
-        assert "is no absolute path without detours" in refused(strict.absolute_path, bad, "a")
+        assert "is not a plain absolute path" in refused(strict.absolute_path, bad, "a")
     assert strict.absolute_path("/" + "x" * 16383, "a")
     assert "longer than 16,384" in refused(strict.absolute_path, "/" + "x" * 16384, "a")
 
@@ -145,21 +148,21 @@ def test_paths_are_absolute_and_without_detours() -> None:
 def test_what_may_be_missing_is_read_where_it_is_there() -> None:
     assert strict.maybe(strict.text, None, "a") is None
     assert strict.maybe(strict.text, "b", "a") == "b"
-    assert refused(strict.maybe, strict.text, 0, "a") == "a is no text: 0"
+    assert refused(strict.maybe, strict.text, 0, "a") == "a is not text: 0"
 
 
 def test_objects_and_arrays_are_bounded() -> None:
     assert strict.mapping({"a": 1}, "p", most=1) == {"a": 1}
     assert refused(strict.mapping, {"a": 1}, "p", most=0) == "p has more than 0 entries"
-    assert refused(strict.mapping, [1], "p") == "p is no JSON object: [1]"
+    assert refused(strict.mapping, [1], "p") == "p is not a JSON object: [1]"
     assert strict.array([1], "p", most=1) == [1]
     assert refused(strict.array, [1], "p", most=0) == "p has more than 0 items"
-    assert refused(strict.array, {"a": 1}, "p") == "p is no JSON array: {'a': 1}"
+    assert refused(strict.array, {"a": 1}, "p") == "p is not a JSON array: {'a': 1}"
 
 
 def test_items_and_values_are_read_with_their_places() -> None:
     assert strict.each(strict.text, ["a", "b"], "p") == ["a", "b"]
-    assert refused(strict.each, strict.text, ["a", 1], "p") == "p.1 is no text: 1"
+    assert refused(strict.each, strict.text, ["a", 1], "p") == "p.1 is not text: 1"
     assert refused(strict.each, strict.text, ["a"], "p", most=0) == "p has more than 0 items"
     assert strict.by_key(strict.count, {"a": 1}, "p") == {"a": 1}
     assert refused(strict.by_key, strict.count, {"a": -1}, "p").startswith("p.'a' is out of range")
@@ -167,7 +170,7 @@ def test_items_and_values_are_read_with_their_places() -> None:
         refused(strict.by_key, strict.count, {"a": 1}, "p", most=0) == "p has more than 0 entries"
     )
     assert refused(strict.by_key, strict.count, {"\0": 1}, "p").startswith(
-        "the name of an entry of p holds a NUL"
+        "the name of an entry of p contains a NUL character"
     )
     assert strict.by_key(strict.count, {"x" * 16384: 1}, "p")
     assert "longer than 16,384" in refused(strict.by_key, strict.count, {"x" * 16385: 1}, "p")
@@ -193,6 +196,6 @@ def test_values_of_any_shape_are_bounded_in_depth_and_length() -> None:
     assert (
         refused(strict.plain, {"a": ["xyz4"]}, "p", most_text=3) == "p has a text of 4 characters"
     )
-    assert refused(strict.plain, {"\0": 1}, "p").startswith("a name in p holds a NUL")
+    assert refused(strict.plain, {"\0": 1}, "p").startswith("a name in p contains a NUL character")
     assert strict.plain({"x" * 16384: 1}, "p")
     assert "longer than 16,384" in refused(strict.plain, {"x" * 16385: 1}, "p")
