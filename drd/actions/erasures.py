@@ -78,10 +78,9 @@ class StillThere(Settings):
 
 
 class ErasuresSettings(StepSettings):
-    """People who were erased after the restore point was made are erased again, and a check proves
-    it:
-    a step of the runbook, which drills rehearse. If the runbook has no step
-    `erasures`, it comes after the restore of the component and the checks that follow it."""
+    """drd repeats the erasures of people that were made after the restore point, and checks the
+    result. This is a step of the runbook, which drills rehearse. If the runbook has no step
+    `erasures`, it runs after the restore of the component and the checks that follow it."""
 
     component: str = Field(description="The component that people are erased from.")
     register_: Register = Field(

@@ -20,12 +20,12 @@ from drd.process.background import stop
 
 
 class StopSettings(Rehearsed):
-    """What to end: something that an earlier step has started, a unit, or whatever a command ends.
-    Give one of them."""
+    """What to stop: the service that an earlier step started, a unit, or a service that a command
+    stops. Give one of them."""
 
-    step: str | None = Field(None, description="The step that started it.")
+    step: str | None = Field(None, description="The step that started the service.")
     unit: str | None = Field(None, min_length=1, description="A systemd unit of the host.")
-    command: Words | None = Field(None, description="A command that ends it; no shell.")
+    command: Words | None = Field(None, description="A command that stops the service; no shell.")
 
     def contradictions(self) -> Iterator[Contradiction]:
         if sum(one is not None for one in (self.step, self.unit, self.command)) != 1:

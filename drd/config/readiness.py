@@ -35,7 +35,7 @@ class AcceptedFinding(Settings):
 
 
 class PlanReadiness(Settings):
-    """What keeps this plan from being `ready`. Not part of the plan's hash."""
+    """Exceptions for the readiness of this plan. Not part of the plan's hash."""
 
     exceptions: list[AcceptedFinding] = Field(
         default_factory=list, description="Findings that are accepted for a while."

@@ -39,9 +39,9 @@ Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 
 
 class Hook(Settings):
-    """A command around the capture of a component. It gets neither keys nor passwords.
-
-    It runs as drd's user, who could read them: let nobody else write it."""
+    """A command around the capture of a component. The command gets no keys and no passwords. It
+    runs as drd's user, who can read them: only root and this user may have the right to
+    change the program."""
 
     command: list[str] = Field(min_length=1, description="The command's words; no shell.")
     timeout: Duration = Field(
@@ -142,9 +142,9 @@ class Repository(Settings):
 
 
 class Retention(Settings):
-    """Which restore points are kept: those that at least one rule names. Without any rule all are
-    kept. The newest point, the newest that passed a drill, and held ones (`drd hold`) always stay.
-    """
+    """Which restore points are kept: those that match at least one rule. Without rules, all are
+    kept. The newest point, the newest that passed a drill, and held ones (`drd hold`) always
+    stay."""
 
     unsaid: ClassVar = {"every": (None, 86400.0)}
 
@@ -200,7 +200,7 @@ class RandomPoint(Settings):
 
     random_within: Duration = Field(description="The greatest age of the random point.")
     each: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
-        4, description="One drill in this number of drills takes a random point."
+        4, description="One drill out of this number takes a random point."
     )
 
 
@@ -240,7 +240,7 @@ Readable = Annotated[str, AfterValidator(_readable)]
 
 
 class Drill(Timed):
-    """When and what is rehearsed."""
+    """When drills run, and what they rehearse."""
 
     unsaid: ClassVar = {
         "cron": (None,),

@@ -73,8 +73,8 @@ Ends = Annotated[list[End], Field(min_length=1), BeforeValidator(_one_or_more), 
 
 
 class ApproveSettings(StepSettings):
-    """A person of this role has to agree: `drd approve RUN STEP --by NAME`. A drill agrees itself,
-    and says so."""
+    """A person of this role must approve: `drd approve RUN STEP --by NAME`. A drill grants the
+    approval itself, and reports that."""
 
     by: str = Field(
         min_length=1, description="The role of the approver, from `people` in drd.yaml."
@@ -95,8 +95,8 @@ class ApproveSettings(StepSettings):
 
 
 class ManualSettings(Rehearsed):
-    """Something that a person does and ticks off: `drd done RUN STEP --by NAME`. Drills leave it
-    out unless they simulate it."""
+    """A task that a person does and reports: `drd done RUN STEP --by NAME`. Drills skip it unless
+    they simulate it."""
 
     do: str = Field(
         min_length=1, description="What the person must do, for somebody who never did it before."
@@ -117,8 +117,8 @@ class ManualSettings(Rehearsed):
 
 
 class NotifySettings(Rehearsed):
-    """A message to people, through the channels of drd.yaml that carry recoveries (in a drill those
-    that carry drills, and the message says that it is one)."""
+    """A message to people, through the channels of drd.yaml with `recovery` in `on`. In a drill:
+    through those with `drill`, and the message says that this is a drill."""
 
     message: str = Field(min_length=1, max_length=2000, description="The text of the message.")
     severity: Literal["critical", "warning", "info"] = Field(
@@ -130,7 +130,7 @@ class NotifySettings(Rehearsed):
 
 
 class WaitSettings(Rehearsed):
-    """Let some time pass."""
+    """Wait for some time."""
 
     time: Duration = Field(alias="for", description="How long.")
 
@@ -142,7 +142,7 @@ Wait = Annotated[WaitSettings, short("for"), or_text(WaitSettings)]
 
 
 class WhenKeys(Settings):
-    """When a step is carried out; all that is given has to hold."""
+    """The condition for a step; all given keys must match."""
 
     scenario: Texts | None = Field(None, description="Only in one of these scenarios.")
     target: Texts | None = Field(
@@ -159,7 +159,7 @@ class WhenKeys(Settings):
 
 
 class Rollback(Settings):
-    """The command that takes a step back."""
+    """The command that rolls a step back."""
 
     run: list[str] = Field(min_length=1, description="The command's words; no shell.")
     timeout: Duration = Field(
@@ -225,7 +225,7 @@ KEYS_OF_EVERY_STEP = frozenset(info.alias or name for name, info in StepKeys.mod
 
 
 class RestoreStep(StepKeys):
-    """Bring components back, in parallel where that is possible."""
+    """Restore components, in parallel where possible."""
 
     kind: ClassVar = "restore"
 
@@ -233,7 +233,7 @@ class RestoreStep(StepKeys):
 
 
 class CheckStep(StepKeys):
-    """Run checks on what came back. It has failed when one of them did, or could not look."""
+    """Run checks on the restored data. The step fails if a check fails or cannot run."""
 
     kind: ClassVar = "check"
 
@@ -249,7 +249,7 @@ class ApproveStep(StepKeys):
 
 
 class WaitStep(StepKeys):
-    """Let some time pass."""
+    """Wait for some time."""
 
     kind: ClassVar = "wait"
 

@@ -50,8 +50,8 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class Window(Settings):
-    """A time of day in which nothing starts. When `to` is earlier than `from`, it is on the next
-    day. Not even the RPO makes a backup start there."""
+    """A time of day in which no run starts, not even a backup that the RPO needs. If `to` is
+    earlier than `from`, it is on the next day."""
 
     from_: TimeOfDay = Field(alias="from", description='The beginning, in quotes: `"22:00"`.')
     to: TimeOfDay = Field(description='The end; `"24:00"` is the end of the day.')
@@ -73,7 +73,7 @@ class Timed(Settings):
 
 
 class Backup(Timed):
-    """When backups start. Neither `every` nor `cron`: by hand only."""
+    """When backups start. Without `every` and `cron`: by hand only."""
 
     unsaid: ClassVar = {"blackout": ([],), "retries": (5,), "jitter": (None,)}
 
@@ -116,8 +116,8 @@ class Weekly(Timed):
 
 
 class Copy(Timed):
-    """When restore points are brought into the repositories that are `copy_of` another. Neither
-    `every` nor `cron`: after each backup. A copy brings everything that is missing."""
+    """When drd copies restore points to the repositories with `copy_of`. Without `every` and
+    `cron`: after each backup. A copy run copies everything that is missing."""
 
     every: DurationOrNever | None = Field(
         None, description="Time between two starts; `never`: by hand only."
@@ -126,17 +126,17 @@ class Copy(Timed):
 
 
 class Prune(Weekly):
-    """When data that no snapshot needs any more is removed from the repositories. No other run can
-    use a repository meanwhile; prune waits while a backup is close to its RPO. Plans without
-    retention need none."""
+    """When drd removes data that no snapshot needs any more from the repositories. Meanwhile no
+    other run can use the repository; prune waits while a backup is close to its RPO. Plans
+    without retention need no prune."""
 
     timeout: Duration = Field(6 * 3600.0, description=TIMEOUT)
 
 
 class Verification(Weekly):
-    """When the repositories are checked: that everything is there, and, a part at a time, that
-    every byte reads back as it was written. Backups go on meanwhile; a check does not begin while a
-    backup is close to its RPO."""
+    """When drd checks the repositories: that everything is there, and, one part at a time, that all
+    data can be read as it was written. Backups continue meanwhile; a check does not begin
+    while a backup is close to its RPO."""
 
     read_all_within: Duration = Field(
         90 * 86400.0,

@@ -177,6 +177,7 @@ snapshot() {{
 def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) -> Iterator[Block]:
     """The steps of the runbook in their order, and last what none of them restores or checks."""
     where = f"into the target {target}" if target else "to its original place"
+    of_target = f", target {target}" if target else ""
     steps = StepsByHand(plan, target, components)
     left = dict.fromkeys(components)
     yield from steps.begin()
@@ -186,11 +187,11 @@ def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) ->
                 left.pop(name)
                 yield from _component(name, components[name], where)
         elif step.kind == "check":
-            yield Heading(3, f"Check the restored data {where}")
+            yield Heading(3, f"Check the restored data{of_target}")
             for spec in (c for c in plan.checks if c.name in step.subjects):
                 yield from _check(spec, components)
         else:
-            yield Heading(3, f"Step {step.name}, {where}")
+            yield Heading(3, f"Step {step.name}{of_target}")
             yield from steps.step(step)
     for name in left:
         yield from _component(name, components[name], where)

@@ -132,7 +132,7 @@ def _state(known: KitPlan) -> Iterator[Block]:
             r.name,
             r.url,
             (r.id or "unknown")[:12],
-            f"a copy of {r.copy_of}" if r.copy_of else "backups went here",
+            f"a copy of {r.copy_of}" if r.copy_of else "received the backups",
         )
         for r in known.repositories
     )
@@ -145,7 +145,7 @@ def _state(known: KitPlan) -> Iterator[Block]:
         f"The newest complete restore point was {_point(newest)}. By now there may be newer ones."
     )
     yield Table(
-        ("component", "kind", "size", "snapshot", "holds"),
+        ("component", "kind", "size", "snapshot", "contains"),
         tuple(
             (
                 c.component,

@@ -54,7 +54,7 @@ def _by_settings(step: Step) -> str:
     """Describe what a step does, by the settings of its kind."""
     match step.settings:
         case Ask(text=text, role=role):
-            verb = "agrees" if step.kind == "approve" else "does this by hand"
+            verb = "approves" if step.kind == "approve" else "does this by hand"
             return f"{role or 'somebody'} {verb}" + (f": {text}" if text else "")
         case Notice(text=text):
             return f"send a message: {text}"
@@ -66,7 +66,7 @@ def _by_settings(step: Step) -> str:
 def _terms(step: Step) -> Iterator[str]:
     """Describe when the step runs, beside which others, and what happens if it fails."""
     if step.needs is not None:
-        yield f"needs only {', '.join(step.needs)}" if step.needs else "can begin at once"
+        yield f"waits only for {', '.join(step.needs)}" if step.needs else "can begin at once"
     if step.group is not None:
         yield f"at the same time as the others of the group {step.group}"
     if step.when is not None:

@@ -46,8 +46,8 @@ echo "{name}: $(wc -l < {name}.digests) files as at the backup"
 """
     move = "" if here else " Then move the files from there to their places."
     text = (
-        "Files are restored under their absolute paths below the target; owners only as "
-        f"root.{move}"
+        "restic restores the files under their absolute paths below the target, and their owners "
+        f"only if you are root.{move}"
     )
     return ByHand(
         (
