@@ -1,4 +1,4 @@
-# What a newcomer types. `make test` and `make demo` set up all they need.
+# Commands for contributors. `make test` and `make demo` install everything they need.
 
 PYTHON  ?= python3
 WORKERS ?= $(shell echo $$((2 * $$(nproc))))
@@ -25,13 +25,13 @@ lint: setup ## Format, style, types and layers, without the tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test ## Everything that has to hold before a commit
+check: lint test ## Everything that must pass before a commit
 
 format: setup ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-demo: setup ## A disaster and the way back, with real servers (KEEP=1 leaves them running)
+demo: setup ## A disaster and the recovery, with real servers (KEEP=1 leaves them running)
 	$(BIN)/python -m demo.run
 
 bench: setup ## Measure what the documentation promises
@@ -40,7 +40,7 @@ bench: setup ## Measure what the documentation promises
 faults: setup ## Long rounds of injected faults
 	$(PYTEST) -m faults $(ARGS)
 
-mutants: setup ## Change 100 decisions, one at a time, and see whether the tests notice (ARGS="--seed 7")
+mutants: setup ## Change 100 decisions, one at a time, and check that the tests fail (ARGS="--seed 7")
 	PYTHONPATH=scripts $(BIN)/python -m mutants $(ARGS)
 
 clean: ## Remove everything that the other targets made here
