@@ -184,6 +184,10 @@ class App:
         """Read a plan's file, and put it in force: see `Loading.load`."""
         return self._loading.load(name, coming_back=coming_back)
 
+    def read(self, name: str) -> Plan:
+        """Read a plan's file, and change nothing: see `Loading.read`."""
+        return self._loading.read(name)
+
     def refuse_exposed(self, loaded: LoadedPlan, in_force: str | None = None) -> None:
         """Raise ConfigError for exposed files: see `require_safe`."""
         self._loading.refuse_exposed(loaded, in_force)

@@ -1,4 +1,4 @@
-"""`drd.ports.AlertBook` on a database."""
+"""`drd.ports.alerts.AlertBook` on a database."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OPEN_OF = _OPEN.where(alerts.c.plan == bindparam("plan"))
 
 
 class SqlAlertBook(SqlStore):
-    """See `drd.ports.AlertBook`."""
+    """See `drd.ports.alerts.AlertBook`."""
 
     def open(self, plan: str | None = None) -> list[Alert]:
         with self._database.read() as connection:

@@ -1,4 +1,4 @@
-"""`drd.ports.Custody` on a database: whose state this is."""
+"""`drd.ports.custody.Custodian` on a database: whose state this is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What drd knows to be wrong with repositories, in the catalogue. See `drd.ports.Health`."""
+"""What drd knows to be wrong with repositories, in the catalogue. See `drd.ports.health.Health`."""
 
 from __future__ import annotations
 

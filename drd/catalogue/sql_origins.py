@@ -1,4 +1,4 @@
-"""How manifests were when they were stored, in the catalogue. See `drd.ports.Origins`."""
+"""How manifests were when they were stored, in the catalogue. See `drd.ports.origins.Origins`."""
 
 from __future__ import annotations
 

@@ -24,9 +24,10 @@ def run(args: argparse.Namespace) -> int:
         if not app.owns_state and not args.dry_run:
             document, outcome = _by_the_daemon(app, args)
         else:
-            plan = app.load(args.plan)
             if args.dry_run:
+                plan = app.read(args.plan)
                 return _dry_run(plan, request.chosen(plan), args.json)
+            plan = app.load(args.plan)
             outcome = backup(app.services(plan), plan, request)
             document = documents_of(outcome)
         if args.json:

@@ -61,6 +61,12 @@ class Loading:
             self.warn(differs)
         return loaded.plan
 
+    def read(self, name: str) -> Plan:
+        """Read a plan's file, and change nothing. Raises UnknownPlan and ConfigError."""
+        loaded = load_plan(self._file_of(name), self.settings.known_roles)
+        self.refuse_exposed(loaded)
+        return loaded.plan
+
     def stored(self, name: str) -> Plan:
         """The plan from the text that was put in force last. Raises UnknownPlan if there is none,
         and ConfigError."""

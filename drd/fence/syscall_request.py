@@ -54,7 +54,7 @@ class SyscallRequest:
         return value - (1 << 32) if value >> 31 else value
 
     def waits(self) -> None:
-        """Raise Gone unless the same process still waits: another one may have its
+        """Raise CallerGone unless the same process still waits: another one may have its
         number by now.
         """
         try:
@@ -152,7 +152,7 @@ class SyscallRequest:
             return OwnedDescriptor(kernel.open_without_magic(at, path, flags))
 
     def answer(self, value: int = 0, error: int = 0) -> None:
-        """Let the process continue with this result. Raises Gone."""
+        """Let the process continue with this result. Raises CallerGone."""
         try:
             ioctl(self.listener, _SEND, _ANSWER.pack(self.key, value, -error, 0))
         except OSError as lost:

@@ -41,7 +41,7 @@ def no_action(kind: str) -> Action:
 
 
 def no_kit(_services: Services, plan: Plan, _trigger: str) -> object:
-    """Return no findings: the default for callers without kits."""
+    """Refuse to try a kit: the default for callers without kits."""
     raise NotSupported(f"the recovery kit of {plan.name} cannot be tried here")
 
 
@@ -51,7 +51,7 @@ def no_host(plan: Plan, _kit: object, _place: Path) -> AbstractContextManager[An
 
 
 def no_notifications(_: Message) -> list[str]:
-    """Refuse to send: the default for callers without channels."""
+    """Send to nobody: the default for callers without channels."""
     return []
 
 
