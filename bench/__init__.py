@@ -1,1 +1,3 @@
-"""`make bench`: what drd costs, each figure beside a baseline measured in the same run."""
+"""`make bench` measures what drd costs, and prints each figure beside a baseline of the
+same run.
+"""

@@ -1,4 +1,6 @@
-"""A first backup against the same dump streamed straight into restic; drd's own memory."""
+"""Measure a first backup against the same dump streamed directly into restic; and drd's own
+memory.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ _BASELINE = 'pg_dump -Fc -Z0 -d "$1" | restic backup -q --stdin --stdin-filename
 
 
 def rows(workshop: Workshop, size: str, times: int) -> list[Row]:
-    """Each run into a fresh repository that is initialised already, on both sides."""
+    """Measure both sides; each run stores into a new repository that is initialised already."""
 
     def ours() -> measure.Run:
         repository = workshop.new_repository()

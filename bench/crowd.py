@@ -1,7 +1,7 @@
-"""A state directory whose many plans were looked after for a while, without any real run.
+"""Make a state directory with many plans and a history, without any real run.
 
-Rows as the flows write them; the summaries are made by the catalogue's own code, which works them
-out when a plan is loaded for the first time.
+Rows are written as the flows write them; the catalogue's own code makes the summaries, when a plan
+is loaded for the first time.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ class Crowd:
         return {**measure.environment(), "DRD_CONFIG": str(self.home / "drd.yaml"), "BENCH": "x"}
 
     def look_after(self) -> None:
-        """Every plan has been in force for two months, is proven, and was last backed up at some
-        moment of the last fifteen minutes."""
+        """Fill the history: every plan has been in force for two months, is proven, and was last
+        backed up at some moment of the last fifteen minutes.
+        """
         from drd.bootstrap import app
         from drd.catalogue import tables
         from drd.catalogue.engine import Database
@@ -109,8 +110,9 @@ _TIMES = {
 
 
 def _move(connection: Connection, by: timedelta) -> None:
-    """All that happened, so much later: to fill the catalogue takes minutes, after which thousands
-    of plans would be overdue."""
+    """Move all times forward: filling the catalogue takes minutes, after which thousands of plans
+    would be overdue.
+    """
     for table, columns in _TIMES.items():
         later = ", ".join(
             f"{c} = strftime('%Y-%m-%dT%H:%M:%f000+00:00', {c}, '{by.total_seconds():+.3f} "
@@ -121,7 +123,7 @@ def _move(connection: Connection, by: timedelta) -> None:
 
 
 def _history(plan: Plan, now: datetime, chance: random.Random) -> Iterator[tuple[str, Any]]:
-    """One run of each kind, as long ago as chance will have it."""
+    """Write one run of each kind, at a random age."""
     for job in schedule_of(plan).jobs:
         run = f"{chance.getrandbits(32):08x}"
         period_s = job.timing.every_s or 86400.0
@@ -161,7 +163,7 @@ def _run_row(  # noqa: PLR0917
 def backup_rows(
     run: str, plan: Plan, began: datetime, *, forgotten_at: datetime | None = None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """All that a backup of two seconds leaves; by table."""
+    """Return all rows of a backup of two seconds, by table."""
     ended = began + timedelta(seconds=2)
     yield "runs", _run_row(run, "backup", "", plan, began, ended)
     yield "points", {

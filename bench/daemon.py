@@ -1,7 +1,7 @@
-"""The daemon with 10, 1,000 and 10,000 plans, whose runs do nothing: what it costs by itself.
+"""Measure the daemon with 10, 1,000 and 10,000 plans, whose runs do nothing: its own cost.
 
-Three components each, every 15 minutes. The baseline is the smallest crowd, measured before in the
-same run.
+Three components each, every 15 minutes. The baseline is the smallest number of plans, measured
+before in the same run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bench.crowd import Crowd
 from bench.table import Row, mb
 
 SETTLE_S = 60.0
-"""From its start, with what was overdue, until it idles."""
+"""The time from its start until the daemon has done overdue work and is idle."""
 START_WITHIN_S = 300.0
 STATUS_TIMES = 5
 
@@ -36,13 +36,14 @@ _ALLOWED_MEMORY = 150 * 1000 * 1000
 _ALLOWED_TICK_S = 1.0
 _ALLOWED_LATE_S = 1.0
 _ALLOWED_STATUS_S = {1_000: 0.15, 10_000: 1.0}
-"""From the summary, by the number of plans."""
+"""The target for `drd status` from the summary, by the number of plans."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`cpu` is a share of one core. `ticks_s` and `late_s` are of the measured time alone; a tick
-    counts when it started or settled something."""
+    """What was measured. `cpu` is a share of one core. `ticks_s` and `late_s` are of the measured
+    time alone; a tick counts if it started or settled something.
+    """
 
     plans: int
     start_s: float
@@ -54,7 +55,7 @@ class Figures:
 
 
 def rows(home: Path, counts: Sequence[int], seconds: float) -> list[Row]:
-    """A daemon for each crowd, watched for so many seconds."""
+    """Run a daemon for each number of plans, and measure it for so many seconds."""
     pure = [sys.executable, "-c", "pass"]
     python_s = _median_s(pure, measure.environment())
     found: list[Row] = []
@@ -136,7 +137,7 @@ def _median_s(argv: Sequence[str], environment: Mapping[str, str]) -> float:
 
 
 def _late(crowd: Crowd, since: datetime, until: datetime) -> list[float]:
-    """Seconds from when runs were due until they began."""
+    """Return the seconds from when runs were due until they began."""
     with closing(sqlite3.connect(crowd.home / "state/drd.db")) as catalogue:
         pairs = catalogue.execute(
             "select due_at, started_at from runs where started_at is not null and due_at not null"
@@ -191,7 +192,7 @@ class _Running:
         return [event for event in lines if event["event"] == name]
 
     def cpu_s(self) -> float:
-        """Its own, without the processes that it started."""
+        """The daemon's CPU seconds, without the processes that it started."""
         after_name = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,4 +1,6 @@
-"""A drill against a script that an administrator would write with the same tools and checks."""
+"""Measure a drill against a script that an administrator would write with the same tools and
+checks.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ SCRIPT = Path(__file__).with_name("drill.sh")
 
 
 def rows(workshop: Workshop, size: str, times: int) -> list[Row]:
-    """Both restore the same snapshot of the same repository."""
+    """Measure both, with the same snapshot of the same repository."""
     repository = workshop.new_repository()
     plan = workshop.new_plan(repository)
     backup = json.loads(workshop.drd("backup", plan).output)
@@ -55,7 +57,7 @@ def rows(workshop: Workshop, size: str, times: int) -> list[Row]:
 
 
 def write_expected(workshop: Workshop) -> Path:
-    """A file with each table and its rows, as the scripts read it."""
+    """Write a file with each table and its row count, for the scripts."""
     path = workshop.home / "expected-counts"
     counts = (
         (t, workshop.postgres.execute(f"select count(*) from {t}", "shop")[0][0])
@@ -66,7 +68,7 @@ def write_expected(workshop: Workshop) -> Path:
 
 
 def write_queries(workshop: Workshop) -> Path:
-    """A file with the query of each check, a line each."""
+    """Write a file with the query of each check, one a line."""
     path = workshop.home / "queries"
     path.write_text("".join(f"{query}\n" for query, _ in CHECKS.values()))
     return path

@@ -1,4 +1,4 @@
-"""Running a command and measuring it; two commands in turn, so that a busy machine is fair."""
+"""Run commands and measure them; two commands alternate, so that a busy machine is fair to both."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _LOOK_EVERY_S = 0.02
 
 
 def environment() -> dict[str, str]:
-    """Ours, without what would point the programs elsewhere, or make every start of Python compile
-    all that it imports."""
+    """Return our environment, without variables that would redirect the programs, or make every
+    start of Python compile all that it imports.
+    """
     elsewhere = ("PG", "AWS_", "RESTIC_", "PYTHONDONTWRITE")
     return {k: v for k, v in os.environ.items() if not k.startswith(elsewhere)}
 
@@ -45,10 +46,9 @@ def run(
     memory: bool = False,
     tied: bool = True,
 ) -> Run:
-    """Run a command to its end. Raises BenchFailed for an exit code that was not expected.
-
-    `tied` ends it with us; what takes milliseconds is not tied, since that starts a program more.
-    `memory` measures the peak, which takes a thread that looks at it.
+    """Run a command to its end. Raises BenchFailed for an unexpected exit code. `tied` ends it with
+    this process; very short commands are not tied, since that starts one more program. `memory`
+    measures the peak, in a thread.
     """
     begun = time.perf_counter()
     child = subprocess.Popen(
@@ -74,7 +74,7 @@ def run(
 
 
 def write_secret(path: Path, text: str) -> None:
-    """A file that only we can read: drd takes no other."""
+    """Write a file that only we can read: drd accepts no other."""
     path.touch(0o600)
     path.write_text(text)
 
@@ -107,8 +107,9 @@ class _Peak:
 def in_turn(
     ours: Callable[[], Run], theirs: Callable[[], Run], times: int
 ) -> tuple[list[Run], list[Run]]:
-    """Both, alternating and with the order reversed each time, so that neither always goes
-    first."""
+    """Run both, alternating and with the order reversed each time, so that neither always goes
+    first.
+    """
     left: list[Run] = []
     right: list[Run] = []
     for turn in range(times):
@@ -119,5 +120,5 @@ def in_turn(
 
 
 def seconds(runs: Sequence[Run]) -> float:
-    """The median."""
+    """Return the median in seconds."""
     return median(r.seconds for r in runs)

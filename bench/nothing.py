@@ -1,7 +1,7 @@
-"""Runs that do nothing, for a daemon that is measured: carried out here, in the bench's process.
+"""Runs that do nothing, for measuring the daemon: executed here, in the bench's process.
 
-The daemon starts a process for each, which only tells us the run and waits. The run is claimed and
-its outcome recorded by the catalogue's own code, as `drd worker` does.
+The daemon starts a process for each, which only reports the run to us and waits. The catalogue's
+own code claims the run and records its outcome, as in `drd worker`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ s.connect(sys.argv[1])
 s.sendall(sys.argv[2].encode() + b"\\n")
 s.recv(1)
 """
-"""What a worker is instead: the least that Python can start."""
+"""The program that replaces a worker: the smallest that Python can start."""
 
 _DAEMON = """
 import sys
@@ -40,13 +40,13 @@ sys.exit(main(["daemon"]))
 
 
 def daemon_argv(socket: Path) -> list[str]:
-    """`drd daemon` as it is, but for what it starts for a run."""
+    """Return `drd daemon` with another command for runs."""
     return [sys.executable, "-c", _DAEMON.format(ask=ASK, socket=str(socket))]
 
 
 @contextmanager
 def served(socket: Path, url: str, plan: Plan) -> Iterator[None]:
-    """Carry out whatever is asked for; all plans are like `plan`."""
+    """Execute every requested run; all plans are like `plan`."""
     from drd.catalogue.sql_catalogue import open_catalogue
 
     catalogue = open_catalogue(url, create=False)

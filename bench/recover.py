@@ -1,4 +1,6 @@
-"""A recovery against a script that an administrator would write with the same steps and tools."""
+"""Measure a recovery against a script that an administrator would write with the same steps and
+tools.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ SCRIPT = Path(__file__).with_name("recover.sh")
 
 
 def rows(workshop: Workshop, size: str, times: int) -> list[Row]:
-    """Both bring the same snapshot back into a database that is not there, on the same server."""
+    """Measure both: they restore the same snapshot to a missing database, on the same server."""
     repository = workshop.new_repository()
     plan = workshop.new_plan(repository, target=_TARGET)
     backup = json.loads(workshop.drd("backup", plan).output)

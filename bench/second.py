@@ -1,4 +1,4 @@
-"""What a second backup adds, against what changed and against every format that pg_dump has."""
+"""Measure what a second backup adds, against the changed data and every format of pg_dump."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _DIRECTORY = 'pg_dump {options} -f "$2" -d "$1" && restic backup --json "$2"'
 
 
 def rows(workshop: Workshop, size: str) -> list[Row]:
-    """First backups of everything, then 1 % of the rows changes, then the second ones; twice."""
+    """Measure first backups of everything, change 1 % of the rows, measure the second ones;
+    twice.
+    """
     repository = workshop.new_repository()
     plan = workshop.new_plan(repository)
     others = {options: workshop.new_repository() for options in _FORMATS}
@@ -51,7 +53,7 @@ def _compare(title: str, drd: int, changed: int, added: dict[str, int]) -> list[
 
 
 def _dump(workshop: Workshop, options: str, repository: Path) -> int:
-    """Back up in one format; the bytes that it added to the repository, as stored."""
+    """Back up in one format; return the bytes that it added to the repository, as stored."""
     directory = workshop.home / "directory-dump"
     script = _DIRECTORY if options.startswith("-Fd") else _STDIN
     done = workshop.bash(

@@ -1,4 +1,4 @@
-"""What a real small run costs, and how many plans a core can look after then.
+"""Measure a real small run, and how many plans a core can back up then.
 
 A plan of three small components in a local repository, backed up again and again after a change.
 """
@@ -43,11 +43,13 @@ for db in orders users; do
 done
 echo manifest | restic backup -q --stdin --stdin-filename manifest.json
 """
-"""What a script does to the same end; a snapshot more, as drd's manifest is one."""
+"""A script that does the same; with one more snapshot, in place of drd's manifest."""
 
 
 def rows(home: Path) -> list[Row]:
-    """CPU seconds of a backup, with all that it starts, against a script's with the same tools."""
+    """Measure the CPU seconds of a backup, with all processes that it starts, against a script with
+    the same tools.
+    """
     site = _Site(home)
     site.backup()
     site.script()  # the first ones make the repositories' caches, and read everything
@@ -70,7 +72,7 @@ def rows(home: Path) -> list[Row]:
 
 
 def _cpu_s(work: Callable[[], object]) -> float:
-    """CPU seconds of the processes that it starts, and of those that these wait for."""
+    """Return the CPU seconds of the processes that the body starts, and of their children."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     work()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -125,7 +127,7 @@ class _Site:
         measure.run(words, self._restic, tied=False)
 
     def catalogue_bytes(self) -> int:
-        """Of the pages in use: a file grows by more at once."""
+        """The size of the pages in use: a file grows by more at once."""
         with closing(sqlite3.connect(self.home / "state/drd.db")) as catalogue:
             asked = ("page_count", "freelist_count", "page_size")
             pages, free, size = (catalogue.execute(f"pragma {a}").fetchone()[0] for a in asked)

@@ -1,4 +1,4 @@
-"""`drd status` from a cold start, with a catalogue of years, against `python3 -c pass`."""
+"""Measure `drd status` from a cold start, with a catalogue of years, against `python3 -c pass`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ drill: {{every: 7d}}
 
 
 def rows(home: Path, few: int, many: int) -> list[Row]:
-    """Cold start with `few` and with `many` runs in the catalogue, and what it imports."""
+    """Measure a cold start with `few` and with `many` runs in the catalogue, and list what it
+    imports.
+    """
     small = _Catalogue(home / "few", few)
     large = _Catalogue(home / "many", many)
     python = [sys.executable, "-c", "pass"]
@@ -69,7 +71,7 @@ def _ms(seconds: float) -> str:
 
 
 def _imported(catalogue: _Catalogue) -> list[str]:
-    """Which heavy libraries a `drd status` loads, by the interpreter's own record."""
+    """Return which heavy libraries a `drd status` imports, by the interpreter's own record."""
     argv = [sys.executable, "-X", "importtime", "-m", "drd", "status"]
     script = f"{' '.join(argv)} 2>&1 >/dev/null || test $? = 3"
     done = measure.run(["bash", "-c", script], catalogue.environment, tied=False)
@@ -94,8 +96,9 @@ class _Catalogue:
         return {**measure.environment(), "DRD_CONFIG": str(self._home / "drd.yaml")}
 
     def _fill(self, per_plan: int) -> None:
-        """Rows in bulk; the summaries are then made by the catalogue's own code, which works them
-        out when a plan is loaded for the first time."""
+        """Write rows in bulk; the catalogue's own code then makes the summaries, when a plan is
+        loaded for the first time.
+        """
         from drd.catalogue.engine import Database
         from drd.catalogue.sql_catalogue import open_catalogue
         from drd.config.plan_file import load_plan
@@ -128,7 +131,7 @@ class _Catalogue:
     def _rows(
         self, plan: Any, number: int, position: int, count: int
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The rows of one run, as the flows would have written them, newest last."""
+        """Return the rows of one run, as the flows would have written them, newest last."""
         run = f"{number:02x}{position:06x}"
         drill = position % 1000 == count % 1000 - 2
         failed = position % 97 == 5

@@ -1,4 +1,6 @@
-"""The result: one line a figure, with its baseline, its target and whether it was met."""
+"""Print the result: one line for each figure, with its baseline, its target and whether it
+was met.
+"""
 
 from __future__ import annotations
 

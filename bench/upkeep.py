@@ -1,7 +1,8 @@
-"""The catalogue over a simulated year: what the daemon's upkeep of it costs, and whether it grows.
+"""Simulate a year of a catalogue: measure what the daemon's upkeep costs, and whether the catalogue
+grows.
 
-Plans backed up every 15 minutes, whose points retention forgets after a day. A catalogue that is as
-old as anything in it gets goes on for a year: each day its runs come in, and old ones go.
+Plans are backed up every 15 minutes, and retention forgets their points after a day. The catalogue
+begins with the oldest possible rows; each day new runs are added, and old ones removed.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class _Year:
         """How long each kept other writers waiting."""
 
     def comes_in(self, day: datetime) -> float:
-        """The runs of a day, as rows; CPU seconds."""
+        """Add the runs of a day as rows; return the CPU seconds."""
         from drd.catalogue.tables import metadata
 
         began = time.process_time()
@@ -100,7 +101,7 @@ class _Year:
                 yield from backup_rows(run, plan, began, forgotten_at=began + _FORGOTTEN_AFTER)
 
     def upkeep(self, before: datetime) -> None:
-        """As the daemon does it once a day: pieces, until nothing old is left."""
+        """Do what the daemon does once a day: piece by piece, until nothing old is left."""
         while True:
             cpu, wall = time.process_time(), time.perf_counter()
             removed = self._catalogue.queue.remove_old(before)
@@ -111,7 +112,7 @@ class _Year:
 
     @property
     def bytes(self) -> int:
-        """Of the file, once all is in it."""
+        """The size of the file, with everything in it."""
         with self._database.read() as connection:
             pages, size = (
                 connection.exec_driver_sql(f"pragma {asked}").scalar_one()

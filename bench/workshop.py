@@ -1,4 +1,4 @@
-"""Where the measurements are made: a PostgreSQL server, repositories, drd's configuration."""
+"""The place of the measurements: a PostgreSQL server, repositories, drd's configuration."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Workshop:
         return {**ours, "PATH": tools, "DRD_CONFIG": str(self.home / "drd.yaml")}
 
     def restic(self, repository: Path) -> Mapping[str, str]:
-        """What restic reads, with the cache where drd's restic has its own."""
+        """Return restic's variables, with the same cache as drd's restic."""
         return {
             **self.environment,
             "RESTIC_REPOSITORY": str(repository),
@@ -86,7 +86,7 @@ class Workshop:
         )
 
     def fill(self, size_bytes: int) -> None:
-        """A new database whose uncompressed dump has about that size."""
+        """Make a new database whose uncompressed dump has about that size."""
         self.postgres.execute(f"drop database if exists {DATABASE}")
         self.postgres.execute(f"create database {DATABASE}")
         rows = max(100, int(size_bytes / 1e6 * _ROWS_PER_MB) // _TABLES)
@@ -99,7 +99,9 @@ class Workshop:
         return [f"part{n}" for n in range(1, _TABLES + 1)]
 
     def change(self, *, scattered: bool) -> int:
-        """Rewrite 1 % of the rows, the newest or all over the tables; bytes of those rows' text."""
+        """Rewrite 1 % of the rows, the newest or all over the tables; return the bytes of those
+        rows' text.
+        """
         where = "id % 100 = 7" if scattered else "id > (select max(id) * 99 / 100 from {table})"
         changed = 0
         for table in self.tables:
@@ -119,8 +121,9 @@ class Workshop:
         return place
 
     def new_plan(self, repository: Path, *, target: str | None = None) -> str:
-        """A plan of its own for this repository, so that it has no history; its name. `target` is a
-        database of the same server, which its target `standby` names."""
+        """Write a plan for this repository, without a history; return its name. `target` is a
+        database of the same server, which its target `standby` names.
+        """
         name = f"shop{self._count}"
         checks = "\n".join(
             f'  - {{name: {title}, kind: sql, component: shop, query: "{query}", '
@@ -147,5 +150,5 @@ class Workshop:
         return measure.run(words, environment)
 
     def remove(self, repository: Path) -> None:
-        """Repositories of gigabytes do not wait for the end."""
+        """Remove a repository of gigabytes at once."""
         shutil.rmtree(repository)

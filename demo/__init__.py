@@ -1,1 +1,1 @@
-"""`make demo`: an orders API loses its data and comes back, with real servers."""
+"""`make demo`: an orders API loses its data and is restored, with real servers."""

@@ -154,12 +154,12 @@ def count_rows(server: PostgresServer) -> int:
 
 
 def take_new_orders(server: PostgresServer) -> None:
-    """What customers do between two backups: 1,500 orders, a third of them paid at once."""
+    """Do what customers do between two backups: 1,500 orders, a third of them paid at once."""
     server.execute(_NEW_ORDERS, DATABASE)
 
 
 def create_sessions(file: Path) -> None:
-    """A SQLite database in WAL mode: sessions and feature flags."""
+    """Make a SQLite database in WAL mode: sessions and feature flags."""
     with _sqlite(file) as database:
         database.execute("pragma journal_mode = wal")
         database.executescript(
@@ -176,7 +176,7 @@ def create_sessions(file: Path) -> None:
 
 
 def sign_in(file: Path) -> None:
-    """Twenty more sessions, and a feature that was switched on."""
+    """Add twenty sessions, and switch a feature on."""
     with _sqlite(file) as database:
         database.executemany(
             "insert into sessions values (?, ?, ?, ?)",
@@ -201,7 +201,9 @@ class _sqlite:  # noqa: N801 - reads as a function
 
 
 def create_configuration(root: Path) -> None:
-    """What lies in /etc: modes, a key, a link, an empty directory, names that are hard to type."""
+    """Make the configuration in /etc: modes, a key, a link, an empty directory, names that are hard
+    to type.
+    """
     for name, text in _CONFIGURATION.items():
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -216,13 +218,13 @@ def create_configuration(root: Path) -> None:
 
 
 def change_configuration(root: Path) -> None:
-    """An administrator raises a limit."""
+    """Raise a limit, as an administrator would."""
     file = root / "conf.d/limits.conf"
     file.write_text(file.read_text().replace("20r/s", "50r/s"))
 
 
 def strike(server: PostgresServer, sessions: Path, configuration: Path) -> None:
-    """The disaster: tables dropped, sessions overwritten, configuration gone."""
+    """Simulate the disaster: drop tables, overwrite sessions, remove the configuration."""
     server.execute("drop table order_items, order_events, orders cascade", DATABASE)
     for file in sessions.parent.glob(sessions.name + "*"):
         file.write_bytes(b"\0" * 4096)

@@ -1,4 +1,4 @@
-"""How the demo talks, and how it runs the commands that it shows."""
+"""Print the demo's text, and run the commands that it shows."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def say(*lines: str) -> None:
 
 @contextlib.contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Say what is being done, and how long it took."""
+    """Print what is being done, and how long it took."""
     print(f"  {what} … ", end="", flush=True)
     begun = time.monotonic()
     yield
@@ -69,15 +69,16 @@ def timed(what: str) -> Iterator[None]:
 
 
 class Shell:
-    """Runs commands in view: `$ command`, then what it prints."""
+    """Runs commands visibly: `$ command`, then its output."""
 
     def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
         self._environment = dict(environment)
         self._directory = directory
 
     def show(self, *words: str, exits: int = 0) -> None:
-        """Run a command, its output going where ours goes. Raises DemoFailed for another exit
-        code than `exits`."""
+        """Run a command with its output on ours. Raises DemoFailed for another exit code than
+        `exits`.
+        """
         print(f"\n{_paint('1;36', '$ ' + shlex.join(words))}", flush=True)
         code = self._run(words, sys.stdout.fileno())
         if exits != 0:
@@ -86,7 +87,9 @@ class Shell:
             raise DemoFailed(f"{shlex.join(words)}: exit code {code}, expected {exits}")
 
     def output(self, script: str) -> str:
-        """What a bash script prints, without showing it. Raises DemoFailed when any part fails."""
+        """Return the output of a bash script, without showing it. Raises DemoFailed if any part
+        fails.
+        """
         with (self._directory / "output").open("w+b") as file:
             code = self._run(["bash", "-euo", "pipefail", "-c", script], file.fileno())
             file.seek(0)

@@ -1,5 +1,4 @@
-"""Where everything of the demo is: one short directory, drd's configuration and the secrets in
-it."""
+"""The demo's one short directory, with drd's configuration and the secrets in it."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ cache_dir: cache
 
 
 def address(server: PostgresServer) -> str:
-    """How psql finds the orders database; the password is in PGPASSFILE."""
+    """Return how psql finds the orders database; the password is in PGPASSFILE."""
     return f"host={server.socket_dir} port={server.port} user={server.superuser} dbname={DATABASE}"
 
 
@@ -70,7 +69,9 @@ class Place:
             file.write_text(secret + "\n")
 
     def variables(self) -> dict[str, str]:
-        """What a shell needs for `drd` to find this place, as a shell reads it."""
+        """Return the variables that a shell needs for `drd` to find this place, as a shell reads
+        them.
+        """
         return {
             "DRD_CONFIG": str(self.settings),
             "CREDENTIALS_DIRECTORY": str(self.credentials),
@@ -78,7 +79,9 @@ class Place:
         }
 
     def environment(self) -> Mapping[str, str]:
-        """Ours, without what would point drd or PostgreSQL's tools elsewhere."""
+        """Return our environment, without variables that would redirect drd or PostgreSQL's
+        tools.
+        """
         ours = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "AWS_", "RESTIC_"))}
         drd = {
             k: v.replace("$PATH", ours.get("PATH", os.defpath)) for k, v in self.variables().items()
@@ -86,7 +89,9 @@ class Place:
         return {**ours, **drd}
 
     def write_passwords(self, *servers: PostgresServer) -> Mapping[str, str]:
-        """For psql and pg_dump: the variable that names a file with the servers' passwords."""
+        """Write a file with the servers' passwords; return the variable for psql and pg_dump that
+        names it.
+        """
         file = self.home / "pgpass"
         file.touch(mode=0o600)
         file.write_text("".join(f"*:{s.port}:*:*:{s.password}\n" for s in servers))

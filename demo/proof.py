@@ -1,4 +1,4 @@
-"""Proof by other tools than drd that what came back is what was there before the disaster."""
+"""Prove, by other tools than drd, that the restored data equals the data before the disaster."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ select rolname, rolcanlogin, rolconnlimit, md5(rolpassword) from pg_authid
 
 
 class Proof:
-    """Two looks at the service, before and after, by pg_dump, psql, sqlite3's dump, diff and find.
-
-    `before` is what the first look saw: a name for each thing, and a digest of it.
+    """Two snapshots of the service, before and after, by pg_dump, psql, sqlite3's dump, diff and
+    find. `before` has a name and a digest for each thing.
     """
 
     def __init__(self, shell: Shell, place: Place) -> None:
@@ -39,14 +38,16 @@ class Proof:
         self.before: dict[str, str] = {}
 
     def remember(self, server: PostgresServer) -> None:
-        """Look at the living service, and put a copy of its configuration aside."""
+        """Record the state of the running service, and copy its configuration."""
         self.before = self._look(server, self._place.sessions, self._place.configuration)
         self._shell.output(
             f"cp -a {quote(str(self._place.configuration))} {quote(str(self._place.before))}/etc"
         )
 
     def compare(self, server: PostgresServer) -> None:
-        """Look at what came back; say what is equal. Raises DemoFailed when anything is not."""
+        """Compare the restored service; print what is equal. Raises DemoFailed if anything
+        differs.
+        """
         restored = self._place.restored_configuration
         after = self._look(server, self._place.standby / "sessions.db", restored)
         different = self._shell.output(
@@ -83,7 +84,7 @@ class Proof:
 
 
 def _sqlite_dump(file: Path) -> str:
-    """The same text as the sqlite3 shell's `.dump`, which need not be installed."""
+    """Return the same text as the sqlite3 shell's `.dump`, which need not be installed."""
     code = "import sqlite3, sys; [print(x) for x in sqlite3.connect(sys.argv[1]).iterdump()]"
     return _words(["python3", "-c", code, str(file)])
 

@@ -1,4 +1,4 @@
-"""The demo: a service is backed up, lost, rehearsed, recovered and compared, in view.
+"""The demo: a service is backed up, lost, drilled, recovered and compared, step by step.
 
 Everything happens in one directory below /tmp, with servers on loopback and Unix sockets that end
 with this process. KEEP=1 leaves them running afterwards, until Ctrl-C.
@@ -40,7 +40,9 @@ PLAN = "orders-api"
 
 
 def main() -> int:
-    """Exit 0 when every step did what it says, 1 when one did not, 128 + signal when ended."""
+    """Run the demo. Exit 0 if every step did what it says, 1 if one did not, 128 + signal
+    if ended.
+    """
     begun = time.monotonic()
     try:
         with ended_by_signals(), ExitStack() as stack:
@@ -152,7 +154,7 @@ class _Demo:
         self.proof.compare(self.standby)
 
     def keep(self) -> None:
-        """Say how to look around, and wait for a signal."""
+        """Print how to explore it, and wait for a signal."""
         variables = {**self.place.variables(), **self.passwords}
         exports = " ".join(f'{k}="{v}"' for k, v in variables.items())
         chapter("Everything is still running. Look around:")

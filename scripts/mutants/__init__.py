@@ -1,4 +1,4 @@
-"""Change a decision of drd, and see whether the unit and contract tests notice."""
+"""Change decisions of drd, and check that the unit and contract tests fail."""
 
 from pathlib import Path
 

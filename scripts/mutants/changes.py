@@ -1,5 +1,6 @@
-"""The changes that a mutant may be: one for each operator, number, condition, default and statement
-of a file, but for texts, types and what is written to the log."""
+"""The possible mutants: one for each operator, number, condition, default and statement of a file,
+except in texts, types and log messages.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +56,9 @@ class Mutant:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Names it by its content: the same after lines above it came or went."""
+        """Identifies the mutant by its content: the same after lines above it were added or
+        removed.
+        """
         return (f"{self.file} {self.scope}", *(line[0] + line[1:].strip() for line in self.diff))
 
 
@@ -100,7 +103,7 @@ class Mutants(ast.NodeVisitor):
             self.add(*self.span(node), text)
 
     def operator(self, left: ast.AST, right: ast.AST, operator: ast.AST) -> None:
-        """The operator stands between its operands, perhaps beside parentheses."""
+        """Mutate an operator, which is between its operands, perhaps beside parentheses."""
         if type(operator) not in SWAPS:
             return
         old, new = SWAPS[type(operator)]
@@ -150,13 +153,13 @@ class Mutants(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Assert(self, node: ast.Assert) -> None:
-        """Narrows a type. Nothing relies on it at run time."""
+        """Skip: it narrows a type, and nothing relies on it at run time."""
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
-        """A text."""
+        """Skip: it is a text."""
 
     def visit_Import(self, node: Any) -> None:
-        """Nothing to decide."""
+        """Skip: there is nothing to decide."""
 
     visit_ImportFrom = visit_Import
 
@@ -248,7 +251,7 @@ def changed_lines(before: str, after: str) -> Iterator[str]:
 
 
 def changes(mutant: Mutant) -> bool:
-    """Whether it is Python, and something else than before."""
+    """Whether the new text is Python and differs from the old one."""
     source = (ROOT / mutant.file).read_bytes()
     try:
         return ast.dump(ast.parse(mutant.applied(source))) != ast.dump(ast.parse(source))
@@ -257,7 +260,7 @@ def changes(mutant: Mutant) -> bool:
 
 
 def functions(source: bytes) -> dict[str, list[range]]:
-    """The lines of each function, by its name with what is around it, in order."""
+    """Return the lines of each function, by its qualified name, in order."""
     found: dict[str, list[range]] = {}
 
     def collect(node: ast.AST, scope: str) -> None:

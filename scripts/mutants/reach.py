@@ -1,4 +1,4 @@
-"""Which test reaches which function. This module is a plugin of pytest as well."""
+"""Record which test reaches which function. This module is a pytest plugin as well."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Noted = dict[str, tuple[float, dict[str, int]]]
 
 
 class Recorder:
-    """Notes for each test how long it took and which functions of drd it ran."""
+    """Records for each test its duration and the functions of drd that it ran."""
 
     def __init__(self, into: Path) -> None:
         from coverage import Coverage
@@ -77,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def digest(file: str) -> str:
-    """Of a test its text, of a module the names of its functions."""
+    """Return the digest of a test's text, or of the names of a module's functions."""
     path = ROOT / file
     if file.startswith("drd/"):
         text = "\n".join(functions(path.read_bytes())).encode() if path.exists() else b""
@@ -87,8 +87,9 @@ def digest(file: str) -> str:
 
 
 def recorded(tree: Path, jobs: int) -> Noted:
-    """What was noted before. Only those files of tests run again that changed, or that reached a
-    module in which functions came or went."""
+    """Return what was recorded before. Only test files run again that changed, or that reached a
+    module with added or removed functions.
+    """
     found = (str(p.relative_to(ROOT)) for t in TESTS for p in sorted((ROOT / t).rglob("test_*.py")))
     files = [file for file in found if file not in NO_TESTS]
     known = json.loads(CACHE.read_text()) if CACHE.exists() else {}

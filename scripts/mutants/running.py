@@ -1,4 +1,4 @@
-"""Running tests in a copy of the work tree, and ending all that they started."""
+"""Run tests in a copy of the work tree, and end all processes that they started."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mutants import ROOT
 
 ONE_TEST_S = 120  # for a test against a mutant; the slowest takes a tenth of that
 CANNOT = 77
-"""The exit code of a fork that could not put the mutant in the place of the function."""
+"""The exit code of a fork that could not replace the function by the mutant."""
 ARGUMENTS = ("-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", f"--timeout={ONE_TEST_S}")
 
 
@@ -35,12 +35,12 @@ def environment(tree: Path, mark: str) -> dict[str, str]:
 
 
 def mark_of(tree: Path) -> str:
-    """What the processes of a tree have in their environment."""
+    """Return the mark in the environment of a tree's processes."""
     return f"MUTANTS_{os.getpid()}_{tree.name}"
 
 
 def run_tests(tree: Path, arguments: list[str], seconds: float, **more: str) -> Ran:
-    """In an interpreter of their own."""
+    """Run the tests in a separate interpreter."""
     mark = mark_of(tree)
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
@@ -64,7 +64,7 @@ def run_tests(tree: Path, arguments: list[str], seconds: float, **more: str) -> 
 
 
 def end_marked(mark: str, process: int = 0, *, but: int = 0) -> None:
-    """End what the tests left running: servers have process groups of their own."""
+    """End processes that the tests left running: servers have their own process groups."""
     for directory in Path("/proc").glob("[0-9]*"):
         pid = int(directory.name)
         try:
@@ -94,7 +94,7 @@ class Warm:
     def run(
         self, arguments: list[str], seconds: float, change: tuple[str, bytes, bytes] | None = None
     ) -> Ran:
-        """Run tests, with the text of a module in the place of the one that it has."""
+        """Run tests with another text of a module."""
         order = {"arguments": [*ARGUMENTS, *arguments], "output": str(self.output)}
         if change is not None:
             order |= {"path": change[0], "before": change[1].decode(), "after": change[2].decode()}

@@ -1,7 +1,7 @@
-"""Runs tests in forks of an interpreter that has imported drd: imports take longer than most tests.
+"""Run tests in forks of an interpreter that has imported drd: imports take longer than most tests.
 
-A mutant is put in the place of the function that it changes, in the fork alone. Orders come in as
-lines of JSON; the process id of the fork and its exit code go out.
+A mutant replaces the function that it changes, in the fork alone. Requests are read as lines of
+JSON; the process id of the fork and its exit code are written.
 """
 
 from __future__ import annotations
@@ -66,8 +66,9 @@ def _carry_out(order: dict[str, Any]) -> None:
 
 
 def put(path: str, before: str, after: str) -> bool:
-    """Give each function of a module that was loaded from `before` its code of `after`; whether
-    there was one."""
+    """Replace the code of each function of a module that was loaded from `before` by that of
+    `after`; return whether there was one.
+    """
     old, new = (dict(_codes(compile(text, path, "exec"))) for text in (before, after))
     changed = {_place(code): new[name] for name, code in old.items() if new.get(name) != code}
     gc.unfreeze()
@@ -89,7 +90,7 @@ def _place(code: CodeType) -> tuple[str, int]:
 
 
 def _codes(code: CodeType) -> Iterator[tuple[tuple[str, int], CodeType]]:
-    """Of each function, by its name and its number among those of that name."""
+    """Return the code of each function, by its name and its number among those of that name."""
     seen: dict[str, int] = {}
     waiting = [code]
     while waiting:
