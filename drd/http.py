@@ -22,6 +22,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import drd
 from drd.masking import mask_login
+from drd.model.units import format_duration
 
 _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
 
@@ -90,7 +91,7 @@ def exchange(
     except (OSError, http.client.HTTPException, ValueError) as error:
         if late() or isinstance(error, TimeoutError):
             raise NoAnswer(
-                f"{host} did not answer within {deadline_s:g} s",
+                f"{host} did not answer within {format_duration(deadline_s)}",
                 hint="check that it is running, or raise `timeout`.",
             ) from None
         raise _explained(host, error) from None

@@ -15,6 +15,7 @@ from drd.errors import StepFailed
 from drd.fields import AbsolutePath
 from drd.masking import masked
 from drd.model.runbook import Step
+from drd.model.units import format_duration
 from drd.model.values import filled
 from drd.ports import Finding
 from drd.ports.action import ActionContext, ActionKind, StepByHand
@@ -120,7 +121,7 @@ def ask(
     except http.NoAnswer as error:
         raise StepFailed(f"{url} does not answer: {error.message}", hint=error.hint) from None
     if answer.is_late:
-        raise StepFailed(f"{url} did not end its answer within {timeout_s:g} s")
+        raise StepFailed(f"{url} did not end its answer within {format_duration(timeout_s)}")
     return answer.status, answer.body.decode("utf-8", "replace")
 
 

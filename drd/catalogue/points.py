@@ -30,6 +30,7 @@ from drd.catalogue.tables import (
 from drd.errors import NoRestorePoint, UsageError
 from drd.model.run import DrillResult
 from drd.model.snapshot import RestorePoint
+from drd.model.units import format_time
 from drd.ports import RunLease
 from drd.ports.points import NO_IDS, RepositoryIds
 
@@ -225,7 +226,7 @@ def _only(plan: str, prefix: str, rows: Sequence[Row[Any]]) -> Row[Any]:
     hint = f"drd points {plan} lists them."
     if not prefix or not chosen:
         if prefix and rows:
-            when = f"{rows[0].forgotten_at:%Y-%m-%d %H:%M} UTC"
+            when = format_time(rows[0].forgotten_at)
             if rows[0].vanished_at is not None:
                 raise NoRestorePoint(
                     f"restore point {rows[0].id} of {plan} is in no repository any more, although "

@@ -24,6 +24,7 @@ from drd.errors import UsageError
 from drd.model.actor import Actor
 from drd.model.job_history import JobHistory
 from drd.model.run import Run, RunState
+from drd.model.units import format_time
 from drd.ports.queue import PlanRow
 
 _NOBODY = Owner(0, None, "")
@@ -238,7 +239,9 @@ def _ended(state: RunState) -> str:
 def _by_whom(run: Run) -> str:
     if run.cancel_actor is None or run.cancel_asked_at is None:
         return ""
-    return f"; asked at {run.cancel_asked_at:%Y-%m-%d %H:%M:%S} UTC by {run.cancel_actor.words()}"
+    return (
+        f"; asked at {format_time(run.cancel_asked_at, seconds=True)} by {run.cancel_actor.words()}"
+    )
 
 
 def _new_id(connection: Any) -> str:

@@ -8,6 +8,7 @@ from drd import process
 from drd.cli import output
 from drd.cli.session import session
 from drd.errors import UsageError
+from drd.model.units import format_time
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,8 +31,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     owner = custody.owner
     output.say(
-        f"this state belongs to {owner.path} on {owner.host}, since "
-        f"{custody.since:%Y-%m-%d %H:%M} UTC"
+        f"this state belongs to {owner.path} on {owner.host}, since {format_time(custody.since)}"
     )
     if custody.reason:
         by = f", by {custody.by.words()}" if custody.by is not None else ""

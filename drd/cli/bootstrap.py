@@ -28,7 +28,7 @@ from drd.kit.state import record_use
 from drd.model.run_details import KitDetail
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.text import counted
-from drd.model.units import to_rfc3339
+from drd.model.units import format_time, to_rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ def _words(plan: _Plan) -> str:
     count = counted(plan.points, "restore point")
     at = plan.newest.data_time
     after = f"; {plan.unlisted:,} of them made after the kit" if plan.unlisted else ""
-    return f"{count}, newest {plan.newest.id} with data of {at:%Y-%m-%d %H:%M:%S} UTC{after}"
+    return f"{count}, newest {plan.newest.id} with data of {format_time(at, seconds=True)}{after}"
 
 
 def _document(prepared: Prepared, written: list[Path], found: list[_Plan]) -> dict[str, Any]:

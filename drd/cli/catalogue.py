@@ -14,6 +14,7 @@ from drd.errors import CatalogueError, DrdError, UsageError
 from drd.flows.repository import rebuild as flow
 from drd.flows.repository.rebuild import Comparison
 from drd.kit.lost_holds import restore_holds
+from drd.model.units import format_time
 
 
 def rebuild(args: argparse.Namespace) -> int:
@@ -68,7 +69,7 @@ def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
     for hold in restored.holds:
         output.warn(f"{name}: {sentence(hold)}, as before")
     if restored.stored_at is not None:
-        since = f"{restored.stored_at:%Y-%m-%d %H:%M:%S} UTC"
+        since = format_time(restored.stored_at, seconds=True)
         output.warn(
             f"{name}: holds made after {since} are unknown: hold those points again with drd hold"
         )

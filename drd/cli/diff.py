@@ -12,8 +12,8 @@ from drd.cli import output
 from drd.cli.session import session
 from drd.flows.restore.difference import LiveDifference, compare
 from drd.model.difference import Difference, TableChange
-from drd.model.text import counted
-from drd.model.units import to_rfc3339
+from drd.model.text import counted, left_out
+from drd.model.units import format_time, to_rfc3339
 
 SHOWN = 40
 """Lines of differences that are shown without --all."""
@@ -68,13 +68,14 @@ def _print(compared: LiveDifference, limit: int | None) -> None:
     a, b = compared.a, compared.b
     output.say(
         f"{compared.plan}: {compared.component.name} at {a.name} "
-        f"({a.data_time:%Y-%m-%d %H:%M:%S} UTC) and {b.name} ({b.data_time:%Y-%m-%d %H:%M:%S} UTC)"
+        f"({format_time(a.data_time, seconds=True)}) and {b.name} "
+        f"({format_time(b.data_time, seconds=True)})"
     )
     rows = [[f"  {words[0]}", *words[1:]] for words in rows_of(compared.found)]
     if rows:
         output.say(output.table(rows[:limit], keep=3))
     if limit is not None and len(rows) > limit:
-        output.say(f"  … and {len(rows) - limit:,} more: --all")
+        output.say(f"  …{left_out(len(rows) - limit)}: --all")
     for line in _summary(compared, len(rows)):
         output.say(line)
 
@@ -118,8 +119,8 @@ def _summary(compared: LiveDifference, differing: int) -> Iterator[str]:
         )
     for name, why in difference.unknown[:5]:
         yield f"unknown: {printable(name)}: {why}"
-    if len(difference.unknown) > 5:
-        yield f"unknown: … and {len(difference.unknown) - 5:,} more"
+    if more := left_out(len(difference.unknown) - 5):
+        yield f"unknown: …{more}"
 
 
 def _before_and_now(a: Any, b: Any) -> str:

@@ -17,6 +17,7 @@ from drd.bootstrap import App
 from drd.cli import output, render
 from drd.cli.progress import ProgressLine
 from drd.model.progression import Progression, StepView
+from drd.model.text import counted
 from drd.model.units import format_duration
 
 _EVERY_S = 0.5
@@ -155,9 +156,9 @@ class Screen:
         column = min(longest, max(_SHORTEST_NAME, width - _BESIDE_NAMES))
         body = [self._step(s, column, width) for s in steps[over:last]]
         if over:
-            body.insert(0, f"  {over} steps above")
+            body.insert(0, f"  {counted(over, 'step')} above")
         if last < len(steps):
-            body.append(f"  {len(steps) - last} steps below")
+            body.append(f"  {counted(len(steps) - last, 'step')} below")
         return head + body + needed
 
     def _head(self, now: Progression) -> str:

@@ -11,6 +11,7 @@ from drd.cli.confirm import confirm
 from drd.config.daemon import plans_by_name
 from drd.errors import UsageError
 from drd.model.holds import held_points
+from drd.model.text import counted
 from drd.ports.plans import Records
 
 
@@ -59,5 +60,5 @@ def _counts(known: Records) -> str:
         (known.runs, "run", "runs"),
         (known.evidence, "piece of evidence", "pieces of evidence"),
     )
-    first, second, third = (f"{n} {one if n == 1 else many}" for n, one, many in numbers)
+    first, second, third = (counted(n, one, many) for n, one, many in numbers)
     return f"{first}, {second} and {third}"

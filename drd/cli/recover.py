@@ -28,7 +28,7 @@ from drd.flows.services import Services
 from drd.model.plan import IN_PLACE, Plan
 from drd.model.run import Evidence, RunKind, StepState
 from drd.model.runbook import LOOKING
-from drd.model.units import format_duration, to_rfc3339
+from drd.model.units import format_duration, format_time, to_rfc3339
 
 
 def run(args: argparse.Namespace) -> int:
@@ -246,7 +246,7 @@ def _measured(evidence: Evidence, planned: RecoveryPlan) -> str:
     """The measurements, without the objectives if they prove nothing about them."""
     took, lost = format_duration(evidence.rta_s), format_duration(evidence.rpa_s)
     if planned.partial:
-        return f"back in {took}, with data of {planned.point.data_time:%Y-%m-%d %H:%M:%S} UTC"
+        return f"back in {took}, with data of {format_time(planned.point.data_time, seconds=True)}"
     goals = planned.plan.objectives
     rto, rpo = format_duration(goals.rto_s), format_duration(goals.rpo_s)
     return f"back in {took} (RTO {rto}), lost {lost} (RPO {rpo})"

@@ -15,7 +15,7 @@ from drd.flows.restore.single_items import Changes
 from drd.model.plan import IN_PLACE
 from drd.model.runbook import LOOKING, PEOPLE, Step, waits_for
 from drd.model.text import counted
-from drd.model.units import format_duration, format_size, to_rfc3339
+from drd.model.units import format_duration, format_size, format_time, to_rfc3339
 
 
 def print_plan(
@@ -32,7 +32,7 @@ def print_plan(
     say = partial(output.say, beside=args.json)
     say(
         f"{planned.plan.name}: recovery of point {point.id} (data of "
-        f"{point.data_time:%Y-%m-%d %H:%M:%S} UTC) into {into(request)}"
+        f"{format_time(point.data_time, seconds=True)}) into {into(request)}"
     )
     for name in planned.components:
         row = point.component(name)

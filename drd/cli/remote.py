@@ -17,6 +17,7 @@ from drd import process
 from drd.api import admission
 from drd.bootstrap import App, app
 from drd.errors import DrdError, NotOwner
+from drd.model.units import format_duration
 from drd.process.actors import as_root_types_it
 
 _NAME = "drd.sock"
@@ -110,7 +111,7 @@ class Remote:
             return NotOwner(words, hint=remedy)
         if isinstance(error, TimeoutError):
             return NotOwner(
-                f"the daemon did not answer at {where} within {_PATIENCE_S:.0f} s",
+                f"the daemon did not answer at {where} within {format_duration(_PATIENCE_S)}",
                 hint=f"try again, or {as_root_types_it()}",
             )
         if isinstance(error, (FileNotFoundError, ConnectionRefusedError)):

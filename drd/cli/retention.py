@@ -12,6 +12,7 @@ from drd.errors import UsageError
 from drd.flows.upkeep.retention import RetentionRequest, retention
 from drd.flows.upkeep.retention_plan import Forgetting, plan_forgetting
 from drd.model.snapshot import RestorePoint
+from drd.model.text import counted
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,7 +61,7 @@ def _show(
         output.say(f"  HINT: {pause.hint}")
     stay = len(forgetting.chosen.keep)
     output.say(
-        f"{plan}: {stay} restore point{'s stay' if stay != 1 else ' stays'}, "
+        f"{plan}: {counted(stay, 'restore point stays', 'restore points stay')}, "
         f"{len(forgetting.chosen.forget)} {'would be forgotten' if args.dry_run else 'forgotten'}"
     )
     rows = [["  keep", i, _time(points, i), ", ".join(why)] for i, why in forgetting.chosen.keep]
@@ -72,10 +73,12 @@ def _show(
 
 def _say_more(plan: str, forgetting: Forgetting, goes: str) -> None:
     if forgetting.leftovers:
-        output.say(f"  and {forgetting.leftovers} snapshots of backups that never finished")
+        output.say(
+            f"  and {counted(forgetting.leftovers, 'snapshot')} of backups that never finished"
+        )
     for share in forgetting.shares[1:]:
         number = len(share.snapshots)
-        what = f"{number} snapshot{'s' * (number > 1)}" if number else "nothing"
+        what = counted(number, "snapshot") if number else "nothing"
         output.say(f"  copy {share.name}: {what} {goes}")
     if forgetting.chosen.over:
         output.complain(

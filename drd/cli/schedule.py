@@ -9,7 +9,7 @@ from typing import Any
 
 from drd.api import documents
 from drd.cli import output, remote
-from drd.model.text import escaped
+from drd.model.text import escaped, left_out
 from drd.model.units import format_duration, from_rfc3339
 
 SCREEN = 40
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         output.say("nothing is scheduled: no plan has a schedule, or no daemon has loaded one yet.")
     if limit is not None and len(dues) > limit:
         last = dues[-1]["due_at"][:16].replace("T", " ")
-        output.say(f"and {len(dues) - limit:,} more until {last} UTC: drd schedule --all")
+        output.say(f"{left_out(len(dues) - limit).strip()} until {last} UTC: drd schedule --all")
     for name in document["unknown"]:
         output.warn(
             f"{escaped(name)} was loaded by an older drd: the daemon will work out its schedule"

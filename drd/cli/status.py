@@ -38,8 +38,8 @@ from drd.model.rows import (
 )
 from drd.model.status_line import Brief, microseconds
 from drd.model.status_notes import Telling, Told
-from drd.model.text import some
-from drd.model.units import format_duration
+from drd.model.text import noun, some
+from drd.model.units import format_duration, format_time
 from drd.model.verdicts import Assessment, Verdict, exit_code
 
 TYPE_CHECKING = False
@@ -108,7 +108,7 @@ def render(
     lines = table(header, rows, width=width, keep=2, colour=colour)
     uncoloured = table(header, rows, width=width, keep=2, colour=False) if colour else lines
     plain_width = max(map(measure, uncoloured))
-    at = f"{document.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    at = format_time(document.at)
     worth_a_word = [p for p in plans if not isinstance(p, Brief)]
     below = notes(_notes(document, worth_a_word, tellings), width=width, colour=colour)
     if left_out:
@@ -138,7 +138,7 @@ def _counts(plans: Sequence[Shown], more: str = "") -> str:
     verdicts = [p.verdict for p in plans]
     counts = ((verdict, verdicts.count(verdict)) for verdict in _IN_COUNTS)
     counted = (f"{count} {verdict.words}" for verdict, count in counts if count)
-    words = f"{len(plans)}{more} plan{'s' if len(plans) != 1 else ''}"
+    words = f"{len(plans):,}{more} {noun(len(plans), 'plan')}"
     return f"{words}: {', '.join(counted)}"
 
 
@@ -215,7 +215,7 @@ def _holds(plan: Shown) -> Sequence[HoldFacts]:
 
 
 def _hold(plan: str, hold: HoldFacts) -> Note:
-    until = f" until {hold.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if hold.until else ""
+    until = f" until {format_time(hold.until)}" if hold.until else ""
     by = f" (by {hold.by})" if hold.by else ""
     return Note(plan, Cell(f"{hold.point} is held{until}: {hold.reason}{by}"), f"drd points {plan}")
 

@@ -11,6 +11,8 @@ from drd.cli import output
 from drd.cli.confirm import confirm_texts
 from drd.errors import UsageError
 from drd.kit.plan_effects import PlanEffect
+from drd.model.text import left_out
+from drd.model.units import format_time
 
 
 def accept(
@@ -22,7 +24,7 @@ def accept(
     terminal."""
     if args.accept_commands and args.quiet:
         return
-    at = f"{stored_at:%Y-%m-%d %H:%M:%S} UTC"
+    at = format_time(stored_at, seconds=True)
     for line in (
         f"The repository has plans that were stored at {at},",
         "by drd or by someone else with its password.",
@@ -40,7 +42,7 @@ def accept(
         asking = [order.line for lines in orders.values() for order in lines if order.asks]
         if not asking:
             return
-        more = f" and {len(asking) - 1} more" if len(asking) > 1 else ""
+        more = left_out(len(asking) - 1)
         raise UsageError(
             "plans from the repository have commands, or could reveal secrets or files of "
             f"this host ({asking[0][:200]}{more}): they need a confirmation, and there is "

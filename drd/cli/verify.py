@@ -10,7 +10,7 @@ from drd.cli.each_repository import each
 from drd.cli.session import session
 from drd.flows.restore.repository_choice import named
 from drd.flows.upkeep.verification import VerificationOutcome, verification
-from drd.model.units import to_rfc3339
+from drd.model.units import format_time, to_rfc3339
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,4 +62,4 @@ def _read(outcome: VerificationOutcome) -> str:
     words = f"{outcome.read} of {reading.parts} parts were read"
     if reading.last_complete_at is None:
         return f"{words}, some parts were never read"
-    return f"{words}, all parts were read by {reading.last_complete_at:%Y-%m-%d %H:%M} UTC"
+    return f"{words}, all parts were read by {format_time(reading.last_complete_at)}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from drd.model.units import format_duration
+
 JUMP_S = 2.0
 """Seconds of difference that no slewing makes between two checks of the clocks."""
 
@@ -20,9 +22,9 @@ class Jump:
         parts = []
         if abs(self.set_s) >= JUMP_S:
             way = "forward" if self.set_s > 0 else "back"
-            parts.append(f"the clock was set {way} by {abs(self.set_s):.0f} s")
+            parts.append(f"the clock was set {way} by {format_duration(abs(self.set_s))}")
         if self.slept_s >= JUMP_S:
-            parts.append(f"the host slept for {self.slept_s:.0f} s")
+            parts.append(f"the host slept for {format_duration(self.slept_s)}")
         return " and ".join(parts)
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from drd.bootstrap import App
 from drd.config.exposed_files import Exposed, in_plan, secret_files
 from drd.config.plan_path import PathWalker
+from drd.model.text import counted
 
 EVERY_S = 600.0
 """Seconds between two checks of the files of all plans. Files that were bad are checked every time,
@@ -55,5 +56,5 @@ def _all(exposed: Sequence[Exposed]) -> Exposed:
     first, more = exposed[0], len(exposed) - 1
     if not more:
         return first
-    others = "another file is" if more == 1 else f"{more} other files are"
+    others = counted(more, "other file is", "other files are")
     return replace(first, why=f"{first.why}, and {others} exposed, too: `drd doctor` lists all")

@@ -24,6 +24,7 @@ from drd.errors import ConfigError
 from drd.flows.schedules import Agenda
 from drd.flows.status.refused_plans import note_all
 from drd.model.schedule import Schedule
+from drd.model.text import counted, some
 from drd.ports import PlanRow
 
 _log = log.get()
@@ -42,11 +43,11 @@ class Reload:
     refused: Mapping[str, str]
 
     def __str__(self) -> str:
-        parts = [f"{len(self.accepted)} plans in force"]
+        parts = [f"{counted(len(self.accepted), 'plan')} in force"]
         if self.removed:
-            parts.append(f"{len(self.removed)} removed: {', '.join(self.removed[:5])}")
+            parts.append(f"{len(self.removed)} removed: {some(self.removed, 5)}")
         if self.refused:
-            parts.append(f"{len(self.refused)} refused: {', '.join(list(self.refused)[:5])}")
+            parts.append(f"{len(self.refused)} refused: {some(self.refused, 5)}")
         return ", ".join(parts)
 
 

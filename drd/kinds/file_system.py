@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from drd.errors import UsageError
+from drd.model.text import counted
 from drd.model.units import format_size
 from drd.ports import Finding
 
@@ -47,10 +48,6 @@ def named_path(path: str) -> str:
     if not os.path.lexists(absolute):
         raise UsageError(f"there is no {absolute}", hint="name a file or directory that exists.")
     return absolute
-
-
-def counted(count: int) -> str:
-    return "1 entry" if count == 1 else f"{count:,} entries"
 
 
 def existing_parent(path: Path) -> Path:
@@ -102,7 +99,7 @@ def owner_finding(foreign: int, *, no_owner: bool) -> Finding | None:
     """
     if is_root() or no_owner or not foreign:
         return None
-    files = "1 entry belongs" if foreign == 1 else f"{foreign:,} entries belong"
+    files = counted(foreign, "entry belongs", "entries belong")
     return Finding(
         "ownership",
         "error",

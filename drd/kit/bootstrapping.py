@@ -37,6 +37,7 @@ from drd.model.kit import KitPlan
 from drd.model.location import normal_url
 from drd.model.plan import NAME, OWN_COMPONENT, Plan, RepositorySpec, S3Access, SecretRef
 from drd.model.seals import Seal
+from drd.model.units import format_time
 from drd.ports import Catalogue, Repository
 from drd.repositories import open_repository
 
@@ -125,7 +126,7 @@ def from_kit(
         if own is not None and own.taken_at > kit.index.made_at:
             notes += [
                 f"plan {name} was changed after the kit was made: the repository has the version "
-                f"of {own.taken_at:%Y-%m-%d %H:%M} UTC, but drd uses the kit's version"
+                f"of {format_time(own.taken_at)}, but drd uses the kit's version"
                 for name, text in belongings.plans.items()
                 if own.plans.get(name, text) != text
             ]

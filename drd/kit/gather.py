@@ -29,6 +29,7 @@ from drd.model.kit import KitIndex, KitPlan, KitRepository, KitSecret, kit_point
 from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.model.run import DrillResult, StepState
 from drd.model.seals import seal_of
+from drd.model.units import format_time
 from drd.ports import Catalogue
 from drd.ports.by_hand import ByHand, Passage
 from drd.registry import KINDS
@@ -290,7 +291,7 @@ def _versions() -> dict[str, str]:
 
 def _readme(index: KitIndex) -> str:
     lines = [
-        f"drd recovery kit, made {index.made_at:%Y-%m-%d %H:%M} UTC on {index.host}.",
+        f"drd recovery kit, made {format_time(index.made_at)} on {index.host}.",
         "",
         (
             "Anyone who has this directory can read all backups of the services below. Remove it "

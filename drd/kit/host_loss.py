@@ -21,7 +21,7 @@ from drd.kit.watched_copy import key_of, read
 from drd.model.kit import KitPlan
 from drd.model.plan import KitWatch, Plan
 from drd.model.text import counted
-from drd.model.units import to_rfc3339
+from drd.model.units import format_time, to_rfc3339
 from drd.registry import only_those_in_use
 
 Host = Callable[[Path, str], AbstractContextManager[tuple[Services, Plan]]]
@@ -96,7 +96,7 @@ def regained(
 def _summary(kit: Kit, known: KitPlan, points: int) -> str:
     secrets = sum(f" of {known.name}:" in s.use for s in kit.index.secrets)
     return (
-        f"kit of {kit.index.made_at:%Y-%m-%d %H:%M} UTC: plan {known.digest[:12]}, "
+        f"kit of {format_time(kit.index.made_at)}: plan {known.digest[:12]}, "
         f"{counted(len(known.repositories), 'repository', 'repositories')}, "
         f"{counted(secrets, 'secret', 'secrets')}; "
         f"{counted(points, 'restore point', 'restore points')} found in its repositories"

@@ -13,7 +13,7 @@ from drd.kit.document import Block, Commands, Heading, Items, Table, Text
 from drd.kit.steps import printed_steps
 from drd.model.kit import KitIndex, KitPlan, KitPoint
 from drd.model.plan import Plan
-from drd.model.units import format_duration, format_size
+from drd.model.units import format_duration, format_size, format_time
 
 
 def roles_of(people: Sequence[Person]) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ def for_role(
 def _head(plan: Plan, index: KitIndex, known: KitPlan, title: str) -> Iterator[Block]:
     yield Heading(1, title)
     yield Text(
-        f"Printed {index.made_at:%Y-%m-%d %H:%M} UTC on {index.host}, from the plan with the hash "
+        f"Printed {format_time(index.made_at)} on {index.host}, from the plan with the hash "
         f"{known.digest[:12]}."
     )
     if plan.description:
@@ -109,8 +109,7 @@ def _rehearsed(rehearsal: Rehearsal | None) -> Iterator[Block]:
     took = f", back in {format_duration(rehearsal.rta_s)}" if rehearsal.rta_s is not None else ""
     covered = f"; {rehearsal.covered}" if rehearsal.covered else ""
     yield Text(
-        f"Last drill: {rehearsal.at:%Y-%m-%d %H:%M} UTC ({rehearsal.scenario}): "
-        f"passed{took}{covered}."
+        f"Last drill: {format_time(rehearsal.at)} ({rehearsal.scenario}): passed{took}{covered}."
     )
 
 
@@ -161,7 +160,7 @@ def _state(known: KitPlan) -> Iterator[Block]:
 
 def _point(point: KitPoint) -> str:
     proven = f"proven by drill {point.proven_by}" if point.proven_by else "not proven by a drill"
-    return f"{point.id}, data of {point.data_time:%Y-%m-%d %H:%M:%S} UTC, {proven}"
+    return f"{point.id}, data of {format_time(point.data_time, seconds=True)}, {proven}"
 
 
 def _order(

@@ -22,6 +22,8 @@ from drd.errors import UsageError
 from drd.kinds.file_system import fsync_path
 from drd.kit.sealing import read_secret_file, unwritable
 from drd.model.plan import Sharing
+from drd.model.text import counted
+from drd.model.units import format_time
 from drd.process import rights
 
 BYTES = 16
@@ -77,7 +79,7 @@ def combine(paths: Sequence[Path]) -> str:
         shares[share.number] = share
     needed = next(iter(shares.values())).needed
     if len(shares) < needed:
-        count = f"{len(shares)} share" if len(shares) == 1 else f"{len(shares)} different shares"
+        count = counted(len(shares), "share", "different shares")
         raise UsageError(
             f"{count} given, {needed} are needed", hint="give --share once for each person's file."
         )
@@ -151,7 +153,7 @@ def _write(path: Path, text: str) -> None:
 def _text(share: Share, count: int, kit: str, plans: Sequence[str], made_at: datetime) -> str:
     names = ", ".join(plans)
     return f"""\
-share {share.number} of {count} of the drd recovery kit of {made_at:%Y-%m-%d %H:%M} UTC \
+share {share.number} of {count} of the drd recovery kit of {format_time(made_at)} \
 for {names}
 
 Any {share.needed} of the {count} shares open the kit ({kit}); fewer shares reveal nothing. \

@@ -14,7 +14,7 @@ from drd.kit.opened_kit import OpenedKit, confirm, newest_point, opened
 from drd.model.kit import KitPlan, KitRepository
 from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint
-from drd.model.units import format_duration, to_rfc3339
+from drd.model.units import format_duration, format_time, to_rfc3339
 
 _NO_SEALS = (
     "the kit has no list of restore points, because an older drd made it: a recovery from "
@@ -102,7 +102,7 @@ class Verification:
 
     def lines(self) -> Iterator[str]:
         """The result as lines for a terminal."""
-        yield f"kit of {self.made_at:%Y-%m-%d %H:%M} UTC, {format_duration(self.age_s)} old"
+        yield f"kit of {format_time(self.made_at)}, {format_duration(self.age_s)} old"
         for plan in self.plans:
             known = {None: "not loaded on this host", True: "same as on this host"}
             yield (
@@ -121,7 +121,7 @@ def _words(found: RepositoryFound) -> str:
     if found.newest is None:
         return "opens, but contains no complete restore point"
     at = found.newest.data_time
-    return f"opens, newest point {found.newest.id} with data of {at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"opens, newest point {found.newest.id} with data of {format_time(at, seconds=True)}"
 
 
 def verify(kit: Kit, loaded: Mapping[str, str], *, only: str | None = None) -> Verification:

@@ -18,7 +18,7 @@ from drd.model.alert_facts import (
 from drd.model.alerts import Condition
 from drd.model.compliance import LOOKING_AHEAD, over_limit, standing_pauses
 from drd.model.drill_verdicts import is_overdue
-from drd.model.exposure import age, ago, copy_bound_s
+from drd.model.exposure import age, ago, copy_bound_s, tried
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import OF_REPOSITORY, PROTECTION, REPOSITORY, name_of
@@ -265,8 +265,7 @@ def _is_overdue(since: datetime | None, due_at: datetime, now: datetime) -> bool
 
 def _failed(what: str, error: str | None, tries: int, at: datetime | None, now: datetime) -> str:
     why = f": {first_line(error)}" if error else ""
-    times = f"{tries} tries, last {ago(at, now)}" if tries > 1 else f"tried {ago(at, now)}"
-    return f"{what} failed{why} ({times})"
+    return f"{what} failed{why} ({tried(tries, at, now)})"
 
 
 # --- repositories ---------------------------------------------------------------------------

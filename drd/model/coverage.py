@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from drd.model.text import counted
+
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
@@ -21,8 +23,7 @@ class Coverage:
 
     def words(self) -> str:
         """The coverage in words: `7 of 9 steps rehearsed`."""
-        noun = "step" if self.steps == 1 else "steps"
-        return f"{self.rehearsed} of {self.steps} {noun} rehearsed"
+        return f"{self.rehearsed} of {counted(self.steps, 'step')} rehearsed"
 
     def to_json(self) -> dict[str, Any]:
         """Convert to plain JSON; `from_json` is the inverse."""

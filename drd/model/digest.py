@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from drd.model.message import DIGEST, SEVERITIES, Message, Severity
-from drd.model.units import from_rfc3339, to_rfc3339
+from drd.model.text import left_out
+from drd.model.units import format_time, from_rfc3339, to_rfc3339
 
 ENTRIES = 200
 """How many alerts a digest lists; the others are counted."""
@@ -131,7 +132,7 @@ def _title(messages: int, entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _lines(missed: _Missed, entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    since = f"{missed.since:%Y-%m-%d %H:%M} UTC"
+    since = format_time(missed.since)
     lines = [
         f"The channel could not send these messages one by one; the first is from {since}.",
         "",
@@ -141,7 +142,7 @@ def _lines(missed: _Missed, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     shown = [*standing, *over][:SHOWN]
     lines += [f"{e['at'][:16].replace('T', ' ')}  {e['event']}: {e['title']}" for e in shown]
     more = len(entries) - len(shown) + missed.left_out
-    lines += [f"and {more} more; see `drd alerts` and `drd runs`"] if more else []
+    lines += [f"{left_out(more).strip()}; see `drd alerts` and `drd runs`"] if more else []
     lines += ["", "runs:"] if missed.runs else []
     lines += [f"  {count} {key}" for key, count in sorted(missed.runs.items())]
     return lines

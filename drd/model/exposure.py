@@ -21,7 +21,7 @@ from drd.model.repositories import (
     readable,
     unreadable_since,
 )
-from drd.model.text import first_line
+from drd.model.text import counted, first_line
 from drd.model.units import format_duration
 from drd.model.verdicts import (
     ComponentAssessment,
@@ -62,6 +62,13 @@ def ago(at: datetime | None, now: datetime) -> str:
     if seconds is None:
         return "in the future" if at is not None else "at an unknown time"
     return f"{format_duration(seconds)} ago"
+
+
+def tried(tries: int, at: datetime | None, now: datetime) -> str:
+    """Say how often something failed, and when last: `3 tries, last 4m ago`."""
+    if tries <= 1:
+        return f"tried {ago(at, now)}"
+    return f"{counted(tries, 'try', 'tries')}, last {ago(at, now)}"
 
 
 def against(exposure_s: float | None, rpo_s: float) -> Verdict:
@@ -266,8 +273,7 @@ def _trouble(facts: PlanFacts, now: datetime) -> tuple[str, str, str] | None:
     """
     if facts.failures is not None:
         tries, run, at, error, _ = facts.failures
-        times = f"{tries} tries, last {ago(at, now)}" if tries > 1 else f"tried {ago(at, now)}"
-        text = f"{first_line(error) or 'backup failed'} ({times})"
+        text = f"{first_line(error) or 'backup failed'} ({tried(tries, at, now)})"
         # As the alerts have it: a run that left an incomplete point is told as that.
         left_a_point = facts.incomplete is not None and facts.incomplete.id == run
         kind = "point-incomplete" if left_a_point else "backup-failing"

@@ -9,7 +9,7 @@ from drd.model.alert_facts import ChannelState, DiskFacts, HostFacts
 from drd.model.alerts import Condition
 from drd.model.exposure import age
 from drd.model.message import Severity
-from drd.model.text import first_line, some
+from drd.model.text import counted, first_line, some
 from drd.model.units import format_duration, format_size, to_rfc3339
 
 TOLD_FOR = timedelta(hours=1)
@@ -148,7 +148,7 @@ def _channels(channels: Sequence[ChannelState], now: datetime) -> Iterator[Condi
         since_s = age(channel.failing_since, now)
         text = f"channel {channel.name} cannot deliver messages"
         if since_s is not None:
-            text += f" since {format_duration(since_s)} ({channel.tries} tries)"
+            text += f" since {format_duration(since_s)} ({counted(channel.tries, 'try', 'tries')})"
         severity: Severity = "critical" if all_dead and not channel.plan else "warning"
         command = "drd notify test"
         yield Condition(CHANNEL, severity, channel.name, f"{text}{why}", command, plan=channel.plan)

@@ -12,7 +12,7 @@ from drd.model import strict
 from drd.model.plan import SecretRef
 from drd.model.seals import Seal, seal_from_json
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, RestorePoint, TreeFingerprint
-from drd.model.units import to_rfc3339
+from drd.model.units import format_time, to_rfc3339
 
 KIT_SCHEMA = 1
 
@@ -40,7 +40,7 @@ def heading(made_at: datetime, plans: Sequence[str], digest: str, *, passphrase:
     key = "" if passphrase else " -i YOUR-IDENTITY-FILE"
     asks = "it asks for the passphrase; " if passphrase else ""
     return (
-        f"{_MARK} of {made_at:%Y-%m-%d %H:%M} UTC for {', '.join(plans)}; "
+        f"{_MARK} of {format_time(made_at)} for {', '.join(plans)}; "
         f"open it without drd: tail -n +2 THIS-FILE | age -d{key} | tar -x ({asks}"
         f"age is at https://age-encryption.org or apt-get install age); "
         f"sha256 of the rest: {digest}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from drd.model.finding import Finding, Severity
+from drd.model.units import format_time
 
 EXPORT, VERIFY = "export", "verify"
 """The subjects of runs of the kind `kit`: what they do."""
@@ -79,7 +80,7 @@ def kit_findings(
         )
         return (Finding("kit-missing", severity, "", missing, export),)
     findings = []
-    made = f"the kit of {record.made_at:%Y-%m-%d %H:%M} UTC"
+    made = f"the kit of {format_time(record.made_at)}"
     if record.plan_digest != digest:
         text = f"{made} is older than the plan, which changed afterwards"
         findings.append(Finding("kit-outdated", severity, "", text, export))
@@ -106,4 +107,4 @@ def kit_findings(
 
 
 def _last(at: datetime) -> str:
-    return f"tried last {at:%Y-%m-%d %H:%M} UTC:"
+    return f"tried last {format_time(at)}:"

@@ -13,7 +13,7 @@ from typing import Any
 
 from drd.model.clock import JUMP_S
 from drd.model.snapshot import RestorePoint, newest_complete
-from drd.model.text import some
+from drd.model.text import noun, some
 from drd.model.units import format_duration
 
 _IN_A_COMMAND = 200
@@ -192,5 +192,4 @@ def lists_less(missing: Sequence[str]) -> str:
 
 def named(points: Sequence[str]) -> str:
     """List restore points: `restore points a, b and 3 more`."""
-    these = "restore points" if len(points) > 1 else "restore point"
-    return f"{these} {some(points, _NAMED)}"
+    return f"{noun(len(points), 'restore point')} {some(points, _NAMED)}"

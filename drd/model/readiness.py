@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 
 from drd.model.drill_verdicts import is_overdue, remedy_of
@@ -23,7 +23,7 @@ from drd.model.runbook import Ask
 from drd.model.scenarios import Key, Rehearsal, standing, turn_s, valid_s
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.model.text import first_line
-from drd.model.units import format_duration
+from drd.model.units import format_duration, format_time
 from drd.model.verdicts import Assessment, Readiness
 
 _WORST = (Readiness.READY, Readiness.NEEDS_DRILL, Readiness.NOT_READY)
@@ -243,7 +243,7 @@ def _drill(plan: Plan, key: Key, last: Evidence | None, now: datetime) -> Judged
     if last is None:
         return unproven("never rehearsed")
     since_s = (now - last.finished_at).total_seconds()
-    when = f"{last.finished_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"  # the finding is shown for days
+    when = format_time(last.finished_at)  # the finding is shown for days
     why = f": {last.reason}" if last.reason else ""
     if last.result is DrillResult.FAILED:
         text = f"failed {when}{why}"
@@ -408,5 +408,5 @@ def of_point(plan: Plan, newest: RestorePoint | None) -> Judged:
         text = "there is no complete restore point: nothing can be restored"
         backup = f"drd backup {plan.name}"
         return _judged(RESTORE_POINT, "error", "", text, backup, allows=Readiness.NOT_READY)
-    text = f"{newest.id} has the data of {newest.data_time:%Y-%m-%d %H:%M} UTC"
+    text = f"{newest.id} has the data of {format_time(newest.data_time)}"
     return _judged(RESTORE_POINT, "ok", "", text)

@@ -7,12 +7,13 @@ count.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from drd.model.attainment import Interval
 from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts
 from drd.model.finding_codes import REPOSITORY, name_of
-from drd.model.text import counted
+from drd.model.text import counted, noun
+from drd.model.units import format_time
 from drd.model.verdicts import Reason, RepositoryAssessment, Verdict, lost_words
 from drd.named import NamedTuple
 
@@ -180,10 +181,9 @@ def _vanished(facts: PlanFacts) -> list[Reason]:
     """Return the reason that points vanished: at risk until a backup has made a new one."""
     assert facts.vanished is not None
     count, at, left = facts.vanished.points, facts.vanished.at, readable(facts)
-    points, them = (
-        ("1 restore point is", "it") if count == 1 else (f"{count} restore points are", "them")
-    )
-    when = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    points = counted(count, "restore point is", "restore points are")
+    them = noun(count, "it", "them")
+    when = format_time(at)
     text = (
         f"{points} no longer in the repository, although drd did not forget {them}: noticed {when}"
     )

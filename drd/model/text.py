@@ -53,6 +53,13 @@ def in_short(error: str) -> str:
     return first_line(error) + and_more(len(error.strip().splitlines()) - 1)
 
 
+def left_out(count: int) -> str:
+    """Return the text that follows the first of several names if `count` are left out:
+    ` and 4 more`.
+    """
+    return f" and {count:,} more" if count > 0 else ""
+
+
 def and_more(count: int) -> str:
     """Return the text that follows the first of several problems if `count` are left out."""
     return f" (and {count} more)" if count > 0 else ""
@@ -61,11 +68,15 @@ def and_more(count: int) -> str:
 def some(names: Collection[object], most: int = 3, *, between: str = ", ") -> str:
     """List the first few, and the number of the others: `a, b, c and 4 more`."""
     told = between.join(str(name) for name, _ in zip(names, range(most), strict=False))
-    left = len(names) - most
-    lead = "; and" if between == "; " else " and"
-    return f"{told}{lead} {left:,} more" if left > 0 else told
+    more = left_out(len(names) - most)
+    return f"{told};{more}" if more and between == "; " else told + more
 
 
 def counted(count: int, one: str, many: str = "") -> str:
     """Return a number with its noun: `1 file`, `1,234 files`, `2 entries`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {noun(count, one, many)}"
+
+
+def noun(count: int, one: str, many: str = "") -> str:
+    """Return the noun of `counted` without its number."""
+    return one if count == 1 else many or f"{one}s"

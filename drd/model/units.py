@@ -96,6 +96,12 @@ def format_size(count: float | None) -> str:
     return f"{count:.1f} TiB"
 
 
+def format_time(at: datetime, *, seconds: bool = False) -> str:
+    """Format a time for people, in UTC: `2026-11-25 14:03 UTC`."""
+    shape = "%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M"
+    return f"{at.astimezone(UTC).strftime(shape)} UTC"
+
+
 def to_rfc3339(at: datetime) -> str:
     """Format in UTC with a Z, and with microseconds only if there are any."""
     text = at.astimezone(UTC).isoformat()

@@ -17,6 +17,7 @@ from drd.fields import Duration, Secret
 from drd.masking import mask_login, masked
 from drd.model.message import Message
 from drd.model.plan import SecretRef
+from drd.model.units import format_duration
 from drd.notifiers.settings import Carrier
 from drd.ports.notify import ChannelKind
 
@@ -53,7 +54,8 @@ class AppriseUrl:
         try_ = _Try(lambda: _notify(apprise, service, message))
         if not try_.ended_within(self.settings.timeout):
             raise NotifyError(
-                f"{name} did not accept the message within {self.settings.timeout:g} s",
+                f"{name} did not accept the message within "
+                f"{format_duration(self.settings.timeout)}",
                 hint="check that the server is running, or raise `timeout`.",
             )
         if not try_.taken:

@@ -26,6 +26,7 @@ from drd.masking import mask_login, masked
 from drd.model.malformed import Malformed
 from drd.model.message import Message
 from drd.model.plan import SecretRef
+from drd.model.units import format_duration, format_time
 from drd.notifiers.http import undelivered
 from drd.notifiers.settings import Carrier
 from drd.ports.notify import ChannelKind
@@ -205,7 +206,7 @@ def body(message: Message, host: str) -> str:
     facts += [f"plan: {message.plan}"] if message.plan else []
     facts += [f"alert: {message.alert}  (drd alerts)"] if message.alert else []
     facts += [f"run: {message.run}  (drd run show {message.run})"] if message.run else []
-    facts += [f"time: {message.at:%Y-%m-%d %H:%M:%S} UTC"]
+    facts += [f"time: {format_time(message.at, seconds=True)}"]
     text = f"\n{message.text.rstrip()}\n" if message.text else ""
     return (
         f"{message.title}\n{text}\n"
@@ -261,7 +262,7 @@ def _reply(error: smtplib.SMTPResponseException) -> str:
 def _cut(host: str, timeout_s: float, *, late: bool, error: Exception) -> NotifyError:
     if late:
         return NotifyError(
-            f"{host} did not accept the mail within {timeout_s:g} s",
+            f"{host} did not accept the mail within {format_duration(timeout_s)}",
             hint="check that host and port are right and reachable, or raise `timeout`.",
         )
     if isinstance(error, socket.gaierror):

@@ -16,6 +16,7 @@ from typing import IO
 
 from drd.errors import Cancelled, DeadlineExceeded, ToolMissing
 from drd.log import masked
+from drd.model.units import format_duration
 from drd.process import rights
 from drd.process.cancel import cancelled, wake_fds
 from drd.process.command import Command, full_argv, full_environment
@@ -224,7 +225,7 @@ class _Pump:
         deadline = self.child.command.deadline_s
         if deadline is not None and time.monotonic() - self.child.started > deadline:
             raise DeadlineExceeded(
-                f"{self.child.command.title} did not finish within {deadline:g} s",
+                f"{self.child.command.title} did not finish within {format_duration(deadline)}",
                 hint="raise the timeout if the work is really that long.",
             )
         if self.on_tick is not None:

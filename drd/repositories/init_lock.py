@@ -21,6 +21,7 @@ from pathlib import Path
 
 from drd import log, process
 from drd.errors import DrdError, RepositoryLocked
+from drd.model.units import format_duration
 from drd.repositories.place import Place
 
 MARK = "drd-init-"
@@ -59,7 +60,7 @@ def init_lock(place: Place) -> Iterator[None]:
         if time.monotonic() > limit:
             raise RepositoryLocked(
                 f"another drd has been initialising the repository at {place.url} for more "
-                f"than {WAITS.all_s:.0f} s",
+                f"than {format_duration(WAITS.all_s)}",
                 hint="check that no other host initialises it; the mark of a process that died "
                 f"expires after {MARK_EXPIRES_S / 60:.0f} minutes.",
             )

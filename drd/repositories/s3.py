@@ -28,6 +28,7 @@ from drd.model.clock import SERVER_SKEW_S
 from drd.model.finding import Finding
 from drd.model.finding_codes import PROTECTION
 from drd.model.location import S3Location
+from drd.model.units import format_duration
 from drd.repositories import s3_errors as trouble
 from drd.repositories import s3_protection
 from drd.repositories import s3_requests as requests
@@ -306,7 +307,7 @@ class S3Place:
                 "repository-clock", "ok", "", "this host and the server agree on the time"
             )
         way = "ahead of" if skew > 0 else "behind"
-        detail = f"this host's clock is {abs(skew):.0f} s {way} the server's"
+        detail = f"this host's clock is {format_duration(abs(skew))} {way} the server's"
         hint = "synchronise the host's clock by NTP: timedatectl set-ntp true"
         return Finding("repository-clock", "warning", "", detail, hint)
 

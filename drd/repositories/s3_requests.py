@@ -25,6 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from drd import process
 from drd.errors import RepositoryUnreachable
+from drd.model.units import format_duration
 from drd.repositories.place import LARGEST_ANSWER
 
 T = TypeVar("T")
@@ -72,7 +73,8 @@ def in_time(work: Callable[[], T], endpoint: str, most: int = LARGEST_ANSWER) ->
                 if not doubted:
                     _silent[endpoint] = time.monotonic()
                 raise RepositoryUnreachable(
-                    f"cannot reach {endpoint}: no complete answer within {patience_s:.0f} s",
+                    f"cannot reach {endpoint}: no complete answer within "
+                    f"{format_duration(patience_s)}",
                     hint="check the URL, the network and that the S3 server runs.",
                 )
     finally:

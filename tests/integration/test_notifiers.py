@@ -232,7 +232,7 @@ def test_the_deadline_is_for_all_of_it(words: bytes) -> None:
         started = time.monotonic()
         error = refusal(webhook(f"http://127.0.0.1:{port}/s3cr3t", timeout="0.5s"))
         assert time.monotonic() - started < 3
-    assert error.message == "127.0.0.1 did not answer within 0.5 s"
+    assert error.message == "127.0.0.1 did not answer within 0.5s"
     assert not error.permanent
 
 
@@ -357,7 +357,7 @@ def test_apprise_that_takes_too_long_is_abandoned(receiver: Receiver) -> None:
         error = refusal(apprise(f"json://localhost:{receiver.port}/?rto=9", timeout="0.3s"))
     finally:
         let_go.set()
-    assert error.message == "JSON did not accept the message within 0.3 s"
+    assert error.message == "JSON did not accept the message within 0.3s"
 
 
 def test_apprise_that_is_not_installed_says_how_to(monkeypatch: pytest.MonkeyPatch) -> None:

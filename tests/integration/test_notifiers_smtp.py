@@ -141,5 +141,5 @@ def test_unreachable_and_slow_mail_servers_can_be_retried() -> None:
         started = time.monotonic()
         error = refusal(smtp(port, host="127.0.0.1", timeout="0.5s"))
         assert time.monotonic() - started < 3
-    assert error.message == "127.0.0.1 did not accept the mail within 0.5 s"
+    assert error.message == "127.0.0.1 did not accept the mail within 0.5s"
     assert not error.permanent

@@ -259,7 +259,7 @@ def test_daemon_alerts_for_the_plan_of_before_until_it_is_put_right(short_tmp: P
             for a in site.drd("alerts", "--json").json["alerts"]
             if a["kind"] == "exposed-file"
         ]
-        assert "and another file is exposed, too: `drd doctor` lists all" in told
+        assert "and 1 other file is exposed, too: `drd doctor` lists all" in told
         named = site.drd("doctor", "shop", code=None).out
         assert str(secret) in named
         assert str(plan) in named

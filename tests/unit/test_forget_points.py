@@ -176,7 +176,7 @@ def test_who_and_why_are_recorded(world: World, point: RestorePoint) -> None:
     give(world, force=True, by=ANN)
     [run] = world.catalogue.runs.newest("shop", limit=1)
     assert (run.state, run.trigger) == (RunState.SUCCEEDED, "manual")
-    began = {k: run.detail[k] for k in ("given_up", "reason", "by")}
+    began = {k: run.detail.to_json()[k] for k in ("given_up", "reason", "by")}
     assert began == {"given_up": ["aaaaaaaa"], "reason": "it is damaged", "by": ANN.to_json()}
     steps = world.catalogue.steps.of_run(run.id)
     assert [(s.name, s.result) for s in steps] == [
@@ -192,7 +192,7 @@ def test_who_and_why_are_recorded(world: World, point: RestorePoint) -> None:
 def test_nobody_s_name_is_not_recorded(world: World, point: RestorePoint) -> None:
     give(world, force=True)
     [run] = world.catalogue.runs.newest("shop", limit=1)
-    assert "by" not in run.detail
+    assert "by" not in run.detail.to_json()
 
 
 def test_what_leaves_by_drd_s_own_hand_is_noted(world: World, point: RestorePoint) -> None:

@@ -27,6 +27,7 @@ from drd.model.actor import Actor
 from drd.model.holds import GivenUp, Hold
 from drd.model.plan import Plan, RepositorySpec, RetentionPolicy
 from drd.model.run import RunKind, RunState, StepState
+from drd.model.run_details import BackupDetail, RecoveryDetail, RetentionDetail
 from drd.model.snapshot import RestorePoint
 from drd.ports import SnapshotInfo
 from tests.fakes_repository import MemoryRepository
@@ -79,9 +80,7 @@ def stray(
 def ended(world: World, state: RunState) -> str:
     """A backup run that ended so."""
     now = world.clock.now()
-    owned = world.catalogue.runs.begin(
-        world.plan, RunKind.BACKUP, trigger="manual", detail={}, at=now
-    )
+    owned = world.catalogue.runs.begin(world.plan, RunKind.BACKUP, trigger="manual", at=now)
     world.catalogue.runs.finish(owned, state, at=now)
     owned.release()
     return owned.run.id
@@ -148,7 +147,7 @@ def test_a_held_point_stays(world: World, points: list[RestorePoint]) -> None:
 
 
 def test_a_point_that_is_being_restored_stays(world: World, points: list[RestorePoint]) -> None:
-    detail = {"point": IDS[0]}
+    detail = RecoveryDetail(point=IDS[0])
     owned = world.catalogue.runs.begin(
         world.plan, RunKind.RECOVERY, trigger="manual", detail=detail, at=NOON
     )
@@ -162,9 +161,7 @@ def test_a_point_that_is_being_restored_stays(world: World, points: list[Restore
 
 
 def test_a_point_that_a_drill_has_chosen_stays(world: World, points: list[RestorePoint]) -> None:
-    owned = world.catalogue.runs.begin(
-        world.plan, RunKind.DRILL, trigger="manual", detail={}, at=NOON
-    )
+    owned = world.catalogue.runs.begin(world.plan, RunKind.DRILL, trigger="manual", at=NOON)
     world.catalogue.steps.begin(owned, "choose", "choose", NOON)
     world.catalogue.steps.finish(
         owned, "choose", StepState.SUCCEEDED, at=NOON, result={"point": IDS[1]}
@@ -175,7 +172,7 @@ def test_a_point_that_a_drill_has_chosen_stays(world: World, points: list[Restor
 
 def test_other_runs_keep_nothing(world: World, points: list[RestorePoint]) -> None:
     owned = world.catalogue.runs.begin(
-        world.plan, RunKind.BACKUP, trigger="manual", detail={"point": IDS[0]}, at=NOON
+        world.plan, RunKind.BACKUP, trigger="manual", detail=BackupDetail(point=IDS[0]), at=NOON
     )
     assert forgetting(world).chosen.forget == (IDS[1], IDS[0])
     owned.release()
@@ -204,9 +201,7 @@ def test_leftovers_of_runs_that_failed_go(world: World, points: list[RestorePoin
         for state in (RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED)
     ]
     stray(world.primary, ended(world, RunState.SUCCEEDED), NOON)
-    world.catalogue.runs.begin(
-        world.plan, RunKind.COPY, trigger="manual", detail={}, at=NOON
-    ).release()
+    world.catalogue.runs.begin(world.plan, RunKind.COPY, trigger="manual", at=NOON).release()
     plan = forgetting(world)
     assert [p for p in plan.pauses if p.code != "backup-failed"] == []
     assert set(forgetting(world).shares[0].leftovers) == set(gone)
@@ -503,7 +498,7 @@ def test_a_run_forgets_and_records_it(world: World, points: list[RestorePoint]) 
     assert world.listed(world.primary) == world.listed(world.offsite) == set(IDS[2:8])
     assert {p.id for p in world.catalogue.points.of_plan("shop")} == set(IDS[2:8])
     run = world.catalogue.runs.get(outcome.run)
-    assert run.detail == {
+    assert run.detail.to_json() == {
         "forgotten": [IDS[1], IDS[0]],
         "snapshots": 12,
         "bytes": 400,
@@ -533,9 +528,11 @@ def test_a_run_without_anything_to_forget_has_no_steps(
 def test_what_a_person_asked_for_is_recorded(world: World, points: list[RestorePoint]) -> None:
     by = Actor(uid=1000, user="ann", login_uid=1000, host="db1", came="cli")
     asked = RetentionRequest(force="a wrong policy", by=by)
-    assert asked.detail() == {"force": "a wrong policy", "by": by.to_json()}
-    assert RetentionRequest(by=by).detail() == {}
-    assert RetentionRequest(clock_is_right="it is").detail() == {"clock_is_right": "it is"}
+    assert asked.detail().to_json() == {"force": "a wrong policy", "by": by.to_json()}
+    assert RetentionRequest(by=by).detail().to_json() == {}
+    assert RetentionRequest(clock_is_right="it is").detail().to_json() == {
+        "clock_is_right": "it is"
+    }
     world.catalogue.keeping.hold(Hold(IDS[4], "shop", "the audit", NOON))
     forget(world)
     outcome = forget(world, last=1, force="a wrong policy")
@@ -550,7 +547,8 @@ def test_a_paused_run_says_why_and_since_when(world: World, points: list[Restore
     assert (outcome.state, outcome.forgotten) == (RunState.PAUSED, ())
     run = world.catalogue.runs.get(outcome.run)
     assert str(run.error).startswith("paused: the newest complete restore point is 21m")
-    assert [p["code"] for p in run.detail["pauses"]] == ["rpo"]
+    assert isinstance(run.detail, RetentionDetail)
+    assert [p.code for p in run.detail.pauses] == ["rpo"]
     first = world.catalogue.keeping.state("shop")
     assert first is not None
     assert first.paused_since == world.clock.now()

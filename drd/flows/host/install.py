@@ -23,6 +23,7 @@ from typing import Literal
 import drd
 from drd import process
 from drd.errors import DrdError, TargetUnwritable, UsageError
+from drd.model.text import left_out
 from drd.modes import give_away
 
 SHIPPED = Path(drd.__file__).parent / "systemd"
@@ -326,13 +327,11 @@ def _directory_removal(found: Installation, place: Path) -> Iterator[Step]:
     going = {s.subject.rstrip("/") for s in found.steps if s.action == "remove"}
     left = sorted(str(p) for p in place.iterdir() if str(p) not in going)
     if left:
-        yield Step("keep", f"{place}/", note=f"holds {Path(left[0]).name}" + _more(len(left) - 1))
+        yield Step(
+            "keep", f"{place}/", note=f"holds {Path(left[0]).name}" + left_out(len(left) - 1)
+        )
     else:
         yield Step("remove", f"{place}/")
-
-
-def _more(count: int) -> str:
-    return f" and {count} more" if count else ""
 
 
 # --- doing it -----------------------------------------------------------------------------------
@@ -392,7 +391,7 @@ def _give(place: Path) -> list[str]:
         raise _unwritable(place, error) from error
     if not left:
         return []
-    more = _more(len(left) - 1)
+    more = left_out(len(left) - 1)
     return [f"stays root's, because it has a second name or is not a regular file: {left[0]}{more}"]
 
 

@@ -14,7 +14,7 @@ from drd.flows.repository.substituted import genuine_by_run
 from drd.flows.services import Services
 from drd.model.run import RunKind
 from drd.model.snapshot import RestorePoint
-from drd.model.text import some
+from drd.model.text import counted, noun, some
 from drd.ports import Listing, Repository
 
 
@@ -104,8 +104,8 @@ def record_missing(
     if lost:
         names = some(lost, 5)
         services.warn(
-            f"{len(lost)} restore point{'s are' if len(lost) > 1 else ' is'} no longer in the "
-            f"repository although drd did not forget {'them' if len(lost) > 1 else 'it'}: {names}"
+            f"{counted(len(lost), 'restore point is', 'restore points are')} no longer in the "
+            f"repository although drd did not forget {noun(len(lost), 'it', 'them')}: {names}"
         )
     return lost
 

@@ -23,6 +23,7 @@ from drd.errors import (
 from drd.flows.repository.unexpected import absent_error, another_error
 from drd.flows.services import Services
 from drd.model.repositories import Meeting
+from drd.model.units import format_duration
 from drd.ports import Catalogue, Clock, Repository
 
 _FINE = Meeting("ok")
@@ -95,7 +96,9 @@ def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
 
 def no_answer(catalogue: Catalogue, clock: Clock, url: str, after_s: float) -> bool:
     """Record that a repository did not answer for so many seconds; returns whether that is new."""
-    return _note(catalogue, clock, url, Meeting("unreachable", f"no answer in {after_s:.0f} s"))
+    return _note(
+        catalogue, clock, url, Meeting("unreachable", f"no answer in {format_duration(after_s)}")
+    )
 
 
 def _probed(catalogue: Catalogue, repository: Probed, recorded: str, known: str | None) -> Meeting:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from drd.flows.repository import listings
 from drd.flows.services import Services
 from drd.model.seals import Seal
+from drd.model.text import noun, some
 from drd.ports import Repository, SnapshotInfo
 
 _NAMED = 5
@@ -82,18 +83,17 @@ def _words(
     forged: Sequence[tuple[str, SnapshotInfo]],
     left: Sequence[SnapshotInfo],
 ) -> str:
-    some = ", ".join(_called(run, snapshot) for run, snapshot in forged[:_NAMED])
-    more = f" and {len(forged) - _NAMED} more" if len(forged) > _NAMED else ""
-    hold, them = ("holds", "it") if len(forged) == 1 else ("hold", "them")
+    these = some([_called(run, snapshot) for run, snapshot in forged], _NAMED)
+    hold, them = noun(len(forged), "holds", "hold"), noun(len(forged), "it", "them")
     here = listings.ids_here(left)
     lost = [s for _, s in forged if listings.first_id(s) not in here]
     again = ""
     if lost:
-        real = "snapshot is" if len(lost) == 1 else "snapshots are"
+        real = noun(len(lost), "snapshot is", "snapshots are")
         again = f"The real {real} missing there until drd copy {plan} copies again. "
     remove = "; ".join(repository.removal(s.id) for _, s in forged[:_NAMED])
     return (
-        f"{some}{more} in {repository.name} {hold} something else than drd stored. Somebody who "
+        f"{these} in {repository.name} {hold} something else than drd stored. Somebody who "
         f"wrote {them} has the password of {repository.name}. drd does not use or count {them}. "
         f"{again}To remove {them}: {remove}"
     )

@@ -14,7 +14,8 @@ from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.seals import KitBase
 from drd.model.snapshot import RestorePoint
-from drd.model.units import to_rfc3339
+from drd.model.text import left_out
+from drd.model.units import format_time, to_rfc3339
 
 AFTER_KIT = "made after the kit"
 
@@ -38,7 +39,7 @@ class Origin:
 
     def lines(self) -> Iterator[str]:
         """Lines for the person who decides about it."""
-        made = f"{self.base.made_at:%Y-%m-%d %H:%M} UTC"
+        made = format_time(self.base.made_at)
         if not self.base.listed:
             yield (
                 f"{AFTER_KIT}: the kit of {made} has no list of its restore points, so drd cannot"
@@ -161,5 +162,5 @@ def _shown(value: Any) -> str:
 
 
 def _some(lines: list[str]) -> tuple[str, ...]:
-    more = [f"and {len(lines) - _MOST} more"] if len(lines) > _MOST else []
-    return (*lines[:_MOST], *more)
+    more = left_out(len(lines) - _MOST).strip()
+    return (*lines[:_MOST], *([more] if more else []))

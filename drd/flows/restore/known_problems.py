@@ -14,6 +14,7 @@ from drd.model.plan import Plan
 from drd.model.repair import repair_ways
 from drd.model.snapshot import RestorePoint
 from drd.model.text import some
+from drd.model.units import format_time
 from drd.ports.health import Known
 
 
@@ -162,7 +163,7 @@ def _ways_out(services: Services, plan: RecoveryPlan, known: Mapping[str, Known]
             ((p, g) for p in older if p.complete and (g := _givers(plan.plan, p, known))), None
         )
         if other_point is not None:
-            at = f"{other_point[0].data_time:%Y-%m-%d %H:%M:%S} UTC"
+            at = format_time(other_point[0].data_time, seconds=True)
             yield f"--point {other_point[0].id} (data of {at}) is complete in {other_point[1][0]}."
         else:
             yield "drd knows no other restore point that is complete."

@@ -22,6 +22,8 @@ from drd.model.snapshot import (
     RestorePoint,
     TreeFingerprint,
 )
+from drd.model.text import left_out
+from drd.model.units import format_time
 from drd.ports import Ability
 
 LIVE_S = 20.0
@@ -89,7 +91,7 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
     except NotInPoint as error:
         older = _older_with_it(services, plan, point, name, part)
         if older is not None:
-            at = f"{older.data_time:%Y-%m-%d %H:%M:%S} UTC"
+            at = format_time(older.data_time, seconds=True)
             error.hint = f"the last point that contains it is of {at}: --point {older.id}"
         raise
     if part.whole:
@@ -149,7 +151,7 @@ def _whole(services: Services, plan: Plan, component: Component) -> Plan:
 def _titled(part: Part) -> str:
     first, *more = part.names
     first = first if len(first) <= _TITLE else f"{first[:_TITLE]}…"
-    return f"{first} and {len(more)} more" if more else first
+    return first + left_out(len(more))
 
 
 def _left_out(plan: Plan, name: str, part: Part) -> list[CheckResult]:

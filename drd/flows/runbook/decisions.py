@@ -17,7 +17,7 @@ from drd.model.run import Decision, StepRecord, StepState, operators
 from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import Ask, Step, wants_two_persons
 from drd.model.text import escaped, some
-from drd.model.units import from_rfc3339, to_rfc3339
+from drd.model.units import format_time, from_rfc3339, to_rfc3339
 
 _NAMED = 3
 
@@ -62,7 +62,7 @@ class DecisionRequests:
         verb = "approve" if step.kind == "approve" else "done"
         text = self._about(step, ask)
         wanted = ": ".join(w for w in (self._whom(ask.role), text) if w)
-        by = f" (by {expires:%Y-%m-%d %H:%M:%S} UTC)" if expires else ""
+        by = f" (by {format_time(expires, seconds=True)})" if expires else ""
         command = f"drd {verb} {run} {step.name} --by NAME"
         self.wants[step.name] = wants = Wanted(f"{wanted}{by}", command)
         self.services.catalogue.steps.begin(self.runner.owned, step.name, step.kind, now)
@@ -112,7 +112,7 @@ class DecisionRequests:
         if any(d.step == name and d.attempt and d.at <= expires for d in said):
             return False
         self.services.warn(
-            f"{name}: nobody answered by {expires:%Y-%m-%d %H:%M:%S} UTC; drd asks again"
+            f"{name}: nobody answered by {format_time(expires, seconds=True)}; drd asks again"
         )
         return True
 
@@ -196,7 +196,7 @@ class DecisionRequests:
         expires = self._expires.get(name)
         if expires is None or self.services.clock.now() <= expires:
             return None
-        why = f"nobody reported it as done by {expires:%Y-%m-%d %H:%M:%S} UTC"
+        why = f"nobody reported it as done by {format_time(expires, seconds=True)}"
         return StepAnswer(name, StepState.FAILED, {}, why)
 
     def _settled(self, word: StepAnswer) -> StepAnswer:

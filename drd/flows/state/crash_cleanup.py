@@ -24,6 +24,7 @@ from drd.model.plan import OWN_COMPONENT, Plan
 from drd.model.run import Run, RunKind, RunState, StepState
 from drd.model.run_details import RunDetail
 from drd.model.snapshot import RestorePoint
+from drd.model.text import counted
 from drd.ports import RunLease
 
 
@@ -168,4 +169,4 @@ def _settle_retention(services: Services, plan: Plan) -> None:
         services.catalogue.copies.remove(plan.name, spec.name, moved)
         services.catalogue.points.forget(nowhere, services.clock.now())
         if gone:
-            services.note(f"{spec.name} no longer contains {len(gone)} restore points")
+            services.note(f"{spec.name} no longer contains {counted(len(gone), 'restore point')}")

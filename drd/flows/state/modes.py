@@ -23,7 +23,7 @@ from drd.flows.state.entries import (
     wrong_entries,
 )
 from drd.flows.state.places import Places
-from drd.model.text import escaped
+from drd.model.text import escaped, left_out
 from drd.modes import close_to_others, is_open_to_others
 from drd.process.private import why_not_private
 from drd.process.state_owner import SHARED
@@ -58,7 +58,7 @@ def close_state(places: Places, renew: Renew) -> list[str]:
         if entry.is_worth_telling:
             _tell(entry)
     if closed:
-        more = f" and {len(closed) - _NAMED} more" if len(closed) > _NAMED else ""
+        more = left_out(len(closed) - _NAMED)
         what = "only its owner can open drd's state now: directories 0700, files 0600"
         unsafe = shared or _others_change(places.state) or open_to_others(places)
         if unsafe or wrong_entries(places):

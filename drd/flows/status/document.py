@@ -11,7 +11,7 @@ from drd.model.exposure import age
 from drd.model.facts import AlertFacts
 from drd.model.status_line import microseconds
 from drd.model.status_notes import Told
-from drd.model.text import counted
+from drd.model.text import counted, some
 from drd.model.units import format_duration, to_rfc3339
 from drd.model.verdicts import (
     Assessment,
@@ -220,11 +220,9 @@ def nagios(document: StatusDocument) -> tuple[int, str]:
         text = f"{counted(count, 'plan')} met"
     else:
         text = f"{len(bad)} of {count} {document.verdict.words}: "
-        text += "; ".join(f"{plan}: {reason}" for plan, reason in bad[:3])
-        text += f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
+        text += some([f"{plan}: {reason}" for plan, reason in bad], 3, between="; ")
     if critical and document.verdict in (Verdict.MET, Verdict.AT_RISK):
-        text += f"; critical: {critical[0]}"
-        text += f"; and {len(critical) - 1} more" if len(critical) > 1 else ""
+        text += f"; critical: {some(critical, 1, between='; ')}"
     text += _caveats(document)
     data = _counted(document) if count > MOST_MEASURED else _measured(plans)
     return code, unbarred(f"DRD {word} - {text}") + ("|" + " ".join(data) if data else "")

@@ -25,6 +25,7 @@ from drd.model.retention_state import RetentionState
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import RetentionDetail
 from drd.model.snapshot import ComponentSnapshot
+from drd.model.text import and_more
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +263,7 @@ def _let_go(services: Services, plan: Plan, runner: Runner, share: Share, step: 
 
 def _late(troubles: Mapping[str, DrdError]) -> RepositoryError:
     name, error = next(iter(troubles.items()))
-    more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
+    more = and_more(len(troubles) - 1)
     late = RepositoryError(
         f"retention skipped for copy {name}{more}: {error.message}",
         hint=error.hint or "the next retention forgets these, too.",

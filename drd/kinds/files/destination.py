@@ -9,7 +9,6 @@ from typing import Any
 
 from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
 from drd.kinds.file_system import (
-    counted,
     fresh,
     is_root,
     may_own,
@@ -41,6 +40,7 @@ from drd.kinds.publish import (
 )
 from drd.kinds.untrusted_dirs import content, make_landing, resolved, working
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
+from drd.model.text import counted
 from drd.ports import (
     Destination,
     Finding,
@@ -192,7 +192,7 @@ class FilesTarget(NamedDestination):
             )
         if not publication.begun() and (held := publication.content()):
             raise TargetNotEmpty(
-                f"target {target} is not empty ({counted(len(held))})",
+                f"target {target} is not empty ({counted(len(held), 'entry', 'entries')})",
                 hint="give an empty --target, or --overwrite if losing its content is intended.",
             )
 

@@ -19,7 +19,6 @@ from typing import Any
 from drd import process
 from drd.errors import TargetError, TargetNotEmpty
 from drd.kinds.file_system import (
-    counted,
     existing_parent,
     may_own,
     mounts_below,
@@ -59,6 +58,7 @@ from drd.kinds.untrusted_dirs import (
     working,
 )
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
+from drd.model.text import counted
 from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Workplace
 
 JOURNAL = "in-place.json"
@@ -187,7 +187,7 @@ class FilesInPlace(NamedDestination):
             count = 0 if root.way.begun() else len(root.way.content())
             if not count:
                 return
-            held = counted(count)
+            held = counted(count, "entry", "entries")
         raise TargetNotEmpty(
             f"{root.path} is not empty ({held})",
             hint="give --overwrite if losing its content is intended.",

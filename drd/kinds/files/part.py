@@ -58,6 +58,7 @@ from drd.kinds.untrusted_dirs import (
 from drd.model.single_item import Part, meant, near
 from drd.model.snapshot import ComponentSnapshot, FileEntry, Fingerprint, TreeFingerprint
 from drd.model.text import some
+from drd.model.units import format_duration
 from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Workplace
 from drd.process import check_cancelled
 
@@ -126,7 +127,7 @@ def live(selection: Selection, budget_s: float) -> TreeFingerprint:
     """Implements `Kind.live`. Raises SourceError if reading so many entries takes too long."""
     seen = walk(selection, limit_s=budget_s)
     if not seen.complete:
-        raise SourceError(f"more entries than drd can read in {budget_s:g} s")
+        raise SourceError(f"more entries than drd can read in {format_duration(budget_s)}")
     tree = describe_all(seen.entries.items(), Describer(budget_s=budget_s))
     return TreeFingerprint(tree.entries, {**seen.unread, **tree.not_reached})
 

@@ -12,6 +12,7 @@ import psycopg
 from drd.errors import DumpFailed, ToolTooOld
 from drd.kinds.postgres.connection import Address, Connection
 from drd.kinds.postgres.tools import Programs
+from drd.model.units import format_duration
 from drd.process import Command
 
 LOCK_WAIT_MS = 60_000
@@ -72,7 +73,7 @@ def explained(error: DumpFailed, component: str, holder: Connection) -> DumpFail
         holders = [str(row[0]) for row in holder.execute(_HOLDERS.encode()).fetchall()]
         if holders:
             return DumpFailed(
-                f"pg_dump of {component} waited {LOCK_WAIT_MS // 1000} s for locked "
+                f"pg_dump of {component} waited {format_duration(LOCK_WAIT_MS / 1000)} for locked "
                 f"tables: {', '.join(holders)}",
                 hint="end the sessions that lock them (ALTER TABLE, VACUUM FULL, an open "
                 "transaction), or back up at another time.",

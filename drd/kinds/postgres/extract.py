@@ -21,6 +21,7 @@ from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.naming import qualified
 from drd.kinds.postgres.restore import first_error
 from drd.kinds.postgres.server_text import encoded
+from drd.model.text import noun
 from drd.process import Completed
 
 _NOT_BEFORE = (
@@ -312,10 +313,9 @@ def _left_behind(entries: Sequence[Entry], relations: Sequence[Relation]) -> lis
                 if e.text.startswith(start)
             ]
             if names:
-                plural = "s" if len(names) > 1 else ""
                 notes.append(
-                    f"{word}{plural} {', '.join(names)} of {relation.source} left out: a copy "
-                    "for reading must not change other data"
+                    f"{noun(len(names), word)} {', '.join(names)} of {relation.source} left out: "
+                    "a copy for reading must not change other data"
                 )
     return notes
 

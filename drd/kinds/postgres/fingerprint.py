@@ -18,6 +18,7 @@ from drd.errors import SourceUnreachable
 from drd.kinds.postgres.connection import Connection, words
 from drd.kinds.postgres.server_text import as_spelled, encoded
 from drd.model.snapshot import DatabaseFingerprint, TableState
+from drd.model.units import format_duration
 
 # Ordinary tables, leaf partitions and materialised views: whatever holds rows of its own that a
 # dump brings back. Of an extension's tables those that it declared as configuration, with the
@@ -133,7 +134,9 @@ def describe(
         if isinstance(state, TableState):
             states[name] = state
         else:
-            not_reached[name] = state or f"the time budget of {budget_s:g} s was used up"
+            not_reached[name] = (
+                state or f"the time budget of {format_duration(budget_s)} was used up"
+            )
     return DatabaseFingerprint(
         mode, states, not_reached, dict(properties), frozenset(derived), partitioned, others
     )

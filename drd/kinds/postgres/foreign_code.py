@@ -15,6 +15,7 @@ from drd.kinds.postgres import foreign_calls
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.manifest import OTHERS_CODE
 from drd.kinds.postgres.server_text import shown
+from drd.model.text import counted
 from drd.ports import Finding
 
 _SHOWN = 5
@@ -149,6 +150,6 @@ def _functions(rows: Sequence[Any]) -> list[str]:
 
 def _expressions(rows: Sequence[Any]) -> list[str]:
     return [
-        f"{count} check{'s' if count != 1 else ''} and computed columns of {shown(str(owner))}"
+        f"{counted(count, 'check')} and computed columns of {shown(str(owner))}"
         for owner, count in rows[:_SHOWN]
     ]

@@ -17,7 +17,7 @@ from drd.kinds.postgres import database
 from drd.kinds.postgres.connection import Address, Connection, connect, interruptible, words
 from drd.kinds.postgres.fingerprint import describe, names_of
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint
-from drd.model.units import to_rfc3339
+from drd.model.units import format_duration, to_rfc3339
 
 _SHOW = re.compile(r"\s*show\s+[a-z_][\w.]*\s*;?\s*", re.IGNORECASE | re.ASCII)
 """Matches SHOW and the name of a setting: a cursor cannot return its value."""
@@ -37,7 +37,8 @@ def _bounded(connection: Connection, timeout_s: float, what: str, late_hint: str
             yield
     except psycopg.errors.QueryCanceled as error:
         raise DeadlineExceeded(
-            f"the {what} did not finish within {timeout_s:g} s: {words(error)}", hint=late_hint
+            f"the {what} did not finish within {format_duration(timeout_s)}: {words(error)}",
+            hint=late_hint,
         ) from error
     except psycopg.Error as error:
         if connection.closed or connection.broken:

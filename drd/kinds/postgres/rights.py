@@ -16,7 +16,7 @@ import psycopg
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.foreign_code import run_by_reading
 from drd.kinds.postgres.server_text import as_spelled, shown
-from drd.model.text import some
+from drd.model.text import counted, some
 from drd.ports import Finding
 
 _SHOWN = 5
@@ -157,7 +157,7 @@ def _large_objects(connection: Connection, role: str) -> Finding:
         "large-objects",
         "error",
         "",
-        f"{role} cannot read {len(oids)} large objects: {_few(oids)}",
+        f"{role} cannot read {counted(len(oids), 'large object')}: {_few(oids)}",
         f"{hint} -- new large objects need this grant again, except for their owner or a superuser",
     )
 

@@ -14,6 +14,7 @@ from drd.kinds.file_system import remove
 from drd.kinds.sqlite.database import connect, in_words, is_about
 from drd.kinds.sqlite.shared_directory import SIDE_FILES, for_reading
 from drd.kinds.sqlite.unwritable import copy_files, is_about_shm
+from drd.model.units import format_duration
 from drd.process import check_cancelled
 from drd.process.threads import run_in_thread
 
@@ -69,7 +70,7 @@ def begin_reading(live: sqlite3.Connection, source: Path, wait_s: float) -> date
                 raise
             if time.monotonic() > deadline:
                 raise SourceUnreachable(
-                    f"{source} stayed locked for {wait_s:g} s",
+                    f"{source} stayed locked for {format_duration(wait_s)}",
                     hint="a writer locks it exclusively; find the process with fuser.",
                 ) from error
             time.sleep(_POLL_S)

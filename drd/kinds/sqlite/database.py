@@ -17,6 +17,7 @@ from drd.errors import DeadlineExceeded, SourceError, SourceUnreachable
 from drd.kinds.sqlite.read_only_query import only_reading
 from drd.masking import beginning
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, TableState
+from drd.model.text import counted
 from drd.model.units import format_duration
 from drd.process import cancelled, check_cancelled
 
@@ -361,7 +362,7 @@ def single_value(connection: sqlite3.Connection, query: str, *, timeout_s: float
             raise SourceUnreachable(str(error)) from error
         raise SourceError(str(error)) from error
     if columns != 1 or len(rows) > 1:
-        given = f"{columns} columns" if columns != 1 else "several rows"
+        given = counted(columns, "column") if columns != 1 else "several rows"
         raise SourceError(f"the query returned {given}, not a single value")
     value = rows[0][0] if rows else None
     if isinstance(value, bytes):

@@ -71,7 +71,9 @@ def _damage(runner: ResticRunner, said: Complaints) -> RepositoryDamaged:
             hint="remove the objects: `drd catalogue verify` prints the commands.",
         )
     trees = list(dict.fromkeys(m[1] for line in said.lines if (m := _TREE.match(line.strip()))))
-    what = _short(first) + (f" and {len(packs) - 1} more files" if len(packs) > 1 else "")
+    what = _short(first) + (
+        f" and {counted(len(packs) - 1, 'more file')}" if len(packs) > 1 else ""
+    )
     repair = repair_of(first)
     if trees and not packs:
         what, repair = (

@@ -9,6 +9,7 @@ from dataclasses import replace
 from drd.errors import DeadlineExceeded, DrdError, RepositoryMissing
 from drd.model.finding import Finding
 from drd.model.finding_codes import KEY, PROTECTION, REPOSITORY
+from drd.model.text import counted
 from drd.repositories.restic import foreign_objects, maintenance, two_repositories
 from drd.repositories.restic.errors import judge
 from drd.repositories.restic.messages import Listener
@@ -76,8 +77,8 @@ def _check_keys(runner: ResticRunner) -> list[Finding]:
         hint = f"remove it: {foreign_objects.removal(session.place, 'keys', keys.bad)}"
     elif len(keys.others) >= foreign_objects.RESTIC_TRIES:
         detail = (
-            f"{len(keys.others)} keys that this password does not open: drd ignores them, "
-            f"but restic itself tries {foreign_objects.RESTIC_TRIES} and then fails"
+            f"{counted(len(keys.others), 'key')} that this password does not open: drd ignores "
+            f"them, but restic itself tries {foreign_objects.RESTIC_TRIES} and then fails"
         )
         hint = "if nobody else uses the repository, remove these keys: "
         hint += foreign_objects.removal(session.place, "keys", keys.others)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from drd import log, process
 from drd.errors import DrdError, ForeignObjects, RepositoryDamaged, RepositoryError, WrongKey
 from drd.model.text import some
+from drd.model.units import format_duration
 from drd.repositories.place import Kept, Place
 from drd.repositories.restic.ciphers import MasterKey
 from drd.repositories.restic.key_search import NOT_WHOLE, SEARCH_S, Keys
@@ -143,7 +144,7 @@ def keys_error(session: Session, keys: Keys) -> RepositoryError | None:
         return ForeignObjects(
             f"restic cannot work with the repository at {url}: {count:,} files lie in "
             f"keys/. The password opens none of the {count - len(keys.untried):,} that drd "
-            f"tried, and {len(keys.untried):,} are left after {SEARCH_S:.0f} s{what}",
+            f"tried, and {len(keys.untried):,} are left after {format_duration(SEARCH_S)}{what}",
             hint="keys/ has one file for each password, and anyone with write access can add "
             "files. List them (the oldest is usually the repository's own): "
             f"{session.place.list_command('keys')}; remove the keys that nobody uses: "

@@ -21,6 +21,7 @@ from drd.errors import (
     RepositoryReadOnly,
     RepositoryUnreachable,
 )
+from drd.model.units import format_duration
 from drd.process import Command, Completed, PipeResult
 from drd.repositories.restic import foreign_objects, locks, two_repositories
 from drd.repositories.restic.errors import judge
@@ -398,7 +399,7 @@ class ResticRunner:
         except RepositoryError as error:
             return error
         return RepositoryUnreachable(
-            f"the repository at {self.url} did not answer within {deadline_s:g} s",
+            f"the repository at {self.url} did not answer within {format_duration(deadline_s)}",
             hint="check the server's log and the network; a retry may help.",
         )
 

@@ -155,7 +155,7 @@ def test_queries_see_what_the_application_would_and_change_nothing(
             with pytest.raises(SourceError, match=words):
                 ask.scalar(query)
         assert ask.scalar("select count(*) from orders") == 500
-        with pytest.raises(Exception, match=r"did not finish within 0\.2 s"):
+        with pytest.raises(Exception, match=r"did not finish within 0\.2s"):
             ask.scalar("select pg_sleep(5)::text", timeout_s=0.2)
     finally:
         made.close()

@@ -177,7 +177,7 @@ def test_a_locked_table_ends_the_dump_in_bounded_time_and_its_holder_is_named(
         with pytest.raises(DumpFailed) as caught:
             back_up(what, place, short_tmp / "dump")
         assert caught.value.message == (
-            f'pg_dump of {NAME} waited 1 s for locked tables: public."held one" by session '
+            f'pg_dump of {NAME} waited 1s for locked tables: public."held one" by session '
             f"{other.info.backend_pid} of postgres"
         )
         assert "ALTER TABLE" in caught.value.hint
