@@ -21,7 +21,7 @@ from drd.model.facts import (
 from drd.model.finding_codes import DRILL
 from drd.model.known_findings import OVER, PAUSED, standing_alerts, still_found
 from drd.model.repositories import assess_repository, readable, unreadable_since
-from drd.model.text import and_more, first_line, in_short
+from drd.model.text import and_more, counted, in_short, noun
 from drd.model.units import format_duration, format_size
 from drd.model.verdicts import (
     Assessment,
@@ -131,11 +131,9 @@ def standing_pauses(facts: PlanFacts, now: datetime) -> list[tuple[str, str, str
 
 def over_limit(waiting: int) -> str:
     """Describe how many points are over the limit of one retention run."""
-    these = f"{waiting} restore points are" if waiting != 1 else "1 restore point is"
-    return (
-        f"{these} over the limit of one retention, and wait{'' if waiting != 1 else 's'} for drd "
-        "retention --force"
-    )
+    these = counted(waiting, "restore point is", "restore points are")
+    wait = noun(waiting, "waits", "wait")
+    return f"{these} over the limit of one retention, and {wait} for drd retention --force"
 
 
 def judge_readiness(
@@ -153,18 +151,20 @@ def judge_readiness(
         return proven, []
     if not unready.readiness:  # the check itself failed
         text = f"{Readiness.NOT_READY}: {in_short(unready.error)}"
-        return Readiness.NOT_READY, _looked_ahead(facts, text, first_line(unready.error))
+        return Readiness.NOT_READY, [Reason(Verdict.MET, text, f"drd readiness {facts.plan}")]
     verdict, missing = _found_ahead(facts, unready)
     if not missing or (verdict is Readiness.NEEDS_DRILL and proven is not Readiness.READY):
         return proven, []
-    first = f"{missing[0].name}: {missing[0].text}"
-    text = f"{verdict}: {first}" + and_more(len(missing) - 1)
+    first = missing[0]
+    text = f"{verdict}: {first.name}: {first.text}" + and_more(len(missing) - 1)
     return verdict, _looked_ahead(facts, text, first)
 
 
-def _looked_ahead(facts: PlanFacts, text: str, first: str) -> list[Reason]:
-    """Return the reason from the last readiness check; None if an alert shows it already."""
-    if any(alert.kind in LOOKING_AHEAD and alert.message == first for alert in facts.alerts):
+def _looked_ahead(facts: PlanFacts, text: str, first: WithheldFacts) -> list[Reason]:
+    """Return the reason from the last readiness check; none if an alert shows its first finding
+    already.
+    """
+    if any(alert.kind in LOOKING_AHEAD and alert.subject == first.name for alert in facts.alerts):
         return []
     return [Reason(Verdict.MET, text, f"drd readiness {facts.plan}")]
 

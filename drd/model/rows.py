@@ -6,13 +6,13 @@ texts made from a `Watched` time have places for them (`drd.model.validity`).
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from drd.model.cells import Cell, Note
 from drd.model.exposure import age
 from drd.model.facts import AlertFacts
 from drd.model.text import escaped
-from drd.model.units import format_age, format_duration, format_share
+from drd.model.units import format_age, format_duration, format_share, format_time
 from drd.model.verdicts import Assessment, CopyAssessment, Readiness, Verdict, lost_words
 
 STYLE = {
@@ -91,10 +91,10 @@ def notes_of(plan: Assessment, at: datetime) -> list[Note]:
     """
     notes = []
     alerts = {alert.kind: alert for alert in plan.alerts}
-    by_text = {(alert.kind, alert.message): alert for alert in plan.alerts}
+    by_subject = {(alert.kind, alert.subject): alert for alert in plan.alerts}
     for reason in plan.reasons:
         style = "" if reason.verdict is Verdict.MET else STYLE[reason.verdict]
-        alert = by_text.get((reason.kind, reason.text)) or alerts.get(reason.kind)
+        alert = by_subject.get((reason.kind, reason.subject)) or alerts.get(reason.kind)
         alert = alert or alerts.get(reason.says_why)
         text = f"{reason.text} ({_state(alert, at)})" if alert else reason.text
         notes.append(Note(plan.plan, Cell(text, style), reason.command))
@@ -147,4 +147,4 @@ def _state(alert: AlertFacts, at: datetime) -> str:
         return f"alert {alert.id} for {format_duration(age(alert.since, at))}"
     until = alert.acknowledged_until
     words = f"alert {alert.id}, acknowledged by {escaped(alert.acknowledged_by or '')}"
-    return f"{words} until {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if until else words
+    return f"{words} until {format_time(until)}" if until else words

@@ -280,11 +280,13 @@ def test_status_shows_readiness_findings() -> None:
     assert str(plan_.reasons[-1]) == (
         "not ready: kit missing: none (and 1 more): drd readiness orders-api"
     )
-    alert = AlertFacts("a1", "not-ready", "firing", ago(60), "kit missing: none")
+    alert = AlertFacts(
+        "a1", "not-ready", "firing", ago(60), "kit missing: none", subject="kit missing"
+    )
     told = assess(healthy(unready=trouble, alerts=(alert,)), NOW)
     assert told.readiness is NOT_READY
     assert not [r for r in told.reasons if "drd readiness" in str(r)], "the alert says it"
-    other = alert._replace(message="people: operator: nobody")
+    other = alert._replace(message="people: operator: nobody", subject="people: operator")
     told = assess(healthy(unready=trouble, alerts=(other,)), NOW)
     assert "kit missing: none" in str(told.reasons[-1]), "no alert says that yet"
 

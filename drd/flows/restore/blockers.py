@@ -17,7 +17,7 @@ class Blockers:
 
     def collect(self, check: Callable[[], Iterable[Finding]], about: str = "") -> list[Finding]:
         """Run a check and return its result; keep its error, so that the next check runs as well.
-        `about` is the component, for errors that do not name it."""
+        `about` is the component, which stands before the error."""
         before = len(self._errors)
         try:
             return self._run(check)
@@ -64,4 +64,4 @@ def joined(errors: Sequence[DrdError], about: Mapping[int, str]) -> DrdError:
 
 
 def _named(fact: str, about: str) -> str:
-    return fact if not about or about in fact else f"{about}: {fact}"
+    return f"{about}: {fact}" if about else fact
