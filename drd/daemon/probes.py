@@ -17,7 +17,7 @@ from hashlib import blake2b
 from drd import log, secrets
 from drd.bootstrap import App
 from drd.errors import CatalogueError, DrdError
-from drd.flows.repository.sightings import no_answer, probe
+from drd.flows.repository.observed_state import no_answer, probe
 from drd.model.plan import RepositorySpec, S3Access
 from drd.model.schedule import Schedule
 from drd.ports.health import PlaceRow

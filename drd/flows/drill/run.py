@@ -40,7 +40,7 @@ from drd.flows.durable_steps import Runner, describe, new_run
 from drd.flows.host.tools import tools
 from drd.flows.repository.identity import probe_repository
 from drd.flows.repository.missing import forgotten_since
-from drd.flows.repository.sightings import note_damage
+from drd.flows.repository.observed_state import note_damage
 from drd.flows.restore import components
 from drd.flows.restore.point_choice import Choice, choose, drill_choice, drill_scenario
 from drd.flows.restore.repository_choice import Holders, left_in

@@ -15,8 +15,8 @@ from drd.flows.drill.fence_trial import try_fence
 from drd.flows.host.unit_limits import confinement
 from drd.flows.repository.identity import probe_repository, recognise
 from drd.flows.repository.missing import find_missing
+from drd.flows.repository.observed_state import probe
 from drd.flows.repository.rekey_history import BY_MASK
-from drd.flows.repository.sightings import probe
 from drd.flows.restore import known_problems
 from drd.flows.restore.kept_copies import reminders
 from drd.flows.services import Services

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drd import log
 from drd.errors import DrdError, RepositoryMissing
-from drd.flows.repository.sightings import recording_state, remember
+from drd.flows.repository.observed_state import recording_state, remember
 from drd.flows.repository.unexpected import absent_error, another_error
 from drd.flows.services import Services
 from drd.model.plan import Plan

@@ -14,7 +14,7 @@ from drd import process
 from drd.errors import AlreadyRunning
 from drd.flows.durable_steps import Runner, closing_run, describe, new_run
 from drd.flows.repository.identity import remove_dead_locks
-from drd.flows.repository.sightings import note_damage
+from drd.flows.repository.observed_state import note_damage
 from drd.flows.restore import components, kept_copies
 from drd.flows.restore.blockers import Blockers
 from drd.flows.restore.prefetch import Prefetch

@@ -21,7 +21,7 @@ from drd.errors import (
 )
 from drd.flows.repository import listings
 from drd.flows.repository.manifests import require_same, require_sealed, require_sound, written_rule
-from drd.flows.repository.sightings import note
+from drd.flows.repository.observed_state import note
 from drd.flows.repository.substituted import genuine
 from drd.flows.services import Services
 from drd.model.manifest import manifest_from_bytes

@@ -18,7 +18,7 @@ from drd.flows.durable_steps import Runner, describe, is_permanent, new_run
 from drd.flows.repository import listings
 from drd.flows.repository.identity import confirm, confirm_or_initialise
 from drd.flows.repository.missing import note_listing, record_missing
-from drd.flows.repository.sightings import note_damage
+from drd.flows.repository.observed_state import note_damage
 from drd.flows.repository.substituted import genuine_by_run
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup, custody
