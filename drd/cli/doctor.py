@@ -14,7 +14,7 @@ from drd.config.exposed_files import findings as exposed_findings
 from drd.config.location import config_path
 from drd.errors import DrdError
 from drd.flows.host.doctor import examine
-from drd.flows.state.entries import findings as state_findings
+from drd.flows.state.foreign_files import findings as state_findings
 from drd.flows.status.publishing import findings as open_to_readers
 from drd.kit.state import findings as kit_findings
 from drd.model.finding import Finding

@@ -16,7 +16,7 @@ from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.exposed_files import in_directory, trusted_users
 from drd.config.location import config_path
 from drd.errors import DrdError
-from drd.flows.state.entries import wrong_entries
+from drd.flows.state.foreign_files import wrong_entries
 from drd.flows.state.modes import open_to_others
 from drd.flows.status.overview import plan_files
 from drd.model.text import some

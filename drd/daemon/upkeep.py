@@ -24,7 +24,7 @@ from drd.daemon.plan_texts import PlanTexts
 from drd.daemon.run_heartbeats import RunHeartbeats
 from drd.errors import CatalogueError, DrdError
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
-from drd.flows.state.entries import standing
+from drd.flows.state.foreign_files import standing
 from drd.flows.status.overview import plan_files
 from drd.kinds.registry import room_of
 from drd.model.alert_facts import HostFacts

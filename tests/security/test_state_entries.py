@@ -26,7 +26,7 @@ from drd.catalogue.renewal import renew
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.errors import CatalogueError
 from drd.flows.state import modes
-from drd.flows.state.entries import findings, put_right, standing, wrong_entries
+from drd.flows.state.foreign_files import findings, put_right, standing, wrong_entries
 from drd.flows.state.modes import close_state
 from drd.flows.state.places import Places
 from tests.e2e.daemons import quick_plan

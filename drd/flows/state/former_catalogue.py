@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from drd.errors import CatalogueError
-from drd.flows.state.entries import set_aside
+from drd.flows.state.foreign_files import set_aside
 from drd.flows.state.places import Places
 from drd.ports import Catalogue
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from drd import log
 from drd.errors import CatalogueError
-from drd.flows.state.entries import (
+from drd.flows.state.foreign_files import (
     IN_USE,
     SIDES,
     Entry,
