@@ -17,7 +17,7 @@ from typing import Literal
 
 from drd import modes
 from drd.errors import CatalogueError
-from drd.flows.state.holders import alone, is_held, sole
+from drd.flows.state.file_users import alone, is_held, sole
 from drd.flows.state.places import Places, lstat
 from drd.model.text import escaped, some
 from drd.ports import Finding
