@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import TargetError
-from drd.kinds.aside import Beside
 from drd.kinds.file_system import fsync_path, remove
+from drd.kinds.kept_files import Beside
 from drd.kinds.untrusted_dirs import pinned, remove_landing, working
 from drd.ports import mark_of
 from drd.process.private import read_own

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drd.errors import TargetError
-from drd.kinds.aside import Beside, KeptPlaces, Place, Within
+from drd.kinds.kept_files import Beside, KeptPlaces, Place, Within
 from tests.death_support import Died, every_death
 
 MARK = "drd_4f2a1c3e"

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import NotSupported
-from drd.kinds.aside import LEFT_ALONE, NAMES
 from drd.kinds.files.describe import Describer
 from drd.kinds.files.walk import select, to_bytes, to_text, walk
+from drd.kinds.kept_files import LEFT_ALONE, NAMES
 from drd.kinds.one_file import FileInspector
 from drd.model.snapshot import FileEntry, Fingerprint, TreeFingerprint
 from drd.process import check_cancelled

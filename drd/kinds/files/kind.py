@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from drd.kinds.aside import Beside, KeptPlaces, Within
 from drd.kinds.file_system import beside, remove, work_finding
 from drd.kinds.files import SPEC, in_place
 from drd.kinds.files.destination import LANDING, SANDBOX, FilesSandbox, FilesTarget, announced
@@ -18,6 +17,7 @@ from drd.kinds.files.settings import FilesSettings, overlapping
 from drd.kinds.files.settings import FilesTarget as TargetSettings
 from drd.kinds.files.source import ESTIMATE_S, FilesSource, selection_of
 from drd.kinds.files.walk import to_text, walk
+from drd.kinds.kept_files import Beside, KeptPlaces, Within
 from drd.kinds.untrusted_dirs import resolved
 from drd.model.plan import Component
 from drd.model.single_item import Part

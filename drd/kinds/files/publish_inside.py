@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drd.errors import TargetNotEmpty
-from drd.kinds.aside import Within
 from drd.kinds.file_system import fsync_path, remove
+from drd.kinds.kept_files import Within
 from drd.kinds.publish import came_meanwhile, read_journal, remove_nothing, write_journal
 from drd.kinds.untrusted_dirs import held, opened, pinned, remove_landing, working
 

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from drd.errors import DrdError, SourceError, SourceMissing
-from drd.kinds.aside import NAMES
 from drd.kinds.files.describe import Describer, describe_all
 from drd.kinds.files.settings import FilesSettings
 from drd.kinds.files.walk import Selection, Walk, kind_of, select, to_bytes, to_text, walk
+from drd.kinds.kept_files import NAMES
 from drd.model.snapshot import FileEntry, Fingerprint, Stored, TreeFingerprint
 from drd.model.text import counted
 from drd.model.units import format_size

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from drd.kinds.aside import Beside, KeptPlaces
 from drd.kinds.file_system import beside, work_finding
+from drd.kinds.kept_files import Beside, KeptPlaces
 from drd.kinds.one_file import OneFileKind
 from drd.kinds.sqlite import SPEC
 from drd.kinds.sqlite.copy import discard

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from drd.errors import TargetNotEmpty
-from drd.kinds.aside import KeptPlaces
+from drd.kinds.kept_files import KeptPlaces
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import NamedDestination, RestoreOptions, Workplace, no_progress
