@@ -13,7 +13,7 @@ import psycopg
 from drd.errors import TargetNotEmpty
 from drd.kinds.postgres import database
 from drd.kinds.postgres.connection import Connection, words
-from drd.kinds.postgres.detach import Copies, Copy
+from drd.kinds.postgres.detach_tables import Copies, Copy
 from drd.kinds.postgres.quoting import grantee, ident, literal
 from drd.kinds.postgres.server_text import as_spelled, encoded
 

@@ -26,7 +26,7 @@ from drd.kinds.postgres.connection import (
     password_file,
 )
 from drd.kinds.postgres.copies import Placed, clear, placed_before, put_in_place, taken_names
-from drd.kinds.postgres.detach import Copies, Detached
+from drd.kinds.postgres.detach_tables import Copies, Detached
 from drd.kinds.postgres.extract import Extraction
 from drd.kinds.postgres.fingerprint import (
     split_name,
