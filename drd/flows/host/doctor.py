@@ -20,7 +20,7 @@ from drd.flows.repository.rekey_history import BY_MASK
 from drd.flows.restore import known_problems
 from drd.flows.restore.kept_copies import reminders
 from drd.flows.services import Services
-from drd.flows.state import custody
+from drd.flows.state import contested
 from drd.flows.state.leftovers import leftovers
 from drd.flows.state.run_dirs import component_place, remove_run, sandbox_place
 from drd.masking import MASK
@@ -110,11 +110,11 @@ def _clock() -> list[Finding]:
 
 
 def _custody(services: Services) -> list[Finding]:
-    why = custody.contested(services)
+    why = contested.contested(services)
     if why is None:
         return []
     detail = f"{why}: drd forgets and prunes nothing here, and does not touch unfinished runs"
-    return [Finding("this-state", "error", "", detail, custody.HINT)]
+    return [Finding("this-state", "error", "", detail, contested.HINT)]
 
 
 def _aside(services: Services, plan: Plan) -> list[Finding]:

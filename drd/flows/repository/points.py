@@ -11,7 +11,7 @@ from drd.flows.repository import listings
 from drd.flows.repository.identity import confirm
 from drd.flows.repository.substituted import genuine_by_run
 from drd.flows.services import Services
-from drd.flows.state import custody
+from drd.flows.state import contested
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import RestorePoint
 from drd.ports import Repository, SnapshotInfo
@@ -46,7 +46,7 @@ def take_inventory(
     confirm(services, repository, writing=writing)
     everything = listings.require_readable(repository, repository.snapshots(fresh=True))
     listing = listings.of_plan(everything, plan.name)
-    custody.judge_listing(services, plan, listing)
+    contested.judge_listing(services, plan, listing)
     there = genuine_by_run(services, plan.name, repository, listing)
     return Inventory(repository, everything, listing, there)
 

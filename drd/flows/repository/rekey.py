@@ -24,7 +24,7 @@ from drd.flows.repository.identity import confirm
 from drd.flows.repository.rekey_history import BY_MASK, Earlier, digest_of, earlier_tries
 from drd.flows.repository.shared import plans_of_others
 from drd.flows.services import Services
-from drd.flows.state import crash_cleanup, custody
+from drd.flows.state import contested, crash_cleanup
 from drd.masking import MASK
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
@@ -223,9 +223,9 @@ def rekey(
     Raises WrongKey when no known password opens it, UsageError for an unsuitable new password,
     AlreadyRunning beside another rekey of the repository. If this state may be a copy of another
     one's, no key is removed: UsageError."""
-    why = custody.contested(services)
+    why = contested.contested(services)
     if why is not None:
-        raise UsageError(f"drd changes no password here: {why}", hint=custody.HINT)
+        raise UsageError(f"drd changes no password here: {why}", hint=contested.HINT)
     crash_cleanup.settle(services, plan)
     spec = order.repository
     earlier = earlier_tries(services, plan, spec)

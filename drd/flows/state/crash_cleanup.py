@@ -17,7 +17,7 @@ from drd.flows.backup.capture import CAPTURE, run_after
 from drd.flows.repository import listings
 from drd.flows.repository.manifests import read_point
 from drd.flows.services import Services
-from drd.flows.state.custody import may_settle
+from drd.flows.state.contested import may_settle
 from drd.flows.state.run_dirs import remove_run, sweep_orphans
 from drd.model.holds import held_points
 from drd.model.plan import OWN_COMPONENT, Plan

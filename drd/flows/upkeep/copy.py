@@ -21,7 +21,7 @@ from drd.flows.repository.missing import note_listing, record_missing
 from drd.flows.repository.observed_state import note_damage
 from drd.flows.repository.substituted import genuine_by_run
 from drd.flows.services import Services
-from drd.flows.state import crash_cleanup, custody
+from drd.flows.state import contested, crash_cleanup
 from drd.model.holds import held_points
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import RunKind, RunState
@@ -257,7 +257,7 @@ class _CopyRun:
             and p.id not in kept
             and (manifest := listings.manifest(there.get(p.id, ()))) is not None
         ]
-        if torn and not listing.unreadable and custody.contested(self.services) is None:
+        if torn and not listing.unreadable and contested.contested(self.services) is None:
             self.into.forget(torn)
         self._record(held)
         return held

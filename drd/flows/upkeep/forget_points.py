@@ -17,7 +17,7 @@ from drd.flows.repository import listings
 from drd.flows.repository.identity import confirm
 from drd.flows.restore.known_problems import givers
 from drd.flows.services import Services
-from drd.flows.state import crash_cleanup, custody
+from drd.flows.state import contested, crash_cleanup
 from drd.flows.upkeep.pauses import known_damage
 from drd.model.actor import Actor
 from drd.model.holds import GivenUp, held_points
@@ -82,9 +82,9 @@ def _repositories(plan: Plan, name: str) -> list[RepositorySpec]:
 
 
 def _require_ours(services: Services) -> None:
-    why = custody.contested(services)
+    why = contested.contested(services)
     if why is not None:
-        raise UsageError(f"drd forgets nothing here: {why}", hint=custody.HINT)
+        raise UsageError(f"drd forgets nothing here: {why}", hint=contested.HINT)
 
 
 def _require_reasons(services: Services, plan: Plan, what: GiveUpRequest) -> None:

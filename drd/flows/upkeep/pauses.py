@@ -6,7 +6,7 @@ from collections.abc import Set
 
 from drd.errors import DrdError
 from drd.flows.services import Services
-from drd.flows.state import clock_trust, custody
+from drd.flows.state import clock_trust, contested
 from drd.model.location import is_s3
 from drd.model.pauses import Damage, Pause, of_backups, of_clock, of_damage, of_jump, of_listing
 from drd.model.plan import Plan, RepositorySpec
@@ -18,7 +18,7 @@ def reasons_to_wait(services: Services, plan: Plan) -> list[Pause]:
     """Return all reasons; none if retention may continue, as far as this shows."""
     points = services.catalogue.points.of_plan(plan.name)
     given_up = {(g.point, g.repository) for g in services.catalogue.keeping.given_up(plan.name)}
-    pauses = custody.pause(services)
+    pauses = contested.pause(services)
     pauses += of_backups(
         plan.name,
         points,

@@ -10,7 +10,7 @@ from drd.flows.durable_steps import Runner, new_run
 from drd.flows.repository.points import missing_snapshots, take_inventory
 from drd.flows.restore.repository_choice import repository_spec
 from drd.flows.services import Services
-from drd.flows.state import crash_cleanup, custody
+from drd.flows.state import contested, crash_cleanup
 from drd.model.pauses import Pause, of_listing, words
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState
@@ -42,7 +42,7 @@ def prune(
         known = services.catalogue.points.of_plan(plan.name)
         inventory = take_inventory(services, plan, spec, writing=True)
         missing = missing_snapshots(services, plan.name, known, [inventory])
-        pauses = custody.pause(services)
+        pauses = contested.pause(services)
         pauses += [p for name, of in missing.items() for p in of_listing(name, tuple(of))]
         if pauses:
             return _paused(services, runner, spec.name, pauses)

@@ -12,7 +12,7 @@ from drd.errors import DrdError, RepositoryMissing, UsageError
 from drd.flows.repository import listings
 from drd.flows.repository.points import Inventory, Missing, missing_snapshots, take_inventory
 from drd.flows.services import Services
-from drd.flows.state import custody
+from drd.flows.state import contested
 from drd.flows.upkeep.pauses import reasons_to_wait
 from drd.model.clock import SNAPSHOT_SKEW
 from drd.model.holds import held_points
@@ -177,7 +177,7 @@ def _of_listings(
     pauses = [p for name, of in missing.items() for p in of_listing(name, tuple(of))]
     ids = {p.id for p in seen.points}
     pauses += [p for inventory in seen.inventories for p in _of_future(inventory, ids, now)]
-    pauses += [p for p in custody.pause(services) if p not in before]
+    pauses += [p for p in contested.pause(services) if p not in before]
     refused = refusal(seen.known(), (), now)
     if refused is not None and not any(p.code == "future" for p in pauses):
         # Of sound dates in the repository, as where restic saw another clock than drd.
