@@ -148,7 +148,10 @@ def _beside_others(reached: PlanPath) -> Exposed | None:
 
 
 def _changeable(path: str, one: PathEntry, what: str, trusted: Collection[int]) -> Exposed | None:
-    """`what` describes a directory, and is empty for the file itself."""
+    """`what` describes a directory, and is empty for the file itself. A group counts unless it is
+    root's, or has the owner's name and no other member: unlike in `process.private`, the primary
+    groups of users are not read, and drd's own groups (`READERS`) always count.
+    """
     place, info = one.place, one.info
     if info.st_uid in trusted and not info.st_mode & 0o022:
         return None

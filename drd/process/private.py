@@ -157,6 +157,10 @@ def _writable(
     *,
     last: bool,
 ) -> str | None:
+    """Say who, beside the trusted users, can write to a place. A group counts unless its only
+    member is the owner or a trusted user, so one without members counts, too:
+    `state_owner._others_write` and `config.exposed_files._changeable` judge groups differently.
+    """
     if not last and info.st_mode & stat.S_ISVTX:
         return None
     if info.st_mode & stat.S_IWOTH:

@@ -144,7 +144,8 @@ def _is_sticky(info: os.stat_result) -> bool:
 
 def _others_write(one: PathEntry | Step) -> bool:
     """Whether others than root can write to a directory of root's, by its mode or its access
-    control list.
+    control list. A group counts only if it has a member besides root, unlike in
+    `private._writable`: the directories above a state often belong to groups without members.
     """
     if one.info.st_mode & stat.S_IWOTH:
         return True
