@@ -6,10 +6,11 @@ import argparse
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from drd.config.daemon import load_settings
+from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.location import config_path
 from drd.config.plan_file import check
 from drd.config.problems import NAME_HINT, Report, as_name
@@ -26,6 +27,8 @@ from drd.secrets import CREDENTIALS
 
 def new(args: argparse.Namespace) -> int:
     """Write the plan and print what to do next. Overwrites nothing without --force."""
+    if args.kind:  # a package that drd.yaml names adds it
+        _settings(args)
     candidates = _found(args)
     name = _name(args.name, candidates)
     _repository_fits(args.repository)
@@ -43,13 +46,33 @@ def new(args: argparse.Namespace) -> int:
     return 0
 
 
+def _of_kinds(given: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+    """What was given to `--kind`, by kind. Raises NotSupported for a kind that nothing adds, and
+    UsageError for one with which no plan can begin.
+    """
+    by_kind: dict[str, list[str]] = {}
+    for kind, *where in given:
+        if KINDS[kind].starting is None:
+            raise UsageError(
+                f"drd plan new cannot begin with components of kind {kind}",
+                hint="write the component into the plan: the documentation of the package that "
+                "adds the kind has its keys.",
+            )
+        if not where:
+            raise UsageError(f"--kind {kind} does not say where", hint=f"--kind {kind} WHERE")
+        by_kind.setdefault(kind, []).extend(where)
+    return by_kind
+
+
 def _found(args: argparse.Namespace) -> Found:
+    by_kind = _of_kinds(args.kind)
     wishes: list[tuple[KindSpec, Wish]] = []
     notes: list[str] = []
     starting = [(spec, spec.starting) for spec in KINDS if spec.starting is not None]
     for spec, start in starting:
         option = spec.name.replace("-", "_")
-        made = start.wishes(getattr(args, option, []))
+        given = [*getattr(args, option, []), *by_kind.get(spec.name, ())]
+        made = start.wishes(given)
         if not made and not getattr(args, f"no_{option}", False):
             made, noted = start.found()
             notes += noted
@@ -97,12 +120,16 @@ def _prove(text: str, file: str) -> None:
 def _output(args: argparse.Namespace, name: str) -> Path:
     if args.output is not None:
         return Path(args.output)
-    path, explicit = config_path(args.config)
-    directory = load_settings(Path(path), explicit=explicit).plans_dir
+    directory = _settings(args).plans_dir
     if not directory.is_dir():
         hint = f"mkdir -p {directory}, or write elsewhere with --output FILE (- for stdout)."
         raise UsageError(f"there is no directory {directory}", hint=hint)
     return directory / f"{name}.yaml"
+
+
+def _settings(args: argparse.Namespace) -> DaemonSettings:
+    path, explicit = config_path(args.config)
+    return load_settings(Path(path), explicit=explicit)
 
 
 def _write(text: str, file: Path, *, force: bool) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from drd import registry
+from drd.cli.main import main
 from drd.config.daemon import load_settings
 from drd.config.run_settings import VARIABLE, from_environment, to_text
 from drd.daemon.reload import reread
@@ -25,6 +26,7 @@ from drd.notifiers import open_notifier
 from drd.registry import ACTIONS, CHECKS, NOTIFIERS
 from tests.config_support import GOOD, changed, load, problems
 from tests.extension_support import (
+    EXAMPLES,
     install,
     install_example,
     mine,
@@ -275,3 +277,46 @@ def test_a_reload_takes_another_list_and_a_refused_one_changes_nothing(
     with pytest.raises(ConfigError, match="none"):
         reread(app)
     assert "contains" in CHECKS
+
+
+STARTING = """
+from dataclasses import replace
+from drd.ports.kinds import Starting, Wish
+
+
+def wishes(given):
+    return [Wish("notes", "notes", lambda live, credential, at=at: [("path", at)]) for at in given]
+
+
+SPEC = NotesKind.spec = replace(SPEC, starting=Starting("mine:wishes"))
+"""
+
+
+def _notes(site: Path, more: str = "") -> None:
+    text = (EXAMPLES / "drd-notes/drd_notes.py").read_text().replace("drd_notes:", "mine:")
+    install(site, "mine", {"mine.py": text + more}, {"drd.kinds": {"notes": "mine:SPEC"}})
+
+
+def _new(directory: Path, *words: str) -> int:
+    drd_yaml = settings_of(directory, "extensions: [mine]\n")
+    return main(["plan", "new", "--config", str(drd_yaml), "--output", "-", *words])
+
+
+def test_a_plan_begins_with_a_kind_of_a_package(
+    packages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _notes(packages, STARTING)
+    assert _new(tmp_path, "--no-postgres", "--kind", "notes", "/srv/a", "/srv/b") == 0
+    text = capsys.readouterr().out
+    assert "    kind: notes\n    path: /srv/a\n" in text
+    assert "    kind: notes\n    path: /srv/b\n" in text
+
+
+def test_a_kind_with_which_no_plan_can_begin_is_refused_by_name(
+    packages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _notes(packages)
+    assert _new(tmp_path, "--kind", "notes", "/srv/a") == 2
+    assert "drd plan new cannot begin with components of kind notes" in capsys.readouterr().err
+    assert _new(tmp_path, "--kind", "mongo", "/srv/a") == 2
+    assert "components of kind mongo are not supported" in capsys.readouterr().err

@@ -132,6 +132,14 @@ def _add_new(verbs: Any) -> None:
             f"--no-{kind}", action="store_true", help=f"do not search this host for {about}"
         )
     parser.add_argument(
+        "--kind",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("KIND", "WHERE"),
+        help="components of a kind that a package of `extensions` in drd.yaml adds",
+    )
+    parser.add_argument(
         "--repository", metavar="URL", help="s3:https://host/bucket/prefix or an absolute path"
     )
     parser.add_argument(
