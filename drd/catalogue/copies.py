@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
-from drd.catalogue import health, places, runs, summaries
+from drd.catalogue import health_rows, places, runs, summaries
 from drd.catalogue.daemon_tables import copies, verifications
 from drd.catalogue.engine import SqlStore, batches, upsert
 from drd.catalogue.tables import point_repositories, points
@@ -123,9 +123,9 @@ def vanished(
     """`repository` does not keep these points any more, although drd did not forget them. Returns
     those that no other repository keeps."""
     _leave(connection, plan, repository, ids)
-    lost = health.vanished(connection, plan, ids, at)
+    lost = health_rows.vanished(connection, plan, ids, at)
     if lost:
-        health.count_vanished(connection, plan)
+        health_rows.count_vanished(connection, plan)
         summaries.refresh_points(connection, plan, at)
     _after_leaving(connection, plan, ids, at)
     return lost
@@ -191,4 +191,4 @@ def refresh(connection: Connection, plan: str, at: datetime | None = None) -> No
                 available_at=newest.available_at if newest else None,
             )
         )
-    health.refresh(connection, plan, at)
+    health_rows.refresh(connection, plan, at)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from drd.catalogue import holds
 from drd.catalogue.daemon_tables import retention_state
 from drd.catalogue.engine import SqlStore, upsert
-from drd.catalogue.health import count_vanished
+from drd.catalogue.health_rows import count_vanished
 from drd.catalogue.tables import points, runs
 from drd.errors import AlreadyRunning, NoRestorePoint, UsageError
 from drd.model.actor import Actor

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
-from drd.catalogue import copies, health, missed, places, points, summaries
+from drd.catalogue import copies, health_rows, missed, places, points, summaries
 from drd.catalogue.columns import metadata
 from drd.catalogue.engine import SqlStore, upsert
 from drd.catalogue.summary_tables import component_summary
@@ -100,10 +100,10 @@ def _refresh(connection: Connection, plan: Plan, before: Row[Any] | None, at: da
     elsewhere = places.load(connection, plan, fresh=fresh)
     copies.load(connection, plan, at, fresh=fresh)
     if fresh:
-        health.begin(connection, plan)
+        health_rows.begin(connection, plan)
         summaries.begin(connection, plan.name, plan.drill.scenarios)
         return
-    health.load(connection, plan, at)
+    health_rows.load(connection, plan, at)
     wanted = summaries.want(connection, plan.name, plan.drill.scenarios)
     if wanted:
         summaries.refresh_drills(connection, plan.name, at)
@@ -111,10 +111,10 @@ def _refresh(connection: Connection, plan: Plan, before: Row[Any] | None, at: da
         summaries.refresh_points(connection, plan.name, at)
         summaries.refresh_backups(connection, plan.name, at)
         summaries.refresh_drills(connection, plan.name, at)
-        health.refresh(connection, plan.name, at)
+        health_rows.refresh(connection, plan.name, at)
     elif elsewhere:
         summaries.refresh_points(connection, plan.name, at)
-        health.refresh(connection, plan.name, at)
+        health_rows.refresh(connection, plan.name, at)
     else:
         summaries.refresh_components(connection, plan.name, added, at)
     now = (plan.objectives.rpo_s, plan.objectives.window_s)

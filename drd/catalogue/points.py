@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, delete, select, update
 from drd.catalogue import (
     copies,
     fingerprints,
-    health,
+    health_rows,
     jobs,
     missed,
     places,
@@ -61,7 +61,7 @@ class SqlPointStore(SqlStore):
             summaries.refresh_points(connection, point.plan, at)
             copies.refresh(connection, point.plan, at or point.available_at)
             if before is not None and before.vanished_at is not None:
-                health.count_vanished(connection, point.plan)
+                health_rows.count_vanished(connection, point.plan)
 
     def of_plan(
         self,

@@ -17,17 +17,17 @@ from drd.catalogue.custody import SqlCustody
 from drd.catalogue.decisions import SqlDecisionStore
 from drd.catalogue.engine import Database
 from drd.catalogue.evidence import SqlEvidenceStore
+from drd.catalogue.health import SqlHealth
 from drd.catalogue.keeping import SqlKeeping
 from drd.catalogue.kits import SqlKitStore
 from drd.catalogue.locks import LockFiles
+from drd.catalogue.origins import SqlOrigins
 from drd.catalogue.outbox import SqlOutbox
 from drd.catalogue.plans import SqlPlanStore
 from drd.catalogue.points import SqlPointStore
 from drd.catalogue.queue import SqlQueue
 from drd.catalogue.repositories import SqlRepositoryStore
 from drd.catalogue.run_store import SqlRunStore
-from drd.catalogue.sql_health import SqlHealth
-from drd.catalogue.sql_origins import SqlOrigins
 from drd.catalogue.steps import SqlStepStore
 from drd.catalogue.summary import at_rest
 from drd.catalogue.trouble import explain_os, no_catalogue

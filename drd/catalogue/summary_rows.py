@@ -1,0 +1,228 @@
+"""What the rows of the summary queries mean: facts for `drd status`.
+
+Imported by each cold start of `drd status`: the standard library alone, as `summary`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from drd.catalogue.reading import HUGE
+from drd.model.facts import (
+    AlertFacts,
+    ComponentFacts,
+    CopyFacts,
+    DrillFacts,
+    FailureFacts,
+    HoldFacts,
+    IncompleteFacts,
+    PausedFacts,
+    PlanFacts,
+    PointFacts,
+    RefusedFacts,
+    RepositoryFacts,
+    RunningFacts,
+    ScenarioFacts,
+    Unproven,
+    UnreadyFacts,
+    VanishedFacts,
+    WithheldFacts,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    _T = TypeVar("_T")
+
+
+def plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
+    (name, owner, rpo_s, rto_s, window_s, digest, first_loaded_at, loaded_at) = row[:8]
+    (interval_s, cron, backup_timeout_s, drill_every_s) = row[8:12]
+    (file, file_mtime_ns, file_size, file_digest, load_error) = row[12:17]
+    newest, incomplete = row[17:21], row[21:23]
+    if not max(rpo_s, rto_s, window_s) < HUGE:  # TypeError for what is no number
+        raise ValueError(f"the objectives of {name} are no numbers")
+    return PlanFacts(
+        plan=name,
+        owner=owner,
+        rpo_s=rpo_s,
+        rto_s=rto_s,
+        window_s=window_s,
+        digest=digest,
+        first_loaded_at=time(first_loaded_at),
+        loaded_at=time(loaded_at),
+        interval_s=interval_s,
+        cron=cron,
+        backup_timeout_s=backup_timeout_s,
+        drill_every_s=drill_every_s,
+        file=file,
+        file_mtime_ns=file_mtime_ns,
+        file_size=file_size,
+        file_digest=file_digest,
+        load_error=load_error,
+        newest=_point(newest),
+        incomplete=IncompleteFacts(incomplete[0], time(incomplete[1]), failed)
+        if incomplete[0]
+        else None,
+        complete_points=row[23] or 0,
+        backup_p95_s=row[24],
+        failures=_failures(row[25:31]),
+        last_drill=_drill(row[31:47]),
+        last_passed_drill=_drill(row[47:63]),
+        vanished=_vanished(row[63:67]),
+    )
+
+
+def _point(row: Sequence[Any]) -> PointFacts | None:
+    return PointFacts(row[0], time(row[1]), time(row[2]), row[3]) if row[0] else None
+
+
+def _failures(row: Sequence[Any]) -> FailureFacts | None:
+    tries, run, at, error, state, code = row
+    return FailureFacts(tries, run, time(at), error or state, code or "") if run else None
+
+
+def _drill(row: Sequence[Any]) -> DrillFacts | None:
+    if row[0] is None:
+        return None
+    (evidence, run, point, at, result, digest, rta_s, rpa_s, judged, restored, reason) = row[:11]
+    return DrillFacts(
+        evidence, run, point, time(at), result, digest, rta_s, rpa_s, bool(judged), restored,
+        reason,
+        _rehearsed(row[11]), row[12], time(row[13]) if row[13] else None, row[14],
+        _unproven(row[15]),
+    )  # fmt: skip
+
+
+def _unproven(noted: str | None) -> tuple[Unproven, ...]:
+    if noted is None or noted == "[]":
+        return ()
+    return tuple(Unproven(*u) for u in json(noted))
+
+
+def _vanished(row: Sequence[Any]) -> VanishedFacts | None:
+    number, data_time, available_at, at = row
+    if not number or data_time is None:
+        return None
+    return VanishedFacts(number, time(data_time), time(available_at), time(at))
+
+
+def scenario(row: Sequence[Any]) -> ScenarioFacts:
+    return ScenarioFacts(row[1], row[2] is not None, row[3], _drill(row[4:20]), _drill(row[20:36]))
+
+
+def repository(row: Sequence[Any]) -> RepositoryFacts:
+    lost, lost_since, lost_says, unreachable, unreachable_since, damage, damaged_since = row[11:18]
+    return RepositoryFacts(
+        row[1],
+        row[2],
+        _point(row[3:7]),
+        _point(row[7:11]),
+        lost,
+        time(lost_since) if lost_since else None,
+        lost_says or "",
+        unreachable,
+        time(unreachable_since) if unreachable_since else None,
+        damage,
+        time(damaged_since) if damaged_since else None,
+        len(json(row[18])) if row[18] else 0,
+        time(row[19]) if row[19] else None,
+        bool(row[20]),
+    )
+
+
+def _rehearsed(coverage: str | None) -> tuple[int, int] | None:
+    if coverage is None:
+        return None
+    known = json(coverage)
+    return known["rehearsed"], known["of"]
+
+
+def component(row: Sequence[Any]) -> ComponentFacts:
+    _, component, kind, data_time, size, error = row
+    return ComponentFacts(component, kind, time(data_time) if data_time else None, size, error)
+
+
+def copy(row: Sequence[Any]) -> CopyFacts:
+    _, repository, copy_of, data_time, available_at, pause_s = row
+    arrived, since = (time(at) if at else None for at in (data_time, available_at))
+    return CopyFacts(repository, copy_of, arrived, since, pause_s or 0.0)
+
+
+def alert(row: Sequence[Any]) -> AlertFacts:
+    _, alert, kind, state, since, message, severity, command, by, until, subject, code = row
+    until = time(until) if until else None
+    return AlertFacts(
+        alert, kind, state, time(since), message, severity, command, by, until, subject, code
+    )
+
+
+def unready(row: Sequence[Any]) -> UnreadyFacts:
+    _, at, error, withheld = row
+    known: dict[str, Any] = {"readiness": "", "findings": ()}
+    if withheld is not None:
+        known = json(withheld)
+    withheld_facts = tuple(WithheldFacts(**f) for f in known["findings"])
+    return UnreadyFacts(time(at), error or "", known["readiness"], withheld_facts)
+
+
+def paused(row: Sequence[Any] | None) -> PausedFacts | None:
+    if row is None or row[1] is None:
+        return None
+    pauses = tuple((p["code"], p["text"], p["hint"]) for p in json(row[2]))
+    return PausedFacts(time(row[1]), pauses)
+
+
+def hold(row: Sequence[Any]) -> HoldFacts:
+    _, point, reason, until, actor = row
+    by = ""
+    if actor is not None:
+        from drd.model.actor import Actor  # few plans have one
+
+        known_actor = Actor.from_json(json(actor))
+        by = known_actor.words() if known_actor is not None else ""
+    return HoldFacts(point, reason, time(until) if until else None, by)
+
+
+def running(row: Sequence[Any]) -> RunningFacts:
+    return RunningFacts(row[1], row[2], time(row[3]))
+
+
+def span(row: Sequence[Any]) -> tuple[datetime, datetime]:
+    return time(row[1]), time(row[2])
+
+
+def refused(noted: Mapping[str, Any]) -> dict[str, RefusedFacts]:
+    return {k: RefusedFacts(v["mtime_ns"], v["size"], v["error"]) for k, v in noted.items()}
+
+
+def json(text: str) -> Any:
+    from json import loads
+
+    return loads(text)
+
+
+def until(
+    missed: Sequence[tuple[datetime, datetime]], newest: tuple[datetime, datetime] | None
+) -> tuple[tuple[datetime, datetime], ...]:
+    """What was missed before the newest point became available: a forgotten one may be younger."""
+    if newest is None:
+        return ()
+    end = newest[1]
+    return tuple((start, min(stop, end)) for start, stop in missed if start < end)
+
+
+def by_plan(
+    rows: Iterable[Sequence[Any]], make: Callable[[Sequence[Any]], _T]
+) -> dict[str, list[_T]]:
+    """Rows whose first column is a plan, grouped by it."""
+    grouped: dict[str, list[_T]] = defaultdict(list)
+    for row in rows:
+        grouped[row[0]].append(make(row))
+    return grouped
+
+
+def time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
