@@ -3,16 +3,24 @@
 A flow knows these and the model, never an adapter. Each port has one contract suite in
 tests/contracts that the fake and every real adapter pass.
 
-How a component goes out and comes back:
+How a component is backed up:
 
-    source = kind.source(component, place)           destination = kind.sandbox(…) or kind.target(…)
-    source.probe()                                   destination.preflight(snapshot)
-    with source.open(queries) as capture:            destination.prepare()
-        repository.store(capture.payload, tags)      repository.restore(snapshot,
-        destination.landing()) capture.fingerprint()
-        destination.restore(snapshot, private) capture.verify(stored)
-        destination.inspector() → checks
-                                                     destination.close()
+    source = kind.source(component, place)
+    source.probe()
+    with source.open(queries) as capture:
+        repository.store(capture.payload, tags)
+        capture.fingerprint()
+        capture.verify(stored)
+
+How it is restored:
+
+    destination = kind.sandbox(…) or kind.target(…)
+    destination.preflight(snapshot)
+    destination.prepare()
+    repository.restore(snapshot, destination.landing())
+    destination.restore(snapshot, private)
+    destination.inspector() → checks
+    destination.close()
 """
 
 from drd.model.finding import Finding

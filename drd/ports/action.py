@@ -16,25 +16,25 @@ from drd.process import Fence
 
 
 def no_fence(_: Sequence[str]) -> Fence | None:
-    """In a recovery: what is brought back works for everybody."""
+    """Fence nothing: in a recovery, everybody on the host may use what was restored."""
     return None
 
 
 def keep_nothing(_: str, __: str) -> None:
-    """For whoever carries out one step and no later one."""
+    """Keep no value: for a caller that carries out one step and no later one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActionContext:
     """What an action may know.
 
-    `key` is `run/step`, the same in every try: by it an effect recognises that it has happened.
-    `value` gives what `${…}` stands for; it raises StepFailed for what is not there. `environment`
-    is for commands. `directory` is where what was started leaves its word; `stays` whether that
-    outlives the run. `inspectors` has what came back, by component. `fence` gives what a command,
-    by its words as the plan has them, runs behind in a drill. `keep` takes a value by its key as it
-    is, for later steps and in memory alone: what an action returns is stored and shown, and so
-    masked.
+    `key` is `run/step`, the same in every attempt: an effect recognises by it that it has happened
+    already. `value` gives the value of `${…}`, and raises StepFailed for an unknown name.
+    `environment` is for commands. `directory` is where the action notes what it has started;
+    `stays` says whether the directory outlives the run. `inspectors` has the restored components by
+    name. `fence` gives the fence that a command has in a drill, by the words of the command as the
+    plan has them. `keep` keeps a value under its key for later steps, unmasked and in memory alone;
+    the result of an action is stored and shown, and therefore masked.
     """
 
     step: Step
@@ -56,38 +56,40 @@ class Action(Protocol):
     """One kind of step. Stateless; used from several threads."""
 
     def preflight(self, step: Step) -> Sequence[Finding]:
-        """What it would miss on this host: warnings, since a step before may see to it."""
+        """Return what the step lacks on this host. These are warnings, since an earlier step may
+        supply it."""
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
-        """Do it; what it found out is JSON, masked, for `${steps.NAME.…}` of later steps.
+        """Carry out the step. The result is JSON, masked, and later steps read it as
+        `${steps.NAME.…}`.
 
-        Raises StepFailed with what went wrong in plain words, DeadlineExceeded, Cancelled.
+        Raises StepFailed with the reason in plain words, DeadlineExceeded, Cancelled.
         """
 
 
 @runtime_checkable
 class Lasting(Protocol):
-    """An action whose effect may be gone later, by itself or with the host."""
+    """An action whose effect can disappear later, by itself or with the host."""
 
     def lasts(self, context: ActionContext) -> bool:
-        """Whether what it did is still so."""
+        """Whether the effect of the step is still there."""
 
 
 class StepByHand(Protocol):
-    """What the printed runbook has for the step that a person carries out without drd. The words
-    are for bash, with `${…}` put in."""
+    """What the printed runbook has for a step that a person carries out without drd. The words are
+    for bash; the values of `${…}` are already in them."""
 
     step: Step
 
     def word(self, text: str) -> str:
-        """One word of a command."""
+        """Quote one word of a command."""
 
     def words(self, words: Sequence[str]) -> str:
-        """Several."""
+        """Quote the words of a command."""
 
     def around(self, env: Mapping[str, str], component: str | None = None) -> str:
-        """The words before a command that give it its environment: what every command of a step is
-        told, where the component is, and `env`."""
+        """The words before a command that set its environment: the variables that every command of
+        a step gets, where the component is, and `env`."""
 
     def command(
         self,
@@ -95,19 +97,19 @@ class StepByHand(Protocol):
         env: Mapping[str, str] | None = None,
         component: str | None = None,
     ) -> str:
-        """A command with its environment."""
+        """A command with the words that set its environment."""
 
     def component(self, name: str) -> ByHand | None:
-        """How this component comes back by hand."""
+        """How a person restores this component by hand."""
 
 
 def no_service(_: Any) -> Service | None:
-    """For a kind of step that starts and stops nothing."""
+    """Name no service: for a kind of step that starts and stops nothing."""
     return None
 
 
 def no_lines(_: Any, __: StepByHand) -> Iterable[str]:
-    """For a step of which nobody can say in commands how a person does it."""
+    """Give no commands: for a step that a person cannot carry out by commands."""
     return ()
 
 
@@ -115,15 +117,15 @@ def no_lines(_: Any, __: StepByHand) -> Iterable[str]:
 class ActionKind:
     """All that drd has to know of one kind of step.
 
-    `settings` is the type of what stands behind the step's key in a plan, usually a model derived
-    from `Rehearsed`; where it has a `component`, that one has to be back before the step begins.
-    `action` carries the step out. `summary` says in the plan reference what the step does, `about`
-    what stands behind its key. `gives` are the values that it has for later steps
-    (`${steps.NAME.…}`). `fits` tells which kinds of component it can work on. One that
-    `frees_ports` may end what listens where a later step starts something. `service` says what it
-    starts or stops: after a reboot drd does that again if the action is `Lasting`, and a rollback
-    ends a program that it started. `in_words` and `by_hand` say what it does, by its settings, in a
-    sentence and in lines for bash.
+    `settings` is the type of the value under the step's key in a plan, usually a model derived from
+    `Rehearsed`; if it has a `component`, that component is restored before the step begins.
+    `action` carries the step out. In the plan reference, `summary` says what the step does, and
+    `about` describes the value under its key. `gives` are the values that the step has for later
+    steps (`${steps.NAME.…}`). `fits` says which kinds of component it can work on. A step that
+    `frees_ports` may end the process that listens where a later step starts something. `service`
+    says what the step starts or stops: after a reboot drd does that again if the action is
+    `Lasting`, and a rollback ends a program that the step started. `in_words` and `by_hand`
+    describe the step, by its settings, in a sentence and in lines for bash.
     """
 
     name: str
@@ -140,5 +142,5 @@ class ActionKind:
 
 
 ActionFactory = Callable[[str], Action]
-"""By the kind of a step; `simulate` runs what stands in for one, `rollback` takes one back. `start`
-and `stop` share what they know by `directory`."""
+"""Gives the action of a kind of step. `simulate` runs the command that stands in for a step,
+`rollback` takes a step back. `start` and `stop` share what they note in `directory`."""

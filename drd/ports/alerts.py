@@ -1,4 +1,4 @@
-"""Alerts in the catalogue, and what they are worked out from."""
+"""Alerts in the catalogue, and the facts that they are computed from."""
 
 from __future__ import annotations
 
@@ -14,36 +14,37 @@ from drd.model.finding import Finding
 from drd.model.message import Routed
 
 Tell = Callable[[Sequence[Transition]], Sequence[Routed]]
-"""What goes out about these transitions, and through which channels. Pure: it is called within a
-transaction."""
+"""Returns the messages about these transitions, each with its channel. It is called within a
+transaction, so it must be pure."""
 
 
 def no_notifications(_: Sequence[Transition]) -> Sequence[Routed]:
-    """Where there is no channel."""
+    """Send nothing: for a caller without channels."""
     return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """By plan, as far as the catalogue knows."""
+    """What the catalogue knows about copies, verifications and readiness, by plan."""
 
     verifications: Mapping[str, tuple[VerificationFacts, ...]] = field(default_factory=dict)
     readiness: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
 
 
 class AlertBook(Protocol):
-    """Every method is one transaction. Raises CatalogueError."""
+    """The alerts. Every method is one transaction, and raises CatalogueError."""
 
     def open(self, plan: str | None = None) -> list[Alert]:
-        """Those that are not resolved, of all plans or one, by plan, kind and subject."""
+        """The alerts that are not resolved, of all plans or of one, by plan, kind and subject."""
 
     def apply(
         self, transitions: Sequence[Transition], at: datetime, tell: Tell = no_notifications
     ) -> list[Transition]:
-        """Write what changed, and in the same transaction what is to be told about it.
+        """Record the transitions, and in the same transaction the messages about them.
 
-        Returns what was written: not a transition whose alert somebody else changed meanwhile,
-        or that fires what is open already. The next look decides anew about those.
+        Returns the transitions that were recorded. A transition is passed over when somebody else
+        has changed its alert meanwhile, or when it fires an alert that is open already; the next
+        evaluation decides about these again.
         """
 
     def acknowledge(
@@ -57,15 +58,17 @@ class AlertBook(Protocol):
         tell: Tell = no_notifications,
         actor: Actor | None = None,
     ) -> Alert:
-        """Silence an open alert until then, or until it is resolved; one that is acknowledged
-        already gets the new words. `actor` is who does, else whoever runs this process. Raises
-        UsageError when none or several begin with `prefix`."""
+        """Silence an open alert until `until`, or until it is resolved. An alert that is
+        acknowledged already gets the new words. Without an `actor`, the acknowledgement is that of
+        the user who runs this process. Raises UsageError when no alert or several start with
+        `prefix`."""
 
     def history(self, plan: str | None = None, *, limit: int = 50) -> list[Alert]:
-        """The open ones, and as many resolved ones, the newest first."""
+        """The open alerts, and as many resolved ones, newest first."""
 
     def remove_old(self, before: datetime) -> None:
-        """Delete what was resolved before that."""
+        """Delete the alerts that were resolved before that time."""
 
     def watched(self, plan: str | None = None) -> Watched:
-        """What is known of copies, verifications and readiness runs: of all plans, or of one."""
+        """What the catalogue knows about copies, verifications and readiness runs, of all plans or
+        of one."""

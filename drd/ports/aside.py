@@ -1,4 +1,4 @@
-"""What a recovery has set aside where it restored to, until the operator says that all is well."""
+"""What a recovery has replaced and kept, until the operator is done with it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """Something that waits beside its `place`, under the name `kept`: what was there before the
-    recovery or, when that was brought back (`former` is false), what the recovery had put there.
-    `bytes` is None where nobody could tell in time."""
+    """A kept copy. It is beside its `place`, under the name `kept`: the state before the recovery
+    or, after an undo (`former` is false), the state that the recovery had restored. `bytes` is None
+    when the size could not be measured in time."""
 
     component: str
     place: str
@@ -28,17 +28,18 @@ class Aside:
 
 
 class Kept(Protocol):
-    """What one run set aside of one component. All is read from the names at the place itself, so
-    that nothing of the run's own files is needed. Raises TargetError in the place's own words."""
+    """The kept copies of one component of one run. Everything is read from the names at the place
+    itself, so that none of the run's own files is needed. Raises TargetError in the place's own
+    words."""
 
     def held(self) -> list[Aside]: ...
 
     def swap(self, *, back: bool) -> None:
-        """Give its place to what was there before (`back`) or to what the recovery brought; what
-        has the place is kept instead. Nothing happens where it is so already; killed in between,
-        it is finished by being called again."""
+        """Exchange the kept copy and what is at its place: with `back` the state before the
+        recovery takes the place, else the state that the recovery restored. Nothing changes when
+        the place has that state already. After a kill, calling it again completes it."""
 
     def discard(self) -> None:
-        """Remove what is kept. Raises TargetError while a swap is half done."""
+        """Remove the kept copies. Raises TargetError while a swap is half done."""
 
     def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Bringing a component back without drd: the commands, for a person with a shell."""
+"""The commands that restore a component without drd, for a person with a shell."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from drd.model.plan import Component, SecretRef
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A sentence and the bash commands that it is about; either may be missing. With `adapt` the
-    commands are to be adapted, not to be run as they stand."""
+    """A sentence and the bash commands that it is about; either may be missing. With `adapt`, the
+    person has to adapt the commands before running them."""
 
     text: str
     commands: str = ""
@@ -21,15 +21,15 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """How one component comes back. The commands run in one bash after those that open the
+    """How a person restores one component. The commands run in one bash, after those that open the
     repository: `snapshot COMPONENT` prints the id of its snapshot, `fact COMPONENT NAME` one of its
     facts, `manifest.json` is the manifest, `$KIT` the directory of the kit.
 
-    `files` are what the commands read from the kit besides, by their path in it, with secrets in
-    them. `ask` are the words before a query that print its answer, `change` those before
-    statements, which stop at the first that fails; `feed` reads such from its standard input.
-    `values` has what `${COMPONENT.…}` stands for, each as a part of a word; `environment` the
-    assignments that tell a command where it is.
+    `files` are the other files that the commands read from the kit, by their path in it; they
+    contain secrets. `ask` are the words before a query that print its answer, `change` the words
+    before statements, which stop at the first failure; `feed` reads statements from its standard
+    input. `values` has the values of `${COMPONENT.…}`, each as a part of a word; `environment` has
+    the assignments that tell a command where the component is.
     """
 
     passages: tuple[Passage, ...]
@@ -42,7 +42,7 @@ class ByHand:
 
 
 class ByHandOf(Protocol):
-    """What a kind has to say about that, in `by_hand.py` of its package."""
+    """The function in `by_hand.py` of the package of a kind that gives these commands."""
 
     def __call__(
         self,
@@ -52,5 +52,5 @@ class ByHandOf(Protocol):
         place: str,
         resolve: Callable[[SecretRef], str],
     ) -> ByHand:
-        """`target` are the settings of a target for this component, None for wherever it was.
-        `place` is a directory of the kit for `files`."""
+        """`target` are the settings of a target for this component; None for the place that it was
+        backed up from. `place` is a directory of the kit for `files`."""

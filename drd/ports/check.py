@@ -1,4 +1,4 @@
-"""Assertions about what came back."""
+"""Checks of restored data."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 def no_fence(_name: str, _words: Sequence[str]) -> Fence | None:
-    """In a recovery: a check looks at what is there for everybody."""
+    """Fence nothing: in a recovery, everybody on the host may use what was restored."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """What checks may know: the plan, the point that came back, and how to ask its components.
+    """What checks may know: the plan, the restored point, and how to ask its components.
 
-    `inspectors` has the restored components by name. `last_observed` are numbers that the newest
-    passed drill saw, by check name. `directory` is a scratch place. `fence` gives what the command
-    of a check, by the check's name, runs behind in a drill.
+    `inspectors` has the restored components by name. `last_observed` are the numbers that the
+    newest passed drill saw, by check name. `directory` is a scratch place. `fence` gives the fence
+    that the command of a check has in a drill, by the name of the check.
     """
 
     plan: Plan
@@ -46,7 +46,7 @@ class CheckContext:
     fence: Callable[[str, Sequence[str]], Fence | None] = no_fence
 
     def may_be_empty(self, component: str) -> bool:
-        """Whether the plan says that there may be nothing in it to compare."""
+        """Whether the plan allows the component to contain nothing that can be compared."""
         known = self.plan.components.get(component)
         return known is not None and known.may_be_empty
 
@@ -55,19 +55,20 @@ class Check(Protocol):
     """Carries out one kind of check. Stateless."""
 
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
-        """The check's own row first, then rows for parts that could not be compared.
+        """Return the row of the check itself first, then rows for parts that could not be compared.
 
-        Never raises for what it was asked to find out: a check that could not look is `not_run`.
+        It raises nothing about what it had to examine: a check that could not examine the data is
+        `not_run`.
         """
 
 
 def no_query(_: Any) -> str | None:
-    """For a check that does not compare with an answer of the source."""
+    """Give no query: for a check that compares with no answer of the source."""
     return None
 
 
 def no_words(_: Any, __: ByHand | None) -> Passage | None:
-    """For a check of which nobody can say in a command how a person does it."""
+    """Give no command: for a check that a person cannot carry out by a command."""
     return None
 
 
@@ -76,11 +77,11 @@ class CheckKind:
     """All that drd has to know of one kind of check.
 
     `settings` is the model of such a check in a plan, derived from `CheckSettings`; `check` carries
-    it out. `fits` tells of which kinds components can be checked so. A check that `compares` does
-    so with the state at backup. `baseline` gives the query that the source answers at backup, by
-    the settings. With `reads_as_root` it runs with root's rights where drd has them, to read files
-    whoever owns them. `by_hand` says by the settings, and by how the component comes back, what a
-    person without drd does.
+    it out. `fits` says which kinds of component it can check. A check that `compares` compares with
+    the state at backup. `baseline` gives, by the settings, the query that the source answers at
+    backup. With `reads_as_root` the check runs with root's rights, if drd has them, to read files
+    of every owner. `by_hand` says what a person does without drd, by the settings and by how the
+    component is restored.
     """
 
     name: str

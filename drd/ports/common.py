@@ -1,4 +1,4 @@
-"""Clock and progress: what every port speaks of."""
+"""Clock and progress, which every port uses."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Protocol
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """Aware UTC, for records."""
+        """The time in aware UTC, for records."""
 
     def monotonic(self) -> float:
-        """Seconds, for durations."""
+        """Seconds that only grow, for durations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a long work is. Unknown totals are None; sizes in bytes."""
+    """How far a long operation is. Unknown totals are None; sizes are in bytes."""
 
     subject: str
     phase: str
@@ -30,4 +30,4 @@ OnProgress = Callable[[Progress], None]
 
 
 def no_progress(_: Progress) -> None:
-    """For callers that do not watch."""
+    """Show nothing: for callers that do not watch."""

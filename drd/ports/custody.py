@@ -1,4 +1,4 @@
-"""Whose state this is."""
+"""Which host a state belongs to."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from drd.model.custody import Custody, StatePlace
 
 
 class Custodian(Protocol):
-    """Tells a state from a copy of it. A state that hosts share (PostgreSQL) is nobody's alone, and
-    everything here is None for it.
+    """Distinguishes a state from a copy of it. A state that several hosts share (PostgreSQL)
+    belongs to no single host, and every method returns None for it.
 
     Every method is one transaction. Raises CatalogueError.
     """
 
     def here(self) -> StatePlace | None:
-        """Where the state lies now."""
+        """The place where the state is now."""
 
     def check(self, at: datetime) -> Custody | None:
-        """Whose it is; the first look makes it the one of the place where it lies. Contested where
-        that is another one than before, or where `contest` was called, until `take`."""
+        """The owner of the state. The first check makes it the place where the state is. The state
+        is contested when it is at another place than before, or when `contest` was called, until
+        `take`."""
 
     def contest(self, why: str, at: datetime) -> None:
-        """Note that somebody else works with a copy of this state."""
+        """Record that somebody else works with a copy of this state."""
 
     def take(self, at: datetime, by: Actor | None, reason: str) -> Custody | None:
-        """This one goes on: the state is this place's, and what was left behind is its to
-        settle."""
+        """Make this place the owner of the state. This place then settles what the former owner
+        left behind."""
 
     def knows_run(self, run: str) -> bool:
-        """Whether a run, or a point that one made, is known here."""
+        """Whether the catalogue knows this run, or a point that the run made."""

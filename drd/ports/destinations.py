@@ -1,7 +1,7 @@
-"""Where data comes back, and the kinds that bind both ends.
+"""Where data is restored to, and the kinds that have both ends.
 
-A kind's classes inherit from these ports, and get what most kinds do alike. What a kind is able to
-do beside the least is in its `KindSpec.can`; what it lacks is refused with its name.
+The classes of a kind inherit from these ports, which have what most kinds do alike. `KindSpec.can`
+says what a kind can do beyond the minimum; what it lacks is refused with its name.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ from drd.ports.sources import Source, Workplace
 
 
 class Inspector(Protocol):
-    """Questions to a component that came back."""
+    """Answers questions about a restored component."""
 
     @property
     def location(self) -> str:
-        """Where it is: a path, or a connection string without a password."""
+        """Where the component is: a path, or a connection string without a password."""
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What a command needs to look at it (PGHOST, PGDATABASE, …, or DRD_PATH)."""
+        """The variables that a command needs to reach it (PGHOST, PGDATABASE, …, or DRD_PATH)."""
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
-        """The single value of a query (int, float, Decimal, str, datetime, None), which can only
-        read.
+        """The single value of a query (int, float, Decimal, str, datetime, None). The query can
+        only read.
 
         Raises NotSupported for kinds without queries, SourceUnreachable when the component cannot
         be asked, DeadlineExceeded after `timeout_s`, and a plain SourceError with the database's
-        own words when the query fails or gives more than one value.
+        own words when the query fails or returns more than one value.
         """
         raise NotSupported(
             f"{self.location} answers no queries", hint="use a check of another kind, or `command`."
         )
 
     def execute(self, statements: str, *, timeout_s: float) -> int:
-        """Carry out statements in one transaction; how many rows they changed. Raises as `scalar`
-        does, and then nothing has changed."""
+        """Carry out statements in one transaction, and return how many rows they changed. Raises as
+        `scalar` does, and then nothing has changed."""
         raise NotSupported(f"{self.location} knows no SQL", hint="use a step of kind `command`.")
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
-        """The same kind of fingerprint as `like`, of what is there now, for comparison.
+        """A fingerprint of the present state, of the same kind as `like`, for comparison.
 
         Tables or files that `like` does not name are included as well.
         """
@@ -61,8 +61,9 @@ class Inspector(Protocol):
 @dataclass(frozen=True, slots=True)
 class Restored:
     """What a restore did beyond the plain data: `notes` are sentences for the operator (roles that
-    existed and differ, owners that could not be set), `differences` compare properties of the
-    database with those saved (empty: the same), `not_restored` names what could not be."""
+    existed and differ, owners that could not be set), `differences` are properties of the database
+    that differ from the saved ones (empty: none), `not_restored` names what could not be restored.
+    """
 
     notes: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
@@ -71,17 +72,18 @@ class Restored:
 
 
 class Destination(Protocol):
-    """Where one component comes back. The restore code does not know whether it is a sandbox.
+    """Where one component is restored to. The restore code does not know whether it is a sandbox.
 
-    Every method can be called again after a crash: work that carries our mark is dropped or
-    continued, nothing else is touched.
+    Every method can be called again after a crash: it drops or completes work that has the mark of
+    the run, and changes nothing else.
     """
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
-        """Whether it fits: reachable, versions, space, empty or `overwrite`. Errors are findings
-        with ok=False; `TargetNotEmpty` is raised for a target that holds something.
+        """Check whether the component fits: server reachable, versions, space, place empty or
+        `overwrite`. Errors are findings with ok=False. Raises TargetNotEmpty for a target that
+        contains something.
 
-        A place that this very run has published before is no conflict.
+        A place that this same run has published before is no conflict.
         """
 
     def prepare(self) -> None:
@@ -92,20 +94,21 @@ class Destination(Protocol):
         return
 
     def landing(self) -> Path:
-        """The directory (made, empty, ours) that the repository restores the snapshot into."""
+        """The directory (made, empty, with the mark of the run) into which the repository restores
+        the snapshot."""
 
     def restore(
         self, snapshot: ComponentSnapshot, private: Mapping[str, Any], *, on_progress: OnProgress
     ) -> Restored:
-        """Fill a working place marked by the run from `landing()`, then give it its final name as
-        the last act, and remove the landing. Idempotent: if the final place carries this run's
-        mark, it is done already."""
+        """Fill a working place, which has the mark of the run, from `landing()`, then give it its
+        final name as the last act, and remove the landing. Idempotent: when the final place has the
+        mark of this run, the component is restored already."""
 
     def inspector(self) -> Inspector: ...
 
     def close(self) -> None:
-        """A sandbox: end servers, remove files; a target: remove a working place of this run that
-        did not get its final name, let go of connections. Idempotent."""
+        """Sandbox: end the servers, remove the files. Target: close connections, and remove a
+        working place of this run that did not get its final name. Idempotent."""
         return
 
 
@@ -113,32 +116,36 @@ class NamedDestination(Destination, Protocol):
     """The named place of a recovery."""
 
     def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
-        """The part of `preflight` that changes nothing and does not mind what the place holds."""
+        """The part of `preflight` that changes nothing and ignores what the place contains."""
 
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
-        """Everything that would be written, by its name: paths, or a database and its server."""
+        """The names of everything that a restore would write: paths, or a database and its
+        server."""
 
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:
-        """Whether `landing()` may be filled before `preflight`: it lies in the workplace, not at
-        the target, and has room there."""
+        """Whether `landing()` may be filled before `preflight`: it is in the workplace, not at the
+        target, and there is room for the snapshot."""
         return False
 
 
 @runtime_checkable
 class ChecksPrivate(Protocol):
-    """A named place to which the manifest's private part does more than bring its own data back."""
+    """A named place where the manifest's private part changes more than the data of the
+    component."""
 
     def check_private(self, private: Mapping[str, Any]) -> list[Finding]:
-        """What a person has to know of it before. Raises TargetError."""
+        """What a person has to know about the private part before. Raises TargetError."""
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreOptions:
-    """How a target takes what comes back. A kind is given only what its `KindSpec.can` has.
+    """How a target takes the restored data. A kind is given only options that its `KindSpec.can`
+    has.
 
-    With a `part` (as `narrow` gives it) the target is the place of that, beside what is there. With
-    `keep`, what is replaced is set aside and stays. `as_owner`: no code of the data runs with more
-    rights than its owner has. `no_owner`: what comes back belongs to who restores it.
+    With a `part` (as `narrow` gives it) the target is the place of that part, and everything beside
+    it stays. With `keep`, what is replaced is set aside and kept. With `as_owner`, no code of the
+    data runs with more rights than its owner has. With `no_owner`, the restored data belongs to the
+    user who restores it.
     """
 
     no_owner: bool = False
@@ -148,11 +155,11 @@ class RestoreOptions:
 
 
 AS_IT_IS = RestoreOptions()
-"""The whole, with its owners, and nothing of what is replaced."""
+"""The whole component with its owners. What it replaces is not kept."""
 
 
 class Kind(Protocol):
-    """One kind of component. The smallest has a source, a sandbox and a target; the others have
+    """One kind of component. The minimum is a source, a sandbox and a target; the other methods do
     what most kinds need."""
 
     spec: KindSpec
@@ -162,7 +169,7 @@ class Kind(Protocol):
     def sandbox(
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
     ) -> Destination:
-        """A throw-away place; needs none of the source's secrets."""
+        """A throw-away place. It needs none of the source's secrets."""
         ...
 
     def target(
@@ -172,52 +179,57 @@ class Kind(Protocol):
         place: Workplace,
         options: RestoreOptions = AS_IT_IS,
     ) -> NamedDestination:
-        """The named place of a recovery; `settings` are the target's for this component, or the
-        component's own (`Ability.IN_PLACE`): then it comes back to where it is backed up from.
+        """The named place of a recovery. `settings` are the target's for this component, or the
+        component's own (`Ability.IN_PLACE`): then it is restored to where it is backed up from.
 
-        Raises UsageError for a name that cannot be given."""
+        Raises UsageError for a name that cannot be given.
+        """
         ...
 
     def require_written(self, snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
-        """Whether a manifest says of a component what this kind writes into one: it comes from a
-        repository, and whoever has the key can put there what he likes. Raises ValueError."""
+        """Check that what a manifest says of a component is what this kind writes into a manifest.
+        The manifest comes from a repository, and everybody who has the repository's key can write
+        there. Raises ValueError."""
         if private:
             raise strict.Refused(f"private of {snapshot.component} is not empty")
 
     def outside(self, component: Component, snapshot: ComponentSnapshot) -> tuple[str, ...]:
-        """Places that the snapshot would come back to and the plan does not name."""
+        """Places to which the snapshot would be restored and that the plan does not name."""
         return ()
 
     def same_place(self, component: Component, settings: Any, place: Workplace) -> str | None:
-        """Where a target with these settings would overwrite what the component is backed up from;
-        None when it would not, or nobody can tell: a source that is gone is in nobody's way."""
+        """Where a target with these settings would overwrite the source of the component. None when
+        it would not, or when that cannot be found out: a source that is gone cannot be overwritten.
+        """
         if self.spec.is_source(component.settings, settings):
             return "the place that the plan names as the source"
         return None
 
     def sweep(self, directory: Path) -> list[str]:
         """End and remove what a killed run left in its workplace directory (servers by their
-        pidfile); sentences about what was found. The caller removes the directory afterwards."""
+        pidfile). Returns sentences about what was there. The caller removes the directory
+        afterwards."""
         return []
 
     def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
-        """The programs with which this host brings it back in a sandbox: versions by name. Raises
-        SandboxUnavailable or ToolError when they are not here."""
+        """The programs with which this host restores the component in a sandbox: versions by name.
+        Raises SandboxUnavailable or ToolError when they are missing."""
         return {}
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
-        """For `doctor`: whether a sandbox for this component could be made here."""
+        """For `doctor`: whether this host could make a sandbox for this component."""
         return []
 
     # What not every kind is able to do
 
     def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
         """`Ability.PARTS`: the part with the names that its tables or paths have in the snapshot,
-        and the snapshot with a fingerprint of these alone. Asks nobody: what the fingerprint does
-        not tell is left to the restore. Of a part that is the whole, all stays as it is
+        and the snapshot with a fingerprint of these alone. It asks no source: what the fingerprint
+        does not say is left to the restore. For a part that is the whole, both stay as they are
         (`Ability.BESIDE`).
 
-        Raises UsageError, with names that may have been meant, for what is not there."""
+        Raises UsageError for names that the snapshot does not have, with similar names that it has.
+        """
         if part.whole:
             return part, snapshot
         raise self.spec.lacks(Ability.PARTS)
@@ -229,8 +241,8 @@ class Kind(Protocol):
         like: Fingerprint,
         budget_s: float,
     ) -> Fingerprint:
-        """`Ability.LIVE`: the same kind of fingerprint as `like`, of what the source now has of the
-        part. Raises SourceError and its children."""
+        """`Ability.LIVE`: a fingerprint of what the source now has of the part, of the same kind as
+        `like`. Raises SourceError and its children."""
         raise self.spec.lacks(Ability.LIVE)
 
     def kept(
@@ -242,8 +254,8 @@ class Kind(Protocol):
         *,
         part: Part | None = None,
     ) -> Kept:
-        """`Ability.KEEP`: what that run has set aside there. `snapshot` is what it restored, where
-        that is known."""
+        """`Ability.KEEP`: the copies that the run has kept there. `snapshot` is what the run
+        restored, if that is known."""
         raise self.spec.lacks(Ability.KEEP)
 
 

@@ -13,10 +13,10 @@ from drd.model.repositories import Meeting
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One repository of a plan. `lost` is `gone`, `emptied`, `replaced` or `shut`, `damage` what
-    the last reading found, `affected` the kept points that it costs, None when nobody can tell.
-    `missing` are points of which others removed snapshots, with these. `repair` is what of it
-    restic mends."""
+    """One repository of a plan. `lost` is `gone`, `emptied`, `replaced` or `shut`. `damage` is the
+    damage that the last reading found, `affected` are the kept points that cannot be restored
+    because of it; None when that is unknown. `missing` has the points of which others removed
+    snapshots, with these snapshots. `repair` is the part of the damage that restic repairs."""
 
     repository: str
     url: str
@@ -30,8 +30,9 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class PlaceRow:
-    """A repository of a plan; `digest` is of the `config` that it had, None where nobody looked,
-    `wrong` says that it was lost or unreachable when it was met last."""
+    """A repository of a plan. `digest` is that of the `config` that the repository had; None when
+    it was never read. `wrong` says that the repository was lost or unreachable when drd last used
+    it."""
 
     url: str
     plan: str
@@ -40,17 +41,18 @@ class PlaceRow:
 
 
 class Health(Protocol):
-    """Thread-safe; every method is one transaction. Raises CatalogueError."""
+    """What drd knows to be wrong with repositories. Thread-safe; every method is one transaction.
+    Raises CatalogueError."""
 
     def of(self, plan: str) -> list[Known]:
-        """Of each repository of the plan as loaded, the one with the backups first."""
+        """The repositories of the plan as it was loaded, the one that backups go to first."""
 
     def places(self) -> list[PlaceRow]:
-        """Repositories that were seen once, each with every loaded plan that has it."""
+        """The repositories that drd has seen, each with every loaded plan that has it."""
 
     def met(self, url: str, found: Meeting, at: datetime) -> bool:
-        """How a place was found, for every plan with a repository there; whether that is news.
-        One that does not answer takes nothing back of what was found before."""
+        """Record the state of a repository for every plan that has one at this URL. Returns whether
+        the state has changed. A repository that does not answer keeps what was recorded before."""
 
     def damaged(
         self,
@@ -62,8 +64,8 @@ class Health(Protocol):
         *,
         repair: Repair = "packs",
     ) -> None:
-        """What a reading that began at `at` found, what of it restic mends, and the points that it
-        costs, None when nobody can tell."""
+        """Record the damage that a reading found which began at `at`, what of it restic repairs,
+        and the affected points; None when these are unknown."""
 
     def cost(
         self,
@@ -75,14 +77,15 @@ class Health(Protocol):
         *,
         repair: Repair = "packs",
     ) -> None:
-        """Somebody else than a reading met damage, which costs this point."""
+        """Record damage that was met by something else than a reading, and that affects this
+        point."""
 
     def doubt(self, plan: str, repository: str, points: Sequence[str], at: datetime) -> None:
-        """Points that are stored in a repository that is damaged: they cost as much as what the
-        last reading found, until the next one."""
+        """Record points that were stored in a damaged repository. They count as affected until the
+        next reading."""
 
     def whole(self, plan: str, repository: str, at: datetime) -> None:
-        """Everything read back as it was stored."""
+        """Record that a reading found no damage."""
 
     def missing(
         self,
@@ -92,18 +95,20 @@ class Health(Protocol):
         back: Iterable[str] | None,
         at: datetime,
     ) -> None:
-        """Points of which the repository lacks snapshots that drd did not remove. They stay missing
-        until they are `back` (or given up); None: all that this listing does not miss."""
+        """Record points of which the repository lacks snapshots that drd did not remove. A point
+        stays missing until it is in `back` (or given up); None: until a listing has its snapshots.
+        """
 
     def vanished(self, plan: str, repository: str, ids: Sequence[str], at: datetime) -> list[str]:
-        """`repository` lacks these points, although drd did not forget them there. Those that no
-        other one holds are no points any more, and are returned."""
+        """Record that `repository` lacks these points, although drd did not forget them there.
+        Returns the points that no other repository keeps; these are no restore points any more."""
 
     def expected(self, url: str) -> tuple[str | None, str | None, str | None]:
-        """The id and the digest of the `config` that the repository had, None where nobody knows,
-        and what is wrong with it: `unreachable`, or as in `Known.lost`."""
+        """The id of the repository and the digest of its `config`, None if unknown, and its state:
+        `unreachable`, or as in `Known.lost`; None if nothing is wrong."""
 
     def config_digest(self, url: str) -> str | None:
-        """Of the `config` of the recorded repository, None where nobody looked yet."""
+        """The digest of the `config` of the recorded repository; None when it was never read."""
 
-    def record_config_digest(self, url: str, digest: str) -> None: ...
+    def record_config_digest(self, url: str, digest: str) -> None:
+        """Record the digest of the `config` of the repository at this URL."""

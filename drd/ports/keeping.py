@@ -1,4 +1,4 @@
-"""What is remembered of keeping and forgetting restore points."""
+"""Which restore points are kept, and why."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from drd.model.retention_state import RetentionState
 
 
 class Keeping(Protocol):
-    """Holds, points that were given up, and how each plan's retention went.
+    """Holds, points that were given up, and how the last retention of each plan went.
 
     Every method is one transaction. Raises CatalogueError.
     """
 
     def hold(self, hold: Hold) -> Hold:
-        """Record a hold; it is returned with its id. Raises AlreadyRunning for a point that a run
-        is just forgetting (see `leave`)."""
+        """Record a hold, and return it with its id. Raises AlreadyRunning for a point that a run is
+        just forgetting (see `leave`)."""
 
     def bring_back(self, found: Sequence[Hold]) -> list[Hold]:
-        """Record holds that a lost catalogue had, on points that are known here; returns those that
-        were neither recorded nor released here before."""
+        """Record the holds of a lost catalogue on points that this catalogue knows. Returns the
+        holds that were neither recorded nor released here before."""
         ...
 
     def release(self, point: str, *, at: datetime, by: Actor | None, reason: str) -> list[Hold]:
-        """End all holds on a point; those that were active."""
+        """End all holds on a point. Returns those that were active."""
 
     def holds(self, plan: str | None = None) -> list[Hold]:
-        """Holds that nobody released, oldest first; also those that ran out (see
+        """Holds that nobody released, oldest first, including those that have run out (see
         `Hold.is_active`)."""
 
     def give_up(self, points: Sequence[GivenUp]) -> None:
-        """Record who gave these points up and why."""
+        """Record who gave these points up, and why."""
 
     def given_up(self, plan: str) -> list[GivenUp]:
-        """All that were, oldest first."""
+        """The points of the plan that were given up, oldest first."""
 
     def vanished(self, plan: str) -> list[str]:
         """Points that others removed from every repository, newest data first."""
@@ -45,20 +45,21 @@ class Keeping(Protocol):
     def state(self, plan: str) -> RetentionState | None:
         """How the last retention went; None before the first one of this version of drd."""
 
-    def record_state(self, state: RetentionState) -> None: ...
+    def record_state(self, state: RetentionState) -> None:
+        """Record how the retention went."""
 
     def leave(self, state: RetentionState) -> Mapping[str, str]:
-        """Record the state, with those of its `leaving` points that nobody holds at that moment:
-        none of them can be held from then on, until the run is over. Returns what is held, and
-        why."""
+        """Record the state, with those of its `leaving` points that are not held at that moment.
+        Nobody can hold these points until the run is over. Returns the points that are held, each
+        with the reason."""
 
     def last_success(self, plan: str) -> datetime | None:
         """When the last retention that succeeded began, by the recorded runs."""
 
     def completed_since(self, plan: str, since: datetime | None) -> int:
-        """How many complete points the backups of this catalogue made after `since`; all of them
-        for None."""
+        """How many complete points the backups of this catalogue made after `since`; None counts
+        all of them."""
 
     def plan_of(self, prefix: str) -> tuple[str, str]:
-        """The plan and the id of the point whose id starts so, also of a forgotten one. Raises
-        NoRestorePoint (none) or UsageError (several)."""
+        """The plan and the id of the point whose id starts with `prefix`; the point may be
+        forgotten. Raises NoRestorePoint (none) or UsageError (several)."""

@@ -1,7 +1,7 @@
 """What a kind of component says about itself: all that the rest of drd knows of a kind.
 
-A kind's package exports one of these as `SPEC`. Importing it loads nothing heavy: the adapter and
-what else is needed rarely stand as `module:name`, and are imported when they are first used.
+The package of a kind exports one `KindSpec` as `SPEC`. Importing it loads nothing heavy: the
+adapter, and what else is rarely needed, is written as `module:name` and imported at its first use.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from drd.fields import Settings
 
 Reveal = Callable[[SecretRef], str | None]
-"""What a reference stands for; None where that cannot be told here."""
+"""Returns the value of a reference; None when it cannot be resolved here."""
 
 
 UNKNOWN_ROOM = 2.0
-"""How many times its size a sandbox needs where nobody says more: what is fetched, and what it
-becomes."""
+"""How many times the size of a component a sandbox needs when its kind says nothing: the fetched
+data, and the restored component."""
 
 
 class Holds(StrEnum):
-    """What a component of the kind consists of, as far as a person can name parts of it."""
+    """What a component of the kind consists of, for a person who names parts of it."""
 
     TABLES = "tables"
     PATHS = "paths"
@@ -48,41 +48,41 @@ class Ability(StrEnum):
     """What not every kind can do. The value completes the sentence `kind NAME cannot …`."""
 
     PARTS = "bring back single parts"
-    """`Kind.narrow`, and a target with a part of tables or paths."""
+    """`Kind.narrow`, and a target for a part of tables or paths."""
     BESIDE = "be brought back under another name"
-    """A target with a part that is the whole: `--into`."""
+    """A target for a part that is the whole: `--into`."""
     KEEP = "keep what a recovery replaces"
-    """`Kind.kept`, and a target that keeps: `drd undo`."""
+    """`Kind.kept`, and a target that keeps what it replaces: `drd undo`."""
     LIVE = "tell what is live now"
     """`Kind.live`."""
     IN_PLACE = "be restored in place"
     """A target with the component's own settings: `--in-place`."""
     AS_OWNER = "be restored with its owner's rights"
-    """A target that runs no code of the data with more rights than the owner: `--as-owner`."""
+    """A target that runs no code of the data with more rights than the owner has: `--as-owner`."""
     SQL = "answer SQL"
     """`Inspector.scalar` and `Inspector.execute`."""
 
 
 class KeyUse(StrEnum):
-    """What a value under a key of the settings can do that somebody else has written."""
+    """What a value under a key of the settings can cause that somebody else has written."""
 
     HARMLESS = "harmless"
-    """Nothing but to choose how the kind works."""
+    """The value only chooses how the kind works."""
     READS = "reads"
-    """It is a path whose contents are stored in the repository."""
+    """The value is a path whose contents are stored in the repository."""
     WRITES = "writes"
-    """It is a path to which a recovery writes."""
+    """The value is a path to which a recovery writes."""
     CONNECTS = "connects"
-    """It leads to a server; `connection_stays_here` tells whether that is one of this host's."""
+    """The value leads to a server; `connection_stays_here` says whether that is on this host."""
 
 
 class Wish(NamedTuple):
     """A component for a new plan.
 
-    `name` is what it would be called, `fallback` if nothing is left of that; with `names_plan` the
-    plan may have that name, too. `keys` are its keys and values, given the files that must not be
-    copied as files (`live` of the others) and the name of its credential; the key `#` is a comment.
-    `secret` says what the credential is, where it needs one.
+    `name` is the name of the component, `fallback` the name when nothing is left of that; with
+    `names_plan` the plan may have the name, too. `keys` gives its keys and values from the files
+    that must not be copied as files (`live` of the others) and the name of its credential; the key
+    `#` is a comment. `secret` describes the credential, if the component needs one.
     """
 
     name: str
@@ -95,16 +95,16 @@ class Wish(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Starting:
-    """How `drd plan new` begins with the kind. `read` (`module:name`) makes wishes of what was
-    given to the option of the kind's name, `find` of what it sees on this host, with notes of what
-    it could not look at. `otherwise` is given where there is nothing else."""
+    """How `drd plan new` begins with the kind. `read` (`module:name`) makes wishes from the values
+    of the option that has the kind's name, `find` from what it sees on this host, with notes about
+    what it could not examine. `otherwise` is used when there is nothing else."""
 
     read: str
     find: str = ""
     otherwise: tuple[str, ...] = ()
 
     def wishes(self, given: Iterable[str]) -> list[Wish]:
-        """Raises UsageError."""
+        """Make wishes from the values of the kind's option. Raises UsageError."""
         return list(resolve_name(self.read)(list(given)))
 
     def found(self) -> tuple[list[Wish], list[str]]:
@@ -125,29 +125,30 @@ def _elsewhere(_: Any, __: Any) -> bool:
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class KindSpec:
-    """One kind. `settings` is the model of a component in a plan, with its `kind`, `target` that of
-    what a target says about such a component; `adapter` is the class that implements `Kind`.
+    """One kind. `settings` is the model of a component in a plan, including its `kind`; `target` is
+    the model of what a target says about such a component; `adapter` is the class that implements
+    `Kind`.
 
-    `can` has what the kind is able to do beside backups, drills and recoveries of the whole: what
-    it lacks is refused by name. `comparison` is the kind of check that compares a component with
-    its fingerprint, None where no fingerprint is taken. `room` is how many times its size a sandbox
-    needs. `values` has the names of `${COMPONENT.…}`, each with the variable of
-    `Inspector.environment` that has it. `properties` says that `Restored.differences` is told of
-    every restore.
+    `can` has what the kind can do beyond backups, drills and recoveries of the whole; what it lacks
+    is refused by name. `comparison` is the kind of check that compares a component with its
+    fingerprint, None when no fingerprint is taken. `room` is how many times its size a sandbox
+    needs. `values` has the names of `${COMPONENT.…}`, each with its variable in
+    `Inspector.environment`. With `properties`, `Restored.differences` is reported after every
+    restore.
 
-    `host` tells a component's server, empty for this host: backups of one server take turns.
+    `host` gives the server of a component, empty for this host: backups of one server take turns.
     `paths` are the files and directories of this host that settings (of a component or a target)
-    name, `sockets` directories of sockets; `families` are the address families that a backup opens.
-    `is_source` tells, from the texts alone, whether a target is where a component is backed up
-    from. `server_user` is the system user under whom sandbox servers can run, where drd is root and
-    none is configured.
+    name, `sockets` are directories of sockets, `families` the address families that a backup opens.
+    `is_source` says, from the settings alone, whether a target is where a component is backed up
+    from. `server_user` is the system user under whom sandbox servers can run when drd is root and
+    no user is configured.
 
-    `keys` and `target_keys` tell what may be believed of settings that came out of a repository:
-    what is not named here has to be accepted by a person. `queries_only_read`: not even hostile SQL
-    can do more there than read.
+    `keys` and `target_keys` say what drd may believe of settings that came out of a repository: a
+    person has to accept every key that is not named here. With `queries_only_read`, even hostile
+    SQL can only read.
 
-    `by_hand` is the function for a recovery without drd (`ByHandOf`), `programs` what that
-    uses, by the package of Debian that has them.
+    `by_hand` is the function for a recovery without drd (`ByHandOf`). `programs` are the programs
+    that such a recovery uses, by their Debian package.
     """
 
     name: str
@@ -175,18 +176,18 @@ class KindSpec:
     starting: Starting | None = None
 
     def open(self) -> Any:
-        """The adapter, which is imported now."""
+        """Import the adapter, and return an instance."""
         return resolve_name(self.adapter)()
 
     def stays_here(self, connection: str) -> bool:
-        """Whether a connection leads to this host, and uses no files of it. In doubt it does
-        not."""
+        """Whether a connection leads to this host, and uses no files of it. If that is uncertain,
+        it does not."""
         if not self.connection_stays_here:
             return False
         return bool(resolve_name(self.connection_stays_here)(connection))
 
     def lacks(self, ability: Ability, hint: str = "", *, what: str = "") -> NotSupported:
-        """The error that refuses what the kind cannot do; `what` says it more exactly."""
+        """The error that refuses what the kind cannot do; `what` describes it more exactly."""
         return NotSupported(f"kind {self.name} cannot {what or ability}", hint=hint)
 
     def has(self, part: Part) -> bool:
@@ -194,7 +195,7 @@ class KindSpec:
         return part.whole or self.holds is (Holds.PATHS if part.paths else Holds.TABLES)
 
     def require_part(self, part: Part) -> None:
-        """Raises NotSupported, with the kind's name, where it cannot bring such a part back
+        """Raise NotSupported, with the kind's name, when the kind cannot restore such a part
         alone."""
         if part.whole:
             self.require(Ability.BESIDE, "leave out --into.")
@@ -204,11 +205,11 @@ class KindSpec:
             raise self.lacks(Ability.PARTS, hint, what=what)
 
     def require(self, ability: Ability, hint: str = "", *, what: str = "") -> None:
-        """Raises NotSupported, with the kind's name, where it lacks the ability."""
+        """Raise NotSupported, with the kind's name, when the kind lacks the ability."""
         if ability not in self.can:
             raise self.lacks(ability, hint, what=what)
 
 
 def any_kind(_: KindSpec) -> bool:
-    """For a check that can look at every component."""
+    """Accept every kind: for a check that can check every component."""
     return True

@@ -1,4 +1,4 @@
-"""Telling people: what goes out, by which channels, and what is still to go."""
+"""Messages to people: their channels, and what is still to be sent."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ __all__ = [
 
 
 class Notifier(Protocol):
-    """One channel that carries messages. Used by one thread at a time."""
+    """One channel that delivers messages. Used by one thread at a time."""
 
     def deliver(self, message: Message) -> str:
-        """Hand a message over, and say in a few words who took it.
+        """Deliver a message, and say in a few words who took it.
 
-        Returns only when the other side has accepted it. Raises NotifyError, at the latest when
-        the channel's deadline is over; whether the message arrived is then not known, so the same
-        message may come again, with the same id.
+        Returns only when the other side has accepted the message. Raises NotifyError, at the latest
+        at the deadline of the channel; it is then unknown whether the message arrived, so the same
+        message may be sent again, with the same id.
         """
 
 
 OF_A_PLAN = "plan/"
-"""What the channel of a plan's own heartbeat is called: this, and the plan's name."""
+"""The prefix of the channel for a plan's own heartbeat; the plan's name follows."""
 
 FURTHEST = timedelta(hours=2)
-"""No message waits longer than this for its next try."""
+"""No message waits longer than this for its next attempt."""
 
 Resolve = Callable[[SecretRef], str]
-"""Gives the value of a secret."""
+"""Returns the value of a secret."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ChannelKind:
     """All that drd has to know of one kind of channel. `settings` is the model of an entry of
-    `notify` in drd.yaml, derived from `Carrier`. `open` gives the channel of an entry, whose
+    `notify` in drd.yaml, derived from `Carrier`. `open` makes the channel of an entry, whose
     `settings` are of that model; secrets are resolved at each delivery, not before."""
 
     name: str
@@ -69,10 +69,10 @@ Signal = Literal["start", "success", "fail"]
 
 
 class Heart(Protocol):
-    """An address that a watcher elsewhere listens at: silence is what it notices."""
+    """An address where a watcher elsewhere listens. The watcher reports silence."""
 
     def ping(self, signal: Signal, text: str) -> None:
-        """Send one sign of life; `text` is shown beside it. Raises NotifyError within its
+        """Send one sign of life; the watcher shows `text` with it. Raises NotifyError within its
         deadline."""
 
 
@@ -81,7 +81,7 @@ HeartFactory = Callable[[Heartbeat], Heart]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A message that is still to go through a channel. `tries` have failed."""
+    """A message that is still to be sent through a channel. `tries` have failed."""
 
     id: int
     channel: str
@@ -92,14 +92,15 @@ class Waiting:
     error: str | None = None
 
     def is_due(self, now: datetime) -> bool:
-        """A time that lies too far away was written before the clock was set back."""
+        """Whether it is time for the next attempt. A time that is too far away was recorded before
+        the clock was set back."""
         return not now < self.next_try_at <= now + FURTHEST
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelFacts:
-    """How a channel fares. `tries` have failed since the last delivery; `waiting` counts messages
-    that are still to go. A plan's heartbeat is `plan/NAME`."""
+    """The state of a channel. `tries` have failed since the last delivery; `waiting` counts
+    messages that are still to be sent. The channel of a plan's heartbeat is `plan/NAME`."""
 
     name: str
     kind: str
@@ -111,30 +112,30 @@ class ChannelFacts:
     waiting: int = 0
 
     def is_dead(self, now: datetime) -> bool:
-        """Nothing gets through any more: for a quarter of an hour, or five tries and more."""
+        """Whether nothing was delivered for a quarter of an hour, or in five attempts or more."""
         if self.failing_since is None:
             return False
         return self.tries > 5 or now - self.failing_since > timedelta(minutes=15)
 
 
 class Outbox(Protocol):
-    """What is on its way. Thread-safe; every method is one transaction; raises CatalogueError.
+    """The messages to be sent. Thread-safe; every method is one transaction. Raises CatalogueError.
 
-    A message is in it until its channel has accepted it. One that was accepted when drd was killed
-    before it could say so goes out again, with the same id.
+    A message stays in the outbox until its channel has accepted it. When drd is killed after the
+    acceptance and before it is recorded, the message is sent again, with the same id.
     """
 
     def add(self, routed: Sequence[Routed], at: datetime) -> None:
-        """To go out at once."""
+        """Add messages, to be sent at once."""
 
     def due_channels(self, now: datetime) -> list[str]:
-        """The channels in which something is due."""
+        """The channels that have a message to be sent now."""
 
     def waiting(self, channel: str, *, limit: int = 1000) -> list[Waiting]:
-        """What is to go through a channel, due or not, oldest first."""
+        """The messages to be sent through a channel, due or not, oldest first."""
 
     def delivered(self, row: Waiting, kind: str, at: datetime) -> None:
-        """The channel has accepted it, so it is well."""
+        """Record that the channel has accepted a message, and therefore works."""
 
     def failed(
         self,
@@ -145,17 +146,17 @@ class Outbox(Protocol):
         error: str,
         next_try_at: datetime | None,
     ) -> None:
-        """A try failed, so the channel ails. Without `next_try_at` the message is given up."""
+        """Record that an attempt failed. Without `next_try_at` the message is given up."""
 
     def replace(self, rows: Sequence[Waiting], digest: Message, at: datetime) -> Waiting:
-        """One message of the same channel in place of several, all of them or nothing."""
+        """Replace several messages of a channel by one, all of them or none."""
 
     def tried(self, name: str, kind: str, *, at: datetime, error: str | None) -> None:
-        """How a try went that no message of the outbox belongs to (heartbeats, tests)."""
+        """Record an attempt that belongs to no message of the outbox (heartbeats, tests)."""
 
     def channels(self) -> list[ChannelFacts]:
-        """Every channel that was ever tried, or in which something waits; by name."""
+        """Every channel that was ever tried, or that has waiting messages, by name."""
 
     def prune(self, before: datetime, *, channels: Collection[str]) -> None:
-        """Drop what was delivered or given up `before`, and everything of channels that are not
-        among `channels` any more."""
+        """Delete the messages that were delivered or given up `before`, and everything of channels
+        that are not in `channels`."""

@@ -1,4 +1,4 @@
-"""What the catalogue knows of manifests by itself, and not from a repository."""
+"""What the catalogue knows about manifests without having read a repository."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ class Origins(Protocol):
     """Which restore points this host has stored, or has from the kit that it was made from."""
 
     def record_seals(self, plan: str, found: Iterable[Seal]) -> None:
-        """Note what this host knows of restore points that it has stored, in the place of what it
-        knew of each before."""
+        """Record what this host knows of restore points that it has stored. It replaces what was
+        recorded about these points before."""
 
     def seals(self, plan: str) -> dict[str, Seal]:
-        """By restore point, how its manifest was when this host stored it, or by the kit that this
-        host was made from."""
+        """By restore point, what the manifest was when this host stored it, or what the kit says
+        that this host was made from."""
 
     def seal(self, plan: str, point: str) -> Seal | None:
-        """The same of one point."""
+        """The seal of one point, as `seals` has it."""
 
     def base_on_kit(self, plan: str, made_at: datetime, found: Iterable[Seal] | None) -> None:
-        """This host has the plan from a kit, with its list of points (None: it has none). What the
-        catalogue had of seals before is gone: it came out of a repository."""
+        """Record that this host has the plan from a kit, with its list of points; None: the kit has
+        no list. The seals that the catalogue had before are deleted: they came out of a repository.
+        """
 
     def kit_base(self, plan: str) -> KitBase | None:
-        """The kit that this host has the plan from."""
+        """The kit from which this host has the plan."""

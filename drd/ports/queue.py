@@ -1,4 +1,4 @@
-"""What the daemon asks the catalogue: what is due, what waits, what changed."""
+"""What the daemon asks the catalogue: which jobs are due, which runs wait, what has changed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from drd.model.run import Run
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
-    """A plan as it was accepted; `schedule` is what its loader compiled, None of an older drd.
-    `broken` says that its file could not be accepted since. `copied` has by second repository the
-    data time of the newest complete point that it holds. `undrilled` are the scenarios that it
-    wants and that no drill was ever of, `drilled_at` is when the last drill of any ended."""
+    """A plan as it was accepted. `schedule` is what the loader compiled; None in a row of an older
+    drd. `broken` says that a later version of the file could not be accepted. `copied` has, by
+    second repository, the data time of the newest complete point that it keeps. `undrilled` are the
+    scenarios that the plan wants and that were never drilled. `drilled_at` is the end of the last
+    drill of any scenario."""
 
     name: str
     digest: str
@@ -35,47 +36,49 @@ class PlanRow:
 
 
 class Queue(Protocol):
-    """Runs that wait, and the history that the next ones are worked out from.
+    """Pending runs, and the history from which the next runs are computed.
 
     Every method is one transaction. Raises CatalogueError.
     """
 
     def jobs(self, since: int = -1, plan: str | None = None) -> list[JobHistory]:
-        """The rows that changed after `since`, of all plans or of one."""
+        """The histories that changed after `since`, of all plans or of one."""
 
     def plan_rows(self, names: Sequence[str] | None = None) -> list[PlanRow]:
         """Plans that were ever loaded, by name."""
 
     def accept(self, plan: str, text: str, schedule: Mapping[str, Any]) -> None:
-        """Remember the text that runs of the loaded plan go by, and its compiled schedule."""
+        """Record the text that runs of the loaded plan use, and its compiled schedule."""
 
     def accepted(self, plan: str) -> str | None:
-        """That text."""
+        """The text that runs of the plan use; None when none was accepted."""
 
     def accepted_texts(self, plans: Sequence[str] | None = None) -> dict[str, str]:
-        """The texts of these plans, or of all, by plan."""
+        """The texts that runs of these plans, or of all, use, by plan."""
 
     def enqueue(self, run: Run) -> Run:
-        """Record a pending run; the result has its id, and whoever runs this process as the one who
-        asked where it named nobody. When one of the same plan, kind and subject
-        is pending already, that one is returned."""
+        """Record a pending run, and return it with its id. A run without an actor gets the user who
+        runs this process. When a run of the same plan, kind and subject is pending already, that
+        one is returned."""
 
     def open_runs(self) -> list[Run]:
-        """Pending and running ones."""
+        """Pending and running runs."""
 
     def drop(self, run: str, state: str, error: str, at: datetime) -> bool:
-        """End a run that nobody began; False when somebody did."""
+        """End a run that is still pending. False when it is not pending any more."""
 
     def ask_cancel(self, run: str, at: datetime, actor: Actor | None = None) -> Run:
-        """Note that the run is to end: `cancel_asked`, and who asks (else whoever runs this
-        process). Raises UsageError when it is over already."""
+        """Record that the run is to end (`cancel_asked`), and who asks: `actor`, or the user who
+        runs this process. Raises UsageError when the run is over already."""
 
     def note(self, key: str, value: Any, at: datetime) -> None:
-        """Keep a small fact of the daemon's."""
+        """Keep a small fact of the daemon."""
 
-    def noted(self, key: str) -> tuple[datetime, Any] | None: ...
+    def noted(self, key: str) -> tuple[datetime, Any] | None:
+        """The fact that was kept under this key, with its time."""
 
     def remove_old(self, before: datetime) -> int:
-        """Delete finished runs from before that time with their steps and with the points that were
-        forgotten before it, too; not those that evidence or other points name, nor the newest of
-        each kind. One piece of what there is; how many runs, 0 when none is left."""
+        """Delete runs that finished before that time, with their steps and the points that were
+        forgotten before it. Runs that evidence or kept points name stay, and so does the newest run
+        of each kind. Each call deletes one portion and returns the number of runs, 0 when none is
+        left."""

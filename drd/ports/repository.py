@@ -16,8 +16,8 @@ from drd.ports.sources import Payload
 
 @dataclass(frozen=True, slots=True)
 class SnapshotInfo:
-    """One snapshot as the repository lists it. `original` is the id that it was copied from, `tree`
-    that of the directory which it holds: the same wherever it was copied to."""
+    """One snapshot as the repository lists it. `original` is the id from which it was copied,
+    `tree` the id of its directory, which is the same in every copy."""
 
     id: str
     time: datetime
@@ -29,10 +29,9 @@ class SnapshotInfo:
 
 
 class Listing(list[SnapshotInfo]):
-    """The snapshots that can be read, oldest first. `unreadable` has the others: by id, what is
-    wrong with it. Code that deletes checks that first (`listings.require_readable` in
-    `drd.flows.repository`); other code goes on without them. A selection from it is a plain list.
-    """
+    """The readable snapshots, oldest first. `unreadable` has the others: by id, what is wrong. Code
+    that deletes checks `unreadable` first (`listings.require_readable` in `drd.flows.repository`);
+    other code goes on without these. A selection from a Listing is a plain list."""
 
     def __init__(
         self, found: Iterable[SnapshotInfo] = (), unreadable: Mapping[str, str] | None = None
@@ -43,7 +42,7 @@ class Listing(list[SnapshotInfo]):
 
 @dataclass(frozen=True, slots=True)
 class RepositoryKey:
-    """One of the keys of a repository. `current` is the one that the password in use has opened."""
+    """One of the keys of a repository. `current` is the key that the password in use has opened."""
 
     id: str
     current: bool
@@ -52,8 +51,8 @@ class RepositoryKey:
 
 
 class LockInfo(NamedTuple):
-    """A lock in a repository: its name, who made it, and when that was refreshed last. A restic
-    that works makes a new one every five minutes, with the same `pid`."""
+    """A lock in a repository: its name, who made it, and when it was last refreshed. A working
+    restic makes a new one every five minutes, with the same `pid`."""
 
     name: str
     host: str
@@ -62,7 +61,7 @@ class LockInfo(NamedTuple):
 
 
 class Pruned(NamedTuple):
-    """restic's summary in one sentence, and how many bytes went."""
+    """restic's summary in one sentence, and how many bytes were removed."""
 
     summary: str
     removed_bytes: int
@@ -70,7 +69,7 @@ class Pruned(NamedTuple):
 
 class Torn(NamedTuple):
     """A file that changed while it was backed up: `noted` is the length in bytes that the snapshot
-    gives, `stored` the smaller length that it holds."""
+    states, `stored` the smaller length that it contains."""
 
     path: str
     stored: int
@@ -78,8 +77,8 @@ class Torn(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """What a restore wrote: the number of bytes, and the files that were cut to what is stored of
-    them."""
+    """What a restore wrote: the number of bytes, and the files that were cut to the stored
+    length."""
 
     bytes: int
     torn: tuple[Torn, ...] = ()
@@ -92,56 +91,56 @@ class Repository(Protocol):
     name: str
 
     def preflight(self, *, writing: bool = True) -> None:
-        """A few seconds: the endpoint answers, the bucket or directory exists, the key is accepted.
+        """Check within a few seconds that the endpoint answers, the bucket or directory exists, and
+        the key is accepted.
 
-        Without `writing` a repository that may only be read is fine. A missing prefix or an empty
-        directory is fine here (`identity` tells). Raises RepositoryUnreachable, RepositoryMissing
-        (bucket) or RepositoryError with the remedy.
+        Without `writing`, a repository that can only be read passes. A missing prefix or an empty
+        directory passes, too (`identity` reports it). Raises RepositoryUnreachable,
+        RepositoryMissing (bucket) or RepositoryError with the remedy.
         """
 
     def probe(self) -> str | None:
-        """By one cheap request, without the password, a text that is another one for every other
-        repository; None when there is no repository at the URL.
+        """Return a text that differs between any two repositories, by one cheap request and without
+        the password; None when there is no repository at the URL.
 
-        Raises RepositoryMissing when even the place for it is gone, RepositoryUnreachable when
-        nobody answers, RepositoryError when it is refused.
+        Raises RepositoryMissing when the bucket or directory is gone, RepositoryUnreachable when
+        the server does not answer, RepositoryError when the request is refused.
         """
 
     def identity(self) -> str | None:
-        """The repository's id, or None when there is no repository at the URL yet.
+        """The id of the repository; None when there is no repository at the URL yet.
 
         Raises WrongKey when the password does not open it.
         """
 
     def opens(self) -> bool:
-        """Whether the password opens the repository. Raises RepositoryError's children for all else
-        that keeps from knowing it."""
+        """Whether the password opens the repository. Raises RepositoryError's children when that
+        cannot be found out."""
 
     def list_keys(self) -> list[RepositoryKey]:
         """Every key that opens the repository."""
 
     def add_key(self, password: str) -> None:
-        """Let another password open the repository as well."""
+        """Add a password that opens the repository."""
 
     def remove_key(self, key: str) -> None:
-        """Remove a key by its id. Raises RepositoryError for the one that the password in use
-        opens."""
+        """Remove a key by its id. Raises RepositoryError for the key of the password in use."""
 
     def clock_ahead_s(self) -> float | None:
-        """By how many seconds this host's clock is ahead of the one that dates what is stored here:
-        the server's, or the file system's. None where that does not tell."""
+        """By how many seconds this host's clock is ahead of the clock that dates stored files: that
+        of the server, or of the file system. None when it cannot be measured."""
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
-        """Those of the snapshots that are not stored here any more. Cheap: asks the place, not
-        restic."""
+        """The snapshots among these that are not stored any more. Cheap: asks the bucket or
+        directory, not restic."""
 
     def cold(self, cache: Path) -> Repository:
-        """The same repository as a host sees it that never had to do with it: nothing is answered
-        from what an earlier call kept here. What is kept now goes below `cache`."""
+        """The same repository as a host sees it that has never used it: nothing is read from the
+        cache of an earlier call. The new cache is below `cache`."""
 
     def initialise(self, *, chunker_from: Repository | None = None) -> str:
         """Make a new repository, or find the one that another host has just made; return its id.
-        The caller holds the lock and knows that none was ever recorded for this URL."""
+        The caller has the lock, and knows that no id was ever recorded for this URL."""
 
     def store(
         self,
@@ -153,10 +152,11 @@ class Repository(Protocol):
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> Stored:
-        """Store as one snapshot. For a Stream through the gate: no snapshot of a failed producer.
+        """Store the payload as one snapshot. A Stream goes through the gate: a producer that fails
+        leaves no snapshot.
 
-        Raises DumpFailed with the producer's last words; SnapshotIncomplete when files could not
-        be read (the snapshot exists); ImplausibleDump when a stream was empty.
+        Raises DumpFailed with the last output of the producer; SnapshotIncomplete when files could
+        not be read (the snapshot exists); ImplausibleDump when a stream was empty.
         """
 
     def store_bytes(
@@ -179,19 +179,19 @@ class Repository(Protocol):
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> None:
-        """Copy snapshots of `source`, by their ids there and in this order. A copy has an id of its
-        own, everything else is the same, and `original` names the first of all; what is here
-        already is left. Killed at any moment, the same call goes on.
+        """Copy snapshots of `source`, by their ids there and in this order. A copy has a new id,
+        the rest is equal, and `original` names the first snapshot of all. Snapshots that are here
+        already are passed over. After a kill at any moment, the same call completes the copy.
 
-        Raises RepositoryDamaged when the source cannot be read, PointGone when it does not hold one
-        of them; the others may have been copied. List afterwards what is here.
+        Raises RepositoryDamaged when the source cannot be read, PointGone when it lacks one of the
+        snapshots; the others may have been copied. List this repository afterwards.
         """
 
     def snapshots(
         self, *, host: str | None = None, tags: Sequence[str] = (), fresh: bool = False
     ) -> Listing:
-        """Oldest first; snapshots that carry all `tags`. `fresh` bypasses the local cache. What
-        cannot be read is named in `unreadable`, whatever it may be of."""
+        """Snapshots that have all `tags`, oldest first. `fresh` bypasses the local cache.
+        `unreadable` names every snapshot that cannot be read, whatever its tags."""
 
     def removal(self, snapshot: str) -> str:
         """How a person removes the object of a snapshot that cannot be read."""
@@ -206,54 +206,55 @@ class Repository(Protocol):
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> Fetched:
-        """Write a snapshot below `into`, which is there and empty. One that takes seconds is
-        `brief`: nothing is kept from going on beside it.
+        """Write a snapshot below `into`, which exists and is empty. A restore of a few seconds is
+        `brief`: it works without a lock.
 
-        On any error `into` is empty again. RepositoryDamaged says what could not be read, PointGone
-        that the snapshot is not there,
-        TargetUnwritable that `into` cannot hold it.
+        On any error `into` is empty again. RepositoryDamaged names what could not be read.
+        PointGone: the snapshot is not in the repository. TargetUnwritable: `into` cannot take the
+        data.
         """
 
     def read_file(self, snapshot: str, filename: str) -> bytes:
-        """One small file of a snapshot, whole, or RepositoryDamaged; PointGone when the snapshot is
-        not there."""
+        """One small file of a snapshot, complete. Raises RepositoryDamaged, and PointGone when the
+        snapshot is not in the repository."""
 
     def save_file(self, snapshot: str, filename: str, into: Path, *, most: int) -> None:
-        """Like `read_file`, as the new file `into`, which is not there after an error. One of more
-        than `most` bytes is a RepositoryError."""
+        """Like `read_file`, but writes to the new file `into`, which does not exist after an error.
+        Raises RepositoryError for a file of more than `most` bytes."""
 
     def lock_holders(self) -> list[LockInfo]:
-        """The locks that are there, with who made them."""
+        """The locks in the repository, with who made them."""
 
     def forget(self, snapshots: Sequence[str]) -> None:
-        """Forget by id; the caller re-lists afterwards (an append-only server refuses silently)."""
+        """Forget snapshots by id. The caller lists them again afterwards: an append-only server
+        refuses silently."""
 
     def prune(
         self, *, max_repack_bytes: int | None = None, deadline_s: float | None = None
     ) -> Pruned:
-        """Remove unreferenced data."""
+        """Remove data to which no snapshot refers."""
 
     def check(self, *, read_subset: str | None = None, deadline_s: float | None = None) -> None:
         """Verify the structure, and read the data of `read_subset` (restic's --read-data-subset).
 
-        Keeps nobody waiting, unless something looks damaged. Raises RepositoryDamaged with its
+        Blocks no other process, unless something looks damaged. Raises RepositoryDamaged with its
         `parts` and `trees`, and DeadlineExceeded.
         """
 
     def snapshots_with(
         self, parts: Sequence[str], trees: Sequence[str] = (), *, deadline_s: float = 120.0
     ) -> frozenset[str]:
-        """The snapshots that need one of these, or that turn out to lack something else."""
+        """The snapshots that need one of these, and those that turn out to lack something else."""
 
     def remove_stale_locks(self) -> int:
-        """Remove locks whose owner is provably dead; returns how many went. Live ones stay."""
+        """Remove the locks whose owner is provably dead, and return their number."""
 
     def size_bytes(self) -> int:
-        """What the repository takes, as stored (raw data)."""
+        """The size of the repository as stored (raw data)."""
 
     def tools(self) -> Mapping[str, str]:
         """The programs that reach it from here: versions by name. Raises ToolError."""
 
     def doctor(self, *, source: Repository | None = None) -> list[Finding]:
-        """restic, endpoint, bucket, key, locks and claimed protection, tried and named; with the
-        `source` of a copy, also what it takes to copy from there."""
+        """Try restic, endpoint, bucket, key, locks and the claimed protection, and report each;
+        with the `source` of a copy, also what copying from there needs."""

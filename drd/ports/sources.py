@@ -20,12 +20,13 @@ from drd.process import Command, Fence, Sandbox
 class Workplace:
     """What an adapter may use while it works for one run.
 
-    `directory` is this run's own below `work_dir` (mode 0700, exists), swept when the run is over
-    or its process dead. `run` marks everything that the adapter leaves anywhere else: a working
-    database or directory is called `drd_<run>`. `run_as` is the user for servers when drd is
-    root, else None. `jobs` bounds parallel work within one component. `shelf` is a directory that
-    outlives the run, if there is one, for what takes time to make and is the same each time.
-    `sandbox` has the fences of a drill; a place without one is none where foreign code runs.
+    `directory` belongs to this run alone, below `work_dir` (mode 0700, exists); it is swept when
+    the run is over or its process is dead. `run` marks everything that the adapter leaves anywhere
+    else: a working database or directory is called `drd_<run>`. `run_as` is the user for servers
+    when drd is root, else None. `jobs` limits parallel work within one component. `shelf` is a
+    directory that outlives the run, if there is one, for what takes time to make and is the same
+    each time. `sandbox` has the fences of a drill; in a workplace without it, no code of the data
+    runs.
     """
 
     directory: Path
@@ -36,8 +37,9 @@ class Workplace:
     sandbox: Sandbox | None = None
 
     def fence(self, by: str, writes: Iterable[Path], *, reads: Iterable[Path] = ()) -> Fence | None:
-        """For a command that works on what came back in a drill: it uses the directories that it is
-        given here, and nothing else of the host. None where nothing is fenced."""
+        """The fence for a command that works on restored data in a drill: the command can use the
+        directories that are given here, and nothing else of the host. None when nothing is fenced.
+        """
         return self.sandbox.fence(by, writes, reads=reads) if self.sandbox is not None else None
 
     @property
@@ -46,14 +48,14 @@ class Workplace:
 
 
 def mark_of(run: str) -> str:
-    """What everything begins with that a run leaves anywhere outside of its workplace."""
+    """The prefix of the name of everything that a run leaves outside of its workplace."""
     return f"drd_{run}"
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What `command` prints, to be stored as one file called `filename`. It succeeded if and only
-    if the command exits with 0. `expected_bytes` is a guess for the progress display."""
+    """The output of `command`, to be stored as one file called `filename`. It succeeded if and only
+    if the command exits with 0. `expected_bytes` is an estimate for the progress display."""
 
     command: Command
     filename: str
@@ -64,8 +66,8 @@ class Stream:
 class Tree:
     """Files and directories, to be stored under their absolute paths.
 
-    `exclude` are absolute paths, literally: the source has already decided what its patterns
-    mean, so that the fingerprint and the repository agree.
+    `exclude` are literal absolute paths: the source has already resolved its patterns, so that the
+    fingerprint and the repository agree.
     """
 
     paths: tuple[str, ...]
@@ -78,7 +80,7 @@ Payload = Stream | Tree
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a look at the source told before anything was captured. `facts` may be printed."""
+    """What is known about the source before anything is captured. `facts` may be printed."""
 
     size_bytes: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -101,29 +103,31 @@ class Capture(Protocol):
 
     @property
     def private(self) -> Mapping[str, Any]:
-        """For the manifest only (roles with verifiers); JSON."""
+        """JSON for the manifest only (roles with verifiers)."""
 
     def fingerprint(self) -> Fingerprint | None:
-        """What the source looks like in this state, read from the source and never from the copy.
+        """The fingerprint of this state, read from the source and never from the copy.
 
-        May be called in another thread while the payload is being stored. Stays within its
-        budget; what it did not reach is named. None where the plan switched it off.
+        May be called in another thread while the payload is being stored. It keeps to its budget,
+        and names what it did not reach. None when the plan switched it off.
         """
 
     def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:
-        """Answers to scalar queries, by name, from this same state; one that fails is left out."""
+        """Answers to scalar queries, by name, from this same state. A query that fails is left
+        out."""
 
     def verify(self, stored: Stored, fingerprint: Fingerprint | None) -> Fingerprint | None:
-        """Called after storing: the fingerprint with what changed meanwhile marked volatile.
+        """Called after storing: return the fingerprint with everything marked volatile that has
+        changed meanwhile.
 
-        Raises SourceError where what was stored cannot be what was promised (empty, files lost).
+        Raises SourceError when what was stored cannot be right (empty, files lost).
         """
 
 
 @dataclass
 class PlainCapture:
-    """A capture of a kind that takes no fingerprint and answers no queries, for others to build
-    on."""
+    """A capture without a fingerprint and without answers to queries. Kinds can derive theirs from
+    it."""
 
     data_time: datetime
     payload: Payload
@@ -146,14 +150,15 @@ class Source(Protocol):
     """Where a component's data is read from."""
 
     def probe(self) -> Probe:
-        """Reachable, tool present and new enough, rights sufficient; a few seconds.
+        """Check within a few seconds that the source is reachable, the tool present and new enough,
+        and the rights sufficient.
 
-        Raises SourceError or ToolError naming the remedy; nothing has been stored then.
+        Raises SourceError or ToolError, which name the remedy; nothing has been stored then.
         """
         ...
 
     def doctor(self) -> list[Finding]:
-        """Everything that a backup will need, tried and named; never raises for a finding."""
+        """Try everything that a backup needs, and report each. Never raises for a finding."""
         try:
             size = self.probe().size_bytes
         except DrdError as error:
@@ -162,5 +167,5 @@ class Source(Protocol):
         return [Finding("source", "ok", "", said)]
 
     def open(self) -> AbstractContextManager[Capture]:
-        """Take hold of one consistent state; released (and temporary copies removed) on exit."""
+        """Open one consistent state. It is released, and temporary copies are removed, on exit."""
         ...
