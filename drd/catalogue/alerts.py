@@ -1,4 +1,4 @@
-"""`drd.ports.alerts.AlertBook` on a database."""
+"""The alerts, in the catalogue."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from drd.ports.alerts import Tell, Watched, no_notifications
 _COLUMNS = tuple(f.name for f in fields(Alert))
 _ACTOR = "acknowledged_actor"
 _KEPT = ("severity", "message", "command", "code", "seen_at", "told_at", "gone_at")
-"""What changes without anybody being told: never what an acknowledgement writes."""
+"""The columns that change without a message. An acknowledgement writes none of them."""
 
 _is_open = alerts.c.resolved_at.is_(None)
 _OPEN = select(alerts).where(_is_open)
@@ -109,7 +109,7 @@ def _values(alert: Alert, names: Iterable[str] = _COLUMNS) -> dict[str, Any]:
 
 
 def _insert(connection: Connection, transitions: Sequence[Transition]) -> list[Transition]:
-    """Those that fire, except where one is open already, or an old one has the same id."""
+    """Insert the alerts that fire, unless one is open already, or an old one has the same id."""
     fired = [t for t in transitions if t.change is Change.FIRED]
     if not fired:
         return []
@@ -142,7 +142,7 @@ def _keep(connection: Connection, kept: Sequence[Transition]) -> list[Transition
 
 
 def _change(connection: Connection, transition: Transition) -> bool:
-    """Unless it was acknowledged or resolved since it was read."""
+    """Change the alert, unless it was acknowledged or resolved since it was read."""
     before = transition.before
     assert before is not None
     changed = connection.execute(
@@ -163,12 +163,14 @@ def _by_prefix(connection: Connection, prefix: str) -> Alert:
     begins = alerts.c.id.startswith(prefix, autoescape=True)
     matching = [_alert(row) for row in connection.execute(select(alerts).where(begins))]
     still = [a for a in matching if a.resolved_at is None]
-    listed = "`drd alerts` lists those that are open."
+    listed = "`drd alerts` lists the open alerts."
     if not prefix or not matching:
         raise UsageError(f"there is no alert {prefix!r}", hint=listed)
     if not still:
         raise UsageError(f"alert {prefix} is resolved already", hint=listed)
     if len(still) > 1:
         names = ", ".join(f"{a.id} ({a.kind} of {a.plan or 'drd'})" for a in still)
-        raise UsageError(f"several alerts begin with {prefix}", hint=f"say which: {names}")
+        raise UsageError(
+            f"several alerts start with {prefix}", hint=f"give more of the id: {names}"
+        )
     return still[0]

@@ -1,4 +1,5 @@
-"""What has changed since a summary of the status was written, by the standard library alone."""
+"""What has changed since a summary of the status was written, read with the standard library
+alone."""
 
 from __future__ import annotations
 
@@ -29,12 +30,13 @@ _TRIGGERS = {
     False: "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'plan_changed_%'",
 }
 _ONE_BY_ONE = 100
-"""So many plans are read faster by themselves than with all others."""
+"""Up to so many plans are read faster one by one than with all others."""
 ANEW_S = 3600.0
 
 
 def identity(url: str) -> str:
-    """Tells one catalogue from another that took its place, such as a copy of an earlier day."""
+    """A text that distinguishes a catalogue from another one in the same place, such as a copy of
+    an earlier day."""
     if not url.startswith("sqlite:"):
         return url
     try:
@@ -47,9 +49,9 @@ def identity(url: str) -> str:
 def read_changed(
     url: str, since: int | None, password: SecretRef | None = None, reader: Reader | None = None
 ) -> Changed:
-    """What changed after `since`, which an earlier call gave; with None, or one that this catalogue
-    has not reached yet, everything. One transaction; writes nothing. `reader` is for who asks
-    often.
+    """Return what changed after `since`, which an earlier call returned; everything for None, or
+    for a `since` that this catalogue has not reached yet. One transaction; writes nothing. A caller
+    that asks often gives a `reader`.
 
     Raises CatalogueError when there is no catalogue, it may not be read, or it is damaged.
     """
@@ -94,8 +96,9 @@ def _changed(query: Query, place: str, since: int | None, url: str) -> Changed:
 
 
 class Reader:
-    """Keeps a connection to a SQLite catalogue: to open one anew takes longer than to read what few
-    plans changed, since each learns all tables. Not so without `kept`. For one thread at a time."""
+    """Keeps a connection to a SQLite catalogue open: each new connection reads the definitions of
+    all tables, which takes longer than reading a few changed plans. Without `kept`, each use opens
+    a new one. For one thread at a time."""
 
     def __init__(self, *, kept: bool = True) -> None:
         self._kept = kept
@@ -105,7 +108,7 @@ class Reader:
     def asking(
         self, url: str, password: SecretRef | None, answer: Callable[[Query, str], _T]
     ) -> _T:
-        """What `answer` makes of queries, in one transaction that only reads. Raises
+        """Return what `answer` makes of queries, in one transaction that only reads. Raises
         CatalogueError."""
         if not self._kept or not url.startswith("sqlite:"):
             return _asking(url, password, answer)
@@ -137,8 +140,8 @@ class Reader:
 
 
 class KeptFacts:
-    """The facts of every loaded plan, of which only what changed is read again; everything once an
-    hour, should ever a change have gone uncounted."""
+    """The facts of every loaded plan. Only the changed ones are read again; once an hour all of
+    them, in case a change was not counted."""
 
     def __init__(self, url: str, password: SecretRef | None = None) -> None:
         self._url = url
@@ -153,7 +156,8 @@ class KeptFacts:
         self._reader.close()
 
     def read(self, plan: str | None = None) -> list[PlanFacts]:
-        """By name, or of one; as `summary.read_facts`. Raises CatalogueError."""
+        """The facts of all plans, or of one, by name, as `summary.read_facts` returns them. Raises
+        CatalogueError."""
         state, now = identity(self._url), time.monotonic()
         anew = state != self._state or now - self._anew_at > ANEW_S
         changed = read_changed(self._url, None if anew else self._seq, self._password, self._reader)

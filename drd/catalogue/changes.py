@@ -1,8 +1,7 @@
-"""The triggers that note which plans' status may have changed.
+"""The triggers that count which plans' status may have changed.
 
-Whatever process writes by whatever code, the summary of the status is brought up to date by what
-they have counted. A migration that makes a table anew drops its triggers, and has to call
-`statements` again.
+The summary of the status is updated by what they count, whatever process writes and by whatever
+code. A migration that makes a table anew drops its triggers, and has to call `statements` again.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ WATCHED = {
     "retention_state": "plan",
     "jobs": "plan",
 }
-"""The tables that `drd status` reads, by the column with the plan's name."""
+"""The tables that `drd status` reads, each with the column for the plan's name."""
 
 _OF_DRD = {"daemon_state": "key IN ('heartbeat', 'refused')"}
 """Tables of which some rows are about drd itself."""
 
 _OPERATIONS = ("INSERT", "UPDATE", "DELETE")
 TRIGGERS = (len(WATCHED) + len(_OF_DRD)) * len(_OPERATIONS)
-"""So many there have to be, for what they counted to be believed."""
+"""How many triggers there have to be. With fewer, changes were not counted."""
 _NEXT = "(SELECT coalesce(max(seq), 0) + 1 FROM plan_changes)"
 
 
 def statements(dialect: str) -> Iterator[str]:
-    """What makes all the triggers, in `sqlite` or `postgresql`, in place of those that are
-    there."""
+    """The statements that make all the triggers, in `sqlite` or `postgresql`, in place of the
+    existing ones."""
     if dialect == "postgresql":
         yield from _postgresql()
     else:

@@ -1,7 +1,8 @@
-"""How values are kept in the columns of the catalogue.
+"""How values are stored in the columns of the catalogue.
 
-The same on SQLite and PostgreSQL. Times are text of fixed width in UTC, which sorts as time does
-and which a person with nothing but `sqlite3` can read on a bad day; JSON is text, always ASCII.
+It is the same on SQLite and PostgreSQL. Times are text of fixed width in UTC: the text sorts as the
+time does, and a person with nothing but `sqlite3` can read it on a bad day. JSON is text, always
+ASCII.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from sqlalchemy import Dialect, MetaData, String, Text, TypeDecorator
 metadata = MetaData()
 
 OF_A_PLAN = {"of_a_plan": True}
-"""The `info` of a table whose rows go when the plan is forgotten that its column `plan` names."""
+"""The `info` of a table whose rows are deleted when the plan in its column `plan` is forgotten."""
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """An aware datetime as `2026-11-25T00:31:00.000000+00:00`; a naive one is refused."""
+    """An aware datetime, as `2026-11-25T00:31:00.000000+00:00`. A naive one is refused."""
 
     impl = String(32)
     cache_ok = True
@@ -36,7 +37,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class Json(TypeDecorator[Any]):
-    """ASCII, so surrogate escapes of odd file names survive."""
+    """JSON as ASCII, so that surrogate escapes of odd file names survive."""
 
     impl = Text
     cache_ok = True
@@ -49,8 +50,8 @@ class Json(TypeDecorator[Any]):
 
 
 class Words(TypeDecorator[str]):
-    """Text that people wrote or programs printed: what no database takes (NUL, bytes that are not
-    UTF-8 in a file's name) is kept as a backslash escape."""
+    """Text that people wrote or programs printed. What no database takes (NUL, bytes of a file's
+    name that are not UTF-8) becomes a backslash escape."""
 
     impl = Text
     cache_ok = True

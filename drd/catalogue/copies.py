@@ -71,8 +71,8 @@ class SqlCopyStore(SqlStore):
 
 
 def load(connection: Connection, plan: Plan, at: datetime, *, fresh: bool = False) -> None:
-    """A row for each copy of the plan as loaded, also for one that nothing ever reached. A `fresh`
-    plan has no history."""
+    """Write a row for each copy of the plan as it was loaded, including copies that have no point
+    yet. A `fresh` plan has no history."""
     named = {s.name: s.copy_of for s in plan.repositories.values() if s.copy_of is not None}
     connection.execute(
         delete(copies).where(copies.c.plan == plan.name, copies.c.repository.not_in(list(named)))
@@ -87,7 +87,8 @@ def load(connection: Connection, plan: Plan, at: datetime, *, fresh: bool = Fals
 
 
 def _distance(name: str, named: Mapping[str, str]) -> int:
-    """How many copies it takes from where backups go: a copy of a copy may wait for both."""
+    """How many copy steps lie between the repository of the backups and this one: a copy of a copy
+    may wait for both."""
     return 1 + (_distance(named[name], named) if named[name] in named else 0)
 
 
@@ -104,7 +105,7 @@ def _arrived(
     )
     if changed.rowcount:
         return
-    # What is left under that name is what the name meant before.
+    # A row that still has the name is of the repository that had the name before.
     connection.execute(
         delete(rows).where(rows.c.point == point, rows.c.repository == row["repository"])
     )
@@ -134,7 +135,7 @@ def vanished(
 def _after_leaving(
     connection: Connection, plan: str, ids: Sequence[str], at: datetime | None = None
 ) -> None:
-    """After these points have left a repository."""
+    """Update the summaries after these points have left a repository."""
     places.refresh(connection, [plan], ids)
     if _moved_away(connection, ids):
         summaries.refresh_points(connection, plan, at)
@@ -155,7 +156,7 @@ def _leave(connection: Connection, plan: str, repository: str, ids: Sequence[str
 
 
 def _moved_away(connection: Connection, ids: Sequence[str]) -> bool:
-    """Whether one of the points is left in no repository that its plan has now."""
+    """Whether one of the points is in no repository that its plan has now."""
     away = select(points.c.id).where(points.c.here.is_(False), points.c.forgotten_at.is_(None))
     return any(
         connection.execute(away.where(points.c.id.in_(some)).limit(1)).first() is not None
@@ -164,8 +165,8 @@ def _moved_away(connection: Connection, ids: Sequence[str]) -> bool:
 
 
 def refresh(connection: Connection, plan: str, at: datetime | None = None) -> None:
-    """For each repository of the plan, its newest complete point that is kept, as `summaries` has
-    it."""
+    """Find the newest complete kept point in each repository of the plan, believing the same times
+    as `summaries`."""
     names = select(copies.c.repository).where(copies.c.plan == plan)
     for repository in connection.execute(names).scalars().all():
         held = (

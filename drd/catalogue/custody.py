@@ -1,4 +1,4 @@
-"""`drd.ports.custody.Custodian` on a database: whose state this is."""
+"""Which host a state belongs to, in the catalogue."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from drd.model.actor import Actor
 from drd.model.custody import Custody, StatePlace, differs
 
 KEY = "custody"
-"""Where it is noted. A replica that becomes another host's comes without it."""
+"""The key of the record. A replica that becomes the state of another host does not have it."""
 
 
 class SqlCustody(SqlStore):
-    """See `drd.ports.Custodian`."""
+    """See `drd.ports.custody.Custodian`."""
 
     def here(self) -> StatePlace | None:
         if self._database.path is None:
@@ -57,13 +57,13 @@ class SqlCustody(SqlStore):
         taken = Custody(here, at, None, by, reason)
         with self._database.write() as connection:
             upsert(connection, daemon_state, {"key": KEY, "at": at, "value": taken.to_json()})
-            # What others began is ours to settle now, and of no boot that could be asked about.
+            # This place now settles the runs of the former owner, whose boots it cannot check.
             connection.execute(
                 update(runs)
                 .where(runs.c.finished_at.is_(None), runs.c.owner_place.is_not(None))
                 .values(owner_place=here.token, owner_boot=None)
             )
-            # The next backup stores this state, by which the other one finds out.
+            # The next backup stores this state, so that the other host learns of it.
             connection.execute(update(repositories).values(last_self_backup_at=None))
         return taken
 

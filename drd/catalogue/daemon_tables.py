@@ -1,6 +1,7 @@
-"""The tables of the daemon: what was done when, what is to be told to whom, and that it lives.
+"""The tables of the daemon: when which job ran, which messages are to be sent, and that the daemon
+lives.
 
-In the same metadata as `tables`, which the migrations lead to.
+They are in the same metadata as `tables`, to which the migrations lead.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ Index(
 channels = Table(
     "channels",
     metadata,
-    # How each channel of drd.yaml fared last.
+    # The state of each channel of drd.yaml.
     Column("name", String(80), primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("last_tried_at", UtcTime),
@@ -113,8 +114,8 @@ daemon_state = Table(
 plan_changes = Table(
     "plan_changes",
     metadata,
-    # What `status` says of which plan may have changed, and when: triggers count it up with every
-    # change of a row that it reads (`changes`). "" stands for drd itself.
+    # For which plans the status may have changed, and when: triggers count every change of a row
+    # that `status` reads (`changes`). "" stands for drd itself.
     Column("plan", String(40), primary_key=True),
     Column("seq", BigInteger, nullable=False),
 )
@@ -123,7 +124,7 @@ Index("plan_changes_by_seq", plan_changes.c.seq)
 sources = Table(
     "plan_sources",
     metadata,
-    # The text of each plan as it was last accepted: what runs go by until a changed file is.
+    # The text of each plan as it was last accepted. Runs use it until a changed file is accepted.
     Column("plan", String(40), primary_key=True),
     Column("text", Text, nullable=False),
     info=OF_A_PLAN,
@@ -132,7 +133,7 @@ sources = Table(
 retention_state = Table(
     "retention_state",
     metadata,
-    # How the plan's last retention went: what `status` tells, and what the next one has to know.
+    # How the last retention of each plan went, for `status` and for the next retention.
     Column("plan", String(40), primary_key=True),
     Column("at", UtcTime, nullable=False),
     Column("run", String(8), nullable=False),

@@ -1,4 +1,4 @@
-"""Setting a damaged catalogue aside."""
+"""Sets a damaged catalogue aside."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from drd.errors import CatalogueError
 
 
 def set_aside(url: str, at: datetime) -> Path:
-    """Rename a damaged SQLite catalogue with what belongs to it; returns its new name. No process
-    may have it open."""
+    """Rename a damaged SQLite catalogue with the files beside it, and return its new name. No
+    process may have it open."""
     path = sqlite_path(make_url(url))
     if path is None:
         raise CatalogueError(

@@ -1,4 +1,4 @@
-"""Opens the catalogue to see whether a malformed value in it explains an error."""
+"""Opens the catalogue to find out whether a malformed value in it explains an error."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from drd.model.plan import SecretRef
 
 
 def explain(error: Exception, url: str, password: SecretRef | None = None) -> None:
-    """Raise CatalogueError, which names the value, if the catalogue holds a malformed one, which
-    then is the cause of `error`. Does nothing otherwise, or when the catalogue cannot be read."""
+    """Raise CatalogueError, which names the value, if the catalogue contains a malformed value,
+    which is then the cause of `error`. Do nothing otherwise, or when the catalogue cannot be read.
+    """
     database = Database(url, read_only=True, password=password)
     try:
         database.explain_value(error)
@@ -18,7 +19,7 @@ def explain(error: Exception, url: str, password: SecretRef | None = None) -> No
 
 
 def require_sound(url: str, password: SecretRef | None = None) -> None:
-    """Raise CatalogueError, which names the value, if the catalogue holds a malformed one."""
+    """Raise CatalogueError, which names the value, if the catalogue contains a malformed value."""
     database = Database(url, read_only=True, password=password)
     try:
         malformed_value = malformed.find(database, anew=True)

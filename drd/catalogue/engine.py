@@ -1,7 +1,7 @@
 """Connections, transactions, and every difference between SQLite and PostgreSQL.
 
-Both have one writer at a time: SQLite by `BEGIN IMMEDIATE`, PostgreSQL by an advisory lock, so
-whatever is written may rest on what the same transaction has read. A reader sees one state.
+Both have one writer at a time: SQLite by `BEGIN IMMEDIATE`, PostgreSQL by an advisory lock. So a
+writer may rely on what its own transaction has read. A reader sees one state.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from drd.model.plan import SecretRef
 _IN_ONE_STATEMENT = 500
 
 BUSY_S = 30
-"""How long a writer waits for another. Writes take milliseconds, but a result that cannot be
-recorded is a run for nothing."""
+"""How long a writer waits for another. Writes take milliseconds, but a run is useless when its
+result cannot be recorded."""
 
 _WRITER_LOCK = 0x647264  # "drd": any number will do, as long as every drd takes the same
 
 
 class Database:
-    """One database. `place` names it in messages, without a password. `busy_s` is how long a writer
-    waits for another, by default BUSY_S. One that is `read_only` writes nothing to a SQLite file,
-    and leaves what lies beside it; `at_rest` is one that nobody writes to, read without locks.
-    `password` is read at each new connection, and stands in no URL."""
+    """The database of a catalogue. `place` names it in messages, without a password. `busy_s` is
+    how long a writer waits for another, by default BUSY_S. With `read_only`, a SQLite file and the
+    files beside it are not written. With `at_rest`, nobody writes to the file, and it is read
+    without locks. `password` is read at each new connection, and is in no URL."""
 
     def __init__(
         self,
@@ -55,7 +55,8 @@ class Database:
             self.url: URL = make_url(url)
         except ArgumentError:
             raise CatalogueError(
-                f"not a database URL: {url!r}", hint="for example sqlite:////var/lib/drd/drd.db"
+                f"{url!r} is not a database URL",
+                hint="use for example sqlite:////var/lib/drd/drd.db",
             ) from None
         self.path = sqlite_path(self.url)
         self.place = str(self.path or shown(self.url))
@@ -78,7 +79,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction, the only one that writes; committed unless the body raises."""
+        """One transaction, the only one that writes. It is committed unless the body raises."""
         shared: Connection | None = getattr(self._mine, "connection", None)
         if shared is not None:
             with self.explained():
@@ -92,8 +93,8 @@ class Database:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What this thread writes in the body is one transaction. Its reads see the state
-        before."""
+        """Make one transaction of what this thread writes in the body. Reads in the body see the
+        state before."""
         with self.write() as connection:
             self._mine.connection = connection
             try:
@@ -103,8 +104,8 @@ class Database:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """What the database complains about becomes a CatalogueError with a remedy, and so does a
-        value of which nothing can be made."""
+        """Turn an error of the database, or an error caused by a malformed value, into a
+        CatalogueError with a remedy."""
         try:
             yield
         except (*STUMBLES, zlib.error) as error:
@@ -119,7 +120,7 @@ class Database:
             raise trouble.busy(self.place) from error
 
     def explain_value(self, error: Exception) -> None:
-        """Raise CatalogueError if the catalogue holds a malformed value, which may have caused
+        """Raise CatalogueError if the catalogue contains a malformed value, which may have caused
         `error`."""
         malformed_value = malformed.find(self)
         if malformed_value is not None:
@@ -144,13 +145,13 @@ class SqlStore:
 
 
 def shown(url: URL) -> str:
-    """The URL as people may see it: without the password, which libpq also takes as a parameter."""
+    """The URL for messages: without the password, which libpq also takes as a parameter."""
     secret = {key: "***" for key in url.query if "pass" in key}
     return url.update_query_dict(secret).render_as_string(hide_password=True)
 
 
 def sqlite_path(url: URL) -> Path | None:
-    """The file of a SQLite URL, None for PostgreSQL. Anything else is refused."""
+    """The file of a SQLite URL, None for PostgreSQL. Raises CatalogueError for any other URL."""
     backend = url.get_backend_name()
     if backend == "postgresql":
         return None
@@ -163,7 +164,7 @@ def sqlite_path(url: URL) -> Path | None:
 
 
 def upsert(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
-    """Insert a row, or set these columns of the one with the same primary key."""
+    """Insert a row, or set these columns of the row with the same primary key."""
     keys = [c.name for c in table.primary_key]
     rest = {name: value for name, value in values.items() if name not in keys}
     if connection.dialect.name == "sqlite":
@@ -187,14 +188,14 @@ def upsert(connection: Connection, table: Table, values: Mapping[str, Any]) -> N
 
 
 def insert_all(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows, also none."""
+    """Insert any number of rows."""
     if rows:
         connection.execute(table.insert(), [dict(row) for row in rows])
 
 
 def batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The ids in pieces that fit into one statement: SQLite takes 32,766 parameters, PostgreSQL
-    65,535."""
+    """Divide the ids into parts that fit into one statement: SQLite takes 32,766 parameters,
+    PostgreSQL 65,535."""
     for start in range(0, len(ids), _IN_ONE_STATEMENT):
         yield ids[start : start + _IN_ONE_STATEMENT]
 
@@ -264,12 +265,12 @@ def _explain_postgresql(error: DBAPIError, place: str) -> CatalogueError | None:
         return trouble.no_catalogue(place)
     if state in ("42501", "28000", "28P01"):
         return CatalogueError(
-            f"the catalogue refuses us: {place}: {error.orig}",
-            hint="see to the user, password and grants in the URL of `state`.",
+            f"PostgreSQL refuses access to the catalogue {place}: {error.orig}",
+            hint="check the user, password and grants of the URL in `state`.",
         )
     if error.connection_invalidated or state.startswith(("08", "57", "3D")) or not state:
         return CatalogueError(
             f"the catalogue cannot be reached: {place}: {error.orig}",
-            hint="see that PostgreSQL runs, and that `state` names the right database.",
+            hint="check that PostgreSQL runs, and that `state` names the right database.",
         )
     return None

@@ -1,6 +1,6 @@
-"""The whole catalogue as one SQLite file, whatever database it is kept in.
+"""The whole catalogue as one SQLite file, whatever database it is in.
 
-A file that any `sqlite3` opens is what helps on the day on which the host is gone.
+Any `sqlite3` can open that file on the day on which the host is gone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _ROWS = 1000
 
 
 def export_to(database: Database, path: Path) -> None:
-    """Replaces a file that is there. Mode 0600: it goes into a backup, not to colleagues."""
+    """Write the catalogue to the file, in place of an existing one. Its mode is 0600: it goes into
+    a backup, not to colleagues."""
     path.unlink(missing_ok=True)
     if database.path is not None:
         copy_sqlite(database, path, mode=0o600)
@@ -44,19 +45,19 @@ def export_to(database: Database, path: Path) -> None:
 
 
 def copy_sqlite(database: Database, path: Path, *, mode: int) -> None:
-    """A consistent copy of a SQLite catalogue in a new file, also while others write to it."""
+    """Copy a SQLite catalogue to a new file, consistently, also while others write to it."""
     assert database.path is not None
     _make_empty(path, mode)
     try:
         with database.explained(), database.engine.connect() as connection:
             raw = connection.connection.driver_connection
             assert raw is not None
-            # It fills an empty file and stands in no transaction, so the driver is asked itself.
+            # VACUUM INTO fills an empty file and works in no transaction, so the driver runs it.
             raw.execute("VACUUM INTO ?", (str(path),)).close()
     except BaseException as error:
         path.unlink(missing_ok=True)
         if isinstance(error, sqlite3.Error):
-            # The disk that is full is the copy's; what is damaged is the catalogue.
+            # A full disk is that of the copy; damage is in the catalogue.
             full = error.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
             explained = trouble.explain_sqlite(error, path if full else database.path)
             if explained is not None:

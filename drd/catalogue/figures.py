@@ -1,4 +1,4 @@
-"""What monitoring is told: few rows for each plan, however many runs there were."""
+"""The figures for monitoring: a few rows for each plan, however many runs there were."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from drd.model.figures import (
 
 
 def read(connection: Connection) -> CatalogueFigures:
-    """One state of everything, read within the transaction of the caller."""
+    """The figures of one moment, read within the transaction of the caller."""
     return CatalogueFigures(
         runs=_runs(connection),
         copies=_copies(connection),

@@ -1,4 +1,4 @@
-"""Fingerprints: each is stored once, however often the same state is seen."""
+"""Fingerprints. Each is stored once, however often the same state is seen."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A SQLite file that somebody else may have made: it is only read, and only values of it are taken
-over, into tables of ours. Its schema, which is code (triggers, views, generated columns), is of no
-effect here."""
+"""A SQLite file that somebody else may have made. drd only reads it, and only copies values from it
+into its own tables. The schema of the file, which is code (triggers, views, generated columns), has
+no effect here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from drd.catalogue.columns import metadata
 from drd.catalogue.malformed import judge
 
 LONGEST_S = 600.0
-"""For all that is done with one file."""
+"""The time limit for all work with one file."""
 
 MOST_ROWS = 20_000_000
 _LARGEST_VALUE = 64 << 20
@@ -29,7 +29,8 @@ Row = tuple[Any, ...]
 
 @contextmanager
 def opened(path: Path, within_s: float = LONGEST_S) -> Iterator[sqlite3.Connection]:
-    """The file for reading, for so long at most. Nothing but columns of tables can be read."""
+    """Open the file for reading, for at most so many seconds. Only columns of tables can be
+    read."""
     ends = time.monotonic() + within_s
     with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
         for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0"):
@@ -44,8 +45,8 @@ def opened(path: Path, within_s: float = LONGEST_S) -> Iterator[sqlite3.Connecti
 
 
 def read_only_columns(connection: sqlite3.Connection) -> None:
-    """From here on a statement that does more than read columns (a function behind a generated one,
-    a pragma) is an error."""
+    """From now on, a statement that does more than read columns is an error (a pragma, the function
+    of a generated column)."""
 
     def may(action: int, *_: object) -> int:
         return sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
@@ -54,7 +55,7 @@ def read_only_columns(connection: sqlite3.Connection) -> None:
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
-    """The stored columns of an ordinary table; none where there is no such table."""
+    """The stored columns of an ordinary table; none when there is no such table."""
     known = connection.execute(
         # A view and a virtual table have no page of their own, whatever their text says.
         "SELECT 1 FROM sqlite_master WHERE type = 'table' AND rootpage > 0 AND name = ?",
@@ -67,8 +68,9 @@ def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
 
 
 def copy_rows(path: Path, into: Path, leave: Sequence[str]) -> int:
-    """Copy from the file at `path` what tables of the catalogue at `into` have room for, but
-    `leave` these empty; how many rows were left out, since drd writes no such values.
+    """Copy from the file at `path` the rows that the tables of the catalogue at `into` can take,
+    except for the tables in `leave`, which stay empty. Returns how many rows were left out because
+    drd writes no such values.
 
     Raises CatalogueError, and sqlite3.Error about either file.
     """
@@ -77,7 +79,7 @@ def copy_rows(path: Path, into: Path, leave: Sequence[str]) -> int:
             target.execute(f"PRAGMA {pragma}").close()
         wanted = _wanted(source, target, leave)
         read_only_columns(source)
-        # Ours, which count changes: what they would count is copied.
+        # The triggers of the new catalogue: what they would count is copied.
         triggers = target.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
         kept = triggers.fetchall()
         for name, _ in kept:
@@ -114,12 +116,12 @@ def _copy_table(
     columns: Sequence[str],
     room: int,
 ) -> tuple[int, int]:
-    """How many rows were read, and how many of them were taken."""
+    """Return how many rows were read, and how many of them were copied."""
     names = ", ".join(f'"{name}"' for name in columns)
     places = ", ".join("?" * len(columns))
     known = metadata.tables[table]
     judges = [judge(known, known.columns[c]) if c in known.columns else _plain for c in columns]
-    # OR IGNORE: a key that is there twice, or nothing where something has to be.
+    # OR IGNORE: a duplicate key, or NULL in a column that needs a value.
     insert = f'INSERT OR IGNORE INTO "{table}" ({names}) VALUES ({places})'  # noqa: S608 - ours
     rows = source.execute(f'SELECT {names} FROM "{table}" LIMIT {room + 1}')  # noqa: S608 - ours
     read = written = 0
@@ -135,12 +137,12 @@ def _is_sound(row: Row, judges: Sequence[Callable[[Any], str | None]]) -> bool:
 
 
 def _plain(value: Any) -> str | None:
-    """Of a column that newer catalogues do not have."""
+    """Check the value of a column that newer catalogues do not have."""
     return "no text or number" if isinstance(value, bytes) else None
 
 
 def _without_orphans(target: sqlite3.Connection) -> int:
-    """Rows that hang on one that was left out go as well."""
+    """Also remove the rows that belong to a row that was left out."""
     removed = 0
     while lost := target.execute("PRAGMA foreign_key_check").fetchall():
         rows = {(table, rowid) for table, rowid, *_ in lost}
@@ -151,7 +153,7 @@ def _without_orphans(target: sqlite3.Connection) -> int:
 
 
 def _text(raw: bytes) -> str | bytes:
-    """What is no UTF-8 stays bytes, which are no text of ours."""
+    """Decode text. Text that is not UTF-8 stays bytes, which are not text for drd."""
     try:
         return raw.decode()
     except UnicodeDecodeError:

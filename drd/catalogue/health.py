@@ -163,7 +163,7 @@ def _row(connection: Connection, plan: str, repository: str) -> Row[Any] | None:
 
 
 def _known(connection: Connection, row: Row[Any]) -> Known:
-    """Points that were forgotten are not affected any more."""
+    """What is known of a repository. Forgotten points are not affected any more."""
     affected: tuple[str, ...] | None = ()
     if row.damage is not None:
         affected = _kept(connection, row.damaged_points)
@@ -227,8 +227,8 @@ def _damaged(
 
 
 def _doubt(connection: Connection, row: Row[Any], ids: Iterable[str], at: datetime) -> None:
-    """Add points that cannot be counted on. When nobody can tell which points the damage affects,
-    all are in doubt already."""
+    """Add points to the affected ones. When the affected points are unknown, every point is in
+    doubt already."""
     if row.damaged_points is None:
         return
     doubtful = list(dict.fromkeys((*row.damaged_points, *ids)))

@@ -1,7 +1,7 @@
-"""What drd knows to be wrong with the repositories of plans, and what of their points is left.
+"""The rows about the state of repositories, and which of their points are sound.
 
-A row for each repository of a plan as loaded. What is learnt about a place counts for every plan
-that keeps something there.
+There is a row for each repository of a plan as it was loaded. What drd learns about a place counts
+for every plan that has a repository there.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _LISTED = {"missing": None, "missing_since": None}
 
 
 def begin(connection: Connection, plan: Plan) -> None:
-    """The repositories of a plan without any history."""
+    """Write the rows of a plan without any history."""
     insert_all(
         connection,
         repository_health,
@@ -64,7 +64,8 @@ def begin(connection: Connection, plan: Plan) -> None:
 
 
 def load(connection: Connection, plan: Plan, at: datetime) -> None:
-    """A row for each repository of the plan as loaded; nothing is known of another place."""
+    """Write a row for each repository of the plan as it was loaded. For another place, nothing is
+    known yet."""
     rows = repository_health
     before = {r.repository: r for r in rows_of(connection, plan.name)}
     gone = before.keys() - plan.repositories.keys()
@@ -88,7 +89,8 @@ def load(connection: Connection, plan: Plan, at: datetime) -> None:
 
 
 def refresh(connection: Connection, plan: str, at: datetime | None = None) -> None:
-    """The newest point of each repository, as `summaries` has it for the plan."""
+    """Find the newest point and the newest sound point of each repository, believing the same times
+    as `summaries`."""
     for row in rows_of(connection, plan):
         newest = _newest(connection, plan, row, at)
         where = _sound(row)
@@ -99,7 +101,8 @@ def refresh(connection: Connection, plan: str, at: datetime | None = None) -> No
 
 
 def vanished(connection: Connection, plan: str, ids: Iterable[str], at: datetime) -> list[str]:
-    """Of these points those that no repository holds: they are no points any more."""
+    """Mark those of the points that no repository keeps as forgotten and vanished, and return
+    them."""
     lost = []
     for point in ids:
         somewhere = select(point_repositories.c.point).where(point_repositories.c.point == point)
@@ -115,8 +118,8 @@ def vanished(connection: Connection, plan: str, ids: Iterable[str], at: datetime
 
 
 def count_vanished(connection: Connection, plan: str) -> None:
-    """Note number, time and newest of the vanished points, which `status` reads. One that somebody
-    has given up everywhere is lost to nobody any more."""
+    """Record number, time and newest of the vanished points for `status`. A point that somebody has
+    given up everywhere does not count."""
     everywhere = select(given_up.c.point).where(
         given_up.c.plan == plan, given_up.c.repository == ""
     )
@@ -154,8 +157,9 @@ def set_values(connection: Connection, row: Row[Any], **values: Any) -> None:
 
 
 def _sound(row: Row[Any]) -> tuple[ColumnElement[bool], ...]:
-    """Conditions for points that can come back whole: all their snapshots are there, and they were
-    stored before a verification found damage, since later ones may build on it."""
+    """Conditions for points that can be restored completely: all their snapshots are there, and
+    they were stored before a verification found damage, since later points may depend on damaged
+    data."""
     whole = (points.c.id.not_in(list(row.missing)),) if row.missing else ()
     if row.damage is None:
         return whole

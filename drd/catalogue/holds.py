@@ -15,7 +15,7 @@ from drd.model.holds import GivenUp, Hold
 
 
 def add(connection: Connection, hold: Hold) -> Hold:
-    """Returns it with its id."""
+    """Insert the hold, and return it with its id."""
     made = connection.execute(
         holds.insert().values(
             point=hold.point,
@@ -31,8 +31,8 @@ def add(connection: Connection, hold: Hold) -> Hold:
 
 
 def bring_back(connection: Connection, found: Sequence[Hold]) -> list[Hold]:
-    """Record holds that a lost catalogue had, on points that are known here; those that were not
-    recorded, or released, before."""
+    """Insert the holds of a lost catalogue on points that this catalogue knows. Returns those that
+    were neither recorded nor released here before."""
     known = {(row.point, row.held_at) for row in connection.execute(select(holds))}
     there = set(connection.execute(select(points.c.id)).scalars())
     return [
@@ -43,8 +43,8 @@ def bring_back(connection: Connection, found: Sequence[Hold]) -> list[Hold]:
 
 
 def store_soon(connection: Connection, plan: str) -> None:
-    """The next backup of the plan stores drd's own state, whenever that was stored last: else a
-    hold is lost with the catalogue."""
+    """Make the next backup of the plan store drd's own state, whenever that was last stored:
+    otherwise a hold would be lost with the catalogue."""
     urls = select(plan_repositories.c.url).where(plan_repositories.c.plan == plan)
     connection.execute(
         update(repositories).where(repositories.c.url.in_(urls)).values(last_self_backup_at=None)
@@ -54,7 +54,7 @@ def store_soon(connection: Connection, plan: str) -> None:
 def release(
     connection: Connection, point: str, *, at: datetime, by: Actor | None, reason: str
 ) -> list[Hold]:
-    """End every hold on the point; those that were not over."""
+    """End every hold on the point. Returns those that were active."""
     active = [h for h in listed(connection) if h.point == point and h.is_active(at)]
     for plan in {h.plan for h in active}:
         store_soon(connection, plan)
@@ -71,7 +71,7 @@ def release(
 
 
 def listed(connection: Connection, plan: str | None = None) -> list[Hold]:
-    """Holds that nobody released, oldest first; those that ran out included."""
+    """Holds that nobody released, oldest first, including those that have run out."""
     query = select(holds).where(holds.c.released_at.is_(None)).order_by(holds.c.id)
     if plan is not None:
         query = query.where(holds.c.plan == plan)

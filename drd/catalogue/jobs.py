@@ -1,6 +1,6 @@
-"""The history of each plan's kinds of run, kept beside the runs in the same transactions.
+"""The history of each plan's kinds of run, updated in the transactions that change the runs.
 
-What the next start is worked out from: one row instead of a look at a million runs.
+The next start is computed from it: from one row instead of a million runs.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ def began(connection: Connection, run: Run) -> None:
 
 
 def ended(connection: Connection, run: Run) -> None:
-    """A cancelled run counts neither as a success nor as a failure.
+    """Record the end of a run. A cancelled run counts neither as a success nor as a failure.
 
-    One that began before a newer one and is found dead long after says nothing new but that. One
-    that failed before it began is the newest: without it, it would be due again at once."""
+    A run that began before a newer one, and whose process is found dead long after, changes nothing
+    unless it succeeded. A run that failed before it began counts as the newest: otherwise its job
+    would be due again at once.
+    """
     before = connection.execute(select(jobs).where(*_same(run))).one_or_none()
     unbegun = run.started_at is None and run.state is RunState.FAILED
     older = before is not None and before.last_run != run.id and not unbegun
@@ -35,7 +37,7 @@ def ended(connection: Connection, run: Run) -> None:
         return
     values: dict[str, Any] = {
         "last_run": run.id,
-        # One that never began counts from when that was noticed.
+        # A run that never began counts from its end.
         "last_started_at": run.started_at or run.finished_at,
         "last_finished_at": run.finished_at,
         "last_state": str(run.state),
@@ -59,7 +61,7 @@ def ended(connection: Connection, run: Run) -> None:
 
 
 def withheld(detail: RunDetail) -> dict[str, Any] | None:
-    """What of a readiness check `status` shows: the findings that withhold `ready`; None where the
+    """What `status` shows of a readiness check: the findings that withhold `ready`; None when the
     check itself failed."""
     if not isinstance(detail, ReadinessDetail) or detail.readiness is None:
         return None
@@ -74,7 +76,7 @@ def withheld(detail: RunDetail) -> dict[str, Any] | None:
 
 
 def last_began(connection: Connection, plan: str) -> datetime | None:
-    """When the plan's last backup began, by the clock that it had."""
+    """When the last backup of the plan began, by the clock of that time."""
     query = select(jobs.c.last_started_at)
     begun = query.where(jobs.c.plan == plan, jobs.c.kind == str(RunKind.BACKUP))
     return connection.execute(begun).scalar()

@@ -1,4 +1,4 @@
-"""`drd.ports.Keeping` on a database: holds, points given up, how the last retention went."""
+"""Holds, points that were given up, and how the last retention went, in the catalogue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from drd.model.run import RunKind, RunState
 
 
 class SqlKeeping(SqlStore):
-    """See `drd.ports.Keeping`."""
+    """See `drd.ports.keeping.Keeping`."""
 
     def hold(self, hold: Hold) -> Hold:
         with self._database.write() as connection:
@@ -91,11 +91,12 @@ class SqlKeeping(SqlStore):
 
 
 def plan_of(connection: Connection, prefix: str) -> tuple[str, str]:
-    """The plan and the whole id of the point whose id starts so, also of one that was forgotten."""
+    """The plan and the whole id of the point whose id starts with `prefix`; the point may be
+    forgotten."""
     starting = points.c.id.startswith(prefix, autoescape=True)
     rows = connection.execute(select(points.c.plan, points.c.id).where(starting).limit(2)).all()
     rows = [row for row in rows if row.id == prefix] or list(rows)
-    hint = "drd points PLAN lists those of a plan."
+    hint = "drd points PLAN lists the restore points of a plan."
     if not prefix or not rows:
         raise NoRestorePoint(f"there is no restore point {prefix!r}", hint=hint)
     if len(rows) > 1:
@@ -106,7 +107,7 @@ def plan_of(connection: Connection, prefix: str) -> tuple[str, str]:
 
 
 def _require_staying(connection: Connection, hold: Hold) -> None:
-    """Raises AlreadyRunning for a point that a run is just forgetting."""
+    """Raise AlreadyRunning for a point that a run is forgetting now."""
     state = known(connection, hold.plan)
     if state is None or hold.point not in state.leaving:
         return
@@ -118,7 +119,7 @@ def _require_staying(connection: Connection, hold: Hold) -> None:
     run = connection.execute(query.limit(1)).scalar()
     if run is not None:
         raise AlreadyRunning(
-            f"restore point {hold.point} cannot be held: run {run} is just forgetting it",
+            f"restore point {hold.point} cannot be held: run {run} is forgetting it now",
             run=run,
             hint=f"when that run is over, `drd points {hold.plan}` says whether the point is still "
             "there; then try again.",
@@ -165,7 +166,8 @@ def record(connection: Connection, state: RetentionState) -> None:
 
 
 def last_success(connection: Connection, plan: str) -> datetime | None:
-    """When the last retention that succeeded began, by the runs: what an older drd recorded."""
+    """When the last retention that succeeded began, by the runs: an older drd recorded nothing
+    else."""
     query = select(func.max(runs.c.started_at)).where(
         runs.c.plan == plan,
         runs.c.kind == str(RunKind.RETENTION),
@@ -176,8 +178,8 @@ def last_success(connection: Connection, plan: str) -> datetime | None:
 
 
 def completed_since(connection: Connection, plan: str, since: datetime | None) -> int:
-    """Complete points that backups of this catalogue made after `since`. What only stands in a
-    repository does not count: whoever can write there could raise the number."""
+    """How many complete points the backups of this catalogue made after `since`. Points that are
+    only in a repository do not count: anybody who can write there could raise the number."""
     query = (
         select(func.count())
         .select_from(points.join(runs, runs.c.id == points.c.id))

@@ -1,4 +1,4 @@
-"""What is known of recovery kits: the runs that made and opened them, never what is in them."""
+"""What runs have recorded about recovery kits, never what is in a kit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from drd.model.run import RunKind, RunState
 from drd.model.run_details import KitDetail
 
 _LOOKS = 20
-"""Among the last looks of each outcome are those at this kit, and at the copy that is tried."""
+"""The newest verifications of each outcome that are read: they include those of this kit, and of
+the copy that is tried."""
 
 
 class SqlKitStore(SqlStore):
@@ -39,7 +40,7 @@ def _newest_kit(connection: Connection, plan: str) -> KitRecord | None:
         known.insert(0, KitRecord(made.started_at, made.plan_digest, sha256))
     if not known:
         return None
-    # One that was made here bears its own time inside, a moment later: the same file all the same.
+    # A kit that was made here has a slightly later time inside, but is the same file.
     kit = max(known, key=lambda k: k.made_at)
     if made is not None and kit.sha256 == _detail(made).sha256:
         kit = known[0]
@@ -61,7 +62,8 @@ def _detail(row: Any) -> KitDetail:
 
 
 def _opened(row: Any) -> KitRecord | None:
-    """The kit that a look has opened; of an older drd's nobody knows when it was made."""
+    """The kit that a verification has opened; None for one of an older drd, which did not record
+    when the kit was made."""
     detail = _detail(row)
     if detail.made_at is None or detail.plan_digest is None or detail.sha256 is None:
         return None
@@ -69,7 +71,8 @@ def _opened(row: Any) -> KitRecord | None:
 
 
 def _problem(row: Any) -> str | None:
-    """Why it opened nothing; that it is outdated is told by the plan's hash, at any time."""
+    """Why the verification could not open a kit. That a kit is outdated follows from the plan's
+    hash, at any time."""
     return None if _detail(row).outdated else row.error
 
 
@@ -88,7 +91,7 @@ def _tried(row: Any) -> KitTry:
 def _newest_runs(
     connection: Connection, plan: str, subject: str, state: RunState, limit: int
 ) -> list[Any]:
-    """By the index runs_by_outcome."""
+    """The newest runs of this outcome, by the index runs_by_outcome."""
     query = (
         select(runs)
         .where(

@@ -1,7 +1,7 @@
-"""Who owns a run: files locked with flock by living processes.
+"""Who owns a run: lock files, locked with flock by living processes.
 
-The kernel lets go of a lock when its process dies, however it dies, and of no lock of a process
-that is merely stopped: neither a suspended laptop nor a clock that jumps makes two owners.
+The kernel unlocks a file when its process dies in any way, and never for a process that is only
+stopped: neither a suspended laptop nor a clock that jumps makes a second owner.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _POLL_S = 0.05
 
 
 class HeldLock:
-    """One locked file; two holders in one process exclude each other as well. The descriptor is
-    not inherited by programs that we start."""
+    """One locked file. Two holders in one process exclude each other as well. Programs that drd
+    starts do not inherit the descriptor."""
 
     def __init__(self, fd: int, path: Path) -> None:
         self._fd: int | None = fd
@@ -33,14 +33,14 @@ class HeldLock:
         self._mutex = threading.Lock()
 
     def release(self) -> None:
-        """Let go; again is harmless. The file stays."""
+        """Unlock the file, which stays. A second call does nothing."""
         with self._mutex:
             fd, self._fd = self._fd, None
             if fd is not None:
                 os.close(fd)
 
     def discard(self) -> None:
-        """Remove the file while it is ours, then let go."""
+        """Remove the file while it is locked, then unlock it."""
         with self._mutex:
             fd, self._fd = self._fd, None
             if fd is not None:
@@ -50,13 +50,13 @@ class HeldLock:
 
 
 class LockFiles:
-    """The lock files in one directory, which is made when the first lock is taken."""
+    """The lock files in one directory. The directory is made when the first lock is taken."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def take(self, name: str) -> HeldLock | None:
-        """The lock, or None while somebody else has it."""
+        """Take the lock; None while another process has it."""
         path = self._path(name)
         while True:
             fd = self._open(path)
@@ -70,13 +70,15 @@ class LockFiles:
             os.close(fd)
             if not locked:
                 return None
-            # What we locked was discarded between our opening and locking it: once more.
+            # The file was discarded between open and flock: try again.
 
     @contextmanager
     def glance(self, name: str) -> Iterator[bool | None]:
-        """Whether the lock is free (None: there is no such file); free, it stays so for the body.
+        """Whether the lock is free; None when there is no such file. A free lock stays free for the
+        body.
 
-        Shared, so that several may look at once, and nobody takes it meanwhile.
+        The check takes a shared lock: several can check at once, and nobody takes the lock
+        meanwhile.
         """
         try:
             how = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -92,31 +94,32 @@ class LockFiles:
             os.close(fd)
 
     def is_held_by(self, name: str, pid: int) -> bool:
-        """Whether the process holds the lock; False when we may not read its descriptors."""
+        """Whether the process holds the lock. False when its descriptors may not be read."""
         with suppress(OSError):
             wanted = self._path(name).lstat()
             for entry in os.scandir(f"/proc/{pid}/fd"):
                 with suppress(OSError):
                     info = entry.stat()
                     same = (info.st_dev, info.st_ino) == (wanted.st_dev, wanted.st_ino)
-                    # Any file can be given the name of a lock: open alone proves nothing.
+                    # Any process can open the file: only the flock proves that it holds the lock.
                     if same and _locks(Path(f"/proc/{pid}/fdinfo/{entry.name}")):
                         return True
         return False
 
     @contextmanager
     def waiting(self, name: str, wait_s: float) -> Iterator[None]:
-        """Hold the lock for the body; its file is gone afterwards.
+        """Hold the lock for the body, and remove its file afterwards.
 
-        Raises AlreadyRunning when it was not to be had for `wait_s`; a cancel ends the waiting.
+        Raises AlreadyRunning when another process has the lock for all of `wait_s`. A cancel ends
+        the waiting.
         """
         limit = time.monotonic() + wait_s
         while (held := self.take(safe_name(name))) is None:
             if time.monotonic() >= limit:
                 raise AlreadyRunning(
-                    f"another drd process is busy with: {name}",
+                    f"another drd process has the lock: {name}",
                     run="",
-                    hint="wait for it to end, then try again; `drd runs` shows what runs.",
+                    hint="wait for it to end, then try again; `drd runs` lists the runs.",
                 )
             process.check_cancelled()
             time.sleep(_POLL_S)
@@ -126,7 +129,7 @@ class LockFiles:
             held.discard()
 
     def names(self, prefix: str) -> list[str]:
-        """Of the lock files that are there, held or not."""
+        """The names of the existing lock files, held or not."""
         try:
             names = [entry.name for entry in os.scandir(self.directory)]
         except OSError:
@@ -162,8 +165,8 @@ def _flock(fd: int, how: int) -> bool:
 
 
 def _locks(descriptor: Path) -> bool:
-    """Whether this descriptor of a process, by its entry below /proc/PID/fdinfo, holds an
-    exclusive flock."""
+    """Whether this descriptor of a process, by its entry below /proc/PID/fdinfo, has an exclusive
+    flock."""
     words = (line.split() for line in descriptor.read_text(encoding="ascii").splitlines())
     return any(w[:1] == ["lock:"] and {"FLOCK", "WRITE"} <= {*w} for w in words)
 

@@ -1,7 +1,7 @@
 """Finds a value in the catalogue that drd never writes there.
 
-It is looked for only after drd failed on what it had read: if there is such a value, the error is
-no bug, and the message has to name the value.
+The search begins only after drd failed on what it had read: if there is such a value, the error is
+not a bug, and the message has to name the value.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from drd.model.schedule import Schedule
 
 
 class Searched(Protocol):
-    """What is searched: `place` names it, `path` is the file of one that is in SQLite."""
+    """The database that is searched: `place` names it, `path` is the file of a SQLite database."""
 
     place: str
     path: Path | None
@@ -55,7 +55,8 @@ class Searched(Protocol):
 
 
 AGAIN_S = 60.0
-"""A daemon that fails each second does not read the whole catalogue each second."""
+"""How long an answer is used again: a daemon that fails each second does not read the whole
+catalogue each second."""
 
 _SHOWN = 40
 
@@ -90,7 +91,7 @@ _READ_BY: Mapping[str, Callable[[Any], object]] = {
     "pauses": lambda v: [Pause.from_json(p) for p in v],
     "missing": lambda v: [len(found) for found in v.values()],
 }
-"""What reads the JSON of a column with this name, in every table that has one."""
+"""Functions that read the JSON of a column with this name, in every table that has one."""
 
 _NO_MORE: Mapping[str, Any] = {"simulated": (), "granted": ()}
 
@@ -98,8 +99,8 @@ _looked: dict[tuple[object, ...], tuple[float, str | None]] = {}
 
 
 def find(database: Searched, *, anew: bool = False) -> str | None:
-    """The first malformed value, as in `runs.state (of id ab12cd34) is 'x', which is no state that
-    there is`; None when every value is sound. Within a minute the last answer is given again,
+    """The first malformed value, as in `runs.state (of id ab12cd34) is 'x', which is no known
+    state`; None when every value is sound. Within a minute the last answer is returned again,
     unless `anew` is set."""
     place = (database.place, *_file(database))
     known = _looked.get(place)
@@ -116,7 +117,7 @@ def find(database: Searched, *, anew: bool = False) -> str | None:
 
 
 def _file(database: Searched) -> tuple[int, ...]:
-    """Tells one file from another that took its place."""
+    """Distinguishes a file from another one that took its place."""
     try:
         state = database.path.stat() if database.path is not None else None
     except OSError:
@@ -128,7 +129,7 @@ def _malformed(connection: Connection) -> Iterator[str]:
     for table in metadata.sorted_tables:
         judges = [judge(table, column) for column in table.columns]
         names = ", ".join(f'"{column.name}"' for column in table.columns)
-        # As text, so that no type of a column makes anything of it.
+        # As text, so that no column type converts it.
         rows = connection.execute(text(f'SELECT {names} FROM "{table.name}"'))  # noqa: S608 - ours
         for row in rows:
             for column, wrong, value in zip(table.columns, judges, row, strict=True):
@@ -156,7 +157,7 @@ def _short(value: object) -> str:
 
 
 def judge(table: Table, column: Column[Any]) -> Callable[[Any], str | None]:
-    """A function that says why a value is malformed for this column; None when it is sound."""
+    """A function that says why a value is malformed for this column, and None for a sound value."""
     where = (table.name, column.name)
     kind = column.type
     if isinstance(kind, UtcTime):
@@ -176,7 +177,7 @@ def judge(table: Table, column: Column[Any]) -> Callable[[Any], str | None]:
     words = _WORDS.get(where)
     if words is not None:
         allowed = frozenset(map(str, words))
-        return lambda value: None if value in allowed else f"no {column.name} that there is"
+        return lambda value: None if value in allowed else f"no known {column.name}"
     return lambda value: None if isinstance(value, str) else "no text"
 
 
@@ -185,13 +186,13 @@ def _no_time(value: Any) -> str | None:
         aware = datetime.fromisoformat(value).tzinfo is not None
     except (TypeError, ValueError):
         return "no time"
-    return None if aware else "a time without its zone"
+    return None if aware else "a time without a time zone"
 
 
 def _no_number(value: Any) -> str | None:
     if not isinstance(value, int | float):
         return "no number"
-    return None if abs(value) < HUGE else "no number that anything has"
+    return None if abs(value) < HUGE else "no possible number"
 
 
 def _no_json(value: Any, shape: type, read: Callable[[Any], object]) -> str | None:
@@ -203,14 +204,14 @@ def _no_json(value: Any, shape: type, read: Callable[[Any], object]) -> str | No
         try:
             read(parsed)
         except STUMBLES:
-            return "JSON of another form"
+            return "JSON of an unexpected form"
         return None
-    return f"JSON of another form (no {'list' if shape is list else 'object'})"
+    return f"JSON of an unexpected form (no {'list' if shape is list else 'object'})"
 
 
 def _not_packed(value: Any) -> str | None:
     try:
         json.loads(zlib.decompress(value))
     except (TypeError, ValueError, zlib.error):
-        return "no packed fingerprint"
+        return "no compressed fingerprint"
     return None

@@ -1,7 +1,7 @@
-"""Bringing the tables to the version of this code.
+"""Brings the tables to the version of this code.
 
-Alembic takes 0.4 s to import, so it is only imported when there is something to migrate. On
-SQLite the database is copied first and the copy stays beside it.
+Alembic takes 0.4 s to import, so it is only imported when there is something to migrate. On SQLite
+the database is copied first, and the copy stays beside it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _log = log.get()
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Where the migrations are, and the version that they lead to."""
+    """Where the migrations are, and the version to which they lead."""
 
     scripts: Path = Path(__file__).parent / "migrations"
     head: str = HEAD
@@ -61,7 +61,7 @@ def bring_up_to_date(database: Database, schema: Schema = OURS) -> None:
         raise CatalogueError(
             f"the catalogue {database.place} could not be brought to version {schema.head}: "
             f"{error}",
-            hint="nothing was changed: go on with the drd of before, and report this.",
+            hint="nothing was changed: use the former version of drd, and report this error.",
         ) from error
     if current is not None:
         what = f"the catalogue has version {schema.head} now, and had {current}"
@@ -69,7 +69,7 @@ def bring_up_to_date(database: Database, schema: Schema = OURS) -> None:
 
 
 def make_empty(path: Path, version: str) -> None:
-    """A new catalogue at `path`, with the tables as that version had them."""
+    """Make a new catalogue at `path`, with the tables of that version."""
     database = Database(URL.create("sqlite", database=str(path)).render_as_string())
     try:
         _upgrade(database, Schema(head=version))
@@ -85,7 +85,7 @@ def _version(connection: Connection) -> str | None:
 
 
 def _copy_name(path: Path, head: str) -> Path:
-    """A name that is free: the copy of an earlier try may be the only good one."""
+    """A name that no file has: the copy of an earlier attempt may be the only good one."""
     wanted = path.with_name(f"{path.name}.before-{head}")
     number = 1
     while wanted.exists():

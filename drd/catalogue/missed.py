@@ -1,7 +1,8 @@
-"""The intervals in which a plan's objective was missed, kept for `status`.
+"""The intervals in which a plan's objective was missed, stored for `status`.
 
-They reach up to when the newest complete point became available; what came after is worked out by
-whoever reads. Points that were forgotten since count: they could have been gone back to.
+They end when the newest complete point became available; the reader computes what came after.
+Points that were forgotten since count as well: at that time, the service could have been restored
+to them.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from drd.model.snapshot import RestorePoint
 
 
 def add_point(connection: Connection, point: RestorePoint) -> None:
-    """Account for a new point. Usually it is the newest, and only the time since the one before
-    is looked at; else all is worked out again. Call it with the point already recorded."""
+    """Account for a new point, which is recorded already. Usually it is the newest, and only the
+    time since the point before is examined; else everything is computed again."""
     if not point.complete:
         return
     plan = _plan(connection, point.plan)
@@ -39,12 +40,12 @@ def add_point(connection: Connection, point: RestorePoint) -> None:
         return
     for interval in worked_out(before, plan.rpo_s, since, point.available_at):
         _append(connection, plan.name, interval)
-    # By the time of the one before: a clock that jumped far ahead must not take the history away.
+    # By the time of the point before: a clock that jumped far ahead must not delete the history.
     _drop_old(connection, plan, last.available_at if last is not None else point.available_at)
 
 
 def recompute(connection: Connection, name: str, at: datetime | None = None) -> None:
-    """Work out the whole window, up to `at`, again; nothing for a plan that was never loaded."""
+    """Compute the whole window, up to `at`, again; nothing for a plan that was never loaded."""
     plan = _plan(connection, name)
     if plan is None:
         return
@@ -65,7 +66,8 @@ def recompute(connection: Connection, name: str, at: datetime | None = None) -> 
 
 
 def _append(connection: Connection, plan: str, interval: Interval) -> None:
-    """Add an interval after all others; one that begins where the last ended lengthens that."""
+    """Add an interval after all others. An interval that begins where the last one ended extends
+    that one."""
     start, end = interval
     touching = connection.execute(
         select(missed_intervals.c.started_at).where(
@@ -80,7 +82,8 @@ def _append(connection: Connection, plan: str, interval: Interval) -> None:
 
 
 def _drop_old(connection: Connection, plan: Row[Any], until: datetime) -> None:
-    """What lies before every window that can still be asked for; a longer window recomputes."""
+    """Delete what is before every window that can still be asked for; for a longer window
+    everything is computed again."""
     begin = until - timedelta(seconds=plan.window_s)
     connection.execute(
         delete(missed_intervals).where(

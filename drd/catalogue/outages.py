@@ -18,8 +18,8 @@ from drd.model.repositories import readable, unreadable_since
 def settle(
     connection: Connection, plan: str, rows: Sequence[Row[Any]], at: datetime | None
 ) -> None:
-    """Note an outage that is over: from when on drd knew that what is left is older than the RPO,
-    until it was not any more."""
+    """Record an outage that is over. It lasts from when drd knew that the readable points are older
+    than the RPO until they are not any more."""
     known = select(plan_summary).where(plan_summary.c.plan == plan)
     before = connection.execute(known).one_or_none()
     facts = _facts(connection, plan, before, rows)
@@ -54,7 +54,7 @@ def _outage_from(facts: PlanFacts, since: datetime | None) -> datetime | None:
 def _facts(
     connection: Connection, name: str, summary: Row[Any] | None, rows: Sequence[Row[Any]]
 ) -> PlanFacts | None:
-    """As far as it matters here; None for a plan that was never loaded."""
+    """The facts of the plan that matter here; None for a plan that was never loaded."""
     plan = connection.execute(select(plans).where(plans.c.name == name)).one_or_none()
     if plan is None or summary is None:
         return None

@@ -1,4 +1,4 @@
-"""`drd.ports.notify.Outbox` on a database."""
+"""The messages to be sent, in the catalogue."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from drd.model.message import Message, Routed
 from drd.ports.notify import FURTHEST, OF_A_PLAN, ChannelFacts, Waiting
 
 HISTORY = 10_000
-"""Messages that are kept after they went out, at most. A thousand plans whose every backup is told
-would make a table of gigabytes in the days that history is kept for."""
+"""How many messages are kept after they were sent. A thousand plans that report every backup would
+make a table of gigabytes in the days for which history is kept."""
 
 _is_waiting = outbox.c.next_try_at.is_not(None)
 
 
 def insert(connection: Connection, routed: Sequence[Routed], at: datetime) -> None:
-    """Put messages into the outbox within a transaction of the caller's: they go out if and only
-    if what they tell is recorded."""
+    """Put messages into the outbox within a transaction of the caller: they are sent if and only if
+    what they report is recorded."""
     insert_all(connection, outbox, [_row(channel, message, at) for channel, message in routed])
 
 
@@ -91,8 +91,8 @@ class SqlOutbox(SqlStore):
         with self._database.write() as connection:
             gone = connection.execute(delete(outbox).where(outbox.c.id.in_(ids), _is_waiting))
             if gone.rowcount != len(ids):
-                raise CatalogueError(f"another process delivers what waits for {channel}")
-            # Not earlier than the other side asked for.
+                raise CatalogueError(f"another process delivers the messages of {channel}")
+            # The other side may have asked not to get the next message earlier.
             due = max(row.next_try_at for row in rows)
             values = {**_row(channel, digest, at), "next_try_at": due}
             connection.execute(outbox.insert().values(values))
@@ -174,7 +174,8 @@ def _drop_history(connection: Connection, before: datetime) -> None:
 
 
 def _drop_others(connection: Connection, names: Collection[str]) -> None:
-    """A plan's own heartbeat stays as long as the plan is known."""
+    """Delete the records of channels that are no longer configured. That of a plan's own heartbeat
+    stays as long as the plan is known."""
     connection.execute(delete(outbox).where(outbox.c.channel.not_in(names), _is_waiting))
     of_plans = select(OF_A_PLAN + plans.c.name)
     connection.execute(

@@ -1,9 +1,9 @@
-"""Which points lie in a repository that their plan has now.
+"""Which points are in a repository that their plan has now.
 
-A repository is known by its id, not by its name or URL: a plan that names another one finds no
-points in it that are in the former one, and one that gives the same repository another name or
-address loses none. A row of `point_repositories` without an id is older than that, or of a
-repository whose id is not known yet: there the name has to do.
+A repository is recognised by its id, not by its name or URL. A plan that gets another repository
+does not find the points of the former one in it; a plan that gives the same repository another name
+or address loses no point. A row of `point_repositories` without an id is of an older drd, or of a
+repository whose id is not known yet: then the name decides.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from drd.model.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The repositories of a plan as it was loaded last, by name: their ids, None where nobody has
-    seen the repository yet. Empty: the plan was never loaded."""
+    """The repositories of a plan as it was loaded last: the id by the name, None when drd has not
+    seen the repository yet. Empty when the plan was never loaded."""
 
     ids: Mapping[str, str | None]
 
     def name_of(self, row: Row[Any]) -> str | None:
-        """What the plan calls the repository of a row of `point_repositories`; None where it does
-        not have that one now."""
+        """The name that the plan has for the repository of a row of `point_repositories`; None when
+        the plan does not have that repository now."""
         name, known = row.repository, row.repository_id
         if not self.ids or known is None:
             return name if not self.ids or name in self.ids else None
@@ -51,8 +51,8 @@ def of_plan(connection: Connection, plan: str) -> Places:
 
 
 def of_repository(connection: Connection, plan: str, name: str) -> ColumnElement[bool]:
-    """The condition on rows of `point_repositories` that they are of the repository that the plan
-    means by this name now."""
+    """The condition on rows of `point_repositories` that they are of the repository which has this
+    name in the plan now."""
     return _lies_in(of_plan(connection, plan), name)
 
 
@@ -67,8 +67,8 @@ def _lies_in(places: Places, name: str) -> ColumnElement[bool]:
 
 
 def load(connection: Connection, plan: Plan, *, fresh: bool = False) -> bool:
-    """Remember the plan's repositories; whether that says something else about its points, of which
-    a `fresh` plan has none."""
+    """Record the plan's repositories. Returns whether that may change which points are there; a
+    `fresh` plan has no points."""
     before = of_plan(connection, plan.name) if not fresh else Places({})
     rows = plan_repositories
     connection.execute(delete(rows).where(rows.c.plan == plan.name))
@@ -90,8 +90,8 @@ def load(connection: Connection, plan: Plan, *, fresh: bool = False) -> bool:
 
 
 def recognised(connection: Connection, url: str) -> list[str]:
-    """The id at a URL has become known, or is another one: the plans that name it, whose points may
-    lie elsewhere now."""
+    """Update the points of the plans that have a repository at this URL, after its id became known
+    or changed. Returns the plans."""
     query = select(plan_repositories.c.plan).where(plan_repositories.c.url == url)
     plans = sorted(set(connection.execute(query).scalars()))
     for plan in plans:
@@ -101,7 +101,7 @@ def recognised(connection: Connection, url: str) -> list[str]:
 
 
 def _fill(connection: Connection, plan: str) -> bool:
-    """Give rows that have none the id of the repository that their name means."""
+    """Give the rows without an id the id of the repository that their name means."""
     rows = point_repositories
     filled = False
     for name, known in of_plan(connection, plan).ids.items():
@@ -120,8 +120,8 @@ def _fill(connection: Connection, plan: str) -> bool:
 
 
 def refresh(connection: Connection, plans: Iterable[str], ids: Iterable[str] | None = None) -> None:
-    """Work out `points.here` of these plans, or of these of their points. A point of which nobody
-    knows where it lies counts as here."""
+    """Compute `points.here` of these plans, or of these points of the plans. A point whose
+    repositories are unknown counts as here."""
     chosen = None if ids is None else list(ids)
     for plan in plans:
         places, rows = of_plan(connection, plan), point_repositories

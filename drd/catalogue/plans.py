@@ -65,7 +65,8 @@ class SqlPlanStore(SqlStore):
             for table in reversed(metadata.sorted_tables):
                 if "of_a_plan" in table.info:
                     connection.execute(delete(table).where(table.c.plan == plan))
-            # Open alerts end as others do, with a message to whoever was told that they began.
+            # Open alerts stay: they end as others do, with a message to those who got the first
+            # one.
             over = (alerts.c.plan == plan, alerts.c.resolved_at.is_not(None))
             connection.execute(delete(alerts).where(*over))
             connection.execute(delete(plans).where(plans.c.name == plan))
@@ -125,7 +126,9 @@ def _refresh(connection: Connection, plan: Plan, before: Row[Any] | None, at: da
 def _records(connection: Connection, plan: str) -> Records:
     file = connection.execute(select(plans.c.file).where(plans.c.name == plan)).scalar()
     if file is None:
-        raise UnknownPlan(f'drd has no records of a plan "{plan}"', hint="drd status names plans.")
+        raise UnknownPlan(
+            f'drd has no records of a plan "{plan}"', hint="drd status lists the plans."
+        )
     numbers = (
         connection.execute(
             select(func.count()).select_from(table).where(table.c.plan == plan)
@@ -145,7 +148,8 @@ def _require_no_open_run(connection: Connection, plan: str) -> None:
 
 
 def _has_history(connection: Connection, name: str) -> bool:
-    """Whether a plan that was never loaded has any: from repositories, or an older drd."""
+    """Whether there is any history of a plan that was never loaded: from repositories, or from an
+    older drd."""
     known = (
         select(t.c.plan).where(t.c.plan == name).exists() for t in (point_table, runs, evidence)
     )
@@ -153,7 +157,7 @@ def _has_history(connection: Connection, name: str) -> bool:
 
 
 def _set_components(connection: Connection, plan: Plan) -> list[str]:
-    """The components that were not there before."""
+    """Record the components of the plan, and return those that are new."""
     rows = component_summary
     query = select(rows.c.component, rows.c.position, rows.c.kind).where(rows.c.plan == plan.name)
     before = {name: (position, kind) for name, position, kind in connection.execute(query)}
@@ -170,8 +174,8 @@ def _set_components(connection: Connection, plan: Plan) -> list[str]:
 
 
 def _stamp(file: str, digest: str) -> tuple[int, int]:
-    """Modification time (ns) and size of the file, if it still is what was loaded; else zeros,
-    so that whoever compares has to look inside."""
+    """Modification time (ns) and size of the file, if it still is what was loaded; else zeros, so
+    that a later comparison reads the file."""
     try:
         with Path(file).open("rb") as opened:
             there = os.fstat(opened.fileno())

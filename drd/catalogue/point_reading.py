@@ -1,4 +1,4 @@
-"""Rows of restore points, read."""
+"""Makes restore points from their rows."""
 
 from __future__ import annotations
 

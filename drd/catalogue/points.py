@@ -136,14 +136,14 @@ class SqlPointStore(SqlStore):
 
 
 def remove(connection: Connection, ids: Sequence[str]) -> None:
-    """Every trace of points that were forgotten; unknown ids are passed over."""
+    """Delete every trace of these points, which were forgotten. Unknown ids are passed over."""
     for some in batches(ids):
         _remove(connection, some)
 
 
 def remove_all(connection: Connection, plan: str) -> None:
-    """Every trace of a plan's points, those of forgotten ones included; those that somebody holds
-    stay."""
+    """Delete every trace of a plan's points, including forgotten ones, except for the points that
+    are held."""
     held = select(holds.c.point).where(holds.c.plan == plan, holds.c.released_at.is_(None))
     of_plan = select(points.c.id).where(points.c.plan == plan, points.c.id.not_in(held))
     digests = select(component_snapshots.c.fingerprint).where(
@@ -223,14 +223,14 @@ def _only(plan: str, prefix: str, rows: Sequence[Row[Any]]) -> Row[Any]:
     kept = [r for r in rows if r.forgotten_at is None]
     exact = [r for r in kept if r.id == prefix]
     chosen = exact or kept
-    hint = f"drd points {plan} lists them."
+    hint = f"drd points {plan} lists the restore points."
     if not prefix or not chosen:
         if prefix and rows:
             when = format_time(rows[0].forgotten_at)
             if rows[0].vanished_at is not None:
                 raise NoRestorePoint(
                     f"restore point {rows[0].id} of {plan} is in no repository any more, although "
-                    f"drd did not forget it: seen {when}",
+                    f"drd did not forget it; drd noticed this at {when}",
                     hint=hint,
                 )
             raise NoRestorePoint(
@@ -262,8 +262,8 @@ def _newest_pass(connection: Connection, point: str) -> str | None:
 
 
 def _clear(connection: Connection, point: RestorePoint, known: places.Places) -> None:
-    """Make room for the point's rows. Where it lies beside the repositories that the plan has now
-    stays known, unless its name is needed."""
+    """Delete the rows that the point replaces. The repositories that the plan does not have now
+    stay recorded, unless their name is needed."""
     table = component_snapshots
     connection.execute(delete(table).where(table.c.point == point.id))
     rows = point_repositories

@@ -1,4 +1,4 @@
-"""`drd.ports.Queue` on a database."""
+"""Pending runs, histories and accepted texts of plans, in the catalogue."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ _ForNames = tuple[Select[Any], Select[Any]]
 
 
 def _of_names(query: Select[Any], plan: Any) -> _ForNames:
-    """Of all plans, and of some; built once, since the daemon asks every second."""
+    """The query for all plans, and for some. They are made once, since the daemon asks every
+    second."""
     return query, query.where(plan.in_(bindparam("names", expanding=True)))
 
 
@@ -72,11 +73,11 @@ _UNDRILLED = _of_names(
 )
 
 PIECE = 1000
-"""Runs that go in one transaction: nobody shall wait long for its end."""
+"""How many runs one transaction deletes: nobody may have to wait long for its end."""
 
 
 class SqlQueue(SqlStore):
-    """See `drd.ports.Queue`."""
+    """See `drd.ports.queue.Queue`."""
 
     def jobs(self, since: int = -1, plan: str | None = None) -> list[JobHistory]:
         query = _SINCE if plan is None else _SINCE_OF
@@ -253,5 +254,6 @@ def _new_id(connection: Any) -> str:
 
 
 def _own_schedule(plan: str, known: Any) -> Any:
-    """None for one that names another plan: then it has to be worked out from the plan's file."""
+    """The schedule; None if it names another plan: then it has to be compiled from the plan's
+    file."""
     return known if isinstance(known, dict) and known.get("plan") == plan else None

@@ -1,4 +1,4 @@
-"""What all that read the catalogue share, on the standard library alone."""
+"""What all readers of the catalogue share, with the standard library alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ STUMBLES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """The errors that a malformed value in the catalogue causes, or a bug."""
 
 HUGE = 1e15
-"""No number in the catalogue is as large: a thousand terabytes, and thirty million years."""
+"""Larger than every number in the catalogue: a thousand terabytes, and thirty million years."""
 
 
 def sqlite_file(url: str) -> str:
@@ -18,7 +18,7 @@ def sqlite_file(url: str) -> str:
 
 
 def require_file(path: str) -> None:
-    """Raise CatalogueError when something else than a regular file has this name."""
+    """Raise CatalogueError if something else than a regular file has this name."""
 
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 - no pathlib in a cold start

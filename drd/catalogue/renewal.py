@@ -1,7 +1,7 @@
-"""A catalogue gets a file of its own, after others could keep a second name of the old one, or have
-it open. For one that nobody of drd's has open: its bytes are copied, with those of its log, and
-SQLite makes one database of the two. The old file is opened by nobody, so that no lock of others
-stops it."""
+"""Gives the catalogue a new file, when others may have a second name of the old one, or have it
+open. No drd process may have it open. drd copies the bytes of the file and of its log, and SQLite
+makes one database of the two. The old file is not opened by SQLite, so that no lock of others stops
+it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ _TRIES = 3
 _LOGS = ("-wal", "-journal")
 _SIDES = (*_LOGS, "-shm")
 _MAGIC = bytes.fromhex("d9d505f920a163d7")
-"""The magic number of a rollback journal. It stands at the beginning, and again at the end when
-the journal names another file."""
+"""The magic number of a rollback journal. It is at the beginning, and again at the end when the
+journal names another file."""
 
 
 def renew(database: Path, is_free: Callable[[], bool] = lambda: True) -> None:
-    """Raises CatalogueError where no sound copy could be made, or where somebody came to the
-    database meanwhile (`is_free`) or wrote to it; then everything is as it was."""
+    """Put a new file in the place of the catalogue. Raises CatalogueError when drd cannot make a
+    sound copy, or when another process opened the database meanwhile (`is_free`) or wrote to it;
+    then everything is as it was."""
     fresh = database.with_name(f".{database.name}.fresh")
     former = database.with_name(f".{database.name}.former")
     inode = database.lstat().st_ino
@@ -38,8 +39,9 @@ def renew(database: Path, is_free: Callable[[], bool] = lambda: True) -> None:
                 break
         else:
             raise CatalogueError(
-                f"no sound copy of {database} could be made",
-                hint="somebody may be writing to it, or it is damaged: drd doctor",
+                f"drd could not make a sound copy of {database}",
+                hint="another process may be writing to the catalogue, or it is damaged: use drd "
+                "doctor.",
             )
         _note_place(fresh, database, inode)
         _sync(fresh)
@@ -47,7 +49,7 @@ def renew(database: Path, is_free: Callable[[], bool] = lambda: True) -> None:
         former.hardlink_to(database)
         if not is_free() or _state(database) != before:
             raise _in_use(database)
-        # The logs go after it: until then they say again what the new file has.
+        # The logs are removed last: until then they repeat what the new file contains.
         fresh.rename(database)
         if _state(database, former) != before:
             former.rename(database)
@@ -62,7 +64,7 @@ def renew(database: Path, is_free: Callable[[], bool] = lambda: True) -> None:
 
 
 def _in_use(database: Path) -> CatalogueError:
-    return CatalogueError(f"somebody has opened {database} meanwhile")
+    return CatalogueError(f"another process opened {database} during the copy")
 
 
 def _with(path: Path, suffix: str) -> Path:
@@ -70,7 +72,7 @@ def _with(path: Path, suffix: str) -> Path:
 
 
 def _copied(database: Path, fresh: Path) -> bool:
-    """Whether nobody wrote meanwhile."""
+    """Copy the file and its logs. Returns whether nobody wrote to them meanwhile."""
     before = _state(database)
     for suffix in ("", *_SIDES):
         _with(fresh, suffix).unlink(missing_ok=True)
@@ -83,13 +85,14 @@ def _copied(database: Path, fresh: Path) -> bool:
         target = modes.open_private_file(_with(fresh, suffix))
         with os.fdopen(source, "rb") as old, os.fdopen(target, "wb") as new:
             if os.fstat(target).st_mode & 0o066:
-                raise CatalogueError(f"the file system of {database} keeps no modes")
+                raise CatalogueError(f"the file system of {database} does not keep file modes")
             shutil.copyfileobj(old, new, 1 << 20)
     return _state(database) == before
 
 
 def _state(database: Path, former: Path | None = None) -> list[tuple[int, int, int]]:
-    """Of it, or of what was it and has another name now, and of its logs."""
+    """Inode, size and modification time of the file, or of what was the file and has another name
+    now, and of its logs."""
     states = []
     for path in (former or database, *(_with(database, suffix) for suffix in _LOGS)):
         with suppress(FileNotFoundError):
@@ -99,10 +102,10 @@ def _state(database: Path, former: Path | None = None) -> list[tuple[int, int, i
 
 
 def _without_name(journal: Path) -> None:
-    """Cut the name of another file off the end of our copy of a rollback journal. SQLite removes
-    the file of that name once it has rolled the journal back, whatever file it is. Only a
-    transaction in several databases writes such a name, and drd makes none. What is rolled back
-    stays the same."""
+    """Cut the name of another file off the end of the copy of a rollback journal. SQLite removes
+    the file of that name after it has rolled the journal back, whatever file it is. Only a
+    transaction in several databases writes such a name, and drd makes none. It does not change what
+    is rolled back."""
     with suppress(FileNotFoundError), journal.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         while size >= len(_MAGIC):
@@ -126,8 +129,8 @@ def _made_whole(fresh: Path) -> bool:
 
 
 def _note_place(fresh: Path, database: Path, before: int) -> None:
-    """The catalogue knows its file by its number, and runs that are not over do (`custody`): a new
-    one is no copy of another state's."""
+    """Record the number of the new file. The catalogue and its unfinished runs know the number of
+    their file (`custody`); with it the new file is not taken for a copy of another host's state."""
     with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
         with suppress(sqlite3.OperationalError, ValueError, KeyError, TypeError):
             query = "SELECT value FROM daemon_state WHERE key = 'custody'"

@@ -1,4 +1,4 @@
-"""A replica of the catalogue that was stored in a repository, made fit for another host."""
+"""Makes a replica of the catalogue that came out of a repository fit for another host."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ from drd.model.holds import LONGEST_REASON, Hold
 from drd.model.strict import point_id
 
 _LOOK_S = 20.0
-"""For a look into a file that somebody else may have made."""
+"""The time limit for reading a file that somebody else may have made."""
 
 _VERSION = re.compile(r"[0-9]{4}")
 _MOST_HOLDS = 100_000
 _HOLD = ("id", "plan", "point", "reason", "held_at", "until", "actor", "released_at")
 
 _NOT_TAKEN = ("seals", "kit_bases", "plan_sources", "daemon_state")
-"""It came out of a repository: what it says of manifests proves nothing about them, and the text of
-a plan that is in force is what root's file says."""
+"""Tables that are not copied, since the replica came out of a repository: its seals prove nothing
+about manifests, and the text of a plan in force is that of root's file."""
 
-_WHY = "the host that did this was lost: this catalogue is its replica"
+_WHY = "the host of this run was lost; this catalogue is its replica"
 
 
 def make_ours(path: Path, at: datetime) -> int:
-    """Put a fresh catalogue with its rows in the place of the file, and end in it what only the
-    lost host could go on with: runs that were not over become interrupted (or cancelled where they
-    had not begun), messages on their way are given up, and the daemon's signs of life go. Points,
-    evidence and finished runs stay. Returns how many rows were left out, since drd writes none like
-    them.
+    """Replace the file by a fresh catalogue with its rows. It ends what only the lost host could
+    continue: runs that were not over become interrupted (pending ones cancelled), messages to be
+    sent are given up, and the daemon's signs of life are deleted. Points, evidence and finished
+    runs stay. Returns how many rows were left out because drd writes no such rows.
 
     Raises CatalogueError for a file that is damaged or from a newer drd.
     """
@@ -63,12 +62,12 @@ def _version(path: Path) -> str:
         if verdict != "ok":
             raise trouble.damaged(path, verdict)
         if "version_num" not in foreign.columns_of(connection, "alembic_version"):
-            raise trouble.damaged(path, "it is no catalogue")
+            raise trouble.damaged(path, "the file is not a catalogue")
         foreign.read_only_columns(connection)
         row = connection.execute("SELECT version_num FROM alembic_version LIMIT 1").fetchone()
     version = str(row[0]) if row else ""
     if not _VERSION.fullmatch(version) or version < "0001":
-        raise trouble.damaged(path, "it is no catalogue")
+        raise trouble.damaged(path, "the file is not a catalogue")
     if version > HEAD:
         raise trouble.wrong_version(str(path), version, HEAD)
     return version
@@ -95,8 +94,8 @@ def _settle(connection: sqlite3.Connection, now: str, version: str) -> None:
 
 
 def holds_of(path: Path, plan: str) -> list[Hold]:
-    """The plan's holds that nobody had released, of a replica or of a damaged catalogue: those that
-    can be read and are like what drd writes. None where the file, or the table, cannot be read."""
+    """The plan's holds that nobody had released, from a replica or a damaged catalogue: those that
+    can be read and are as drd writes them. None when the file or the table cannot be read."""
     try:
         with foreign.opened(path, _LOOK_S) as connection:
             if not set(_HOLD) <= set(foreign.columns_of(connection, "holds")):

@@ -1,4 +1,4 @@
-"""Which repository was ever found at a URL, and when drd's own state was last stored there."""
+"""Which repository was found at which URL, and when drd's own state was last stored there."""
 
 from __future__ import annotations
 

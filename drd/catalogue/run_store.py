@@ -1,7 +1,7 @@
-"""Beginning, finding dead, and taking over runs: rows and lock files together.
+"""Begins, finishes and takes over runs, and finds dead ones, by rows and lock files together.
 
-A run's lock file is locked before its row exists and until after its row is final, so a row that
-is not final and whose lock nobody holds is the run of a dead process.
+The lock file of a run is locked before its row exists and until after its row is final. So a row
+that is not final and whose lock is free belongs to the run of a dead process.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ _EXCLUDES = {
     RunKind.PRUNE: (RunKind.RETENTION, RunKind.PRUNE),
 }
 _SET_S = 2.0
-"""By which the clocks differ at the end of a run when one of them was set or did not count."""
+"""A difference between the clocks at the end of a run that shows that one of them was set or stood
+still."""
 _GLANCE_S = 0.5
-"""How long a look at a lock by others may keep us from taking it: they look for milliseconds."""
+"""How long drd tries to take a lock that others are checking. A check takes milliseconds."""
 
 
 def me() -> Owner:
@@ -163,8 +164,8 @@ class SqlRunStore(SqlStore):
             if held is not None:
                 held.release()
             raise Fenced(
-                f"run {run.id} of {run.plan} is not waiting to be carried out",
-                hint=f"what became of it: drd run show {run.id}",
+                f"run {run.id} of {run.plan} is not pending any more",
+                hint=f"drd run show {run.id} says what became of it.",
             )
         return runs.by_prefix(connection, run.id), held
 
@@ -178,7 +179,7 @@ class SqlRunStore(SqlStore):
             with self._proven_dead(row) as dead:
                 if not dead:
                     continue
-                # Its owner may have finished it between our reading the row and its lock.
+                # The owner may have finished the run after its row was read.
                 with self._database.read() as connection:
                     now = runs.by_prefix(connection, row.id)
                 if not now.state.final:
@@ -186,12 +187,13 @@ class SqlRunStore(SqlStore):
         return abandoned_runs
 
     def _sweep(self, unfinished: Collection[str]) -> None:
-        """Remove the locks of runs that are over: of one that was killed as it let go of it."""
+        """Remove the locks of runs that are over: their process was killed while it released
+        them."""
         for name in self._locks.names(_LOCK):
             run = name.removeprefix(_LOCK)
             if run in unfinished or (held := self._locks.take(name)) is None:
                 continue
-            # One that began after the rows were read, and died, is not over.
+            # A run that began after the rows were read, and whose process died, is not over.
             with self._database.read() as connection:
                 over = (
                     not runs.exists(connection, run) or runs.by_prefix(connection, run).state.final
@@ -210,7 +212,7 @@ class SqlRunStore(SqlStore):
                 if not runs.take_over(connection, run, self._me(), at):
                     held.release()
                     return None
-            # Its owner is dead, and what that had started must not work on beside us.
+            # The owner is dead, but processes that it started may still work for the run.
             self.end_left(run)
         except BaseException:
             held.release()
@@ -309,7 +311,7 @@ class SqlRunStore(SqlStore):
         return row.owner_place is not None and row.owner_place != self._place
 
     def _lives_here(self, row: Row[Any]) -> bool:
-        """Whether the process of the row runs on this machine, which may have got another name
+        """Whether the process of the row runs on this machine, whose name may have changed
         since."""
         pid = row.owner_pid
         if row.owner_boot != self._boot or pid is None:
@@ -318,7 +320,8 @@ class SqlRunStore(SqlStore):
 
     @contextmanager
     def _proven_dead(self, row: Row[Any]) -> Iterator[bool]:
-        """For the body, nobody can take over the run that was found dead."""
+        """Whether the process of the row is proven dead. If it is, nobody can take over the run in
+        the body."""
         if self._elsewhere and row.owner_host != me().host:
             yield False
             return
@@ -329,7 +332,7 @@ class SqlRunStore(SqlStore):
             if free is not None:
                 yield free
                 return
-            # Somebody removed the lock files; a lock on a removed file proves nothing to us.
+            # Somebody removed the lock files; a lock on a removed file proves nothing.
             pid = row.owner_pid
             yield pid is None or not process.process_alive(pid, row.owner_start)
 
@@ -357,4 +360,6 @@ def _lock_name(run: str) -> str:
     try:
         return f"{_LOCK}{sound_id(run)}"
     except ValueError as error:
-        raise CatalogueError(str(error), hint="drd runs shows what else it says.") from None
+        raise CatalogueError(
+            str(error), hint="the catalogue was changed by hand: check its runs with drd runs."
+        ) from None

@@ -1,4 +1,4 @@
-"""Runs, as rows. Who owns a run is decided in `run_store`."""
+"""The rows of runs. `run_store` decides who owns a run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import RunDetail
 from drd.ports import RunLease
 
-# Made once: a daemon asks these with every run and every second, and to put a statement together
-# takes longer than to carry it out.
+# Made once: a daemon runs these with every run and every second, and making a statement takes
+# longer than executing it.
 _INSERT = runs.insert()
 _OPEN = select(runs).where(runs.c.finished_at.is_(None))
 _OPEN_OF = _OPEN.where(runs.c.plan == bindparam("plan"))
 _EXISTS = select(runs.c.id).where(runs.c.id == bindparam("run"))
-# Ids are hexadecimal: all that start so lie before the same followed by a g.
+# Ids are hexadecimal: every id with the prefix sorts before the prefix followed by a g.
 _BY_PREFIX = (
     select(runs).where(runs.c.id >= bindparam("low"), runs.c.id < bindparam("high")).limit(2)
 )
@@ -38,7 +38,7 @@ FIRST_TOKEN = 1
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process, named for ever: pids are used again, pairs of pid and start are not."""
+    """A process. Pids are used again, but the pair of pid and start is unique."""
 
     pid: int
     start: int | None
@@ -76,7 +76,8 @@ def insert(connection: Connection, run: Run, owner: Owner) -> None:
 
 
 def claim(connection: Connection, run: Run, owner: Owner) -> bool:
-    """Make the pending run a running one, unless it is pending no more; its trigger stays."""
+    """Make the pending run a running one, and return True; False when it is not pending any more.
+    Its trigger stays."""
     row = connection.execute(select(runs).where(runs.c.id == run.id)).one_or_none()
     same = row is not None and (row.plan, row.kind, row.subject) == (
         run.plan,
@@ -105,7 +106,7 @@ def claim(connection: Connection, run: Run, owner: Owner) -> bool:
 
 
 def take_over(connection: Connection, run: Run, owner: Owner, at: datetime) -> bool:
-    """Count the token up, if nobody did since `run` was read and it is not over."""
+    """Increment the token, unless somebody did since `run` was read, or the run is over."""
     changed = connection.execute(
         update(runs)
         .where(runs.c.id == run.id, runs.c.token == run.token, runs.c.finished_at.is_(None))
@@ -124,14 +125,15 @@ def take_over(connection: Connection, run: Run, owner: Owner, at: datetime) -> b
 
 
 def fence(connection: Connection, owned: RunLease) -> Row[Any]:
-    """The run's row, as long as it is ours. Nobody else writes before our transaction ends."""
+    """The row of the run. Raises Fenced when another process has taken it over. Nobody else writes
+    before the transaction ends."""
     row = connection.execute(
         select(runs).where(runs.c.id == owned.run.id, runs.c.token == owned.token)
     ).one_or_none()
     if row is None:
         raise Fenced(
             f"run {owned.run.id} of {owned.run.plan} was taken over by another process",
-            hint=f"what became of it: drd run show {owned.run.id}",
+            hint=f"drd run show {owned.run.id} says what became of it.",
         )
     return row
 
@@ -190,21 +192,22 @@ def reopen(connection: Connection, run: Run, at: datetime, *, succeeded: bool) -
     )
     if changed.rowcount != 1:
         raise UsageError(
-            f"run {run.id} of {run.plan} cannot go on: it {run.state}",
-            hint=f"drd run show {run.id}",
+            f"run {run.id} of {run.plan} cannot be resumed: its state is {run.state}",
+            hint=f"drd run show {run.id} says how it ended.",
         )
     return by_prefix(connection, run.id)
 
 
 def by_prefix(connection: Connection, prefix: str) -> Run:
-    """Raises UsageError when no run or several start so."""
+    """The run whose id starts with `prefix`. Raises UsageError when no run or several do."""
     wanted = prefix.lower()
     rows = connection.execute(_BY_PREFIX, {"low": wanted, "high": wanted + "g"}).all()
     if not wanted or not rows:
-        raise UsageError(f"there is no run {prefix!r}", hint="drd runs lists them.")
+        raise UsageError(f"there is no run {prefix!r}", hint="drd runs lists the runs.")
     if len(rows) > 1:
         raise UsageError(
-            f"several runs start with {prefix!r}", hint="give more of the id: drd runs lists them."
+            f"several runs start with {prefix!r}",
+            hint="give more of the id: drd runs lists the runs.",
         )
     return to_run(rows[0])
 
@@ -214,13 +217,13 @@ def exists(connection: Connection, run: str) -> bool:
 
 
 def pending(connection: Connection, plan: str | None = None) -> list[Run]:
-    """Runs that nobody has begun to carry out, the one that is due first last."""
+    """Pending runs. The run that is due first is last."""
     waiting = [to_run(r) for r in _open(connection, plan) if r.state == RunState.PENDING]
     return sorted(waiting, key=lambda r: (r.due_at is not None, r.due_at, r.id), reverse=True)
 
 
 def open_ones(connection: Connection) -> list[Run]:
-    """Pending and running ones."""
+    """Pending and running runs."""
     return [to_run(row) for row in _open(connection, None)]
 
 
@@ -233,9 +236,9 @@ def _open(connection: Connection, plan: str | None) -> list[Row[Any]]:
 def unfinished(
     connection: Connection, plan: str | None = None, kinds: Sequence[RunKind] = tuple(RunKind)
 ) -> list[Row[Any]]:
-    """Rows of runs that somebody began to carry out and that are not over, oldest first."""
-    # There are few of these, so kinds are told apart here: asked for in SQL, they would lead
-    # SQLite's planner to an index over all runs.
+    """Rows of runs that have begun and are not over, oldest first."""
+    # There are few such rows, so their kinds are compared here: a condition in SQL would make
+    # SQLite's planner use an index over all runs.
     rows = [
         row
         for row in _open(connection, plan)

@@ -1,4 +1,4 @@
-"""The catalogue on a database: the one that `drd.ports.Catalogue` promises."""
+"""The catalogue in a database, as `drd.ports.Catalogue` describes it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from drd.ports import Catalogue
 
 _MIGRATION_WAIT_S = 120.0
 _opening = threading.Lock()
-"""Alembic keeps its state in its modules: one migration at a time in a process."""
+"""Alembic keeps its state in its modules: only one migration at a time can run in a process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -69,7 +69,7 @@ class SqlCatalogue(Catalogue):
 def _catalogue(
     database: Database, locks: LockFiles, roots: Callable[[Run], bool] = lambda _: False
 ) -> SqlCatalogue:
-    """Put the stores together: a new one is one line here, and one in `drd.ports.catalogue`."""
+    """Put the stores together. A new store is one line here, and one in `drd.ports.catalogue`."""
     custody = SqlCustody(database)
     runs = SqlRunStore(
         database,
@@ -114,12 +114,13 @@ def open_catalogue(
 ) -> SqlCatalogue:
     """Open the catalogue and bring its tables up to date.
 
-    Without `create` it has to exist. `state_dir` is where lock files go: by default beside the
-    SQLite file; for PostgreSQL it must be given. What is made here has the modes 0700 and 0600.
-    `password` is where that of a PostgreSQL server's user is read from.
-    `busy_s` is how long a write waits for another process's, by default half a minute. Who is only
-    `reading` gets what was recorded also where SQLite needs to write for it and cannot. `roots`
-    says of which run root may end processes of root's own, where it acts for another user.
+    Without `create` the catalogue has to exist. `state_dir` is the directory for lock files: by
+    default that of the SQLite file; for PostgreSQL it must be given. New files and directories have
+    the modes 0600 and 0700. `password` says where the password of the PostgreSQL user is read from.
+    `busy_s` is how long a write waits for that of another process, by default half a minute. With
+    `reading`, a SQLite catalogue on a full or read-only disk is opened as well, which SQLite itself
+    would refuse. `roots` says whether root, acting for another user, may end processes of root that
+    work for a run.
     """
     database = Database(url, busy_s, password=password)
     directory = state_dir or (database.path.parent if database.path else None)
@@ -153,8 +154,8 @@ def open_catalogue(
 def _at_rest(
     url: str, database: Database, directory: Path, schema: migrate.Schema
 ) -> SqlCatalogue | None:
-    """The catalogue of a disk that is full or may only be read, as its file has it; None while
-    somebody writes to it, and for one of another version."""
+    """The catalogue on a disk that is full or read-only, as its file has it; None while somebody
+    writes to it, and for a catalogue of another version."""
     if database.path is None or at_rest(str(database.path)) is None:
         return None
     resting = Database(url, at_rest=True)
@@ -176,18 +177,19 @@ def _prepare(database: Database, directory: Path, *, create: bool) -> LockFiles:
 
 def _is_current(database: Database, schema: migrate.Schema) -> bool:
     if database.path is not None and not (database.path.exists() and database.path.stat().st_size):
-        # Another process is just making it: it will be looked at when that one is done.
+        # Another process is making it: it is checked again when that one is done.
         return False
     return migrate.version(database) == schema.head
 
 
 def _create_file(database: Database) -> None:
-    """With its mode from the start, which SQLite copies to the files beside it. Only where there is
-    none: opening and closing a SQLite file elsewhere in a process drops its connections' locks."""
+    """Create the file with its mode, which SQLite copies to the files beside it. Only if there is
+    none: closing a SQLite file anywhere in a process drops the locks of the process's connections.
+    """
     if database.path is None or database.path.exists():
         return
     try:
         os.close(modes.open_private_file(database.path))
     except OSError:
-        # Opening it once more, through the engine, says what is wrong.
+        # The engine opens the file again, and reports what is wrong.
         return

@@ -1,4 +1,4 @@
-"""Steps of runs, as rows."""
+"""Steps of runs."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class SqlStepStore(SqlStore):
                 raise ValueError(f"step {name!r} of run {owned.run.id} never began")
 
     def wait(self, owned: RunLease, name: str, waiting_for: str, result: Mapping[str, Any]) -> None:
-        """An error of the step's last attempt stays there to be read."""
+        """The error of the last attempt stays readable."""
         values = {
             "state": str(StepState.WAITING),
             "waiting_for": waiting_for,

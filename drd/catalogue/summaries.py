@@ -1,6 +1,6 @@
-"""The rows that `drd status` reads, worked out anew from indexed looks at what they sum up.
+"""Computes the rows that `drd status` reads, by queries with an index.
 
-A summary says which rows are the newest; what these say is joined in by the reader.
+A summary row has the ids of the newest rows; the reader joins their values.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from drd.model.run_details import RunDetail
 from drd.model.scenarios import Rehearsal, standing
 
 USUAL_RUNS = 50
-"""How many of the newest successful backups tell what is usual."""
+"""How many of the newest successful backups determine the usual duration."""
 
 _DRILLS = 500
-"""How many of the newest drills tell what stands."""
+"""How many of the newest drills are examined for the standing of each scenario."""
 
 _FAILURES = [str(s) for s in (RunState.FAILED, RunState.INCOMPLETE, RunState.INTERRUPTED)]
 
 
 def begin(connection: Connection, plan: str, scenarios: Sequence[str]) -> None:
-    """What is known of a plan without any history, that wants these scenarios."""
+    """Write the summary of a plan without any history, which wants these scenarios."""
     _set(connection, plan, complete_points=0, failure_tries=0)
     insert_all(
         connection,
@@ -43,9 +43,9 @@ def begin(connection: Connection, plan: str, scenarios: Sequence[str]) -> None:
 
 
 def refresh_points(connection: Connection, plan: str, at: datetime | None = None) -> None:
-    """Newest complete and incomplete point, their number, and the components' newest captures, as
-    they are known at `at`: what is dated long after that was made while a clock was wrong, and
-    counts only where nothing else does."""
+    """Find the newest complete and incomplete point, the number of points, and the newest captures
+    of the components, as known at `at`. A point that is dated long after `at` was made while a
+    clock was wrong: it counts only when there is no other."""
     kept = (points.c.plan == plan, points.c.forgotten_at.is_(None), points.c.here)
     known = (*kept, believed(points.c.data_time, at))
     newest = (
@@ -71,7 +71,7 @@ def refresh_points(connection: Connection, plan: str, at: datetime | None = None
 def refresh_components(
     connection: Connection, plan: str, names: Sequence[str], at: datetime | None = None
 ) -> None:
-    """For each of these components of the plan as loaded: its newest capture among kept points."""
+    """Find the newest capture of each of these components among the kept points."""
     for component in names:
         attempts = (
             select(component_snapshots)
@@ -107,8 +107,9 @@ def refresh_components(
 
 
 def refresh_backups(connection: Connection, plan: str, at: datetime | None = None) -> None:
-    """Usual duration, and the failures since the last success by the time they began: a run that
-    is found dead long after is no newer for it, and one from long after `at` no success yet."""
+    """Compute the usual duration, and the failures since the last success. Failures are ordered by
+    the time at which they began: a run whose process is found dead long after does not become
+    newer. A success dated long after `at` does not count."""
     backups = (runs.c.plan == plan, runs.c.kind == str(RunKind.BACKUP))
     succeeded = select(func.max(runs.c.started_at)).where(
         *backups, runs.c.state == str(RunState.SUCCEEDED), believed(runs.c.started_at, at)
@@ -129,7 +130,8 @@ def refresh_backups(connection: Connection, plan: str, at: datetime | None = Non
 
 
 def refresh_drills(connection: Connection, plan: str, at: datetime | None = None) -> None:
-    """The newest drill, and the newest that passed; recoveries (with a target) are none."""
+    """Find the newest drill, and the newest that passed. Recoveries (with a target) are not
+    drills."""
     drills = (
         select(evidence.c.id)
         .where(evidence.c.plan == plan, evidence.c.target.is_(None))
@@ -148,7 +150,8 @@ def refresh_drills(connection: Connection, plan: str, at: datetime | None = None
 
 
 def want(connection: Connection, plan: str, scenarios: Sequence[str]) -> bool:
-    """These are the scenarios that the plan asks for, in their order; whether that is news."""
+    """Record the scenarios that the plan wants, in their order. Returns whether they have
+    changed."""
     rows = scenario_summary
     query = select(rows.c.scenario, rows.c.position).where(
         rows.c.plan == plan, rows.c.repository == "", rows.c.position.is_not(None)
@@ -164,7 +167,7 @@ def want(connection: Connection, plan: str, scenarios: Sequence[str]) -> bool:
 
 
 def _refresh_scenarios(connection: Connection, plan: str, at: datetime | None) -> None:
-    """The drill of each scenario that counts."""
+    """Find the drill that counts for each scenario."""
     query = (
         select(evidence)
         .where(evidence.c.plan == plan, evidence.c.target.is_(None))
@@ -191,15 +194,15 @@ def _refresh_scenarios(connection: Connection, plan: str, at: datetime | None) -
 
 
 def believed(time: ColumnElement[datetime], at: datetime | None) -> ColumnElement[bool]:
-    """Not from long after `at`, if that is known."""
+    """The condition that a time is not long after `at`; always true when `at` is unknown."""
     return true() if at is None else time <= at + FAR_AHEAD
 
 
 def durations(
     connection: Connection, plan: str, limit: int, kind: str = RunKind.BACKUP, subject: str = ""
 ) -> list[float]:
-    """Seconds of the newest successful runs, newest first; not of those that another process ended
-    later than they took."""
+    """Seconds of the newest successful runs, newest first. Runs that another process ended later
+    are left out."""
     query = (
         select(runs.c.started_at, runs.c.finished_at, runs.c.detail)
         .where(
@@ -222,7 +225,7 @@ def durations(
 
 
 def percentile_95(values: Sequence[float]) -> float | None:
-    """The smallest value that at least 95 % do not exceed; None without values."""
+    """The smallest value that at least 95 % of the values do not exceed; None without values."""
     if not values:
         return None
     return sorted(values)[math.ceil(0.95 * len(values)) - 1]

@@ -1,7 +1,7 @@
 """What `drd status` knows about each plan, read from the summary rows and nothing else.
 
-The standard library alone: on SQLite neither SQLAlchemy nor anything heavy is imported, and the
-few queries cost the same however many runs there were. PostgreSQL is asked the same queries.
+It uses the standard library alone: on SQLite neither SQLAlchemy nor anything heavy is imported, and
+the few queries cost the same however many runs there were. PostgreSQL answers the same queries.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ if TYPE_CHECKING:
 
 
 Query: TypeAlias = "Callable[[str, str | None], Iterable[Sequence[Any]]]"
-"""Runs one of `summary_queries`, with `:plan` bound to a plan's name, or NULL for all."""
+"""Runs one of `summary_queries`. `:plan` is bound to a plan's name, or to NULL for all plans."""
 
 _OF = re.compile(r"OF\(([\w.]+)\)")
-"""Marks in them the column that has to be the plan that was asked for, if one was: as a part of the
-statement, for which there is an index."""
+"""Marks in the queries the column that must equal the name of the requested plan, if one is
+requested. It becomes a part of the statement, for which there is an index."""
 
 _CHANGED = r"\1 IN (SELECT plan FROM plan_changes WHERE seq > CAST(:plan AS INTEGER))"
 _WORDED: dict[tuple[str, str], str] = {}
-"""The statements in which these marks are replaced."""
+"""The statements after these marks were replaced."""
 
 
 def read_facts(
     url: str, plan: str | None = None, password: SecretRef | None = None
 ) -> list[PlanFacts]:
-    """The facts of every loaded plan, or of one, by name. As `read_status`."""
+    """The facts of every loaded plan, or of one, by name. Otherwise as `read_status`."""
     return list(read_status(url, plan, password).plans)
 
 
 def read_status(
     url: str, plan: str | None = None, password: SecretRef | None = None
 ) -> StatusFacts:
-    """The facts of every loaded plan, or of one, by name, and drd's own alerts; writes nothing.
-    `password` is where that of a PostgreSQL server's user is read from.
+    """The facts of every loaded plan, or of one, by name, and drd's own alerts. Writes nothing.
+    `password` says where the password of the PostgreSQL user is read from.
 
     Raises CatalogueError when there is no catalogue, it may not be read, or it is damaged.
     """
@@ -68,8 +68,8 @@ def read_status(
 def read_through_sqlalchemy(
     url: str, plan: str | None = None, password: SecretRef | None = None
 ) -> StatusFacts:
-    """`read_status` for a catalogue in PostgreSQL. Works on SQLite as well, so that one test holds
-    both readers to the same answers."""
+    """`read_status` for a catalogue in PostgreSQL. It also works on SQLite, so that one test can
+    compare the answers of both readers."""
     from drd.catalogue.summary_sql import asking
 
     with asking(url, password) as (query, place):
@@ -79,8 +79,8 @@ def read_through_sqlalchemy(
 def assemble(
     ask: Query, place: str, plan: str | None = None, *, since: int | None = None
 ) -> StatusFacts:
-    """Ask the queries about one plan or all, or about those that changed after `since`, within one
-    transaction of the caller, and put the answers together."""
+    """Run the queries about one plan or all, or about the plans that changed after `since`, within
+    one transaction of the caller, and combine the answers."""
     which = "1 = 1" if plan is None else r"\1 = :plan"
     value = plan
     if since is not None:
@@ -151,7 +151,7 @@ def check_version(ask: Query, place: str) -> None:
 
 def connect(path: str, how: str = "mode=ro") -> Connection:
     """Open the file of a SQLite catalogue for reading. Raises CatalogueError when it is not a
-    regular file: whoever opened a pipe would wait for ever."""
+    regular file: opening a pipe would wait for ever."""
     import sqlite3
 
     require_file(path)
@@ -165,7 +165,8 @@ def connect(path: str, how: str = "mode=ro") -> Connection:
 
 
 def asking_sqlite(url: str, answer: Callable[[Query, str], _T]) -> _T:
-    """What `answer` makes of queries, in one transaction that only reads. Raises CatalogueError."""
+    """Return what `answer` makes of queries, in one transaction that only reads. Raises
+    CatalogueError."""
     import sqlite3
 
     path = _path(url)
@@ -181,8 +182,8 @@ def asking_sqlite(url: str, answer: Callable[[Query, str], _T]) -> _T:
     try:
         return ask("mode=ro")
     except sqlite3.Error as error:
-        # A reader shares memory with writers by a file that a disk which is full, or may only be
-        # read, does not take. While nobody writes, the catalogue's own file is all there is.
+        # A reader shares memory with writers through a file, which a full or read-only disk does
+        # not take. While nobody writes, the catalogue's own file has everything.
         before = at_rest(path)
         if before is not None:
             with suppress(sqlite3.Error):
@@ -205,7 +206,8 @@ def asking_sqlite(url: str, answer: Callable[[Query, str], _T]) -> _T:
 
 
 def at_rest(path: str) -> tuple[int, int] | None:
-    """What tells whether somebody has written to the file; None while somebody is about to."""
+    """A value that changes when somebody writes to the file; None while somebody is about to
+    write."""
     try:
         if os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal"):  # noqa: PTH110, PTH202 - no pathlib in a cold start
             return None
@@ -221,5 +223,5 @@ def _path(url: str) -> str:
 
 
 def _quoted(path: str) -> str:
-    """For a `file:` URI, in which these mean something."""
+    """Escape the characters that have a meaning in a `file:` URI."""
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")

@@ -1,7 +1,5 @@
-"""What `drd status` asks of the catalogue: on SQLite and PostgreSQL the same, each in few
-statements whatever the number of runs. `OF(COLUMN)` marks the column that has to be the plan that
-was asked for.
-"""
+"""The queries of `drd status`: the same on SQLite and PostgreSQL, and few statements whatever the
+number of runs. `OF(COLUMN)` marks the column that must equal the name of the requested plan."""
 
 from __future__ import annotations
 

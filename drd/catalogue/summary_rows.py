@@ -1,6 +1,7 @@
-"""What the rows of the summary queries mean: facts for `drd status`.
+"""Makes facts for `drd status` from the rows of the summary queries.
 
-Imported by each cold start of `drd status`: the standard library alone, as `summary`."""
+Each cold start of `drd status` imports it: it uses the standard library alone, as `summary` does.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ def plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
     (file, file_mtime_ns, file_size, file_digest, load_error) = row[12:17]
     newest, incomplete = row[17:21], row[21:23]
     if not max(rpo_s, rto_s, window_s) < HUGE:  # TypeError for what is no number
-        raise ValueError(f"the objectives of {name} are no numbers")
+        raise ValueError(f"the objectives of {name} are not numbers")
     return PlanFacts(
         plan=name,
         owner=owner,
@@ -207,7 +208,8 @@ def json(text: str) -> Any:
 def until(
     missed: Sequence[tuple[datetime, datetime]], newest: tuple[datetime, datetime] | None
 ) -> tuple[tuple[datetime, datetime], ...]:
-    """What was missed before the newest point became available: a forgotten one may be younger."""
+    """What was missed before the newest point became available. A forgotten point may be
+    younger."""
     if newest is None:
         return ()
     end = newest[1]
@@ -217,7 +219,7 @@ def until(
 def by_plan(
     rows: Iterable[Sequence[Any]], make: Callable[[Sequence[Any]], _T]
 ) -> dict[str, list[_T]]:
-    """Rows whose first column is a plan, grouped by it."""
+    """Group rows by their first column, the plan."""
     grouped: dict[str, list[_T]] = defaultdict(list)
     for row in rows:
         grouped[row[0]].append(make(row))

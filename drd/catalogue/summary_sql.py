@@ -16,8 +16,8 @@ from drd.model.plan import SecretRef
 def asking(
     url: str, password: SecretRef | None = None
 ) -> Iterator[tuple[Callable[[str, str | None], Iterable[Sequence[Any]]], str]]:
-    """What runs a query (SQL to rows) in one read transaction, `:plan` filled in; and the
-    catalogue's place in words."""
+    """A function that runs a query (SQL to rows) in one read transaction, with `:plan` bound; and
+    the name of the catalogue for messages."""
     database = Database(url, password=password)
     try:
         with database.read() as connection:

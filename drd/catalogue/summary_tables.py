@@ -1,7 +1,7 @@
-"""The tables of what is summed up for `drd status`: a row for each plan, repository, scenario and
-component, kept up to date by whoever writes.
+"""The tables that sum up for `drd status`: a row for each plan, repository, scenario and component.
+Every writer updates them.
 
-In the same metadata as `tables`, which the migrations lead to.
+They are in the same metadata as `tables`, to which the migrations lead.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ repository_health = Table(
 )
 Index("repository_health_by_url", repository_health.c.url)
 
-# When drd knew that what there was could not be read. They are over; what lasts is worked out.
+# Outages that are over (`outages`). One that lasts is computed by the reader.
 outages = Table(
     "outages",
     metadata,
@@ -76,7 +76,7 @@ outages = Table(
     info=OF_A_PLAN,
 )
 
-# Which drill of a scenario counts: what `model.scenarios.standing` says.
+# Which drill of a scenario counts, by `model.scenarios.standing`.
 scenario_summary = Table(
     "scenario_summary",
     metadata,

@@ -1,7 +1,7 @@
 """The tables, as the newest migration leaves them.
 
-The same on SQLite and PostgreSQL. What is special to PostgreSQL (partial indexes) stands in the
-migrations alone: a word of that dialect here would import it into every command.
+They are the same on SQLite and PostgreSQL. What only PostgreSQL has (partial indexes) is in the
+migrations alone: a name of that dialect here would import it into every command.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ runs = Table(
 Index("runs_by_time", runs.c.started_at)
 Index("runs_by_plan", runs.c.plan, runs.c.started_at)
 Index("runs_by_outcome", runs.c.plan, runs.c.kind, runs.c.state, runs.c.started_at)
-# A run that is over has a finish: what is not over is found at once among a million. The column
-# that is always NULL here stands first, or SQLite's planner would rather walk through `runs_by_…`.
+# A run that is over has a finish time, so the others are found at once among a million. The column
+# that is always NULL here comes first: else SQLite's planner would walk through `runs_by_…`.
 Index(
     "runs_open",
     runs.c.finished_at,
@@ -284,7 +284,7 @@ repositories = Table(
 plan_repositories = Table(
     "plan_repositories",
     metadata,
-    # Those of the plan as loaded: what their names mean.
+    # The repositories of the plan as it was loaded: what their names mean.
     Column("plan", String(40), primary_key=True),
     Column("name", String(40), primary_key=True),
     Column("position", Integer, nullable=False),
@@ -292,7 +292,7 @@ plan_repositories = Table(
     info=OF_A_PLAN,
 )
 
-# How manifests were when they were stored, or as the kit has it that this host was made from.
+# What manifests were when they were stored, or what the kit says that this host was made from.
 seals = Table(
     "seals",
     metadata,
@@ -316,8 +316,8 @@ kit_bases = Table(
 holds = Table(
     "holds",
     metadata,
-    # Points that stay whatever the rules say. Neither bound to the points nor to the plans: a hold
-    # outlives a rebuild, and `drd plan forget`.
+    # Points that retention must keep. No foreign key to points or plans: a hold outlives a rebuild,
+    # and `drd plan forget`.
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("point", String(80), nullable=False),
     Column("plan", String(40), nullable=False),

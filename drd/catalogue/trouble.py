@@ -1,6 +1,6 @@
-"""What a database's or file system's complaint means, and what to do about it.
+"""What an error of a database or file system means, and what to do about it.
 
-Standard library only: `drd status` comes here as well.
+Standard library only: `drd status` uses it as well.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from pathlib import Path
 from drd.errors import CatalogueError, NoCatalogue
 
 OWNER_HINT = "only its owner and root can open it: run this with sudo."
-NOTHING_YET_HINT = "nothing was loaded yet; `drd backup PLAN` creates it."
+NOTHING_YET_HINT = "no plan was loaded yet; `drd backup PLAN` creates the catalogue."
 _UNWRITABLE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _DENIED = (errno.EACCES, errno.EPERM)
 
 
 def no_catalogue(place: str) -> NoCatalogue:
-    """There is no catalogue, or one without tables."""
+    """The error for a catalogue that does not exist or has no tables."""
     return NoCatalogue(f"there is no catalogue at {place}", hint=NOTHING_YET_HINT)
 
 
 def disk_full(place: str) -> CatalogueError:
     return CatalogueError(
         f"the catalogue's disk is full: {place}",
-        hint="free space there; nothing that was recorded before is lost.",
+        hint="free space there; drd loses nothing that it has recorded.",
     )
 
 
 def busy(place: str) -> CatalogueError:
-    """Retrying can help, so this one error is not permanent."""
+    """The error for a locked catalogue. A retry can help, so it is not permanent."""
     error = CatalogueError(
         f"the catalogue is locked by another process: {place}",
-        hint="try again; if it stays so, see who has the file open: fuser -v " + place,
+        hint="try again; if it stays locked, find the process: fuser -v " + place,
     )
     error.permanent = False
     return error
@@ -44,7 +44,8 @@ def busy(place: str) -> CatalogueError:
 def read_only(place: str) -> CatalogueError:
     return CatalogueError(
         f"the catalogue's file system is read-only: {place}",
-        hint="dmesg says why, if the kernel made it so; nothing that was recorded before is lost.",
+        hint="if the kernel made it read-only, dmesg has the reason; drd loses nothing that it has "
+        "recorded.",
     )
 
 
@@ -53,46 +54,47 @@ def not_allowed(place: str) -> CatalogueError:
 
 
 def damaged(path: Path, why: object) -> CatalogueError:
-    """Names the copies that migrations kept, if any."""
+    """The error for a damaged catalogue. It names the copies that migrations kept, if any."""
     copies = sorted(str(p) for p in path.parent.glob(f"{path.name}.before-*"))
     kept = ""
     if copies:
         aside = path.parent / "aside"
         kept = (
-            f"copies that were kept: {', '.join(copies)}. To go back to one, stop drd, "
+            f"kept copies: {', '.join(copies)}. To return to one, stop drd, "
             f"`mkdir -m 0700 {aside}`, `find {path.parent} -maxdepth 1 -name {path.name} -o "
             f"-name '{path.name}-*' | xargs mv -t {aside}`, `cp -p {copies[-1]} {path}`, start "
-            "drd, `drd catalogue rebuild`. Without it, "
+            "drd, `drd catalogue rebuild`. Without a copy, "
         )
     return CatalogueError(
         f"the catalogue is damaged: {path}: {why}",
-        hint=f"{kept}`drd catalogue rebuild` sets it aside and recovers the restore points from "
-        "the repositories.",
+        hint=f"{kept}`drd catalogue rebuild` sets the file aside and recovers the restore points "
+        "from the repositories.",
     )
 
 
 def no_file(place: str) -> CatalogueError:
     return CatalogueError(
         f"the catalogue is not a regular file: {place}",
-        hint=f"ls -l {place} says what it is and whose; move it away, then `drd catalogue rebuild` "
+        hint=f"ls -l {place} shows its type and owner; move it away, then `drd catalogue rebuild` "
         "recovers the restore points from the repositories.",
     )
 
 
 def malformed(path: Path | None, place: str, what: str) -> CatalogueError:
-    """`what` names the malformed value; `path` is None for a catalogue in PostgreSQL."""
+    """The error for a malformed value, which `what` names. `path` is None for a catalogue in
+    PostgreSQL."""
     if path is not None:
         return damaged(path, what)
     return CatalogueError(
         f"the catalogue is damaged: {place}: {what}",
-        hint="correct that row, or go back to a backup of that database.",
+        hint="correct that row, or restore a backup of that database.",
     )
 
 
 def wrong_version(place: str, found: str, known: str) -> CatalogueError:
-    """Tables of another version than this code's."""
+    """The error for tables of another version than this code's."""
     if found > known:
-        hint = f"upgrade drd, or put back the copy that was kept beside it: {place}.before-*"
+        hint = f"upgrade drd, or restore the copy beside it: {place}.before-*"
     else:
         hint = "`systemctl restart drd`, or the next `drd backup`, brings it up to date."
     return CatalogueError(
@@ -101,7 +103,7 @@ def wrong_version(place: str, found: str, known: str) -> CatalogueError:
 
 
 def explain_os(error: OSError, place: str) -> CatalogueError:
-    """For files and directories beside the database: locks, copies."""
+    """The error for files and directories beside the database: locks, copies."""
     if error.errno in _FULL:
         return disk_full(place)
     if error.errno == errno.EROFS:
@@ -112,7 +114,8 @@ def explain_os(error: OSError, place: str) -> CatalogueError:
 
 
 def explain_sqlite(error: sqlite3.Error, path: Path) -> CatalogueError | None:
-    """None for what is drd's own mistake (a constraint, wrong SQL) and must not be dressed up."""
+    """The error for what SQLite reported; None for a mistake of drd's own (a constraint, wrong
+    SQL), which must not get a remedy."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and _is_full(path)):
         return disk_full(str(path))
@@ -132,13 +135,13 @@ def explain_sqlite(error: sqlite3.Error, path: Path) -> CatalogueError | None:
     if name.startswith("SQLITE_IOERR"):
         return CatalogueError(
             f"the catalogue cannot be read or written: {path}: {error}",
-            hint="look at the disk below it: dmesg, df.",
+            hint="check the disk: dmesg, df.",
         )
     return None
 
 
 def _is_full(path: Path) -> bool:
-    # The -shm file is grown page by page, and SQLite tells a full disk there as an I/O error.
+    # The -shm file grows page by page, and SQLite reports a full disk there as an I/O error.
     try:
         return os.statvfs(path.parent).f_bavail == 0
     except OSError:

@@ -1,4 +1,5 @@
-"""What alerts look at beside the summaries: verifications, findings of readiness runs."""
+"""What alerts are computed from beside the summaries: verifications, and findings of readiness
+runs."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ _T = TypeVar("_T")
 
 
 class _Queries(NamedTuple):
-    """Put together once: they are asked after each run."""
+    """Queries that are made once: they run after each run."""
 
     of_all: Select[Any]
     of_one: Select[Any]
@@ -44,7 +45,7 @@ _READINESS = _queries(
 
 
 def read(connection: Connection, plan: str | None) -> Watched:
-    """Of one plan or all, within the transaction of the caller."""
+    """The facts of one plan or of all, read within the transaction of the caller."""
     return Watched(_verifications(connection, plan), _readiness(connection, plan))
 
 
@@ -63,8 +64,8 @@ def _verifications(
 
 
 def _readiness(connection: Connection, plan: str | None) -> dict[str, tuple[Finding, ...]]:
-    """Of the last run that is over. While another one runs nothing is known of the plan, and an
-    alert stays as it is."""
+    """The findings of the last readiness check that is over. While another one runs, nothing is
+    known of the plan, and its alerts stay as they are."""
     findings = {}
     for name, detail in _asked(connection, _READINESS, plan):
         judged = ReadinessDetail.from_json(detail).findings
@@ -80,7 +81,8 @@ def _asked(connection: Connection, query: _Queries, plan: str | None) -> Iterabl
 
 
 def _is_alarming(judged: Judged) -> bool:
-    """What drills tell has alerts of its own, and what the plan accepts needs none."""
+    """Whether a finding raises an alert. Findings about drills have alerts of their own, and what
+    the plan accepts needs none."""
     return not (judged.finding.severity == "ok" or judged.proof or judged.excepted)
 
 

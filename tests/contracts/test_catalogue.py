@@ -119,7 +119,7 @@ def test_unknown_run_is_a_usage_error(catalogue: SqlCatalogue, prefix: str) -> N
 
     with pytest.raises(UsageError, match="no run") as raised:
         catalogue.runs.get(prefix)
-    assert raised.value.hint == "drd runs lists them."
+    assert raised.value.hint == "drd runs lists the runs."
 
 
 def test_ambiguous_run_is_a_usage_error(catalogue: SqlCatalogue) -> None:
@@ -250,7 +250,7 @@ def test_a_process_whose_run_was_taken_over_cannot_record(catalogue: SqlCatalogu
     with pytest.raises(Fenced):
         catalogue.runs.finish(mine, RunState.SUCCEEDED, at=at(2))
 
-    assert raised.value.hint == f"what became of it: drd run show {mine.run.id}"
+    assert raised.value.hint == f"drd run show {mine.run.id} says what became of it."
     assert [s.state for s in catalogue.steps.of_run(mine.run.id)] == [StepState.RUNNING]
     assert catalogue.points.of_plan("orders-api", kept_only=False) == []
     assert catalogue.evidence.newest("orders-api") == []

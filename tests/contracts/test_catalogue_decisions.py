@@ -100,7 +100,7 @@ def test_a_failed_run_can_be_reopened(catalogue: SqlCatalogue, state: RunState) 
     assert [s.result for s in catalogue.steps.of_run(owned.run.id)] == [{"x": 1}]
     with pytest.raises(Fenced):
         catalogue.steps.wait(owned, "a", "x", {})
-    with pytest.raises(UsageError, match="cannot go on"):
+    with pytest.raises(UsageError, match="cannot be resumed"):
         catalogue.runs.reopen(before, at(5))
     adopted.release()
 
@@ -110,7 +110,7 @@ def test_a_succeeded_run_is_reopened_only_for_undo(catalogue: SqlCatalogue) -> N
     catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(1))
     owned.release()
     run = catalogue.runs.get(owned.run.id)
-    with pytest.raises(UsageError, match="cannot go on: it succeeded"):
+    with pytest.raises(UsageError, match="cannot be resumed: its state is succeeded"):
         catalogue.runs.reopen(run, at(2))
     assert catalogue.runs.reopen(run, at(2), succeeded=True).finished_at is None
 

@@ -128,7 +128,7 @@ def test_point_is_found_by_the_start_of_its_id(catalogue: SqlCatalogue) -> None:
     for unknown in ("", "9", "%", "7c1_"):
         with pytest.raises(NoRestorePoint) as raised:
             catalogue.points.get("orders-api", unknown)
-        assert raised.value.hint == "drd points orders-api lists them."
+        assert raised.value.hint == "drd points orders-api lists the restore points."
     with pytest.raises(NoRestorePoint):
         catalogue.points.get("billing", "7c1e")
 

@@ -75,7 +75,9 @@ def test_no_catalogue_yet_says_what_makes_one(url: str, tmp_path: Path) -> None:
     for attempt in (lambda: open_catalogue(url, create=False), lambda: read_facts(url)):
         with pytest.raises(CatalogueError, match="there is no catalogue at /") as raised:
             attempt()
-        assert raised.value.hint == "nothing was loaded yet; `drd backup PLAN` creates it."
+        assert (
+            raised.value.hint == "no plan was loaded yet; `drd backup PLAN` creates the catalogue."
+        )
     assert modes(tmp_path) == {"state": "0o755"}, "looking made nothing"
 
 

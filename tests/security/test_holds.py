@@ -186,7 +186,7 @@ def test_a_point_that_is_just_being_forgotten_cannot_be_held(site: Site, how: st
     with slow_forget(site, *words):
         refused = site.drd("hold", old, "--reason", "audit of 2026", code=None)
         assert refused.code != 0
-        assert "is just forgetting it" in refused.err
+        assert "is forgetting it now" in refused.err
         site.drd("hold", newest, "--reason", "the healthy twin: it stays")
     assert kept(site) == {newest}
     assert [row[0] for row in site.catalogue("select point from holds")] == [newest]
