@@ -12,6 +12,8 @@ from drd.model.snapshot import (
     FileEntry,
     TableState,
     TreeFingerprint,
+    canonical_json,
+    json_digest,
     newest_complete,
     torn,
 )
@@ -104,6 +106,13 @@ def test_a_point_of_the_far_future_counts_only_where_there_is_no_other(
     assert newest_complete([sound, future], T0) == (future if counts else sound)
     assert newest_complete([sound, future]) == future
     assert newest_complete([future], T0) == future
+
+
+def test_the_same_data_has_the_same_bytes() -> None:
+    assert canonical_json({"b": [1, {"d": None, "c": "\udcff"}], "a": 2}) == (
+        b'{"a":2,"b":[1,{"c":"\\udcff","d":null}]}'
+    )
+    assert json_digest({"b": 1, "a": 2}) == json_digest({"a": 2, "b": 1})
 
 
 def test_sizes_and_components_of_a_point() -> None:
