@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Recorder(Path(into)))
 
 
+@cache
 def digest(file: str) -> str:
     """Return the digest of a test's text, or of the names of a module's functions."""
     path = ROOT / file
