@@ -291,7 +291,7 @@ def test_lock_excludes_until_it_is_left_and_leaves_no_file(
     name = "init s3:http://127.0.0.1/bucket/../x"
     with catalogue.lock(name, wait_s=0), catalogue.lock("another", wait_s=0):
         with (
-            pytest.raises(AlreadyRunning, match="busy with: init s3") as raised,
+            pytest.raises(AlreadyRunning, match="has the lock: init s3") as raised,
             catalogue.lock(name, wait_s=0.1),
         ):
             pass

@@ -134,7 +134,7 @@ def test_two_daemons_do_not_share_a_state(site: Site) -> None:
     quick_plan(site, backup="every: 1h, jitter: none")
     with daemon(site):
         refused = site.drd("daemon", code=11)
-    assert "another drd process is busy" in refused.err
+    assert "another drd process has the lock: daemon" in refused.err
 
 
 def test_a_reload_applies_valid_plans_and_keeps_the_others(site: Site) -> None:
