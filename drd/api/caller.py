@@ -34,7 +34,7 @@ class Peer:
 
     @classmethod
     def of(cls, connection: socket.socket) -> Peer:
-        """Raises OSError when the kernel does not report it."""
+        """Return the peer of a connection. Raises OSError if the kernel does not report it."""
         pid, uid, groups = credentials(connection)
         return cls(pid, uid, groups, process.login_of_peer(connection, uid, pid))
 
@@ -115,7 +115,7 @@ class Caller:
         )
 
     def actor(self, by: str | None = None) -> Actor:
-        """For the record, with the claimed name."""
+        """Return the actor for the record, with the claimed name."""
         return process.actor_of_peer(self.peer.uid, self.peer.login, by=by or "")
 
     def name(self, by: str | None, settings: DaemonSettings) -> str:

@@ -98,7 +98,7 @@ def run_document(run: Run) -> Document:
 
 
 def deadline(run: Run) -> datetime | None:
-    """By when the run must end; None without a limit, and while it waits."""
+    """Return the time by which the run must end; None without a limit, and while it waits."""
     timeout_s = run.detail.timeout_s
     if timeout_s is None or run.started_at is None:
         return None
@@ -307,7 +307,7 @@ def _holds(alert: Alert, there: Mapping[str, Collection[str]]) -> bool:
 
 
 def _standing(app: App, plans: Collection[str]) -> dict[str, set[str]]:
-    """By plan, the open alerts that the current verdicts confirm."""
+    """Return, by plan, the open alerts that the current verdicts confirm."""
     if not plans:
         return {}
     assessed = _assessed(app, next(iter(plans)) if len(plans) == 1 else None)

@@ -111,7 +111,7 @@ class _Reader(io.BufferedReader):
     _begun = False
 
     def readline(self, size: int | None = -1) -> bytes:
-        """Raises Failed."""
+        """Read one line. Raises Failed."""
         most = self._left + 1 if size is None or size < 0 else min(size, self._left + 1)
         line = super().readline(most)
         self._left -= len(line)
@@ -255,7 +255,9 @@ class _Handler(BaseHTTPRequestHandler):
         message: str | None = None,
         explain: str | None = None,  # noqa: ARG002 (http.server passes it)
     ) -> None:
-        """What http.server itself refuses: not a request, or an unknown method."""
+        """Answer a request that http.server itself refuses: it is malformed, or has an unknown
+        method.
+        """
         status = HTTPStatus(code)
         if status is HTTPStatus.NOT_IMPLEMENTED:
             status = HTTPStatus.METHOD_NOT_ALLOWED

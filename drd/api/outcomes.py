@@ -11,7 +11,7 @@ from drd.model.units import to_rfc3339
 
 
 def evidence(app: App, name: str) -> Document:
-    """What drills and recoveries of a plan measured, newest first."""
+    """Return what drills and recoveries of a plan measured, newest first."""
     plan = require_plan(app, name)
     return {
         "plan": plan,

@@ -120,7 +120,7 @@ def _fields(takes: type[Request]) -> Iterator[str]:
 
 
 def _type(about: dict[str, Any]) -> str:
-    """In a few words, without the null that only means that it is optional."""
+    """Describe a type in a few words, without the null that only means optional."""
     if "anyOf" in about:
         return " or ".join(_type(a) for a in about["anyOf"] if a.get("type") != "null")
     if "enum" in about:

@@ -80,8 +80,9 @@ def _counts(found: Sequence[Alert]) -> str:
 
 
 def _notes(alert: Alert, now: datetime, *, holds: bool) -> list[Note]:
-    """Its text, with the command to run next; then since when, and who takes care. An open one
-    whose condition does not hold is shown in the past tense."""
+    """Return the alert's text with the command to run next; then since when, and who takes care. An
+    open alert whose condition is gone is in the past tense.
+    """
     is_open = alert.resolved_at is None
     style = _STYLES.get(alert.severity, "") if alert.state == "firing" and holds else ""
     text = f"{alert.plan or 'drd'}: {alert.message}"

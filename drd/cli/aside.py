@@ -42,7 +42,7 @@ def say_all(found: Sequence[Aside], run: str) -> None:
 
 
 def documents(found: Iterable[Aside]) -> list[dict[str, Any]]:
-    """For `--json`; sizes in bytes."""
+    """Return the kept copies for `--json`; sizes are bytes."""
     return asides(list(found))
 
 

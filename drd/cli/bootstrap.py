@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 def _source(
     args: argparse.Namespace, root: Path, now: datetime
 ) -> Iterator[tuple[Prepared, KitDetail | None]]:
-    """What to install, and what to record of its kit."""
+    """Return what to install, and what to record of its kit."""
 
     given = args.passphrase_file or args.identity or args.share
     if args.kit:
@@ -140,7 +140,9 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
 
 
 def _prove(app: App, name: str, proven: Mapping[str, str]) -> None:
-    """What drills had proven when the kit was made, for points whose drill is in no replica."""
+    """Record what drills had proven when the kit was made, for points whose drill is in no
+    replica.
+    """
     for point in app.catalogue.points.of_plan(name):
         if point.proven_by is None and point.id in proven:
             whole = app.catalogue.points.get(name, point.id)  # with its fingerprints

@@ -118,7 +118,7 @@ def _kill(app: App, run: Run) -> None:
 
 
 def _settle(app: App, run: Run) -> None:
-    """Its process is dead: clean up after it, if its plan is known."""
+    """Clean up after the dead process of the run, if its plan is known."""
     ending = Ending(RunState.CANCELLED, "cancelled")
     try:
         plan = app.plan_in_force(run.plan)

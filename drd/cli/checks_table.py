@@ -1,4 +1,4 @@
-"""How checks and phases of a drill or recovery are printed, as JSON and as text."""
+"""Print checks and phases of a drill or recovery, as JSON and as text."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def print_phases(evidence: Evidence) -> None:
 
 
 def print_unproven(evidence: Evidence) -> None:
-    """The components for which the drill proves nothing."""
+    """Print the components for which the drill proves nothing."""
     for unproven in evidence.unproven:
         output.say(f"  not proven {unproven.component}: {unproven.why}")
 
 
 def print_coverage(evidence: Evidence) -> None:
-    """What a drill did not execute as a recovery would; nothing if it did all."""
+    """Print what a drill did not execute as a recovery would; nothing if it did all."""
     coverage = evidence.coverage
     if coverage is None:
         return
@@ -70,7 +70,7 @@ def print_coverage(evidence: Evidence) -> None:
 
 
 def print_fence(fence: FenceReport | None, *, colour: bool) -> None:
-    """Which fence surrounded the data's own code, and which accesses it refused."""
+    """Print which fence surrounded the data's own code, and which accesses it refused."""
     if fence is None or not (fence.fenced or fence.missing):
         return
     text = fence.words()

@@ -1,4 +1,4 @@
-"""What `drd approve`, `done`, `retry` and `skip` share."""
+"""The code that `drd approve`, `done`, `retry` and `skip` share."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def _print(compared: LiveDifference, limit: int | None) -> None:
 
 
 def rows_of(found: Difference) -> Iterator[list[str]]:
-    """For each difference its sort, its subject, and where it is."""
+    """Return for each difference its kind, its subject, and where it is."""
     for prop in found.properties:
         yield ["changed", prop.name, _before_and_now(prop.a, prop.b)]
     for table in found.tables:

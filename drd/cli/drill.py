@@ -143,7 +143,7 @@ def _print(outcome: DrillOutcome, plan: str, goals: Objectives, *, colour: bool)
 
 
 def _whole_s(outcome: DrillOutcome) -> float | None:
-    """How long the whole point would take at the pace of a drill of single components."""
+    """Return how long the whole point would take at the pace of a drill of single components."""
     evidence, choice = outcome.evidence, outcome.choice
     partial = evidence.target is not None and choice is not None
     if not partial or choice is None or evidence.rta_s is None or not evidence.restored_bytes:

@@ -18,15 +18,16 @@ from drd.model.run import RunKind, RunState
 from drd.ports import PlanRow
 
 _HANDED_OVER = Path("/run/credentials/drd.service")
-"""Where systemd puts the credentials of the service."""
+"""The directory of the service's credentials from systemd."""
 
 
 def in_force_with(
     app: App, plan: Plan, spec: RepositorySpec
 ) -> Callable[[SecretRef], Sequence[str]]:
-    """What is missing until everything that uses this repository does so with another password:
-    plan files that name it, a daemon that has loaded them, and the end of runs that began before.
-    Phrases that follow `until`."""
+    """Return what is missing until everything that uses this repository uses another password: plan
+    files that name it, a daemon that has loaded them, and the end of runs that began before. The
+    phrases follow `until`.
+    """
     since: list[datetime] = []
 
     def missing(new: SecretRef) -> list[str]:
@@ -104,8 +105,9 @@ def _names_another(file: Path, spec: RepositorySpec, new: SecretRef) -> list[str
 
 
 def _works_with_another(app: App, row: PlanRow, spec: RepositorySpec, new: SecretRef) -> list[str]:
-    """By the stored text: a daemon stores what it has loaded, and reads what a command of root's
-    has stored from root's file."""
+    """Whether a daemon uses another password, by the stored text: a daemon stores what it has
+    loaded, and reads what a command of root's has stored from root's file.
+    """
     text = app.catalogue.queue.accepted(row.name)
     try:
         plan = plan_of_text(text, Path(row.file)) if text is not None else None

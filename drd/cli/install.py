@@ -83,7 +83,7 @@ def _document(planned: Installation, args: argparse.Namespace) -> dict[str, Any]
 
 
 def _next(planned: Installation) -> Iterator[str]:
-    """What a person does next, after a first installation or an upgrade of the unit."""
+    """Return what a person does next, after a first installation or an upgrade of the unit."""
     unit = next(s for s in planned.steps if s.subject == str(planned.prefix / UNIT))
     if unit.action == "update" and planned.here:
         yield "\nNext: systemctl restart drd"

@@ -104,7 +104,7 @@ class Written:
 def _lock(
     args: argparse.Namespace, app: App, plans: Sequence[Plan]
 ) -> tuple[Lock, Sequence[Share]]:
-    """What encrypts the kit, and the shares of its passphrase, if it is to be shared."""
+    """Return what encrypts the kit, and the shares of its passphrase, if it is to be shared."""
 
     if args.passphrase_file:
         passphrase = read_passphrase(Path(args.passphrase_file))

@@ -82,7 +82,7 @@ class Log:
                 print(line, file=sys.stderr, flush=True)
 
     def _before(self, now: Progression) -> dict[str, tuple[str, str]]:
-        """What an earlier process has done, in one line."""
+        """Return in one line what an earlier process has done."""
         over = [s for s in now.steps if s.earlier]
         if over and not self._only_needs:
             names = ", ".join(s.name for s in over)

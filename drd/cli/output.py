@@ -1,4 +1,4 @@
-"""What commands print: JSON documents, errors, tables of a few columns."""
+"""Print what commands return: JSON documents, errors, tables of a few columns."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _clear: list[Callable[[], None]] = []
 
 
 def over(clear: Callable[[], None]) -> None:
-    """From now on `clear` removes a progress line before anything is printed."""
+    """Let `clear` remove a progress line before anything is printed from now on."""
     _clear[:] = [clear]
 
 

@@ -111,7 +111,7 @@ def _repository_fits(url: str | None) -> None:
 
 
 def _prove(text: str, file: str) -> None:
-    """What drd writes must pass `plan check`; otherwise it is not written."""
+    """Check the text with `plan check`; otherwise it is not written."""
     report = Report(read(text.encode(), file))
     if check(report) is None or report.errors:
         raise ConfigError(report.errors)

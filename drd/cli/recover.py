@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _origin(services: Services, planned: RecoveryPlan) -> Origin | None:
-    """None if more than the repository confirms the point."""
+    """Return where the point comes from; None if more than the repository confirms it."""
     if is_known(services, planned.plan.name, planned.point.id):
         return None
     held = Holders(services, planned.plan, planned.point, only=planned.request.only(planned.plan))
@@ -230,7 +230,7 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
 
 
 def _how_on(outcome: RecoveryOutcome) -> str:
-    """What is left to do: a step that fails at every retry can be skipped."""
+    """Return what is left to do: a step that fails at every retry can be skipped."""
     run, states = outcome.evidence.run, outcome.outcome.states
     named = {step.name for step in outcome.restoration.plan.runbook if step.kind != "restore"}
     failed = next((n for n, s in states.items() if s is StepState.FAILED and n in named), None)

@@ -53,7 +53,9 @@ def print_plan(
 
 
 def _remarks(planned: RecoveryPlan, origin: Origin | None) -> Iterator[str]:
-    """What will be left out, where the point comes from, and what of it the plan does not name."""
+    """Return what will be left out, where the point comes from, and its parts that the plan does
+    not name.
+    """
     yield from (f"note       {note}" for note in planned.notes)
     yield from (f"origin     {line}" for line in origin.lines()) if origin is not None else ()
     for name, paths in planned.outside.items():
@@ -68,7 +70,7 @@ def say_writes(looked: PreflightResult, args: argparse.Namespace) -> None:
 
 
 def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]:
-    """What would be lost, or for a single thing what would change, and how long it takes."""
+    """Return what would be lost, or for a single item what would change, and how long it takes."""
     if planned.single is not None:
         yield from single.heading(planned)
         yield from single.lines(changed) if changed is not None else ()

@@ -140,7 +140,7 @@ def _uncoloured(
 
 
 def _shown(widths: Sequence[int], width: int, keep: int) -> int:
-    """How many columns fit."""
+    """Return how many columns fit."""
     shown = len(widths)
     while shown > keep and sum(widths[:shown]) + GAP * (shown - 1) > width:
         shown -= 1

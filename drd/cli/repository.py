@@ -96,7 +96,7 @@ def _afterwards(
     keepers: Sequence[tuple[Plan, RepositorySpec]],
     unreadable: Sequence[str],
 ) -> list[str]:
-    """What is left to do for people, and what a new password does not change."""
+    """Return what people have left to do, and what a new password does not change."""
     if done.missing:
         return [f"then: drd repository rekey {plan.name} --repository {spec.name}"]
     why = "the old password was ***" if done.by_mask else "the old password has leaked"

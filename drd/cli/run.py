@@ -38,7 +38,7 @@ def _detail(run: dict[str, Any]) -> RunDetail:
 
 
 def _print_fence(run: dict[str, Any]) -> None:
-    """For a drill: the fence between the data's own code and the host."""
+    """Print, for a drill, the fence between the data's own code and the host."""
     detail = _detail(run)
     if isinstance(detail, DrillDetail) and detail.fence is not None:
         print_fence(detail.fence, colour=False)
@@ -69,7 +69,7 @@ def _said(step: dict[str, Any]) -> str:
 
 
 def _only(detail: RecoveryDetail) -> str:
-    """Which part of the service a recovery was limited to, if any."""
+    """Return the part of the service that a recovery was limited to, if any."""
     part = detail.part
     if part is None:
         return f": {', '.join(detail.components)}" if detail.components else ""

@@ -1,4 +1,4 @@
-"""What verbs with long work share: an App, a console, and Ctrl-C."""
+"""The code that verbs with long work share: an App, a console, and Ctrl-C."""
 
 from __future__ import annotations
 

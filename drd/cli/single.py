@@ -54,7 +54,7 @@ def changes_of(services: Services, planned: RecoveryPlan) -> Changes | None:
 
 
 def heading(planned: RecoveryPlan) -> Iterator[str]:
-    """What is restored, and under which name."""
+    """Return what is restored, and under which name."""
     assert planned.single is not None
     part, name = planned.single.part, planned.components[0]
     what = "table" if part.tables else "path"
@@ -68,7 +68,7 @@ def heading(planned: RecoveryPlan) -> Iterator[str]:
 
 
 def lines(changed: Changes) -> Iterator[str]:
-    """How the point and the live data differ, for the terminal."""
+    """Return how the point and the live data differ, for the terminal."""
     if changed.unknown is not None:
         yield f"live now   unknown: {changed.unknown}"
     others = set()
@@ -102,7 +102,7 @@ def _held(held: Held | None) -> str:
 
 
 def document(planned: RecoveryPlan, changed: Changes | None) -> dict[str, Any]:
-    """For the JSON."""
+    """Return the document for `--json`."""
     if planned.single is None:
         return {}
     part = planned.single.part

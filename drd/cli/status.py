@@ -73,7 +73,7 @@ _HEADER = (
     "ATTAINED",
 )
 _COPY_AT = 4
-"""In the column of data loss: what would be lost if only the copies were left."""
+"""The text in the column of data loss for what would be lost if only the copies were left."""
 
 _MET = Cell(Verdict.MET.words, STYLE[Verdict.MET])
 _READY = {r.value: Cell(r.value, style) for r, style in READINESS_STYLE.items()}
@@ -118,7 +118,7 @@ def render(
 
 
 def _everyone(document: StatusDocument) -> list[Shown]:
-    """By name."""
+    """Return all plans by name."""
     everyone: list[Shown] = []
     everyone += document.plans
     everyone += document.briefs
@@ -194,7 +194,7 @@ def _notes(
 
 
 def _copies(plan: Shown, now: int, tellings: Mapping[str, Telling]) -> Cell:
-    """What the worst of the copies would lose."""
+    """Return what the worst of the copies would lose."""
     if isinstance(plan, Told):
         return tellings[plan.plan].copies
     if not isinstance(plan, Brief):

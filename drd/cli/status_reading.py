@@ -1,7 +1,8 @@
-"""Where `drd status` reads: the summary that drd keeps for everyone who may see the status.
+"""Read the status: from the summary that drd keeps for everyone who may see it.
 
 The state's owner and root also check the catalogue for newer facts, and read what changed; so they
-get the exact status, at the speed of the summary. Others get the summary."""
+get the exact status, at the speed of the summary. Others get the summary.
+"""
 
 from __future__ import annotations
 

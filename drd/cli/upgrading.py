@@ -1,5 +1,6 @@
-"""What `drd install --dry-run` reports about an upgrade: what will change at the next start, what
-would be refused, and what needs a person. It only reads."""
+"""Report what an upgrade changes, for `drd install --dry-run`: what will change at the next start,
+what would be refused, and what needs a person. It only reads.
+"""
 
 from __future__ import annotations
 

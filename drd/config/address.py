@@ -1,4 +1,4 @@
-"""Where on this host drd may listen: on loopback only."""
+"""The addresses on which drd may listen: on loopback only."""
 
 from __future__ import annotations
 

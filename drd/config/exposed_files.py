@@ -244,8 +244,9 @@ def findings(plan: Plan, trusted: Collection[int]) -> list[Finding]:
 def in_directory(
     plans: Iterable[Path], credentials: Path, trusted: Collection[int]
 ) -> Iterator[tuple[Path, Exposed]]:
-    """For `drd install --dry-run`: which of these plans would be refused, or raise an alert.
-    Unreadable plans are left out: they are refused anyway."""
+    """Return, for `drd install --dry-run`, which of these plans would be refused, or raise an
+    alert. Unreadable plans are left out: they are refused anyway.
+    """
     for file in plans:
         try:
             held = secret_files(load_plan(file).plan, credentials)
@@ -260,7 +261,7 @@ def _lead(what: str) -> str:
 
 
 def _stat(path: str) -> tuple[Path, os.stat_result | None]:
-    """Of what a link leads to."""
+    """Return the status of the file that a link leads to."""
     try:
         place = Path(os.path.realpath(path))
         return place, place.stat()

@@ -1,8 +1,8 @@
-"""Where drd's state and plans are, for verbs that have no time to check all of drd.yaml.
+"""Find drd's state and plans, for verbs that have no time to check all of drd.yaml.
 
-`drd status` starts in a few milliseconds: no pydantic here, and YAML is loaded only for a file
-that is more than plain `key: value` lines. For every drd.yaml that `load_settings` accepts, both
-give the same places; a broken one is refused there and may be read here.
+`drd status` starts in a few milliseconds: no pydantic here, and YAML is loaded only for a file that
+is more than plain `key: value` lines. For every drd.yaml that `load_settings` accepts, both return
+the same places; a broken one is refused there and may be read here.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def _keys(s3: S3, path: Path, report: Report) -> None:
 
 
 def _value_error(error: ValueError, path: Path, report: Report, remedy: str) -> None:
-    """What a parser says is wrong; `remedy` where it knows none."""
+    """Return the message of a parser; `remedy` if the parser knows none."""
     malformed = Malformed.of(error)
     report.error(
         path, malformed.fact[:1].lower() + malformed.fact[1:], f"{malformed.remedy or remedy}."

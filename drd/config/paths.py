@@ -11,7 +11,7 @@ DEFAULT_CONFIG = "/etc/drd/drd.yaml"
 DEFAULT_STATE = "sqlite:////var/lib/drd/drd.db"
 DEFAULT_PLANS = "plans"
 DEFAULT_PUBLIC = "/var/lib/drd-public"
-"""Of a state that is in PostgreSQL; one in a directory has its own beside it."""
+"""The public directory for a state in PostgreSQL; a state in a directory has its own beside it."""
 NOT_A_MAPPING = "drd.yaml has lines like `key: value`."
 
 _SQLITE = "sqlite:///"
@@ -25,7 +25,7 @@ def public_of(url: str) -> str:
 
 
 def missing(path: str) -> Problem:
-    """What to say when the drd.yaml that was asked for is not there."""
+    """Return the error for a requested drd.yaml that does not exist."""
     hint = "check --config and $DRD_CONFIG; without both, /etc/drd/drd.yaml or defaults are used."
     return Problem(path, 1, "", "there is no such file", hint)
 

@@ -25,8 +25,9 @@ from drd.registry import extensions_of
 Style = Literal["seconds", "plan"]
 
 COMMAND_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where programs of a plan are searched for their digests. Not $PATH: the daemon's and an
-operator's differ, and the plan would seem changed to one of them."""
+"""The directories that are searched for programs of a plan, for their digests. Not $PATH: the
+daemon's and an operator's differ, and the plan would seem changed to one of them.
+"""
 
 _LARGEST_COMMAND = 64 << 20
 

@@ -14,8 +14,9 @@ from drd.config.daemon import DaemonSettings
 from drd.model.plan import KitWatch, SecretRef
 
 VARIABLE = "DRD_SETTINGS"
-"""In the environment of a run's process. It contains places, numbers, names and references to
-secrets, never a secret."""
+"""The variable in the environment of a run's process. It contains places, numbers, names and
+references to secrets, never a secret.
+"""
 
 _PATHS = ("plans_dir", "work_dir", "cache_dir", "own_public_dir", "file")
 _VALUES = (
@@ -33,7 +34,7 @@ class PlanInForce:
     text: str
 
     def to_bytes(self) -> bytes:
-        """For a pipe to the process of a run; `from_bytes` is the inverse."""
+        """Convert for a pipe to the process of a run; `from_bytes` is the inverse."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
@@ -42,7 +43,7 @@ class PlanInForce:
 
 
 def to_text(settings: DaemonSettings) -> str:
-    """For `from_environment`, which is the inverse as far as runs need it."""
+    """Convert for `from_environment`, which is the inverse as far as runs need it."""
     paths = {k: getattr(settings, k) for k in _PATHS}
     watch, password = settings.kit_watch, settings.state_password
     return json.dumps(

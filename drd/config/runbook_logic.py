@@ -20,13 +20,13 @@ RESERVED = ("preflight",)
 """Names of the steps that drd adds by itself."""
 
 PLAIN_VALUES = ("plan", "run", "point", "data_time", "scenario", "target")
-"""What `${…}` knows in every step."""
+"""The values that `${…}` can name in every step."""
 
 _GIVEN_BY_PEOPLE = ("by", "comment")
 
 
 def given_by(kind: str) -> tuple[str, ...]:
-    """What `${steps.NAME.…}` knows of a step of this kind."""
+    """Return the values that `${steps.NAME.…}` can name for a step of this kind."""
     if kind in PEOPLE:
         return (*_GIVEN_BY_PEOPLE, "state")
     return (*(ACTIONS[kind].gives if kind in ACTIONS else ()), "state")
@@ -308,7 +308,7 @@ class _Review:
 
 
 def _values_of_places() -> tuple[str, ...]:
-    """What `${target.COMPONENT.…}` knows, as far as the kind has it."""
+    """Return the values that `${target.COMPONENT.…}` can name, as far as the kind has them."""
     return ("location", *dict.fromkeys(value for spec in KINDS for value in spec.values))
 
 

@@ -9,8 +9,9 @@ from drd.errors import ConfigError, DrdError, Problem
 
 
 def require_credentials(value: object, file: str) -> None:
-    """Raises ConfigError for the first credential in `value`, which was read from `file`, that
-    this process does not have."""
+    """Raise ConfigError for the first credential in `value`, which was read from `file`, that this
+    process does not have.
+    """
     for ref in secrets.references(value):
         if ref.source != "credential":
             continue

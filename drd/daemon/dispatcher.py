@@ -134,7 +134,7 @@ class Dispatcher:
         return True
 
     def _of_run(self, run: Run) -> Running:
-        """What an open run uses, even one of another command."""
+        """Return what an open run uses, even one of another command."""
         job = self._job(run)
         if job is None:
             return Running(run.plan, str(run.kind), run.subject)

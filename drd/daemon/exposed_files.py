@@ -1,4 +1,4 @@
-"""Which plans in force have secret files that others can read, or files that others can write."""
+"""Find plans in force with secret files that others can read, or files that others can write."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ class ExposedFiles:
         self._looked_at = None
 
     def __call__(self) -> Mapping[str, Exposed]:
-        """By plan name the first exposed file, with the number of further ones. The empty name
-        stands for drd.yaml."""
+        """Return by plan name the first exposed file, with the number of further ones. The empty
+        name stands for drd.yaml.
+        """
         now = time.monotonic()
         watched = self._bad
         if self._looked_at is None or now - self._looked_at >= EVERY_S:

@@ -1,8 +1,9 @@
-"""Which plans are in force: read at the start and at a reload, and only then.
+"""The plans in force: read at the start and at a reload, and only then.
 
 A file that cannot be accepted changes nothing: the last accepted plan stays in force, and the error
 is in the log and in `drd status`. Unchanged files are not read again, so that a reload stays short
-with ten thousand plans."""
+with ten thousand plans.
+"""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ class Supervisor:
         self._settle_row(run, how, now, cancelled=cancelled)
 
     def _settle_row(self, run: Run, how: Cause, now: datetime, *, cancelled: bool) -> None:
-        """Only the row: a later run removes what it left in the repository."""
+        """Settle only the row: a later run removes what the run left in the repository."""
         owned = self._catalogue.runs.adopt(run, now)
         if owned is None:
             return

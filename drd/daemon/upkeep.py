@@ -1,7 +1,8 @@
-"""What the daemon does beside starting runs: assess, alert, publish metrics, clean up.
+"""Do the daemon's work beside starting runs: assess, alert, publish metrics, clean up.
 
-Runs in its own thread, because some of it takes long. The loop checks that the thread makes
-progress: a daemon whose thread hangs sends no alerts, so the watchdog ends it."""
+It runs in its own thread, because some of it takes long. The loop checks that the thread makes
+progress: a daemon whose thread hangs sends no alerts, so the watchdog ends it.
+"""
 
 from __future__ import annotations
 

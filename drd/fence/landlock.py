@@ -42,11 +42,9 @@ FILES_SINCE = 3
 
 
 def restrict(abi: int, rules: Iterable[tuple[str, int]], *, warden: bool) -> None:
-    """From now on this process may use only the files in `rules` (path, rights), signal no process
-    outside, and not connect by TCP, nor bind with a `warden`. Ignores missing paths and paths
-    through links.
-
-    Needs `no_new_privileges`. Raises OSError.
+    """Restrict this process for good: it may use only the files in `rules` (path, rights), signal
+    no process outside, and not connect by TCP, nor bind with a `warden`. Ignores missing paths and
+    paths through links. Needs `no_new_privileges`. Raises OSError.
     """
     handled = sum(bits for since, bits in _SINCE.items() if since <= abi)
     words = [handled]

@@ -1,4 +1,6 @@
-"""Where a fenced process may connect to, and on what it may listen: the warden does both for it."""
+"""Decide where a fenced process may connect to, and on what it may listen: the warden does both for
+it.
+"""
 
 from __future__ import annotations
 
@@ -301,8 +303,8 @@ class Network:
             _call("bind", made.fileno(), there)
 
     def _bind_unix(self, asked: SyscallRequest, ours: int, data: bytes) -> None:
-        """In its own directories only, starting from the directory itself: nobody can replace it
-        meanwhile.
+        """Bind in the drill's own directories only, starting from the directory itself: nobody can
+        replace it meanwhile.
         """
         path = path_of(data)
         if path is None:

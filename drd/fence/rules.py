@@ -1,4 +1,4 @@
-"""Which system calls a fenced process may make, as a seccomp filter.
+"""Make the seccomp filter for the system calls of a fenced process.
 
 Calls that are dangerous whatever their arguments are refused. Calls that need a decision (where to
 connect, what to listen on, whose mode to change) go to the warden, which executes or refuses them.
@@ -283,7 +283,7 @@ def _no_namespace(program: Program, flags: int) -> None:
 
 
 def _own_segment(program: Program) -> None:
-    """Without a warden: allow a segment without a name, or a new one; never an existing one."""
+    """Allow, without a warden, a segment without a name, or a new one; never an existing one."""
     program.argument(0)
     program.when(0, ALLOW)
     program.argument(2)

@@ -1,4 +1,4 @@
-"""What drd asks of a fence, as one argument of a command line: none of it is secret."""
+"""The specification of a fence, passed as one argument of a command line: none of it is secret."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class SyscallRequest:
         return int(self._status("Uid")[1]), int(self._status("Gid")[1])
 
     def mask(self) -> int:
-        """Its umask."""
+        """The process's umask."""
         return int(self._status("Umask")[0], 8)
 
     def _status(self, name: str) -> list[str]:

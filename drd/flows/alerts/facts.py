@@ -109,7 +109,7 @@ class Histories:
 
 
 def _renew(known: dict[str, _T], now: Mapping[str, _T], plan: str | None) -> None:
-    """Of one plan, or None: of all."""
+    """Read the history of one plan, or of all (None)."""
     if plan is None:
         known.clear()
     else:

@@ -161,7 +161,7 @@ class _Line:
         return self._thread is not None
 
     def send(self, signal: Signal, text: str) -> None:
-        """In the order of the calls; for a slow watcher, the oldest are dropped."""
+        """Send in the order of the calls; for a slow watcher, the oldest are dropped."""
         with self._mutex:
             self._waiting.append((signal, text))
             if self._thread is None:

@@ -41,8 +41,9 @@ class UnsavedAlerts:
         return [alert for alert in alerts.values() if alert.resolved_at is None]
 
     def pending(self, transitions: Sequence[Transition]) -> list[Transition]:
-        """These and the unrecorded changes: one for each alert, from its state in the catalogue to
-        its present state."""
+        """Return these and the unrecorded changes: one for each alert, from its state in the
+        catalogue to its present state.
+        """
         together = dict(self._unsaved)
         for transition in transitions:
             alert = transition.after.id

@@ -25,8 +25,9 @@ FIRST_PAUSE_S = 10.0
 LONGEST_PAUSE_S = 900.0
 
 PERMANENT_TRIES = 12
-"""How often a message is tried that the other side refuses permanently: a person may correct that
-within the 75 minutes that these tries take."""
+"""The number of attempts for a message that the other side refuses permanently: a person may
+correct that within the 75 minutes that these take.
+"""
 
 FLOOD = 50
 """More than so many at once become a digest: nobody reads them one by one."""
@@ -51,8 +52,9 @@ KEPT = timedelta(days=30)
 
 
 def pause_s(tries: int, key: str) -> float:
-    """How long to wait after so many failures: doubling, up to a quarter of an hour, a fifth more
-    or less by `key`, so that channels that failed together are not tried together."""
+    """Return how long to wait after so many failures: doubling, up to a quarter of an hour, a fifth
+    more or less by `key`, so that channels that failed together are not tried together.
+    """
     grown = min(FIRST_PAUSE_S * 2.0 ** min(tries - 1, 20), LONGEST_PAUSE_S)
     number = int.from_bytes(hashlib.sha256(f"{key} {tries}".encode()).digest()[:4], "big")
     return grown * (0.8 + 0.4 * number / 2**32)
@@ -232,8 +234,9 @@ class _Delivery:
         return known.get(name, ChannelFacts(name, self.channel.kind))
 
     def _chosen(self, facts: ChannelFacts) -> list[Waiting]:
-        """What to try, in order: a failing channel is probed with the message that was tried least,
-        so that one message that it never accepts does not block the others."""
+        """Choose what to try, in order: a failing channel is probed with the message that was tried
+        least, so that one message that it never accepts does not block the others.
+        """
         failing = facts.failing_since is not None
         rows = self._condensed(self.outbox.waiting(self.channel.name), failing=failing)
         due = [r for r in rows if r.is_due(self.clock.now())]
@@ -334,7 +337,9 @@ def insist(
     open_notifier: NotifierFactory,
     clock: Clock,
 ) -> None:
-    """Without the outbox, in order, a few tries each; recorded in the journal alone."""
+    """Deliver without the outbox, in order, with a few attempts each; recorded in the journal
+    alone.
+    """
     journal = log.get(channel=channel.name)
     with suppress(Cancelled):
         for message in messages:

@@ -51,11 +51,12 @@ class ExposedFile(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WatchSources:
-    """What the watch checks. `read_facts` gets one plan, or None for all. `places` are directories
-    that must not fill up, by their key in drd.yaml; `work_dir` is where drills need room.
-    `schedule` is None for a plan that is not in force. `differing` has by plan a message about a
-    stored text that is not the one in force, `exposed` a file of it that others can read or write.
-    `room` returns how many times its size a component of a kind needs in a drill."""
+    """The sources for the watch. `read_facts` reads one plan, or all for None. `places` are
+    directories that must not fill up, by their key in drd.yaml; `work_dir` is where drills need
+    space. `schedule` returns None for a plan that is not in force. `differing` has by plan a
+    message about a stored text that is not the one in force, `exposed` a file of it that others can
+    read or write. `room` returns how many times its size a component of a kind needs in a drill.
+    """
 
     catalogue: Catalogue
     read_facts: Callable[[str | None], Sequence[PlanFacts]]
@@ -128,15 +129,17 @@ class AlertWatch:
         return self._evaluate(host, now, lambda: self._see(host, now))
 
     def evaluate_plans(self, names: Collection[str], host: HostFacts, now: datetime) -> WatchResult:
-        """As `evaluate`, for plans that are known to have changed; everything else stays as it is.
-
-        While something could not be recorded, everything is checked."""
+        """Do the same as `evaluate` for plans that are known to have changed; everything else stays
+        as it is. While something could not be recorded, everything is checked.
+        """
         if self._memory.unsaved:
             return self.evaluate(host, now, self._errors)
         return self._evaluate(host, now, lambda: self._see_plans(names, now), names)
 
     def evaluate_host(self, host: HostFacts, now: datetime) -> WatchResult:
-        """As `evaluate`, while the plans are not known yet: their alerts stay as they are."""
+        """Do the same as `evaluate` while the plans are not known yet: their alerts stay as they
+        are.
+        """
         return self._evaluate(host, now, lambda: self._see_host(host, now))
 
     def _evaluate(
@@ -213,7 +216,7 @@ class AlertWatch:
     # --- looking ------------------------------------------------------------------------------
 
     def _see(self, host: HostFacts, now: datetime) -> _Seen:
-        """Raises CatalogueError when the catalogue cannot be read."""
+        """Read the problems. Raises CatalogueError if the catalogue cannot be read."""
         world = self._world
         facts = world.read_facts(None)
         self._histories.refresh()
@@ -291,7 +294,7 @@ class AlertWatch:
         return PlanMore(), subject
 
     def _see_host(self, host: HostFacts, now: datetime) -> _Seen:
-        """What can be checked without the catalogue."""
+        """Check what needs no catalogue."""
         host = replace(host, disks=tuple(disks(self._world.places, 0)))
         problems = host_conditions(host, None, now)
         return _Seen(problems, lambda a: not a.plan and a.kind in AT_THE_HOST, ())

@@ -20,7 +20,7 @@ from drd.registry import CHECKS
 SHRUNK_TO = 0.1
 """Below this share of the smallest of the last three captures a dump is refused as implausible."""
 CAPTURE = "capture "
-"""How the step of a component's capture is named."""
+"""The name of the step that captures a component."""
 
 HISTORY_FLOOR = 4096
 """Components smaller than this may shrink by any factor."""

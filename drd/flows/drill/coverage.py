@@ -1,5 +1,6 @@
-"""Which components of the plan a drill proves nothing about: they were not restored, or nothing of
-them was compared."""
+"""Find the components of the plan for which a drill proves nothing: they were not restored, or
+nothing of them was compared.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ from drd.model.run import CheckResult, CheckVerdict, StepState
 
 
 def unproven(work: Restoration, engine: Engine) -> tuple[Unproven, ...]:
-    """By component, with the reason; what the runbook leaves out of drills for a reason does not
-    count."""
+    """Return the components, each with the reason; parts that the runbook leaves out of drills for
+    a reason do not count.
+    """
     left_out = set(_left_out(work, engine))
     steps = engine.steps.values()
     meant = {name for s in steps if s.kind == "restore" for name in s.subjects}
@@ -50,7 +52,7 @@ def _unseen(name: str, *, empty: bool) -> Unproven:
 
 
 def _left_out(work: Restoration, engine: Engine) -> Iterator[str]:
-    """What steps with `rehearse: skip` would have restored or checked."""
+    """Return what steps with `rehearse: skip` would have restored or checked."""
     components = {check.name: check.component for check in work.plan.checks}
     for name, step in engine.steps.items():
         if step.rehearse != "skip" or engine.states.get(name) is not StepState.SKIPPED:
@@ -62,7 +64,9 @@ def _left_out(work: Restoration, engine: Engine) -> Iterator[str]:
 
 
 def _not_compared(component: str, checks: list[CheckResult]) -> str | None:
-    """None when a check has read its data and passed; empty when no check covered it."""
+    """Return why nothing was compared; None if a check has read the data and passed; empty if no
+    check covered it.
+    """
     own = [c for c in checks if c.component == component and c.looked_at_data and not c.part]
     if any(c.verdict is CheckVerdict.PASSED for c in own):
         return None

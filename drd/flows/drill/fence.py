@@ -1,4 +1,6 @@
-"""What the code that comes with the data may use in a drill, and what it tried to use."""
+"""Decide what the code that comes with the data may use in a drill, and report what it tried to
+use.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,9 @@ def fenced(services: Services, plan: Plan) -> Iterator[Sandbox]:
 
 
 def closed(services: Services, plan: Plan) -> Iterable[Path]:
-    """What no fence shows, whatever a plan or a command names: drd's own files, and the plan's
-    copies."""
+    """Return what no fence shows, whatever a plan or a command names: drd's own files, and the
+    plan's local copies.
+    """
     yield from roots(services)
     yield _SECRETS
     yield from services.private
@@ -97,8 +100,9 @@ def _directory(came_back: Path) -> Path:
 
 
 def _named(written: Sequence[str], own: Sequence[str]) -> Iterator[Path]:
-    """What the words of a command give access to: files, and the virtual environment of its
-    program."""
+    """Return what the words of a command give access to: files, and the virtual environment of its
+    program.
+    """
     for number, word in enumerate(written):
         path = real_path_for_fence(word, own) if not references(word) else None
         if path is None or not path.is_file():

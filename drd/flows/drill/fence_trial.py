@@ -61,7 +61,7 @@ _RIGHT = [
     "listen on loopback",
     "connect to its own port",
 ]
-"""What must work, and nothing else."""
+"""The accesses that must work, and no others."""
 
 
 def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
@@ -102,7 +102,9 @@ def _finding(plan: Plan, text: str) -> Finding:
 
 
 def _done(box: Sandbox, directory: Path) -> tuple[dict[str, str], str]:
-    """What it tried, with the error if it failed, and why the fence could not be set up."""
+    """Return the results of each access, with the error if it failed, and why the fence could not
+    be set up.
+    """
     python = shutil.which("python3", path="/usr/bin:/bin:/usr/local/bin")
     with _around(directory) as (own, secret, port, path):
         words = (str(secret), str(own), str(os.getpid()), str(port), path)

@@ -37,7 +37,7 @@ FILES = {
     TMPFILES: "drd.tmpfiles.conf",
     CONFIG: "drd.yaml",
 }
-"""Where each shipped file goes, below the prefix."""
+"""The destination of each shipped file, below the prefix."""
 
 DIRECTORIES = {"etc/drd": 0o755, "etc/drd/plans": 0o755, "etc/drd/credentials": 0o700}
 STATE = {"var/lib/drd": 0o700, "var/cache/drd": 0o700, "var/lib/drd-public": 0o751}
@@ -137,7 +137,7 @@ def _unit_word(word: str) -> str:
 
 
 def plan_install(prefix: Path, program: Sequence[str]) -> Installation:
-    """What `drd install` would do. A second run changes nothing."""
+    """Return what `drd install` would do. A second run changes nothing."""
     installation = Installation(prefix)
     for path, mode in DIRECTORIES.items():
         installation.steps.append(_directory(installation, prefix / path, mode))
@@ -283,7 +283,7 @@ def _closed_above(place: Path) -> Path | None:
 
 
 def plan_uninstall(prefix: Path) -> Installation:
-    """What `drd uninstall` would do: remove what install wrote, if nobody changed it."""
+    """Return what `drd uninstall` would do: remove what install wrote, if nobody changed it."""
     installation = Installation(prefix)
     unit = prefix / UNIT
     if installation.here and manager_runs() and unit.exists():

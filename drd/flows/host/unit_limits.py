@@ -1,6 +1,7 @@
-"""What the service's unit forbids and a plan needs, by the name of the directive.
+"""Find what the service's unit forbids and a plan needs, by the name of the directive.
 
-Checked in the service itself: its mounts, its rights, its sockets. Elsewhere there are no findings.
+It is checked in the service itself: its mounts, its rights, its sockets. Elsewhere there are no
+findings.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ def in_a_service() -> bool:
 
 
 def confinement(services: Services, plan: Plan, *places: Path) -> list[Finding]:
-    """What the unit forbids this plan; `places` are directories that drd writes to. Nothing is
-    written or connected to."""
+    """Return what the unit forbids this plan; `places` are directories that drd writes to. Nothing
+    is written or connected to.
+    """
     if not in_a_service():
         return []
     mounts = read_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))

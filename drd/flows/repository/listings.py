@@ -1,7 +1,8 @@
-"""What a repository holds of a plan's restore points, from one listing.
+"""Read a plan's restore points from one listing of a repository.
 
-A copy has its own ids; the id of the original stands in `original`, even for a copy of a copy. So
-everything is found by its first id, which is the one in a manifest."""
+A copy has its own ids; the id of the first snapshot is in `original`, even for a copy of a copy. So
+everything is found by its first id, which is the one in a manifest.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +103,7 @@ def first_id(snapshot: SnapshotInfo) -> str:
 
 
 def ids_here(snapshots: Iterable[SnapshotInfo]) -> dict[str, str]:
-    """By its first id, the id of a snapshot in this repository."""
+    """Return, by the first id, the id of a snapshot in this repository."""
     return {first_id(s): s.id for s in snapshots}
 
 
@@ -119,7 +120,7 @@ def component_ids(point: RestorePoint) -> list[str]:
 def whole_points(
     points: Iterable[RestorePoint], held: Mapping[str, Sequence[SnapshotInfo]]
 ) -> dict[str, str]:
-    """By id, the manifests of those points that are whole there."""
+    """Return, by id, the manifests of those points that are complete there."""
     whole = {}
     for point in points:
         snapshots = held.get(point.id, ())

@@ -124,7 +124,9 @@ def _opened(repository: Probed) -> Meeting:
 
 
 def _compared(catalogue: Catalogue, repository: Probed, recorded: str, digest: str) -> Meeting:
-    """Its `config` differs: it is another repository, unless someone upgraded its format."""
+    """Return the state of a repository whose `config` differs: another repository, unless someone
+    upgraded its format.
+    """
     try:
         actual = repository.identity()
     except WrongKey:
@@ -140,7 +142,9 @@ def _as_met(error: RepositoryMissing) -> Meeting:
 
 
 def _of_error(error: DrdError) -> Meeting | None:
-    """None if it does not show whether the repository is there."""
+    """Return the state that an error shows; None if it does not show whether the repository is
+    there.
+    """
     if isinstance(error, RepositoryMissing):
         return _as_met(error)
     if isinstance(error, WrongKey):

@@ -1,4 +1,4 @@
-"""What a repository lists of a plan, and what it no longer lists."""
+"""Find what a repository lists of a plan, and what it no longer lists."""
 
 from __future__ import annotations
 

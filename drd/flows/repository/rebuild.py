@@ -244,7 +244,9 @@ def _note_missing(services: Services, seen: _Seen) -> dict[str, tuple[str, ...]]
 
 
 def _gone(known: Sequence[RestorePoint], seen: _Seen, repository: str) -> list[str]:
-    """In a repository with unreadable snapshots: points that have no manifest there at all."""
+    """Return, for a repository with unreadable snapshots, the points that have no manifest there at
+    all.
+    """
     here = {p for p, places in seen.places.items() if any(r.name == repository for r, _ in places)}
     return [
         p.id

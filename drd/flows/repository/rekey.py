@@ -102,7 +102,7 @@ class _Rekeying:
         return value
 
     def try_candidates(self, candidates: Sequence[SecretRef]) -> Mapping[str, Any]:
-        """Which known passwords open it now. Raises WrongKey when none does."""
+        """Find which known passwords open it now. Raises WrongKey if none does."""
         value = self.require_new()
         old = [c for c in candidates if self.opens(c)]
         same = [c for c in old if c != BY_MASK and self._resolve(c) == value]
@@ -301,7 +301,7 @@ def _carry_out(
 
 
 def _wait(services: Services, runner: Runner, missing: Missing, *, waits: bool) -> list[str]:
-    """What is missing at the end: nothing if it waited."""
+    """Return what is missing at the end: nothing if it waited."""
     left = list(missing())
     if not left or not waits:
         return left

@@ -1,4 +1,4 @@
-"""What blocks a recovery: all of it is reported at once, before anything is touched."""
+"""Collect what blocks a recovery: all of it is reported at once, before anything is touched."""
 
 from __future__ import annotations
 

@@ -93,7 +93,9 @@ def begin(
 
 
 def cold(services: Services, run: str) -> Path:
-    """Where a drill caches what it reads: it must not use what would be lost with this host."""
+    """Return the cache directory for a drill: it must not use data that would be lost with this
+    host.
+    """
     return believed_directory(services, run) / "cache.cold"
 
 
@@ -293,7 +295,7 @@ def passed_over(work: Restoration) -> list[CheckResult]:
 
 
 def _last_observed(work: Restoration) -> dict[str, Any]:
-    """What the newest passed drill observed, by check name."""
+    """Return what the newest passed drill observed, by check name."""
     for evidence in work.services.catalogue.evidence.newest(work.plan.name):
         if evidence.result == "passed":
             return {c.name: c.observed for c in evidence.checks if not c.part}

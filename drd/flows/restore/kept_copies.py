@@ -83,8 +83,9 @@ def _result(found: Sequence[Aside]) -> dict[str, object]:
 
 
 def _kept(services: Services, plan: Plan, run: Run) -> Iterator[tuple[str, Kept]]:
-    """By component, in the order of the plan. Raises NotAsNoted where only a row that others can
-    write says where the run worked."""
+    """Return the kept copies by component, in the order of the plan. Raises NotAsNoted if only a
+    row that others can write says where the run worked.
+    """
     row_trust = services.row_trust
     if RecoveryRequest.of_run(run).part is not None:
         row_trust.require_record(run)
@@ -283,8 +284,9 @@ def _alone(services: Services, plan: Plan) -> Iterator[None]:
 
 
 def wait_for_exchange(services: Services, plan: Plan) -> None:
-    """For a recovery that has been recorded: wait until an exchange that started
-    earlier has ended."""
+    """Wait until an exchange that started earlier has ended, for a recovery that has been
+    recorded.
+    """
     with services.catalogue.lock(lock_name(plan), wait_s=_WAIT_S):
         pass
 
@@ -324,8 +326,9 @@ def _clear(services: Services, plan: Plan, dead: Run) -> None:
 
 
 def require_undoable(services: Services, plan: Plan, standing: Standing) -> None:
-    """Raises UsageError if there are no kept copies, or a later recovery must be undone first,
-    TargetError for kept copies that are missing."""
+    """Raise UsageError if there are no kept copies, or a later recovery must be undone first,
+    TargetError for kept copies that are missing.
+    """
     _require_something(services, plan, standing)
     _require_last(services.catalogue, standing)
 

@@ -1,5 +1,6 @@
-"""Where a restore point comes from on a host that was made from a recovery kit: from the kit's own
-list, or only from the repository, in which anyone who has its key can store anything."""
+"""Find where a restore point comes from on a host that was made from a recovery kit: from the kit's
+own list, or only from the repository, in which anyone who has its key can store anything.
+"""
 
 from __future__ import annotations
 
@@ -73,8 +74,9 @@ def is_known(services: Services, plan: str, point: str) -> bool:
 
 
 def origin_of(services: Services, plan: Plan, point: RestorePoint, held: Holders) -> Origin | None:
-    """None if the kit or this host confirms the point. Else reads its manifest, and raises what
-    prevents that, including ManifestRefused."""
+    """Return the origin of a point; None if the kit or this host confirms it. Else reads its
+    manifest, and raises what prevents that, including ManifestRefused.
+    """
     base = services.catalogue.origins.kit_base(plan.name)
     if base is None or services.catalogue.origins.seal(plan.name, point.id) is not None:
         return None
@@ -131,7 +133,7 @@ def require_accepted(
 def _differences(
     here: Any, there: Any, path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    """Where two documents differ: the place, and both values."""
+    """Return where two documents differ: the place, and both values."""
     if here == there:
         return
     one, other = _by_name(here), _by_name(there)

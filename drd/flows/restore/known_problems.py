@@ -79,7 +79,7 @@ def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> l
 
 
 def _lost(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
-    """Until then, what another repository can provide: its newest point, as far as drd knows."""
+    """Say what another repository can provide until then: its newest point, as far as drd knows."""
     places = _by_name(services, plan)
     complete = (p for p in services.catalogue.points.of_plan(plan.name) if p.complete)
     able = next((giving for p in complete if (giving := _givers(plan, p, places))), None)

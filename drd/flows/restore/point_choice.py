@@ -38,11 +38,12 @@ def choose(
     before: datetime | None = None,
     held_by: Collection[str] | None = None,
 ) -> Choice:
-    """By id (or its beginning), `latest`, `random`, or the newest with data from before a time;
-    only points that a repository in `held_by` holds.
+    """Choose a point by id (or its beginning), `latest`, `random`, or the newest with data from
+    before a time; only points that a repository in `held_by` holds.
 
     Raises NoRestorePoint, UsageError for an ambiguous id, or ManifestRefused for one whose row in
-    the catalogue contains what drd does not write."""
+    the catalogue contains what drd does not write.
+    """
     points, now = _points(services, plan), services.clock.now()
     if held_by is not None:
         points = [p for p in points if any(name in p.repositories for name in held_by)]

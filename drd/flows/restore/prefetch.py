@@ -91,7 +91,7 @@ class Prefetch:
             return fetched(self.held, snapshot, landing, self._part)
 
     def _read_manifest(self) -> Manifest:
-        """For later callers."""
+        """Read the manifest early, for later callers."""
         with self._call_off.interruptible():
             return self.held.manifest()
 

@@ -213,8 +213,7 @@ def _ahead(plan: RecoveryPlan) -> list[Step]:
 
 
 def _wanted_first(plan: RecoveryPlan) -> dict[str, ComponentSnapshot]:
-    """What is fetched during the preflight: nothing when a run is resumed that may
-    already have it."""
+    """Return what is fetched during the preflight: nothing if a resumed run may already have it."""
     if plan.continues is not None:
         return {}
     first = at_once(plan.plan.runbook, plan.around, plan.components)
@@ -252,7 +251,7 @@ def _preflight_target(plan: RecoveryPlan, name: str, destination: Destination) -
 
 
 def _preflight_steps(services: Services, plan: RecoveryPlan) -> list[Finding]:
-    """What the steps of the runbook lack on this host."""
+    """Check what the steps of the runbook lack on this host."""
     findings: list[Finding] = []
     earlier: list[Step] = []
     for step in plan.plan.runbook:

@@ -242,7 +242,7 @@ def _record(
 
 
 def _stopped_by(engine: Engine) -> str | None:
-    """What ended the runbook early."""
+    """Return what ended the runbook early."""
     if engine.outcome.succeeded:
         return None
     states = engine.outcome.states

@@ -67,7 +67,9 @@ class RecoveryRequest:
         return self.in_place or self.target == IN_PLACE
 
     def detail(self) -> RecoveryDetail:
-        """What identifies a recovery that is resumed: the same request means the same recovery."""
+        """The fields that identify a recovery that is resumed: the same request means the same
+        recovery.
+        """
         return RecoveryDetail(
             target=self.target,
             asked_point=self.point,
@@ -263,7 +265,7 @@ def require_within(plan: RecoveryPlan) -> None:
 def _loss_in_rows(
     services: Services, point: RestorePoint, names: Sequence[str], lost_at: datetime
 ) -> tuple[RowLoss, ...]:
-    """By what the neighbouring points contain."""
+    """Estimate the lost rows from the neighbouring points."""
     known = services.catalogue.points.of_plan(point.plan)
     newer = (p for p in known if point.data_time < p.data_time <= lost_at)
     older = (p for p in known if p.data_time < point.data_time)
@@ -330,7 +332,7 @@ def _require_able(
 
 
 def target_of(plan: Plan, name: str) -> Target:
-    """Raises UsageError when the plan has no such target."""
+    """Return the plan's target. Raises UsageError if the plan has no such target."""
     if name == IN_PLACE:
         return Target(IN_PLACE, {n: c.settings for n, c in plan.components.items()})
     if name not in plan.targets:

@@ -140,7 +140,7 @@ class Holders:
 
     @property
     def repositories(self) -> list[Repository]:
-        """In the order in which they are tried."""
+        """The repositories in the order in which they are tried."""
         return [self._repository(spec) for spec in self._specs]
 
     def rule_out(self, repository: str, error: DrdError) -> None:

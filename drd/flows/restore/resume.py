@@ -72,8 +72,9 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
 
 
 def _changed(plan: Plan, run: Run) -> str | None:
-    """What of the plan has changed since the run began, in words. Its hash also covers the files
-    that its commands name, which a step may write."""
+    """Describe what of the plan has changed since the run began. Its hash also covers the files
+    that its commands name, which a step may write.
+    """
     if plan.digest == run.plan_digest:
         return None
     then = run.detail.commands if isinstance(run.detail, RecoveryDetail) else None

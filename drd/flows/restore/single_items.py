@@ -75,8 +75,9 @@ def _has(services: Services, plan: Plan, point: RestorePoint, name: str, part: P
 
 
 def single(services: Services, plan: Plan, point: RestorePoint, name: str, part: Part) -> Single:
-    """Raises UsageError when the point does not contain it or the kind cannot restore it alone,
-    NoRestorePoint when it does not contain the component."""
+    """Limit the plan and the point to the item. Raises UsageError if the point does not contain it
+    or the kind cannot restore it alone, NoRestorePoint if the point does not contain the component.
+    """
     snapshot = point.component(name)
     if snapshot is None or snapshot.snapshot is None:
         raise NoRestorePoint(
@@ -138,7 +139,7 @@ def _alone(step: Step) -> Step:
 
 
 def _whole(services: Services, plan: Plan, component: Component) -> Plan:
-    """With a comparison, if no check covers it and no step changes it on purpose."""
+    """Add a comparison, if no check covers the item and no step changes it on purpose."""
     name = component.name
     changed = any(getattr(s.settings, "component", None) == name for s in plan.runbook)
     compares = services.compares(component, f"{name} as at backup")

@@ -1,7 +1,8 @@
-"""Which rows of the catalogue a process trusts for a recovery that it resumes.
+"""Decide which rows of the catalogue a process trusts for a recovery that it resumes.
 
 The owner of the state trusts them: nobody else can write them. Root, on another user's state,
-trusts them as far as they agree with its own record (`drd.flows.root.ledger`)."""
+trusts them as far as they agree with its own record (`drd.flows.root.ledger`).
+"""
 
 from __future__ import annotations
 

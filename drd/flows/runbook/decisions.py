@@ -219,7 +219,9 @@ class DecisionRequests:
 
 
 def _agreed(name: str, decision: Decision, own: Sameness) -> StepAnswer:
-    """How a person's decision ended the step, marked if that person had started the recovery."""
+    """Return how a person's decision ended the step, marked if that person had started the
+    recovery.
+    """
     self_approved = decision.action == "approve" and own is Sameness.SAME
     result: dict[str, Any] = {"by": decision.by, "comment": decision.comment}
     result["self_approved"] = self_approved

@@ -55,7 +55,7 @@ def runbook_of(work: components.Restoration) -> tuple[Step, ...]:
 
 
 def _as_here(step: Step, step_runner: StepRunner) -> Step:
-    """In a drill there is nobody to ask about a failure."""
+    """Change steps for a drill, in which there is nobody to ask about a failure."""
     if step_runner.drill and step.on_failure == "ask":
         return replace(step, on_failure="abort")
     return step
@@ -224,7 +224,7 @@ class Engine:
         self._ended(step, StepState.SKIPPED, result, why)
 
     def _carry_out(self, step: Step) -> Mapping[str, Any]:
-        """In a thread: as many tries as the step allows."""
+        """Execute a step in a thread, with as many attempts as the step allows."""
         before = self.before.get(step.name)
         begun = self.services.clock.monotonic()
         try:
@@ -340,7 +340,9 @@ class Engine:
 
 
 def rehearsed(engine: Engine) -> tuple[Coverage, tuple[tuple[str, str], ...]]:
-    """How much of the runbook a drill executed, and what it did not, each with its reason."""
+    """Return how much of the runbook a drill executed, and what it did not, each with its
+    reason.
+    """
     left_out: list[tuple[str, str]] = []
     simulated: list[tuple[str, str]] = []
     granted: list[str] = []

@@ -1,4 +1,4 @@
-"""Which decisions about a step of a recovery are possible, and who may make them."""
+"""Decide which decisions about a step of a recovery are possible, and who may make them."""
 
 from __future__ import annotations
 

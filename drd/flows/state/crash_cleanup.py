@@ -142,8 +142,9 @@ def _is_held(services: Services, run: Run) -> bool:
 
 
 def _locked_by(plan: Plan, run: Run) -> list[str]:
-    """Where the processes of a run may have left a lock: a subject names the only repository, and a
-    copy also reads from another."""
+    """Return where the processes of a run may have left a lock: a subject names the only
+    repository, and a copy also reads from another.
+    """
     if run.subject not in plan.repositories:
         return list(plan.repositories) if run.kind is RunKind.RETENTION else [plan.primary.name]
     copy_of = plan.repositories[run.subject].copy_of

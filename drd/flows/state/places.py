@@ -12,8 +12,9 @@ from drd.process.state_owner import SHARED
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where drd keeps its state; `database` is None for a catalogue in PostgreSQL. `group` could
-    write beside the catalogue when this start found it (`as_found`)."""
+    """The places of drd's state; `database` is None for a catalogue in PostgreSQL. `group` could
+    write beside the catalogue when this start found it (`as_found`).
+    """
 
     database: Path | None
     locks: Path
@@ -34,8 +35,9 @@ class Places:
         return self.locks.parent
 
     def as_found(self) -> Places:
-        """These places with the group that can write there now. Call it before the state is
-        closed: afterwards nothing shows who could."""
+        """Return these places with the group that can write there now. Call it before the state is
+        closed: afterwards nothing shows who could.
+        """
         return replace(self, group=self.sharing())
 
     def sharing(self) -> int | None:

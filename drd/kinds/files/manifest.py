@@ -12,7 +12,7 @@ MOST_PATHS = 10_000
 
 
 def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
-    """Raises Refused for facts, a fingerprint or a private part that no source of files writes."""
+    """Raise Refused for facts, a fingerprint or a private part that no source of files writes."""
     place, facts = f"facts of {snapshot.component}", snapshot.facts
     paths = strict.each(
         strict.absolute_path,

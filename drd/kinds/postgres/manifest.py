@@ -43,8 +43,9 @@ def filename(component: str) -> str:
 
 
 def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
-    """Raises Refused for facts, a fingerprint or a private part that no source of PostgreSQL
-    writes."""
+    """Raise Refused for facts, a fingerprint or a private part that no source of PostgreSQL
+    writes.
+    """
     _facts(snapshot.facts, snapshot.component)
     place = f"private of {snapshot.component}"
     if "database" in private:

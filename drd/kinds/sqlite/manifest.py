@@ -20,7 +20,7 @@ def filename(component: str) -> str:
 
 
 def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> None:
-    """Raises Refused for facts, a fingerprint or a private part that no source of SQLite writes."""
+    """Raise Refused for facts, a fingerprint or a private part that no source of SQLite writes."""
     place, facts = f"facts of {snapshot.component}", snapshot.facts
     require_file_facts(snapshot, filename(snapshot.component))
     if "journal_mode" in facts:
