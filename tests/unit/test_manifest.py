@@ -164,7 +164,7 @@ def test_as_much_as_drd_may_write_is_read() -> None:
     raw["components"][2]["error"] = "x" * (1 << 20)
     raw["components"][0]["facts"] = {str(n): 0 for n in range(10_000)}
     raw["components"][0]["observations"] = {str(n): 0 for n in range(MOST_ANSWERS)}
-    row = raw["components"][2]
+    row = raw["components"][2] | {"error": "no such directory"}
     raw["components"] += [row | {"component": f"c{n}"} for n in range(MOST_COMPONENTS - 3)]
     raw["private"] = {f"c{n}": {} for n in range(MOST_COMPONENTS)}
     assert len(read(json.dumps(raw).encode()).point.components) == MOST_COMPONENTS
