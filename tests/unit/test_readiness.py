@@ -228,6 +228,16 @@ def test_objectives_warn() -> None:
     worse = {f.finding.name: f for f in of_assessment(plan(), assess(slow, NOW))}
     assert worse["schedule against RPO"].finding.severity == "warning"
     assert worse["projection against RTO"].finding.severity == "warning"
+    both = {"schedule against RPO": "backup: {every: …}", "projection against RTO": "drd drill"}
+    unknown = healthy(interval_s=None, last_passed_drill=None, last_drill=None)
+    by_hand = {f.finding.name: f for f in of_assessment(plan(), assess(unknown, NOW))}
+    for name, remedy in both.items():
+        assert by_hand[name].finding.severity == "warning"
+        assert remedy in by_hand[name].finding.remedy
+    lost = healthy(repositories=(repository(lost="gone"),))
+    left = {f.finding.name: f for f in of_assessment(plan(), assess(lost, NOW))}
+    assert left["projection against RTO"].finding.severity == "warning"
+    assert left["projection against RTO"].finding.remedy.startswith("drd status")
     broken = assess(healthy(load_error="line 3"), NOW)
     assert {f.finding.name: f.allows for f in of_assessment(plan(), broken)}[
         "plan file"

@@ -108,6 +108,20 @@ def test_a_point_of_the_far_future_counts_only_where_there_is_no_other(
     assert newest_complete([future], T0) == future
 
 
+def test_an_entry_is_written_without_what_it_does_not_have() -> None:
+    assert tree(CHANGED).to_json()["entries"] == {
+        "/0": {"kind": "directory", "mode": 0o755, "uid": 0, "gid": 0, "size": 0},
+        "/1": {
+            "kind": "file",
+            "mode": 0o644,
+            "uid": 0,
+            "gid": 0,
+            "size": 10,
+            "volatile": True,
+        },
+    }
+
+
 def test_the_same_data_has_the_same_bytes() -> None:
     assert canonical_json({"b": [1, {"d": None, "c": "\udcff"}], "a": 2}) == (
         b'{"a":2,"b":[1,{"c":"\\udcff","d":null}]}'

@@ -124,6 +124,12 @@ def test_what_is_zero_only_in_a_moment_is_true_until_then() -> None:
         assert holds(lambda n, v=value: bool(v(n)), later(401)) == (True, math.inf)
 
 
+def test_small_negative_values_have_their_absolute_value() -> None:
+    for half in (lambda n: n - later(0.5), lambda n: later(-0.5) - n):
+        assert holds(lambda n, h=half: abs(h(n)) == timedelta(seconds=0.5), NOON)[0]
+        assert holds(lambda n, h=half: abs(h(n).total_seconds()) == 0.5, NOON)[0]
+
+
 def test_a_quotient_changes_its_sign_at_its_pole() -> None:
     assert holds(lambda n: age(n) / left(n) > 0, NOON)[1] == pytest.approx(400 - EARLY)
     assert holds(lambda n: 1000 / left(n) > 0, NOON)[1] == pytest.approx(400 - EARLY)
