@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import drd
-from tests import light_catalogue, warm_process, warm_workers
+from tests import light_catalogue, warm_catalogue, warm_process, warm_workers
 
 _ROOT = str(Path(drd.__file__).parents[1])
 _AT_START = ("LD_", "LC_", "LANG", "PYTHON", "FAKETIME", "TZ", "MALLOC_", "GLIBC_", "DRD_GRACE_S")
@@ -238,6 +238,7 @@ def _serve(address: str) -> None:
     warm_process.show([sys.executable, "-m", "tests.warm", address], own)
     import_all()
     light_catalogue.install()
+    warm_catalogue.rehearse()
     gc.collect()
     gc.freeze()  # a fork copies each page that a collection writes to
     with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as waiting:

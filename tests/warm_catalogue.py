@@ -1,0 +1,104 @@
+"""What the warm interpreter compiles before it forks: the statements of a backup, a drill and a
+recovery, on a catalogue that nobody keeps."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
+from drd.model.plan import (
+    BackupPolicy,
+    Component,
+    DrillPolicy,
+    Objectives,
+    Plan,
+    RepositorySpec,
+    RetentionPolicy,
+    SecretRef,
+)
+from drd.model.run import DrillResult, Evidence, RunKind, RunState, StepState
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, RestorePoint, TableState
+from drd.ports import RunLease
+
+_AT = datetime(2026, 1, 1, tzinfo=UTC)
+_PLAN = Plan(
+    name="shop",
+    owner="",
+    description="",
+    objectives=Objectives(rpo_s=900, rto_s=1800),
+    components={"db": Component("db", "sqlite", None)},
+    repositories={"primary": RepositorySpec("primary", "/r", SecretRef("env", "P"))},
+    backup=BackupPolicy(every_s=300),
+    retention=RetentionPolicy(),
+    checks=(),
+    runbook=(),
+    targets={},
+    drill=DrillPolicy(every_s=86400),
+    digest="d",
+    file="/shop.yaml",
+)
+
+
+def rehearse() -> None:
+    with tempfile.TemporaryDirectory(dir=os.environ.get("DRD_TEST_RUN")) as directory:
+        url = f"sqlite:///{Path(directory) / 'drd.db'}"
+        catalogue = open_catalogue(url, create=True, state_dir=Path(directory))
+        for _ in range(2):
+            catalogue.plans.load(_PLAN, file_digest="f", at=_AT)
+            catalogue.queue.noted("x")
+            catalogue.queue.accepted("shop")
+            catalogue.queue.jobs()
+            for kind in (RunKind.BACKUP, RunKind.DRILL, RunKind.RECOVERY):
+                _run(catalogue, kind)
+        catalogue.runs.newest()
+        catalogue.plans.names()
+        catalogue.close()
+
+
+def _run(catalogue: SqlCatalogue, kind: RunKind) -> None:
+    owned = catalogue.runs.begin(_PLAN, kind, trigger="manual", at=_AT)
+    catalogue.steps.begin(owned, "one", "capture", _AT)
+    catalogue.steps.finish(owned, "one", StepState.SUCCEEDED, at=_AT, result={"a": 1})
+    catalogue.steps.of_run(owned.run.id)
+    catalogue.decisions.of_run(owned.run.id)
+    if kind is RunKind.BACKUP:
+        _record_point(catalogue, owned)
+    else:
+        [*_, newest] = catalogue.points.of_plan("shop")
+        catalogue.points.get("shop", newest.id)
+        catalogue.evidence.record(owned, _evidence(owned, newest.id))
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=_AT + timedelta(seconds=1))
+
+
+def _record_point(catalogue: SqlCatalogue, owned: RunLease) -> None:
+    catalogue.repositories.id_of("/r")
+    catalogue.repositories.record("/r", "e" * 64, _AT)
+    catalogue.points.component_sizes("shop", "db")
+    seen = DatabaseFingerprint("counts", {"t": TableState(1)})
+    part = ComponentSnapshot("db", "sqlite", "captured", _AT, "s", bytes=1, fingerprint=seen)
+    stored = {"primary": "m"}
+    point = RestorePoint(owned.run.id, "shop", _AT, _AT, True, "d", (part,), stored)
+    catalogue.points.record(point, owned=owned)
+
+
+def _evidence(owned: RunLease, point: str) -> Evidence:
+    return Evidence(
+        id=f"e-{owned.run.id}",
+        run=owned.run.id,
+        plan="shop",
+        point=point,
+        scenario="database-loss",
+        result=DrillResult.PASSED,
+        plan_digest="d",
+        started_at=_AT,
+        finished_at=_AT,
+        rpa_s=1.0,
+        rta_s=1.0,
+        judged=True,
+        phases={},
+        checks=(),
+        restored_bytes=1,
+    )
