@@ -177,7 +177,7 @@ def points(app: App, plan: str) -> Document:
     points = app.catalogue.points.of_plan(name, elsewhere=True)
     base = app.catalogue.origins.kit_base(name)
     known = set(app.catalogue.origins.seals(name)) if base is not None else {p.id for p in points}
-    places = app.catalogue.health.of(name)
+    places = app.catalogue.health.of_plan(name)
     lost = {k.repository: k.lost for k in places if k.lost is not None}
     now = app.clock.now()
     holds = [h for h in app.catalogue.keeping.holds(name) if h.is_active(now)]

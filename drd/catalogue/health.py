@@ -24,7 +24,7 @@ _IS_WRONG = or_(repository_health.c.lost.is_not(None), repository_health.c.unrea
 class SqlHealth(SqlStore):
     """See `drd.ports.health.Health`."""
 
-    def of(self, plan: str) -> list[Known]:
+    def of_plan(self, plan: str) -> list[Known]:
         with self._database.read() as connection:
             return [_known(connection, row) for row in rows_of(connection, plan)]
 
@@ -42,7 +42,7 @@ class SqlHealth(SqlStore):
                 for url, plan, digest, bad in connection.execute(query)
             ]
 
-    def met(self, url: str, found: Meeting, at: datetime) -> bool:
+    def record_state(self, url: str, found: Meeting, at: datetime) -> bool:
         query = select(repository_health).where(repository_health.c.url == url)
         # Most often nothing has changed, and nobody has to wait for a writer.
         with self._database.read() as connection:
@@ -59,7 +59,7 @@ class SqlHealth(SqlStore):
                 outages.settle(connection, plan, rows_of(connection, plan), at)
         return bool(changed)
 
-    def damaged(
+    def record_damage(
         self,
         plan: str,
         repository: str,
@@ -74,7 +74,7 @@ class SqlHealth(SqlStore):
             if row is not None:
                 _damaged(connection, row, damage, affected, at, repair=repair)
 
-    def cost(
+    def record_affected(
         self,
         plan: str,
         repository: str,
@@ -93,20 +93,22 @@ class SqlHealth(SqlStore):
             else:
                 _doubt(connection, row, [point], at)
 
-    def doubt(self, plan: str, repository: str, points: Sequence[str], at: datetime) -> None:
+    def record_doubtful(
+        self, plan: str, repository: str, points: Sequence[str], at: datetime
+    ) -> None:
         with self._database.write() as connection:
             row = _row(connection, plan, repository)
             if row is not None and row.damage is not None:
                 _doubt(connection, row, points, at)
 
-    def whole(self, plan: str, repository: str, at: datetime) -> None:
+    def record_sound(self, plan: str, repository: str, at: datetime) -> None:
         with self._database.write() as connection:
             row = _row(connection, plan, repository)
             if row is not None and row.damage is not None:
                 set_values(connection, row, **WHOLE)
                 health_rows.refresh(connection, plan, at)
 
-    def missing(
+    def record_missing(
         self,
         plan: str,
         repository: str,
@@ -127,7 +129,9 @@ class SqlHealth(SqlStore):
                 set_values(connection, row, missing=now or None, missing_since=since)
                 health_rows.refresh(connection, plan, at)
 
-    def vanished(self, plan: str, repository: str, ids: Sequence[str], at: datetime) -> list[str]:
+    def record_vanished(
+        self, plan: str, repository: str, ids: Sequence[str], at: datetime
+    ) -> list[str]:
         with self._database.write() as connection:
             return copies.vanished(connection, plan, repository, ids, at)
 

@@ -69,7 +69,7 @@ class SqlKeeping(SqlStore):
         with self._database.write() as connection:
             record(connection, state)
 
-    def leave(self, state: RetentionState) -> dict[str, str]:
+    def record_leaving(self, state: RetentionState) -> dict[str, str]:
         with self._database.write() as connection:
             held = held_points(holds.listed(connection, state.plan), state.at)
             record(

@@ -84,7 +84,7 @@ def _warn_of_lost(app: App, plans: Sequence[Plan]) -> None:
     """A kit is only as good as its repositories; it is written all the same, because they may
     return."""
     for plan in plans:
-        for known in app.catalogue.health.of(plan.name):
+        for known in app.catalogue.health.of_plan(plan.name):
             if known.lost is not None:
                 output.warn(
                     f"repository {known.repository} of {plan.name} {lost_words(known.lost)}: now "

@@ -142,8 +142,10 @@ def probe_failed_repositories(services: Services, plan: Plan, found: PlanFound) 
     """Open with this host's own keys what the kit did not open, or what is known to be wrong, and
     record the state: an old kit proves nothing about a repository. Returns whether this host opens
     none of them either: no other kit would."""
-    doubtful = {k.repository for k in services.catalogue.health.of(plan.name) if k.lost}
-    doubtful |= {k.repository for k in services.catalogue.health.of(plan.name) if k.unreachable}
+    doubtful = {k.repository for k in services.catalogue.health.of_plan(plan.name) if k.lost}
+    doubtful |= {
+        k.repository for k in services.catalogue.health.of_plan(plan.name) if k.unreachable
+    }
     failed = [r for r in found.repositories if r.error is not None]
     shut = []
     for one in found.repositories:

@@ -44,17 +44,17 @@ class Health(Protocol):
     """What drd knows to be wrong with repositories. Thread-safe; every method is one transaction.
     Raises CatalogueError."""
 
-    def of(self, plan: str) -> list[Known]:
+    def of_plan(self, plan: str) -> list[Known]:
         """The repositories of the plan as it was loaded, the one that backups go to first."""
 
     def places(self) -> list[PlaceRow]:
         """The repositories that drd has seen, each with every loaded plan that has it."""
 
-    def met(self, url: str, found: Meeting, at: datetime) -> bool:
+    def record_state(self, url: str, found: Meeting, at: datetime) -> bool:
         """Record the state of a repository for every plan that has one at this URL. Returns whether
         the state has changed. A repository that does not answer keeps what was recorded before."""
 
-    def damaged(
+    def record_damage(
         self,
         plan: str,
         repository: str,
@@ -67,7 +67,7 @@ class Health(Protocol):
         """Record the damage that a reading found which began at `at`, what of it restic repairs,
         and the affected points; None when these are unknown."""
 
-    def cost(
+    def record_affected(
         self,
         plan: str,
         repository: str,
@@ -80,14 +80,16 @@ class Health(Protocol):
         """Record damage that was met by something else than a reading, and that affects this
         point."""
 
-    def doubt(self, plan: str, repository: str, points: Sequence[str], at: datetime) -> None:
+    def record_doubtful(
+        self, plan: str, repository: str, points: Sequence[str], at: datetime
+    ) -> None:
         """Record points that were stored in a damaged repository. They count as affected until the
         next reading."""
 
-    def whole(self, plan: str, repository: str, at: datetime) -> None:
+    def record_sound(self, plan: str, repository: str, at: datetime) -> None:
         """Record that a reading found no damage."""
 
-    def missing(
+    def record_missing(
         self,
         plan: str,
         repository: str,
@@ -99,7 +101,9 @@ class Health(Protocol):
         stays missing until it is in `back` (or given up); None: until a listing has its snapshots.
         """
 
-    def vanished(self, plan: str, repository: str, ids: Sequence[str], at: datetime) -> list[str]:
+    def record_vanished(
+        self, plan: str, repository: str, ids: Sequence[str], at: datetime
+    ) -> list[str]:
         """Record that `repository` lacks these points, although drd did not forget them there.
         Returns the points that no other repository keeps; these are no restore points any more."""
 

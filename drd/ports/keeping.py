@@ -19,7 +19,7 @@ class Keeping(Protocol):
 
     def hold(self, hold: Hold) -> Hold:
         """Record a hold, and return it with its id. Raises AlreadyRunning for a point that a run is
-        just forgetting (see `leave`)."""
+        just forgetting (see `record_leaving`)."""
 
     def bring_back(self, found: Sequence[Hold]) -> list[Hold]:
         """Record the holds of a lost catalogue on points that this catalogue knows. Returns the
@@ -48,7 +48,7 @@ class Keeping(Protocol):
     def record_state(self, state: RetentionState) -> None:
         """Record how the retention went."""
 
-    def leave(self, state: RetentionState) -> Mapping[str, str]:
+    def record_leaving(self, state: RetentionState) -> Mapping[str, str]:
         """Record the state, with those of its `leaving` points that are not held at that moment.
         Nobody can hold these points until the run is over. Returns the points that are held, each
         with the reason."""

@@ -54,7 +54,7 @@ class House:
         return place
 
     def lost(self, name: str) -> str | None:
-        [known] = self.app.catalogue.health.of(name)
+        [known] = self.app.catalogue.health.of_plan(name)
         return known.lost or ("unreachable" if known.unreachable else None)
 
     def until(self, done: str | None, name: str, *, turns: float = 0.0) -> None:

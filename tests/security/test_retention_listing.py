@@ -186,7 +186,7 @@ def test_giving_up_in_one_repository_leaves_damage_elsewhere_alone(here: App, si
     point = backup(site)
     plan = here.load("shop")
     services = here.services(plan)
-    services.catalogue.health.damaged(
+    services.catalogue.health.record_damage(
         "shop", "primary", "pack 1 is bad", [point], services.clock.now()
     )
 

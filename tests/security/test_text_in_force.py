@@ -186,7 +186,7 @@ def test_changed_file_waits_for_the_reload_of_a_daemon_that_lives(base: Path, lo
     plan.write_text(plan.read_text().replace(f"url: {base}", f"url: {base}/elsewhere"))
     now.book.load(running=True)
     assert now.paths() == ["/etc/hosts"]
-    assert "elsewhere" in now.app.catalogue.health.of("shop")[0].url
+    assert "elsewhere" in now.app.catalogue.health.of_plan("shop")[0].url
 
 
 def test_text_that_nobody_has_stored_is_a_difference() -> None:

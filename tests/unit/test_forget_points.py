@@ -32,7 +32,7 @@ def point(world: World) -> RestorePoint:
 
 
 def damage(world: World, repository: str, affected: Sequence[str] | None = ("aaaaaaaa",)) -> None:
-    world.catalogue.health.damaged("shop", repository, "a pack is gone", affected, NOON)
+    world.catalogue.health.record_damage("shop", repository, "a pack is gone", affected, NOON)
 
 
 def give(world: World, *points: str, **how: object) -> tuple[str, ...]:
@@ -130,7 +130,7 @@ def test_a_point_whole_everywhere_by_now_has_no_lost_part(
 
 def test_a_point_with_missing_snapshots_may_go(world: World, point: RestorePoint) -> None:
     for name in ("primary", "offsite"):
-        world.catalogue.health.missing("shop", name, MISSING, (), NOON)
+        world.catalogue.health.record_missing("shop", name, MISSING, (), NOON)
     assert give(world) == ("aaaaaaaa",)
 
 
@@ -211,16 +211,16 @@ def test_the_last_retention_is_remembered(world: World, point: RestorePoint) -> 
 
 def test_given_up_points_are_missing_no_more(world: World, point: RestorePoint) -> None:
     for name in ("primary", "offsite"):
-        world.catalogue.health.missing("shop", name, MISSING, (), NOON)
+        world.catalogue.health.record_missing("shop", name, MISSING, (), NOON)
     give(world)
-    assert [dict(k.missing) for k in world.catalogue.health.of("shop")] == [{}, {}]
+    assert [dict(k.missing) for k in world.catalogue.health.of_plan("shop")] == [{}, {}]
 
 
 def test_in_one_repository_the_other_still_misses_it(world: World, point: RestorePoint) -> None:
     for name in ("primary", "offsite"):
-        world.catalogue.health.missing("shop", name, MISSING, (), NOON)
+        world.catalogue.health.record_missing("shop", name, MISSING, (), NOON)
     give(world, repository="primary")
-    missing = {k.repository: dict(k.missing) for k in world.catalogue.health.of("shop")}
+    missing = {k.repository: dict(k.missing) for k in world.catalogue.health.of_plan("shop")}
     assert missing == {"primary": {}, "offsite": MISSING}
 
 

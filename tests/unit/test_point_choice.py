@@ -147,10 +147,10 @@ def test_a_point_that_no_repository_can_give_whole_is_left_out(world: World) -> 
     whole = world.stored("aaaaaaaa", NOON - 2 * HOUR, copied=True)
     world.stored("bbbbbbbb", NOON - HOUR, copied=True)
     health = world.catalogue.health
-    health.missing("shop", "primary", {"bbbbbbbb": ["5a" * 32]}, (), NOON)
+    health.record_missing("shop", "primary", {"bbbbbbbb": ["5a" * 32]}, (), NOON)
     assert choose(world.services, world.plan).point.id == "bbbbbbbb"  # the copy has it
     assert world.notes == []
-    health.missing("shop", "offsite", {"bbbbbbbb": ["5a" * 32]}, (), NOON)
+    health.record_missing("shop", "offsite", {"bbbbbbbb": ["5a" * 32]}, (), NOON)
     assert choose(world.services, world.plan).point == whole
     [note] = world.notes
     assert note == (
@@ -162,7 +162,7 @@ def test_a_point_that_no_repository_can_give_whole_is_left_out(world: World) -> 
 def test_an_older_point_that_is_not_whole_is_left_out_without_a_word(world: World) -> None:
     world.stored("aaaaaaaa", NOON - 2 * HOUR)
     newest = world.stored("bbbbbbbb", NOON - HOUR)
-    world.catalogue.health.missing("shop", "primary", {"aaaaaaaa": ["5a" * 32]}, (), NOON)
+    world.catalogue.health.record_missing("shop", "primary", {"aaaaaaaa": ["5a" * 32]}, (), NOON)
     assert choose(world.services, world.plan).point == newest
     with pytest.raises(NoRestorePoint):
         choose(world.services, world.plan, before=NOON - HOUR)
@@ -172,7 +172,7 @@ def test_an_older_point_that_is_not_whole_is_left_out_without_a_word(world: Worl
 def test_the_only_point_is_taken_although_it_is_not_whole(world: World) -> None:
     lone = world.stored("aaaaaaaa", NOON - 2 * HOUR)
     world.stored("bbbbbbbb", NOON - HOUR, complete=False)
-    world.catalogue.health.missing("shop", "primary", {"aaaaaaaa": ["5a" * 32]}, (), NOON)
+    world.catalogue.health.record_missing("shop", "primary", {"aaaaaaaa": ["5a" * 32]}, (), NOON)
     assert choose(world.services, world.plan).point == lone
     assert world.notes == []
 

@@ -280,7 +280,9 @@ def test_a_point_without_a_component_is_refused(world: World, plan: RecoveryPlan
 
 def test_damage_that_is_known_is_refused_before_anything(world: World, plan: RecoveryPlan) -> None:
     for name in ("primary", "offsite"):
-        world.catalogue.health.damaged("shop", name, "a pack is gone", None, world.clock.now())
+        world.catalogue.health.record_damage(
+            "shop", name, "a pack is gone", None, world.clock.now()
+        )
     with pytest.raises(TargetError) as caught:
         run(plan, ahead(world, plan), conf=Place(refuses=TargetNotEmpty("not empty")))
     assert "a pack is gone" in caught.value.message

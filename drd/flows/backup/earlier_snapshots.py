@@ -31,7 +31,11 @@ def warn_of_damage(services: Services, plan: Plan, repository: str) -> bool:
     """Warn about known damage before something is stored; returns whether there is any. Nothing is
     refused: new data there may be whole, and a verification can tell."""
     damage = next(
-        (k.damage for k in services.catalogue.health.of(plan.name) if k.repository == repository),
+        (
+            k.damage
+            for k in services.catalogue.health.of_plan(plan.name)
+            if k.repository == repository
+        ),
         None,
     )
     if damage is None:
@@ -52,7 +56,7 @@ def _check(
     try:
         repository.check(deadline_s=max(1.0, ends - services.clock.monotonic()))
     except RepositoryDamaged as error:
-        services.catalogue.health.damaged(
+        services.catalogue.health.record_damage(
             plan.name, repository.name, error.damage, None, begun_at, repair=error.repair
         )
         services.warn(

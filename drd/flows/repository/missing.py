@@ -66,7 +66,7 @@ def find_missing(
     known = [
         p for p in services.catalogue.points.of_plan(plan) if repository.name in p.repositories
     ]
-    states = services.catalogue.health.of(plan)
+    states = services.catalogue.health.of_plan(plan)
     noted = next((k for k in states if k.repository == repository.name), None)
     if noted is None or noted.url != repository.url:
         return {}  # the plan has another one now: the records are about that
@@ -99,8 +99,8 @@ def record_missing(
         for i in ids
         if i in known and repository in known[i].repositories
     }
-    services.catalogue.health.missing(plan, repository, removed, (), services.clock.now())
-    lost = services.catalogue.health.vanished(plan, repository, ids, services.clock.now())
+    services.catalogue.health.record_missing(plan, repository, removed, (), services.clock.now())
+    lost = services.catalogue.health.record_vanished(plan, repository, ids, services.clock.now())
     if lost:
         names = some(lost, 5)
         services.warn(

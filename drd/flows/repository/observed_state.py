@@ -54,7 +54,7 @@ def note_damage(
     for name, error in damaged.items():
         with suppress(CatalogueError):
             now = services.clock.now()
-            services.catalogue.health.cost(
+            services.catalogue.health.record_affected(
                 plan, name, error.damage, point, now, repair=error.repair
             )
 
@@ -159,5 +159,5 @@ def _note(catalogue: Catalogue, clock: Clock, url: str, found: Meeting) -> bool:
     place that never held a repository."""
     with suppress(CatalogueError):
         if found.state in ("ok", "unreachable") or catalogue.repositories.id_of(url) is not None:
-            return catalogue.health.met(url, found, clock.now())
+            return catalogue.health.record_state(url, found, clock.now())
     return False

@@ -69,7 +69,7 @@ def missing_snapshots(
     state = keeping.state(plan)
     leaving = state.leaving if state is not None else ()
     given_up = {(g.point, g.repository) for g in keeping.given_up(plan)}
-    noted = {k.repository: k.missing for k in services.catalogue.health.of(plan)}
+    noted = {k.repository: k.missing for k in services.catalogue.health.of_plan(plan)}
     missing: dict[str, dict[str, tuple[str, ...]]] = {}
     for inventory in inventories:
         name = inventory.repository.name
@@ -89,7 +89,9 @@ def missing_snapshots(
             missing[name] = lacking
         with suppress(CatalogueError):  # a reader may have no right to write
             back = None if only is None else (only,)
-            services.catalogue.health.missing(plan, name, lacking, back, services.clock.now())
+            services.catalogue.health.record_missing(
+                plan, name, lacking, back, services.clock.now()
+            )
     return missing
 
 

@@ -60,7 +60,7 @@ def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> l
     """The findings, and a failed finding for each repository that is known to be lost or damaged; a
     repository that was just found to be lost gets the remedy."""
     told = list(found)
-    for known in services.catalogue.health.of(plan.name):
+    for known in services.catalogue.health.of_plan(plan.name):
         if known.lost is not None:
             detail, hint = _lost(services, plan, known)
             here = [
@@ -128,7 +128,7 @@ def _cost(known: Known) -> str:
 
 
 def _by_name(services: Services, plan: Plan) -> Mapping[str, Known]:
-    return {known.repository: known for known in services.catalogue.health.of(plan.name)}
+    return {known.repository: known for known in services.catalogue.health.of_plan(plan.name)}
 
 
 def _costs(known: Known, point: str) -> bool:

@@ -128,7 +128,7 @@ def _points(services: Services, plan: Plan) -> list[RestorePoint]:
 def _whole(services: Services, plan: Plan, points: list[RestorePoint]) -> list[RestorePoint]:
     """The points, without those that no repository can provide whole: drd knows that each of them
     lacks snapshots of the point. All points, if no other complete point is left."""
-    lacking = {k.repository: k.missing for k in services.catalogue.health.of(plan.name)}
+    lacking = {k.repository: k.missing for k in services.catalogue.health.of_plan(plan.name)}
     torn = [p for p in points if all(p.id in lacking.get(name, ()) for name in p.repositories)]
     whole = [p for p in points if p not in torn]
     newest, left = newest_complete(torn), newest_complete(whole)

@@ -375,7 +375,7 @@ def _there(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Repositories that are not known to be lost, or all if all are; and notes about the others.
     Each is checked all the same: it may be back."""
-    lost = {k.repository: k.lost for k in services.catalogue.health.of(plan.name) if k.lost}
+    lost = {k.repository: k.lost for k in services.catalogue.health.of_plan(plan.name) if k.lost}
     there = tuple(name for name in holding if name not in lost)
     notes = tuple(
         f"{name} {lost_words(lost[name])}, as far as drd knows: drd reads nothing from it unless "

@@ -37,7 +37,7 @@ def differs_in_force(catalogue: Catalogue, plan: Plan, text: str, now: datetime)
         return None
     if not daemon_lives(catalogue, now):
         return None
-    loaded = {k.repository: k.url for k in catalogue.health.of(plan.name)}
+    loaded = {k.repository: k.url for k in catalogue.health.of_plan(plan.name)}
     places = {spec.name: spec.url for spec in plan.repositories.values()}
     if loaded and loaded != places:
         changed = sorted(n for n in {**loaded, **places} if loaded.get(n) != places.get(n))

@@ -182,11 +182,11 @@ class _CopyRun:
     def _record(self, manifests: Mapping[str, str]) -> None:
         now = self.services.clock.now()
         if self.is_damaged:  # before they are known to be there, so that they never count
-            self.services.catalogue.health.doubt(
+            self.services.catalogue.health.record_doubtful(
                 self.plan.name, self.spec.name, list(manifests), now
             )
         self.services.catalogue.copies.record(self.runner.owned, self.spec.name, manifests, now)
-        self.services.catalogue.health.missing(
+        self.services.catalogue.health.record_missing(
             self.plan.name, self.spec.name, {}, list(manifests), now
         )
 

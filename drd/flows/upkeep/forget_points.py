@@ -64,7 +64,7 @@ def give_up(services: Services, plan: Plan, what: GiveUpRequest) -> tuple[str, .
             ]
         )
         for spec in specs:
-            services.catalogue.health.missing(plan.name, spec.name, {}, what.points, now)
+            services.catalogue.health.record_missing(plan.name, spec.name, {}, what.points, now)
         troubles = _forget_all(services, plan, specs, what, runner)
         if troubles:
             raise next(iter(troubles.values()))
@@ -95,7 +95,7 @@ def _require_reasons(services: Services, plan: Plan, what: GiveUpRequest) -> Non
     kept = {p.id: p for p in services.catalogue.points.of_plan(plan.name)}
     state = services.catalogue.keeping.state(plan.name)
     damaged = {p for d in known_damage(services, plan) for p in d.affected or kept}
-    damaged |= {p for known in services.catalogue.health.of(plan.name) for p in known.missing}
+    damaged |= {p for known in services.catalogue.health.of_plan(plan.name) for p in known.missing}
     for point in what.points:
         if not _is_doubtful(point, kept.get(point), damaged, state, now):
             raise UsageError(
@@ -224,4 +224,4 @@ def _note_leaving(services: Services, plan: Plan, points: Sequence[str], run: st
     now = services.clock.now()
     state = keeping.state(plan.name) or RetentionState(plan.name, now, run)
     leaving = tuple(dict.fromkeys((*state.leaving, *points)))
-    _require_free(points, keeping.leave(replace(state, at=now, leaving=leaving)))
+    _require_free(points, keeping.record_leaving(replace(state, at=now, leaving=leaving)))

@@ -43,7 +43,7 @@ def known_damage(services: Services, plan: Plan) -> list[Damage]:
     """Return the damage in the plan's repositories that nobody has repaired."""
     return [
         Damage(known.repository, known.damage, known.affected)
-        for known in services.catalogue.health.of(plan.name)
+        for known in services.catalogue.health.of_plan(plan.name)
         if known.damage is not None
     ]
 

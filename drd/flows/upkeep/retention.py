@@ -117,7 +117,7 @@ class _RetentionRun:
 
     def _pause(self, forgetting: Forgetting) -> RetentionOutcome:
         for share in forgetting.shares:
-            self.services.catalogue.health.vanished(
+            self.services.catalogue.health.record_vanished(
                 self.plan.name, share.name, share.vanished, self.services.clock.now()
             )
         self._record(pauses=forgetting.pauses, missing=forgetting.missing)
@@ -169,7 +169,7 @@ class _RetentionRun:
             missing=before.missing if missing is None else missing,
             leaving=tuple(before.leaving if leaving is None else leaving),
         )
-        self.services.catalogue.keeping.leave(self.before)
+        self.services.catalogue.keeping.record_leaving(self.before)
 
 
 def _count_as_incomplete(

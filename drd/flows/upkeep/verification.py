@@ -105,7 +105,7 @@ class _VerificationRun:
                 self._read_share()
         except RepositoryDamaged as error:
             return self._damaged(error)
-        self.services.catalogue.health.whole(self.plan.name, self.spec.name, self.begun_at)
+        self.services.catalogue.health.record_sound(self.plan.name, self.spec.name, self.begun_at)
         missing = self._missing()
         if missing:
             return self._finish(RunState.FAILED, self._not_all_there(missing), missing)
@@ -139,7 +139,7 @@ class _VerificationRun:
 
     def _is_hurt(self) -> bool:
         """Whether another run has met damage there."""
-        known = self.services.catalogue.health.of(self.plan.name)
+        known = self.services.catalogue.health.of_plan(self.plan.name)
         return any(k.damage is not None for k in known if k.repository == self.spec.name)
 
     def _read_everything(self) -> None:
@@ -197,7 +197,7 @@ class _VerificationRun:
         )
         error.hint = "\n".join(lines)
         self._record(replace(self.reading, error=describe(error)))
-        self.services.catalogue.health.damaged(
+        self.services.catalogue.health.record_damage(
             self.plan.name,
             self.spec.name,
             error.damage,
