@@ -272,7 +272,7 @@ class Host:
         upcoming = self.daemon._agenda.next_at()
         due = upcoming is not None and upcoming <= self.time.now()
         if due or self.time.awake_s - self._ticked_s >= WAITING_STEP_S:
-            self.daemon._post("tick")
+            self.daemon._ask_tick()
             self._ticked_s = self.time.awake_s
         self.daemon._react(jump)
         if jump is not None or self.time.awake_s - self._duties_s >= DUTIES_S:

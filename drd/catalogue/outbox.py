@@ -11,8 +11,9 @@ from drd.catalogue.daemon_tables import channels, outbox
 from drd.catalogue.engine import SqlStore, insert_all, upsert
 from drd.catalogue.tables import plans
 from drd.errors import CatalogueError
+from drd.model.clock import LONGEST_WAIT
 from drd.model.message import Message, Routed
-from drd.ports.notify import FURTHEST, OF_A_PLAN, ChannelFacts, Waiting
+from drd.ports.notify import OF_A_PLAN, ChannelFacts, Waiting
 
 HISTORY = 10_000
 """How many messages are kept after they were sent. A thousand plans that report every backup would
@@ -49,7 +50,7 @@ class SqlOutbox(SqlStore):
                 insert(connection, routed, at)
 
     def due_channels(self, now: datetime) -> list[str]:
-        due = or_(outbox.c.next_try_at <= now, outbox.c.next_try_at > now + FURTHEST)
+        due = or_(outbox.c.next_try_at <= now, outbox.c.next_try_at > now + LONGEST_WAIT)
         query = select(outbox.c.channel).where(_is_waiting, due)
         with self._database.read() as connection:
             return sorted(connection.execute(query.distinct()).scalars())

@@ -87,7 +87,7 @@ def _print(items: list[dict[str, Any]], args: argparse.Namespace) -> None:
             output.say(str(plan))
         word, style = ("ok", "good") if item["ok"] else ("FAILED", "bad")
         if item["ok"] and item["warning"]:
-            word, style = "look", "warn"
+            word, style = "WARN", "warn"
         mark = output.paint(f"{word:<6}", style, colour)
         first, *rest = item["detail"].splitlines() or [""]
         output.say(f"  {mark}  {item['name']:<{width}}  {first}")

@@ -23,7 +23,7 @@ from drd.model.schedule import READINESS_TIMEOUT_S
 from drd.model.units import from_rfc3339
 from drd.model.verdicts import Readiness
 
-_MARKS = {"ok": ("ok", "good"), "warning": ("look", "warn"), "error": ("FAILED", "bad")}
+_MARKS = {"ok": ("ok", "good"), "warning": ("WARN", "warn"), "error": ("FAILED", "bad")}
 _STYLE = {"ready": "good", "needs drill": "warn", "not ready": "bad"}
 
 

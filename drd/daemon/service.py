@@ -9,7 +9,7 @@ import os
 import select
 import signal
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -85,10 +85,10 @@ class Daemon:
         self._choose_log = choose_log
         self._notifier = notifier
         self._asked = _Asked()
-        self._posted: deque[str] = deque()
+        self._tick_now = False
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._clocks = Clocks()
-        self._clockwork = Clockwork(self._post)
+        self._clockwork = Clockwork(lambda _: self._ask_tick())
         self._agenda = Agenda(app.catalogue.queue)
         self._workers = workers or Workers(config, to_text(app.settings))
         self._book = PlanBook(app, self._agenda)
@@ -129,7 +129,7 @@ class Daemon:
         self._probes.start()
         self._listen()
         self._notifier.ready(f"catalogue: {self._trouble}" if self._trouble else "started")
-        self._post("tick")
+        self._ask_tick()
 
     def _listen(self) -> None:
         """Serve the API if possible: runs do not wait for it."""
@@ -195,7 +195,7 @@ class Daemon:
             self._duties.jumped(jump, now)
             self._clockwork.restart()
             self._agenda.recompute(now)
-            self._post("tick")
+            self._ask_tick()
         if self._asked.reload:
             self._asked.reload = False
             self._reload()
@@ -209,7 +209,7 @@ class Daemon:
         open_runs = self._app.catalogue.queue.open_runs()
         self._supervisor.end_asked(open_runs, now)
         changed = self._agenda.refresh(now)
-        if self._take_posted("tick") or ended or changed or self._dispatcher.is_asked(open_runs):
+        if self._take_tick() or ended or changed or self._dispatcher.is_asked(open_runs):
             began = time.monotonic()
             did, sentence = self.tick(open_runs, now)
             level = "info" if did else "debug"
@@ -262,14 +262,14 @@ class Daemon:
                 self._duties.catalogue_failed(error)
             self._trouble = error.message
             self._notifier.status(f"catalogue: {error.message}")
-            self._posted.clear()
+            self._tick_now = False
             time.sleep(GLANCE_S)
             return
         if self._trouble:
             _log.info("catalogue.works_again")
             self._trouble = ""
             self._duties.catalogue_works()
-            self._post("tick")
+            self._ask_tick()
 
     def _reload(self) -> None:
         self._notifier.reloading("reading drd.yaml and plans")
@@ -283,7 +283,7 @@ class Daemon:
             _log.error("daemon.not_reloaded", error=error.message)
             said.insert(0, f"not reloaded: {error.message}")
         self._notifier.ready(", ".join(said))
-        self._post("tick")
+        self._ask_tick()
 
     def _reconfigure(self) -> list[str]:
         """Apply the current drd.yaml; returns a note about it. A broken file changes nothing."""
@@ -341,14 +341,14 @@ class Daemon:
             self._asked.stop = signal.Signals(number).name
         self._wake()
 
-    def _post(self, name: str) -> None:
-        self._posted.append(name)
+    def _ask_tick(self) -> None:
+        """Let the loop tick at once. Other threads call this."""
+        self._tick_now = True
         self._wake()
 
-    def _take_posted(self, name: str) -> bool:
-        there = name in self._posted
-        self._posted.clear()
-        return there
+    def _take_tick(self) -> bool:
+        asked, self._tick_now = self._tick_now, False
+        return asked
 
     def _wake(self) -> None:
         with suppress(BlockingIOError, OSError):
@@ -360,7 +360,7 @@ class Daemon:
         poll.register(self._wake_read, select.POLLIN)
         for worker in self._workers.alive:
             poll.register(worker.pidfd, select.POLLIN)
-        poll.poll(0 if self._posted or self._asked.stop else seconds * 1000)
+        poll.poll(0 if self._tick_now or self._asked.stop else seconds * 1000)
         with suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
 

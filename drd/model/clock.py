@@ -36,3 +36,13 @@ FAR_AHEAD = timedelta(hours=1)
 """A point dated further in the future than this was made while a clock was wrong. It counts only
 where there is no other.
 """
+
+LONGEST_WAIT = timedelta(hours=2)
+"""No message waits longer than this for its next try: a later time was written before the clock was
+set back.
+"""
+
+OWNER_SKEW = timedelta(seconds=5)
+"""A lock or a snapshot that is younger than the start of this host by no more than this may be this
+host's own.
+"""

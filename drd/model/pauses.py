@@ -111,7 +111,7 @@ def of_damage(
         elif not damage.affected:
             # New points may build on it, and then older ones are what is left.
             what += ", which no restore point needs"
-            hint = f"repair it (docs/copies.md, Mending), then: {again}"
+            hint = f"repair it (docs/copies.md, Repairing a repository), then: {again}"
         else:
             open_ones = [
                 p
@@ -122,8 +122,9 @@ def of_damage(
                 continue
             what += f" ({named(open_ones)})"
             hint = (
-                "repair it (docs/copies.md, Mending), or forget the points: drd points forget "
-                f"{' '.join(open_ones[:_NAMED])} --repository {damage.repository} --reason …"
+                "repair it (docs/copies.md, Repairing a repository), or forget the points: "
+                f"drd points forget {' '.join(open_ones[:_NAMED])} "
+                f"--repository {damage.repository} --reason …"
             )
         pauses.append(Pause("damage", f"repository {damage.repository} is damaged: {what}", hint))
     return pauses

@@ -48,4 +48,4 @@ def _repair(what: Repair) -> list[str]:
     """
     if what == "none":
         return []
-    return [f"restic repair {what} (docs/copies.md, Mending a repository)"]
+    return [f"restic repair {what} (docs/copies.md, Repairing a repository)"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from drd.model.clock import LONGEST_WAIT
 from drd.model.message import ChannelSpec, Message, Routed
 from drd.model.plan import Heartbeat, SecretRef
 
@@ -44,9 +45,6 @@ class Notifier(Protocol):
 
 OF_A_PLAN = "plan/"
 """The prefix of the channel for a plan's own heartbeat; the plan's name follows."""
-
-FURTHEST = timedelta(hours=2)
-"""No message waits longer than this for its next attempt."""
 
 Resolve = Callable[[SecretRef], str]
 """Returns the value of a secret."""
@@ -94,7 +92,7 @@ class Waiting:
     def is_due(self, now: datetime) -> bool:
         """Whether it is time for the next attempt. A time that is too far away was recorded before
         the clock was set back."""
-        return not now < self.next_try_at <= now + FURTHEST
+        return not now < self.next_try_at <= now + LONGEST_WAIT
 
 
 @dataclass(frozen=True, slots=True)

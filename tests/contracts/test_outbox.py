@@ -12,8 +12,9 @@ from drd.catalogue import outbox as rows
 from drd.catalogue.daemon_tables import outbox
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import CatalogueError
+from drd.model.clock import LONGEST_WAIT
 from drd.model.digest import digest
-from drd.ports.notify import FURTHEST, ChannelFacts
+from drd.ports.notify import ChannelFacts
 from tests.catalogue_support import at, plan
 from tests.notify_support import message
 
@@ -127,7 +128,7 @@ def test_a_clock_that_was_set_back_silences_no_message(catalogue: SqlCatalogue) 
     box.add([("hook", message())], at(0) + timedelta(days=365))
     assert box.due_channels(at(0)) == ["hook"]
     assert box.waiting("hook")[0].is_due(at(0))
-    box.add([("mail", message())], at(0) + FURTHEST)
+    box.add([("mail", message())], at(0) + LONGEST_WAIT)
     assert box.due_channels(at(0)) == ["hook"]
     assert not box.waiting("mail")[0].is_due(at(0))
 

@@ -203,8 +203,8 @@ def test_rekey_waits_for_a_daemon_to_load_the_plan(short_tmp: Path) -> None:
     assert not opens(offsite, PASSWORD)
 
 
-KILLS = ("before:look", "undone:look", "before:add key", "undone:add key", "after:add key",
-         "undone:prove key", "after:prove key")  # fmt: skip
+KILLS = ("before:try passwords", "undone:try passwords", "before:add key", "undone:add key",
+         "after:add key", "undone:prove key", "after:prove key")  # fmt: skip
 
 
 def test_rekey_goes_on_after_a_kill_at_any_step(short_tmp: Path) -> None:
@@ -265,7 +265,7 @@ def forge(site: Site) -> None:
             ("steps", "run", {"result": json.dumps(result)}),
         ):
             sets = ", ".join(f"{column} = ?" for column in changed)
-            where = " and name = 'look'" if table == "steps" else ""
+            where = " and name = 'try passwords'" if table == "steps" else ""
             db.execute(
                 f"update {table} set {sets} where {key} = ?{where}",
                 (*changed.values(), last),

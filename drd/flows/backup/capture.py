@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class Captured:
 class CaptureOrder:
     """What to capture, for which run, and where to.
 
-    `confirmed` waits until the repository has been found to be the right one, or raises its error:
+    `confirmed` ends when the repository has been found to be the right one, or with its error:
     before that, nothing is stored and no hook runs."""
 
     plan: Plan
@@ -47,7 +47,7 @@ class CaptureOrder:
     repository: Repository
     deadline: float  # on the monotonic clock
     accept_size: bool
-    confirmed: Callable[[], object]
+    confirmed: Future[Mapping[str, Any]]
 
 
 def tags(order_run: str, plan: str, *more: str) -> list[str]:
@@ -61,7 +61,7 @@ def capture(services: Services, order: CaptureOrder) -> Captured:
     try:
         if component.before is not None:
             # It may create what the probe looks for.
-            order.confirmed()
+            order.confirmed.result()
             _hook(component.before, component, "before")
         taken = _capture(services, order)
     except BaseException:
@@ -93,7 +93,7 @@ def _capture(services: Services, order: CaptureOrder) -> Captured:
     probe = source.probe()
     for note in probe.notes:
         services.warn(f"{component.name}: {note}")
-    order.confirmed()
+    order.confirmed.result()
     with source.open() as taken:
         fingerprint, stored, answers = _store(services, order, taken)
         fingerprint = taken.verify(stored, fingerprint)

@@ -43,7 +43,7 @@ def warn_of_damage(services: Services, plan: Plan, repository: str) -> bool:
     services.warn(
         f"{repository} is damaged: {damage}; new data there may depend on damaged data, so "
         f"it does not count until drd verify {plan.name} --repository {repository} has "
-        "read it: repair the repository first (docs/copies.md, Mending a repository)"
+        "read it: repair the repository first (docs/copies.md, Repairing a repository)"
     )
     return True
 

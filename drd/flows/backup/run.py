@@ -6,8 +6,8 @@ catalogue remembers it. A component that failed makes the point incomplete.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -111,7 +111,7 @@ class _BackupRun:
         with ThreadPoolExecutor(1, thread_name_prefix="drd-repository") as pool:
             # The repository and the sources are checked at the same time: both take a while.
             confirmed = pool.submit(self._confirm)
-            rows = self._capture_all(confirmed.result)
+            rows = self._capture_all(confirmed)
             confirmed.result()
         process.check_cancelled()
         if not self.captured:
@@ -128,12 +128,12 @@ class _BackupRun:
 
         return self.runner.step("repository", "preflight", effect)
 
-    def _capture_all(self, confirmed: Callable[[], object]) -> list[ComponentSnapshot]:
+    def _capture_all(self, confirmed: Future[Mapping[str, Any]]) -> list[ComponentSnapshot]:
         with ThreadPoolExecutor(self.services.parallel, thread_name_prefix="drd-capture") as pool:
             return list(pool.map(lambda c: self._capture_one(c, confirmed), self.chosen))
 
     def _capture_one(
-        self, component: Component, confirmed: Callable[[], object]
+        self, component: Component, confirmed: Future[Mapping[str, Any]]
     ) -> ComponentSnapshot:
         order = CaptureOrder(
             self.plan,

@@ -21,7 +21,13 @@ from drd import process
 from drd.errors import RepositoryError, RepositoryMissing, SecretUnavailable, UsageError, WrongKey
 from drd.flows.durable_steps import Runner, new_run
 from drd.flows.repository.identity import confirm
-from drd.flows.repository.rekey_history import BY_MASK, Earlier, digest_of, earlier_tries
+from drd.flows.repository.rekey_history import (
+    BY_MASK,
+    TRY_PASSWORDS,
+    Earlier,
+    digest_of,
+    earlier_tries,
+)
 from drd.flows.repository.shared import plans_of_others
 from drd.flows.services import Services
 from drd.flows.state import contested, crash_cleanup
@@ -263,7 +269,7 @@ def _carry_out(
     earlier, before = known_before
     given = (order.old, spec.password, *before, BY_MASK)
     candidates = dict.fromkeys(r for r in given if r is not None and r != work.new)
-    tried = runner.step("look", "rekey", lambda: work.try_candidates(list(candidates)))
+    tried = runner.step(TRY_PASSWORDS, "rekey", lambda: work.try_candidates(list(candidates)))
     old = work.old
     expected = confirm(services, work.opened(old[0] if old else work.new))
     runner.step("add key", "rekey", lambda: work.add(old))

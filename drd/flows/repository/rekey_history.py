@@ -21,6 +21,12 @@ from drd.model.run_details import RekeyDetail
 BY_MASK = SecretRef("text", MASK)
 """The password of a repository that an older drd made with a masked secret."""
 
+TRY_PASSWORDS = "try passwords"
+"""The step that tries the old passwords."""
+
+_TRIED = frozenset({TRY_PASSWORDS, "look"})
+"""The names of that step: drd 0.1.0 recorded it as `look`."""
+
 _KEY = re.compile(r"[0-9a-f]{8,64}")
 _TRIES = 100
 
@@ -50,11 +56,11 @@ def earlier_tries(services: Services, plan: Plan, spec: RepositorySpec) -> Earli
         if run.state is RunState.SUCCEEDED:
             break
         steps = services.catalogue.steps.of_run(run.id)
-        if any(s.name == "look" and s.state is StepState.FAILED for s in steps):
+        if any(s.name in _TRIED and s.state is StepState.FAILED for s in steps):
             continue  # it was refused, and has changed nothing
         to = to or _digest_in(run.detail.to if isinstance(run.detail, RekeyDetail) else None)
         for step in steps:
-            if step.name == "look":
+            if step.name in _TRIED:
                 old |= {d for r in _list(step.result.get("old")) if (d := _digest_in(r))}
                 ids = tuple(k for k in _list(step.result.get("keys")) if _is_key(k))
                 if ids:

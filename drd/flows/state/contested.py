@@ -17,6 +17,7 @@ from drd import log, process
 from drd.errors import DrdError
 from drd.flows.repository import listings
 from drd.flows.services import Services
+from drd.model.clock import OWNER_SKEW
 from drd.model.pauses import Pause
 from drd.model.plan import OWN_COMPONENT, Plan
 from drd.model.run import Run
@@ -27,7 +28,6 @@ HINT = (
     "if this machine takes over (it was renamed, restored or moved): drd adopt --reason …. If "
     "this machine is a copy: stop drd here."
 )
-_CLOCK = timedelta(seconds=5)
 
 
 def contested(services: Services) -> str | None:
@@ -54,7 +54,7 @@ def judge_listing(services: Services, plan: Plan, listing: Iterable[SnapshotInfo
         s
         for s in listings.own(listings.of_plan(listing, plan.name))
         if s.original is None
-        and s.time > custody.since + _CLOCK
+        and s.time > custody.since + OWNER_SKEW
         and (run := listings.run_of(s)) is not None
         and not services.catalogue.custody.knows_run(run)
     ]
@@ -113,7 +113,7 @@ def _is_held_elsewhere(
         lock
         for lock in repository.lock_holders()
         if lock.host == run.owner_host
-        and lock.at > booted + _CLOCK
+        and lock.at > booted + OWNER_SKEW
         and not _is_restic_here(lock.pid)
     ]
     if not holders:
@@ -151,7 +151,7 @@ def _times_of_this_boot(services: Services, run: Run) -> Sequence[tuple[datetime
 
 def _is_within(lock: LockInfo, times: Iterable[tuple[datetime, datetime | None]]) -> bool:
     return any(
-        start - _CLOCK <= lock.at and (end is None or lock.at <= end + _CLOCK)
+        start - OWNER_SKEW <= lock.at and (end is None or lock.at <= end + OWNER_SKEW)
         for start, end in times
     )
 

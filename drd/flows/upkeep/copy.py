@@ -145,7 +145,7 @@ class _CopyRun:
             raise RepositoryDamaged(
                 f"{self.spec.name} lost snapshots and data, so drd copies nothing into it: "
                 f"{damage.message}",
-                hint="repair it (docs/copies.md, Mending), then drd verify "
+                hint="repair it (docs/copies.md, Repairing a repository), then drd verify "
                 f"{self.plan.name} --repository {self.spec.name}",
             )
         self.is_damaged = warn_of_damage(self.services, self.plan, self.spec.name)

@@ -309,7 +309,7 @@ def out_of_the_future(points: Sequence[str], snapshots: Sequence[SnapshotInfo]) 
         ids = [s.id[:8] for s in snapshots]
         rest = ", and again for the rest" if len(ids) > MOST_NAMED else ""
         ways.append(
-            "with that repository's password and keys (docs/copies.md, Mending) "
+            "with that repository's password and keys (docs/copies.md, Repairing a repository) "
             f"`restic forget {' '.join(ids[:MOST_NAMED])}`{rest}"
         )
     return (
