@@ -15,6 +15,7 @@ from drd.errors import (
     SnapshotsUnreadable,
 )
 from drd.flows.services import Services
+from drd.flows.state import clock_trust
 from drd.flows.upkeep.retention import RetentionOutcome, RetentionRequest, retention
 from drd.flows.upkeep.retention_plan import (
     KEEP_OWN,
@@ -30,6 +31,7 @@ from drd.model.run import RunKind, RunState, StepState
 from drd.model.run_details import BackupDetail, RecoveryDetail, RetentionDetail
 from drd.model.snapshot import RestorePoint
 from drd.ports import SnapshotInfo
+from drd.process import Boot
 from tests.fakes_repository import MemoryRepository
 from tests.flow_support import DAY, NOON, World
 
@@ -538,6 +540,20 @@ def test_what_a_person_asked_for_is_recorded(world: World, points: list[RestoreP
     outcome = forget(world, last=1, force="a wrong policy")
     assert outcome.forgotten == (IDS[6], IDS[5], IDS[3], IDS[2])
     assert world.listed(world.primary) == {IDS[7], IDS[4]}
+
+
+def test_a_person_may_confirm_a_clock_that_was_set(
+    world: World, points: list[RestorePoint]
+) -> None:
+    services = replace(world.services, booted=lambda: Boot("b1", 100.0))
+    assert clock_trust.jumped_s(services) is None
+    world.after(hours=2)
+    assert clock_trust.jumped_s(services) == 7200
+    world.primary.ahead_s = 3600.0  # the server confirms nothing
+    forget(world, services=services)
+    assert clock_trust.jumped_s(services) == 7200
+    forget(world, services=services, clock_is_right="compared with my watch")
+    assert clock_trust.jumped_s(services) is None
 
 
 def test_a_paused_run_says_why_and_since_when(world: World, points: list[RestorePoint]) -> None:
