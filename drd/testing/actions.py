@@ -108,46 +108,46 @@ class ActionContract:
     def case(self) -> ActionCase:
         raise NotImplementedError("the class lacks a fixture `case`")
 
-    def test_the_settings_say_what_each_key_means(self, case: ActionCase) -> None:
+    def test_every_key_of_the_settings_has_a_description(self, case: ActionCase) -> None:
         assert case.kind.summary
         assert case.kind.about
         assert undescribed(type(case.settings)) == []
 
-    def test_the_settings_contradict_nothing(self, case: ActionCase) -> None:
+    def test_the_settings_have_no_contradictions(self, case: ActionCase) -> None:
         assert isinstance(case.settings, StepSettings)
         assert list(case.settings.contradictions()) == []
         assert all(words for _, words in case.settings.all_commands())
         assert all(isinstance(text, str) for _, text in case.settings.all_texts())
 
-    def test_nothing_is_missing_where_it_can_be_done(self, case: ActionCase) -> None:
+    def test_preflight_finds_nothing_missing(self, case: ActionCase) -> None:
         assert list(case.kind.action.preflight(case.step)) == []
 
-    def test_it_is_done_and_gives_what_was_promised(self, case: ActionCase) -> None:
+    def test_run_takes_effect_and_returns_its_results(self, case: ActionCase) -> None:
         before = case.effect()
         result = case.run()
         assert case.effect() != before
         assert set(case.kind.gives) <= set(result)
         json.dumps(dict(result))
 
-    def test_a_second_try_of_the_same_step_changes_nothing_more(self, case: ActionCase) -> None:
+    def test_a_repeated_run_changes_nothing(self, case: ActionCase) -> None:
         """drd may have died after the deed, before it noted that."""
         case.run()
         done = case.effect()
         case.run()
         assert case.effect() == done
 
-    def test_what_cannot_be_done_has_failed(self, case: ActionCase) -> None:
+    def test_an_impossible_step_fails(self, case: ActionCase) -> None:
         case.impossible()
         with pytest.raises(StepFailed) as caught:
             case.run()
         assert caught.value.message
 
-    def test_it_is_said_in_one_line(self, case: ActionCase) -> None:
+    def test_the_step_is_described_in_one_line(self, case: ActionCase) -> None:
         said = case.kind.in_words(case.settings)
         assert said
         assert "\n" not in said
 
-    def test_what_a_person_does_by_hand_is_bash(self, case: ActionCase) -> None:
+    def test_instructions_by_hand_are_bash(self, case: ActionCase) -> None:
         script = "\n".join(case.kind.by_hand(case.settings, _Shell(case.step)))
         command = process.Command(("bash", "-n"), deadline_s=60.0)
         done = process.run(command, stdin=script.encode())

@@ -104,16 +104,16 @@ class CheckContract:
     def case(self) -> CheckCase:
         raise NotImplementedError("the class lacks a fixture `case`")
 
-    def test_the_settings_say_what_each_key_means(self, case: CheckCase) -> None:
+    def test_every_key_of_the_settings_has_a_description(self, case: CheckCase) -> None:
         assert case.kind.settings.__doc__
         assert undescribed(case.kind.settings) == []
 
-    def test_the_settings_contradict_nothing(self, case: CheckCase) -> None:
+    def test_the_settings_have_no_contradictions(self, case: CheckCase) -> None:
         assert isinstance(case.settings, case.kind.settings)
         assert list(case.settings.contradictions()) == []
         assert all(words for _, words in case.settings.all_commands())
 
-    def test_a_healthy_restore_passes_and_was_looked_at(self, case: CheckCase) -> None:
+    def test_a_healthy_restore_passes_and_its_data_was_read(self, case: CheckCase) -> None:
         own, *parts = case.run(is_root=True)
         assert own.verdict is CheckVerdict.PASSED, own.observed
         assert own.looked_at_data
@@ -121,14 +121,14 @@ class CheckContract:
         assert (own.name, own.component) == (case.settings.name, "it")
         assert parts == []
 
-    def test_a_damaged_restore_fails_and_says_what(self, case: CheckCase) -> None:
+    def test_a_damaged_restore_fails_and_names_the_damage(self, case: CheckCase) -> None:
         case.damage()
         own = case.run(is_root=True)[0]
         assert own.verdict is CheckVerdict.FAILED
         assert own.observed
         assert own.expected
 
-    def test_what_is_not_back_is_not_run(self, case: CheckCase) -> None:
+    def test_a_missing_component_is_not_run(self, case: CheckCase) -> None:
         (own,) = case.run(restored=False)
         assert own.verdict is CheckVerdict.NOT_RUN
         assert "was not restored" in own.observed
@@ -142,6 +142,6 @@ class CheckContract:
         finally:
             process.reset_cancel()
 
-    def test_what_a_person_does_by_hand_is_a_sentence(self, case: CheckCase) -> None:
+    def test_instructions_by_hand_are_a_sentence(self, case: CheckCase) -> None:
         passage = case.kind.by_hand(case.settings, ByHand((), ask="ask", change="change"))
         assert passage is None or passage.text

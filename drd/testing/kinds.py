@@ -150,7 +150,7 @@ class KindContract:
         assert [f for f in findings if f.failed] == []
         assert not any(f.failed for f in rig.kind.sandbox_findings(rig.component, work))
 
-    def test_a_source_that_is_not_there_is_said_with_a_remedy(
+    def test_a_missing_source_is_an_error_with_a_remedy(
         self, rig: KindRig, work: Workplace
     ) -> None:
         source = rig.kind.source(rig.unreadable(), work)
@@ -170,9 +170,7 @@ class KindContract:
             pass
         assert list(work.directory.iterdir()) == []
 
-    def test_a_capture_that_breaks_off_leaves_nothing_behind(
-        self, rig: KindRig, work: Workplace
-    ) -> None:
+    def test_an_aborted_capture_leaves_nothing_behind(self, rig: KindRig, work: Workplace) -> None:
         def breaks_off() -> None:
             with rig.kind.source(rig.component, work).open() as capture:
                 capture.fingerprint()
@@ -182,7 +180,7 @@ class KindContract:
             breaks_off()
         assert list(work.directory.iterdir()) == []
 
-    def test_what_a_snapshot_says_survives_json(
+    def test_facts_and_fingerprints_survive_json(
         self, rig: KindRig, restic: Snapshots, work: Workplace
     ) -> None:
         snapshot = back_up(rig, restic, work)
@@ -196,7 +194,7 @@ class KindContract:
         with rig.kind.source(rig.component, work).open() as capture:
             assert capture.observe({"n": query, "bad": "selekt 1"}) == expected
 
-    def test_a_sandbox_holds_what_the_source_held_although_that_is_gone(
+    def test_a_sandbox_equals_the_lost_source(
         self, rig: KindRig, restic: Snapshots, work: Workplace
     ) -> None:
         snapshot = back_up(rig, restic, work)
@@ -216,7 +214,7 @@ class KindContract:
                     inspector.execute("delete from t", timeout_s=60.0)
         assert list(work.directory.iterdir()) == []
 
-    def test_a_query_that_fails_is_told_in_the_databases_words(
+    def test_a_failing_query_is_reported_in_the_databases_words(
         self, rig: KindRig, restic: Snapshots, work: Workplace
     ) -> None:
         snapshot = back_up(rig, restic, work)
@@ -227,7 +225,7 @@ class KindContract:
                 with pytest.raises(SourceError if sql else NotSupported):
                     sandbox.inspector().scalar(query)
 
-    def test_a_target_comes_back_by_the_same_code(
+    def test_a_target_is_restored_by_the_same_code(
         self, rig: KindRig, restic: Snapshots, work: Workplace
     ) -> None:
         snapshot = back_up(rig, restic, work)
@@ -237,7 +235,7 @@ class KindContract:
         assert_same(rig, target.inspector(), snapshot)
         assert rig.left_beside_target() == []
 
-    def test_a_target_that_holds_something_is_refused_untouched(
+    def test_a_filled_target_is_refused_untouched(
         self, rig: KindRig, restic: Snapshots, work: Workplace
     ) -> None:
         snapshot = back_up(rig, restic, work)
@@ -260,7 +258,7 @@ class KindContract:
                 snapshot, restic.private[str(snapshot.snapshot)], on_progress=no_progress
             )
 
-    def test_what_is_replaced_is_kept_comes_back_and_goes(
+    def test_replaced_data_is_kept_restored_and_removed(
         self, rig: KindRig, restic: Snapshots, work: Workplace
     ) -> None:
         snapshot = back_up(rig, restic, work)
@@ -292,7 +290,7 @@ class KindContract:
         assert_same(rig, again.inspector(), snapshot)
         again.close()
 
-    def test_overwrite_replaces_a_target_whole(
+    def test_overwrite_replaces_a_target_completely(
         self, rig: KindRig, restic: Snapshots, work: Workplace
     ) -> None:
         snapshot = back_up(rig, restic, work)
@@ -312,7 +310,7 @@ class KindContract:
         assert_same(rig, again.inspector(), snapshot)
         assert rig.left_beside_target() == []
 
-    def test_a_restore_killed_after_the_fetch_goes_on_in_a_new_process(
+    def test_a_restore_killed_after_the_fetch_continues(
         self, rig: KindRig, restic: Snapshots, work: Workplace
     ) -> None:
         snapshot = back_up(rig, restic, work)
@@ -336,7 +334,7 @@ class KindContract:
     def test_a_sweep_finds_nothing_where_nothing_was(self, rig: KindRig, work: Workplace) -> None:
         assert rig.kind.sweep(work.directory) == []
 
-    def test_what_came_back_damaged_is_never_published(
+    def test_damaged_data_is_never_published(
         self, rig: KindRig, restic: Snapshots, work: Workplace
     ) -> None:
         snapshot = back_up(rig, restic, work)
@@ -353,7 +351,7 @@ class KindContract:
         rig.kind.sweep(work.directory)
         assert not any(f.failed for f in target_of(rig, work).preflight(snapshot, overwrite=False))
 
-    def test_the_whole_comes_back_beside_what_is_there(
+    def test_a_component_is_restored_beside_existing_data(
         self, rig: KindRig, restic: Snapshots, work: Workplace
     ) -> None:
         snapshot = back_up(rig, restic, work)
@@ -374,7 +372,7 @@ class KindContract:
             target_of(rig, work).preflight(snapshot, overwrite=False)
         assert [n for n in rig.left_beside_target() if "drd" in n] == []
 
-    def test_what_is_live_can_be_compared_with_a_point(
+    def test_live_data_can_be_compared_with_a_point(
         self, rig: KindRig, restic: Snapshots, work: Workplace
     ) -> None:
         snapshot = back_up(rig, restic, work)
@@ -386,7 +384,7 @@ class KindContract:
         live = rig.kind.live(rig.component, Part(into="x"), like, 60.0)
         assert contents(live) == contents(like)
 
-    def test_what_the_point_does_not_hold_cannot_be_asked_for(
+    def test_items_missing_from_the_point_are_refused(
         self, rig: KindRig, restic: Snapshots, work: Workplace
     ) -> None:
         snapshot = back_up(rig, restic, work)

@@ -57,11 +57,11 @@ class NotifierContract:
     def case(self) -> ChannelCase:
         raise NotImplementedError("the class lacks a fixture `case`")
 
-    def test_the_settings_say_what_each_key_means(self, case: ChannelCase) -> None:
+    def test_every_key_of_the_settings_has_a_description(self, case: ChannelCase) -> None:
         assert case.kind.settings.__doc__
         assert undescribed(case.kind.settings) == []
 
-    def test_a_message_is_delivered_and_it_is_said_to_whom(self, case: ChannelCase) -> None:
+    def test_a_delivery_names_the_receiver(self, case: ChannelCase) -> None:
         said = case.open().deliver(MESSAGE)
         assert said
         (got,) = case.received()
@@ -74,7 +74,7 @@ class NotifierContract:
         channel.deliver(MESSAGE)
         assert len(case.received()) == 2
 
-    def test_what_does_not_get_through_is_an_error_without_secrets(self, case: ChannelCase) -> None:
+    def test_a_failed_delivery_is_an_error_without_secrets(self, case: ChannelCase) -> None:
         case.broken()
         with pytest.raises(NotifyError) as caught:
             case.open().deliver(MESSAGE)
