@@ -130,7 +130,7 @@ def run_command(
     except DeadlineExceeded as error:
         raise StepFailed(
             f"{title} did not finish within {format_duration(timeout_s)}",
-            hint="give the step a longer timeout if that is how long it takes.",
+            hint="give the step a longer timeout if it needs more time.",
         ) from error
     except OSError as error:
         raise StepFailed(f"cannot start {title}: {error.strerror}") from error

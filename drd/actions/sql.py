@@ -34,7 +34,10 @@ class SqlSettings(Rehearsed):
         try:
             within_quotes(self.query)
         except ValueError as error:
-            hint = "write where name = ${plan}, without quotes; $${…} is left as it is."
+            hint = (
+                "write the value without quotes, like: where name = ${plan}; drd does not "
+                "replace $${…}."
+            )
             yield Contradiction(("query",), str(error), hint)
 
     def all_texts(self) -> Iterator[Text]:

@@ -129,7 +129,7 @@ class Caller:
         user = mapped.get(by.casefold())
         if user is not None and self.peer.uid != 0:
             raise UsageError(
-                f"drd.yaml maps {by} to the user {user}, but this is {self.user}",
+                f"drd.yaml maps {by} to the user {user}, but you are the user {self.user}",
                 hint=f"let {by} answer as {user}, or leave out --by.",
             )
         return by

@@ -78,13 +78,17 @@ class DrillRequest(Request):
 
 class AnswerRequest(Request):
     by: Person | None = Field(
-        None, description="Who answers, if drd.yaml maps nobody to your user: a claim."
+        None,
+        description="The person who answers, if drd.yaml maps no person to your user; "
+        "drd records it as a claim.",
     )
     comment: Text = Field("", description="Kept with the decision.")
 
 
 class RetryRequest(Request):
-    by: Person | None = Field(None, description="Who decides: a claim.")
+    by: Person | None = Field(
+        None, description="The person who decides; drd records it as a claim."
+    )
 
 
 class SkipRequest(RetryRequest):
@@ -92,7 +96,11 @@ class SkipRequest(RetryRequest):
 
 
 class AckRequest(Request):
-    by: Person | None = Field(None, description="Who takes care: a claim, unless you are mapped.")
+    by: Person | None = Field(
+        None,
+        description="The person who takes care of the alert; drd records it as a claim, "
+        "unless drd.yaml maps your user.",
+    )
     until: str | None = Field(
         None,
         max_length=40,

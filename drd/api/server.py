@@ -283,7 +283,7 @@ def _listen(settings: DaemonSettings) -> socket.socket:
         reason = (error.strerror or str(error)).lower()
         raise ApiUnserved(
             f"cannot listen at {directory / NAME}: {reason}",
-            hint=f"{directory} must belong to drd, and nobody else may write in it.",
+            hint=f"{directory} must belong to drd, and only drd may have the right to write in it.",
         ) from error
     return listener
 

@@ -104,7 +104,9 @@ def compare(
         else:
             difference = _difference(was, now_is, tolerance)
             if difference and table in derived:
-                comparison.unknown[name] = f"a materialised view, computed anew: {difference}"
+                comparison.unknown[name] = (
+                    f"a materialised view, which the restore computed again: {difference}"
+                )
                 continue
             comparison.compared += 1
             comparison.rows += now_is.rows

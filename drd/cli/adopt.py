@@ -18,8 +18,8 @@ def run(args: argparse.Namespace) -> int:
         custody = custodian.check(now)
         if custody is None:
             raise UsageError(
-                "this state is a database that hosts share, and belongs to no single host",
-                hint="it needs no adopting.",
+                "several hosts share this state, which is a database: no single host owns it",
+                hint="drd adopt is not needed for such a state.",
             )
         reason = (args.reason or "").strip()
         if reason:

@@ -38,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
         _print(alerts, passing, datetime.now(UTC), output.colours(args.no_color))
     if not document["watched"] and not args.json:
         output.warn(
-            "no daemon runs, so nothing checks for problems: systemctl start drd; until "
-            "then drd status shows what drd knows now"
+            "no daemon runs, so nothing checks for problems: systemctl start drd; until then drd "
+            "status shows the last known state"
         )
     return 0
 

@@ -37,7 +37,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
             where = app.settings.plans_dir
             raise UsageError(
                 f"there is no plan in {where}",
-                hint="put the plans of this host there: they name its repositories.",
+                hint="copy the plan files of this host there: drd needs the repositories in them.",
             )
         for name in names:
             try:

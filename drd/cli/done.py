@@ -32,7 +32,7 @@ def _with_all(args: argparse.Namespace) -> int:
             _tell(held, "would remove")
             confirm(
                 plan.name,
-                "removing what is set aside",
+                "removing kept copies",
                 "add --yes to confirm, or --dry-run to see what would happen.",
             )
         remove_kept_copies(services, plan, run, comment=args.comment, **who(args))

@@ -100,7 +100,7 @@ def follow(source: Source, run: str, *, quiet: bool) -> Document:
                 f"run {which} waits", f"systemctl start drd, or drd cancel {which}"
             )
         if process.cancelled():
-            raise Cancelled(f"run {which} goes on; end it with: drd cancel {which}")
+            raise Cancelled(f"run {which} continues; end it with: drd cancel {which}")
         time.sleep(_LOOK_S)
 
 

@@ -132,4 +132,4 @@ def _not_handed_over(new: SecretRef) -> list[str]:
         with suppress(DrdError):
             if secrets.resolve(SecretRef("file", str(_HANDED_OVER / name))) == wanted:
                 return []
-    return [f"the service has the {new.describe()}: systemctl restart drd"]
+    return [f"the service has loaded the {new.describe()}: systemctl restart drd"]

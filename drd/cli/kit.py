@@ -110,8 +110,8 @@ def _lock(
         passphrase = read_passphrase(Path(args.passphrase_file))
         if len(passphrase) < SHORT:
             output.warn(
-                f"the passphrase is short ({len(passphrase)} characters): whoever guesses "
-                "it can read every secret in the kit"
+                f"the passphrase is short ({len(passphrase)} characters): anyone who guesses it "
+                "can read every secret in the kit"
             )
         return Lock(passphrase=passphrase), ()
     if args.recipient:

@@ -76,7 +76,7 @@ def _confirm_origin(origin: Origin, args: argparse.Namespace) -> None:
             output.warn(line)
     confirm_point(
         origin.point.id,
-        f"restore point {origin.point.id} was made after the kit, which",
+        f"restore point {origin.point.id} (made after the kit)",
         "check it with --dry-run, then add --accept-after-kit (--yes does not cover it); "
         "or use a point of the kit's list: drd points PLAN.",
         asks=not args.yes,
@@ -237,8 +237,8 @@ def _how_on(outcome: RecoveryOutcome) -> str:
     if failed is None:
         return f"not recovered; resume it: drd resume {run}"
     return (
-        f"not recovered; drd resume {run} retries {failed}, drd skip {run} {failed} --why "
-        f"TEXT and then drd resume {run} goes on without it"
+        f"not recovered; drd resume {run} retries {failed}, drd skip {run} {failed} --why TEXT "
+        f"and then drd resume {run} continues without it"
     )
 
 

@@ -34,7 +34,7 @@ def part_of(args: argparse.Namespace) -> Part | None:
     if args.overwrite and args.into is not None and not args.path:
         raise UsageError(
             "--into and --overwrite cannot be combined for tables and paths",
-            hint="leave out --overwrite, and give --into a name that is free.",
+            hint="leave out --overwrite, and give --into an unused name.",
         )
     if len(set(args.component)) > 1:
         raise UsageError(

@@ -127,7 +127,10 @@ def _catalogue(settings: DaemonSettings) -> Iterator[Notice]:
         text = f"the next start upgrades the catalogue from version {version} to {HEAD}"
         yield Notice("changes", f"{text}, and copies it to {kept} before")
     elif version > HEAD:
-        text = f"the catalogue has version {version}, this drd knows {HEAD}: it will not start"
+        text = (
+            f"the catalogue has version {version}, but this drd supports only versions up to "
+            f"{HEAD}: it will not start"
+        )
         yield Notice(
             "refused", text, "install the newer drd, or go back as docs/operations.md says"
         )

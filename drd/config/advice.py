@@ -51,7 +51,7 @@ def _schedule(parsed: Parsed, report: Report) -> None:
     plan = parsed.file
     interval = interval_s(plan)
     if interval is None:
-        message = "no backup schedule: backups are made by hand only"
+        message = "no backup schedule: backups start only by hand"
         report.warn(("backup",), message, "add backup: {every: …} with a time below the RPO.")
     elif interval >= plan.objectives.rpo:
         what = f"a backup every {format_duration(interval)}"
@@ -128,7 +128,7 @@ def _runbook(parsed: Parsed, report: Report) -> None:
     restored = {name for step in steps if step.kind == "restore" for name in step.subjects}
     checked = {name for step in steps if step.kind == "check" for name in step.subjects}
     for name in (n for n in parsed.file.components if n not in restored):
-        message = f"the runbook leaves {name} out: a recovery will not restore it"
+        message = f"no step of the runbook restores {name}: a recovery will not restore it"
         report.warn(("components", name), message, "add it to a restore step.")
     for at, check in zip(parsed.check_at, parsed.file.checks, strict=True):
         if check.name not in checked:
@@ -140,7 +140,10 @@ def _targets(parsed: Parsed, report: Report) -> None:
     for target, places in parsed.targets.items():
         missing = [n for n in parsed.file.components if n not in places]
         if missing:
-            message = f"names no place for {', '.join(missing)}: a recovery to it leaves them out"
+            message = (
+                f"has no place for {', '.join(missing)}: a recovery to this target does not "
+                "restore them"
+            )
             report.warn(("targets", target), message, "add a place for each component.")
         for name, settings in places.items():
             for source, component in parsed.file.components.items():

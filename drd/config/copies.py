@@ -19,7 +19,7 @@ def check_copies(parsed: Parsed, report: Report) -> None:
         hint = f"add copy_of: {originals[0]}, or remove one of them."
         report.error(("repositories", name), message, hint, of_key=True)
     if raw and not originals:
-        hint = "remove copy_of from the one that backups go to."
+        hint = "remove copy_of from the repository that receives the backups."
         report.error(("repositories",), "all are copies: none receives the backups", hint)
         return
     copies = {n: r.copy_of for n, r in parsed.file.repositories.items() if r.copy_of is not None}
@@ -74,7 +74,7 @@ def _places(parsed: Parsed, report: Report) -> None:
             continue
         if url in first:
             message = f"{first[url]} has the same place"
-            hint = "give it a place of its own, best at another provider."
+            hint = "give it another URL, best at another provider."
             report.error(("repositories", name, "url"), message, hint)
         first.setdefault(url, name)
 

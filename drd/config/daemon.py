@@ -256,7 +256,7 @@ def file_gone(name: str, file: str) -> UnknownPlan:
     """The error for a plan that was loaded from this file before."""
     return UnknownPlan(
         f"the file of plan {name} is gone: {file}",
-        hint=f"put it back; if the service is over: drd plan forget {name}",
+        hint=f"put the file back; if the service does not exist any more: drd plan forget {name}",
     )
 
 

@@ -67,7 +67,7 @@ def _one_way(kit: DaemonKit | PlanKit) -> DaemonKit | PlanKit:
         raise Malformed("has settings for trying a kit, but no file", "add file")
     if kit.file is not None and len(openers) != 1:
         much = "both passphrase and identity" if openers else "neither passphrase nor identity"
-        raise Malformed(f"has a file and {much}", "keep the one that opens it")
+        raise Malformed(f"has a file and {much}", "keep the one that opens the kit")
     return kit
 
 

@@ -329,4 +329,4 @@ def check_roles(parsed: Parsed, report: Report, known: Collection[str]) -> None:
         add = f"people: [{{name: …, roles: [{role}]}}]"
         near = nearest(role, sorted(known)) if known else ""
         hint = f"{near} Or add a person: {add}." if near else f"add a person: {add}."
-        report.warn(path, f'nobody in drd.yaml holds the role "{role}"', hint)
+        report.warn(path, f'nobody in drd.yaml has the role "{role}"', hint)

@@ -178,8 +178,8 @@ class Retention(Settings):
     )
     every: DurationOrNever | None = Field(
         None,
-        description="How often points that no rule names are forgotten (1d if there is a "
-        "rule); `never`: by hand only.",
+        description="How often drd forgets points that match no rule (1d if there is a rule); "
+        "`never`: by hand only.",
     )
 
     @model_validator(mode="before")
@@ -309,8 +309,8 @@ class PlanFile(Settings):
         description="What is protected, by name. `drd` and `manifest` are reserved."
     )
     repositories: dict[Name, Repository] = Field(
-        description="Where copies are kept, by name: the one that backups go to, and any number "
-        "of others that are `copy_of` it."
+        description="The repositories, by name: one that receives the backups, and any number of "
+        "copies with `copy_of`."
     )
     backup: Backup = Backup()
     copies: Copy = Field(Copy(), alias="copy")
@@ -319,7 +319,8 @@ class PlanFile(Settings):
     verification: Verification = Verification()
     checks: list[Check] = Field(
         default_factory=list,
-        description="What must be true of restored data. Without checks, drills stay inconclusive.",
+        description="Conditions that the restored data must meet. Without checks, drills "
+        "stay inconclusive.",
     )
     runbook: list[Step] | None = Field(
         None,

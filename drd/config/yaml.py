@@ -155,7 +155,7 @@ def _compose(text: str, file: str) -> _Node | None:
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
-                hint = "put each plan into a file of its own."
+                hint = "put each plan into a separate file."
                 raise ConfigError([Problem(file, line, "", "holds several documents", hint)])
         elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
             open_nodes.pop()

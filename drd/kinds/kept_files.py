@@ -235,8 +235,8 @@ def as_target_error(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TargetError(
-            f"cannot exchange what is at {place}: {error.strerror}: {error.filename}",
-            hint="run the command as a user who may write there, for instance root.",
+            f"cannot exchange the data at {place}: {error.strerror}: {error.filename}",
+            hint="run the command as a user with the right to write there, for instance root.",
         ) from error
 
 

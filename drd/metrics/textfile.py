@@ -45,7 +45,7 @@ def _unwritable(path: Path, error: OSError) -> MetricsUnwritable:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         reason = f"there is no directory {path.parent}"
     return MetricsUnwritable(
-        f"cannot write figures to {path}: {reason}", hint=_remedy(path, error.errno)
+        f"cannot write metrics to {path}: {reason}", hint=_remedy(path, error.errno)
     )
 
 

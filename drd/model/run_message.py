@@ -21,7 +21,7 @@ def message_of_run(run: Run, evidence: Evidence | None = None) -> Message:
     Succeeded and cancelled runs are `info`; a failed drill or recovery is `critical`; the rest,
     including an inconclusive drill, is a `warning`.
     """
-    assert run.finished_at is not None, "a run is told when it is over"
+    assert run.finished_at is not None, "a run is reported after its end"
     outcome = _outcome(run, evidence)
     took = f" after {format_duration(run.duration_s)}" if run.duration_s is not None else ""
     subject = f" of {run.subject}" if run.subject else ""

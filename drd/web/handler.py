@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
         status = HTTPStatus(code)
         if status is HTTPStatus.NOT_IMPLEMENTED:
             status = HTTPStatus.METHOD_NOT_ALLOWED
-        text = f"{message or status.phrase}; there are /metrics and /healthz to GET\n"
+        text = f"{message or status.phrase}; use GET /metrics or GET /healthz\n"
         self._answer(status, _TEXT, text.encode())
 
     def version_string(self) -> str:

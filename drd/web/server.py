@@ -138,7 +138,7 @@ def _listen(address: tuple[str, int]) -> socket.socket:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise MetricsUnserved(
-            f"cannot serve figures on {host}, port {port}: {reason}",
+            f"cannot serve metrics on {host}, port {port}: {reason}",
             hint=f"find out which process listens there with `ss -ltnp 'sport = :{port}'`, or "
             "choose another port in metrics.http of drd.yaml.",
         ) from error

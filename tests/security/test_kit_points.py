@@ -82,7 +82,8 @@ def test_a_point_of_the_kit_with_another_manifest_is_refused(site: Site, machine
     store(site, json.dumps(known).encode(), point)
     told = bootstrap(site, machine)
     assert (
-        f"the manifest of restore point {point} in primary is not the one that drd stored" in told
+        f"the manifest of restore point {point} in primary is not the manifest that drd stored"
+        in told
     )
     refused = machine.after(*RECOVER, "--yes", "--accept-after-kit", code=None)
     assert refused.code in (1, 13)

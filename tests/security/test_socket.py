@@ -199,7 +199,7 @@ def test_nobody_answers_as_a_person_who_is_mapped_to_another_user(peopled: House
     address = f"/v1/runs/{run}/steps/go-ahead/approve"
     status, found = ask(peopled.path, STRANGER, [OPERATORS], address, {"by": "anna"})
     assert (status, found["error"]["message"]) == (
-        400, "drd.yaml maps anna to the user daemon, but this is sys",
+        400, "drd.yaml maps anna to the user daemon, but you are the user sys",
     )  # fmt: skip
     status, found = ask(peopled.path, STRANGER, [OPERATORS], address, {})
     assert "sys does not hold the role commander" in found["error"]["message"]

@@ -173,7 +173,7 @@ def test_changed_file_waits_for_the_reload_of_a_daemon_that_lives(base: Path, lo
     plan.write_text(plan.read_text().replace(f"url: {base}", f"url: {base}/elsewhere"))
     told: list[str] = []
     with closing(App(str(base / "drd.yaml"), Console(warn=told.append))) as other:
-        with pytest.raises(UsageError, match="has another place for repository primary"):
+        with pytest.raises(UsageError, match="has another URL for repository primary"):
             other.load("shop")
         plan.write_text(plan.read_text().replace("/elsewhere", ""))
         other.load("shop")

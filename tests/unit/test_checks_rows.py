@@ -150,7 +150,9 @@ def test_a_materialised_view_that_is_computed_anew_is_not_run_when_it_differs() 
     assert own.verdict is CheckVerdict.PASSED
     assert own.observed == "2 tables, 7 rows, 0 differ"
     assert (part.name, part.verdict, part.part) == ("rows: stale", CheckVerdict.NOT_RUN, True)
-    assert part.observed == "a materialised view, computed anew: has 4 rows, had 3"
+    assert part.observed == (
+        "a materialised view, which the restore computed again: has 4 rows, had 3"
+    )
     missing, *_ = run(again, tables("digest", a=(5, "aa"), fresh=(2, "cc")))
     assert missing.verdict is CheckVerdict.FAILED
     assert missing.observed == "stale is missing (had 3 rows)"

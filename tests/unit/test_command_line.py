@@ -59,7 +59,7 @@ WRONG = [
     (
         ["catalogue", "rebuild"],
         "there is no plan in {home}/plans",
-        "put the plans of this host there: they name its repositories.",
+        "copy the plan files of this host there: drd needs the repositories in them.",
     ),
     (["doctor"], "there is no plan in {home}/plans", "write one with `drd plan new`."),
 ]

@@ -86,8 +86,8 @@ BROKEN = [
     ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: primray}", 17, "repositories.second.copy_of", 'there is no repository "primray"', 'did you mean "primary"?'),
     ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: second}", 17, "repositories.second.copy_of", "is a copy of itself", "name another one: primary."),
     ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: third}\n  third: {url: /y, password: {env: X}, copy_of: second}", 17, "repositories.second.copy_of", "the copies form a circle: second of third of second", "copy from the repository with the backups."),
-    ("backup: {every: 10m}", "  second: {url: s3:s3.example.com/bucket/shop/, password: {env: X}, copy_of: primary}", 17, "repositories.second.url", "primary has the same place", "give it a place of its own, best at another provider."),
-    ("bucket/shop", "bucket/shop\n    copy_of: other", 13, "repositories", "all are copies: none receives the backups", "remove copy_of from the one that backups go to."),
+    ("backup: {every: 10m}", "  second: {url: s3:s3.example.com/bucket/shop/, password: {env: X}, copy_of: primary}", 17, "repositories.second.url", "primary has the same place", "give it another URL, best at another provider."),
+    ("bucket/shop", "bucket/shop\n    copy_of: other", 13, "repositories", "all are copies: none receives the backups", "remove copy_of from the repository that receives the backups."),
     ("every: 10m", "every: often", 17, "backup.every", "'often' is not a duration", "write a number and a unit, like 15m or 7d, or auto."),
     ("every: 10m", 'every: auto, cron: "@daily"', 17, "backup.cron", "cannot be combined with every", "keep one of them."),
     ("every: 10m", "every: 10m, retries: many", 17, "backup.retries", "is text, not a whole number", "write a whole number."),
@@ -208,7 +208,7 @@ def test_all_problems_are_reported_at_once_in_the_order_of_lines(tmp_path: Path)
 # fmt: off
 WARNINGS = [
     ("plan: shop", "plan: market", 1, "plan", "the file is called shop.yaml, the plan market"),
-    ("backup: {every: 10m}\n", "", 1, "backup", "no backup schedule: backups are made by hand only"),
+    ("backup: {every: 10m}\n", "", 1, "backup", "no backup schedule: backups start only by hand"),
     ("every: 10m", "every: 2h", 17, "backup.every", "a backup every 2h cannot keep an RPO of 1h"),
     ("every: 10m", "every: 1h", 17, "backup.every", "a backup every 1h cannot keep an RPO of 1h"),
     ("every: 10m", 'every: 10m, blackout: [{from: "22:00", to: "06:00"}]', 17, "backup.blackout", "a blackout of 8h cannot keep an RPO of 1h"),
@@ -222,12 +222,12 @@ WARNINGS = [
     ("s3:https://", "s3:http://", 15, "repositories.primary.url", "the connection to the repository is not encrypted"),
     ("  - {name: store, kind: rows, component: store}\n", "", 7, "components.store", "no check covers store: a drill will not notice when its data is wrong"),
     ("path: /srv/shop/shop.db", "path: /srv/shop/shop.db\n    fingerprint: off", 22, "checks[1]", "cannot compare: store has fingerprint off"),
-    ("drill: {every: 7d}", "drill: {every: 7d}\nrunbook: [{restore: [db, store]}, {check: [rows, store]}]", 10, "components.etc", "the runbook leaves etc out: a recovery will not restore it"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\nrunbook: [{restore: [db, store]}, {check: [rows, store]}]", 10, "components.etc", "no step of the runbook restores etc: a recovery will not restore it"),
     ("drill: {every: 7d}", "drill: {every: 7d}\nrunbook: [{restore: all}, {check: [rows, store]}]", 22, "checks[2]", 'the runbook never runs "files"'),
     ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}, store: {path: /srv/shop/../shop/shop.db}, etc: {path: /x}}}", 24, "targets.s.store", "is the source of store: a recovery to it needs --in-place"),
     ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}, store: {path: /x}, etc: {path: /etc}}}", 24, "targets.s.etc", "is the source of etc: a recovery to it needs --in-place"),
     ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {credential: shop-dsn}}, store: {path: /x}, etc: {path: /y}}}", 24, "targets.s.db", "is the source of db: a recovery to it needs --in-place"),
-    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}}}", 24, "targets.s", "names no place for store, etc: a recovery to it leaves them out"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}}}", 24, "targets.s", "has no place for store, etc: a recovery to this target does not restore them"),
 ]
 # fmt: on
 

@@ -125,7 +125,7 @@ def test_roles_without_a_person_get_a_warning(tmp_path: Path) -> None:
     # Nobody stops the backups of a plan by leaving.
     [warning] = load_plan(path, {"comander"}).warnings
     assert (warning.line, warning.path) == (28, "runbook[2].approve.by")
-    assert warning.message == 'nobody in drd.yaml holds the role "commander"'
+    assert warning.message == 'nobody in drd.yaml has the role "commander"'
     assert warning.hint.startswith('did you mean "comander"? Or add a person: people: [')
     [warning] = load_plan(path, set()).warnings
     assert warning.hint == "add a person: people: [{name: …, roles: [commander]}]."

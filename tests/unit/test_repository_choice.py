@@ -272,7 +272,7 @@ def test_another_error_is_not_one_of_the_repository(world: World, point: Restore
 
 def test_a_manifest_of_another_state_is_refused(world: World, point: RestorePoint) -> None:
     rows = tuple(replace(row, snapshot="5a" * 32) for row in point.components)
-    with pytest.raises(ManifestRefused, match="is not the one that drd stored"):
+    with pytest.raises(ManifestRefused, match="is not the manifest that drd stored"):
         held(world, replace(point, components=rows)).manifest()
 
 

@@ -625,7 +625,7 @@ def test_a_hollow_point_is_incomplete_for_good(world: World, points: list[Restor
         ("data", "failed"),
     ]
     assert world.warnings == [
-        f"restore point {IDS[7]} is incomplete now: somebody else forgot its snapshot of data"
+        f"restore point {IDS[7]} is incomplete now: somebody else removed its snapshot of data"
     ]
 
 

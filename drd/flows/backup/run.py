@@ -214,8 +214,8 @@ class _BackupRun:
             raise RepositoryError(
                 f"the snapshot of {names} that this run has just stored is no longer in "
                 "the repository",
-                hint="find out who removed it: a copy of this machine or of drd's state, "
-                "or a retention rule of someone else. Run drd doctor to see whether "
+                hint="find out who removed the snapshot: a copy of this machine or of drd's "
+                "state, or a retention rule of someone else. Run drd doctor to see whether "
                 "this state is a copy.",
             )
 

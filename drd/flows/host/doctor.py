@@ -277,7 +277,10 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
     free = shutil.disk_usage(services.work_dir).free
     point = newest_complete(services.catalogue.points.of_plan(plan.name), services.clock.now())
     if point is None:
-        detail = f"{format_size(free)} free in {services.work_dir}; no restore point to compare yet"
+        detail = (
+            f"{format_size(free)} free in {services.work_dir}; there is no restore point yet to "
+            "compare with"
+        )
         return [Finding(code, "ok", "", detail)]
     needed = sum(
         int(services.kinds(component.kind).spec.room * snapshot.bytes)

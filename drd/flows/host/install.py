@@ -242,8 +242,8 @@ def _obstacles(program: Sequence[str]) -> Iterator[UsageError]:
     if version is not None and version < OLDEST_SYSTEMD:
         yield UsageError(
             f"systemd {version} is too old for the service",
-            hint=f"it needs {OLDEST_SYSTEMD} (Debian 13, Ubuntu 24.04); until then let "
-            "cron run `drd backup` and `drd drill`.",
+            hint=f"the service needs systemd {OLDEST_SYSTEMD} (Debian 13, Ubuntu 24.04); without "
+            "it, let cron run `drd backup` and `drd drill`.",
         )
     hint = (
         "install drd where everyone may read it, and run it from there:\npython3 -m venv "
@@ -408,5 +408,5 @@ def _unwritable(place: Path, error: OSError) -> TargetUnwritable:
     reason = (error.strerror or str(error)).lower()
     return TargetUnwritable(
         f"cannot change {place}: {reason}",
-        hint="run this as a user that may, or with another --prefix.",
+        hint="run this as a user with this right, or with another --prefix.",
     )

@@ -130,6 +130,6 @@ def _but_paths(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _another(called: str, why: str) -> ManifestRefused:
     return ManifestRefused(
-        f"{called} is not the one that drd stored: {why}",
+        f"{called} is not the manifest that drd stored: {why}",
         hint="use another restore point or repository, and find out who has the password.",
     )

@@ -279,8 +279,8 @@ def _carry_out(
     left = _wait(services, runner, missing, waits=order.waits)
     if not left and not order.cuts_off:
         left = [
-            f"confirm that the host of plan {name}, which is not known here and stores "
-            "there too, has the new password: --cut-off-others"
+            f"confirm that the host of plan {name} has the new password (this drd does not know "
+            "that plan, but the plan also stores in this repository): --cut-off-others"
             for name in plans_of_others(services, work.opened(work.new))
         ]
     removed: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from drd.model.text import escaped, short_id, some
 _NAMED = 3
 """Entries of a directory that a sentence names."""
 
-_ANEW = "To start a new one on purpose, give the plan another URL or prefix"
+_ANEW = "To start a new repository on purpose, give the plan another URL or prefix"
 
 
 def absent_error(url: str, recorded: str) -> RepositoryMissing:

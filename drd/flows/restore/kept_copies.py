@@ -344,9 +344,9 @@ def _require_something(services: Services, plan: Plan, standing: Standing) -> No
         raise TargetError(
             f"{lost.kept}, the copy of {lost.component} that run {standing.run.id} kept, "
             "is missing",
-            hint=f"it was moved or removed, or the plan names another place than {lost.place} "
-            f"now, or this is another host than that of the recovery{_host(standing.run)}; "
-            "use --component to undo the others.",
+            hint="the copy was moved or removed, or the plan now has another place than "
+            f"{lost.place}, or this is another host than that of the "
+            f"recovery{_host(standing.run)}; use --component to undo the others.",
         )
     if not standing.held:
         for _, component, _ in _places(plan, standing.run):
@@ -354,7 +354,7 @@ def _require_something(services: Services, plan: Plan, standing: Standing) -> No
             services.kinds(component.kind).spec.require(Ability.KEEP, hint)
         raise UsageError(
             f"run {standing.run.id} of {standing.run.plan} has no kept copies",
-            hint="check what it did, and who removed its kept copies: drd run show "
+            hint="check what the run did, and find out who removed its kept copies: drd run show "
             f"{standing.run.id}",
         )
 

@@ -43,7 +43,7 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
     if run.state is RunState.SUCCEEDED:
         raise UsageError(
             f"run {run.id} of {run.plan} has already succeeded",
-            hint=f"check what it did: drd run show {run.id}",
+            hint=f"check what the run did: drd run show {run.id}",
         )
     if run.detail.point is None:
         raise UsageError(
@@ -156,13 +156,13 @@ def rollback(
     if not steps:
         raise UsageError(
             f"run {run.id} cannot be rolled back: no step that was started has a rollback",
-            hint=f"check what it did: drd run show {run.id}",
+            hint=f"check what the run did: drd run show {run.id}",
         )
     done = [f"rollback {n}" in records and records[f"rollback {n}"].state is _DONE for n in steps]
     if all(done) and run.state.final:
         raise UsageError(
             f"run {run.id} of {run.plan} was rolled back already",
-            hint=f"check what it did: drd run show {run.id}",
+            hint=f"check what the run did: drd run show {run.id}",
         )
     planned = plan_recovery(services, plan, RecoveryRequest.of_run(run), continues=run)
     now = services.clock.now()

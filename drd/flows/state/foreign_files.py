@@ -31,7 +31,7 @@ _ASIDE = ".not-ours-"
 _OPEN = 0o066
 _LONGEST_MARK = 100
 
-IN_USE = "a process of drd's has it open"
+IN_USE = "a process of drd has it open"
 
 Deed = Literal["set aside", "removed", "replaced", "renewed", "made private"]
 Renew = Callable[[Path, Callable[[], bool]], None]
@@ -142,7 +142,7 @@ def findings(places: Places) -> list[Finding]:
             f"{places.database.name}{_ASIDE}"
         )
         detail = f"{escaped(str(path))} was set aside, because another user had put it there"
-        hint = f"find out which user; when nobody needs the file any more: rm -r -- {path}"
+        hint = f"find out which user did this; when nobody needs the file any more: rm -r -- {path}"
         if catalogue:
             hint = (
                 "stop drd. If drd's own catalogue lies beside this file under another name, "

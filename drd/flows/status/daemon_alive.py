@@ -42,8 +42,8 @@ def differs_in_force(catalogue: Catalogue, plan: Plan, text: str, now: datetime)
     if loaded and loaded != places:
         changed = sorted(n for n in {**loaded, **places} if loaded.get(n) != places.get(n))
         raise UsageError(
-            f"{plan.file} has another place for repository {', '.join(changed)} than plan "
-            f"{plan.name} as the daemon has loaded it",
+            f"{plan.file} has another URL for repository {', '.join(changed)} than the daemon "
+            f"has loaded for plan {plan.name}",
             hint="systemctl reload drd, then give this command again.",
         )
     return (

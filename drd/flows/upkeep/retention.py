@@ -181,14 +181,14 @@ def _count_as_incomplete(
     for point, lost in hollow.items():
         whole = services.catalogue.points.get(plan.name, point)
         components = tuple(
-            ComponentSnapshot(c.component, c.kind, "failed", error="somebody forgot its snapshot")
+            ComponentSnapshot(c.component, c.kind, "failed", error="somebody removed its snapshot")
             if c.component in lost
             else c
             for c in whole.components
         )
         services.catalogue.points.record(replace(whole, complete=False, components=components))
         services.warn(
-            f"restore point {point} is incomplete now: somebody else forgot its snapshot of "
+            f"restore point {point} is incomplete now: somebody else removed its snapshot of "
             f"{', '.join(lost)}"
         )
 

@@ -163,7 +163,8 @@ class FilesSource:
             verb = "does" if len(missing) == 1 else "do"
             raise SourceMissing(
                 f"{', '.join(missing)} {verb} not exist",
-                hint=f"correct `paths` of component {self._component}, or create what is missing.",
+                hint=f"correct `paths` of component {self._component}, or create "
+                "the missing files.",
             )
 
     def _require_plain_ways(self) -> None:

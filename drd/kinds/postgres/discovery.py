@@ -74,7 +74,7 @@ def found() -> tuple[list[Wish], list[str]]:
         if names is None:
             notes.append(f"{where} refused the connection: add its databases with --postgres.")
         elif not names:
-            notes.append(f"{where} has no database of its own.")
+            notes.append(f"{where} has no database except its system databases.")
         databases += [_wish(name, _dsn(name, directory, port)) for name in names or ()]
     return databases, notes
 

@@ -161,7 +161,7 @@ class Restorer:
             left = ("owners of objects", "grants", *map(shown, roles))
         if self._order.as_owner:
             left = (
-                "owners of objects that are not the database's owner's",
+                "owners of objects other than the database's owner",
                 "event triggers, subscriptions and default grants",
                 "comments and schemas of extensions",
             )

@@ -48,7 +48,7 @@ def finding(
         "the recovery would create roles with rights beyond this database: "
         f"{some(told, _SHOWN)}; --no-owner creates no roles"
     )
-    hint = "create these roles yourself before, as you want them: existing roles stay as they are."
+    hint = "create these roles yourself before the recovery: drd does not change existing roles."
     return Finding("roles", "warning", component, detail, hint)
 
 

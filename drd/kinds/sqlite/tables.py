@@ -230,7 +230,7 @@ class SqliteTables(NamedDestination):
         triggers = [n for n, kind, of in rows if kind == "trigger" and of == self._table]
         if triggers:
             notes.append(
-                f"triggers {', '.join(triggers)} left out: a copy for reading must not "
+                f"drd left out triggers {', '.join(triggers)}: a copy for reading must not "
                 "change other data"
             )
         for name, kind, _ in rows:

@@ -209,7 +209,7 @@ def _indexes_error(session: Session, found: Mapping[str, bool]) -> RepositoryErr
 _AFTERWARDS: Mapping[Kept, str] = {
     "keys": "no password works with this key",
     "locks": "first check that no restic is running there",
-    "index": "then run `restic repair index` to index the data of a damaged one again",
+    "index": "then run `restic repair index` to index the data again",
 }
 
 

@@ -111,7 +111,7 @@ def test_a_table_comes_beside_the_one_that_somebody_emptied(
     assert tool(source_server, "pg_dump", "-d", source_server.dsn("shop"), "-t", "orders") == live
     notes = "\n".join(done.notes)
     assert "orders_customer_fkey of public.orders to public.customers is left out" in notes
-    assert "trigger t of public.orders left out" in notes
+    assert "drd left out trigger t of public.orders" in notes
     assert "default of public.orders.s is left out" in notes
 
     said = tool(source_server, "pg_dump", "-d", source_server.dsn("shop"), "-t", "orders_yesterday")
