@@ -143,11 +143,16 @@ class Groups(Settings):
     """System groups whose members may use the daemon's socket. People with a `user` need
     neither."""
 
-    read: str = Field("drd", min_length=1, description="May read what drd knows.")
+    read: str = Field(
+        "drd",
+        min_length=1,
+        description="The group that may read the status, runs, points and alerts.",
+    )
     operate: str = Field(
         "drd-operator",
         min_length=1,
-        description="May also ask for backups and drills, cancel, acknowledge and approve.",
+        description="The group that may also start backups and drills, cancel, "
+        "acknowledge and approve.",
     )
 
 

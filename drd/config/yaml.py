@@ -269,7 +269,7 @@ class _Expansion:
     def _own(self, node: _Map, path: Path) -> Iterator[tuple[_Scalar, _Node]]:
         for key, value in node.pairs:
             if not isinstance(key, _Scalar):
-                self._report(key.line, path, "a key has to be text", "write it as `name: value`.")
+                self._report(key.line, path, "a key must be text", "write it as `name: value`.")
             elif not _is_merge(key):
                 yield key, value
 

@@ -75,7 +75,7 @@ def normal_url(url: str) -> str:
         return parse_s3(url).url
     if not url.startswith("/"):
         raise Malformed(
-            f"{url!r} is not a place for a repository",
+            f"{url!r} is not a possible URL of a repository",
             "write s3:https://host/bucket/prefix or an absolute path",
         )
     return "/" + url.strip("/")

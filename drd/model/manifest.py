@@ -64,7 +64,8 @@ def manifest_from_bytes(
         if schema != MANIFEST_SCHEMA:
             raise ManifestTooNew(
                 f"{called} has schema {schema}, this drd reads {MANIFEST_SCHEMA}",
-                hint="a newer drd made it: install that one. See docs/recovery-without-drd.md.",
+                hint="a newer drd made this manifest: install that version. See "
+                "docs/recovery-without-drd.md.",
             )
         return _manifest(
             raw,

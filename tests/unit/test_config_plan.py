@@ -73,7 +73,7 @@ BROKEN = [
     ("kind: postgres", "kind: postgres\n    befor: {command: [x]}", 6, "components.db.befor", 'unknown key "befor"', 'did you mean "before"?'),
     ("password: {credential: shop-restic}", "password: hunter2", 16, "repositories.primary.password", "a secret must be a reference", REFERENCE),
     ("password: {credential: shop-restic}", "protection: none", 14, "repositories.primary.password", "password is missing", "add password: the repository's encryption password."),
-    ("url: s3:https://s3.example.com/bucket/shop", "url: backups", 15, "repositories.primary.url", "'backups' is not a place for a repository", "write s3:https://host/bucket/prefix or an absolute path."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: backups", 15, "repositories.primary.url", "'backups' is not a possible URL of a repository", "write s3:https://host/bucket/prefix or an absolute path."),
     ("url: s3:https://s3.example.com/bucket/shop", "url: s3:https://s3.example.com", 15, "repositories.primary.url", "the URL has no bucket", "write s3:https://host/bucket/prefix."),
     ("url: s3:https://s3.example.com/bucket/shop", "url: s3:https://id:key@h/bucket", 15, "repositories.primary.url", "the URL contains a user or password", "write keys into `s3:`, as references."),
     ("url: s3:https://s3.example.com/bucket/shop", "url: /srv/backup\n    s3: {region: x}", 16, "repositories.primary.s3", "does not apply to a local repository", "remove s3, or write the url as s3:https://host/bucket/prefix."),

@@ -174,7 +174,7 @@ def test_tags_are_refused(text: str) -> None:
 
 def test_key_that_is_no_text_is_refused() -> None:
     (problem,) = parsed("a: 1\n? [b]\n: 2\n").problems
-    assert (problem.line, problem.message) == (2, "a key has to be text")
+    assert (problem.line, problem.message) == (2, "a key must be text")
 
 
 def test_nul_is_refused() -> None:

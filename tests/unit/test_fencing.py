@@ -54,7 +54,7 @@ def test_best_fence_takes_the_rest_and_names_what_is_missing(
         found = report(box, plan(reach=("a:1",)))
     assert found.held == ("files", "calls", "network")
     assert found.missing == {"signals": WHY}
-    assert "not signals: Landlock" in found.words()
+    assert "missing: signals: Landlock" in found.words()
     assert FenceReport.from_json(found.to_json()) == found
 
 

@@ -259,7 +259,7 @@ def test_a_repository_that_removes_nothing_is_found_out(world: World, point: Res
     with pytest.raises(RepositoryError) as caught:
         give(world, force=True)
     assert caught.value.message == (
-        "primary still lists 2 of 3 snapshots that were to be forgotten"
+        "primary still lists 2 of 3 snapshots that drd has just forgotten"
     )
     assert not is_forgotten(world, "aaaaaaaa")
     [run] = world.catalogue.runs.newest("shop", limit=1)

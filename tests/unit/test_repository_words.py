@@ -79,7 +79,7 @@ def test_complaints_name_files_skipped_paths_and_the_last_word() -> None:
             2,
             "runtime: failed to create new OS thread (have 9 already; errno=11)\nrip 0x7f\ngs 0x0",
             RepositoryError,
-            "start no more threads",
+            "could not start more threads",
         ),
     ],
 )

@@ -660,7 +660,7 @@ def test_a_repository_that_removes_nothing_is_found_out(
     with pytest.raises(RepositoryError) as caught:
         forget(world)
     assert caught.value.message == (
-        "the repository still lists 6 of 6 snapshots that were to be forgotten"
+        "the repository still lists 6 of 6 snapshots that drd has just forgotten"
     )
     assert len(world.catalogue.points.of_plan("shop")) == 8
     state = world.catalogue.keeping.state("shop")
@@ -676,7 +676,7 @@ def test_a_copy_that_removes_nothing_keeps_no_other_from_it(
         forget(world)
     assert caught.value.message == (
         "retention skipped for copy offsite: the repository still lists 6 of 6 snapshots that "
-        "were to be forgotten"
+        "drd has just forgotten"
     )
     assert world.listed(world.primary) == set(IDS[2:8])
     assert len(world.catalogue.points.of_plan("shop")) == 6

@@ -39,8 +39,8 @@ def add_parser(sub: Verbs) -> None:
     channels = below.add_parser(
         "list",
         help="the channels, and their state",
-        description="The channels of drd.yaml, including heartbeats of plans once they "
-        "were tried, with what they report, and for a failing channel since when and why.",
+        description="The channels of drd.yaml, and the heartbeats of plans that were tried: what "
+        "each one reports, and, if it fails, since when and why.",
         epilog=LIST_EXAMPLES,
     )
     global_options(channels)

@@ -51,7 +51,8 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--in-place",
         action="store_true",
-        help="over production: the sources of the components, or a target that is one",
+        help="restore over production: to the sources of the components, or to a "
+        "target that is a source",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--point", metavar="ID", help="this restore point")

@@ -53,8 +53,8 @@ def add_parser(sub: Verbs) -> None:
     rekey.add_argument(
         "--cut-off-others",
         action="store_true",
-        help="remove the old one although plans that this host does not know store there: "
-        "their hosts have the new one, or lose access",
+        help="remove the old password although plans that this host does not know store there: "
+        "their hosts lose access unless they have the new password",
     )
     rekey.add_argument("--json", action="store_true", help="one JSON document")
     rekey.set_defaults(handler="drd.cli.repository:run")

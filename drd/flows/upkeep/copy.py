@@ -283,7 +283,7 @@ class _CopyRun:
     def _torn(self, point: RestorePoint) -> RepositoryDamaged:
         return RepositoryDamaged(
             f"{self.copy_of} has the manifest of {point.id}, but lacks some of its snapshots",
-            hint=f"find out who removed it: drd verify {self.plan.name}",
+            hint=f"find out who removed the point, then run drd verify {self.plan.name}",
         )
 
     def _copy_own(self, listing: Sequence[SnapshotInfo], there: Sequence[SnapshotInfo]) -> None:

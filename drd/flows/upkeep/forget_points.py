@@ -209,7 +209,7 @@ def _forget_in(
     left = [i for i in ids if i in still]
     if left:
         raise RepositoryError(
-            f"{spec.name} still lists {len(left)} of {len(ids)} snapshots that were to be "
+            f"{spec.name} still lists {len(left)} of {len(ids)} snapshots that drd has just "
             "forgotten",
             hint="the repository may be append-only or locked against deletion: use a key that "
             "may delete.",

@@ -40,7 +40,8 @@ def release(
     exact = wanted & {prefix} or wanted
     if not prefix or not exact:
         raise NoRestorePoint(
-            f"no restore point {prefix!r} is held", hint="list held points: drd points PLAN"
+            f"no held restore point has the id {prefix!r}",
+            hint="list held points: drd points PLAN",
         )
     if len(exact) > 1:
         raise UsageError(

@@ -227,8 +227,8 @@ class _Still:
     def complain(self, share: Share) -> None:
         if self.snapshots:
             raise RepositoryError(
-                f"the repository still lists {len(self.snapshots)} of "
-                f"{len(share.snapshots)} snapshots that were to be forgotten",
+                f"the repository still lists {len(self.snapshots)} of {len(share.snapshots)} "
+                "snapshots that drd has just forgotten",
                 hint="the repository may be append-only or locked against deletion: use a key "
                 "that may delete.",
             )

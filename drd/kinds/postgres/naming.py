@@ -71,7 +71,7 @@ def copy_names(part: Part, schemas: Collection[str]) -> tuple[str | None, str | 
         return given[0], given[1]
     if len(given) != 1:
         raise UsageError(
-            f"--into {part.into} is not a name of a table",
+            f"--into {part.into} is not a table name",
             hint="give NAME or SCHEMA.NAME; put a name with a dot in quotes: '\"odd.name\"'.",
         )
     if len(part.tables) == 1:
