@@ -314,8 +314,8 @@ def _left_behind(entries: Sequence[Entry], relations: Sequence[Relation]) -> lis
             ]
             if names:
                 notes.append(
-                    f"{noun(len(names), word)} {', '.join(names)} of {relation.source} left out: "
-                    "a copy for reading must not change other data"
+                    f"drd left out {noun(len(names), word)} {', '.join(names)} of "
+                    f"{relation.source}: a copy for reading must not change other data"
                 )
     return notes
 
