@@ -32,6 +32,20 @@ DRD = Path(drd.__file__).parent
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
+def test_each_type_of_value_is_read() -> None:
+    found = BackupDetail.from_json(
+        {"why": "", "timeout_s": 60, "took_s": 0.5, "permanent": True, "components": ["a", "b"]}
+    )
+    assert (found.why, found.timeout_s, found.took_s) == ("", 60.0, 0.5)
+    assert isinstance(found.timeout_s, float)
+    assert (found.permanent, found.components) == (True, ("a", "b"))
+    assert RunDetail.from_json({"bytes": 0, "permanent": False}).bytes == 0
+    drilled = DrillDetail.from_json({"tools": {"restic": "0.18"}})
+    assert drilled.tools == {"restic": "0.18"}
+    kit = KitDetail.from_json({"made_at": "2026-11-27T12:00:00Z"})
+    assert kit.made_at == NOON
+
+
 @pytest.mark.parametrize("kind", RunKind)
 def test_each_kind_of_run_has_a_class(kind: RunKind) -> None:
     assert run_details.read(kind, {}).kind == kind
