@@ -155,7 +155,10 @@ def test_a_database_in_use_is_not_replaced(site: Site) -> None:
             assert holder.stdout is not None
             assert holder.stdout.readline()
             refused = site.drd(*OVER, code=1)
-            assert f"(process {holder.pid}), which would keep using" in refused.err
+            assert (
+                f"(process {holder.pid}), which must end before drd replaces the file"
+                in refused.err
+            )
             assert orders(site.base / "shop.db") == 1500
         finally:
             holder.kill()
