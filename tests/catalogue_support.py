@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from sqlalchemy import text
 
 from drd.catalogue.engine import Database
@@ -38,7 +37,11 @@ from drd.model.snapshot import (
     RestorePoint,
     TableState,
 )
-from tests.servers import PostgresServer
+
+if TYPE_CHECKING:  # programs of tests import this module, and need neither
+    import pytest
+
+    from tests.servers import PostgresServer
 
 T0 = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
