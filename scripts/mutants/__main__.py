@@ -43,7 +43,7 @@ DECIDES = (
 )
 EQUIVALENTS = Path(__file__).parent.with_suffix(".equivalent")
 ENOUGH = 0.95
-ALL_TESTS_S = 1200  # for all tests of a mutant
+SPARE_S = 300  # for all tests of a mutant, beside ten times what they took without it
 TIMED_OUT = re.compile(r"^E +Failed: Timeout", re.MULTILINE)
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?\[.*?\]|\S+)(?: - |$)", re.MULTILINE)
 
@@ -78,7 +78,7 @@ class Judge:
 
     def chosen(self, mutant: Mutant) -> list[str]:
         """The tests that ran the function, the quickest first. Of what runs at the import of a
-        module: those that ran any function of it, or of a module that imports it."""
+        module: those that ran any function of it, then those of a module that imports it."""
         if not mutant.function:
             near = {mutant.file, *self.importers.get(mutant.file, ())}
             chosen = [t for t, (_, files) in self.tests.items() if near & files.keys()]
@@ -87,7 +87,9 @@ class Judge:
             bit = 1 << names.index(mutant.function)
             chosen = [t for t, (_, f) in self.tests.items() if f.get(mutant.file, 0) & bit]
         left = [test for test in chosen if self.sound.get(test, True)]
-        return sorted(left, key=lambda test: self.tests[test][0])
+        return sorted(
+            left, key=lambda test: (mutant.file not in self.tests[test][1], self.tests[test][0])
+        )
 
     def verdict(self, mutant: Mutant) -> tuple[str, list[str]]:
         warm = self.free.get()
@@ -96,11 +98,10 @@ class Judge:
                 ran = self.against(mutant, warm, tests)
                 if ran.code == 0:
                     return "survived", tests
-                if ran.code is None or TIMED_OUT.search(ran.output):
-                    return "timeout", tests
+                late = ran.code is None or TIMED_OUT.search(ran.output)
                 failed = FAILED.search(ran.output)
                 if failed is None or self.is_sound(warm, failed[1]):
-                    return "killed", tests
+                    return "timeout" if late else "killed", tests
             return "survived", []
         finally:
             self.free.put(warm)
@@ -108,10 +109,13 @@ class Judge:
     def is_sound(self, warm: Warm, test: str) -> bool:
         """Whether a test that failed passes without the mutant."""
         if test in self.tests and test not in self.sound:
-            self.sound[test] = warm.run([test], ALL_TESTS_S).code == 0
+            self.sound[test] = warm.run([test], self.deadline_s([test])).code == 0
             if not self.sound[test]:
                 print(f"left out, since it fails without a mutant: {test}", flush=True)
         return self.sound.get(test, True)
+
+    def deadline_s(self, tests: list[str]) -> float:
+        return SPARE_S + 10 * sum(self.tests[test][0] for test in tests)
 
     def against(self, mutant: Mutant, warm: Warm, tests: list[str]) -> Ran:
         path = warm.tree / mutant.file
@@ -119,15 +123,16 @@ class Judge:
         listed = warm.tree / ".tests"
         listed.write_text("\n".join(tests))
         arguments, changed = ["-x", f"@{listed}"], mutant.applied(source)
+        seconds = self.deadline_s(tests)
         try:
             path.write_bytes(changed)
             stamp = next(self.stamp)  # or Python takes the bytecode of another mutant
             os.utime(path, (stamp, stamp))
             if mutant.function:
-                ran = warm.run(arguments, ALL_TESTS_S, (str(path), source, changed))
+                ran = warm.run(arguments, seconds, (str(path), source, changed))
                 if ran.code != CANNOT:
                     return ran
-            return run_tests(warm.tree, arguments, ALL_TESTS_S)
+            return run_tests(warm.tree, arguments, seconds)
         finally:
             path.write_bytes(source)
             os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
