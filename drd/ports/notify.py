@@ -109,6 +109,11 @@ class ChannelFacts:
     error: str | None = None
     waiting: int = 0
 
+    @property
+    def plan(self) -> str:
+        """The plan whose own heartbeat this is; empty for a channel of drd.yaml."""
+        return self.name.removeprefix(OF_A_PLAN) if self.name.startswith(OF_A_PLAN) else ""
+
     def is_dead(self, now: datetime) -> bool:
         """Whether nothing was delivered for a quarter of an hour, or in five attempts or more."""
         if self.failing_since is None:

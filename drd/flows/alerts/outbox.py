@@ -19,7 +19,7 @@ from drd.model.digest import digest
 from drd.model.message import ChannelSpec, Message, Routed
 from drd.model.text import one_line
 from drd.ports import Catalogue, Clock
-from drd.ports.notify import OF_A_PLAN, ChannelFacts, NotifierFactory, Outbox, Waiting
+from drd.ports.notify import ChannelFacts, NotifierFactory, Outbox, Waiting
 
 FIRST_PAUSE_S = 10.0
 LONGEST_PAUSE_S = 900.0
@@ -281,7 +281,7 @@ def still_there(
     """The channels, without those that drd.yaml no longer has, which `upkeep` removes. Plans' own
     heartbeats are included."""
     names = {c.name for c in channels}
-    return [f for f in facts if f.name in names or f.name.startswith(OF_A_PLAN)]
+    return [f for f in facts if f.name in names or f.plan]
 
 
 def is_due(facts: ChannelFacts, now: datetime) -> bool:

@@ -34,7 +34,7 @@ from drd.model.schedule import Schedule
 from drd.model.verdicts import Assessment
 from drd.ports import Catalogue
 from drd.ports.kinds import UNKNOWN_ROOM
-from drd.ports.notify import OF_A_PLAN, ChannelFacts
+from drd.ports.notify import ChannelFacts
 
 NOT_LOADED = "plan-not-loaded"
 TO_RELOAD = timedelta(minutes=5)
@@ -306,11 +306,10 @@ def _is_unknown(alert: Alert, unknown: _Unknown) -> bool:
 
 
 def _channel(facts: ChannelFacts, now: datetime) -> ChannelState:
-    plan = facts.name.removeprefix(OF_A_PLAN) if facts.name.startswith(OF_A_PLAN) else ""
     return ChannelState(
         name=facts.name,
         dead=facts.is_dead(now),
-        plan=plan,
+        plan=facts.plan,
         failing_since=facts.failing_since,
         tries=facts.tries,
         error=facts.error,
