@@ -70,8 +70,8 @@ def sections(
     blocks += [
         Heading(3, "Afterwards"),
         Text(
-            "manifest.json and the SQL contain password verifiers of database roles: remove the "
-            "directory of this recovery, and the unpacked kit."
+            "The directory of this recovery contains secrets of the restored components (for "
+            "databases the password verifiers of their roles): remove it, and the unpacked kit."
         ),
     ]
     return blocks
@@ -212,9 +212,15 @@ def _check(spec: CheckSpec, components: Mapping[str, ByHand]) -> Iterator[Block]
         yield Text(f"{spec.name}: {passage.text}")
         yield Commands(passage.commands, shown=passage.adapt)
     elif kind.compares and hand is not None:
-        yield Text(f"{spec.name}: compared above, during the restore of {spec.component}.")
+        yield Text(f"{spec.name}: {_compared(hand, spec.component)}.")
     else:
         yield Text(f"{spec.name}: {spec.kind}, see the plan.")
+
+
+def _compared(hand: ByHand, component: str | None) -> str:
+    if any(passage.compares for passage in hand.passages):
+        return f"compared above, during the restore of {component}"
+    return f"no command here compares {component} with its backup; drd recover does"
 
 
 def _copies(plan: Plan, places: Places) -> Iterator[Block]:

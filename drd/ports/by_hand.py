@@ -12,11 +12,13 @@ from drd.model.plan import Component, SecretRef
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A sentence and the bash commands that it is about; either may be missing. With `adapt`, the
-    person has to adapt the commands before running them."""
+    person has to adapt the commands before running them. `compares` marks the commands that compare
+    what was restored with the manifest."""
 
     text: str
     commands: str = ""
     adapt: bool = False
+    compares: bool = False
 
 
 @dataclass(frozen=True, slots=True)

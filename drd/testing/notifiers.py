@@ -68,11 +68,12 @@ class NotifierContract:
         assert MESSAGE.title in got
 
     def test_the_same_message_may_come_again(self, case: ChannelCase) -> None:
-        """drd cannot know whether one arrived whose delivery it did not see to its end."""
+        """drd cannot know whether one arrived whose delivery it did not see to its end. A receiver
+        may recognise it by its id, and keep one."""
         channel = case.open()
         channel.deliver(MESSAGE)
         channel.deliver(MESSAGE)
-        assert len(case.received()) == 2
+        assert len(case.received()) in (1, 2)
 
     def test_a_failed_delivery_is_an_error_without_secrets(self, case: ChannelCase) -> None:
         case.broken()

@@ -42,7 +42,8 @@ def compare(
     spec = services.kinds(chosen.kind).spec
     if spec.comparison is None:
         raise NotSupported(
-            f"components of kind {spec.name} cannot be compared: they have no fingerprint"
+            f"kind {spec.name} cannot compare: its restore points have no fingerprint",
+            hint="restore the point into a target, and compare there.",
         )
     a, before = _of_point(plan, component, services.catalogue.points.get(plan.name, point))
     if other == LIVE:

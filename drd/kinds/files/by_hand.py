@@ -52,7 +52,7 @@ echo "{name}: $(wc -l < {name}.digests) files as at the backup"
     return ByHand(
         (
             Passage(text, restore),
-            Passage("Compare the files with the digests of the source:", compare),
+            Passage("Compare the files with the digests of the source:", compare, compares=True),
         ),
         values={"location": where, "path": where},
         environment=f"DRD_PATH={where}",

@@ -142,5 +142,5 @@ done
             "database of this name is replaced; a database with content ends the script:",
             make,
         ),
-        Passage("Compare the number of rows with that of the source:", compare),
+        Passage("Compare the number of rows with that of the source:", compare, compares=True),
     )

@@ -51,7 +51,7 @@ done
                 "in its place:",
                 publish,
             ),
-            Passage("Compare the number of rows with that of the source:", compare),
+            Passage("Compare the number of rows with that of the source:", compare, compares=True),
         ),
         ask=f"sqlite3 -readonly {where}",
         change=f"sqlite3 -bail {where}",
