@@ -69,7 +69,7 @@ def _statements(query: str, context: ActionContext) -> str:
     def value(name: str) -> str:
         text = context.value(name)
         if "\\" in text or "\0" in text:
-            hint = "pass it to a command instead."
+            hint = "pass the value to a command instead."
             raise StepFailed(f"the value of ${{{name}}} contains a backslash", hint=hint)
         return text.replace("'", "''")
 

@@ -135,7 +135,7 @@ def _one_person_each(people: list[Person]) -> list[Person]:
     users = [person.user for person in people if person.user is not None]
     twice = sorted({user for user in users if users.count(user) > 1})
     if twice:
-        raise Malformed(f"two people have the user {twice[0]}", "give each a user of their own")
+        raise Malformed(f"two people have the user {twice[0]}", "give each person a different user")
     return people
 
 

@@ -108,7 +108,7 @@ def _add_schema(verbs: Any) -> None:
     )
     global_options(parser)
     parser.add_argument(
-        "--markdown", action="store_true", help="the same as a reference for people"
+        "--markdown", action="store_true", help="print the schema as a Markdown page for people"
     )
     parser.set_defaults(handler="drd.cli.plan:schema")
 

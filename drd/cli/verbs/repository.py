@@ -38,7 +38,9 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(rekey)
     rekey.add_argument("plan", help="name of a plan, or its file")
-    rekey.add_argument("--repository", metavar="NAME", help="by default the one that backups go to")
+    rekey.add_argument(
+        "--repository", metavar="NAME", help="default: the repository that receives the backups"
+    )
     rekey.add_argument(
         "--password", metavar="REF", help="where the new password is read from, as in a plan"
     )

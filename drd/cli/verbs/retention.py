@@ -36,7 +36,7 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--clock-is-right",
         action="store_true",
-        help="after the clock was set: trust it as it is now",
+        help="after the clock was set: trust the present time",
     )
     parser.add_argument(
         "--reason", metavar="TEXT", help="why, for the record; --force and --clock-is-right need it"

@@ -313,8 +313,9 @@ class PostgresTables(PostgresTargetDatabase):
             if was.get(name) != now.get(name):
                 raise TargetError(
                     f"{name} changed during the restore: {was.get(name)} became {now.get(name)}",
-                    hint="check whether functions or types of its columns differ here. The "
-                    "whole database has its own: --into NAME without --table.",
+                    hint="check whether functions or types of the table's columns differ on the "
+                    "target. A restore of the whole database includes them: --into NAME "
+                    "without --table.",
                 )
         return digests
 
