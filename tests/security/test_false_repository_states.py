@@ -188,7 +188,7 @@ def test_copy_that_lost_data_is_not_filled_with_points_that_cannot_come_back(
     remove_below(offsite_of(site), "snapshots", "data")
     for _ in range(2):  # also when it is known already
         told = site.drd("copy", "shop", code=1)
-        assert "offsite lost snapshots and data, so nothing is copied into it" in told.err
+        assert "offsite lost snapshots and data, so drd copies nothing into it" in told.err
         assert "Mending" in told.err
     [offsite] = [r for r in plan_of(site)["repositories"] if r["repository"] == "offsite"]
     assert offsite["state"] == "damaged"
@@ -240,7 +240,7 @@ def test_a_listing_records_points_that_lost_a_snapshot(short_tmp: Path) -> None:
     assert (plan["verdict"], plan["readiness"]) == ("at_risk", "not ready"), (
         "the new point is whole"
     )
-    assert "not whole in primary" in site.drd("points", "shop").out
+    assert "snapshots missing in primary" in site.drd("points", "shop").out
     back = short_tmp / "back"
     shutil.rmtree(back)
     back.mkdir()
