@@ -27,7 +27,7 @@ from pathlib import Path
 from mutants import ROOT
 from mutants.changes import Mutant, changes, functions, mutants_of
 from mutants.reach import Noted, recorded
-from mutants.running import CANNOT, Ran, Warm, copies, run_tests
+from mutants.running import BROKEN, CANNOT, Ran, Warm, copies, run_tests
 
 DECIDES = (
     "drd/model/*.py",
@@ -98,6 +98,8 @@ class Judge:
                 ran = self.against(mutant, warm, tests)
                 if ran.code == 0:
                     return "survived", tests
+                if ran.code == BROKEN or "ERROR: not found:" in ran.output:
+                    raise RuntimeError(f"the tests of {mutant} did not run:\n{ran.output[-3000:]}")
                 late = ran.code is None or TIMED_OUT.search(ran.output)
                 failed = FAILED.search(ran.output)
                 if failed is None or self.is_sound(warm, failed[1]):

@@ -20,6 +20,8 @@ from mutants import ROOT
 ONE_TEST_S = 120  # for a test against a mutant; the slowest takes a tenth of that
 CANNOT = 77
 """The exit code of a fork that could not replace the function by the mutant."""
+BROKEN = 78
+"""The exit code of a fork in which no test ran."""
 ARGUMENTS = ("-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", f"--timeout={ONE_TEST_S}")
 
 

@@ -13,13 +13,14 @@ import json
 import os
 import pkgutil
 import sys
+import traceback
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
 import pytest
 
-from mutants.running import CANNOT
+from mutants.running import BROKEN, CANNOT
 
 _OPTIMIZED = 1  # what only the code of functions has
 _LIBRARIES = ("hypothesis", "sqlalchemy", "alembic.command", "psycopg", "boto3", "tests")
@@ -61,6 +62,9 @@ def _carry_out(order: dict[str, Any]) -> None:
         else:
             code = int(pytest.main(order["arguments"]))
         sys.stdout.flush()
+    except BaseException:  # noqa: BLE001 - told, or the mutant would pass for killed
+        os.write(2, traceback.format_exc().encode())
+        code = BROKEN
     finally:
         os._exit(code)
 
@@ -70,7 +74,7 @@ def put(path: str, before: str, after: str) -> bool:
     `after`; return whether there was one.
     """
     old, new = (dict(_codes(compile(text, path, "exec"))) for text in (before, after))
-    changed = {_place(code): new[name] for name, code in old.items() if new.get(name) != code}
+    changed = {_place(old[n]): new[n] for n in old.keys() & new.keys() if old[n] != new[n]}
     gc.unfreeze()
     live = [f for f in gc.get_objects() if type(f) is FunctionType]
     met = False
