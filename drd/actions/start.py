@@ -214,7 +214,8 @@ def _launch(settings: StartSettings, context: ActionContext) -> BackgroundProgra
         if port is not None and _listens(port):
             # Its answers would be taken for those of the new program.
             raise StepFailed(
-                f"another process listens on port {port}", hint="end it, or give another port."
+                f"another process listens on port {port}",
+                hint="end that process, or give another port.",
             )
         pid_file.unlink(missing_ok=True)
         own = {k: filled(v, value) for k, v in settings.env.items()}
@@ -301,7 +302,7 @@ def _taken(settings: StartSettings) -> list[Finding]:
     if settings.port is None or settings.unit is not None or not _listens(settings.port):
         return []
     detail = f"another process listens on port {settings.port} of this host"
-    hint = f"end it (ss -ltnp 'sport = :{settings.port}' names it), or give another port."
+    hint = f"end that process (ss -ltnp 'sport = :{settings.port}' names it), or give another port."
     return [Finding(PORT, "warning", "", detail, hint)]
 
 

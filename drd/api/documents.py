@@ -375,7 +375,10 @@ def _readiness(app: App, name: str) -> Document | None:
             shown = readiness_document(name, detail.readiness or "", found)
             return {**shown, "run": run.id, "looked_at": time_of(run.finished_at)}
     known = next((p.readiness.value for p in _assessed(app, name)), "not ready")
-    text = f"no check has run yet; by its backups and drills the plan is: {known}"
+    text = (
+        "no readiness check has run yet; judged only by its backups and drills, the plan is: "
+        f"{known}"
+    )
     finding = Finding("readiness-check", "warning", "", text, f"sudo drd readiness {name}")
     judged = Judged(finding, Readiness(known)).to_json()
     return {**readiness_document(name, known, [judged]), "run": None, "looked_at": None}

@@ -121,7 +121,7 @@ def _comparisons(parsed: Parsed, component: str, report: Report) -> None:
     for step in built:
         late = sorted(compare & set(step.subjects)) if step.kind == "check" else []
         if late and mine in earlier[step.name] and step.name in places:
-            hint = "check it in an earlier step, right after the restore."
+            hint = "run this check in an earlier step, right after the restore."
             message = f'"{late[0]}" compares with the backup after erasures were replayed'
             report.warn(("runbook", places[step.name]), message, hint)
 

@@ -85,7 +85,7 @@ class _Step:
                 "restore": "remove it: a restore that gets no more data ends by itself.",
                 "wait": "remove it.",
             }
-            hint = hints.get(kind, "write expires within the step.")
+            hint = hints.get(kind, "set expires in the step instead.")
             message = f"does not fit a step of kind {kind}"
             self.report.error((*path, "timeout"), message, hint, of_key=True)
         if kind in PEOPLE and step.retries:

@@ -321,6 +321,6 @@ def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:
         if start > facts.first_loaded_at:
             lasted = format_duration((end - start).total_seconds())
             over = format_duration((now - end).total_seconds())
-            text = f"the objective was missed for {lasted} until {over} ago"
+            text = f"the RPO was missed for {lasted}; this ended {over} ago"
             return [Reason(Verdict.MET, text, f"drd runs {facts.plan}")]
     return []

@@ -37,7 +37,7 @@ _SHELL_TELLS = 128
 
 _MEMORY = "perhaps because memory ran out"
 
-MEMORY_HINT = "check the journal for the kernel's out-of-memory killer; then run it again."
+MEMORY_HINT = "check the journal for the kernel's out-of-memory killer; then try again."
 
 OnLine = Callable[[str], None]
 OnTick = Callable[[], None]

@@ -197,7 +197,7 @@ def test_objective_crossed_between_two_backups(bench: Bench) -> None:
     missed_s = 20 + 2 * (60 * 60 - 15 * 60 + 20) + (50 * 60 - 15 * 60 + 20)
     assert plan["rpo"]["verdict"] == "met"
     assert plan["rpo"]["attainment"] == pytest.approx(1 - missed_s / (3 * 3600), abs=1e-6)
-    assert "objective was missed for 35m 20s" in plan["reasons"][0]
+    assert "the RPO was missed for 35m 20s" in plan["reasons"][0]
 
 
 def test_plan_changed_on_disk_then_loaded_then_drilled(bench: Bench) -> None:

@@ -212,7 +212,7 @@ def test_objective_missed_between_backups_is_reported_and_verdict_is_current() -
     plan = judged(missed=crossed, window_s=DAY)
     assert plan.rpo.verdict is MET
     assert plan.rpo.attainment == pytest.approx(23 / 24)
-    assert "the objective was missed for 1h until 1h ago: drd runs orders-api" in words(plan)
+    assert "the RPO was missed for 1h; this ended 1h ago: drd runs orders-api" in words(plan)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_objective_missed_between_backups_is_reported_and_verdict_is_current() -
 )
 def test_only_recent_misses_are_shown(interval: tuple[object, object], told: bool) -> None:
     plan = judged(missed=(interval,))
-    assert ("objective was missed" in words(plan)) is told
+    assert ("the RPO was missed" in words(plan)) is told
     assert plan.rpo.attainment is not None
     assert plan.rpo.attainment < 1
 

@@ -32,7 +32,7 @@ ALL = 'command: {run: [switch, "${service}"]}'
 MISTAKES = [
     (ASK, "{name: ask, approve: {why: x}}", "approve.by", "by is missing", "add by: the role of the approver, from `people` in drd.yaml."),
     (ASK, "{name: ask, approve: {by: x}, retries: 2}", "retries", "does not fit a step of kind approve", "remove it."),
-    (ASK, "{name: ask, approve: {by: x}, timeout: 2m}", "timeout", "does not fit a step of kind approve", "write expires within the step."),
+    (ASK, "{name: ask, approve: {by: x}, timeout: 2m}", "timeout", "does not fit a step of kind approve", "set expires in the step instead."),
     (ASK, "{name: ask, approve: {by: x}, rehearse: skip, reason: y}", "rehearse", "a drill always rehearses an approval: it grants the approval and reports that", "remove rehearse."),
     (ASK, "{name: ask, manual: pull the plug, rehearse: run}", "rehearse", "a drill cannot run a manual step", "remove rehearse, or simulate the step: rehearse: simulate, with: [COMMAND, …]."),
     (ASK, "{name: ask, wait: soon}", "wait", "'soon' is not a duration", "write a number and a unit, like 15m or 7d."),

@@ -76,7 +76,7 @@ def _of_clocks(services: Services, plan: Plan) -> list[Pause]:
         return pauses
     far = [by_s for spec, by_s in ahead if is_s3(spec.url)]
     if not pauses and clock_trust.is_confirmed(services, far, far=bool(far)):
-        clock_trust.trust_again(services, "a repository server or NTP confirms it")
+        clock_trust.trust_again(services, "a repository server or NTP confirms the clock")
         return pauses
     return pauses + of_jump(plan.name, jumped_s)
 

@@ -260,7 +260,7 @@ class FilesPart(NamedDestination):
         for path, way in waiting.items():
             if not os.path.lexists(pinned(way.landing)):
                 raise TargetError(
-                    f"the restore point did not deliver {path}",
+                    f"the restored data lacks {path}",
                     hint="use another restore point, or list its content: restic ls.",
                 )
         if not self._may_overwrite():
