@@ -130,25 +130,65 @@ def test_nobody_else_imports_what_belongs_to_a_kind(name: str) -> None:
 OTHERS = frozenset({*ACTIONS.names, *CHECKS.names, *NOTIFIERS.names})
 
 
-def decides_by_kind(source: str, names: Collection[str]) -> Iterator[str]:
+SECTION = "ERASURES"
+"""The constant of the one step that is also a section of plans: where it stands in the runbook, and
+what it erases, is said in that section."""
+
+
+def constants(source: str, names: Collection[str]) -> set[str]:
+    """What a module calls one of the names, or a list or a table of them."""
+    return {
+        target.id
+        for statement in ast.parse(source).body
+        for target, value in assigned(statement)
+        if is_list_of_names(value, names) or is_table_of_names(value, names)
+    } - {SECTION}
+
+
+def assigned(statement: ast.stmt) -> Iterator[tuple[ast.Name, ast.expr]]:
+    match statement:
+        case ast.Assign(targets=[ast.Name() as target], value=value):
+            yield target, value
+        case ast.AnnAssign(target=ast.Name() as target, value=ast.expr() as value):
+            yield target, value
+
+
+def is_table_of_names(value: ast.expr, names: Collection[str]) -> bool:
+    match value:
+        case ast.Dict(keys=keys):
+            return any(key is not None and is_list_of_names(key, names) for key in keys)
+    return False
+
+
+def decides_by_kind(
+    source: str, names: Collection[str], kept: Collection[str] = ()
+) -> Iterator[str]:
     """Every place where what is called a kind is compared with a name, or looked up in a table of
-    names. Names of steps and checks are common words, which mean other things elsewhere."""
+    names; `kept` are constants for names and tables. Names of steps and checks are common words,
+    which mean other things elsewhere."""
+
+    def means(node: ast.AST) -> bool:
+        called = {n.id if isinstance(n, ast.Name) else n.attr
+                  for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute)}  # fmt: skip
+        return named(node, names) or bool(called & set(kept))
+
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Compare(left=left, comparators=others):
                 sides = [left, *others]
-                asked = any(map(is_a_kind, sides)) and any(named(s, names) for s in sides)
+                asked = any(map(is_a_kind, sides)) and any(means(s) for s in sides)
             case ast.Match(subject=subject, cases=cases):
                 patterns = (part for case in cases for part in ast.walk(case.pattern))
                 values = [p.value for p in patterns if isinstance(p, ast.MatchValue)]
-                asked = is_a_kind(subject) and any(named(v, names) for v in values)
+                asked = is_a_kind(subject) and any(means(v) for v in values)
             case (
-                ast.Subscript(value=ast.Dict(keys=keys), slice=key)
-                | ast.Call(
-                    func=ast.Attribute(value=ast.Dict(keys=keys), attr="get"), args=[key, *_]
-                )
+                ast.Subscript(value=table, slice=key)
+                | ast.Call(func=ast.Attribute(value=table, attr="get"), args=[key, *_])
             ):
-                asked = is_a_kind(key) and any(named(k, names) for k in keys if k is not None)
+                keys = table.keys if isinstance(table, ast.Dict) else [table]
+                asked = is_a_kind(key) and any(means(k) for k in keys if k is not None)
+            case ast.Call(func=ast.Attribute(value=asked_of, attr=attr), args=args):
+                asked = attr in ASKS and is_a_kind(asked_of) and any(means(a) for a in args)
             case _:
                 continue
         if asked:
@@ -156,19 +196,25 @@ def decides_by_kind(source: str, names: Collection[str]) -> Iterator[str]:
 
 
 def is_a_kind(node: ast.AST) -> bool:
+    """Also a part of it: `kind[:3]`."""
     match node:
         case ast.Attribute(attr="kind") | ast.Name(id="kind"):
             return True
+        case ast.Subscript(value=whole, slice=ast.Slice()):
+            return is_a_kind(whole)
     return False
 
 
 def test_nobody_decides_by_the_name_of_a_step_a_check_or_a_channel() -> None:
     members = [PACKAGE / family for family in ("actions", "checks", "notifiers")]
+    sources = {m.relative_to(PACKAGE): m.read_text() for m in PACKAGE.rglob("*.py")
+               if m.parent not in members}  # fmt: skip
+    known = {path: constants(source, OTHERS) for path, source in sources.items()}
+    public = {name for names in known.values() for name in names if not name.startswith("_")}
     found = {
-        f"{module.relative_to(PACKAGE)}: {place}"
-        for module in PACKAGE.rglob("*.py")
-        if module.parent not in members
-        for place in decides_by_kind(module.read_text(), OTHERS)
+        f"{path}: {place}"
+        for path, source in sources.items()
+        for place in decides_by_kind(source, OTHERS, public | known[path])
     }
     assert found == set(), "let its specification say it: docs/extending.md"
 
@@ -184,10 +230,24 @@ def test_nobody_decides_by_the_name_of_a_step_a_check_or_a_channel() -> None:
         '{"start": 1}[step.kind]',
         '{"start": 1}.get(step.kind, 0)',
         'if s.kind == "heartbeat" and x: pass',
+        'step.kind.startswith("start")',
+        "step.kind == STOP",
+        "check.kind in model.NAMES",
+        "TABLE[step.kind]",
+        "TABLE.get(step.kind)",
+        'step.kind[:5] == "start"',
     ],
 )
 def test_a_decision_by_a_kind_is_seen_in_every_form(source: str) -> None:
-    assert list(decides_by_kind(source, OTHERS))
+    assert list(decides_by_kind(source, OTHERS, {"STOP", "NAMES", "TABLE"}))
+
+
+def test_what_a_module_calls_a_name_is_seen() -> None:
+    source = (
+        'STOP = "stop"\nNAMES: frozenset[str] = frozenset({"sql", "x"})\n'
+        'TABLE = {"start": 1}\nOTHER = "restore"\n'
+    )
+    assert constants(source, OTHERS) == {"STOP", "NAMES", "TABLE"}
 
 
 def test_other_words_are_no_decision_by_a_kind() -> None:
