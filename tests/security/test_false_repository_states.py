@@ -189,7 +189,7 @@ def test_copy_that_lost_data_is_not_filled_with_points_that_cannot_come_back(
     for _ in range(2):  # also when it is known already
         told = site.drd("copy", "shop", code=1)
         assert "offsite lost snapshots and data, so drd copies nothing into it" in told.err
-        assert "Mending" in told.err
+        assert "docs/copies.md, Repairing a repository" in told.err
     [offsite] = [r for r in plan_of(site)["repositories"] if r["repository"] == "offsite"]
     assert offsite["state"] == "damaged"
     assert [p["repositories"] for p in site.points()] == [["primary"]]
