@@ -195,3 +195,12 @@ def test_release_is_the_end_of_waiting(windows: list[Window], at: datetime, time
         assert blackout_at(windows, timezone, free) is None
         # The clocks may add an hour.
         assert (free - at).total_seconds() <= longest_blackout_s(windows) + 7200
+
+
+def test_of_several_windows_in_force_the_one_that_ends_last_counts() -> None:
+    long, late = Window(60, 300, tuple(range(7))), Window(120, 180, tuple(range(7)))
+    at = utc("2026-11-25T02:30:00")
+    for windows in ((long, late), (late, long)):
+        found = blackout_at(windows, "UTC", at)
+        assert found is not None
+        assert found[1:] == (utc("2026-11-25T05:00:00"), long)

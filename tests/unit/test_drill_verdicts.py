@@ -1,0 +1,39 @@
+"""What a drill of each scenario has proven, and how it is called."""
+
+from __future__ import annotations
+
+from drd.model.drill_verdicts import judge_drill
+from drd.model.facts import ScenarioFacts
+from drd.model.verdicts import Reason, Verdict
+from tests.status_support import NOW, drill, healthy, scenario
+
+
+def reasons(*scenarios: ScenarioFacts) -> list[Reason]:
+    return judge_drill(healthy(scenarios=scenarios), NOW)[1]
+
+
+def failed(name: str = "database-loss", **changes: object) -> ScenarioFacts:
+    return scenario(name, last=drill("failed", scenario=name), **changes)
+
+
+def test_the_only_scenario_is_not_named() -> None:
+    [reason] = reasons(failed())
+    assert (reason.verdict, reason.subject) == (Verdict.BREACHED, "")
+    assert reason.text.startswith("drill failed")
+
+
+def test_one_of_several_scenarios_is_named() -> None:
+    [reason] = reasons(failed(), scenario("host-loss"))
+    assert reason.subject == "database-loss"
+    assert reason.text.startswith("drill of database-loss failed")
+
+
+def test_a_scenario_that_the_plan_does_not_want_any_more_is_named() -> None:
+    [reason] = reasons(scenario(), failed("host-loss", wanted=False))
+    assert reason.subject == "host-loss"
+    assert reasons(scenario(), scenario("host-loss", wanted=False)) == []
+
+
+def test_a_drill_from_one_repository_names_it() -> None:
+    [reason] = reasons(scenario(), failed(repository="offsite"))
+    assert reason.subject == "database-loss from offsite"
