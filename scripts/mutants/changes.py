@@ -212,7 +212,10 @@ class Mutants(ast.NodeVisitor):
         for left, right in zip(node.values, node.values[1:], strict=False):
             self.operator(left, right, node.op)
         for value in node.values:
-            self.replace(value, "True" if isinstance(node.op, ast.And) else "False")
+            if isinstance(node.op, ast.And):
+                self.replace(value, "True")
+            elif not (isinstance(value, ast.Constant) and not value.value):  # as good as False
+                self.replace(value, "False")
         self.generic_visit(node)
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
