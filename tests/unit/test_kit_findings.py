@@ -65,3 +65,18 @@ def test_a_copy_that_is_gone_is_missing_before_drd_tries_it() -> None:
     assert (gone.name, gone.severity) == ("kit missing", "error")
     assert gone.text.endswith("/k does not exist")
     assert gone.remedy == "drd kit export shop --to /k, then drd kit verify /k --identity F"
+
+
+@pytest.mark.parametrize(
+    ("tried", "why"),
+    [
+        (KitTry("/k", NOW, sha256="aa"), "/k does not exist"),
+        (KitTry("/old", NOW, "cannot read the kit /old", there=False), "/k does not exist"),
+        (KitTry("/k", NOW, "no right to read /k", there=False), "no right to read /k"),
+    ],
+)
+def test_a_copy_that_is_gone_now_is_missing_whatever_was_tried(tried: KitTry, why: str) -> None:
+    record = replace(GOOD, tried=tried)
+    [gone] = kit_findings("shop", "d1", record, required=False, file="/k", gone=True)
+    assert gone.name == "kit missing"
+    assert gone.text.endswith(why)
