@@ -102,8 +102,8 @@ class Caller:
         if self.person:
             raise Refused(
                 f"{self.person} (user {self.user}) has no right to: {what}",
-                hint=f"the roles of {self.person} in drd.yaml decide, not groups; "
-                "the role operator lets people ask for runs (docs/api.md).",
+                hint=f"give {self.person} a role with this right in drd.yaml, for instance "
+                "operator (docs/api.md); groups do not count for people in drd.yaml.",
             )
         read, operate = settings.read_group, settings.operate_group
         groups = f"{read} or {operate}" if right is Right.READ else operate

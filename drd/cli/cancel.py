@@ -127,8 +127,8 @@ def _settle(app: App, run: Run) -> None:
             return
     except DrdError as error:
         output.warn(
-            "a later run removes the unfinished data of this run in the repository: "
-            f"{error.message}"
+            "could not remove the run's unfinished data from the repository, a later run will do "
+            f"it: {error.message}"
         )
     catalogue, _ = app.row_trust()
     owned = catalogue.runs.adopt(run, app.clock.now())

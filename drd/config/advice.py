@@ -86,7 +86,7 @@ def _repository(parsed: Parsed, report: Report) -> None:
     elsewhere = any(not r.url.startswith("/") for r in parsed.file.repositories.values())
     for name, repository in parsed.file.repositories.items():
         if repository.url.startswith("/") and repository.copy_of is None and not elsewhere:
-            message = "the only copy is on a path of this host, which is lost together with it"
+            message = "the only copy is on this host: if the host is lost, the copy is lost, too"
             hint = "use s3:https://…, or make sure that this path is on another machine."
             report.warn(("repositories", name, "url"), message, hint)
         if repository.protection == "append-only" and parsed.file.retention.every not in _BY_HAND:

@@ -90,7 +90,7 @@ def test_healthy_twin_operator_acts_and_is_recorded(house: House) -> None:
 def test_mapped_person_goes_by_roles_not_by_groups(peopled: House) -> None:
     refused, found = ask(peopled.path, ANNA, [OPERATORS], "/v1/plans/shop/backup", {})
     assert refused == 403
-    assert "the roles of Anna in drd.yaml decide" in found["error"]["hint"]
+    assert "give Anna a role with this right in drd.yaml" in found["error"]["hint"]
     assert ask(peopled.path, BERT, [], "/v1/plans/shop/backup", {})[0] == 200
     _, who = ask(peopled.path, ANNA, [], "/v1/whoami")
     assert (who["person"], who["roles"]) == ("Anna", ["commander"])

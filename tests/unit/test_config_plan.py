@@ -218,7 +218,7 @@ WARNINGS = [
     ("every: 10m", 'cron: "*/10 8-18 * * *"', 17, "backup.cron", "a backup every 13h 10m cannot keep an RPO of 1h"),
     ("retention: {daily: 7}\n", "", 1, "retention", "no retention: restore points are kept for ever"),
     ("drill: {every: 7d}\n", "", 1, "drill", "no drill schedule: nobody notices when the backups can no longer be restored"),
-    ("s3:https://s3.example.com/bucket/shop", "/srv/backup", 15, "repositories.primary.url", "the only copy is on a path of this host, which is lost together with it"),
+    ("s3:https://s3.example.com/bucket/shop", "/srv/backup", 15, "repositories.primary.url", "the only copy is on this host: if the host is lost, the copy is lost, too"),
     ("s3:https://", "s3:http://", 15, "repositories.primary.url", "the connection to the repository is not encrypted"),
     ("  - {name: store, kind: rows, component: store}\n", "", 7, "components.store", "no check covers store: a drill will not notice when its data is wrong"),
     ("path: /srv/shop/shop.db", "path: /srv/shop/shop.db\n    fingerprint: off", 22, "checks[1]", "cannot compare: store has fingerprint off"),

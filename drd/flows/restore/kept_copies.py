@@ -314,8 +314,8 @@ def _clear(services: Services, plan: Plan, dead: Run) -> None:
         part = RecoveryRequest.of_run(dead).part
         if part is not None and not services.row_trust.has_record(dead):
             services.warn(
-                f"run {dead.id} of {plan.name}: its unfinished data stays in place: only "
-                "the catalogue says where it is"
+                f"run {dead.id} of {plan.name}: its unfinished data was not removed, because "
+                "only the catalogue knows where it is"
             )
             return
         for _, component, settings in _places(plan, dead):

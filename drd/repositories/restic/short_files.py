@@ -229,6 +229,6 @@ def _writing(into: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TargetUnwritable(
-            f"cannot cut a file below {into} to its stored length: {error.strerror}",
+            f"cannot shorten a file below {into} to its stored length: {error.strerror}",
             hint="check the file system there, or restore to another place.",
         ) from error
