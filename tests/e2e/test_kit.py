@@ -67,7 +67,7 @@ def test_printed_commands_bring_everything_back_without_drd(host: KitSite, short
         "runbook.md",
     ]
     assert (
-        "This role is held by Ann Example, Bob Example."
+        "People with this role: Ann Example, Bob Example."
         in (folder / "runbook-operator.md").read_text()
     )
     # Nothing but the kit, the bucket and the empty server.
@@ -76,7 +76,7 @@ def test_printed_commands_bring_everything_back_without_drd(host: KitSite, short
     assert "gateway: 3 files as at the backup" in told
     host.assert_back()
     # The same again finds places that hold something, and touches nothing.
-    with pytest.raises(AssertionError, match="database back is there and not empty"):
+    with pytest.raises(AssertionError, match="database back exists and is not empty"):
         run_bash(script, kit, {"PATH": f"{host.standby.bin_dir}:{os.environ['PATH']}"})
     host.assert_back()
 
