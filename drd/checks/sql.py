@@ -73,8 +73,7 @@ def _around(spec: CheckSpec, settings: SqlCheck, context: CheckContext) -> Surro
     snapshot = context.point.component(settings.component)
     at = snapshot.data_time if snapshot and snapshot.data_time else context.point.data_time
     rpo_s = context.plan.objectives.rpo_s
-    expectation = parse_expectation(settings.expect)
-    if not isinstance(expectation, Near) or expectation.of is not None:
+    if not _needs_baseline(settings):
         return Surroundings(rpo_s, at)
     observations = snapshot.observations if snapshot else {}
     for known in (observations, context.last_observed):
@@ -86,8 +85,12 @@ def _around(spec: CheckSpec, settings: SqlCheck, context: CheckContext) -> Surro
 
 def _baseline(settings: SqlCheck) -> str | None:
     """Return the source's own answer, with which `within 10%` compares."""
-    expect = str(settings.expect).strip()
-    return settings.query if expect.startswith("within") and expect.endswith("%") else None
+    return settings.query if _needs_baseline(settings) else None
+
+
+def _needs_baseline(settings: SqlCheck) -> bool:
+    expectation = parse_expectation(settings.expect)
+    return isinstance(expectation, Near) and expectation.of is None
 
 
 def _by_hand(settings: SqlCheck, hand: ByHand | None) -> Passage | None:

@@ -36,10 +36,11 @@ def missed_intervals(
 
 
 def _add(missed: list[Interval], start: datetime, end: datetime) -> None:
+    """Append an interval, or extend the last one by it; each call has a later end."""
     if start >= end:
         return
     if missed and missed[-1][1] >= start:
-        missed[-1] = (missed[-1][0], max(missed[-1][1], end))
+        missed[-1] = (missed[-1][0], end)
     else:
         missed.append((start, end))
 

@@ -84,7 +84,7 @@ def _after(before: Standing | None, drill: Rehearsal) -> Standing:
             return before._replace(passed=drill.id)
         return Standing(drill.id, "passed", drill.id)
     if drill.result == "failed":
-        bounds = [drill.data_time, before.bound if before is not None and has_failed else None]
+        bounds = [drill.data_time, before.bound if before is not None else None]
         return Standing(drill.id, "failed", passed, max((b for b in bounds if b), default=None))
     if has_failed:
         assert before is not None

@@ -257,6 +257,13 @@ def test_overdue_work_raises_an_alert(
     assert found == ([(f"{kind}-overdue", "warning")] if overdue else [])
 
 
+@pytest.mark.parametrize("kind", ["prune", "retention"])
+def test_only_a_paused_prune_has_an_alert_of_its_own(kind: str) -> None:
+    paused = JobHistory(kind=kind, last_state="paused", last_error="paused: a hold")
+    found = of_plan(healthy(), PlanMore((JobFacts(paused),)))
+    assert found == ([("prune-paused", "warning")] if kind == "prune" else [])
+
+
 def test_drill_without_a_result_and_failed_drill_are_different_alerts() -> None:
     job = PlanMore((JobFacts(JobHistory(kind="drill", tries=2, last_error="no room")),))
     assert of_plan(healthy(), job) == [("drill-failing", "warning")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -229,6 +229,11 @@ def test_only_recent_misses_are_shown(interval: tuple[object, object], told: boo
     assert ("the RPO was missed" in words(plan)) is told
     assert plan.rpo.attainment is not None
     assert plan.rpo.attainment < 1
+
+
+@pytest.mark.parametrize(("end", "told"), [(NOW, True), (ago(-1), False)])
+def test_only_a_miss_that_has_ended_is_shown(end: datetime, told: bool) -> None:
+    assert ("the RPO was missed" in words(judged(missed=((ago(60), end),)))) is told
 
 
 def test_never_drilled_is_unknown_not_met() -> None:

@@ -62,6 +62,8 @@ def test_drills_held_to_one_repository_are_told_apart() -> None:
     assert result(first, held, repository="offsite") == "failed"
     later = drill(3, "passed", given_by=("primary",))
     assert result(first, held, later, repository="offsite") == "failed"
+    from_both = drill(3, "passed", given_by=("offsite", "primary"))
+    assert result(first, held, from_both, repository="offsite") == "failed"
     from_there = drill(4, "passed", given_by=("offsite",))
     assert result(first, held, from_there, repository="offsite") == "passed"
     assert result(drill(1, "failed"), drill(2, "passed", repository="primary")) == "failed"
