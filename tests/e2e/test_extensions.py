@@ -131,7 +131,9 @@ def test_a_new_host_is_made_from_a_kit_and_from_a_repository(site: Site) -> None
 def test_a_package_that_is_not_named_is_not_used_and_the_error_says_what_to_do(site: Site) -> None:
     said = site.drd("plan", "check", "shop", code=2).out
     assert 'checks[1].kind: unknown kind "contains"' in said
-    assert "the package drd-example has it: add extensions: [drd-example] to drd.yaml." in said
+    assert (
+        "the package drd-example has this kind: add extensions: [drd-example] to drd.yaml." in said
+    )
     site.drd("backup", "shop", code=2)
 
 
