@@ -18,7 +18,7 @@ from tests.notify_support import NOON, Receiver, http_receiver, message
 DELIVERS = """
 import os, time
 from datetime import UTC, datetime
-from drd.flows.alerts.outbox import Postman
+from drd.flows.alerts.outbox import OutboxSender
 from drd.model.message import ChannelSpec
 from drd.model.plan import SecretRef
 from drd.notifiers import open_notifier
@@ -47,10 +47,10 @@ class Dies:
 def opened(spec):
     return Dies(open_notifier(spec, resolve=lambda ref: os.environ["HOOK"]))
 
-postman = Postman(catalogue, [ChannelSpec("hook", "webhook", settings)], opened, Clock())
+sender = OutboxSender(catalogue, [ChannelSpec("hook", "webhook", settings)], opened, Clock())
 while True:
-    postman.deliver_due()
-    postman.wait(10)
+    sender.deliver_due()
+    sender.wait(10)
     if not catalogue.outbox.waiting("hook"):
         break
 print("done", flush=True)

@@ -444,9 +444,9 @@ def test_an_unknown_version_of_restic_is_refused(
     tmp_path: Path, version: str, code: int, error: type[Exception], words: str
 ) -> None:
     program = tmp_path / "restic"
-    program.write_text(
-        f"#!/bin/sh\ncase $* in *version*) echo '{VERSION % version}'; exit 0;; esac\nexit {code}\n"
-    )
+    said = VERSION % version
+    answers = f'case " $* " in *" version "*) echo \'{said}\'; exit 0;; esac'
+    program.write_text(f"#!/bin/sh\n{answers}\nexit {code}\n")
     program.chmod(0o755)
     repository = other_program(tmp_path, str(program))
     with pytest.raises(error, match=words):

@@ -70,7 +70,7 @@ def test_a_query_of_a_file_writes_nothing(file: Path, query: str, named: str) ->
     with pytest.raises(SourceError, match="is not read-only") as caught:
         SqliteInspector(file).scalar(query.format(out=out, directory=file.parent))
     assert named in caught.value.message
-    assert "only reads" in caught.value.hint
+    assert "can only read" in caught.value.hint
     assert [p.name for p in file.parent.iterdir()] == [file.name]
     assert file.read_bytes() == before
 
@@ -170,7 +170,7 @@ def test_a_query_of_a_server_is_one_select(
     out = open_to_all(short_tmp) / "written"
     with pytest.raises(SourceError, match="is not one SELECT") as caught:
         ask(query.format(out=out))
-    assert "only reads" in caught.value.hint
+    assert "can only read" in caught.value.hint
     assert not out.exists()
     assert ask("select count(*) from t") == 2
     assert ask("select to_regclass('made')") is None

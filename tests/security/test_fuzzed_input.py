@@ -210,12 +210,12 @@ def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
     ("data", "said"),
     [
         (json.dumps(TODAY)[:-1] + ', "point": "ffffffff"}', "a key is given twice"),
-        (json.dumps(TODAY).encode("utf-16"), "no JSON"),
-        (b"\xef\xbb\xbf" + json.dumps(TODAY).encode(), "no JSON"),
+        (json.dumps(TODAY).encode("utf-16"), "not JSON"),
+        (b"\xef\xbb\xbf" + json.dumps(TODAY).encode(), "not JSON"),
         ("[" * 200_000, "nested too deeply"),
-        (json.dumps(TODAY).replace('"bytes": 100', '"bytes": 1' + "0" * 5000), "no JSON"),
+        (json.dumps(TODAY).replace('"bytes": 100', '"bytes": 1' + "0" * 5000), "not JSON"),
         (json.dumps(TODAY).replace("1.5", "NaN"), "out of range"),
-        (json.dumps(TODAY).replace('"shop"', '"sh\u202eop"'), "no name"),
+        (json.dumps(TODAY).replace('"shop"', '"sh\u202eop"'), "not a valid name"),
     ],
 )
 def test_what_programs_may_read_in_two_ways_is_refused(data: str | bytes, said: str) -> None:
@@ -259,7 +259,7 @@ def test_depth_and_size_are_bounded() -> None:
         read(json.dumps(changed(TODAY, ("resolved_plan", "x"), deep)).encode())
     with pytest.raises(ManifestRefused, match="nested too deeply"):
         read(b'{"schema": ' + b"[" * 500_000 + b"]" * 500_000 + b"}")
-    with pytest.raises(ManifestRefused, match="no JSON"):
+    with pytest.raises(ManifestRefused, match="not JSON"):
         read(b'{"schema": ' + b"9" * 10_000 + b"}")
 
 

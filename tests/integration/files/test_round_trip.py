@@ -140,7 +140,7 @@ def rename_odd(tree: Path) -> None:
         (change_mode, "plain: mode 0600 (was 0644)"),
         (change_directory_mode, "empty: mode 0755 (was 1777)"),
         (turn_link, "link: link target"),
-        (follow_link, "link: is a file, was a symlink"),
+        (follow_link, "link: is a file, but was a symlink"),
         (part_hard_link, "same: hard link"),
         (lose_attribute, "sub: extended attributes"),
         (rename_odd, r"not\xffutf-8\xfe: missing"),

@@ -177,7 +177,9 @@ def test_a_source_of_15_comes_back_in_15_and_its_dump_in_a_newer_server_too(
             restored = restore_components(made, old)
             version = made.inspector().scalar("select current_setting('server_version_num')::int")
             assert version // 10000 == major
-            assert any("the source was 15" in note for note in restored.notes) == (major == 17)
+            assert any("the source was version 15" in note for note in restored.notes) == (
+                major == 17
+            )
             assert restored.differences == ()
             found = made.inspector().fingerprint(saved, 60)
             assert isinstance(found, DatabaseFingerprint)

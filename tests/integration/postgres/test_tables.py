@@ -144,7 +144,7 @@ def test_several_tables_come_into_a_schema_with_what_ties_them_together(
 ) -> None:
     part = Part(("items", "public.orders", "m", "guarded"), (), "gestern")
     done = copied(source_server, shop, place, part)
-    assert "schema gestern was made" in done.notes
+    assert "schema gestern was created" in done.notes
     for table in ("items", "orders", "m", "guarded"):
         assert rows(source_server, f"gestern.{table}") == rows(source_server, f"public.{table}")
     said = tool(source_server, "pg_dump", "-d", source_server.dsn("shop"), "-n", "gestern")

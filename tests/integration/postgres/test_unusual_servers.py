@@ -202,7 +202,7 @@ def test_a_table_that_goes_as_the_dump_begins_ends_it_with_a_hint(
     with pytest.raises(DumpFailed) as caught, capture as taken:  # noqa: PT012
         source_server.execute("DROP TABLE gone", "going")
         dumped(taken)
-    assert "Try again" in caught.value.hint
+    assert "then try again" in caught.value.hint
     back_up(what, place, short_tmp / "dump")
 
 
