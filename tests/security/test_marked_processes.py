@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import sqlite3
@@ -128,7 +129,7 @@ def test_marks_only_match_processes_of_the_state(
     mine, others = tmp_path / "mine", tmp_path / "others"
     mine.mkdir()
     others.mkdir()
-    run, of_others = "feedbe0f", state_id(others)
+    run, of_others = secrets.token_hex(4), state_id(others)
     with rights.acting_for(OWNER.pw_uid):
         mark = Mark(run, state_id(mine))
     assert len({mark.state, state_id(mine), of_others}) == 3, "one's own number is in it"
@@ -163,7 +164,7 @@ def test_marks_only_match_processes_of_the_state(
 def test_in_roots_state_every_marked_process_is_ended(
     tmp_path: Path, started: list[subprocess.Popen[bytes]]
 ) -> None:
-    mark = Mark("feedbe0f", state_id(tmp_path))
+    mark = Mark(secrets.token_hex(4), state_id(tmp_path))
     ended = [start(started, user, **mark.environment()) for user in (0, OTHER.pw_uid)]
     ended += [start(started, user, DRD_RUN=mark.run) for user in (0, OTHER.pw_uid)]
     stays = start(started, 0, DRD_RUN=mark.run, DRD_STATE_ID=state_id(tmp_path.parent))
@@ -177,7 +178,7 @@ def test_in_roots_state_every_marked_process_is_ended(
 def test_stopped_and_unresponsive_processes_are_ended(
     tmp_path: Path, started: list[subprocess.Popen[bytes]]
 ) -> None:
-    mark = Mark("feedbe0f", state_id(tmp_path))
+    mark = Mark(secrets.token_hex(4), state_id(tmp_path))
     stopped = start(started, OTHER.pw_uid, **mark.environment())
     stopped.send_signal(signal.SIGSTOP)
     deaf = subprocess.Popen(

@@ -107,7 +107,7 @@ def test_other_paths_say_which_there_are() -> None:
     with serving() as server:
         status, _, body = ask(server, "/")
     assert status == 404
-    assert b"/metrics and /healthz" in body
+    assert b"use GET /metrics or GET /healthz" in body
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "BREW"])

@@ -284,7 +284,11 @@ def test_new_plan_of_nothing_begins_with_the_configuration(home: Path, capsys: O
         (["--sqlite", "/etc/passwd"], "/etc/passwd is not a SQLite database", "--files"),
         (["--files", "/nowhere"], "there is no /nowhere", "that exists"),
         (["--name", "My Shop"], '"My Shop" is not a name for a plan', '"my-shop" is allowed'),
-        (["--repository", "backups"], "--repository: 'backups' is not a place", "absolute path"),
+        (
+            ["--repository", "backups"],
+            "--repository: 'backups' is not a possible URL of a repository",
+            "absolute path",
+        ),
         (["--repository", "s3:https://h"], "--repository: the URL has no bucket", "s3:https"),
         (["--output", "/nowhere/x.yaml"], "cannot write /nowhere/x.yaml", "--output FILE"),
     ],
