@@ -167,7 +167,7 @@ def test_what_is_no_catalogue_is_refused(tmp_path: Path) -> None:
         with sqlite3.connect(file) as connection:
             connection.execute("create table alembic_version (version_num)")
             connection.execute("insert into alembic_version values (?)", (version,))
-        with pytest.raises(CatalogueError, match="no catalogue"):
+        with pytest.raises(CatalogueError, match="the file is not a catalogue"):
             make_ours(file, NOW)
 
 

@@ -54,7 +54,7 @@ def test_run_ends_that_could_not_be_read_are_reported_later() -> None:
         return run(name)
 
     over: list[str] = []
-    catalogue: Any = SimpleNamespace(run=look_up)
+    catalogue: Any = SimpleNamespace(runs=SimpleNamespace(get=look_up))
     workers: Any = Workers()
     supervisor = Supervisor(catalogue, workers, lambda r: over.append(r.id))
     for _ in range(2):
@@ -73,7 +73,7 @@ def test_a_death_that_cannot_be_recorded_is_logged_once(logged: Callable[[], str
         raise CatalogueError("the catalogue's disk is full")
 
     running = replace(run("a"), state=RunState.RUNNING)
-    catalogue: Any = SimpleNamespace(run=lambda _: running, adopt=refuse)
+    catalogue: Any = SimpleNamespace(runs=SimpleNamespace(get=lambda _: running, adopt=refuse))
     workers: Any = SimpleNamespace(
         kill_overdue=list, reap=lambda: ended.pop() if ended else [], start=refuse
     )
