@@ -18,6 +18,7 @@ from drd.flows.state.foreign_files import findings as state_findings
 from drd.flows.status.publishing import findings as open_to_readers
 from drd.kit.state import findings as kit_findings
 from drd.model.finding import Finding
+from drd.model.text import counted
 
 
 def run(args: argparse.Namespace) -> int:
@@ -98,8 +99,14 @@ def _print(items: list[dict[str, Any]], args: argparse.Namespace) -> None:
             for number, line in enumerate(item["hint"].splitlines()):
                 output.say(indent + ("HINT: " if not number else "      ") + line)
     bad = sum(not i["ok"] for i in items)
-    output.say(
-        f"{bad} of {len(items)} findings need attention"
-        if bad
-        else f"all {len(items)} findings are fine"
-    )
+    warnings = sum(i["ok"] and i["warning"] for i in items)
+    if bad:
+        output.say(f"{bad} of {len(items)} findings failed{_and_warnings(warnings)}")
+    elif warnings:
+        output.say(f"none of {len(items)} findings failed{_and_warnings(warnings)}")
+    else:
+        output.say(f"all {len(items)} findings are fine")
+
+
+def _and_warnings(count: int) -> str:
+    return f", {counted(count, 'warning')}" if count else ""

@@ -58,7 +58,7 @@ def existing_parent(path: Path) -> Path:
 def space_finding(directory: Path, need: int, *, what: str, hint: str) -> Finding:
     """Check whether `need` bytes fit below `directory` (which need not exist yet)."""
     free = shutil.disk_usage(existing_parent(directory)).free
-    detail = f"{what} needs {format_size(need)}, but {format_size(free)} are free in {directory}"
+    detail = f"{what} needs {format_size(need)}; {format_size(free)} are free in {directory}"
     return Finding(
         "disk-space", "ok" if free > need else "error", "", detail, "" if free > need else hint
     )

@@ -288,7 +288,7 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
         if (snapshot := point.component(name)) is not None
     )
     detail = (
-        f"{format_size(free)} free in {services.work_dir}, but a drill needs {format_size(needed)}"
+        f"a drill needs {format_size(needed)}; {format_size(free)} are free in {services.work_dir}"
     )
     return [
         Finding(
