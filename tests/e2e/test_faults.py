@@ -184,6 +184,8 @@ def test_a_shrunken_component_needs_confirmation(site: Site) -> None:
 
 
 def test_files_changing_during_a_backup_do_not_fail_it(site: Site) -> None:
+    # What changes is a small part of the tree, whichever moment each capture meets.
+    (site.base / "etc/large").write_text("steady\n" * 1000)
     script = f"while :; do f={site.base}/etc/conf.d/x$RANDOM; echo hi > $f; rm $f; done"
     churn = subprocess.Popen(["bash", "-c", script])
     try:
