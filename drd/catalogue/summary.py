@@ -81,17 +81,7 @@ def assemble(
 ) -> StatusFacts:
     """Run the queries about one plan or all, or about the plans that changed after `since`, within
     one transaction of the caller, and combine the answers."""
-    which = "1 = 1" if plan is None else r"\1 = :plan"
-    value = plan
-    if since is not None:
-        which, value = _CHANGED, str(since)
-
-    def query(sql: str) -> Iterable[Sequence[Any]]:
-        asked = _WORDED.get((which, sql))
-        if asked is None:
-            asked = _WORDED[which, sql] = _OF.sub(which, sql)
-        return ask(asked, value)
-
+    query = _about(ask, plan, since)
     check_version(ask, place)
     components = rows.by_plan(query(queries.COMPONENTS), rows.component)
     failed = rows.by_plan(
@@ -138,6 +128,24 @@ def assemble(
         refused=rows.refused(noted["refused"][1]) if "refused" in noted else {},
         daemon=daemon_facts(*noted[HEARTBEAT]) if HEARTBEAT in noted else None,
     )
+
+
+def _about(
+    ask: Query, plan: str | None, since: int | None
+) -> Callable[[str], Iterable[Sequence[Any]]]:
+    """Return what runs a query about these plans."""
+    which = "1 = 1" if plan is None else r"\1 = :plan"
+    value = plan
+    if since is not None:
+        which, value = _CHANGED, str(since)
+
+    def query(sql: str) -> Iterable[Sequence[Any]]:
+        asked = _WORDED.get((which, sql))
+        if asked is None:
+            asked = _WORDED[which, sql] = _OF.sub(which, sql)
+        return ask(asked, value)
+
+    return query
 
 
 def check_version(ask: Query, place: str) -> None:

@@ -256,10 +256,6 @@ def in_directory(
             yield file, exposed
 
 
-def _lead(what: str) -> str:
-    return f"is not safe: {what}" if what else ""
-
-
 def _stat(path: str) -> tuple[Path, os.stat_result | None]:
     """Return the status of the file that a link leads to."""
     try:

@@ -86,16 +86,6 @@ def microseconds(at: datetime) -> int:
     return (at - _EPOCH) // _MICROSECOND
 
 
-def brief_of(facts: PlanFacts, now: datetime) -> Brief | None:
-    """Return the short form of a plan's status; None for a plan that is not met, has something to
-    report, or is about to change.
-    """
-    if facts.alerts:
-        return None
-    brief = in_advance(facts, now)
-    return brief if isinstance(brief, Brief) else None
-
-
 def in_advance(facts: PlanFacts, now: datetime) -> Brief | Told | None:
     """Return what will be shown of a plan for a while; None if that is about to change."""
     if facts.load_error is not None or facts.file_gone or facts.holds:

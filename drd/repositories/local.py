@@ -39,8 +39,6 @@ from drd.repositories.place import (
 class LocalPlace:
     """An absolute path that is, or will become, the directory of a repository."""
 
-    far = False
-
     def __init__(self, path: Path) -> None:
         self.path = path
         self.url = str(path)

@@ -32,8 +32,6 @@ class Place(Protocol):
     """A bucket or a directory that is read without restic: in milliseconds and without a key."""
 
     url: str
-    far: bool
-    """Whether reading it is slow: it is asked over a network, with a client of its own."""
 
     def preflight(self, *, writing: bool = True) -> None:
         """Check that the place answers, exists and may be used; takes a few seconds at most.

@@ -68,8 +68,6 @@ class S3Place:
     read late.
     """
 
-    far = True
-
     def __init__(
         self, location: S3Location, keys: Callable[[], S3Keys], client: Any = None
     ) -> None:

@@ -24,7 +24,7 @@ from drd.model.compliance import assess
 from drd.model.facts import CopyFacts, FailureFacts, PlanFacts, StatusFacts
 from drd.model.facts_codec import FORMAT, decode, encode
 from drd.model.rows import copies_of, notes_of, row_of
-from drd.model.status_line import Brief, brief_of, in_advance, microseconds
+from drd.model.status_line import Brief, in_advance, microseconds
 from drd.model.status_notes import Told
 from drd.model.validity import course, holds
 from drd.model.verdicts import Verdict, worst
@@ -113,6 +113,12 @@ def test_facts_contain_only_known_classes() -> None:
 
 
 # --- what holds for how long -------------------------------------------------------------------
+
+
+def brief_of(facts: PlanFacts, now: datetime) -> Brief | None:
+    """What is shown for a while of a plan without problems; None for any other plan."""
+    shown = in_advance(facts, now)
+    return shown if isinstance(shown, Brief) else None
 
 
 @settings(max_examples=200)
