@@ -33,7 +33,7 @@ class Rights(NamedTuple):
 
 
 def encode(rights: Rights, *, users: Iterable[int] = (), groups: Iterable[int] = ()) -> bytes:
-    """The list that gives `rights.named` to these users and groups."""
+    """Return the list that gives `rights.named` to these users and groups."""
     entries = [
         (_OWNER, rights.owner, _UNNAMED),
         *((_USER, rights.named, one) for one in sorted(users)),
@@ -93,8 +93,8 @@ def named(entries: bytes, right: int) -> Iterator[Named]:
 
 
 def gives_owning_group(entries: bytes | None, right: int) -> bool:
-    """Whether the owning group of a file has this right, for a file whose mode shows it as the
-    group's. With a list, the mode shows the list's mask there, and the group has its own entry.
+    """Return whether the owning group of a file has this right, for a file whose mode shows it as
+    the group's. With a list, the mode shows the list's mask there, and the group has its own entry.
     """
     listed = _ENTRY.iter_unpack(entries[len(_VERSION) :]) if entries is not None else ()
     return all(rights & right for tag, rights, _ in listed if tag == _OWNING_GROUP)

@@ -150,8 +150,8 @@ class App:
         return self._catalogue
 
     def publisher(self) -> Publisher:
-        """The publisher of the status summary, which is all that other users may read
-        of the state."""
+        """Return the publisher of the status summary, which is all that other users may read of the
+        state."""
         settings = self.settings
         reader, secret = Reader(kept=self._service), settings.state_password
         state = settings.state_dir or settings.work_dir
@@ -363,8 +363,8 @@ class App:
         )
 
     def _channels(self) -> Sequence[ChannelSpec]:
-        """The channels of the current drd.yaml, in a run of the daemon, whose settings have no
-        channels."""
+        """Return the channels of the current drd.yaml, in a run of the daemon, whose settings have
+        no channels."""
         if self.settings.channels or self.settings.file is None:
             return self.settings.channels
         return load_settings(self.settings.file, explicit=True).channels
@@ -377,7 +377,7 @@ class App:
         return open_notifier(spec, resolve=secrets.resolve)
 
     def postman(self) -> OutboxSender:
-        """The postman that delivers the outbox through the channels of drd.yaml."""
+        """Return the postman that delivers the outbox through the channels of drd.yaml."""
         return OutboxSender(self.catalogue, self.settings.channels, self.open_notifier, self.clock)
 
     def heartbeats(self) -> Heartbeats:
@@ -390,7 +390,7 @@ class App:
         )
 
     def read_facts(self, plan: str | None = None) -> Sequence[PlanFacts]:
-        """The facts for `drd status` of every loaded plan, or of one."""
+        """Return the facts for `drd status` of every loaded plan, or of one."""
         return read_facts(self.settings.state_url, plan, self.settings.state_password)
 
     def close(self) -> None:

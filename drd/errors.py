@@ -419,8 +419,8 @@ NO_MORE_TASKS = (
 
 
 def exhausted(error: BaseException, place: object = "") -> DrdError | None:
-    """The error to report when the operating system had no room left, or starts no more processes;
-    None for all other errors. A write does not name its file: then `place` is reported.
+    """Return the error to report when the operating system had no room left, or starts no more
+    processes; None for all other errors. A write does not name its file: then `place` is reported.
     """
     if isinstance(error, BlockingIOError) or str(error) == "can't start new thread":
         return DrdError(

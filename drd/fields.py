@@ -69,7 +69,7 @@ class Settings(BaseModel):
         return ()
 
     def all_commands(self) -> Iterable[Placed]:
-        """The commands in these settings: each must exist, and its file is part of the
+        """Return the commands in these settings: each must exist, and its file is part of the
         plan's hash."""
         return ()
 

@@ -51,7 +51,7 @@ class NoAnswer(Exception):
 
 
 def parts_of(url: str) -> SplitResult | None:
-    """The parts of an http or https URL; None for anything else."""
+    """Return the parts of an http or https URL; None for anything else."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -200,7 +200,7 @@ def _proxy(parts: SplitResult) -> SplitResult | None:
 
 
 def _login(header: str, parts: SplitResult) -> dict[str, str]:
-    """The header for the user and password of an address; both are masked from now on."""
+    """Return the header for the user and password of an address; both are masked from now on."""
     if parts.username is None:
         return {}
     user, password = unquote(parts.username), unquote(parts.password or "")

@@ -19,7 +19,7 @@ _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 
 def is_ours() -> bool:
-    """Whether stderr is connected to the journal, by systemd's variable."""
+    """Return whether stderr is connected to the journal, by systemd's variable."""
     device, _, inode = os.environ.get(VARIABLE, "").partition(":")
     try:
         here = os.fstat(sys.stderr.fileno())
@@ -42,7 +42,7 @@ def datagram(level: str, message: str, fields: Mapping[str, str]) -> bytes:
 
 
 def send(data: bytes) -> bool:
-    """Whether the journal accepted it."""
+    """Return whether the journal accepted it."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as there:
             there.sendto(data, SOCKET)

@@ -53,7 +53,7 @@ class Logger:
 
 
 def get(**context: Any) -> Logger:
-    """A logger with `context` bound."""
+    """Return a logger with `context` bound."""
     return Logger(context)
 
 
@@ -78,8 +78,8 @@ def _escape_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
 
 
 def _to_journal(as_json: Any, sent: type[BaseException], *, sentences: bool) -> Any:
-    """A renderer that sends a sentence or JSON with fields to the journal; lines that the journal
-    does not accept go to `as_json`.
+    """Return a renderer that sends a sentence or JSON with fields to the journal; lines that the
+    journal does not accept go to `as_json`.
     """
 
     from drd import journal

@@ -52,8 +52,8 @@ class Secrets:
         self._known.add(secret)
 
     def places(self, text: str) -> list[tuple[int, int, bool]]:
-        """The places to hide in a text: where each begins and ends, and whether it is a part of a
-        code."""
+        """Return the places to hide in a text: where each begins and ends, and whether it is a part
+        of a code."""
         # A daemon knows the secrets of thousands of plans. Searching each would then take longer
         # than checking each character, although that is a thousand times slower for one.
         each = self._count * (2000 + len(text)) < 1500 * len(text)
@@ -91,7 +91,8 @@ def mask(secret: str) -> None:
 
 
 def mask_login(login: str, password: str) -> str:
-    """The base64 of a login as a protocol needs it; from now on it and the password are masked."""
+    """Return the base64 of a login as a protocol needs it; from now on it and the password are
+    masked."""
     code = _base64(login)
     mask(password)
     mask(code)
@@ -99,7 +100,7 @@ def mask_login(login: str, password: str) -> str:
 
 
 def _forms(secret: str) -> set[str]:
-    """The readable texts that contain the secret, or one of its lines."""
+    """Return the readable texts that contain the secret, or one of its lines."""
     forms: set[str] = set()
     if len(secret) >= _SHORTEST:
         for text in (secret, *_decoded(secret)):
@@ -124,7 +125,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _in_documents(text: str) -> set[str]:
-    """The text as JSON strings and HTML write it."""
+    """Return the text as JSON strings and HTML write it."""
     if _is_plain(text):
         return set()
     from json import dumps
@@ -155,14 +156,14 @@ def _in_urls(text: str) -> set[str]:
 
 
 def _lower(form: str) -> str:
-    """The same form with its percent codes in small letters."""
+    """Return the same form with its percent codes in small letters."""
     first, *others = form.split("%")
     return "%".join([first, *(o[:2].lower() + o[2:] for o in others)])
 
 
 def _in_base64(text: str) -> set[str]:
-    """The base64 codes that contain the text. There are three, depending on what precedes the text.
-    For a short text it is the whole code.
+    """Return the base64 codes that contain the text. There are three, depending on what precedes
+    the text. For a short text it is the whole code.
     """
     codes, length = set(), len(_bytes(text))
     for before in range(3):
@@ -211,8 +212,8 @@ def masked(text: str, also: Iterable[str] = ()) -> str:
 
 
 def beginning(text: str, most: int) -> str:
-    """The beginning of a text, for people: masked before it is cut, because a part of a secret is
-    not recognised any more.
+    """Return the beginning of a text, for people: masked before it is cut, because a part of a
+    secret is not recognised any more.
     """
     return masked(text)[:most]
 

@@ -47,9 +47,9 @@ def make_private_directory(directory: Path) -> None:
 
 
 def open_private_file(path: Path) -> int:
-    """A descriptor to read and write the file; makes an empty one with mode 0600 if it is missing.
-    An existing one keeps its mode. Raises OSError, with ELOOP for a link and EINVAL if it is not a
-    regular file, without waiting for the other end of a pipe.
+    """Return a descriptor to read and write the file; makes an empty one with mode 0600 if it is
+    missing. An existing one keeps its mode. Raises OSError, with ELOOP for a link and EINVAL if it
+    is not a regular file, without waiting for the other end of a pipe.
     """
     how = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     while True:
@@ -221,7 +221,7 @@ def _give_away_below(fd: int, directory: Path, to: tuple[int, int], left: list[s
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Whether group or others have any right to it, as in states of an earlier drd."""
+    """Return whether group or others have any right to it, as in states of an earlier drd."""
     try:
         info = path.lstat()
     except OSError:
@@ -230,8 +230,8 @@ def is_open_to_others(path: Path) -> bool:
 
 
 def is_roots_alone(file: Path) -> bool:
-    """Whether only root can have written this: a regular file of root's at an absolute path without
-    links, which no other user can write or replace.
+    """Return whether only root can have written this: a regular file of root's at an absolute path
+    without links, which no other user can write or replace.
     """
     if not file.is_absolute() or ".." in file.parts:
         return False

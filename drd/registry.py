@@ -80,7 +80,7 @@ class Registry(Generic[Member]):
         return (self[name] for name in self.names)
 
     def extension(self, name: str) -> Extension | None:
-        """The package that has added a member; None for drd's own."""
+        """Return the package that has added a member; None for drd's own."""
         added = self._added.get(name)
         return added.extension if added is not None else None
 
@@ -187,14 +187,14 @@ def only_those_in_use() -> Iterator[None]:
 
 
 def is_closed() -> bool:
-    """Whether what is in use has to stay so."""
+    """Return whether what is in use has to stay so."""
     return _closed.get()
 
 
 def extensions_of(
     kinds: Iterable[str], checks: Iterable[str], actions: Iterable[str]
 ) -> tuple[Extension, ...]:
-    """The packages that members of these names come from, by their names."""
+    """Return the packages that members of these names come from, by their names."""
     used = (
         *map(KINDS.extension, kinds),
         *map(CHECKS.extension, checks),
@@ -204,7 +204,7 @@ def extensions_of(
 
 
 def extensions_used(plan: Plan) -> tuple[Extension, ...]:
-    """The packages that what the plan uses comes from."""
+    """Return the packages that what the plan uses comes from."""
     return extensions_of(
         (component.kind for component in plan.components.values()),
         (check.kind for check in plan.checks),

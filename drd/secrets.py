@@ -30,8 +30,8 @@ _FILES = ("file", "credential")
 
 
 def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
-    """The exact secret, without a trailing newline; from now on it is masked in texts for people. A
-    secret that equals the mask is refused, and one that cannot be given to a program.
+    """Return the exact secret, without a trailing newline; from now on it is masked in texts for
+    people. A secret that equals the mask is refused, and one that cannot be given to a program.
 
     A service has the credentials that systemd gave it when it started ($CREDENTIALS_DIRECTORY), and
     no others: a changed one is used from the next start, all at once. Elsewhere a credential is a
@@ -181,7 +181,7 @@ def _from_directory(name: str, credentials: Path) -> str:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether it exists; False as well in a directory that we may not read."""
+    """Return whether it exists; False as well in a directory that we may not read."""
     try:
         return path.exists()
     except PermissionError:

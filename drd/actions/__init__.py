@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def action_for(kind: str) -> Action:
-    """The action of steps of this kind; `simulate` replaces a step, `rollback` rolls one back.
-    Raises NotSupported."""
+    """Return the action of steps of this kind; `simulate` replaces a step, `rollback` rolls one
+    back. Raises NotSupported."""
     from drd.actions.command import RollbackCommand, SimulationCommand
 
     if kind == "simulate":

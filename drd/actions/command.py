@@ -151,14 +151,14 @@ def run_command(
 
 
 def _kept(done: process.Completed, context: ActionContext) -> str:
-    """The catalogue's version of its output: masked, since people read it. Later steps get the
-    original."""
+    """Return the catalogue's version of its output: masked, since people read it. Later steps get
+    the original."""
     context.keep("output", done.stdout.strip()[-_OUTPUT:])
     return masked(done.stdout).strip()[-_OUTPUT:]
 
 
 def missing(words: Sequence[str]) -> list[Finding]:
-    """A warning when the program of these words is not on this host."""
+    """Return a warning when the program of these words is not on this host."""
     if not words or references(words[0]) or is_there(words[0]):
         return []
     hint = "install it, or correct the step's command."
@@ -186,7 +186,7 @@ def is_there(program: str) -> bool:
 
 
 def in_backticks(words: Sequence[str] | None) -> str:
-    """A command in a sentence."""
+    """Return a command in a sentence."""
     return f"`{' '.join(words or ())}`"
 
 

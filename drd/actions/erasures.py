@@ -244,7 +244,7 @@ def _of_file(file: Path, since: datetime) -> Iterator[str]:
 
 
 def _sound(one: str) -> str:
-    """An id that is safe in a statement whatever the database makes of backslashes."""
+    """Return an id that is safe in a statement whatever the database makes of backslashes."""
     if "\\" in one or not one.isprintable():
         raise StepFailed("an id contains a backslash or a control character")
     return one

@@ -20,11 +20,12 @@ class StepSettings(Settings):
     """The value of the key of a kind of step."""
 
     def all_texts(self) -> Iterable[Text]:
-        """The texts that may contain values (`${…}`), beside the words of commands."""
+        """Return the texts that may contain values (`${…}`), beside the words of commands."""
         return ()
 
     def needed_files(self) -> Iterable[str]:
-        """The paths of files that a recovery on a new host needs, beside those of commands."""
+        """Return the paths of files that a recovery on a new host needs, beside those of
+        commands."""
         return ()
 
     def host_needs(self) -> Iterable[str]:
@@ -63,7 +64,7 @@ def short(key: str) -> BeforeValidator:
 
 
 def or_text(model: type[Settings]) -> WithJsonSchema:
-    """The JSON schema of settings that a text alone may replace."""
+    """Return the JSON schema of settings that a text alone may replace."""
     own = model.model_json_schema(by_alias=True)
     own.pop("$defs", None)
     return WithJsonSchema(

@@ -178,7 +178,7 @@ class Start:
 
 
 def unit_state(unit: str) -> Literal["up", "down", "unknown"]:
-    """Whether a unit is running; for oneshot units that is not known."""
+    """Return whether a unit is running; for oneshot units that is not known."""
     if not is_there("systemctl"):
         return "unknown"
     words = ["systemctl", "show", "--property=ActiveState,Type", "--", unit]
@@ -290,7 +290,7 @@ def _url(settings: StartSettings, context: ActionContext, port: int | None) -> s
 
 
 def _kept_url(url: str | None, context: ActionContext) -> str | None:
-    """The catalogue's version; later steps get the original."""
+    """Return the catalogue's version; later steps get the original."""
     if url is None:
         return None
     context.keep("url", url)
@@ -298,7 +298,7 @@ def _kept_url(url: str | None, context: ActionContext) -> str | None:
 
 
 def _taken(settings: StartSettings) -> list[Finding]:
-    """A warning if another process uses the port of a command."""
+    """Return a warning if another process uses the port of a command."""
     if settings.port is None or settings.unit is not None or not _listens(settings.port):
         return []
     detail = f"another process listens on port {settings.port} of this host"
@@ -313,7 +313,7 @@ def _listens(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A free port of loopback."""
+    """Return a free port of loopback."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
@@ -381,7 +381,7 @@ def _refuse_dead(context: ActionContext, started: BackgroundProgram) -> None:
 
 
 def _said(context: ActionContext) -> str:
-    """The last line of its log."""
+    """Return the last line of its log."""
     try:
         with (context.directory / f"{context.step.name}.log").open("rb") as log:
             cut = log.seek(0, os.SEEK_END) > _END_OF_LOG

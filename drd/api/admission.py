@@ -21,7 +21,7 @@ _CONNECT = 6
 
 
 def wanted(settings: DaemonSettings) -> bytes:
-    """The list for the settings, and for the current users and groups."""
+    """Return the list for the settings, and for the current users and groups."""
     users, groups = set(), set()
     for user in settings.users:
         with suppress(KeyError):
@@ -51,7 +51,7 @@ def close_to_strangers(directory: int, name: str, entries: bytes) -> bool:
 
 
 def refusal(user: str, settings: DaemonSettings) -> tuple[str, str]:
-    """The error for a caller without any right, and the remedy."""
+    """Return the error for a caller without any right, and the remedy."""
     read, operate = settings.read_group, settings.operate_group
     return (
         f"user {user} may not ask the daemon",

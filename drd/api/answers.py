@@ -120,7 +120,7 @@ def _deciding(asked: AdmittedRequest, by: str | None) -> Deciding:
 
 
 def said_document(said: RecordedDecision) -> Document:
-    """The document of a decision about a step, and of what happens next."""
+    """Return the document of a decision about a step, and of what happens next."""
     decision = said.decision
     return {
         "run": said.run.id,
@@ -163,7 +163,7 @@ def _drill(asked: AdmittedRequest) -> Document:
 
 
 def _enqueued(asked: AdmittedRequest, kind: RunKind, body: Request) -> Document:
-    """A new run of the plan that waits for the loop, or the one that is under way already.
+    """Return a new run of the plan that waits for the loop, or the one that is under way already.
 
     Raises AlreadyRunning when that one has other options."""
     app, caller = asked.app, asked.caller

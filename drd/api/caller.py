@@ -47,7 +47,8 @@ def credentials(connection: socket.socket) -> tuple[int, int, frozenset[int]]:
 
 
 def _supplementary(connection: socket.socket, uid: int, gid: int) -> Collection[int]:
-    """All groups of the peer; from the user database where the kernel does not report them."""
+    """Return all groups of the peer; from the user database where the kernel does not report
+    them."""
     size = 64
     while size <= _MOST_GROUPS:
         try:
@@ -77,7 +78,7 @@ class Caller:
 
     @classmethod
     def of(cls, peer: Peer, settings: DaemonSettings) -> Caller:
-        """The caller by the current settings."""
+        """Return the caller by the current settings."""
         user = process.user_name(peer.uid)
         person = settings.users.get(user, "")
         return cls(
@@ -135,8 +136,9 @@ class Caller:
         return by
 
     def people(self, by: str | None, settings: DaemonSettings) -> dict[str, Sequence[str]]:
-        """The people who may answer steps, for this caller: the people of drd.yaml. A caller who is
-        none of them, and claims no name, holds no role, even if the user has the name of a person.
+        """Return the people who may answer steps, for this caller: the people of drd.yaml. A caller
+        who is none of them, and claims no name, holds no role, even if the user has the name of a
+        person.
         """
         if self.person or by is not None:
             return dict(settings.roles)

@@ -315,7 +315,7 @@ def _standing(app: App, plans: Collection[str]) -> dict[str, set[str]]:
 
 
 def _assessed(app: App, plan: str | None) -> list[Assessment]:
-    """The assessments of one plan, or of all plans, as `drd status` shows them now."""
+    """Return the assessments of one plan, or of all plans, as `drd status` shows them now."""
     now = app.clock.now()
     return [assess(facts, now) for facts in app.read_facts(plan)]
 
@@ -327,7 +327,7 @@ def _order(alert: Alert) -> tuple[int, int, float]:
 
 
 def alert_document(alert: Alert) -> Document:
-    """The document of one alert."""
+    """Return the document of one alert."""
     actor = alert.acknowledged_actor
     return {
         "alert": alert.id,
@@ -361,7 +361,7 @@ def plans(app: App) -> Document:
 
 
 def readiness(app: App, plan: str | None) -> Document:
-    """The last readiness check of each plan, or of one, with its time."""
+    """Return the last readiness check of each plan, or of one, with its time."""
     names = [app.known_plan(plan)] if plan else [r.name for r in app.catalogue.queue.plan_rows()]
     documents = (_readiness(app, name) for name in names)
     return {"plans": [document for document in documents if document is not None]}
@@ -398,7 +398,7 @@ def readiness_document(plan: str, readiness: str, findings: Sequence[Document]) 
 
 
 def require_plan(app: App, name: str) -> str:
-    """The plan, if the catalogue knows it: the disk is not searched. Raises UnknownPlan."""
+    """Return the plan, if the catalogue knows it: the disk is not searched. Raises UnknownPlan."""
     if name not in app.catalogue.plans.names():
         raise UnknownPlan(
             f'there is no plan "{name}"', hint="run drd status, which lists the plans."
@@ -424,7 +424,7 @@ def plan(app: App, name: str) -> Document:
 
 
 def _restricted(value: Any, key: str = "") -> str | None:
-    """The key that holds values that may be secrets; None if there is none."""
+    """Return the key that holds values that may be secrets; None if there is none."""
     if key in _RESTRICTED and value:
         return f'"{key}" of a step'
     if isinstance(value, str) and _WITH_PASSWORD.search(value):

@@ -58,7 +58,7 @@ class Failed(Exception):
         self.status, self.message, self.hint, self.exit_code = status, message, hint, exit_code
 
     def document(self) -> dict[str, Any]:
-        """The error as `--json` prints a failure."""
+        """Return the error as `--json` prints a failure."""
         return {"error": {"message": self.message, "hint": self.hint, "exit": self.exit_code}}
 
 
@@ -77,7 +77,7 @@ def send_failure(connection: socket.socket, failed: Failed) -> None:
 
 
 def failure(failed: Failed) -> bytes:
-    """The whole answer."""
+    """Return the whole answer."""
     body = _encoded(failed.document())
     head = (
         f"HTTP/1.1 {failed.status.value} {failed.status.phrase}\r\n"
@@ -174,7 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, document)
 
     def _unforeseen(self, error: Exception) -> Failed:
-        """The answer to an unexpected error: a malformed value in the catalogue, or a bug."""
+        """Return the answer to an unexpected error: a malformed value in the catalogue, or a
+        bug."""
         settings = self._house.app.settings
         try:
             explain(error, settings.state_url, settings.state_password)

@@ -20,7 +20,7 @@ def evidence(app: App, name: str) -> Document:
 
 
 def evidence_document(evidence: Evidence) -> Document:
-    """The keys that `drd drill --json` and `drd recover --json` share."""
+    """Return the keys that `drd drill --json` and `drd recover --json` share."""
     return {
         "run": evidence.run,
         "plan": evidence.plan,
@@ -86,7 +86,8 @@ def _captured(row: ComponentSnapshot) -> Document:
 
 
 def outcome(app: App, prefix: str) -> Document:
-    """The result of a finished backup or drill: the document of its verb, or why there is none."""
+    """Return the result of a finished backup or drill: the document of its verb, or why there is
+    none."""
     run = app.catalogue.runs.get(prefix)
     document: Document | None = None
     if run.kind is RunKind.BACKUP:

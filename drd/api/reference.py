@@ -56,7 +56,7 @@ ROOT = "root alone, in a terminal"
 
 
 def reference() -> str:
-    """The whole page."""
+    """Return the whole page."""
     parts = [INTRODUCTION, rights_table(), "", *_root_only(), "", "## What can be asked", ""]
     for endpoint in ENDPOINTS:
         parts += [*_endpoint(endpoint), ""]

@@ -56,8 +56,8 @@ group."""
 
 
 def holds(right: Right, *, roles: Sequence[str] | None, reads: bool, operates: bool) -> bool:
-    """Whether a user other than root has the right: `roles` of a mapped person, None for others;
-    `reads` and `operates` are the two groups."""
+    """Return whether a user other than root has the right: `roles` of a mapped person, None for
+    others; `reads` and `operates` are the two groups."""
     who = HOLDERS[right]
     if roles is not None:
         return right is not Right.OPERATE or OPERATOR in roles

@@ -170,7 +170,7 @@ class ApiServer:
         work.start()
 
     def _refusal_of(self, connection: socket.socket) -> bytes | None:
-        """The refusal for a user without any right; None for others. Raises OSError."""
+        """Return the refusal for a user without any right; None for others. Raises OSError."""
         _, uid, groups = credentials(connection)
         said, until = self._strangers.get((uid, groups), (None, 0.0))
         if said is not None and time.monotonic() < until:
@@ -289,7 +289,7 @@ def _listen(settings: DaemonSettings) -> socket.socket:
 
 
 def _answers(directory: int) -> bool:
-    """Whether another process listens under the name."""
+    """Return whether another process listens under the name."""
     with suppress(OSError):
         if not stat.S_ISSOCK(os.stat(NAME, dir_fd=directory, follow_symlinks=False).st_mode):
             return False

@@ -35,8 +35,8 @@ ANEW_S = 3600.0
 
 
 def identity(url: str) -> str:
-    """A text that distinguishes a catalogue from another one in the same place, such as a copy of
-    an earlier day."""
+    """Return a text that distinguishes a catalogue from another one in the same place, such as a
+    copy of an earlier day."""
     if not url.startswith("sqlite:"):
         return url
     try:
@@ -69,7 +69,7 @@ def _asking(url: str, password: SecretRef | None, answer: Callable[[Query, str],
 
 
 def _counts(query: Query, url: str) -> bool:
-    """Whether every change is counted: a table that was made anew has lost its triggers."""
+    """Return whether every change is counted: a table that was made anew has lost its triggers."""
     [[count]] = query(_TRIGGERS[url.startswith("sqlite:")], None)
     return int(count) >= TRIGGERS
 

@@ -87,8 +87,8 @@ def load(connection: Connection, plan: Plan, at: datetime, *, fresh: bool = Fals
 
 
 def _distance(name: str, named: Mapping[str, str]) -> int:
-    """How many copy steps lie between the repository of the backups and this one: a copy of a copy
-    may wait for both."""
+    """Return how many copy steps lie between the repository of the backups and this one: a copy of
+    a copy may wait for both."""
     return 1 + (_distance(named[name], named) if named[name] in named else 0)
 
 
@@ -156,7 +156,7 @@ def _leave(connection: Connection, plan: str, repository: str, ids: Sequence[str
 
 
 def _moved_away(connection: Connection, ids: Sequence[str]) -> bool:
-    """Whether one of the points is in no repository that its plan has now."""
+    """Return whether one of the points is in no repository that its plan has now."""
     away = select(points.c.id).where(points.c.here.is_(False), points.c.forgotten_at.is_(None))
     return any(
         connection.execute(away.where(points.c.id.in_(some)).limit(1)).first() is not None

@@ -145,13 +145,14 @@ class SqlStore:
 
 
 def shown(url: URL) -> str:
-    """The URL for messages: without the password, which libpq also takes as a parameter."""
+    """Return the URL for messages: without the password, which libpq also takes as a parameter."""
     secret = {key: "***" for key in url.query if "pass" in key}
     return url.update_query_dict(secret).render_as_string(hide_password=True)
 
 
 def sqlite_path(url: URL) -> Path | None:
-    """The file of a SQLite URL, None for PostgreSQL. Raises CatalogueError for any other URL."""
+    """Return the file of a SQLite URL, None for PostgreSQL. Raises CatalogueError for any other
+    URL."""
     backend = url.get_backend_name()
     if backend == "postgresql":
         return None

@@ -16,7 +16,7 @@ from drd.model.figures import (
 
 
 def read(connection: Connection) -> CatalogueFigures:
-    """The figures of one moment, read within the transaction of the caller."""
+    """Return the figures of one moment, read within the transaction of the caller."""
     return CatalogueFigures(
         runs=_runs(connection),
         copies=_copies(connection),

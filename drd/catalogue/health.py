@@ -167,7 +167,7 @@ def _row(connection: Connection, plan: str, repository: str) -> Row[Any] | None:
 
 
 def _known(connection: Connection, row: Row[Any]) -> Known:
-    """What is known of a repository. Forgotten points are not affected any more."""
+    """Return what is known of a repository. Forgotten points are not affected any more."""
     affected: tuple[str, ...] | None = ()
     if row.damage is not None:
         affected = _kept(connection, row.damaged_points)
@@ -193,7 +193,7 @@ def _kept(connection: Connection, ids: Sequence[str] | None) -> tuple[str, ...] 
 
 
 def _news(row: Row[Any], found: Meeting, at: datetime) -> Mapping[str, Any]:
-    """The columns that change. Another text for the same state changes nothing."""
+    """Return the columns that change. Another text for the same state changes nothing."""
     if found.state == "ok":
         return FINE if row.lost is not None or row.unreachable is not None else {}
     if found.state == "unreachable":

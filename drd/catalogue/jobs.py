@@ -61,8 +61,8 @@ def ended(connection: Connection, run: Run) -> None:
 
 
 def withheld(detail: RunDetail) -> dict[str, Any] | None:
-    """What `status` shows of a readiness check: the findings that withhold `ready`; None when the
-    check itself failed."""
+    """Return what `status` shows of a readiness check: the findings that withhold `ready`; None
+    when the check itself failed."""
     if not isinstance(detail, ReadinessDetail) or detail.readiness is None:
         return None
     findings = [judged.finding for judged in detail.findings or () if judged.counts]
@@ -76,7 +76,7 @@ def withheld(detail: RunDetail) -> dict[str, Any] | None:
 
 
 def last_began(connection: Connection, plan: str) -> datetime | None:
-    """When the last backup of the plan began, by the clock of that time."""
+    """Return when the last backup of the plan began, by the clock of that time."""
     query = select(jobs.c.last_started_at)
     begun = query.where(jobs.c.plan == plan, jobs.c.kind == str(RunKind.BACKUP))
     return connection.execute(begun).scalar()

@@ -91,7 +91,7 @@ class SqlKeeping(SqlStore):
 
 
 def plan_of(connection: Connection, prefix: str) -> tuple[str, str]:
-    """The plan and the whole id of the point whose id starts with `prefix`; the point may be
+    """Return the plan and the whole id of the point whose id starts with `prefix`; the point may be
     forgotten."""
     starting = points.c.id.startswith(prefix, autoescape=True)
     rows = connection.execute(select(points.c.plan, points.c.id).where(starting).limit(2)).all()
@@ -166,8 +166,8 @@ def record(connection: Connection, state: RetentionState) -> None:
 
 
 def last_success(connection: Connection, plan: str) -> datetime | None:
-    """When the last retention that succeeded began, by the runs: an older drd recorded nothing
-    else."""
+    """Return when the last retention that succeeded began, by the runs: an older drd recorded
+    nothing else."""
     query = select(func.max(runs.c.started_at)).where(
         runs.c.plan == plan,
         runs.c.kind == str(RunKind.RETENTION),
@@ -178,8 +178,8 @@ def last_success(connection: Connection, plan: str) -> datetime | None:
 
 
 def completed_since(connection: Connection, plan: str, since: datetime | None) -> int:
-    """How many complete points the backups of this catalogue made after `since`. Points that are
-    only in a repository do not count: anybody who can write there could raise the number."""
+    """Return how many complete points the backups of this catalogue made after `since`. Points that
+    are only in a repository do not count: anybody who can write there could raise the number."""
     query = (
         select(func.count())
         .select_from(points.join(runs, runs.c.id == points.c.id))

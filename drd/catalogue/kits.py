@@ -26,7 +26,7 @@ class SqlKitStore(SqlStore):
 
 
 def _newest_kit(connection: Connection, plan: str) -> KitRecord | None:
-    """The newest kit that was made here or, if it came from elsewhere, opened here."""
+    """Return the newest kit that was made here or, if it came from elsewhere, opened here."""
     made = next(iter(_newest_runs(connection, plan, EXPORT, RunState.SUCCEEDED, 1)), None)
     looks = [
         row
@@ -62,8 +62,8 @@ def _detail(row: Any) -> KitDetail:
 
 
 def _opened(row: Any) -> KitRecord | None:
-    """The kit that a verification has opened; None for one of an older drd, which did not record
-    when the kit was made."""
+    """Return the kit that a verification has opened; None for one of an older drd, which did not
+    record when the kit was made."""
     detail = _detail(row)
     if detail.made_at is None or detail.plan_digest is None or detail.sha256 is None:
         return None
@@ -91,7 +91,7 @@ def _tried(row: Any) -> KitTry:
 def _newest_runs(
     connection: Connection, plan: str, subject: str, state: RunState, limit: int
 ) -> list[Any]:
-    """The newest runs of this outcome, by the index runs_by_outcome."""
+    """Return the newest runs of this outcome, by the index runs_by_outcome."""
     query = (
         select(runs)
         .where(

@@ -94,7 +94,7 @@ class LockFiles:
             os.close(fd)
 
     def is_held_by(self, name: str, pid: int) -> bool:
-        """Whether the process holds the lock. False when its descriptors may not be read."""
+        """Return whether the process holds the lock. False when its descriptors may not be read."""
         with suppress(OSError):
             wanted = self._path(name).lstat()
             for entry in os.scandir(f"/proc/{pid}/fd"):
@@ -165,14 +165,14 @@ def _flock(fd: int, how: int) -> bool:
 
 
 def _locks(descriptor: Path) -> bool:
-    """Whether this descriptor of a process, by its entry below /proc/PID/fdinfo, has an exclusive
-    flock."""
+    """Return whether this descriptor of a process, by its entry below /proc/PID/fdinfo, has an
+    exclusive flock."""
     words = (line.split() for line in descriptor.read_text(encoding="ascii").splitlines())
     return any(w[:1] == ["lock:"] and {"FLOCK", "WRITE"} <= {*w} for w in words)
 
 
 def _is(fd: int, path: Path) -> bool:
-    """Whether `fd` is still the file that `path` names."""
+    """Return whether `fd` is still the file that `path` names."""
     try:
         there = path.stat()
     except FileNotFoundError:

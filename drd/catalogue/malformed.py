@@ -99,8 +99,8 @@ _looked: dict[tuple[object, ...], tuple[float, str | None]] = {}
 
 
 def find(database: Searched, *, anew: bool = False) -> str | None:
-    """The first malformed value, as in `runs.state (of id ab12cd34) is 'x', which is no known
-    state`; None when every value is sound. Within a minute the last answer is returned again,
+    """Return the first malformed value, as in `runs.state (of id ab12cd34) is 'x', which is no
+    known state`; None when every value is sound. Within a minute the last answer is returned again,
     unless `anew` is set."""
     place = (database.place, *_file(database))
     known = _looked.get(place)
@@ -157,7 +157,8 @@ def _short(value: object) -> str:
 
 
 def judge(table: Table, column: Column[Any]) -> Callable[[Any], str | None]:
-    """A function that says why a value is malformed for this column, and None for a sound value."""
+    """Return a function that says why a value is malformed for this column, and None for a sound
+    value."""
     where = (table.name, column.name)
     kind = column.type
     if isinstance(kind, UtcTime):

@@ -35,7 +35,7 @@ OURS = Schema()
 
 
 def version(database: Database) -> str | None:
-    """The version of the tables, None when there are none."""
+    """Return the version of the tables, None when there are none."""
     with database.read() as connection:
         return _version(connection)
 

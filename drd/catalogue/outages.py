@@ -54,7 +54,7 @@ def _outage_from(facts: PlanFacts, since: datetime | None) -> datetime | None:
 def _facts(
     connection: Connection, name: str, summary: Row[Any] | None, rows: Sequence[Row[Any]]
 ) -> PlanFacts | None:
-    """The facts of the plan that matter here; None for a plan that was never loaded."""
+    """Return the facts of the plan that matter here; None for a plan that was never loaded."""
     plan = connection.execute(select(plans).where(plans.c.name == name)).one_or_none()
     if plan is None or summary is None:
         return None

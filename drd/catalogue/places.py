@@ -51,8 +51,8 @@ def of_plan(connection: Connection, plan: str) -> Places:
 
 
 def of_repository(connection: Connection, plan: str, name: str) -> ColumnElement[bool]:
-    """The condition on rows of `point_repositories` that they are of the repository which has this
-    name in the plan now."""
+    """Return the condition on rows of `point_repositories` that they are of the repository which
+    has this name in the plan now."""
     return _lies_in(of_plan(connection, plan), name)
 
 

@@ -148,8 +148,8 @@ def _require_no_open_run(connection: Connection, plan: str) -> None:
 
 
 def _has_history(connection: Connection, name: str) -> bool:
-    """Whether there is any history of a plan that was never loaded: from repositories, or from an
-    older drd."""
+    """Return whether there is any history of a plan that was never loaded: from repositories, or
+    from an older drd."""
     known = (
         select(t.c.plan).where(t.c.plan == name).exists() for t in (point_table, runs, evidence)
     )

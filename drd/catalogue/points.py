@@ -164,9 +164,9 @@ def exists(connection: Connection, point: str) -> bool:
 
 
 def _recorded_at(connection: Connection, point: RestorePoint) -> datetime | None:
-    """The time at which the point of a backup run is recorded, by the clock that the run had: when
-    the point became available, but not before the run began. A point whose time is far ahead of
-    that was made while a clock was wrong, and summaries pass it over."""
+    """Return the time at which the point of a backup run is recorded, by the clock that the run
+    had: when the point became available, but not before the run began. A point whose time is far
+    ahead of that was made while a clock was wrong, and summaries pass it over."""
     began = jobs.last_began(connection, point.plan)
     return began and max(began, point.available_at)
 
@@ -218,8 +218,8 @@ def _write(
 
 
 def _only(plan: str, prefix: str, rows: Sequence[Row[Any]]) -> Row[Any]:
-    """The one row of a kept point among those whose ids start with the prefix. The id itself wins
-    over longer ones that start with it."""
+    """Return the one row of a kept point among those whose ids start with the prefix. The id itself
+    wins over longer ones that start with it."""
     kept = [r for r in rows if r.forgotten_at is None]
     exact = [r for r in kept if r.id == prefix]
     chosen = exact or kept

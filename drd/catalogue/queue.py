@@ -36,7 +36,7 @@ _ForNames = tuple[Select[Any], Select[Any]]
 
 
 def _of_names(query: Select[Any], plan: Any) -> _ForNames:
-    """The query for all plans, and for some. They are made once, since the daemon asks every
+    """Return the query for all plans, and for some. They are made once, since the daemon asks every
     second."""
     return query, query.where(plan.in_(bindparam("names", expanding=True)))
 
@@ -73,7 +73,7 @@ _UNDRILLED = _of_names(
 )
 
 PIECE = 1000
-"""How many runs one transaction deletes: nobody may have to wait long for its end."""
+"""The most runs that one transaction deletes, so that no other process waits long for it."""
 
 
 class SqlQueue(SqlStore):
@@ -254,6 +254,6 @@ def _new_id(connection: Any) -> str:
 
 
 def _own_schedule(plan: str, known: Any) -> Any:
-    """The schedule; None if it names another plan: then it has to be compiled from the plan's
-    file."""
+    """Return the schedule; None if it names another plan: then it has to be compiled from the
+    plan's file."""
     return known if isinstance(known, dict) and known.get("plan") == plan else None

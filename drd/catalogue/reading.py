@@ -13,7 +13,7 @@ HUGE = 1e15
 
 
 def sqlite_file(url: str) -> str:
-    """The file of a SQLite URL."""
+    """Return the file of a SQLite URL."""
     return url.removeprefix("sqlite:///").partition("?")[0]
 
 

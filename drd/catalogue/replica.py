@@ -56,7 +56,7 @@ def make_ours(path: Path, at: datetime) -> int:
 
 
 def _version(path: Path) -> str:
-    """The version of a file that is whole."""
+    """Return the version of a file that is whole."""
     with foreign.opened(path) as connection:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":

@@ -259,7 +259,7 @@ class SqlRunStore(SqlStore):
             held.discard()
 
     def _measured(self, owned: RunLease) -> RunDetail:
-        """How long the run took, for its detail, when the wall clock does not tell it."""
+        """Return how long the run took, for its detail, when the wall clock does not tell it."""
         begun = self._begun.get((owned.run.id, owned.token))
         if begun is None or owned.token != FIRST_TOKEN:
             return RunDetail()
@@ -311,7 +311,7 @@ class SqlRunStore(SqlStore):
         return row.owner_place is not None and row.owner_place != self._place
 
     def _lives_here(self, row: Row[Any]) -> bool:
-        """Whether the process of the row runs on this machine, whose name may have changed
+        """Return whether the process of the row runs on this machine, whose name may have changed
         since."""
         pid = row.owner_pid
         if row.owner_boot != self._boot or pid is None:
@@ -337,7 +337,7 @@ class SqlRunStore(SqlStore):
             yield pid is None or not process.process_alive(pid, row.owner_start)
 
     def _new_id(self, connection: Connection) -> tuple[str, HeldLock]:
-        """An id that no run and no point has, and its lock."""
+        """Return an id that no run and no point has, and its lock."""
         while True:
             run = secrets.token_hex(4)
             if runs.exists(connection, run) or points.exists(connection, run):

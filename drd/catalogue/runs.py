@@ -125,8 +125,8 @@ def take_over(connection: Connection, run: Run, owner: Owner, at: datetime) -> b
 
 
 def fence(connection: Connection, owned: RunLease) -> Row[Any]:
-    """The row of the run. Raises Fenced when another process has taken it over. Nobody else writes
-    before the transaction ends."""
+    """Return the row of the run. Raises Fenced when another process has taken it over. Nobody else
+    writes before the transaction ends."""
     row = connection.execute(
         select(runs).where(runs.c.id == owned.run.id, runs.c.token == owned.token)
     ).one_or_none()
@@ -199,7 +199,7 @@ def reopen(connection: Connection, run: Run, at: datetime, *, succeeded: bool) -
 
 
 def by_prefix(connection: Connection, prefix: str) -> Run:
-    """The run whose id starts with `prefix`. Raises UsageError when no run or several do."""
+    """Return the run whose id starts with `prefix`. Raises UsageError when no run or several do."""
     wanted = prefix.lower()
     rows = connection.execute(_BY_PREFIX, {"low": wanted, "high": wanted + "g"}).all()
     if not wanted or not rows:

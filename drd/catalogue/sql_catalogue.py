@@ -154,8 +154,8 @@ def open_catalogue(
 def _at_rest(
     url: str, database: Database, directory: Path, schema: migrate.Schema
 ) -> SqlCatalogue | None:
-    """The catalogue on a disk that is full or read-only, as its file has it; None while somebody
-    writes to it, and for a catalogue of another version."""
+    """Return the catalogue on a disk that is full or read-only, as its file has it; None while
+    somebody writes to it, and for a catalogue of another version."""
     if database.path is None or at_rest(str(database.path)) is None:
         return None
     resting = Database(url, at_rest=True)

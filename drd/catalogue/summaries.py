@@ -194,7 +194,7 @@ def _refresh_scenarios(connection: Connection, plan: str, at: datetime | None) -
 
 
 def believed(time: ColumnElement[datetime], at: datetime | None) -> ColumnElement[bool]:
-    """The condition that a time is not long after `at`; always true when `at` is unknown."""
+    """Return the condition that a time is not long after `at`; always true when `at` is unknown."""
     return true() if at is None else time <= at + FAR_AHEAD
 
 
@@ -225,7 +225,8 @@ def durations(
 
 
 def percentile_95(values: Sequence[float]) -> float | None:
-    """The smallest value that at least 95 % of the values do not exceed; None without values."""
+    """Return the smallest value that at least 95 % of the values do not exceed; None without
+    values."""
     if not values:
         return None
     return sorted(values)[math.ceil(0.95 * len(values)) - 1]

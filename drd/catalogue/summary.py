@@ -214,7 +214,7 @@ def asking_sqlite(url: str, answer: Callable[[Query, str], _T]) -> _T:
 
 
 def at_rest(path: str) -> tuple[int, int] | None:
-    """A value that changes when somebody writes to the file; None while somebody is about to
+    """Return a value that changes when somebody writes to the file; None while somebody is about to
     write."""
     try:
         if os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal"):  # noqa: PTH110, PTH202 - no pathlib in a cold start
@@ -226,7 +226,7 @@ def at_rest(path: str) -> tuple[int, int] | None:
 
 
 def _path(url: str) -> str:
-    """The file of `sqlite:////absolute` or `sqlite:///relative`, as SQLAlchemy reads it."""
+    """Return the file of `sqlite:////absolute` or `sqlite:///relative`, as SQLAlchemy reads it."""
     return os.path.abspath(sqlite_file(url))  # noqa: PTH100 - light
 
 

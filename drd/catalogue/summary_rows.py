@@ -208,7 +208,7 @@ def json(text: str) -> Any:
 def until(
     missed: Sequence[tuple[datetime, datetime]], newest: tuple[datetime, datetime] | None
 ) -> tuple[tuple[datetime, datetime], ...]:
-    """What was missed before the newest point became available. A forgotten point may be
+    """Return what was missed before the newest point became available. A forgotten point may be
     younger."""
     if newest is None:
         return ()

@@ -20,7 +20,7 @@ _DENIED = (errno.EACCES, errno.EPERM)
 
 
 def no_catalogue(place: str) -> NoCatalogue:
-    """The error for a catalogue that does not exist or has no tables."""
+    """Return the error for a catalogue that does not exist or has no tables."""
     return NoCatalogue(f"there is no catalogue at {place}", hint=NOTHING_YET_HINT)
 
 
@@ -32,7 +32,7 @@ def disk_full(place: str) -> CatalogueError:
 
 
 def busy(place: str) -> CatalogueError:
-    """The error for a locked catalogue. A retry can help, so it is not permanent."""
+    """Return the error for a locked catalogue. A retry can help, so it is not permanent."""
     error = CatalogueError(
         f"the catalogue is locked by another process: {place}",
         hint="try again; if it stays locked, find the process: fuser -v " + place,
@@ -54,7 +54,8 @@ def not_allowed(place: str) -> CatalogueError:
 
 
 def damaged(path: Path, why: object) -> CatalogueError:
-    """The error for a damaged catalogue. It names the copies that migrations kept, if any."""
+    """Return the error for a damaged catalogue. It names the copies that migrations kept, if
+    any."""
     copies = sorted(str(p) for p in path.parent.glob(f"{path.name}.before-*"))
     kept = ""
     if copies:
@@ -81,7 +82,7 @@ def no_file(place: str) -> CatalogueError:
 
 
 def malformed(path: Path | None, place: str, what: str) -> CatalogueError:
-    """The error for a malformed value, which `what` names. `path` is None for a catalogue in
+    """Return the error for a malformed value, which `what` names. `path` is None for a catalogue in
     PostgreSQL."""
     if path is not None:
         return damaged(path, what)
@@ -92,7 +93,7 @@ def malformed(path: Path | None, place: str, what: str) -> CatalogueError:
 
 
 def wrong_version(place: str, found: str, known: str) -> CatalogueError:
-    """The error for tables of another version than this code's."""
+    """Return the error for tables of another version than this code's."""
     if found > known:
         hint = f"upgrade drd, or restore the copy beside it: {place}.before-*"
     else:
@@ -103,7 +104,7 @@ def wrong_version(place: str, found: str, known: str) -> CatalogueError:
 
 
 def explain_os(error: OSError, place: str) -> CatalogueError:
-    """The error for files and directories beside the database: locks, copies."""
+    """Return the error for files and directories beside the database: locks, copies."""
     if error.errno in _FULL:
         return disk_full(place)
     if error.errno == errno.EROFS:
@@ -114,8 +115,8 @@ def explain_os(error: OSError, place: str) -> CatalogueError:
 
 
 def explain_sqlite(error: sqlite3.Error, path: Path) -> CatalogueError | None:
-    """The error for what SQLite reported; None for a mistake of drd's own (a constraint, wrong
-    SQL), which must not get a remedy."""
+    """Return the error for what SQLite reported; None for a mistake of drd's own (a constraint,
+    wrong SQL), which must not get a remedy."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and _is_full(path)):
         return disk_full(str(path))

@@ -45,7 +45,7 @@ _READINESS = _queries(
 
 
 def read(connection: Connection, plan: str | None) -> Watched:
-    """The facts of one plan or of all, read within the transaction of the caller."""
+    """Return the facts of one plan or of all, read within the transaction of the caller."""
     return Watched(_verifications(connection, plan), _readiness(connection, plan))
 
 
@@ -64,8 +64,8 @@ def _verifications(
 
 
 def _readiness(connection: Connection, plan: str | None) -> dict[str, tuple[Finding, ...]]:
-    """The findings of the last readiness check that is over. While another one runs, nothing is
-    known of the plan, and its alerts stay as they are."""
+    """Return the findings of the last readiness check that is over. While another one runs, nothing
+    is known of the plan, and its alerts stay as they are."""
     findings = {}
     for name, detail in _asked(connection, _READINESS, plan):
         judged = ReadinessDetail.from_json(detail).findings
@@ -81,8 +81,8 @@ def _asked(connection: Connection, query: _Queries, plan: str | None) -> Iterabl
 
 
 def _is_alarming(judged: Judged) -> bool:
-    """Whether a finding raises an alert. Findings about drills have alerts of their own, and what
-    the plan accepts needs none."""
+    """Return whether a finding raises an alert. Findings about drills have alerts of their own, and
+    what the plan accepts needs none."""
     return not (judged.finding.severity == "ok" or judged.proof or judged.excepted)
 
 

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 
 def check_for(kind: str) -> Check:
-    """The check of this kind. Raises NotSupported."""
+    """Return the check of this kind. Raises NotSupported."""
     return CHECKS[kind].check
 
 
 def comparison(component: Component, name: str) -> CheckSpec | None:
-    """A check of that name, of the component against its fingerprint; None if its kind has none."""
+    """Return a check of that name, of the component against its fingerprint; None if its kind has
+    none."""
     kind = KINDS[component.kind].comparison
     if kind is None:
         return None

@@ -86,7 +86,7 @@ class Judgement:
 
 
 def parse_expectation(value: str | float) -> Expectation:
-    """Parse an expectation. Raises ValueError, which lists the forms."""
+    """Parse an expectation. Raises ValueError with a list of the valid forms."""
     if isinstance(value, bool):
         return Comparison("==", str(value).lower())
     if not isinstance(value, str):
@@ -146,7 +146,7 @@ def to_number(value: Any) -> Decimal | None:
 
 
 def judge(expectation: Expectation, value: Any, around: Surroundings) -> Judgement:
-    """Whether `value` is as expected; `not_run` only if there is nothing to compare with."""
+    """Return whether `value` is as expected; `not_run` only if there is nothing to compare with."""
     if isinstance(expectation, Comparison):
         met = _meets(expectation, value)
         return Judgement(_verdict(met), show(value), str(expectation))
@@ -202,7 +202,7 @@ def _judge_recent(expectation: Recent, value: Any, around: Surroundings) -> Judg
 
 
 def to_time(value: Any) -> tuple[datetime | None, str]:
-    """The instant that a database means, and a remark if it had to be guessed.
+    """Return the instant that a database means, and a remark if it had to be guessed.
 
     Times with a zone, without one (UTC), dates (their beginning), ISO texts, and numbers: seconds
     since 1970, or milli- and microseconds if seconds would lie after the year 5000."""
@@ -240,7 +240,7 @@ def _time_of_number(amount: Decimal) -> tuple[datetime | None, str]:
 
 
 def show(value: Any) -> str:
-    """The observed value for people, bounded."""
+    """Return the observed value for people, bounded."""
     if value is None:
         return "NULL"
     if isinstance(value, bool):

@@ -33,7 +33,7 @@ def number(value: int | Decimal) -> str:
 
 
 def some(names: Sequence[str]) -> str:
-    """The first few, and how many more."""
+    """Return the first few, and how many more."""
     return few(names, NAMED, between="; ")
 
 
@@ -45,7 +45,7 @@ def result(
     *,
     looked_at_data: bool = True,
 ) -> CheckResult:
-    """The check's own row."""
+    """Return the check's own row."""
     return CheckResult(
         spec.name, spec.component, verdict, observed, expected, looked_at_data=looked_at_data
     )
@@ -54,14 +54,15 @@ def result(
 def not_run(
     spec: CheckSpec, why: str, expected: str, *, looked_at_data: bool = True
 ) -> CheckResult:
-    """The check's own row when it could not run."""
+    """Return the check's own row when it could not run."""
     return result(
         spec, CheckVerdict.NOT_RUN, shorten(why, 200), expected, looked_at_data=looked_at_data
     )
 
 
 def part_not_run(spec: CheckSpec, part: str, why: str, expected: str) -> CheckResult:
-    """A separate row for a part that could not be compared; it does not change the result."""
+    """Return a separate row for a part that could not be compared; it does not change the
+    result."""
     return CheckResult(
         f"{spec.name}: {part}", spec.component, CheckVerdict.NOT_RUN, why, expected, part=True
     )

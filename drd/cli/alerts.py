@@ -48,7 +48,7 @@ _OTHERS = ("alert", "acknowledged_actor", "holds", "text", "remedy")
 
 
 def alert_of(document: dict[str, Any]) -> Alert:
-    """The alert from its document."""
+    """Return the alert from its document."""
     values = {k: v for k, v in document.items() if k not in _OTHERS}
     for key in ("since", "acknowledged_until", "gone_at", "resolved_at"):
         values[key] = from_rfc3339(values[key]) if values[key] else None

@@ -47,8 +47,8 @@ def as_service(words: Sequence[str], unit: str = "drd.service") -> NoReturn:
 
 
 def restrictions(unit: str) -> list[str]:
-    """The settings of a unit's [Service] section that restrict what runs in it, in order, from the
-    output of `systemctl cat`."""
+    """Return the settings of a unit's [Service] section that restrict what runs in it, in order,
+    from the output of `systemctl cat`."""
     settings = []
     section = ""
     for line in map(str.strip, re.sub(r"\\\n", " ", unit).splitlines()):

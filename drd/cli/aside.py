@@ -47,14 +47,14 @@ def documents(found: Iterable[Aside]) -> list[dict[str, Any]]:
 
 
 def run_and_plan(app: App, run: str) -> tuple[Run, Plan]:
-    """The run and its plan: from root's record, if root has one."""
+    """Return the run and its plan: from root's record, if root has one."""
     catalogue, row_trust = app.row_trust()
     run_known = row_trust.known(catalogue.runs.get(run))
     return run_known, plan_of(app, run_known.plan)
 
 
 def plan_of(app: App, name: str) -> Plan:
-    """The plan from its file; if that is not valid, the one that was in force last."""
+    """Return the plan from its file; if that is not valid, the one that was in force last."""
     try:
         return app.load_named(name)
     except (ConfigError, UnknownPlan):

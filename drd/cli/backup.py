@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], BackupOutcome]:
-    """The result: the document, and the outcome in it."""
+    """Return the result: the document, and the outcome in it."""
     done = asked(
         app,
         args.plan,

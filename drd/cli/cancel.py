@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _asked(document: dict[str, Any]) -> str:
-    """When somebody asked to end it, and who."""
+    """Return when somebody asked to end it, and who."""
     actor, at = Actor.from_json(document["cancel_actor"]), document["cancel_asked_at"]
     if actor is None or at is None:
         return ""
@@ -78,7 +78,7 @@ def _hint(run: Run) -> str:
 
 
 def _until_over(app: App, run: Run) -> Run:
-    """The run when it has reached a final state, or when waiting is of no more use.
+    """Return the run when it has reached a final state, or when waiting is of no more use.
 
     The daemon ends its own runs, and we the others, if we may; a process that does not end is
     killed with everything that it started, and its run is settled."""

@@ -26,8 +26,8 @@ def verify(args: argparse.Namespace) -> int:
 
 
 def _each(args: argparse.Namespace, verb: str) -> int:
-    """Every requested plan. A failing one does not stop the others; if all fail, the first error is
-    raised."""
+    """Return every requested plan. A failing one does not stop the others; if all fail, the first
+    error is raised."""
     comparisons: list[Comparison] = []
     failed: dict[str, DrdError] = {}
     with session(args, acts=verb == "rebuild") as app:

@@ -46,7 +46,7 @@ def document(compared: LiveDifference) -> dict[str, Any]:
 
 
 def found_document(found: Difference) -> dict[str, Any]:
-    """The differences themselves."""
+    """Return the differences themselves."""
     return {
         "equal": found.equal,
         "compared": found.compared,

@@ -20,7 +20,7 @@ class Done(Generic[T]):
     errors: dict[str, DrdError] = field(default_factory=dict)
 
     def exit_code(self, *more: DrdError | None) -> int:
-        """The exit code of the first error, of these or in an outcome."""
+        """Return the exit code of the first error, of these or in an outcome."""
         bad = [error for error in (*self.errors.values(), *more) if error is not None]
         return bad[0].exit_code if bad else 0
 

@@ -27,7 +27,7 @@ class Source(ABC):
 
     @abstractmethod
     def run(self, prefix: str) -> Document:
-        """The document of `drd run show`."""
+        """Return the document of `drd run show`."""
 
     @abstractmethod
     def require_daemon(self, what: str, hint: str) -> None:
@@ -35,7 +35,7 @@ class Source(ABC):
 
     @staticmethod
     def of(app: App) -> Source:
-        """The state for its owner and root."""
+        """Return the state for its owner and root."""
         return _State(app) if app.owns_state else _Daemon(Remote(app))
 
 
@@ -63,7 +63,7 @@ class _Daemon(Source):
 
 
 def is_alive(app: App) -> bool:
-    """Whether a daemon works on this state."""
+    """Return whether a daemon works on this state."""
     return daemon_lives(app.catalogue, app.clock.now())
 
 

@@ -62,8 +62,8 @@ def in_force_with(
 def keepers_of(
     app: App, plan: Plan, spec: RepositorySpec
 ) -> tuple[Sequence[tuple[Plan, RepositorySpec]], Sequence[str]]:
-    """Every plan that stores in this repository, by its file or else by the text that was loaded,
-    this one first; and the names of plans for which neither can be read."""
+    """Return every plan that stores in this repository, by its file or else by the text that was
+    loaded, this one first; and the names of plans for which neither can be read."""
     files = {n: f[0] for n, f in plans_by_name(app.settings.plans_dir).items() if n != plan.name}
     rows = {row.name: row for row in app.catalogue.queue.plan_rows() if row.name != plan.name}
     there = {p.plan for p in app.catalogue.health.places() if p.url == spec.url} - {plan.name}
@@ -105,8 +105,8 @@ def _names_another(file: Path, spec: RepositorySpec, new: SecretRef) -> list[str
 
 
 def _works_with_another(app: App, row: PlanRow, spec: RepositorySpec, new: SecretRef) -> list[str]:
-    """Whether a daemon uses another password, by the stored text: a daemon stores what it has
-    loaded, and reads what a command of root's has stored from root's file.
+    """Return whether a daemon uses another password, by the stored text: a daemon stores what it
+    has loaded, and reads what a command of root's has stored from root's file.
     """
     text = app.catalogue.queue.accepted(row.name)
     try:

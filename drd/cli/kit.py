@@ -187,8 +187,8 @@ def verify(args: argparse.Namespace) -> int:
 
 
 def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
-    """The hashes of the plans that this host has loaded, with its current scripts; none if it knows
-    of none."""
+    """Return the hashes of the plans that this host has loaded, with its current scripts; none if
+    it knows of none."""
     path, explicit = config_path(args.config)
     try:
         digests = {facts.plan: facts.digest for facts in _facts(places(path, explicit=explicit))}

@@ -137,8 +137,8 @@ class Screen:
                 self._progress.clear()
 
     def lines(self, now: Progression, width: int, height: int) -> list[str]:
-        """The lines, each at most `width` wide. If the steps do not fit into `height`, finished
-        ones are left out first, then those that are far ahead."""
+        """Return the lines, each at most `width` wide. If the steps do not fit into `height`,
+        finished ones are left out first, then those that are far ahead."""
         head = [render.cut(render.plain(self._head(now)), width)]
         if now.by:
             head.append(render.cut(render.plain(f"started by {now.by}"), width))
@@ -193,7 +193,7 @@ class Screen:
 
 
 def _needed(step: StepView, width: int) -> list[str]:
-    """The request to a person, and below it the command, unbroken if possible."""
+    """Return the request to a person, and below it the command, unbroken if possible."""
     lines = _wrapped(f"needed: {step.name}: {output.masked(step.says)}", width - _INDENT)
     if step.command:
         lines += _wrapped(step.command, width - _INDENT)

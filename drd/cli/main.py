@@ -118,7 +118,8 @@ class Overview(Parser):
 
 
 def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
-    """The parser, with the options of the verbs that `words` name (all of them for completion)."""
+    """Return the parser, with the options of the verbs that `words` name (all of them for
+    completion)."""
     parser = Overview(
         prog="drd",
         description="Disaster recovery: backups that were restored, objectives that are measured.",

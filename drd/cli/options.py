@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 def count(text: str) -> int:
-    """A number, at least one. Raises ValueError, which argparse turns into "invalid
-    count value"."""
+    """Return a number, at least one. Raises ValueError, which argparse turns into "invalid count
+    value"."""
     number = int(text)
     if number < 1:
         raise ValueError(text)

@@ -58,7 +58,7 @@ def unmarked(text: str) -> str:
 
 
 def masked(text: str) -> str:
-    """The text, with the secrets that this process resolved masked."""
+    """Return the text, with the secrets that this process resolved masked."""
     return masking.masked(text)
 
 
@@ -84,7 +84,7 @@ def say(text: str = "", *, beside: bool = False) -> None:
 
 
 def colours(no_color: bool) -> bool:
-    """Whether stdout gets colours: on a terminal, unless switched off."""
+    """Return whether stdout gets colours: on a terminal, unless switched off."""
     return sys.stdout.isatty() and not no_color and not os.environ.get("NO_COLOR")
 
 

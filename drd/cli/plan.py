@@ -51,7 +51,7 @@ def check(args: argparse.Namespace) -> int:
 
 
 def _with_exposed(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
-    """The plan with one more warning for each of its files that others can read or write."""
+    """Return the plan with one more warning for each of its files that others can read or write."""
     warnings = []
     for one in exposed_files(plan, state_owners(settings.state_dir)):
         refuses = "" if one.is_told_only else "; drd refuses a new plan that has such a file"
@@ -67,7 +67,7 @@ def _settings(args: argparse.Namespace) -> DaemonSettings:
 def _files_to_check(
     args: argparse.Namespace, settings: DaemonSettings
 ) -> tuple[list[Path], list[Problem]]:
-    """The files, and the problems that concern them together (two plans of one name)."""
+    """Return the files, and the problems that concern them together (two plans of one name)."""
     if args.plans:
         return [find_plan(settings, name) for name in args.plans], []
     by_name = plans_by_name(settings.plans_dir)

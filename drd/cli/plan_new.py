@@ -47,8 +47,8 @@ def new(args: argparse.Namespace) -> int:
 
 
 def _of_kinds(given: Sequence[Sequence[str]]) -> dict[str, list[str]]:
-    """What was given to `--kind`, by kind. Raises NotSupported for a kind that nothing adds, and
-    UsageError for one with which no plan can begin.
+    """Return what was given to `--kind`, by kind. Raises NotSupported for a kind that nothing adds,
+    and UsageError for one with which no plan can begin.
     """
     by_kind: dict[str, list[str]] = {}
     for kind, *where in given:

@@ -67,8 +67,8 @@ def _print(plan: str, points: list[dict[str, Any]], lost: dict[str, str]) -> Non
 
 
 def _away(point: dict[str, Any], lost: dict[str, str]) -> str:
-    """The note for a point that another repository still holds; one that is nowhere else is not
-    listed."""
+    """Return the note for a point that another repository still holds; one that is nowhere else is
+    not listed."""
     lost_places = [
         f"{name} {lost_words(lost[name])}" for name in point["repositories"] if name in lost
     ]

@@ -243,7 +243,7 @@ def _how_on(outcome: RecoveryOutcome) -> str:
 
 
 def _measured(evidence: Evidence, planned: RecoveryPlan) -> str:
-    """The measurements, without the objectives if they prove nothing about them."""
+    """Return the measurements, without the objectives if they prove nothing about them."""
     took, lost = format_duration(evidence.rta_s), format_duration(evidence.rpa_s)
     if planned.partial:
         return f"back in {took}, with data of {format_time(planned.point.data_time, seconds=True)}"

@@ -40,8 +40,8 @@ def document(
     local: Callable[[App], Mapping[str, Any]],
     **query: Any,
 ) -> dict[str, Any]:
-    """The document of a reading verb: from the state, for its owner and root, else from
-    the daemon."""
+    """Return the document of a reading verb: from the state, for its owner and root, else from the
+    daemon."""
     with app(args.config, reading=True) as opened:
         if opened.owns_state:
             return dict(local(opened))
@@ -58,7 +58,8 @@ class Remote:
         self._owner = app.state_owner
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
-        """The document at `path`, without `schema`; None values of the query are left out."""
+        """Return the document at `path`, without `schema`; None values of the query are left
+        out."""
         words = {
             key: str(value).lower() if isinstance(value, bool) else value
             for key, value in query.items()

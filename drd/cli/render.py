@@ -126,7 +126,7 @@ def table(
 def _uncoloured(
     header: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, keep: int
 ) -> list[str] | None:
-    """The same for thousands of rows; None if a text has more than printable ASCII."""
+    """Return the same for thousands of rows; None if a text has more than printable ASCII."""
     texts = [tuple(header), *(tuple([cell[0] for cell in row]) for row in rows)]
     everything = "".join(map("".join, texts))
     if not (everything.isascii() and everything.isprintable()):

@@ -41,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _reference(option: str, text: str | None) -> SecretRef | None:
-    """A reference as in a plan. Text that cannot be parsed is not repeated: it may be
-    the secret."""
+    """Return a reference as in a plan. Text that cannot be parsed is not repeated: it may be the
+    secret."""
     if text is None:
         return None
     try:

@@ -50,7 +50,7 @@ def _trigger(run: dict[str, Any]) -> str:
 
 
 def _in_a_line(error: str) -> str:
-    """The first line, and what it announces."""
+    """Return the first line, and what it announces."""
     first, *others = error.splitlines() or [""]
     announced = "; ".join(line.strip() for line in others)
     return f"{first} {announced}" if first.endswith(":") else first

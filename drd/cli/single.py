@@ -22,7 +22,7 @@ SHOWN = 10
 
 
 def part_of(args: argparse.Namespace) -> Part | None:
-    """The part that the options name. Raises UsageError."""
+    """Return the part that the options name. Raises UsageError."""
     if args.table and args.path:
         raise UsageError(
             "--table and --path cannot be combined", hint="recover one after the other."
@@ -45,7 +45,7 @@ def part_of(args: argparse.Namespace) -> Part | None:
 
 
 def changes_of(services: Services, planned: RecoveryPlan) -> Changes | None:
-    """The live data against the point; None if the whole service is restored."""
+    """Return the live data against the point; None if the whole service is restored."""
     if planned.single is None:
         return None
     name = planned.components[0]

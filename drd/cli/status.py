@@ -86,8 +86,8 @@ MANY = 40
 def render(
     document: StatusDocument, width: int, colour: bool, *, at_most: int | None = None
 ) -> str:
-    """The screen: counts and time, a table by plan, then why, the worst plan first; `at_most` so
-    many plans, and how many are left out.
+    """Return the screen: counts and time, a table by plan, then why, the worst plan first;
+    `at_most` so many plans, and how many are left out.
 
     A narrow terminal drops columns from the right, never the verdict or a reason."""
     everyone = _everyone(document)
@@ -158,7 +158,7 @@ def _rows(
 
 
 def _brief_row(plan: Brief, now: int, texts: dict[float | None, Cell]) -> list[Cell]:
-    """The same row as `row_of` of the plan's assessment."""
+    """Return the same row as `row_of` of the plan's assessment."""
     for seconds in (plan.rpo_s, plan.rto_s, plan.projected_s):
         if seconds not in texts:
             texts[seconds] = Cell(objective(seconds))
@@ -221,7 +221,7 @@ def _hold(plan: str, hold: HoldFacts) -> Note:
 
 
 def _daemon(document: StatusDocument) -> list[Note]:
-    """A line about a daemon that does not work."""
+    """Return a line about a daemon that does not work."""
     daemon = document.daemon
     if daemon is None or daemon.state == "running":
         return []

@@ -43,7 +43,7 @@ class Wanted(NamedTuple):
 
 
 def read_document(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
-    """The current status. Raises DrdError."""
+    """Return the current status. Raises DrdError."""
     if not _may_open_state(places):
         return _of_others(places, wanted, now)
     if not places.state_url.startswith("sqlite:"):
@@ -154,7 +154,7 @@ def _is_worth_it(places: Places) -> bool:
 
 
 def _by_summary(places: Places, wanted: Wanted, now: datetime) -> StatusDocument | None:
-    """The summary with later changes from the catalogue; None if there are too many."""
+    """Return the summary with later changes from the catalogue; None if there are too many."""
     from drd.catalogue.changed import identity, read_changed
     from drd.flows.status.summary_file import read_summary
 

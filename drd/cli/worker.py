@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _handed() -> PlanInForce:
-    """The text that the daemon has in force. After us nothing is left on stdin."""
+    """Return the text that the daemon has in force. After us nothing is left on stdin."""
     with os.fdopen(os.dup(0), "rb") as file:
         handed = PlanInForce.from_bytes(file.read())
     null = os.open(os.devnull, os.O_RDONLY)
@@ -55,7 +55,7 @@ def _handed() -> PlanInForce:
 
 
 def _is_done_elsewhere(app: App, run: Run, error: DrdError) -> bool:
-    """Whether another command began the same a moment before: that is not a failure."""
+    """Return whether another command began the same a moment before: that is not a failure."""
     if not isinstance(error, AlreadyRunning):
         return False
     other = app.catalogue.runs.get(error.run)

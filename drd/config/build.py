@@ -42,7 +42,7 @@ Policy = TypeVar("Policy", bound=Times)
 
 
 def build_plan(parsed: Parsed, file: Path) -> Plan:
-    """The plan, with its hash. Components keep the order of the file."""
+    """Return the plan, with its hash. Components keep the order of the file."""
     plan = parsed.file
     resolved = resolved_plan(parsed)
     return Plan(
@@ -122,7 +122,7 @@ def repository_spec(name: str, repository: schema.Repository) -> RepositorySpec:
 
 
 def _times(policy: type[Policy], section: timing.Timed, **more: Any) -> Policy:
-    """A policy with the times of its section. `more` are the policy's own keys."""
+    """Return a policy with the times of its section. `more` are the policy's own keys."""
     return policy(
         every_s=None if isinstance(section.every, str) else section.every,
         cron=section.cron,

@@ -149,7 +149,7 @@ def _extend(report: Report) -> None:
 
 
 def _is_missing(path: Path) -> bool:
-    """Whether it is missing; one that we may not read is not: reading it reports that."""
+    """Return whether it is missing; one that we may not read is not: reading it reports that."""
     try:
         path.stat()
     except FileNotFoundError:
@@ -253,7 +253,7 @@ def find_plan(settings: DaemonSettings, name: str) -> Path:
 
 
 def file_gone(name: str, file: str) -> UnknownPlan:
-    """The error for a plan that was loaded from this file before."""
+    """Return the error for a plan that was loaded from this file before."""
     return UnknownPlan(
         f"the file of plan {name} is gone: {file}",
         hint=f"put the file back; if the service does not exist any more: drd plan forget {name}",
@@ -277,7 +277,7 @@ def plans_by_name(directory: Path) -> dict[str, list[Path]]:
 
 
 def clash(name: str, files: Sequence[Path]) -> Problem:
-    """The problem of two files that hold a plan of the same name."""
+    """Return the problem of two files that hold a plan of the same name."""
     others = ", ".join(str(f) for f in files[1:])
     message = f'the plan "{name}" is also in {others}'
     return Problem(str(files[0]), 1, "plan", message, "rename one of the plans, or remove a file.")

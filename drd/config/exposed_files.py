@@ -59,8 +59,8 @@ def state_owners(directory: Path | None) -> frozenset[int]:
 
 
 def secret_files(owner: object, credentials: Path = secrets.CREDENTIALS) -> list[str]:
-    """The files that contain the secrets of a plan or of settings, including those that a service
-    got copies of."""
+    """Return the files that contain the secrets of a plan or of settings, including those that a
+    service got copies of."""
     files = {
         str(ref.value) if ref.source == "file" else str(credentials / str(ref.value))
         for ref in secrets.references(owner)
@@ -70,8 +70,8 @@ def secret_files(owner: object, credentials: Path = secrets.CREDENTIALS) -> list
 
 
 def exposed_secret(path: str, trusted: Collection[int]) -> Exposed | None:
-    """Whether users other than the trusted ones can read or write the file; None also for a missing
-    file, or one that we may not read."""
+    """Return whether users other than the trusted ones can read or write the file; None also for a
+    missing file, or one that we may not read."""
     place, there = _stat(path)
     if there is None:
         return None
@@ -121,7 +121,7 @@ def judged(reached: PlanPath, trusted: Collection[int]) -> Exposed | None:
 
 
 def is_exposed(reached: PlanPath, trusted: Collection[int]) -> bool:
-    """Whether users other than the trusted ones may have written what was read."""
+    """Return whether users other than the trusted ones may have written what was read."""
     exposed = judged(reached, trusted)
     return exposed is not None and not exposed.is_told_only
 
@@ -175,12 +175,13 @@ def _changeable(path: str, one: PathEntry, what: str, trusted: Collection[int]) 
 def in_plan(
     plan: str, held: Iterable[str], trusted: Collection[int], ways: PathWalker | None = None
 ) -> list[Exposed]:
-    """All exposed files of a plan: its own file, and those of its secrets."""
+    """Return all exposed files of a plan: its own file, and those of its secrets."""
     return _there(exposed_plan(plan, trusted, ways), held, trusted)
 
 
 def exposed_files(loaded: LoadedPlan, trusted: Collection[int]) -> list[Exposed]:
-    """The exposed files of a plan that was loaded: its own file, and those of its secrets."""
+    """Return the exposed files of a plan that was loaded: its own file, and those of its
+    secrets."""
     return _there(judged(loaded.reached, trusted), secret_files(loaded.plan), trusted)
 
 
@@ -190,7 +191,7 @@ def _there(own: Exposed | None, held: Iterable[str], trusted: Collection[int]) -
 
 
 def refused(file: str, found: Sequence[Exposed]) -> ConfigError:
-    """The error for a new plan with these exposed files."""
+    """Return the error for a new plan with these exposed files."""
     return ConfigError([Problem(file, 1, "", str(e), e.remedy) for e in found])
 
 
@@ -233,8 +234,8 @@ def require_safe(
 
 
 def findings(plan: Plan, trusted: Collection[int]) -> list[Finding]:
-    """The findings of `drd doctor` about exposed files: errors for those with which drd would
-    refuse a new plan, warnings for the others."""
+    """Return the findings of `drd doctor` about exposed files: errors for those with which drd
+    would refuse a new plan, warnings for the others."""
     return [
         Finding("exposed-file", "warning", "", str(e), e.remedy)
         for e in in_plan(plan.file, secret_files(plan), trusted)
@@ -266,7 +267,7 @@ def _stat(path: str) -> tuple[Path, os.stat_result | None]:
 
 
 def _on_its_list(entries: bytes | None, rights: int, trusted: Collection[int]) -> str | None:
-    """The first user or group to whom the access control list gives one of these rights."""
+    """Return the first user or group to whom the access control list gives one of these rights."""
     for one in acl.named(entries, rights) if entries is not None else ():
         if not one.is_group and one.id not in trusted:
             return f"user {user_name(one.id)} (by its access control list)"
@@ -280,8 +281,8 @@ def _may_hold_others(gid: int) -> bool:
 
 
 def _reachable(place: Path, who: str) -> bool:
-    """Whether they can reach it: every directory above lets them pass. For a directory of their
-    group, any right to pass counts as enough."""
+    """Return whether they can reach it: every directory above lets them pass. For a directory of
+    their group, any right to pass counts as enough."""
     mask = 0o001 if who == "other" else 0o011
     try:
         return all(parent.stat().st_mode & mask for parent in place.parents)
@@ -290,8 +291,8 @@ def _reachable(place: Path, who: str) -> bool:
 
 
 def _is_shared(there: os.stat_result) -> bool:
-    """Whether its group may have members other than its owner: it is neither root's nor a user's
-    private one."""
+    """Return whether its group may have members other than its owner: it is neither root's nor a
+    user's private one."""
     name = _group(there.st_gid)
     if name in READERS:
         return True

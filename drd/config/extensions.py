@@ -94,7 +94,7 @@ def _those_in_use(names: Sequence[str], report: Report) -> tuple[Added, ...]:
 
 
 def _is_roots_alone(report: Report) -> bool:
-    """Whether only root can write drd.yaml, and so choose what root imports."""
+    """Return whether only root can write drd.yaml, and so choose what root imports."""
     exposed = exposed_plan(report.document.file, {0})
     if exposed is None or exposed.is_told_only:
         return True

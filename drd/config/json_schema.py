@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 
 
 def plan_schema() -> Schema:
-    """The schema that an editor uses: durations as they are written, no null branches."""
+    """Return the schema that an editor uses: durations as they are written, no null branches."""
     raw = PlanFile.model_json_schema()
     return {"$schema": DIALECT, **_tidy(raw), "title": "drd plan"}
 
@@ -82,7 +82,8 @@ class SchemaView:
         return properties
 
     def nodes(self, path: tuple[str | int, ...], data: Any) -> list[Schema]:
-        """The schemas that apply at `path`, given the data there now; none for an unknown key."""
+        """Return the schemas that apply at `path`, given the data there now; none for an unknown
+        key."""
         nodes = list(self._open(self.root, data))
         for element in path:
             data = data[element] if has_member(data, element) else None
@@ -131,7 +132,7 @@ def _children(node: Schema, element: str | int) -> Iterator[Schema]:
 
 
 def has_member(data: Any, element: str | int) -> bool:
-    """Whether plain data of any shape has this key or index."""
+    """Return whether plain data of any shape has this key or index."""
     if isinstance(data, dict):
         return element in data
     return isinstance(data, list) and isinstance(element, int) and element < len(data)

@@ -111,7 +111,7 @@ def sharing(kit: DaemonKit | PlanKit) -> Sharing | None:
 
 
 def watch(kit: DaemonKit | PlanKit, base: str = "") -> KitWatch | None:
-    """The copy that drd tries; `base` is the directory for a relative path."""
+    """Return the copy that drd tries; `base` is the directory for a relative path."""
     if kit.file is None:
         return None
     every_s = (kit.verify or KitVerify()).every

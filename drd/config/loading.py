@@ -68,8 +68,8 @@ class Loading:
         return loaded.plan
 
     def stored(self, name: str) -> Plan:
-        """The plan from the text that was put in force last. Raises UnknownPlan if there is none,
-        and ConfigError."""
+        """Return the plan from the text that was put in force last. Raises UnknownPlan if there is
+        none, and ConfigError."""
         rows = self.catalogue.queue.plan_rows([name])
         text = self.catalogue.queue.accepted(name)
         if not rows or text is None:
@@ -77,8 +77,8 @@ class Loading:
         return plan_of_text(text, Path(rows[0].file))
 
     def of_roots_file(self, name: str) -> Plan:
-        """The plan from root's own file alone (see `App.plan_in_force`). Raises UnknownPlan and
-        ConfigError."""
+        """Return the plan from root's own file alone (see `App.plan_in_force`). Raises UnknownPlan
+        and ConfigError."""
         loaded = of_roots_file(self.settings, name, self.catalogue.queue.plan_rows([name]))
         self.refuse_exposed(loaded)
         return loaded.plan
@@ -113,8 +113,8 @@ class Loading:
             raise
 
     def _without_file(self, name: str, path: Path, exposed: Exposed, error: ConfigError) -> Plan:
-        """The plan from the text in force, for a file that others can write: whatever they wrote
-        there then stops no command. Root trusts a stored text only in its own state. Raises
+        """Return the plan from the text in force, for a file that others can write: whatever they
+        wrote there then stops no command. Root trusts a stored text only in its own state. Raises
         `error` if there is no such text."""
         if rights.acts_for() is not None:
             raise error

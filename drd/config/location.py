@@ -44,7 +44,7 @@ _READ = ("state", "plans", "public_dir")
 
 
 def config_path(given: str | None) -> tuple[str, bool]:
-    """The path of drd.yaml (`--config`, $DRD_CONFIG, the default), and whether it was given
+    """Return the path of drd.yaml (`--config`, $DRD_CONFIG, the default), and whether it was given
     explicitly."""
     chosen = given or os.environ.get("DRD_CONFIG")
     return (chosen, True) if chosen else (DEFAULT_CONFIG, False)
@@ -60,12 +60,13 @@ class Places(NamedTuple):
 
 
 def state_and_plans(path: str | os.PathLike[str], *, explicit: bool) -> tuple[str, str]:
-    """The state's URL and the plans directory that the drd.yaml at `path` gives. As `places`."""
+    """Return the state's URL and the plans directory that the drd.yaml at `path` gives. As
+    `places`."""
     return places(path, explicit=explicit)[:2]
 
 
 def places(path: str | os.PathLike[str], *, explicit: bool) -> Places:
-    """The state's URL, the plans directory and the public one from the drd.yaml at `path`.
+    """Return the state's URL, the plans directory and the public one from the drd.yaml at `path`.
 
     Raises ConfigError when an explicit file is missing, or one cannot be read or is not YAML."""
     path = os.fspath(path)
@@ -132,14 +133,14 @@ def _simple(raw: bytes) -> dict[str, str] | None:
 
 
 def _bare(line: str) -> tuple[str, bool]:
-    """The line without comment and quoted words, and whether it had such words."""
+    """Return the line without comment and quoted words, and whether it had such words."""
     quoted = ('"' in line or "'" in line) and re.search(_QUOTED, line) is not None
     bare = re.sub(_QUOTED, "Q", line) if quoted else line
     return (re.sub(_COMMENT, "", bare) if "#" in bare else bare), quoted
 
 
 def _is_open(bare: str) -> bool:
-    """Whether only a YAML parser can read the line: a bracket or quote stays open, or it has
+    """Return whether only a YAML parser can read the line: a bracket or quote stays open, or it has
     special characters."""
     if _OPEN.isdisjoint(bare):
         return False
@@ -164,7 +165,7 @@ def _from_yaml(raw: bytes, path: str) -> dict[str, str]:
 
 
 def _password(path: str) -> SecretRef | None:
-    """The reference of a database's password: only such a state takes the time to check
+    """Return the reference of a database's password: only such a state takes the time to check
     everything."""
     from pathlib import Path
 

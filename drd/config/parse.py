@@ -80,7 +80,7 @@ def _kinds(data: dict[str, Any]) -> dict[str, str]:
 def _targets(
     data: dict[str, Any], kinds: Mapping[str, str], report: Report
 ) -> dict[str, dict[str, Settings]]:
-    """Each target's settings in the model of the component's kind."""
+    """Return each target's settings in the model of the component's kind."""
     sound_targets: dict[str, dict[str, Settings]] = {}
     targets = data.get("targets")
     for target, places in targets.items() if isinstance(targets, dict) else ():
@@ -112,7 +112,7 @@ def _target(raw: Any, path: Path, kinds: Mapping[str, str], report: Report) -> S
 
 
 def _sound_part(data: dict[str, Any], broken: set[Path]) -> dict[str, Any]:
-    """The data without broken parts; required sections get a stand-in."""
+    """Return the data without broken parts; required sections get a stand-in."""
     result = {key: value for key, value in data.items() if (key,) not in broken}
     for path in broken:
         section = path[0]

@@ -18,7 +18,7 @@ _SQLITE = "sqlite:///"
 
 
 def public_of(url: str) -> str:
-    """The public directory of a state whose drd.yaml names none."""
+    """Return the public directory of a state whose drd.yaml names none."""
     if not url.startswith(_SQLITE):
         return DEFAULT_PUBLIC
     return f"{os.path.dirname(url[len(_SQLITE) :].partition('?')[0])}-public"  # noqa: PTH120 (4 ms)
@@ -31,12 +31,12 @@ def missing(path: str) -> Problem:
 
 
 def place(path: str, base: str) -> str:
-    """An absolute, normal path; relative ones are relative to the directory of drd.yaml."""
+    """Return an absolute, normal path; relative ones are relative to the directory of drd.yaml."""
     return os.path.normpath(os.path.join(base, path))  # noqa: PTH118 (pathlib costs 4 ms)
 
 
 def state_url(url: str, base: str) -> str:
-    """The URL with the SQLite file's path made absolute, as other paths of drd.yaml."""
+    """Return the URL with the SQLite file's path made absolute, as other paths of drd.yaml."""
     if not url.startswith(_SQLITE):
         return url
     path, mark, options = url[len(_SQLITE) :].partition("?")

@@ -10,7 +10,7 @@ from drd.config.yaml import read
 
 
 def people(file: Path | None) -> tuple[Person, ...]:
-    """The people of a drd.yaml that `load_settings` accepted; nobody without a file."""
+    """Return the people of a drd.yaml that `load_settings` accepted; nobody without a file."""
     if file is None:
         return ()
     raw, _ = read_bytes(file, what="configuration")

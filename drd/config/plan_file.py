@@ -70,7 +70,7 @@ def load_plan(
 
 
 def plan_of_text(text: str, path: Path) -> Plan:
-    """The plan from a text that was in the file `path` when it was accepted.
+    """Return the plan from a text that was in the file `path` when it was accepted.
 
     Raises ConfigError: a newer drd may be stricter than the one that accepted it."""
     parsed, _ = checked(text.encode(), path)
@@ -78,7 +78,7 @@ def plan_of_text(text: str, path: Path) -> Plan:
 
 
 def checked(raw: bytes, path: Path, roles: Collection[str] | None = None) -> tuple[Parsed, Report]:
-    """A plan file's text against schema and logic. Raises ConfigError with every problem."""
+    """Return a plan file's text against schema and logic. Raises ConfigError with every problem."""
     report = Report(read(raw, str(path)))
     parsed = check(report)
     if parsed is not None and roles is not None:

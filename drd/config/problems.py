@@ -50,11 +50,11 @@ class Report:
         self._add(path, message, hint, "warning", of_key=True)
 
     def is_broken(self, path: Path) -> bool:
-        """Whether an error was reported at `path` or around it."""
+        """Return whether an error was reported at `path` or around it."""
         return any(path[:length] in self.broken for length in range(len(path) + 1))
 
     def has_broken(self, path: Path) -> bool:
-        """Whether an error was reported at `path`, around it or below it."""
+        """Return whether an error was reported at `path`, around it or below it."""
         return self.is_broken(path) or any(b[: len(path)] == path for b in self.broken)
 
     @property
@@ -91,7 +91,7 @@ _FAMILIES = {"components": "kinds", "checks": "checks", "runbook": "actions", "n
 
 
 def not_in_use(section: str, name: str) -> str:
-    """The remedy if an installed package that drd.yaml does not name has this member; empty
+    """Return the remedy if an installed package that drd.yaml does not name has this member; empty
     otherwise."""
     packages = packages_with(_FAMILIES[section], name)
     if not packages:
@@ -126,13 +126,14 @@ def translate(
 
 
 def _is_meant(missing: Path, said: Mapping[tuple[Path, str], tuple[str, str, bool]]) -> bool:
-    """Whether another key was taken for a misspelling of this one: then it is not missing."""
+    """Return whether another key was taken for a misspelling of this one: then it is not
+    missing."""
     hint = f'did you mean "{missing[-1]}"?'
     return any(p[:-1] == missing[:-1] and words[1] == hint for (p, _), words in said.items())
 
 
 def _misspelt(item: Mapping[str, Any], path: Path) -> Path:
-    """The key that an element without a kind uses instead, else `kind` itself."""
+    """Return the key that an element without a kind uses instead, else `kind` itself."""
     if not item["type"].startswith("union_tag_"):
         return ()
     of_step = path[:1] == ("runbook",)
@@ -147,7 +148,7 @@ def _misspelt(item: Mapping[str, Any], path: Path) -> Path:
 
 
 def _locate(item: Mapping[str, Any], data: Any) -> tuple[Path, str]:
-    """The path in the data that an error is about, without tags of unions."""
+    """Return the path in the data that an error is about, without tags of unions."""
     path: Path = ()
     value = data
     location: tuple[str | int, ...] = item["loc"]
@@ -304,6 +305,6 @@ def _shown(value: Any) -> str:
 
 
 def _lower(sentence: str) -> str:
-    """The first sentence of a description, to follow a colon."""
+    """Return the first sentence of a description, to follow a colon."""
     first = re.split(r"(?<=[.:]) ", sentence.strip(), maxsplit=1)[0].rstrip(".:")
     return f"{first[:1].lower()}{first[1:]}." if first[1:2].islower() else f"{first}."

@@ -13,7 +13,7 @@ LARGEST = 1 << 20
 
 
 def read_bytes(path: Path, *, what: str) -> tuple[bytes, os.stat_result]:
-    """A file's bytes and its state, both of the same open file. Raises ConfigError."""
+    """Return a file's bytes and its state, both of the same open file. Raises ConfigError."""
     try:
         # Not blocking: a FIFO with this name must not block drd.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -28,7 +28,7 @@ def read_bytes(path: Path, *, what: str) -> tuple[bytes, os.stat_result]:
 
 
 def read_plan(path: Path, ways: PathWalker | None = None) -> tuple[bytes, PlanPath]:
-    """A plan's bytes, and the way by which that very file was opened. Raises ConfigError."""
+    """Return a plan's bytes, and the way by which that very file was opened. Raises ConfigError."""
     try:
         with using(ways) as chosen, chosen.opened(os.fspath(path)) as (descriptor, reached):
             raw = _all_of(descriptor)
@@ -45,7 +45,7 @@ def _small(raw: bytes, path: Path, what: str) -> bytes:
 
 
 def _all_of(descriptor: int) -> bytes:
-    """The file's content, up to one byte more than the limit."""
+    """Return the file's content, up to one byte more than the limit."""
     parts: list[bytes] = []
     left = LARGEST + 1
     while left and (part := os.read(descriptor, left)):

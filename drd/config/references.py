@@ -23,7 +23,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def plan_references(text: str, file: FilePath) -> dict[Path, SecretRef]:
-    """Every secret reference of a plan, by where it stands. Raises ConfigError."""
+    """Return every secret reference of a plan, by where it stands. Raises ConfigError."""
     parsed, _ = checked(text.encode(), file)
     references = dict(_references(parsed.file, ()))
     for target, places in parsed.targets.items():
@@ -33,14 +33,14 @@ def plan_references(text: str, file: FilePath) -> dict[Path, SecretRef]:
 
 
 def daemon_references(text: str, file: FilePath) -> dict[Path, SecretRef]:
-    """Every secret reference of a drd.yaml that was accepted before."""
+    """Return every secret reference of a drd.yaml that was accepted before."""
     data = read(text.encode(), str(file), allow_empty=True).data
     return dict(_references(DaemonFile.model_validate(data), ()))
 
 
 def reference_of_text(text: str) -> SecretRef:
-    """A reference as in a plan, like `{credential: NAME}`. Raises ValueError, which does not repeat
-    the text."""
+    """Return a reference as in a plan, like `{credential: NAME}`. Raises ValueError, which does not
+    repeat the text."""
     try:
         data = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
     except yaml.YAMLError:
@@ -74,8 +74,8 @@ class _Edit:
 
 
 def rewritten(text: str, references: Mapping[Path, SecretRef], values: Mapping[Path, str]) -> str:
-    """The YAML text with these references, and these plain values, in place of the old ones; a
-    value at a path of one missing key is added at the end.
+    """Return the YAML text with these references, and these plain values, in place of the old ones;
+    a value at a path of one missing key is added at the end.
 
     An anchor is changed once, for all its uses."""
     root = yaml.compose(text, Loader=_LOADER)
@@ -113,7 +113,7 @@ def _end(node: Any) -> int:
 
 
 def _at(node: Any, path: Path) -> Any:
-    """The node at a path, even if a merge key provides it; None if there is none."""
+    """Return the node at a path, even if a merge key provides it; None if there is none."""
     for element in path:
         if isinstance(node, yaml.SequenceNode) and isinstance(element, int):
             node = node.value[element] if element < len(node.value) else None

@@ -67,7 +67,7 @@ class AsWritten:
 
 
 def union(models: Iterable[Any], discriminator: str | Discriminator | None = None) -> CoreSchema:
-    """The schema of an element of one of these models."""
+    """Return the schema of an element of one of these models."""
     either: Any = Union[tuple(models)]  # noqa: UP007 (made of as many as there are)
     if discriminator is not None:
         either = Annotated[either, Field(discriminator=discriminator)]

@@ -95,7 +95,7 @@ def _said(step: StepKeys, style: Style) -> dict[str, Any]:
 
 
 def _spoken(model: Settings, style: Style) -> dict[str, Any]:
-    """The keys below a step that differ from their defaults."""
+    """Return the keys below a step that differ from their defaults."""
     whole = _settings(model, style)
     result: dict[str, Any] = {}
     for name, info in type(model).model_fields.items():
@@ -154,7 +154,7 @@ def _duration(value: float | None, style: Style) -> Any:
 
 @cache
 def _durations(settings: type[Settings]) -> frozenset[str]:
-    """The fields that are durations."""
+    """Return the fields that are durations."""
     return frozenset(n for n, info in settings.model_fields.items() if _is_duration(info))
 
 
@@ -185,7 +185,7 @@ def _argvs(parsed: Parsed) -> Iterable[list[str]]:
 
 
 def _files(argv: list[str]) -> Iterable[str]:
-    """The program, and the scripts that an interpreter gets: words that are files here."""
+    """Return the program, and the scripts that an interpreter gets: words that are files here."""
     yield from (w for w in argv[:1] if "${" not in w)
     yield from (w for w in argv[1:] if w.startswith("/") and Path(w).is_file())
 

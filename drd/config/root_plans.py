@@ -13,8 +13,9 @@ from drd.ports import PlanRow
 
 
 def of_roots_file(settings: DaemonSettings, name: str, rows: Sequence[PlanRow]) -> LoadedPlan:
-    """The plan from the plans directory; else from the file that it was accepted from, if only root
-    can have written that, and it contains the plan of this name. Raises UnknownPlan, ConfigError.
+    """Return the plan from the plans directory; else from the file that it was accepted from, if
+    only root can have written that, and it contains the plan of this name. Raises UnknownPlan,
+    ConfigError.
     """
     try:
         return load_plan(find_plan(settings, name), settings.known_roles)

@@ -47,9 +47,9 @@ def _written(file: PlanFile) -> tuple[Step, ...]:
 
 
 def _with_erasures(file: PlanFile, steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """The steps, with the one that the plan's `erasures` need, if the runbook has none: after the
-    restore and the checks that follow it, before any service starts. A step that needs only some of
-    the steps above needs this one as well."""
+    """Return the steps, with the one that the plan's `erasures` need, if the runbook has none:
+    after the restore and the checks that follow it, before any service starts. A step that needs
+    only some of the steps above needs this one as well."""
     if file.erasures is None:
         return steps
     if not any(s.kind == ERASURES for s in steps):
@@ -88,7 +88,7 @@ def named(runbook: Sequence[StepKeys]) -> Iterator[tuple[str, StepKeys]]:
 
 
 def body(step: StepKeys) -> object:
-    """The value of the step's kind."""
+    """Return the value of the step's kind."""
     return getattr(step, step.kind)
 
 
@@ -102,7 +102,7 @@ class Rehearsal:
 
 
 def rehearsal(step: StepKeys) -> Rehearsal:
-    """The rehearsal settings, beside the kind or below it."""
+    """Return the rehearsal settings, beside the kind or below it."""
     inner = body(step)
     if not isinstance(inner, Rehearsed):
         return Rehearsal(step.rehearse, step.reason, step.stand_in)
@@ -149,7 +149,7 @@ def _step(file: PlanFile, name: str, step: StepKeys) -> Step:
 
 
 def _value(inner: object) -> object:
-    """The values of drd's own steps, in the model's form; actions stay as they are."""
+    """Return the values of drd's own steps, in the model's form; actions stay as they are."""
     if isinstance(inner, ApproveSettings):
         return Ask(inner.why, inner.by, inner.expires, inner.two_person)
     if isinstance(inner, ManualSettings):

@@ -169,7 +169,7 @@ class _Review:
                 self.report.error(where, f'"{one}" reads {component} before it is restored', hint)
 
     def _is_back(self, component: str | None, step: str, restored: dict[str, str]) -> bool:
-        """Whether the component has certainly been restored when the step begins."""
+        """Return whether the component has certainly been restored when the step begins."""
         if component not in restored:
             return False
         return not self.before or restored[component] in self.before[step]

@@ -74,7 +74,7 @@ class ComponentKeys(Settings):
 
 @cache
 def component_model(spec: KindSpec) -> type[ComponentKeys]:
-    """The model of a component of this kind: its own keys, and those of every component."""
+    """Return the model of a component of this kind: its own keys, and those of every component."""
     stem = spec.settings.__name__.removesuffix("Settings")
     bases = cast("tuple[type[ComponentKeys], ...]", (ComponentKeys, spec.settings))
     return create_model(f"{stem}Component", __base__=bases, __doc__=spec.settings.__doc__)

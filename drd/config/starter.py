@@ -34,7 +34,7 @@ class Starter:
 
 
 def starter(name: str, found: Found, repository: str | None) -> Starter:
-    """A plan that passes `drd plan check`."""
+    """Return a plan that passes `drd plan check`."""
     writer = _Writer(name, found, repository)
     text = "\n".join(writer.lines()) + "\n"
     return Starter(text, tuple(writer.credentials))

@@ -182,7 +182,11 @@ class StepKeys(Rehearsed):
 
     kind: ClassVar[str] = ""
 
-    name: Name | None = Field(None, description=f"The step's name in commands: {NAME_RULE}.")
+    name: Name | None = Field(
+        None,
+        description="The name of the step, as `drd approve` and other commands take it: "
+        f"{NAME_RULE}.",
+    )
     needs: list[str] | None = Field(
         None,
         description="Earlier steps that must have ended before this one begins (default: all of "
@@ -286,7 +290,7 @@ ENGINE_STEPS = (*_BEFORE, *_AFTER)
 
 @cache
 def _step_of(spec: ActionKind) -> type[StepKeys]:
-    """The model of a step that an action carries out."""
+    """Return the model of a step that an action carries out."""
     own: dict[str, Any] = {spec.name: (spec.settings, Field(description=spec.about))}
     name = f"{spec.name.title().replace('_', '')}Step"
     model = create_model(name, __base__=StepKeys, __doc__=spec.summary, **own)
@@ -299,12 +303,12 @@ def step_kinds() -> tuple[str, ...]:
 
 
 def step_model(kind: str) -> type[StepKeys]:
-    """The model of a step of this kind."""
+    """Return the model of a step of this kind."""
     return _BEFORE.get(kind) or _AFTER.get(kind) or _step_of(ACTIONS[kind])
 
 
 def step_kind(value: Any) -> str | None:
-    """The first key that says of which kind a step is."""
+    """Return the first key that says of which kind a step is."""
     if not isinstance(value, dict):
         return None
     known = (k for k in value if k in _BEFORE or k in _AFTER or k in ACTIONS)

@@ -46,7 +46,7 @@ def check_timing(parsed: Parsed, report: Report) -> None:
 
 @cache
 def _is_zone(name: str) -> bool:
-    """Whether a time zone exists. (A list of all zones is made by reading 600 files.)"""
+    """Return whether a time zone exists. (A list of all zones is made by reading 600 files.)"""
     return name == "UTC" or name in available_timezones()
 
 

@@ -59,7 +59,7 @@ class Document:
     broken: set[Path] = field(default_factory=set)
 
     def line(self, path: Path, *, of_key: bool = False) -> int:
-        """The line of the value at `path`, or of the nearest thing around it that exists.
+        """Return the line of the value at `path`, or of the nearest thing around it that exists.
 
         Of a mapping or a list it is the line of its key.
         """
@@ -145,7 +145,7 @@ _Node = _Scalar | _List | _Map
 
 
 def _compose(text: str, file: str) -> _Node | None:
-    """The root of the only document; None for an empty one. Needs no recursion."""
+    """Return the root of the only document; None for an empty one. Needs no recursion."""
     root: _Node | None = None
     open_nodes: list[_List | _Map] = []
     anchors: dict[str, _Node] = {}
@@ -274,7 +274,7 @@ class _Expansion:
                 yield key, value
 
     def _merged(self, node: _Map, depth: int) -> list[tuple[_Scalar, _Node]]:
-        """The pairs that `<<` brings in; of equal keys the first named mapping wins."""
+        """Return the pairs that `<<` brings in; of equal keys the first named mapping wins."""
         self.count += len(node.pairs)
         if depth > MAX_DEPTH or self.count > MAX_VALUES:
             raise ConfigError([_too_deep(self.file, node.line)])
@@ -324,7 +324,7 @@ def _is_merge(key: _Node) -> bool:
 
 
 def reads_as_text(text: str) -> bool:
-    """Whether this word, without quotes, is text to `read`."""
+    """Return whether this word, without quotes, is text to `read`."""
     known = (_INT, _FLOAT, _AMBIGUOUS)
     return text not in _NULL | _BOOL.keys() and not any(p.fullmatch(text) for p in known)
 

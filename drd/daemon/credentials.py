@@ -23,7 +23,7 @@ def require_credentials(value: object, file: str) -> None:
 
 
 def _line_of(name: str, file: str) -> int:
-    """The line that names the credential first; 1 when it is not written out."""
+    """Return the line that names the credential first; 1 when it is not written out."""
     try:
         lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

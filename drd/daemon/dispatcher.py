@@ -63,7 +63,7 @@ class Dispatcher:
         return [words for each in decision.start if (words := self._begin(each, now))]
 
     def is_asked(self, open_runs: Sequence[Run]) -> bool:
-        """Whether a waiting row has no process."""
+        """Return whether a waiting row has no process."""
         busy = {w.run.id for w in self._workers.alive}
         return len(busy) < self.limits.runs and any(
             run.id not in busy for run in open_runs if _waits(run)

@@ -65,17 +65,17 @@ class PlanTexts:
             self._held.pop(plan, None)
 
     def __call__(self, plan: str) -> PlanInForce | None:
-        """The text in force and its file; None for a plan that is not in force."""
+        """Return the text in force and its file; None for a plan that is not in force."""
         held = self._get(plan)
         return PlanInForce(plan, held.file, zlib.decompress(held.packed).decode()) if held else None
 
     def is_stamped(self, plan: str, stamp: tuple[int, int]) -> bool:
-        """Whether the text was read from the current file."""
+        """Return whether the text was read from the current file."""
         held = self._get(plan)
         return held is not None and held.stamp == stamp
 
     def is_stored(self, plan: str, stored: str | None) -> bool:
-        """Whether the row has the text that is in force.
+        """Return whether the row has the text that is in force.
 
         If a row holds the current text of root's file, a command of root's wrote it after loading
         it: it is in force from now on, as after a reload."""

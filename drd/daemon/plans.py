@@ -149,8 +149,8 @@ class PlanBook:
         return schedule
 
     def _is_stored(self, name: str, path: Path, stored: str | None) -> bool:
-        """Whether the stored text is the file's, which is in force then. If we have read the file
-        and it did not change since, our text counts."""
+        """Return whether the stored text is the file's, which is in force then. If we have read the
+        file and it did not change since, our text counts."""
         there = path.stat()
         stamp = (there.st_mtime_ns, there.st_size)
         handed = self.texts(name) if self.texts.is_stamped(name, stamp) else None
@@ -172,7 +172,7 @@ class PlanBook:
             self.texts.take(name, os.path.abspath(path), stored, None)  # noqa: PTH100
 
     def _is_known(self, row: PlanRow, path: Path) -> bool:
-        """Whether this very drd accepted this very file, and it has not changed."""
+        """Return whether this very drd accepted this very file, and it has not changed."""
         if row.schedule is None or row.schedule.get("drd") != drd.__version__ or row.broken:
             return False
         if row.schedule.get("kit") != self._app.kit_said:
@@ -193,6 +193,6 @@ class PlanBook:
 
 
 def _text(path: Path) -> str:
-    """The text of a file; for one that is not UTF-8, a text that no row holds. Raises
+    """Return the text of a file; for one that is not UTF-8, a text that no row holds. Raises
     ConfigError."""
     return read_bytes(path, what="plan")[0].decode("utf-8", "replace")

@@ -50,7 +50,7 @@ class Reread:
 
 
 def reread(app: App) -> Reread:
-    """The current drd.yaml, except for what only a restart can change.
+    """Return the current drd.yaml, except for what only a restart can change.
 
     Raises ConfigError, including for a channel or a kit that names a credential which the service
     did not get at its start."""

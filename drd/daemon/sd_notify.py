@@ -28,8 +28,8 @@ class Notifier:
 
     @classmethod
     def from_environment(cls, environment: MutableMapping[str, str] | None = None) -> Notifier:
-        """The manager that started this process; removes its variables from the environment, so
-        that no child can send messages for the service.
+        """Return the manager that started this process; removes its variables from the environment,
+        so that no child can send messages for the service.
 
         Ignores a watchdog for another process (WATCHDOG_PID)."""
         around = os.environ if environment is None else environment

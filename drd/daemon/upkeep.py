@@ -134,7 +134,7 @@ class Upkeep:
             self._facts.close()
 
     def alive(self) -> bool:
-        """Whether the thread makes progress."""
+        """Return whether the thread makes progress."""
         return self._thread.is_alive() and time.monotonic() - self._moved < PATIENCE_S
 
     def tick_age_s(self) -> float:

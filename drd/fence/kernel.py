@@ -30,7 +30,8 @@ LAST_CAPABILITY = 40
 
 
 def syscall(number: int, *arguments: Any) -> int:
-    """The result of the call. Raises OSError. Numbers are passed as longs, buffers as they are."""
+    """Return the result of the call. Raises OSError. Numbers are passed as longs, buffers as they
+    are."""
     words = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     result = int(_libc.syscall(ctypes.c_long(number), *words))
     if result < 0:
@@ -39,7 +40,7 @@ def syscall(number: int, *arguments: Any) -> int:
 
 
 def call(name: str, *arguments: Any) -> int:
-    """A function of the C library that returns -1 for an error. Raises OSError."""
+    """Return a function of the C library that returns -1 for an error. Raises OSError."""
     result = int(getattr(_libc, name)(*arguments))
     if result < 0:
         raise _error()
@@ -103,7 +104,7 @@ def keep_capabilities(kept: int) -> None:
 
 
 def landlock_abi() -> int:
-    """The version of Landlock's interface; 0 where there is none."""
+    """Return the version of Landlock's interface; 0 where there is none."""
     try:
         return syscall(LANDLOCK_CREATE, None, 0, 1)
     except OSError:
@@ -120,7 +121,7 @@ def open_without_magic(base: int, path: bytes, flags: int) -> int:
 
 
 def open_without_links(path: str) -> int:
-    """An O_PATH descriptor of a real path; OSError if a link now lies on the way."""
+    """Return an O_PATH descriptor of a real path; OSError if a link now lies on the way."""
     flags = os.O_PATH | os.O_CLOEXEC
     how = (ctypes.c_uint64 * 3)(flags, 0, RESOLVE_NO_SYMLINKS)
     try:
@@ -132,7 +133,7 @@ def open_without_links(path: str) -> int:
 
 
 def duplicate(process: int, number: int) -> int:
-    """A duplicate of this descriptor of a process, by the id of its first thread. Raises
+    """Return a duplicate of this descriptor of a process, by the id of its first thread. Raises
     OSError."""
     leader = os.pidfd_open(process)
     try:

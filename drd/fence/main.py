@@ -61,7 +61,7 @@ def _load_what_is_needed_later() -> None:
 
 
 def _status(status: int) -> int:
-    """The exit code; if a signal ended the command, it ends us as well."""
+    """Return the exit code; if a signal ended the command, it ends us as well."""
     if not os.WIFSIGNALED(status):
         return os.WEXITSTATUS(status)
     number = os.WTERMSIG(status)
@@ -153,8 +153,8 @@ def _command(spec: Spec, warden: socket.socket) -> NoReturn:
 
 
 def _find_program(program: str) -> str:
-    """The path of the program. Python's own search imports a module, which could not be read any
-    more later.
+    """Return the path of the program. Python's own search imports a module, which could not be read
+    any more later.
     """
     if "/" in program:
         return program

@@ -87,7 +87,7 @@ class Names:
         return answer is not None
 
     def answer(self, query: bytes) -> bytes | None:
-        """The answer to one question of a resolver; None if it is not a question."""
+        """Return the answer to one question of a resolver; None if it is not a question."""
         if not query:
             return None  # the end
         parsed = question(query)
@@ -128,6 +128,6 @@ def question(query: bytes) -> tuple[str, int, int] | None:
 
 
 def address_bytes(text: str) -> bytes:
-    """The bytes of an address."""
+    """Return the bytes of an address."""
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
     return socket.inet_pton(family, text.partition("%")[0])

@@ -136,8 +136,8 @@ class Network:
         return True
 
     def _ours(self, asked: SyscallRequest, index: int = 0) -> socket.socket:
-        """A socket that we made and still hold. Raises OSError for any other: it is connected
-        already.
+        """Return a socket that we made and still hold. Raises OSError for any other: it is
+        connected already.
         """
         made = self._made.get(asked.socket(asked.whole(index)))
         if made is None:
@@ -247,12 +247,12 @@ class Network:
         return is_loopback(address) and self._is_ours(address, port)
 
     def _is_ours(self, address: bytes, port: int) -> bool:
-        """Whether the listener there is behind a fence of this drill."""
+        """Return whether the listener there is behind a fence of this drill."""
         sockets = listeners(address, port)
         return bool(sockets) and sockets <= self._of_this_drill()
 
     def _of_this_drill(self) -> set[int]:
-        """The sockets that listen behind its fences."""
+        """Return the sockets that listen behind its fences."""
         return {e["inode"] for e in self._record.read() if e["event"] == "listens"}
 
     def _connect_unix(self, asked: SyscallRequest, made: socket.socket, data: bytes) -> bool:
@@ -326,8 +326,8 @@ class Network:
                 os.umask(mask)
 
     def _near(self, ours: int, domain: int, data: bytes) -> bytes:
-        """The loopback address that stands for every address of the host; refuses any other. Raises
-        OSError.
+        """Return the loopback address that stands for every address of the host; refuses any other.
+        Raises OSError.
         """
         address, port = inet(data)
         if is_loopback(address):
@@ -410,12 +410,12 @@ def _connected(
 
 
 def _number(made: socket.socket) -> int:
-    """The number by which /proc knows it."""
+    """Return the number by which /proc knows it."""
     return os.fstat(made.fileno()).st_ino
 
 
 def _sockets_of(processes: set[int]) -> set[int]:
-    """The sockets that any of these processes has open."""
+    """Return the sockets that any of these processes has open."""
     sockets = set()
     for process in processes:
         try:

@@ -21,7 +21,7 @@ def _children(pid: int) -> list[int]:
 
 
 def descendants() -> set[int]:
-    """All processes that came of ours."""
+    """Return all processes that came of ours."""
     pids: set[int] = set()
     todo = [os.getpid()]
     while todo:

@@ -42,7 +42,8 @@ class Record:
             self._count(what)
 
     def _write(self, event: dict[str, Any], kind: str, most: int) -> bool:
-        """Whether it is recorded, now or before; False when its kind has reached its limit."""
+        """Return whether it is recorded, now or before; False when its kind has reached its
+        limit."""
         if self._known is None:
             self._known = self._read_earlier()
         event = {**event, "by": self._by}
@@ -89,7 +90,7 @@ def _line(event: dict[str, Any]) -> bytes:
 
 
 def read(descriptor: int) -> list[dict[str, Any]]:
-    """Every complete line so far."""
+    """Return every complete line so far."""
     data = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
     lines = data.split(b"\n")[:-1]
     return [marshal.loads(bytes.fromhex(line.decode())) for line in lines]  # noqa: S302 - ours

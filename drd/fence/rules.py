@@ -150,8 +150,8 @@ def refused(number: int) -> int:
 
 
 def filter_for(machine: str, *, warden: bool) -> bytes:
-    """The filter of this architecture. Without a `warden`, its calls are left to the kernel. Raises
-    KeyError for an architecture without rules.
+    """Return the filter of this architecture. Without a `warden`, its calls are left to the kernel.
+    Raises KeyError for an architecture without rules.
     """
     program = Program(machine)
     add, give = program.add, program.give

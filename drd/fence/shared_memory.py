@@ -93,8 +93,8 @@ class Segments:
         return made
 
     def _ours(self, asked: SyscallRequest) -> Segment:
-        """A segment by its number, which nobody can change after the decision. Raises OSError for
-        any other, as if it did not exist.
+        """Return a segment by its number, which nobody can change after the decision. Raises
+        OSError for any other, as if it did not exist.
         """
         segment = self._made.get(asked.whole(0))
         if segment is None:

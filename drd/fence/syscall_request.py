@@ -49,7 +49,7 @@ class SyscallRequest:
         self.arguments = arguments
 
     def whole(self, index: int) -> int:
-        """An int argument."""
+        """Return an int argument."""
         value = self.arguments[index] & 0xFFFFFFFF
         return value - (1 << 32) if value >> 31 else value
 
@@ -63,8 +63,8 @@ class SyscallRequest:
             raise CallerGone from error
 
     def memory(self, address: int, size: int) -> bytes:
-        """A copy of the memory there. All decisions use this copy, which the process
-        cannot change.
+        """Return a copy of the memory there. All decisions use this copy, which the process cannot
+        change.
         """
         try:
             with open(f"/proc/{self.process}/mem", "rb", buffering=0) as file:
@@ -75,7 +75,7 @@ class SyscallRequest:
             raise OSError(errno.EFAULT, "its memory cannot be read") from error
 
     def text(self, address: int) -> bytes:
-        """A path. It may end right before an unmapped page."""
+        """Return a path. It may end right before an unmapped page."""
         data = b""
         while len(data) < _PATH_MAX:
             part = self.memory(address + len(data), 4096 - (address + len(data)) % 4096)
@@ -88,7 +88,7 @@ class SyscallRequest:
         raise OSError(errno.ENAMETOOLONG, "too long")
 
     def file(self, number: int) -> OwnedDescriptor:
-        """An O_PATH descriptor of what one of its descriptors refers to; not for sockets."""
+        """Return an O_PATH descriptor of what one of its descriptors refers to; not for sockets."""
         held = OwnedDescriptor(
             os.open(f"/proc/{self.process}/fd/{number}", os.O_PATH | os.O_CLOEXEC)
         )
@@ -96,8 +96,8 @@ class SyscallRequest:
         return held
 
     def duplicate(self, number: int) -> OwnedDescriptor:
-        """A duplicate of one of its descriptors. Raises OSError, with EPERM where drd's unit does
-        not allow it.
+        """Return a duplicate of one of its descriptors. Raises OSError, with EPERM where drd's unit
+        does not allow it.
         """
         leader = int(self._status("Tgid")[0])
         held = OwnedDescriptor(kernel.duplicate(leader, number))
@@ -105,7 +105,7 @@ class SyscallRequest:
         return held
 
     def socket(self, number: int) -> int:
-        """The number of the socket behind one of its descriptors. Raises OSError."""
+        """Return the number of the socket behind one of its descriptors. Raises OSError."""
         text = os.readlink(f"/proc/{self.process}/fd/{number}")  # noqa: PTH115
         self.waits()
         if not text.startswith("socket:["):
@@ -113,15 +113,15 @@ class SyscallRequest:
         return int(text[8:-1])
 
     def owner(self) -> int:
-        """The user whose rights on files it uses."""
+        """Return the user whose rights on files it uses."""
         return int(self._status("Uid")[3])
 
     def owner_and_group(self) -> tuple[int, int]:
-        """The user and group of the files that it makes."""
+        """Return the user and group of the files that it makes."""
         return int(self._status("Uid")[1]), int(self._status("Gid")[1])
 
     def mask(self) -> int:
-        """The process's umask."""
+        """Return the process's umask."""
         return int(self._status("Umask")[0], 8)
 
     def _status(self, name: str) -> list[str]:
@@ -136,8 +136,8 @@ class SyscallRequest:
         raise CallerGone
 
     def place(self, base: int, path: bytes, *, follow: bool = True) -> OwnedDescriptor:
-        """An O_PATH descriptor of what a path means to the process; `base` as for openat. Does not
-        follow links that only /proc has: they would lead into ourselves.
+        """Return an O_PATH descriptor of what a path means to the process; `base` as for openat.
+        Does not follow links that only /proc has: they would lead into ourselves.
         """
         flags = os.O_PATH | (0 if follow else os.O_NOFOLLOW)
         if path.startswith(b"/"):
@@ -178,7 +178,7 @@ class SyscallRequest:
 
 
 def received(listener: int) -> SyscallRequest | None:
-    """The next waiting call; None if there is none any more."""
+    """Return the next waiting call; None if there is none any more."""
     data = bytearray(_NOTIFICATION.size)
     try:
         ioctl(listener, _RECEIVE, data, True)
@@ -191,7 +191,7 @@ def received(listener: int) -> SyscallRequest | None:
 
 
 def location(descriptor: int) -> str:
-    """The current path of what it refers to."""
+    """Return the current path of what it refers to."""
     return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a hundred microseconds less
 
 

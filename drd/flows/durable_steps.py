@@ -159,5 +159,5 @@ def code_of(error: BaseException) -> str:
 
 
 def is_permanent(error: BaseException) -> bool:
-    """Whether a retry cannot help: the error is a bug, or a person has to act."""
+    """Return whether a retry cannot help: the error is a bug, or a person has to act."""
     return not isinstance(error, DrdError) or error.permanent

@@ -89,7 +89,7 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
 
 
 def may_own(uid: int, gid: int) -> bool:
-    """Whether this process may give files to this user and group."""
+    """Return whether this process may give files to this user and group."""
     return is_root() or (uid == os.geteuid() and gid in {os.getegid(), *os.getgroups()})
 
 

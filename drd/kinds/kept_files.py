@@ -86,7 +86,7 @@ class Beside:
                 pinned(_with(old, suffix)).rename(pinned(_with(new, suffix)))
 
     def _torn(self, kept: Path) -> bool:
-        """Whether companions exist without their file."""
+        """Return whether companions exist without their file."""
         apart = any(os.path.lexists(_with(kept, s)) for s in self.companions)
         return apart and not os.path.lexists(kept)
 

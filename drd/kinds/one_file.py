@@ -315,7 +315,7 @@ class OneFileTarget(NamedDestination):
         return lost
 
     def _holds_nothing(self, path: Path) -> bool:
-        """Whether `refuse_content` accepts the content."""
+        """Return whether `refuse_content` accepts the content."""
         with suppress(TargetError):
             self.refuse_content(path)
             return True
@@ -349,7 +349,7 @@ class OneFileTarget(NamedDestination):
 
 
 def holds_bytes(target: Path) -> bool:
-    """Whether a target has a file that is not empty. Raises TargetError if it is no file."""
+    """Return whether a target has a file that is not empty. Raises TargetError if it is no file."""
     if not os.path.lexists(target):
         return False
     if not target.is_file():

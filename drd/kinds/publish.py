@@ -37,7 +37,7 @@ _MARK = re.compile(r"drd_[A-Za-z0-9_-]{1,40}")
 
 
 def is_nothing(path: Path) -> bool:
-    """Whether nobody would want this back: an empty directory or file, or nothing at all."""
+    """Return whether nobody would want this back: an empty directory or file, or nothing at all."""
     if path.is_dir() and not path.is_symlink():
         return next(path.iterdir(), None) is None
     return not path.is_symlink() and (not path.exists() or path.stat().st_size == 0)
@@ -81,7 +81,8 @@ class Publication:
         return bool(read_journal(self.journal).get("overwrite"))
 
     def begun(self) -> bool:
-        """Whether parts of the new content are in the target: never, it is published as a whole."""
+        """Return whether parts of the new content are in the target: never, it is published as a
+        whole."""
         return False
 
     def content(self) -> list[str]:
@@ -90,7 +91,7 @@ class Publication:
 
     @working
     def published(self) -> bool:
-        """Whether the target is what this run put there."""
+        """Return whether the target is what this run put there."""
         promised = read_journal(self.journal).get("inode")
         return promised is not None and promised == _inode(pinned(self.target))
 
@@ -231,8 +232,8 @@ def place_in(known: Mapping[str, Any], key: str) -> Path | None:
 
 
 def is_landing(path: Path, mark: str) -> bool:
-    """Whether a path is, or is in, a staging directory that a run of this mark made beside its
-    target.
+    """Return whether a path is, or is in, a staging directory that a run of this mark made beside
+    its target.
     """
     return any(part.startswith(f".{mark}.") for part in path.parts)
 

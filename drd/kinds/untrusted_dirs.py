@@ -256,8 +256,8 @@ def _opened(directory: Path) -> Path:
 
 
 def _exposed(directory: Path) -> bool:
-    """Whether others could exchange entries of the directory while root works, or make a missing
-    one.
+    """Return whether others could exchange entries of the directory while root works, or make a
+    missing one.
     """
     if not is_root() or directory.is_relative_to("/proc"):
         return False

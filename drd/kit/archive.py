@@ -36,7 +36,7 @@ class Kit:
 
 
 def pack(index: KitIndex, files: Files) -> bytes:
-    """A tar whose files have the mode 0600, and the directories 0700."""
+    """Return a tar whose files have the mode 0600, and the directories 0700."""
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
     index = replace(index, digests=digests)
     text = json.dumps(index.to_json(), indent=2, ensure_ascii=True).encode()
@@ -68,7 +68,7 @@ def _entry(name: str, index: KitIndex, *, kind: bytes, mode: int) -> tarfile.Tar
 
 
 def unpack(archive: bytes, *, name: str) -> Kit:
-    """The content of a kit's tar, each file compared with the index. Raises KitDamaged."""
+    """Return the content of a kit's tar, each file compared with the index. Raises KitDamaged."""
     try:
         files = _contents(archive)
         index = index_from_json(strict.document(files.pop(INDEX, b""), INDEX))

@@ -62,8 +62,8 @@ class Prepared:
     typed: RepositorySpec | None = None
 
     def within(self, plan: Plan) -> Plan:
-        """The plan, limited to where a bootstrap may search for its points: for a plan from a
-        repository only that repository, as it was named, with the given password."""
+        """Return the plan, limited to where a bootstrap may search for its points: for a plan from
+        a repository only that repository, as it was named, with the given password."""
         if self.typed is None:
             return plan
         here = [spec.name for spec in plan.repositories.values() if spec.url == self.typed.url]
@@ -232,7 +232,8 @@ def _room(within: Path | None = None) -> Iterator[Path]:
 def _replica(
     repositories: Sequence[Repository], room: Path, now: datetime
 ) -> tuple[StateSnapshot | None, list[str]]:
-    """The newest replica; without it the records are lost, but the restore points are not."""
+    """Return the newest replica; without it the records are lost, but the restore points are
+    not."""
     try:
         newest = newest_own(repositories)
         if newest is None:
@@ -249,8 +250,8 @@ def _left_out(own: StateSnapshot) -> list[str]:
 
 
 def _everything(repository: Repository, room: Path, now: datetime) -> StateSnapshot:
-    """The newest of drd's own snapshots, and the plans of others that it lacks: several hosts may
-    share a repository."""
+    """Return the newest of drd's own snapshots, and the plans of others that it lacks: several
+    hosts may share a repository."""
     newest = newest_own([repository])
     if newest is None:
         raise NoRestorePoint(
@@ -273,7 +274,7 @@ def _everything(repository: Repository, room: Path, now: datetime) -> StateSnaps
 
 
 def _known_secrets(name: str, text: str, url: str, password: str) -> Mapping[SecretRef, str]:
-    """The secrets of this plan for the repository at `url`: its password, and keys that the
+    """Return the secrets of this plan for the repository at `url`: its password, and keys that the
     environment has."""
     values = {
         "password": password,
@@ -290,7 +291,7 @@ def _known_secrets(name: str, text: str, url: str, password: str) -> Mapping[Sec
 
 
 def _authorities(plans: Mapping[str, str], url: str, given: str | None) -> dict[str, bytes]:
-    """The certificate authority that opened the repository, where the plans expect it."""
+    """Return the certificate authority that opened the repository, where the plans expect it."""
     if given is None:
         return {}
     try:
@@ -305,8 +306,8 @@ def _authorities(plans: Mapping[str, str], url: str, given: str | None) -> dict[
 
 
 def _at(name: str, text: str, url: str) -> list[RepositorySpec]:
-    """The repositories of a plan at this URL; none for a plan that cannot be read. Nothing else of
-    the plan is used: it may name what only an extension of its drd.yaml has."""
+    """Return the repositories of a plan at this URL; none for a plan that cannot be read. Nothing
+    else of the plan is used: it may name what only an extension of its drd.yaml has."""
     try:
         parsed = check(Report(read(text.encode(), f"{ETC}/plans/{name}.yaml")))
     except ConfigError:

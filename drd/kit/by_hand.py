@@ -78,7 +78,7 @@ def sections(
 
 
 def _needs(plan: Plan) -> str:
-    """The programs, and the packages of Debian that have them."""
+    """Return the programs, and the packages of Debian that have them."""
     programs = ["restic", "jq", "curl"]
     packages = list(programs)
     for kind in dict.fromkeys(c.kind for c in plan.components.values()):
@@ -116,7 +116,7 @@ mkdir -p "$KIT/recovered/{plan.name}" && cd "$KIT/recovered/{plan.name}"
 
 
 def opening(spec: RepositorySpec, places: Places) -> str:
-    """The variables that give restic access."""
+    """Return the variables that give restic access."""
 
     def file(ref: SecretRef) -> str:
         return f'"$KIT/{places.secrets[ref]}"'

@@ -65,7 +65,7 @@ def gather(
     *,
     now: datetime,
 ) -> tuple[KitIndex, Files]:
-    """The index (without digests) and the files of a kit of these plans.
+    """Return the index (without digests) and the files of a kit of these plans.
 
     A target's secret that is not available here is left out and named in `missing`; one that opens
     a repository raises SecretUnavailable."""
@@ -120,7 +120,7 @@ def gather(
 
 
 def repository_secrets(spec: RepositorySpec) -> dict[str, SecretRef]:
-    """The secrets that open a repository, by their purpose."""
+    """Return the secrets that open a repository, by their purpose."""
     wanted = {
         "password": spec.password,
         "access_key": spec.s3.access_key,
@@ -138,8 +138,8 @@ def _repository_secrets(plan: Plan, secrets: _Secrets) -> None:
 
 
 def _source_secrets(one: LoadedPlan, secrets: _Secrets) -> list[str]:
-    """The secrets of a plan's own components, for a plan without a target, which is restored to
-    where it was; returns those that are not available."""
+    """Return the secrets of a plan's own components, for a plan without a target, which is restored
+    to where it was; returns those that are not available."""
     missing = []
     for path, ref in plan_references(one.text, Path(one.plan.file)).items():
         if path[0] != "components":
@@ -166,7 +166,8 @@ def _host_file(path: str) -> bytes:
 
 
 def _hands(plan: Plan, secrets: _Secrets) -> tuple[dict[str | None, dict[str, ByHand]], list[str]]:
-    """The instructions for each target and component; and which secrets are not available."""
+    """Return the instructions for each target and component; and which secrets are not
+    available."""
     missing: list[str] = []
     hands: dict[str | None, dict[str, ByHand]] = {}
     order = [n for s in plan.runbook if s.kind == "restore" for n in s.subjects]
@@ -260,7 +261,7 @@ def _pages(
 
 
 def _rehearsal(plan: Plan, catalogue: Catalogue) -> runbook.Rehearsal | None:
-    """The last drill that passed, and how long its steps took."""
+    """Return the last drill that passed, and how long its steps took."""
     passed = (e for e in catalogue.evidence.newest(plan.name, limit=100) if e.target is None)
     last = next((e for e in passed if e.result is DrillResult.PASSED), None)
     if last is None:

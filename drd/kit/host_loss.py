@@ -34,7 +34,7 @@ _HOW = (
 
 
 def kit_at(plan: Plan, watch: KitWatch | None) -> KitAt:
-    """The copy that drd tries unattended. Raises KitUnavailable if none is configured."""
+    """Return the copy that drd tries unattended. Raises KitUnavailable if none is configured."""
     if watch is None:
         raise KitUnavailable(
             f"no recovery kit is configured: without one, {plan.name} cannot be restored "

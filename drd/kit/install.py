@@ -102,7 +102,7 @@ class _Undo:
 
 
 def _missing_top(path: Path) -> Path | None:
-    """The highest directory on the way to `path` that does not exist."""
+    """Return the highest directory on the way to `path` that does not exist."""
     missing = [p for p in (path, *path.parents) if not os.path.lexists(p)]
     return missing[-1] if missing else None
 

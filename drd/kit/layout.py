@@ -110,7 +110,7 @@ def lay_out(belongings: LostHost, root: Path) -> Layout:
 
 
 def root_path(root: Path, path: str) -> Path:
-    """The place of an absolute path below `root`."""
+    """Return the place of an absolute path below `root`."""
     return root / os.path.normpath(path).lstrip("/")
 
 
@@ -170,7 +170,7 @@ class _Moving:
                 yield path, str(root_path(self.root, place))
 
     def _script(self, word: str, *, first: bool) -> str | None:
-        """The path of the script that a word names; the first word may be a name alone."""
+        """Return the path of the script that a word names; the first word may be a name alone."""
         known = self.belongings.programs
         if word in known:
             return word
@@ -178,8 +178,8 @@ class _Moving:
         return next(names, None) if first else None
 
     def reference(self, ref: SecretRef, use: str, *, restoring: bool) -> SecretRef:
-        """The place of a reference on the new host; its secret is written there, or reported as
-        missing."""
+        """Return the place of a reference on the new host; its secret is written there, or reported
+        as missing."""
         value = self.belongings.secrets.get(ref)
         if ref.source in ("env", "command") and value is None:
             self.needed.append(Needed(ref.describe(), use, restoring))
@@ -194,7 +194,7 @@ class _Moving:
         return SecretRef("credential", path.name)
 
     def config(self) -> tuple[str, Path]:
-        """The text of drd.yaml, and the file of the catalogue."""
+        """Return the text of drd.yaml, and the file of the catalogue."""
         text = (self.belongings.config or "").removeprefix("\ufeff")
         file = Path(f"{ETC}/drd.yaml")
         data = read(text.encode(), str(file), allow_empty=True).data
@@ -237,7 +237,7 @@ class _Moving:
 
 
 def _file_of(ref: SecretRef) -> str:
-    """The file that holds a secret on the new host."""
+    """Return the file that holds a secret on the new host."""
     if ref.source == "file":
         return str(ref.value)
     if ref.source == "command":

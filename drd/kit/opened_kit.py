@@ -37,7 +37,7 @@ class OpenedKit:
         return plan_of_text(self.kit.text(known.file), Path(known.file))
 
     def resolve(self, ref: SecretRef) -> str:
-        """The secret from the kit. Raises SecretUnavailable."""
+        """Return the secret from the kit. Raises SecretUnavailable."""
         if ref.source == "text":
             return str(ref.value)
         for secret in self.kit.index.secrets:

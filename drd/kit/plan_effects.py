@@ -92,8 +92,8 @@ class _Text(NamedTuple):
 
 
 def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[PlanEffect]:
-    """The orders in a text. The repository at `url` is not an order, nor are the secrets that are
-    `known` and belong to it."""
+    """Return the orders in a text. The repository at `url` is not an order, nor are the secrets
+    that are `known` and belong to it."""
     data = read(text.encode(), "text", allow_empty=True).data
     if not isinstance(data, dict):
         return []
@@ -137,8 +137,8 @@ def _asks(key: Key, value: Any, text: _Text) -> bool:
 
 
 def _stays_home(key: Key, value: dict[Any, Any], text: _Text) -> bool:
-    """Whether a secret does not come from a command, and goes only to the named repository or to a
-    place on this host. A known secret becomes a file on this host."""
+    """Return whether a secret does not come from a command, and goes only to the named repository
+    or to a place on this host. A known secret becomes a file on this host."""
     if key[0] == "state":
         return True  # the catalogue begins as a file there
     if key[0] != "repositories":
@@ -150,8 +150,9 @@ def _stays_home(key: Key, value: dict[Any, Any], text: _Text) -> bool:
 
 
 def _is_of_a_file(key: Key, text: _Text) -> bool:
-    """Whether a check asks a file, where its query can only read. A database server has functions
-    that read and write files or connect to other hosts, and the text chooses the login."""
+    """Return whether a check asks a file, where its query can only read. A database server has
+    functions that read and write files or connect to other hosts, and the text chooses the login.
+    """
     spec = _kind_of(text.data["checks"][key[1]].get("component"), text)
     return spec is not None and spec.queries_only_read
 
@@ -183,7 +184,7 @@ def _asks_of_kind(spec: KindSpec, use: KeyUse, value: Any) -> bool:
 
 
 def _is_closed(key: Key, text: _Text) -> bool:
-    """Whether the schema allows only one of a few words, a number, a time or a name."""
+    """Return whether the schema allows only one of a few words, a number, a time or a name."""
     nodes = text.view.nodes(key, text.data)
     if any(node.get("type") == "array" for node in nodes):
         nodes = [n for n in nodes if n.get("type") != "array"] + text.view.nodes(
@@ -199,7 +200,7 @@ def _is_one_of_few(node: Mapping[str, Any]) -> bool:
 
 
 def _is_hosts_own(path: str) -> bool:
-    """Whether a path is, contains or lies in one of the places in which a host keeps its own
+    """Return whether a path is, contains or lies in one of the places in which a host keeps its own
     secrets."""
     place = os.path.normpath("/" + path.lstrip("/")).rstrip("/") + "/"
     return any(place.startswith(f"{own}/") or f"{own}/".startswith(place) for own in _HOSTS_OWN)
@@ -252,14 +253,14 @@ def _is_url(key: Key) -> bool:
 
 
 def _url_beside(key: Key, text: _Text) -> Any:
-    """The URL of the repository to which a key belongs."""
+    """Return the URL of the repository to which a key belongs."""
     repositories = text.data["repositories"]
     repository = repositories.get(key[1]) if isinstance(repositories, dict) and key[1:] else None
     return repository.get("url") if isinstance(repository, dict) else None
 
 
 def _is_named(url: Any, text: _Text) -> bool:
-    """Whether this is the repository that was named."""
+    """Return whether this is the repository that was named."""
     try:
         return normal_url(str(url)) == text.url
     except ValueError:

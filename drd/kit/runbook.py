@@ -197,7 +197,7 @@ def _order(
 
 
 def _who(role: str, people: Sequence[Person]) -> str:
-    """The role, and whom to call."""
+    """Return the role, and whom to call."""
     if not role:
         return ""
     holders = [" ".join(filter(None, (p.name, p.phone))) for p in people if role in p.roles]
@@ -235,7 +235,8 @@ def _with_drd(plan: Plan) -> Iterator[Block]:
 
 
 def scenario_option(plan: Plan) -> str:
-    """The scenario option for a recovery after the loss of the host, if steps depend on it."""
+    """Return the scenario option for a recovery after the loss of the host, if steps depend on
+    it."""
     depends = any(step.when is not None and step.when.scenarios for step in plan.runbook)
     return f" --scenario {HOST_LOSS}" if depends else ""
 

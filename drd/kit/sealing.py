@@ -37,7 +37,7 @@ class Lock:
 
 
 def seal(archive: bytes, lock: Lock, *, made_at: datetime, plans: Sequence[str]) -> bytes:
-    """The bytes of a kit. Raises UsageError for an invalid recipient."""
+    """Return the bytes of a kit. Raises UsageError for an invalid recipient."""
     if lock.passphrase is not None:
         body = pyrage.passphrase.encrypt(archive, lock.passphrase, armored=True)
     else:
@@ -49,8 +49,8 @@ def seal(archive: bytes, lock: Lock, *, made_at: datetime, plans: Sequence[str])
 
 
 def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
-    """The archive inside. Raises UsageError for a file that is not a kit, KitDamaged,
-    and WrongKey."""
+    """Return the archive inside. Raises UsageError for a file that is not a kit, KitDamaged, and
+    WrongKey."""
     first, _, body = kit.partition(b"\n")
     line = first.decode("utf-8", "replace")
     if not is_heading(line):
@@ -81,14 +81,14 @@ def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
 
 
 def read_kit(path: Path) -> bytes:
-    """The file's bytes. Raises UsageError."""
+    """Return the file's bytes. Raises UsageError."""
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
     except OSError as error:
         raise UsageError(
             f"cannot read the kit {path}: {(error.strerror or str(error)).lower()}",
-            hint="give the file that drd kit export wrote.",
+            hint="name the file that drd kit export has written.",
         ) from None
     if len(data) > LARGEST:
         raise UsageError(f"{path} is too large for a recovery kit", hint="check the path.")
@@ -149,7 +149,7 @@ def refuse_strangers(path: Path, held: Path | None = None) -> None:
 
 
 def read_passphrase(path: Path) -> str:
-    """The only line of the file; from now on masked. Raises UsageError."""
+    """Return the only line of the file; from now on masked. Raises UsageError."""
     text = read_secret_file(path, "passphrase").removesuffix("\n").removesuffix("\r")
     if not text.strip():
         raise UsageError(
@@ -178,7 +178,7 @@ def read_secret_file(path: Path, what: str) -> str:
 
 
 def _recipient(text: str) -> Any:
-    """An age public key, one for hardware or post-quantum keys, or an SSH public key."""
+    """Return an age public key, one for hardware or post-quantum keys, or an SSH public key."""
     kinds = [
         ("age1tagpq1", pyrage.tagpq.Recipient),
         ("age1tag1", pyrage.tag.Recipient),
@@ -207,7 +207,7 @@ def _decrypted(body: bytes, key: Key) -> bytes:
 
 
 def identities(text: bytes) -> list[Any]:
-    """The identities in an identity file. Raises UsageError if there is none, or one has a
+    """Return the identities in an identity file. Raises UsageError if there is none, or one has a
     passphrase."""
     try:
         if text.startswith(b"-----BEGIN"):
@@ -229,5 +229,5 @@ def identities(text: bytes) -> list[Any]:
 
 
 def _said(error: Exception) -> str:
-    """The library's message on one line; it contains no secret."""
+    """Return the library's message on one line; it contains no secret."""
     return " ".join(str(error).split()).rstrip(".").lower()

@@ -53,7 +53,7 @@ class Share:
 
 
 def split(sharing: Sharing) -> tuple[str, list[Share]]:
-    """A new passphrase, masked from now on, and its shares."""
+    """Return a new passphrase, masked from now on, and its shares."""
     secret = secrets.token_bytes(BYTES)
     log.mask(secret.hex())
     name = secrets.token_hex(4)
@@ -65,8 +65,8 @@ def split(sharing: Sharing) -> tuple[str, list[Share]]:
 
 
 def combine(paths: Sequence[Path]) -> str:
-    """The passphrase, from the files of enough shares. Raises UsageError naming the invalid file,
-    or what is missing."""
+    """Return the passphrase, from the files of enough shares. Raises UsageError naming the invalid
+    file, or what is missing."""
     shares: dict[int, Share] = {}
     for path in paths:
         share = _read(path)

@@ -50,7 +50,7 @@ def standing(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> tupl
 
 
 def _is_gone(file: str) -> bool:
-    """Whether the copy is gone; False if this user may not read the directory: then nobody
+    """Return whether the copy is gone; False if this user may not read the directory: then nobody
     knows.
     """
     try:
@@ -114,7 +114,7 @@ def made(runner: Runner, sha256: str, size: int) -> None:
 
 
 def what_it_is(found: Verification, plan: PlanFound, sha256: str) -> KitDetail:
-    """The details of an opened kit that a run records."""
+    """Return the details of an opened kit that a run records."""
     return KitDetail(sha256=sha256, made_at=found.made_at, plan_digest=plan.digest)
 
 

@@ -47,7 +47,7 @@ class StateSnapshot:
 
 
 def newest_own(repositories: Sequence[Repository]) -> tuple[Repository, SnapshotInfo] | None:
-    """The newest one in any of them."""
+    """Return the newest one in any of them."""
     snapshots = [
         (repository, snapshot)
         for repository in repositories

@@ -22,7 +22,7 @@ class PrintedStep:
 
 
 def printed_steps(plan: Plan) -> tuple[PrintedStep, ...]:
-    """The steps of the plan's runbook in their order, in words."""
+    """Return the steps of the plan's runbook in their order, in words."""
     return tuple(
         PrintedStep(step.name, step_in_words(plan, step), _role(step)) for step in plan.runbook
     )

@@ -91,7 +91,7 @@ class StepsByHand:
         return "".join(words) or "''"
 
     def _value(self, name: str) -> str | None:
-        """The value of the reference, as a part of a word."""
+        """Return the value of the reference, as a part of a word."""
         plain = {
             "plan": quote(self.plan.name),
             "run": "by-hand",

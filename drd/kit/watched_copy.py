@@ -109,5 +109,5 @@ def key_of(watch: KitWatch) -> Key:
 
 
 def _outdated(problems: Sequence[DrdError]) -> bool:
-    """Whether nothing else is wrong with it."""
+    """Return whether nothing else is wrong with it."""
     return bool(problems) and all(isinstance(p, KitOutdated) for p in problems)

@@ -32,7 +32,7 @@ def gauge_of(name: str, text: str, samples: Iterable[tuple[str, float | None]]) 
 
 
 def gauge(name: str, text: str, labels: Sequence[str], samples: Iterable[Sample]) -> Metric:
-    """A gauge of the known samples. Without any, only its description is written."""
+    """Return a gauge of the known samples. Without any, only its description is written."""
     lines = [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
     line = name + (
         "{" + ",".join(f'{label}="%s"' for label in labels) + "} %s" if labels else " %s"

@@ -47,7 +47,7 @@ class Actor:
         return self.uid if self.uid != 0 else None
 
     def words(self) -> str:
-        """The actor in words: `root (uid 0), logged in as anna (uid 1000), at a terminal of
+        """Return the actor in words: `root (uid 0), logged in as anna (uid 1000), at a terminal of
         db1`.
         """
         text = f"{self.user} (uid {self.uid})"
@@ -60,7 +60,7 @@ class Actor:
         return escaped(f"{text}; claimed: {claimed}" if claimed else text)
 
     def short(self) -> str:
-        """The actor in few words: `root, logged in as anna`."""
+        """Return the actor in few words: `root, logged in as anna`."""
         if self.login_user and self.login_user != self.user:
             return escaped(f"{self.user}, logged in as {self.login_user}")
         return escaped(self.user)

@@ -116,8 +116,8 @@ def _of_reason(
 
 
 def _is_as_scheduled(reason: Reason, assessment: Assessment) -> bool:
-    """Whether a plan is near its RPO only because its schedule uses up the RPO in every round. That
-    is one lasting fact (`schedule-too-slow`), and not news each time.
+    """Return whether a plan is near its RPO only because its schedule uses up the RPO in every
+    round. That is one lasting fact (`schedule-too-slow`), and not news each time.
     """
     rpo = assessment.rpo
     if reason.kind != "rpo" or reason.verdict is not Verdict.AT_RISK:
@@ -240,15 +240,15 @@ def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
 
 
 def _was_only_stopped(code: str | None, tries: int) -> bool:
-    """Whether only a restart of the service ended the run. That is no failure, since the run is
-    repeated. Work that is stopped again and again is never done, which is a failure.
+    """Return whether only a restart of the service ended the run. That is no failure, since the run
+    is repeated. Work that is stopped again and again is never done, which is a failure.
     """
     return tries == 1 and code == STOPPED.code
 
 
 def _is_told_as_damage(job: JobFacts, more: PlanMore) -> bool:
-    """Whether the run is a verification that found damage: it did its work, and the damage has its
-    own alert.
+    """Return whether the run is a verification that found damage: it did its work, and the damage
+    has its own alert.
     """
     runs = job.history
     return (

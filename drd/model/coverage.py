@@ -22,7 +22,7 @@ class Coverage:
     granted: tuple[str, ...] = ()
 
     def words(self) -> str:
-        """The coverage in words: `7 of 9 steps rehearsed`."""
+        """Return the coverage in words: `7 of 9 steps rehearsed`."""
         return f"{self.rehearsed} of {counted(self.steps, 'step')} rehearsed"
 
     def to_json(self) -> dict[str, Any]:

@@ -213,12 +213,13 @@ class _Ahead:
         return _LinedUp(every, stale, [begin for begin, _ in begins], [0.0, *accumulate(work_s)])
 
     def _is_fresh(self, begin: datetime, backup: Due) -> bool:
-        """Whether nearly all of the time that the RPO leaves after a backup is still left."""
+        """Return whether nearly all of the time that the RPO leaves after a backup is still
+        left."""
         room_s = max(0.0, backup.job.rpo_s - 2 * (backup.expected_s or 0.0))
         return (begin - self.now).total_seconds() > FRESH_SHARE * room_s
 
     def is_close(self, backup: Due) -> bool:
-        """Whether less than half of the time that the RPO leaves is left."""
+        """Return whether less than half of the time that the RPO leaves is left."""
         slack_s = backup.job.rpo_s - (backup.expected_s or 0.0)
         return (backup.deadline - self.now).total_seconds() <= slack_s / 2
 

@@ -21,7 +21,7 @@ UNPROVEN = "drill-unproven"
 
 
 def is_overdue(late_s: float, period_s: float) -> bool:
-    """Whether work is overdue: by an hour or a tenth of its period, whichever is longer."""
+    """Return whether work is overdue: by an hour or a tenth of its period, whichever is longer."""
     return late_s > max(3600.0, 0.1 * period_s)
 
 

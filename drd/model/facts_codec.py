@@ -69,8 +69,8 @@ def encode(value: Any) -> Any:
 
 
 def decode(data: Any) -> Any:
-    """The inverse of `encode`; sequences become tuples. Raises ValueError for input that `encode`
-    never wrote.
+    """Return the inverse of `encode`; sequences become tuples. Raises ValueError for input that
+    `encode` never wrote.
     """
     kind = type(data)
     if kind is list:

@@ -44,7 +44,7 @@ class FenceReport:
         return not self.missing
 
     def words(self) -> str:
-        """The fence in words for people."""
+        """Return the fence in words for people."""
         if not self.held:
             return f"unfenced: {listed(self.missing)}"
         names = f"{', '.join(self.held)} ({limits_in_words(self.limits)})"

@@ -69,8 +69,8 @@ class Finding(Said[Severity]):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Finding:
-        """The inverse of `to_json`. It also reads what older versions recorded: findings without a
-        code, and the oldest with `ok`, `detail` and `hint`.
+        """Return the inverse of `to_json`. It also reads what older versions recorded: findings
+        without a code, and the oldest with `ok`, `detail` and `hint`.
         """
         severity: Severity = data.get("severity") or ("warning" if data["ok"] else "error")
         text, remedy = (

@@ -47,9 +47,9 @@ def host_conditions(
 
 
 def has_just_come_back(host: HostFacts, now: datetime) -> bool:
-    """Whether the clock went forward within the last hour, while drd was not running, by so much
-    that jobs which were in time before are overdue now. drd is catching up, and does not report
-    them yet.
+    """Return whether the clock went forward within the last hour, while drd was not running, by so
+    much that jobs which were in time before are overdue now. drd is catching up, and does not
+    report them yet.
     """
     came = []
     if host.down_from is not None and host.down_to is not None:

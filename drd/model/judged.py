@@ -51,8 +51,8 @@ class Judged:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Judged:
-        """The inverse of `to_json`, also of what older versions recorded: only what was wrong, and
-        the oldest without the last keys."""
+        """Return the inverse of `to_json`, also of what older versions recorded: only what was
+        wrong, and the oldest without the last keys."""
         finding = Finding.from_json(data)
         allows = Readiness(data["allows"]) if "allows" in data else Readiness.READY
         return cls(finding, allows, bool(data.get("proof")), _exception(finding, data))

@@ -48,7 +48,7 @@ def heading(made_at: datetime, plans: Sequence[str], digest: str, *, passphrase:
 
 
 def is_heading(line: str) -> bool:
-    """Whether a file that begins like this is a kit."""
+    """Return whether a file that begins like this is a kit."""
     return line.startswith(_MARK)
 
 
@@ -178,7 +178,7 @@ class KitIndex:
 
 
 def index_from_json(data: Any) -> KitIndex:
-    """The inverse of `to_json`. Raises ValueError for anything that drd does not write."""
+    """Return the inverse of `to_json`. Raises ValueError for anything that drd does not write."""
     raw = strict.mapping(data, "the index")
     schema = strict.count(strict.member(raw, "schema"), "schema")
     if schema != KIT_SCHEMA:

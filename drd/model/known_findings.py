@@ -76,8 +76,8 @@ def standing_alerts(
 
 
 def _may_be_found(facts: PlanFacts, alert: AlertFacts) -> bool:
-    """Whether the last readiness run found it, or could not tell, and nothing has disproved it
-    since. A run that failed found out nothing.
+    """Return whether the last readiness run found it, or could not tell, and nothing has disproved
+    it since. A run that failed found out nothing.
     """
     unready = facts.unready
     if unready is None or disproved(facts, alert.code, alert.subject):
@@ -86,9 +86,9 @@ def _may_be_found(facts: PlanFacts, alert: AlertFacts) -> bool:
 
 
 def disproved(facts: PlanFacts, code: str, name: str) -> bool:
-    """Whether a later event disproves the finding of the last readiness run with this code and
-    name: a point was stored in the repository, all of it was read, a drill passed. A stored point
-    says nothing about other aspects of the repository.
+    """Return whether a later event disproves the finding of the last readiness run with this code
+    and name: a point was stored in the repository, all of it was read, a drill passed. A stored
+    point says nothing about other aspects of the repository.
     """
     unready = facts.unready
     if unready is None:

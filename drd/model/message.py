@@ -93,11 +93,12 @@ class ChannelSpec:
     beats: bool = False
 
     def is_for(self, plan: str) -> bool:
-        """Whether the channel wants messages about this plan."""
+        """Return whether the channel wants messages about this plan."""
         return not self.plans or any(fnmatchcase(plan, glob) for glob in self.plans)
 
     def wants(self, message: Message) -> bool:
-        """Whether the channel wants this event and severity. `is_for` decides about the plan."""
+        """Return whether the channel wants this event and severity. `is_for` decides about the
+        plan."""
         return message.event in self.on and message.severity in self.severities
 
 

@@ -299,8 +299,8 @@ class KitPolicy:
     watch: KitWatch | None = None
 
     def watched(self, default: KitWatch | None) -> KitWatch | None:
-        """The plan's own copy, else drd.yaml's `default`, which is another kit if this plan's is
-        opened by shares.
+        """Return the plan's own copy, else drd.yaml's `default`, which is another kit if this
+        plan's is opened by shares.
         """
         return self.watch or (None if self.shares is not None else default)
 

@@ -167,7 +167,7 @@ def _wrong(
 
 
 def _backup_is_stuck(facts: PlanFacts, repository: RepositoryFacts, now: datetime) -> bool:
-    """Whether a backup could not be stored since then, or should have been stored by now."""
+    """Return whether a backup could not be stored since then, or should have been stored by now."""
     since, newest = repository.unreachable_since, facts.newest
     if since is None or (facts.failures is not None and facts.failures.at >= since):
         return True

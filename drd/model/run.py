@@ -201,8 +201,8 @@ def last_turn(said: Sequence[str]) -> str | None:
 
 
 def taken_back(said: Sequence[str]) -> Literal["undone", "rolled back"] | None:
-    """Whether a recovery was undone or rolled back, by the decisions on the whole run; None while
-    its result stands.
+    """Return whether a recovery was undone or rolled back, by the decisions on the whole run; None
+    while its result stands.
     """
     if last_turn(said) == "undo":
         return "undone"

@@ -105,12 +105,12 @@ class RecoveryDetail(RunDetail):
     _OUTCOME: ClassVar = frozenset({"result", "bytes", "permanent", "rolled_back", "took_s"})
 
     def outcome(self) -> RecoveryDetail:
-        """What came out of it, alone."""
+        """Return what came out of it, alone."""
         said = self.to_json()
         return self.from_json({k: v for k, v in said.items() if k in self._OUTCOME})
 
     def request(self) -> RecoveryDetail:
-        """What it was asked for, alone."""
+        """Return what it was asked for, alone."""
         said = self.to_json()
         return self.from_json({k: v for k, v in said.items() if k not in self._OUTCOME})
 
@@ -221,5 +221,6 @@ _CLASSES: Mapping[str, type[RunDetail]] = {
 
 
 def read(kind: str, data: Mapping[str, Any]) -> RunDetail:
-    """What the row of a run of this kind has. Raises Malformed for a value of another type."""
+    """Return what the row of a run of this kind has. Raises Malformed for a value of another
+    type."""
     return _CLASSES.get(kind, RunDetail).from_json(data)

@@ -21,7 +21,7 @@ PEOPLE = ("approve", "manual")
 """Kinds that a person carries out."""
 
 SANDBOX = "sandbox"
-"""The name of a drill's target."""
+"""What a drill has in place of the name of a target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ class _Position:
         return all(self._over(self.by_name[name]) for name in self.needs[step.name])
 
     def _over(self, step: Step) -> bool:
-        """Whether steps that need this one no longer have to wait for it."""
+        """Return whether steps that need this one no longer have to wait for it."""
         state = self.states.get(step.name)
         if state in (StepState.SUCCEEDED, StepState.SKIPPED):
             return True
@@ -252,20 +252,20 @@ def unmet(step: Step, states: Mapping[str, StepState], circumstances: Circumstan
 
 
 def wants_two_persons(step: Step) -> bool:
-    """Whether another person than the one who started the recovery has to approve it."""
+    """Return whether another person than the one who started the recovery has to approve it."""
     asks = step.settings
     return step.kind == "approve" and isinstance(asks, Ask) and asks.two_person
 
 
 def can_be_undone(step: Step) -> bool:
-    """Whether a step can be rolled back: by its command, or because it started a program, which can
-    be stopped.
+    """Return whether a step can be rolled back: by its command, or because it started a program,
+    which can be stopped.
     """
     return step.rollback is not None or step.starts_program
 
 
 def stops(step: Step, started: Step) -> bool:
-    """Whether `step` stops what `started` starts."""
+    """Return whether `step` stops what `started` starts."""
     one, other = step.service, started.service
     if one is None or one.does != "stop":
         return False

@@ -122,8 +122,8 @@ def next_scenario(wanted: Sequence[str], last: Mapping[str, datetime]) -> str:
 
 
 def is_random_turn(drills: int, each: int, scenarios: int) -> bool:
-    """Whether the next drill takes an older point at random: once in each `each`, and not always in
-    the turn of the same scenario.
+    """Return whether the next drill takes an older point at random: once in each `each`, and not
+    always in the turn of the same scenario.
     """
     block, place = divmod(drills, each)
     scenarios = max(scenarios, 1)

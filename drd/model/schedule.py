@@ -96,7 +96,7 @@ class Schedule:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Schedule:
-        """The inverse of `to_json`. Keys of another version of drd are ignored."""
+        """Return the inverse of `to_json`. Keys of another version of drd are ignored."""
         objectives = Objectives(**_known_fields(Objectives, data["objectives"]))
         plan = data["plan"]
         jobs = tuple(_job_from_json(plan, objectives.rpo_s, job) for job in data["jobs"])
@@ -165,7 +165,7 @@ HostOf = Callable[[Component], str]
 
 
 def this_host(_: Component) -> str:
-    """The default for plans whose servers nobody knows."""
+    """Return the default for plans whose servers nobody knows."""
     return ""
 
 

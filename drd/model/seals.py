@@ -54,8 +54,8 @@ class Seal:
         return None if component is None else self.snapshots.get(f"{component}{_TREE}")
 
     def is_true(self, first: str, tree: str, *, is_manifest: bool) -> bool:
-        """Whether a snapshot can be what its tags say: the snapshot `first` of this point, or a
-        copy of it. True if its tree was not noted.
+        """Return whether a snapshot can be what its tags say: the snapshot `first` of this point,
+        or a copy of it. True if its tree was not noted.
         """
         if is_manifest and _TREE in self.snapshots and first not in self.manifests.values():
             return False

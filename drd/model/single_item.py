@@ -1,4 +1,5 @@
-"""A single item of a component, or a component under another name. Pure."""
+"""What a recovery can restore alone: tables or paths of a component, or a whole component under
+another name. Without I/O."""
 
 from __future__ import annotations
 

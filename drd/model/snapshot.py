@@ -90,7 +90,7 @@ class DatabaseFingerprint:
         return ""
 
     def was_empty(self, *, may_be_empty: bool) -> bool:
-        """Whether the database was empty, and the plan does not allow that."""
+        """Return whether the database was empty, and the plan does not allow that."""
         return bool(self.says_nothing(may_be_empty=may_be_empty))
 
     def only(self, names: Collection[str]) -> DatabaseFingerprint:
@@ -141,7 +141,7 @@ class TreeFingerprint:
         return torn(sum(e.size for e in files if e.volatile), sum(e.size for e in files))
 
     def was_empty(self, *, may_be_empty: bool) -> bool:
-        """Whether the tree had no file, and the plan does not allow that."""
+        """Return whether the tree had no file, and the plan does not allow that."""
         files = any(e.kind != "directory" for e in self.entries.values())
         return not files and not may_be_empty and not self.not_reached
 
@@ -160,7 +160,7 @@ Fingerprint = DatabaseFingerprint | TreeFingerprint
 
 
 def fingerprint_from_json(data: Mapping[str, Any]) -> Fingerprint:
-    """The inverse of `to_json`, for data that this host has written."""
+    """Return the inverse of `to_json`, for data that this host has written."""
     if data["type"] == "tree":
         entries = {p: FileEntry(**e) for p, e in data["entries"].items()}
         return TreeFingerprint(entries, data["not_reached"])

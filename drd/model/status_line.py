@@ -201,7 +201,7 @@ def _brief(facts: PlanFacts, found: Assessment, between: tuple[int, int]) -> Bri
 
 
 def _is_quiet(found: Assessment) -> bool:
-    """Whether there is only a row to show, with a time in it that ages evenly."""
+    """Return whether there is only a row to show, with a time in it that ages evenly."""
     verdicts = [found.verdict, found.rpo.verdict, found.rto.verdict, found.drill.verdict]
     verdicts += [copy.verdict for copy in found.copies]
     return set(verdicts) == {Verdict.MET} and not found.reasons and not found.alerts

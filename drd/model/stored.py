@@ -127,7 +127,7 @@ def value(read: Callable[[Any], Any], *, sparse: bool = False) -> Any:
 
 
 def values(read: Callable[[Any], Any], *, default: Any = ()) -> Any:
-    """A tuple of them."""
+    """Return a tuple of them."""
     return _field(
         lambda found: tuple(read(one) for one in _list(found)),
         lambda made: [one.to_json() for one in made],

@@ -19,7 +19,7 @@ from drd.model.units import from_rfc3339
 T = TypeVar("T")
 
 MOST_BYTES = 1 << 30
-"""The largest size of one document: the fingerprint of a tree of five million files."""
+"""Bytes of the largest document: room for the fingerprint of a tree of five million files."""
 MOST_DEPTH = 24
 """The deepest nesting in values that drd only keeps: answers of queries, resolved plans,
 properties.

@@ -161,8 +161,8 @@ class _Now(datetime):
 
 
 def _unknown(marks: _Marks, value: _T) -> _T:
-    """A value whose change with time is not followed: results that depend on it are valid for no
-    time.
+    """Return a value whose change with time is not followed: results that depend on it are valid
+    for no time.
     """
     marks.until_s = 0.0
     return value
@@ -283,7 +283,7 @@ class _Seconds(float):
         return made
 
     def place(self, how: int) -> str | None:
-        """A mark for the number in a text, if somebody collects these."""
+        """Return a mark for the number in a text, if somebody collects these."""
         places = self.marks.places
         if places is None or self.line is None:
             return _unknown(self.marks, None) if places is not None else None

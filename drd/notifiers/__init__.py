@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def open_notifier(spec: ChannelSpec, *, resolve: Resolve) -> Notifier:
-    """The channel of an entry. Secrets are resolved at each delivery."""
+    """Return the channel of an entry. Secrets are resolved at each delivery."""
     return NOTIFIERS[spec.kind].open(spec, resolve)
 
 
 def open_heart(spec: Heartbeat, *, resolve: Resolve) -> Heart:
-    """The address of a heartbeat. Its secret is resolved at each heartbeat."""
+    """Return the address of a heartbeat. Its secret is resolved at each heartbeat."""
     from drd.notifiers.heartbeat import HttpHeart
 
     return HttpHeart(spec, resolve)

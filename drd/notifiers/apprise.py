@@ -83,7 +83,7 @@ def _library() -> ModuleType:
 
 
 def _secret_parts(url: str) -> set[str]:
-    """The parts of an address that could be keys; its login is masked from now on."""
+    """Return the parts of an address that could be keys; its login is masked from now on."""
     pieces = {piece for piece in re.split(r"[/:@?&=]+", url) if len(piece) >= 6}
     if login := re.match(r"[^:/?#]+://([^:/?#]*):([^/?#]*)@", url):
         user, password = map(unquote, login.groups())

@@ -69,7 +69,7 @@ def undelivered(error: http.NoAnswer) -> NotifyError:
 
 
 def judge(answer: Answer) -> str:
-    """The host that accepted it; raises NotifyError if the status is not a success."""
+    """Return the host that accepted it; raises NotifyError if the status is not a success."""
     status, host = answer.status, answer.host
     said = f": {answer.said}" if answer.said else ""
     if 200 <= status < 300:
@@ -105,8 +105,8 @@ def _answer(answer: http.Answer, parts: SplitResult) -> Answer:
 
 
 def _first_line(answer: http.Answer, secret: Collection[str]) -> str:
-    """The first line of an answer that is not an HTML page, without secrets: servers often repeat
-    what they got."""
+    """Return the first line of an answer that is not an HTML page, without secrets: servers often
+    repeat what they got."""
     is_page = "html" in answer.headers.get("Content-Type", "")
     text = masked(answer.reason if is_page else answer.body.decode("utf-8", "replace"), secret)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -114,8 +114,8 @@ def _first_line(answer: http.Answer, secret: Collection[str]) -> str:
 
 
 def secret_parts(parts: SplitResult) -> set[str]:
-    """The parts of an address that could be keys. They are masked in answers from this address
-    only, since they may be common words."""
+    """Return the parts of an address that could be keys. They are masked in answers from this
+    address only, since they may be common words."""
     pieces = {parts.path, parts.query, parts.password or ""}
     words = [*parts.path.split("/"), *re.split(r"[&=;]", parts.query)]
     words += [parts.username] if parts.username and not parts.password else []

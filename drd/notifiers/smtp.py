@@ -180,8 +180,8 @@ def _client(settings: SmtpSettings, context: ssl.SSLContext | None) -> smtplib.S
 
 
 def compose(message: Message, channel: str, settings: SmtpSettings) -> EmailMessage:
-    """The mail. Its Message-ID is the same in every try, and all mails about one alert form a
-    thread."""
+    """Return the mail. Its Message-ID is the same in every try, and all mails about one alert form
+    a thread."""
     host = _this_host()
     mail = EmailMessage(policy=SMTP)
     mail["From"] = settings.sender or f"drd@{host}"

@@ -71,7 +71,7 @@ class Webhook:
 
 
 def payload(message: Message, sent_at: datetime) -> dict[str, Any]:
-    """The JSON for a receiver: `schema` first, then the message."""
+    """Return the JSON for a receiver: `schema` first, then the message."""
     return {
         "schema": SCHEMA,
         "id": message.id,

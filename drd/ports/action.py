@@ -72,7 +72,7 @@ class Lasting(Protocol):
     """An action whose effect can disappear later, by itself or with the host."""
 
     def lasts(self, context: ActionContext) -> bool:
-        """Whether the effect of the step is still there."""
+        """Return whether the effect of the step is still there."""
 
 
 class StepByHand(Protocol):
@@ -88,8 +88,8 @@ class StepByHand(Protocol):
         """Quote the words of a command."""
 
     def around(self, env: Mapping[str, str], component: str | None = None) -> str:
-        """The words before a command that set its environment: the variables that every command of
-        a step gets, where the component is, and `env`."""
+        """Return the words before a command that set its environment: the variables that every
+        command of a step gets, where the component is, and `env`."""
 
     def command(
         self,
@@ -97,7 +97,7 @@ class StepByHand(Protocol):
         env: Mapping[str, str] | None = None,
         component: str | None = None,
     ) -> str:
-        """A command with the words that set its environment."""
+        """Return a command with the words that set its environment."""
 
     def component(self, name: str) -> ByHand | None:
         """How a person restores this component by hand."""

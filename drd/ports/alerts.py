@@ -35,7 +35,8 @@ class AlertBook(Protocol):
     """The alerts. Every method is one transaction, and raises CatalogueError."""
 
     def open(self, plan: str | None = None) -> list[Alert]:
-        """The alerts that are not resolved, of all plans or of one, by plan, kind and subject."""
+        """Return the alerts that are not resolved, of all plans or of one, by plan, kind and
+        subject."""
 
     def apply(
         self, transitions: Sequence[Transition], at: datetime, tell: Tell = no_notifications
@@ -64,11 +65,11 @@ class AlertBook(Protocol):
         `prefix`."""
 
     def history(self, plan: str | None = None, *, limit: int = 50) -> list[Alert]:
-        """The open alerts, and as many resolved ones, newest first."""
+        """Return the open alerts, and as many resolved ones, newest first."""
 
     def remove_old(self, before: datetime) -> None:
         """Delete the alerts that were resolved before that time."""
 
     def watched(self, plan: str | None = None) -> Watched:
-        """What the catalogue knows about copies, verifications and readiness runs, of all plans or
-        of one."""
+        """Return what the catalogue knows about copies, verifications and readiness runs, of all
+        plans or of one."""

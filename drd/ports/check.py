@@ -46,7 +46,7 @@ class CheckContext:
     fence: Callable[[str, Sequence[str]], Fence | None] = no_fence
 
     def may_be_empty(self, component: str) -> bool:
-        """Whether the plan allows the component to contain nothing that can be compared."""
+        """Return whether the plan allows the component to contain nothing that can be compared."""
         known = self.plan.components.get(component)
         return known is not None and known.may_be_empty
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """The time in aware UTC, for records."""
+        """Return the time in aware UTC, for records."""
 
     def monotonic(self) -> float:
         """Seconds that only grow, for durations."""

@@ -17,12 +17,12 @@ class Custodian(Protocol):
     """
 
     def here(self) -> StatePlace | None:
-        """The place where the state is now."""
+        """Return the place where the state is now."""
 
     def check(self, at: datetime) -> Custody | None:
-        """The owner of the state. The first check makes it the place where the state is. The state
-        is contested when it is at another place than before, or when `contest` was called, until
-        `take`."""
+        """Return the owner of the state. The first check makes it the place where the state is. The
+        state is contested when it is at another place than before, or when `contest` was called,
+        until `take`."""
 
     def contest(self, why: str, at: datetime) -> None:
         """Record that somebody else works with a copy of this state."""
@@ -32,4 +32,4 @@ class Custodian(Protocol):
         left behind."""
 
     def knows_run(self, run: str) -> bool:
-        """Whether the catalogue knows this run, or a point that the run made."""
+        """Return whether the catalogue knows this run, or a point that the run made."""

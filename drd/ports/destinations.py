@@ -35,8 +35,8 @@ class Inspector(Protocol):
         """The variables that a command needs to reach it (PGHOST, PGDATABASE, …, or DRD_PATH)."""
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
-        """The single value of a query (int, float, Decimal, str, datetime, None). The query can
-        only read.
+        """Return the single value of a query (int, float, Decimal, str, datetime, None). The query
+        can only read.
 
         Raises NotSupported for kinds without queries, SourceUnreachable when the component cannot
         be asked, DeadlineExceeded after `timeout_s`, and a plain SourceError with the database's
@@ -52,7 +52,7 @@ class Inspector(Protocol):
         raise NotSupported(f"{self.location} knows no SQL", hint="use a step of kind `command`.")
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
-        """A fingerprint of the present state, of the same kind as `like`, for comparison.
+        """Return a fingerprint of the present state, of the same kind as `like`, for comparison.
 
         Tables or files that `like` does not name are included as well.
         """
@@ -94,8 +94,8 @@ class Destination(Protocol):
         return
 
     def landing(self) -> Path:
-        """The directory (made, empty, with the mark of the run) into which the repository restores
-        the snapshot."""
+        """Return the directory (made, empty, with the mark of the run) into which the repository
+        restores the snapshot."""
 
     def restore(
         self, snapshot: ComponentSnapshot, private: Mapping[str, Any], *, on_progress: OnProgress
@@ -116,15 +116,16 @@ class NamedDestination(Destination, Protocol):
     """The named place of a recovery."""
 
     def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
-        """The part of `preflight` that changes nothing and ignores what the place contains."""
+        """Return the part of `preflight` that changes nothing and ignores what the place
+        contains."""
 
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
         """The names of everything that a restore would write: paths, or a database and its
         server."""
 
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:
-        """Whether `landing()` may be filled before `preflight`: it is in the workplace, not at the
-        target, and there is room for the snapshot."""
+        """Return whether `landing()` may be filled before `preflight`: it is in the workplace, not
+        at the target, and there is room for the snapshot."""
         return False
 
 
@@ -134,7 +135,7 @@ class ChecksPrivate(Protocol):
     component."""
 
     def check_private(self, private: Mapping[str, Any]) -> list[Finding]:
-        """What a person has to know about the private part before. Raises TargetError."""
+        """Return what a person has to know about the private part before. Raises TargetError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ class Kind(Protocol):
     def sandbox(
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
     ) -> Destination:
-        """A throw-away place. It needs none of the source's secrets."""
+        """Return a throw-away place. It needs none of the source's secrets."""
         ...
 
     def target(
@@ -179,8 +180,8 @@ class Kind(Protocol):
         place: Workplace,
         options: RestoreOptions = AS_IT_IS,
     ) -> NamedDestination:
-        """The named place of a recovery. `settings` are the target's for this component, or the
-        component's own (`Ability.IN_PLACE`): then it is restored to where it is backed up from.
+        """Return the named place of a recovery. `settings` are the target's for this component, or
+        the component's own (`Ability.IN_PLACE`): then it is restored to where it is backed up from.
 
         Raises UsageError for a name that cannot be given.
         """
@@ -212,8 +213,8 @@ class Kind(Protocol):
         return []
 
     def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
-        """The programs with which this host restores the component in a sandbox: versions by name.
-        Raises SandboxUnavailable or ToolError when they are missing."""
+        """Return the programs with which this host restores the component in a sandbox: versions by
+        name. Raises SandboxUnavailable or ToolError when they are missing."""
         return {}
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:

@@ -48,7 +48,7 @@ class Health(Protocol):
         """The repositories of the plan as it was loaded, the one that backups go to first."""
 
     def places(self) -> list[PlaceRow]:
-        """The repositories that drd has seen, each with every loaded plan that has it."""
+        """Return the repositories that drd has seen, each with every loaded plan that has it."""
 
     def record_state(self, url: str, found: Meeting, at: datetime) -> bool:
         """Record the state of a repository for every plan that has one at this URL. Returns whether
@@ -108,11 +108,12 @@ class Health(Protocol):
         Returns the points that no other repository keeps; these are no restore points any more."""
 
     def expected(self, url: str) -> tuple[str | None, str | None, str | None]:
-        """The id of the repository and the digest of its `config`, None if unknown, and its state:
-        `unreachable`, or as in `Known.lost`; None if nothing is wrong."""
+        """Return the id of the repository and the digest of its `config`, None if unknown, and its
+        state: `unreachable`, or as in `Known.lost`; None if nothing is wrong."""
 
     def config_digest(self, url: str) -> str | None:
-        """The digest of the `config` of the recorded repository; None when it was never read."""
+        """Return the digest of the `config` of the recorded repository; None when it was never
+        read."""
 
     def record_config_digest(self, url: str, digest: str) -> None:
         """Record the digest of the `config` of the repository at this URL."""

@@ -37,7 +37,7 @@ class Keeping(Protocol):
         """Record who gave these points up, and why."""
 
     def given_up(self, plan: str) -> list[GivenUp]:
-        """The points of the plan that were given up, oldest first."""
+        """Return the points of the plan that were given up, oldest first."""
 
     def vanished(self, plan: str) -> list[str]:
         """Points that others removed from every repository, newest data first."""
@@ -54,12 +54,12 @@ class Keeping(Protocol):
         with the reason."""
 
     def last_success(self, plan: str) -> datetime | None:
-        """When the last retention that succeeded began, by the recorded runs."""
+        """Return when the last retention that succeeded began, by the recorded runs."""
 
     def completed_since(self, plan: str, since: datetime | None) -> int:
-        """How many complete points the backups of this catalogue made after `since`; None counts
-        all of them."""
+        """Return how many complete points the backups of this catalogue made after `since`; None
+        counts all of them."""
 
     def plan_of(self, prefix: str) -> tuple[str, str]:
-        """The plan and the id of the point whose id starts with `prefix`; the point may be
+        """Return the plan and the id of the point whose id starts with `prefix`; the point may be
         forgotten. Raises NoRestorePoint (none) or UsageError (several)."""

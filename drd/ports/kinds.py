@@ -180,18 +180,19 @@ class KindSpec:
         return resolve_name(self.adapter)()
 
     def stays_here(self, connection: str) -> bool:
-        """Whether a connection leads to this host, and uses no files of it. If that is uncertain,
-        it does not."""
+        """Return whether a connection leads to this host, and uses no files of it. If that is
+        uncertain, it does not."""
         if not self.connection_stays_here:
             return False
         return bool(resolve_name(self.connection_stays_here)(connection))
 
     def lacks(self, ability: Ability, hint: str = "", *, what: str = "") -> NotSupported:
-        """The error that refuses what the kind cannot do; `what` describes it more exactly."""
+        """Return the error that refuses what the kind cannot do; `what` describes it more
+        exactly."""
         return NotSupported(f"kind {self.name} cannot {what or ability}", hint=hint)
 
     def has(self, part: Part) -> bool:
-        """Whether components of the kind consist of what such a part is made of."""
+        """Return whether components of the kind consist of what such a part is made of."""
         return part.whole or self.holds is (Holds.PATHS if part.paths else Holds.TABLES)
 
     def require_part(self, part: Part) -> None:

@@ -11,5 +11,5 @@ class KitStore(Protocol):
     """What the runs that made and opened recovery kits have recorded, never what is in a kit."""
 
     def newest(self, plan: str) -> KitRecord | None:
-        """The newest kit of the plan, and how its last verification ended; None when no kit is
-        known."""
+        """Return the newest kit of the plan, and how its last verification ended; None when no kit
+        is known."""

@@ -90,8 +90,8 @@ class Waiting:
     error: str | None = None
 
     def is_due(self, now: datetime) -> bool:
-        """Whether it is time for the next attempt. A time that is too far away was recorded before
-        the clock was set back."""
+        """Return whether it is time for the next attempt. A time that is too far away was recorded
+        before the clock was set back."""
         return not now < self.next_try_at <= now + LONGEST_WAIT
 
 
@@ -115,7 +115,8 @@ class ChannelFacts:
         return self.name.removeprefix(OF_A_PLAN) if self.name.startswith(OF_A_PLAN) else ""
 
     def is_dead(self, now: datetime) -> bool:
-        """Whether nothing was delivered for a quarter of an hour, or in five attempts or more."""
+        """Return whether nothing was delivered for a quarter of an hour, or in five attempts or
+        more."""
         if self.failing_since is None:
             return False
         return self.tries > 5 or now - self.failing_since > timedelta(minutes=15)
@@ -132,10 +133,10 @@ class Outbox(Protocol):
         """Add messages, to be sent at once."""
 
     def due_channels(self, now: datetime) -> list[str]:
-        """The channels that have a message to be sent now."""
+        """Return the channels that have a message to be sent now."""
 
     def waiting(self, channel: str, *, limit: int = 1000) -> list[Waiting]:
-        """The messages to be sent through a channel, due or not, oldest first."""
+        """Return the messages to be sent through a channel, due or not, oldest first."""
 
     def delivered(self, row: Waiting, kind: str, at: datetime) -> None:
         """Record that the channel has accepted a message, and therefore works."""
@@ -158,7 +159,7 @@ class Outbox(Protocol):
         """Record an attempt that belongs to no message of the outbox (heartbeats, tests)."""
 
     def channels(self) -> list[ChannelFacts]:
-        """Every channel that was ever tried, or that has waiting messages, by name."""
+        """Return every channel that was ever tried, or that has waiting messages, by name."""
 
     def prune(self, before: datetime, *, channels: Collection[str]) -> None:
         """Delete the messages that were delivered or given up `before`, and everything of channels

@@ -29,4 +29,4 @@ class Origins(Protocol):
         """
 
     def kit_base(self, plan: str) -> KitBase | None:
-        """The kit from which this host has the plan."""
+        """Return the kit from which this host has the plan."""

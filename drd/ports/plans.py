@@ -33,7 +33,7 @@ class PlanStore(Protocol):
         plan stay."""
 
     def names(self) -> list[str]:
-        """Every plan that was ever loaded."""
+        """Return every plan that was ever loaded."""
 
     def records(self, plan: str) -> Records:
         """Count what drd knows about a plan. Raises UnknownPlan."""

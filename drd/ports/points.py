@@ -40,19 +40,19 @@ class PointStore(Protocol):
         fingerprints: bool = False,
         elsewhere: bool = False,
     ) -> list[RestorePoint]:
-        """The points that a repository of the plan keeps, newest data time first. With `elsewhere`
-        also those that are only in repositories which the plan had before."""
+        """Return the points that a repository of the plan keeps, newest data time first. With
+        `elsewhere` also those that are only in repositories which the plan had before."""
 
     def get(self, plan: str, prefix: str) -> RestorePoint:
-        """The point whose id starts with `prefix`, with fingerprints. Raises NoRestorePoint (none)
-        or UsageError (several)."""
+        """Return the point whose id starts with `prefix`, with fingerprints. Raises NoRestorePoint
+        (none) or UsageError (several)."""
 
     def forget(self, ids: Sequence[str], at: datetime) -> None:
         """Mark points as forgotten. The rows stay for the history of the attainment; the
         fingerprints are deleted."""
 
     def forgotten(self, plan: str, ids: Iterable[str]) -> frozenset[str]:
-        """The ids among `ids` of points that were forgotten."""
+        """Return the ids among `ids` of points that were forgotten."""
 
     def component_sizes(self, plan: str, component: str, *, limit: int = 10) -> list[int]:
         """Bytes of the newest captured snapshots, newest first."""

@@ -42,7 +42,7 @@ class Queue(Protocol):
     """
 
     def jobs(self, since: int = -1, plan: str | None = None) -> list[JobHistory]:
-        """The histories that changed after `since`, of all plans or of one."""
+        """Return the histories that changed after `since`, of all plans or of one."""
 
     def plan_rows(self, names: Sequence[str] | None = None) -> list[PlanRow]:
         """Plans that were ever loaded, by name."""
@@ -51,10 +51,10 @@ class Queue(Protocol):
         """Record the text that runs of the loaded plan use, and its compiled schedule."""
 
     def accepted(self, plan: str) -> str | None:
-        """The text that runs of the plan use; None when none was accepted."""
+        """Return the text of the plan that its runs use; None if no text was accepted yet."""
 
     def accepted_texts(self, plans: Sequence[str] | None = None) -> dict[str, str]:
-        """The texts that runs of these plans, or of all, use, by plan."""
+        """Return the texts that runs use, by plan: of these plans, or of all."""
 
     def enqueue(self, run: Run) -> Run:
         """Record a pending run, and return it with its id. A run without an actor gets the user who
@@ -75,7 +75,7 @@ class Queue(Protocol):
         """Keep a small fact of the daemon."""
 
     def noted(self, key: str) -> tuple[datetime, Any] | None:
-        """The fact that was kept under this key, with its time."""
+        """Return the fact that was kept under this key, with its time."""
 
     def remove_old(self, before: datetime) -> int:
         """Delete runs that finished before that time, with their steps and the points that were

@@ -10,16 +10,16 @@ class RepositoryStore(Protocol):
     """Which repository was found at which URL, and when drd's own state was last stored there."""
 
     def id_of(self, url: str) -> str | None:
-        """The id that was recorded last for this URL; None when none ever was."""
+        """Return the id that was recorded last for this URL; None when none ever was."""
 
     def record(self, url: str, repository_id: str, at: datetime) -> None:
         """Record the id of the repository at this URL. The same id again changes nothing."""
 
     def count(self) -> int:
-        """How many repositories were ever used."""
+        """Return how many repositories were ever used."""
 
     def last_self_backup(self, url: str) -> datetime | None:
-        """When drd's own state was last stored at this URL."""
+        """Return when drd's own state was last stored at this URL."""
 
     def record_self_backup(self, url: str, at: datetime) -> None:
         """Record that drd's own state was stored at this URL."""

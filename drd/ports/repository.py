@@ -108,17 +108,17 @@ class Repository(Protocol):
         """
 
     def identity(self) -> str | None:
-        """The id of the repository; None when there is no repository at the URL yet.
+        """Return the id of the repository; None when there is no repository at the URL yet.
 
         Raises WrongKey when the password does not open it.
         """
 
     def opens(self) -> bool:
-        """Whether the password opens the repository. Raises RepositoryError's children when that
-        cannot be found out."""
+        """Return whether the password opens the repository. Raises RepositoryError's children when
+        that cannot be found out."""
 
     def list_keys(self) -> list[RepositoryKey]:
-        """Every key that opens the repository."""
+        """Return every key that opens the repository."""
 
     def add_key(self, password: str) -> None:
         """Add a password that opens the repository."""
@@ -131,12 +131,12 @@ class Repository(Protocol):
         of the server, or of the file system. None when it cannot be measured."""
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
-        """The snapshots among these that are not stored any more. Cheap: asks the bucket or
+        """Return the snapshots among these that are not stored any more. Cheap: asks the bucket or
         directory, not restic."""
 
     def cold(self, cache: Path) -> Repository:
-        """The same repository as a host sees it that has never used it: nothing is read from the
-        cache of an earlier call. The new cache is below `cache`."""
+        """Return the same repository as a host sees it that has never used it: nothing is read from
+        the cache of an earlier call. The new cache is below `cache`."""
 
     def initialise(self, *, chunker_from: Repository | None = None) -> str:
         """Make a new repository, or find the one that another host has just made; return its id.
@@ -223,7 +223,7 @@ class Repository(Protocol):
         Raises RepositoryError for a file of more than `most` bytes."""
 
     def lock_holders(self) -> list[LockInfo]:
-        """The locks in the repository, with who made them."""
+        """Return the locks in the repository, with who made them."""
 
     def forget(self, snapshots: Sequence[str]) -> None:
         """Forget snapshots by id. The caller lists them again afterwards: an append-only server
@@ -244,16 +244,17 @@ class Repository(Protocol):
     def snapshots_with(
         self, parts: Sequence[str], trees: Sequence[str] = (), *, deadline_s: float = 120.0
     ) -> frozenset[str]:
-        """The snapshots that need one of these, and those that turn out to lack something else."""
+        """Return the snapshots that need one of these, and those that turn out to lack something
+        else."""
 
     def remove_stale_locks(self) -> int:
         """Remove the locks whose owner is provably dead, and return their number."""
 
     def size_bytes(self) -> int:
-        """The size of the repository as stored (raw data)."""
+        """Return the size of the repository as stored (raw data)."""
 
     def tools(self) -> Mapping[str, str]:
-        """The programs that reach it from here: versions by name. Raises ToolError."""
+        """Return the programs that reach it from here: versions by name. Raises ToolError."""
 
     def doctor(self, *, source: Repository | None = None) -> list[Finding]:
         """Try restic, endpoint, bucket, key, locks and the claimed protection, and report each;

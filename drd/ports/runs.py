@@ -57,9 +57,9 @@ class RunStore(Protocol):
         file."""
 
     def process_of(self, run: Run) -> int | None:
-        """The pid of the process that carries the run out, when that is proven: it runs on this
-        host and holds the run's lock. The pid in the row alone proves nothing, since pids are used
-        again."""
+        """Return the pid of the process that carries the run out, when that is proven: it runs on
+        this host and holds the run's lock. The pid in the row alone proves nothing, since pids are
+        used again."""
 
     def adopt(self, run: Run, at: datetime) -> RunLease | None:
         """Take over an abandoned run with a new token. None when another process was faster.
@@ -67,7 +67,7 @@ class RunStore(Protocol):
         On return, `end_left` has ended the processes that worked for the run."""
 
     def mark(self, run: str) -> Mark:
-        """The mark in the environment of each process that works for a run of this state."""
+        """Return the mark in the environment of each process that works for a run of this state."""
 
     def end_left(self, run: Run) -> None:
         """End every process, except this one, that carries the run's mark. When root acts for the
@@ -93,7 +93,8 @@ class RunStore(Protocol):
         it; with `succeeded` also a run that succeeded. Raises UsageError for any other run."""
 
     def get(self, prefix: str) -> Run:
-        """The run whose id starts with `prefix`. Raises UsageError when no run or several do."""
+        """Return the run whose id starts with `prefix`. Raises UsageError when no run or several
+        do."""
 
     def newest(
         self, plan: str | None = None, *, limit: int = 50, kind: RunKind | None = None

@@ -37,8 +37,9 @@ class Workplace:
     sandbox: Sandbox | None = None
 
     def fence(self, by: str, writes: Iterable[Path], *, reads: Iterable[Path] = ()) -> Fence | None:
-        """The fence for a command that works on restored data in a drill: the command can use the
-        directories that are given here, and nothing else of the host. None when nothing is fenced.
+        """Return the fence for a command that works on restored data in a drill: the command can
+        use the directories that are given here, and nothing else of the host. None when nothing is
+        fenced.
         """
         return self.sandbox.fence(by, writes, reads=reads) if self.sandbox is not None else None
 
@@ -106,7 +107,7 @@ class Capture(Protocol):
         """JSON for the manifest only (roles with verifiers)."""
 
     def fingerprint(self) -> Fingerprint | None:
-        """The fingerprint of this state, read from the source and never from the copy.
+        """Return the fingerprint of this state, read from the source and never from the copy.
 
         May be called in another thread while the payload is being stored. It keeps to its budget,
         and names what it did not reach. None when the plan switched it off.

@@ -39,7 +39,7 @@ class StepStore(Protocol):
         """Record a step that a person did by hand after the run was over, or replace its result."""
 
     def of_run(self, run: str) -> list[StepRecord]:
-        """The steps of a run, in the order in which they first began."""
+        """Return the steps of a run, in the order in which they first began."""
 
 
 class DecisionStore(Protocol):
@@ -50,4 +50,4 @@ class DecisionStore(Protocol):
         the run. Without an actor, the decision is that of the user who runs this process."""
 
     def of_run(self, run: str) -> list[Decision]:
-        """The decisions about a run, oldest first."""
+        """Return the decisions about a run, oldest first."""

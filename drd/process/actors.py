@@ -46,7 +46,7 @@ def actor_here(environment: Mapping[str, str] | None = None, *, by: str = "") ->
 
 
 def actor_of_daemon() -> Actor:
-    """The daemon, which asks for runs that are due."""
+    """Return the daemon, which asks for runs that are due."""
     return _actor(os.getuid(), Login(None), "schedule")
 
 
@@ -58,7 +58,7 @@ def actor_of_peer(uid: int, login: Login, *, by: str = "") -> Actor:
 
 
 def login_of_peer(connection: socket.socket, uid: int, pid: int) -> Login:
-    """The login of the process that connected, whose `uid` and `pid` the kernel reported.
+    """Return the login of the process that connected, whose `uid` and `pid` the kernel reported.
 
     Must be called as soon as the connection is accepted: nothing can be read of a process that has
     ended by then. Before Linux 6.5 the kernel does not name the process itself; a new process with
@@ -85,7 +85,7 @@ def login_of_peer(connection: socket.socket, uid: int, pid: int) -> Login:
 
 
 def as_root_types_it() -> str:
-    """The command of this process, with sudo before it."""
+    """Return the command of this process, with sudo before it."""
     return f"sudo drd {shlex.join(sys.argv[1:])}".rstrip()
 
 
@@ -98,8 +98,8 @@ def user_name(uid: int) -> str:
 
 
 def login_of(pid: int) -> Login:
-    """The login that started the process. A kernel without audit records none; then drd knows that
-    there is none.
+    """Return the login that started the process. A kernel without audit records none; then drd
+    knows that there is none.
     """
     with suppress(OSError, ValueError):
         uid = int(Path(f"/proc/{pid}/loginuid").read_text(encoding="ascii"))

@@ -58,8 +58,8 @@ def noted(directory: Path, name: str) -> BackgroundProgram | None:
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def find_unrecorded(directory: Path, name: str, key: str) -> int | None:
-    """The pid of a process that was started under this name for this key, although drd died before
-    it noted that.
+    """Return the pid of a process that was started under this name for this key, although drd died
+    before it noted that.
     """
     written = read_own(directory / f"{name}.pid")
     try:
@@ -70,8 +70,8 @@ def find_unrecorded(directory: Path, name: str, key: str) -> int | None:
 
 
 def _may_be(pid: int, key: str) -> bool:
-    """Whether a process can be the one that was started for this key (or for any key), by its
-    environment. Servers that overwrite their environment (nginx) have none left.
+    """Return whether a process can be the one that was started for this key (or for any key), by
+    its environment. Servers that overwrite their environment (nginx) have none left.
     """
     try:
         around = [v for v in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if v]
@@ -146,7 +146,7 @@ def end_all(directory: Path) -> list[str]:
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def is_any_running(directory: Path, run: str) -> bool:
-    """Whether a process of this run's steps is still running."""
+    """Return whether a process of this run's steps is still running."""
     notes = [noted(directory, f.stem) for f in directory.glob("*.json")]
     if any(one is not None and one.is_alive() for one in notes):
         return True

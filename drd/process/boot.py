@@ -34,7 +34,7 @@ def booted() -> Boot | None:
 
 
 def machine_id() -> str:
-    """The id that systemd gives to an installation; empty if there is none."""
+    """Return the id that systemd gives to an installation; empty if there is none."""
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
         try:
             machine = Path(path).read_text(encoding="ascii").strip()
@@ -46,8 +46,8 @@ def machine_id() -> str:
 
 
 def kernel_clock_s() -> float | None:
-    """The wall clock as the kernel derives it from its boot time, to the second; None where it is
-    not reported.
+    """Return the wall clock as the kernel derives it from its boot time, to the second; None where
+    it is not reported.
     """
     up = booted()
     try:
@@ -59,8 +59,8 @@ def kernel_clock_s() -> float | None:
 
 
 def is_synchronised() -> bool | None:
-    """Whether the kernel reports that its clock is synchronised (by NTP); None where it does not
-    report it, for example in a service without that right.
+    """Return whether the kernel reports that its clock is synchronised (by NTP); None where it does
+    not report it, for example in a service without that right.
     """
     import ctypes  # imported here: most commands never need it
 
@@ -75,7 +75,7 @@ def is_synchronised() -> bool | None:
 
 
 def clock_agrees(within_s: float) -> bool:
-    """Whether this process sees the kernel's own clock, which NTP synchronises."""
+    """Return whether this process sees the kernel's own clock, which NTP synchronises."""
     kernel_s = kernel_clock_s()
     return (
         kernel_s is not None

@@ -71,7 +71,7 @@ def reset_cancel() -> None:
 
 
 def cancelled() -> bool:
-    """Whether to stop: False inside `shielded`, even after a cancel."""
+    """Return whether to stop: False inside `shielded`, even after a cancel."""
     if getattr(_shield, "depth", 0):
         return False
     part = _call_off()

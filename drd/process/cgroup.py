@@ -119,8 +119,8 @@ def _v2_groups() -> list[Path]:
 
 
 def _is_handed_over(parent: Path) -> bool:
-    """Whether this user owns the group (Delegate= of the unit), and groups below it can be limited,
-    after enabling the controllers. Raises OSError.
+    """Return whether this user owns the group (Delegate= of the unit), and groups below it can be
+    limited, after enabling the controllers. Raises OSError.
     """
     if os.geteuid() == 0 or parent.stat().st_uid != os.geteuid():
         return False
@@ -132,7 +132,7 @@ def _is_handed_over(parent: Path) -> bool:
 
 
 def _limits(parent: Path) -> bool:
-    """Whether groups below it can be limited. Raises OSError."""
+    """Return whether groups below it can be limited. Raises OSError."""
     text = (parent / "cgroup.subtree_control").read_text(encoding="ascii")
     return {"memory", "pids"} <= set(text.split())
 

@@ -123,7 +123,7 @@ class Child:
         return self.popen.poll()
 
     def ends_within(self, seconds: float) -> bool:
-        """Whether it ends within this time."""
+        """Return whether it ends within this time."""
         with suppress(subprocess.TimeoutExpired):
             self.popen.wait(seconds)
         return self.popen.poll() is not None
@@ -157,8 +157,8 @@ class Child:
         return self.popen.wait()
 
     def wait(self, *, on_tick: OnTick | None = None) -> int:
-        """The exit code. A cancel, the deadline or an exception of `on_tick` (called about once a
-        second) ends the child first and is then raised."""
+        """Return the exit code. A cancel, the deadline or an exception of `on_tick` (called about
+        once a second) ends the child first and is then raised."""
         return self.pump(on_tick=on_tick).exit_code
 
     def pump(
@@ -274,7 +274,7 @@ class _Pump:
 
 
 def _pending(pid: int, number: signal.Signals) -> bool:
-    """Whether a process has not received a signal yet (it was stopped, or got no CPU)."""
+    """Return whether a process has not received a signal yet (it was stopped, or got no CPU)."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     except OSError:

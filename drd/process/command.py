@@ -86,12 +86,14 @@ _READING = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_s
 
 
 def base_environment() -> dict[str, str]:
-    """The few variables that every child gets; no NOTIFY_SOCKET, no PG*, no AWS_*, no RESTIC_*."""
+    """Return the few variables that every child gets; no NOTIFY_SOCKET, no PG*, no AWS_*, no
+    RESTIC_*."""
     return {k: os.environ[k] for k in _PASSED_ON if k in os.environ}
 
 
 def find_tool(name: str, *, package: str, bin_dir: Path | None = None) -> str:
-    """The absolute path of a program. Raises ToolMissing, with the Debian package as the remedy."""
+    """Return the absolute path of a program. Raises ToolMissing, with the Debian package as the
+    remedy."""
     if bin_dir is not None:
         candidate = bin_dir / name
         if os.access(candidate, os.X_OK):
@@ -106,7 +108,8 @@ def find_tool(name: str, *, package: str, bin_dir: Path | None = None) -> str:
 
 
 def ambient_capabilities() -> int:
-    """The rights that every child of this process inherits, as a bit mask; 0 outside of a unit."""
+    """Return the rights that every child of this process inherits, as a bit mask; 0 outside of a
+    unit."""
     for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").split("\n"):
         if line.startswith("CapAmb:"):
             return int(line.split()[1], 16)
@@ -127,7 +130,7 @@ def full_environment(command: Command, *, roots: bool = False) -> dict[str, str]
 
 
 def _owner(*, roots: bool) -> rights.Owner | None:
-    """The user of a child, where this root process acts for another user."""
+    """Return the user of a child, where this root process acts for another user."""
     return None if roots else rights.acts_for()
 
 

@@ -226,8 +226,8 @@ _REFUSALS = ("permission denied", "not permitted", "unreachable", "name resoluti
 
 
 def refused_hint(text: str) -> str:
-    """The hint for a command whose last output suggests that its fence refused something; empty
-    otherwise.
+    """Return the hint for a command whose last output suggests that its fence refused something;
+    empty otherwise.
     """
     if not any(words in text.lower() for words in _REFUSALS):
         return ""
@@ -324,7 +324,7 @@ def _in_place(places: Iterable[Path]) -> tuple[str, ...]:
 
 
 def _threads() -> int:
-    """The limit on threads, for the whole host: no user has more."""
+    """Return the limit on threads, for the whole host: no user has more."""
     with suppress(OSError, ValueError, IndexError):
         text = Path("/proc/loadavg").read_text(encoding="ascii")
         return int(text.split()[3].partition("/")[2])
@@ -333,7 +333,7 @@ def _threads() -> int:
 
 @cache
 def _addresses(reach: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
-    """Every current address of the declared hosts; a host without one cannot be reached."""
+    """Return every current address of the declared hosts; a host without one cannot be reached."""
     addresses = []
     for one in reach:
         host, _, port = one.rpartition(":")
@@ -345,7 +345,8 @@ def _addresses(reach: tuple[str, ...]) -> tuple[tuple[str, int, str], ...]:
 
 
 def _readable(fence: Fence) -> list[str]:
-    """The paths that the command may read: those of the system, and those that its fence names."""
+    """Return the paths that the command may read: those of the system, and those that its fence
+    names."""
     own = _in_place(fence.writes)
     closed = tuple(c for c in _real(fence.sandbox.closed) if c != "/")
     systems = _real(map(Path, [*_SYSTEM, *_KERNEL, *(f"/etc/{name}" for name in _ETC)]))
@@ -359,8 +360,8 @@ def _readable(fence: Fence) -> list[str]:
 
 
 def _find_program(program: str, readable: tuple[str, ...]) -> str:
-    """The first match in $PATH that may be run behind the fence; the name alone if
-    there is none.
+    """Return the first match in $PATH that may be run behind the fence; the name alone if there is
+    none.
     """
     if "/" in program:
         return program
@@ -381,7 +382,7 @@ def _changeable(fence: Fence) -> Iterable[str]:
 
 
 def _parts_around(path: str, closed: tuple[str, ...]) -> list[str]:
-    """The path, or the parts of it that contain nothing closed."""
+    """Return the path, or the parts of it that contain nothing closed."""
     if any(path == c or path.startswith(f"{c}/") for c in closed):
         return []
     if not any(c.startswith(f"{path.rstrip('/')}/") for c in closed):

@@ -35,9 +35,9 @@ class Mark:
 
 
 def state_id(directory: Path) -> str:
-    """The id of the state in a directory. It contains the id of the user for whom this process
-    acts, so that the state of another user never has the same id, wherever a path leads. Empty
-    when there is no directory."""
+    """Return the id of the state in a directory. It contains the id of the user for whom this
+    process acts, so that the state of another user never has the same id, wherever a path leads.
+    Empty when there is no directory."""
     try:
         info = directory.stat()
     except OSError:
@@ -60,7 +60,7 @@ def process_start_time(pid: int) -> int | None:
 
 
 def process_alive(pid: int, start_time: int | None) -> bool:
-    """Whether the process that had this start time still runs (a zombie does not)."""
+    """Return whether the process that had this start time still runs (a zombie does not)."""
     now = process_start_time(pid)
     return now is not None and (start_time is None or now == start_time)
 
@@ -93,14 +93,15 @@ def end_process(pid: int, *, ask: signal.Signals = signal.SIGTERM, grace_s: floa
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def is_marked(pid: int, variable: str, value: str) -> bool:
-    """Whether it was started with `variable=value`; other users' processes cannot be read."""
+    """Return whether it was started with `variable=value`; other users' processes cannot be
+    read."""
     return f"{variable}={value}".encode() in _environment(pid)
 
 
 @rights.as_root(rights.Purpose.PROCESSES)
 def works_for(pid: int, mark: Mark, *, roots: bool = False) -> bool:
-    """Whether a process carries the mark. False for processes of other users, which this process
-    may not read.
+    """Return whether a process carries the mark. False for processes of other users, which this
+    process may not read.
 
     An earlier drd started its processes without the id of a state. When root acts for the state's
     owner, such a process must belong to the owner, who could end it anyway. With `roots`, a process
@@ -126,7 +127,7 @@ def _environment(pid: int) -> frozenset[bytes]:
 
 
 def _users(pid: int) -> frozenset[int]:
-    """The users whose rights a process has or can take; root when that cannot be read."""
+    """Return the users whose rights a process has or can take; root when that cannot be read."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_bytes().splitlines():
             if line.startswith(b"Uid:"):
@@ -154,8 +155,8 @@ def kill_marked(mark: Mark, *, roots: bool = False, grace_s: float = 3.0) -> lis
 
 
 def _open_marked(mark: Mark, stack: ExitStack, *, roots: bool) -> dict[int, int]:
-    """The processes that carry the mark, by pid, each with a descriptor. A signal through the
-    descriptor reaches the process that was checked, never a later one with the same pid.
+    """Return the processes that carry the mark, by pid, each with a descriptor. A signal through
+    the descriptor reaches the process that was checked, never a later one with the same pid.
     """
     processes = {}
     for pid in (int(e.name) for e in Path("/proc").iterdir() if e.name.isdigit()):

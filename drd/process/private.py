@@ -41,8 +41,8 @@ _LINKS = 40
 
 
 def root_place(work_dir: Path, below: Path | None = None) -> Path:
-    """The directory below `root_directory()` in which root works for the state of this `work_dir`.
-    Each state on the host has its own.
+    """Return the directory below `root_directory()` in which root works for the state of this
+    `work_dir`. Each state on the host has its own.
     """
     name = blake2b(os.fsencode(work_dir.absolute()), digest_size=4).hexdigest()
     return (below or root_directory()) / name
@@ -57,7 +57,7 @@ def root_directory() -> Path:
 
 
 def is_in_root_place(path: Path) -> bool:
-    """Whether it lies where only root can make or replace anything."""
+    """Return whether it lies where only root can make or replace anything."""
     return path.is_relative_to(ROOTS_OWN) or path.is_relative_to(_UNTIL_BOOT)
 
 
@@ -116,8 +116,8 @@ class Step:
 
 
 def others_change(way: Sequence[Step]) -> bool:
-    """Whether others than root can replace what lies in the last of these directories, each of
-    which lies in the one before it.
+    """Return whether others than root can replace what lies in the last of these directories, each
+    of which lies in the one before it.
     """
     return any(
         s.info.st_uid != 0 or _writable(Path(s.name), s.info, s.acl, {0}, last=s is way[-1])
@@ -126,8 +126,8 @@ def others_change(way: Sequence[Step]) -> bool:
 
 
 def listed(place: Path | int, info: os.stat_result) -> bytes | None:
-    """The access control list of a path or an open file, when its mode shows that it may allow
-    writing: with a list, the group's bits are the list's mask.
+    """Return the access control list of a path or an open file, when its mode shows that it may
+    allow writing: with a list, the group's bits are the list's mask.
     """
     if not info.st_mode & stat.S_IWGRP:
         return None
@@ -178,8 +178,8 @@ def _writable(
 
 
 def _only_member(gid: int, uid: int) -> bool:
-    """Whether this user is the only member of a group: many systems make such a group with each
-    user.
+    """Return whether this user is the only member of a group: many systems make such a group with
+    each user.
     """
     if gid == 0:
         return True  # root's group contains only root
@@ -191,7 +191,7 @@ def _only_member(gid: int, uid: int) -> bool:
 
 
 def has_members(gid: int) -> bool:
-    """Whether a group has members besides root."""
+    """Return whether a group has members besides root."""
     if gid == 0:
         return False
     if any(a.pw_gid == gid and a.pw_uid != 0 for a in pwd.getpwall()):
@@ -245,8 +245,8 @@ class Identity:
 
 
 def identity(path: Path) -> Identity | None:
-    """The identity of a directory of this process's user that is not a link; None for everything
-    else.
+    """Return the identity of a directory of this process's user that is not a link; None for
+    everything else.
     """
     try:
         info = path.lstat()
@@ -258,8 +258,8 @@ def identity(path: Path) -> Identity | None:
 
 
 def read_own(file: Path, limit: int = 1 << 20) -> bytes | None:
-    """The bytes of a file that root or this process's user wrote and nobody else can write; None
-    when there is no such file, or it is a link, someone else's, or longer than `limit`."""
+    """Return the bytes of a file that root or this process's user wrote and nobody else can write;
+    None when there is no such file, or it is a link, someone else's, or longer than `limit`."""
     try:
         fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:

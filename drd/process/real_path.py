@@ -13,7 +13,7 @@ _MOST_LINKS = 40
 
 
 def real_path_for_fence(path: Path | str, never: Iterable[str] = ()) -> Path | None:
-    """The real path of what exists there; None where a fence must not show it.
+    """Return the real path of what exists there; None where a fence must not show it.
 
     A fence must not show what lies in one of the real directories `never`, or is reached through a
     link there. Nor what is reached through a link that belongs neither to root nor to this

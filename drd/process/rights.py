@@ -114,8 +114,8 @@ def acting_for(uid: int, gid: int = _NOGROUP) -> Iterator[None]:
 
 
 def _account(uid: int, gid: int) -> Owner:
-    """The user with this id. `gid` is the group of a file of theirs: a user without an account
-    gets that group, unless it is root's."""
+    """Return the user with this id. `gid` is the group of a file of theirs: a user without an
+    account gets that group, unless it is root's."""
     try:
         account = pwd.getpwuid(uid)
     except KeyError:
@@ -125,18 +125,18 @@ def _account(uid: int, gid: int) -> Owner:
 
 
 def acts_for() -> Owner | None:
-    """The user for whom this root process acts; None for everybody else, and on root's own
+    """Return the user for whom this root process acts; None for everybody else, and on root's own
     state."""
     return _owner
 
 
 def may_be_root() -> bool:
-    """Whether this process has root's rights, or could take them back."""
+    """Return whether this process has root's rights, or could take them back."""
     return os.geteuid() == 0 or _owner is not None
 
 
 def taken() -> bool:
-    """Whether this thread has taken root's rights back."""
+    """Return whether this thread has taken root's rights back."""
     return _owner is not None and os.geteuid() == 0
 
 
@@ -178,7 +178,7 @@ def owners() -> Iterator[None]:
 
 
 def user_of(info: os.stat_result) -> Owner:
-    """The user to whom a file belongs."""
+    """Return the user to whom a file belongs."""
     return _account(info.st_uid, info.st_gid)
 
 
@@ -254,8 +254,8 @@ def writing(directory: Path) -> Iterator[Path]:
 
 
 def may_write(directory: Path) -> bool:
-    """Whether drd can make something in a directory, with root's rights if needed: if it is root's
-    alone.
+    """Return whether drd can make something in a directory, with root's rights if needed: if it is
+    root's alone.
     """
     if os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
         return True

@@ -51,9 +51,9 @@ def acting_for_owner(state: Path, work_dir: Path) -> Iterator[None]:
 
 
 def owner_of(state: Path, work_dir: Path) -> StateOwner:
-    """The user to whom the state belongs: the owner of the directory at the end of the path, or of
-    the nearest existing one. Warns when others can change a directory on the path. Raises DrdError
-    for a link of anyone but root and that owner.
+    """Return the user to whom the state belongs: the owner of the directory at the end of the path,
+    or of the nearest existing one. Warns when others can change a directory on the path. Raises
+    DrdError for a link of anyone but root and that owner.
     """
     owner = _decide_owner(state)
     if owner.uid == 0 and work_dir != state and (other := _decide_owner(work_dir, beside=True)).uid:
@@ -143,7 +143,7 @@ def _is_sticky(info: os.stat_result) -> bool:
 
 
 def _others_write(one: PathEntry | Step) -> bool:
-    """Whether others than root can write to a directory of root's, by its mode or its access
+    """Return whether others than root can write to a directory of root's, by its mode or its access
     control list. A group counts only if it has a member besides root, unlike in
     `private._writable`: the directories above a state often belong to groups without members.
     """

@@ -27,7 +27,7 @@ _TURN_S = 0.2
 
 
 def can_confine() -> bool:
-    """Whether this kernel has Landlock."""
+    """Return whether this kernel has Landlock."""
     return detect().landlock_abi > 0
 
 

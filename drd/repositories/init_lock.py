@@ -97,7 +97,8 @@ def _new_mark() -> str:
 
 
 def _pid_scope() -> str:
-    """The scope in which a pid is unique: this host, its current boot, and its pid namespace."""
+    """Return the scope in which a pid is unique: this host, its current boot, and its pid
+    namespace."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     parts = (
         socket.gethostname(),

@@ -42,24 +42,24 @@ class Place(Protocol):
         """
 
     def probe(self) -> str | None:
-        """The digest of the repository's `config`, which is written once and never changed, read
-        with one request; None if there is no config. Raises RepositoryMissing for a place that is
-        gone, RepositoryUnreachable, RepositoryError.
+        """Return the digest of the repository's `config`, which is written once and never changed,
+        read with one request; None if there is no config. Raises RepositoryMissing for a place that
+        is gone, RepositoryUnreachable, RepositoryError.
         """
 
     def read_only(self) -> bool:
-        """Whether drd knows that nothing can be written there."""
+        """Return whether drd knows that nothing can be written there."""
 
     def clock_ahead_s(self) -> float | None:
-        """The number of seconds by which this host's clock is ahead of the place's; None when the
-        place does not report its time. Leaves nothing behind.
+        """Return the number of seconds by which this host's clock is ahead of the place's; None
+        when the place does not report its time. Leaves nothing behind.
         """
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         """Return those of restic's snapshots whose files are missing."""
 
     def lock_files(self) -> Mapping[str, float]:
-        """The files where restic keeps its locks, with their age in seconds. Empty without a
+        """Return the files where restic keeps its locks, with their age in seconds. Empty without a
         repository.
         """
 
@@ -67,8 +67,8 @@ class Place(Protocol):
         """The names of restic's locks among the lock files."""
 
     def objects(self, below: Kept) -> Mapping[str, Entry]:
-        """The objects that have names as restic gives them; only the first ones of very many. Empty
-        without a repository.
+        """Return the objects that have names as restic gives them; only the first ones of very
+        many. Empty without a repository.
         """
 
     def read(self, name: str, most: int) -> bytes | None:
@@ -92,10 +92,11 @@ class Place(Protocol):
         """Remove files by name; ignore files that are gone already."""
 
     def removal(self, name: str) -> str:
-        """The command with which a person removes an object, by its name below the repository."""
+        """Return the command with which a person removes an object, by its name below the
+        repository."""
 
     def list_command(self, below: Kept) -> str:
-        """The command with which a person lists the objects with their times."""
+        """Return the command with which a person lists the objects with their times."""
 
     def findings(self, protection: str | None) -> list[Finding]:
         """Return the findings for `doctor` beyond `preflight`: about the clock, and whether
@@ -139,5 +140,5 @@ def lock_names(names: Iterable[str]) -> frozenset[str]:
 
 
 def is_id(name: str) -> bool:
-    """Whether restic takes a file of that name for one of its own."""
+    """Return whether restic takes a file of that name for one of its own."""
     return _LOCK.fullmatch(name) is not None

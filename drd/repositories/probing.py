@@ -73,7 +73,8 @@ class Prober:
         )
 
     def _probe_signed(self, url: str, place: S3Place, key: _Key) -> str | None:
-        """The digest, read with a request that was signed before; None for any other answer."""
+        """Return the digest, read with a request that was signed before; None for any other
+        answer."""
         with self._lock:
             signed, until = self._signed.get(url, ("", 0.0))
             if key not in self._sessions:

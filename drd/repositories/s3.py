@@ -109,7 +109,7 @@ class S3Place:
             raise trouble.translated(error, self.location) from error
 
     def signed_probe(self, valid_s: float) -> str:
-        """An address that lets anyone read the `config` for so many seconds. Raises as
+        """Return an address that lets anyone read the `config` for so many seconds. Raises as
         `probe`.
         """
         wanted = {"Bucket": self.location.bucket, "Key": self._below("config")}
@@ -123,13 +123,13 @@ class S3Place:
             raise trouble.translated(error, self.location) from error
 
     def session(self) -> Any:
-        """A session that sends signed requests; any place on the server can share it."""
+        """Return a session that sends signed requests; any place on the server can share it."""
         certificates = _certificates(self._keys()) if self.location.secure else None
         return requests.session(self.location.endpoint, certificates)
 
     def probe_signed(self, address: str, session: Any) -> str | None:
-        """The digest of the `config` there; None for any other answer, which `probe` explains.
-        Raises RepositoryUnreachable when there is no answer in time.
+        """Return the digest of the `config` there; None for any other answer, which `probe`
+        explains. Raises RepositoryUnreachable when there is no answer in time.
         """
         request = AWSRequest(method="GET", url=address, stream_output=True).prepare()
         try:
@@ -234,8 +234,8 @@ class S3Place:
         return [n for n, *_ in _entries(self._ask("list_objects_v2", Prefix=self._below(below)))]
 
     def removal(self, name: str) -> str:
-        """A command without a version: where the bucket keeps versions, or locks them, a delete
-        marker hides the object in every listing.
+        """Return a command without a version: where the bucket keeps versions, or locks them, a
+        delete marker hides the object in every listing.
         """
         return self._by_hand("rm", name)
 
@@ -354,7 +354,7 @@ def _client(location: S3Location, keys: S3Keys) -> Any:
 
 
 def _time_of(answer: Mapping[str, Any]) -> datetime | None:
-    """The server's time; None if the answer contains no valid one."""
+    """Return the server's time; None if the answer contains no valid one."""
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     try:
         time = parsedate_to_datetime(headers["date"])

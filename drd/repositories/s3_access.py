@@ -24,7 +24,7 @@ class S3Keys:
 
 
 def by_host_name(location: S3Location, keys: S3Keys) -> bool:
-    """Whether the bucket is addressed by its host name, and not by its path."""
+    """Return whether the bucket is addressed by its host name, and not by its path."""
     if keys.bucket_lookup == "auto":
         return location.host.endswith(_VIRTUAL_HOSTS)
     return keys.bucket_lookup == "dns"

@@ -37,7 +37,7 @@ def code_of(error: Exception) -> str:
 
 
 def translated(error: Exception, location: S3Location) -> Exception:
-    """The error to raise for `error`, which came from a request to `location`'s bucket."""
+    """Return the error to raise for `error`, which came from a request to `location`'s bucket."""
     if isinstance(error, exceptions.ClientError):
         return _refused(error, location)
     if isinstance(error, exceptions.SSLError):
@@ -66,7 +66,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
-    """The error and all errors that it wraps."""
+    """Return the error and all errors that it wraps."""
     chain: list[BaseException] = []
     while error is not None and error not in chain:
         chain.append(error)

@@ -136,7 +136,7 @@ _here = threading.local()
 
 
 def session(endpoint: str, certificates: str | None) -> Any:
-    """The session that sends requests; any number of threads can share it."""
+    """Return the session that sends requests; any number of threads can share it."""
     made = URLLib3Session(
         verify=True if certificates is None else certificates,
         proxies=get_environ_proxies(endpoint),

@@ -6,7 +6,7 @@ from drd.fields import Settings
 
 
 def undescribed(settings: type[Settings]) -> list[str]:
-    """The keys without a description, but for `kind`, which is described by the model."""
+    """Return the keys without a description, but for `kind`, which is described by the model."""
     return [
         info.alias or name
         for name, info in settings.model_fields.items()

@@ -64,10 +64,10 @@ class KindRig(Protocol):
         """Names that drd left in the target's surroundings, the target itself aside."""
 
     def query(self) -> tuple[str, Any] | None:
-        """A scalar query and its answer; None without `Ability.SQL`."""
+        """Return a scalar query and its answer; None without `Ability.SQL`."""
 
     def is_whole(self, inspector: Inspector) -> bool:
-        """Whether the restored data equals the source's: called if the kind takes no
+        """Return whether the restored data equals the source's: called if the kind takes no
         fingerprint.
         """
         raise NotImplementedError

@@ -49,7 +49,7 @@ class Snapshots:
 
 
 def local_snapshots(directory: Path) -> Snapshots:
-    """A new repository in the directory."""
+    """Return a new repository in the directory."""
     spec = RepositorySpec("local", str(directory / "repository"), _PASSWORD)
     repository = open_repository(
         spec, cache_dir=directory / "cache", resolve=lambda r: str(r.value)
@@ -59,7 +59,7 @@ def local_snapshots(directory: Path) -> Snapshots:
 
 
 def workplace(directory: Path, run: str = "run1") -> Workplace:
-    """A place for a run as the flows make it."""
+    """Return a place for a run as the flows make it."""
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o711)
     return Workplace(directory, run, run_as="nobody" if os.geteuid() == 0 else None)

@@ -22,7 +22,7 @@ class Health:
         return self.tick_age_s <= self.limit_s
 
     def document(self) -> dict[str, Any]:
-        """The document for programs: durations in seconds."""
+        """Return the document for programs: durations in seconds."""
         return {
             "schema": SCHEMA,
             "ok": self.ok,

@@ -9,7 +9,7 @@ from drd.cli.parser import Verbs
 
 
 def add_verb(sub: Verbs, verb: str, *, description: str, examples: str) -> argparse.ArgumentParser:
-    """A verb about one step of a run; the caller adds its own options."""
+    """Return a verb about one step of a run; the caller adds its own options."""
     parser = sub.add_parser(verb, description=description, epilog=examples)
     global_options(parser)
     parser.add_argument("run", help="id of the run, or its beginning")

@@ -39,7 +39,7 @@ class _Made(NamedTuple):
     readiness: tuple[Finding, ...] | None
 
     def is_of(self, before: _Made) -> bool:
-        """Whether all parts are the same objects."""
+        """Return whether all parts are the same objects."""
         return (
             self.facts is before.facts
             and self.schedule is before.schedule
@@ -74,7 +74,7 @@ class Histories:
         self._seen = max((r.changed for r in rows), default=self._seen)
 
     def of(self, facts: PlanFacts, schedule: Schedule | None) -> PlanMore:
-        """The records of one plan; without a schedule nothing is expected of it."""
+        """Return the records of one plan; without a schedule nothing is expected of it."""
         plan = facts.plan
         made = _Made(facts, schedule, self._verified.get(plan), self._readiness.get(plan))
         before = self._made.get(plan)
@@ -140,7 +140,7 @@ def _asked_since(facts: PlanFacts) -> datetime:
 
 
 def _due_at(timing: Timing, since: datetime) -> datetime | None:
-    """When the next success after `since` is due; None if its exposure decides."""
+    """Return when the next success after `since` is due; None if its exposure decides."""
     if timing.cron is not None:
         at = next_after(timing.cron, timing.timezone, since)
     elif timing.every_s is not None:
@@ -186,8 +186,8 @@ def disks(places: Mapping[str, Path], needed_bytes: int) -> list[DiskFacts]:
 
 
 def _existing(place: Path) -> tuple[int, Path]:
-    """The device, and the directory or its nearest existing parent: some are made at
-    the first use."""
+    """Return the device, and the directory or its nearest existing parent: some are made at the
+    first use."""
     while True:
         try:
             return place.stat().st_dev, place
@@ -198,8 +198,8 @@ def _existing(place: Path) -> tuple[int, Path]:
 
 
 def drill_bytes(facts: PlanFacts, room: Callable[[str], float]) -> int:
-    """The room that a drill of the plan needs; `room` returns how many times its size a component
-    of a kind needs."""
+    """Return the room that a drill of the plan needs; `room` returns how many times its size a
+    component of a kind needs."""
     if facts.drill_every_s is None:
         return 0
     return sum(int(room(c.kind) * (c.size_bytes or 0)) for c in facts.components)

@@ -117,7 +117,7 @@ class Heartbeats:
                 self._line(name, spec).send(signal, text)
 
     def _of(self, plan: HeartbeatPlan) -> list[tuple[str, Heartbeat]]:
-        """The addresses of drd.yaml that name the plan, and its own."""
+        """Return the addresses of drd.yaml that name the plan, and its own."""
         lines = [
             (c.name, cast("Heartbeat", c.settings))
             for c in self._channels

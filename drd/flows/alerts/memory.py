@@ -27,7 +27,7 @@ class UnsavedAlerts:
         return bool(self._unsaved)
 
     def merged(self, rows: Iterable[Alert]) -> list[Alert]:
-        """The open alerts of the catalogue with the unrecorded changes.
+        """Return the open alerts of the catalogue with the unrecorded changes.
 
         If a person acknowledged one meanwhile, the acknowledgement counts, and the check decides
         again."""

@@ -19,13 +19,13 @@ _LEADS = {
 
 
 def routed(transitions: Iterable[Transition], channels: Sequence[ChannelSpec]) -> list[Routed]:
-    """The messages about these changes, and the channels that carry each."""
+    """Return the messages about these changes, and the channels that carry each."""
     told = (message(transition) for transition in transitions)
     return [pair for one in told if one is not None for pair in route(one, channels)]
 
 
 def message(transition: Transition) -> Message | None:
-    """The message; None for a change that nobody is notified of."""
+    """Return the message; None for a change that nobody is notified of."""
     event = transition.change.event
     if event is None:
         return None

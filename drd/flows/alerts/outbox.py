@@ -278,14 +278,15 @@ class _Delivery:
 def still_there(
     facts: Iterable[ChannelFacts], channels: Sequence[ChannelSpec]
 ) -> list[ChannelFacts]:
-    """The channels, without those that drd.yaml no longer has, which `upkeep` removes. Plans' own
-    heartbeats are included."""
+    """Return the channels, without those that drd.yaml no longer has, which `upkeep` removes.
+    Plans' own heartbeats are included."""
     names = {c.name for c in channels}
     return [f for f in facts if f.name in names or f.plan]
 
 
 def is_due(facts: ChannelFacts, now: datetime) -> bool:
-    """Whether to try a channel: a failing one has its own pauses, whatever messages are new."""
+    """Return whether to try a channel: a failing one has its own pauses, whatever messages are
+    new."""
     if facts.failing_since is None or facts.last_tried_at is None:
         return True
     pause = timedelta(seconds=pause_s(facts.tries, facts.name))
@@ -294,8 +295,8 @@ def is_due(facts: ChannelFacts, now: datetime) -> bool:
 
 
 def is_too_much(rows: Sequence[Waiting], *, failing: bool) -> bool:
-    """Whether one digest is better than these: for a flood, and for what a failing channel has
-    missed, if some of it is no longer true (an alert with more than one waiting message)."""
+    """Return whether one digest is better than these: for a flood, and for what a failing channel
+    has missed, if some of it is no longer true (an alert with more than one waiting message)."""
     if len(rows) < 2:
         return False
     if not failing:
@@ -305,7 +306,7 @@ def is_too_much(rows: Sequence[Waiting], *, failing: bool) -> bool:
 
 
 def next_try(row: Waiting, error: DrdError, now: datetime) -> datetime | None:
-    """When to try a message again that failed just now; None: never."""
+    """Return when to try a message again that failed just now; None: never."""
     tries = row.tries + 1
     if error.permanent and tries >= PERMANENT_TRIES:
         return None

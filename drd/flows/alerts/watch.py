@@ -252,7 +252,7 @@ class AlertWatch:
         found: Mapping[str, PlanFacts | NotLoaded],
         now: datetime,
     ) -> tuple[list[Condition], _Unknown]:
-        """The problems of these plans, and what could not be checked."""
+        """Return the problems of these plans, and what could not be checked."""
         bad: list[Condition] = []
         unknown: dict[tuple[str, str], Collection[str] | None] = {}
         for name, subject in found.items():
@@ -273,7 +273,8 @@ class AlertWatch:
         return bad, unknown
 
     def _may_still_be_loaded(self, name: str, known: PlanFacts | NotLoaded, now: datetime) -> bool:
-        """Whether its file was written or removed a moment ago, and no reload has read it since."""
+        """Return whether its file was written or removed a moment ago, and no reload has read it
+        since."""
         differs, in_force = True, True
         if isinstance(known, PlanFacts):
             differs = known.load_error is not None

@@ -178,5 +178,5 @@ def _hook(hook: Hook | None, component: Component, which: str) -> None:
 
 
 def failed(component: Component, text: str) -> ComponentSnapshot:
-    """The row of a component that could not be captured."""
+    """Return the row of a component that could not be captured."""
     return ComponentSnapshot(component.name, component.kind, "failed", error=text)

@@ -40,8 +40,8 @@ def store_if_due(services: Services, plan: Plan, repository: Repository, run: st
 
 
 def is_due(last: datetime | None, now: datetime, repositories: Callable[[], int]) -> bool:
-    """Whether this repository is due again, given so many repositories. A `last` in the future is
-    ignored, because the clock was set."""
+    """Return whether this repository is due again, given so many repositories. A `last` in the
+    future is ignored, because the clock was set."""
     if last is None or not timedelta(0) <= now - last:
         return True
     return now - last >= EVERY and now - last >= EACH * repositories()

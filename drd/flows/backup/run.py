@@ -196,8 +196,8 @@ class _BackupRun:
         return point
 
     def _ids(self) -> Mapping[str, str | None]:
-        """The repositories that this run's plan means: the plan may have another
-        address meanwhile."""
+        """Return the repositories that this run's plan means: the plan may have another address
+        meanwhile."""
         known = self.services.catalogue.repositories.id_of(self.repository.url)
         return {self.plan.primary.name: known}
 

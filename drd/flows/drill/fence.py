@@ -70,12 +70,10 @@ def for_command(
     inspectors: Iterable[Inspector],
     directory: Path,
 ) -> Fence:
-    """The fence for a command of the plan: it may change the restored data, and a scratch directory
-    below
-    `directory`, which becomes its HOME; and it may read the program and the files that `written`,
-    its words as the plan has them, names. A word with a `${…}` gives access to nothing: restored
-    data
-    is accessible already, and the rest was chosen by others. Raises
+    """Return the fence for a command of the plan: it may change the restored data, and a scratch
+    directory below `directory`, which becomes its HOME; and it may read the program and the files
+    that `written`, its words as the plan has them, names. A word with a `${…}` gives access to
+    nothing: restored data is accessible already, and the rest was chosen by others. Raises
     SandboxUnavailable when something else has the name of its scratch directory."""
     home = _scratch(directory, blake2b(by.encode(), digest_size=4).hexdigest())
     writes, sockets = [home], []
@@ -91,8 +89,8 @@ def for_command(
 
 
 def _directory(came_back: Path) -> Path:
-    """The restored directory, or that of a restored file. A link in its place was put there by code
-    that came with the data, and is not followed."""
+    """Return the restored directory, or that of a restored file. A link in its place was put there
+    by code that came with the data, and is not followed."""
     with suppress(OSError):
         if stat.S_ISDIR(came_back.lstat().st_mode):
             return came_back
@@ -156,7 +154,7 @@ def _devices(place: Path) -> Iterator[Path]:
 
 
 def report(box: Sandbox, plan: Plan) -> FenceReport:
-    """The parts of the fence that held, and refused accesses, for the evidence."""
+    """Return the parts of the fence that held, and refused accesses, for the evidence."""
     return FenceReport(
         held=box.parts,
         missing=dict(box.missing),

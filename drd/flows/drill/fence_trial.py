@@ -65,8 +65,8 @@ _RIGHT = [
 
 
 def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
-    """Whether a process behind the fence of a drill stays there, as far as this process can set it
-    up."""
+    """Return whether a process behind the fence of a drill stays there, as far as this process can
+    set it up."""
     box = Sandbox(closed=tuple(closed(services, plan)), limits=Limits.usual(30.0))
     try:
         if not box.parts:

@@ -48,7 +48,7 @@ class HostFromKit:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     def rows(self) -> list[CheckResult]:
-        """The rows for the evidence."""
+        """Return the rows for the evidence."""
         return [
             _row(CheckVerdict.PASSED, self.came),
             *(

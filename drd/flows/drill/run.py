@@ -127,7 +127,7 @@ class DrillRequest:
     components: tuple[str, ...] = ()
 
     def only(self, plan: Plan) -> tuple[str, ...] | None:
-        """The repositories that may be used; None for all. Raises UsageError."""
+        """Return the repositories that may be used; None for all. Raises UsageError."""
         return left_in(plan, self.repository, self.scenario)
 
 
@@ -420,8 +420,8 @@ class _DrillRun:
 
 
 def _says_nothing(error: DrdError) -> bool:
-    """Whether a component that was not restored may still be restorable elsewhere, or the next
-    time."""
+    """Return whether a component that was not restored may still be restorable elsewhere, or the
+    next time."""
     lost = isinstance(error, RepositoryDamaged | PointGone)
     return isinstance(error, TargetUnwritable | RepositoryError | DeadlineExceeded) and not lost
 

@@ -39,8 +39,8 @@ Doctored = Callable[[], Iterable[Finding]]
 def examine(
     services: Services, plan: Plan, resolve: Callable[[SecretRef], str], *, run: str | None = None
 ) -> list[Finding]:
-    """All findings about one plan; nothing is stored, changed or left behind, even if a `run` is
-    killed in between."""
+    """Return all findings about one plan; nothing is stored, changed or left behind, even if a
+    `run` is killed in between."""
     probe = run or f"doctor-{uuid4().hex[:8]}"
     try:
         findings = _secrets(services, plan, resolve) + confinement(

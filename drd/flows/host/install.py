@@ -79,7 +79,7 @@ class Installation:
         return self.prefix == Path("/")
 
     def does(self, path: str) -> bool:
-        """Whether the file at `path` is written or removed."""
+        """Return whether the file at `path` is written or removed."""
         changing = ("write", "update", "remove")
         return any(
             s.subject == str(self.prefix / path) and s.action in changing for s in self.steps
@@ -95,7 +95,7 @@ def sealed(body: bytes, *, about: str) -> bytes:
 
 
 def is_as_put(content: bytes) -> bool:
-    """Whether a drd of any version wrote it, and nobody changed it since."""
+    """Return whether a drd of any version wrote it, and nobody changed it since."""
     seal = _SEAL.match(content)
     return seal is not None and seal[1].decode() == _digest(content[seal.end() :])
 
@@ -105,7 +105,8 @@ def _digest(body: bytes) -> str:
 
 
 def entry_point() -> list[str]:
-    """The words that start drd as this process was started: the program beside the interpreter."""
+    """Return the words that start drd as this process was started: the program beside the
+    interpreter."""
     program = Path(sys.executable).with_name("drd")
     if os.access(program, os.X_OK):
         return [str(program)]
@@ -113,7 +114,7 @@ def entry_point() -> list[str]:
 
 
 def shipped(path: str, program: Sequence[str]) -> bytes:
-    """The content of the file at `path`, for a service that is started by `program`."""
+    """Return the content of the file at `path`, for a service that is started by `program`."""
     body = (SHIPPED / FILES[path]).read_bytes()
     if path == UNIT:
         body = body.replace(b"@DRD@", " ".join(_unit_word(w) for w in program).encode())
@@ -124,7 +125,7 @@ def shipped(path: str, program: Sequence[str]) -> bytes:
 
 
 def _unit_word(word: str) -> str:
-    """A word of ExecStart=, quoted as systemd.syntax(7) requires."""
+    """Return a word of ExecStart=, quoted as systemd.syntax(7) requires."""
     if re.search(r"[\x00-\x1f'\"\\]", word):
         raise UsageError(
             f"systemd starts no program whose path has quotes or backslashes: {word!r}",
@@ -231,7 +232,7 @@ def _has_files_of_root(place: Path) -> bool:
 
 
 def manager_runs() -> bool:
-    """Whether systemd is this system's manager: sd_booted(3)."""
+    """Return whether systemd is this system's manager: sd_booted(3)."""
     return Path("/run/systemd/system").is_dir()
 
 
@@ -269,7 +270,7 @@ def _manager_version() -> int | None:
 
 
 def _closed_above(place: Path) -> Path | None:
-    """The first directory on the way to `place` that not everyone may pass through."""
+    """Return the first directory on the way to `place` that not everyone may pass through."""
     for directory in reversed(place.parents):
         try:
             if not directory.stat().st_mode & stat.S_IXOTH:

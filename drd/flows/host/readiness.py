@@ -81,7 +81,7 @@ def _findings(
 
 
 def _recorded(services: Services, drill: str) -> Mapping[str, str]:
-    """The programs of a drill; none if drd did not record them."""
+    """Return the programs of a drill; none if drd did not record them."""
     try:
         detail = services.catalogue.runs.get(drill).detail
     except UsageError:  # its run is no longer kept
@@ -90,15 +90,15 @@ def _recorded(services: Services, drill: str) -> Mapping[str, str]:
 
 
 def _tried(finding: Finding) -> Judged:
-    """A failed attempt would fail in a recovery as well."""
+    """Return a failed attempt would fail in a recovery as well."""
     return Judged(finding, Readiness.NOT_READY if finding.failed else Readiness.READY)
 
 
 def _target(
     services: Services, plan: Plan, run: str, target: Target, point: RestorePoint
 ) -> Iterable[Judged]:
-    """Whether the point would fit there. It does not check that the target is empty: it is in use
-    until the day of the recovery."""
+    """Return whether the point would fit there. It does not check that the target is empty: it is
+    in use until the day of the recovery."""
     where = f"target {target.name}"
     try:
         for name, _, over in production(services, plan, target, target.components, run):

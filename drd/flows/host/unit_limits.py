@@ -37,7 +37,7 @@ class Mount:
 
 
 def in_a_service() -> bool:
-    """Whether systemd started us by the unit of the service, or as that unit would."""
+    """Return whether systemd started us by the unit of the service, or as that unit would."""
     return "INVOCATION_ID" in os.environ and "STATE_DIRECTORY" in os.environ
 
 
@@ -92,7 +92,8 @@ def _component(mounts: list[Mount], component: Component, spec: KindSpec) -> Ite
 
 
 def _closed(path: str) -> bool:
-    """Whether only a missing right keeps us from it (the kinds report other problems of a path)."""
+    """Return whether only a missing right keeps us from it (the kinds report other problems of a
+    path)."""
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
     except OSError as error:
@@ -171,7 +172,7 @@ def _drop_in(*lines: str) -> str:
 
 
 def read_mounts(text: str) -> list[Mount]:
-    """The lines of /proc/PID/mountinfo (proc(5)), in order."""
+    """Return the lines of /proc/PID/mountinfo (proc(5)), in order."""
     mounts = []
     for line in text.splitlines():
         before, _, after = line.partition(" - ")
@@ -195,13 +196,13 @@ def _plain(escaped: str) -> str:
 
 
 def mount_of(mounts: list[Mount], path: str) -> Mount | None:
-    """The mount that contains a path; of several at one point, the last one is visible."""
+    """Return the mount that contains a path; of several at one point, the last one is visible."""
     under = [m for m in mounts if Path(path).is_relative_to(m.point)]
     return max(enumerate(under), key=lambda i: (len(i[1].point), i[0]))[1] if under else None
 
 
 def hides(mounts: list[Mount], path: str) -> tuple[str, str] | None:
-    """The directive that hides what is at `path` on the host, and the one that does not."""
+    """Return the directive that hides what is at `path` on the host, and the one that does not."""
     mount = mount_of(mounts, path)
     if mount is None:
         return None

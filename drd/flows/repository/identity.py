@@ -14,7 +14,7 @@ INIT_WAIT_S = 120.0
 
 
 def confirm(services: Services, repository: Repository, *, writing: bool = True) -> str:
-    """The id of the repository, which must be the one recorded for its URL, if any was.
+    """Return the id of the repository, which must be the one recorded for its URL, if any was.
 
     Raises RepositoryMissing for a URL without a repository, or with another one than recorded. Also
     removes locks of dead processes."""

@@ -28,8 +28,8 @@ def listed(repository: Repository, plan: str) -> Listing:
 
 
 def require_readable(repository: Repository, listing: Listing) -> Listing:
-    """The listing, for code that deletes. Raises SnapshotsUnreadable when a snapshot cannot be
-    read, since that may be the manifest of a point that would be deleted."""
+    """Return the listing, for code that deletes. Raises SnapshotsUnreadable when a snapshot cannot
+    be read, since that may be the manifest of a point that would be deleted."""
     if listing.unreadable:
         message, hint = _unreadable(repository, listing)
         raise SnapshotsUnreadable(message, hint=f"{hint}.")
@@ -37,8 +37,8 @@ def require_readable(repository: Repository, listing: Listing) -> Listing:
 
 
 def readable(repository: Repository, listing: Listing, warn: Callable[[str], object]) -> Listing:
-    """The listing, for all other code: it goes on with what can be read, and `warn`
-    gets the rest."""
+    """Return the listing, for all other code: it goes on with what can be read, and `warn` gets the
+    rest."""
     if listing.unreadable:
         message, hint = _unreadable(repository, listing)
         warn(f"{message}; {hint}")
@@ -46,7 +46,7 @@ def readable(repository: Repository, listing: Listing, warn: Callable[[str], obj
 
 
 def removal_hint(repository: Repository, listing: Listing) -> str:
-    """The hint for unreadable snapshots in the listing."""
+    """Return the hint for unreadable snapshots in the listing."""
     return f"{_unreadable(repository, listing).hint}."
 
 
@@ -69,7 +69,7 @@ def _unreadable(repository: Repository, listing: Listing) -> _Unreadable:
 
 
 def of_plan(listing: Iterable[SnapshotInfo], plan: str) -> list[SnapshotInfo]:
-    """The plan's part of a listing of everything, which includes what others store there."""
+    """Return the plan's part of a listing of everything, which includes what others store there."""
     return [s for s in listing if s.host == plan and _OURS in s.tags]
 
 
@@ -84,12 +84,13 @@ def by_run(listing: Iterable[SnapshotInfo]) -> dict[str, list[SnapshotInfo]]:
 
 
 def own(listing: Iterable[SnapshotInfo]) -> list[SnapshotInfo]:
-    """The copies of drd's own catalogue, oldest first."""
+    """Return the copies of drd's own catalogue, oldest first."""
     return sorted((s for s in listing if _OWN in s.tags), key=lambda s: s.time)
 
 
 def run_of(snapshot: SnapshotInfo) -> str | None:
-    """The run of a snapshot; None if no run of drd's marks it so: a writer can choose any tag."""
+    """Return the run of a snapshot; None if no run of drd's marks it so: a writer can choose any
+    tag."""
     run_ids = (t[4:] for t in snapshot.tags if t.startswith("run:"))
     return next((run for run in run_ids if NAME.fullmatch(run)), None)
 
@@ -108,7 +109,7 @@ def ids_here(snapshots: Iterable[SnapshotInfo]) -> dict[str, str]:
 
 
 def is_whole(point: RestorePoint, snapshots: Sequence[SnapshotInfo]) -> bool:
-    """Whether the manifest and everything that it names exist."""
+    """Return whether the manifest and everything that it names exist."""
     here = ids_here(snapshots)
     return manifest(snapshots) is not None and all(i in here for i in component_ids(point))
 

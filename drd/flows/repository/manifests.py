@@ -17,7 +17,7 @@ from drd.ports import KindFactory, Repository, SnapshotInfo
 
 
 def written_rule(kinds: KindFactory) -> RequireWritten:
-    """The kinds' rules for components and their private parts."""
+    """Return the kinds' rules for components and their private parts."""
 
     def require_written(row: ComponentSnapshot, private: Mapping[str, Any]) -> None:
         try:
@@ -44,9 +44,9 @@ def read_point(
     *,
     now: datetime | None = None,
 ) -> RestorePoint:
-    """The restore point of `plan` that a manifest snapshot describes; `now` is since when a copy is
-    known. Raises ManifestRefused, also for one of another point or plan, or one that differs from
-    its seal."""
+    """Return the restore point of `plan` that a manifest snapshot describes; `now` is since when a
+    copy is known. Raises ManifestRefused, also for one of another point or plan, or one that
+    differs from its seal."""
     read = manifest_from_bytes(
         repository.read_file(manifest.id, MANIFEST_FILE),
         repository=repository.name,

@@ -77,7 +77,7 @@ def find_missing(
 
 
 def _ids(points: Sequence[RestorePoint], repository: str) -> list[str]:
-    """The ids of their snapshots there, as far as known: a copy has its own ids."""
+    """Return the ids of their snapshots there, as far as known: a copy has its own ids."""
     ids = [p.repositories[repository] for p in points]
     stored = (p for p in points if repository not in p.copied)
     return ids + [i for p in stored for i in listings.component_ids(p)]
@@ -144,7 +144,7 @@ def forgotten_since(
 
 
 def retention_beside(services: Services, plan: str, since: datetime) -> str | None:
-    """The retention run that is under way, or ended after `since`."""
+    """Return the retention run that is under way, or ended after `since`."""
     beside = (
         run.id
         for run in services.catalogue.runs.newest(plan, kind=RunKind.RETENTION, limit=5)

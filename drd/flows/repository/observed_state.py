@@ -114,8 +114,8 @@ def _probed(catalogue: Catalogue, repository: Probed, recorded: str, known: str 
 
 
 def _opened(repository: Probed) -> Meeting:
-    """The state of the repository when it is opened with the password, which a probe
-    does not do."""
+    """Return the state of the repository when it is opened with the password, which a probe does
+    not do."""
     try:
         repository.identity()
     except DrdError as error:

@@ -40,8 +40,8 @@ class Inventory:
 def take_inventory(
     services: Services, plan: Plan, spec: RepositorySpec, *, writing: bool
 ) -> Inventory:
-    """A fresh listing. A state that others have a copy of, and are ahead with, is contested from
-    then on. Raises what keeps the repository from being looked at."""
+    """Return a fresh listing. A state that others have a copy of, and are ahead with, is contested
+    from then on. Raises what keeps the repository from being looked at."""
     repository = services.open_repository(spec)
     confirm(services, repository, writing=writing)
     everything = listings.require_readable(repository, repository.snapshots(fresh=True))
@@ -96,7 +96,7 @@ def missing_snapshots(
 
 
 def _snapshots(point: RestorePoint, repository: str) -> tuple[str, ...]:
-    """The manifest by its id there, the components by their first ids."""
+    """Return the manifest by its id there, the components by their first ids."""
     return (point.repositories[repository], *listings.component_ids(point))
 
 

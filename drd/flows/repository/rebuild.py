@@ -89,7 +89,7 @@ class _Seen:
         )
 
     def cannot_tell(self, repository: str, manifest: str) -> bool:
-        """Whether the manifest is there, but cannot be read."""
+        """Return whether the manifest is there, but cannot be read."""
         return manifest in self.unreadable.get(repository, ())
 
     def compared(
@@ -148,7 +148,7 @@ def _listing(services: Services, plan: Plan, repository: Repository) -> Listing:
 
 
 def _was_never_made(services: Services, spec: RepositorySpec, error: DrdError) -> bool:
-    """Whether it is a copy whose first copy run is still to come."""
+    """Return whether it is a copy whose first copy run is still to come."""
     return (
         spec.copy_of is not None
         and isinstance(error, RepositoryMissing)
@@ -159,7 +159,7 @@ def _was_never_made(services: Services, spec: RepositorySpec, error: DrdError) -
 def _read(
     services: Services, plan: str, places: Sequence[Place], unreadable: dict[str, str]
 ) -> RestorePoint | None:
-    """The point by the first readable manifest; the others are the same."""
+    """Return the point by the first readable manifest; the others are the same."""
     now = services.clock.now()
     for repository, manifest in places:
         try:
@@ -172,8 +172,8 @@ def _read(
 
 
 def _one_each(point: RestorePoint, places: Sequence[Place]) -> list[Place]:
-    """A manifest for each repository: the known one, else the oldest. Anyone who has the key can
-    store a second one with the same mark; the contents show which one is the point's
+    """Return a manifest for each repository: the known one, else the oldest. Anyone who has the key
+    can store a second one with the same mark; the contents show which one is the point's
     (`drd.flows.repository.manifests.require_same`)."""
     by_repository: dict[str, Place] = {}
     for repository, manifest in places:
@@ -206,8 +206,8 @@ def _is_its(
     manifest: SnapshotInfo,
     unreadable: dict[str, str],
 ) -> bool:
-    """Whether a manifest with the mark of a point is that point's. For a copy, reading it shows
-    that; a manifest that was stored in place of the known one is checked here."""
+    """Return whether a manifest with the mark of a point is that point's. For a copy, reading it
+    shows that; a manifest that was stored in place of the known one is checked here."""
     if manifest.original is not None:
         return True
     try:
@@ -258,7 +258,7 @@ def _gone(known: Sequence[RestorePoint], seen: _Seen, repository: str) -> list[s
 
 
 def _placed(services: Services, point: RestorePoint, places: Sequence[Place]) -> RestorePoint:
-    """The point, with these places added."""
+    """Return the point, with these places added."""
     repositories, copied = dict(point.repositories), dict(point.copied)
     for repository, manifest in places:
         repositories[repository.name] = manifest.id

@@ -86,18 +86,18 @@ class _Rekeying:
         self.old: list[SecretRef] = []
 
     def opened(self, ref: SecretRef) -> Repository:
-        """The repository with this password, which is read anew each time."""
+        """Return the repository with this password, which is read anew each time."""
         return self._services.open_repository(replace(self._order.repository, password=ref))
 
     def opens(self, ref: SecretRef) -> bool:
-        """Whether it opens; a reference that no longer resolves opens nothing."""
+        """Return whether it opens; a reference that no longer resolves opens nothing."""
         try:
             return self.opened(ref).opens()
         except SecretUnavailable:
             return False
 
     def require_new(self) -> str:
-        """The new password. Raises UsageError for an unsuitable one."""
+        """Return the new password. Raises UsageError for an unsuitable one."""
         value = self._resolve(self.new)
         cut_off = edges(value, self.new)
         if cut_off is not None:
@@ -134,8 +134,8 @@ class _Rekeying:
         }
 
     def seal(self, keys: Sequence[str]) -> str:
-        """A seal that only a process with the new password can make of these keys; as slow to guess
-        as restic's own."""
+        """Return a seal that only a process with the new password can make of these keys; as slow
+        to guess as restic's own."""
         password = self._resolve(self.new).encode("utf-8", "surrogateescape")
         said = json.dumps([self._order.repository.url, *keys]).encode()
         return hashlib.scrypt(
@@ -348,7 +348,7 @@ def _named_before(plan: Plan, spec: RepositorySpec, earlier: Earlier) -> SecretR
 def _sealed(
     services: Services, work: _Rekeying, earlier: Earlier, tried: Sequence[str]
 ) -> list[str]:
-    """The keys of earlier tries that were sealed with the new password."""
+    """Return the keys of earlier tries that were sealed with the new password."""
     sealed_keys: list[str] = []
     for keys, seal in earlier.keys:
         if hmac.compare_digest(work.seal(keys), seal):

@@ -69,7 +69,7 @@ def earlier_tries(services: Services, plan: Plan, spec: RepositorySpec) -> Earli
 
 
 def digest_of(ref: SecretRef) -> str:
-    """The digest of the reference, not of the secret: a run keeps only that."""
+    """Return the digest of the reference, not of the secret: a run keeps only that."""
     value = list(ref.value) if isinstance(ref.value, tuple) else ref.value
     return _digest(ref.source, value)
 
@@ -79,7 +79,7 @@ def _digest(source: object, value: object) -> str:
 
 
 def _digest_in(found: object) -> str | None:
-    """A reference in a run; an older drd wrote the reference itself."""
+    """Return a reference in a run; an older drd wrote the reference itself."""
     if isinstance(found, Mapping):
         return _digest(found.get("source"), found.get("value"))
     return found if isinstance(found, str) else None

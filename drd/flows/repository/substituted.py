@@ -23,8 +23,8 @@ _NAMED = 5
 def genuine(
     services: Services, plan: str, repository: Repository, listing: Sequence[SnapshotInfo]
 ) -> list[SnapshotInfo]:
-    """The listing without snapshots that are not genuine. Each of these is reported once in a
-    command."""
+    """Return the listing without snapshots that are not genuine. Each of these is reported once in
+    a command."""
     runs = {
         run: snapshots for run, snapshots in listings.by_run(listing).items() if _may_lie(snapshots)
     }
@@ -50,13 +50,13 @@ def genuine(
 def genuine_by_run(
     services: Services, plan: str, repository: Repository, listing: Sequence[SnapshotInfo]
 ) -> dict[str, list[SnapshotInfo]]:
-    """The genuine snapshots of the listing, by the run that stored them."""
+    """Return the genuine snapshots of the listing, by the run that stored them."""
     return listings.by_run(genuine(services, plan, repository, listing))
 
 
 def _may_lie(snapshots: Sequence[SnapshotInfo]) -> bool:
-    """Whether one of a run's snapshots may be false. The id of a snapshot that was stored here
-    depends on its content; a copy only says of itself which snapshot it is a copy of."""
+    """Return whether one of a run's snapshots may be false. The id of a snapshot that was stored
+    here depends on its content; a copy only says of itself which snapshot it is a copy of."""
     return (
         any(s.original is not None for s in snapshots)
         or sum("manifest" in s.tags for s in snapshots) > 1

@@ -84,8 +84,8 @@ def begin(
     part: Part | None = None,
     ahead: Prefetch | None = None,
 ) -> Restoration:
-    """A restoration of the point that is `held`, whose clock starts now. `ahead` has what was
-    prefetched."""
+    """Return a restoration of the point that is `held`, whose clock starts now. `ahead` has what
+    was prefetched."""
     now = held.services.clock.monotonic()
     return Restoration(
         held.services, runner, held.plan, held.point, held, destinations, now, part, ahead
@@ -221,8 +221,8 @@ def run_checks(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
 
 
 def fence(work: Restoration, by: str, written: Sequence[str]) -> process.Fence | None:
-    """The fence for a command of the plan; None in a recovery. Its scratch directory lies where
-    only the user who runs it can put a link: root must not write where that leads."""
+    """Return the fence for a command of the plan; None in a recovery. Its scratch directory lies
+    where only the user who runs it can put a link: root must not write where that leads."""
     if work.box is None:
         return None
     back = [work.destinations[name].inspector() for name in work.restored]
@@ -264,7 +264,7 @@ def _missing(check: str, component: str, error: DrdError) -> CheckResult:
 
 
 def restore_failures(work: Restoration) -> list[CheckResult]:
-    """A failed row for each component that could not be restored."""
+    """Return a failed row for each component that could not be restored."""
     return [
         CheckResult(
             f"{name} can be restored",
@@ -279,7 +279,7 @@ def restore_failures(work: Restoration) -> list[CheckResult]:
 
 
 def passed_over(work: Restoration) -> list[CheckResult]:
-    """A row for each thing that came from another repository than the first."""
+    """Return a row for each thing that came from another repository than the first."""
     return [
         CheckResult(
             f"{what} can be fetched from {repository}",

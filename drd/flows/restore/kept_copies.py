@@ -28,7 +28,7 @@ _LOOKED_AT = 200
 
 
 def noted(catalogue: Catalogue, run: Run) -> list[Aside]:
-    """The kept copies of the run at the last check."""
+    """Return the kept copies of the run at the last check."""
     if run.kind is not RunKind.RECOVERY:
         return []
     records = (r for r in catalogue.steps.of_run(run.id) if r.name == STEP)
@@ -36,7 +36,7 @@ def noted(catalogue: Catalogue, run: Run) -> list[Aside]:
 
 
 def reminders(catalogue: Catalogue, plan: str) -> list[tuple[Run, Aside]]:
-    """All kept copies of a plan's recoveries that nobody has released, the newest first."""
+    """Return all kept copies of a plan's recoveries that nobody has released, the newest first."""
     runs = catalogue.runs.newest(plan, limit=_LOOKED_AT, kind=RunKind.RECOVERY)
     return [(run, aside) for run in runs for aside in noted(catalogue, run)]
 
@@ -334,7 +334,7 @@ def require_undoable(services: Services, plan: Plan, standing: Standing) -> None
 
 
 def is_so(standing: Standing, *, back: bool) -> bool:
-    """Whether each place already has what an undo (`back`) or a redo would put there."""
+    """Return whether each place already has what an undo (`back`) or a redo would put there."""
     return all(a.former is not back for a in standing.held)
 
 

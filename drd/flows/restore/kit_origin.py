@@ -65,8 +65,8 @@ class Origin:
 
 
 def is_known(services: Services, plan: str, point: str) -> bool:
-    """Whether the kit, or this host itself, confirms the point; True on a host that was not made
-    from a kit."""
+    """Return whether the kit, or this host itself, confirms the point; True on a host that was not
+    made from a kit."""
     catalogue = services.catalogue
     return (
         catalogue.origins.kit_base(plan) is None or catalogue.origins.seal(plan, point) is not None
@@ -95,7 +95,7 @@ def origin_of(services: Services, plan: Plan, point: RestorePoint, held: Holders
 
 
 def _named(plan: Plan) -> dict[str, Any]:
-    """The paths to which the components are restored, by the plan."""
+    """Return the paths to which the components are restored, by the plan."""
     components: Any = plan.resolved.get("components", {})
     return {
         name: {"paths": sorted(map(str, settings["paths"]))}
@@ -105,7 +105,7 @@ def _named(plan: Plan) -> dict[str, Any]:
 
 
 def _stored(point: RestorePoint) -> dict[str, Any]:
-    """The same, by the point."""
+    """Return the same, by the point."""
     return {
         c.component: {"paths": sorted(c.facts["paths"])}
         for c in point.components

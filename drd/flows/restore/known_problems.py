@@ -39,15 +39,15 @@ def require_whole(services: Services, plan: RecoveryPlan) -> None:
 
 
 def givers(services: Services, plan: Plan, point: RestorePoint) -> list[str]:
-    """The repositories that hold the point and have no known problem that affects it."""
+    """Return the repositories that hold the point and have no known problem that affects it."""
     return _givers(plan, point, _by_name(services, plan))
 
 
 def others_for(
     services: Services, plan: Plan, repository: str, points: Sequence[RestorePoint]
 ) -> list[str]:
-    """The other repositories of the plan that can provide all of these points, by what is known;
-    none if there are no points."""
+    """Return the other repositories of the plan that can provide all of these points, by what is
+    known; none if there are no points."""
     places = _by_name(services, plan)
     return [
         name
@@ -57,8 +57,8 @@ def others_for(
 
 
 def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> list[Finding]:
-    """The findings, and a failed finding for each repository that is known to be lost or damaged; a
-    repository that was just found to be lost gets the remedy."""
+    """Return the findings, and a failed finding for each repository that is known to be lost or
+    damaged; a repository that was just found to be lost gets the remedy."""
     told = list(found)
     for known in services.catalogue.health.of_plan(plan.name):
         if known.lost is not None:
@@ -132,7 +132,7 @@ def _by_name(services: Services, plan: Plan) -> Mapping[str, Known]:
 
 
 def _costs(known: Known, point: str) -> bool:
-    """Whether the point needs damaged data there; True if nobody knows."""
+    """Return whether the point needs damaged data there; True if nobody knows."""
     return known.damage is not None and (known.affected is None or point in known.affected)
 
 

@@ -83,8 +83,8 @@ def choose(
 def drill_choice(
     services: Services, plan: Plan, *, held_by: Collection[str] | None = None
 ) -> Choice:
-    """The plan's choice for a drill: the newest point, every n-th time a random older one, but not
-    after a failed drill, which an older point cannot clear."""
+    """Return the plan's choice for a drill: the newest point, every n-th time a random older one,
+    but not after a failed drill, which an older point cannot clear."""
     if plan.drill.random_within_s is None:
         return choose(services, plan, held_by=held_by)
     drills, scenarios = _drills(services, plan), len(plan.drill.scenarios)
@@ -94,8 +94,8 @@ def drill_choice(
 
 
 def drill_scenario(services: Services, plan: Plan) -> str:
-    """The plan's choice of what a drill simulates: a scenario that was never drilled, else the one
-    whose last drill is the longest ago."""
+    """Return the plan's choice of what a drill simulates: a scenario that was never drilled, else
+    the one whose last drill is the longest ago."""
     last: dict[str, datetime] = {}
     for drill in _drills(services, plan):
         last.setdefault(drill.scenario, drill.finished_at)
@@ -126,8 +126,8 @@ def _points(services: Services, plan: Plan) -> list[RestorePoint]:
 
 
 def _whole(services: Services, plan: Plan, points: list[RestorePoint]) -> list[RestorePoint]:
-    """The points, without those that no repository can provide whole: drd knows that each of them
-    lacks snapshots of the point. All points, if no other complete point is left."""
+    """Return the points, without those that no repository can provide whole: drd knows that each of
+    them lacks snapshots of the point. All points, if no other complete point is left."""
     lacking = {k.repository: k.missing for k in services.catalogue.health.of_plan(plan.name)}
     torn = [p for p in points if all(p.id in lacking.get(name, ()) for name in p.repositories)]
     whole = [p for p in points if p not in torn]
@@ -173,7 +173,7 @@ def _why(error: ValueError) -> str:
 
 
 def parse_time(text: str, now: datetime) -> datetime:
-    """A time as an operator types it: RFC 3339, or `2h ago`'s `2h`."""
+    """Return a time as an operator types it: RFC 3339, or `2h ago`'s `2h`."""
     try:
         return now - timedelta(seconds=parse_duration(text.removesuffix("ago").strip()))
     except OverflowError as error:

@@ -97,7 +97,7 @@ class Prefetch:
 
 
 def at_once(runbook: Sequence[Step], around: Circumstances, names: Sequence[str]) -> list[str]:
-    """The components that are restored before anything else is done."""
+    """Return the components that are restored before anything else is done."""
     if not runbook:
         return list(names)
     first = next_moves(runbook, {}, around).begin

@@ -115,7 +115,7 @@ def preflight_only(
     plan: RecoveryPlan,
     show: Callable[[PreflightResult], object] = lambda _: None,
 ) -> PreflightResult:
-    """The preflight of the recovery, without a run: logs warnings. `show` gets what would be
+    """Return the preflight of the recovery, without a run: logs warnings. `show` gets what would be
     written before anything is refused. Raises all blockers.
 
     For a resumed recovery nothing is checked: its own working directories are in the target."""
@@ -303,8 +303,8 @@ def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> No
 
 
 def _lacks(held: Holders, plan: RecoveryPlan) -> bool:
-    """Whether the repository that has delivered something lacks a wanted snapshot, or cannot say. A
-    copy is checked when it must deliver, since it has its own ids."""
+    """Return whether the repository that has delivered something lacks a wanted snapshot, or cannot
+    say. A copy is checked when it must deliver, since it has its own ids."""
     repository, point = held.repositories[0], plan.point
     if repository.name in point.copied:
         return False

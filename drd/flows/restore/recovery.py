@@ -130,8 +130,8 @@ def _preflight_again(
 def _begin(
     services: Services, plan: RecoveryPlan, stack: ExitStack, detail: RecoveryDetail
 ) -> Runner:
-    """The run: the dead one with a new token, or a new one. Its directories are removed at the end;
-    those of a killed run stay for its resume."""
+    """Return the run: the dead one with a new token, or a new one. Its directories are removed at
+    the end; those of a killed run stay for its resume."""
     if plan.continues is not None:
         require_answerable(services, plan)
         run = services.catalogue.runs.get(plan.continues)
@@ -178,7 +178,7 @@ def opened(
     stack: ExitStack,
     records: Mapping[str, StepRecord],
 ) -> StepRunner:
-    """The run's steps, which can be executed separately, with what it has restored."""
+    """Return the run's steps, which can be executed separately, with what it has restored."""
     destinations = destinations_of(services, plan, runner.run.id, stack)
     held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
     work = components.begin(runner, held, destinations, part_of(plan))
@@ -242,7 +242,7 @@ def _record(
 
 
 def _stopped_by(engine: Engine) -> str | None:
-    """Return what ended the runbook early."""
+    """Return the failed steps and their errors, in one text; None if no step failed."""
     if engine.outcome.succeeded:
         return None
     states = engine.outcome.states
@@ -251,7 +251,8 @@ def _stopped_by(engine: Engine) -> str | None:
 
 
 def _spans(services: Services, runner: Runner, plan: Plan) -> list[Span]:
-    """The times of the steps, by the wall clock: a recovery may have had several processes."""
+    """Return the times of the steps, by the wall clock: a recovery may have had several
+    processes."""
     kinds = {step.name: step.kind for step in plan.runbook}
     spans = []
     for record in services.catalogue.steps.of_run(runner.run.id):

@@ -67,8 +67,8 @@ class RecoveryRequest:
         return self.in_place or self.target == IN_PLACE
 
     def detail(self) -> RecoveryDetail:
-        """The fields that identify a recovery that is resumed: the same request means the same
-        recovery.
+        """Return the fields that identify a recovery that is resumed: the same request means the
+        same recovery.
         """
         return RecoveryDetail(
             target=self.target,
@@ -91,12 +91,12 @@ class RecoveryRequest:
         return self.components
 
     def only(self, plan: Plan) -> tuple[str, ...] | None:
-        """The repositories that may be used; None for all. Raises UsageError."""
+        """Return the repositories that may be used; None for all. Raises UsageError."""
         return left_in(plan, self.repository, self.scenario)
 
     @classmethod
     def of_run(cls, run: Run) -> RecoveryRequest:
-        """The request of a run. Raises UsageError if its row does not contain it."""
+        """Return the request of a run. Raises UsageError if its row does not contain it."""
         said = run.detail
         if not isinstance(said, RecoveryDetail) or said.target is None:
             raise UsageError(
@@ -401,8 +401,8 @@ def _notes(
 
 
 def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run | None:
-    """The interrupted recovery with the same request, which this command resumes; its point is
-    chosen already. Warns of each open recovery that the command does not resume."""
+    """Return the interrupted recovery with the same request, which this command resumes; its point
+    is chosen already. Warns of each open recovery that the command does not resume."""
     for run in services.catalogue.runs.abandoned(plan.name):
         if run.kind is not RunKind.RECOVERY or not run.detail.point:
             continue

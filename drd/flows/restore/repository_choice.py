@@ -40,7 +40,8 @@ _NEXT = (RepositoryError, SecretUnavailable)
 def holders(
     plan: Plan, point: RestorePoint, only: Collection[str] | None = None
 ) -> tuple[RepositorySpec, ...]:
-    """The plan's repositories that hold the point, limited to `only`. Raises NoRestorePoint."""
+    """Return the plan's repositories that hold the point, limited to `only`. Raises
+    NoRestorePoint."""
     holding = tuple(s for name, s in plan.repositories.items() if name in point.repositories)
     if not holding and point.elsewhere:
         raise NoRestorePoint(
@@ -73,12 +74,12 @@ def former_places(point: RestorePoint) -> str:
 
 
 def named(plan: Plan, repository: str | None) -> tuple[str, ...] | None:
-    """The repositories that `--repository` allows; None for all. Raises UsageError."""
+    """Return the repositories that `--repository` allows; None for all. Raises UsageError."""
     return None if repository is None else (repository_spec(plan, repository).name,)
 
 
 def left_in(plan: Plan, repository: str | None, scenario: str | None) -> tuple[str, ...] | None:
-    """The repositories that are left in this scenario, in the plan's order; None for all.
+    """Return the repositories that are left in this scenario, in the plan's order; None for all.
 
     After a region-loss only copies are left. Raises UsageError if there is none."""
     only = named(plan, repository)
@@ -97,7 +98,7 @@ def left_in(plan: Plan, repository: str | None, scenario: str | None) -> tuple[s
 
 
 def repository_spec(plan: Plan, name: str) -> RepositorySpec:
-    """The plan's repository of that name. Raises UsageError."""
+    """Return the plan's repository of that name. Raises UsageError."""
     if name not in plan.repositories:
         known = ", ".join(plan.repositories)
         raise UsageError(f"{plan.name} has no repository {name!r}", hint=f"the plan has {known}.")
@@ -182,8 +183,8 @@ class Holders:
         return self._first(component, restore).torn
 
     def _first(self, what: str, attempt: Callable[[Repository], T]) -> T:
-        """The result of the first repository that succeeds. Raises the error of the first if none
-        does."""
+        """Return the result of the first repository that succeeds. Raises the error of the first if
+        none does."""
         errors: list[tuple[str, DrdError]] = []
         for spec in self._specs:
             error = self._out.get(spec.name)
@@ -237,7 +238,7 @@ class Holders:
         return manifest
 
     def _id(self, repository: Repository, snapshot: str) -> str:
-        """The snapshot's id there."""
+        """Return the snapshot's id there."""
         if repository.name not in self.point.copied:
             return snapshot
         with self._lock:

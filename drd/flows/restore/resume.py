@@ -35,7 +35,7 @@ _BEGUN = (StepState.SUCCEEDED, StepState.FAILED, StepState.RUNNING, StepState.CA
 
 
 def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
-    """The plan for resuming the run, which is open afterwards.
+    """Return the plan for resuming the run, which is open afterwards.
 
     Raises UsageError for a run that cannot be resumed, AlreadyRunning for one that runs."""
     _refuse_others(services, run, "start a new drill with drd drill.")

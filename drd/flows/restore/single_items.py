@@ -49,7 +49,7 @@ class Single:
 def component_of(
     services: Services, plan: Plan, point: RestorePoint, names: Sequence[str], part: Part
 ) -> str:
-    """The one component of the part: of several, the one that has it at the point. Raises
+    """Return the one component of the part: of several, the one that has it at the point. Raises
     UsageError if that is not clear."""
     able = [n for n in names if services.kinds(plan.components[n].kind).spec.has(part)]
     if len(able) > 1 and not part.whole:
@@ -109,8 +109,8 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
 def _older_with_it(
     services: Services, plan: Plan, point: RestorePoint, name: str, part: Part
 ) -> RestorePoint | None:
-    """The newest complete point before this one that contains it: it may have been deleted before
-    this one was made."""
+    """Return the newest complete point before this one that contains it: it may have been deleted
+    before this one was made."""
     kept = (p for p in services.catalogue.points.of_plan(plan.name) if p.complete)
     earlier = sorted((p for p in kept if p.data_time < point.data_time), key=lambda p: p.data_time)
     for known in reversed(earlier[-_LOOKED_AT:]):
@@ -121,8 +121,8 @@ def _older_with_it(
 
 
 def _only(services: Services, plan: Plan, component: Component, part: Part) -> Plan:
-    """The plan, limited to restoring it and comparing it with the point, after the approval of two
-    persons if the plan requires that."""
+    """Return the plan, limited to restoring it and comparing it with the point, after the approval
+    of two persons if the plan requires that."""
     compares = services.compares(component, f"{_titled(part)} as at backup")
     checks = () if compares is None else (compares,)
     steps = [_alone(s) for s in plan.runbook if wants_two_persons(s)]
@@ -133,7 +133,7 @@ def _only(services: Services, plan: Plan, component: Component, part: Part) -> P
 
 
 def _alone(step: Step) -> Step:
-    """The step without its references to other steps."""
+    """Return the step without its references to other steps."""
     when = replace(step.when, step=None, ended=()) if step.when is not None else None
     return replace(step, needs=None, group=None, when=when)
 
@@ -224,7 +224,7 @@ def _things(was: Fingerprint, now: Fingerprint, part: Part) -> list[Change]:
 
 
 def _held(fingerprint: Fingerprint, name: str) -> Held | None:
-    """A fingerprint's record of a table or path."""
+    """Return a fingerprint's record of a table or path."""
     if isinstance(fingerprint, TreeFingerprint):
         return _held_files(fingerprint, name)
     names = fingerprint.partitioned.get(name, (name,))

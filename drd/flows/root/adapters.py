@@ -80,15 +80,15 @@ class RootedKind:
 
 
 def kinds_of(factory: Callable[[str], Kind]) -> Callable[[str], Kind]:
-    """The same, where root acts for somebody."""
+    """Return the same, where root acts for somebody."""
     if rights.acts_for() is None:
         return factory
     return lambda name: cast("Kind", RootedKind(factory(name)))
 
 
 def repository_of(opened: Repository, url: str) -> Repository:
-    """The same; one in a directory of root's, where root acts for somebody who may not write to
-    it."""
+    """Return the same; one in a directory of root's, where root acts for somebody who may not write
+    to it."""
     place = Path(url)
     if rights.acts_for() is None or not url.startswith("/") or not place.is_dir():
         return opened

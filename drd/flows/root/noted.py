@@ -55,7 +55,8 @@ class Notes:
             return self._held.get(run) or ledger.load(self._work_dir, run, self._warn)
 
     def held(self, run: str) -> Ledger | None:
-        """The ledger that the rows of this run must match; None when it need not match any."""
+        """Return the ledger that the rows of this run must match; None when it need not match
+        any."""
         with self.lock:
             return self._held.get(run)
 
@@ -88,7 +89,7 @@ class Notes:
             return noted
 
     def of_point(self, point: RestorePoint) -> list[Ledger]:
-        """The held ledgers of runs that restore this point."""
+        """Return the held ledgers of runs that restore this point."""
         held = self._held.values()
         return [h for h in held if (h.head["plan"], h.point["id"]) == (point.plan, point.id)]
 
@@ -107,7 +108,7 @@ class Notes:
 
 
 def noted(catalogue: Catalogue, notes: Notes) -> Catalogue:
-    """The same catalogue, whose rows of recoveries must match the notes."""
+    """Return the same catalogue, whose rows of recoveries must match the notes."""
     points = NotedPoints(catalogue.points, notes)
     return replace(
         catalogue,

@@ -39,7 +39,7 @@ class RowTrust:
         return run
 
     def has_record(self, _run: Run) -> bool:
-        """Whether something else than a row that others can write describes the run."""
+        """Return whether something else than a row that others can write describes the run."""
         return True
 
     def require_record(self, run: Run) -> None:
@@ -101,8 +101,8 @@ class RootsRowTrust(RowTrust):
     def _no_record(self, run: Run, hint: str) -> NotAsNoted:
         return NotAsNoted(
             f"root has no record of run {run.id} of {run.plan}. Possible reasons: another user "
-            "or an older drd started the run, the record could not be written, or somebody used "
-            f"drd done. {self._owner.name} can change the catalogue's data of this run",
+            "or an older drd started the run; root could not write the record; or somebody has "
+            f"run drd done. {self._owner.name} can change the catalogue's data of this run",
             hint=hint,
         )
 
@@ -167,7 +167,7 @@ def trust_for(catalogue: Catalogue, work_dir: Path, warn: Warn) -> tuple[Catalog
 
 
 def is_noted(work_dir: Path, run: Run) -> bool:
-    """Whether root has a record of the run, and the row equals the record."""
+    """Return whether root has a record of the run, and the row equals the record."""
     ledger_read = ledger.load(work_dir, run.id)
     if ledger_read is not None:
         with suppress(NotAsNoted):

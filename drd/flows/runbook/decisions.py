@@ -86,8 +86,8 @@ class DecisionRequests:
             self._two_person.add(step.name)
 
     def _about(self, step: Step, ask: Ask) -> str:
-        """The text to approve. An approval of a partial recovery may name things that do not exist
-        yet, or that are not restored: then it shows the text of the plan."""
+        """Return the text to approve. An approval of a partial recovery may name things that do not
+        exist yet, or that are not restored: then it shows the text of the plan."""
         try:
             return self.step_runner.text(ask.text)
         except StepFailed:
@@ -96,15 +96,15 @@ class DecisionRequests:
             return ask.text
 
     def _whom(self, role: str | None) -> str:
-        """The role, with its first holders."""
+        """Return the role, with its first holders."""
         if role is None:
             return "anybody"
         names = [name for name, held in self.services.roles.items() if role in held]
         return f"{role} ({some(names, _NAMED)})" if names else role
 
     def _unanswered(self, name: str, asked: datetime, ask: Ask, now: datetime) -> bool:
-        """Whether the time for an answer passed while no process executed the run: then drd asks
-        again, because late answers were refused."""
+        """Return whether the time for an answer passed while no process executed the run: then drd
+        asks again, because late answers were refused."""
         expires = _expiry(asked, ask)
         if expires is None or now <= expires:
             return False
@@ -117,7 +117,7 @@ class DecisionRequests:
         return True
 
     def is_new(self, names: Collection[str]) -> bool:
-        """Whether a request about one of these is still to be made."""
+        """Return whether a request about one of these is still to be made."""
         return any(n not in self._asked for n in names)
 
     def ask(self, failed: Mapping[str, str], attempts: Mapping[str, int]) -> None:
@@ -147,12 +147,12 @@ class DecisionRequests:
     # hearing
 
     def skipped_beforehand(self, step: str) -> Decision | None:
-        """Whether a person decided to skip the step before it began."""
+        """Return whether a person decided to skip the step before it began."""
         said = self.services.catalogue.decisions.of_run(self.runner.run.id)
         return next((d for d in said if (d.step, d.action, d.attempt) == (step, "skip", 0)), None)
 
     def wants_again(self, record: StepRecord) -> bool:
-        """Whether a person decided to retry the failed step."""
+        """Return whether a person decided to retry the failed step."""
         about = (record.name, "retry", record.attempt)
         said = self.services.catalogue.decisions.of_run(self.runner.run.id)
         return any((d.step, d.action, d.attempt) == about for d in said)

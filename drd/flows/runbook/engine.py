@@ -47,7 +47,7 @@ class Outcome:
 
 
 def runbook_of(work: components.Restoration) -> tuple[Step, ...]:
-    """The plan's steps; without any, restore everything and run every check."""
+    """Return the plan's steps; without any, restore everything and run every check."""
     return work.plan.runbook or (
         Step("restore", "restore", tuple(work.destinations)),
         Step("check", "check", tuple(c.name for c in work.plan.checks)),
@@ -134,8 +134,8 @@ class Engine:
                 components.recall(self.work, step.subjects, records)
 
     def _has_ended(self, step: Step, record: StepRecord, records: Mapping[str, StepRecord]) -> bool:
-        """Whether the service that a step started is gone, or the unit that it stopped is running,
-        although no later step did that: after a reboot of the host, for instance."""
+        """Return whether the service that a step started is gone, or the unit that it stopped is
+        running, although no later step did that: after a reboot of the host, for instance."""
         if step.service is None or record.state is not StepState.SUCCEEDED:
             return False
         later = any(
@@ -374,7 +374,7 @@ def failed_steps(engine: Engine) -> tuple[str, ...]:
 
 
 def failures(engine: Engine) -> list[CheckResult]:
-    """A row for each failed step whose failure no other row reports."""
+    """Return a row for each failed step whose failure no other row reports."""
     rows = []
     for name, state in engine.states.items():
         step = engine.steps[name]
@@ -396,7 +396,7 @@ def failures(engine: Engine) -> list[CheckResult]:
 
 
 def _over_production(detail: RunDetail) -> bool:
-    """Whether a recovery with this request replaces production data."""
+    """Return whether a recovery with this request replaces production data."""
     if not isinstance(detail, RecoveryDetail):
         return False
     beside = detail.part is not None and bool(detail.part.into)

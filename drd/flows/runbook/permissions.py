@@ -207,7 +207,7 @@ class Deciding:
 
 
 def own(run: Run, said: Sequence[Decision], actor: Actor | None) -> Sameness:
-    """Whether `actor` is the person who started or resumed the run."""
+    """Return whether `actor` is the person who started or resumed the run."""
     return compare_all(operators(run, said), actor)
 
 
@@ -244,7 +244,7 @@ def require_still_approvable(
 
 
 def _begun_by_unknown(catalogue: Catalogue, run: Run) -> bool:
-    """Whether it is unknown who started or resumed the recovery."""
+    """Return whether it is unknown who started or resumed the recovery."""
     began = operators(run, catalogue.decisions.of_run(run.id))
     return any(one is None or one.person is None for one in began)
 

@@ -92,7 +92,7 @@ class StepRunner:
         return self._act("rollback", step, keep=keep_nothing)
 
     def text(self, text: str) -> str:
-        """A text for people with its values, masked."""
+        """Return a text for people with its values, masked."""
         return masked(filled(text, lambda name: self._value(name, shown=True)))
 
     # the deeds
@@ -117,7 +117,7 @@ class StepRunner:
         return Purpose.OWNERS if self.drill else Purpose.PROCESSES
 
     def lasts(self, step: Step) -> bool:
-        """Whether what a step has started still runs."""
+        """Return whether what a step has started still runs."""
         action, context = self.work.services.actions(step.kind), self._context(step)
         with rights.root(self._purpose):
             return not isinstance(action, Lasting) or action.lasts(context)
@@ -240,8 +240,8 @@ class StepRunner:
         return known
 
     def _is_masked(self, name: str) -> bool:
-        """Whether the catalogue masks a step's results. Only the process that executed it has the
-        true values."""
+        """Return whether the catalogue masks a step's results. Only the process that executed it
+        has the true values."""
         return any(s.name == name and s.kind in ACTIONS for s in self.work.plan.runbook)
 
     def _place(self, component: str, key: str) -> str:
@@ -257,7 +257,7 @@ class StepRunner:
         )
 
     def _service(self, name: str, *, shown: bool) -> str:
-        """The address of the service that a step has started under this name."""
+        """Return the address of the service that a step has started under this name."""
         for step in self.work.plan.runbook:
             if getattr(step.settings, "known_as", None) != name:
                 continue
@@ -269,7 +269,7 @@ class StepRunner:
 
 
 def _may_free_ports(step: Step) -> bool:
-    """Whether a port may be free after this step."""
+    """Return whether a port may be free after this step."""
     return step.kind == "manual" or (step.kind in ACTIONS and ACTIONS[step.kind].frees_ports)
 
 
@@ -291,8 +291,8 @@ def preflight_step(
 
 
 def is_failure(error: DrdError, kind: str) -> bool:
-    """Whether the error is the step's own; other errors end the run, or leave the decision to
-    others."""
+    """Return whether the error is the step's own; other errors end the run, or leave the decision
+    to others."""
     if isinstance(error, StepFailed):
         return True
     return kind not in ("restore", "check") and not isinstance(error, components.ENDS_ALL)

@@ -50,8 +50,8 @@ def trust_again(services: Services, why: str) -> None:
 
 
 def is_confirmed(services: Services, ahead: Iterable[float | None], *, far: bool) -> bool:
-    """Whether someone else confirms the clock: a repository server (`ahead` has the differences, of
-    servers where it is `far`), or the kernel, whose clock NTP synchronises."""
+    """Return whether someone else confirms the clock: a repository server (`ahead` has the
+    differences, of servers where it is `far`), or the kernel, whose clock NTP synchronises."""
     if far and any(s is not None and abs(s) <= JUMP_S for s in ahead):
         return True
     return services.booted() is not None and process.clock_agrees(JUMP_S)

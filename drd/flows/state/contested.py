@@ -68,8 +68,8 @@ def judge_listing(services: Services, plan: Plan, listing: Iterable[SnapshotInfo
 
 
 def may_settle(services: Services, plan: Plan, run: Run) -> bool:
-    """Whether drd may clean up after a dead run. For one of an earlier boot, only if the repository
-    shows no sign that its process runs elsewhere."""
+    """Return whether drd may clean up after a dead run. For one of an earlier boot, only if the
+    repository shows no sign that its process runs elsewhere."""
     boot = process.booted()
     if boot is None or not run.owner_boot or run.owner_boot == boot.id:
         return True
@@ -106,8 +106,8 @@ def _used(services: Services, plan: Plan) -> Iterable[Repository]:
 def _is_held_elsewhere(
     services: Services, repository: Repository, run: Run, booted: datetime
 ) -> bool:
-    """Whether there is a lock with this host's name that was made or refreshed since the boot, by
-    no process here, and at no time at which one of our runs could have made it.
+    """Return whether there is a lock with this host's name that was made or refreshed since the
+    boot, by no process here, and at no time at which one of our runs could have made it.
     """
     holders = [
         lock
@@ -131,8 +131,8 @@ def _is_held_elsewhere(
 
 
 def _is_restic_here(pid: int) -> bool:
-    """Whether the pid belongs to restic here: another machine's process may have the pid of a
-    process here.
+    """Return whether the pid belongs to restic here: another machine's process may have the pid of
+    a process here.
     """
     try:
         return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").startswith("restic")

@@ -104,8 +104,8 @@ def _after_hooks(services: Services, plan: Plan, run: Run) -> list[str]:
 
 
 def _settle_repository(services: Services, plan: Plan, owned: RunLease) -> RestorePoint | None:
-    """The point of a dead backup whose manifest is in the repository; else None, and the run's
-    snapshots and locks are removed."""
+    """Return the point of a dead backup whose manifest is in the repository; else None, and the
+    run's snapshots and locks are removed."""
     for name in _locked_by(plan, owned.run):
         spec = plan.repositories[name]
         if services.catalogue.repositories.id_of(spec.url) is not None:

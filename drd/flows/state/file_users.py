@@ -23,8 +23,8 @@ _LONGEST_S = 60.0
 
 
 def is_held(path: Path, trusted: Collection[int], *, kind: str = "POSIX") -> bool:
-    """Whether a process of these users has a lock of this kind on the file, as SQLite's connections
-    have on a database, and a run (`FLOCK`) on its file; True if nobody can tell.
+    """Return whether a process of these users has a lock of this kind on the file, as SQLite's
+    connections have on a database, and a run (`FLOCK`) on its file; True if nobody can tell.
 
     Locks of others do not count: they would keep drd from fixing a file that these users have
     opened. Nor does a lock under the number of a process that does not have the file open: a FLOCK
@@ -53,8 +53,8 @@ def _holders(table: str, inode: int, kind: str) -> Iterator[int]:
 
 
 def _is_of(pid: int, trusted: Collection[int]) -> bool:
-    """Whether the process belongs to one of these users, by its real user, which does not change
-    when it runs a set-user-ID program.
+    """Return whether the process belongs to one of these users, by its real user, which does not
+    change when it runs a set-user-ID program.
     """
     if pid <= 0:
         return False  # of an open file, which neither SQLite nor drd takes
@@ -77,7 +77,7 @@ def _lives(pid: int) -> bool:
 
 
 def _has_open(pid: int, info: os.stat_result) -> bool | None:
-    """Whether the process has the file open; None if this process may not see that."""
+    """Return whether the process has the file open; None if this process may not see that."""
     try:
         fds = os.listdir(f"/proc/{pid}/fd")  # noqa: PTH208 - names are wanted
     except (ProcessLookupError, FileNotFoundError):
@@ -92,7 +92,8 @@ def _has_open(pid: int, info: os.stat_result) -> bool | None:
 
 
 def _is_open(info: os.stat_result, trusted: Collection[int]) -> bool:
-    """Whether another process of these users has the file open, as far as this one may see."""
+    """Return whether another process of these users has the file open, as far as this one may
+    see."""
     pids = (int(n) for n in os.listdir("/proc") if n.isdecimal())  # noqa: PTH208
     return any(p != os.getpid() and _is_of(p, trusted) and _has_open(p, info) for p in pids)
 

@@ -180,7 +180,7 @@ def _mark(database: Path) -> Path:
 
 
 def _is_marked(database: Path, info: os.stat_result) -> bool:
-    """Whether the mark is for this very file, and not for one that replaced it since."""
+    """Return whether the mark is for this very file, and not for one that replaced it since."""
     return _marked(database) in ("", str(info.st_ino))
 
 
@@ -240,9 +240,9 @@ def _itself(database: Path, trusted: Collection[int], group: int | None) -> Iter
 
 
 def _is_like_the_owners(database: Path, info: os.stat_result, group: int | None) -> bool:
-    """Whether a catalogue that belongs to another user can be trusted as much as the owner's: it
-    belongs to the group that could write in the state, so each member could have written the
-    owner's file, too.
+    """Return whether a catalogue that belongs to another user can be trusted as much as the
+    owner's: it belongs to the group that could write in the state, so each member could have
+    written the owner's file, too.
 
     An earlier drd made it so when a member gave the first command. If an earlier start closed the
     state but could not copy the catalogue, only the mark shows this.

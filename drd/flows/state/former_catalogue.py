@@ -19,7 +19,7 @@ _CACHE_OF_A_REPOSITORY = re.compile(r"[0-9a-f]{64}")
 
 
 def is_missing(places: Places) -> bool:
-    """Whether the next use makes a new catalogue."""
+    """Return whether the next use makes a new catalogue."""
     return places.database is not None and not places.database.exists()
 
 
@@ -36,7 +36,7 @@ def came_after_another(catalogue: Catalogue, places: Places) -> bool:
 
 
 def lies_aside(places: Places) -> bool:
-    """Whether a catalogue was set aside: drd did not trust it, or it was damaged."""
+    """Return whether a catalogue was set aside: drd did not trust it, or it was damaged."""
     database = places.database
     if database is None:
         return False
@@ -45,7 +45,7 @@ def lies_aside(places: Places) -> bool:
 
 
 def _has_a_cache(places: Places) -> bool:
-    """Whether restic's cache knows a repository, which means that this host has made backups
+    """Return whether restic's cache knows a repository, which means that this host has made backups
     before.
     """
     try:

@@ -48,7 +48,7 @@ def leftovers(services: Services) -> list[Finding]:
 
 
 def _is_roots_to_judge(root: Path) -> bool:
-    """Whether the place is root's and we are not root, who alone can tell whose work it
+    """Return whether the place is root's and we are not root, who alone can tell whose work it
     contains.
     """
     return root != OLD_OUTSIDE and root.stat().st_uid == 0 and not rights.may_be_root()

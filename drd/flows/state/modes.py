@@ -193,8 +193,8 @@ def _is_shared(directory: Path) -> bool:
 
 
 def _can_be_read(directory: Path) -> bool:
-    """Whether others can read it. They may pass through: a sandbox's user needs that to reach its
-    files.
+    """Return whether others can read it. They may pass through: a sandbox's user needs that to
+    reach its files.
     """
     try:
         mode = directory.lstat().st_mode

@@ -41,7 +41,8 @@ class Places:
         return replace(self, group=self.sharing())
 
     def sharing(self) -> int | None:
-        """The group whose members can write beside the catalogue, as an earlier drd let them."""
+        """Return the group whose members can write beside the catalogue, as an earlier drd let
+        them."""
         real = self.real_database
         info = None if real is None else lstat(real.parent)
         if (
@@ -70,7 +71,7 @@ class Places:
 
 
 def lstat(path: Path) -> os.stat_result | None:
-    """The status of a path without following links; None when it does not exist or cannot be
+    """Return the status of a path without following links; None when it does not exist or cannot be
     read."""
     try:
         return path.lstat()

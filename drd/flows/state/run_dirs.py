@@ -219,8 +219,9 @@ def _row(services: Services, run: str) -> Run | None:
 
 
 def _ours(directory: Path, run: Run | None) -> bool:
-    """Whether a directory is this user's, and of this run: by the stamp in its row, or because this
-    process made it. (A run from before there were stamps has neither a stamp nor a directory.)
+    """Return whether a directory is this user's, and of this run: by the stamp in its row, or
+    because this process made it. (A run from before there were stamps has neither a stamp nor a
+    directory.)
     """
     now = identity(directory)
     if now is None:
@@ -245,7 +246,7 @@ def why_foreign(services: Services, directory: Path, run: str) -> str | None:
 
 
 def _reachable(directory: Path, user: str) -> bool:
-    """Whether `user` may pass through every directory down to this one."""
+    """Return whether `user` may pass through every directory down to this one."""
     account = pwd.getpwnam(user)
     groups = os.getgrouplist(user, account.pw_gid)
     with _explained(directory):
@@ -392,6 +393,7 @@ def _forget_ended(directory: Path, known: Run | None, now: float) -> None:
 
 
 def _over(services: Services, run: str) -> bool:
-    """Whether the run is known and has ended: of runs of another catalogue nobody here can tell."""
+    """Return whether the run is known and has ended: of runs of another catalogue nobody here can
+    tell."""
     run_row = _row(services, run)
     return run_row is not None and run_row.state.final

@@ -15,7 +15,7 @@ from drd.ports import Catalogue
 
 
 def daemon_lives(catalogue: Catalogue, now: datetime) -> bool:
-    """Whether a daemon runs, judged by its last heartbeat."""
+    """Return whether a daemon runs, judged by its last heartbeat."""
     noted = catalogue.queue.noted(HEARTBEAT)
     facts = daemon_facts(*noted) if noted is not None else None
     state = daemon_state(facts, now, installed=False)
@@ -23,8 +23,8 @@ def daemon_lives(catalogue: Catalogue, now: datetime) -> bool:
 
 
 def differs_in_force(catalogue: Catalogue, plan: Plan, text: str, now: datetime) -> str | None:
-    """The warning for a command that read this text of a plan of which a running daemon has loaded
-    another one; None if there is none, so that this text is in force once it is stored.
+    """Return the warning for a command that read this text of a plan of which a running daemon has
+    loaded another one; None if there is none, so that this text is in force once it is stored.
 
     The text in force decides which repositories the plan's names mean, and so which points are
     offered and counted. Raises UsageError for a text with other places: what a command stored or

@@ -139,8 +139,8 @@ def _is_doubtful(
     state: RetentionState | None,
     now: datetime,
 ) -> bool:
-    """Whether the point is damaged, gone, incomplete, or of the future. Points that are not kept
-    any more do not count.
+    """Return whether the point is damaged, gone, incomplete, or of the future. Points that are not
+    kept any more do not count.
     """
     if known is None or not known.complete or point in damaged:
         return True

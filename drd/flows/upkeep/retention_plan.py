@@ -145,7 +145,7 @@ class _Seen:
         return [p for p in self.points if _is_somewhere(p, self.inventories, self.unreached)]
 
     def known(self) -> list[RestorePoint]:
-        """The known points, without hollow ones: none of these may count for the rules."""
+        """Return the known points, without hollow ones: none of these may count for the rules."""
         hollow = self.hollow()
         return [
             replace(p, complete=False, proven_by=None) if p.id in hollow else p
@@ -322,8 +322,8 @@ def out_of_the_future(points: Sequence[str], snapshots: Sequence[SnapshotInfo]) 
 def _is_somewhere(
     point: RestorePoint, inventories: Iterable[Inventory], unreached: Collection[str]
 ) -> bool:
-    """Whether a point is in a repository; for repositories that cannot be listed now the catalogue
-    decides.
+    """Return whether a point is in a repository; for repositories that cannot be listed now the
+    catalogue decides.
     """
     return any(inventory.holds(point.id) for inventory in inventories) or any(
         name in unreached for name in point.repositories

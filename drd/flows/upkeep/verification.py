@@ -138,7 +138,7 @@ class _VerificationRun:
         )
 
     def _is_hurt(self) -> bool:
-        """Whether another run has met damage there."""
+        """Return whether another run has met damage there."""
         known = self.services.catalogue.health.of_plan(self.plan.name)
         return any(k.damage is not None for k in known if k.repository == self.spec.name)
 

@@ -22,7 +22,7 @@ class Excludes:
         self._directories = _compiled([p.rstrip("/") for p in patterns if p.endswith("/")])
 
     def match(self, path: str, *, directory: bool) -> bool:
-        """Whether an absolute path itself is excluded, without regard to its parents."""
+        """Return whether an absolute path itself is excluded, without regard to its parents."""
         if self._any is not None and self._any.fullmatch(path):
             return True
         return (

@@ -52,7 +52,7 @@ class InsidePublication:
         return bool(read_journal(self.journal).get("overwrite"))
 
     def begun(self) -> bool:
-        """Whether names of this run may already exist in the target."""
+        """Return whether names of this run may already exist in the target."""
         return self._phase() in ("moving", "published")
 
     def published(self) -> bool:

@@ -24,7 +24,7 @@ class Entry:
     text: str
 
     def is_a(self, kinds: Collection[str]) -> bool:
-        """Whether the entry is of one of these kinds, written as in the listing."""
+        """Return whether the entry is of one of these kinds, written as in the listing."""
         return any(self.text.startswith(f"{kind} ") for kind in kinds)
 
 

@@ -92,8 +92,8 @@ class Cluster:
         self._admin: Connection | None = None
 
     def admin(self) -> Connection:
-        """A connection to another database. Raises TargetError if only the target's own accepts
-        one.
+        """Return a connection to another database. Raises TargetError if only the target's own
+        accepts one.
         """
         if self._admin is None or self._admin.closed or self._admin.broken:
             self._admin = self._connect()
@@ -154,7 +154,7 @@ class Cluster:
         return self.one(_KNOWN, [name]) is not None
 
     def closed(self, name: str) -> bool:
-        """Whether the database accepts no connections."""
+        """Return whether the database accepts no connections."""
         row = self.one(_KNOWN, [name])
         return row is not None and not row[0]
 
@@ -295,8 +295,8 @@ class Cluster:
         return notes
 
     def can_store(self, text: str) -> bool:
-        """Whether this server stores text that is not UTF-8, sent from the database that drd works
-        from.
+        """Return whether this server stores text that is not UTF-8, sent from the database that drd
+        works from.
         """
         return (
             shown(text) == text or self.admin().info.parameter_status("server_encoding") != "UTF8"

@@ -131,7 +131,7 @@ class Address:
         return f"postgresql://{login}/{quote(self.dbname, safe='')}{query}"
 
     def environment(self) -> dict[str, str]:
-        """The parameters as the PG* variables that libpq reads, without the password."""
+        """Return the parameters as the PG* variables that libpq reads, without the password."""
         known = {
             option.keyword.decode(): option.envvar.decode()
             for option in pq.Conninfo.get_defaults()

@@ -24,8 +24,8 @@ _PAIR = re.compile(r"\s*([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s\\]|\\.)*
 
 
 def holds_password(dsn: str) -> bool:
-    """Whether a connection string (URI or key=value) contains a password. In doubt the answer is
-    yes: a string of neither form is searched for the keywords.
+    """Return whether a connection string (URI or key=value) contains a password. In doubt the
+    answer is yes: a string of neither form is searched for the keywords.
     """
     if _URI.match(dsn):
         return _uri_holds_password(dsn)
@@ -83,7 +83,8 @@ def contradictions(dsn: SecretRef) -> Iterator[Contradiction]:
 
 
 def is_source(component: PostgresSettings, target: PostgresTarget) -> bool:
-    """Whether both are one database as far as the texts show; a recovery asks the servers."""
+    """Return whether both are one database as far as the texts show; a recovery asks the
+    servers."""
     return component.dsn == target.dsn
 
 

@@ -282,8 +282,8 @@ def statement(script: str) -> str:
 
 
 def _may_be_of(entry: Entry, relations: Sequence[Relation]) -> bool:
-    """Whether an entry may be about the table, by the listing, which quotes nothing: it may be
-    about another one as well.
+    """Return whether an entry may be about the table, by the listing, which quotes nothing: it may
+    be about another one as well.
     """
     return any(entry.text.startswith(f"FK CONSTRAINT {r.listed}") for r in relations)
 

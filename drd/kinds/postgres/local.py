@@ -22,8 +22,8 @@ get them.
 
 
 def stays_here(dsn: str) -> bool:
-    """Whether the string leads to a socket or a port of this host, and names no file with keys or
-    passwords. In doubt the answer is no.
+    """Return whether the string leads to a socket or a port of this host, and names no file with
+    keys or passwords. In doubt the answer is no.
     """
     try:
         given = {k: str(v) for k, v in conninfo.conninfo_to_dict(dsn).items() if v is not None}

@@ -130,8 +130,8 @@ class Restorer:
             comment = saved["comment"]
             if not self._cluster.can_store(comment):
                 notes.append(
-                    "the database's comment could not be set: no encoding of the server has "
-                    "its bytes"
+                    "drd left out the database's comment: it contains bytes that no encoding of "
+                    "the server can represent"
                 )
                 comment = ""
             notes += names.publish(comment, overwrite=order.overwrite, keep=order.keep)

@@ -222,8 +222,8 @@ def _code_of_others(connection: Connection, role: str) -> Finding:
 
 
 def _is_superuser(connection: Connection, login: str) -> bool:
-    """Whether the login or the current role is a superuser. A setting of the database may make the
-    session begin as another role, which code can revert.
+    """Return whether the login or the current role is a superuser. A setting of the database may
+    make the session begin as another role, which code can revert.
     """
     query = b"SELECT bool_or(rolsuper) FROM pg_catalog.pg_roles WHERE rolname IN (%s, current_user)"
     row = connection.execute(query, [login]).fetchone()

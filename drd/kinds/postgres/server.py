@@ -89,8 +89,8 @@ def sandbox_programs(major: int, bin_dir: str | None) -> Programs:
 
 
 def says_no_space(text: str) -> bool:
-    """Whether messages of an English-speaking server report a full disk; after a partial write only
-    the hint says so.
+    """Return whether messages of an English-speaking server report a full disk; after a partial
+    write only the hint says so.
     """
     return os.strerror(errno.ENOSPC) in text or "Check free disk space" in text
 

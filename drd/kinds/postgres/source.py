@@ -51,7 +51,7 @@ class PostgresSource:
         self._given: Address | None = None
 
     def _address(self) -> Address:
-        """The address of the dsn; the secret is resolved once."""
+        """Return the address of the dsn; the secret is resolved once."""
         if self._given is None:
             self._given = address_of(self._settings.dsn)
         return self._given

@@ -64,8 +64,8 @@ class ClusterTemplate:
         return False
 
     def _is_ours(self) -> bool:
-        """Whether drd, or the user of the servers, made it and nobody else could change it: the
-        shelf is private now, which does not prove that it always was.
+        """Return whether drd, or the user of the servers, made it and nobody else could change it:
+        the shelf is private now, which does not prove that it always was.
         """
         trusted = {0, os.geteuid()}
         with suppress(KeyError):

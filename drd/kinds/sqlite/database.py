@@ -109,7 +109,7 @@ def error_name(error: sqlite3.Error) -> str:
 
 
 def is_about(error: sqlite3.Error, *names: str) -> bool:
-    """Whether this is one of these errors or a more detailed form of one."""
+    """Return whether this is one of these errors or a more detailed form of one."""
     name = error_name(error)
     return any(name == n or name.startswith(n + "_") for n in names)
 
@@ -217,7 +217,7 @@ def storage_facts(connection: sqlite3.Connection) -> dict[str, Any]:
 
 
 def wants_digests(like: Fingerprint) -> bool:
-    """Whether a fingerprint to compare with `like` needs digests of the tables."""
+    """Return whether a fingerprint to compare with `like` needs digests of the tables."""
     return isinstance(like, DatabaseFingerprint) and like.mode == "digest"
 
 

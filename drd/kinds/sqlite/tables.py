@@ -207,8 +207,8 @@ class SqliteTables(NamedDestination):
         return notes
 
     def _is_done(self, there: sqlite3.Connection, was: TableState, *, begun: bool) -> bool:
-        """Whether this run has already restored the table. Raises TargetNotEmpty if another table
-        has its name.
+        """Return whether this run has already restored the table. Raises TargetNotEmpty if another
+        table has its name.
         """
         if begun and self._there(there) and database.table_state(there, self._name) == was:
             return True

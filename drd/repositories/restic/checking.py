@@ -92,12 +92,13 @@ def _damage(runner: ResticRunner, said: Complaints) -> RepositoryDamaged:
 
 
 def _names_no_snapshot(line: str) -> bool:
-    """Whether the line is an error of restic's that does not name which snapshots it affects."""
+    """Return whether the line is an error of restic's that does not name which snapshots it
+    affects."""
     return not (line.strip().startswith("error for tree ") or _PACK.search(line))
 
 
 def _short(line: str) -> str:
-    """The beginning of restic's sentence: blob addresses follow."""
+    """Return the beginning of restic's sentence: blob addresses follow."""
     return line.strip().partition(": [")[0].rstrip(":")[:300]
 
 
@@ -113,8 +114,8 @@ def _remaining_s(ends: float | None) -> float | None:
 def snapshots_with(
     runner: ResticRunner, parts: Sequence[str], trees: Sequence[str] = (), *, deadline_s: float
 ) -> frozenset[str]:
-    """The snapshots that need one of these files or directories, and the snapshots that restic
-    cannot read completely. Raises the children of RepositoryError.
+    """Return the snapshots that need one of these files or directories, and the snapshots that
+    restic cannot read completely. Raises the children of RepositoryError.
     """
     snapshots: set[str] = set()
     for option, wanted in (("--pack", parts), ("--tree", trees)):

@@ -60,7 +60,7 @@ class MasterKey:
     mac: bytes
 
     def authenticates(self, stored: bytes) -> bool:
-        """Whether someone who has this key stored exactly these bytes."""
+        """Return whether someone who has this key stored exactly these bytes."""
         return len(stored) > IV + DIGEST and _is_authentic(self.mac, stored)
 
 
@@ -90,15 +90,15 @@ def key_file(content: bytes) -> KeyFile:
 
 
 def _in_words(number: int) -> str:
-    """The number as text, also for a number with thousands of digits, which an attacker may have
-    written there.
+    """Return the number as text, also for a number with thousands of digits, which an attacker may
+    have written there.
     """
     return f"{number:,}" if number < 1 << 64 else "far too many"
 
 
 def unlock(key: KeyFile, password: str) -> MasterKey | None:
-    """The master key, if the password opens the key file; None otherwise. Takes as long as the
-    key's parameters demand. Raises NoKey and Untried."""
+    """Return the master key, if the password opens the key file; None otherwise. Takes as long as
+    the key's parameters demand. Raises NoKey and Untried."""
     try:
         derived = hashlib.scrypt(
             password.encode("utf-8", "surrogateescape"),

@@ -69,14 +69,14 @@ DAMAGED_HINT = (
 
 
 def is_damage(text: str) -> bool:
-    """Whether the text is about damage of stored data. Anyone with write access can have put files
-    among the keys, so errors about keys do not count.
+    """Return whether the text is about damage of stored data. Anyone with write access can have put
+    files among the keys, so errors about keys do not count.
     """
     return _DAMAGE.search(text) is not None and _KEY_FILE.search(text) is None
 
 
 def no_threads_error(text: str) -> RepositoryError | None:
-    """The error for a restic that could start no more threads."""
+    """Return the error for a restic that could start no more threads."""
     if _NO_THREADS not in text:
         return None
     return RepositoryError(
@@ -97,7 +97,7 @@ def judge(done: Completed, url: str) -> Complaints:
 
 
 def failure(code: int, said: Complaints, url: str) -> DrdError | Cancelled:
-    """The error for a restic call that ended with `code`."""
+    """Return the error for a restic call that ended with `code`."""
     if code < 0:
         return RepositoryError(f"restic {ended(code)}", hint=MEMORY_HINT, permanent=False)
     if code == 10:

@@ -51,17 +51,17 @@ def are_locks(text: str) -> bool:
 
 
 def are_keys(text: str) -> bool:
-    """Whether restic's message may be caused by an object among the keys."""
+    """Return whether restic's message may be caused by an object among the keys."""
     return _KEYS.search(_without_escapes(text)) is not None
 
 
 def may_be(text: str) -> bool:
-    """Whether the message may be caused by an object of any of these directories."""
+    """Return whether the message may be caused by an object of any of these directories."""
     return are_keys(text) or are_locks(text) or _OTHERS.search(_without_escapes(text)) is not None
 
 
 def _without_escapes(text: str) -> str:
-    """The text without Go's JSON escapes of `<` and `>`."""
+    """Return the text without Go's JSON escapes of `<` and `>`."""
     return text.replace("\\u003c", "<").replace("\\u003e", ">")
 
 
@@ -125,8 +125,8 @@ def explain_failure(session: Session) -> Found:
 
 
 def missing_key_error(session: Session) -> RepositoryError | None:
-    """The error for a repository in which restic could not find our key among foreign or too many
-    objects; None if restic can find it. Raises RepositoryError and SecretUnavailable.
+    """Return the error for a repository in which restic could not find our key among foreign or too
+    many objects; None if restic can find it. Raises RepositoryError and SecretUnavailable.
     """
     keys = session.hint.keys()
     if keys.own is not None or not (keys.bad or keys.untried) or session.place.probe() is None:
@@ -135,7 +135,7 @@ def missing_key_error(session: Session) -> RepositoryError | None:
 
 
 def keys_error(session: Session, keys: Keys) -> RepositoryError | None:
-    """The error that says why the password opens no key; None when the keys are in order."""
+    """Return the error that says why the password opens no key; None when the keys are in order."""
     url, count = session.spec.url, len(keys.others) + len(keys.bad)
     if keys.untried:
         reasons = {name: f"cannot be tried ({why})" for name, why in keys.untried.items() if why}
@@ -214,7 +214,7 @@ _AFTERWARDS: Mapping[Kept, str] = {
 
 
 def objects_error(session: Session, below: Kept, found: Mapping[str, str]) -> ForeignObjects:
-    """The error that names the objects, and the commands that remove them."""
+    """Return the error that names the objects, and the commands that remove them."""
     return ForeignObjects(
         f"restic cannot work with the repository at {session.spec.url}: {listed(below, found)}",
         hint=f"remove it: {removal(session.place, below, found)} ({_AFTERWARDS[below]}).",

@@ -17,7 +17,8 @@ ADD_S = 120.0
 
 
 def opens(runner: ResticRunner) -> bool:
-    """Whether the password of this door opens the repository; False for a missing repository."""
+    """Return whether the password of this door opens the repository; False for a missing
+    repository."""
     try:
         return bool(
             runner.ask(lambda library: library.cat.config(), "--no-lock", "--no-cache")["id"]

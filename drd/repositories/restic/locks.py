@@ -69,15 +69,15 @@ def remove_stale(runner: ResticRunner) -> int:
 
 
 def _holder(runner: ResticRunner, lock: str) -> int | None:
-    """The pid of the process of this host that made a lock; None for other hosts, and when the lock
-    is gone.
+    """Return the pid of the process of this host that made a lock; None for other hosts, and when
+    the lock is gone.
     """
     made = content(runner, lock)
     return int(made["pid"]) if made.get("hostname") == socket.gethostname() else None
 
 
 def content(runner: ResticRunner, lock: str) -> Mapping[str, Any]:
-    """The content of a lock; empty when it is gone or is not a lock."""
+    """Return the content of a lock; empty when it is gone or is not a lock."""
     try:
         told, _ = runner.capture(["--no-lock", "cat", "--", "lock", *ids([lock])[1:]])
         made = json.loads(told)

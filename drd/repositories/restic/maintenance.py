@@ -37,7 +37,7 @@ _MOST_WORDS = 100_000
 
 
 def identity(runner: ResticRunner) -> str | None:
-    """The repository's id, read without a lock: it is never written again."""
+    """Return the repository's id, read without a lock: it is never written again."""
     try:
         return str(runner.ask(lambda library: library.cat.config(), "--no-lock")["id"])
     except RepositoryMissing:

@@ -46,7 +46,7 @@ def stdin_words(filename: str) -> list[str]:
 
 
 def tree_words(tree: Tree) -> tuple[list[str], bytes | None]:
-    """The options, and restic's stdin. No temporary file is needed.
+    """Return the options, and restic's stdin. No temporary file is needed.
 
     Paths stand behind `--` and are taken literally. restic finds the parent snapshot by host and
     paths, so tags may change from run to run and an unchanged file is not read again.
@@ -56,8 +56,8 @@ def tree_words(tree: Tree) -> tuple[list[str], bytes | None]:
 
 
 def literal(path: str) -> bytes:
-    """A pattern that matches exactly `path` (and everything below it): restic would expand `*?[`,
-    `\\` and `$NAME`, and trim blanks.
+    """Return a pattern that matches exactly `path` (and everything below it): restic would expand
+    `*?[`, `\\` and `$NAME`, and trim blanks.
     """
     return b"".join(_escaped(path_byte) for path_byte in _bytes_of(os.fsencode(path)))
 

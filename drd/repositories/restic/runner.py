@@ -156,8 +156,8 @@ class ResticRunner:
         )
 
     def count(self, words: Sequence[str], *, most: int, retry_lock_s: int = 0) -> int:
-        """The number of bytes that restic prints; the output is dropped. Raises RepositoryError for
-        more than `most` bytes."""
+        """Return the number of bytes that restic prints; the output is dropped. Raises
+        RepositoryError for more than `most` bytes."""
         answer = Counted(most)
         self._answered(answer, words, env=None, deadline_s=None, retry_lock_s=retry_lock_s)
         return answer.size()
@@ -336,9 +336,9 @@ class ResticRunner:
         return self._unlock_if_killed(work())
 
     def _is_cleared(self, done: Completed, known: str | None) -> bool:
-        """Whether another try after a failure may succeed, because the key is known now or invalid
-        locks were removed. Raises ForeignObjects, or RepositoryDamaged, for what only a person can
-        remove.
+        """Return whether another try after a failure may succeed, because the key is known now or
+        invalid locks were removed. Raises ForeignObjects, or RepositoryDamaged, for what only a
+        person can remove.
         """
         if done.exit_code > 0 and foreign_objects.are_keys(done.stderr):
             with suppress(RepositoryError):
@@ -347,7 +347,7 @@ class ResticRunner:
         return self._explain(done)
 
     def _explain(self, done: Completed) -> bool:
-        """Whether the obstacle was removed. Raises an error if it is still there."""
+        """Return whether the obstacle was removed. Raises an error if it is still there."""
         if done.exit_code <= 0 or not foreign_objects.may_be(done.stderr):
             return False
         explained = foreign_objects.explain_failure(self.session)
@@ -392,8 +392,8 @@ class ResticRunner:
         return StallWatch(self._ask_place, moved, self.patience)
 
     def _no_answer(self, deadline_s: float) -> RepositoryError:
-        """The error for a restic that did not answer in time: the place's own error, if
-        it has one."""
+        """Return the error for a restic that did not answer in time: the place's own error, if it
+        has one."""
         try:
             self._ask_place()
         except RepositoryError as error:

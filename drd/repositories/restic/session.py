@@ -81,8 +81,8 @@ class Session:
         return [*self._cache(), *wait]
 
     def _cache(self) -> list[str]:
-        """The cache directory; None when its disk is almost full, because restic would try for
-        minutes to write there.
+        """Return the cache directory; None when its disk is almost full, because restic would try
+        for minutes to write there.
         """
         if rights.taken() and not self.lasting:
             return ["--no-cache"]
@@ -95,13 +95,14 @@ class Session:
         return ["--no-cache"] if full else ["--cache-dir", str(place)]
 
     def memory(self) -> Path:
-        """The directory for notes about repositories; it may be removed at any time. A path in
-        another user's cache could lead anywhere, so root does not write there.
+        """Return the directory for notes about repositories; it may be removed at any time. A path
+        in another user's cache could lead anywhere, so root does not write there.
         """
         return root_directory() / "cache" if rights.taken() else self._cache_dir
 
     def of_another(self) -> bool:
-        """Whether the cache lies in another user's directory, and root has given up its rights."""
+        """Return whether the cache lies in another user's directory, and root has given up its
+        rights."""
         if not rights.taken() or is_s3(self.spec.url):
             return False
         place = Path(self.spec.url)
@@ -119,8 +120,8 @@ class Session:
         return words
 
     def environment(self) -> dict[str, str]:
-        """The environment. Secrets stand here and never in argv, where every user of the host could
-        read them.
+        """Return the environment. Secrets stand here and never in argv, where every user of the
+        host could read them.
 
         TZ: restic reads `--time` in the zone of its process. Two status lines a second are enough.
         """
@@ -133,7 +134,7 @@ class Session:
         }
 
     def password(self) -> str:
-        """The password; never empty, because restic would then ask on a terminal or open a
+        """Return the password; never empty, because restic would then ask on a terminal or open a
         repository without a password.
         """
         with self._lock:
@@ -142,8 +143,8 @@ class Session:
             return self._password
 
     def keys(self) -> S3Keys:
-        """The keys of the bucket; without keys, the chain of defaults applies (the instance's
-        role).
+        """Return the keys of the bucket; without keys, the chain of defaults applies (the
+        instance's role).
         """
         with self._lock:
             if self._keys is None:
@@ -159,7 +160,7 @@ class Session:
             return self._keys
 
     def access(self) -> dict[str, str]:
-        """The variables that give restic access to the bucket, if it is one."""
+        """Return the variables that give restic access to the bucket, if it is one."""
         if not is_s3(self.spec.url):
             return {}
         keys = self.keys()

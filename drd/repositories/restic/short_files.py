@@ -65,17 +65,17 @@ class SnapshotQuestions:
     lockless: tuple[str, ...] = ()
 
     def named(self) -> list[bytes]:
-        """The paths of the files whose noted length is wrong, in restic's order; empty when there
-        are too many. The dry run of `restic repair snapshots` names them; it takes no lock and
-        writes nothing."""
+        """Return the paths of the files whose noted length is wrong, in restic's order; empty when
+        there are too many. The dry run of `restic repair snapshots` names them; it takes no lock
+        and writes nothing."""
         listener = _Named()
         words = ["repair", "snapshots", "--dry-run", *ids([self.snapshot])]
         judge(self.runner.run(words, listener, retry_lock_s=self.retry_lock_s), self.runner.url)
         return listener.paths if len(listener.paths) <= _MOST else []
 
     def noted(self, paths: Sequence[bytes]) -> list[int]:
-        """The noted lengths of files, in restic's order. There are more or fewer than paths when
-        other files have the same names."""
+        """Return the noted lengths of files, in restic's order. There are more or fewer than paths
+        when other files have the same names."""
         words = ["ls", "--json", *ids([self.snapshot]), *map(os.fsdecode, paths)]
         printed, _ = self.runner.capture(
             [*self.lockless, *words], deadline_s=COUNT_S, retry_lock_s=self.retry_lock_s
@@ -84,8 +84,8 @@ class SnapshotQuestions:
         return [int(row.get("size", 0)) for row in rows if row.get("type") == "file"]
 
     def stored(self, path: bytes, most: int) -> int:
-        """The number of bytes that the snapshot holds of a file. Raises RepositoryError for more
-        than `most`."""
+        """Return the number of bytes that the snapshot holds of a file. Raises RepositoryError for
+        more than `most`."""
         words = ["dump", *ids([self.snapshot]), os.fsdecode(path)]
         return self.runner.count(
             [*self.lockless, *words], most=most, retry_lock_s=self.retry_lock_s
@@ -104,7 +104,7 @@ class _Named(Listener):
 
 
 def unquoted(text: str) -> bytes:
-    """The path that Go printed with `%q`."""
+    """Return the path that Go printed with `%q`."""
 
     def plain(escape: re.Match[str]) -> str:
         byte, short, long, letter = escape.groups()
@@ -163,8 +163,8 @@ class _File:
         return self.info.st_size > noted
 
     def is_torn(self, torn: Torn) -> bool:
-        """Whether the file looks as restic leaves a torn file: it has the noted length with zeros
-        at its end or, on file systems that reserve no space, the stored length."""
+        """Return whether the file looks as restic leaves a torn file: it has the noted length with
+        zeros at its end or, on file systems that reserve no space, the stored length."""
         if not 0 <= torn.stored < torn.noted:
             return False
         size = self.info.st_size

@@ -122,14 +122,14 @@ def store_tree(
 
 
 def _is_parent_unreadable(said: Complaints) -> bool:
-    """Whether restic failed on an earlier snapshot that cannot be read, while it searched for the
-    parent.
+    """Return whether restic failed on an earlier snapshot that cannot be read, while it searched
+    for the parent.
     """
     return said.last.startswith("error loading snapshot")
 
 
 def _parent_option(runner: ResticRunner, subject: str, words: Sequence[str], tree: Tree) -> str:
-    """The option that names the parent snapshot, so that unchanged files are not read again;
+    """Return the option that names the parent snapshot, so that unchanged files are not read again;
     without it restic reads everything.
     """
     host = next(w.partition("=")[2] for w in words if w.startswith("--host="))
@@ -148,8 +148,8 @@ def _parent_option(runner: ResticRunner, subject: str, words: Sequence[str], tre
 
 
 def _is_all_stored(said: Complaints, tree: Tree) -> bool:
-    """Whether restic complained only about files that disappeared meanwhile, and about lost data
-    that it has read and stored again.
+    """Return whether restic complained only about files that disappeared meanwhile, and about lost
+    data that it has read and stored again.
     """
     return (
         bool(said.items)

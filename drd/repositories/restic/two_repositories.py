@@ -59,8 +59,8 @@ def command(
 
 
 def through_rclone(into: Session, source: Session) -> Session | None:
-    """The one of the two repositories that restic cannot reach with the other's keys; None if one
-    set is enough.
+    """Return the one of the two repositories that restic cannot reach with the other's keys; None
+    if one set is enough.
 
     It has keys of its own: only restic itself can use the role of a host.
     """

@@ -99,7 +99,7 @@ _ASPECTS = (
 
 
 def _known_as(name: str) -> tuple[str, str]:
-    """The code and the subject of a finding that code goes by; of others the name itself."""
+    """Return the code and the subject of a finding that code goes by; of others the name itself."""
     if name == "restore point":
         return "restore-point", ""
     if name.startswith("drill "):
