@@ -199,7 +199,7 @@ def test_names_that_a_cluster_shares_come_back_as_their_bytes(
         else:
             restored = restore_components(target, backup)
             assert restored.differences == ()
-            assert any("comment could not be set" in note for note in restored.notes)
+            assert any("drd left out the database's comment" in note for note in restored.notes)
         target.close()
     finally:
         if encoding == "SQL_ASCII":
