@@ -34,8 +34,8 @@ format: setup ## Rewrite the code in the project's format
 demo: setup ## A disaster and the recovery, with real servers (KEEP=1 leaves them running)
 	$(BIN)/python -m demo.run
 
-bench: setup ## Measure what the documentation promises
-	$(BIN)/python -m bench
+bench: setup ## Measure what the documentation promises (ARGS="--only status")
+	$(BIN)/python -m bench $(ARGS)
 
 faults: setup ## Long rounds of injected faults
 	$(PYTEST) -m faults $(ARGS)

@@ -58,7 +58,7 @@ def _with_postgres(home: Path, parts: list[str], args: argparse.Namespace) -> li
                 found += drill.rows(workshop, size, times)
             if "recover" in parts:
                 _say(f"{size}: recover, {times} times each")
-                found += recover.rows(workshop, size, times)
+                found += recover.rows(workshop, size, times, small=wanted <= _LARGE)
             if "second" in parts:
                 _say(f"{size}: second backup in every format")
                 found += second.rows(workshop, size)

@@ -5,6 +5,7 @@ tools.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
@@ -14,12 +15,16 @@ from bench.table import Row
 from bench.workshop import Workshop
 
 _ALLOWED_RATIO = 1.05
+_WORTH = 1.05
+"""What prefetch must save at least: it is threads, and a case of its own in each step."""
 _TARGET = "back"
 SCRIPT = Path(__file__).with_name("recover.sh")
 
 
-def rows(workshop: Workshop, size: str, times: int) -> list[Row]:
-    """Measure both: they restore the same snapshot to a missing database, on the same server."""
+def rows(workshop: Workshop, size: str, times: int, *, small: bool) -> list[Row]:
+    """Measure both: they restore the same snapshot to a missing database, on the same server.
+    Then drd against drd without prefetch, which must be worth it where a database is small.
+    """
     repository = workshop.new_repository()
     plan = workshop.new_plan(repository, target=_TARGET)
     backup = json.loads(workshop.drd("backup", plan).output)
@@ -30,6 +35,10 @@ def rows(workshop: Workshop, size: str, times: int) -> list[Row]:
     def ours() -> measure.Run:
         _drop(workshop)
         return workshop.drd("recover", plan, "--target", "standby", "--yes")
+
+    def unfetched() -> measure.Run:
+        _drop(workshop)
+        return workshop.drd_without_prefetch("recover", plan, "--target", "standby", "--yes")
 
     def theirs() -> measure.Run:
         _drop(workshop)
@@ -47,17 +56,26 @@ def rows(workshop: Workshop, size: str, times: int) -> list[Row]:
         )
 
     left, right = measure.in_turn(ours, theirs, times)
+    with_it, without = measure.in_turn(ours, unfetched, times)
     _drop(workshop)
     workshop.remove(repository)
     whole, plain = measure.seconds(left), measure.seconds(right)
-    rta = median(float(json.loads(run.output)["rta_s"]) for run in left)
+    rta = _rta(left)
     ratio = rta / plain
+    fetched, late = _rta(with_it), _rta(without)
+    worth = late / fetched
     return [
         Row(f"RTA of recover, {size}, against a script", f"{rta:.2f} s", f"{plain:.2f} s", ratio,
             f"<= {_ALLOWED_RATIO:.2f}x", ratio <= _ALLOWED_RATIO),
         Row(f"recover, {size}: the whole command", f"{whole:.2f} s", f"{plain:.2f} s",
             whole / plain, "", None),
+        Row(f"RTA of recover, {size}, without prefetch", f"{late:.2f} s", f"{fetched:.2f} s",
+            worth, *((f">= {_WORTH:.2f}x", worth >= _WORTH) if small else ("", None))),
     ]  # fmt: skip
+
+
+def _rta(runs: Sequence[measure.Run]) -> float:
+    return median(float(json.loads(run.output)["rta_s"]) for run in runs)
 
 
 def _drop(workshop: Workshop) -> None:

@@ -143,6 +143,10 @@ class Workshop:
     def drd(self, *words: str, memory: bool = False) -> measure.Run:
         return measure.run(["drd", *words, "--json"], self.environment, memory=memory)
 
+    def drd_without_prefetch(self, *words: str) -> measure.Run:
+        program = [sys.executable, "-m", "bench.without_prefetch"]
+        return measure.run([*program, *words, "--json"], self.environment)
+
     def bash(
         self, script: str, environment: Mapping[str, str], arguments: Sequence[str] = ()
     ) -> measure.Run:
