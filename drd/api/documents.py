@@ -25,10 +25,11 @@ from drd.model.due import Due
 from drd.model.finding import Finding
 from drd.model.holds import Hold
 from drd.model.judged import Judged
-from drd.model.run import Decision, Run, RunKind, StepRecord
+from drd.model.run import Decision, Run, RunKind
 from drd.model.run_details import ReadinessDetail
 from drd.model.schedule import Schedule
 from drd.model.snapshot import RestorePoint
+from drd.model.step_record import StepRecord
 from drd.model.units import to_rfc3339
 from drd.model.verdicts import Assessment, Readiness
 from drd.ports import Aside

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Row, func, select, update
 from drd.catalogue import runs
 from drd.catalogue.engine import SqlStore
 from drd.catalogue.tables import steps
-from drd.model.run import StepRecord, StepState
+from drd.model.run import StepState
+from drd.model.step_record import StepRecord
 from drd.ports import RunLease
 
 

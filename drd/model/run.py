@@ -154,22 +154,6 @@ def took_s(started_at: datetime, finished_at: datetime, measured: float | None) 
 
 
 @dataclass(frozen=True, slots=True)
-class StepRecord:
-    """One step of a run. `result` is JSON; a step whose state is `succeeded` never runs again."""
-
-    run: str
-    name: str
-    kind: str
-    state: StepState
-    attempt: int
-    started_at: datetime
-    finished_at: datetime | None = None
-    result: Mapping[str, Any] = field(default_factory=dict)
-    error: str | None = None
-    waiting_for: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Decision:
     """A person's decision about a step of a run; about the whole run if `step` is empty. `attempt`
     is the attempt of the step that the person saw. `by` is a name; `actor` is the person by the

@@ -23,8 +23,9 @@ How it is restored:
     destination.close()
 """
 
+from drd.model.aside import Aside
 from drd.model.finding import Finding
-from drd.ports.aside import Aside, Kept
+from drd.ports.aside import Kept
 from drd.ports.catalogue import Catalogue
 from drd.ports.check import Check, CheckContext, CheckFactory
 from drd.ports.common import Clock, OnProgress, Progress, no_progress

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from drd.model.run import Decision, StepRecord, StepState
+from drd.model.run import Decision, StepState
+from drd.model.step_record import StepRecord
 from drd.ports.runs import RunLease
 
 

@@ -33,9 +33,10 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import believed_directory
 from drd.model.plan import Plan
 from drd.model.recovery_phases import Span
-from drd.model.run import CheckResult, CheckVerdict, StepRecord, StepState
+from drd.model.run import CheckResult, CheckVerdict, StepState
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
+from drd.model.step_record import StepRecord
 from drd.model.text import one_line
 from drd.ports import CheckContext, Destination, Restored
 from drd.process import rights

@@ -43,12 +43,12 @@ from drd.model.run import (
     Run,
     RunKind,
     RunState,
-    StepRecord,
     StepState,
     drill_result,
 )
 from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import PEOPLE
+from drd.model.step_record import StepRecord
 from drd.model.text import joined
 from drd.model.units import from_rfc3339
 from drd.ports import NamedDestination

@@ -20,13 +20,13 @@ from drd.model.run import (
     Run,
     RunKind,
     RunState,
-    StepRecord,
     StepState,
     about_all,
     taken_back,
 )
 from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import can_be_undone
+from drd.model.step_record import StepRecord
 from drd.model.text import escaped
 
 _DONE = StepState.SUCCEEDED

@@ -20,10 +20,11 @@ from typing import Any
 
 from drd.errors import NotAsNoted, SandboxUnavailable
 from drd.model.plan import IN_PLACE
-from drd.model.run import Run, RunState, StepRecord, sound_id
+from drd.model.run import Run, RunState, sound_id
 from drd.model.run_details import RecoveryDetail, RunDetail
 from drd.model.single_item import Part
 from drd.model.snapshot import RestorePoint, json_digest
+from drd.model.step_record import StepRecord
 from drd.model.text import escaped
 from drd.model.units import from_rfc3339, to_rfc3339
 from drd.process import rights

@@ -24,7 +24,6 @@ from drd.model.run import (
     Run,
     RunKind,
     RunState,
-    StepRecord,
     StepState,
     about_all,
     taken_back,
@@ -32,6 +31,7 @@ from drd.model.run import (
 from drd.model.run_details import RecoveryDetail, RunDetail
 from drd.model.seals import seal_from_json, seal_of
 from drd.model.snapshot import Manifest, RestorePoint
+from drd.model.step_record import StepRecord
 from drd.ports import Catalogue, RunLease
 from drd.ports.points import PointStore
 from drd.ports.runs import RunStore

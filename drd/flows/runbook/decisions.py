@@ -13,9 +13,10 @@ from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.model.actor import Sameness, compare_all
 from drd.model.progression import Wanted
-from drd.model.run import Decision, StepRecord, StepState, operators
+from drd.model.run import Decision, StepState, operators
 from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import Ask, Step, wants_two_persons
+from drd.model.step_record import StepRecord
 from drd.model.text import escaped, some
 from drd.model.units import format_time, from_rfc3339, to_rfc3339
 

@@ -21,9 +21,10 @@ from drd.model.coverage import Coverage
 from drd.model.plan import IN_PLACE
 from drd.model.progression import Progression, Stage, StepView
 from drd.model.recovery_phases import Span
-from drd.model.run import CheckResult, CheckVerdict, RunState, StepRecord, StepState
+from drd.model.run import CheckResult, CheckVerdict, RunState, StepState
 from drd.model.run_details import RecoveryDetail, RunDetail
 from drd.model.runbook import LOOKING, PEOPLE, Moves, Step, next_moves, stops
+from drd.model.step_record import StepRecord
 from drd.model.text import one_line
 
 _POLL_S = 0.25

@@ -11,8 +11,9 @@ from drd import process
 from drd.errors import UsageError
 from drd.model.actor import Actor, Sameness, compare_all
 from drd.model.plan import Plan
-from drd.model.run import Decision, Run, RunKind, RunState, StepRecord, StepState, operators
+from drd.model.run import Decision, Run, RunKind, RunState, StepState, operators
 from drd.model.runbook import PEOPLE, Step, wants_two_persons
+from drd.model.step_record import StepRecord
 from drd.model.units import from_rfc3339
 from drd.ports import Catalogue
 

@@ -19,8 +19,9 @@ from drd.log import masked
 from drd.masking import MASK
 from drd.model.finding_codes import PORT
 from drd.model.message import Message
-from drd.model.run import StepRecord, StepState
+from drd.model.run import StepState
 from drd.model.runbook import LOOKING, Ask, Circumstances, Notice, Pause, Step
+from drd.model.step_record import StepRecord
 from drd.model.units import to_rfc3339
 from drd.model.values import filled
 from drd.ports import Finding, Inspector
