@@ -315,6 +315,19 @@ def test_a_later_drill_outdates_readiness_findings() -> None:
     assert assess(other._replace(unready=upgraded), NOW).readiness is READY
 
 
+def test_a_plan_that_needs_more_than_a_drill_is_not_ready() -> None:
+    found = [
+        ("repository", "primary", "directory /r is gone"),
+        ("drill", "region-loss", "never rehearsed"),
+        ("kit-missing", "", "none"),
+    ]
+    assert assess(healthy(unready=unready("not ready", *found, since_s=300)), NOW).readiness is (
+        NOT_READY
+    )
+    only_drills = unready("not ready", *found[:2], since_s=300)
+    assert assess(healthy(unready=only_drills), NOW).readiness is NEEDS_DRILL
+
+
 def test_later_facts_disprove_readiness_findings() -> None:
     """A point that was stored in the repository, damage that is mended, a drill that passed."""
     gone = unready("not ready", ("repository", "primary", "directory /r is gone"), since_s=300)

@@ -264,6 +264,9 @@ def test_when_all_points_vanished_everything_would_be_lost() -> None:
     assert reason.text.startswith("everything would be lost: 1 restore point")
     [reason] = reasons(plan(empty, newest=NEW, vanished=vanished()), VANISHED)
     assert reason.verdict is Verdict.AT_RISK
+    copied = plan(empty, repository("offsite", sound=OLD), newest=None, vanished=vanished())
+    [reason] = reasons(copied, VANISHED)
+    assert reason.verdict is Verdict.AT_RISK
 
 
 # --- one repository ---

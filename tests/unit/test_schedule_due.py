@@ -299,6 +299,14 @@ def test_backup_by_the_rpo_is_made_before_a_blackout_that_would_break_it() -> No
         assert daemon.most_exposed_s <= 15 * MINUTE
 
 
+def test_backup_by_the_rpo_waits_for_the_end_of_a_blackout_that_keeps_the_rpo() -> None:
+    short = Window(12 * 60, 12 * 60 + 3)
+    now = utc("2026-11-25T11:50:00")
+    found = due(job(auto=True, blackout=(short,)), history(data_time=now, last_started_at=now), now)
+    assert found.at == utc("2026-11-25T12:03:00")
+    assert "before the blackout" not in found.why
+
+
 def test_backup_before_a_blackout_is_made_once() -> None:
     daemon = Daemon(job(auto=True, blackout=(NIGHT,)), utc("2026-11-25T20:00:00"), takes_s=60)
     starts = daemon.run(12 * 60)

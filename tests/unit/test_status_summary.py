@@ -178,6 +178,14 @@ def test_a_plan_with_reasons_has_no_brief(changes: dict[str, Any]) -> None:
     assert brief_of(quiet(**changes), NOW) is None
 
 
+def test_a_brief_shows_the_oldest_data_of_the_copies() -> None:
+    old = CopyFacts("offsite", "primary", data_time=ago(300), available_at=ago(250))
+    new = CopyFacts("glacier", "primary", data_time=ago(200), available_at=ago(150))
+    brief = brief_of(quiet(copies=(old, new)), NOW)
+    assert isinstance(brief, Brief)
+    assert brief.copied == microseconds(ago(300))
+
+
 def test_old_misses_age_in_a_brief() -> None:
     facts = quiet(missed=((ago(20 * DAY), ago(19 * DAY)),), first_loaded_at=ago(60 * DAY))
     brief = brief_of(facts, NOW)
