@@ -138,6 +138,7 @@ def _step(step: StepRecord) -> Document:
     return {
         "name": step.name,
         "kind": step.kind,
+        "subject": step.subject or None,
         "state": str(step.state),
         "attempt": step.attempt,
         "started_at": to_rfc3339(step.started_at),

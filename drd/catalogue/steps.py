@@ -19,7 +19,9 @@ from drd.ports import RunLease
 class SqlStepStore(SqlStore):
     """See `drd.ports.steps.StepStore`."""
 
-    def begin(self, owned: RunLease, name: str, kind: str, at: datetime) -> StepRecord:
+    def begin(
+        self, owned: RunLease, name: str, kind: str, at: datetime, *, subject: str = ""
+    ) -> StepRecord:
         this = (steps.c.run == owned.run.id, steps.c.name == name)
         with self._database.write() as connection:
             runs.fence(connection, owned)
@@ -27,7 +29,7 @@ class SqlStepStore(SqlStore):
             if row is not None and row.state == StepState.SUCCEEDED:
                 return _to_step(row)
             if row is None:
-                _insert(connection, owned.run.id, name, kind, at, StepState.RUNNING)
+                _insert(connection, owned.run.id, name, kind, at, StepState.RUNNING, subject)
             else:
                 connection.execute(
                     update(steps)
@@ -97,7 +99,13 @@ class SqlStepStore(SqlStore):
 
 
 def _insert(  # noqa: PLR0917 - the columns
-    connection: Connection, run: str, name: str, kind: str, at: datetime, state: StepState
+    connection: Connection,
+    run: str,
+    name: str,
+    kind: str,
+    at: datetime,
+    state: StepState,
+    subject: str = "",
 ) -> None:
     before = select(func.count()).select_from(steps).where(steps.c.run == run)
     connection.execute(
@@ -110,6 +118,7 @@ def _insert(  # noqa: PLR0917 - the columns
             attempt=1,
             started_at=at,
             result={},
+            subject=subject,
         )
     )
 
@@ -126,4 +135,5 @@ def _to_step(row: Row[Any]) -> StepRecord:
         result=row.result,
         error=row.error,
         waiting_for=row.waiting_for,
+        subject=row.subject,
     )

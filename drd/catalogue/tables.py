@@ -103,6 +103,7 @@ steps = Table(
     Column("result", Json, nullable=False),
     Column("error", Words),
     Column("waiting_for", Words),
+    Column("subject", String(255), nullable=False, server_default=""),  # what it is about
 )
 
 decisions = Table(

@@ -31,14 +31,14 @@ class Runner:
         self.owned = owned
         self.run = owned.run
 
-    def step(self, name: str, kind: str, effect: Effect) -> Mapping[str, Any]:
+    def step(self, name: str, kind: str, effect: Effect, *, subject: str = "") -> Mapping[str, Any]:
         """Run a step and return its result: the recorded one if it succeeded before, else the
         effect's. If the effect raises, the step is recorded as failed (or cancelled), and the error
-        is raised.
+        is raised. Later code finds the step by its kind and `subject`.
         """
         process.check_cancelled()
         catalogue, clock = self.services.catalogue, self.services.clock
-        record = catalogue.steps.begin(self.owned, name, kind, clock.now())
+        record = catalogue.steps.begin(self.owned, name, kind, clock.now(), subject=subject)
         if record.state is StepState.SUCCEEDED:
             return record.result
         try:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from drd.model.run import StepState
 
+RESTORE = "restore"
+"""The kind of the steps that restore one component. Steps of a runbook have it too, without a
+subject.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """One step of a run. `result` is JSON; a step whose state is `succeeded` never runs again."""
+    """One step of a run. `subject` is the component, step, repository or point that a step of drd's
+    own is about; steps of a runbook have none. `result` is JSON; a step whose state is `succeeded`
+    never runs again.
+    """
 
     run: str
     name: str
@@ -24,3 +32,11 @@ class StepRecord:
     result: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
     waiting_for: str | None = None
+    subject: str = ""
+
+
+def step_about(records: Iterable[StepRecord], kind: str, subject: str) -> StepRecord | None:
+    """Return the step of this kind that is about `subject`: the restore of a component, or the
+    rollback of a step; None if it never began.
+    """
+    return next((r for r in records if (r.kind, r.subject) == (kind, subject)), None)

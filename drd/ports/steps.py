@@ -15,9 +15,12 @@ class StepStore(Protocol):
     """Steps of runs. A method that takes a RunLease raises Fenced when another process has taken
     over the run."""
 
-    def begin(self, owned: RunLease, name: str, kind: str, at: datetime) -> StepRecord:
+    def begin(
+        self, owned: RunLease, name: str, kind: str, at: datetime, *, subject: str = ""
+    ) -> StepRecord:
         """Record the intent: the step is `running`, and its number of attempts grows by one. A step
-        that succeeded before stays as it is, and its record is returned."""
+        that succeeded before stays as it is, and its record is returned. `subject` is what the step
+        is about: code finds it by that, never by its name."""
 
     def finish(
         self,

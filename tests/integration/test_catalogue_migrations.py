@@ -32,6 +32,7 @@ from drd.errors import CatalogueError
 from drd.model.compliance import assess
 from drd.model.run import RunKind
 from drd.model.run_details import ReadinessDetail
+from drd.model.step_record import RESTORE, step_about
 from drd.model.verdicts import Verdict
 from tests import light_catalogue
 from tests.catalogue_support import (
@@ -412,6 +413,58 @@ def test_an_upgrade_converts_sentences_to_codes(url: str, tmp_path: Path) -> Non
     codes = [judged.finding.code for judged in run.detail.findings or ()]
     assert codes == ["repository-key", "drill", "unnamed"]
     assert [f["code"] for f in run.detail.to_json()["findings"]] == codes
+    catalogue.close()
+
+
+_OF_0006 = """
+INSERT INTO runs (id, plan, kind, "trigger", state, plan_digest, token, owner_host, detail)
+VALUES ('r1', 'shop', 'recovery', 'manual', 'running', 'd1', 1, 'db1', '{}');
+INSERT INTO steps (run, name, position, kind, state, attempt, started_at, result)
+VALUES ('r1', 'preflight', 0, 'preflight', 'succeeded', 1, '@01', '{}'),
+  ('r1', 'restore', 1, 'restore', 'succeeded', 1, '@01', '{}'),
+  ('r1', 'restore orders-db', 2, 'restore', 'succeeded', 1, '@01', '{}'),
+  ('r1', 'capture files', 3, 'capture', 'running', 1, '@01', '{}'),
+  ('r1', 'rollback start-web', 4, 'rollback', 'failed', 2, '@01', '{}'),
+  ('r1', 'forget in offsite', 5, 'forget', 'succeeded', 1, '@01', '{}'),
+  ('r1', 'copy p1 and 3 older', 6, 'copy', 'succeeded', 1, '@01', '{}'),
+  ('r1', 'copy drd', 7, 'copy', 'succeeded', 1, '@01', '{}'),
+  ('r1', 'capture', 8, 'command', 'succeeded', 1, '@01', '{}')
+"""
+
+
+def executed(url: str, statements: str) -> None:
+    for minute in range(3):
+        statements = statements.replace(f"@0{minute}", f"2026-11-25T00:0{minute}:00.000000+00:00")
+    database = Database(url)
+    with database.write() as connection:
+        for statement in statements.split(";\n"):
+            connection.exec_driver_sql(statement)
+    database.close()
+
+
+def test_an_upgrade_gives_each_step_the_subject_that_its_name_had(url: str, tmp_path: Path) -> None:
+    schema = Schema(OURS.scripts, "0006")
+    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    executed(url, _OF_0006)
+
+    catalogue = opened(url, tmp_path)
+
+    records = catalogue.steps.of_run("r1")
+    assert {r.name: r.subject for r in records} == {
+        "preflight": "",
+        "restore": "",
+        "restore orders-db": "orders-db",
+        "capture files": "files",
+        "rollback start-web": "start-web",
+        "forget in offsite": "offsite",
+        "copy p1 and 3 older": "p1",
+        "copy drd": "drd",
+        "capture": "",
+    }
+    restored = step_about(records, RESTORE, "orders-db")
+    assert restored is not None
+    assert restored.name == "restore orders-db"
+    assert step_about(records, RESTORE, "files") is None
     catalogue.close()
 
 

@@ -126,6 +126,7 @@ ATTACKS = {
     "another plan": ["update runs set plan = 'other' where kind = 'recovery'"],
     "who began it": ["update runs set actor = null where kind = 'recovery'"],
     "output": [output("find", "/root/x")],
+    "another subject": ["update steps set subject = 'other' where name like 'restore %'"],
     "step gone": ["delete from steps where name = 'find'"],
     "all steps gone": ["delete from steps"],
     "step done": ["update steps set state = 'succeeded' where name = 'gate'"],
@@ -178,6 +179,22 @@ def test_root_shows_both_versions_and_how_to_begin_anew(site: Site) -> None:
     assert "\x1b" not in told
     assert "drd recover shop --target standby --point" in told
     site.drd(*RECOVER, "--overwrite")
+    assert (site.base / "honest.end").exists()
+
+
+def test_record_of_an_earlier_drd_is_as_good_as_one_of_today(site: Site) -> None:
+    run = stopped(site)
+    (file,) = noted(site)
+    record = json.loads(file.read_text())
+    record["schema"] = 2
+    for now, before, _ in record["steps"].values():
+        for row in filter(None, (now, before)):
+            del row["subject"]
+    file.write_text(json.dumps(record))
+    changes(site, *ATTACKS["another subject"])
+    site.drd("resume", run, code=2)
+    changes(site, "update steps set subject = substr(name, 9) where name like 'restore %'")
+    site.drd("resume", run)
     assert (site.base / "honest.end").exists()
 
 

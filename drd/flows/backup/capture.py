@@ -19,8 +19,8 @@ from drd.registry import CHECKS
 
 SHRUNK_TO = 0.1
 """Below this share of the smallest of the last three captures a dump is refused as implausible."""
-CAPTURE = "capture "
-"""The name of the step that captures a component."""
+CAPTURE = "capture"
+"""The kind of the steps that capture a component."""
 
 HISTORY_FLOOR = 4096
 """Components smaller than this may shrink by any factor."""

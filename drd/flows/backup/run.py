@@ -151,7 +151,8 @@ class _BackupRun:
             return taken.snapshot.to_json(with_fingerprint=False)
 
         try:
-            self.runner.step(f"{CAPTURE}{component.name}", "capture", effect)
+            name = component.name
+            self.runner.step(f"capture {name}", CAPTURE, effect, subject=name)
         except Fenced:
             raise
         except DrdError as error:

@@ -5,7 +5,7 @@ publish. Then run the checks. A drill and a recovery differ in their destination
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ from drd.model.recovery_phases import Span
 from drd.model.run import CheckResult, CheckVerdict, StepState
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
-from drd.model.step_record import StepRecord
+from drd.model.step_record import RESTORE, StepRecord, step_about
 from drd.model.text import one_line
 from drd.ports import CheckContext, Destination, Restored
 from drd.process import rights
@@ -121,10 +121,10 @@ def restore_components(work: Restoration, names: Sequence[str]) -> Mapping[str, 
     return {"restored": names}
 
 
-def recall(work: Restoration, names: Sequence[str], records: Mapping[str, StepRecord]) -> None:
+def recall(work: Restoration, names: Sequence[str], records: Collection[StepRecord]) -> None:
     """Note what an earlier process of this run has restored, or could not restore."""
     for name in (n for n in names if n in work.destinations):
-        record = records.get(f"restore {name}")
+        record = step_about(records, RESTORE, name)
         if record is not None and record.state is StepState.SUCCEEDED:
             work.restored[name] = _restored(record.result)
         elif record is not None and record.error is not None:
@@ -138,7 +138,10 @@ def _restore_one(work: Restoration, name: str, manifest: Callable[[], Manifest])
         if snapshot is None or snapshot.snapshot is None:
             raise NoRestorePoint(f"restore point {work.point.id} does not contain {name}")
         result = work.runner.step(
-            f"restore {name}", "restore", lambda: _effect(work, snapshot, destination, manifest)
+            f"restore {name}",
+            RESTORE,
+            lambda: _effect(work, snapshot, destination, manifest),
+            subject=name,
         )
     except DrdError as error:
         if isinstance(error, ENDS_ALL):

@@ -19,8 +19,17 @@ from drd.flows.state.run_dirs import remove_run, target_place
 from drd.model.actor import Actor
 from drd.model.plan import Component, Plan
 from drd.model.run import SET_ASIDE as STEP
-from drd.model.run import Decision, Run, RunKind, RunState, StepState, about_all, last_turn
+from drd.model.run import (
+    Decision,
+    Run,
+    RunKind,
+    RunState,
+    StepState,
+    about_all,
+    last_turn,
+)
 from drd.model.run_details import RecoveryDetail
+from drd.model.step_record import RESTORE
 from drd.ports import Ability, Aside, Catalogue, Kept, RestoreOptions, RunLease
 
 _WAIT_S = 60.0
@@ -66,9 +75,9 @@ def note(services: Services, plan: Plan, owned: RunLease) -> None:
 
 
 def _seen(services: Services, plan: Plan, run: Run, before: Sequence[Aside]) -> Iterator[Aside]:
-    begun = {r.name for r in services.catalogue.steps.of_run(run.id)}
+    begun = {r.subject for r in services.catalogue.steps.of_run(run.id) if r.kind == RESTORE}
     for name, kept in _kept(services, plan, run):
-        if f"restore {name}" not in begun:
+        if name not in begun:
             continue
         try:
             with closing(kept):

@@ -48,7 +48,7 @@ from drd.model.run import (
 )
 from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import PEOPLE
-from drd.model.step_record import StepRecord
+from drd.model.step_record import RESTORE, StepRecord
 from drd.model.text import joined
 from drd.model.units import from_rfc3339
 from drd.ports import NamedDestination
@@ -115,12 +115,12 @@ def _preflight_again(
     that were cleaned up at the end of a failed run."""
     for repository in held.repositories:
         remove_dead_locks(repository)
-    records = {r.name: r.state for r in services.catalogue.steps.of_run(runner.run.id)}
-    missing = {
-        name: destination
-        for name, destination in destinations.items()
-        if records.get(f"restore {name}") is not StepState.SUCCEEDED
+    restored = {
+        r.subject
+        for r in services.catalogue.steps.of_run(runner.run.id)
+        if r.kind == RESTORE and r.state is StepState.SUCCEEDED
     }
+    missing = {name: d for name, d in destinations.items() if name not in restored}
     blockers = Blockers()
     findings = preflight_targets(plan, missing, blockers)
     warn(services, findings)
@@ -182,7 +182,7 @@ def opened(
     destinations = destinations_of(services, plan, runner.run.id, stack)
     held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
     work = components.begin(runner, held, destinations, part_of(plan))
-    components.recall(work, tuple(destinations), records)
+    components.recall(work, tuple(destinations), records.values())
     step_runner = _step_runner(services, plan, work)
     for record in records.values():
         step_runner.learn(record.name, record.state, record.result)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,9 @@ from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import can_be_undone
 from drd.model.step_record import StepRecord
 from drd.model.text import escaped
+
+ROLLBACK = "rollback"
+"""The kind of the steps that roll one back."""
 
 _DONE = StepState.SUCCEEDED
 _BEGUN = (StepState.SUCCEEDED, StepState.FAILED, StepState.RUNNING, StepState.CANCELLED)
@@ -158,8 +161,7 @@ def rollback(
             f"run {run.id} cannot be rolled back: no step that was started has a rollback",
             hint=f"check what the run did: drd run show {run.id}",
         )
-    done = [f"rollback {n}" in records and records[f"rollback {n}"].state is _DONE for n in steps]
-    if all(done) and run.state.final:
+    if run.state.final and set(steps) <= _rolled_back(records.values()):
         raise UsageError(
             f"run {run.id} of {run.plan} was rolled back already",
             hint=f"check what the run did: drd run show {run.id}",
@@ -179,7 +181,8 @@ def rollback(
         for name in steps:
             step = next(s for s in plan.runbook if s.name == name)
             try:
-                runner.step(f"rollback {name}", "rollback", partial(step_runner.roll_back, step))
+                effect = partial(step_runner.roll_back, step)
+                runner.step(f"rollback {name}", ROLLBACK, effect, subject=name)
             except DrdError as error:
                 if isinstance(error, (Fenced, CatalogueError)):
                     raise
@@ -196,3 +199,7 @@ def rollback(
             detail=RecoveryDetail(rolled_back=tuple(taken)),
         )
     return Undone(tuple(taken), tuple(left), *(failed or (None, None)))
+
+
+def _rolled_back(records: Iterable[StepRecord]) -> set[str]:
+    return {r.subject for r in records if r.kind == ROLLBACK and r.state is _DONE}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import NotAsNoted, SandboxUnavailable
+from drd.model import former_rows
 from drd.model.plan import IN_PLACE
 from drd.model.run import Run, RunState, sound_id
 from drd.model.run_details import RecoveryDetail, RunDetail
@@ -34,9 +35,10 @@ from drd.process.rights import Purpose
 Noted = dict[str, Any]
 Warn = Callable[[str], object]
 
-_SCHEMA = 2
+_SCHEMA = 3
 """Records of schema 1 did not contain the end of a run. With such a record, a finished run could be
-taken for an interrupted one."""
+taken for an interrupted one. Those of schema 2 did not contain the subjects of steps."""
+_READ = (2, _SCHEMA)
 _LARGEST = 16 << 20
 _KEPT = 200
 """The largest number of ledgers of one state. Runs older than the newest of these are
@@ -291,6 +293,7 @@ def head_of(run: Run) -> Noted:
 def row_of(record: StepRecord) -> Noted:
     return {
         "kind": record.kind,
+        "subject": record.subject,
         "state": str(record.state),
         "attempt": record.attempt,
         "started_at": to_rfc3339(record.started_at),
@@ -345,12 +348,23 @@ def load(work_dir: Path, run: str, warn: Warn = _silent) -> Ledger | None:
     with rights.root(Purpose.NOTES):
         data = read_own(path, _LARGEST)
     parsed = json.loads(data) if data is not None else {}
-    if parsed.get("schema") != _SCHEMA or parsed["run"] != run:
+    if parsed.get("schema") not in _READ or parsed["run"] != run:
         return None
-    steps = {n: Entry(*entry) for n, entry in parsed["steps"].items()}
+    steps = {n: _entry(n, *entry) for n, entry in parsed["steps"].items()}
     end = End(**parsed["end"]) if parsed["end"] is not None else None
     head, point, seal, said = (parsed[k] for k in ("head", "point", "seal", "said"))
     return Ledger(path, run, head, point, seal, steps, said, end, warn)
+
+
+def _entry(name: str, now: Noted, before: Noted | None, is_open: bool) -> Entry:
+    """Return a recorded step. What records of schema 2 lack is added as the catalogue's migration
+    adds it to the rows.
+    """
+
+    def whole(row: Noted) -> Noted:
+        return {"subject": former_rows.subject_of(row["kind"], name), **row}
+
+    return Entry(whole(now), whole(before) if before is not None else None, is_open)
 
 
 def _path(work_dir: Path, run: str) -> Path:

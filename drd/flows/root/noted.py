@@ -196,19 +196,23 @@ class NotedSteps:
                 held.require_steps({r.name: r for r in records if r.name != SET_ASIDE})
             return records
 
-    def begin(self, owned: RunLease, name: str, kind: str, at: datetime) -> StepRecord:
+    def begin(
+        self, owned: RunLease, name: str, kind: str, at: datetime, *, subject: str = ""
+    ) -> StepRecord:
         run = owned.run.id
         with self._notes.lock:
             held = self._notes.held(run)
             if held is None or name == SET_ASIDE:
-                return self._of.begin(owned, name, kind, at)
+                return self._of.begin(owned, name, kind, at, subject=subject)
             known = self._record(run, name)
             if known is not None and known.state is StepState.SUCCEEDED:
                 return known
-            kind_then, tries = (known.kind, known.attempt) if known is not None else (kind, 0)
-            to = StepRecord(run, name, kind_then, StepState.RUNNING, tries + 1, at)
+            to = StepRecord(run, name, kind, StepState.RUNNING, 1, at, subject=subject)
+            if known is not None:
+                again = known.attempt + 1
+                to = replace(to, kind=known.kind, subject=known.subject, attempt=again)
             with held.changing(name, row_of(to)):
-                record = self._of.begin(owned, name, kind, at)
+                record = self._of.begin(owned, name, kind, at, subject=subject)
                 held.require_step(record)
             return record
 

@@ -132,7 +132,7 @@ class Engine:
             elif record is not None:
                 self._recall_one(step, record)
             if step.kind == "restore" and name in self.states:
-                components.recall(self.work, step.subjects, records)
+                components.recall(self.work, step.subjects, records.values())
 
     def _has_ended(self, step: Step, record: StepRecord, records: Mapping[str, StepRecord]) -> bool:
         """Return whether the service that a step started is gone, or the unit that it stopped is

@@ -89,12 +89,11 @@ def _after_hooks(services: Services, plan: Plan, run: Run) -> list[str]:
     if run.kind is not RunKind.BACKUP or run.plan != plan.name:
         return []
     failed = []
-    begun = [
-        s.name for s in services.catalogue.steps.of_run(run.id) if s.state is StepState.RUNNING
-    ]
-    for name in begun:
-        component = plan.components.get(name.removeprefix(CAPTURE))
-        if name.startswith(CAPTURE) and component is not None and component.after is not None:
+    for step in services.catalogue.steps.of_run(run.id):
+        if step.kind != CAPTURE or step.state is not StepState.RUNNING:
+            continue
+        component = plan.components.get(step.subject)
+        if component is not None and component.after is not None:
             services.note(f"{component.name}: running its after hook, because run {run.id} died")
             failed += run_after(component)
     for sentence in failed:

@@ -23,7 +23,7 @@ from drd.flows.repository.substituted import genuine_by_run
 from drd.flows.services import Services
 from drd.flows.state import contested, crash_cleanup
 from drd.model.holds import held_points
-from drd.model.plan import Plan, RepositorySpec
+from drd.model.plan import OWN_COMPONENT, Plan, RepositorySpec
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import CopyDetail
 from drd.model.snapshot import RestorePoint
@@ -197,7 +197,7 @@ class _CopyRun:
         first, *older = batch
         name = f"copy {first.id}" + (f" and {len(older)} older" if older else "")
         try:
-            self.runner.step(name, "copy", lambda: self._copied(batch, source))
+            self.runner.step(name, "copy", lambda: self._copied(batch, source), subject=first.id)
         except (RepositoryDamaged, PointGone) as error:
             if older:
                 for point in batch:
@@ -299,7 +299,7 @@ class _CopyRun:
             return {}
 
         try:
-            self.runner.step("copy drd", "copy", effect)
+            self.runner.step("copy drd", "copy", effect, subject=OWN_COMPONENT)
         except RepositoryDamaged as error:
             self.services.warn(f"drd's own catalogue was not copied: {error.message}")
 

@@ -204,7 +204,7 @@ def _forget_in(
         repository.forget(ids)
         return {"snapshots": len(ids)}
 
-    runner.step(f"forget in {spec.name}", "forget", effect)
+    runner.step(f"forget in {spec.name}", "forget", effect, subject=spec.name)
     still = {s.id for s in listings.listed(repository, plan.name)}
     left = [i for i in ids if i in still]
     if left:

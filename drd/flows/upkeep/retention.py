@@ -251,7 +251,7 @@ def _let_go(services: Services, plan: Plan, runner: Runner, share: Share, step: 
         return {"snapshots": len(tried)}
 
     if share.snapshots:
-        runner.step(step, "forget", effect)
+        runner.step(step, "forget", effect, subject=share.name)
     listing = listings.listed(share.repository, plan.name)
     ids = {s.id for s in listing}
     by_run = listings.by_run(listing)
