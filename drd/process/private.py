@@ -13,6 +13,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shutil
 import stat
 from collections import deque
 from collections.abc import Collection, Sequence
@@ -211,6 +212,22 @@ def _group(gid: int) -> str:
     with suppress(KeyError):
         return grp.getgrgid(gid).gr_name
     return str(gid)
+
+
+def half_made(directory: Path) -> Path:
+    """The name of a directory that has no stamp yet, or soon no longer."""
+    return directory.with_name(f".{directory.name}.{os.getpid()}")
+
+
+def discard(directory: Path) -> None:
+    """Remove a directory. It loses its name first: a kill leaves none of that name without a
+    stamp.
+    """
+    half = half_made(directory)
+    shutil.rmtree(half, ignore_errors=True)
+    with suppress(OSError):  # on a file system that is full or read-only, nothing has to be moved
+        directory = directory.rename(half)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def make_private(directory: Path, mode: int = 0o700) -> None:

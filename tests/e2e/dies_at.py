@@ -4,18 +4,22 @@ MOMENT is `before:STEP` (the intent is recorded, nothing done), `undone:STEP` (t
 its result not recorded) or `after:STEP` (the result is recorded). Before them come `noted:STEP`
 (nothing is recorded but what root notes for itself) and `noted:run` (of the run itself).
 `noted:end` is the same of its end, `after:reopen` when a run that was over has become open.
+`amid:removal` is when the first file of a run's directory, its stamp, is removed.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from drd.catalogue.run_store import SqlRunStore
 from drd.catalogue.steps import SqlStepStore
 from drd.cli.main import main
+from drd.process.private import STAMP
 
 
 def _die() -> None:
@@ -24,7 +28,12 @@ def _die() -> None:
 
 def arm(moment: str) -> None:
     """Make the catalogue deadly at one moment."""
-    moments = {"noted:run": arm_run, "noted:end": arm_end, "after:reopen": arm_reopen}
+    moments = {
+        "noted:run": arm_run,
+        "noted:end": arm_end,
+        "after:reopen": arm_reopen,
+        "amid:removal": arm_removal,
+    }
     moments.get(moment, lambda: arm_step(moment))()
 
 
@@ -79,6 +88,20 @@ def arm_reopen() -> None:
         _die()
 
     SqlRunStore.reopen = reopen_and_die  # type: ignore[method-assign]
+
+
+def arm_removal() -> None:
+    """Make it deadly to remove what has a stamp."""
+    remove = shutil.rmtree
+
+    def remove_or_die(path: Any, *rest: Any, **more: Any) -> None:
+        stamp = Path(path) / STAMP
+        if stamp.exists():
+            stamp.unlink()
+            _die()
+        remove(path, *rest, **more)
+
+    shutil.rmtree = remove_or_die  # type: ignore[assignment]
 
 
 if __name__ == "__main__":

@@ -332,3 +332,12 @@ def test_directory_that_a_kill_left_without_its_name_is_removed(site: Site) -> N
     site.drd("backup", "shop")
     assert not (work / f".run-{run}.4711").exists()
     assert (work / ".run-0badcafe.4711").exists(), "no run of this state has made it"
+
+
+@pytest.mark.parametrize("verb", ["backup", "drill", "recover"])
+def test_directory_whose_removal_a_kill_interrupted_is_removed(site: Site, verb: str) -> None:
+    site.drd("backup", "shop")
+    words = [verb, "shop", *(["--target", "standby", "--yes"] if verb == "recover" else [])]
+    site.killed_at("amid:removal", *words)
+    site.drd("backup", "shop")
+    site.assert_clean()

@@ -32,6 +32,8 @@ from drd.process.private import (
     ROOTS_OWN,
     STAMP,
     Identity,
+    discard,
+    half_made,
     identity,
     is_in_root_place,
     make_private,
@@ -154,7 +156,7 @@ def _stamped(directory: Path, run: str, known: Run | None, mode: int) -> Path:
     """
     with _making:
         if not os.path.lexists(directory):
-            new = directory.with_name(f".{directory.name}.{os.getpid()}")
+            new = half_made(directory)
             shutil.rmtree(new, ignore_errors=True)
             make_private(new, mode)
             _put_stamp(new, known)
@@ -297,7 +299,7 @@ def _remove(services: Services, root: Path, directory: Path, known: Run | None) 
     elif directory not in _made:
         return notes
     # Where others can write nothing that is read there is believed: it goes, and no more.
-    shutil.rmtree(directory, ignore_errors=True)
+    discard(directory)
     _made.pop(directory, None)
     return notes
 
@@ -328,7 +330,7 @@ def sweep_orphans(services: Services) -> list[str]:
 
 
 def _remove_half_made(services: Services, root: Path, directory: Path) -> None:
-    """Remove a directory that a kill kept from getting its name (see `_stamped`)."""
+    """Remove what a kill left half made or half removed."""
     name = _HALF_MADE.fullmatch(directory.name)
     if name is None or not _over(services, name[1]):
         return
@@ -389,7 +391,7 @@ def _forget_ended(directory: Path, known: Run | None, now: float) -> None:
     said = (f for f in directory.iterdir() if f.name != STAMP)
     last = max((f.lstat().st_mtime for f in said), default=0.0)
     if now - last > _DAY_S:
-        shutil.rmtree(directory, ignore_errors=True)
+        discard(directory)
 
 
 def _over(services: Services, run: str) -> bool:
