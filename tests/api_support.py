@@ -17,6 +17,7 @@ from drd.bootstrap import App
 from drd.model.actor import Actor
 from drd.model.run import Run, RunKind, RunState
 from drd.modes import make_public_directory
+from drd.process import rights
 from tests.e2e.site import Result, Site
 
 READERS, OPERATORS, MAIL = 60, 9, 8
@@ -28,17 +29,23 @@ ANNA, BERT, STRANGER = 1, 2, 3
 
 @contextmanager
 def somebody(uid: int, groups: Sequence[int] = ()) -> Iterator[None]:
-    """This process as that user, with these supplementary groups alone."""
-    before = os.getgroups()
-    os.setgroups(list(groups))
-    os.setegid(65534)
-    os.seteuid(uid)
+    """This thread as that user, with these supplementary groups alone: a daemon's threads in this
+    process keep their rights."""
+    before = tuple(os.getgroups())
+    _become(uid, 65534, tuple(groups))
     try:
         yield
     finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(before)
+        _become(0, 0, before)
+
+
+def _become(uid: int, gid: int, groups: tuple[int, ...]) -> None:
+    if os.geteuid() != 0:
+        rights._call("setresuid", -1, uid, 0)
+    rights._call("setgroups", len(groups), rights._ids(groups))
+    rights._call("setresgid", -1, gid, 0)
+    if os.geteuid() != uid:
+        rights._call("setresuid", -1, uid, 0)
 
 
 def connected(path: Path, uid: int, groups: Sequence[int] = ()) -> socket.socket:

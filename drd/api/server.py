@@ -129,7 +129,6 @@ class ApiServer:
         entries = admission.wanted(settings)
         if entries == self._let_in:
             return
-        self._let_in = entries
         try:
             fd = os.open(settings.public_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
@@ -139,6 +138,7 @@ class ApiServer:
         except OSError as error:
             _log.error("api.not_closed_to_strangers", error=str(error))
         else:
+            self._let_in = entries
             _log.debug("api.door", closed_to_strangers=closed)
 
     def _received(self, connection: socket.socket) -> None:
