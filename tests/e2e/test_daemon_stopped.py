@@ -77,6 +77,8 @@ def test_a_daemon_stopped_for_long_repeats_nothing(site: Site, whom: str) -> Non
         if whom == "run of a daemon that dies":
             running.process.kill()
             running.process.wait()
+            # The kernel continues a stopped process group that a death leaves without a parent.
+            send(signal.SIGSTOP, stopped)
             running = Daemon(site)
         if not whom.startswith("run"):
             time.sleep(10)  # longer than the timeout, and than intervals of the plan beside
