@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from shlex import quote
 from typing import Any, Literal
 
@@ -24,11 +21,19 @@ from drd.actions.command import (
     run_command,
 )
 from drd.actions.http import ask
+from drd.actions.launch import (
+    free_port,
+    last_line,
+    listens,
+    require_fence_up,
+    start_detached,
+    start_fenced,
+)
 from drd.actions.settings import Rehearsed, Text, Words, named_texts
 from drd.errors import StepFailed
 from drd.fields import Contradiction, Duration, Placed, Settings
 from drd.log import masked
-from drd.masking import MASK, beginning
+from drd.masking import MASK
 from drd.model.finding import Finding
 from drd.model.finding_codes import PORT
 from drd.model.runbook import Service, Step
@@ -36,12 +41,8 @@ from drd.model.units import format_duration
 from drd.model.values import filled, references
 from drd.ports.action import ActionContext, ActionKind, StepByHand
 from drd.process.background import MARK, BackgroundProgram, end, find_unrecorded, note, noted
-from drd.process.fence import refused_hint, require_up
+from drd.process.fence import refused_hint
 
-_LEAVE = 'echo $$ >"$1"; log=$2; shift 2; exec "$@" >>"$log" 2>&1 </dev/null'
-"""The shell becomes the program, so that its pid is the program's."""
-
-_NOTED_S = 10.0
 _LOOK_S = 0.2
 _SETTLE_S = 0.3
 """A program without `ready` that ends within this many seconds did not start."""
@@ -211,7 +212,7 @@ def _launch(settings: StartSettings, context: ActionContext) -> BackgroundProgra
     pid_file, log = directory / f"{name}.pid", directory / f"{name}.log"
     pid = find_unrecorded(directory, name, context.key)
     if pid is None:
-        if port is not None and _listens(port):
+        if port is not None and listens(port):
             # Its answers would be taken for those of the new program.
             raise StepFailed(
                 f"another process listens on port {port}",
@@ -222,59 +223,14 @@ def _launch(settings: StartSettings, context: ActionContext) -> BackgroundProgra
         env = {**environment(context), **own, MARK: context.key}
         fence = context.fence(settings.command or ())
         if fence is not None:
-            pid = _keep(words, log, env, fence)
+            pid = start_fenced(words, log, env, fence)
         else:
-            _leave(words, pid_file, log, env)
-            pid = _pid(pid_file)
+            pid = start_detached(words, pid_file, log, env)
     url = _url(settings, context, port)
     fenced = context.rehearsing
     started = BackgroundProgram(pid, process.process_start_time(pid), port, url, fenced)
     note(directory, name, replace(started, url=masked(url) if url else None))
     return started
-
-
-_END_OF_LOG = 64 << 10
-_SHOWN = 300
-
-_kept: dict[int, process.Child] = {}
-"""Programs that drills have started, by pid. They end with drd, and are recorded like all
-others.
-"""
-
-
-def _keep(words: list[str], log: Path, env: dict[str, str], fence: process.Fence) -> int:
-    """Start a program behind the fence of a drill; it ends with the drill."""
-    command = process.Command(words, env=env, cwd=Path("/"), drop_capabilities=True, fence=fence)
-    with log.open("ab") as out:
-        child = process.start(command, stdout=out.fileno(), stderr=out.fileno())
-    _kept[child.pid] = child
-    return child.pid
-
-
-def _leave(words: list[str], pid_file: Path, log: Path, env: dict[str, str]) -> None:
-    """Start a program that is not our child any more."""
-    setsid = process.find_tool("setsid", package="util-linux")
-    command = process.Command(
-        [setsid, "--fork", "sh", "-c", _LEAVE, "sh", str(pid_file), str(log), *words],
-        env=env,
-        cwd=Path("/"),
-        deadline_s=_NOTED_S,
-        drop_capabilities=True,
-        name=Path(words[0]).name,
-    )
-    done = process.run(command)
-    if done.exit_code != 0:
-        raise StepFailed(f"cannot start {command.title}: {done.complaint}")
-
-
-def _pid(file: Path) -> int:
-    limit = time.monotonic() + _NOTED_S
-    while time.monotonic() < limit:
-        process.check_cancelled()
-        if file.is_file() and (text := file.read_text().strip()):
-            return int(text)
-        time.sleep(0.02)
-    raise StepFailed("the program did not start: it wrote no pid")
 
 
 def _with_port(context: ActionContext, port: int | None) -> Any:
@@ -299,24 +255,11 @@ def _kept_url(url: str | None, context: ActionContext) -> str | None:
 
 def _taken(settings: StartSettings) -> list[Finding]:
     """Return a warning if another process uses the port of a command."""
-    if settings.port is None or settings.unit is not None or not _listens(settings.port):
+    if settings.port is None or settings.unit is not None or not listens(settings.port):
         return []
     detail = f"another process listens on port {settings.port} of this host"
     hint = f"end that process (ss -ltnp 'sport = :{settings.port}' names it), or give another port."
     return [Finding(PORT, "warning", "", detail, hint)]
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as one:
-        one.settimeout(1.0)
-        return one.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    """Return a free port of loopback."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def _until_ready(
@@ -342,7 +285,8 @@ def _until_ready(
             raise StepFailed(
                 f"{unit or context.step.name} was not ready within "
                 f"{format_duration(ready.within)}: {why}",
-                hint=_said(context) or "raise ready.within if the service needs longer to start.",
+                hint=_last_line(context)
+                or "raise ready.within if the service needs longer to start.",
             )
         time.sleep(_LOOK_S)
 
@@ -369,9 +313,8 @@ def _not_ready(
 
 def _refuse_dead(context: ActionContext, started: BackgroundProgram) -> None:
     if not started.is_alive():
-        if (child := _kept.get(started.pid)) is not None and child.command.fence is not None:
-            require_up(child.command.fence, child.exit_code)
-        said = _said(context)
+        require_fence_up(started.pid)
+        said = _last_line(context)
         raise StepFailed(
             f"{context.step.name} ended right after its start" + (f": {said}" if said else ""),
             hint=(refused_hint(said) if context.rehearsing else "")
@@ -380,18 +323,8 @@ def _refuse_dead(context: ActionContext, started: BackgroundProgram) -> None:
         )
 
 
-def _said(context: ActionContext) -> str:
-    """Return the last line of its log."""
-    try:
-        with (context.directory / f"{context.step.name}.log").open("rb") as log:
-            cut = log.seek(0, os.SEEK_END) > _END_OF_LOG
-            log.seek(-_END_OF_LOG if cut else 0, os.SEEK_END if cut else os.SEEK_SET)
-            lines = log.read(_END_OF_LOG).decode("utf-8", "replace")
-    except OSError:
-        return ""
-    last = lines.rstrip().rpartition("\n")
-    # The first line may be cut, and begin with a part of a secret.
-    return beginning(last[2].strip(), _SHOWN) if last[1] or not cut else ""
+def _last_line(context: ActionContext) -> str:
+    return last_line(context.directory / f"{context.step.name}.log")
 
 
 def _in_words(start: StartSettings) -> str:

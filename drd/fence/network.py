@@ -5,11 +5,9 @@ it.
 from __future__ import annotations
 
 import _socket as socket
-import ctypes
 import errno
 import os
 import struct
-from _thread import start_new_thread
 
 from drd.fence import kernel
 from drd.fence.addresses import (
@@ -31,9 +29,17 @@ from drd.fence.addresses import (
 from drd.fence.name_lookup import Names, address_bytes, question
 from drd.fence.processes import descendants
 from drd.fence.record import Record
+from drd.fence.sockets import (
+    address_of,
+    call_with_address,
+    connect_in_thread,
+    number_of,
+    option_of,
+    port_of,
+    sockets_of,
+)
 from drd.fence.syscall_request import (
     AT_FDCWD,
-    CallerGone,
     SyscallRequest,
     below,
     is_socket,
@@ -124,14 +130,14 @@ class Network:
             raise OSError(errno.EACCES, "not behind a fence")
         made = self._names.pair() if inet else None
         nowhere = made or socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._nowhere.add(_number(nowhere))
+        self._nowhere.add(number_of(nowhere))
         return self._give(asked, nowhere, kind)
 
     def _give(self, asked: SyscallRequest, made: socket.socket, kind: int) -> bool:
         made.setblocking(not kind & _NONBLOCK)
         if len(self._made) >= _MANY:
             self._forget_closed()
-        self._made[_number(made)] = made
+        self._made[number_of(made)] = made
         asked.give(made.fileno(), closes_on_exec=bool(kind & _CLOEXEC))
         return True
 
@@ -146,14 +152,14 @@ class Network:
 
     def _drop(self, made: socket.socket) -> None:
         """Give up our copy: it is the process's alone, and closed when the process closes it."""
-        number = _number(made)
+        number = number_of(made)
         self._made.pop(number, None)
         made.close()
         self._names.forget(number)
 
     def _forget_closed(self) -> None:
         """Close sockets that no process has any more; if all are in use, the oldest."""
-        used = _sockets_of(descendants())
+        used = sockets_of(descendants())
         for number, made in list(self._made.items()):
             if number not in used:
                 self._drop(made)
@@ -207,10 +213,10 @@ class Network:
     def _connect(self, asked: SyscallRequest) -> bool:
         data = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 128)))
         made, family = self._ours(asked), family_of(data)
-        if _number(made) in self._nowhere:
+        if number_of(made) in self._nowhere:
             if family == socket.AF_UNIX:
                 self._refuse_unix(data)
-            self._connect_datagram(_number(made), data)
+            self._connect_datagram(number_of(made), data)
             return False
         if family == socket.AF_UNIX:
             return self._connect_unix(asked, made, data)
@@ -231,9 +237,9 @@ class Network:
         later.
         """
         if os.get_blocking(made.fileno()):
-            return _connected(asked, made.fileno(), data, keep, lambda: self._drop(made))
+            return connect_in_thread(asked, made.fileno(), data, keep, lambda: self._drop(made))
         try:
-            _call("connect", made.fileno(), data)
+            call_with_address("connect", made.fileno(), data)
         except OSError as error:
             if error.errno == errno.EINPROGRESS:
                 self._drop(made)
@@ -285,7 +291,7 @@ class Network:
     def _bind(self, asked: SyscallRequest) -> None:
         data = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 128)))
         made, family = self._ours(asked), family_of(data)
-        if _number(made) in self._nowhere:
+        if number_of(made) in self._nowhere:
             raise OSError(errno.EADDRNOTAVAIL, "no datagrams behind a fence")
         if made.family == socket.AF_UNIX:
             if family != socket.AF_UNIX:
@@ -295,12 +301,12 @@ class Network:
         there = self._near(made.fileno(), made.family, data)
         self._leave_to_the_host(*inet(there))
         try:
-            _call("bind", made.fileno(), there)
+            call_with_address("bind", made.fileno(), there)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
             self._forget_closed()  # a socket that was only to find a free port
-            _call("bind", made.fileno(), there)
+            call_with_address("bind", made.fileno(), there)
 
     def _bind_unix(self, asked: SyscallRequest, ours: int, data: bytes) -> None:
         """Bind in the drill's own directories only, starting from the directory itself: nobody can
@@ -320,7 +326,7 @@ class Network:
             mask = os.umask(asked.mask())
             try:
                 os.fchdir(at)
-                _call("bind", ours, struct.pack("=H", socket.AF_UNIX) + name + b"\0")
+                call_with_address("bind", ours, struct.pack("=H", socket.AF_UNIX) + name + b"\0")
             finally:
                 os.chdir("/")
                 os.umask(mask)
@@ -337,7 +343,7 @@ class Network:
             raise OSError(errno.EADDRNOTAVAIL, "only on loopback")
         if domain == socket.AF_INET:
             return sockaddr(LOOPBACK_4, port)
-        if _option(ours, _V6ONLY, level=socket.IPPROTO_IPV6):
+        if option_of(ours, _V6ONLY, level=socket.IPPROTO_IPV6):
             return sockaddr(LOOPBACK_6, port)
         return sockaddr(MAPPED + LOOPBACK_4, port)
 
@@ -348,17 +354,19 @@ class Network:
         made = self._ours(asked)
         ours = made.fileno()
         in_net = made.family in (socket.AF_INET, socket.AF_INET6)
-        if in_net and not _port(ours):
+        if in_net and not port_of(ours):
             # It would listen on every address of the host.
             data = sockaddr(ANY_4 if made.family == socket.AF_INET else ANY_6, 0)
-            _call("bind", ours, self._near(ours, made.family, data))
+            call_with_address("bind", ours, self._near(ours, made.family, data))
         if in_net:
-            self._leave_to_the_host(*_here(ours))
+            self._leave_to_the_host(*address_of(ours))
         kernel.call("listen", ours, asked.whole(1))
         if in_net:
             self._note(ours)
             try:
-                self._leave_to_the_host(*_here(ours))  # others may have begun to listen meanwhile
+                self._leave_to_the_host(
+                    *address_of(ours)
+                )  # others may have begun to listen meanwhile
             except OSError:
                 made.shutdown(socket.SHUT_RDWR)
                 self._drop(made)
@@ -377,72 +385,4 @@ class Network:
 
     def _note(self, ours: int) -> None:
         """Record it, so that others behind the fences of this drill may connect to it."""
-        self._record.write("listens", port=_port(ours), inode=os.fstat(ours).st_ino)
-
-
-def _connected(
-    asked: SyscallRequest, ours: int, data: bytes, keep: int | None, then: Callable[[], None]
-) -> bool:
-    """Connect in a thread, with its own descriptors, and answer from there; returns True."""
-    mine = os.dup(ours)
-    kept = os.dup(keep) if keep is not None else None
-    if kept is not None:
-        data = struct.pack("=H", socket.AF_UNIX) + f"/proc/self/fd/{kept}".encode() + b"\0"
-
-    def wait() -> None:
-        number = 0
-        try:
-            _call("connect", mine, data)
-            then()
-        except OSError as error:
-            number = error.errno or errno.ECONNREFUSED
-        finally:
-            os.close(mine)
-            if kept is not None:
-                os.close(kept)
-        try:
-            asked.answer(error=number)
-        except CallerGone:
-            pass
-
-    start_new_thread(wait, ())
-    return True
-
-
-def _number(made: socket.socket) -> int:
-    """Return the number by which /proc knows it."""
-    return os.fstat(made.fileno()).st_ino
-
-
-def _sockets_of(processes: set[int]) -> set[int]:
-    """Return the sockets that any of these processes has open."""
-    sockets = set()
-    for process in processes:
-        try:
-            for name in os.listdir(f"/proc/{process}/fd"):  # noqa: PTH208
-                text = os.readlink(f"/proc/{process}/fd/{name}")  # noqa: PTH115
-                if text.startswith("socket:["):
-                    sockets.add(int(text[8:-1]))
-        except OSError:
-            continue
-    return sockets
-
-
-def _call(name: str, descriptor: int, address: bytes) -> None:
-    kernel.call(name, descriptor, kernel.text(address), len(address))
-
-
-def _option(descriptor: int, option: int, *, level: int = socket.SOL_SOCKET) -> int:
-    value, size = ctypes.c_int(), ctypes.c_uint32(4)
-    kernel.call("getsockopt", descriptor, level, option, ctypes.byref(value), ctypes.byref(size))
-    return value.value
-
-
-def _port(descriptor: int) -> int:
-    return _here(descriptor)[1]
-
-
-def _here(descriptor: int) -> tuple[bytes, int]:
-    data, size = ctypes.create_string_buffer(128), ctypes.c_uint32(128)
-    kernel.call("getsockname", descriptor, data, ctypes.byref(size))
-    return inet(data.raw)
+        self._record.write("listens", port=port_of(ours), inode=os.fstat(ours).st_ino)

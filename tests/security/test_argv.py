@@ -192,6 +192,7 @@ def test_every_command_of_drd_is_tested_here() -> None:
     positionals are kept from being options."""
     known = {
         "drd/actions/command.py",  # the plan's own words
+        "drd/actions/launch.py",  # the plan's own words
         "drd/actions/start.py",
         "drd/checks/command.py",  # the plan's own words
         "drd/cli/as_service.py",  # a unit of the command line's, for root

@@ -5,16 +5,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from drd import masking
-from drd.actions import action_for, start
+from drd.actions import action_for
 from drd.actions.command import CommandSettings
 from drd.actions.erasures import ErasuresSettings
 from drd.actions.http import HttpSettings
+from drd.actions.launch import last_line
 from drd.actions.sql import SqlSettings
 from drd.actions.start import Ready, StartSettings
 from drd.actions.stop import StopSettings
@@ -106,7 +105,6 @@ def test_last_words_of_a_program_hold_no_part_of_a_secret(tmp_path: Path, before
     masking.mask(secret)
     said = f"first\n{'.' * before}{secret}{'.' * (65_536 - 40) if before > 1000 else ''}\n"
     (tmp_path / "app.log").write_text(said)
-    context: Any = SimpleNamespace(directory=tmp_path, step=SimpleNamespace(name="app"))
-    shown = start._said(context)
+    shown = last_line(tmp_path / "app.log")
     assert not any(secret[at : at + 8] in shown for at in range(len(secret) - 8))
     assert before > 1000 or shown.startswith("." * before + "***"[: 300 - before])
