@@ -39,6 +39,7 @@ DECIDES = (
     "drd/flows/restore/preflight.py",
     "drd/flows/upkeep/retention.py",
     "drd/flows/upkeep/retention_plan.py",
+    "drd/flows/upkeep/retention_share.py",
     "drd/flows/upkeep/forget_points.py",
 )
 EQUIVALENTS = Path(__file__).parent.with_suffix(".equivalent")

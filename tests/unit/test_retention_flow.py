@@ -18,12 +18,12 @@ from drd.flows.services import Services
 from drd.flows.state import clock_trust
 from drd.flows.upkeep.retention import RetentionOutcome, RetentionRequest, retention
 from drd.flows.upkeep.retention_plan import (
-    KEEP_OWN,
     MOST_NAMED,
     Forgetting,
     out_of_the_future,
     plan_forgetting,
 )
+from drd.flows.upkeep.retention_share import KEEP_OWN
 from drd.model.actor import Actor
 from drd.model.holds import GivenUp, Hold
 from drd.model.plan import Plan, RepositorySpec, RetentionPolicy

@@ -16,7 +16,8 @@ from drd.flows.repository import listings
 from drd.flows.repository.points import Missing
 from drd.flows.services import Services
 from drd.flows.state import clock_trust, crash_cleanup
-from drd.flows.upkeep.retention_plan import Forgetting, Share, plan_forgetting
+from drd.flows.upkeep.retention_plan import Forgetting, plan_forgetting
+from drd.flows.upkeep.retention_share import Share
 from drd.model.actor import Actor
 from drd.model.holds import held_points
 from drd.model.pauses import Pause, of_unreadable, words

@@ -6,18 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from drd.errors import DrdError, RepositoryMissing, UsageError
+from drd.errors import DrdError, RepositoryMissing
 from drd.flows.repository import listings
 from drd.flows.repository.points import Inventory, Missing, missing_snapshots, take_inventory
 from drd.flows.services import Services
 from drd.flows.state import contested
 from drd.flows.upkeep.pauses import reasons_to_wait
+from drd.flows.upkeep.retention_share import Chosen, Share, share_of
 from drd.model.clock import SNAPSHOT_SKEW
 from drd.model.holds import held_points
 from drd.model.pauses import Pause, of_listing
-from drd.model.plan import Plan, RepositorySpec
+from drd.model.plan import Plan
 from drd.model.retention import (
     Kept,
     RetentionPlan,
@@ -26,46 +27,13 @@ from drd.model.retention import (
     plan_retention,
     refusal,
 )
-from drd.model.run import RunKind, RunState
+from drd.model.run import RunKind
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.units import to_rfc3339
-from drd.ports import Repository, SnapshotInfo
+from drd.ports import SnapshotInfo
 
 MOST_NAMED = 200
 """The number of snapshots in a hint's command: nobody would copy a longer one."""
-FOREIGN_LEFTOVER = timedelta(days=1)
-"""Snapshots without a manifest of a run that this catalogue does not know are left alone for this
-time: another host's backup may be running there.
-"""
-_WITHOUT_A_POINT = (RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED)
-KEEP_OWN = 48
-"""How many copies of drd's own catalogue are kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What would be forgotten in one repository. `leftovers` are snapshots of runs that never got a
-    manifest, `own` superseded copies of drd's catalogue. Ids are in the order of forgetting:
-    manifests first, since a point exists if and only if its manifest does. `vanished` are points
-    that the catalogue knows there and the repository no longer has; `points` maps snapshots to
-    points.
-    """
-
-    repository: Repository
-    manifests: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
-    leftovers: tuple[str, ...] = ()
-    own: tuple[str, ...] = ()
-    vanished: tuple[str, ...] = ()
-    points: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return self.repository.name
-
-    @property
-    def snapshots(self) -> tuple[str, ...]:
-        return self.manifests + self.others + self.leftovers + self.own
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +176,9 @@ def _decided(
     there = {p.id for p in known}
     vanished = tuple(p.id for p in seen.points if p.id not in there)
     keep = frozenset(k.id for k in chosen.keep)
-    verdict = _Verdict(seen.points, keep, chosen.forget, vanished, frozenset(held))
+    verdict = Chosen(seen.points, keep, chosen.forget, vanished, frozenset(held))
     shares = [
-        _share(
+        share_of(
             services, plan.repositories[inventory.repository.name], inventory, verdict, plan.name
         )
         for inventory in seen.inventories
@@ -375,69 +343,3 @@ def _spare(chosen: RetentionPlan, why: Mapping[str, str]) -> RetentionPlan:
     spared = tuple(Kept(i, (why[i],)) for i in chosen.forget if i in why)
     forget = tuple(i for i in chosen.forget if i not in why)
     return chosen._replace(keep=chosen.keep + spared, forget=forget)
-
-
-# --- what goes ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """The decision about the points that the catalogue knows, for every repository."""
-
-    points: Sequence[RestorePoint]
-    kept: frozenset[str]
-    forget: Sequence[str]
-    vanished: Sequence[str]
-    held: frozenset[str] = frozenset()
-
-
-def _share(
-    services: Services, spec: RepositorySpec, inventory: Inventory, verdict: _Verdict, plan: str
-) -> Share:
-    """Return what one repository has to forget. A copy also forgets what was forgotten while it
-    could not be reached. All snapshots that are marked as a point's are removed with it, even those
-    that are not genuine.
-    """
-    marked = listings.by_run(inventory.listing)
-    gone = [*verdict.forget]
-    strangers = [run for run in marked if run not in verdict.kept and run not in gone]
-    late = services.catalogue.points.forgotten(plan, strangers)
-    if spec.copy_of is not None:
-        gone += [run for run in strangers if run in late and run not in verdict.held]
-    manifests: list[str] = []
-    others: list[str] = []
-    for run in gone:
-        for snapshot in marked.get(run, ()):
-            (manifests if "manifest" in snapshot.tags else others).append(snapshot.id)
-    unknown = {run: marked[run] for run in strangers if run not in gone and run not in verdict.held}
-    known = [p.id for p in verdict.points if spec.name in p.repositories]
-    return Share(
-        inventory.repository,
-        tuple(manifests),
-        tuple(others),
-        tuple(_leftovers(services, unknown, {*late, *verdict.vanished})),
-        tuple(s.id for s in listings.own(inventory.listing)[:-KEEP_OWN]),
-        tuple(point for point in known if not inventory.holds(point)),
-        {s.id: run for run, snapshots in marked.items() for s in snapshots},
-    )
-
-
-def _leftovers(
-    services: Services, by_run: Mapping[str, Sequence[SnapshotInfo]], gone: Collection[str]
-) -> list[str]:
-    """Return snapshots of runs without a manifest that cannot get one any more, or whose point is
-    gone. A run that made a point since the listing has one by now: it may well have ended
-    meanwhile.
-    """
-    left = []
-    for run, snapshots in by_run.items():
-        if listings.manifest(snapshots) is not None:
-            continue
-        try:
-            over = run in gone or services.catalogue.runs.get(run).state in _WITHOUT_A_POINT
-        except UsageError:
-            now = services.clock.now()
-            over = all(now - s.time > FOREIGN_LEFTOVER for s in snapshots)
-        if over:
-            left += [s.id for s in snapshots]
-    return left
