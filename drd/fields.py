@@ -83,7 +83,7 @@ def _duration(value: Any) -> float:
         raise Malformed(f"{value!r} is not a duration", "write a number and a unit, like 15m or 7d")
     seconds = parse_duration(value)
     if not 0 < seconds <= _LONGEST:
-        raise Malformed(f"{value!r} is out of range", "write more than 0 and at most 100 years")
+        raise Malformed(f"{value!r} is out of range", "write more than 0s and at most 36600d")
     return seconds
 
 

@@ -15,6 +15,7 @@ from drd.errors import StepFailed
 from drd.fields import AbsolutePath
 from drd.masking import masked
 from drd.model.runbook import Step
+from drd.model.text import either
 from drd.model.units import format_duration
 from drd.model.values import filled
 from drd.ports import Finding
@@ -134,7 +135,7 @@ def _expected(status: int, expect: int | list[int] | None) -> bool:
 def _words(expect: int | list[int] | None) -> str:
     if expect is None:
         return "200 to 299"
-    return " or ".join(str(e) for e in ([expect] if isinstance(expect, int) else expect))
+    return either([expect] if isinstance(expect, int) else expect)
 
 
 def _in_words(http: HttpSettings) -> str:

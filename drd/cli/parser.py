@@ -145,7 +145,7 @@ class Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]  # noqa: SLF0
 
 def _nearest(word: str, known: Sequence[str]) -> str:
     close = _close(word, known)
-    return f"did you mean {close}?" if close else f"known here: {', '.join(known)}."
+    return f"did you mean {close}?" if close else f"use one of: {', '.join(known)}."
 
 
 def _close(word: str, known: Sequence[str]) -> str:

@@ -28,6 +28,7 @@ from drd.flows.status.overview import plan_files, plan_name
 from drd.model.alerts import Rules
 from drd.model.message import ChannelSpec
 from drd.model.plan import KitWatch, SecretRef, Sharing
+from drd.model.text import either
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +287,7 @@ def clash(name: str, files: Sequence[Path]) -> Problem:
 def _instead(name: str, by_name: Mapping[str, object]) -> str:
     close = get_close_matches(name, by_name, n=3, cutoff=0.6)
     if close:
-        return f"did you mean {' or '.join(close)}?"
+        return f"did you mean {either(close)}?"
     if by_name:
         return f"known plans: {', '.join(by_name)}."
     return "write one with `drd plan new`, or name another drd.yaml with --config."

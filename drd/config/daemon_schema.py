@@ -17,17 +17,24 @@ from drd.registry import NOTIFIERS
 
 Channel = Annotated[Named, OfKind(NOTIFIERS, lambda spec: spec.settings)]
 
+Place = Annotated[str, Field(min_length=1, json_schema_extra={"format": "path"})]
+
 Positive = Annotated[int, Field(strict=True, ge=1, le=1000)]
 
 
 def _state(url: str) -> str:
     scheme, separator, rest = url.partition("://")
-    if not separator:
-        raise Malformed("is not a URL", "write sqlite:////var/lib/drd/drd.db (four slashes)")
+    if url.startswith("/") and url.strip("/"):
+        raise Malformed("is a path, not a URL", f"write sqlite:///{url}")
     if scheme == "sqlite":
         if not rest.removeprefix("/") or not rest.startswith("/"):
-            raise Malformed("names no file", "write sqlite:////var/lib/drd/drd.db (four slashes)")
+            raise Malformed("this URL names no file", f"write {DEFAULT_STATE} (four slashes)")
         return url
+    if not separator:
+        raise Malformed(
+            "is not a URL with ://",
+            f"write {DEFAULT_STATE} (four slashes), or postgresql://USER@HOST/DATABASE",
+        )
     if scheme.partition("+")[0] != "postgresql":
         raise Malformed(f"{scheme} databases are not supported", "use sqlite or postgresql")
     if ":" in rest.partition("/")[0].rpartition("@")[0] or "password=" in rest:
@@ -63,9 +70,9 @@ def _state_or_url(value: Any) -> Any:
     if isinstance(value, str):
         return State(url=_state(value))
     if not isinstance(value, dict):
-        return value
+        raise Malformed("is not a URL", f"write {DEFAULT_STATE} (four slashes)")
     if str(value.get("url", "")).startswith("sqlite:") and value.get("password") is not None:
-        raise ValueError("is a file, which has no password")
+        raise Malformed("a SQLite file has no password", "remove the key password")
     return value
 
 
@@ -192,17 +199,16 @@ class DaemonFile(Settings):
         description="SQLAlchemy URL of the catalogue; of a database with a password "
         "{url: URL, password: REFERENCE}.",
     )
-    public_dir: str | None = Field(
+    public_dir: Place | None = Field(
         None,
-        min_length=1,
         description="What users other than drd's may read: the status, the daemon's socket. "
         "Default: the name of the state's directory with -public added.",
     )
-    plans: str = Field(DEFAULT_PLANS, min_length=1, description="Every *.yaml in it is one plan.")
-    work_dir: str = Field(
-        "/var/lib/drd/work", min_length=1, description="Sandboxes; needs room for one restore."
+    plans: Place = Field(DEFAULT_PLANS, description="Every *.yaml in it is one plan.")
+    work_dir: Place = Field(
+        "/var/lib/drd/work", description="Sandboxes; needs room for one restore."
     )
-    cache_dir: str = Field("/var/cache/drd", min_length=1, description="restic's cache.")
+    cache_dir: Place = Field("/var/cache/drd", description="restic's cache.")
     run_as: str = Field("drd", min_length=1, description="User of sandbox servers under root.")
     limits: Limits = Limits()
     log: Log = Log()

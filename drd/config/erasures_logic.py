@@ -13,6 +13,7 @@ from drd.config.runbook_logic import PLAIN_VALUES
 from drd.config.yaml import Path
 from drd.fields import Words
 from drd.model.runbook import Step, before
+from drd.model.text import either
 from drd.model.values import references
 from drd.ports.kinds import Ability
 from drd.registry import CHECKS, KINDS
@@ -59,7 +60,7 @@ def _one_of_each(erasures: ErasuresSettings, report: Report) -> None:
         ("check", erasures.check, ("sql", "command")),
     ):
         if sum(getattr(part, name) is not None for name in names) != 1:
-            report.error(("erasures", key), "needs exactly one", f"give {' or '.join(names)}.")
+            report.error(("erasures", key), "needs exactly one", f"give {either(names)}.")
 
 
 def _component(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> None:

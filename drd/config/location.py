@@ -27,6 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from drd.config.daemon import DaemonSettings
     from drd.config.yaml import Document
     from drd.model.plan import SecretRef
 
@@ -36,6 +37,7 @@ _PLAIN = r"(?a)(?!(null|true|false)$)(?=[a-z/.])[\w./:+-]*[\w/]"
 _QUOTED = r"\"[^\"\\]*\"|'[^']*'"
 _COMMENT = r"(^|(?<= ))#.*"
 _PAIRS = r"\[[^\[\]{}]*\]|\{[^\[\]{}]*\}"
+_STATE = r"sqlite:///.|postgresql(\+\w+)?://(?![^/]*:[^/]*@)(?!.*password=)"
 _OPEN = frozenset("[]{}\"'\t\r\\|>&*!%?")
 _KEYS = {"state", "plans", "work_dir", "cache_dir", "run_as", "limits", "log"}
 _KEYS |= {"extensions", "people", "groups", "notify", "kit", "metrics", "alerts", "public_dir"}
@@ -85,8 +87,10 @@ def places(path: str | os.PathLike[str], *, explicit: bool) -> Places:
     values = _simple(raw)
     if values is None:
         values = _from_yaml(raw, path)
+    if not re.match(_STATE, values.get("state", DEFAULT_STATE)):
+        _load(path)
     state = state_url(values.get("state", DEFAULT_STATE), base)
-    password = _password(path) if "password" in values else None
+    password = _load(path).state_password if "password" in values else None
     public = values.get("public_dir")
     return Places(
         state,
@@ -157,6 +161,8 @@ def _from_yaml(raw: bytes, path: str) -> dict[str, str]:
         _refuse(document)
     known = {k: values[k] for k in _READ if isinstance(values.get(k), str)}
     state = values.get("state")
+    if values.keys() & set(_READ) - known.keys() and not isinstance(state, dict):
+        _load(path)
     if isinstance(state, dict) and isinstance(state.get("url"), str):
         known["state"] = state["url"]
         if state.get("password") is not None:
@@ -164,14 +170,13 @@ def _from_yaml(raw: bytes, path: str) -> dict[str, str]:
     return known
 
 
-def _password(path: str) -> SecretRef | None:
-    """Return the reference of a database's password: only such a state takes the time to check
-    everything."""
+def _load(path: str) -> DaemonSettings:
+    """Check the whole file, which takes longer. Raises ConfigError if it has errors."""
     from pathlib import Path
 
     from drd.config.daemon import load_settings
 
-    return load_settings(Path(path), explicit=True, extended=False).state_password
+    return load_settings(Path(path), explicit=True, extended=False)
 
 
 def _refuse(document: Document) -> NoReturn:

@@ -14,6 +14,7 @@ from drd.config.steps import KEYS_OF_EVERY_STEP, step_kinds
 from drd.config.yaml import Document, Path, dotted
 from drd.errors import Problem
 from drd.model.malformed import Malformed
+from drd.model.text import either
 from drd.registry import KINDS, packages_with
 
 NAME_HINT = "use lower-case letters, digits and hyphens, at most 40."
@@ -32,6 +33,23 @@ _WANTED = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
+
+_PATH = "a path"
+_ABSOLUTE = "^/"
+
+_BOUND_WORDS = {
+    "ge": "at least {}",
+    "gt": "more than {}",
+    "le": "at most {}",
+    "lt": "less than {}",
+}
+_BOUNDS = {
+    "greater_than_equal": {"ge"},
+    "greater_than": {"gt"},
+    "less_than_equal": {"le"},
+    "less_than": {"lt"},
+}
+"""pydantic's errors about bounds, and the key of each in its context."""
 
 
 class Report:
@@ -100,7 +118,7 @@ def not_in_use(section: str, name: str) -> str:
 
 
 def _listed(known: Sequence[str]) -> str:
-    return f"known here: {', '.join(known)}." if known else ""
+    return f"use one of: {', '.join(known)}." if known else ""
 
 
 def translate(
@@ -197,6 +215,8 @@ class _Words:
         if value is None and kind != "value_error":
             return "is empty", "give it a value, or remove the line.", False
         wanted = [_WANTED[i["type"]] for i in self.items if i["type"] in _WANTED]
+        if any(_is_path(schema) for schema in self.view.nodes(self.path, self.data)):
+            wanted = [_PATH if w == "text" else w for w in wanted]
         if wanted:
             return (*_wrong_type(list(dict.fromkeys(wanted)), value), False)
         return (*self._other(kind, value), False)
@@ -207,6 +227,13 @@ class _Words:
         for element in self.path[:-1]:
             beside = beside[element]
         known = list(self.view.properties(self.path[:-1], self.data))
+        kinds = step_kinds()
+        if set(kinds) <= set(known):  # a step: only the keys of its own kind
+            own = next((k for k in kinds if k in beside), "")
+            if key in kinds and own:
+                hint = f"write {key} as a step of its own, in another item of the list."
+                return f"a step does one thing, and this one has {own} and {key}", hint
+            known = [k for k in known if k not in kinds]
         close = meant(key, [k for k in known if k not in beside])
         return f'unknown key "{key}"', close or _listed(known)
 
@@ -246,9 +273,11 @@ class _Words:
             return malformed.fact, f"{malformed.remedy or 'see `drd plan schema`'}."
         if kind == "literal_error":
             choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
-            return f"{_shown(value)} is not one of {', '.join(choices)}", _meant(value, choices)
+            return _no_choice(value, choices)
+        if kind in _BOUNDS:
+            return self._out_of_range(value)
         if kind == "string_pattern_mismatch":
-            if context.get("pattern") == "^/":
+            if context.get("pattern") == _ABSOLUTE:
                 return f"{_shown(value)} is not an absolute path", (
                     "write the whole path, which begins with /."
                 )
@@ -258,12 +287,28 @@ class _Words:
         if kind == "string_too_long":
             return f"is longer than {context['max_length']} characters", "shorten it."
         reason = str(self.item["msg"]).removeprefix("Input ")
-        return f"{_shown(value)} is out of range: {reason}", "choose another value."
+        return f"{_shown(value)} is not possible: it {reason}", "see `drd plan schema`."
+
+    def _out_of_range(self, value: Any) -> tuple[str, str]:
+        """Name both bounds, not only the one that was missed."""
+        (bound,) = _BOUNDS[str(self.item["type"])] & self.item["ctx"].keys()
+        schemas = self.view.nodes(self.path, self.data)
+        least, most = (
+            next((str(s[key]) for s in schemas if key in s), "") for key in ("minimum", "maximum")
+        )
+        if least and most:
+            return f"{_shown(value)} is out of range", f"write {least} to {most}."
+        words = _BOUND_WORDS[bound].format(self.item["ctx"][bound])
+        return f"{_shown(value)} is out of range", f"write {words}."
 
 
 def as_name(text: str) -> str:
     """The nearest valid name to `text`; empty if nothing is left."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-")
+
+
+def _is_path(schema: Mapping[str, Any]) -> bool:
+    return schema.get("pattern") == _ABSOLUTE or schema.get("format") == "path"
 
 
 def _bad_name(name: str) -> tuple[str, str]:
@@ -276,14 +321,18 @@ def _bad_name(name: str) -> tuple[str, str]:
 
 def _wrong_type(wanted: list[str], value: Any) -> tuple[str, str]:
     actual = _type_of(value)
-    hint = f"write {' or '.join(wanted)}."
-    if "text" in wanted and not isinstance(value, (dict, list)):
+    if isinstance(value, float) and "a whole number" in wanted:
+        return f"{value} is not a whole number", "write it without a fraction."
+    hint = f"write {either(wanted)}."
+    if _PATH in wanted:
+        hint = "write a path, like /var/lib/drd."
+    elif "text" in wanted and not isinstance(value, (dict, list)):
         hint = "put it in quotes."
     elif "a mapping" in wanted:
         hint = "write `key: value` lines below it, indented."
     elif "a list" in wanted:
         hint = "write [a, b], or lines that begin with `- `."
-    return f"is {actual}, not {' or '.join(wanted)}", hint
+    return f"is {actual}, not {either(wanted)}", hint
 
 
 def _type_of(value: Any) -> str:
@@ -296,11 +345,17 @@ def _type_of(value: Any) -> str:
     return "a list" if isinstance(value, list) else "a mapping"
 
 
-def _meant(value: Any, choices: Sequence[str]) -> str:
-    return nearest(value, choices) if isinstance(value, str) else f"use {' or '.join(choices)}."
+def _no_choice(value: Any, choices: Sequence[str]) -> tuple[str, str]:
+    """The choices are named once: in the remedy, unless that is the nearest one."""
+    if isinstance(value, str) and (close := meant(value, choices)):
+        return f"{_shown(value)} is not one of {', '.join(choices)}", close
+    return f"{_shown(value)} is not possible here", f"write {either(choices)}."
 
 
 def _shown(value: Any) -> str:
+    """Write a value as YAML has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 

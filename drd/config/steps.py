@@ -37,7 +37,7 @@ def _names(value: Any) -> Any:
         return value
     if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
         return value
-    raise Malformed("must be `all` or a list of names", "write `all`, or like [orders-db, gateway]")
+    raise Malformed("is neither `all` nor a list", "write `all`, or names in brackets: [a, b]")
 
 
 Names = Annotated[

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -334,6 +334,9 @@ def reads_as_text(text: str) -> bool:
 _QUOTE = 'put the value in quotes, like expect: "> 0" or cron: "*/10 * * * *".'
 
 
+_CLOSING = {'"': "closing quote", "'": "closing quote", "[": '"]"', "{": '"}"'}
+
+
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
@@ -341,18 +344,37 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     lines = text.splitlines() or [""]
     row = min(mark.line, len(lines) - 1)
     at = lines[row][mark.column : mark.column + 1]
-    reason = str(getattr(error, "problem", "") or "is not YAML")
+    reason = str(getattr(error, "problem", "") or "")
     context = str(getattr(error, "context", "") or "")
     if at == "\t":
         return Problem(file, row + 1, "", "a tab indents this line", "indent with spaces.")
     if at in ("@", "`", "%") or "alias" in context or "block scalar" in context:
         return Problem(file, row + 1, "", f"is not YAML: {reason}", _QUOTE)
     if "mapping values are not allowed" in reason:
-        hint = "check the indentation, and put text that holds `: ` in quotes."
-        return Problem(file, row + 1, "", "is not YAML: a second `:` is not possible here", hint)
+        return _wrong_colon(lines, row, file)
+    start = getattr(error, "context_mark", None)
+    opened = min(start.line, len(lines) - 1) if start else row
+    opening = lines[opened][start.column : start.column + 1] if start else ""
+    if opening in _CLOSING and ("end of stream" in reason or "flow" in context):
+        message = f"is not YAML: the {opening} in this line has no {_CLOSING[opening]}"
+        end = f"line {row + 1}" if row + 1 < len(lines) else "the end of the file"
+        return Problem(file, opened + 1, "", message, f"add it. drd searched to {end}.")
+    if "did not find expected" in reason and "block" in context:
+        message = "is not YAML: the indentation of this line, or a bracket in it, is wrong"
+        return Problem(file, row + 1, "", message, "indent it like the lines of the same level.")
     where = f"{context}: " if context else ""
     hint = "check indentation, quotes and brackets on this line and the one before."
     return Problem(file, row + 1, "", f"is not YAML: {where}{reason}", hint)
+
+
+def _wrong_colon(lines: Sequence[str], row: int, file: str) -> Problem:
+    """Report a `: ` that is not possible: the line before may be the one that lacks it."""
+    before = next((n for n in range(row - 1, -1, -1) if lines[n].split("#")[0].strip()), None)
+    if before is not None and ":" not in lines[before]:
+        hint = "write `key: value`, or `key:` and indented lines below it."
+        return Problem(file, before + 1, "", 'is not YAML: this line has no ":"', hint)
+    hint = "check the indentation, and put text that contains `: ` in quotes."
+    return Problem(file, row + 1, "", "is not YAML: a second `:` is not possible here", hint)
 
 
 def _character_problem(text: str, file: str) -> Problem:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from drd.actions.command import in_backticks
 from drd.model.plan import Plan
 from drd.model.runbook import Ask, Notice, Pause, Step
+from drd.model.text import either
 from drd.model.units import format_duration
 from drd.registry import ACTIONS
 
@@ -72,11 +73,11 @@ def _terms(step: Step) -> Iterator[str]:
     if step.when is not None:
         when = step.when
         if when.scenarios:
-            yield f"only in {' or '.join(when.scenarios)}"
+            yield f"only in {either(when.scenarios)}"
         if when.targets:
-            yield f"only for the target {' or '.join(when.targets)}"
+            yield f"only for the target {either(when.targets)}"
         if when.step is not None:
-            yield f"only when {when.step} has {' or '.join(str(e) for e in when.ended)}"
+            yield f"only when {when.step} has {either(str(e) for e in when.ended)}"
     if step.on_failure == "continue":
         yield "continue if it fails"
     if step.rollback is not None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from drd.model.message import Severity
 from drd.model.run import StepState
+from drd.model.text import either
 
 OnFailure = Literal["abort", "continue", "ask"]
 Rehearse = Literal["run", "simulate", "skip"]
@@ -239,14 +240,14 @@ def unmet(step: Step, states: Mapping[str, StepState], circumstances: Circumstan
     if when is None:
         return None
     if when.scenarios and circumstances.scenario not in when.scenarios:
-        return f"only in {' or '.join(when.scenarios)}"
+        return f"only in {either(when.scenarios)}"
     if when.targets and circumstances.target not in when.targets:
-        return f"only for the target {' or '.join(when.targets)}"
+        return f"only for the target {either(when.targets)}"
     if when.step is not None:
         state = states.get(when.step)
         left_out = bool(only) and state is StepState.SKIPPED and wants_two_persons(step)
         if state not in when.ended and not left_out:
-            wanted = " or ".join(str(s) for s in when.ended)
+            wanted = either(str(s) for s in when.ended)
             return f"only when {when.step} has {wanted}, but it {state or 'has not started'}"
     return None
 

@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from drd.model.text import either
+
 NEAR = 3
 _MANY = 20_000
 """Above this number, names are not compared letter by letter: that would take too long."""
@@ -60,4 +62,4 @@ def near(wanted: str, known: Collection[str], *, separator: str) -> Sequence[str
 
 def meant(near_by: Sequence[str]) -> str:
     """Return a hint with the names that somebody may have meant."""
-    return f"did you mean {' or '.join(near_by)}?" if near_by else ""
+    return f"did you mean {either(near_by)}?" if near_by else ""

@@ -72,6 +72,12 @@ def some(names: Collection[object], most: int = 3, *, between: str = ", ") -> st
     return f"{told};{more}" if more and between == "; " else told + more
 
 
+def either(names: Iterable[object]) -> str:
+    """List names of which one applies: `a`, `a or b`, `a, b or c`."""
+    *others, last = [str(name) for name in names] or [""]
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def counted(count: int, one: str, many: str = "") -> str:
     """Return a number with its noun: `1 file`, `1,234 files`, `2 entries`."""
     return f"{count:,} {noun(count, one, many)}"

@@ -30,7 +30,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 WRONG = [
     (["bckup", "shop"], "unknown verb 'bckup'", "did you mean backup?"),
     (["plan", "chek"], "plan: unknown verb 'chek'", "did you mean check?"),
-    (["completion", "tcsh"], "completion: unknown shell 'tcsh'", "known here: bash, zsh, fish."),
+    (["completion", "tcsh"], "completion: unknown shell 'tcsh'", "use one of: bash, zsh, fish."),
     (
         ["backup", "shop", "--compnent", "x"],
         "backup: unknown option --compnent",

@@ -16,7 +16,7 @@ from drd.model.plan import Plan
 from drd.model.run import Evidence
 from drd.model.scenarios import is_random_turn, next_scenario
 from drd.model.snapshot import RestorePoint, newest_complete
-from drd.model.text import counted
+from drd.model.text import counted, either
 from drd.model.units import from_rfc3339, parse_duration, to_rfc3339
 
 DEFAULT_RANDOM_WITHIN_S = 30 * 86400.0
@@ -62,7 +62,7 @@ def choose(
         holders(plan, chosen, held_by)
         return Choice(chosen, newest is not None and chosen.id == newest.id)
     if newest is None:
-        where = f" in {' or '.join(held_by)}" if held_by is not None else ""
+        where = f" in {either(held_by)}" if held_by is not None else ""
         raise NoRestorePoint(
             f"{plan.name} has no complete restore point{where}" + _but_incomplete(points),
             hint=f"drd copy {plan.name}"

@@ -27,6 +27,7 @@ from drd.flows.services import Services
 from drd.model.manifest import manifest_from_bytes
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import MANIFEST_FILE, Manifest, RestorePoint
+from drd.model.text import either
 from drd.ports import Fetched, OnProgress, Repository, Torn
 from drd.process import rights
 from drd.process.rights import Purpose
@@ -59,7 +60,7 @@ def holders(
     if not allowed:
         raise NoRestorePoint(
             f"restore point {point.id} is in {', '.join(s.name for s in holding)}, not in "
-            f"{' or '.join(only or ())}",
+            f"{either(only or ())}",
             hint=f"use another point: drd points {plan.name}",
         )
     return allowed

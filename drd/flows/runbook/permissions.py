@@ -14,6 +14,7 @@ from drd.model.plan import Plan
 from drd.model.run import Decision, Run, RunKind, RunState, StepState, operators
 from drd.model.runbook import PEOPLE, Step, wants_two_persons
 from drd.model.step_record import StepRecord
+from drd.model.text import either
 from drd.model.units import from_rfc3339
 from drd.ports import Catalogue
 
@@ -85,9 +86,7 @@ class Deciding:
             holders = [n for n, roles in people.items() if role in roles]
             raise UsageError(
                 f"{name} does not hold the role {role}, which {step} requires",
-                hint=f"{' or '.join(holders)} does."
-                if holders
-                else "nobody in drd.yaml has this role.",
+                hint=f"{either(holders)} does." if holders else "nobody in drd.yaml has this role.",
             )
         if action == "approve" and wants_two_persons(known):
             self._another_person(step)

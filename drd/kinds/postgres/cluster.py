@@ -25,7 +25,7 @@ from drd.kinds.postgres.connection import (
 )
 from drd.kinds.postgres.quoting import ident
 from drd.kinds.postgres.server_text import as_stored, encoded, shown
-from drd.model.text import counted
+from drd.model.text import counted, either
 
 _LOOK_DOWN = ("log_statement = 'none'", "log_min_error_statement = 'panic'")
 # So that the verifiers in CREATE ROLE do not end up in the server's log.
@@ -113,7 +113,7 @@ class Cluster:
                     connection.execute(f"SET {setting}".encode())
             return connection
         raise TargetError(
-            f"the server of {self.address.uri} has no database {' or '.join(names)}, and drd "
+            f"the server of {self.address.uri} has no database {either(names)}, and drd "
             "needs one of them to work from",
             hint="CREATE DATABASE postgres;",
         )

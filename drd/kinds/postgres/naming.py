@@ -10,6 +10,7 @@ from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.quoting import ident
 from drd.model.single_item import Part, meant, near
 from drd.model.snapshot import DatabaseFingerprint
+from drd.model.text import either
 
 LIMIT = 63
 """The longest name in bytes (NAMEDATALEN less one)."""
@@ -134,7 +135,7 @@ def _find(asked: str, names: Mapping[str, tuple[str, str]] | None, component: st
         if candidates:
             raise UsageError(
                 f"{asked} is in several schemas",
-                hint=f"give one of: {' or '.join(sorted(candidates))}.",
+                hint=f"give one of: {either(sorted(candidates))}.",
             )
     close = near(asked, names, separator=".")
     raise NotInPoint(
