@@ -428,9 +428,10 @@ def exhausted(error: BaseException, place: object = "") -> DrdError | None:
         )
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
+    where = str(error.filename or place).partition("/.drd_")[0]  # not the temporary name
     return DrdError(
-        f"no space left: {error.filename or place or 'on a disk'}",
-        hint="free space there, or set work_dir to a larger disk.",
+        f"no space left on the disk{where and f' of {where}'}",
+        hint="free space there; for drd's own files, set work_dir to a larger disk.",
     )
 
 

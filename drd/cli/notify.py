@@ -36,8 +36,8 @@ def test(args: argparse.Namespace) -> int:
 def _chosen(channels: Sequence[ChannelSpec], names: Sequence[str] | None) -> list[ChannelSpec]:
     if not channels:
         raise UsageError(
-            "drd.yaml has no channels",
-            hint="add some under `notify`; see docs/notifications.md.",
+            "drd.yaml names no channels: `notify` is missing or empty",
+            hint="add one, like notify: [{kind: webhook, url: {credential: NAME}}]; docs/notifications.md.",
         )
     known = [c.name for c in channels]
     for name in names or ():

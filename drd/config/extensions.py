@@ -33,6 +33,13 @@ from drd.registry import FAMILIES, Added, Extension
 GROUPS = {f"drd.{family}": family for family in FAMILIES}
 """The families by the groups of entry points that add to them."""
 
+_SINGULAR = {
+    "kinds": "kind",
+    "checks": "check",
+    "actions": "step",
+    "notifiers": "channel",
+}
+
 PAGE = "see docs/extending.md."
 
 _RESERVED_STEPS = frozenset({*KEYS_OF_EVERY_STEP, *ENGINE_STEPS, "simulate"})
@@ -125,16 +132,17 @@ def _members(name: str, before: Sequence[Added]) -> list[Added]:
 def _member(point: EntryPoint, extension: Extension, before: Sequence[Added]) -> Added:
     """Import one member."""
     family, name = GROUPS[point.group], point.name
-    what = f"{extension.name} has a member {name} of {family}"
+    what = f"the package {extension.name} adds the {_SINGULAR[family]} {name}"
     if FAMILIES[family].is_own(name):
         raise _Refused(
-            f"{what}, and drd itself has one with this name", f"give it another name: {PAGE}"
+            f"{what}, but drd has one of this name itself",
+            f"remove the package here, or rename the {_SINGULAR[family]} in it: {PAGE}",
         )
     for other in before:
         if (other.family, other.name) == (family, name):
             raise _Refused(
-                f"{what}, and {other.extension.name} has one with this name",
-                "use one of the two packages.",
+                f"{what}, but {other.extension.name} adds one of this name, too",
+                "remove one of the two packages here.",
             )
     try:
         spec = point.load()
@@ -156,10 +164,10 @@ def _fault(family: str, name: str, spec: object) -> str:
         return f"calls itself {getattr(spec, 'name', None)}"
     if isinstance(spec, ActionKind):
         if not name.isidentifier() or name in _RESERVED_STEPS:
-            return "has a name that a step cannot have"
+            return "is not a possible name of a step"
         return ""
     if not NAME.fullmatch(name):
-        return "has a name that a plan cannot contain: use lower-case letters, digits and hyphens"
+        return "is not a possible name: use lower-case letters, digits and hyphens"
     return _fault_of_settings(name, spec)
 
 

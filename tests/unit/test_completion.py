@@ -18,6 +18,12 @@ _python_argcomplete drd "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 
+SHOP = """\
+plan: shop
+components: {app: {kind: sqlite, path: /srv/app.db}}
+targets: {standby: {app: {path: /srv/a}}, spare: {app: {path: /srv/b}}}
+"""
+
 
 @pytest.mark.parametrize(
     ("line", "expected"),
@@ -30,13 +36,21 @@ printf '%s\\n' "${COMPREPLY[@]}"
         ("drd plan show sh", {"shop", "shop-eu"}),
         ("drd drill shop --scenario ", {"database-loss", "region-loss", "host-loss"}),
         ("drd --config /nowhere/drd.yaml backup sh", {""}),
+        ("drd recover shop --target ", {"standby", "spare"}),
+        ("drd recover shop --target st", {"standby"}),
+        ("drd drill shop --component ", {"app"}),
+        ("drd recover shop-eu --target ", {""}),
+        ("drd recover shop --point ", {""}),
+        ("drd run show x", {""}),
+        ("drd plan check ./sh", {"./shop.yaml"}),
+        ("drd --config oth", {"other.yaml"}),
     ],
 )
-def test_bash_completes_verbs_options_and_plans(
+def test_bash_completes_verbs_options_plans_and_their_names(
     line: str, expected: set[str], tmp_path: Path
 ) -> None:
     (tmp_path / "plans").mkdir()
-    (tmp_path / "plans/shop.yaml").write_text("plan: shop\n")
+    (tmp_path / "plans/shop.yaml").write_text(SHOP)
     (tmp_path / "plans/other.yaml").write_text("plan: shop-eu\n")
     config = tmp_path / "drd.yaml"
     config.write_text(f"state: sqlite:///{tmp_path}/drd.db\nplans: plans\n")

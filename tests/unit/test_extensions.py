@@ -169,7 +169,7 @@ def test_a_name_that_drd_has_is_refused(packages: Path, tmp_path: Path) -> None:
     mine(packages, "raise AssertionError('imported')", name="sql")
     problem = refused(tmp_path, "extensions: [drd-mine]\n")
     assert problem.message == (
-        "drd-mine has a member sql of checks, and drd itself has one with this name"
+        "the package drd-mine adds the check sql, but drd has one of this name itself"
     )
 
 
@@ -179,7 +179,7 @@ def test_a_name_that_another_package_has_is_refused(packages: Path, tmp_path: Pa
     problem = refused(tmp_path, "extensions: [drd-example, drd-mine]\n")
     assert (
         problem.message
-        == "drd-mine has a member contains of checks, and drd-example has one with this name"
+        == "the package drd-mine adds the check contains, but drd-example adds one of this name, too"
     )
 
 
@@ -212,7 +212,7 @@ def test_a_package_that_cannot_be_imported_says_why(packages: Path, tmp_path: Pa
             "import dataclasses as d, drd.actions.sql as s; SPEC=d.replace(s.SPEC, name='retries')",
             "drd.actions",
             "retries",
-            "which has a name that a step cannot have",
+            "which is not a possible name of a step",
         ),
     ],
 )

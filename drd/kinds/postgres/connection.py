@@ -81,10 +81,13 @@ _LEADS = ("connection failed: ", "connection is bad: ")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The parameters of a connection: libpq's by keyword, with the password separate."""
+    """The parameters of a connection: libpq's by keyword, with the password separate. `origin` is
+    the reference that they came from, if the plan does not name them itself.
+    """
 
     params: Mapping[str, str]
     password: str | None = None
+    origin: str = ""
 
     @property
     def dbname(self) -> str:
@@ -114,7 +117,7 @@ class Address:
         password = self.password or info.password or None
         if password:
             log.mask(password)
-        return Address(kept, password)
+        return replace(self, params=kept, password=password)
 
     @property
     def conninfo(self) -> str:
@@ -129,6 +132,11 @@ class Address:
         login = f"{user}@" if user else ""
         query = f"?{urlencode(shown, safe='/', quote_via=quote)}" if shown else ""
         return f"postgresql://{login}/{quote(self.dbname, safe='')}{query}"
+
+    @property
+    def named(self) -> str:
+        """The connection for errors: what a reference contains is not repeated."""
+        return f"the server of dsn ({self.origin})" if self.origin else self.uri
 
     def environment(self) -> dict[str, str]:
         """Return the parameters as the PG* variables that libpq reads, without the password."""
@@ -183,7 +191,7 @@ def address_of(ref: SecretRef) -> Address:
                 "the password files of PostgreSQL's programs cannot contain",
                 hint="give the user another password.",
             )
-    return Address(params, password or None)
+    return Address(params, password or None, "" if ref.source == "text" else ref.describe())
 
 
 def _from_environment(given: Mapping[str, str]) -> dict[str, str]:
@@ -265,7 +273,7 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
     except psycopg.Error as error:
         connection.close()
         raise SourceError(
-            f"cannot set up a session in {address.uri}: {words(error)}",
+            f"cannot set up a session in {address.named}: {words(error)}",
             hint="connect to the server itself, not through a pooler that filters settings.",
         ) from error
     return connection
@@ -296,31 +304,31 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
     known = None if nobody_there else _known_elsewhere(address)
     if known == []:
         return SourceMissing(
-            f'database "{address.dbname}" does not exist at {address.uri}',
+            f'database "{address.dbname}" does not exist at {address.named}',
             hint="correct the database's name in dsn, or create it.",
         )
     if known and not known[0][0]:
-        return SourceError(f"{address.uri} refuses the login: {said}", hint=known[0][1])
+        return SourceError(f"{address.named} refuses the login: {said}", hint=known[0][1])
     if stranger := _STRANGER.search(said):
         name = stranger[1].replace('"', '""')
         return SourceError(
-            f"{address.uri} refuses the login: {said}",
+            f"{address.named} refuses the login: {said}",
             hint=f'create it with CREATE ROLE "{name}" LOGIN (doctor then names the GRANTs that '
             "it lacks), or name a user in dsn: postgresql://USER@…",
         )
     if "Peer authentication failed" in said:
         return SourceError(
-            f"{address.uri} refuses the login: {said}",
+            f"{address.named} refuses the login: {said}",
             hint="run drd as the system user of that name, map its own to it in "
             "pg_ident.conf, or allow password logins of the user in pg_hba.conf.",
         )
     if "authentication failed" in said or "no password supplied" in said or "pg_hba" in said:
         return SourceError(
-            f"{address.uri} refuses the login: {said}",
+            f"{address.named} refuses the login: {said}",
             hint="correct user and password in dsn; pg_hba.conf must allow this host.",
         )
     return SourceUnreachable(
-        f"cannot connect to {address.uri}: {said}",
+        f"cannot connect to {address.named}: {said}",
         hint="check that the server runs and that host and port in dsn are right.",
     )
 

@@ -26,13 +26,13 @@ def require_own_session(address: Address, first: Connection) -> str | None:
         pids = [(c is second, _pid(c)) for c in asked]
         if len(set(pids)) != 2 or len({pid for _, pid in pids}) != 2:
             raise SourceError(
-                f"{address.uri} leads to a pooler in transaction mode: two statements of one "
+                f"{address.named} leads to a pooler in transaction mode: two statements of one "
                 "connection reach different server processes",
                 hint=_HINT,
             )
         _share_snapshot(address, first, second)
     if first.info.backend_pid != pids[0][1]:
-        return f"{address.uri} leads to a pooler in session mode; use the server's own port"
+        return f"{address.named} leads to a pooler in session mode; use the server's own port"
     return None
 
 
@@ -53,6 +53,6 @@ def _share_snapshot(address: Address, first: Connection, second: Connection) -> 
         first.execute("ROLLBACK")
     except psycopg.Error as error:
         raise SourceError(
-            f"one connection to {address.uri} does not see the snapshot of another: {words(error)}",
+            f"one connection to {address.named} does not see the snapshot of another: {words(error)}",
             hint=_HINT,
         ) from error
