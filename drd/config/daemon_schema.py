@@ -125,10 +125,12 @@ class Log(Settings):
 class Person(Settings):
     """A person who answers for something."""
 
-    name: str = Field(min_length=1)
-    email: str | None = None
-    phone: str | None = None
-    roles: list[str] = Field(default_factory=list)
+    name: str = Field(min_length=1, description="The name of the person, as --by takes it.")
+    email: str | None = Field(None, description="For the recovery kit's page.")
+    phone: str | None = Field(None, description="For the recovery kit's page.")
+    roles: list[str] = Field(
+        default_factory=list, description="The roles of the person, as steps of runbooks name them."
+    )
     user: str | None = Field(
         None,
         min_length=1,

@@ -55,7 +55,10 @@ def parse_s3(url: str) -> S3Location:
             "the URL contains a user or password", "write keys into `s3:`, as references"
         )
     if parts.query or parts.fragment:
-        raise ValueError("the URL has a query or fragment, which restic does not support")
+        raise Malformed(
+            "the URL has a query or fragment, which restic does not support",
+            "remove the ? or # and everything after it",
+        )
     if not parts.hostname:
         raise Malformed("the URL has no host", "write s3:https://host/bucket/prefix")
     _ = parts.port  # raises ValueError when it is no number
@@ -63,7 +66,10 @@ def parse_s3(url: str) -> S3Location:
     if not bucket:
         raise Malformed("the URL has no bucket", "write s3:https://host/bucket/prefix")
     if not _BUCKET.fullmatch(bucket):
-        raise ValueError(f"{bucket!r} cannot be the name of a bucket")
+        raise Malformed(
+            f"{bucket!r} is not a possible name of a bucket",
+            "write 2 to 255 letters, digits, dots and hyphens; the first is a letter or a digit",
+        )
     return S3Location(f"{parts.scheme}://{parts.netloc}", bucket, prefix.strip("/"))
 
 

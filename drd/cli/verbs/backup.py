@@ -25,7 +25,11 @@ def add_parser(sub: Verbs) -> None:
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")
     parser.add_argument(
-        "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
+        "--component",
+        action="append",
+        default=[],
+        metavar="C",
+        help="back up only this component; may be given several times",
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     parser.add_argument(

@@ -41,7 +41,11 @@ def add_parser(sub: Verbs) -> None:
         "plan's drills)",
     )
     parser.add_argument(
-        "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
+        "--component",
+        action="append",
+        default=[],
+        metavar="C",
+        help="drill only this component; may be given several times",
     )
     parser.add_argument("--repository", metavar="NAME", help="read from this repository alone")
     parser.add_argument(

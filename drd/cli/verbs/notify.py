@@ -33,7 +33,12 @@ def add_parser(sub: Verbs) -> None:
         epilog=TEST_EXAMPLES,
     )
     global_options(test)
-    test.add_argument("--channel", metavar="NAME", action="append", help="only this one")
+    test.add_argument(
+        "--channel",
+        metavar="NAME",
+        action="append",
+        help="test only this channel; may be given several times",
+    )
     test.add_argument("--json", action="store_true", help="one JSON document")
     test.set_defaults(handler="drd.cli.notify:test")
     channels = below.add_parser(

@@ -69,7 +69,11 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
         f"{SCENARIOS[0]})",
     )
     parser.add_argument(
-        "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
+        "--component",
+        action="append",
+        default=[],
+        metavar="C",
+        help="restore only this component; may be given several times",
     )
     parser.add_argument("--repository", metavar="NAME", help="read from this repository alone")
 

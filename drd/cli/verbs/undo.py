@@ -28,7 +28,11 @@ def add_parser(sub: Verbs) -> None:
     global_options(parser)
     parser.add_argument("run", help="id of the run, or its beginning")
     parser.add_argument(
-        "--component", action="append", default=[], metavar="C", help="only this one (repeatable)"
+        "--component",
+        action="append",
+        default=[],
+        metavar="C",
+        help="undo only this component; may be given several times",
     )
     parser.add_argument("--redo", action="store_true", help="revert an undo")
     parser.add_argument("--by", metavar="NAME", help="who decides (default: your user)")

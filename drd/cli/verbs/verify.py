@@ -24,7 +24,7 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")
-    parser.add_argument("--repository", metavar="NAME", help="only this one")
+    parser.add_argument("--repository", metavar="NAME", help="verify only this repository")
     parser.add_argument(
         "--share", action="store_true", help="read as much as a scheduled run, not everything"
     )

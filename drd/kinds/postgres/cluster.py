@@ -113,7 +113,7 @@ class Cluster:
                     connection.execute(f"SET {setting}".encode())
             return connection
         raise TargetError(
-            f"the server of {self.address.named} has no database {either(names)}, and drd "
+            f"{self.address.named} has no database {either(names)}, and drd "
             "needs one of them to work from",
             hint="CREATE DATABASE postgres;",
         )

@@ -304,7 +304,7 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
     known = None if nobody_there else _known_elsewhere(address)
     if known == []:
         return SourceMissing(
-            f'database "{address.dbname}" does not exist at {address.named}',
+            f"{address.named} has no database{'' if address.origin else f' {address.dbname}'}",
             hint="correct the database's name in dsn, or create it.",
         )
     if known and not known[0][0]:
