@@ -177,9 +177,8 @@ def test_a_name_that_another_package_has_is_refused(packages: Path, tmp_path: Pa
     install_example(packages)
     mine(packages, "", name="contains")
     problem = refused(tmp_path, "extensions: [drd-example, drd-mine]\n")
-    assert (
-        problem.message
-        == "the package drd-mine adds the check contains, but drd-example adds one of this name, too"
+    assert problem.message == (
+        "the package drd-mine adds the check contains, but drd-example adds one of this name, too"
     )
 
 
