@@ -37,7 +37,7 @@ def _chosen(channels: Sequence[ChannelSpec], names: Sequence[str] | None) -> lis
     if not channels:
         raise UsageError(
             "drd.yaml names no channels: `notify` is missing or empty",
-            hint="add one, like notify: [{kind: webhook, url: {credential: NAME}}]; docs/notifications.md.",
+            hint="add one, like notify: [{kind: webhook, url: {credential: NAME}}].",
         )
     known = [c.name for c in channels]
     for name in names or ():

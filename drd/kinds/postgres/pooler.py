@@ -53,6 +53,7 @@ def _share_snapshot(address: Address, first: Connection, second: Connection) -> 
         first.execute("ROLLBACK")
     except psycopg.Error as error:
         raise SourceError(
-            f"one connection to {address.named} does not see the snapshot of another: {words(error)}",
+            f"one connection to {address.named} does not see the snapshot of another: "
+            f"{words(error)}",
             hint=_HINT,
         ) from error
