@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from drd.api import documents, outcomes, requests
+from drd.api import documents, findings, outcomes, requests
 from drd.api.acknowledging import acknowledge, known_person
 from drd.api.caller import Caller
 from drd.api.documents import Document
@@ -237,7 +237,7 @@ def _ack(asked: AdmittedRequest) -> Document:
 
 def _readiness(asked: AdmittedRequest) -> Document:
     query = asked.of(requests.OptionalPlanQuery)
-    return documents.readiness(asked.app, _known_plan(asked, query.plan))
+    return findings.readiness(asked.app, _known_plan(asked, query.plan))
 
 
 def _known_plan(asked: AdmittedRequest, plan: str | None) -> str | None:

@@ -22,16 +22,13 @@ from drd.flows.status.overview import collect, plan_files
 from drd.model.alerts import Alert, rank
 from drd.model.compliance import assess
 from drd.model.due import Due
-from drd.model.finding import Finding
 from drd.model.holds import Hold
-from drd.model.judged import Judged
-from drd.model.run import Decision, Run, RunKind
-from drd.model.run_details import ReadinessDetail
+from drd.model.run import Decision, Run
 from drd.model.schedule import Schedule
 from drd.model.snapshot import RestorePoint
 from drd.model.step_record import StepRecord
 from drd.model.units import to_rfc3339
-from drd.model.verdicts import Assessment, Readiness
+from drd.model.verdicts import Assessment
 from drd.ports import Aside
 from drd.ports.health import Known
 
@@ -312,11 +309,11 @@ def _standing(app: App, plans: Collection[str]) -> dict[str, set[str]]:
     """Return, by plan, the open alerts that the current verdicts confirm."""
     if not plans:
         return {}
-    assessed = _assessed(app, next(iter(plans)) if len(plans) == 1 else None)
-    return {p.plan: {a.id for a in p.alerts} for p in assessed if p.plan in plans}
+    judged = assessed(app, next(iter(plans)) if len(plans) == 1 else None)
+    return {p.plan: {a.id for a in p.alerts} for p in judged if p.plan in plans}
 
 
-def _assessed(app: App, plan: str | None) -> list[Assessment]:
+def assessed(app: App, plan: str | None) -> list[Assessment]:
     """Return the assessments of one plan, or of all plans, as `drd status` shows them now."""
     now = app.clock.now()
     return [assess(facts, now) for facts in app.read_facts(plan)]
@@ -360,43 +357,6 @@ def plans(app: App) -> Document:
     """Names and hashes of the plans that are known."""
     rows = app.catalogue.queue.plan_rows()
     return {"plans": [{"plan": r.name, "digest": r.digest, "file": r.file} for r in rows]}
-
-
-def readiness(app: App, plan: str | None) -> Document:
-    """Return the last readiness check of each plan, or of one, with its time."""
-    names = [app.known_plan(plan)] if plan else [r.name for r in app.catalogue.queue.plan_rows()]
-    documents = (_readiness(app, name) for name in names)
-    return {"plans": [document for document in documents if document is not None]}
-
-
-def _readiness(app: App, name: str) -> Document | None:
-    for run in app.catalogue.runs.newest(name, limit=20, kind=RunKind.READINESS):
-        detail = run.detail
-        if isinstance(detail, ReadinessDetail) and detail.findings is not None:
-            found = [judged.to_json() for judged in detail.findings]
-            shown = readiness_document(name, detail.readiness or "", found)
-            return {**shown, "run": run.id, "looked_at": time_of(run.finished_at)}
-    known = next((p.readiness.value for p in _assessed(app, name)), "not ready")
-    text = (
-        "no readiness check has run yet; judged only by its backups and drills, the plan is: "
-        f"{known}"
-    )
-    finding = Finding("readiness-check", "warning", "", text, f"sudo drd readiness {name}")
-    judged = Judged(finding, Readiness(known)).to_json()
-    return {**readiness_document(name, known, [judged]), "run": None, "looked_at": None}
-
-
-def readiness_document(plan: str, readiness: str, findings: Sequence[Document]) -> Document:
-    """One plan: its verdict, and its findings, those that withhold `ready` first."""
-    shown = [
-        {
-            **{k: v for k, v in finding.items() if k != "proof"},
-            "evidence": text_of(finding["evidence"]),
-            "remedy": text_of(finding["remedy"]),
-        }
-        for finding in findings
-    ]
-    return {"plan": plan, "readiness": readiness, "findings": shown}
 
 
 def require_plan(app: App, name: str) -> str:

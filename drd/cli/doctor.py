@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from drd import secrets
+from drd.api.findings import doctor_document
 from drd.cli import output
 from drd.cli.as_service import as_service
+from drd.cli.findings import name_width, print_findings, worth_showing
 from drd.cli.session import loaded_plans, require_owner, session
 from drd.config.exposed_files import findings as exposed_findings
 from drd.config.location import config_path
@@ -30,17 +34,17 @@ def run(args: argparse.Namespace) -> int:
         for name, plan in loaded_plans(app, args.plan):
             if isinstance(plan, DrdError):
                 broken = Finding("plan-file", "error", "", plan.message, plan.hint)
-                items.append(_item(name, broken))
+                items.append(doctor_document(name, broken))
                 continue
-            items.append(_item(plan.name, Finding("plan-file", "ok", "", plan.file)))
+            items.append(doctor_document(plan.name, Finding("plan-file", "ok", "", plan.file)))
             findings = examine(app.services(plan), plan, secrets.resolve)
             findings += kit_findings(app.settings, app.catalogue, plan)
             findings += exposed_findings(plan, app.trusted_users)
-            items += [_item(plan.name, f) for f in findings]
+            items += [doctor_document(plan.name, f) for f in findings]
         settings = app.settings
         for f in open_to_readers(settings.public_dir, settings.read_group):
-            items.append(_item("drd", f))
-        items += [_item("drd", f) for f in state_findings(settings.places)]
+            items.append(doctor_document("drd", f))
+        items += [doctor_document("drd", f) for f in state_findings(settings.places)]
     ok = all(item["ok"] for item in items)
     if args.json:
         output.print_json({"ok": ok, "items": items})
@@ -64,42 +68,14 @@ def _given(args: argparse.Namespace, option: str) -> bool:
     return bool(getattr(args, option.strip("-").replace("-", "_")))
 
 
-def _item(plan: str, finding: Finding) -> dict[str, Any]:
-    return {
-        "code": finding.code,
-        "subject": finding.subject,
-        "name": finding.name,
-        "plan": plan,
-        "ok": not finding.failed,
-        "detail": output.unmarked(output.masked(finding.text)),
-        "hint": output.unmarked(output.masked(finding.remedy)),
-        "warning": finding.severity == "warning",
-    }
-
-
 def _print(items: list[dict[str, Any]], args: argparse.Namespace) -> None:
-    colour = output.colours(args.no_color)
-    shown = [i for i in items if not (args.quiet and i["ok"] and not i["warning"])]
-    width = max((len(i["name"]) for i in shown), default=0)
-    plan = None
-    for item in shown:
-        if item["plan"] != plan:
-            plan = item["plan"]
-            output.say(str(plan))
-        word, style = ("ok", "good") if item["ok"] else ("FAILED", "bad")
-        if item["ok"] and item["warning"]:
-            word, style = "WARN", "warn"
-        mark = output.paint(f"{word:<6}", style, colour)
-        first, *rest = item["detail"].splitlines() or [""]
-        output.say(f"  {mark}  {item['name']:<{width}}  {first}")
-        indent = " " * (width + 12)
-        for line in rest:
-            output.say(indent + line)
-        if item["hint"] and (not item["ok"] or item["warning"]):
-            for number, line in enumerate(item["hint"].splitlines()):
-                output.say(indent + ("HINT: " if not number else "      ") + line)
-    bad = sum(not i["ok"] for i in items)
-    warnings = sum(i["ok"] and i["warning"] for i in items)
+    shown = worth_showing(items, quiet=args.quiet)
+    colour, width = output.colours(args.no_color), name_width(shown)
+    for plan, findings in groupby(shown, key=itemgetter("plan")):
+        output.say(str(plan))
+        print_findings(findings, width=width, colour=colour)
+    bad = sum(i["severity"] == "error" for i in items)
+    warnings = sum(i["severity"] == "warning" for i in items)
     if bad:
         output.say(f"{bad} of {len(items)} findings failed{_and_warnings(warnings)}")
     elif warnings:

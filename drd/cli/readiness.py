@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from datetime import timedelta
 from typing import Any
 
 from drd import secrets
-from drd.api.documents import readiness_document
+from drd.api.findings import readiness_document
 from drd.bootstrap import App
 from drd.cli import output
+from drd.cli.findings import name_width, print_findings, worth_showing
 from drd.cli.remote import Remote
 from drd.cli.session import loaded_plans, session
 from drd.errors import AlreadyRunning, DrdError
@@ -20,10 +20,8 @@ from drd.model.judged import Judged
 from drd.model.plan import Plan
 from drd.model.readiness import ReadinessReport
 from drd.model.schedule import READINESS_TIMEOUT_S
-from drd.model.units import from_rfc3339
 from drd.model.verdicts import Readiness
 
-_MARKS = {"ok": ("ok", "good"), "warning": ("WARN", "warn"), "error": ("FAILED", "bad")}
 _STYLE = {"ready": "good", "needs drill": "warn", "not ready": "bad"}
 
 
@@ -40,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
             if isinstance(plan, DrdError):
                 plans.append(_broken(name, plan))
             else:
-                plans.append(document(plan, _evaluate(app, plan)))
+                report = _evaluate(app, plan)
+                plans.append(readiness_document(plan.name, report.readiness, report.findings))
     if args.json:
         output.print_json({"plans": plans})
     else:
@@ -61,18 +60,10 @@ def _evaluate(app: App, plan: Plan) -> ReadinessReport:
             time.sleep(0.5)
 
 
-def document(plan: Plan, report: ReadinessReport) -> dict[str, Any]:
-    """One plan: its verdict, and its findings, those that withhold `ready` first."""
-    return readiness_document(
-        plan.name, report.readiness.value, [f.to_json() for f in report.findings]
-    )
-
-
-def _broken(name: str, error: Any) -> dict[str, Any]:
-    text = output.unmarked(output.masked(error.message))
-    remedy = output.unmarked(output.masked(error.hint))
-    judged = Judged(Finding("plan-file", "error", "", text, remedy), Readiness.NOT_READY)
-    return readiness_document(name, Readiness.NOT_READY.value, [judged.to_json()])
+def _broken(name: str, error: DrdError) -> dict[str, Any]:
+    finding = Finding("plan-file", "error", "", error.message, error.hint)
+    judged = Judged(finding, Readiness.NOT_READY)
+    return readiness_document(name, Readiness.NOT_READY, [judged])
 
 
 def _print(plans: list[dict[str, Any]], args: argparse.Namespace) -> None:
@@ -82,29 +73,8 @@ def _print(plans: list[dict[str, Any]], args: argparse.Namespace) -> None:
         looked_at = plan.get("looked_at")
         when = f", checked at {looked_at[:16].replace('T', ' ')} UTC" if looked_at else ""
         output.say(f"{plan['plan']}: {verdict}{when}")
-        shown = [f for f in plan["findings"] if not (args.quiet and f["severity"] == "ok")]
-        width = max((len(f["name"]) for f in shown), default=0)
-        for finding in shown:
-            _print_finding(finding, width, colour)
+        found = worth_showing(plan["findings"], quiet=args.quiet)
+        print_findings(found, width=name_width(found), colour=colour)
     if len(plans) > 1:
         ready = sum(p["readiness"] == "ready" for p in plans)
         output.say(f"{ready} of {len(plans)} plans are ready")
-
-
-def _print_finding(finding: dict[str, Any], width: int, colour: bool) -> None:
-    word, style = _MARKS[finding["severity"]]
-    accepted = finding["exception"]
-    if accepted:
-        word, style = "known", "warn"
-    mark = output.paint(f"{word:<6}", style, colour)
-    first, *rest = finding["evidence"].splitlines() or [""]
-    output.say(f"  {mark}  {finding['name']:<{width}}  {first}")
-    indent = " " * (width + 12)
-    for line in rest:
-        output.say(indent + line)
-    if accepted:
-        last = from_rfc3339(accepted["until"]) - timedelta(seconds=1)
-        output.say(f"{indent}accepted until {last:%Y-%m-%d}: {accepted['reason']}")
-    elif finding["remedy"] and finding["severity"] != "ok":
-        for number, line in enumerate(finding["remedy"].splitlines()):
-            output.say(indent + ("HINT: " if not number else "      ") + line)

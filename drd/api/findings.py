@@ -1,0 +1,76 @@
+"""The documents of findings: `drd doctor` and `drd readiness` print them, the socket sends them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from drd.api.documents import Document, assessed, text_of, time_of
+from drd.bootstrap import App
+from drd.model.finding import Finding
+from drd.model.judged import Judged
+from drd.model.run import RunKind
+from drd.model.run_details import ReadinessDetail
+from drd.model.verdicts import Readiness
+
+
+def finding_document(finding: Finding) -> Document:
+    """Return one finding as each document has it."""
+    return {
+        **finding.to_json(),
+        "evidence": text_of(finding.text) or "",
+        "remedy": text_of(finding.remedy) or "",
+    }
+
+
+def doctor_document(plan: str, finding: Finding) -> Document:
+    """Return one item of `drd doctor`, also with its former keys."""
+    shown = finding_document(finding)
+    return {
+        **shown,
+        "plan": plan,
+        "ok": not finding.failed,
+        "detail": shown["evidence"],
+        "hint": shown["remedy"],
+        "warning": finding.severity == "warning",
+    }
+
+
+def readiness_document(plan: str, readiness: str, findings: Iterable[Judged]) -> Document:
+    """Return one plan: its verdict, and its findings, those that withhold `ready` first."""
+    return {
+        "plan": plan,
+        "readiness": readiness,
+        "findings": [_judged(judged) for judged in findings],
+    }
+
+
+def _judged(judged: Judged) -> Document:
+    kept: dict[str, Any] = judged.to_json()
+    return {
+        **finding_document(judged.finding),
+        "allows": kept["allows"],
+        "exception": kept["exception"],
+    }
+
+
+def readiness(app: App, plan: str | None) -> Document:
+    """Return the last readiness check of each plan, or of one, with its time."""
+    names = [app.known_plan(plan)] if plan else [r.name for r in app.catalogue.queue.plan_rows()]
+    return {"plans": [_last_check(app, name) for name in names]}
+
+
+def _last_check(app: App, name: str) -> Document:
+    for run in app.catalogue.runs.newest(name, limit=20, kind=RunKind.READINESS):
+        detail = run.detail
+        if isinstance(detail, ReadinessDetail) and detail.findings is not None:
+            document = readiness_document(name, detail.readiness or "", detail.findings)
+            return {**document, "run": run.id, "looked_at": time_of(run.finished_at)}
+    verdict = next((p.readiness for p in assessed(app, name)), Readiness.NOT_READY)
+    text = (
+        "no readiness check has run yet; judged only by its backups and drills, the plan is: "
+        f"{verdict}"
+    )
+    finding = Finding("readiness-check", "warning", "", text, f"sudo drd readiness {name}")
+    document = readiness_document(name, verdict, [Judged(finding, verdict)])
+    return {**document, "run": None, "looked_at": None}
