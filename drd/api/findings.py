@@ -15,11 +15,12 @@ from drd.model.verdicts import Readiness
 
 
 def finding_document(finding: Finding) -> Document:
-    """Return one finding as each document has it."""
+    """Return one finding as each document has it. `evidence` is the former key of `text`."""
     return {
         **finding.to_json(),
-        "evidence": text_of(finding.text) or "",
+        "text": (text := text_of(finding.text) or ""),
         "remedy": text_of(finding.remedy) or "",
+        "evidence": text,
     }
 
 
@@ -30,7 +31,7 @@ def doctor_document(plan: str, finding: Finding) -> Document:
         **shown,
         "plan": plan,
         "ok": not finding.failed,
-        "detail": shown["evidence"],
+        "detail": shown["text"],
         "hint": shown["remedy"],
         "warning": finding.severity == "warning",
     }

@@ -16,6 +16,7 @@ from drd.model.facts import (
     CopyFacts,
     DrillFacts,
     FailureFacts,
+    FindingFacts,
     HoldFacts,
     IncompleteFacts,
     PausedFacts,
@@ -28,7 +29,6 @@ from drd.model.facts import (
     Unproven,
     UnreadyFacts,
     VanishedFacts,
-    WithheldFacts,
 )
 
 TYPE_CHECKING = False
@@ -165,14 +165,16 @@ def unready(row: Sequence[Any]) -> UnreadyFacts:
     known: dict[str, Any] = {"readiness": "", "findings": ()}
     if withheld is not None:
         known = json(withheld)
-    withheld_facts = tuple(WithheldFacts(**f) for f in known["findings"])
-    return UnreadyFacts(time(at), error or "", known["readiness"], withheld_facts)
+    findings = tuple(FindingFacts(**f) for f in known["findings"])
+    return UnreadyFacts(time(at), error or "", known["readiness"], findings)
 
 
 def paused(row: Sequence[Any] | None) -> PausedFacts | None:
     if row is None or row[1] is None:
         return None
-    pauses = tuple((p["code"], p["text"], p["hint"]) for p in json(row[2]))
+    pauses = tuple(
+        FindingFacts(p["code"], p.get("subject", ""), p["text"], p["hint"]) for p in json(row[2])
+    )
     return PausedFacts(time(row[1]), pauses)
 
 

@@ -34,7 +34,7 @@ def _print(finding: Mapping[str, Any], width: int, colour: bool) -> None:
     if accepted:
         word, style = "known", "warn"
     mark = output.paint(f"{word:<6}", style, colour)
-    first, *rest = finding["evidence"].splitlines() or [""]
+    first, *rest = finding["text"].splitlines() or [""]
     output.say(f"  {mark}  {finding['name']:<{width}}  {first}")
     indent = " " * (width + 12)
     for line in rest:

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         for outcome in done.outcomes if not args.quiet else ():
             output.say(f"{plan.name}: {outcome.repository}: {outcome.said}")
             for pause in outcome.pauses:
-                output.say(f"  HINT: {pause.hint}")
+                output.say(f"  HINT: {pause.remedy}")
         done.complain()
     return done.exit_code()
 

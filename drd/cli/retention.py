@@ -58,7 +58,7 @@ def _show(
         return
     for pause in forgetting.pauses:
         output.say(f"{plan}: retention is paused: {pause.text}")
-        output.say(f"  HINT: {pause.hint}")
+        output.say(f"  HINT: {pause.remedy}")
     stay = len(forgetting.chosen.keep)
     output.say(
         f"{plan}: {counted(stay, 'restore point stays', 'restore points stay')}, "

@@ -19,7 +19,7 @@ from drd.config.steps import (
 )
 from drd.fields import Placed
 from drd.model.run import StepState
-from drd.model.runbook import LOOKING, Ask, Notice, Pause, Rehearse, Step, Undo, When
+from drd.model.runbook import LOOKING, Ask, Notice, Rehearse, Step, Undo, Wait, When
 from drd.registry import ACTIONS
 
 ERASURES = "erasures"
@@ -157,7 +157,7 @@ def _value(inner: object) -> object:
     if isinstance(inner, NotifySettings):
         return Notice(inner.message, inner.severity)
     if isinstance(inner, WaitSettings):
-        return Pause(inner.time)
+        return Wait(inner.time)
     return inner
 
 

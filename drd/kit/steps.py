@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from drd.actions.command import in_backticks
 from drd.model.plan import Plan
-from drd.model.runbook import Ask, Notice, Pause, Step
+from drd.model.runbook import Ask, Notice, Step, Wait
 from drd.model.text import either
 from drd.model.units import format_duration
 from drd.registry import ACTIONS
@@ -59,7 +59,7 @@ def _by_settings(step: Step) -> str:
             return f"{role or 'somebody'} {verb}" + (f": {text}" if text else "")
         case Notice(text=text):
             return f"send a message: {text}"
-        case Pause(seconds=seconds):
+        case Wait(seconds=seconds):
             return f"wait {format_duration(seconds)}"
     return ACTIONS[step.kind].in_words(step.settings)
 

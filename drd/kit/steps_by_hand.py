@@ -12,7 +12,7 @@ from drd.flows.drill.host_loss import HOST_LOSS
 from drd.kit.document import Block, Commands, Text
 from drd.kit.steps import step_in_words
 from drd.model.plan import Plan
-from drd.model.runbook import Pause, Step
+from drd.model.runbook import Step, Wait
 from drd.model.values import pieces
 from drd.ports.by_hand import ByHand
 from drd.registry import ACTIONS
@@ -65,7 +65,7 @@ class StepsByHand:
             yield Commands("\n".join(lines) + "\n", shown=bool(self._unknown))
 
     def _lines(self, step: Step) -> Iterable[str]:
-        if isinstance(step.settings, Pause):
+        if isinstance(step.settings, Wait):
             return [f"sleep {step.settings.seconds:g}"]
         if step.kind not in ACTIONS:
             return []

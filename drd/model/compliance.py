@@ -12,11 +12,11 @@ from drd.model.drill_verdicts import judge_drill, of_plan
 from drd.model.exposure import judge_component, judge_copy, judge_rpo
 from drd.model.facts import (
     DrillFacts,
+    FindingFacts,
     NotLoaded,
     PlanFacts,
     ScenarioFacts,
     UnreadyFacts,
-    WithheldFacts,
 )
 from drd.model.finding_codes import DRILL
 from drd.model.known_findings import OVER, PAUSED, standing_alerts, still_found
@@ -106,7 +106,7 @@ def judge_retention(facts: PlanFacts, now: datetime) -> list[Reason]:
     reasons = []
     pauses = standing_pauses(facts, now)
     if pauses:
-        why = "; ".join(text for _, text, _ in pauses)
+        why = "; ".join(pause.text for pause in pauses)
         command = f"drd retention {facts.plan}"  # names the remedy, and goes on after that
         text = f"retention is paused: {why}"
         reasons.append(Reason(Verdict.MET, text, command, says_why=PAUSED))
@@ -117,7 +117,7 @@ def judge_retention(facts: PlanFacts, now: datetime) -> list[Reason]:
     return reasons
 
 
-def standing_pauses(facts: PlanFacts, now: datetime) -> list[tuple[str, str, str]]:
+def standing_pauses(facts: PlanFacts, now: datetime) -> list[FindingFacts]:
     """Return the reasons why the last retention waited that still hold. Only backups that succeed
     again are noticed here; the next retention notices everything else.
     """
@@ -126,7 +126,7 @@ def standing_pauses(facts: PlanFacts, now: datetime) -> list[tuple[str, str, str
     newest = facts.newest
     late = newest is None or (now - newest.data_time).total_seconds() > facts.rpo_s
     holds = {"backup-failed": facts.failures is not None, "rpo": late, "no-point": newest is None}
-    return [pause for pause in facts.paused.pauses if holds.get(pause[0], True)]
+    return [pause for pause in facts.paused.pauses if holds.get(pause.code, True)]
 
 
 def over_limit(waiting: int) -> str:
@@ -160,7 +160,7 @@ def judge_readiness(
     return verdict, _looked_ahead(facts, text, first)
 
 
-def _looked_ahead(facts: PlanFacts, text: str, first: WithheldFacts) -> list[Reason]:
+def _looked_ahead(facts: PlanFacts, text: str, first: FindingFacts) -> list[Reason]:
     """Return the reason from the last readiness check; none if an alert shows its first finding
     already.
     """
@@ -171,7 +171,7 @@ def _looked_ahead(facts: PlanFacts, text: str, first: WithheldFacts) -> list[Rea
 
 def _found_ahead(
     facts: PlanFacts, unready: UnreadyFacts
-) -> tuple[Readiness, Sequence[WithheldFacts]]:
+) -> tuple[Readiness, Sequence[FindingFacts]]:
     """Return the findings of the last readiness check that no later fact outdates."""
     if unready.readiness == Readiness.NOT_READY:
         missing = still_found(facts)

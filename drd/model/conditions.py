@@ -224,8 +224,8 @@ def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
     command = f"drd retention {facts.plan}"
     pauses = standing_pauses(facts, now)
     if pauses:
-        others = {code for code, _, _ in pauses} <= _TOLD_OTHERWISE
-        text = "; ".join(f"{text} (remedy: {hint})" for _, text, hint in pauses)
+        others = {pause.code for pause in pauses} <= _TOLD_OTHERWISE
+        text = "; ".join(f"{pause.text} (remedy: {pause.remedy})" for pause in pauses)
         yield Condition(
             PAUSED,
             "info" if others else "warning",

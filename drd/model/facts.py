@@ -118,24 +118,28 @@ class FailureFacts(NamedTuple):
     code: str = ""
 
 
-class WithheldFacts(NamedTuple):
-    """A finding that withheld `ready` in the last readiness run; `text` is its first line."""
+class FindingFacts(NamedTuple):
+    """A recorded finding (`model.finding.Finding`), as far as the status needs it. `name` is the
+    one for people.
+    """
 
     code: str
     subject: str
-    name: str
     text: str
+    remedy: str = ""
+    name: str = ""
 
 
 class UnreadyFacts(NamedTuple):
-    """The last readiness run that found the plan not ready: `readiness` is its verdict, with these
-    findings. If the run itself failed, `readiness` is empty and `error` says why.
+    """The last readiness run that found the plan not ready: `readiness` is its verdict, with the
+    findings that withheld `ready`, of each the first line. If the run itself failed, `readiness` is
+    empty and `error` says why.
     """
 
     at: datetime
     error: str
     readiness: str = ""
-    findings: tuple[WithheldFacts, ...] = ()
+    findings: tuple[FindingFacts, ...] = ()
 
 
 class Unproven(NamedTuple):
@@ -221,10 +225,10 @@ class RunningFacts(NamedTuple):
 
 
 class PausedFacts(NamedTuple):
-    """Retention waits: since when, and why, each as (code, fact, remedy)."""
+    """Retention waits: since when, and why."""
 
     since: datetime
-    pauses: tuple[tuple[str, str, str], ...]
+    pauses: tuple[FindingFacts, ...]
 
 
 class HoldFacts(NamedTuple):

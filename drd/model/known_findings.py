@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from drd.model.facts import AlertFacts, PlanFacts, RepositoryFacts, WithheldFacts
+from drd.model.facts import AlertFacts, FindingFacts, PlanFacts, RepositoryFacts
 from drd.model.finding_codes import (
     DATA,
     DRILL,
@@ -117,7 +117,7 @@ def _is_over(repository: RepositoryFacts, code: str, looked_at: datetime) -> boo
     return is_there and stored is not None and stored.available_at > looked_at
 
 
-def still_found(facts: PlanFacts) -> list[WithheldFacts]:
+def still_found(facts: PlanFacts) -> list[FindingFacts]:
     """Return the findings of the last readiness run that nothing has disproved."""
     withheld = facts.unready.findings if facts.unready is not None else ()
     return [f for f in withheld if not disproved(facts, f.code, f.name)]

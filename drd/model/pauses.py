@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from drd.model.clock import JUMP_S
+from drd.model.finding import Finding
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.text import noun, some
 from drd.model.units import format_duration
@@ -21,22 +22,27 @@ _NAMED = 5
 """The largest number of restore points that a sentence names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """One reason to wait. `code` is for programs: `backup-failed`, `rpo`, `no-point`, `damage`,
-    `future`, `clock-jumped`, `clock-differs`, `listing-shrank`, `unreadable`, `copied-state`."""
+class Pause(Finding):
+    """A finding for which retention waits: a warning, about a repository if `subject` names one."""
 
-    code: str
-    text: str
-    hint: str
+    __slots__ = ()
 
-    def to_json(self) -> dict[str, str]:
-        """Convert to plain JSON; `from_json` is the inverse."""
-        return {"code": self.code, "text": self.text, "hint": self.hint}
+    def to_json(self) -> dict[str, Any]:
+        """Convert to plain JSON, also with the key `hint` of former versions, which those read."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "subject": self.subject,
+            "text": self.text,
+            "remedy": self.remedy,
+            "hint": self.remedy,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Pause:
-        return cls(str(data["code"]), str(data["text"]), str(data["hint"]))
+        """Return the inverse of `to_json`. Older versions recorded no subject."""
+        code, subject = str(data["code"]), str(data.get("subject", ""))
+        return cls(code, "warning", subject, str(data["text"]), str(data["hint"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +77,31 @@ def of_backups(
         pauses.append(
             Pause(
                 "backup-failed",
+                "warning",
+                "",
                 f"the last backup failed: {last_failed}",
                 f"drd backup {plan}",
             )
         )
     newest = newest_complete([p for p in points if p.forgotten_at is None])
     if newest is None:
-        pauses.append(Pause("no-point", "there is no complete restore point", f"drd backup {plan}"))
+        pauses.append(
+            Pause(
+                "no-point",
+                "warning",
+                "",
+                "there is no complete restore point",
+                f"drd backup {plan}",
+            )
+        )
         return pauses
     age_s = (now - newest.data_time).total_seconds()
     if age_s > rpo_s:
         pauses.append(
             Pause(
                 "rpo",
+                "warning",
+                "",
                 f"the newest complete restore point is {format_duration(age_s)} old, but the RPO "
                 f"is {format_duration(rpo_s)}",
                 f"drd backup {plan}; if no backup was missed, check this host's clock.",
@@ -126,7 +144,8 @@ def of_damage(
                 f"drd points forget {' '.join(open_ones[:_NAMED])} "
                 f"--repository {damage.repository} --reason …"
             )
-        pauses.append(Pause("damage", f"repository {damage.repository} is damaged: {what}", hint))
+        text = f"repository {damage.repository} is damaged: {what}"
+        pauses.append(Pause("damage", "warning", damage.repository, text, hint))
     return pauses
 
 
@@ -140,6 +159,8 @@ def of_listing(repository: str, missing: Sequence[str], *, nowhere: bool = False
     return [
         Pause(
             "listing-shrank",
+            "warning",
+            repository,
             f"{repository} {lists_less(missing)}",
             "find out who removed the snapshots. Then restore the snapshots, or forget the "
             f"points: drd points forget {' '.join(missing[:_IN_A_COMMAND])}{only} --reason …",
@@ -151,7 +172,7 @@ def of_unreadable(text: str, hint: str | None) -> Pause:
     """Pause if something in the listing cannot be read: it may be the manifest of a point that
     would be forgotten.
     """
-    return Pause("unreadable", text, hint or "remove the unreadable data.")
+    return Pause("unreadable", "warning", "", text, hint or "remove the unreadable data.")
 
 
 def of_clock(repository: str, ahead_s: float | None) -> list[Pause]:
@@ -164,6 +185,8 @@ def of_clock(repository: str, ahead_s: float | None) -> list[Pause]:
     return [
         Pause(
             "clock-differs",
+            "warning",
+            repository,
             f"this host's clock is {format_duration(abs(ahead_s))} {way} the clock of {repository}",
             "set the clock that is wrong: timedatectl set-ntp true",
         )
@@ -178,6 +201,8 @@ def of_jump(plan: str, jumped_s: float | None) -> list[Pause]:
     return [
         Pause(
             "clock-jumped",
+            "warning",
+            "",
             f"this host's clock was set {way} by {format_duration(abs(jumped_s))}, and nobody "
             "has confirmed the new time",
             f"check the clock: timedatectl. If the time is right now: drd retention {plan} "

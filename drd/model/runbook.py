@@ -66,7 +66,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Wait:
     """A time to wait."""
 
     seconds: float
@@ -86,7 +86,7 @@ class Service:
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step of a runbook. `subjects` are the components of a `restore` or the checks of a
-    `check`. `settings` is an `Ask` for `approve` or `manual`, a `Notice`, a `Pause`, and for other
+    `check`. `settings` is an `Ask` for `approve` or `manual`, a `Notice`, a `Wait`, and for other
     kinds their frozen settings model. `needs` None: everything above, except steps of the same
     `group`. `on_failure` None: abort, except for `LOOKING`. `reason` is why a drill leaves the step
     out, `stand_in` the command that a drill runs instead. Without `repeat`, an interrupted step

@@ -21,6 +21,7 @@ from drd.model.facts import (
     ComponentFacts,
     DrillFacts,
     FailureFacts,
+    FindingFacts,
     IncompleteFacts,
     PlanFacts,
     PointFacts,
@@ -28,7 +29,6 @@ from drd.model.facts import (
     RunningFacts,
     ScenarioFacts,
     UnreadyFacts,
-    WithheldFacts,
 )
 from drd.model.finding import Finding
 from drd.model.judged import Judged
@@ -370,7 +370,7 @@ def test_the_last_readiness_run_is_returned_if_it_found_problems(
 
     assert facts().unready is None
     looked(1, RunState.FAILED, "kit missing", missing, known)
-    withheld = WithheldFacts("kit-missing", "", "kit missing", "none")
+    withheld = FindingFacts("kit-missing", "", "none", name="kit missing")
     assert facts().unready == UnreadyFacts(at(2), "kit missing", "not ready", (withheld,))
     looked(3, RunState.FAILED, "took longer than 5m")
     assert facts().unready == UnreadyFacts(at(4), "took longer than 5m"), "the look itself failed"

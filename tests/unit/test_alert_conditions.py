@@ -19,7 +19,7 @@ from drd.model.alerts import AT_ONCE
 from drd.model.compliance import assess
 from drd.model.conditions import blind, conditions, exposed_file, stored_text_differs
 from drd.model.exposure import judge_copy
-from drd.model.facts import CopyFacts, NotLoaded, PausedFacts, PlanFacts
+from drd.model.facts import CopyFacts, FindingFacts, NotLoaded, PausedFacts, PlanFacts
 from drd.model.finding import Finding
 from drd.model.host_conditions import AT_THE_HOST, has_just_come_back, host_conditions
 from drd.model.job_history import JobHistory
@@ -132,16 +132,16 @@ def test_a_recovery_time_that_is_broken_is_critical() -> None:
 def test_retention_that_waits_is_told_by_one_alert_each() -> None:
     """Not by each run: the alert lasts as long as what it waits for."""
     since = ago(HOUR)
-    clock = ("clock", "this host's clock was set", "check it")
-    told = ("damage", "primary is damaged", "mend it")
+    clock = FindingFacts("clock", "", "this host's clock was set", "check it")
+    told = FindingFacts("damage", "primary", "primary is damaged", "mend it")
     for pauses, severity in (((clock,), "warning"), ((clock, told), "warning"), ((told,), "info")):
         facts = healthy(paused=PausedFacts(since, pauses))
         found = conditions(assess(facts, NOW), facts, PlanMore(), NOW)
         assert [(c.code, c.subject, c.severity) for c in found] == [
             ("retention-paused", "", severity)
         ]
-        assert all(text in found[0].text for _, text, _ in pauses)
-    late = ("rpo", "the newest complete restore point is 3h old", "drd backup orders-api")
+        assert all(pause.text in found[0].text for pause in pauses)
+    late = FindingFacts("rpo", "", "the point is 3h old", "drd backup orders-api")
     assert of_plan(healthy(paused=PausedFacts(since, (late,)))) == [], "it is over"
     assert of_plan(healthy(waiting=4)) == [("retention-over-limit", "warning")]
     assert of_plan(healthy()) == []

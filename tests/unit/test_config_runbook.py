@@ -10,7 +10,7 @@ import yaml
 from drd.config.plan_file import checked, load_plan
 from drd.config.resolved import plan_mapping
 from drd.model.run import StepState
-from drd.model.runbook import Ask, Notice, Pause, Undo, When
+from drd.model.runbook import Ask, Notice, Undo, Wait, When
 from tests.config_support import GOOD, load, problems, write_plan
 
 STEPS = """\
@@ -110,7 +110,7 @@ def test_steps_are_as_they_were_written(tmp_path: Path) -> None:
     assert tell.rollback == Undo(("tell", "it was nothing"))
     assert tell.on_failure == "continue"
     ended = (StepState.FAILED, StepState.SKIPPED)
-    assert steps["wait"].settings == Pause(120.0)
+    assert steps["wait"].settings == Wait(120.0)
     assert steps["wait"].when == When(("region-loss",), (), "tell", ended)
     assert steps["manual"].settings == Ask("look at it", "hands")
     assert (steps["manual"].rehearse, steps["manual"].reason) == (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from drd.model.facts import PlanFacts, RepositoryFacts, UnreadyFacts, WithheldFacts
+from drd.model.facts import FindingFacts, PlanFacts, RepositoryFacts, UnreadyFacts
 from drd.model.finding_codes import (
     DATA,
     DRILL,
@@ -36,7 +36,7 @@ AT = ago(HOUR)  # the readiness run
 
 
 def unready(*findings: tuple[str, str], readiness: str = "not ready") -> UnreadyFacts:
-    rows = tuple(WithheldFacts(code, "", name, "what it is") for code, name in findings)
+    rows = tuple(FindingFacts(code, "", "what it is", name=name) for code, name in findings)
     return UnreadyFacts(AT, "", readiness, rows)
 
 

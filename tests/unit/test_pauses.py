@@ -27,7 +27,7 @@ MANY = [f"p{n}" for n in range(201)]
 def backups(*ages_s: float, last_failed: str | None = None) -> list[str]:
     points = [point(f"p{n}", T0 - timedelta(seconds=s)) for n, s in enumerate(ages_s)]
     found = of_backups("shop", points, last_failed=last_failed, rpo_s=900.0, now=T0)
-    assert all(pause.hint.startswith("drd backup shop") for pause in found)
+    assert all(pause.remedy.startswith("drd backup shop") for pause in found)
     return [pause.code for pause in found]
 
 
@@ -53,23 +53,23 @@ def test_damage_pauses_until_it_is_mended_or_given_up() -> None:
     [pause] = damage(("a", "b"))
     assert pause.code == "damage"
     assert "restore points a, b" in pause.text
-    assert "drd points forget a b --repository primary --reason …" in pause.hint
+    assert "drd points forget a b --repository primary --reason …" in pause.remedy
     [pause] = damage(("a", "b"), ("a", ""))
-    assert "forget b --repository" in pause.hint
+    assert "forget b --repository" in pause.remedy
     assert damage(("a",), ("a", "primary")) == []
     assert len(damage(("a",), ("a", "offsite"), ("b", ""))) == 1
     assert damage(("not kept",)) == []
     [pause] = damage(tuple(MANY))
-    assert "forget p0 p1 p2 p3 p4 --repository" in pause.hint
+    assert "forget p0 p1 p2 p3 p4 --repository" in pause.remedy
 
 
 def test_damage_of_unknown_or_no_extent_is_verified() -> None:
     [pause] = damage(None)
-    assert pause.hint == "drd verify shop --repository primary"
+    assert pause.remedy == "drd verify shop --repository primary"
     [none] = damage(())
     assert "no restore point" in none.text
-    assert none.hint.endswith("drd verify shop --repository primary")
-    assert none.hint != pause.hint
+    assert none.remedy.endswith("drd verify shop --repository primary")
+    assert none.remedy != pause.remedy
 
 
 def test_a_listing_that_shrank_names_points_and_repository() -> None:
@@ -77,10 +77,10 @@ def test_a_listing_that_shrank_names_points_and_repository() -> None:
     [pause] = of_listing("primary", ["a"])
     assert pause.code == "listing-shrank"
     assert pause.text.startswith("primary no longer lists all snapshots of restore point a,")
-    assert "forget a --repository primary --reason …" in pause.hint
+    assert "forget a --repository primary --reason …" in pause.remedy
     [pause] = of_listing("primary", MANY, nowhere=True)
-    assert "--repository" not in pause.hint
-    assert " p199 --reason" in pause.hint
+    assert "--repository" not in pause.remedy
+    assert " p199 --reason" in pause.remedy
     assert named(MANY).endswith("p4 and 196 more")
     assert named(["a"]) == "restore point a"
     assert named(["a", "b"]) == "restore points a, b"
@@ -104,16 +104,16 @@ def test_a_clock_that_was_set_needs_a_word() -> None:
     assert (forward.code, back.code) == ("clock-jumped",) * 2
     assert "forward by 1h" in forward.text
     assert "back by 1h" in back.text
-    assert "drd retention shop --clock-is-right" in back.hint
+    assert "drd retention shop --clock-is-right" in back.remedy
 
 
 def test_what_cannot_be_read_has_its_own_remedy_or_the_usual_one() -> None:
-    assert of_unreadable("two of them", "look").hint == "look"
-    assert of_unreadable("two of them", None).hint
+    assert of_unreadable("two of them", "look").remedy == "look"
+    assert of_unreadable("two of them", None).remedy
     assert of_unreadable("two of them", None).code == "unreadable"
 
 
 def test_all_reasons_are_one_sentence() -> None:
-    pauses = [Pause("a", "one", ""), Pause("b", "two", "do it")]
+    pauses = [Pause("a", "warning", "", "one"), Pause("b", "warning", "far", "two", "do it")]
     assert words(pauses).endswith("one; two")
     assert [Pause.from_json(p.to_json()) for p in pauses] == pauses

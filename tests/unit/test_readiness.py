@@ -14,7 +14,7 @@ from drd.flows.host.readiness import at_target
 from drd.kinds.file_system import no_directory, space_finding, unwritable
 from drd.model.compliance import assess
 from drd.model.coverage import Coverage
-from drd.model.facts import AlertFacts, UnreadyFacts, WithheldFacts
+from drd.model.facts import AlertFacts, FindingFacts, UnreadyFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import name_of
 from drd.model.judged import ReadinessException
@@ -277,7 +277,7 @@ def test_a_missing_place_is_no_question_of_rights(short_tmp: Path) -> None:
 def unready(readiness: str, *findings: tuple[str, str, str], since_s: float = 60) -> UnreadyFacts:
     """What a look ahead found, each by code, subject and text."""
     found = (
-        WithheldFacts(code, about, name_of(code, about), text) for code, about, text in findings
+        FindingFacts(code, about, text, name=name_of(code, about)) for code, about, text in findings
     )
     return UnreadyFacts(ago(since_s), "", readiness, tuple(found))
 

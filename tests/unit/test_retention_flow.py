@@ -423,9 +423,9 @@ def test_a_snapshot_of_the_future_pauses_it(world: World, points: list[RestorePo
     assert pause.text == (
         f"snapshot {ahead[:8]} in primary is dated 2026-11-26T12:00:00Z, in the future"
     )
-    assert "drd points forget" not in pause.hint
+    assert "drd points forget" not in pause.remedy
     ids = {ahead[:8], with_it[:8]}
-    words = pause.hint.split("`restic forget ")[1].split("`")[0]
+    words = pause.remedy.split("`restic forget ")[1].split("`")[0]
     assert set(words.split()) == ids
     assert plan.snapshots == 0
 
@@ -450,7 +450,7 @@ def test_a_snapshot_of_nobody_s_run_is_named_alone(
     world.primary.store_bytes(b"x", "x", host="laptop", tags=[], time=NOON - DAY)
     [pause] = forgetting(world).pauses
     assert pause.code == "future"
-    assert f"`restic forget {made[:8]}`" in pause.hint
+    assert f"`restic forget {made[:8]}`" in pause.remedy
 
 
 def test_a_small_difference_of_clocks_is_no_future(
@@ -466,8 +466,8 @@ def test_points_of_the_future_are_to_be_given_up_by_name(
     world.stored(IDS[8], NOON + DAY)
     plan = forgetting(world)
     assert codes(plan) == ["future"]
-    assert f"`drd points forget {IDS[8]} --reason …`" in plan.pauses[0].hint
-    assert "restic forget" not in plan.pauses[0].hint
+    assert f"`drd points forget {IDS[8]} --reason …`" in plan.pauses[0].remedy
+    assert "restic forget" not in plan.pauses[0].remedy
 
 
 def test_a_point_of_the_future_with_sound_snapshots_pauses_it(
@@ -476,7 +476,7 @@ def test_a_point_of_the_future_with_sound_snapshots_pauses_it(
     world.catalogue.points.record(replace(points[6], available_at=NOON + DAY))
     [pause] = forgetting(world).pauses
     assert pause.code == "future"
-    assert f"`drd points forget {IDS[6]} --reason …`" in pause.hint
+    assert f"`drd points forget {IDS[6]} --reason …`" in pause.remedy
     assert pause.text.startswith(f"restore point {IDS[6]} is dated 2026-11-26T12:00:00Z")
 
 

@@ -144,9 +144,22 @@ def test_options_that_were_asked_for_are_written_as_they_were_given() -> None:
 
 
 def test_pauses_are_written_in_full() -> None:
-    pause = Pause("rpo", "too old", "back up")
+    pause = Pause("rpo", "warning", "", "too old", "back up")
     row = RetentionDetail(pauses=(pause,)).to_json()
-    assert row == {"pauses": [{"code": "rpo", "text": "too old", "hint": "back up"}]}
+    assert row == {
+        "pauses": [
+            {
+                "code": "rpo",
+                "severity": "warning",
+                "subject": "",
+                "text": "too old",
+                "remedy": "back up",
+                "hint": "back up",
+            }
+        ]
+    }
+    older = {"pauses": [{"code": "rpo", "text": "too old", "hint": "back up"}]}
+    assert run_details.read("retention", older) == RetentionDetail(pauses=(pause,))
     assert run_details.read("retention", row) == RetentionDetail(pauses=(pause,))
 
 

@@ -20,7 +20,7 @@ from drd.masking import MASK
 from drd.model.finding_codes import PORT
 from drd.model.message import Message
 from drd.model.run import StepState
-from drd.model.runbook import LOOKING, Ask, Circumstances, Notice, Pause, Step
+from drd.model.runbook import LOOKING, Ask, Circumstances, Notice, Step, Wait
 from drd.model.step_record import StepRecord
 from drd.model.units import to_rfc3339
 from drd.model.values import filled
@@ -30,7 +30,7 @@ from drd.process import rights
 from drd.process.rights import Purpose
 from drd.registry import ACTIONS
 
-OURS = (Ask, Notice, Pause)
+OURS = (Ask, Notice, Wait)
 """Settings of steps that are not actions."""
 
 _TURN_S = 0.1
@@ -82,7 +82,7 @@ class StepRunner:
             return components.restore_components(self.work, step.subjects)
         if step.kind == "check":
             return components.run_checks(self.work, step.subjects)
-        if isinstance(step.settings, Pause):
+        if isinstance(step.settings, Wait):
             return self._wait(step.settings, before)
         if isinstance(step.settings, Notice):
             return self._tell(step, step.settings)
@@ -149,7 +149,7 @@ class StepRunner:
             "DRD_STEP_KEY": f"{work.runner.run.id}/{step.name}",
         }
 
-    def _wait(self, pause: Pause, before: StepRecord | None) -> Mapping[str, Any]:
+    def _wait(self, pause: Wait, before: StepRecord | None) -> Mapping[str, Any]:
         """Wait for the rest of the time, if an earlier process has waited for a part of it."""
         clock = self.work.services.clock
         left = pause.seconds

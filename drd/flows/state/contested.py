@@ -41,7 +41,7 @@ def contested(services: Services) -> str | None:
 def pause(services: Services) -> list[Pause]:
     """Return the pause of retention and prune for a contested state."""
     why = contested(services)
-    return [Pause("copied-state", why, HINT)] if why is not None else []
+    return [Pause("copied-state", "warning", "", why, HINT)] if why is not None else []
 
 
 def judge_listing(services: Services, plan: Plan, listing: Iterable[SnapshotInfo]) -> None:

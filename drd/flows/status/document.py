@@ -98,8 +98,14 @@ def _plan(plan: Assessment) -> dict[str, Any]:
         "retention": {
             "paused_since": to_rfc3339(plan.paused.since) if plan.paused else None,
             "pauses": [
-                {"code": code, "text": text, "hint": hint}
-                for code, text, hint in (plan.paused.pauses if plan.paused else ())
+                {
+                    "code": pause.code,
+                    "subject": pause.subject,
+                    "text": pause.text,
+                    "remedy": pause.remedy,
+                    "hint": pause.remedy,
+                }
+                for pause in (plan.paused.pauses if plan.paused else ())
             ],
             "waiting": plan.waiting,
         },

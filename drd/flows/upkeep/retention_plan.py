@@ -150,7 +150,7 @@ def _of_listings(
     if refused is not None and not any(p.code == "future" for p in pauses):
         # Of sound dates in the repository, as where restic saw another clock than drd.
         ahead = [p.id for p in seen.points if max(p.data_time, p.available_at) > now]
-        pauses.append(Pause("future", refused, out_of_the_future(ahead, ())))
+        pauses.append(Pause("future", "warning", "", refused, out_of_the_future(ahead, ())))
     return pauses
 
 
@@ -263,7 +263,7 @@ def _of_future(inventory: Inventory, known: Collection[str], now: datetime) -> l
         for s in listed
         if listings.run_of(s) in marks or (s in ahead and listings.run_of(s) not in ours)
     ]
-    return [Pause("future", text, out_of_the_future(sorted(ours), rest))]
+    return [Pause("future", "warning", where, text, out_of_the_future(sorted(ours), rest))]
 
 
 def out_of_the_future(points: Sequence[str], snapshots: Sequence[SnapshotInfo]) -> str:
