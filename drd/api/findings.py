@@ -8,7 +8,7 @@ from typing import Any
 from drd.api.documents import Document, assessed, text_of, time_of
 from drd.bootstrap import App
 from drd.model.finding import Finding
-from drd.model.judged import Judged
+from drd.model.readiness_finding import ReadinessFinding
 from drd.model.run import RunKind
 from drd.model.run_details import ReadinessDetail
 from drd.model.verdicts import Readiness
@@ -37,7 +37,7 @@ def doctor_document(plan: str, finding: Finding) -> Document:
     }
 
 
-def readiness_document(plan: str, readiness: str, findings: Iterable[Judged]) -> Document:
+def readiness_document(plan: str, readiness: str, findings: Iterable[ReadinessFinding]) -> Document:
     """Return one plan: its verdict, and its findings, those that withhold `ready` first."""
     return {
         "plan": plan,
@@ -46,7 +46,7 @@ def readiness_document(plan: str, readiness: str, findings: Iterable[Judged]) ->
     }
 
 
-def _judged(judged: Judged) -> Document:
+def _judged(judged: ReadinessFinding) -> Document:
     kept: dict[str, Any] = judged.to_json()
     return {
         **finding_document(judged.finding),
@@ -73,5 +73,5 @@ def _last_check(app: App, name: str) -> Document:
         f"{verdict}"
     )
     finding = Finding("readiness-check", "warning", "", text, f"sudo drd readiness {name}")
-    document = readiness_document(name, verdict, [Judged(finding, verdict)])
+    document = readiness_document(name, verdict, [ReadinessFinding(finding, verdict)])
     return {**document, "run": None, "looked_at": None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -18,10 +18,12 @@ from drd.model.actor import Actor
 from drd.model.alerts import Alert, Change, Transition, acknowledged
 from drd.ports.alerts import Tell, Watched, no_notifications
 
-_COLUMNS = tuple(f.name for f in fields(Alert))
+_RENAMED = {"code": "kind", "text": "message", "remedy": "command", "finding": "code"}
+_COLUMNS = {f.name: _RENAMED.get(f.name, f.name) for f in fields(Alert)}
+"""The column of each field."""
 _ACTOR = "acknowledged_actor"
-_KEPT = ("severity", "message", "command", "code", "seen_at", "told_at", "gone_at")
-"""The columns that change without a message. An acknowledgement writes none of them."""
+_KEPT = ("severity", "text", "remedy", "finding", "seen_at", "told_at", "gone_at")
+"""The fields that change without a message. An acknowledgement writes none of them."""
 
 _is_open = alerts.c.resolved_at.is_(None)
 _OPEN = select(alerts).where(_is_open)
@@ -97,12 +99,12 @@ def _open(connection: Connection, plan: str | None = None) -> list[Alert]:
 
 
 def _alert(row: Row[Any]) -> Alert:
-    values = {name: getattr(row, name) for name in _COLUMNS}
+    values = {name: getattr(row, column) for name, column in _COLUMNS.items()}
     return Alert(**{**values, _ACTOR: Actor.from_json(values[_ACTOR])})
 
 
-def _values(alert: Alert, names: Iterable[str] = _COLUMNS) -> dict[str, Any]:
-    values = {name: getattr(alert, name) for name in names}
+def _values(alert: Alert) -> dict[str, Any]:
+    values = {column: getattr(alert, name) for name, column in _COLUMNS.items()}
     if (actor := values.get(_ACTOR)) is not None:
         values[_ACTOR] = actor.to_json()
     return values
@@ -129,7 +131,7 @@ def _keep(connection: Connection, kept: Sequence[Transition]) -> list[Transition
         statement = (
             update(alerts)
             .where(alerts.c.id == bindparam("which"), _is_open)
-            .values({name: bindparam(f"new_{name}") for name in _KEPT})
+            .values({_COLUMNS[name]: bindparam(f"new_{name}") for name in _KEPT})
         )
         connection.execute(
             statement,
@@ -169,7 +171,7 @@ def _by_prefix(connection: Connection, prefix: str) -> Alert:
     if not still:
         raise UsageError(f"alert {prefix} is resolved already", hint=listed)
     if len(still) > 1:
-        names = ", ".join(f"{a.id} ({a.kind} of {a.plan or 'drd'})" for a in still)
+        names = ", ".join(f"{a.id} ({a.code} of {a.plan or 'drd'})" for a in still)
         raise UsageError(
             f"several alerts start with {prefix}", hint=f"give more of the id: {names}"
         )

@@ -13,7 +13,7 @@ from drd.catalogue.daemon_tables import jobs, verifications
 from drd.catalogue.tables import runs
 from drd.model.alert_facts import VerificationFacts
 from drd.model.finding import Finding
-from drd.model.judged import Judged
+from drd.model.readiness_finding import ReadinessFinding
 from drd.model.run import RunKind
 from drd.model.run_details import ReadinessDetail
 from drd.ports.alerts import Watched
@@ -80,7 +80,7 @@ def _asked(connection: Connection, query: _Queries, plan: str | None) -> Iterabl
     return connection.execute(query.of_one, {"plan": plan})
 
 
-def _is_alarming(judged: Judged) -> bool:
+def _is_alarming(judged: ReadinessFinding) -> bool:
     """Return whether a finding raises an alert. Findings about drills have alerts of their own, and
     what the plan accepts needs none."""
     return not (judged.finding.severity == "ok" or judged.proof or judged.excepted)

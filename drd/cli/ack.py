@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         output.print_json(document)
     elif not args.quiet:
         alert = alert_of(document)
-        output.say(plain(f"{alert.id} ({alert.plan or 'drd'}: {alert.message})"))
+        output.say(plain(f"{alert.id} ({alert.plan or 'drd'}: {alert.text})"))
         output.say(plain(f"acknowledged {acknowledgement(alert)}"))
     return 0
 

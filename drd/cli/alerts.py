@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-_OTHERS = ("alert", "acknowledged_actor", "holds", "text", "remedy")
+_OTHERS = ("alert", "kind", "code", "message", "command", "acknowledged_actor", "holds")
 
 
 def alert_of(document: dict[str, Any]) -> Alert:
@@ -53,7 +53,10 @@ def alert_of(document: dict[str, Any]) -> Alert:
     for key in ("since", "acknowledged_until", "gone_at", "resolved_at"):
         values[key] = from_rfc3339(values[key]) if values[key] else None
     actor = Actor.from_json(document["acknowledged_actor"])
-    return Alert(id=document["alert"], acknowledged_actor=actor, **values)
+    code, finding = document["kind"], document["code"]
+    return Alert(
+        id=document["alert"], code=code, finding=finding, acknowledged_actor=actor, **values
+    )
 
 
 _STYLES = {"critical": "bad", "warning": "warn", "info": ""}
@@ -85,12 +88,12 @@ def _notes(alert: Alert, now: datetime, *, holds: bool) -> list[Note]:
     """
     is_open = alert.resolved_at is None
     style = _STYLES.get(alert.severity, "") if alert.state == "firing" and holds else ""
-    text = f"{alert.plan or 'drd'}: {alert.message}"
+    text = f"{alert.plan or 'drd'}: {alert.text}"
     since = _since(alert, now)
     if is_open and not holds:
-        text = f"{alert.plan or 'drd'}: no longer true: {alert.message}"
+        text = f"{alert.plan or 'drd'}: no longer true: {alert.text}"
         since += "; the daemon resolves the alert if the problem stays away"
-    what = Note(alert.id, Cell(text, style), alert.command if is_open and holds else "")
+    what = Note(alert.id, Cell(text, style), alert.remedy if is_open and holds else "")
     return [what, Note(alert.id, Cell(f"{alert.severity}, {since}", "dim"), "")]
 
 

@@ -16,9 +16,9 @@ from drd.cli.session import loaded_plans, session
 from drd.errors import AlreadyRunning, DrdError
 from drd.flows.host.readiness import evaluate
 from drd.model.finding import Finding
-from drd.model.judged import Judged
 from drd.model.plan import Plan
 from drd.model.readiness import ReadinessReport
+from drd.model.readiness_finding import ReadinessFinding
 from drd.model.schedule import READINESS_TIMEOUT_S
 from drd.model.verdicts import Readiness
 
@@ -62,7 +62,7 @@ def _evaluate(app: App, plan: Plan) -> ReadinessReport:
 
 def _broken(name: str, error: DrdError) -> dict[str, Any]:
     finding = Finding("plan-file", "error", "", error.message, error.hint)
-    judged = Judged(finding, Readiness.NOT_READY)
+    judged = ReadinessFinding(finding, Readiness.NOT_READY)
     return readiness_document(name, Readiness.NOT_READY, [judged])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -134,20 +134,23 @@ def translate(
         path = (*path, *_misspelt(item, path))
         if not any((*prefix, *path)[:n] in before for n in range(len(prefix) + len(path) + 1)):
             grouped.setdefault((path, last), []).append(dict(item))
-    said = {place: _Words(items, *place, view, data).say() for place, items in grouped.items()}
-    for (path, _), (message, hint, of_key) in said.items():
+    sentences = {
+        place: _Translation(items, *place, view, data).sentence()
+        for place, items in grouped.items()
+    }
+    for (path, _), sentence in sentences.items():
         whole = (*prefix, *path)
-        if path and message == f"{path[-1]} is missing" and _is_meant(path, said):
+        if sentence.is_missing and _is_meant(path, sentences):
             report.broken.add(whole)
         else:
-            report.error(whole, message, hint, of_key=of_key)
+            report.error(whole, sentence.message, sentence.hint, of_key=sentence.of_key)
 
 
-def _is_meant(missing: Path, said: Mapping[tuple[Path, str], tuple[str, str, bool]]) -> bool:
+def _is_meant(missing: Path, sentences: Mapping[tuple[Path, str], _Sentence]) -> bool:
     """Return whether another key was taken for a misspelling of this one: then it is not
     missing."""
     hint = f'did you mean "{missing[-1]}"?'
-    return any(p[:-1] == missing[:-1] and words[1] == hint for (p, _), words in said.items())
+    return any(p[:-1] == missing[:-1] and s.hint == hint for (p, _), s in sentences.items())
 
 
 def _misspelt(item: Mapping[str, Any], path: Path) -> Path:
@@ -181,7 +184,21 @@ def _locate(item: Mapping[str, Any], data: Any) -> tuple[Path, str]:
     return path, last if last == "[key]" else ""
 
 
-class _Words:
+class _Sentence(NamedTuple):
+    """What is wrong at one place, and what to do. `of_key`: it is about the key rather than the
+    value. `is_missing`: the key is not there.
+    """
+
+    message: str
+    hint: str
+    of_key: bool = False
+    is_missing: bool = False
+
+
+_EMPTY = _Sentence("is empty", "give it a value, or remove the line.")
+
+
+class _Translation:
     """The sentence for the errors at one place."""
 
     def __init__(
@@ -199,29 +216,27 @@ class _Words:
         self.view = view
         self.data = data
 
-    def say(self) -> tuple[str, str, bool]:
-        """Message, hint, and whether it is about the key rather than the value."""
+    def sentence(self) -> _Sentence:
         kind = str(self.item["type"])
         value = self.item.get("input")
         if self.is_key:
-            message, hint = _bad_name(str(self.path[-1]))
-            return message, hint, True
+            return _bad_name(str(self.path[-1]))._replace(of_key=True)
         if kind == "extra_forbidden":
-            return (*self._unknown_key(str(self.path[-1])), True)
+            return self._unknown_key(str(self.path[-1]))
         if kind == "missing":
-            return (*self._missing(), True)
+            return self._missing()
         if kind in ("union_tag_invalid", "union_tag_not_found"):
-            return (*self._kind(), False)
+            return self._kind()
         if value is None and kind != "value_error":
-            return "is empty", "give it a value, or remove the line.", False
+            return _EMPTY
         wanted = [_WANTED[i["type"]] for i in self.items if i["type"] in _WANTED]
         if any(_is_path(schema) for schema in self.view.nodes(self.path, self.data)):
             wanted = [_PATH if w == "text" else w for w in wanted]
         if wanted:
-            return (*_wrong_type(list(dict.fromkeys(wanted)), value), False)
-        return (*self._other(kind, value), False)
+            return _wrong_type(list(dict.fromkeys(wanted)), value)
+        return self._other(kind, value)
 
-    def _unknown_key(self, key: str) -> tuple[str, str]:
+    def _unknown_key(self, key: str) -> _Sentence:
         """An existing key cannot be the one that was meant."""
         beside = self.data
         for element in self.path[:-1]:
@@ -232,45 +247,46 @@ class _Words:
             own = next((k for k in kinds if k in beside), "")
             if key in kinds and own:
                 hint = f"write {key} as a step of its own, in another item of the list."
-                return f"a step does one thing, and this one has {own} and {key}", hint
+                text = f"a step does one thing, and this one has {own} and {key}"
+                return _Sentence(text, hint, of_key=True)
             known = [k for k in known if k not in kinds]
         close = meant(key, [k for k in known if k not in beside])
-        return f'unknown key "{key}"', close or _listed(known)
+        return _Sentence(f'unknown key "{key}"', close or _listed(known), of_key=True)
 
-    def _missing(self) -> tuple[str, str]:
+    def _missing(self) -> _Sentence:
         key = str(self.path[-1])
         about = self.view.properties(self.path[:-1], self.data).get(key, {}).get("description", "")
-        return f"{key} is missing", f"add {key}: {_lower(about)}" if about else f"add {key}."
+        hint = f"add {key}: {_lower(about)}" if about else f"add {key}."
+        return _Sentence(f"{key} is missing", hint, of_key=True, is_missing=True)
 
-    def _kind(self) -> tuple[str, str]:
+    def _kind(self) -> _Sentence:
         context = self.item.get("ctx", {})
         key = str(self.path[-1])
         if "tag" in context:
             kind = str(context["tag"])
             tags = re.findall(r"'([^']*)'", str(context.get("expected_tags", "")))
             hint = not_in_use(str(self.path[0]), kind) or nearest(kind, tags)
-            return f'unknown kind "{kind}"', hint
+            return _Sentence(f'unknown kind "{kind}"', hint)
         if isinstance(self.path[-1], str) and key != "kind":
             words = step_kinds() if self.path[0] == "runbook" else ("kind",)
-            return f'unknown key "{key}"', nearest(key, words)
+            return _Sentence(f'unknown key "{key}"', nearest(key, words))
         if key == "kind":
-            return "kind is missing", "write its kind, like kind: " + self._some_kind()
+            hint = f"write its kind, like kind: {self._some_kind()}"
+            return _Sentence("kind is missing", hint, is_missing=True)
         keys = self.item["input"] if isinstance(self.item["input"], dict) else ()
-        return (
-            "is not a step of a runbook",
-            next(filter(None, (not_in_use("runbook", str(key)) for key in keys)), "")
-            or f"write one of {', '.join(step_kinds())}, like `restore: all`.",
-        )
+        unused = next(filter(None, (not_in_use("runbook", str(key)) for key in keys)), "")
+        some = f"write one of {', '.join(step_kinds())}, like `restore: all`."
+        return _Sentence("is not a step of a runbook", unused or some)
 
     def _some_kind(self) -> str:
         known = {"components": f"{KINDS.names[0]}.", "notify": "webhook."}
         return known.get(str(self.path[0]), "sql.")
 
-    def _other(self, kind: str, value: Any) -> tuple[str, str]:
+    def _other(self, kind: str, value: Any) -> _Sentence:
         context = self.item.get("ctx", {})
         if kind == "value_error":
             malformed = Malformed.of(context["error"])
-            return malformed.fact, f"{malformed.remedy or 'see `drd plan schema`'}."
+            return _Sentence(malformed.fact, f"{malformed.remedy or 'see `drd plan schema`'}.")
         if kind == "literal_error":
             choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
             return _no_choice(value, choices)
@@ -278,18 +294,18 @@ class _Words:
             return self._out_of_range(value)
         if kind == "string_pattern_mismatch":
             if context.get("pattern") == _ABSOLUTE:
-                return f"{_shown(value)} is not an absolute path", (
-                    "write the whole path, which begins with /."
-                )
+                text = f"{_shown(value)} is not an absolute path"
+                return _Sentence(text, "write the whole path, which begins with /.")
             return _bad_name(str(value))
         if kind in ("too_short", "string_too_short"):
-            return "is empty", "give it a value, or remove the line."
+            return _EMPTY
         if kind == "string_too_long":
-            return f"is longer than {context['max_length']} characters", "shorten it."
+            return _Sentence(f"is longer than {context['max_length']} characters", "shorten it.")
         reason = str(self.item["msg"]).removeprefix("Input ")
-        return f"{_shown(value)} is not possible: it {reason}", "see `drd plan schema`."
+        text = f"{_shown(value)} is not possible: it {reason}"
+        return _Sentence(text, "see `drd plan schema`.")
 
-    def _out_of_range(self, value: Any) -> tuple[str, str]:
+    def _out_of_range(self, value: Any) -> _Sentence:
         """Name both bounds, not only the one that was missed."""
         (bound,) = _BOUNDS[str(self.item["type"])] & self.item["ctx"].keys()
         schemas = self.view.nodes(self.path, self.data)
@@ -297,9 +313,9 @@ class _Words:
             next((str(s[key]) for s in schemas if key in s), "") for key in ("minimum", "maximum")
         )
         if least and most:
-            return f"{_shown(value)} is out of range", f"write {least} to {most}."
+            return _Sentence(f"{_shown(value)} is out of range", f"write {least} to {most}.")
         words = _BOUND_WORDS[bound].format(self.item["ctx"][bound])
-        return f"{_shown(value)} is out of range", f"write {words}."
+        return _Sentence(f"{_shown(value)} is out of range", f"write {words}.")
 
 
 def as_name(text: str) -> str:
@@ -311,18 +327,18 @@ def _is_path(schema: Mapping[str, Any]) -> bool:
     return schema.get("pattern") == _ABSOLUTE or schema.get("format") == "path"
 
 
-def _bad_name(name: str) -> tuple[str, str]:
+def _bad_name(name: str) -> _Sentence:
     better = as_name(name)
     hint = NAME_HINT
     if better and better != name:
         hint = f'{NAME_HINT} "{better}" is allowed.'
-    return f'"{name}" is not a name', hint
+    return _Sentence(f'"{name}" is not a name', hint)
 
 
-def _wrong_type(wanted: list[str], value: Any) -> tuple[str, str]:
+def _wrong_type(wanted: list[str], value: Any) -> _Sentence:
     actual = _type_of(value)
     if isinstance(value, float) and "a whole number" in wanted:
-        return f"{value} is not a whole number", "write it without a fraction."
+        return _Sentence(f"{value} is not a whole number", "write it without a fraction.")
     hint = f"write {either(wanted)}."
     if _PATH in wanted:
         hint = "write a path, like /var/lib/drd."
@@ -332,7 +348,7 @@ def _wrong_type(wanted: list[str], value: Any) -> tuple[str, str]:
         hint = "write `key: value` lines below it, indented."
     elif "a list" in wanted:
         hint = "write [a, b], or lines that begin with `- `."
-    return f"is {actual}, not {either(wanted)}", hint
+    return _Sentence(f"is {actual}, not {either(wanted)}", hint)
 
 
 def _type_of(value: Any) -> str:
@@ -345,11 +361,11 @@ def _type_of(value: Any) -> str:
     return "a list" if isinstance(value, list) else "a mapping"
 
 
-def _no_choice(value: Any, choices: Sequence[str]) -> tuple[str, str]:
+def _no_choice(value: Any, choices: Sequence[str]) -> _Sentence:
     """The choices are named once: in the remedy, unless that is the nearest one."""
     if isinstance(value, str) and (close := meant(value, choices)):
-        return f"{_shown(value)} is not one of {', '.join(choices)}", close
-    return f"{_shown(value)} is not possible here", f"write {either(choices)}."
+        return _Sentence(f"{_shown(value)} is not one of {', '.join(choices)}", close)
+    return _Sentence(f"{_shown(value)} is not possible here", f"write {either(choices)}.")
 
 
 def _shown(value: Any) -> str:

@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from drd.fields import Settings
-from drd.model.judged import ReadinessException
 from drd.model.malformed import Malformed
 from drd.model.plan import ReadinessPolicy
+from drd.model.readiness_finding import ReadinessException
 
 
 def _day(text: str) -> str:

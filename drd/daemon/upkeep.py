@@ -301,9 +301,9 @@ class Upkeep:
                 f"alert.{transition.change}",
                 plan=alert.plan or None,
                 alert=alert.id,
-                kind=alert.kind,
+                kind=alert.code,
                 severity=alert.severity,
-                what=alert.message,
+                what=alert.text,
             )
         if outlook.untold:
             self._postman.past_outbox(outlook.untold)

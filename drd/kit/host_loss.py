@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from drd.errors import KitUnavailable
-from drd.flows.drill.host_loss import HostFromKit, KitAt, Note
+from drd.flows.drill.host_loss import HostFromKit, KitAt, KitGap
 from drd.flows.repository.rebuild import rebuild
 from drd.flows.services import Services
 from drd.kit.archive import Kit, unpack
@@ -78,8 +78,8 @@ def regained(
                 services,
                 _summary(kit, known, len(points)),
                 (
-                    *_notes(plan, known, prepared),
-                    *(Note(f"repository {n}", e.message) for n, e in seen.unreached.items()),
+                    *_gaps(plan, known, prepared),
+                    *(KitGap(f"repository {n}", e.message) for n, e in seen.unreached.items()),
                 ),
                 {
                     "kit": at.file,
@@ -103,10 +103,10 @@ def _summary(kit: Kit, known: KitPlan, points: int) -> str:
     )
 
 
-def _notes(plan: Plan, known: KitPlan, prepared: Prepared) -> Iterator[Note]:
+def _gaps(plan: Plan, known: KitPlan, prepared: Prepared) -> Iterator[KitGap]:
     if known.digest != plan.digest:
         digests = f"the kit has {known.digest[:12]}, the plan in force has {plan.digest[:12]}"
-        yield Note("older than the plan", f"older than the plan: {digests}")
+        yield KitGap("older than the plan", f"older than the plan: {digests}")
     for repository in known.repositories:
         if repository.url.startswith("/"):
             subject = f"repository {repository.name} is a directory here"
@@ -114,8 +114,8 @@ def _notes(plan: Plan, known: KitPlan, prepared: Prepared) -> Iterator[Note]:
                 f"{repository.url} is lost with this host, unless another host provides this "
                 "directory"
             )
-            yield Note(subject, f"{subject}: {lost}")
-    yield from (Note(note, note) for note in prepared.notes)
+            yield KitGap(subject, f"{subject}: {lost}")
+    yield from (KitGap(note, note) for note in prepared.notes)
     for needed in prepared.layout.needed:
         if needed.restoring:
-            yield Note("not in it", f"not in it: {needed.path} ({needed.use})")
+            yield KitGap("not in it", f"not in it: {needed.path} ({needed.use})")

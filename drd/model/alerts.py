@@ -35,7 +35,7 @@ AT_ONCE = frozenset(
         "configuration",
     }
 )
-"""Kinds of alerts that are resolved without a hold time, because only the end of a rare run or a
+"""Codes of alerts that are resolved without a hold time, because only the end of a rare run or a
 reload can end them, which is proof enough. Backups are not among them: for an unstable source every
 second one succeeds.
 """
@@ -60,9 +60,9 @@ class Condition(Said[Severity]):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A lasting condition: `kind` is its code, `message` its text, `command` its remedy, and `code`
-    that of the finding that made it, as the catalogue has called them from the start. `since` is
-    when it began.
+    """A lasting condition. `since` is when it began, `finding` the code of the readiness finding
+    that made it. In the catalogue and in JSON, `code` is called `kind`, `text` `message`, `remedy`
+    `command`, and `finding` `code`.
 
     `seen_at` is when the condition was last there in this severity, to a fifth of the hold time;
     `gone_at` since when it is gone. `told_at` is when the last message was sent. An
@@ -71,13 +71,13 @@ class Alert:
 
     id: str
     plan: str
-    kind: str
+    code: str
     subject: str
     state: State
     severity: Severity
     since: datetime
-    message: str
-    command: str = ""
+    text: str
+    remedy: str = ""
     seen_at: datetime | None = None
     told_at: datetime | None = None
     gone_at: datetime | None = None
@@ -86,11 +86,11 @@ class Alert:
     acknowledged_why: str | None = None
     acknowledged_actor: Actor | None = None
     resolved_at: datetime | None = None
-    code: str = ""
+    finding: str = ""
 
     @property
     def key(self) -> Key:
-        return self.plan, self.kind, self.subject
+        return self.plan, self.code, self.subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ def _by_key(conditions: Iterable[Condition]) -> dict[Key, Condition]:
 
 def _as_before(alert: Alert) -> Condition:
     return Condition(
-        alert.kind, alert.severity, alert.subject, alert.message, alert.command, plan=alert.plan
+        alert.code, alert.severity, alert.subject, alert.text, alert.remedy, plan=alert.plan
     )
 
 
@@ -238,14 +238,14 @@ def _fire(condition: Condition, now: datetime, new: str) -> Transition:
     alert = Alert(
         id=new,
         plan=condition.plan,
-        kind=condition.code,
+        code=condition.code,
         subject=condition.subject,
         state="firing",
         severity=condition.severity,
         since=now,
-        message=condition.text,
-        command=condition.remedy,
-        code=condition.finding,
+        text=condition.text,
+        remedy=condition.remedy,
+        finding=condition.finding,
         seen_at=now,
         told_at=now,
     )
@@ -256,7 +256,7 @@ def _gone(alert: Alert, now: datetime, rules: Rules) -> Transition | None:
     """Note that the condition is gone, or resolve the alert after the hold time. A clock that was
     set back restarts the hold time.
     """
-    hold = rules.holds(alert.kind)
+    hold = rules.holds(alert.code)
     gone_at = alert.gone_at
     if gone_at is None or gone_at > now:
         gone_at = now
@@ -301,9 +301,9 @@ def _renewed(alert: Alert, condition: Condition, now: datetime) -> Alert:
     return replace(
         alert,
         severity=condition.severity,
-        message=condition.text,
-        command=condition.remedy,
-        code=condition.finding,
+        text=condition.text,
+        remedy=condition.remedy,
+        finding=condition.finding,
         seen_at=now,
         gone_at=None,
     )

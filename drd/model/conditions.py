@@ -101,17 +101,17 @@ def is_late(condition: Condition) -> bool:
 def _of_reason(
     reason: Reason, assessment: Assessment, facts: PlanFacts | NotLoaded, now: datetime
 ) -> Condition | None:
-    if not reason.kind or _is_as_scheduled(reason, assessment):
+    if not reason.code or _is_as_scheduled(reason, assessment):
         return None
     severity = _severity(reason, assessment, facts, now)
     return Condition(
-        reason.kind,
+        reason.code,
         severity,
         reason.subject,
         reason.text,
-        reason.command,
+        reason.remedy,
         plan=assessment.plan,
-        finding=reason.code,
+        finding=reason.finding,
     )
 
 
@@ -120,7 +120,7 @@ def _is_as_scheduled(reason: Reason, assessment: Assessment) -> bool:
     round. That is one lasting fact (`schedule-too-slow`), and not news each time.
     """
     rpo = assessment.rpo
-    if reason.kind != "rpo" or reason.verdict is not Verdict.AT_RISK:
+    if reason.code != "rpo" or reason.verdict is not Verdict.AT_RISK:
         return False
     if rpo.exposure_s is None or rpo.achievable_s is None:
         return False
@@ -130,17 +130,17 @@ def _is_as_scheduled(reason: Reason, assessment: Assessment) -> bool:
 def _severity(
     reason: Reason, assessment: Assessment, facts: PlanFacts | NotLoaded, now: datetime
 ) -> Severity:
-    if reason.verdict is Verdict.BREACHED or reason.kind in (GONE, DAMAGED):
+    if reason.verdict is Verdict.BREACHED or reason.code in (GONE, DAMAGED):
         return "critical"
-    if reason.kind == "plan-changed":
+    if reason.code == "plan-changed":
         return "info"
-    if reason.kind == "no-point":
+    if reason.code == "no-point":
         return "info"  # the first backup may still come in time
-    if reason.kind == "schedule-too-slow":
+    if reason.code == "schedule-too-slow":
         rpo = assessment.rpo
         holds = (rpo.achievable_s or 0.0) <= (rpo.objective_s or 0.0)
         return "info" if holds else "warning"
-    if reason.kind == "never-drilled" and isinstance(facts, PlanFacts):
+    if reason.code == "never-drilled" and isinstance(facts, PlanFacts):
         young = now - facts.first_loaded_at <= FIRST_DRILL + timedelta(seconds=facts.rpo_s)
         return "info" if young and facts.drill_every_s is not None else "warning"
     return "warning"
@@ -320,12 +320,12 @@ def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condit
         about_repository = finding.code in OF_REPOSITORY
         if about_repository and finding.subject in told:
             continue
-        kind = "not-ready"
+        code = "not-ready"
         if finding.code == PROTECTION:
-            kind = "repository-unprotected"
+            code = "repository-unprotected"
         elif about_repository and finding.code not in _IN_REACH:
-            kind = "repository-unreachable"
-        if not finding.failed and kind != "repository-unprotected":
+            code = "repository-unreachable"
+        if not finding.failed and code != "repository-unprotected":
             continue
         if finding.failed and disproved(facts, finding.code, finding.name):
             continue
@@ -333,5 +333,5 @@ def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condit
         text = f"{finding.name}: {first_line(finding.text)}"
         command = f"drd readiness {plan}"
         yield Condition(
-            kind, severity, finding.name, text, command, plan=plan, finding=finding.code
+            code, severity, finding.name, text, command, plan=plan, finding=finding.code
         )

@@ -10,6 +10,7 @@ from drd.model.facts import (
     AUTO,
     ComponentFacts,
     CopyFacts,
+    FindingFacts,
     PlanFacts,
     PointFacts,
     RepositoryFacts,
@@ -196,10 +197,11 @@ def _judge_exposure(
         if trouble is None:
             return []
         lead = "last backup failed: " if facts.failures is not None else ""
-        return [Reason(verdict, lead + trouble[0], trouble[1], says_why=trouble[2])]
+        return [Reason(verdict, lead + trouble.text, trouble.remedy, says_why=trouble.code)]
     text = f"last complete backup {format_duration(exposure_s)} ago"
     if trouble:
-        return [Reason(verdict, f"{text}: {trouble[0]}", trouble[1], "rpo", trouble[2])]
+        text = f"{text}: {trouble.text}"
+        return [Reason(verdict, text, trouble.remedy, "rpo", trouble.code)]
     running = facts.running
     if running is not None and running.kind == "backup":
         since_s = age(running.started_at, now)
@@ -252,7 +254,8 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
     text = "no complete restore point" if facts.incomplete else "no restore point yet"
     trouble = _trouble(facts, now)
     if trouble:
-        return Reason(verdict, f"{text}: {trouble[0]}", trouble[1], "no-point", trouble[2])
+        text = f"{text}: {trouble.text}"
+        return Reason(verdict, text, trouble.remedy, "no-point", trouble.code)
     unmet = [r.repository for r in facts.repositories if not r.met]
     known_before = facts.last_drill is not None or any(c.data_time for c in facts.components)
     if unmet and known_before:
@@ -266,8 +269,8 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
     return Reason(verdict, text, f"drd backup {facts.plan}", "no-point")
 
 
-def _trouble(facts: PlanFacts, now: datetime) -> tuple[str, str, str] | None:
-    """Return why there is no newer point, a command, and the kind of alert that reports the same:
+def _trouble(facts: PlanFacts, now: datetime) -> FindingFacts | None:
+    """Return why there is no newer point, with the code of the alert that reports the same:
     failures since the last success, else the incomplete point (a point that was rebuilt from a
     repository has no run).
     """
@@ -276,15 +279,15 @@ def _trouble(facts: PlanFacts, now: datetime) -> tuple[str, str, str] | None:
         text = f"{first_line(error) or 'backup failed'} ({tried(tries, at, now)})"
         # As the alerts have it: a run that left an incomplete point is told as that.
         left_a_point = facts.incomplete is not None and facts.incomplete.id == run
-        kind = "point-incomplete" if left_a_point else "backup-failing"
-        return text, f"drd run show {run}", kind
+        code = "point-incomplete" if left_a_point else "backup-failing"
+        return FindingFacts(code, "", text, f"drd run show {run}")
     if facts.incomplete is not None:
         failed = "; ".join(
             f"{name}: {first_line(error)}" for name, error in facts.incomplete.failed
         )
         text = f"newest point {facts.incomplete.id} is incomplete"
         text = f"{text}: {failed}" if failed else text
-        return text, f"drd points {facts.plan}", "point-incomplete"
+        return FindingFacts("point-incomplete", "", text, f"drd points {facts.plan}")
     return None
 
 
@@ -308,7 +311,7 @@ def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
         takes = f"backup {every}"
     reaches = f"exposure reaches {format_duration(achievable_s)}"
     text = f"{takes}: {reaches} of {format_duration(facts.rpo_s)}"
-    return Reason(Verdict.AT_RISK, text, kind="schedule-too-slow")
+    return Reason(Verdict.AT_RISK, text, code="schedule-too-slow")
 
 
 def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:

@@ -199,21 +199,21 @@ class ScenarioFacts(NamedTuple):
 
 class AlertFacts(NamedTuple):
     """An alert that is not resolved; who acknowledged it last, and until when (None: until it is
-    resolved). `subject` is the part of the plan that it is about. `code` is that of the finding
-    that raised it, empty if no readiness run did.
+    resolved). `subject` is the part of the plan that it is about. `finding` is the code of
+    the readiness finding that raised it, empty if none did.
     """
 
     id: str
-    kind: str
+    code: str
     state: str
     since: datetime
-    message: str
+    text: str
     severity: str = "warning"
-    command: str = ""
+    remedy: str = ""
     acknowledged_by: str | None = None
     acknowledged_until: datetime | None = None
     subject: str = ""
-    code: str = ""
+    finding: str = ""
 
 
 class RunningFacts(NamedTuple):

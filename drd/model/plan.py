@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from drd.model.judged import ReadinessException
 from drd.model.malformed import Malformed
+from drd.model.readiness_finding import ReadinessException
 from drd.model.runbook import Step
 from drd.model.snapshot import json_digest
 

@@ -15,9 +15,9 @@ from drd.model.drill_verdicts import is_overdue, remedy_of
 from drd.model.fencing import listed
 from drd.model.finding import Finding, Severity
 from drd.model.finding_codes import DATA, DRILL, RESTORE_POINT
-from drd.model.judged import Judged, ReadinessException
 from drd.model.kit_findings import KIT_IN_ORDER
 from drd.model.plan import Plan
+from drd.model.readiness_finding import ReadinessException, ReadinessFinding
 from drd.model.run import DrillResult, Evidence
 from drd.model.runbook import Ask
 from drd.model.scenarios import Key, Rehearsal, standing, turn_s, valid_s
@@ -38,8 +38,8 @@ def _judged(
     *,
     allows: Readiness = Readiness.READY,
     proof: bool = False,
-) -> Judged:
-    return Judged(Finding(code, severity, subject, text, remedy), allows, proof)
+) -> ReadinessFinding:
+    return ReadinessFinding(Finding(code, severity, subject, text, remedy), allows, proof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class ReadinessReport:
     """
 
     readiness: Readiness
-    findings: tuple[Judged, ...]
+    findings: tuple[ReadinessFinding, ...]
 
     @property
     def withholding(self) -> list[Finding]:
@@ -66,7 +66,7 @@ class ReadinessReport:
 
 
 def judge(
-    findings: Iterable[Judged],
+    findings: Iterable[ReadinessFinding],
     exceptions: Sequence[ReadinessException],
     now: datetime,
 ) -> ReadinessReport:
@@ -82,7 +82,7 @@ def judge(
             judged = [replace(j, excepted=exception) if j in needed else j for j in judged]
         else:
             names = [j.finding.name for j in judged]
-            judged.append(Judged(_useless(exception, names, over=over)))
+            judged.append(ReadinessFinding(_useless(exception, names, over=over)))
     readiness = max((j.allows for j in judged if j.counts), key=_WORST.index, default=_WORST[0])
     rank = {"error": 1, "warning": 2, "ok": 3}
     # What withholds most comes first: it is what the verdict is called after.
@@ -116,15 +116,15 @@ def _useless(exception: ReadinessException, names: Sequence[str], *, over: bool)
     )
 
 
-def of_kit(found: Sequence[Finding]) -> list[Judged]:
+def of_kit(found: Sequence[Finding]) -> list[ReadinessFinding]:
     """Judge the findings of the kit: they withhold `ready` only if a kit is required."""
     return [
-        Judged(f, Readiness.NOT_READY if f.failed else Readiness.READY)
+        ReadinessFinding(f, Readiness.NOT_READY if f.failed else Readiness.READY)
         for f in found or (KIT_IN_ORDER,)
     ]
 
 
-def of_assessment(plan: Plan, assessed: Assessment) -> list[Judged]:
+def of_assessment(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
     """Judge the schedule against the RPO, the projection against the RTO, and the file in force."""
     name = plan.name
     judged = [_rpo(plan, assessed), _rto(plan, assessed), *_damaged(plan, assessed)]
@@ -146,7 +146,7 @@ def of_assessment(plan: Plan, assessed: Assessment) -> list[Judged]:
     return judged
 
 
-def _damaged(plan: Plan, assessed: Assessment) -> list[Judged]:
+def _damaged(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
     """Return a finding for each damaged repository. `examine` finds those that are gone."""
     return [
         _judged(
@@ -163,7 +163,7 @@ def _damaged(plan: Plan, assessed: Assessment) -> list[Judged]:
     ]
 
 
-def _rpo(plan: Plan, assessed: Assessment) -> Judged:
+def _rpo(plan: Plan, assessed: Assessment) -> ReadinessFinding:
     rpo, promised = assessed.rpo.achievable_s, format_duration(plan.objectives.rpo_s)
     if rpo is None:
         text = (
@@ -177,7 +177,7 @@ def _rpo(plan: Plan, assessed: Assessment) -> Judged:
     return _judged("schedule", "ok", "", text)
 
 
-def _rto(plan: Plan, assessed: Assessment) -> Judged:
+def _rto(plan: Plan, assessed: Assessment) -> ReadinessFinding:
     projected, promised = assessed.rto.projected_s, format_duration(plan.objectives.rto_s)
     if assessed.rpo.loses_everything:
         text = f"there is no restore point to recover from (RTO {promised})"
@@ -196,7 +196,7 @@ def _rto(plan: Plan, assessed: Assessment) -> Judged:
 # --- what drills proved ---------------------------------------------------------------------
 
 
-def of_drills(plan: Plan, evidence: Iterable[Evidence], now: datetime) -> list[Judged]:
+def of_drills(plan: Plan, evidence: Iterable[Evidence], now: datetime) -> list[ReadinessFinding]:
     """Judge, of each scenario, the drill that counts for `status` (`model.scenarios.standing`)."""
     drills = {one.id: one for one in evidence if one.target is None}
     judged = standing(
@@ -231,13 +231,15 @@ def subject_of(key: Key) -> str:
     return f"{scenario} from {repository}" if repository else scenario
 
 
-def _drill(plan: Plan, key: Key, last: Evidence | None, now: datetime) -> Judged:
+def _drill(plan: Plan, key: Key, last: Evidence | None, now: datetime) -> ReadinessFinding:
     scenario, repository = key
     subject = subject_of(key)
     again = f"drd drill {plan.name} --scenario {scenario}"
     again += f" --repository {repository}" if repository else ""
 
-    def unproven(text: str, allows: Readiness = Readiness.NEEDS_DRILL, remedy: str = "") -> Judged:
+    def unproven(
+        text: str, allows: Readiness = Readiness.NEEDS_DRILL, remedy: str = ""
+    ) -> ReadinessFinding:
         return _judged(DRILL, "error", subject, text, remedy or again, allows=allows, proof=True)
 
     if last is None:
@@ -278,7 +280,7 @@ _VERSION = "server-version"
 
 def of_versions(
     plan: Plan, drilled: RestorePoint | None, newest: RestorePoint | None
-) -> list[Judged]:
+) -> list[ReadinessFinding]:
     """Warn if a server was upgraded since the last drill: nothing was restored with the new version
     yet.
     """
@@ -303,7 +305,7 @@ def of_versions(
 
 def _same_major(
     plan: Plan, name: str, now: ComponentSnapshot, then: ComponentSnapshot | None
-) -> Judged:
+) -> ReadinessFinding:
     major, here = now.facts["server_major"], now.facts.get("server_version")
     there = then.facts.get("server_version") if then is not None else None
     if here == there:
@@ -312,7 +314,7 @@ def _same_major(
     return _judged(_VERSION, "warning", name, text, f"drd drill {plan.name}")
 
 
-def of_tools(plan: Plan, then: Mapping[str, str], now: Mapping[str, str]) -> list[Judged]:
+def of_tools(plan: Plan, then: Mapping[str, str], now: Mapping[str, str]) -> list[ReadinessFinding]:
     """Warn if programs differ from those of the last passed drill: `then` and `now` are versions by
     name. Nothing was restored with another series of a program yet.
     """
@@ -343,7 +345,7 @@ def _series(version: str) -> tuple[str, ...]:
     return tuple(numbers[: end + 1])
 
 
-def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[Judged]:
+def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]:
     """Return findings about the steps that the last passed drill left out; none if it recorded no
     steps.
     """
@@ -358,7 +360,7 @@ def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[Judged]:
     return [_judged("rehearsal", "warning", "", f"{text}\n{left_out}", remedy)]
 
 
-def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[Judged]:
+def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]:
     """Warn about what the last drill's commands tried to reach outside the sandbox, in vain."""
     last = next((e for e in evidence if e.target is None), None)
     if last is None or last.fence is None:
@@ -382,7 +384,7 @@ def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[Judged]:
     return judged
 
 
-def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[Judged]:
+def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[ReadinessFinding]:
     """Return findings about answers that the runbook waits for and nobody may give; `roles` by
     person.
     """
@@ -403,7 +405,7 @@ def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[Judged]:
     return judged
 
 
-def of_point(plan: Plan, newest: RestorePoint | None) -> Judged:
+def of_point(plan: Plan, newest: RestorePoint | None) -> ReadinessFinding:
     if newest is None:
         text = "there is no complete restore point: nothing can be restored"
         backup = f"drd backup {plan.name}"

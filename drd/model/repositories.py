@@ -25,7 +25,7 @@ GONE = "repository-gone"
 SILENT = "repository-unreachable"
 DAMAGED = "repository-damaged"
 VANISHED = "points-vanished"
-"""Kinds of alerts about a repository or its points."""
+"""Codes of alerts about a repository or its points."""
 
 STATES = ("ok", "gone", "emptied", "replaced", "shut", "damaged", "unreachable")
 """The states of a repository that `assess_repository` reports."""
@@ -145,7 +145,7 @@ def _wrong(
         stuck = repository.copy_of is None and _backup_is_stuck(facts, repository, now)
         at_risk = Verdict.AT_RISK if stuck else Verdict.MET
         subject = name_of(REPOSITORY, name)  # as a look ahead has it: it is the same alert
-        reasons.append(Reason(at_risk, text, again, SILENT, subject=subject, code=REPOSITORY))
+        reasons.append(Reason(at_risk, text, again, SILENT, subject=subject, finding=REPOSITORY))
     if repository.damage is not None:
         # What of it is damaged is no way back; whether something else is, the lead has said.
         lost_by_it = lead if repository.newest is not None else ""

@@ -90,16 +90,16 @@ def notes_of(plan: Assessment, at: datetime) -> list[Note]:
     copies that are behind.
     """
     notes = []
-    alerts = {alert.kind: alert for alert in plan.alerts}
-    by_subject = {(alert.kind, alert.subject): alert for alert in plan.alerts}
+    alerts = {alert.code: alert for alert in plan.alerts}
+    by_subject = {(alert.code, alert.subject): alert for alert in plan.alerts}
     for reason in plan.reasons:
         style = "" if reason.verdict is Verdict.MET else STYLE[reason.verdict]
-        alert = by_subject.get((reason.kind, reason.subject)) or alerts.get(reason.kind)
+        alert = by_subject.get((reason.code, reason.subject)) or alerts.get(reason.code)
         alert = alert or alerts.get(reason.says_why)
         text = f"{reason.text} ({_state(alert, at)})" if alert else reason.text
-        notes.append(Note(plan.plan, Cell(text, style), reason.command))
-    said = {kind for reason in plan.reasons for kind in (reason.kind, reason.says_why)}
-    others = [alert for alert in plan.alerts if alert.kind not in said]
+        notes.append(Note(plan.plan, Cell(text, style), reason.remedy))
+    said = {code for reason in plan.reasons for code in (reason.code, reason.says_why)}
+    others = [alert for alert in plan.alerts if alert.code not in said]
     notes += [alert_note(plan.plan, alert, at) for alert in others]
     if "copy-behind" not in alerts:
         states = {r.repository: r.state for r in plan.repositories}
@@ -112,8 +112,8 @@ def notes_of(plan: Assessment, at: datetime) -> list[Note]:
 
 
 def alert_note(subject: str, alert: AlertFacts, at: datetime) -> Note:
-    text = f"{alert.message} ({_state(alert, at)})"
-    return Note(subject, Cell(text, _ALERT_STYLE.get(alert.severity, "")), alert.command)
+    text = f"{alert.text} ({_state(alert, at)})"
+    return Note(subject, Cell(text, _ALERT_STYLE.get(alert.severity, "")), alert.remedy)
 
 
 def _behind(plan: str, copy: CopyAssessment, state: str) -> Note:

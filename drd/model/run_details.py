@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 from drd.model import stored
 from drd.model.actor import Actor
 from drd.model.fencing import FenceReport
-from drd.model.judged import Judged
 from drd.model.pauses import Pause
+from drd.model.readiness_finding import ReadinessFinding
 from drd.model.single_item import Part
 from drd.model.stored import Stored
 
@@ -174,7 +174,9 @@ class ReadinessDetail(RunDetail):
     kind = "readiness"
 
     readiness: str | None = stored.text()
-    findings: tuple[Judged, ...] | None = stored.values(Judged.from_json, default=None)
+    findings: tuple[ReadinessFinding, ...] | None = stored.values(
+        ReadinessFinding.from_json, default=None
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

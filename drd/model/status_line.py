@@ -128,7 +128,7 @@ def _told(
     cells = [*row, *(note.text for note in sentences)]
     texts = [*(cell.text for cell in cells), first]
     whole = "\n".join(texts)
-    kinds = [alert.kind for alert in facts.alerts]
+    kinds = [alert.code for alert in facts.alerts]
     if len(set(kinds)) < len(kinds) or whole.count("\n") != len(texts) - 1 or PLACE in repr(facts):
         return None
     filled = _with_places(whole, places)
@@ -149,7 +149,7 @@ def _told(
         commands=[note.command for note in sentences],
         has_copies=bool(found.copies),
         has_reasons=bool(found.reasons),
-        critical=[a.message for a in found.alerts if a.severity == "critical"],
+        critical=[a.text for a in found.alerts if a.severity == "critical"],
     )
 
 

@@ -31,8 +31,8 @@ from drd.model.facts import (
     UnreadyFacts,
 )
 from drd.model.finding import Finding
-from drd.model.judged import Judged
 from drd.model.plan import BackupPolicy, DrillPolicy
+from drd.model.readiness_finding import ReadinessFinding
 from drd.model.run import DrillResult, RunKind, RunState
 from drd.model.run_details import ReadinessDetail
 from drd.model.verdicts import Readiness
@@ -360,10 +360,12 @@ def test_the_last_readiness_run_is_returned_if_it_found_problems(
 ) -> None:
     catalogue.plans.load(plan(), file_digest="", at=at(0))
 
-    missing = Judged(Finding("kit-missing", "error", "", "none\nat all"), Readiness.NOT_READY)
-    known = Judged(Finding("fence", "warning", "", "a part is missing"))
+    missing = ReadinessFinding(
+        Finding("kit-missing", "error", "", "none\nat all"), Readiness.NOT_READY
+    )
+    known = ReadinessFinding(Finding("fence", "warning", "", "a part is missing"))
 
-    def looked(minute: float, state: RunState, error: str | None, *found: Judged) -> None:
+    def looked(minute: float, state: RunState, error: str | None, *found: ReadinessFinding) -> None:
         owned = catalogue.runs.begin(plan(), RunKind.READINESS, trigger="manual", at=at(minute))
         detail = ReadinessDetail(readiness="not ready", findings=found) if found else None
         catalogue.runs.finish(owned, state, at=at(minute + 1), error=error, detail=detail)

@@ -25,7 +25,7 @@ def _codes() -> Iterator[str]:
     which has a parameter named `code`."""
     for path in ROOT.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        if not any(name in text for name in ("Finding", "Judged", "Pause")):
+        if not any(name in text for name in ("Finding", "ReadinessFinding", "Pause")):
             continue
         tree = ast.parse(text)
         place = {"Finding": 0, "Pause": 0}
@@ -78,8 +78,8 @@ def _alert_codes() -> Iterator[str]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         place, known = {"Condition": 0, "Reason": 3}, dict(_CONSTANTS)
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and any(a.arg == "kind" for a in node.args.args):
-                place[node.name] = [a.arg for a in node.args.args].index("kind")
+            if isinstance(node, ast.FunctionDef) and any(a.arg == "code" for a in node.args.args):
+                place[node.name] = [a.arg for a in node.args.args].index("code")
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
                 known |= {t.id: node.value.value for t in node.targets if isinstance(t, ast.Name)}
             elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("drd.model"):
@@ -90,12 +90,12 @@ def _alert_codes() -> Iterator[str]:
         if not of_alerts:
             continue
         chosen = (n for n in ast.walk(tree) if isinstance(n, ast.Assign))
-        for node in (n for n in chosen if getattr(n.targets[0], "id", "") == "kind"):
+        for node in (n for n in chosen if getattr(n.targets[0], "id", "") == "code"):
             yield from _texts_of(node.value, known)
         helpers = {"reason"} & place.keys()
         for call in [c for c in calls if getattr(c.func, "id", "") in helpers] + of_alerts:
             at = place[call.func.id]  # type: ignore[attr-defined]
-            given = next((k.value for k in call.keywords if k.arg == "kind"), None)
+            given = next((k.value for k in call.keywords if k.arg == "code"), None)
             if given is None and len(call.args) > at:
                 given = call.args[at]
             yield from _texts_of(given, known)

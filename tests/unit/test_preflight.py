@@ -150,9 +150,9 @@ def test_each_component_over_production_is_named_once(world: World) -> None:
         },
     )
     found = list(production(world.services, world.plan, both, ["conf", "data"], "look-1"))
-    assert [name for name, _, _ in found] == ["conf", "data"]
+    assert [one.component for one in found] == ["conf", "data"]
     found = list(production(world.services, world.plan, both, ["data"], "look-1"))
-    assert [name for name, _, _ in found] == ["data"]
+    assert [one.component for one in found] == ["data"]
 
 
 def test_another_place_and_another_kind_are_not_production(world: World) -> None:

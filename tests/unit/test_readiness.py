@@ -17,10 +17,9 @@ from drd.model.coverage import Coverage
 from drd.model.facts import AlertFacts, FindingFacts, UnreadyFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import name_of
-from drd.model.judged import ReadinessException
 from drd.model.plan import DrillPolicy
 from drd.model.readiness import (
-    Judged,
+    ReadinessFinding,
     judge,
     of_assessment,
     of_coverage,
@@ -31,6 +30,7 @@ from drd.model.readiness import (
     of_tools,
     of_versions,
 )
+from drd.model.readiness_finding import ReadinessException
 from drd.model.run import DrillResult
 from drd.model.runbook import Ask, Step
 from drd.model.verdicts import Readiness
@@ -40,10 +40,12 @@ from tests.user_support import NOBODY, acting_as, as_root
 
 READY, NEEDS_DRILL, NOT_READY = Readiness.READY, Readiness.NEEDS_DRILL, Readiness.NOT_READY
 
-FINE = Judged(Finding("restic", "ok", "", "restic 0.18.0"))
-GONE = Judged(Finding("repository", "error", "primary", "refused", "start it"), NOT_READY)
-UNPROVEN = Judged(Finding("drill", "error", "database-loss", "never", "drd drill"), NEEDS_DRILL)
-WARNING = Judged(Finding("kit-missing", "warning", "", "none was made"))
+FINE = ReadinessFinding(Finding("restic", "ok", "", "restic 0.18.0"))
+GONE = ReadinessFinding(Finding("repository", "error", "primary", "refused", "start it"), NOT_READY)
+UNPROVEN = ReadinessFinding(
+    Finding("drill", "error", "database-loss", "never", "drd drill"), NEEDS_DRILL
+)
+WARNING = ReadinessFinding(Finding("kit-missing", "warning", "", "none was made"))
 
 
 def exception(finding: str, days: float = 1.0) -> ReadinessException:

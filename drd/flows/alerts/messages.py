@@ -35,18 +35,18 @@ def message(transition: Transition) -> Message | None:
         event=event,
         plan=alert.plan,
         severity=alert.severity,
-        title=f"{alert.plan or 'drd'}: {lead}{alert.message}",
+        title=f"{alert.plan or 'drd'}: {lead}{alert.text}",
         text="\n".join(_lines(transition)),
         at=alert.resolved_at or alert.told_at or alert.since,
         alert=alert.id,
         details={
             "change": transition.change.value,
-            "kind": alert.kind,
+            "kind": alert.code,
             "subject": alert.subject,
             "state": alert.state,
             "since": to_rfc3339(alert.since),
-            "message": alert.message,
-            "command": alert.command,
+            "message": alert.text,
+            "command": alert.remedy,
         },
     )
 
@@ -61,8 +61,8 @@ def _lines(transition: Transition) -> list[str]:
     if transition.change is Change.ACKNOWLEDGED:
         lines.append(acknowledgement(alert))
         return lines
-    if alert.command:
-        lines.append(f"Next: {alert.command}")
+    if alert.remedy:
+        lines.append(f"Next: {alert.remedy}")
     lines.append(f"To silence it: drd ack {alert.id} --by NAME")
     return lines
 

@@ -243,7 +243,7 @@ class AlertWatch:
         problems, unknown = self._judge(subjects(StatusFacts(facts), ()), now)
         return _Seen(
             problems,
-            lambda a: a.plan in looked and a.kind != CHANNEL and not _is_unknown(a, unknown),
+            lambda a: a.plan in looked and a.code != CHANNEL and not _is_unknown(a, unknown),
             tuple(self._plans.values()),
         )
 
@@ -298,11 +298,11 @@ class AlertWatch:
         """Check what needs no catalogue."""
         host = replace(host, disks=tuple(disks(self._world.places, 0)))
         problems = host_conditions(host, None, now)
-        return _Seen(problems, lambda a: not a.plan and a.kind in AT_THE_HOST, ())
+        return _Seen(problems, lambda a: not a.plan and a.code in AT_THE_HOST, ())
 
 
 def _is_unknown(alert: Alert, unknown: _Unknown) -> bool:
-    subjects = unknown.get((alert.plan, alert.kind), ())
+    subjects = unknown.get((alert.plan, alert.code), ())
     return subjects is None or alert.subject in subjects
 
 

@@ -18,8 +18,8 @@ HOST_LOSS = "host-loss"
 OPENS = "recovery kit opens"
 
 
-class Note(NamedTuple):
-    """What a kit could not provide: the subject, and the text."""
+class KitGap(NamedTuple):
+    """What a kit could not provide. It becomes a check of the drill, which was not run."""
 
     subject: str
     text: str
@@ -38,13 +38,13 @@ class HostFromKit:
     """A host made from a kit alone, as `drd bootstrap` makes one. `plan` is the kit's, with
     references to files of that host, `digest` the hash that the plan had in the kit;
     `services` have the catalogue that the repositories gave. `came` says what came from the kit,
-    `notes` what it could not provide, `detail` is for the record of the run."""
+    `gaps` what it could not provide, `detail` is for the record of the run."""
 
     plan: Plan
     digest: str
     services: Services
     came: str
-    notes: tuple[Note, ...] = ()
+    gaps: tuple[KitGap, ...] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     def rows(self) -> list[CheckResult]:
@@ -53,15 +53,15 @@ class HostFromKit:
             _row(CheckVerdict.PASSED, self.came),
             *(
                 CheckResult(
-                    f"recovery kit: {note.subject}",
+                    f"recovery kit: {gap.subject}",
                     None,
                     CheckVerdict.NOT_RUN,
-                    note.text,
+                    gap.text,
                     "the kit contains everything of the current plan",
                     part=True,
                     looked_at_data=False,
                 )
-                for note in self.notes
+                for gap in self.gaps
             ),
         ]
 

@@ -19,9 +19,9 @@ from drd.flows.state.run_dirs import remove_run, target_place
 from drd.model import readiness
 from drd.model.compliance import assess
 from drd.model.finding import Finding
-from drd.model.judged import Judged
 from drd.model.plan import Plan, SecretRef, Target
 from drd.model.readiness import ReadinessReport
+from drd.model.readiness_finding import ReadinessFinding
 from drd.model.run import PARTIAL, PARTIAL_DRILL, DrillResult, RunKind, RunState
 from drd.model.run_details import DrillDetail, ReadinessDetail
 from drd.model.snapshot import RestorePoint, newest_complete
@@ -50,7 +50,7 @@ def evaluate(
 
 def _findings(
     services: Services, plan: Plan, resolve: Callable[[SecretRef], str], run: str
-) -> Iterable[Judged]:
+) -> Iterable[ReadinessFinding]:
     now = services.clock.now()
     kept = services.catalogue.points.of_plan(plan.name)
     newest = newest_complete(kept, now)
@@ -89,25 +89,25 @@ def _recorded(services: Services, drill: str) -> Mapping[str, str]:
     return detail.tools if isinstance(detail, DrillDetail) else {}
 
 
-def _tried(finding: Finding) -> Judged:
+def _tried(finding: Finding) -> ReadinessFinding:
     """Return a failed attempt would fail in a recovery as well."""
-    return Judged(finding, Readiness.NOT_READY if finding.failed else Readiness.READY)
+    return ReadinessFinding(finding, Readiness.NOT_READY if finding.failed else Readiness.READY)
 
 
 def _target(
     services: Services, plan: Plan, run: str, target: Target, point: RestorePoint
-) -> Iterable[Judged]:
+) -> Iterable[ReadinessFinding]:
     """Return whether the point would fit there. It does not check that the target is empty: it is
     in use until the day of the recovery."""
     where = f"target {target.name}"
     try:
-        for name, _, over in production(services, plan, target, target.components, run):
-            yield Judged(
+        for found in production(services, plan, target, target.components, run):
+            yield ReadinessFinding(
                 Finding(
                     "production",
                     "warning",
-                    name,
-                    f"the target is the place of the plan's own data: {over}",
+                    found.component,
+                    f"the target is the place of the plan's own data: {found.place}",
                     f"a recovery there needs --in-place; correct `targets` in {plan.file} if it "
                     "was meant to be elsewhere",
                     where,
@@ -130,7 +130,7 @@ def _target(
         remove_run(services, run)
 
 
-def at_target(services: Services, finding: Finding, where: str, component: str) -> Judged:
+def at_target(services: Services, finding: Finding, where: str, component: str) -> ReadinessFinding:
     """The service's user may lack rights at the target that the operator of a recovery has: such
     failures are warnings."""
     judged = replace(finding, subject=finding.subject or component, where=where)

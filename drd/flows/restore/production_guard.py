@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from drd.errors import TargetIsProduction
 from drd.flows.services import Services
@@ -10,16 +11,24 @@ from drd.flows.state.run_dirs import component_place
 from drd.model.plan import IN_PLACE, Plan, Target
 
 
+class OverProduction(NamedTuple):
+    """A component that would be restored over the `source` of the plan that is in `place`."""
+
+    component: str
+    source: str
+    place: str
+
+
 def require_elsewhere(
     services: Services, plan: Plan, target: Target, names: Iterable[str], run: str
 ) -> None:
     """Raise TargetIsProduction if one of the named components would overwrite a source
     of the plan."""
-    for name, source, where in production(services, plan, target, names, run):
-        over = "" if source == name else f", the source of {source}"
+    for found in production(services, plan, target, names, run):
+        over = "" if found.source == found.component else f", the source of {found.source}"
         raise TargetIsProduction(
-            f"target {target.name} is production itself: {name} would be restored over "
-            f"{where}{over}",
+            f"target {target.name} is production itself: {found.component} would be restored over "
+            f"{found.place}{over}",
             hint=f"correct `targets` in {plan.file}; or, if production is to be overwritten: "
             f"drd recover {plan.name} --target {target.name} --in-place",
         )
@@ -27,9 +36,8 @@ def require_elsewhere(
 
 def production(
     services: Services, plan: Plan, target: Target, names: Iterable[str], run: str
-) -> Iterator[tuple[str, str, str]]:
-    """The named components that would overwrite a source: its name, the source's name,
-    the place."""
+) -> Iterator[OverProduction]:
+    """Return the named components that would overwrite a source."""
     if target.name == IN_PLACE:
         return
     for name in (n for n in names if n in target.components and n in plan.components):
@@ -40,5 +48,5 @@ def production(
             place = component_place(services, run, source)
             where = services.kinds(wanted).same_place(source, target.components[name], place)
             if where is not None:
-                yield name, source.name, where
+                yield OverProduction(name, source.name, where)
                 break

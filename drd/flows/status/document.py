@@ -171,16 +171,16 @@ def _alert(alert: AlertFacts, plan: str) -> dict[str, Any]:
     return {
         "alert": alert.id,
         "plan": plan,
-        "kind": alert.kind,
-        "code": alert.code or alert.kind,
+        "kind": alert.code,
+        "code": alert.finding or alert.code,
         "subject": alert.subject,
         "state": alert.state,
         "since": to_rfc3339(alert.since),
-        "message": alert.message,
+        "message": alert.text,
         "severity": alert.severity,
-        "command": alert.command,
-        "text": alert.message,
-        "remedy": alert.command,
+        "command": alert.remedy,
+        "text": alert.text,
+        "remedy": alert.remedy,
         "acknowledged_by": alert.acknowledged_by,
         "acknowledged_until": to_rfc3339(alert.acknowledged_until)
         if alert.acknowledged_until
@@ -260,12 +260,12 @@ def _bad(document: StatusDocument) -> list[tuple[str, str]]:
 
 
 def _critical(document: StatusDocument) -> list[str]:
-    critical = [(p.plan, a.message) for p in document.plans for a in p.alerts if _is_critical(a)]
+    critical = [(p.plan, a.text) for p in document.plans for a in p.alerts if _is_critical(a)]
     for brief in document.briefs:
         if isinstance(brief, Told):
             critical += [(brief.plan, message) for message in brief.critical]
     critical.sort(key=lambda f: f[0])
-    critical += [("drd", a.message) for a in document.alerts if _is_critical(a)]
+    critical += [("drd", a.text) for a in document.alerts if _is_critical(a)]
     return [f"{of}: {message}" for of, message in critical]
 
 

@@ -22,7 +22,7 @@ class ReadinessException:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ReadinessFinding:
     """A finding, and what it means for the plan. `allows` is the best that the plan can be with it:
     less than ready only for an error. `proof` marks what drills tell, which has alerts of its
     own."""
@@ -50,7 +50,7 @@ class Judged:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Judged:
+    def from_json(cls, data: Mapping[str, Any]) -> ReadinessFinding:
         """Return the inverse of `to_json`, also of what older versions recorded: only what was
         wrong, and the oldest without the last keys."""
         finding = Finding.from_json(data)
