@@ -21,6 +21,7 @@ from drd.errors import DrdError, StepFailed
 from drd.fields import AbsolutePath, Placed, Settings
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.runbook import Step
+from drd.model.text import counted
 from drd.model.units import from_rfc3339
 from drd.model.values import filled
 from drd.ports import Finding
@@ -124,7 +125,7 @@ class Erasures:
         assert isinstance(settings, ErasuresSettings)
         since = context.value("data_time")
         ids = list(dict.fromkeys(_registered(settings, context, from_rfc3339(since))))
-        told = f"{len(ids):,} erasures since {since} replayed"
+        told = f"{counted(len(ids), 'erasure')} since {since} replayed"
         work = _Replay(settings, context, ids)
         in_table = settings.replay.sql is not None or settings.check.sql is not None
         try:

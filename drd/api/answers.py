@@ -14,6 +14,7 @@ from drd.api.requests import Request
 from drd.api.rights import ENDPOINTS
 from drd.bootstrap import App
 from drd.errors import AlreadyRunning, UsageError
+from drd.flows.component_names import require_components
 from drd.flows.runbook.permissions import Deciding, RecordedDecision
 from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import AskedOptions, RunDetail
@@ -170,12 +171,7 @@ def _enqueued(asked: AdmittedRequest, kind: RunKind, body: Request) -> Document:
     plan = documents.require_plan(app, asked.names["plan"])
     options = AskedOptions.from_json({k: v for k, v in body.model_dump().items() if v})
     known = app.plan_in_force(plan)
-    for name in options.components:
-        if name not in known.components:
-            raise UsageError(
-                f"{plan} has no component {name!r}",
-                hint=f"its components: {', '.join(known.components)}",
-            )
+    require_components(plan, known.components, options.components)
     queue = app.catalogue.queue
     for run in queue.open_runs():
         if (run.plan, run.kind, run.subject) == (plan, kind, ""):

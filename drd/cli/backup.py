@@ -15,7 +15,7 @@ from drd.flows.backup.run import BackupOutcome, BackupRequest, backup
 from drd.model.plan import Plan
 from drd.model.run import RunState
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
-from drd.model.units import format_duration, format_size, from_rfc3339
+from drd.model.units import format_duration, format_size, format_time, from_rfc3339
 
 
 def run(args: argparse.Namespace) -> int:
@@ -116,7 +116,7 @@ def _print(outcome: BackupOutcome, *, quiet: bool) -> None:
 def _verdict(point: RestorePoint | None, outcome: BackupOutcome) -> str:
     if point is None:
         return "failed: nothing was captured, there is no restore point"
-    at = point.data_time.strftime("%H:%M:%S UTC")
+    at = format_time(point.data_time, seconds=True)
     if outcome.state == "incomplete":
         names = [c.component for c in outcome.components if c.state == "failed"]
         return f"incomplete: restore point {point.id} lacks {', '.join(names)}"

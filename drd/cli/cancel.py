@@ -19,6 +19,7 @@ from drd.errors import DrdError
 from drd.flows.state.crash_cleanup import Ending, settle
 from drd.model.actor import Actor
 from drd.model.run import Run, RunKind, RunState
+from drd.model.units import format_rfc3339
 from drd.process import rights
 
 _ASK_AGAIN_S = 7.0
@@ -51,7 +52,7 @@ def _asked(document: dict[str, Any]) -> str:
     actor, at = Actor.from_json(document["cancel_actor"]), document["cancel_asked_at"]
     if actor is None or at is None:
         return ""
-    return f"; asked at {at[:19].replace('T', ' ')} UTC by {actor.words()}"
+    return f"; asked at {format_rfc3339(at, seconds=True)} by {actor.words()}"
 
 
 def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -14,6 +14,7 @@ from drd.errors import CatalogueError, DrdError, UsageError
 from drd.flows.repository import rebuild as flow
 from drd.flows.repository.rebuild import Comparison
 from drd.kit.lost_holds import restore_holds
+from drd.model.text import counted
 from drd.model.units import format_time
 
 
@@ -119,7 +120,7 @@ def _show(
     for c in found:
         word = "added" if verb == "rebuild" else "not in the catalogue"
         output.say(
-            f"{c.plan}: {len(c.known)} restore points known, {len(c.unknown)} {word}, "
+            f"{c.plan}: {counted(len(c.known), 'restore point')} known, {len(c.unknown)} {word}, "
             f"{len(c.vanished)} no longer in the repository"
         )
         for point, places in c.torn.items():

@@ -26,7 +26,7 @@ from drd.errors import DrdError, NotOwner, UsageError
 from drd.flows.drill.host_loss import KitAt
 from drd.flows.drill.run import DrillOutcome, DrillRequest, drill
 from drd.model.plan import Objectives
-from drd.model.units import format_duration
+from drd.model.units import format_duration, format_time
 from drd.ports import Destination
 
 
@@ -118,10 +118,10 @@ def _print(outcome: DrillOutcome, plan: str, goals: Objectives, *, colour: bool)
     evidence, choice = outcome.evidence, outcome.choice
     if choice is not None:
         age = (evidence.started_at - choice.point.data_time).total_seconds()
+        at = format_time(choice.point.data_time, seconds=True)
         output.say(
-            f"{plan}: drill of point {choice.point.id} (data of "
-            f"{choice.point.data_time:%H:%M:%S} UTC, {format_duration(age)} ago) in a sandbox on "
-            "this host"
+            f"{plan}: drill of point {choice.point.id} (data of {at}, {format_duration(age)} ago) in "
+            "a sandbox on this host"
         )
     else:
         output.say(f"{plan}: drill")

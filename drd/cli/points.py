@@ -10,7 +10,8 @@ from drd.cli import output, remote
 from drd.cli.points_forget import forget
 from drd.errors import UsageError
 from drd.model.actor import Actor
-from drd.model.units import format_size
+from drd.model.text import counted
+from drd.model.units import bare_time, format_size
 from drd.model.verdicts import lost_words
 
 
@@ -34,8 +35,7 @@ def run(args: argparse.Namespace) -> int:
             _print(document["plan"], offered, document["lost"])
         if gone:
             where = ", ".join(f"{name} is {state}" for name, state in document["lost"].items())
-            number = len(gone)
-            output.warn(f"{number} restore point{'s' * (number > 1)} cannot be read: {where}")
+            output.warn(f"{counted(len(gone), 'restore point')} cannot be read: {where}")
     return 0
 
 
@@ -46,7 +46,7 @@ def _print(plan: str, points: list[dict[str, Any]], lost: dict[str, str]) -> Non
     rows = [
         [
             p["point"],
-            p["data_time"][:19].replace("T", " "),
+            bare_time(p["data_time"]),
             _state(p)
             + _away(p, lost)
             + (f", damaged in {', '.join(p['damaged'])}" if p["damaged"] else "")

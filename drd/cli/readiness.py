@@ -20,6 +20,8 @@ from drd.model.plan import Plan
 from drd.model.readiness import ReadinessReport
 from drd.model.readiness_finding import ReadinessFinding
 from drd.model.schedule import READINESS_TIMEOUT_S
+from drd.model.text import counted
+from drd.model.units import format_rfc3339
 from drd.model.verdicts import Readiness
 
 _STYLE = {"ready": "good", "needs drill": "warn", "not ready": "bad"}
@@ -71,10 +73,10 @@ def _print(plans: list[dict[str, Any]], args: argparse.Namespace) -> None:
     for plan in plans:
         verdict = output.paint(plan["readiness"], _STYLE[plan["readiness"]], colour)
         looked_at = plan.get("looked_at")
-        when = f", checked at {looked_at[:16].replace('T', ' ')} UTC" if looked_at else ""
+        when = f", checked at {format_rfc3339(looked_at)}" if looked_at else ""
         output.say(f"{plan['plan']}: {verdict}{when}")
         found = worth_showing(plan["findings"], quiet=args.quiet)
         print_findings(found, width=name_width(found), colour=colour)
     if len(plans) > 1:
         ready = sum(p["readiness"] == "ready" for p in plans)
-        output.say(f"{ready} of {len(plans)} plans are ready")
+        output.say(f"{ready} of {counted(len(plans), 'plan')} ready")

@@ -82,7 +82,8 @@ def _say_more(plan: str, forgetting: Forgetting, goes: str) -> None:
         output.say(f"  copy {share.name}: {what} {goes}")
     if forgetting.chosen.over:
         output.complain(
-            f"{len(forgetting.chosen.over)} more wait: one run forgets at most {forgetting.limit}",
+            f"{counted(len(forgetting.chosen.over), 'more restore point')} must wait: one run "
+            f"forgets at most {forgetting.limit}",
             f"to forget them: drd retention {plan} --force --reason …",
         )
     for name, error in forgetting.unreached.items():

@@ -14,7 +14,7 @@ from drd.model import run_details
 from drd.model.actor import Actor
 from drd.model.run_details import DrillDetail, RecoveryDetail, RetentionDetail, RunDetail
 from drd.model.text import escaped
-from drd.model.units import format_duration, from_rfc3339
+from drd.model.units import format_duration, format_rfc3339, from_rfc3339
 
 
 def show(args: argparse.Namespace) -> int:
@@ -48,7 +48,9 @@ def _print_decisions(run: dict[str, Any]) -> None:
     """People's decisions about the whole run."""
     for said in run["decisions"]:
         if said["step"] is None:
-            output.say(f"  {said['action']:<10} {_time(said['at'])} UTC by {_who(said)}")
+            output.say(
+                f"  {said['action']:<10} {format_rfc3339(said['at'], seconds=True)} by {_who(said)}"
+            )
 
 
 def _who(said: dict[str, Any]) -> str:
@@ -78,17 +80,13 @@ def _only(detail: RecoveryDetail) -> str:
     return f": {', '.join(map(escaped, names))}{escaped(beside)}"
 
 
-def _time(at: str) -> str:
-    return at[:19].replace("T", " ")
-
-
 def _print_actors(run: dict[str, Any]) -> None:
     actor = Actor.from_json(run["actor"])
     if actor is not None:
         output.say(f"  asked by   {actor.words()}")
     actor, at = Actor.from_json(run["cancel_actor"]), run["cancel_asked_at"]
     if actor is not None:
-        when = f"{_time(at)} UTC " if at else ""
+        when = f"{format_rfc3339(at, seconds=True)} " if at else ""
         output.say(f"  cancelled  {when}by {actor.words()}")
 
 
@@ -102,14 +100,15 @@ def _print(run: dict[str, Any]) -> None:
     if isinstance(detail, RecoveryDetail) and detail.point and detail.target:
         output.say(f"  point      {detail.point} into {detail.target}{_only(detail)}")
     if run["due_at"]:
-        output.say(f"  due        {_time(run['due_at'])} UTC")
+        output.say(f"  due        {format_rfc3339(run['due_at'], seconds=True)}")
     if run["started_at"]:
         took_s = run["duration_s"]
         took = f", took {format_duration(took_s)}" if took_s is not None else ""
-        output.say(f"  started    {_time(run['started_at'])} UTC{took}")
+        output.say(f"  started    {format_rfc3339(run['started_at'], seconds=True)}{took}")
     if run["deadline_at"]:
         within = format_duration(detail.timeout_s)
-        output.say(f"  deadline   {_time(run['deadline_at'])} UTC, {within} after its start")
+        at = format_rfc3339(run["deadline_at"], seconds=True)
+        output.say(f"  deadline   {at}, {within} after its start")
     if run["error"]:
         first, *rest = run["error"].splitlines()
         output.say(f"  error      {first}")

@@ -8,7 +8,7 @@ from typing import Any
 from drd.api import documents
 from drd.cli import output, remote
 from drd.model.actor import Actor
-from drd.model.units import format_duration
+from drd.model.units import bare_time, format_duration
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,7 +34,7 @@ _HEADER = ["RUN", "PLAN", "KIND", "STATE", "STARTED (UTC)", "TOOK", "TRIGGER", "
 
 def _row(run: dict[str, Any]) -> list[str]:
     error, took_s = run["error"], run["duration_s"]
-    started = run["started_at"][:19].replace("T", " ") if run["started_at"] else ""
+    started = bare_time(run["started_at"]) if run["started_at"] else ""
     took = format_duration(took_s) if took_s is not None else ""
     why = _in_a_line(error) if error else ""
     kind = f"{run['kind']} {run['repository'] or ''}".rstrip()

@@ -10,7 +10,7 @@ from typing import Any
 from drd.api import documents
 from drd.cli import output, remote
 from drd.model.text import escaped, left_out
-from drd.model.units import format_duration, from_rfc3339
+from drd.model.units import bare_time, format_duration, format_rfc3339, from_rfc3339
 
 SCREEN = 40
 """Starts that a terminal shows without --all or --limit."""
@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         output.say("nothing is scheduled: no plan has a schedule, or no daemon has loaded one yet.")
     if limit is not None and len(dues) > limit:
-        last = dues[-1]["due_at"][:16].replace("T", " ")
-        output.say(f"{left_out(len(dues) - limit).strip()} until {last} UTC: drd schedule --all")
+        last = format_rfc3339(dues[-1]["due_at"])
+        output.say(f"{left_out(len(dues) - limit).strip()} until {last}: drd schedule --all")
     for name in document["unknown"]:
         output.warn(
             f"{escaped(name)} was loaded by an older drd: the daemon will work out its schedule"
@@ -53,7 +53,7 @@ def _row(due: dict[str, Any], now: datetime) -> list[str]:
     return [
         due["plan"],
         kind,
-        f"{at:%Y-%m-%d %H:%M:%S}",
+        bare_time(due["due_at"]),
         format_duration(ahead) if ahead > 0 else "now",
         format_duration(due["expected_s"]) if due["expected_s"] is not None else "",
         due["why"],

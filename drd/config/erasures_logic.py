@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from drd.actions.erasures import ErasuresSettings
 from drd.config.parse import Parsed
-from drd.config.problems import Report, nearest
+from drd.config.problems import Report, nearest, require_whole_path
 from drd.config.runbook import ERASURES, body, steps
 from drd.config.runbook_logic import PLAIN_VALUES
 from drd.config.yaml import Path
@@ -99,9 +99,7 @@ def _places(parsed: Parsed) -> Iterator[tuple[str, str]]:
 
 
 def _words(parsed: Parsed, words: Words, path: Path, report: Report) -> None:
-    if "/" in words[0] and not words[0].startswith("/"):
-        hint = "write its whole path, or the name of a program on PATH."
-        report.error((*path, 0), f'"{words[0]}" is a relative path', hint)
+    require_whole_path(words, (*path, 0), report)
     known = [*PLAIN_VALUES, *parsed.kinds]
     for at, word in enumerate(words):
         for reference in references(word):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from drd.checks.settings import CheckSettings
 from drd.config.copies import check_copies
 from drd.config.erasures_logic import check_erasures
 from drd.config.parse import Parsed
-from drd.config.problems import Report, nearest
+from drd.config.problems import Report, nearest, require_whole_path
 from drd.config.runbook_logic import check_runbook
 from drd.config.schema import S3, Hook, Repository
 from drd.config.timing_logic import check_timing
@@ -58,7 +56,7 @@ def _components(parsed: Parsed, report: Report) -> None:
         for hook in ("before", "after"):
             hook_settings: Hook | None = getattr(component, hook)
             if hook_settings is not None:
-                _command(hook_settings.command, (*path, hook, "command", 0), report)
+                require_whole_path(hook_settings.command, (*path, hook, "command", 0), report)
 
 
 def _contradictions(settings: Settings, path: Path, report: Report) -> None:
@@ -66,14 +64,7 @@ def _contradictions(settings: Settings, path: Path, report: Report) -> None:
     for wrong in settings.contradictions():
         report.error((*path, *wrong.path), wrong.message, wrong.hint, of_key=wrong.of_key)
     for below, words in settings.all_commands():
-        _command(words, (*path, *below, 0), report)
-
-
-def _command(words: Sequence[str], path: Path, report: Report) -> None:
-    """A program is found on PATH or by its whole path: drd's working directory is not fixed."""
-    if "/" in words[0] and not words[0].startswith("/"):
-        hint = "write its whole path, or the name of a program on PATH."
-        report.error(path, f'"{words[0]}" is a relative path', hint)
+        require_whole_path(words, (*path, *below, 0), report)
 
 
 # --- repositories ---------------------------------------------------------------------------

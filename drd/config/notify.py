@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drd.config.problems import Report
+from drd.config.problems import Report, require_whole_path
 from drd.config.yaml import Path
 from drd.model.message import SEVERITIES, ChannelSpec, Severity
 from drd.model.plan import Heartbeat
@@ -49,9 +49,7 @@ def _check(entry: Named, path: Path, report: Report) -> None:
     for wrong in entry.contradictions():
         report.error((*path, *wrong.path), wrong.message, wrong.hint, of_key=wrong.of_key)
     for below, words in entry.all_commands():
-        if "/" in words[0] and not words[0].startswith("/"):
-            hint = "write its whole path, or the name of a program on PATH."
-            report.error((*path, *below, 0), f'"{words[0]}" is a relative path', hint)
+        require_whole_path(words, (*path, *below, 0), report)
 
 
 def _spec(name: str, entry: Named) -> ChannelSpec:

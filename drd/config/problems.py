@@ -318,6 +318,13 @@ class _Translation:
         return _Sentence(f"{_shown(value)} is out of range", f"write {words}.")
 
 
+def require_whole_path(words: Sequence[str], path: Path, report: Report) -> None:
+    """A program is found on PATH or by its whole path: drd's working directory is not fixed."""
+    if "/" in words[0] and not words[0].startswith("/"):
+        hint = "write its whole path, or the name of a program on PATH."
+        report.error(path, f'"{words[0]}" is a relative path', hint)
+
+
 def as_name(text: str) -> str:
     """The nearest valid name to `text`; empty if nothing is left."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-")

@@ -5,7 +5,7 @@ together.
 from __future__ import annotations
 
 from drd.actions.settings import StepSettings
-from drd.config.problems import Report
+from drd.config.problems import Report, require_whole_path
 from drd.config.runbook import body, commands, rehearsal
 from drd.config.steps import StepKeys
 from drd.config.yaml import Path
@@ -97,6 +97,5 @@ class _Step:
             self.report.error((*path, "repeat"), message, "remove it.", of_key=True)
 
     def _command(self, words: Words, path: Path) -> None:
-        if "/" in words[0] and not words[0].startswith("/") and not references(words[0]):
-            hint = "write its whole path, or the name of a program on PATH."
-            self.report.error((*path, 0), f'"{words[0]}" is a relative path', hint)
+        if not references(words[0]):
+            require_whole_path(words, (*path, 0), self.report)

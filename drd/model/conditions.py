@@ -18,7 +18,7 @@ from drd.model.alert_facts import (
 from drd.model.alerts import Condition
 from drd.model.compliance import LOOKING_AHEAD, over_limit, standing_pauses
 from drd.model.drill_verdicts import is_overdue
-from drd.model.exposure import age, ago, copy_bound_s, tried
+from drd.model.exposure import age, ago, copy_bound_s, incomplete_point, tried
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import OF_REPOSITORY, PROTECTION, REPOSITORY, name_of
@@ -155,10 +155,7 @@ def _backup(facts: PlanFacts, more: PlanMore, now: datetime) -> Iterator[Conditi
     """
     failures, incomplete = facts.failures, facts.incomplete
     if incomplete is not None:
-        failed = "; ".join(f"{name}: {first_line(error)}" for name, error in incomplete.failed)
-        text = f"newest point {incomplete.id} is incomplete"
-        text = f"{text}: {failed}" if failed else text
-        command = f"drd points {facts.plan}"
+        text, command = incomplete_point(incomplete), f"drd points {facts.plan}"
         yield Condition("point-incomplete", "warning", "", text, command, plan=facts.plan)
     if failures is None or (incomplete is not None and incomplete.id == failures.run):
         return

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from drd.model.malformed import Malformed
+from drd.model.text import counted
 
 ALIASES = {
     "@hourly": "0 * * * *",
@@ -50,7 +51,8 @@ def normalised(value: Any) -> str:
         return ALIASES[text.lower()]
     if text.count(" ") != 4:
         raise Malformed(
-            f"{text!r} has {len(text.split())} fields", "write 5: minute, hour, day, month, weekday"
+            f"{text!r} has {counted(len(text.split()), 'field')}",
+            "write 5: minute, hour, day, month, weekday",
         )
     # The last weekday of its kind in a month, by name: cronsim knows it by number only.
     text = _LAST_BY_NAME.sub(lambda found: str(_WEEKDAYS.index(found[1].lower())), text)

@@ -12,7 +12,7 @@ from typing import Any
 
 from drd.model.message import DIGEST, SEVERITIES, Message, Severity
 from drd.model.text import left_out
-from drd.model.units import format_time, from_rfc3339, to_rfc3339
+from drd.model.units import format_rfc3339, format_time, from_rfc3339, to_rfc3339
 
 ENTRIES = 200
 """How many alerts a digest lists; the others are counted."""
@@ -140,7 +140,7 @@ def _lines(missed: _Missed, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     standing = [e for e in reversed(entries) if e["event"] != _OVER]
     over = [e for e in reversed(entries) if e["event"] == _OVER]
     shown = [*standing, *over][:SHOWN]
-    lines += [f"{e['at'][:16].replace('T', ' ')}  {e['event']}: {e['title']}" for e in shown]
+    lines += [f"{format_rfc3339(e['at'])}  {e['event']}: {e['title']}" for e in shown]
     more = len(entries) - len(shown) + missed.left_out
     lines += [f"{left_out(more).strip()}; see `drd alerts` and `drd runs`"] if more else []
     lines += ["", "runs:"] if missed.runs else []

@@ -19,6 +19,7 @@ from itertools import accumulate
 from drd.model.due import Due
 from drd.model.run import RunKind
 from drd.model.schedule import Job
+from drd.model.text import counted
 from drd.model.windows import released
 from drd.named import NamedTuple
 
@@ -235,7 +236,7 @@ class _Ahead:
         count = bisect_right(self._lined_up.begins, ends)
         if count <= places or self._lined_up.work_s[count] <= places * lasts_s:
             return None
-        return f"waits for {count} backups, which must begin by {_clock(ends)}"
+        return f"waits for {counted(count, 'backup')}, which must begin by {_clock(ends)}"
 
     def refusal(self, due: Due, url: str, *, places: int) -> str | None:
         """Say why `due`, which is no backup, may not have the last of so many `places`; None if it

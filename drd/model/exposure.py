@@ -11,6 +11,7 @@ from drd.model.facts import (
     ComponentFacts,
     CopyFacts,
     FindingFacts,
+    IncompleteFacts,
     PlanFacts,
     PointFacts,
     RepositoryFacts,
@@ -282,13 +283,16 @@ def _trouble(facts: PlanFacts, now: datetime) -> FindingFacts | None:
         code = "point-incomplete" if left_a_point else "backup-failing"
         return FindingFacts(code, "", text, f"drd run show {run}")
     if facts.incomplete is not None:
-        failed = "; ".join(
-            f"{name}: {first_line(error)}" for name, error in facts.incomplete.failed
-        )
-        text = f"newest point {facts.incomplete.id} is incomplete"
-        text = f"{text}: {failed}" if failed else text
+        text = incomplete_point(facts.incomplete)
         return FindingFacts("point-incomplete", "", text, f"drd points {facts.plan}")
     return None
+
+
+def incomplete_point(point: IncompleteFacts) -> str:
+    """Name the point, and the error of each component that it lacks."""
+    failed = "; ".join(f"{name}: {first_line(error)}" for name, error in point.failed)
+    text = f"newest point {point.id} is incomplete"
+    return f"{text}: {failed}" if failed else text
 
 
 def _never_captured(facts: PlanFacts) -> list[Reason]:

@@ -102,6 +102,16 @@ def format_time(at: datetime, *, seconds: bool = False) -> str:
     return f"{at.astimezone(UTC).strftime(shape)} UTC"
 
 
+def format_rfc3339(text: str, *, seconds: bool = False) -> str:
+    """Do the same for a time of a JSON document."""
+    return format_time(from_rfc3339(text), seconds=seconds)
+
+
+def bare_time(text: str) -> str:
+    """Do the same with seconds, for a table whose header names the zone: `2026-11-25 14:03:22`."""
+    return format_rfc3339(text, seconds=True).removesuffix(" UTC")
+
+
 def to_rfc3339(at: datetime) -> str:
     """Format in UTC with a Z, and with microseconds only if there are any."""
     text = at.astimezone(UTC).isoformat()

@@ -231,7 +231,7 @@ def test_the_page_on_copies_is_followed(short_tmp: Path) -> None:
         },
     )
     assert "orders-api: offsite: 1 restore point copied, 1 in this copy" in told
-    assert "1 restore points known, 0 added" in told
+    assert "1 restore point known, 0 added" in told
     assert "primary is sound: everything was read" in told
     assert (site.base / "back/shop.db").exists()
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from drd import process
-from drd.errors import Cancelled, DrdError, Fenced, RepositoryError, UsageError
+from drd.errors import Cancelled, DrdError, Fenced, RepositoryError
 from drd.flows.backup import own_files
 from drd.flows.backup.capture import CAPTURE, Captured, CaptureOrder, capture, failed, tags
 from drd.flows.backup.earlier_snapshots import check_earlier_snapshots, warn_of_damage
+from drd.flows.component_names import require_components
 from drd.flows.durable_steps import Runner, describe, is_permanent, new_run
 from drd.flows.repository.identity import confirm_or_initialise
 from drd.flows.services import Services
@@ -61,12 +62,7 @@ class BackupRequest:
     accept_size: bool = False
 
     def chosen(self, plan: Plan) -> list[Component]:
-        unknown = [name for name in self.components if name not in plan.components]
-        if unknown:
-            raise UsageError(
-                f"{plan.name} has no component {unknown[0]!r}",
-                hint=f"its components: {', '.join(plan.components)}",
-            )
+        require_components(plan.name, plan.components, self.components)
         return [
             c for n, c in plan.components.items() if not self.components or n in self.components
         ]

@@ -33,6 +33,7 @@ from drd.errors import (
     UsageError,
     WrongKey,
 )
+from drd.flows.component_names import require_components
 from drd.flows.drill.coverage import unproven
 from drd.flows.drill.fence import fenced, report
 from drd.flows.drill.host_loss import HOST_LOSS, HostFromKit, KitAt, does_not_open
@@ -138,12 +139,7 @@ def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome
     if request.scenario is None:
         request = replace(request, scenario=drill_scenario(services, plan))
     request.only(plan)
-    for name in request.components:
-        if name not in plan.components:
-            raise UsageError(
-                f"{plan.name} has no component {name!r}",
-                hint=f"its components: {', '.join(plan.components)}",
-            )
+    require_components(plan.name, plan.components, request.components)
     if request.kit is not None and request.scenario != HOST_LOSS:
         raise UsageError(
             f"only a drill of host-loss uses a kit, not one of {request.scenario}",

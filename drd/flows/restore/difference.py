@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from drd.errors import NotSupported, UsageError
+from drd.flows.component_names import require_components
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place, remove_run
 from drd.model.difference import Difference, Side, difference
@@ -33,11 +34,7 @@ def compare(
     stored. Neither needs the repository.
 
     Raises UsageError for a missing component or fingerprint, NoRestorePoint, SourceError."""
-    if component not in plan.components:
-        raise UsageError(
-            f"{plan.name} has no component {component!r}",
-            hint=f"its components: {', '.join(plan.components)}",
-        )
+    require_components(plan.name, plan.components, (component,))
     chosen = plan.components[component]
     spec = services.kinds(chosen.kind).spec
     if spec.comparison is None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from drd.errors import TargetError, UsageError
+from drd.flows.component_names import require_components
 from drd.flows.repository.manifests import require_sound
 from drd.flows.restore.point_choice import choose
 from drd.flows.restore.repository_choice import holders, left_in
@@ -302,12 +303,8 @@ def _choose(services: Services, plan: Plan, request: RecoveryRequest) -> Restore
 
 def _components(plan: Plan, request: RecoveryRequest) -> tuple[str, ...]:
     target = target_of(plan, request.target)
+    require_components(plan.name, plan.components, request.components)
     for name in request.components:
-        if name not in plan.components:
-            raise UsageError(
-                f"{plan.name} has no component {name!r}",
-                hint=f"its components: {', '.join(plan.components)}",
-            )
         if name not in target.components:
             raise UsageError(
                 f"target {target.name} has no place for {name}",

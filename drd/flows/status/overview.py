@@ -17,7 +17,7 @@ from drd.model.exposure import age
 from drd.model.facts import AlertFacts, DaemonFacts, NotLoaded, PlanFacts, StatusFacts
 from drd.model.status_line import Brief, microseconds
 from drd.model.status_notes import Told
-from drd.model.text import either, in_short
+from drd.model.text import either, in_short, some
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Verdict, worst
 from drd.named import NamedTuple
@@ -311,7 +311,7 @@ def _unknown(plan: str, known: Iterable[str]) -> UnknownPlan:
     if near:
         hint = f"did you mean {either(near)}?"
     elif names:
-        hint = f"known plans: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}"
+        hint = f"known plans: {some(names, 10)}"
     else:
         hint = "no plan is known yet; write one with `drd plan new`."
     return UnknownPlan(f"there is no plan {plan!r}", hint=hint)

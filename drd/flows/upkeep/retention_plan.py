@@ -29,6 +29,7 @@ from drd.model.retention import (
 )
 from drd.model.run import RunKind
 from drd.model.snapshot import RestorePoint, newest_complete
+from drd.model.text import left_out
 from drd.model.units import to_rfc3339
 from drd.ports import SnapshotInfo
 
@@ -253,7 +254,7 @@ def _of_future(inventory: Inventory, known: Collection[str], now: datetime) -> l
     text = f"snapshot {first.id[:8]} in {where} is dated {when}, in the future"
     if len(ahead) > 1:
         text = (
-            f"snapshot {first.id[:8]} and {len(ahead) - 1} more in {where} are dated in the "
+            f"snapshot {first.id[:8]}{left_out(len(ahead) - 1)} in {where} are dated in the "
             f"future: {when} or later"
         )
     ours = {run for s in ahead if (run := listings.run_of(s)) is not None and run in known}

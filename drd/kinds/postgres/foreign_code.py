@@ -145,7 +145,7 @@ def _functions(rows: Sequence[Any]) -> list[str]:
         for name, owner, uses in rows[:_SHOWN]
     ]
     more = len(rows) - _SHOWN
-    return [*told, f"{more} more functions"] if more > 0 else told
+    return [*told, counted(more, "more function")] if more > 0 else told
 
 
 def _expressions(rows: Sequence[Any]) -> list[str]:

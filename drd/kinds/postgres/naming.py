@@ -10,7 +10,7 @@ from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.quoting import ident
 from drd.model.single_item import Part, meant, near
 from drd.model.snapshot import DatabaseFingerprint
-from drd.model.text import either
+from drd.model.text import counted, either
 
 LIMIT = 63
 """The longest name in bytes (NAMEDATALEN less one)."""
@@ -140,7 +140,8 @@ def _find(asked: str, names: Mapping[str, tuple[str, str]] | None, component: st
     close = near(asked, names, separator=".")
     raise NotInPoint(
         f"{component} has no table {asked} in this restore point",
-        hint=meant(close) or f"it has {len(names):,} tables; give one: --table SCHEMA.NAME.",
+        hint=meant(close)
+        or f"it has {counted(len(names), 'table')}; give one: --table SCHEMA.NAME.",
     )
 
 

@@ -35,6 +35,7 @@ from drd.kinds.sqlite.shared_directory import Place, for_reading, for_writing
 from drd.kinds.untrusted_dirs import resolved
 from drd.model.single_item import Part, meant, near
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint, TableState
+from drd.model.text import counted
 from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Workplace
 from drd.process import check_cancelled
 
@@ -80,7 +81,8 @@ def _find(asked: str, known: DatabaseFingerprint, component: str) -> str:
     if not candidates:
         raise NotInPoint(
             f"{component} has no table {asked} in this restore point",
-            hint=meant(near(asked, names, separator=".")) or f"it has {len(names):,} tables.",
+            hint=meant(near(asked, names, separator="."))
+            or f"it has {counted(len(names), 'table')}.",
         )
     if candidates[0] in known.others:
         raise UsageError(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from drd import log, process
 from drd.errors import DrdError, ForeignObjects, RepositoryDamaged, RepositoryError, WrongKey
-from drd.model.text import some
+from drd.model.text import counted, some
 from drd.model.units import format_duration
 from drd.repositories.place import Kept, Place
 from drd.repositories.restic.ciphers import MasterKey
@@ -155,7 +155,7 @@ def keys_error(session: Session, keys: Keys) -> RepositoryError | None:
         return _bad_keys_error(session, keys)
     if count:
         return WrongKey(
-            f"the password opens none of {count:,} keys of the repository at {url}",
+            f"the password opens none of {counted(count, 'key')} of the repository at {url}",
             hint="check the `password` reference of the plan; a lost password cannot be replaced.",
         )
     return None
