@@ -120,8 +120,8 @@ def _print(outcome: DrillOutcome, plan: str, goals: Objectives, *, colour: bool)
         age = (evidence.started_at - choice.point.data_time).total_seconds()
         at = format_time(choice.point.data_time, seconds=True)
         output.say(
-            f"{plan}: drill of point {choice.point.id} (data of {at}, {format_duration(age)} ago) in "
-            "a sandbox on this host"
+            f"{plan}: drill of point {choice.point.id} (data of {at}, {format_duration(age)} ago) "
+            "in a sandbox on this host"
         )
     else:
         output.say(f"{plan}: drill")
