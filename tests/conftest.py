@@ -66,7 +66,7 @@ def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A kill at a random moment races with the scheduler, so such a test may run three times. Every
-    other test that fails once has failed."""
+    other test that fails once has failed (tests/unit/test_reruns.py)."""
     for item in items:
         if item.get_closest_marker("kills") is not None:
             item.add_marker(pytest.mark.flaky(reruns=2))
@@ -126,6 +126,8 @@ def _run_directory() -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("reruns", None):
+        raise pytest.UsageError("only tests marked `kills` are run again, so --reruns is refused")
     if not hasattr(config, "workerinput"):
         run = short_directory()
         os.environ[_RUN_DIRECTORY] = str(run.__enter__())
