@@ -60,13 +60,13 @@ def test_an_alert_comes_back_as_it_was_written(catalogue: SqlCatalogue) -> None:
     assert rpo.after == Alert(
         id="a0000000",
         plan="orders-api",
-        kind="rpo",
+        code="rpo",
         subject="",
         state="firing",
         severity="warning",
         since=at(0),
-        message="late",
-        command="drd backup orders-api",
+        text="late",
+        remedy="drd backup orders-api",
         seen_at=at(0),
         told_at=at(0),
     )
@@ -77,7 +77,7 @@ def test_all_transitions_of_an_alert_are_kept(catalogue: SqlCatalogue) -> None:
     acknowledge(catalogue, "a0")
     look(catalogue.alerts, 2, replace(RPO, severity="critical", text="later"))
     [escalated] = catalogue.alerts.open()
-    assert (escalated.state, escalated.severity, escalated.message) == (
+    assert (escalated.state, escalated.severity, escalated.text) == (
         "firing",
         "critical",
         "later",
@@ -109,7 +109,7 @@ def test_messages_are_in_the_outbox_if_and_only_if_the_alert_is_recorded(
     [fired] = reconcile([DISK], [], at(3), Rules(), new_id=lambda: "d0000000")
     with pytest.raises(ZeroDivisionError):
         catalogue.alerts.apply([fired], at(3), fails)
-    assert [a.kind for a in catalogue.alerts.open()] == ["rpo"]
+    assert [a.code for a in catalogue.alerts.open()] == ["rpo"]
 
 
 def test_outdated_transitions_are_neither_recorded_nor_sent(
@@ -136,7 +136,7 @@ def test_a_silent_change_keeps_the_acknowledgement(
     assert [t.change for t in kept] == [Change.KEPT]
     catalogue.alerts.apply(kept, at(2), tell)
     [alert] = catalogue.alerts.open()
-    assert (alert.state, alert.acknowledged_by, alert.message) == ("acknowledged", "anna", "later")
+    assert (alert.state, alert.acknowledged_by, alert.text) == ("acknowledged", "anna", "later")
 
 
 def test_an_open_alert_does_not_fire_again(catalogue: SqlCatalogue) -> None:
@@ -157,7 +157,7 @@ def test_a_duplicate_alert_id_is_not_recorded(catalogue: SqlCatalogue) -> None:
 def test_an_alert_is_acknowledged_by_the_beginning_of_its_id(catalogue: SqlCatalogue) -> None:
     look(catalogue.alerts, 0, RPO, DISK)
     found = acknowledge(catalogue, "a")
-    assert (found.kind, found.state, found.acknowledged_by) == ("rpo", "acknowledged", "anna")
+    assert (found.code, found.state, found.acknowledged_by) == ("rpo", "acknowledged", "anna")
     assert found in catalogue.alerts.open()
 
 
@@ -219,13 +219,13 @@ def test_status_gets_open_alerts_most_severe_first(
     for read in (read_status, read_through_sqlalchemy):
         found = read(catalogue_url, None)
         [orders] = [p for p in found.plans if p.plan == "orders-api"]
-        assert [a.kind for a in orders.alerts] == ["rto", "rpo", "plan-changed"]
+        assert [a.code for a in orders.alerts] == ["rto", "rpo", "plan-changed"]
         assert orders.alerts[1] == AlertFacts(
             "a0000000", "rpo", "acknowledged", at(0), "late", "warning", "drd backup orders-api",
             "anna", at(600),
         )  # fmt: skip
-        assert [a.kind for a in found.alerts] == ["disk"]
-        assert [a.kind for a in read(catalogue_url, "billing").alerts] == ["disk"]
+        assert [a.code for a in found.alerts] == ["disk"]
+        assert [a.code for a in read(catalogue_url, "billing").alerts] == ["disk"]
 
 
 def test_verifications_and_findings_are_read_by_plan(catalogue: SqlCatalogue) -> None:

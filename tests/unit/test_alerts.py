@@ -23,7 +23,7 @@ def test_a_new_condition_fires_once() -> None:
     world = World()
     assert world.look(NOON, bad()) == ["fired"]
     assert world.one.state == "firing"
-    assert (world.one.since, world.one.told_at, world.one.command) == (NOON, NOON, "drd status")
+    assert (world.one.since, world.one.told_at, world.one.remedy) == (NOON, NOON, "drd status")
     for minute in range(1, 60):
         assert world.look(after(minutes=minute), bad()) == []
     assert world.one.since == NOON
@@ -47,7 +47,7 @@ def test_a_changed_text_sends_no_message() -> None:
     world = World()
     world.look(NOON, bad(message="1m late"))
     world.look(after(minutes=2), bad(message="3m late"))
-    assert (world.one.message, world.one.seen_at) == ("3m late", after(minutes=2))
+    assert (world.one.text, world.one.seen_at) == ("3m late", after(minutes=2))
 
 
 def test_a_check_without_changes_writes_nothing() -> None:

@@ -131,7 +131,7 @@ def test_breach_names_the_failures_since() -> None:
     assert plan.reasons[0].text == (
         "last complete backup 3h 02m ago: pg_dump cannot connect (11 tries, last 4m ago)"
     )
-    assert plan.reasons[0].command == "drd run show 4f2a"
+    assert plan.reasons[0].remedy == "drd run show 4f2a"
 
 
 def test_breach_without_a_try_says_what_to_run() -> None:

@@ -298,7 +298,7 @@ def test_status_shows_readiness_findings() -> None:
     told = assess(healthy(unready=trouble, alerts=(alert,)), NOW)
     assert told.readiness is NOT_READY
     assert not [r for r in told.reasons if "drd readiness" in str(r)], "the alert says it"
-    other = alert._replace(message="people: operator: nobody", subject="people: operator")
+    other = alert._replace(text="people: operator: nobody", subject="people: operator")
     told = assess(healthy(unready=trouble, alerts=(other,)), NOW)
     assert "kit missing: none" in str(told.reasons[-1]), "no alert says that yet"
 
@@ -360,12 +360,12 @@ def test_an_unchecked_repository_is_not_green() -> None:
     """After the plan has got another URL: points of the former place do not count."""
     unmet = repository(newest=None, met=False)
     (told,) = (
-        r for r in assess(healthy(newest=None, repositories=(unmet,)), NOW).reasons if r.kind
+        r for r in assess(healthy(newest=None, repositories=(unmet,)), NOW).reasons if r.code
     )
     assert (
         "drd has not yet found a repository at the plan's present address of primary" in told.text
     )
-    assert told.command == "drd doctor orders-api"
+    assert told.remedy == "drd doctor orders-api"
     new = healthy(newest=None, repositories=(unmet,), last_drill=None, components=())
     assert "no restore point yet: nothing could be restored" in str(assess(new, NOW).reasons)
     copy = repository("offsite", copy_of="primary")
@@ -375,11 +375,11 @@ def test_an_unchecked_repository_is_not_green() -> None:
 
 def test_an_alert_leaves_the_status_with_its_reason() -> None:
     gone = AlertFacts("a1", "repository-gone", "firing", ago(60), "is gone", subject="primary")
-    failing = gone._replace(kind="backup-failing", subject="")
+    failing = gone._replace(code="backup-failing", subject="")
     silent = gone._replace(
-        kind="repository-unreachable", subject="repository primary", code="repository"
+        code="repository-unreachable", subject="repository primary", finding="repository"
     )
-    ahead = gone._replace(kind="not-ready", subject="restore point", code="restore-point")
+    ahead = gone._replace(code="not-ready", subject="restore point", finding="restore-point")
     looked = unready(
         "not ready", ("restore-point", "", "there is no complete restore point"), since_s=200
     )
@@ -389,7 +389,7 @@ def test_an_alert_leaves_the_status_with_its_reason() -> None:
     lost = repository(lost="gone", lost_since=ago(60), sound=None)
     found = looked._replace(at=ago(60))
     hurt = healthy(alerts=alerts, repositories=(lost,), failures=failures(), unready=found)
-    assert {a.kind for a in assess(hurt, NOW).alerts} == {
+    assert {a.code for a in assess(hurt, NOW).alerts} == {
         "repository-gone",
         "backup-failing",
         "not-ready",

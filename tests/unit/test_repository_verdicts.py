@@ -35,7 +35,7 @@ def vanished(exposure_s: float = 100, *, points: int = 1, seen_s: float = 60) ->
 
 
 def reasons(facts: PlanFacts, kind: str) -> list[Reason]:
-    return [r for r in judge_repositories(facts, NOW) if r.kind == kind]
+    return [r for r in judge_repositories(facts, NOW) if r.code == kind]
 
 
 # --- what is left ---
@@ -142,7 +142,7 @@ def test_a_lost_repository_is_at_risk_while_another_has_something() -> None:
     [reason] = reasons(plan(lost._replace(lost_says="")), GONE)
     assert reason.verdict is Verdict.BREACHED
     assert reason.text == "everything would be lost: repository primary is emptied"
-    assert reason.command == "drd doctor orders-api"
+    assert reason.remedy == "drd doctor orders-api"
 
 
 def test_nothing_is_lost_of_a_plan_without_points() -> None:
@@ -156,7 +156,7 @@ def test_damage_is_breached_only_where_nothing_else_is_left() -> None:
     [reason] = reasons(plan(damaged), DAMAGED)
     assert reason.verdict is Verdict.BREACHED
     assert reason.text.startswith("everything would be lost: repository primary")
-    assert reason.command == "drd verify orders-api --repository primary"
+    assert reason.remedy == "drd verify orders-api --repository primary"
     [reason] = reasons(plan(damaged, repository("offsite")), DAMAGED)
     assert reason.verdict is Verdict.AT_RISK
     assert not reason.text.startswith("everything")
@@ -168,7 +168,7 @@ def test_damage_is_breached_only_where_nothing_else_is_left() -> None:
 
 def test_lost_and_damaged_are_two_reasons() -> None:
     both = repository(damage="a pack is gone", lost="gone", unreachable="no answer", sound=None)
-    kinds = [r.kind for r in judge_repositories(plan(both), NOW)]
+    kinds = [r.code for r in judge_repositories(plan(both), NOW)]
     assert kinds == [GONE, DAMAGED]
 
 
@@ -230,7 +230,7 @@ def test_a_place_where_nothing_was_found_yet_is_a_note() -> None:
     [reason] = judge_repositories(plan(unmet), NOW)
     assert reason.verdict is Verdict.MET
     assert "repository primary" in reason.text
-    assert reason.command == "drd backup orders-api"
+    assert reason.remedy == "drd backup orders-api"
     for other in (
         unmet._replace(met=True),
         unmet._replace(newest=NEW, sound=NEW),
@@ -248,7 +248,7 @@ def test_vanished_points_are_at_risk_until_there_is_a_newer_one() -> None:
     assert reason.verdict is Verdict.AT_RISK
     assert reason.text.startswith("1 restore point is ")
     assert reason.text.endswith("2026-11-25 00:30 UTC")
-    assert reason.command == "drd points orders-api"
+    assert reason.remedy == "drd points orders-api"
     [reason] = reasons(plan(repository(), vanished=vanished(points=2)), VANISHED)
     assert reason.text.startswith("2 restore points are ")
     later = point(59, took_s=0)

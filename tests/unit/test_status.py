@@ -84,7 +84,7 @@ def test_changed_plan_keeps_its_figures_and_says_not_loaded(tmp_path: Path) -> N
     assert plan.readiness is Readiness.NEEDS_DRILL
     assert plan.rpo.exposure_s == 252
     assert plan.reasons[0].text == f"not loaded: {path} changed since it was loaded"
-    assert plan.reasons[0].command == f"drd doctor {path}"
+    assert plan.reasons[0].remedy == f"drd doctor {path}"
 
 
 def test_change_of_the_same_length_and_time_is_not_seen_but_any_other_is(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_plan_that_was_refused_says_where_and_why(tmp_path: Path) -> None:
     assert plan.verdict is Verdict.UNKNOWN
     [reason] = plan.reasons
     assert reason.text == f"not loaded: {file}:3: backup.evry: unknown key (and 1 more)"
-    assert reason.command == f"drd plan check {file}"
+    assert reason.remedy == f"drd plan check {file}"
     assert plan.alerts == (alert(),)
 
     file.write_text(PLAN + "rpo: 15m\n")
@@ -444,7 +444,7 @@ def test_nagios_line_and_exit_code(facts: list[PlanFacts], code: int, line: str)
     ],
 )
 def test_nagios_is_never_ok_while_an_alert_is_critical(changes: dict[str, Any], code: int) -> None:
-    found = alert(kind="verification-overdue", message="nobody reads it", **changes)
+    found = alert(code="verification-overdue", text="nobody reads it", **changes)
     for status in (
         StatusFacts([healthy(alerts=(found,))]),
         StatusFacts([healthy()], (found,)),  # one of drd's own

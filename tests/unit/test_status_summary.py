@@ -248,7 +248,7 @@ def test_stored_texts_equal_those_of_assess(facts: PlanFacts, after_s: float) ->
         assert said.notes == notes_of(full, then)
         assert said.first == (full.reasons[0].text if full.reasons else "")
         assert told.has_reasons == bool(full.reasons)
-        critical = [a.message for a in full.alerts if a.severity == "critical"]
+        critical = [a.text for a in full.alerts if a.severity == "critical"]
         assert told.critical == critical
 
 
@@ -281,7 +281,7 @@ def test_texts_of_usual_problems_stay_valid_for_a_while(changes: dict[str, Any])
     "changes",
     [
         {"failures": FailureFacts(3, "4f2a", ago(60), "⟦0⟧ is no figure")},
-        {"alerts": (alert(id="a1"), alert(id="a2", message="no backup for 4h"))},
+        {"alerts": (alert(id="a1"), alert(id="a2", text="no backup for 4h"))},
         {"load_error": "broke"},
     ],
 )
