@@ -310,7 +310,7 @@ class App:
             kit_findings=self._kit_findings,
             exposed=lambda plan: findings(plan, self.trusted_users),
             try_kit=self._try_kit,
-            regain=self._regain,
+            host_from_kit=self._host_from_kit,
             roles=self.settings.roles,
             actions=action_for,
             notify_now=self.notify_now,
@@ -341,13 +341,13 @@ class App:
 
         return try_kit(services, plan, plan.kit.watched(self.settings.kit_watch), trigger=trigger)
 
-    def _regain(
+    def _host_from_kit(
         self, plan: Plan, given: KitAt | None, place: Path
     ) -> AbstractContextManager[HostFromKit]:
-        from drd.kit.host_loss import kit_at, regained
+        from drd.kit.host_loss import host_from_kit, kit_at
 
         at = given or kit_at(plan, plan.kit.watched(self.settings.kit_watch))
-        return regained(plan, at, place, self.clock.now(), self._host)
+        return host_from_kit(plan, at, place, self.clock.now(), self._host)
 
     @contextmanager
     def _host(self, config: Path, plan: str) -> Iterator[tuple[Services, Plan]]:

@@ -24,7 +24,8 @@ from drd.cli.kit import key_of
 from drd.cli.session import session
 from drd.errors import DrdError, NotOwner, UsageError
 from drd.flows.drill.host_loss import KitAt
-from drd.flows.drill.run import DrillOutcome, DrillRequest, drill
+from drd.flows.drill.request import DrillOutcome, DrillRequest
+from drd.flows.drill.run import drill
 from drd.model.plan import Objectives
 from drd.model.units import format_duration, format_time
 from drd.ports import Destination

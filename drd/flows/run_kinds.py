@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from drd import secrets
 from drd.errors import UsageError
 from drd.flows.backup.run import BackupRequest, backup
-from drd.flows.drill.run import DrillRequest, drill
+from drd.flows.drill.request import DrillRequest
+from drd.flows.drill.run import drill
 from drd.flows.host.readiness import evaluate
 from drd.flows.services import Services
 from drd.flows.upkeep.copy import copy

@@ -87,7 +87,7 @@ class Services:
 
     `read_facts` reads the facts of a plan for `status`, `kit_findings` the problems of its recovery
     kit, `exposed` its files that others can read or write, `try_kit` opens the kit's copy that drd
-    tests by itself, `regain` makes a host from one (see `drd.flows.drill.host_loss`), `roles` has
+    tests by itself, `host_from_kit` makes a host from one (`drd.flows.drill.host_loss`), `roles` has
     the roles of each person of drd.yaml. `notify_now` sends a message at once, through the channels
     that want it, and returns those that accepted it, or raises NotifyError if none did. `on_steps`
     gets the progress of a runbook. `compares` finds the check of this name that compares a
@@ -117,7 +117,7 @@ class Services:
     kit_findings: Callable[[Plan], Sequence[Finding]] | None = None
     exposed: Callable[[Plan], Sequence[Finding]] = nothing_exposed
     try_kit: Callable[[Services, Plan, str], object] = no_kit
-    regain: Callable[[Plan, Any, Path], AbstractContextManager[Any]] = no_host
+    host_from_kit: Callable[[Plan, Any, Path], AbstractContextManager[Any]] = no_host
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     actions: ActionFactory = no_action
     notify_now: Callable[[Message], list[str]] = no_notifications

@@ -45,7 +45,7 @@ def kit_at(plan: Plan, watch: KitWatch | None) -> KitAt:
 
 
 @contextmanager
-def regained(
+def host_from_kit(
     plan: Plan, at: KitAt, place: Path, now: datetime, host: Host
 ) -> Iterator[HostFromKit]:
     """A host for `plan` in the new directory `place`, which nobody else may read; it is removed at

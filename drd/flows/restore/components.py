@@ -59,8 +59,8 @@ class Restoration:
     """The restoration of one point into some destinations.
 
     `restored` has the restored components, with their restores' results; `errors` the failed ones.
-    With a `part` only that is restored. `box` has the fences of a drill. Safe in several threads:
-    each component's worker writes its own keys."""
+    With a `part` only that is restored. A drill has `fences`. Safe in several threads: each
+    component's worker writes its own keys."""
 
     services: Services
     runner: Runner
@@ -71,7 +71,7 @@ class Restoration:
     begun: float
     part: Part | None = None
     ahead: Prefetch | None = None
-    box: process.Sandbox | None = None
+    fences: process.Sandbox | None = None
     spans: list[Span] = field(default_factory=list)
     restored: dict[str, Restored] = field(default_factory=dict)
     errors: dict[str, DrdError] = field(default_factory=dict)
@@ -227,11 +227,11 @@ def run_checks(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
 def fence(work: Restoration, by: str, written: Sequence[str]) -> process.Fence | None:
     """Return the fence for a command of the plan; None in a recovery. Its scratch directory lies
     where only the user who runs it can put a link: root must not write where that leads."""
-    if work.box is None:
+    if work.fences is None:
         return None
     back = [work.destinations[name].inspector() for name in work.restored]
     directory = believed_directory(work.services, work.runner.run.id)
-    return for_command(work.box, by, written, back, directory)
+    return for_command(work.fences, by, written, back, directory)
 
 
 def _property_rows(work: Restoration) -> list[CheckResult]:

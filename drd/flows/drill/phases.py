@@ -1,0 +1,176 @@
+"""The phases of a drill. Each hands a frozen value on to the next one, and the value of the last
+phase that was reached makes the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from drd import process
+from drd.flows.drill.coverage import unproven
+from drd.flows.drill.fence import report
+from drd.flows.drill.request import DrillRequest
+from drd.flows.durable_steps import Runner
+from drd.flows.restore import components
+from drd.flows.restore.point_choice import Choice
+from drd.flows.runbook.engine import Engine, rehearsed
+from drd.flows.services import Services
+from drd.model.plan import Plan
+from drd.model.recovery_phases import Span, split
+from drd.model.run import PARTIAL_DRILL, CheckResult, DrillResult, Evidence
+from drd.model.runbook import SANDBOX
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The run has begun, on this host. `only` are the repositories that it may read, None: all."""
+
+    services: Services
+    plan: Plan
+    request: DrillRequest
+    runner: Runner
+    t0: datetime
+    only: tuple[str, ...] | None
+
+    def evidence(self, result: DrillResult, reason: str | None) -> Evidence:
+        run, request = self.runner.run.id, self.request
+        return Evidence(
+            id=f"{run[:4]}-{run}",
+            run=run,
+            plan=self.plan.name,
+            point=None,
+            scenario=PARTIAL_DRILL if request.components else str(request.scenario),
+            target=SANDBOX if request.components else None,
+            result=result,
+            plan_digest=self.plan.digest,
+            started_at=self.t0,
+            finished_at=self.services.clock.now(),
+            rpa_s=None,
+            rta_s=None,
+            judged=False,
+            phases={},
+            checks=(),
+            reason=reason,
+            repository=request.repository or "",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """The fences for code that comes with the data are there."""
+
+    begun: Begun
+    fences: process.Sandbox
+
+    def evidence(self, result: DrillResult, reason: str | None) -> Evidence:
+        fence = report(self.fences, self.begun.plan)
+        return replace(self.begun.evidence(result, reason), fence=fence)
+
+
+@dataclass(frozen=True, slots=True)
+class OnHost:
+    """The host is there that restores: this one, or in a drill of host-loss one from the kit.
+
+    `plan` is that host's, with its `plan_digest`, and `services` open its repositories, but record
+    here. `knowing` are the services whose catalogue knows the points. `checks` and `spans` are
+    about making the host.
+    """
+
+    fenced: Fenced
+    plan: Plan
+    plan_digest: str
+    services: Services
+    knowing: Services
+    checks: tuple[CheckResult, ...] = ()
+    spans: tuple[Span, ...] = ()
+
+    @property
+    def begun(self) -> Begun:
+        return self.fenced.begun
+
+    def evidence(self, result: DrillResult, reason: str | None) -> Evidence:
+        return replace(
+            self.fenced.evidence(result, reason),
+            plan=self.plan.name,
+            plan_digest=self.plan_digest,
+            fence=report(self.fenced.fences, self.plan),
+            checks=self.checks,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The point is chosen."""
+
+    host: OnHost
+    choice: Choice
+
+    @property
+    def begun(self) -> Begun:
+        return self.host.begun
+
+    def evidence(self, result: DrillResult, reason: str | None) -> Evidence:
+        point = self.choice.point
+        return replace(
+            self.host.evidence(result, reason),
+            id=f"{point.id[:4]}-{self.begun.runner.run.id}",
+            point=point.id,
+            judged=self.choice.newest,
+            data_time=point.data_time,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """The runbook is being executed. `tools` are the versions of the programs that take part."""
+
+    chosen: Chosen
+    work: components.Restoration
+    engine: Engine
+    tools: Future[Mapping[str, str]]
+
+    @property
+    def begun(self) -> Begun:
+        return self.chosen.begun
+
+    def evidence(self, result: DrillResult, reason: str | None) -> Evidence:
+        coverage, left_out = rehearsed(self.engine)
+        is_part = bool(self.begun.request.components)
+        return replace(
+            self.chosen.evidence(result, reason),
+            checks=(*self.chosen.host.checks, *self.work.checks),
+            not_rehearsed=left_out,
+            coverage=coverage,
+            given_by=tuple(self.work.holders.used),
+            unproven=() if is_part else unproven(self.work, self.engine),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The runbook has ended, at `ended` by the monotonic clock."""
+
+    restoring: Restoring
+    ended: float
+
+    @property
+    def begun(self) -> Begun:
+        return self.restoring.begun
+
+    def evidence(self, result: DrillResult, reason: str | None) -> Evidence:
+        evidence = self.restoring.evidence(result, reason)
+        work, point = self.restoring.work, self.restoring.chosen.choice.point
+        if reason is not None or work.errors or not self.restoring.engine.outcome.through:
+            return evidence
+        return replace(
+            evidence,
+            rpa_s=(self.begun.t0 - point.data_time).total_seconds(),
+            rta_s=round(self.ended - work.begun, 3),
+            phases=split(work.spans, work.begun, self.ended, idle="serve"),
+            restored_bytes=sum(c.bytes for c in point.components if c.component in work.restored),
+        )
+
+
+Phase = Begun | Fenced | OnHost | Chosen | Restoring | Restored

@@ -1,0 +1,52 @@
+"""What a drill is asked for, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from drd.errors import DrdError
+from drd.flows.drill.host_loss import KitAt
+from drd.flows.restore import components
+from drd.flows.restore.point_choice import Choice
+from drd.flows.restore.repository_choice import left_in
+from drd.model.plan import Plan
+from drd.model.run import Evidence
+from drd.ports import Destination
+
+
+@dataclass(frozen=True, slots=True)
+class DrillOutcome:
+    """The measurements; `restoration` has notes for a person; `error` says why it was inconclusive.
+    `failed_steps` are those that failed by themselves, and were not skipped."""
+
+    evidence: Evidence
+    restoration: components.Restoration | None
+    choice: Choice | None
+    error: DrdError | None = None
+    failed_steps: tuple[str, ...] = ()
+
+
+ShowSandboxes = Callable[[DrillOutcome, dict[str, Destination]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRequest:
+    """`point` is an id, `latest`, `random`, or None for the plan's drill policy, as is
+    a `scenario` of None. If `repository` is given, only that is read.
+    `components` alone are restored, none: all; a part proves nothing about the whole service.
+    `keep` is
+    called before the sandboxes are removed. `kit` is what a loss of the
+    host leaves, None for the copy that the plan or drd.yaml name."""
+
+    point: str | None = None
+    scenario: str | None = None
+    repository: str | None = None
+    trigger: str = "manual"
+    keep: ShowSandboxes | None = None
+    kit: KitAt | None = None
+    components: tuple[str, ...] = ()
+
+    def only(self, plan: Plan) -> tuple[str, ...] | None:
+        """Return the repositories that may be used; None for all. Raises UsageError."""
+        return left_in(plan, self.repository, self.scenario)
