@@ -26,7 +26,7 @@ _ALLOWED_GROWTH = 1.05
 
 
 def rows(home: Path) -> list[Row]:
-    from drd.daemon.upkeep import KEPT
+    from drd.daemon.monitor import KEPT
 
     crowd = Crowd(home / "year", _PLANS)
     crowd.look_after()

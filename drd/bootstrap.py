@@ -51,7 +51,7 @@ from drd.model.plan import Plan, RepositorySpec
 from drd.model.progression import Progression
 from drd.model.run import Run
 from drd.model.schedule import Schedule, schedule_of
-from drd.notifiers import open_heart, open_notifier
+from drd.notifiers import open_notifier, open_watcher
 from drd.ports import Catalogue, Clock, OnProgress, Repository, no_progress
 from drd.ports.notify import Notifier
 from drd.process import booted, rights, user_name
@@ -376,8 +376,8 @@ class App:
     def open_notifier(self, spec: ChannelSpec) -> Notifier:
         return open_notifier(spec, resolve=secrets.resolve)
 
-    def postman(self) -> OutboxSender:
-        """Return the postman that delivers the outbox through the channels of drd.yaml."""
+    def outbox_sender(self) -> OutboxSender:
+        """Return the sender of the outbox through the channels of drd.yaml."""
         return OutboxSender(self.catalogue, self.settings.channels, self.open_notifier, self.clock)
 
     def heartbeats(self) -> Heartbeats:
@@ -385,7 +385,7 @@ class App:
         return Heartbeats(
             self.catalogue,
             self.settings.channels,
-            lambda spec: open_heart(spec, resolve=secrets.resolve),
+            lambda spec: open_watcher(spec, resolve=secrets.resolve),
             self.clock,
         )
 

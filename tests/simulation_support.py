@@ -17,7 +17,7 @@ from typing import cast
 
 from drd.bootstrap import App
 from drd.daemon.clocks import Jump
-from drd.daemon.sd_notify import Notifier
+from drd.daemon.sd_notify import ServiceManager
 from drd.daemon.service import Daemon
 from drd.daemon.workers import GRACE_S, Ended, Worker, Workers
 from drd.errors import Fenced
@@ -32,11 +32,11 @@ from drd.process import Child
 START = datetime(2026, 11, 23, tzinfo=UTC)
 """A Monday."""
 
-GLANCE_S = 1.0
+POLL_S = 1.0
 STEP_S = 300.0
 """The longest time between two turns of the daemon while nothing happens and nothing waits."""
 WAITING_STEP_S = 30.0
-DUTIES_S = 120.0
+MONITOR_S = 120.0
 """Between two looks at all plans, which the daemon takes each half minute."""
 
 
@@ -203,7 +203,7 @@ class Host:
         self.app = App(str(self._config))
         self.app.clock = self.time
         self.daemon: Daemon | None = None
-        self._ticked_s = self._duties_s = -math.inf
+        self._ticked_s = self._monitored_s = -math.inf
         self._plans: dict[str, Plan] = {}
         self.settled: dict[str, str] = {}
 
@@ -213,9 +213,9 @@ class Host:
         """A new daemon."""
         self.works = Pretenders(self)
         self.daemon = Daemon(
-            self.app, str(self._config), Notifier(), lambda _: None, workers=self.works
+            self.app, str(self._config), ServiceManager(), lambda _: None, workers=self.works
         )
-        self._ticked_s = self._duties_s = -math.inf
+        self._ticked_s = self._monitored_s = -math.inf
 
     def kill(self) -> None:
         """The daemon, and with it all that it started."""
@@ -267,7 +267,7 @@ class Host:
         watch(0.0)
 
     def turn(self, jump: Jump | None = None) -> None:
-        """One of the daemon's, and one of its duties'."""
+        """One of the daemon's, and one of its monitor's."""
         assert self.daemon is not None
         upcoming = self.daemon._agenda.next_at()
         due = upcoming is not None and upcoming <= self.time.now()
@@ -275,9 +275,9 @@ class Host:
             self.daemon._ask_tick()
             self._ticked_s = self.time.awake_s
         self.daemon._react(jump)
-        if jump is not None or self.time.awake_s - self._duties_s >= DUTIES_S:
-            self._duties_s = self.time.awake_s
-            self.daemon._duties._work(last=False)
+        if jump is not None or self.time.awake_s - self._monitored_s >= MONITOR_S:
+            self._monitored_s = self.time.awake_s
+            self.daemon._monitor._work(last=False)
 
     def _idle_s(self) -> float:
         """Until something happens by itself."""
@@ -295,7 +295,7 @@ class Host:
         upcoming = self.daemon._agenda.next_at()
         if upcoming is not None:
             times.append((upcoming - self.time.now()).total_seconds())
-        return max(GLANCE_S, math.ceil(min(times)))
+        return max(POLL_S, math.ceil(min(times)))
 
     # --- what runs do ---------------------------------------------------------------------------
 

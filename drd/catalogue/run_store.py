@@ -40,7 +40,7 @@ _EXCLUDES = {
 _SET_S = 2.0
 """A difference between the clocks at the end of a run that shows that one of them was set or stood
 still."""
-_GLANCE_S = 0.5
+_SHORT_WAIT_S = 0.5
 """How long drd tries to take a lock that others are checking. A check takes milliseconds."""
 
 
@@ -347,7 +347,7 @@ class SqlRunStore(SqlStore):
                 return run, held
 
     def _take_from_glances(self, run: str) -> HeldLock | None:
-        limit = time.monotonic() + _GLANCE_S
+        limit = time.monotonic() + _SHORT_WAIT_S
         while (held := self._locks.take(_lock_name(run))) is None and time.monotonic() < limit:
             time.sleep(0.02)
         return held

@@ -16,7 +16,7 @@ from drd.catalogue import summary_rows as rows
 from drd.catalogue.reading import STUMBLES, require_file, sqlite_file
 from drd.catalogue.version import HEAD
 from drd.model.facts import (
-    HEARTBEAT,
+    SIGN_OF_LIFE,
     PlanFacts,
     StatusFacts,
     daemon_facts,
@@ -126,7 +126,7 @@ def assemble(
         own,
         others=others,
         refused=rows.refused(noted["refused"][1]) if "refused" in noted else {},
-        daemon=daemon_facts(*noted[HEARTBEAT]) if HEARTBEAT in noted else None,
+        daemon=daemon_facts(*noted[SIGN_OF_LIFE]) if SIGN_OF_LIFE in noted else None,
     )
 
 

@@ -8,7 +8,7 @@ import signal
 from drd import log
 from drd.bootstrap import app
 from drd.config.daemon import DaemonSettings
-from drd.daemon.sd_notify import Notifier
+from drd.daemon.sd_notify import ServiceManager
 from drd.daemon.service import BUSY_S, Daemon
 from drd.daemon.standby import Standby
 
@@ -16,7 +16,7 @@ from drd.daemon.standby import Standby
 def run(args: argparse.Namespace) -> int:
     # Until a handler is installed: a start reads everything anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    notifier = Notifier.from_environment()
+    manager = ServiceManager.from_environment()
     with app(args.config, busy_s=BUSY_S, service=True) as opened:
 
         def choose_log(settings: DaemonSettings) -> None:
@@ -26,8 +26,8 @@ def run(args: argparse.Namespace) -> int:
         choose_log(opened.settings)
         for warning in opened.settings.warnings:
             log.get().warning("configuration.warning", what=str(warning))
-        if notifier.connected:
-            standby = Standby(opened, notifier)
+        if manager.connected:
+            standby = Standby(opened, manager)
             signal.signal(signal.SIGHUP, lambda *_: standby.reload_soon())
             standby.wait()
-        return Daemon(opened, args.config, notifier, choose_log).run()
+        return Daemon(opened, args.config, manager, choose_log).run()

@@ -152,7 +152,7 @@ def _health(facts: ChannelFacts | None, now: datetime) -> str:
 
 def _carries(channel: ChannelSpec) -> str:
     plans = f" of {', '.join(channel.plans)}" if channel.plans else ""
-    if channel.beats:
+    if channel.is_heartbeat:
         return f"runs: {', '.join(channel.on)}{plans}" if channel.plans else "the daemon"
     severities = "" if len(channel.severities) == 3 else f" ({', '.join(channel.severities)})"
     return f"{', '.join(channel.on)}{plans}{severities}"

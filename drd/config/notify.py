@@ -56,7 +56,7 @@ def _spec(name: str, entry: Named) -> ChannelSpec:
     if isinstance(entry, HeartbeatSettings):
         beat = _heartbeat(entry)
         plans = tuple(entry.plans)
-        return ChannelSpec(name, entry.kind, beat, on=beat.on, plans=plans, beats=True)
+        return ChannelSpec(name, entry.kind, beat, on=beat.on, plans=plans, is_heartbeat=True)
     assert isinstance(entry, Carrier)
     return ChannelSpec(
         name=name,

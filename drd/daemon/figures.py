@@ -95,8 +95,8 @@ class Figures:
 
     def _publish(self, outlook: WatchResult, said: DaemonReport, now: datetime) -> None:
         catalogue = self._app.catalogue
-        fared = still_there(catalogue.outbox.channels(), self._app.settings.channels)
-        channels = {c.name: c.failing_since is None for c in fared}
+        states = still_there(catalogue.outbox.channels(), self._app.settings.channels)
+        channels = {c.name: c.failing_since is None for c in states}
         daemon = DaemonFigures(
             drd.__version__,
             self._started_at,

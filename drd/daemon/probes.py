@@ -1,7 +1,7 @@
 """Check whether the repositories of all plans are still there, each once in a few minutes.
 
 Runs in its own threads: a network file system that is gone blocks a thread for ever, and neither
-the daemon's loop nor its duties may wait for it. The results go to the catalogue, from which alone
+the daemon's loop nor its monitor may wait for it. The results go to the catalogue, from which alone
 verdicts are made."""
 
 from __future__ import annotations

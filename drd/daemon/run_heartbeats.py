@@ -19,24 +19,24 @@ class RunHeartbeats:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._beats = app.heartbeats()
+        self._heartbeats = app.heartbeats()
         self._known: dict[str, HeartbeatPlan] = {}
 
     def use(self, channels: Sequence[ChannelSpec]) -> None:
         """Use these channels of drd.yaml from now on."""
-        self._beats.use(channels)
+        self._heartbeats.use(channels)
 
     def started(self, run: Run) -> None:
-        self._beats.started(self._of(run), run.kind)
+        self._heartbeats.started(self._of(run), run.kind)
 
     def finished(self, run: Run) -> None:
-        self._beats.finished(self._of(run), run)
+        self._heartbeats.finished(self._of(run), run)
 
     def alive(self, sentence: str, *, well: bool) -> None:
-        self._beats.alive(sentence, well=well)
+        self._heartbeats.alive(sentence, well=well)
 
     def close(self, wait_s: float) -> None:
-        self._beats.close(wait_s)
+        self._heartbeats.close(wait_s)
 
     def _of(self, run: Run) -> HeartbeatPlan:
         key = f"{run.plan} {run.plan_digest}"

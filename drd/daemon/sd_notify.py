@@ -15,7 +15,7 @@ from drd import log
 _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
-class Notifier:
+class ServiceManager:
     """Sends messages to the service manager; does nothing without one (`address` empty).
 
     `watchdog_s` is how long the manager waits for a `watchdog()` before it kills the service; None
@@ -27,7 +27,9 @@ class Notifier:
         self.watchdog_s = watchdog_s
 
     @classmethod
-    def from_environment(cls, environment: MutableMapping[str, str] | None = None) -> Notifier:
+    def from_environment(
+        cls, environment: MutableMapping[str, str] | None = None
+    ) -> ServiceManager:
         """Return the manager that started this process; removes its variables from the environment,
         so that no child can send messages for the service.
 

@@ -1,7 +1,8 @@
 """The daemon: a loop that starts what is due, watches runs, and reports its state.
 
 The loop does nothing that can hang: work that uses the network or takes long is in processes (runs)
-or in the duties' thread. The loop feeds the watchdog, and only while that thread makes progress."""
+or in the monitor's thread. The loop feeds the watchdog, and only while that thread makes
+progress."""
 
 from __future__ import annotations
 
@@ -25,17 +26,17 @@ from drd.config.run_settings import to_text
 from drd.daemon.clocks import Clocks, Jump
 from drd.daemon.dispatcher import Dispatcher
 from drd.daemon.figures import DaemonReport
+from drd.daemon.monitor import Monitor
 from drd.daemon.plans import PlanBook
 from drd.daemon.probes import Probes
 from drd.daemon.reload import reread
-from drd.daemon.sd_notify import Notifier
+from drd.daemon.sd_notify import ServiceManager
 from drd.daemon.supervisor import Supervisor
-from drd.daemon.upkeep import Upkeep
 from drd.daemon.workers import Workers
 from drd.errors import CatalogueError, DrdError
 from drd.flows.schedules import Agenda
 from drd.model.dispatch import Limits
-from drd.model.facts import HEARTBEAT
+from drd.model.facts import SIGN_OF_LIFE
 from drd.model.run import Run
 from drd.model.text import counted, some
 from drd.modes import make_public_directory
@@ -45,11 +46,11 @@ _log = log.get()
 
 TICK_S = 30.0
 """The longest time between two ticks."""
-GLANCE_S = 1.0
+POLL_S = 1.0
 """The longest time between two checks of children, clocks and requests."""
 LOADING_S = 90.0
 """How long reading the next piece of the plans may take."""
-HEARTBEAT_S = 30.0
+SIGN_OF_LIFE_S = 30.0
 """Seconds between two signs of life in the catalogue, which also show whether it can be written."""
 BUSY_S = 5.0
 """How long a write of the daemon waits for another process's: it can try again, and a loop that
@@ -76,14 +77,14 @@ class Daemon:
         self,
         app: App,
         config: str | None,
-        notifier: Notifier,
+        manager: ServiceManager,
         choose_log: Callable[[DaemonSettings], None],
         *,
         workers: Workers | None = None,
     ) -> None:
         self._app = app
         self._choose_log = choose_log
-        self._notifier = notifier
+        self._manager = manager
         self._asked = _Asked()
         self._tick_now = False
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -94,16 +95,16 @@ class Daemon:
         self._book = PlanBook(app, self._agenda)
         self._workers.texts = app.handed = self._book.texts
         self._workers.mark = app.catalogue.runs.mark
-        self._duties = Upkeep(app, self._agenda.schedule, self._book.texts)
-        self._probes = Probes(app, self._agenda.schedule, self._duties.assess_soon)
+        self._monitor = Monitor(app, self._agenda.schedule, self._book.texts)
+        self._probes = Probes(app, self._agenda.schedule, self._monitor.assess_soon)
         self._dispatcher = Dispatcher(
-            app.catalogue, self._agenda, self._workers, limits_of(app), self._duties.on_run_started
+            app.catalogue, self._agenda, self._workers, limits_of(app), self._monitor.on_run_started
         )
         self._supervisor = Supervisor(app.catalogue, self._workers, self._over)
         self._api: ApiServer | None = None
         self._trouble = ""
         self._said = "starting"
-        self._alive_at = -HEARTBEAT_S
+        self._sign_of_life_at = -SIGN_OF_LIFE_S
         self._recalled = self._loaded = False
 
     # --- life ---------------------------------------------------------------------------------
@@ -125,10 +126,10 @@ class Daemon:
         self._run_guarded(self._load_first)
         # After the plans, which would otherwise count as never loaded; also when they could not be
         # loaded, because a person must be told.
-        self._duties.start()
+        self._monitor.start()
         self._probes.start()
         self._listen()
-        self._notifier.ready(f"catalogue: {self._trouble}" if self._trouble else "started")
+        self._manager.ready(f"catalogue: {self._trouble}" if self._trouble else "started")
         self._ask_tick()
 
     def _listen(self) -> None:
@@ -145,17 +146,17 @@ class Daemon:
         """Load the plans for the first time. Raises CatalogueError; then call it again."""
         now = self._app.clock.now()
         if not self._recalled:
-            self._duties.record_downtime(self._last_heartbeat(), now)
+            self._monitor.record_downtime(self._last_sign_of_life(), now)
             self._recalled = True
         self._agenda.refresh(now)
         loaded = self._book.load(running=False, so_far=self._loading)
-        self._duties.loaded(loaded.refused)
+        self._monitor.loaded(loaded.refused)
         self._loaded = True
         _log.info("daemon.started", version=drd.__version__, plans=str(loaded))
 
     def _end(self) -> None:
         """Let runs end, and hand over those that do not."""
-        self._notifier.stopping(f"stopping: {self._asked.stop}")
+        self._manager.stopping(f"stopping: {self._asked.stop}")
         _log.info("daemon.stopping", why=self._asked.stop, runs=len(self._workers.alive))
         self._supervisor.stopping = True
         self._clockwork.stop()
@@ -163,15 +164,15 @@ class Daemon:
         limit = time.monotonic() + STOP_GRACE_S + 5.0
         while self._workers.alive and time.monotonic() < limit:
             self._wait(0.2)
-            self._notifier.watchdog()
+            self._manager.watchdog()
             with suppress(CatalogueError):
                 self._supervisor.reap(self._app.clock.now())
         self._probes.stop()
         if self._api is not None:
             self._api.close()
-        self._duties.stop()
+        self._monitor.stop()
         with suppress(CatalogueError):
-            self._note_heartbeat(state="stopped")
+            self._note_sign_of_life(state="stopped")
         _log.info("daemon.stopped")
         os.close(self._wake_read)
         os.close(self._wake_write)
@@ -180,9 +181,9 @@ class Daemon:
 
     def _turn(self) -> None:
         """Wait for an event, then handle it."""
-        self._wait(GLANCE_S)
-        if self._duties.alive():
-            self._notifier.watchdog()
+        self._wait(POLL_S)
+        if self._monitor.alive():
+            self._manager.watchdog()
         self._react(self._clocks.check())
 
     def _react(self, jump: Jump | None) -> None:
@@ -192,7 +193,7 @@ class Daemon:
         now = self._app.clock.now()
         if jump is not None:
             _log.warning("clock.jumped", what=str(jump))
-            self._duties.jumped(jump, now)
+            self._monitor.jumped(jump, now)
             self._clockwork.restart()
             self._agenda.recompute(now)
             self._ask_tick()
@@ -217,9 +218,9 @@ class Daemon:
             getattr(_log, level)("tick", what=sentence, took_s=took_s)
             self._said = sentence
         # Reading may work while writing fails: the trouble is over when a write succeeded.
-        since_s = self._app.clock.monotonic() - self._alive_at
-        if self._trouble or since_s >= HEARTBEAT_S:
-            self._note_heartbeat(said=self._said)
+        since_s = self._app.clock.monotonic() - self._sign_of_life_at
+        if self._trouble or since_s >= SIGN_OF_LIFE_S:
+            self._note_sign_of_life(said=self._said)
 
     def tick(self, open_runs: Sequence[Run], now: datetime) -> tuple[bool, str]:
         """Start everything that is due and may start; whether anything was done, and what, as a
@@ -235,8 +236,8 @@ class Daemon:
         sentence = self._sentence(started, settled)
         running = Counter(str(w.run.kind) for w in self._workers.alive)
         took_s = time.monotonic() - began
-        self._duties.ticked(DaemonReport(running, len(self._dispatcher.waiting), took_s, sentence))
-        self._notifier.status(sentence)
+        self._monitor.ticked(DaemonReport(running, len(self._dispatcher.waiting), took_s, sentence))
+        self._manager.status(sentence)
         return bool(started or settled), sentence
 
     def _sentence(self, started: list[str], settled: list[str]) -> str:
@@ -249,7 +250,7 @@ class Daemon:
             waiting = len(self._dispatcher.waiting)
             late = f", {counted(waiting, 'run waits', 'runs wait')} for a slot"
             late = late if waiting else ""
-            parts.append(f"no action: {self._duties.summary(self._agenda.plans)}{late}")
+            parts.append(f"no action: {self._monitor.summary(self._agenda.plans)}{late}")
         return ", ".join(parts)
 
     def _run_guarded(self, work: Callable[[], None]) -> None:
@@ -259,40 +260,40 @@ class Daemon:
         except CatalogueError as error:
             if error.message != self._trouble:
                 _log.error("catalogue.trouble", error=error.message, hint=error.hint)
-                self._duties.catalogue_failed(error)
+                self._monitor.catalogue_failed(error)
             self._trouble = error.message
-            self._notifier.status(f"catalogue: {error.message}")
+            self._manager.status(f"catalogue: {error.message}")
             self._tick_now = False
-            time.sleep(GLANCE_S)
+            time.sleep(POLL_S)
             return
         if self._trouble:
             _log.info("catalogue.works_again")
             self._trouble = ""
-            self._duties.catalogue_works()
+            self._monitor.catalogue_works()
             self._ask_tick()
 
     def _reload(self) -> None:
-        self._notifier.reloading("reading drd.yaml and plans")
+        self._manager.reloading("reading drd.yaml and plans")
         said = self._reconfigure()
         try:
             loaded = self._book.load(running=True, so_far=self._loading)
             _log.info("daemon.reloaded", plans=str(loaded), refused=list(loaded.refused))
-            self._duties.loaded(loaded.refused)
+            self._monitor.loaded(loaded.refused)
             said.insert(0, str(loaded))
         except DrdError as error:
             _log.error("daemon.not_reloaded", error=error.message)
             said.insert(0, f"not reloaded: {error.message}")
-        self._notifier.ready(", ".join(said))
+        self._manager.ready(", ".join(said))
         self._ask_tick()
 
     def _reconfigure(self) -> list[str]:
         """Apply the current drd.yaml; returns a note about it. A broken file changes nothing."""
         try:
             reread_settings = reread(self._app)
-            self._duties.reconfigure(reread_settings.settings)
+            self._monitor.reconfigure(reread_settings.settings)
         except DrdError as error:
             _log.error("configuration.refused", error=error.message, hint=error.hint)
-            self._duties.not_reconfigured(error)
+            self._monitor.not_reconfigured(error)
             return ["drd.yaml refused"]
         for warning in reread_settings.settings.warnings if reread_settings.changed else ():
             _log.warning("configuration.warning", what=str(warning))
@@ -315,9 +316,9 @@ class Daemon:
 
     def _loading(self, done: int, of: int) -> bool:
         """Thousands of plans take longer than a service may be silent, or take to stop."""
-        self._notifier.extend_timeout(LOADING_S)
-        self._notifier.watchdog()
-        self._notifier.status(f"reading plans: {done} of {of}")
+        self._manager.extend_timeout(LOADING_S)
+        self._manager.watchdog()
+        self._manager.status(f"reading plans: {done} of {of}")
         return not self._asked.stop
 
     # --- what others tell us --------------------------------------------------------------------
@@ -332,7 +333,7 @@ class Daemon:
             duration_s=run.duration_s,
             error=run.error,
         )
-        self._duties.over(run)
+        self._monitor.over(run)
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
@@ -366,14 +367,14 @@ class Daemon:
 
     # --- heartbeat ------------------------------------------------------------------------------
 
-    def _last_heartbeat(self) -> datetime | None:
-        noted = self._app.catalogue.queue.noted(HEARTBEAT)
+    def _last_sign_of_life(self) -> datetime | None:
+        noted = self._app.catalogue.queue.noted(SIGN_OF_LIFE)
         return noted[0] if noted is not None else None
 
-    def _note_heartbeat(self, **what: str) -> None:
+    def _note_sign_of_life(self, **what: str) -> None:
         value = {"version": drd.__version__, **what}
-        self._app.catalogue.queue.note(HEARTBEAT, value, self._app.clock.now())
-        self._alive_at = self._app.clock.monotonic()
+        self._app.catalogue.queue.note(SIGN_OF_LIFE, value, self._app.clock.now())
+        self._sign_of_life_at = self._app.clock.monotonic()
 
 
 class _Signals:

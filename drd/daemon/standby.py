@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from drd import log
 from drd.bootstrap import App
 from drd.daemon.reload import reread
-from drd.daemon.sd_notify import Notifier
+from drd.daemon.sd_notify import ServiceManager
 from drd.errors import CatalogueError, DrdError
 from drd.flows.alerts.messages import routed
-from drd.flows.alerts.outbox import insist
+from drd.flows.alerts.outbox import deliver_repeatedly
 from drd.model.alert_facts import HostFacts
 from drd.model.alerts import Alert, Condition, Rules, reconcile
 from drd.model.host_conditions import host_conditions
@@ -29,9 +29,9 @@ class Standby:
     """Sends an alert once, reminders as drd.yaml says, and a message when the trouble is over:
     without the outbox, which is in the catalogue."""
 
-    def __init__(self, app: App, notifier: Notifier, *, pause_s: float = PAUSE_S) -> None:
+    def __init__(self, app: App, manager: ServiceManager, *, pause_s: float = PAUSE_S) -> None:
         self._app = app
-        self._notifier = notifier
+        self._manager = manager
         self._pause_s = pause_s
         self._alerts: list[Alert] = []
         self._trouble = ""
@@ -52,19 +52,19 @@ class Standby:
             if self._reload_asked.wait(self._pause_s):
                 self._reload_asked.clear()
                 self._reload()
-            self._notifier.watchdog()
+            self._manager.watchdog()
         if self._trouble:
             _log.info("catalogue.works_again")
             self._tell([], Rules(hold_s=0.0))
 
     def _reload(self) -> None:
         """Read drd.yaml for other recipients; the plans are read when the catalogue is open."""
-        self._notifier.reloading("reading drd.yaml")
+        self._manager.reloading("reading drd.yaml")
         try:
             self._app.settings = reread(self._app).settings
         except DrdError as error:
             _log.error("configuration.refused", error=error.message, hint=error.hint)
-        self._notifier.ready(f"catalogue: {self._trouble}")
+        self._manager.ready(f"catalogue: {self._trouble}")
 
     def _error(self) -> CatalogueError | None:
         try:
@@ -79,7 +79,7 @@ class Standby:
         self._trouble = error.message
         _log.error("catalogue.trouble", error=error.message, hint=error.hint)
         # systemd would end a start that takes too long.
-        self._notifier.ready(f"catalogue: {error.message}")
+        self._manager.ready(f"catalogue: {error.message}")
 
     def _tell(self, conditions: Sequence[Condition], rules: Rules) -> None:
         now = self._app.clock.now()
@@ -96,4 +96,4 @@ class Standby:
             work.start()
 
     def _deliver(self, message: Message, channel: ChannelSpec) -> None:
-        insist([message], channel, self._app.open_notifier, self._app.clock)
+        deliver_repeatedly([message], channel, self._app.open_notifier, self._app.clock)

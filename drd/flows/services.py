@@ -87,11 +87,11 @@ class Services:
 
     `read_facts` reads the facts of a plan for `status`, `kit_findings` the problems of its recovery
     kit, `exposed` its files that others can read or write, `try_kit` opens the kit's copy that drd
-    tests by itself, `host_from_kit` makes a host from one (`drd.flows.drill.host_loss`), `roles` has
-    the roles of each person of drd.yaml. `notify_now` sends a message at once, through the channels
-    that want it, and returns those that accepted it, or raises NotifyError if none did. `on_steps`
-    gets the progress of a runbook. `compares` finds the check of this name that compares a
-    component with its fingerprint. `row_trust` decides which of the catalogue's rows about a
+    tests by itself, `host_from_kit` makes a host from one (`drd.flows.drill.host_loss`), `roles`
+    has the roles of each person of drd.yaml. `notify_now` sends a message at once, through the
+    channels that want it, and returns those that accepted it, or raises NotifyError if none did.
+    `on_steps` gets the progress of a runbook. `compares` finds the check of this name that compares
+    a component with its fingerprint. `row_trust` decides which of the catalogue's rows about a
     recovery this process trusts. `booted` returns this boot and how long ago it was, None if
     unknown. `said` has one-time messages that were already given.
     """

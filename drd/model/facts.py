@@ -320,7 +320,7 @@ class DaemonFacts(NamedTuple):
     version: str
 
 
-HEARTBEAT = "heartbeat"
+SIGN_OF_LIFE = "heartbeat"
 """The key under which a daemon notes its heartbeat."""
 
 

@@ -90,7 +90,7 @@ class ChannelSpec:
     on: tuple[str, ...] = DEFAULT_EVENTS
     plans: tuple[str, ...] = ()
     severities: tuple[Severity, ...] = SEVERITIES
-    beats: bool = False
+    is_heartbeat: bool = False
 
     def is_for(self, plan: str) -> bool:
         """Return whether the channel wants messages about this plan."""
@@ -113,7 +113,7 @@ def route(message: Message, channels: Sequence[ChannelSpec]) -> list[Routed]:
     plans only, it goes to each, or nobody would learn that the daemon itself is in trouble.
     Heartbeats carry no messages.
     """
-    wanting = [c for c in channels if not c.beats and c.wants(message)]
+    wanting = [c for c in channels if not c.is_heartbeat and c.wants(message)]
     if message.plan:
         chosen = [c for c in wanting if c.is_for(message.plan)]
     else:

@@ -320,7 +320,7 @@ class _Seconds(float):
         line = self.line and (self.line[0] * factor, self.line[1] * factor)
         return _Seconds.of(value, self.marks, line, self.over)
 
-    def _untold(self, value: float) -> _Seconds:
+    def _unpredictable(self, value: float) -> _Seconds:
         return _Seconds.of(value, self.marks, None)
 
     def __add__(self, other: float) -> Any:
@@ -345,7 +345,11 @@ class _Seconds(float):
 
     def __mul__(self, other: float) -> Any:
         value = float(self) * float(other)
-        return self._untold(value) if isinstance(other, _Seconds) else self._scaled(other, value)
+        return (
+            self._unpredictable(value)
+            if isinstance(other, _Seconds)
+            else self._scaled(other, value)
+        )
 
     __rmul__ = __mul__
 
@@ -355,12 +359,12 @@ class _Seconds(float):
             return self._scaled(1 / other, value)
         if self.over == other.over and other.line is not None:
             return _Seconds.of(value, self.marks, self.line, other.line)
-        return self._untold(value)
+        return self._unpredictable(value)
 
     def __rtruediv__(self, other: float) -> Any:
         value = float(other) / float(self)
         if self.line is None:
-            return self._untold(value)
+            return self._unpredictable(value)
         (c, d) = self.over
         return _Seconds.of(value, self.marks, (other * c, other * d), self.line)
 
@@ -379,13 +383,13 @@ class _Seconds(float):
         return _unknown(self.marks, round(float(self), digits))
 
     def __floordiv__(self, other: float) -> Any:
-        return self._untold(float(self) // float(other))
+        return self._unpredictable(float(self) // float(other))
 
     def __mod__(self, other: float) -> Any:
-        return self._untold(float(self) % float(other))
+        return self._unpredictable(float(self) % float(other))
 
     def __pow__(self, other: Any, mod: None = None) -> Any:
-        return self._untold(float(self) ** float(other))
+        return self._unpredictable(float(self) ** float(other))
 
     def _compared(self, other: float) -> float:
         """Return `other`, and note when the comparison with it would change."""

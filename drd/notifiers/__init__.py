@@ -9,7 +9,7 @@ from drd.registry import NOTIFIERS
 if TYPE_CHECKING:
     from drd.model.message import ChannelSpec
     from drd.model.plan import Heartbeat
-    from drd.ports.notify import Heart, Notifier, Resolve
+    from drd.ports.notify import Notifier, Resolve, Watcher
 
 
 def open_notifier(spec: ChannelSpec, *, resolve: Resolve) -> Notifier:
@@ -17,8 +17,8 @@ def open_notifier(spec: ChannelSpec, *, resolve: Resolve) -> Notifier:
     return NOTIFIERS[spec.kind].open(spec, resolve)
 
 
-def open_heart(spec: Heartbeat, *, resolve: Resolve) -> Heart:
+def open_watcher(spec: Heartbeat, *, resolve: Resolve) -> Watcher:
     """Return the address of a heartbeat. Its secret is resolved at each heartbeat."""
-    from drd.notifiers.heartbeat import HttpHeart
+    from drd.notifiers.heartbeat import HttpWatcher
 
-    return HttpHeart(spec, resolve)
+    return HttpWatcher(spec, resolve)

@@ -18,7 +18,7 @@ LONGEST_TEXT = 8 << 10
 _SUFFIX = {"start": "/start", "success": "", "fail": "/fail"}
 
 
-class HttpHeart:
+class HttpWatcher:
     """A POST for each heartbeat, with the end of the text as its body."""
 
     def __init__(self, spec: Heartbeat, resolve: Callable[[SecretRef], str]) -> None:
@@ -50,5 +50,5 @@ def address(url: str, signal: Signal) -> str:
 
 
 SPEC = ChannelKind(
-    "heartbeat", HeartbeatSettings, lambda spec, resolve: HttpHeart(spec.settings, resolve)
+    "heartbeat", HeartbeatSettings, lambda spec, resolve: HttpWatcher(spec.settings, resolve)
 )

@@ -18,16 +18,16 @@ __all__ = [
     "ChannelFacts",
     "ChannelKind",
     "ChannelSpec",
-    "Heart",
-    "HeartFactory",
     "Message",
     "Notifier",
     "NotifierFactory",
+    "OpenWatcher",
     "Outbox",
     "Resolve",
     "Routed",
     "Signal",
     "Waiting",
+    "Watcher",
 ]
 
 
@@ -66,7 +66,7 @@ NotifierFactory = Callable[[ChannelSpec], Notifier]
 Signal = Literal["start", "success", "fail"]
 
 
-class Heart(Protocol):
+class Watcher(Protocol):
     """An address where a watcher elsewhere listens. The watcher reports silence."""
 
     def ping(self, signal: Signal, text: str) -> None:
@@ -74,7 +74,7 @@ class Heart(Protocol):
         deadline."""
 
 
-HeartFactory = Callable[[Heartbeat], Heart]
+OpenWatcher = Callable[[Heartbeat], Watcher]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from drd.daemon.service import BUSY_S, GLANCE_S
+from drd.daemon.service import BUSY_S, POLL_S
 from drd.flows.host.install import SHIPPED
 from tests.e2e.daemons import daemon, fill, quick_plan, rows, tell_a_script, text_of, until
 from tests.e2e.site import Site, make_tree
@@ -79,7 +79,7 @@ def test_trouble_is_reported_once_and_work_continues_after_it(
         until(lambda: running.events("catalogue.works_again"), "the end of it", running)
         until(lambda: done() > before, "another backup", running)
         assert len(running.events("catalogue.trouble")) <= 2, "not once for each look"
-        assert not running.events("duties.failed")
+        assert not running.events("monitor.failed")
     assert text_of(told).count("drd cannot use its catalogue") <= 2  # in a title and its text
     site.assert_clean()
 
@@ -89,4 +89,4 @@ def test_no_wait_for_the_catalogue_is_as_long_as_the_watchdog() -> None:
     life."""
     unit = (SHIPPED / "drd.service").read_text()
     [watchdog_s] = re.findall(r"^WatchdogSec=(\d+)s$", unit, re.MULTILINE)
-    assert float(watchdog_s) > 3 * BUSY_S + 2 * GLANCE_S
+    assert float(watchdog_s) > 3 * BUSY_S + 2 * POLL_S

@@ -170,4 +170,4 @@ def _look(site: Site, daemon: Daemon) -> None:
     assert not list((site.base / "state/locks").glob("run-*")), "a lock of a run that is over"
     log = daemon.log.read_text()
     assert "Traceback" not in log
-    assert not daemon.events("duties.failed")
+    assert not daemon.events("monitor.failed")

@@ -382,11 +382,11 @@ def test_on_a_full_disk_alerts_still_go_out_once_and_are_recorded_later(full: Pa
     outlook = bench.evaluate(20)
     assert outlook.error is not None
     assert "disk is full" in outlook.error
-    told = [(channel, message.title) for channel, message in outlook.untold]
+    told = [(channel, message.title) for channel, message in outlook.unrecorded]
     assert ("hook", f"drd: drd cannot use its catalogue: {outlook.error}") in told
     assert [t for _, t in told if t.startswith("orders-api: last complete backup 20m ago")]
-    assert bench.evaluate(20.5).untold == ()
-    assert bench.evaluate(21).untold == ()
+    assert bench.evaluate(20.5).unrecorded == ()
+    assert bench.evaluate(21).unrecorded == ()
     assert bench.catalogue.alerts.open() == []
 
     ballast.unlink()
@@ -408,10 +408,10 @@ def test_an_unreadable_catalogue_resolves_no_alert(bench: Bench) -> None:
     hidden = database.with_name("hidden")
     database.rename(hidden)
     outlook = bench.evaluate(60)
-    assert [m.title for _, m in outlook.untold if m.plan == ""]
+    assert [m.title for _, m in outlook.unrecorded if m.plan == ""]
     assert outlook.plans == ()
     assert {a.code for a in outlook.open_alerts} == {"catalogue", "never-drilled", "no-point"}
-    assert bench.evaluate(61).untold == ()
+    assert bench.evaluate(61).unrecorded == ()
     hidden.rename(database)
     assert bench.told(62) == ["escalated no-point"]
     assert bench.told(68) == ["resolved catalogue"]

@@ -13,7 +13,7 @@ import pytest
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.cli.main import main
 from drd.model.alerts import Condition, Rules, reconcile
-from drd.model.facts import HEARTBEAT
+from drd.model.facts import SIGN_OF_LIFE
 from drd.model.units import from_rfc3339
 from drd.process import actor_here
 from tests.catalogue_support import plan
@@ -85,7 +85,7 @@ def test_alerts_without_a_daemon_says_that_nobody_checks(
     told = capsys.readouterr().err
     assert "no daemon runs" in told
     assert "systemctl start drd" in told
-    catalogue.queue.note(HEARTBEAT, {"pid": 1}, datetime.now(UTC))
+    catalogue.queue.note(SIGN_OF_LIFE, {"pid": 1}, datetime.now(UTC))
     assert main(["alerts"]) == 0
     assert not capsys.readouterr().err
 

@@ -18,7 +18,7 @@ from drd.catalogue.engine import Database
 from drd.catalogue.export import export_to
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.catalogue.summary import read_status
-from drd.model.facts import HEARTBEAT
+from drd.model.facts import SIGN_OF_LIFE
 from drd.model.run import RunKind
 from tests.catalogue_support import at, captured, fresh_url, plan, point
 
@@ -75,7 +75,7 @@ def test_what_changed_is_read_and_nothing_else(url: str, tmp_path: Path) -> None
     stored = read_changed(url, began.seq)
     assert [f.newest and f.newest.id for f in stored.facts.plans] == ["p1"]
 
-    catalogue.queue.note(HEARTBEAT, {"version": "1"}, at(3))
+    catalogue.queue.note(SIGN_OF_LIFE, {"version": "1"}, at(3))
     lives = read_changed(url, stored.seq)
     assert (lives.facts.plans, lives.facts.daemon is not None) == ([], True)
     catalogue.queue.note("jumped", {}, at(3))

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, event
 from drd.bootstrap import App
 from drd.catalogue.changed import KeptFacts
 from drd.config.plan_file import load_plan
-from drd.daemon.sd_notify import Notifier
+from drd.daemon.sd_notify import ServiceManager
 from drd.daemon.service import Daemon
 from drd.flows.alerts.watch import AlertWatch, WatchSources
 from drd.flows.status.overview import plan_files
@@ -79,7 +79,7 @@ class House:
             self.app.accept(load_plan(file))
         for name in self.names:
             self.run(name, RunKind.READINESS)
-        self.daemon = Daemon(self.app, str(config), Notifier(), lambda _: None)
+        self.daemon = Daemon(self.app, str(config), ServiceManager(), lambda _: None)
         self.daemon._load_first()
         self.watch = AlertWatch(
             WatchSources(
@@ -158,9 +158,9 @@ def test_hundreds_of_new_plans_neither_take_long_nor_keep_the_manager_waiting(
         name = f"service{number}"
         (tmp_path / f"plans/{name}.yaml").write_text(PLAN.format(name=name))
     heard: list[str] = []
-    notifier = house.daemon._notifier
-    monkeypatch.setattr(notifier, "_send", lambda *lines: heard.extend(lines))
-    monkeypatch.setattr(notifier, "watchdog_s", 60.0)
+    manager = house.daemon._manager
+    monkeypatch.setattr(manager, "_send", lambda *lines: heard.extend(lines))
+    monkeypatch.setattr(manager, "watchdog_s", 60.0)
     statements = Statements(monkeypatch)
     try:
         asked = statements.of(house.daemon._reload)

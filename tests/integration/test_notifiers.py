@@ -23,7 +23,7 @@ from drd.model.plan import Heartbeat, SecretRef
 from drd.model.units import from_rfc3339
 from drd.notifiers.apprise import AppriseSettings, AppriseUrl
 from drd.notifiers.command import Exec, ExecSettings
-from drd.notifiers.heartbeat import HttpHeart, address
+from drd.notifiers.heartbeat import HttpWatcher, address
 from drd.notifiers.webhook import Webhook, WebhookSettings
 from tests.notify_support import (
     Receiver,
@@ -377,8 +377,8 @@ def test_apprise_that_is_not_installed_says_how_to(monkeypatch: pytest.MonkeyPat
 # --- heartbeat ----------------------------------------------------------------------------------
 
 
-def heart(url: str) -> HttpHeart:
-    return HttpHeart(Heartbeat(SecretRef("env", "URL"), timeout_s=5.0), secrets_of(URL=url))
+def heart(url: str) -> HttpWatcher:
+    return HttpWatcher(Heartbeat(SecretRef("env", "URL"), timeout_s=5.0), secrets_of(URL=url))
 
 
 def test_heartbeats_use_the_paths_of_healthchecks(receiver: Receiver) -> None:

@@ -422,7 +422,7 @@ def test_a_watcher_gets_start_and_end_of_every_run(
 
         def alive(self, *_: object, **__: object) -> None: ...
 
-    monkeypatch.setattr("drd.daemon.upkeep.RunHeartbeats", Ears)
+    monkeypatch.setattr("drd.daemon.monitor.RunHeartbeats", Ears)
     host = Host(directory, {OFTEN: plans()[OFTEN]}, lambda _: ("succeeded", 30.0))
     try:
         host.run(2 * HOUR, [], lambda _: None)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from drd.bootstrap import App
-from drd.daemon.sd_notify import Notifier
+from drd.daemon.sd_notify import ServiceManager
 from drd.daemon.standby import Standby
 
 CONFIG = """
@@ -38,7 +38,7 @@ def test_a_catalogue_that_cannot_be_opened_is_told_once_and_waited_for(tmp_path:
     database = tmp_path / "state/drd.db"
     database.write_bytes(b"not a database" * 1000)
     app = App(str(tmp_path / "drd.yaml"))
-    standby = Standby(app, Notifier(), pause_s=0.05)
+    standby = Standby(app, ServiceManager(), pause_s=0.05)
     waiting = threading.Thread(target=standby.wait, daemon=True)
     waiting.start()
     limit = time.monotonic() + 20

@@ -26,7 +26,7 @@ from drd.actions.http import ask
 from drd.errors import NotifyError
 from drd.model.plan import Heartbeat, SecretRef
 from drd.notifiers.apprise import AppriseSettings, AppriseUrl
-from drd.notifiers.heartbeat import HttpHeart
+from drd.notifiers.heartbeat import HttpWatcher
 from drd.notifiers.smtp import Smtp, SmtpSettings
 from drd.notifiers.webhook import Webhook, WebhookSettings
 from tests.e2e.site import Site
@@ -94,7 +94,7 @@ def test_server_that_repeats_an_address_tells_no_secret(said: str) -> None:
         assert text.startswith("localhost answered 400: ")
         assert ("***" in text) == (said != "twin")
         spec = Heartbeat(SecretRef("env", "URL"))
-        assert fault(HttpHeart(spec, known(url))) == text
+        assert fault(HttpWatcher(spec, known(url))) == text
 
 
 def test_reason_and_redirect_tell_no_secret() -> None:

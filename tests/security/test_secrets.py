@@ -24,7 +24,7 @@ from drd.kit.sealing import unseal
 from drd.model.kit import Key
 from drd.model.plan import Heartbeat, RepositorySpec, S3Access, SecretRef
 from drd.notifiers.apprise import AppriseSettings, AppriseUrl
-from drd.notifiers.heartbeat import HttpHeart
+from drd.notifiers.heartbeat import HttpWatcher
 from drd.notifiers.smtp import Smtp, SmtpSettings
 from drd.notifiers.webhook import Webhook, WebhookSettings, signature
 from drd.repositories.restic.session import Session
@@ -229,7 +229,7 @@ def test_channels_and_heartbeats_work_for_the_second_message(
         hook = Webhook(
             WebhookSettings.model_validate({"kind": "webhook", "url": words, **by}), resolve
         )
-        heart = HttpHeart(Heartbeat(url, ("backup",)), resolve)
+        heart = HttpWatcher(Heartbeat(url, ("backup",)), resolve)
         json_url = _by_command(tmp_path / "json", receiver.url(f"/{LONG}").replace("http", "json"))
         service = AppriseUrl(
             AppriseSettings.model_validate(

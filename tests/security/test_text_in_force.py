@@ -25,7 +25,7 @@ from drd.daemon.plans import PlanBook
 from drd.errors import ConfigError, UnknownPlan, UsageError
 from drd.flows.run_kinds import _asked
 from drd.flows.schedules import Agenda
-from drd.model.facts import HEARTBEAT
+from drd.model.facts import SIGN_OF_LIFE
 from drd.model.run import Run, RunKind, RunState, sound_id
 from drd.model.run_details import AskedOptions, RunDetail
 from drd.modes import is_roots_alone
@@ -166,7 +166,7 @@ def test_file_that_root_loaded_by_another_command_is_in_force(base: Path, load: 
 def test_changed_file_waits_for_the_reload_of_a_daemon_that_lives(base: Path, load: Load) -> None:
     """Also which repositories are meant: what the catalogue offers and counts follows from it."""
     now = load()
-    now.app.catalogue.queue.note(HEARTBEAT, {"state": "running"}, datetime.now(UTC))
+    now.app.catalogue.queue.note(SIGN_OF_LIFE, {"state": "running"}, datetime.now(UTC))
     before = (base / "plans/shop.yaml").read_text()
     write(base, "/etc/hosts")
     plan = base / "plans/shop.yaml"

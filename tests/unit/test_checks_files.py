@@ -190,8 +190,8 @@ def test_without_owners_their_comparison_is_a_part_of_its_own() -> None:
     assert (own.verdict, part.name, part.verdict) == (PASSED, "n: ownership", NOT_RUN)
     [own] = check(tree(a=FILE), other)
     assert own.verdict is FAILED
-    untold = tree(a=replace(FILE, uid=-1))
-    own, part = check(tree(a=FILE), untold)
+    unrecorded = tree(a=replace(FILE, uid=-1))
+    own, part = check(tree(a=FILE), unrecorded)
     assert (own.verdict, part.name) == (PASSED, "n: ownership")
     [own] = check(tree(a=replace(FILE, uid=0)), tree(a=replace(FILE, uid=0)))
     assert own.verdict is PASSED

@@ -258,7 +258,7 @@ def test_two_processes_do_not_deliver_the_same(rig: Rig) -> None:
     assert rig.deliver() == 1
 
 
-# --- the postman --------------------------------------------------------------------------------
+# --- the sender of the outbox -------------------------------------------------------------------
 
 
 @dataclass
@@ -276,24 +276,28 @@ class Slow:
 
 def test_one_slow_channel_delays_no_other_and_is_not_started_twice(rig: Rig) -> None:
     slow, quick = Slow(), Fake()
-    channels = [channel("slow"), channel("quick"), channel("beat", kind="heartbeat", beats=True)]
-    postman = OutboxSender(
+    channels = [
+        channel("slow"),
+        channel("quick"),
+        channel("beat", kind="heartbeat", is_heartbeat=True),
+    ]
+    sender = OutboxSender(
         rig.catalogue, channels, lambda c: slow if c.name == "slow" else quick, rig.clock
     )
     for name in ("slow", "quick", "gone"):
         rig.catalogue.outbox.add([(name, message(name))], NOON)
-    assert postman.deliver_due() == ["quick", "slow"]
-    assert not postman.wait(0.0)
+    assert sender.deliver_due() == ["quick", "slow"]
+    assert not sender.wait(0.0)
     while not quick.taken:
         threading.Event().wait(0.01)
     assert slow.taken == []
-    assert "slow" not in postman.deliver_due()
+    assert "slow" not in sender.deliver_due()
     slow.let_go.set()
-    assert postman.wait(10)
+    assert sender.wait(10)
     assert [m.title for m in slow.taken] == ["slow"]
-    assert postman.deliver_due() == []
+    assert sender.deliver_due() == []
     assert [f.name for f in rig.catalogue.outbox.channels()] == ["gone", "quick", "slow"]
-    postman.upkeep()
+    sender.remove_old()
     assert [f.name for f in rig.catalogue.outbox.channels()] == ["quick", "slow"]
 
 
@@ -304,29 +308,29 @@ def test_what_was_taken_and_could_not_be_recorded_is_not_sent_again(
         raise CatalogueError("the catalogue's disk is full")
 
     rig.add(*numbered(1))
-    postman = OutboxSender(rig.catalogue, [rig.channel], rig.open, rig.clock)
+    sender = OutboxSender(rig.catalogue, [rig.channel], rig.open, rig.clock)
     with monkeypatch.context() as broken:
         broken.setattr(rig.catalogue.outbox, "delivered", full)
-        assert postman.deliver_due() == ["hook"]
-        assert postman.wait(10)
-        assert postman.deliver_due() == [], "it rests for a minute"
+        assert sender.deliver_due() == ["hook"]
+        assert sender.wait(10)
+        assert sender.deliver_due() == [], "it rests for a minute"
         rig.clock.turn(61)
-        assert postman.deliver_due() == ["hook"]
-        assert postman.wait(10)
+        assert sender.deliver_due() == ["hook"]
+        assert sender.wait(10)
     rig.clock.turn(61)
-    assert postman.deliver_due() == ["hook"]
-    assert postman.wait(10)
+    assert sender.deliver_due() == ["hook"]
+    assert sender.wait(10)
     assert rig.fake.titles == ["1"]
     assert rig.waiting == []
 
 
 def test_other_channels_come_into_force_with_a_reload(rig: Rig) -> None:
-    postman = OutboxSender(rig.catalogue, [], rig.open, rig.clock)
+    sender = OutboxSender(rig.catalogue, [], rig.open, rig.clock)
     rig.add(*numbered(1))
-    assert postman.deliver_due() == []
-    postman.use([rig.channel])
-    assert postman.deliver_due() == ["hook"]
-    assert postman.wait(10)
+    assert sender.deliver_due() == []
+    sender.use([rig.channel])
+    assert sender.deliver_due() == ["hook"]
+    assert sender.wait(10)
     assert rig.fake.titles == ["1"]
 
 
@@ -336,14 +340,16 @@ def test_past_the_outbox_a_message_is_tried_a_few_times(
     monkeypatch.setattr(flow, "FIRST_PAUSE_S", 0.01)
     failures = [NotifyError("no"), NotifyError("no")]
     rig.fake.fault = lambda _: failures.pop() if failures else None
-    postman = OutboxSender(rig.catalogue, [rig.channel], rig.open, rig.clock)
-    postman.past_outbox([("hook", message("1")), ("hook", message("2")), ("gone", message("3"))])
-    assert postman.wait(10)
+    sender = OutboxSender(rig.catalogue, [rig.channel], rig.open, rig.clock)
+    sender.deliver_without_outbox(
+        [("hook", message("1")), ("hook", message("2")), ("gone", message("3"))]
+    )
+    assert sender.wait(10)
     assert rig.fake.titles == ["1", "2"]
     assert rig.catalogue.outbox.channels() == []
     rig.fake.fails()
-    postman.past_outbox([("hook", message("4"))])
-    assert postman.wait(10)
+    sender.deliver_without_outbox([("hook", message("4"))])
+    assert sender.wait(10)
     assert len(rig.fake.tried) == 4 + flow.DIRECT_TRIES
 
 

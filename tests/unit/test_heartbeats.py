@@ -18,7 +18,8 @@ from drd.model.message import ChannelSpec
 from drd.model.plan import Heartbeat, SecretRef
 from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import DrillDetail
-from drd.ports.notify import Heart, Signal
+from drd.ports import notify
+from drd.ports.notify import Signal
 from tests.catalogue_support import opened
 from tests.notify_support import NOON, HandClock
 
@@ -31,7 +32,7 @@ class Watcher:
     errors: list[NotifyError] = field(default_factory=list)
     let_go: threading.Event | None = None
 
-    def open(self, spec: Heartbeat) -> Heart:
+    def open(self, spec: Heartbeat) -> notify.Watcher:
         return _At(self, str(spec.url.value))
 
     def signals(self, name: str) -> list[Signal]:
@@ -55,8 +56,10 @@ def spec(name: str, **more: object) -> Heartbeat:
     return Heartbeat(SecretRef("env", name), **more)  # type: ignore[arg-type]
 
 
-OWN = ChannelSpec("beat", "heartbeat", spec("own"), beats=True)
-OF_ORDERS = ChannelSpec("orders", "heartbeat", spec("orders"), plans=("orders-*",), beats=True)
+OWN = ChannelSpec("beat", "heartbeat", spec("own"), is_heartbeat=True)
+OF_ORDERS = ChannelSpec(
+    "orders", "heartbeat", spec("orders"), plans=("orders-*",), is_heartbeat=True
+)
 PLAN = HeartbeatPlan("orders-api", spec("plan", on=("drill",)))
 CHANNELS = [OWN, OF_ORDERS, ChannelSpec("hook", "webhook", None)]
 
@@ -68,7 +71,7 @@ class Rig:
     clock: HandClock = field(default_factory=HandClock)
 
     def __post_init__(self) -> None:
-        self.beats = Heartbeats(self.catalogue, CHANNELS, self.watcher.open, self.clock)
+        self.heartbeats = Heartbeats(self.catalogue, CHANNELS, self.watcher.open, self.clock)
 
 
 @pytest.fixture
@@ -96,12 +99,12 @@ def run(
 
 
 def test_a_run_is_told_to_those_who_listen_for_it(rig: Rig) -> None:
-    rig.beats.started(PLAN, RunKind.BACKUP)
-    rig.beats.finished(PLAN, run(), ["all went well"])
-    rig.beats.started(PLAN, RunKind.DRILL)
-    rig.beats.finished(PLAN, run(RunState.FAILED, RunKind.DRILL, error="a check failed"))
-    rig.beats.started(HeartbeatPlan("billing"), RunKind.BACKUP)
-    rig.beats.close(10)
+    rig.heartbeats.started(PLAN, RunKind.BACKUP)
+    rig.heartbeats.finished(PLAN, run(), ["all went well"])
+    rig.heartbeats.started(PLAN, RunKind.DRILL)
+    rig.heartbeats.finished(PLAN, run(RunState.FAILED, RunKind.DRILL, error="a check failed"))
+    rig.heartbeats.started(HeartbeatPlan("billing"), RunKind.BACKUP)
+    rig.heartbeats.close(10)
     assert [h for h in rig.watcher.heard if h[0] == "orders"] == [
         ("orders", "start", "backup of orders-api started"),
         ("orders", "success", "all went well\nbackup 4f2a of orders-api: succeeded after 9s"),
@@ -125,14 +128,16 @@ def test_a_run_is_told_to_those_who_listen_for_it(rig: Rig) -> None:
     ],
 )
 def test_an_interrupted_run_sends_no_heartbeat(rig: Rig, over: Run, signals: list[Signal]) -> None:
-    rig.beats.finished(PLAN, over)
-    rig.beats.close(10)
+    rig.heartbeats.finished(PLAN, over)
+    rig.heartbeats.close(10)
     assert rig.watcher.signals("orders") == signals
 
 
 def test_an_inconclusive_drill_is_no_success(rig: Rig) -> None:
-    rig.beats.finished(PLAN, run(kind=RunKind.DRILL, detail=DrillDetail(result="inconclusive")))
-    rig.beats.close(10)
+    rig.heartbeats.finished(
+        PLAN, run(kind=RunKind.DRILL, detail=DrillDetail(result="inconclusive"))
+    )
+    rig.heartbeats.close(10)
     assert rig.watcher.heard == [
         ("plan", "fail", "drill 4f2a of orders-api: inconclusive after 9s")
     ]
@@ -140,48 +145,48 @@ def test_an_inconclusive_drill_is_no_success(rig: Rig) -> None:
 
 def test_heartbeats_do_not_block_and_keep_their_order(rig: Rig) -> None:
     rig.watcher.let_go = threading.Event()
-    rig.beats.started(PLAN, RunKind.BACKUP)
-    rig.beats.finished(PLAN, run())
-    rig.beats.close(0.0)
+    rig.heartbeats.started(PLAN, RunKind.BACKUP)
+    rig.heartbeats.finished(PLAN, run())
+    rig.heartbeats.close(0.0)
     assert rig.watcher.heard == []
     rig.watcher.let_go.set()
-    rig.beats.close(10)
+    rig.heartbeats.close(10)
     assert rig.watcher.signals("orders") == ["start", "success"]
 
 
 def test_the_daemons_heartbeat_has_its_own_interval(rig: Rig) -> None:
     for _ in range(10):
-        rig.beats.alive("no action: 3 plans, all objectives met")
-        rig.beats.close(10)
+        rig.heartbeats.alive("no action: 3 plans, all objectives met")
+        rig.heartbeats.close(10)
         rig.clock.turn(30)
     assert rig.watcher.signals("own") == ["success"] * 5
     rig.watcher.let_go = threading.Event()
     for _ in range(10):
-        rig.beats.alive("still here", well=False)
+        rig.heartbeats.alive("still here", well=False)
         rig.clock.turn(60)
     rig.watcher.let_go.set()
-    rig.beats.close(10)
+    rig.heartbeats.close(10)
     assert rig.watcher.signals("own")[5:] == ["fail"]
     assert rig.watcher.signals("orders") == []
 
 
 def test_a_watcher_that_is_away_for_a_moment_is_tried_again(rig: Rig) -> None:
     rig.watcher.errors = [NotifyError("no"), NotifyError("no")]
-    rig.beats.finished(PLAN, run())
-    rig.beats.close(10)
+    rig.heartbeats.finished(PLAN, run())
+    rig.heartbeats.close(10)
     assert rig.watcher.signals("orders") == ["success"]
     assert rig.catalogue.outbox.channels()[0].failing_since is None
 
 
 def test_a_watcher_that_stays_away_is_recorded_and_harms_nobody(rig: Rig) -> None:
     rig.watcher.errors = [NotifyError("no", hint="see to it.")] * flow.TRIES
-    rig.beats.finished(PLAN, run())
-    rig.beats.close(10)
+    rig.heartbeats.finished(PLAN, run())
+    rig.heartbeats.close(10)
     facts = rig.catalogue.outbox.channels()[0]
     assert (facts.name, facts.tries, facts.error) == ("orders", 1, "no\nremedy: see to it.")
     rig.watcher.errors = [NotifyError("gone", permanent=True)]
-    rig.beats.started(PLAN, RunKind.BACKUP)
-    rig.beats.close(10)
+    rig.heartbeats.started(PLAN, RunKind.BACKUP)
+    rig.heartbeats.close(10)
     assert rig.watcher.heard == [], "what a retry cannot help is not tried again"
 
 
@@ -190,17 +195,17 @@ def test_heartbeats_are_sent_on_a_full_disk(rig: Rig, monkeypatch: pytest.Monkey
         raise CatalogueError("the catalogue's disk is full")
 
     monkeypatch.setattr(rig.catalogue.outbox, "tried", full)
-    rig.beats.started(PLAN, RunKind.BACKUP)
-    rig.beats.finished(PLAN, run())
-    rig.beats.close(10)
+    rig.heartbeats.started(PLAN, RunKind.BACKUP)
+    rig.heartbeats.finished(PLAN, run())
+    rig.heartbeats.close(10)
     assert rig.watcher.signals("orders") == ["start", "success"]
 
 
 def test_another_address_comes_into_force_with_a_reload(rig: Rig) -> None:
-    rig.beats.alive("a")
-    rig.beats.close(10)
-    rig.beats.use([replace(OWN, settings=spec("moved"))])
+    rig.heartbeats.alive("a")
+    rig.heartbeats.close(10)
+    rig.heartbeats.use([replace(OWN, settings=spec("moved"))])
     rig.clock.turn(61)
-    rig.beats.alive("b")
-    rig.beats.close(10)
+    rig.heartbeats.alive("b")
+    rig.heartbeats.close(10)
     assert [where for where, _, _ in rig.watcher.heard] == ["own", "moved"]

@@ -65,7 +65,9 @@ def test_messages_about_the_daemon_reach_some_channel() -> None:
 
 
 def test_heartbeats_carry_no_messages() -> None:
-    assert names(message(), channel("beat", kind="heartbeat", beats=True, on=("firing",))) == []
+    assert (
+        names(message(), channel("beat", kind="heartbeat", is_heartbeat=True, on=("firing",))) == []
+    )
 
 
 # --- runs ---------------------------------------------------------------------------------------

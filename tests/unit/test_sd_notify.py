@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from drd import log
-from drd.daemon.sd_notify import Notifier
+from drd.daemon.sd_notify import ServiceManager
 
 
 class Manager:
@@ -46,30 +46,30 @@ def manager(request: pytest.FixtureRequest, short_tmp: Path) -> Iterator[Manager
 
 
 def test_start_reload_and_stop_are_reported(manager: Manager) -> None:
-    notifier = Notifier(manager.address)
-    notifier.ready("no plans")
+    systemd = ServiceManager(manager.address)
+    systemd.ready("no plans")
     assert manager.hears() == {"READY": "1", "STATUS": "no plans"}
     before = time.monotonic_ns() // 1000
-    notifier.reloading()
+    systemd.reloading()
     told = manager.hears()
     assert told.keys() == {"RELOADING", "MONOTONIC_USEC"}
     assert before <= int(told["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
-    notifier.stopping("2 runs are ending")
+    systemd.stopping("2 runs are ending")
     assert manager.hears() == {"STOPPING": "1", "STATUS": "2 runs are ending"}
-    notifier.extend_timeout(1.5)
+    systemd.extend_timeout(1.5)
     assert manager.hears() == {"EXTEND_TIMEOUT_USEC": "1500000"}
 
 
 def test_status_is_one_masked_line(manager: Manager) -> None:
     log.mask("correct-horse")
-    Notifier(manager.address).status("failed:\nREADY=1 with correct-horse\udcff")
+    ServiceManager(manager.address).status("failed:\nREADY=1 with correct-horse\udcff")
     assert manager.hears() == {"STATUS": r"failed: READY=1 with ***\udcff"}
 
 
 def test_the_watchdog_is_fed_only_if_enabled(manager: Manager) -> None:
-    Notifier(manager.address).watchdog()
+    ServiceManager(manager.address).watchdog()
     assert manager.hears_nothing()
-    Notifier(manager.address, watchdog_s=30.0).watchdog()
+    ServiceManager(manager.address, watchdog_s=30.0).watchdog()
     assert manager.hears() == {"WATCHDOG": "1"}
 
 
@@ -80,36 +80,36 @@ def test_environment_is_read_and_emptied(manager: Manager) -> None:
         "WATCHDOG_PID": str(os.getpid()),
         "PATH": "/bin",
     }
-    notifier = Notifier.from_environment(around)
+    systemd = ServiceManager.from_environment(around)
     assert around == {"PATH": "/bin"}
-    assert notifier.watchdog_s == 30.0
-    notifier.ready()
+    assert systemd.watchdog_s == 30.0
+    systemd.ready()
     assert manager.hears() == {"READY": "1"}
 
 
 def test_environment_of_the_process_is_meant_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", "/no/such/socket")
-    assert Notifier.from_environment().connected
+    assert ServiceManager.from_environment().connected
     assert "NOTIFY_SOCKET" not in os.environ
 
 
 @pytest.mark.parametrize(("usec", "pid"), [("30000000", "1"), ("0", ""), ("soon", ""), ("", "")])
 def test_watchdog_of_another_process_or_none_is_not_ours(usec: str, pid: str) -> None:
     around = {"WATCHDOG_USEC": usec, "WATCHDOG_PID": pid}
-    assert Notifier.from_environment(around).watchdog_s is None
+    assert ServiceManager.from_environment(around).watchdog_s is None
     assert not around
 
 
 def test_without_a_service_manager_nothing_is_sent() -> None:
-    notifier = Notifier.from_environment({})
-    assert not notifier.connected
-    notifier.ready("nobody listens")
+    systemd = ServiceManager.from_environment({})
+    assert not systemd.connected
+    systemd.ready("nobody listens")
 
 
 def test_manager_that_is_gone_or_does_not_read_stops_nothing(short_tmp: Path) -> None:
-    Notifier(f"{short_tmp}/gone").ready()
+    ServiceManager(f"{short_tmp}/gone").ready()
     deaf = Manager(f"{short_tmp}/deaf")
-    notifier = Notifier(deaf.address, watchdog_s=30.0)
-    with closing(deaf.socket), closing(notifier):
+    systemd = ServiceManager(deaf.address, watchdog_s=30.0)
+    with closing(deaf.socket), closing(systemd):
         for _ in range(5000):
-            notifier.watchdog()
+            systemd.watchdog()

@@ -21,7 +21,7 @@ from drd.model.run_details import DrillDetail, RecoveryDetail
 from drd.model.text import one_line
 from drd.model.units import format_duration
 from drd.ports import Catalogue, Clock
-from drd.ports.notify import OF_A_PLAN, HeartFactory, Signal
+from drd.ports.notify import OF_A_PLAN, OpenWatcher, Signal
 
 TRIES = 3
 PAUSE_S = 2.0
@@ -53,20 +53,20 @@ class Heartbeats:
         self,
         catalogue: Catalogue,
         channels: Sequence[ChannelSpec],
-        open_heart: HeartFactory,
+        open_watcher: OpenWatcher,
         clock: Clock,
     ) -> None:
         self._catalogue = catalogue
         self.use(channels)
-        self._open = open_heart
+        self._open = open_watcher
         self._clock = clock
         self._mutex = threading.Lock()
-        self._lines: dict[str, _Line] = {}
+        self._addresses: dict[str, _Address] = {}
         self._alive_at: dict[str, float] = {}
 
     def use(self, channels: Sequence[ChannelSpec]) -> None:
         """Use these channels of drd.yaml from now on."""
-        self._channels = [c for c in channels if c.beats]
+        self._channels = [c for c in channels if c.is_heartbeat]
 
     def started(self, plan: HeartbeatPlan, kind: RunKind) -> None:
         """A run of the plan has begun."""
@@ -100,21 +100,21 @@ class Heartbeats:
             last = self._alive_at.get(channel.name)
             if last is not None and now - last < spec.every_s:
                 continue
-            line = self._line(channel.name, spec)
-            if not line.busy:
+            address = self._address(channel.name, spec)
+            if not address.busy:
                 self._alive_at[channel.name] = now
-                line.send("success" if well else "fail", sentence)
+                address.send("success" if well else "fail", sentence)
 
     def close(self, wait_s: float) -> None:
         """Let current heartbeats end; unsent ones after `wait_s` are dropped."""
         limit = self._clock.monotonic() + wait_s
-        for line in list(self._lines.values()):
-            line.join(max(0.0, limit - self._clock.monotonic()))
+        for address in list(self._addresses.values()):
+            address.join(max(0.0, limit - self._clock.monotonic()))
 
     def _tell(self, plan: HeartbeatPlan, kind: RunKind, signal: Signal, text: str) -> None:
         for name, spec in self._of(plan):
             if kind in spec.on:
-                self._line(name, spec).send(signal, text)
+                self._address(name, spec).send(signal, text)
 
     def _of(self, plan: HeartbeatPlan) -> list[tuple[str, Heartbeat]]:
         """Return the addresses of drd.yaml that name the plan, and its own."""
@@ -127,16 +127,16 @@ class Heartbeats:
             lines.append((f"{OF_A_PLAN}{plan.name}", plan.heartbeat))
         return lines
 
-    def _line(self, name: str, spec: Heartbeat) -> _Line:
+    def _address(self, name: str, spec: Heartbeat) -> _Address:
         with self._mutex:
-            line = self._lines.get(name)
-            if line is None or line.spec != spec:
-                line = _Line(self._catalogue, name, spec, self._open, self._clock)
-                self._lines[name] = line
-            return line
+            address = self._addresses.get(name)
+            if address is None or address.spec != spec:
+                address = _Address(self._catalogue, name, spec, self._open, self._clock)
+                self._addresses[name] = address
+            return address
 
 
-class _Line:
+class _Address:
     """One address: its queue, and a thread while that is not empty."""
 
     def __init__(
@@ -144,13 +144,13 @@ class _Line:
         catalogue: Catalogue,
         name: str,
         spec: Heartbeat,
-        open_heart: HeartFactory,
+        open_watcher: OpenWatcher,
         clock: Clock,
     ) -> None:
         self.spec = spec
         self._catalogue = catalogue
         self._name = name
-        self._open = open_heart
+        self._open = open_watcher
         self._clock = clock
         self._mutex = threading.Lock()
         self._waiting: deque[tuple[Signal, str]] = deque(maxlen=100)

@@ -93,19 +93,19 @@ class OutboxSender:
 
     def use(self, channels: Sequence[ChannelSpec]) -> None:
         """Use these channels of drd.yaml from now on; current deliveries end as they began."""
-        self._channels = {c.name: c for c in channels if not c.beats}
-        self._heartbeats = [c.name for c in channels if c.beats]
+        self._channels = {c.name: c for c in channels if not c.is_heartbeat}
+        self._heartbeats = [c.name for c in channels if c.is_heartbeat]
 
     def deliver_due(self) -> list[str]:
         """Start a delivery on every channel that has due messages and none running; returns their
-        names at once. Messages for a channel that drd.yaml no longer has stay until `upkeep`.
+        names at once. Messages for a channel that drd.yaml no longer has stay until `remove_old`.
         Raises CatalogueError."""
         now, outbox = self._clock.now(), self._catalogue.outbox
         due = [name for name in outbox.due_channels(now) if name in self._channels]
         if not due:
             return []
-        ailing = {f.name for f in outbox.channels() if not is_due(f, now)}
-        return [name for name in due if name not in ailing and self._start(name)]
+        resting = {f.name for f in outbox.channels() if not is_due(f, now)}
+        return [name for name in due if name not in resting and self._start(name)]
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until no delivery is running; False on timeout. A delivery that is cut off by the
@@ -115,7 +115,7 @@ class OutboxSender:
             thread.join(max(0.0, limit - self._clock.monotonic()))
         return not self._threads()
 
-    def past_outbox(self, routed: Sequence[Routed]) -> None:
+    def deliver_without_outbox(self, routed: Sequence[Routed]) -> None:
         """Deliver messages that the catalogue cannot store, and return at once: in order within a
         channel, a few tries each, recorded in the journal alone. Calling this twice sends them
         twice."""
@@ -124,20 +124,22 @@ class OutboxSender:
             by_channel.setdefault(name, []).append(message)
         for name in by_channel.keys() & self._channels.keys():
             work = threading.Thread(
-                target=self._insist, args=(self._channels[name], by_channel[name]), daemon=True
+                target=self._deliver_repeatedly,
+                args=(self._channels[name], by_channel[name]),
+                daemon=True,
             )
             with self._mutex:
                 self._busy[f"past outbox {name} {id(work)}"] = work
             work.start()
 
-    def upkeep(self) -> None:
+    def remove_old(self) -> None:
         """Regularly: remove old sent messages, and channels that no longer exist."""
         names = {*self._channels, *self._heartbeats}
         self._catalogue.outbox.prune(self._clock.now() - KEPT, channels=names)
 
-    def _insist(self, channel: ChannelSpec, messages: Sequence[Message]) -> None:
+    def _deliver_repeatedly(self, channel: ChannelSpec, messages: Sequence[Message]) -> None:
         with self._slots:
-            insist(messages, channel, self._open, self._clock)
+            deliver_repeatedly(messages, channel, self._open, self._clock)
 
     def _threads(self) -> list[threading.Thread]:
         with self._mutex:
@@ -278,7 +280,7 @@ class _Delivery:
 def still_there(
     facts: Iterable[ChannelFacts], channels: Sequence[ChannelSpec]
 ) -> list[ChannelFacts]:
-    """Return the channels, without those that drd.yaml no longer has, which `upkeep` removes.
+    """Return the channels, without those that drd.yaml no longer has, which `remove_old` removes.
     Plans' own heartbeats are included."""
     names = {c.name for c in channels}
     return [f for f in facts if f.name in names or f.plan]
@@ -332,7 +334,7 @@ def hand_over(
         return attempt("", NotifyError(f"{type(error).__name__}: {error}", hint="this is a bug."))
 
 
-def insist(
+def deliver_repeatedly(
     messages: Sequence[Message],
     channel: ChannelSpec,
     open_notifier: NotifierFactory,

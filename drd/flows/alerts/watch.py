@@ -80,7 +80,7 @@ class WatchResult(NamedTuple):
 
     transitions: tuple[Transition, ...]
     open_alerts: tuple[Alert, ...]
-    untold: tuple[Routed, ...]
+    unrecorded: tuple[Routed, ...]
     error: str | None
     plans: tuple[Assessment, ...]
 
@@ -220,8 +220,8 @@ class AlertWatch:
         world = self._world
         facts = world.read_facts(None)
         self._histories.refresh()
-        fared = still_there(world.catalogue.outbox.channels(), world.channels)
-        channels = tuple(_channel(c, now) for c in fared)
+        states = still_there(world.catalogue.outbox.channels(), world.channels)
+        channels = tuple(_channel(c, now) for c in states)
         self._plans = {}
         there = subjects(StatusFacts(facts), world.plan_files())
         self._written = {n: at for n, at in self._written.items() if n in there}

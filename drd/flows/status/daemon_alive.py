@@ -9,14 +9,14 @@ from datetime import datetime
 
 from drd.errors import UsageError
 from drd.flows.status.overview import daemon_state
-from drd.model.facts import HEARTBEAT, daemon_facts
+from drd.model.facts import SIGN_OF_LIFE, daemon_facts
 from drd.model.plan import Plan
 from drd.ports import Catalogue
 
 
 def daemon_lives(catalogue: Catalogue, now: datetime) -> bool:
     """Return whether a daemon runs, judged by its last heartbeat."""
-    noted = catalogue.queue.noted(HEARTBEAT)
+    noted = catalogue.queue.noted(SIGN_OF_LIFE)
     facts = daemon_facts(*noted) if noted is not None else None
     state = daemon_state(facts, now, installed=False)
     return state is not None and state.state == "running"

@@ -46,19 +46,19 @@ ASSESS_S = 30.0
 plan whose run has ended is assessed at once."""
 SHARE = 20.0
 DELIVER_S = 2.0
-UPKEEP_S = 86400.0
+REMOVE_OLD_S = 86400.0
 PIECE_S = 5.0
-"""Seconds between two pieces of the daily upkeep."""
-PATIENCE_S = 300.0
-"""Seconds after which a duty counts as hanging."""
+"""Seconds between two pieces of the daily removal of old rows."""
+HANGS_AFTER_S = 300.0
+"""Seconds without progress after which the thread counts as hanging."""
 KEPT = timedelta(days=400)
 """How long finished runs and resolved alerts stay in the catalogue: more than a year, for
 comparisons."""
-FAREWELL_S = 5.0
+LAST_MESSAGES_S = 5.0
 """How long a stop waits for messages that are being sent."""
 
 
-class Upkeep:
+class Monitor:
     """Begins with `start`, ends with `stop`; the other methods only leave a note and
     never block."""
 
@@ -88,8 +88,8 @@ class Upkeep:
                 differing=lambda: texts.differing(app.catalogue.queue.accepted_texts()),
             )
         )
-        self._postman = app.postman()
-        self._hearts = RunHeartbeats(app)
+        self._sender = app.outbox_sender()
+        self._heartbeats = RunHeartbeats(app)
         self._figures = Figures(app, self.tick_age_s)
         self._host = HostFacts()
         self._refused: Mapping[str, str] | None = None
@@ -106,7 +106,7 @@ class Upkeep:
         self._next: dict[str, float] = {}
         self._moved = time.monotonic()
         self._ticked_at: float | None = None
-        self._thread = threading.Thread(target=self._run, name="drd-duties", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="drd-monitor", daemon=True)
 
     # --- what the loop says ---------------------------------------------------------------------
 
@@ -128,14 +128,14 @@ class Upkeep:
         """Send the last messages, within a short time."""
         self._stopping = True
         self._wake.set()
-        self._thread.join(FAREWELL_S + 2.0)
+        self._thread.join(LAST_MESSAGES_S + 2.0)
         self._figures.stop()
         if not self._thread.is_alive():
             self._facts.close()
 
     def alive(self) -> bool:
         """Return whether the thread makes progress."""
-        return self._thread.is_alive() and time.monotonic() - self._moved < PATIENCE_S
+        return self._thread.is_alive() and time.monotonic() - self._moved < HANGS_AFTER_S
 
     def tick_age_s(self) -> float:
         return time.monotonic() - (self._moved if self._ticked_at is None else self._ticked_at)
@@ -214,7 +214,7 @@ class Upkeep:
             try:
                 self._work(last=stopping)
             except CatalogueError as error:
-                _log.debug("duties.catalogue", error=error.message)
+                _log.debug("monitor.catalogue", error=error.message)
             except Exception as error:  # noqa: BLE001 (a thread has nobody above it)
                 self._on_failure(error)
             if stopping:
@@ -228,7 +228,7 @@ class Upkeep:
             explain(error, self._app.settings.state_url, self._app.settings.state_password)
         except CatalogueError as found:
             said = found.message
-        _log.error("duties.failed", error=said)
+        _log.error("monitor.failed", error=said)
 
     def _work(self, *, last: bool) -> None:
         if self._reconfigured:
@@ -244,23 +244,23 @@ class Upkeep:
         elif self._changed and self._refused is not None:
             self._assess_changed()
         if not last:
-            self._hearts.alive(self._said.sentence, well=self._host.catalogue_error is None)
+            self._heartbeats.alive(self._said.sentence, well=self._host.catalogue_error is None)
         if self._told or last or self._is_time("deliver", DELIVER_S):
             self._told = False
-            self._postman.deliver_due()
-        if self._is_time("upkeep", UPKEEP_S):
-            self._upkeep()
+            self._sender.deliver_due()
+        if self._is_time("remove old", REMOVE_OLD_S):
+            self._remove_old()
         if last:
             with shielded():
-                self._postman.wait(FAREWELL_S)
-                self._hearts.close(1.0)
+                self._sender.wait(LAST_MESSAGES_S)
+                self._heartbeats.close(1.0)
 
     def _use_settings(self) -> None:
         settings = self._app.settings
         self._watch.use(settings.channels, settings.alert_rules)
-        self._postman.use(settings.channels)
-        self._hearts.use(settings.channels)
-        self._postman.upkeep()
+        self._sender.use(settings.channels)
+        self._heartbeats.use(settings.channels)
+        self._sender.remove_old()
 
     def _is_time(self, what: str, every_s: float) -> bool:
         now = self._awake_s()
@@ -305,15 +305,15 @@ class Upkeep:
                 severity=alert.severity,
                 what=alert.text,
             )
-        if outlook.untold:
-            self._postman.past_outbox(outlook.untold)
+        if outlook.unrecorded:
+            self._sender.deliver_without_outbox(outlook.unrecorded)
 
     def _send_run_messages(self) -> None:
         while self._begun:
-            self._hearts.started(self._begun.popleft())
+            self._heartbeats.started(self._begun.popleft())
         while self._over:
             run = self._over[0]
-            self._hearts.finished(run)
+            self._heartbeats.finished(run)
             if run.kind is not RunKind.READINESS and run.finished_at is not None:
                 self._queue(message_of_run(run, self._evidence(run)))
             self._over.popleft()
@@ -331,15 +331,15 @@ class Upkeep:
         known = self._app.catalogue.evidence.newest(run.plan, limit=5)
         return next((e for e in known if e.run == run.id), None)
 
-    def _upkeep(self) -> None:
-        """Do one piece of upkeep; the next one soon, until nothing old is left for the day."""
+    def _remove_old(self) -> None:
+        """Remove some old rows; more of them soon, until nothing old is left for the day."""
         removed = self._app.catalogue.queue.remove_old(self._now() - KEPT)
         if removed:
             _log.debug("catalogue.tidied", runs=removed)
-            self._next["upkeep"] = self._awake_s() + PIECE_S
+            self._next["remove old"] = self._awake_s() + PIECE_S
             return
         self._app.catalogue.alerts.remove_old(self._now() - KEPT)
-        self._postman.upkeep()
+        self._sender.remove_old()
 
     def _awake_s(self) -> float:
         return self._app.clock.monotonic()
