@@ -192,7 +192,7 @@ def _reference(value: Any) -> SecretRef:
             raise ValueError("command must be a list of words, like [pass, show, drd]")
         return SecretRef("command", tuple(place))
     if not isinstance(place, str) or not place:
-        raise ValueError(f"{source} must be a text")
+        raise ValueError(f"{source} must be text")
     if source == "file" and not place.startswith("/"):
         raise Malformed(
             "file must be an absolute path", "write the whole path, which begins with /"
@@ -218,7 +218,7 @@ def _no_reference(value: Any) -> Malformed:
 def _reference_or_text(value: Any) -> SecretRef:
     if isinstance(value, str):
         if not value:
-            raise ValueError("is empty")
+            raise Malformed("is empty", "give it a value, or remove the line")
         return SecretRef("text", value)
     return _reference(value)
 

@@ -138,7 +138,7 @@ def _is_sound(row: Row, judges: Sequence[Callable[[Any], str | None]]) -> bool:
 
 def _plain(value: Any) -> str | None:
     """Check the value of a column that newer catalogues do not have."""
-    return "no text or number" if isinstance(value, bytes) else None
+    return "neither text nor a number" if isinstance(value, bytes) else None
 
 
 def _without_orphans(target: sqlite3.Connection) -> int:

@@ -172,13 +172,13 @@ def judge(table: Table, column: Column[Any]) -> Callable[[Any], str | None]:
     if isinstance(kind, Boolean):
         return lambda value: None if value in (0, 1) else "neither 0 nor 1"
     if isinstance(kind, Integer | BigInteger):
-        return lambda value: None if isinstance(value, int) else "no whole number"
+        return lambda value: None if isinstance(value, int) else "not a whole number"
     if isinstance(kind, Float):
         return _no_number
     words = _WORDS.get(where)
     if words is not None:
         allowed = frozenset(map(str, words))
-        return lambda value: None if value in allowed else f"no known {column.name}"
+        return lambda value: None if value in allowed else f"not a known {column.name}"
     return lambda value: None if isinstance(value, str) else "no text"
 
 
@@ -193,7 +193,7 @@ def _no_time(value: Any) -> str | None:
 def _no_number(value: Any) -> str | None:
     if not isinstance(value, int | float):
         return "no number"
-    return None if abs(value) < HUGE else "no possible number"
+    return None if abs(value) < HUGE else "not a possible number"
 
 
 def _no_json(value: Any, shape: type, read: Callable[[Any], object]) -> str | None:
@@ -214,5 +214,5 @@ def _not_packed(value: Any) -> str | None:
     try:
         json.loads(zlib.decompress(value))
     except (TypeError, ValueError, zlib.error):
-        return "no compressed fingerprint"
+        return "not a compressed fingerprint"
     return None

@@ -64,7 +64,7 @@ def bring_up_to_date(database: Database, schema: Schema = OURS) -> None:
             hint="nothing was changed: use the former version of drd, and report this error.",
         ) from error
     if current is not None:
-        what = f"the catalogue has version {schema.head} now, and had {current}"
+        what = f"the catalogue was upgraded from version {current} to {schema.head}"
         _log.warning("catalogue.migrated", what=what, copy_of_before=str(kept) if kept else None)
 
 

@@ -14,14 +14,14 @@ def confirm(plan: str, what: str, hint: str) -> None:
     there is no terminal. `what` is `a recovery`."""
     if not sys.stdin.isatty():
         raise UsageError(f"{what} asks for confirmation, and there is no terminal", hint=hint)
-    _typed(plan, f"type the plan's name to begin [{plan}]: ")
+    _typed(plan, f"to begin, type the name of the plan ({plan}): ")
 
 
 def confirm_point(point: str, what: str, hint: str, *, asks: bool) -> None:
     """Have a restore point's id typed. Raises as `confirm` does, and if asking is not allowed."""
     if not asks or not sys.stdin.isatty():
         raise UsageError(f"{what} needs its own confirmation", hint=hint)
-    _typed(point, f"type the restore point's id to recover it anyway [{point}]: ")
+    _typed(point, f"to recover it anyway, type the id of the restore point ({point}): ")
 
 
 def confirm_texts() -> None:

@@ -42,7 +42,9 @@ def _chosen(channels: Sequence[ChannelSpec], names: Sequence[str] | None) -> lis
     known = [c.name for c in channels]
     for name in names or ():
         if name not in known:
-            raise UsageError(f'there is no channel "{name}"', hint=f"known: {', '.join(known)}.")
+            raise UsageError(
+                f'there is no channel "{name}"', hint=f"use one of: {', '.join(known)}."
+            )
     return [c for c in channels if not names or c.name in names]
 
 

@@ -28,7 +28,7 @@ def global_options(parser: argparse.ArgumentParser, *, top: bool = False) -> Non
         default=default,
         help="drd.yaml (else $DRD_CONFIG, else /etc/drd/drd.yaml)",
     )
-    parser.add_argument("--quiet", "-q", action="store_true", default=off, help="errors only")
+    parser.add_argument("--quiet", "-q", action="store_true", default=off, help="print errors only")
     parser.add_argument(
-        "--no-color", action="store_true", default=off, help="no colours (as does $NO_COLOR)"
+        "--no-color", action="store_true", default=off, help="print no colours (like $NO_COLOR)"
     )

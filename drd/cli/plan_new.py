@@ -59,7 +59,9 @@ def _of_kinds(given: Sequence[Sequence[str]]) -> dict[str, list[str]]:
                 "adds the kind has its keys.",
             )
         if not where:
-            raise UsageError(f"--kind {kind} does not say where", hint=f"--kind {kind} WHERE")
+            raise UsageError(
+                f"--kind {kind} needs a place", hint=f"give one, like --kind {kind} /srv/data"
+            )
         by_kind.setdefault(kind, []).extend(where)
     return by_kind
 

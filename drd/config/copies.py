@@ -73,7 +73,7 @@ def _places(parsed: Parsed, report: Report) -> None:
         except ValueError:
             continue
         if url in first:
-            message = f"{first[url]} has the same place"
+            message = f"repository {first[url]} has the same address"
             hint = "give it another URL, best at another provider."
             report.error(("repositories", name, "url"), message, hint)
         first.setdefault(url, name)

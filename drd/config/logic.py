@@ -46,7 +46,11 @@ def _objectives(parsed: Parsed, report: Report) -> None:
 
 def _components(parsed: Parsed, report: Report) -> None:
     if not parsed.kinds and not report.is_broken(("components",)):
-        report.error(("components",), "a plan without a component protects nothing", "add one.")
+        report.error(
+            ("components",),
+            "a plan without a component protects nothing",
+            "add a component below it.",
+        )
     for name in (n for n in parsed.kinds if n in RESERVED):
         message = f'the name "{name}" is reserved: drd uses it for its own snapshots'
         report.error(("components", name), message, "choose another name.", of_key=True)

@@ -223,15 +223,15 @@ def _reach(text: str) -> str:
     host, colon, port = text.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
     if not colon or not bare or (":" in bare) != host.startswith("[") or not port.isdecimal():
-        raise ValueError(f'"{text}" is not HOST:PORT')
+        raise Malformed(f'"{text}" is not a host and port', "write HOST:PORT, like db1:5432")
     if not 0 < int(port) < 1 << 16 or any(c.isspace() or c in "/@*?" for c in bare):
-        raise ValueError(f'"{text}" is not HOST:PORT')
+        raise Malformed(f'"{text}" is not a host and port', "write HOST:PORT, like db1:5432")
     return text
 
 
 def _readable(text: str) -> str:
     if not text.startswith("/") or text.strip("/") == "" or "\0" in text:
-        raise ValueError(f'"{text}" is not an absolute path below /')
+        raise Malformed(f'"{text}" is not an absolute path below /', "write one, like /etc/app")
     return text
 
 

@@ -65,7 +65,7 @@ def blackout(windows: Sequence[Window]) -> tuple[Blackout, ...]:
 def _windows(windows: Sequence[Window], path: Path, report: Report) -> None:
     for index, window in enumerate(windows):
         if window.from_ == window.to:
-            hint = 'write from: "00:00", to: "24:00" for a whole day.'
+            hint = 'for a whole day, write from: "00:00", to: "24:00".'
             report.error((*path, index, "to"), f"the window begins and ends at {window.to}", hint)
         elif minutes_of(window.from_) == DAY_MIN:
             hint = 'write "00:00" with the next day.'

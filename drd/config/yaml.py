@@ -220,7 +220,7 @@ class _Expansion:
     def value(self, node: _Node, path: Path, depth: int) -> Any:
         self.count += 1
         if self.count > MAX_VALUES:
-            message = f"grows to more than {MAX_VALUES} values"
+            message = f"contains more than {MAX_VALUES} values, counted through its aliases"
             hint = "aliases (*name) multiply the values; use fewer of them."
             raise ConfigError([Problem(self.file, node.line, dotted(path), message, hint)])
         if depth > MAX_DEPTH:

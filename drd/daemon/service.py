@@ -245,7 +245,7 @@ class Daemon:
         if started:
             parts.append(f"started {some(started)}")
         if settled:
-            parts.append(f"settling {some(settled)}, whose process had died")
+            parts.append(f"cleaning up after {some(settled)}, whose process had died")
         if not parts:
             waiting = len(self._dispatcher.waiting)
             late = f", {counted(waiting, 'run waits', 'runs wait')} for a slot"

@@ -49,7 +49,7 @@ def detect() -> Found:
 def _landlock(abi: int, wanted: int, since: str) -> str:
     if not abi:
         return "the kernel has no Landlock (its lsm= does not name it, or drd may not use it)"
-    return f"Landlock's interface {wanted} came with Linux {since}; this kernel has {abi}"
+    return f"the kernel has Landlock version {abi}; drd needs version {wanted} (Linux {since})"
 
 
 def _calls() -> str | None:
@@ -71,10 +71,10 @@ def _knows(action: int) -> bool:
 
 def _network() -> str | None:
     if not _knows(_NOTIFY):
-        return "seccomp of this kernel cannot ask a supervisor (that came with Linux 5.0)"
+        return "the kernel's seccomp lacks the function for supervisors, which Linux 5.0 added"
     scope = _yama()
     if scope > _ATTACH_FOR_CHILDREN and os.geteuid() != 0:
-        return f"kernel.yama.ptrace_scope is {scope}: only root can decide for a process"
+        return f"kernel.yama.ptrace_scope is {scope}: only root can supervise a process"
     return None
 
 

@@ -155,7 +155,7 @@ def _flag(found: Any) -> bool:
 
 def _count(found: Any) -> int:
     if not isinstance(found, int) or isinstance(found, bool):
-        raise TypeError("no whole number")
+        raise TypeError("not a whole number")
     return found
 
 

@@ -144,7 +144,7 @@ def count(value: Any, place: str, *, most: int = MOST) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise refuse(place, "is not a whole number", value)
     if not 0 <= value <= most:
-        raise refuse(place, "is out of range", value)
+        raise refuse(place, f"is out of range (0 to {most:,})", value)
     return value
 
 
@@ -153,7 +153,7 @@ def number(value: Any, place: str, *, most: float = 1e12) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise refuse(place, "is not a number", value)
     if not 0 <= value <= most:
-        raise refuse(place, "is out of range", value)
+        raise refuse(place, f"is out of range (0 to {most:,})", value)
     return value
 
 

@@ -25,7 +25,7 @@ def short_id(recorded: str) -> str:
     """Shorten an id of a repository or snapshot for messages. A value that is no id is not
     repeated.
     """
-    return recorded[:8] if re.fullmatch(_ID, recorded) else "what is no id"
+    return recorded[:8] if re.fullmatch(_ID, recorded) else "an invalid id"
 
 
 def first_line(error: str) -> str:

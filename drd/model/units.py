@@ -128,4 +128,4 @@ def from_rfc3339(text: str) -> datetime:
     try:
         return at.astimezone(UTC)
     except OverflowError:
-        raise ValueError(f"{text!r} is out of range") from None
+        raise ValueError(f"{text!r} is out of range: the years 1 to 9999 are possible") from None

@@ -38,8 +38,8 @@ class Holds(StrEnum):
 
 
 _PARTS = {
-    Holds.TABLES: "--table NAME --into NAME brings back a table.",
-    Holds.PATHS: "--path PATH --into DIRECTORY brings back a file or directory.",
+    Holds.TABLES: "--table NAME --into NAME restores a table.",
+    Holds.PATHS: "--path PATH --into DIRECTORY restores a file or directory.",
     Holds.OPAQUE: "recover it as a whole.",
 }
 
@@ -47,13 +47,13 @@ _PARTS = {
 class Ability(StrEnum):
     """What not every kind can do. The value completes the sentence `kind NAME cannot …`."""
 
-    PARTS = "bring back single parts"
+    PARTS = "restore single parts"
     """`Kind.narrow`, and a target for a part of tables or paths."""
-    BESIDE = "be brought back under another name"
+    BESIDE = "be restored under another name"
     """A target for a part that is the whole: `--into`."""
     KEEP = "keep what a recovery replaces"
     """`Kind.kept`, and a target that keeps what it replaces: `drd undo`."""
-    LIVE = "tell what is live now"
+    LIVE = "compare with live data"
     """`Kind.live`."""
     IN_PLACE = "be restored in place"
     """A target with the component's own settings: `--in-place`."""
@@ -201,7 +201,7 @@ class KindSpec:
         if part.whole:
             self.require(Ability.BESIDE, "leave out --into.")
         elif not self.has(part) or Ability.PARTS not in self.can:
-            what = f"bring back single {Holds.PATHS if part.paths else Holds.TABLES}"
+            what = f"restore single {Holds.PATHS if part.paths else Holds.TABLES}"
             hint = _PARTS[self.holds] if Ability.PARTS in self.can else "recover it as a whole."
             raise self.lacks(Ability.PARTS, hint, what=what)
 

@@ -94,9 +94,9 @@ def test_missing_abilities_are_refused_by_name(site: Site) -> None:
     target = site.base / "back/todo.txt"
     target.write_text("theirs")
     asked = (
-        (("--table", "t", "--into", "x"), "kind notes cannot bring back single tables"),
-        (("--path", "/a"), "kind notes cannot bring back single paths"),
-        (("--into", "x"), "kind notes cannot be brought back under another name"),
+        (("--table", "t", "--into", "x"), "kind notes cannot restore single tables"),
+        (("--path", "/a"), "kind notes cannot restore single paths"),
+        (("--into", "x"), "kind notes cannot be restored under another name"),
         (("--as-owner",), "kind notes cannot be restored with its owner's rights"),
         (("--overwrite",), "kind notes cannot keep what a recovery replaces"),
     )

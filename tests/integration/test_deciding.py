@@ -110,7 +110,7 @@ def test_an_approval_that_comes_too_late_is_refused(
     catalogue: SqlCatalogue, owned: RunLease
 ) -> None:
     with pytest.raises(
-        UsageError, match="is answered too late: the time ended at 2026-11-25T12:10:00Z"
+        UsageError, match="is too late: its time limit ended at 2026-11-25T12:10:00Z"
     ):
         deciding(catalogue, owned, at(11)).agree("go-ahead", "approve", "anna", "", PEOPLE)
 

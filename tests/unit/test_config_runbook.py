@@ -47,7 +47,7 @@ MISTAKES = [
     (ASK, "{name: ask, sql: {component: etc, query: x}}", "sql.component", "a sql step cannot work on etc, which is files", "this kind of step works on postgres and sqlite components."),
     (ASK, "{name: ask, stop: {step: back}}", "stop.step", 'there is no step "back" that starts something', "use one of: serve."),
     (ASK, "{name: ask, stop: {unit: x.service}}", "stop.unit", "a drill cannot stop the host's own unit", "add rehearse: skip with a reason, or rehearse: simulate with a command."),
-    (ASK, "{name: ask, stop: {unit: x.service, step: serve}, rehearse: skip, reason: y}", "stop", "needs exactly one of step, unit, command", "give one of step, unit and command."),
+    (ASK, "{name: ask, stop: {unit: x.service, step: serve}, rehearse: skip, reason: y}", "stop", "needs exactly one of step, unit and command", "give one of step, unit and command."),
     (ASK, "{name: ask, http: {url: 'http://x/', method: PUSH}}", "http.method", '"PUSH" is not possible here', "write GET, HEAD, POST, PUT, PATCH or DELETE."),
     (ASK, "{name: ask, notify: {message: x, severity: bad}}", "notify.severity", '"bad" is not possible here', "write critical, warning or info."),
     (ASK, "{name: preflight, wait: 3s}", "name", "the name \"preflight\" is reserved for a step of drd's own", "choose another name."),

@@ -20,7 +20,7 @@ from drd.model.readiness import of_fence
 from drd.process.fence import _parts_around, refused_hint
 
 TRIED = Attempt("app", "tcp", "203.0.113.5:25")
-WHY = "Landlock's interface 6 came with Linux 6.12; this kernel has 4"
+WHY = "the kernel has Landlock version 4; drd needs version 6 (Linux 6.12)"
 
 
 @pytest.fixture
@@ -40,7 +40,9 @@ def services(tmp_path: Any) -> Any:
 def test_required_fence_refuses_where_a_part_is_missing(old_kernel: None, tmp_path: Any) -> None:
     wanted = plan(fence="required")
     with (
-        pytest.raises(SandboxUnavailable, match="signals: Landlock") as refused,
+        pytest.raises(
+            SandboxUnavailable, match="signals: the kernel has Landlock version 4"
+        ) as refused,
         fenced(services(tmp_path), wanted),
     ):
         pass
@@ -54,7 +56,7 @@ def test_best_fence_takes_the_rest_and_names_what_is_missing(
         found = report(box, plan(reach=("a:1",)))
     assert found.held == ("files", "calls", "network")
     assert found.missing == {"signals": WHY}
-    assert "missing: signals: Landlock" in found.words()
+    assert "missing: signals: the kernel has Landlock version 4" in found.words()
     assert FenceReport.from_json(found.to_json()) == found
 
 

@@ -124,7 +124,7 @@ def test_a_part_of_a_tree_is_complete_by_itself() -> None:
     with pytest.raises(UsageError) as caught:
         narrow_files(snapshot("files", tree), Part((), ("/srv",)))
     assert caught.value.hint == "the restore point has the files below /etc."
-    with pytest.raises(NotSupported, match="kind files cannot bring back single tables"):
+    with pytest.raises(NotSupported, match="kind files cannot restore single tables"):
         files.SPEC.require_part(Part(("t",)))
 
 
@@ -142,5 +142,5 @@ def test_a_table_of_sqlite_is_found_however_it_is_written() -> None:
     ):
         with pytest.raises(UsageError, match=said):
             narrow_sqlite(of, Part(tables, (), into))
-    with pytest.raises(NotSupported, match="kind sqlite cannot bring back single paths"):
+    with pytest.raises(NotSupported, match="kind sqlite cannot restore single paths"):
         sqlite.SPEC.require_part(Part((), ("/etc",)))

@@ -21,15 +21,17 @@ def add_parser(sub: Verbs) -> None:
         epilog=EXAMPLES,
     )
     global_options(parser)
-    parser.add_argument("alert", help="its id, or the beginning of it")
+    parser.add_argument("alert", help="id of the alert, or its beginning")
     parser.add_argument(
         "--by",
         metavar="NAME",
         help="who takes care of the alert (default: the person that `people` maps to your user)",
     )
     parser.add_argument(
-        "--until", metavar="TIME", help="silence ends: 8h, 2d, or 2026-11-25T08:00:00Z"
+        "--until", metavar="TIME", help="the end of the silence: 8h, 2d, or 2026-11-25T08:00:00Z"
     )
-    parser.add_argument("--why", metavar="TEXT", help="for the next person who reads the alert")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument(
+        "--why", metavar="TEXT", help="a note for the next person who reads the alert"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.ack:run")

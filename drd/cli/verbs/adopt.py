@@ -24,6 +24,6 @@ def add_parser(sub: Verbs) -> None:
         epilog=EXAMPLES,
     )
     global_options(parser)
-    parser.add_argument("--reason", metavar="TEXT", help="why, for the record")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--reason", metavar="TEXT", help="the reason, which drd records")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.adopt:run")

@@ -21,7 +21,7 @@ def add_parser(sub: Verbs) -> None:
         epilog=EXAMPLES,
     )
     global_options(parser)
-    parser.add_argument("plan", nargs="?", help="only this plan's")
-    parser.add_argument("--all", action="store_true", help="also the newest that are resolved")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("plan", nargs="?", help="show only this plan")
+    parser.add_argument("--all", action="store_true", help="also show the newest resolved alerts")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.alerts:run")

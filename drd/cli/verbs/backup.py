@@ -37,5 +37,5 @@ def add_parser(sub: Verbs) -> None:
         action="store_true",
         help="accept a component that shrank to almost nothing",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.backup:run")

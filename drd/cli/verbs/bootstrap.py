@@ -42,7 +42,7 @@ def add_parser(sub: Verbs) -> None:
         "--repository", metavar="URL", help="a repository of a plan, as it names it"
     )
     key_options(parser, required=False)
-    parser.add_argument("--password-file", metavar="F", help="the repository's password")
+    parser.add_argument("--password-file", metavar="F", help="file with the repository's password")
     parser.add_argument(
         "--accept-commands",
         action="store_true",
@@ -50,10 +50,12 @@ def add_parser(sub: Verbs) -> None:
         "secrets, files, addresses",
     )
     parser.add_argument(
-        "--ca-cert", metavar="F", help="certificate authority of the repository's server"
+        "--ca-cert",
+        metavar="F",
+        help="PEM file of the certificate authority of the repository's server",
     )
     parser.add_argument(
-        "--root", metavar="DIR", default="/", help="write everything below it as if it were / (/)"
+        "--root", metavar="DIR", default="/", help="write all files below DIR (default: /)"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.bootstrap:run")

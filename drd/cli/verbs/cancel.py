@@ -21,5 +21,5 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("run", help="id of the run, or its beginning")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.cancel:run")

@@ -17,18 +17,19 @@ A damaged catalogue is set aside beside the new one, never deleted."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "catalogue",
-        description="Compare the catalogue with the repositories, which are the proof.",
+        description="Compare drd's catalogue with the repositories. Where they differ, the "
+        "repositories are right.",
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(dest="catalogue_verb", metavar="rebuild|verify", required=True)
     for verb, help_text in (
-        ("rebuild", "record every restore point that the repositories prove"),
-        ("verify", "compare, change nothing"),
+        ("rebuild", "record every restore point that the repositories contain"),
+        ("verify", "compare, and change nothing"),
     ):
         one = verbs.add_parser(
             verb, help=help_text, description=f"{help_text.capitalize()}.", epilog=EXAMPLES
         )
         global_options(one)
-        one.add_argument("plan", nargs="*", help="only these plans")
-        one.add_argument("--json", action="store_true", help="one JSON document")
+        one.add_argument("plan", nargs="*", help="only these plans (default: all)")
+        one.add_argument("--json", action="store_true", help="print one JSON document")
         one.set_defaults(handler=f"drd.cli.catalogue:{verb}")

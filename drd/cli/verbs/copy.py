@@ -25,6 +25,6 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")
-    parser.add_argument("--repository", metavar="NAME", help="only to this copy")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--repository", metavar="NAME", help="copy only to this repository")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.copy:run")

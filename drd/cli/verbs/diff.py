@@ -25,7 +25,9 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")
-    parser.add_argument("--component", "-c", required=True, metavar="C", help="which one")
+    parser.add_argument(
+        "--component", "-c", required=True, metavar="C", help="the component to compare"
+    )
     parser.add_argument("--point", required=True, metavar="A", help="the restore point, by its id")
     parser.add_argument(
         "--with",
@@ -34,6 +36,6 @@ def add_parser(sub: Verbs) -> None:
         metavar="B",
         help="another point's id, or `live` (default)",
     )
-    parser.add_argument("--all", action="store_true", help="every line, however many")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--all", action="store_true", help="print every line")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.diff:run")

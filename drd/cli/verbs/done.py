@@ -31,6 +31,6 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument("--by", metavar="NAME", help="who has done it (required for a step)")
     parser.add_argument("--comment", default="", metavar="TEXT", help="recorded with the decision")
     parser.add_argument("--dry-run", action="store_true", help="print what would be removed")
-    parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.done:run")

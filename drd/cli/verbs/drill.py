@@ -32,7 +32,11 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")
-    parser.add_argument("--point", metavar="ID|latest|random", help="which restore point")
+    parser.add_argument(
+        "--point",
+        metavar="ID|latest|random",
+        help="the restore point (default: by the plan's drills)",
+    )
     parser.add_argument(
         "--scenario",
         choices=SCENARIOS,
@@ -53,5 +57,5 @@ def add_parser(sub: Verbs) -> None:
     )
     key_options(parser, required=False)
     parser.add_argument("--keep", action="store_true", help="keep the sandbox until Ctrl-C")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.drill:run")

@@ -24,9 +24,11 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("point", help="a restore point, or the beginning of its id")
-    parser.add_argument("--reason", metavar="TEXT", required=True, help="why, for the record")
+    parser.add_argument(
+        "--reason", metavar="TEXT", required=True, help="the reason, which drd records"
+    )
     parser.add_argument(
         "--until", metavar="TIME", help="a date or time (UTC by default), or a duration: 90d"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.hold:run")

@@ -33,6 +33,8 @@ def add_parser(sub: Verbs) -> None:
 def options(parser: argparse.ArgumentParser) -> None:
     """Those that `install` and `uninstall` share."""
     global_options(parser)
-    parser.add_argument("--prefix", metavar="DIR", default="/", help="root of the system (/)")
+    parser.add_argument(
+        "--prefix", metavar="DIR", default="/", help="install below this directory (default: /)"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")

@@ -39,7 +39,10 @@ def add_parser(sub: Verbs) -> None:
     global_options(export)
     export.add_argument("plan", nargs="+", help="names of plans, or their files")
     export.add_argument(
-        "--to", required=True, metavar="FILE", help="the kit; replaces an older one"
+        "--to",
+        required=True,
+        metavar="FILE",
+        help="the file to write; an older kit there is replaced",
     )
     lock = export.add_mutually_exclusive_group()
     lock.add_argument(
@@ -56,7 +59,7 @@ def add_parser(sub: Verbs) -> None:
     lock.add_argument(
         "--shares", metavar="K/N", help="a new passphrase in N shares, any K of which open the kit"
     )
-    export.add_argument("--json", action="store_true", help="one JSON document")
+    export.add_argument("--json", action="store_true", help="print one JSON document")
     export.set_defaults(handler="drd.cli.kit:export")
     verify = verbs.add_parser(
         "verify",
@@ -67,7 +70,7 @@ def add_parser(sub: Verbs) -> None:
     global_options(verify)
     verify.add_argument("file", metavar="FILE", help="the kit")
     key_options(verify)
-    verify.add_argument("--json", action="store_true", help="one JSON document")
+    verify.add_argument("--json", action="store_true", help="print one JSON document")
     verify.set_defaults(handler="drd.cli.kit:verify")
 
 
@@ -77,5 +80,8 @@ def key_options(parser: argparse.ArgumentParser, *, required: bool = True) -> No
     key.add_argument("--passphrase-file", metavar="F", help="file with the kit's passphrase")
     key.add_argument("--identity", metavar="F", help="age identity or SSH key, for recipients")
     key.add_argument(
-        "--share", action="append", metavar="F", help="a share's file, once for each of them"
+        "--share",
+        action="append",
+        metavar="F",
+        help="file of one share; give --share once for each share",
     )

@@ -39,7 +39,7 @@ def add_parser(sub: Verbs) -> None:
         action="append",
         help="test only this channel; may be given several times",
     )
-    test.add_argument("--json", action="store_true", help="one JSON document")
+    test.add_argument("--json", action="store_true", help="print one JSON document")
     test.set_defaults(handler="drd.cli.notify:test")
     channels = below.add_parser(
         "list",
@@ -49,5 +49,5 @@ def add_parser(sub: Verbs) -> None:
         epilog=LIST_EXAMPLES,
     )
     global_options(channels)
-    channels.add_argument("--json", action="store_true", help="one JSON document")
+    channels.add_argument("--json", action="store_true", help="print one JSON document")
     channels.set_defaults(handler="drd.cli.notify:list_channels")

@@ -81,8 +81,10 @@ def _add_check(verbs: Any) -> None:
         epilog=CHECK_EXAMPLES,
     )
     global_options(parser)
-    parser.add_argument("plans", nargs="*", metavar="FILE|PLAN", help="none: all plans")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument(
+        "plans", nargs="*", metavar="FILE|PLAN", help="plans by name or file (default: all)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.plan:check")
 
 
@@ -95,7 +97,9 @@ def _add_show(verbs: Any) -> None:
     )
     global_options(parser)
     parser.add_argument("plan", metavar="PLAN", help="name of a plan, or its file")
-    parser.add_argument("--json", action="store_true", help="one JSON document, with its hash")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON document, with the plan's hash"
+    )
     parser.set_defaults(handler="drd.cli.plan:show")
 
 
@@ -107,9 +111,7 @@ def _add_schema(verbs: Any) -> None:
         epilog=SCHEMA_EXAMPLES,
     )
     global_options(parser)
-    parser.add_argument(
-        "--markdown", action="store_true", help="print the schema as a Markdown page for people"
-    )
+    parser.add_argument("--markdown", action="store_true", help="print a Markdown page instead")
     parser.set_defaults(handler="drd.cli.plan:schema")
 
 
@@ -160,6 +162,6 @@ def _add_forget(verbs: Any) -> None:
     )
     global_options(parser)
     parser.add_argument("plan", metavar="PLAN", help="name of a plan")
-    parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.plan_forget:forget")

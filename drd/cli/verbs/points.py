@@ -18,18 +18,20 @@ retention continues. A plan whose name is forget: drd points ./forget.yaml."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "points",
-        description="What a service could be restored to, newest first, and which drill proved it.",
+        description="List a plan's restore points, newest first, and the drill that proved each.",
         epilog=EXAMPLES,
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan; or `forget`, and then points")
     parser.add_argument("point", nargs="*", help="with forget: the points to forget")
-    parser.add_argument("--reason", metavar="TEXT", help="with forget: why, for the record")
+    parser.add_argument(
+        "--reason", metavar="TEXT", help="with forget: the reason, which drd records"
+    )
     parser.add_argument(
         "--repository", metavar="NAME", help="with forget: only the part in this repository"
     )
     parser.add_argument(
-        "--force", action="store_true", help="with forget: even if drd knows no damage"
+        "--force", action="store_true", help="with forget: also forget points without known damage"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.points:run")

@@ -24,6 +24,6 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("plan", help="name of a plan, or its file")
-    parser.add_argument("--repository", metavar="NAME", help="only in this one")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--repository", metavar="NAME", help="prune only this repository")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.prune:run")

@@ -40,8 +40,8 @@ def add_parser(sub: Verbs) -> None:
     _how_options(parser)
     _part_options(parser)
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
-    parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.recover:run")
 
 
@@ -55,10 +55,17 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
         "target that is a source",
     )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--point", metavar="ID", help="this restore point")
-    which.add_argument("--before", metavar="TIME", help="the newest with data from before TIME")
     which.add_argument(
-        "--clean-before", metavar="TIME", help="after a breach: the last moment known to be clean"
+        "--point", metavar="ID", help="restore this point (default: the newest complete one)"
+    )
+    which.add_argument(
+        "--before", metavar="TIME", help="restore the newest point with data from before TIME"
+    )
+    which.add_argument(
+        "--clean-before",
+        metavar="TIME",
+        help="after a break-in: restore the newest point from before TIME, the last moment known "
+        "to be clean",
     )
     parser.add_argument("--lost-at", metavar="TIME", help="when the data was lost (default: now)")
     parser.add_argument(

@@ -21,6 +21,8 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("point", help="a held restore point, or the beginning of its id")
-    parser.add_argument("--reason", metavar="TEXT", default="", help="why, for the record")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument(
+        "--reason", metavar="TEXT", default="", help="the reason, which drd records"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.release:run")

@@ -13,7 +13,8 @@ examples:
 
 The new password is added and proven at once. Then the plan's file has to name it; drd removes
 the old one when that is in force. If the command is interrupted, give it again: it continues.
-Without --password, a repository that opens with *** gets the password that the plan names.
+Without --password, a repository whose password is the text *** gets the password that the plan
+names (older versions of drd could use this text by mistake).
 
 Where plans that this host does not know store there too, their hosts need the new password first:
 drd then removes the old one only with --cut-off-others.
@@ -25,7 +26,7 @@ works on it, 12 no known password opens the repository, 130 cancelled: both pass
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "repository",
-        description="Work on a repository itself.",
+        description="Change a repository.",
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
@@ -58,5 +59,5 @@ def add_parser(sub: Verbs) -> None:
         help="remove the old password although plans that this host does not know store there: "
         "their hosts lose access unless they have the new password",
     )
-    rekey.add_argument("--json", action="store_true", help="one JSON document")
+    rekey.add_argument("--json", action="store_true", help="print one JSON document")
     rekey.set_defaults(handler="drd.cli.repository:run")

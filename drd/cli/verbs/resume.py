@@ -23,6 +23,10 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("run", help="id of the run, or its beginning")
-    parser.add_argument("--yes", action="store_true", help="kept for scripts: nothing is asked")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="has no effect: this command asks nothing (kept for scripts)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.resume:run")

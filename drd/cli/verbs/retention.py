@@ -44,5 +44,5 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--no-prune", action="store_true", help="for older scripts: retention never prunes"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.retention:run")

@@ -26,5 +26,5 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument("run", help="id of the run, or its beginning")
     parser.add_argument("--by", metavar="NAME", help="who decides (default: your user)")
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.rollback:run")

@@ -17,18 +17,18 @@ exit codes: 0, 2 there is no such run; with --follow 1 when it did not succeed."
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "run",
-        description="One run.",
+        description="Show one run.",
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(dest="run_verb", metavar="show", required=True)
     one = verbs.add_parser(
         "show",
         help="state, error and steps of a run",
-        description="How a run went, step by step.",
+        description="Show a run with its steps.",
         epilog=EXAMPLES,
     )
     global_options(one)
     one.add_argument("run", help="id of the run, or its beginning")
     one.add_argument("--follow", action="store_true", help="wait until the run ends")
-    one.add_argument("--json", action="store_true", help="one JSON document")
+    one.add_argument("--json", action="store_true", help="print one JSON document")
     one.set_defaults(handler="drd.cli.run:show")

@@ -15,11 +15,13 @@ examples:
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "runs",
-        description="Runs, newest first.",
+        description="List the runs, the newest first.",
         epilog=EXAMPLES,
     )
     global_options(parser)
-    parser.add_argument("plan", nargs="?", help="only this plan's")
-    parser.add_argument("--limit", type=count, default=20, metavar="N", help="how many (20)")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("plan", nargs="?", help="show only this plan")
+    parser.add_argument(
+        "--limit", type=count, default=20, metavar="N", help="show at most N runs (default: 20)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.runs:run")

@@ -16,15 +16,13 @@ examples:
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "schedule",
-        description="The next start of every kind of run, as the daemon works it out.",
+        description="List the next start of each kind of run, as the daemon calculates it.",
         epilog=EXAMPLES,
     )
     global_options(parser)
     parser.add_argument("plan", nargs="?", help="name of a plan")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--limit", type=count, metavar="N", help="the next N starts")
-    length.add_argument(
-        "--all", action="store_true", help="all, even those that a terminal leaves out"
-    )
+    length.add_argument("--limit", type=count, metavar="N", help="show the next N starts")
+    length.add_argument("--all", action="store_true", help="show all starts")
     parser.set_defaults(handler="drd.cli.schedule:run")

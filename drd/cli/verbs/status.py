@@ -25,10 +25,10 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("plan", nargs="?", help="only this plan")
-    parser.add_argument(
-        "--all", action="store_true", help="every plan, even those that a terminal leaves out"
-    )
+    parser.add_argument("--all", action="store_true", help="show every plan")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="one JSON document")
-    form.add_argument("--nagios", action="store_true", help="monitoring-plugin convention")
+    form.add_argument("--json", action="store_true", help="print one JSON document")
+    form.add_argument(
+        "--nagios", action="store_true", help="one line for Nagios and similar monitoring"
+    )
     parser.set_defaults(handler="drd.cli.status_verb:run")

@@ -14,7 +14,7 @@ def add_verb(sub: Verbs, verb: str, *, description: str, examples: str) -> argpa
     global_options(parser)
     parser.add_argument("run", help="id of the run, or its beginning")
     parser.add_argument("step", help="the step's name")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler=f"drd.cli.{verb}:run")
     return parser
 

@@ -37,6 +37,6 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument("--redo", action="store_true", help="revert an undo")
     parser.add_argument("--by", metavar="NAME", help="who decides (default: your user)")
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
-    parser.add_argument("--yes", action="store_true", help="do not ask (for machines)")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.undo:run")

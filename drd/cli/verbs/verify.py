@@ -28,5 +28,5 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--share", action="store_true", help="read as much as a scheduled run, not everything"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.verify:run")

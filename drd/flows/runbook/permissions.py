@@ -180,7 +180,7 @@ class Deciding:
         expires = record.result.get("expires_at")
         if expires and self.now > from_rfc3339(expires):
             raise UsageError(
-                f"{record.name} is answered too late: the time ended at {expires}",
+                f"the answer to step {record.name} is too late: its time limit ended at {expires}",
                 hint=f"run drd resume {self.run.id}: drd then asks again.",
             )
 
@@ -266,5 +266,6 @@ def _person(name: str, people: Mapping[str, Sequence[str]]) -> str:
         if known.casefold() == name.casefold():
             return known
     raise UsageError(
-        f"{name!r} is not listed under `people` in drd.yaml", hint=f"{', '.join(people)}."
+        f"{name!r} is not listed under `people` in drd.yaml",
+        hint=f"use one of: {', '.join(people)}.",
     )

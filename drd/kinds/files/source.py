@@ -75,7 +75,7 @@ class FilesCapture:
                 )
         if stored.files == 0 and _steady_files(self._before, after):
             raise SourceError(
-                f"nothing was stored of {self._before.files} files",
+                f"none of {counted(self._before.files, 'file')} was stored",
                 hint="check restic's output: drd run show RUN",
             )
         if not isinstance(fingerprint, TreeFingerprint):

@@ -207,7 +207,7 @@ def test_unknown_tables_are_refused_with_similar_names(shop: Backup) -> None:
     assert "is a partition of public.m" in refused(("m", "m_2025_1")).message
     assert "not a table name" in refused(("orders",), "a.b.c").message
     assert "is the schema of the tables" in refused(("orders", "items"), "public").message
-    with pytest.raises(NotSupported, match="kind postgres cannot bring back single paths"):
+    with pytest.raises(NotSupported, match="kind postgres cannot restore single paths"):
         KIND.spec.require_part(Part((), ("/etc",), None))
 
 
