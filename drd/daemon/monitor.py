@@ -10,7 +10,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from drd import log
@@ -21,6 +20,7 @@ from drd.config.daemon import DaemonSettings
 from drd.daemon.clocks import JUMP_S, Jump
 from drd.daemon.exposed_files import ExposedFiles
 from drd.daemon.figures import DaemonReport, Figures
+from drd.daemon.host_record import HostRecord
 from drd.daemon.plan_texts import PlanTexts
 from drd.daemon.run_heartbeats import RunHeartbeats
 from drd.errors import CatalogueError, DrdError
@@ -28,7 +28,6 @@ from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.state.foreign_files import standing
 from drd.flows.status.overview import plan_files
 from drd.kinds.registry import room_of
-from drd.model.alert_facts import HostFacts
 from drd.model.alerts import Change
 from drd.model.clock import SCHEDULE_TOLERANCE_S
 from drd.model.message import Message, route
@@ -59,8 +58,12 @@ LAST_MESSAGES_S = 5.0
 
 
 class Monitor:
-    """Begins with `start`, ends with `stop`; the other methods only leave a note and
-    never block."""
+    """Begins with `start`, ends with `stop`. The loop calls the other methods, which only leave
+    something for the thread and never wait for it.
+
+    What the loop leaves: events and queues, which are safe in several threads; the facts about the
+    host, which have a lock; and references that the thread reads once. All else belongs to the
+    thread alone."""
 
     def __init__(
         self, app: App, schedule: Callable[[str], Schedule | None], texts: PlanTexts | None = None
@@ -91,24 +94,25 @@ class Monitor:
         self._sender = app.outbox_sender()
         self._heartbeats = RunHeartbeats(app)
         self._figures = Figures(app, self.tick_age_s)
-        self._host = HostFacts()
+        self._host = HostRecord()
         self._refused: Mapping[str, str] | None = None
-        self._reconfigured = False
-        self._over: deque[Run] = deque()
-        self._begun: deque[Run] = deque()
-        self._said = DaemonReport({}, 0, 0.0, "starting")
-        self._outlook: WatchResult | None = None
+        self._settings_changed = threading.Event()
+        self._ended_runs: deque[Run] = deque()
+        self._started_runs: deque[Run] = deque()
+        self._report = DaemonReport({}, 0, 0.0, "starting")
+        self._last_result: WatchResult | None = None
         self._wake = threading.Event()
-        self._stopping = False
-        self._assess_now = True
-        self._told = False
+        self._stopping = threading.Event()
+        self._assess_now = threading.Event()
+        self._assess_now.set()
+        self._has_messages = False
         self._changed: set[str] = set()
         self._next: dict[str, float] = {}
-        self._moved = time.monotonic()
+        self._progress_at = time.monotonic()
         self._ticked_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="drd-monitor", daemon=True)
 
-    # --- what the loop says ---------------------------------------------------------------------
+    # --- for the loop ---------------------------------------------------------------------------
 
     def record_downtime(self, last: datetime | None, now: datetime) -> None:
         """`last` is the last sign of life of a daemon; None for the first one here."""
@@ -116,9 +120,9 @@ class Monitor:
             return
         ahead_s = (last - now).total_seconds()
         if ahead_s > SCHEDULE_TOLERANCE_S:  # set back while no daemon ran
-            self._host = replace(self._host, clock_jump_s=-ahead_s, clock_jumped_at=now)
+            self._host.change(clock_jump_s=-ahead_s, clock_jumped_at=now)
         elif ahead_s < 0:
-            self._host = replace(self._host, down_from=last, down_to=now)
+            self._host.change(down_from=last, down_to=now)
 
     def start(self) -> None:
         self._figures.listen(self._app.settings.metrics_http)
@@ -126,7 +130,7 @@ class Monitor:
 
     def stop(self) -> None:
         """Send the last messages, within a short time."""
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
         self._thread.join(LAST_MESSAGES_S + 2.0)
         self._figures.stop()
@@ -135,21 +139,22 @@ class Monitor:
 
     def alive(self) -> bool:
         """Return whether the thread makes progress."""
-        return self._thread.is_alive() and time.monotonic() - self._moved < HANGS_AFTER_S
+        return self._thread.is_alive() and time.monotonic() - self._progress_at < HANGS_AFTER_S
 
     def tick_age_s(self) -> float:
-        return time.monotonic() - (self._moved if self._ticked_at is None else self._ticked_at)
+        ticked_at = self._progress_at if self._ticked_at is None else self._ticked_at
+        return time.monotonic() - ticked_at
 
-    def ticked(self, said: DaemonReport) -> None:
-        self._said = said
+    def ticked(self, report: DaemonReport) -> None:
+        self._report = report
         self._ticked_at = time.monotonic()
 
     def jumped(self, jump: Jump, now: datetime) -> None:
         if abs(jump.set_s) >= JUMP_S:
-            self._host = replace(self._host, clock_jump_s=jump.set_s, clock_jumped_at=now)
+            self._host.change(clock_jump_s=jump.set_s, clock_jumped_at=now)
         if jump.slept_s >= JUMP_S:
             asleep = timedelta(seconds=jump.slept_s)
-            self._host = replace(self._host, down_from=now - asleep, down_to=now)
+            self._host.change(down_from=now - asleep, down_to=now)
         self.assess_soon()
 
     def loaded(self, refused: Mapping[str, str]) -> None:
@@ -163,54 +168,54 @@ class Monitor:
         """Apply the new drd.yaml. Raises DrdError when that fails; then nothing has changed."""
         self._figures.listen(settings.metrics_http)
         self._app.settings = settings
-        self._host = replace(self._host, configuration_error=None)
-        self._reconfigured = True
+        self._host.change(configuration_error=None)
+        self._settings_changed.set()
         self.assess_soon()
 
     def not_reconfigured(self, error: DrdError) -> None:
-        self._host = replace(self._host, configuration_error=error.message)
+        self._host.change(configuration_error=error.message)
         self.assess_soon()
 
     def on_run_started(self, run: Run) -> None:
-        self._begun.append(run)
+        self._started_runs.append(run)
         self._wake.set()
 
-    def over(self, run: Run) -> None:
-        self._over.append(run)
+    def on_run_ended(self, run: Run) -> None:
+        self._ended_runs.append(run)
         self._wake.set()
 
     def catalogue_failed(self, error: CatalogueError) -> None:
-        self._host = replace(self._host, catalogue_error=error.message)
+        self._host.change(catalogue_error=error.message)
         self.assess_soon()
 
     def catalogue_works(self) -> None:
-        self._host = replace(self._host, catalogue_error=None)
+        self._host.change(catalogue_error=None)
         self.assess_soon()
 
     def assess_soon(self) -> None:
-        self._assess_now = True
+        self._assess_now.set()
         self._wake.set()
 
     def summary(self, plans: int) -> str:
         """`3 plans, 2 met, 1 breached`, by the last assessment. `plans` are those in force."""
-        outlook = self._outlook
-        told = counted(plans, "plan")
-        if outlook is None or not outlook.plans:
-            return told
-        if len(outlook.plans) > plans:
-            told = f"{plans} of {len(outlook.plans)} plans in force"
-        verdicts = Counter(p.verdict for p in outlook.plans)
+        result = self._last_result
+        text = counted(plans, "plan")
+        if result is None or not result.plans:
+            return text
+        if len(result.plans) > plans:
+            text = f"{plans} of {len(result.plans)} plans in force"
+        verdicts = Counter(p.verdict for p in result.plans)
         if set(verdicts) == {Verdict.MET}:
-            return f"{told}, all objectives met"
+            return f"{text}, all objectives met"
         words = (f"{n} {str(v).replace('_', ' ')}" for v, n in verdicts.most_common())
-        return ", ".join([told, *words])
+        return ", ".join([text, *words])
 
     # --- the thread -----------------------------------------------------------------------------
 
     def _run(self) -> None:
         while True:
-            self._moved = time.monotonic()
-            stopping = self._stopping
+            self._progress_at = time.monotonic()
+            stopping = self._stopping.is_set()
             try:
                 self._work(last=stopping)
             except CatalogueError as error:
@@ -223,20 +228,20 @@ class Monitor:
             self._wake.clear()
 
     def _on_failure(self, error: Exception) -> None:
-        said = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {error}"
         try:
             explain(error, self._app.settings.state_url, self._app.settings.state_password)
         except CatalogueError as found:
-            said = found.message
-        _log.error("monitor.failed", error=said)
+            text = found.message
+        _log.error("monitor.failed", error=text)
 
     def _work(self, *, last: bool) -> None:
-        if self._reconfigured:
-            self._reconfigured = False
+        if self._settings_changed.is_set():
+            self._settings_changed.clear()
             self._use_settings()
         self._send_run_messages()
-        if self._assess_now or self._is_time("assess", ASSESS_S):
-            self._assess_now = False
+        if self._assess_now.is_set() or self._is_time("assess", ASSESS_S):
+            self._assess_now.clear()
             began = time.thread_time()
             self._assess()
             took_s = time.thread_time() - began
@@ -244,9 +249,10 @@ class Monitor:
         elif self._changed and self._refused is not None:
             self._assess_changed()
         if not last:
-            self._heartbeats.alive(self._said.sentence, well=self._host.catalogue_error is None)
-        if self._told or last or self._is_time("deliver", DELIVER_S):
-            self._told = False
+            well = self._host.facts.catalogue_error is None
+            self._heartbeats.alive(self._report.sentence, well=well)
+        if self._has_messages or last or self._is_time("deliver", DELIVER_S):
+            self._has_messages = False
             self._sender.deliver_due()
         if self._is_time("remove old", REMOVE_OLD_S):
             self._remove_old()
@@ -274,27 +280,28 @@ class Monitor:
         custody = self._app.catalogue.custody.check(now)
         why = custody.contested if custody is not None else None
         wrong = standing(self._app.settings.places)
-        self._host = replace(self._host, contested=why, state_wrong=wrong)
+        host = self._host.change(contested=why, state_wrong=wrong)
         self._changed.clear()
-        if self._refused is None:
-            outlook = self._watch.evaluate_host(self._host, now)
+        refused = self._refused
+        if refused is None:
+            result = self._watch.evaluate_host(host, now)
         else:
-            outlook = self._watch.evaluate(self._host, now, self._refused)
-        self._send_alerts(outlook)
-        self._figures.publish(outlook, self._said, now)
+            result = self._watch.evaluate(host, now, refused)
+        self._send_alerts(result)
+        self._figures.publish(result, self._report, now)
 
     def _assess_changed(self) -> None:
         """Assess only the plans whose runs have ended."""
         now = self._app.clock.now()
         names, self._changed = self._changed, set()
-        outlook = self._watch.evaluate_plans(names, self._host, now)
-        self._send_alerts(outlook)
-        self._figures.publish(outlook, self._said, now)
+        result = self._watch.evaluate_plans(names, self._host.facts, now)
+        self._send_alerts(result)
+        self._figures.publish(result, self._report, now)
 
-    def _send_alerts(self, outlook: WatchResult) -> None:
-        self._outlook = outlook
-        for transition in (t for t in outlook.transitions if t.change is not Change.KEPT):
-            self._told = True
+    def _send_alerts(self, result: WatchResult) -> None:
+        self._last_result = result
+        for transition in (t for t in result.transitions if t.change is not Change.KEPT):
+            self._has_messages = True
             alert = transition.after
             level = "warning" if transition.change.event == "firing" else "info"
             getattr(_log, level)(
@@ -305,25 +312,25 @@ class Monitor:
                 severity=alert.severity,
                 what=alert.text,
             )
-        if outlook.unrecorded:
-            self._sender.deliver_without_outbox(outlook.unrecorded)
+        if result.unrecorded:
+            self._sender.deliver_without_outbox(result.unrecorded)
 
     def _send_run_messages(self) -> None:
-        while self._begun:
-            self._heartbeats.started(self._begun.popleft())
-        while self._over:
-            run = self._over[0]
+        while self._started_runs:
+            self._heartbeats.started(self._started_runs.popleft())
+        while self._ended_runs:
+            run = self._ended_runs[0]
             self._heartbeats.finished(run)
             if run.kind is not RunKind.READINESS and run.finished_at is not None:
                 self._queue(message_of_run(run, self._evidence(run)))
-            self._over.popleft()
+            self._ended_runs.popleft()
             self._changed.add(run.plan)
 
     def _queue(self, message: Message) -> None:
         routed = route(message, self._app.settings.channels)
         if routed:
             self._app.catalogue.outbox.add(routed, self._app.clock.now())
-            self._told = True
+            self._has_messages = True
 
     def _evidence(self, run: Run) -> Evidence | None:
         if run.kind not in (RunKind.DRILL, RunKind.RECOVERY):

@@ -333,7 +333,7 @@ class Daemon:
             duration_s=run.duration_s,
             error=run.error,
         )
-        self._monitor.over(run)
+        self._monitor.on_run_ended(run)
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
