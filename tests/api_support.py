@@ -16,6 +16,7 @@ from drd.api.server import ApiServer
 from drd.bootstrap import App
 from drd.model.actor import Actor
 from drd.model.run import Run, RunKind, RunState
+from drd.model.step_results import PersonStepResult
 from drd.modes import make_public_directory
 from drd.process import rights
 from tests.e2e.site import Result, Site
@@ -173,5 +174,5 @@ class House:
         for name, kind in (("go-ahead", "approve"), ("plug", "manual")):
             catalogue.steps.begin(owned, name, kind, now)
             role = "commander" if kind == "approve" else None
-            catalogue.steps.wait(owned, name, "x", {"role": role})
+            catalogue.steps.wait(owned, name, "x", PersonStepResult(role=role))
         return owned.run.id

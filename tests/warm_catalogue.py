@@ -21,6 +21,7 @@ from drd.model.plan import (
 )
 from drd.model.run import DrillResult, Evidence, RunKind, RunState, StepState
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, RestorePoint, TableState
+from drd.model.step_results import CaptureStepResult
 from drd.ports import RunLease
 
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,7 +62,9 @@ def rehearse() -> None:
 def _run(catalogue: SqlCatalogue, kind: RunKind) -> None:
     owned = catalogue.runs.begin(_PLAN, kind, trigger="manual", at=_AT)
     catalogue.steps.begin(owned, "one", "capture", _AT)
-    catalogue.steps.finish(owned, "one", StepState.SUCCEEDED, at=_AT, result={"a": 1})
+    catalogue.steps.finish(
+        owned, "one", StepState.SUCCEEDED, at=_AT, result=CaptureStepResult(bytes=1)
+    )
     catalogue.steps.of_run(owned.run.id)
     catalogue.decisions.of_run(owned.run.id)
     if kind is RunKind.BACKUP:

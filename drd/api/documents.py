@@ -27,6 +27,7 @@ from drd.model.run import Decision, Run
 from drd.model.schedule import Schedule
 from drd.model.snapshot import RestorePoint
 from drd.model.step_record import StepRecord
+from drd.model.step_results import PersonStepResult
 from drd.model.units import to_rfc3339
 from drd.model.verdicts import Assessment
 from drd.ports import Aside
@@ -132,6 +133,8 @@ def asides(found: Sequence[Aside]) -> list[Document]:
 
 
 def _step(step: StepRecord) -> Document:
+    result = step.result
+    by = result if isinstance(result, PersonStepResult) else PersonStepResult()
     return {
         "name": step.name,
         "kind": step.kind,
@@ -141,13 +144,13 @@ def _step(step: StepRecord) -> Document:
         "started_at": to_rfc3339(step.started_at),
         "finished_at": time_of(step.finished_at),
         "waiting_for": text_of(step.waiting_for),
-        "wanted": text_of(step.result.get("wanted")),
-        "command": step.result.get("command"),
+        "wanted": text_of(result.wanted),
+        "command": result.command,
         "error": text_of(step.error) if step.error else None,
-        "reason": text_of(str(step.result["reason"])) if step.result.get("reason") else None,
-        "by": step.result.get("by"),
-        "comment": step.result.get("comment"),
-        "self_approved": bool(step.result.get("self_approved")),
+        "reason": text_of(result.reason) if result.reason else None,
+        "by": by.by,
+        "comment": by.comment,
+        "self_approved": by.self_approved,
     }
 
 

@@ -36,7 +36,7 @@ from drd.catalogue import (  # noqa: F401 - they fill the metadata
 )
 from drd.catalogue.columns import Json, UtcTime, metadata
 from drd.catalogue.reading import HUGE, STUMBLES
-from drd.model import run_details
+from drd.model import run_details, step_results
 from drd.model.actor import Actor
 from drd.model.coverage import Coverage
 from drd.model.facts import Unproven
@@ -93,6 +93,12 @@ _READ_BY: Mapping[str, Callable[[Any], object]] = {
 }
 """Functions that read the JSON of a column with this name, in every table that has one."""
 
+_READ_BY_KIND: Mapping[Column[Any], Callable[[str, Any], object]] = {
+    tables.runs.c.detail: run_details.read,
+    tables.steps.c.result: step_results.read,
+}
+"""Functions that read the JSON of a column by the kind that the row has."""
+
 _NO_MORE: Mapping[str, Any] = {"simulated": (), "granted": ()}
 
 _looked: dict[tuple[object, ...], tuple[float, str | None]] = {}
@@ -134,9 +140,9 @@ def _malformed(connection: Connection) -> Iterator[str]:
         for row in rows:
             for column, wrong, value in zip(table.columns, judges, row, strict=True):
                 why = wrong(value) if value is not None else None
-                if why is None and column is tables.runs.c.detail:
+                if why is None and (read := _READ_BY_KIND.get(column)) is not None:
                     kind = row[table.columns.keys().index("kind")]
-                    why = _no_json(value, dict, partial(run_details.read, kind))
+                    why = _no_json(value, dict, partial(read, kind))
                 if why is not None:
                     yield _said(table, column, tuple(row), why)
 

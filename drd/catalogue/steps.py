@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +10,10 @@ from sqlalchemy import Connection, Row, func, select, update
 from drd.catalogue import runs
 from drd.catalogue.engine import SqlStore
 from drd.catalogue.tables import steps
+from drd.model import step_results
 from drd.model.run import StepState
 from drd.model.step_record import StepRecord
+from drd.model.step_results import StepResult
 from drd.ports import RunLease
 
 
@@ -53,13 +54,13 @@ class SqlStepStore(SqlStore):
         state: StepState,
         *,
         at: datetime,
-        result: Mapping[str, Any] | None = None,
+        result: StepResult | None = None,
         error: str | None = None,
     ) -> None:
         values = {
             "state": str(state),
             "finished_at": at,
-            "result": dict(result or {}),
+            "result": result.to_json() if result is not None else {},
             "error": error,
             "waiting_for": None,
         }
@@ -70,23 +71,21 @@ class SqlStepStore(SqlStore):
             if changed.rowcount != 1:
                 raise ValueError(f"step {name!r} of run {owned.run.id} never began")
 
-    def wait(self, owned: RunLease, name: str, waiting_for: str, result: Mapping[str, Any]) -> None:
+    def wait(self, owned: RunLease, name: str, waiting_for: str, result: StepResult) -> None:
         """The error of the last attempt stays readable."""
         values = {
             "state": str(StepState.WAITING),
             "waiting_for": waiting_for,
-            "result": dict(result),
+            "result": result.to_json(),
         }
         this = (steps.c.run == owned.run.id, steps.c.name == name)
         with self._database.write() as connection:
             runs.fence(connection, owned)
             connection.execute(update(steps).where(*this).values(**values))
 
-    def note(
-        self, run: str, name: str, kind: str, *, at: datetime, result: Mapping[str, Any]
-    ) -> None:
+    def note(self, run: str, name: str, kind: str, *, at: datetime, result: StepResult) -> None:
         this = (steps.c.run == run, steps.c.name == name)
-        values = {"result": dict(result), "finished_at": at}
+        values = {"result": result.to_json(), "finished_at": at}
         with self._database.write() as connection:
             if connection.execute(select(steps.c.name).where(*this)).one_or_none() is None:
                 _insert(connection, run, name, kind, at, StepState.SUCCEEDED)
@@ -132,7 +131,7 @@ def _to_step(row: Row[Any]) -> StepRecord:
         attempt=row.attempt,
         started_at=row.started_at,
         finished_at=row.finished_at,
-        result=row.result,
+        result=step_results.read(row.kind, row.result),
         error=row.error,
         waiting_for=row.waiting_for,
         subject=row.subject,

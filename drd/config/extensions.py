@@ -22,6 +22,7 @@ from drd.config.yaml import Document, read
 from drd.errors import ConfigError
 from drd.fields import Settings
 from drd.model.plan import NAME
+from drd.model.step_results import OWN_KINDS
 from drd.notifiers.settings import Carrier
 from drd.ports.action import ActionKind
 from drd.ports.check import CheckKind
@@ -42,7 +43,8 @@ _SINGULAR = {
 
 PAGE = "see docs/extending.md."
 
-_RESERVED_STEPS = frozenset({*KEYS_OF_EVERY_STEP, *ENGINE_STEPS, "simulate"})
+RESERVED_STEPS = frozenset({*KEYS_OF_EVERY_STEP, *ENGINE_STEPS, *OWN_KINDS, "simulate"})
+"""Names that no step of a package can have: keys of steps, and kinds of steps that drd records."""
 
 
 class _Refused(Exception):
@@ -163,7 +165,7 @@ def _fault(family: str, name: str, spec: object) -> str:
     if getattr(spec, "name", None) != name:
         return f"calls itself {getattr(spec, 'name', None)}"
     if isinstance(spec, ActionKind):
-        if not name.isidentifier() or name in _RESERVED_STEPS:
+        if not name.isidentifier() or name in RESERVED_STEPS:
             return "is not a possible name of a step"
         return ""
     if not NAME.fullmatch(name):

@@ -7,20 +7,22 @@ effect first checks whether it already happened, or removes what carries its own
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeVar, cast
 
 from drd import log, process
 from drd.errors import Cancelled, DrdError, Fenced, StepFailed, exhausted
 from drd.flows.services import Services
+from drd.model import step_results
 from drd.model.plan import Plan
 from drd.model.run import Cause, RunKind, RunState, StepState
 from drd.model.run_details import RunDetail
+from drd.model.step_results import StepResult
 from drd.model.text import one_line
 from drd.ports import RunLease
 
-Effect = Callable[[], Mapping[str, Any]]
+R = TypeVar("R", bound=StepResult)
 
 
 class Runner:
@@ -31,7 +33,7 @@ class Runner:
         self.owned = owned
         self.run = owned.run
 
-    def step(self, name: str, kind: str, effect: Effect, *, subject: str = "") -> Mapping[str, Any]:
+    def step(self, name: str, kind: str, effect: Callable[[], R], *, subject: str = "") -> R:
         """Run a step and return its result: the recorded one if it succeeded before, else the
         effect's. If the effect raises, the step is recorded as failed (or cancelled), and the error
         is raised. Later code finds the step by its kind and `subject`.
@@ -40,7 +42,7 @@ class Runner:
         catalogue, clock = self.services.catalogue, self.services.clock
         record = catalogue.steps.begin(self.owned, name, kind, clock.now(), subject=subject)
         if record.state is StepState.SUCCEEDED:
-            return record.result
+            return cast("R", record.result)
         try:
             result = effect()
         except Cancelled:
@@ -49,16 +51,13 @@ class Runner:
         except Fenced:
             raise
         except Exception as error:
-            failed_result = error.result if isinstance(error, StepFailed) else {}
-            self._end(name, StepState.FAILED, describe(error), failed_result)
+            self._end(name, StepState.FAILED, describe(error), result_of(error, kind))
             raise
-        catalogue.steps.finish(
-            self.owned, name, StepState.SUCCEEDED, at=clock.now(), result=dict(result)
-        )
+        catalogue.steps.finish(self.owned, name, StepState.SUCCEEDED, at=clock.now(), result=result)
         return result
 
     def _end(
-        self, name: str, state: StepState, error: str, result: Mapping[str, Any] | None = None
+        self, name: str, state: StepState, error: str, result: StepResult | None = None
     ) -> None:
         with process.shielded():
             self.services.catalogue.steps.finish(
@@ -66,9 +65,14 @@ class Runner:
                 name,
                 state,
                 at=self.services.clock.now(),
-                result=result or {},
+                result=result,
                 error=error,
             )
+
+
+def result_of(error: Exception, kind: str) -> StepResult:
+    """Return what a step of this kind reported before it failed."""
+    return step_results.read(kind, error.result if isinstance(error, StepFailed) else {})
 
 
 def describe(error: BaseException) -> str:

@@ -20,8 +20,9 @@ from drd.kit.sealing import unseal
 from drd.kit.watched_copy import key_of, read
 from drd.model.kit import KitPlan
 from drd.model.plan import KitWatch, Plan
+from drd.model.step_results import KitStepResult
 from drd.model.text import counted
-from drd.model.units import format_time, to_rfc3339
+from drd.model.units import format_time
 from drd.registry import only_those_in_use
 
 Host = Callable[[Path, str], AbstractContextManager[tuple[Services, Plan]]]
@@ -81,13 +82,13 @@ def host_from_kit(
                     *_gaps(plan, known, prepared),
                     *(KitGap(f"repository {n}", e.message) for n, e in seen.unreached.items()),
                 ),
-                {
-                    "kit": at.file,
-                    "sha256": sha256(sealed).hexdigest(),
-                    "made_at": to_rfc3339(kit.index.made_at),
-                    "plan_digest": known.digest,
-                    "points": len(points),
-                },
+                KitStepResult(
+                    kit=at.file,
+                    sha256=sha256(sealed).hexdigest(),
+                    made_at=kit.index.made_at,
+                    plan_digest=known.digest,
+                    points=len(points),
+                ),
             )
     finally:
         shutil.rmtree(place, ignore_errors=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from drd.model.run import StepState
+from drd.model.step_results import StepResult
 
 RESTORE = "restore"
 """The kind of the steps that restore one component. Steps of a runbook have it too, without a
@@ -18,8 +18,8 @@ subject.
 @dataclass(frozen=True, slots=True)
 class StepRecord:
     """One step of a run. `subject` is the component, step, repository or point that a step of drd's
-    own is about; steps of a runbook have none. `result` is JSON; a step whose state is `succeeded`
-    never runs again.
+    own is about; steps of a runbook have none. `result` is in the class of the step's kind
+    (`drd.model.step_results`). A step whose state is `succeeded` never runs again.
     """
 
     run: str
@@ -29,7 +29,7 @@ class StepRecord:
     attempt: int
     started_at: datetime
     finished_at: datetime | None = None
-    result: Mapping[str, Any] = field(default_factory=dict)
+    result: StepResult = field(default_factory=StepResult)
     error: str | None = None
     waiting_for: str | None = None
     subject: str = ""

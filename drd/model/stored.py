@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from drd.model.malformed import Malformed
 from drd.model.units import from_rfc3339, to_rfc3339
@@ -29,7 +29,10 @@ class _Form(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A field is called as its key. What was read is written as it was, with unknown keys."""
+    """A field is called as its key. What was read is written as it was, with unknown keys. In a
+    `lenient` class a value of another type counts as absent: others chose the keys."""
+
+    lenient: ClassVar[bool] = False
 
     _json: Mapping[str, Any] = field(init=False, repr=False, compare=False)
 
@@ -54,6 +57,8 @@ class Stored:
             try:
                 given[name] = form.read(value)
             except _STUMBLES as error:
+                if cls.lenient:
+                    continue
                 raise Malformed(f"{name} cannot be {value!r}") from error
         made: _S = cls(**given)
         object.__setattr__(made, "_json", dict(data))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from drd.model.run import Decision, StepState
 from drd.model.step_record import StepRecord
+from drd.model.step_results import StepResult
 from drd.ports.runs import RunLease
 
 
@@ -29,17 +29,15 @@ class StepStore(Protocol):
         state: StepState,
         *,
         at: datetime,
-        result: Mapping[str, Any] | None = None,
+        result: StepResult | None = None,
         error: str | None = None,
     ) -> None:
         """Record the result of a step that has begun."""
 
-    def wait(self, owned: RunLease, name: str, waiting_for: str, result: Mapping[str, Any]) -> None:
+    def wait(self, owned: RunLease, name: str, waiting_for: str, result: StepResult) -> None:
         """Record that a step which has begun waits for a person."""
 
-    def note(
-        self, run: str, name: str, kind: str, *, at: datetime, result: Mapping[str, Any]
-    ) -> None:
+    def note(self, run: str, name: str, kind: str, *, at: datetime, result: StepResult) -> None:
         """Record a step that a person did by hand after the run was over, or replace its result."""
 
     def of_run(self, run: str) -> list[StepRecord]:

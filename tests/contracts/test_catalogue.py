@@ -12,6 +12,7 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import AlreadyRunning, Fenced, UsageError
 from drd.model.run import RunKind, RunState, StepState
 from drd.model.run_details import BackupDetail, DrillDetail
+from drd.model.step_results import RestoreStepResult
 from drd.ports import Catalogue, RunLease
 from tests.catalogue_support import (
     at,
@@ -264,11 +265,14 @@ def test_a_process_whose_run_was_taken_over_cannot_record(catalogue: SqlCatalogu
 def test_a_finished_step_is_never_begun_again(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
     catalogue.steps.begin(owned, "restore", "restore", at(0))
-    catalogue.steps.finish(owned, "restore", StepState.SUCCEEDED, at=at(1), result={"bytes": 9})
+    catalogue.steps.finish(
+        owned, "restore", StepState.SUCCEEDED, at=at(1), result=RestoreStepResult(bytes=9)
+    )
 
     again = catalogue.steps.begin(owned, "restore", "restore", at(5))
 
-    assert (again.state, again.attempt, again.result) == (StepState.SUCCEEDED, 1, {"bytes": 9})
+    assert (again.state, again.attempt) == (StepState.SUCCEEDED, 1)
+    assert (again.result, again.result.to_json()) == (RestoreStepResult(bytes=9), {"bytes": 9})
     assert (again.started_at, again.finished_at) == (at(0), at(1))
 
 

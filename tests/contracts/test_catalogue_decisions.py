@@ -6,9 +6,11 @@ import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import Fenced, UsageError
+from drd.model.aside import Aside
 from drd.model.coverage import Coverage
 from drd.model.run import Decision, RunKind, RunState, StepState
 from drd.model.run_details import RecoveryDetail
+from drd.model.step_results import ActionStepResult, AsideStepResult, PersonStepResult, StepResult
 from drd.ports import RunLease
 from drd.process import UNKNOWN_LOGIN, actor_here, actor_of_peer
 from tests.catalogue_support import at, evidence, plan
@@ -39,18 +41,21 @@ def test_decisions_are_kept_in_their_order_by_run(catalogue: SqlCatalogue) -> No
 def test_a_step_waits_until_it_ends(catalogue: SqlCatalogue) -> None:
     owned = begin(catalogue)
     catalogue.steps.begin(owned, "ask", "approve", at(0))
-    catalogue.steps.wait(owned, "ask", "the commander", {"role": "commander"})
+    catalogue.steps.wait(owned, "ask", "the commander", PersonStepResult(role="commander"))
     catalogue.runs.set_state(owned, RunState.WAITING)
 
     [step] = catalogue.steps.of_run(owned.run.id)
     assert (step.state, step.waiting_for) == (StepState.WAITING, "the commander")
-    assert (step.result, step.finished_at) == ({"role": "commander"}, None)
+    assert (step.result, step.finished_at) == (PersonStepResult(role="commander"), None)
+    assert step.result.to_json() == {"role": "commander"}
     assert catalogue.runs.get(owned.run.id).state is RunState.WAITING
 
-    catalogue.steps.finish(owned, "ask", StepState.SUCCEEDED, at=at(1), result={"by": "anna"})
+    catalogue.steps.finish(
+        owned, "ask", StepState.SUCCEEDED, at=at(1), result=PersonStepResult(by="anna")
+    )
     catalogue.runs.set_state(owned, RunState.RUNNING)
     [step] = catalogue.steps.of_run(owned.run.id)
-    assert (step.state, step.waiting_for, step.result) == (
+    assert (step.state, step.waiting_for, step.result.to_json()) == (
         StepState.SUCCEEDED,
         None,
         {"by": "anna"},
@@ -64,12 +69,14 @@ def test_steps_can_be_added_to_a_finished_run(catalogue: SqlCatalogue) -> None:
     catalogue.steps.begin(owned, "preflight", "preflight", at(0))
     catalogue.steps.finish(owned, "preflight", StepState.SUCCEEDED, at=at(1))
     catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(1))
-    for kept in (["a", "b"], []):
-        catalogue.steps.note(owned.run.id, "set aside", "aside", at=at(2), result={"aside": kept})
+    for kept in ((Aside("db", "/a", "/b", 7), Aside("db", "/c", "/d", former=False)), ()):
+        result = AsideStepResult(aside=kept)
+        catalogue.steps.note(owned.run.id, "set aside", "aside", at=at(2), result=result)
         steps = catalogue.steps.of_run(owned.run.id)
         assert [s.name for s in steps] == ["preflight", "set aside"]
         assert steps[1].state is StepState.SUCCEEDED
-        assert steps[1].result == {"aside": kept}
+        assert steps[1].result == result
+        assert steps[1].result.to_json() == {"aside": [a.to_json() for a in kept]}
     assert catalogue.runs.get(owned.run.id).finished_at == at(1)
 
 
@@ -84,7 +91,9 @@ def test_a_finished_run_is_not_marked_as_waiting(catalogue: SqlCatalogue) -> Non
 def test_a_failed_run_can_be_reopened(catalogue: SqlCatalogue, state: RunState) -> None:
     owned = begin(catalogue)
     catalogue.steps.begin(owned, "a", "command", at(0))
-    catalogue.steps.finish(owned, "a", StepState.SUCCEEDED, at=at(1), result={"x": 1})
+    catalogue.steps.finish(
+        owned, "a", StepState.SUCCEEDED, at=at(1), result=ActionStepResult.of({"x": 1})
+    )
     catalogue.runs.finish(owned, state, at=at(2), error="why")
     owned.release()
     before = catalogue.runs.get(owned.run.id)
@@ -97,9 +106,9 @@ def test_a_failed_run_can_be_reopened(catalogue: SqlCatalogue, state: RunState) 
     adopted = catalogue.runs.adopt(again, at(4))
     assert adopted is not None
     assert adopted.run.token == before.token + 1
-    assert [s.result for s in catalogue.steps.of_run(owned.run.id)] == [{"x": 1}]
+    assert [s.result.to_json() for s in catalogue.steps.of_run(owned.run.id)] == [{"x": 1}]
     with pytest.raises(Fenced):
-        catalogue.steps.wait(owned, "a", "x", {})
+        catalogue.steps.wait(owned, "a", "x", StepResult())
     with pytest.raises(UsageError, match="cannot be resumed"):
         catalogue.runs.reopen(before, at(5))
     adopted.release()

@@ -107,5 +107,24 @@ def test_what_a_run_holds_in_another_form_is_named(
     assert "which is JSON of an unexpected form" in told
 
 
+def test_what_a_step_has_reported_in_another_form_is_named(
+    full: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its form depends on the kind of the step."""
+    with closing(sqlite3.connect(full.database)) as connection, connection:
+        [run] = connection.execute("select id from runs where kind = 'drill'").fetchone()
+        values = (run, "restore db", 0, "restore", "succeeded", 1, ago(minutes=5).isoformat())
+        connection.execute(
+            "insert into steps (run, name, position, kind, state, attempt, started_at, result)"
+            """ values (?, ?, ?, ?, ?, ?, ?, '{"notes": 5}')""",
+            values,
+        )
+    assert main(["run", "show", run]) == 1
+    told = capsys.readouterr().err
+    assert "internal error" not in told
+    assert f": steps.result (of run '{run}', name 'restore db') is" in told
+    assert "which is JSON of an unexpected form" in told
+
+
 def test_a_valid_catalogue_has_no_malformed_value(full: Bench) -> None:
     diagnosis.require_sound(full.url)

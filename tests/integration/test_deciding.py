@@ -16,6 +16,7 @@ from drd.flows.runbook.permissions import Deciding, RecordedDecision
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState, StepState
 from drd.model.runbook import Ask, Step
+from drd.model.step_results import PersonStepResult, StepResult
 from drd.ports import RunLease
 from tests.catalogue_support import at, plan
 
@@ -47,11 +48,10 @@ def owned(catalogue: SqlCatalogue) -> RunLease:
     ):  # fmt: skip
         catalogue.steps.begin(owned, name, kind, at(0))
     catalogue.steps.finish(owned, "data", StepState.SUCCEEDED, at=at(1))
-    catalogue.steps.wait(
-        owned, "go-ahead", "x", {"role": "commander", "expires_at": "2026-11-25T12:10:00Z"}
-    )
-    catalogue.steps.wait(owned, "plug", "x", {"role": "hands"})
-    catalogue.steps.wait(owned, "fragile", "x", {})
+    asked = PersonStepResult(role="commander", expires_at=at(10))
+    catalogue.steps.wait(owned, "go-ahead", "x", asked)
+    catalogue.steps.wait(owned, "plug", "x", PersonStepResult(role="hands"))
+    catalogue.steps.wait(owned, "fragile", "x", StepResult())
     return owned
 
 

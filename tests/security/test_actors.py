@@ -29,6 +29,7 @@ from drd.model.actor import Actor, Sameness
 from drd.model.plan import Plan
 from drd.model.run import Run, RunKind, RunState, StepState
 from drd.model.runbook import Ask, Circumstances, Step, When, next_moves
+from drd.model.step_results import PersonStepResult
 from tests.catalogue_support import at, plan
 
 PEOPLE = {"Anna": ("commander",), "Bert": ("commander",)}
@@ -64,7 +65,7 @@ def started_by(catalogue: SqlCatalogue, who: Actor) -> Run:
         claim=pending.id,
     )
     catalogue.steps.begin(owned, "go-ahead", "approve", at(0))
-    catalogue.steps.wait(owned, "go-ahead", "x", {"role": "commander"})
+    catalogue.steps.wait(owned, "go-ahead", "x", PersonStepResult(role="commander"))
     return catalogue.runs.get(owned.run.id)
 
 

@@ -179,7 +179,7 @@ def test_who_and_why_are_recorded(world: World, point: RestorePoint) -> None:
     began = {k: run.detail.to_json()[k] for k in ("given_up", "reason", "by")}
     assert began == {"given_up": ["aaaaaaaa"], "reason": "it is damaged", "by": ANN.to_json()}
     steps = world.catalogue.steps.of_run(run.id)
-    assert [(s.name, s.result) for s in steps] == [
+    assert [(s.name, s.result.to_json()) for s in steps] == [
         ("forget in primary", {"snapshots": 3}),
         ("forget in offsite", {"snapshots": 3}),
     ]

@@ -30,6 +30,7 @@ from drd.model.plan import Plan, RepositorySpec, RetentionPolicy
 from drd.model.run import RunKind, RunState, StepState
 from drd.model.run_details import BackupDetail, RecoveryDetail, RetentionDetail
 from drd.model.snapshot import RestorePoint
+from drd.model.step_results import ChoiceStepResult, ForgetStepResult
 from drd.ports import SnapshotInfo
 from drd.process import Boot
 from tests.fakes_repository import MemoryRepository
@@ -165,9 +166,8 @@ def test_a_point_that_is_being_restored_stays(world: World, points: list[Restore
 def test_a_point_that_a_drill_has_chosen_stays(world: World, points: list[RestorePoint]) -> None:
     owned = world.catalogue.runs.begin(world.plan, RunKind.DRILL, trigger="manual", at=NOON)
     world.catalogue.steps.begin(owned, "choose", "choose", NOON)
-    world.catalogue.steps.finish(
-        owned, "choose", StepState.SUCCEEDED, at=NOON, result={"point": IDS[1]}
-    )
+    chosen = ChoiceStepResult(point=IDS[1])
+    world.catalogue.steps.finish(owned, "choose", StepState.SUCCEEDED, at=NOON, result=chosen)
     assert forgetting(world).chosen.forget == (IDS[0],)
     owned.release()
 
@@ -516,7 +516,10 @@ def test_a_run_forgets_and_records_it(world: World, points: list[RestorePoint]) 
         "forget",
         "forget in offsite",
     ]
-    assert [s.result["snapshots"] for s in world.catalogue.steps.of_run(outcome.run)] == [6, 6]
+    assert [s.result for s in world.catalogue.steps.of_run(outcome.run)] == [
+        ForgetStepResult(snapshots=6),
+        ForgetStepResult(snapshots=6),
+    ]
 
 
 def test_a_run_without_anything_to_forget_has_no_steps(

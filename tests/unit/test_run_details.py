@@ -29,6 +29,7 @@ from drd.model.run_details import (
 from drd.model.single_item import Part
 
 DRD = Path(drd.__file__).parent
+_HELD = frozenset({"detail", "result"})
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
@@ -163,36 +164,44 @@ def test_pauses_are_written_in_full() -> None:
     assert run_details.read("retention", row) == RetentionDetail(pauses=(pause,))
 
 
-def _reads_by_key(source: str) -> Iterator[str]:
-    """Every place that takes something out of a `detail` by its key."""
+def _reads_by_key(source: str, names: frozenset[str] = _HELD) -> Iterator[str]:
+    """Every place that takes something out of a `detail` or a `result` by its key. `names` are
+    those that a variable of that kind has."""
     for node in ast.walk(ast.parse(source)):
         match node:
-            case ast.Subscript(value=of) if _is_detail(of):
+            case ast.Subscript(value=of) if _is_held(of, names):
                 yield ast.unparse(node)
             case ast.Call(func=ast.Attribute(value=of, attr="get" | "items" | "keys" | "pop")) if (
-                _is_detail(of)
+                _is_held(of, names)
             ):
                 yield ast.unparse(node)
-            case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[of]) if _is_detail(of):
+            case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[of]) if _is_held(of, names):
                 yield ast.unparse(node)
             case ast.Dict(keys=keys, values=values):
                 yield from (
                     ast.unparse(node)
                     for key, value in zip(keys, values, strict=True)
-                    if key is None and _is_detail(value)
+                    if key is None and _is_held(value, names)
                 )
 
 
-def _is_detail(node: ast.AST) -> bool:
+def _is_held(node: ast.AST, names: frozenset[str]) -> bool:
     match node:
-        case ast.Name(id="detail") | ast.Attribute(attr="detail"):
+        case ast.Name(id=name):
+            return name in names
+        case ast.Attribute(attr="detail" | "result"):
             return True
-        case ast.Subscript(slice=ast.Constant(value="detail")):
+        case ast.Subscript(slice=ast.Constant(value="detail" | "result")):
             return True
     return False
 
 
-def test_only_the_classes_read_what_a_run_holds_by_key() -> None:
+def _variables(module: Path) -> frozenset[str]:
+    """In plans and tables for the terminal, `result` is something else."""
+    return _HELD - {"result"} if module.parts[0] in ("config", "cli") else _HELD
+
+
+def test_only_the_classes_read_what_a_run_or_a_step_holds_by_key() -> None:
     tables = {  # where rows are merged, and where old ones are made new
         "catalogue/runs.py: {**row.detail, **run.detail.to_json()}",
         "catalogue/runs.py: {**row.detail, **detail.to_json()}",
@@ -201,7 +210,7 @@ def test_only_the_classes_read_what_a_run_holds_by_key() -> None:
         f"{module.relative_to(DRD)}: {place}"
         for module in DRD.rglob("*.py")
         if "migrations" not in module.parts
-        for place in _reads_by_key(module.read_text())
+        for place in _reads_by_key(module.read_text(), _variables(module.relative_to(DRD)))
     }
     assert found == tables
 
@@ -216,6 +225,11 @@ def test_only_the_classes_read_what_a_run_holds_by_key() -> None:
         '"point" not in detail',
         "{**run.detail, 'a': 1}",
         "[k for k in run.detail.items()]",
+        'record.result["notes"]',
+        'step.result.get("point")',
+        'result["checks"]',
+        '"fetch_s" in record.result',
+        "{**record.result, 'a': 1}",
     ],
 )
 def test_reading_by_key_is_seen_in_every_form(source: str) -> None:

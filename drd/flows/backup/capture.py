@@ -14,6 +14,7 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place
 from drd.model.plan import Component, Hook, Plan
 from drd.model.snapshot import ComponentSnapshot, Fingerprint, Stored
+from drd.model.step_results import PreflightStepResult
 from drd.ports import Capture, Repository
 from drd.registry import CHECKS
 
@@ -47,7 +48,7 @@ class CaptureOrder:
     repository: Repository
     deadline: float  # on the monotonic clock
     accept_size: bool
-    confirmed: Future[Mapping[str, Any]]
+    confirmed: Future[PreflightStepResult]
 
 
 def tags(order_run: str, plan: str, *more: str) -> list[str]:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from drd import process
 from drd.errors import Cancelled, DrdError, Fenced, RepositoryError
@@ -34,6 +33,7 @@ from drd.model.snapshot import (
     Manifest,
     RestorePoint,
 )
+from drd.model.step_results import CaptureStepResult, ManifestStepResult, PreflightStepResult
 from drd.model.text import joined
 from drd.ports import Repository
 
@@ -118,18 +118,19 @@ class _BackupRun:
             own_files.store_if_due(self.services, self.plan, self.repository, self.runner.run.id)
         return outcome
 
-    def _confirm(self) -> Mapping[str, Any]:
-        def effect() -> Mapping[str, Any]:
-            return {"repository": confirm_or_initialise(self.services, self.repository)}
+    def _confirm(self) -> PreflightStepResult:
+        def effect() -> PreflightStepResult:
+            made = confirm_or_initialise(self.services, self.repository)
+            return PreflightStepResult(repository=made)
 
         return self.runner.step("repository", "preflight", effect)
 
-    def _capture_all(self, confirmed: Future[Mapping[str, Any]]) -> list[ComponentSnapshot]:
+    def _capture_all(self, confirmed: Future[PreflightStepResult]) -> list[ComponentSnapshot]:
         with ThreadPoolExecutor(self.services.parallel, thread_name_prefix="drd-capture") as pool:
             return list(pool.map(lambda c: self._capture_one(c, confirmed), self.chosen))
 
     def _capture_one(
-        self, component: Component, confirmed: Future[Mapping[str, Any]]
+        self, component: Component, confirmed: Future[PreflightStepResult]
     ) -> ComponentSnapshot:
         order = CaptureOrder(
             self.plan,
@@ -141,10 +142,10 @@ class _BackupRun:
             confirmed,
         )
 
-        def effect() -> Mapping[str, Any]:
+        def effect() -> CaptureStepResult:
             taken = capture(self.services, order)
             self.captured[component.name] = taken
-            return taken.snapshot.to_json(with_fingerprint=False)
+            return CaptureStepResult.of(taken.snapshot)
 
         try:
             name = component.name
@@ -171,20 +172,20 @@ class _BackupRun:
 
         data = manifest.to_bytes()
 
-        def effect() -> Mapping[str, Any]:
+        def effect() -> ManifestStepResult:
             stored = self.repository.store_bytes(
                 data,
                 MANIFEST_FILE,
                 host=self.plan.name,
                 tags=tags(self.runner.run.id, self.plan.name, MANIFEST_TAG),
             )
-            return {"snapshot": stored.snapshot}
+            return ManifestStepResult(snapshot=stored.snapshot)
 
         result = self.runner.step("manifest", "manifest", effect)
         point = replace(
             draft,
             available_at=self.services.clock.now(),
-            repositories={self.plan.primary.name: str(result["snapshot"])},
+            repositories={self.plan.primary.name: str(result.snapshot)},
         )
         catalogue = self.services.catalogue
         with catalogue.together():

@@ -3,16 +3,17 @@ nothing of this host but a directory to work in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from drd.flows.services import Services
 from drd.model.kit import Key
 from drd.model.plan import Plan
 from drd.model.run import CheckResult, CheckVerdict
+from drd.model.step_results import KitStepResult
 
 HOST_LOSS = "host-loss"
 OPENS = "recovery kit opens"
@@ -45,7 +46,7 @@ class HostFromKit:
     services: Services
     came: str
     gaps: tuple[KitGap, ...] = ()
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: KitStepResult = field(default_factory=KitStepResult)
 
     def rows(self) -> list[CheckResult]:
         """Return the rows for the evidence."""

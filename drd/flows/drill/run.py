@@ -7,12 +7,11 @@ failed; what was restored wrong, or not at all, is failed."""
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from drd import process
 from drd.errors import (
@@ -66,6 +65,7 @@ from drd.model.run import (
 )
 from drd.model.run_details import DrillDetail
 from drd.model.runbook import SANDBOX, Circumstances
+from drd.model.step_results import ChoiceStepResult, KitStepResult
 from drd.model.text import one_line
 from drd.ports import Destination
 from drd.process import background
@@ -171,7 +171,7 @@ class _Rehearsal:
         host = self._reach(self._host_from_kit(fenced_) if is_lost else _this_host(fenced_))
         chosen = self._reach(Chosen(host, _choose(host)))
         # Recorded, so that a concurrent retention keeps it.
-        recorded = {"point": chosen.choice.point.id}
+        recorded = ChoiceStepResult(point=chosen.choice.point.id)
         begun.runner.step("choose point", "choose", lambda: recorded)
         restoring = self._reach(self._prepare(chosen))
         restoring.engine.execute()
@@ -191,7 +191,7 @@ class _Rehearsal:
         opening = begun.services.host_from_kit(begun.plan, begun.request.kit, place)
         opened: list[HostFromKit] = []
 
-        def effect() -> Mapping[str, Any]:
+        def effect() -> KitStepResult:
             opened.append(self._sandboxes.enter_context(opening))
             return opened[0].detail
 

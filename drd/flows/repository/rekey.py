@@ -13,9 +13,8 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from drd import process
 from drd.errors import RepositoryError, RepositoryMissing, SecretUnavailable, UsageError, WrongKey
@@ -35,6 +34,7 @@ from drd.masking import MASK
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import RekeyDetail
+from drd.model.step_results import RekeyStepResult
 from drd.ports import Repository, RepositoryKey
 from drd.secrets import EDGES_HINT, edges
 
@@ -107,7 +107,7 @@ class _Rekeying:
             )
         return value
 
-    def try_candidates(self, candidates: Sequence[SecretRef]) -> Mapping[str, Any]:
+    def try_candidates(self, candidates: Sequence[SecretRef]) -> RekeyStepResult:
         """Find which known passwords open it now. Raises WrongKey if none does."""
         value = self.require_new()
         old = [c for c in candidates if self.opens(c)]
@@ -127,11 +127,11 @@ class _Rekeying:
             )
         self.old = old
         current = [k.id for c in old for k in self.opened(c).list_keys() if k.current]
-        return {
-            "old": [digest_of(c) for c in old],
-            "keys": current,
-            "seal": self.seal(current) if current else "",
-        }
+        return RekeyStepResult(
+            old=[digest_of(c) for c in old],
+            keys=current,
+            seal=self.seal(current) if current else "",
+        )
 
     def seal(self, keys: Sequence[str]) -> str:
         """Return a seal that only a process with the new password can make of these keys; as slow
@@ -158,13 +158,13 @@ class _Rekeying:
             else "write another password to a new place, and give a reference to that place.",
         )
 
-    def add(self, old: Sequence[SecretRef]) -> Mapping[str, Any]:
+    def add(self, old: Sequence[SecretRef]) -> RekeyStepResult:
         if self.opens(self.new):
-            return {"added": False}
+            return RekeyStepResult(added=False)
         self.opened(old[0]).add_key(self.require_new())
-        return {"added": True}
+        return RekeyStepResult(added=True)
 
-    def prove(self, expected: str) -> Mapping[str, Any]:
+    def prove(self, expected: str) -> RekeyStepResult:
         """Check that the new password opens this very repository, and reads its content."""
         repository = self.opened(self.new)
         actual = repository.identity()
@@ -176,13 +176,13 @@ class _Rekeying:
             )
         snapshots = len(repository.snapshots(fresh=True))
         key = next(k.id for k in repository.list_keys() if k.current)
-        return {"key": key, "snapshots": snapshots}
+        return RekeyStepResult(key=key, snapshots=snapshots)
 
     def remove(
         self, old: Sequence[SecretRef], keys: Sequence[str], expected: str
-    ) -> Mapping[str, Any]:
+    ) -> RekeyStepResult:
         """Prove the new password once more, then remove every key that an old one opens."""
-        proven = str(self.prove(expected)["key"])
+        proven = str(self.prove(expected).key)
         repository = self.opened(self.new)
         there = {k.id for k in repository.list_keys()}
         gone = [k for k in keys if k in there and k != proven]
@@ -200,7 +200,7 @@ class _Rekeying:
             )
         if not self.opens(self.new):  # nothing that could be done here; be loud
             raise WrongKey(f"the new password does not open the repository at {repository.url}")
-        return {"removed": gone}
+        return RekeyStepResult(removed=tuple(gone))
 
     def _remove_all(self, ref: SecretRef, proven: str) -> list[str]:
         """Several keys may have the same password."""
@@ -274,7 +274,7 @@ def _carry_out(
     expected = confirm(services, work.opened(old[0] if old else work.new))
     runner.step("add key", "rekey", lambda: work.add(old))
     runner.step("prove key", "rekey", lambda: work.prove(expected))
-    keys = list(dict.fromkeys([*tried["keys"], *_sealed(services, work, earlier, tried["keys"])]))
+    keys = list(dict.fromkeys([*tried.keys, *_sealed(services, work, earlier, tried.keys)]))
     known = [r for r in dict.fromkeys([*old, *before]) if r != work.new]
     left = _wait(services, runner, missing, waits=order.waits)
     if not left and not order.cuts_off:
@@ -286,7 +286,7 @@ def _carry_out(
     removed: tuple[str, ...] = ()
     if not left:
         done = runner.step("remove key", "rekey", lambda: work.remove(known, keys, expected))
-        removed = tuple(done["removed"])
+        removed = done.removed
     others = work.others()
     services.catalogue.runs.finish(
         runner.owned,
@@ -312,7 +312,7 @@ def _wait(services: Services, runner: Runner, missing: Missing, *, waits: bool) 
     if not left or not waits:
         return left
 
-    def effect() -> Mapping[str, Any]:
+    def effect() -> RekeyStepResult:
         services.warn(
             "waiting: Ctrl-C is safe: both passwords open the repository, and the same "
             "command continues later"
@@ -324,7 +324,7 @@ def _wait(services: Services, runner: Runner, missing: Missing, *, waits: bool) 
                 told = left
             process.check_cancelled()
             time.sleep(POLL_S)
-        return {}
+        return RekeyStepResult()
 
     runner.step("wait for plan", "rekey", effect)
     return []

@@ -17,6 +17,7 @@ from drd.masking import MASK
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState, StepState
 from drd.model.run_details import RekeyDetail
+from drd.model.step_results import RekeyStepResult
 
 BY_MASK = SecretRef("text", MASK)
 """The password of a repository that an older drd made with a masked secret."""
@@ -60,11 +61,12 @@ def earlier_tries(services: Services, plan: Plan, spec: RepositorySpec) -> Earli
             continue  # it was refused, and has changed nothing
         to = to or _digest_in(run.detail.to if isinstance(run.detail, RekeyDetail) else None)
         for step in steps:
-            if step.name in _TRIED:
-                old |= {d for r in _list(step.result.get("old")) if (d := _digest_in(r))}
-                ids = tuple(k for k in _list(step.result.get("keys")) if _is_key(k))
+            tried = step.result
+            if step.name in _TRIED and isinstance(tried, RekeyStepResult):
+                old |= {d for r in _list(tried.old) if (d := _digest_in(r))}
+                ids = tuple(k for k in _list(tried.keys) if _is_key(k))
                 if ids:
-                    keys[ids, _text(step.result.get("seal"))] = None
+                    keys[ids, _text(tried.seal)] = None
     return Earlier(to, frozenset(old), tuple(keys))
 
 

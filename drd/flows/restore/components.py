@@ -37,6 +37,7 @@ from drd.model.run import CheckResult, CheckVerdict, StepState
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
 from drd.model.step_record import RESTORE, StepRecord, step_about
+from drd.model.step_results import CheckStepResult, RestoreStepResult
 from drd.model.text import one_line
 from drd.ports import CheckContext, Destination, Restored
 from drd.process import rights
@@ -100,7 +101,7 @@ def cold(services: Services, run: str) -> Path:
     return believed_directory(services, run) / "cache.cold"
 
 
-def restore_components(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
+def restore_components(work: Restoration, names: Sequence[str]) -> RestoreStepResult:
     """Fetch and restore components side by side; the manifest, whose private part a restore needs,
     is fetched at the same time. Skips components that are not part of this restoration.
 
@@ -108,7 +109,7 @@ def restore_components(work: Restoration, names: Sequence[str]) -> Mapping[str, 
     error that ends all of them is raised as it is."""
     names = [n for n in names if n in work.destinations]
     if not names:
-        return {"restored": []}
+        return RestoreStepResult(restored=())
     for name in names:
         work.errors.pop(name, None)
     with ThreadPoolExecutor(work.services.parallel + 1, thread_name_prefix="drd-restore") as pool:
@@ -118,16 +119,18 @@ def restore_components(work: Restoration, names: Sequence[str]) -> Mapping[str, 
     lost = [f"{n}: {work.errors[n].message}" for n in names if n in work.errors]
     if lost:
         raise StepFailed(f"not restored: {'; '.join(lost)}")
-    return {"restored": names}
+    return RestoreStepResult(restored=tuple(names))
 
 
 def recall(work: Restoration, names: Sequence[str], records: Collection[StepRecord]) -> None:
     """Note what an earlier process of this run has restored, or could not restore."""
     for name in (n for n in names if n in work.destinations):
         record = step_about(records, RESTORE, name)
-        if record is not None and record.state is StepState.SUCCEEDED:
+        if record is None:
+            continue
+        if record.state is StepState.SUCCEEDED and isinstance(record.result, RestoreStepResult):
             work.restored[name] = _restored(record.result)
-        elif record is not None and record.error is not None:
+        elif record.error is not None:
             work.errors[name] = DrdError(record.error)
 
 
@@ -151,10 +154,8 @@ def _restore_one(work: Restoration, name: str, manifest: Callable[[], Manifest])
     work.restored[name] = _restored(result)
 
 
-def _restored(result: Mapping[str, Any]) -> Restored:
-    return Restored(
-        tuple(result["notes"]), tuple(result["differences"]), tuple(result["not_restored"])
-    )
+def _restored(result: RestoreStepResult) -> Restored:
+    return Restored(result.notes, result.differences, result.not_restored)
 
 
 def _effect(
@@ -162,7 +163,7 @@ def _effect(
     snapshot: ComponentSnapshot,
     destination: Destination,
     manifest: Callable[[], Manifest],
-) -> Mapping[str, Any]:
+) -> RestoreStepResult:
     clock, name = work.services.clock, snapshot.component
     begun = clock.monotonic()
     with ThreadPoolExecutor(1, thread_name_prefix="drd-prepare") as pool:
@@ -177,18 +178,18 @@ def _effect(
     restored = destination.restore(snapshot, private, on_progress=work.services.on_progress)
     ended, landed = clock.monotonic(), max(begun, fetch.span.end)
     work.spans.append(Span("restore", landed, ended))
-    return {
-        "ahead_s": round(max(0.0, begun - fetch.span.begin), 3),
-        "fetch_s": round(fetch.span.end - fetch.span.begin, 3),
-        "restore_s": round(ended - landed, 3),
-        "bytes": snapshot.bytes,
-        "notes": [*fetch.notes, *restored.notes],
-        "differences": list(restored.differences),
-        "not_restored": list(restored.not_restored),
-    }
+    return RestoreStepResult(
+        ahead_s=round(max(0.0, begun - fetch.span.begin), 3),
+        fetch_s=round(fetch.span.end - fetch.span.begin, 3),
+        restore_s=round(ended - landed, 3),
+        bytes=snapshot.bytes,
+        notes=(*fetch.notes, *restored.notes),
+        differences=tuple(restored.differences),
+        not_restored=tuple(restored.not_restored),
+    )
 
 
-def run_checks(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
+def run_checks(work: Restoration, names: Sequence[str]) -> CheckStepResult:
     """Run the checks named; a component that was not restored makes its checks fail.
 
     Raises StepFailed when a check did not pass. Their rows are the result either way."""
@@ -216,11 +217,11 @@ def run_checks(work: Restoration, names: Sequence[str]) -> Mapping[str, Any]:
             continue
         with rights.root(Purpose.OWNERS) if CHECKS[spec.kind].reads_as_root else nullcontext():
             rows += services.checks(spec.kind).run(spec, context)
-    result = {"checks": [row.to_json() for row in rows]}
+    result = CheckStepResult(checks=tuple(rows))
     bad = [r for r in rows if r.verdict is not CheckVerdict.PASSED and not r.part]
     if bad:
         said = ", ".join(f"{r.name} ({str(r.verdict).replace('_', ' ')})" for r in bad)
-        raise StepFailed(said, result=result)
+        raise StepFailed(said, result=result.to_json())
     return result
 
 

@@ -30,6 +30,7 @@ from drd.model.run import (
 )
 from drd.model.run_details import RecoveryDetail
 from drd.model.step_record import RESTORE
+from drd.model.step_results import AsideStepResult
 from drd.ports import Ability, Aside, Catalogue, Kept, RestoreOptions, RunLease
 
 _WAIT_S = 60.0
@@ -40,8 +41,8 @@ def noted(catalogue: Catalogue, run: Run) -> list[Aside]:
     """Return the kept copies of the run at the last check."""
     if run.kind is not RunKind.RECOVERY:
         return []
-    records = (r for r in catalogue.steps.of_run(run.id) if r.name == STEP)
-    return [Aside.of_json(a) for r in records for a in r.result.get("aside", ())]
+    results = (r.result for r in catalogue.steps.of_run(run.id) if r.name == STEP)
+    return [a for r in results if isinstance(r, AsideStepResult) for a in r.aside]
 
 
 def reminders(catalogue: Catalogue, plan: str) -> list[tuple[Run, Aside]]:
@@ -67,9 +68,8 @@ def note(services: Services, plan: Plan, owned: RunLease) -> None:
             if noted_copies or before:
                 now = services.clock.now()
                 catalogue.steps.begin(owned, STEP, "aside", now)
-                catalogue.steps.finish(
-                    owned, STEP, StepState.SUCCEEDED, at=now, result=_result(noted_copies)
-                )
+                result = AsideStepResult(aside=tuple(noted_copies))
+                catalogue.steps.finish(owned, STEP, StepState.SUCCEEDED, at=now, result=result)
         except DrdError as error:
             log.get().warning("aside.not_noted", run=run.id, error=error.message)
 
@@ -85,10 +85,6 @@ def _seen(services: Services, plan: Plan, run: Run, before: Sequence[Aside]) -> 
         except DrdError as error:
             log.get().warning("aside.not_looked_at", component=name, error=error.message)
             yield from (a for a in before if a.component == name)
-
-
-def _result(found: Sequence[Aside]) -> dict[str, object]:
-    return {"aside": [a.to_json() for a in found]}
 
 
 def _kept(services: Services, plan: Plan, run: Run) -> Iterator[tuple[str, Kept]]:
@@ -271,7 +267,8 @@ def _settled(
         with process.shielded():
             held = standing_of(services, plan, run).held
             now = services.clock.now()
-            catalogue.steps.note(run.id, STEP, "aside", at=now, result=_result((*held, *gone)))
+            result = AsideStepResult(aside=(*held, *gone))
+            catalogue.steps.note(run.id, STEP, "aside", at=now, result=result)
     return Standing(run, held)
 
 

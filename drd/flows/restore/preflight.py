@@ -37,6 +37,7 @@ from drd.flows.state.run_dirs import swept_afterwards, target_place
 from drd.model.runbook import Step
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot
+from drd.model.step_results import PreflightStepResult
 from drd.ports import (
     Ability,
     ChecksPrivate,
@@ -86,7 +87,7 @@ def preflight(
     destinations: Mapping[str, NamedDestination],
     ahead: Prefetch,
     run: str,
-) -> Mapping[str, Any]:
+) -> PreflightStepResult:
     """Check every place before any is touched. Raises all blockers. What is restored first is
     prefetched meanwhile, unless it would land in one of the places."""
     held, services = ahead.held, ahead.held.services
@@ -107,7 +108,7 @@ def preflight(
     findings += _check_private(destinations, held, blockers)
     warn(services, findings)
     blockers.refuse()
-    return {"findings": [f.name for f in findings]}
+    return PreflightStepResult(findings=tuple(f.name for f in findings))
 
 
 def preflight_only(

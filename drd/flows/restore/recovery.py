@@ -49,8 +49,8 @@ from drd.model.run import (
 from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import PEOPLE
 from drd.model.step_record import RESTORE, StepRecord
+from drd.model.step_results import RestoreStepResult
 from drd.model.text import joined
-from drd.model.units import from_rfc3339
 from drd.ports import NamedDestination
 
 
@@ -258,15 +258,15 @@ def _spans(services: Services, runner: Runner, plan: Plan) -> list[Span]:
     for record in services.catalogue.steps.of_run(runner.run.id):
         begin = record.started_at.timestamp()
         end = (record.finished_at or services.clock.now()).timestamp()
-        asked = record.result.get("asked_at")
-        if asked and kinds.get(record.name) not in PEOPLE:
+        result = record.result
+        if result.asked_at is not None and kinds.get(record.name) not in PEOPLE:
             # It failed, and a person had to decide about it.
-            failed = from_rfc3339(asked).timestamp()
+            failed = result.asked_at.timestamp()
             spans.append(Span("decide", failed, end))
             end = failed
-        if "fetch_s" in record.result:
-            fetching = begin - record.result.get("ahead_s", 0.0)
-            fetched = fetching + record.result["fetch_s"]
+        if isinstance(result, RestoreStepResult) and result.fetch_s is not None:
+            fetching = begin - (result.ahead_s or 0.0)
+            fetched = fetching + result.fetch_s
             spans += [Span("fetch", fetching, fetched), Span("restore", max(begin, fetched), end)]
         elif kinds.get(record.name) == "check":
             spans.append(Span("validate", begin, end))

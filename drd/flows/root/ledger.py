@@ -298,7 +298,7 @@ def row_of(record: StepRecord) -> Noted:
         "attempt": record.attempt,
         "started_at": to_rfc3339(record.started_at),
         "finished_at": to_rfc3339(record.finished_at) if record.finished_at else None,
-        "result": _short(record.result),
+        "result": _short(record.result.to_json()),
         "error": _short(_words(record.error)),
     }
 

@@ -32,6 +32,7 @@ from drd.model.run_details import RecoveryDetail, RunDetail
 from drd.model.seals import seal_from_json, seal_of
 from drd.model.snapshot import Manifest, RestorePoint
 from drd.model.step_record import StepRecord
+from drd.model.step_results import StepResult
 from drd.ports import Catalogue, RunLease
 from drd.ports.points import PointStore
 from drd.ports.runs import RunStore
@@ -223,20 +224,23 @@ class NotedSteps:
         state: StepState,
         *,
         at: datetime,
-        result: Mapping[str, Any] | None = None,
+        result: StepResult | None = None,
         error: str | None = None,
     ) -> None:
-        values = {"state": state, "finished_at": at, "result": result or {}, "error": error}
+        values = {
+            "state": state,
+            "finished_at": at,
+            "result": result if result is not None else StepResult(),
+            "error": error,
+        }
         with self._changing(owned, name, values):
             self._of.finish(owned, name, state, at=at, result=result, error=error)
 
-    def wait(self, owned: RunLease, name: str, waiting_for: str, result: Mapping[str, Any]) -> None:
+    def wait(self, owned: RunLease, name: str, waiting_for: str, result: StepResult) -> None:
         with self._changing(owned, name, {"state": StepState.WAITING, "result": result}):
             self._of.wait(owned, name, waiting_for, result)
 
-    def note(
-        self, run: str, name: str, kind: str, *, at: datetime, result: Mapping[str, Any]
-    ) -> None:
+    def note(self, run: str, name: str, kind: str, *, at: datetime, result: StepResult) -> None:
         self._of.note(run, name, kind, at=at, result=result)
 
     @contextmanager

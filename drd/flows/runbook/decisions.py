@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from drd.errors import StepFailed
 from drd.flows.durable_steps import Runner
@@ -17,8 +16,9 @@ from drd.model.run import Decision, StepState, operators
 from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import Ask, Step, wants_two_persons
 from drd.model.step_record import StepRecord
+from drd.model.step_results import PersonStepResult, StepResult
 from drd.model.text import escaped, some
-from drd.model.units import format_time, from_rfc3339, to_rfc3339
+from drd.model.units import format_time
 
 _NAMED = 3
 
@@ -29,7 +29,7 @@ class StepAnswer:
 
     step: str
     state: StepState = StepState.SUCCEEDED
-    result: Mapping[str, Any] = field(default_factory=dict)
+    result: StepResult = field(default_factory=StepResult)
     why: str = ""
     again: bool = False
 
@@ -45,7 +45,7 @@ class DecisionRequests:
         """By step the request to people, for those who watch."""
         self._expires: dict[str, datetime] = {}
         self._asked: dict[str, int] = {}
-        self._since: dict[str, str] = {}
+        self._since: dict[str, datetime] = {}
         self._two_person: set[str] = set()
         detail = runner.run.detail
         self.lost_at = detail.lost_at if isinstance(detail, RecoveryDetail) else None
@@ -71,15 +71,15 @@ class DecisionRequests:
             self.runner.owned,
             step.name,
             str(wants),
-            {
-                "wanted": wants.what,
-                "command": wants.command,
-                "asked_at": to_rfc3339(asked),
-                "expires_at": to_rfc3339(expires) if expires else None,
-                "role": ask.role,
-                "text": text,
-                "two_person": ask.two_person,
-            },
+            PersonStepResult(
+                wanted=wants.what,
+                command=wants.command,
+                asked_at=asked,
+                expires_at=expires,
+                role=ask.role,
+                text=text,
+                two_person=ask.two_person,
+            ),
         )
         if expires is not None:
             self._expires[step.name] = expires
@@ -131,18 +131,15 @@ class DecisionRequests:
             answers = f"drd retry {run} {name}, drd skip {run} {name} --why TEXT, "
             self.wants[name] = wants = Wanted(why, f"{answers}or drd cancel {run}")
             record = next(r for r in self.services.catalogue.steps.of_run(run) if r.name == name)
-            asked = record.result.get("asked_at") or to_rfc3339(self.services.clock.now())
+            asked = record.result.asked_at or self.services.clock.now()
             self._since[name] = asked
             self.services.catalogue.steps.wait(
                 self.runner.owned,
                 name,
                 str(wants),
-                {
-                    **record.result,
-                    "asked_at": asked,
-                    "wanted": wants.what,
-                    "command": wants.command,
-                },
+                record.result.merged(
+                    StepResult(asked_at=asked, wanted=wants.what, command=wants.command)
+                ),
             )
 
     # hearing
@@ -198,7 +195,7 @@ class DecisionRequests:
         if expires is None or self.services.clock.now() <= expires:
             return None
         why = f"nobody reported it as done by {format_time(expires, seconds=True)}"
-        return StepAnswer(name, StepState.FAILED, {}, why)
+        return StepAnswer(name, StepState.FAILED, StepResult(), why)
 
     def _settled(self, word: StepAnswer) -> StepAnswer:
         self.wants.pop(word.step, None)
@@ -208,15 +205,15 @@ class DecisionRequests:
             word.step,
             word.state,
             at=self.services.clock.now(),
-            result={**word.result, **self._asked_since(word.step)},
+            result=word.result.merged(self._asked_since(word.step)),
             error=word.why if word.state is StepState.FAILED else None,
         )
         return word
 
-    def _asked_since(self, step: str) -> dict[str, str]:
+    def _asked_since(self, step: str) -> StepResult:
         """Separates the time of waiting from the time of doing."""
         since = self._since.pop(step, None)
-        return {"asked_at": since} if since is not None else {}
+        return StepResult(asked_at=since) if since is not None else StepResult()
 
 
 def _agreed(name: str, decision: Decision, own: Sameness) -> StepAnswer:
@@ -224,9 +221,12 @@ def _agreed(name: str, decision: Decision, own: Sameness) -> StepAnswer:
     recovery.
     """
     self_approved = decision.action == "approve" and own is Sameness.SAME
-    result: dict[str, Any] = {"by": decision.by, "comment": decision.comment}
-    result["self_approved"] = self_approved
-    result["actor"] = decision.actor.to_json() if decision.actor is not None else None
+    result = PersonStepResult(
+        by=decision.by,
+        comment=decision.comment,
+        self_approved=self_approved,
+        actor=decision.actor,
+    )
     text = f"{'approved' if decision.action == 'approve' else 'done'} by {escaped(decision.by)}"
     actor = decision.actor
     text += f" ({actor.short()})" if actor and actor.short() != decision.by else ""
@@ -237,7 +237,7 @@ def _agreed(name: str, decision: Decision, own: Sameness) -> StepAnswer:
 
 def _skipped(name: str, decision: Decision) -> StepAnswer:
     why = f"skipped by {escaped(decision.by)}: {escaped(decision.comment)}"
-    return StepAnswer(name, StepState.SKIPPED, {"reason": why}, why)
+    return StepAnswer(name, StepState.SKIPPED, StepResult(reason=why), why)
 
 
 def _expiry(asked: datetime, ask: Ask) -> datetime | None:
@@ -247,5 +247,4 @@ def _expiry(asked: datetime, ask: Ask) -> datetime | None:
 def _asked_at(before: StepRecord | None) -> datetime | None:
     if before is None or before.state is not StepState.WAITING:
         return None
-    asked = before.result.get("asked_at")
-    return from_rfc3339(asked) if asked else None
+    return before.result.asked_at

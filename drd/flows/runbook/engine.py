@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from drd import process
 from drd.errors import CatalogueError, DrdError, Fenced
-from drd.flows.durable_steps import Runner, describe
+from drd.flows.durable_steps import Runner, describe, result_of
 from drd.flows.restore import components
 from drd.flows.runbook.decisions import DecisionRequests
 from drd.flows.runbook.step_runner import StepRunner, is_failure
@@ -25,6 +24,7 @@ from drd.model.run import CheckResult, CheckVerdict, RunState, StepState
 from drd.model.run_details import RecoveryDetail, RunDetail
 from drd.model.runbook import LOOKING, PEOPLE, Moves, Step, next_moves, stops
 from drd.model.step_record import StepRecord
+from drd.model.step_results import ActionStepResult, CheckStepResult, PersonStepResult, StepResult
 from drd.model.text import one_line
 
 _POLL_S = 0.25
@@ -77,7 +77,7 @@ class Engine:
         self.checks: dict[str, list[CheckResult]] = {}
         self.earlier: set[str] = set()
         self.before: dict[str, StepRecord] = {}
-        self.flying: dict[str, Future[Mapping[str, Any]]] = {}
+        self.flying: dict[str, Future[StepResult]] = {}
         self.begun: dict[str, float] = {}
         self.took: dict[str, float] = {}
         self.people = DecisionRequests(self.services, self.runner, step_runner)
@@ -169,7 +169,7 @@ class Engine:
                 step,
                 record.state,
                 record.result,
-                record.result.get("reason", record.result.get("says", "")),
+                record.result.reason or _said(record.result),
             )
         elif asked or cut_off:
             # A person decides about it, whatever the plan says of its failures.
@@ -207,11 +207,9 @@ class Engine:
         self.begun[step.name] = self.services.clock.monotonic()
 
     def _grant(self, step: Step) -> None:
-        granted = {
-            "by": "drill",
-            "comment": "the drill granted the approval itself",
-            "granted": True,
-        }
+        granted = PersonStepResult(
+            by="drill", comment="the drill granted the approval itself", granted=True
+        )
         self._running(step, StepState.RUNNING)
         result = self.runner.step(step.name, step.kind, lambda: granted)
         self._ended(step, StepState.SUCCEEDED, result, "the drill granted the approval itself")
@@ -220,11 +218,11 @@ class Engine:
         step, clock = self.steps[name], self.services.clock
         catalogue, owned = self.services.catalogue, self.runner.owned
         catalogue.steps.begin(owned, name, step.kind, clock.now())
-        result = {"reason": why}
+        result = StepResult(reason=why)
         catalogue.steps.finish(owned, name, StepState.SKIPPED, at=clock.now(), result=result)
         self._ended(step, StepState.SKIPPED, result, why)
 
-    def _carry_out(self, step: Step) -> Mapping[str, Any]:
+    def _carry_out(self, step: Step) -> StepResult:
         """Execute a step in a thread, with as many attempts as the step allows."""
         before = self.before.get(step.name)
         begun = self.services.clock.monotonic()
@@ -260,18 +258,17 @@ class Engine:
         for name in [n for n, f in self.flying.items() if f.done()]:
             self._on_step_done(self.steps[name], self.flying.pop(name))
 
-    def _on_step_done(self, step: Step, future: Future[Mapping[str, Any]]) -> None:
+    def _on_step_done(self, step: Step, future: Future[StepResult]) -> None:
         try:
             result = future.result()
         except DrdError as error:
             if isinstance(error, (Fenced, CatalogueError)) or not is_failure(error, step.kind):
                 raise
-            partial_result = getattr(error, "result", {})
-            self._ended(step, StepState.FAILED, partial_result, describe(error))
+            self._ended(step, StepState.FAILED, result_of(error, step.kind), describe(error))
         else:
-            self._ended(step, StepState.SUCCEEDED, result, result.get("says", ""))
+            self._ended(step, StepState.SUCCEEDED, result, _said(result))
 
-    def _ended(self, step: Step, state: StepState, result: Mapping[str, Any], why: str) -> None:
+    def _ended(self, step: Step, state: StepState, result: StepResult, why: str) -> None:
         now = self.services.clock.monotonic()
         self.states[step.name] = state
         if step.name in self.begun:
@@ -280,7 +277,8 @@ class Engine:
         self.step_runner.learn(step.name, state, result)
         if step.kind in PEOPLE and step.name in self.begun:
             self.work.spans.append(Span("decide", self.begun[step.name], now))
-        self.checks[step.name] = [CheckResult.from_json(c) for c in result.get("checks", ())]
+        rows = result.checks if isinstance(result, CheckStepResult | ActionStepResult) else ()
+        self.checks[step.name] = list(rows)
 
     def _apply_decisions(self) -> None:
         """Apply the decisions made since."""
@@ -394,6 +392,10 @@ def failures(engine: Engine) -> list[CheckResult]:
             )
         )
     return rows
+
+
+def _said(result: StepResult) -> str:
+    return (result.says if isinstance(result, ActionStepResult) else None) or ""
 
 
 def _over_production(detail: RunDetail) -> bool:

@@ -14,8 +14,9 @@ from drd.model.plan import Plan
 from drd.model.run import Decision, Run, RunKind, RunState, StepState, operators
 from drd.model.runbook import PEOPLE, Step, wants_two_persons
 from drd.model.step_record import StepRecord
+from drd.model.step_results import PersonStepResult
 from drd.model.text import either
-from drd.model.units import from_rfc3339
+from drd.model.units import to_rfc3339
 from drd.ports import Catalogue
 
 _STATES = {
@@ -81,7 +82,8 @@ class Deciding:
         record = self._waiting(step)
         self._in_time(record)
         name = _person(by, people)
-        role = record.result.get("role")
+        asks = record.result
+        role = asks.role if isinstance(asks, PersonStepResult) else None
         if role is not None and role not in people[name]:
             holders = [n for n, roles in people.items() if role in roles]
             raise UsageError(
@@ -177,10 +179,12 @@ class Deciding:
         )
 
     def _in_time(self, record: StepRecord) -> None:
-        expires = record.result.get("expires_at")
-        if expires and self.now > from_rfc3339(expires):
+        asks = record.result
+        expires = asks.expires_at if isinstance(asks, PersonStepResult) else None
+        if expires is not None and self.now > expires:
             raise UsageError(
-                f"the answer to step {record.name} is too late: its time limit ended at {expires}",
+                f"the answer to step {record.name} is too late: its time limit ended at "
+                f"{to_rfc3339(expires)}",
                 hint=f"run drd resume {self.run.id}: drd then asks again.",
             )
 

@@ -18,10 +18,12 @@ from drd.flows.state.run_dirs import make_started
 from drd.log import masked
 from drd.masking import MASK
 from drd.model.finding_codes import PORT
+from drd.model.malformed import Malformed
 from drd.model.message import Message
 from drd.model.run import StepState
 from drd.model.runbook import LOOKING, Ask, Circumstances, Notice, Step, Wait
 from drd.model.step_record import StepRecord
+from drd.model.step_results import ActionStepResult, NotifyStepResult, StepResult, WaitStepResult
 from drd.model.units import to_rfc3339
 from drd.model.values import filled
 from drd.ports import Finding, Inspector
@@ -48,7 +50,7 @@ class StepRunner:
         self.around = around
         self.directory = directory
         self.drill = drill
-        self._results: dict[str, Mapping[str, Any]] = {}
+        self._results: dict[str, StepResult] = {}
         self._unmasked: dict[tuple[str, str], str] = {}
         self._states: dict[str, StepState] = {}
         self._lock = threading.Lock()
@@ -66,13 +68,13 @@ class StepRunner:
             if self._over.wait(min(_TURN_S, left)):
                 raise Cancelled("the run has ended")
 
-    def learn(self, step: str, state: StepState, result: Mapping[str, Any]) -> None:
+    def learn(self, step: str, state: StepState, result: StepResult) -> None:
         """Record how a step ended, and its results."""
         with self._lock:
             self._results[step] = result
             self._states[step] = state
 
-    def perform(self, step: Step, before: StepRecord | None) -> Mapping[str, Any]:
+    def perform(self, step: Step, before: StepRecord | None) -> StepResult:
         """One try. `before` is the record of a step that an earlier process left unfinished.
 
         Raises StepFailed and the errors of its kind."""
@@ -88,7 +90,7 @@ class StepRunner:
             return self._tell(step, step.settings)
         return self._act(step.kind, step)
 
-    def roll_back(self, step: Step) -> Mapping[str, Any]:
+    def roll_back(self, step: Step) -> ActionStepResult:
         """Run the step's rollback. Its output is not a result of the step."""
         return self._act("rollback", step, keep=keep_nothing)
 
@@ -100,7 +102,7 @@ class StepRunner:
 
     def _act(
         self, kind: str, step: Step, *, keep: Callable[[str, str], None] | None = None
-    ) -> Mapping[str, Any]:
+    ) -> ActionStepResult:
         context = self._context(step)
         context = context if keep is None else replace(context, keep=keep)
         starts = kind == step.kind and step.starts_program
@@ -109,7 +111,8 @@ class StepRunner:
         with rights.root(self._purpose):
             if starts and self.drill:  # in the run's own directory
                 self.directory.mkdir(mode=0o700, exist_ok=True)
-            return self.work.services.actions(kind).run(context)
+            reported = self.work.services.actions(kind).run(context)
+        return _as_result(kind, reported)
 
     @property
     def _purpose(self) -> Purpose:
@@ -149,7 +152,7 @@ class StepRunner:
             "DRD_STEP_KEY": f"{work.runner.run.id}/{step.name}",
         }
 
-    def _wait(self, pause: Wait, before: StepRecord | None) -> Mapping[str, Any]:
+    def _wait(self, pause: Wait, before: StepRecord | None) -> WaitStepResult:
         """Wait for the rest of the time, if an earlier process has waited for a part of it."""
         clock = self.work.services.clock
         left = pause.seconds
@@ -157,9 +160,9 @@ class StepRunner:
             waited = (clock.now() - before.started_at).total_seconds()
             left -= min(max(0.0, waited), pause.seconds)
         self.rest(left)
-        return {}
+        return WaitStepResult()
 
-    def _tell(self, step: Step, notice: Notice) -> Mapping[str, Any]:
+    def _tell(self, step: Step, notice: Notice) -> NotifyStepResult:
         run, plan = self.work.runner.run, self.work.plan.name
         words = self.text(notice.text)
         what = "drill" if self.drill else "recovery"
@@ -177,7 +180,7 @@ class StepRunner:
                 details={"step": step.name, "kind": what},
             )
         )
-        return {"told": told}
+        return NotifyStepResult(told=tuple(told))
 
     def _inspector(self, component: str | None) -> Inspector:
         if component is None or component not in self.work.restored:
@@ -221,16 +224,17 @@ class StepRunner:
 
     def _given(self, step: str, key: str, *, shown: bool) -> str:
         with self._lock:
-            result, state = self._results.get(step, {}), self._states.get(step)
+            result, state = self._results.get(step), self._states.get(step)
             unmasked = self._unmasked.get((step, key))
         if key == "state":
             return str(state or "to come")
-        if result.get(key) is None:
+        value = result.given(key) if result is not None else None
+        if value is None:
             raise StepFailed(
                 f"the result of step {step} has no {key}",
                 hint=f"the step {state or 'was not executed'}.",
             )
-        known = str(result[key]) if unmasked is None else unmasked
+        known = str(value) if unmasked is None else unmasked
         if unmasked is None and self._is_masked(step) and MASK in known and not shown:
             raise StepFailed(
                 f"the {key} of step {step} contains a secret that drd knows only as {MASK}, "
@@ -263,10 +267,20 @@ class StepRunner:
             if getattr(step.settings, "known_as", None) != name:
                 continue
             with self._lock:
-                url = self._results.get(step.name, {}).get("url")
-            if url:
+                result = self._results.get(step.name)
+            if result is not None and result.given("url"):
                 return self._given(step.name, "url", shown=shown)
         raise StepFailed(f"${{{name}}} has no value here", hint="no step has started this service.")
+
+
+def _as_result(kind: str, reported: Mapping[str, Any]) -> ActionStepResult:
+    try:
+        return ActionStepResult.of(reported)
+    except Malformed as error:
+        raise StepFailed(
+            f"the result of this step is malformed: {error}",
+            hint=f"report this to the authors of the package that adds the step {kind}.",
+        ) from error
 
 
 def _may_free_ports(step: Step) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from drd.errors import DeadlineExceeded, DrdError, PointGone, RepositoryDamaged, UsageError
 from drd.flows.backup.earlier_snapshots import check_earlier_snapshots, warn_of_damage
@@ -27,6 +26,7 @@ from drd.model.plan import OWN_COMPONENT, Plan, RepositorySpec
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import CopyDetail
 from drd.model.snapshot import RestorePoint
+from drd.model.step_results import CheckStepResult, CopyStepResult, PreflightStepResult
 from drd.model.text import joined
 from drd.ports import Listing, Repository, SnapshotInfo
 
@@ -131,12 +131,12 @@ class _CopyRun:
     def _by_run(self, repository: Repository, listing: Listing) -> Held:
         return genuine_by_run(self.services, self.plan.name, repository, listing)
 
-    def _confirm(self) -> Mapping[str, Any]:
+    def _confirm(self) -> PreflightStepResult:
         confirm(self.services, self.source, writing=False)
         made = confirm_or_initialise(self.services, self.into, chunker_from=self.source)
-        return {"repository": made}
+        return PreflightStepResult(repository=made)
 
-    def _check_earlier_snapshots(self) -> Mapping[str, Any]:
+    def _check_earlier_snapshots(self) -> CheckStepResult:
         """Check for data that others removed: restic copies nothing that the index there names,
         even if the data is gone. Such points would be listed and could not be restored.
         """
@@ -149,7 +149,7 @@ class _CopyRun:
                 f"{self.plan.name} --repository {self.spec.name}",
             )
         self.is_damaged = warn_of_damage(self.services, self.plan, self.spec.name)
-        return {}
+        return CheckStepResult()
 
     def _note_missing(self, listing: Listing, listed_at: datetime) -> None:
         """Record points that the source had and now lacks, completely or in part."""
@@ -205,7 +205,7 @@ class _CopyRun:
             else:
                 self._lost(first, error)
 
-    def _copied(self, batch: Sequence[RestorePoint], source: Held) -> Mapping[str, Any]:
+    def _copied(self, batch: Sequence[RestorePoint], source: Held) -> CopyStepResult:
         size = sum(p.size_bytes for p in batch)
         ids = [i for p in batch for i in _in_order(p, source[p.id])]
         try:
@@ -226,7 +226,7 @@ class _CopyRun:
                 f"{', '.join(missing)} did not arrive completely in {self.spec.name}",
                 hint=f"check {self.copy_of}: drd verify {self.plan.name}",
             )
-        return {"points": [p.id for p in batch], "bytes": size}
+        return CopyStepResult(points=tuple(p.id for p in batch), bytes=size)
 
     def _note_trees(self, points: Sequence[RestorePoint], source: Held) -> None:
         """Note the tree ids of the source's snapshots in the seal of each point. In the copy
@@ -294,9 +294,9 @@ class _CopyRun:
         if not newest or listings.first_id(newest[0]) in listings.ids_here(there):
             return
 
-        def effect() -> Mapping[str, Any]:
+        def effect() -> CopyStepResult:
             self.into.copy_from(self.source, [newest[0].id], deadline_s=self._left())
-            return {}
+            return CopyStepResult()
 
         try:
             self.runner.step("copy drd", "copy", effect, subject=OWN_COMPONENT)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from drd.errors import DrdError, RepositoryError, UsageError
 from drd.flows.durable_steps import Runner, new_run
@@ -26,6 +25,7 @@ from drd.model.retention_state import RetentionState
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import RetentionDetail
 from drd.model.snapshot import RestorePoint
+from drd.model.step_results import ForgetStepResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +200,9 @@ def _forget_in(
     if not ids:
         return
 
-    def effect() -> Mapping[str, Any]:
+    def effect() -> ForgetStepResult:
         repository.forget(ids)
-        return {"snapshots": len(ids)}
+        return ForgetStepResult(snapshots=len(ids))
 
     runner.step(f"forget in {spec.name}", "forget", effect, subject=spec.name)
     still = {s.id for s in listings.listed(repository, plan.name)}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from drd.flows.durable_steps import Runner, new_run
 from drd.flows.repository.points import missing_snapshots, take_inventory
@@ -15,6 +14,7 @@ from drd.model.pauses import Pause, of_listing, words
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import PruneDetail
+from drd.model.step_results import PruneStepResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +48,20 @@ def prune(
             return _paused(services, runner, spec.name, pauses)
         opened = inventory.repository
 
-        def effect() -> Mapping[str, Any]:
+        def effect() -> PruneStepResult:
             done = opened.prune(
                 max_repack_bytes=plan.retention.max_repack_bytes, deadline_s=plan.prune.timeout_s
             )
-            return {"summary": done.summary, "bytes": done.removed_bytes}
+            return PruneStepResult(summary=done.summary, bytes=done.removed_bytes)
 
         result = runner.step("prune", "prune", effect)
         services.catalogue.runs.finish(
             runner.owned,
             RunState.SUCCEEDED,
             at=services.clock.now(),
-            detail=PruneDetail(summary=result["summary"], bytes=result["bytes"]),
+            detail=PruneDetail(summary=result.summary, bytes=result.bytes),
         )
-        return PruneOutcome(spec.name, RunState.SUCCEEDED, str(result["summary"]))
+        return PruneOutcome(spec.name, RunState.SUCCEEDED, str(result.summary))
 
 
 def _paused(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from drd.errors import DrdError, RepositoryError, SnapshotsUnreadable
 from drd.flows.durable_steps import Runner, new_run
@@ -26,6 +25,7 @@ from drd.model.retention_state import RetentionState
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import RetentionDetail
 from drd.model.snapshot import ComponentSnapshot
+from drd.model.step_results import ForgetStepResult
 from drd.model.text import and_more
 
 
@@ -246,10 +246,10 @@ def _let_go(services: Services, plan: Plan, runner: Runner, share: Share, step: 
             share.repository.forget(free)
         tried.extend(free)
 
-    def effect() -> Mapping[str, Any]:
+    def effect() -> ForgetStepResult:
         forget(share.manifests)
         forget(share.others + share.leftovers + share.own)
-        return {"snapshots": len(tried)}
+        return ForgetStepResult(snapshots=len(tried))
 
     if share.snapshots:
         runner.step(step, "forget", effect, subject=share.name)

@@ -29,6 +29,7 @@ from drd.model.retention import (
 )
 from drd.model.run import RunKind
 from drd.model.snapshot import RestorePoint, newest_complete
+from drd.model.step_results import ChoiceStepResult
 from drd.model.text import left_out
 from drd.model.units import to_rfc3339
 from drd.ports import SnapshotInfo
@@ -321,10 +322,11 @@ def _in_use(services: Services, plan: Plan) -> dict[str, str]:
     used = {}
     for run in services.catalogue.queue.open_runs():
         if run.plan == plan.name and run.kind in (RunKind.DRILL, RunKind.RECOVERY):
-            steps = (s.result.get("point") for s in services.catalogue.steps.of_run(run.id))
-            for point in (run.detail.point, *steps):
+            results = (s.result for s in services.catalogue.steps.of_run(run.id))
+            chosen = (r.point for r in results if isinstance(r, ChoiceStepResult))
+            for point in (run.detail.point, *chosen):
                 if point is not None:
-                    used[str(point)] = f"{run.kind} {run.id} is restoring it"
+                    used[point] = f"{run.kind} {run.id} is restoring it"
     return used
 
 

@@ -7,9 +7,8 @@ everything has been read once. No other run waits for it (see `Repository.check`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from drd.errors import (
     DeadlineExceeded,
@@ -32,6 +31,7 @@ from drd.model.read_progress import Reading, begun, due_parts, parts_of
 from drd.model.repair import repair_ways
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import VerificationDetail
+from drd.model.step_results import CheckStepResult, PreflightStepResult
 
 """Restore points that a sentence names."""
 
@@ -95,7 +95,9 @@ class _VerificationRun:
         self.runner.step(
             "repository",
             "preflight",
-            lambda: {"repository": confirm(self.services, self.repository, writing=False)},
+            lambda: PreflightStepResult(
+                repository=confirm(self.services, self.repository, writing=False)
+            ),
         )
         try:
             # Damage may be anywhere, and one sound part takes none of it back.
@@ -161,9 +163,9 @@ class _VerificationRun:
             self._record(self.reading.read(self.services.clock.now()))
 
     def _step(self, name: str, subset: str) -> None:
-        def effect() -> Mapping[str, Any]:
+        def effect() -> CheckStepResult:
             self.repository.check(read_subset=subset, deadline_s=self._left())
-            return {}
+            return CheckStepResult()
 
         self.runner.step(name, "check", effect)
 
