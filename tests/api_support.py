@@ -144,7 +144,7 @@ class House:
         database.parent.mkdir(0o700)
         if not House.made:
             with closing(App(str(base / "drd.yaml"))) as first:
-                first.load("shop")
+                first.plans.load("shop")
             House.made.append(database.read_bytes())
         database.write_bytes(House.made[0])
         database.chmod(0o600)
@@ -167,7 +167,7 @@ class House:
         pending = catalogue.queue.enqueue(
             Run("", "shop", RunKind.RECOVERY, "manual", RunState.PENDING, None, actor=starter)
         )
-        plan = self.app.plan_in_force("shop")
+        plan = self.app.plans.in_force("shop")
         owned = catalogue.runs.begin(
             plan, RunKind.RECOVERY, trigger="manual", at=now, claim=pending.id
         )

@@ -68,7 +68,7 @@ class World:
         config = str(base / "drd.yaml")
         self.app = App(config, settings=load_settings(base / "drd.yaml", explicit=True))
         self.app.clock = self.clock
-        self.plan: Plan = self.app.load(str(self.file))
+        self.plan: Plan = self.app.plans.load(str(self.file))
         self.services: Services = replace(
             self.app.services(self.plan),
             open_repository=self.repository,

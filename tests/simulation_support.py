@@ -394,7 +394,7 @@ class Host:
 
     def plan(self, name: str) -> Plan:
         if name not in self._plans:
-            self._plans[name] = self.app.plan_in_force(name)
+            self._plans[name] = self.app.plans.in_force(name)
         return self._plans[name]
 
 

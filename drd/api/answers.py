@@ -116,7 +116,7 @@ def _skip(asked: AdmittedRequest) -> Document:
 def _deciding(asked: AdmittedRequest, by: str | None) -> Deciding:
     app = asked.app
     run = app.catalogue.runs.get(asked.names["run"])
-    plan = app.plan_in_force(run.plan)
+    plan = app.plans.in_force(run.plan)
     return Deciding(app.catalogue, plan, run, app.clock.now(), asked.caller.actor(by))
 
 
@@ -170,7 +170,7 @@ def _enqueued(asked: AdmittedRequest, kind: RunKind, body: Request) -> Document:
     app, caller = asked.app, asked.caller
     plan = documents.require_plan(app, asked.names["plan"])
     options = AskedOptions.from_json({k: v for k, v in body.model_dump().items() if v})
-    known = app.plan_in_force(plan)
+    known = app.plans.in_force(plan)
     require_components(plan, known.components, options.components)
     queue = app.catalogue.queue
     for run in queue.open_runs():

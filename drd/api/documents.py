@@ -68,7 +68,7 @@ def status(app: App, plan: str | None) -> Document:
 
 def runs(app: App, plan: str | None, limit: int) -> Document:
     """`drd runs`."""
-    name = app.known_plan(plan) if plan else None
+    name = app.plans.known_name(plan) if plan else None
     return {"runs": [run_document(r) for r in app.catalogue.runs.newest(name, limit=limit)]}
 
 
@@ -175,7 +175,7 @@ def points(app: App, plan: str) -> Document:
     what drd knows of the repositories, is `gone`; `damaged` names repositories that cannot restore
     it
     completely, `torn` those from which others removed snapshots of it."""
-    name = app.known_plan(plan)
+    name = app.plans.known_name(plan)
     points = app.catalogue.points.of_plan(name, elsewhere=True)
     base = app.catalogue.origins.kit_base(name)
     known = set(app.catalogue.origins.seals(name)) if base is not None else {p.id for p in points}
@@ -251,7 +251,7 @@ def schedule(app: App, plan: str | None) -> Document:
     """`drd schedule`: the next starts in order; `unknown` are plans whose schedule the daemon has
     not worked out yet, `gone` includes plans whose files are gone."""
     now = app.clock.now()
-    name = app.known_plan(plan) if plan else None
+    name = app.plans.known_name(plan) if plan else None
     queue = app.catalogue.queue
     agenda = Agenda(queue)
     unknown, gone = [], {}
@@ -291,7 +291,7 @@ def alerts(app: App, plan: str | None, *, all_of_them: bool) -> Document:
     """`drd alerts`: unacknowledged ones first, then the worst, then the oldest; of resolved ones,
     the newest. `holds` is false for an open alert whose condition does not hold now; `watched` is
     false where no daemon runs that would check."""
-    name = app.known_plan(plan) if plan else None
+    name = app.plans.known_name(plan) if plan else None
     history = app.catalogue.alerts.history(name, limit=50 if all_of_them else 0)
     there = _standing(app, {a.plan for a in history if a.plan and a.resolved_at is None})
     return {
@@ -378,7 +378,7 @@ _RESTRICTED = frozenset({"env", "headers", "body"})
 def plan(app: App, name: str) -> Document:
     """`drd plan show --json` of what is in force. Raises Refused if it contains something that only
     root may see."""
-    plan = app.plan_in_force(require_plan(app, name))
+    plan = app.plans.in_force(require_plan(app, name))
     if (where := _restricted(plan.resolved)) is not None:
         raise Refused(
             f"plan {name} contains {where}, which only root may see",

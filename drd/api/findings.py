@@ -57,7 +57,9 @@ def _judged(judged: ReadinessFinding) -> Document:
 
 def readiness(app: App, plan: str | None) -> Document:
     """Return the last readiness check of each plan, or of one, with its time."""
-    names = [app.known_plan(plan)] if plan else [r.name for r in app.catalogue.queue.plan_rows()]
+    names = (
+        [app.plans.known_name(plan)] if plan else [r.name for r in app.catalogue.queue.plan_rows()]
+    )
     return {"plans": [_last_check(app, name) for name in names]}
 
 

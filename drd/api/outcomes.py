@@ -99,7 +99,7 @@ def outcome(app: App, prefix: str) -> Document:
     else:
         measured = app.catalogue.evidence.newest(run.plan)
         document = next((evidence_document(e) for e in measured if e.run == run.id), None)
-    goals = app.plan_in_force(run.plan).objectives
+    goals = app.plans.in_force(run.plan).objectives
     return {
         "kind": str(run.kind),
         "state": str(run.state),

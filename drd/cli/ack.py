@@ -20,7 +20,7 @@ from drd.flows.alerts.messages import acknowledgement
 
 def run(args: argparse.Namespace) -> int:
     with app(args.config) as opened:
-        if opened.owns_state:
+        if opened.state.is_ours:
             tell_of_daemon(opened, args)
             document = _acknowledged(opened, args)
         else:

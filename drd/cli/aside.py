@@ -56,6 +56,6 @@ def run_and_plan(app: App, run: str) -> tuple[Run, Plan]:
 def plan_of(app: App, name: str) -> Plan:
     """Return the plan from its file; if that is not valid, the one that was in force last."""
     try:
-        return app.load_named(name)
+        return app.plans.load_known(name)
     except (ConfigError, UnknownPlan):
-        return app.plan_in_force(name)
+        return app.plans.in_force(name)

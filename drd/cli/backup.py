@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from drd.api.outcomes import backup_document
 from drd.bootstrap import App
@@ -14,31 +15,46 @@ from drd.errors import DrdError
 from drd.flows.backup.run import BackupOutcome, BackupRequest, backup
 from drd.model.plan import Plan
 from drd.model.run import RunState
-from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.model.units import format_duration, format_size, format_time, from_rfc3339
+
+
+class _Result(NamedTuple):
+    """The document of a finished backup, from which its text is made, and why parts of it failed,
+    by component; by plan if the whole run did."""
+
+    document: dict[str, Any]
+    errors: Mapping[str, DrdError]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when everything requested was captured. When nothing was, the exit code of the first
+        error."""
+        if self.document["state"] == RunState.SUCCEEDED:
+            return 0
+        first = next(iter(self.errors.values()), None)
+        return first.exit_code if self.document["point"] is None and first is not None else 1
 
 
 def run(args: argparse.Namespace) -> int:
     request = BackupRequest(tuple(args.component), accept_size=args.accept_size)
     with session(args) as app:
-        if not app.owns_state and not args.dry_run:
-            document, outcome = _by_the_daemon(app, args)
-        else:
-            if args.dry_run:
-                plan = app.read(args.plan)
-                return _dry_run(plan, request.chosen(plan), args.json)
-            plan = app.load(args.plan)
+        if args.dry_run:
+            plan = app.plans.read(args.plan)
+            return _dry_run(plan, request.chosen(plan), args.json)
+        if app.state.is_ours:
+            plan = app.plans.load(args.plan)
             outcome = backup(app.services(plan), plan, request)
-            document = documents_of(outcome)
-        if args.json:
-            output.print_json(document)
+            result = _Result(backup_document(outcome), outcome.errors)
         else:
-            _print(outcome, quiet=args.quiet)
-        return exit_code(outcome)
+            result = _by_the_daemon(app, args)
+        if args.json:
+            output.print_json(result.document)
+        else:
+            _print(result, quiet=args.quiet)
+        return result.exit_code
 
 
-def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], BackupOutcome]:
-    """Return the result: the document, and the outcome in it."""
+def _by_the_daemon(app: App, args: argparse.Namespace) -> _Result:
     done = asked(
         app,
         args.plan,
@@ -47,83 +63,52 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], 
         components=args.component,
         accept_size=args.accept_size,
     )
+    document = done["document"]
+    if document is not None:
+        rows = document["components"]
+        errors = {row["component"]: DrdError(row["error"]) for row in rows if row["error"]}
+        return _Result(document, errors)
     run, plan, state = done["run"], done["plan"], RunState(done["state"])
-    if done["document"] is None:
-        failure = DrdError(
-            done["error"] or f"the run ended as {state}", hint=f"check the run: drd run show {run}"
-        )
-        outcome = BackupOutcome(run, plan, state, None, (), {plan: failure})
-        return documents_of(outcome), outcome
-    rows = tuple(_captured(c) for c in done["document"]["components"])
-    errors = {row.component: DrdError(row.error) for row in rows if row.error}
-    outcome = BackupOutcome(run, plan, state, _point(done["document"], rows), rows, errors)
-    return done["document"], outcome
-
-
-def documents_of(outcome: BackupOutcome) -> dict[str, Any]:
-    return backup_document(outcome)
-
-
-def _captured(row: dict[str, Any]) -> ComponentSnapshot:
-    at = from_rfc3339(row["data_time"]) if row["data_time"] else None
-    return ComponentSnapshot(**{**row, "data_time": at})
-
-
-def _point(document: dict[str, Any], rows: tuple[ComponentSnapshot, ...]) -> RestorePoint:
-    """The point, as far as it is shown."""
-    at = from_rfc3339(document["data_time"])
-    return RestorePoint(
-        id=document["point"],
-        plan=document["plan"],
-        data_time=at,
-        available_at=at,
-        complete=document["complete"],
-        plan_digest="",
-        components=rows,
+    failure = DrdError(
+        done["error"] or f"the run ended as {state}", hint=f"check the run: drd run show {run}"
     )
+    return _Result(backup_document(BackupOutcome(run, plan, state, None, ())), {plan: failure})
 
 
-def exit_code(outcome: BackupOutcome) -> int:
-    """0 when everything requested was captured. When nothing was, the exit code of the
-    first error."""
-    if outcome.state == "succeeded":
-        return 0
-    first = next(iter(outcome.errors.values()), None)
-    return first.exit_code if outcome.point is None and first is not None else 1
-
-
-def _print(outcome: BackupOutcome, *, quiet: bool) -> None:
+def _print(result: _Result, *, quiet: bool) -> None:
+    document = result.document
     if not quiet:
         rows = [
             [
-                f"  {r.component}",
-                format_size(r.bytes),
-                f"{format_size(r.added_bytes)} added",
-                format_duration(r.duration_s),
+                f"  {row['component']}",
+                format_size(row["bytes"]),
+                f"{format_size(row['added_bytes'])} added",
+                format_duration(row["duration_s"]),
             ]
-            for r in outcome.components
-            if r.state == "captured"
+            for row in document["components"]
+            if row["state"] == "captured"
         ]
-        output.say(f"{outcome.plan}: backup {outcome.run}")
+        output.say(f"{document['plan']}: backup {document['run']}")
         if rows:
             output.say(output.table(rows))
-    for name, error in outcome.errors.items():
+    for name, error in result.errors.items():
         output.complain(f"{name}: {error.message}", error.hint)
     if not quiet:
-        output.say(_verdict(outcome.point, outcome))
+        output.say(_sentence(document))
 
 
-def _verdict(point: RestorePoint | None, outcome: BackupOutcome) -> str:
+def _sentence(document: Mapping[str, Any]) -> str:
+    point, components = document["point"], document["components"]
     if point is None:
         return "failed: nothing was captured, there is no restore point"
-    at = format_time(point.data_time, seconds=True)
-    if outcome.state == "incomplete":
-        names = [c.component for c in outcome.components if c.state == "failed"]
-        return f"incomplete: restore point {point.id} lacks {', '.join(names)}"
-    if not point.complete:
-        held = ", ".join(c.component for c in point.components)
-        return f"restore point {point.id} of {at}, with {held} only: it does not count for the RPO"
-    return f"restore point {point.id} of {at} is complete"
+    at = format_time(from_rfc3339(document["data_time"]), seconds=True)
+    if document["state"] == RunState.INCOMPLETE:
+        names = [row["component"] for row in components if row["state"] == "failed"]
+        return f"incomplete: restore point {point} lacks {', '.join(names)}"
+    if not document["complete"]:
+        only = ", ".join(row["component"] for row in components)
+        return f"restore point {point} of {at}, with {only} only: it does not count for the RPO"
+    return f"restore point {point} of {at} is complete"
 
 
 def _dry_run(plan: Plan, chosen: list[Any], as_json: bool) -> int:

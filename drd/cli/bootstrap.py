@@ -99,7 +99,7 @@ def _source(
 
 def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> _Plan:
     try:
-        loaded = app.load(name)
+        loaded = app.plans.load(name)
         plan = prepared.within(loaded)
         left = tuple(n for n in loaded.repositories if n not in plan.repositories)
         if not plan.repositories:

@@ -29,7 +29,7 @@ _LIMIT_S = 15.0
 
 def run(args: argparse.Namespace) -> int:
     with app(args.config) as opened:
-        if opened.owns_state:
+        if opened.state.is_ours:
             tell_of_daemon(opened, args)
             asked = opened.catalogue.queue.ask_cancel(args.run, opened.clock.now())
             ended = _until_over(opened, asked)
@@ -122,7 +122,7 @@ def _settle(app: App, run: Run) -> None:
     """Clean up after the dead process of the run, if its plan is known."""
     ending = Ending(RunState.CANCELLED, "cancelled")
     try:
-        plan = app.plan_in_force(run.plan)
+        plan = app.plans.in_force(run.plan)
         if run.kind is not RunKind.RECOVERY:
             settle(app.services(plan), plan, {run.id: ending})
             return

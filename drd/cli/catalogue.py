@@ -33,7 +33,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
     failed: dict[str, DrdError] = {}
     with session(args, acts=verb == "rebuild") as app:
         aside = _set_damaged_aside(app) if verb == "rebuild" else None
-        names = args.plan or app.plan_names()
+        names = args.plan or app.plans.names()
         if not names:
             where = app.settings.plans_dir
             raise UsageError(
@@ -57,7 +57,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
 
 
 def _compare(app: App, name: str, verb: str) -> Comparison:
-    plan = app.load(name, coming_back=verb == "rebuild")
+    plan = app.plans.load(name, coming_back=verb == "rebuild")
     services = app.services(plan)
     return (flow.rebuild if verb == "rebuild" else flow.verify)(services, plan)
 
@@ -65,7 +65,7 @@ def _compare(app: App, name: str, verb: str) -> Comparison:
 def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
     """Restore points that were not known may have been held. Reports which holds are restored, and
     which are unknown."""
-    plan = app.load(name)
+    plan = app.plans.load(name)
     restored = restore_holds(app.services(plan), plan, aside)
     for hold in restored.holds:
         output.warn(f"{name}: {sentence(hold)}, as before")
@@ -91,7 +91,7 @@ def _set_damaged_aside(app: App) -> Path | None:
         app.catalogue.runs.newest(limit=1)
         require_sound(app.settings.state_url, app.settings.state_password)
     except CatalogueError as error:
-        kept = app.set_catalogue_aside()
+        kept = app.state.set_catalogue_aside()
         why = output.masked(error.message)
         output.warn(f"the catalogue could not be read and was set aside as {kept}: {why}")
         return kept

@@ -16,7 +16,7 @@ from drd.model.text import counted
 
 def run(args: argparse.Namespace) -> int:
     with session(args) as app:
-        plan = app.load(args.plan)
+        plan = app.plans.load(args.plan)
         services = app.services(plan)
         done = each(_chosen(plan, args.repository), lambda name: copy(services, plan, name))
     if args.json:

@@ -56,7 +56,7 @@ def decided(
     record it:
     `body` is the request."""
     with app(args.config) as opened:
-        if opened.owns_state:
+        if opened.state.is_ours:
             tell_of_daemon(opened, args)
             said = _directly(opened, args, decide)
         else:
@@ -79,7 +79,7 @@ def _directly(
     decide: Callable[[Deciding, DaemonSettings], RecordedDecision],
 ) -> dict[str, Any]:
     run = app.catalogue.runs.get(args.run)
-    plan = app.plan_in_force(run.plan)
+    plan = app.plans.in_force(run.plan)
     actor = actor_here(by=args.by or "")
     deciding = Deciding(app.row_trust()[0], plan, run, app.clock.now(), actor)
     return said_document(decide(deciding, app.settings))

@@ -21,7 +21,7 @@ SHOWN = 40
 
 def run(args: argparse.Namespace) -> int:
     with session(args, acts=False) as app:
-        plan = app.load(args.plan)
+        plan = app.plans.load(args.plan)
         compared = compare(app.services(plan), plan, args.component, args.point, args.other)
     if args.json:
         output.print_json(document(compared))

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
             items.append(doctor_document(plan.name, Finding("plan-file", "ok", "", plan.file)))
             findings = examine(app.services(plan), plan, secrets.resolve)
             findings += kit_findings(app.settings, app.catalogue, plan)
-            findings += exposed_findings(plan, app.trusted_users)
+            findings += exposed_findings(plan, app.plans.trusted_users)
             items += [doctor_document(plan.name, f) for f in findings]
         settings = app.settings
         for f in open_to_readers(settings.public_dir, settings.read_group):

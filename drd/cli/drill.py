@@ -37,9 +37,9 @@ def run(args: argparse.Namespace) -> int:
         _wait(destinations)
 
     with session(args) as app:
-        if not app.owns_state:
+        if not app.state.is_ours:
             return _by_the_daemon(app, args)
-        plan = app.load(args.plan)
+        plan = app.plans.load(args.plan)
         request = DrillRequest(
             args.point,
             args.scenario,
@@ -69,7 +69,7 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
     """Ask the daemon for it, and show the result."""
     own = next((f"--{name}" for name in ("kit", "keep") if getattr(args, name)), "")
     if own:
-        owner = app.state_owner
+        owner = app.state.owner
         raise NotOwner(
             f"only {owner}, who owns the state, can use {own}", hint=f"sudo -u {owner} drd …"
         )

@@ -36,7 +36,7 @@ class Source(ABC):
     @staticmethod
     def of(app: App) -> Source:
         """Return the state for its owner and root."""
-        return _State(app) if app.owns_state else _Daemon(Remote(app))
+        return _State(app) if app.state.is_ours else _Daemon(Remote(app))
 
 
 class _State(Source):

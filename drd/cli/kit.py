@@ -60,8 +60,8 @@ def export(args: argparse.Namespace) -> int:
         for name in args.plan:
             one = load_plan(find_plan(app.settings, name))
             loaded[one.plan.name] = one
-            app.refuse_exposed(one)
-            app.accept(one)
+            app.plans.refuse_exposed(one)
+            app.plans.accept(one)
         plans = [one.plan for one in loaded.values()]
         lock, shares = _lock(args, app, plans)
         runners = [runs.enter_context(making(app.services(p), p)) for p in plans]
@@ -197,7 +197,7 @@ def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str,
     try:
         with app(args.config) as opened:
             for name in digests.keys() & set(names):
-                digests[name] = opened.plan_in_force(name).digest
+                digests[name] = opened.plans.in_force(name).digest
     except DrdError:
         pass  # the text that was loaded then has to do
     return digests
@@ -221,7 +221,7 @@ def _remember(args: argparse.Namespace, found: Verification, digest: str) -> Non
     try:
         with app(args.config) as opened:
             for one in known:
-                plan = opened.plan_in_force(one.name)
+                plan = opened.plans.in_force(one.name)
                 detail = what_it_is(found, one, digest)
                 record_verification(opened.services(plan), plan, one, detail)
     except DrdError as error:

@@ -57,7 +57,7 @@ def _send(app: App, channels: Sequence[ChannelSpec]) -> list[Attempt]:
         text="Somebody ran `drd notify test`. Nothing is wrong.",
         at=app.clock.now(),
     )
-    return deliver_directly(message, channels, app.open_notifier, app.clock)
+    return deliver_directly(message, channels, app.channels.open, app.clock)
 
 
 def _record(app: App, attempts: Sequence[Attempt]) -> None:

@@ -143,7 +143,7 @@ def _in_force(args: argparse.Namespace, settings: DaemonSettings) -> dict[str, A
     """The daemon's answer if we may not read the file; otherwise None."""
 
     with app(args.config, settings=settings) as opened:
-        if opened.owns_state or "/" in args.plan:
+        if opened.state.is_ours or "/" in args.plan:
             return None
         try:
             readable = os.access(find_plan(settings, args.plan), os.R_OK)

@@ -25,7 +25,7 @@ def forget(args: argparse.Namespace) -> int:
                 f"these are points of several plans: {', '.join(sorted(names))}",
                 hint="forget the points of one plan at a time.",
             )
-        plan = app.load(names.pop())
+        plan = app.plans.load(names.pop())
         points = tuple(dict.fromkeys(point for _, point in plan_names))
         what = GiveUpRequest(
             points, reason, process.actor_here(), args.repository or "", args.force

@@ -14,7 +14,7 @@ from drd.flows.upkeep.prune import PruneOutcome, prune
 
 def run(args: argparse.Namespace) -> int:
     with session(args) as app:
-        plan = app.load(args.plan)
+        plan = app.plans.load(args.plan)
         services = app.services(plan)
         chosen = named(plan, args.repository) or tuple(plan.repositories)
         done = each(chosen, lambda name: prune(services, plan, name))

@@ -30,13 +30,13 @@ _STYLE = {"ready": "good", "needs drill": "warn", "not ready": "bad"}
 def run(args: argparse.Namespace) -> int:
     plans: list[dict[str, Any]] = []
     with session(args, acts=False) as app:
-        if not app.owns_state:
+        if not app.state.is_ours:
             # A user who does not own the state may lack rights that a recovery's operator has, and
             # a check by such a user would report the plan as not ready: the daemon's last check
             # counts.
             known = Remote(app).get("/v1/readiness", plan=args.plan)
             plans += known["plans"]
-        for name, plan in loaded_plans(app, args.plan) if app.owns_state else ():
+        for name, plan in loaded_plans(app, args.plan) if app.state.is_ours else ():
             if isinstance(plan, DrdError):
                 plans.append(_broken(name, plan))
             else:

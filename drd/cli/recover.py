@@ -33,7 +33,7 @@ from drd.model.units import format_duration, format_time, to_rfc3339
 
 def run(args: argparse.Namespace) -> int:
     with session(args) as app, watched(app, args):
-        plan = app.load(args.plan)
+        plan = app.plans.load(args.plan)
         services = app.services(plan)
         planned = plan_recovery(services, plan, _request(args, app, plan))
         origin = _origin(services, planned)

@@ -43,7 +43,7 @@ def document(
     """Return the document of a reading verb: from the state, for its owner and root, else from the
     daemon."""
     with app(args.config, reading=True) as opened:
-        if opened.owns_state:
+        if opened.state.is_ours:
             return dict(local(opened))
         return Remote(opened).get(path, **query)
 
@@ -55,7 +55,7 @@ class Remote:
     def __init__(self, app: App) -> None:
         self._settings = app.settings
         self._directory = app.settings.public_dir
-        self._owner = app.state_owner
+        self._owner = app.state.owner
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Return the document at `path`, without `schema`; None values of the query are left

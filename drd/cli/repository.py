@@ -20,7 +20,7 @@ from drd.model.plan import Plan, RepositorySpec, SecretRef
 
 def run(args: argparse.Namespace) -> int:
     with session(args) as app:
-        plan = app.load(args.plan)
+        plan = app.plans.load(args.plan)
         spec = repository_spec(plan, args.repository or plan.primary.name)
         order = Rekey(
             spec,

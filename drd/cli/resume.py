@@ -13,6 +13,6 @@ from drd.flows.restore.resume import resume_plan
 def run(args: argparse.Namespace) -> int:
     with session(args) as app, watched(app, args):
         run = app.catalogue.runs.get(args.run)
-        plan = app.load_named(run.plan)
+        plan = app.plans.load_known(run.plan)
         services = app.services(plan)
         return execute(services, resume_plan(services, plan, run), args)

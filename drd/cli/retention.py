@@ -18,7 +18,7 @@ from drd.model.text import counted
 def run(args: argparse.Namespace) -> int:
     reason = _reason(args)
     with session(args) as app:
-        plan = app.load(args.plan)
+        plan = app.plans.load(args.plan)
         services = app.services(plan)
         points = {p.id: p for p in app.catalogue.points.of_plan(plan.name)}
         if args.dry_run:

@@ -14,7 +14,7 @@ from drd.flows.restore.resume import rollback, to_undo
 def run(args: argparse.Namespace) -> int:
     with session(args) as app:
         run = app.catalogue.runs.get(args.run)
-        plan = app.load_named(run.plan)
+        plan = app.plans.load_known(run.plan)
         if args.dry_run:
             records = {r.name: r for r in app.catalogue.steps.of_run(run.id)}
             can, cannot = to_undo(plan, records)

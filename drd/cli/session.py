@@ -52,9 +52,9 @@ def session(args: argparse.Namespace, *, reading: bool = False, acts: bool = Tru
 def require_owner(app: App, command: str) -> None:
     """Raise NotOwner for users who may not work on the state, with the commands that
     they may use."""
-    if not app.owns_state:
+    if not app.state.is_ours:
         raise NotOwner(
-            f"drd {command} needs root: the state belongs to {app.state_owner}",
+            f"drd {command} needs root: the state belongs to {app.state.owner}",
             hint=f"{as_root_types_it()}. Members of the group {app.settings.read_group} "
             "may use drd status, runs, points, alerts, schedule and readiness.",
         )
@@ -62,7 +62,7 @@ def require_owner(app: App, command: str) -> None:
 
 def tell_of_daemon(app: App, args: argparse.Namespace) -> None:
     """Tell root, whose command works on its own, about a running daemon."""
-    if os.getuid() != 0 or not app.owns_state or args.quiet or getattr(args, "json", False):
+    if os.getuid() != 0 or not app.state.is_ours or args.quiet or getattr(args, "json", False):
         return
     database = app.settings.database
     with suppress(CatalogueError):
@@ -74,13 +74,13 @@ def tell_of_daemon(app: App, args: argparse.Namespace) -> None:
 def loaded_plans(app: App, name: str | None) -> Iterator[tuple[str, Plan | DrdError]]:
     """The plan of that name, or every plan of the plans directory: loaded, or its error. Raises
     UsageError if there is none, and the error of the requested one."""
-    names = [name] if name else app.plan_names()
+    names = [name] if name else app.plans.names()
     if not names:
         where = app.settings.plans_dir
         raise UsageError(f"there is no plan in {where}", hint="write one with `drd plan new`.")
     for each in names:
         try:
-            loaded: Plan | DrdError = app.load(each)
+            loaded: Plan | DrdError = app.plans.load(each)
         except DrdError as error:
             if name:
                 raise

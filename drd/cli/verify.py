@@ -15,7 +15,7 @@ from drd.model.units import format_time, to_rfc3339
 
 def run(args: argparse.Namespace) -> int:
     with session(args) as app:
-        plan = app.load(args.plan)
+        plan = app.plans.load(args.plan)
         services = app.services(plan)
         chosen = named(plan, args.repository) or tuple(plan.repositories)
         done = each(

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         _listen()
         run = opened.catalogue.runs.get(args.run)
         try:
-            plan = opened.plan_in_force(run.plan)
+            plan = opened.plans.in_force(run.plan)
             if args.settle is not None:
                 return _settle(opened, plan, run, args)
             _bound(run)

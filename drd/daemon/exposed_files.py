@@ -44,7 +44,7 @@ class ExposedFiles:
             settings = self._app.settings
             if settings.file is not None:
                 watched[""] = (str(settings.file), tuple(secret_files(settings)))
-        trusted = self._app.trusted_users
+        trusted = self._app.plans.trusted_users
         with PathWalker() as ways:
             exposed_files = {
                 n: in_plan(f, files, trusted, ways) for n, (f, files) in watched.items()

@@ -91,7 +91,7 @@ class Monitor:
                 differing=lambda: texts.differing(app.catalogue.queue.accepted_texts()),
             )
         )
-        self._sender = app.outbox_sender()
+        self._sender = app.channels.outbox_sender()
         self._heartbeats = RunHeartbeats(app)
         self._figures = Figures(app, self.tick_age_s)
         self._host = HostRecord()

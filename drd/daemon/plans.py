@@ -140,10 +140,10 @@ class PlanBook:
         if running:
             require_credentials(loaded.plan, str(path))
         handed = self.texts(name)
-        self._app.refuse_exposed(loaded, handed.text if handed is not None else stored)
+        self._app.plans.refuse_exposed(loaded, handed.text if handed is not None else stored)
         for warning in loaded.warnings:
             _log.info("plan.advice", plan=name, advice=str(warning))
-        schedule = self._app.accept(loaded)
+        schedule = self._app.plans.accept(loaded)
         stamp = (loaded.mtime_ns, loaded.size)
         self.texts.take(loaded.plan.name, loaded.plan.file, loaded.text, stamp)
         return schedule
@@ -175,7 +175,7 @@ class PlanBook:
         """Return whether this very drd accepted this very file, and it has not changed."""
         if row.schedule is None or row.schedule.get("drd") != drd.__version__ or row.broken:
             return False
-        if row.schedule.get("kit") != self._app.kit_said:
+        if row.schedule.get("kit") != self._app.plans.kit_interval_s:
             return False  # drd.yaml's settings for kits have changed since
         there = path.stat()
         known = (row.file, row.file_mtime_ns, row.file_size)

@@ -187,7 +187,7 @@ class Probes:
         digest = schedule.digest if schedule is not None else ""
         known = self._access.get(place.plan)
         if known is None or known[0] != digest or place.url not in known[1]:
-            plan = self._app.plan_in_force(place.plan)
+            plan = self._app.plans.in_force(place.plan)
             known = digest, {spec.url: spec.s3 for spec in plan.repositories.values()}
             self._access[place.plan] = known
         return known[1].get(place.url, S3Access())
@@ -196,7 +196,7 @@ class Probes:
         """Return the id of the repository that is there now, which needs restic and the
         password.
         """
-        plan = self._app.plan_in_force(place.plan)
+        plan = self._app.plans.in_force(place.plan)
         spec = next((s for s in plan.repositories.values() if s.url == place.url), None)
         return self._open(spec) if spec is not None else None
 

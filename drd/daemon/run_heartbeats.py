@@ -19,7 +19,7 @@ class RunHeartbeats:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._heartbeats = app.heartbeats()
+        self._heartbeats = app.channels.heartbeats()
         self._known: dict[str, HeartbeatPlan] = {}
 
     def use(self, channels: Sequence[ChannelSpec]) -> None:
@@ -50,6 +50,6 @@ class RunHeartbeats:
         if not rows or not (rows[0].schedule or {}).get("heartbeat"):
             return None
         try:
-            return self._app.plan_in_force(name).heartbeat
+            return self._app.plans.in_force(name).heartbeat
         except DrdError:
             return None

@@ -96,4 +96,4 @@ class Standby:
             work.start()
 
     def _deliver(self, message: Message, channel: ChannelSpec) -> None:
-        deliver_repeatedly([message], channel, self._app.open_notifier, self._app.clock)
+        deliver_repeatedly([message], channel, self._app.channels.open, self._app.clock)

@@ -76,7 +76,7 @@ class House:
         for name in self.names:
             file = directory / f"plans/{name}.yaml"
             file.write_text(PLAN.format(name=name))
-            self.app.accept(load_plan(file))
+            self.app.plans.accept(load_plan(file))
         for name in self.names:
             self.run(name, RunKind.READINESS)
         self.daemon = Daemon(self.app, str(config), ServiceManager(), lambda _: None)
@@ -96,7 +96,7 @@ class House:
         return self.app.clock.now()
 
     def run(self, name: str, kind: RunKind) -> None:
-        plan = self.app.plan_in_force(name)
+        plan = self.app.plans.in_force(name)
         began = self.now - timedelta(minutes=1)
         owned = self.app.catalogue.runs.begin(plan, kind, trigger="schedule", at=began)
         self.app.catalogue.runs.finish(
@@ -112,7 +112,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int
         house = House(tmp_path / str(count), count)
         # Alerts that every plan has at first are written one by one.
         house.watch.evaluate(HostFacts(), house.now)
-        house.app._stop_publishing()  # which asks in a thread of its own
+        house.app.state._stop_publishing()  # which asks in a thread of its own
         statements = Statements(monkeypatch)
         try:
             parts = {

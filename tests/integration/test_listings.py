@@ -53,7 +53,7 @@ def here(site: Site) -> Iterator[App]:
 
 
 def services_during_a_backup(site: Site, here: App) -> Services:
-    services = here.services(here.load("shop"))
+    services = here.services(here.plans.load("shop"))
     real = services.open_repository
 
     def open_repository(spec: Any) -> Any:
@@ -63,7 +63,7 @@ def services_during_a_backup(site: Site, here: App) -> Services:
 
 
 def test_retention_spares_what_a_backup_that_ends_meanwhile_stored(site: Site, here: App) -> None:
-    found = plan_forgetting(services_during_a_backup(site, here), here.load("shop"))
+    found = plan_forgetting(services_during_a_backup(site, here), here.plans.load("shop"))
     assert len(here.catalogue.points.of_plan("shop")) == 2
     assert (found.snapshots, found.vanished, found.hollow) == (0, (), {})
     assert found.shares[0].vanished == ()
@@ -71,6 +71,6 @@ def test_retention_spares_what_a_backup_that_ends_meanwhile_stored(site: Site, h
 
 def test_rebuild_misses_no_point_that_is_recorded_meanwhile(site: Site, here: App) -> None:
     services = services_during_a_backup(site, here)
-    found = rebuild.rebuild(services, here.load("shop"))
+    found = rebuild.rebuild(services, here.plans.load("shop"))
     assert (found.unknown, found.vanished) == ((), ())
     assert [set(p.repositories) for p in here.catalogue.points.of_plan("shop")] == [{"primary"}] * 2

@@ -49,7 +49,7 @@ class House:
         (place / "config").write_bytes(name.encode())
         file = self.directory / f"plans/{name}.yaml"
         file.write_text(PLAN.format(name=name, url=place))
-        self.schedules[name] = self.app.accept(load_plan(file))
+        self.schedules[name] = self.app.plans.accept(load_plan(file))
         self.app.catalogue.repositories.record(str(place), "a" * 64, self.app.clock.now())
         return place
 

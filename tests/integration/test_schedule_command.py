@@ -37,7 +37,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for number in range(PLANS):
             file = tmp_path / f"plans/service{number}.yaml"
             file.write_text(PLAN.format(name=f"service{number}"))
-            opened.accept(load_plan(file))
+            opened.plans.accept(load_plan(file))
     monkeypatch.setenv("DRD_CONFIG", str(config))
     return config
 

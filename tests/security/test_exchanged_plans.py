@@ -73,7 +73,7 @@ def test_an_exchanged_file_is_judged_as_it_was_read(site: Site) -> None:
         loaded = load_plan(plan)
         link_to(plan, Path("/etc/hostname"))
         with pytest.raises(ConfigError, match="belongs to"):
-            app.refuse_exposed(loaded)
+            app.plans.refuse_exposed(loaded)
 
 
 @contextmanager

@@ -229,7 +229,7 @@ def test_a_lock_belongs_to_the_process_that_took_it(services: Site) -> None:
     somebody has open for another reason, is none."""
     with app(str(services.base / "drd.yaml")) as opened:
         catalogue = opened.catalogue
-        plan = opened.load("shop")
+        plan = opened.plans.load("shop")
         owned_run = catalogue.runs.begin(
             plan, RunKind.DRILL, trigger="manual", at=opened.clock.now()
         )

@@ -114,7 +114,7 @@ class RefusesInSilence:
 def test_a_silent_refusal_by_the_server_is_told(site: Site, here: App) -> None:
     policy(site, "{last: 1}")
     points = [backup(site) for _ in range(2)]
-    plan = here.load("shop")
+    plan = here.plans.load("shop")
     services = here.services(plan)
     refusing = replace(
         services, open_repository=lambda spec: RefusesInSilence(services.open_repository(spec))
@@ -147,7 +147,7 @@ def test_two_minutes_between_the_clocks_pause(
 ) -> None:
     policy(site, "{last: 1}")
     backup(site)
-    plan = here.load("shop")
+    plan = here.plans.load("shop")
     services = here.services(plan)
     differing = replace(
         services,
@@ -184,7 +184,7 @@ def test_damage_pauses_until_it_is_mended_or_given_up(site: Site) -> None:
 def test_giving_up_in_one_repository_leaves_damage_elsewhere_alone(here: App, site: Site) -> None:
     """A damaged copy that is given up says nothing of the damage where backups go."""
     point = backup(site)
-    plan = here.load("shop")
+    plan = here.plans.load("shop")
     services = here.services(plan)
     services.catalogue.health.record_damage(
         "shop", "primary", "pack 1 is bad", [point], services.clock.now()

@@ -401,7 +401,7 @@ def test_state_of_root_needs_no_record(site: Site) -> None:
 def test_a_row_that_appears_meanwhile_is_ignored(site: Site) -> None:
     """While root's process carries the recovery out."""
     with app(str(site.base / "drd.yaml")) as opened:
-        plan = opened.load("shop")
+        plan = opened.plans.load("shop")
         services = opened.services(plan)
         assert isinstance(services.row_trust, RootsRowTrust)
         catalogue, now = services.catalogue, services.clock.now()
@@ -428,7 +428,7 @@ def test_manifest_is_the_one_that_the_recovery_began_with(site: Site) -> None:
     """Also where the catalogue's seals are gone."""
     changes(site, "delete from seals")
     with app(str(site.base / "drd.yaml")) as opened:
-        plan = opened.load("shop")
+        plan = opened.plans.load("shop")
         services = opened.services(plan)
         catalogue, now = services.catalogue, services.clock.now()
         point = catalogue.points.of_plan("shop")[0]

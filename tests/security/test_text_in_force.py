@@ -73,7 +73,7 @@ class Loaded:
         return self.book.texts.differing(self.app.catalogue.queue.accepted_texts())
 
     def paths(self) -> object:
-        [component] = self.app.plan_in_force("shop").components.values()
+        [component] = self.app.plans.in_force("shop").components.values()
         return component.settings.paths  # type: ignore[attr-defined]
 
 
@@ -158,7 +158,7 @@ def test_file_that_root_loaded_by_another_command_is_in_force(base: Path, load: 
     now = load()
     write(base, "/etc/hosts")
     with closing(App(str(base / "drd.yaml"))) as other:
-        other.load("shop")
+        other.plans.load("shop")
     assert now.differing() == {}
     assert now.paths() == ["/etc/hosts"]
 
@@ -174,9 +174,9 @@ def test_changed_file_waits_for_the_reload_of_a_daemon_that_lives(base: Path, lo
     told: list[str] = []
     with closing(App(str(base / "drd.yaml"), Console(warn=told.append))) as other:
         with pytest.raises(UsageError, match="has another URL for repository primary"):
-            other.load("shop")
+            other.plans.load("shop")
         plan.write_text(plan.read_text().replace("/elsewhere", ""))
-        other.load("shop")
+        other.plans.load("shop")
         assert other.catalogue.queue.accepted("shop") == before
     assert "differs from plan shop that the daemon has loaded" in told[0]
     assert "systemctl reload drd" in told[0]
@@ -255,12 +255,12 @@ def test_healthy_twin_plan_is_found_by_its_name(site: Site) -> None:
     quick_plan(site)
     site.drd("backup", "shop")
     with closing(App(str(site.base / "drd.yaml"))) as app:
-        assert app.load_named("shop").name == "shop"
+        assert app.plans.load_known("shop").name == "shop"
         for name in ("../shop", "/etc/shop.yaml", "shop.yaml", "", "Shop", "shop\n"):
             with pytest.raises(UnknownPlan, match="in place of a plan's name"):
-                app.load_named(name)
+                app.plans.load_known(name)
             with pytest.raises(UnknownPlan):
-                app.plan_in_force(name)
+                app.plans.in_force(name)
 
 
 def test_the_pid_in_a_row_is_not_killed(site: Site) -> None:
@@ -285,7 +285,7 @@ def test_healthy_twin_run_that_lives_is_cancelled(site: Site) -> None:
     file = site.base / "plans/shop.yaml"
     file.write_text(file.read_text().replace("kind: files", plan, 1))
     with closing(App(str(site.base / "drd.yaml"))) as app:
-        app.load("shop")
+        app.plans.load("shop")
     running = site.start("backup", "shop")
     [(run,)] = until(lambda: rows(site, "id", "state = 'running'"), "the run")
     with closing(App(str(site.base / "drd.yaml"))) as app:
@@ -302,12 +302,12 @@ def test_root_goes_by_its_own_file_where_the_state_is_another_user_s(base: Path)
     for place in [base / "state", *(base / "state").iterdir()]:
         os.chown(place, NOBODY, NOBODY)
     with app(str(base / "drd.yaml")) as opened:
-        [component] = opened.plan_in_force("shop").components.values()
+        [component] = opened.plans.in_force("shop").components.values()
         assert component.settings.paths == ["/etc/hostname"]  # type: ignore[attr-defined]
         with rights.root(Purpose.TARGETS):
             (base / "plans/shop.yaml").write_text("plan: shop\nobjectives: {rpo: never}\n")
         with pytest.raises(ConfigError):
-            opened.plan_in_force("shop")
+            opened.plans.in_force("shop")
 
 
 @as_root
@@ -327,11 +327,11 @@ def test_file_that_another_user_could_have_written_is_not_root_s(tmp_path: Path)
 def test_a_run_s_row_is_kept_for_the_plan_that_it_names(base: Path) -> None:
     """Healthy twin of all above: nothing is refused that names a plan by its rule."""
     with closing(App(str(base / "drd.yaml"))) as app:
-        app.load("shop")
+        app.plans.load("shop")
         owned = app.catalogue.runs.begin(
             catalogue_plan("shop"), RunKind.BACKUP, trigger="manual", at=app.clock.now()
         )
-        assert app.load_named(app.catalogue.runs.get(owned.run.id).plan).name == "shop"
+        assert app.plans.load_known(app.catalogue.runs.get(owned.run.id).plan).name == "shop"
         owned.release()
 
 

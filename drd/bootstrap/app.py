@@ -1,0 +1,223 @@
+"""The `App` of one process: the settings, the state, the plans, and the services for flows."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import drd
+from drd import secrets
+from drd.actions import action_for
+from drd.bootstrap.channels import Channels
+from drd.bootstrap.state import State
+from drd.catalogue.summary import read_facts
+from drd.checks import check_for, comparison
+from drd.config.daemon import (
+    DaemonSettings,
+    load_settings,
+    own_files,
+)
+from drd.config.exposed_files import findings
+from drd.config.location import config_path
+from drd.config.plans import Plans
+from drd.config.run_settings import PlanInForce
+from drd.flows.drill.host_loss import HostFromKit, KitAt
+from drd.flows.root.adapters import kinds_of, repository_of
+from drd.flows.root.trusted_rows import RowTrust, trust_for
+from drd.flows.services import Say, Services, nobody_watches, say_nothing
+from drd.flows.state.run_dirs import sandbox_user
+from drd.kinds.registry import kind_for, server_users
+from drd.model.facts import PlanFacts
+from drd.model.finding import Finding
+from drd.model.plan import Plan, RepositorySpec
+from drd.model.progression import Progression
+from drd.model.run import Run
+from drd.ports import Catalogue, Clock, OnProgress, Repository, no_progress
+from drd.process import booted, rights
+from drd.process.clock import SystemClock
+from drd.process.state_owner import acting_for_owner
+from drd.registry import extensions_used, only_those_in_use
+from drd.repositories import open_repository
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The output of a run to the person who watches it."""
+
+    on_progress: OnProgress = no_progress
+    warn: Say = say_nothing
+    note: Say = say_nothing
+    on_steps: Callable[[Progression], None] = nobody_watches
+
+
+class App:
+    """Configuration and catalogue of one process. `settings` replace drd.yaml; `busy_s` is how long
+    a write waits for another process's, None for the maximum. A `reading` App works even where
+    nobody can write. While the catalogue is open, the App keeps the status summary up to date,
+    unless the settings came from the daemon (`service`), which does so itself."""
+
+    def __init__(
+        self,
+        config: str | None,
+        console: Console | None = None,
+        settings: DaemonSettings | None = None,
+        busy_s: float | None = None,
+        *,
+        reading: bool = False,
+        service: bool = False,
+    ) -> None:
+        self._config = config
+        self.settings: DaemonSettings = settings or self.read_settings()
+        self.console = console or Console()
+        self.clock: Clock = SystemClock()
+        self.state = State(
+            lambda: self.settings,
+            self.clock,
+            busy_s=busy_s,
+            reading=reading,
+            publishes=settings is None and not reading,
+            service=service,
+        )
+        self.handed: Callable[[str], PlanInForce | None] = lambda _: None
+        """The texts of plans that the daemon has in force, for itself and the processes of its
+        runs."""
+
+    def read_settings(self) -> DaemonSettings:
+        """Read the current drd.yaml. Raises ConfigError."""
+        path, explicit = config_path(self._config)
+        return load_settings(Path(path), explicit=explicit)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue, opened at the first use, and made if it is missing."""
+        return self.state.catalogue
+
+    @property
+    def plans(self) -> Plans:
+        """The plans of this state."""
+        return Plans(
+            self.settings, lambda: self.catalogue, self.clock, self.handed, self.console.warn
+        )
+
+    @property
+    def channels(self) -> Channels:
+        """The ways to people and to watchers."""
+        return Channels(self.settings, lambda: self.catalogue, self.clock, self.console.warn)
+
+    def services(self, plan: Plan, claim: Run | None = None) -> Services:
+        """Return what the flows need to work on this plan."""
+        is_root = rights.may_be_root()
+        catalogue, row_trust = self.row_trust()
+        return Services(
+            catalogue=catalogue,
+            clock=self.clock,
+            kinds=kinds_of(kind_for),
+            checks=check_for,
+            open_repository=self.open_repository,
+            work_dir=self.settings.work_dir,
+            run_as=sandbox_user(self.settings.run_as, server_users()) if is_root else None,
+            is_root=is_root,
+            private=self._private(),
+            parallel=self.settings.per_repository,
+            jobs=min(4, os.cpu_count() or 1),
+            versions=_versions(plan),
+            own_files=lambda: own_files(self.settings, Path(plan.file)),
+            on_progress=self.console.on_progress,
+            warn=self.console.warn,
+            note=self.console.note,
+            claim=claim,
+            read_facts=self.read_facts,
+            kit_findings=self._kit_findings,
+            exposed=lambda plan: findings(plan, self.plans.trusted_users),
+            try_kit=self._try_kit,
+            host_from_kit=self._host_from_kit,
+            roles=self.settings.roles,
+            actions=action_for,
+            notify_now=self.channels.notify_now,
+            on_steps=self.console.on_steps,
+            compares=comparison,
+            booted=booted,
+            row_trust=row_trust,
+        )
+
+    def row_trust(self) -> tuple[Catalogue, RowTrust]:
+        """The catalogue of what was decided and done in recoveries, and which entries this process
+        trusts."""
+        return trust_for(self.catalogue, self.settings.work_dir, self.console.warn)
+
+    def _private(self) -> tuple[Path, ...]:
+        """drd's own directories."""
+        own = self.settings
+        places = (own.state_dir, own.work_dir, own.cache_dir, own.plans_dir, own.file)
+        return tuple(p for p in places if p is not None)
+
+    def _kit_findings(self, plan: Plan) -> Sequence[Finding]:
+        from drd.kit.state import standing  # kits: few commands need them
+
+        return standing(self.settings, self.catalogue, plan)
+
+    def _try_kit(self, services: Services, plan: Plan, trigger: str) -> object:
+        from drd.kit.watched_copy import try_kit
+
+        return try_kit(services, plan, plan.kit.watched(self.settings.kit_watch), trigger=trigger)
+
+    def _host_from_kit(
+        self, plan: Plan, given: KitAt | None, place: Path
+    ) -> AbstractContextManager[HostFromKit]:
+        from drd.kit.host_loss import host_from_kit, kit_at
+
+        at = given or kit_at(plan, plan.kit.watched(self.settings.kit_watch))
+        return host_from_kit(plan, at, place, self.clock.now(), self._host)
+
+    @contextmanager
+    def _host(self, config: Path, plan: str) -> Iterator[tuple[Services, Plan]]:
+        """Return another host, described by its drd.yaml."""
+        with only_those_in_use(), app(str(config), self.console) as there:
+            loaded = there.plans.load(plan)
+            yield there.services(loaded), loaded
+
+    def open_repository(self, spec: RepositorySpec) -> Repository:
+        opened = open_repository(spec, cache_dir=self.settings.cache_dir, resolve=secrets.resolve)
+        return repository_of(opened, spec.url)
+
+    def read_facts(self, plan: str | None = None) -> Sequence[PlanFacts]:
+        """Return the facts for `drd status` of every loaded plan, or of one."""
+        return read_facts(self.settings.state_url, plan, self.settings.state_password)
+
+    def close(self) -> None:
+        self.state.close()
+
+
+def _versions(plan: Plan) -> dict[str, str]:
+    """Return the versions of the programs that make or restore a point, for manifests and
+    evidence.
+    """
+    return {
+        "drd": drd.__version__,
+        "python": platform.python_version(),
+        **{f"extension {one.name}": one.version for one in extensions_used(plan)},
+    }
+
+
+@contextmanager
+def app(
+    config: str | None,
+    console: Console | None = None,
+    settings: DaemonSettings | None = None,
+    busy_s: float | None = None,
+    *,
+    reading: bool = False,
+    service: bool = False,
+) -> Iterator[App]:
+    """An App that is closed at the end. Meanwhile root acts as the user who owns the state."""
+    opened = App(config, console, settings, busy_s, reading=reading, service=service)
+    state = opened.settings.state_dir or opened.settings.work_dir
+    with acting_for_owner(state, opened.settings.work_dir):
+        try:
+            yield opened
+        finally:
+            opened.close()

@@ -1,0 +1,214 @@
+"""The plans of one state: their files, and the texts that are in force."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import drd
+from drd import secrets
+from drd.config.daemon import DaemonSettings, file_gone, find_plan, plans_by_name
+from drd.config.exposed_files import (
+    Exposed,
+    NotTaken,
+    exposed_plan,
+    require_safe,
+    secret_files,
+    state_owners,
+)
+from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
+from drd.config.root_plans import of_roots_file
+from drd.config.run_settings import PlanInForce
+from drd.errors import ConfigError, UnknownPlan
+from drd.flows.state.former_catalogue import came_after_another
+from drd.flows.status.daemon_alive import differs_in_force
+from drd.flows.status.refused_plans import note_one
+from drd.kinds.registry import host_of
+from drd.model.plan import NAME as PLAN_NAME
+from drd.model.plan import Plan
+from drd.model.schedule import Schedule, schedule_of
+from drd.ports import Catalogue, Clock
+from drd.process import rights
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """`open_catalogue` opens it at the first use. `handed` has the texts that the daemon has in
+    force, for itself and the processes of its runs. `warn` tells the person at the command.
+    """
+
+    settings: DaemonSettings
+    open_catalogue: Callable[[], Catalogue]
+    clock: Clock
+    handed: Callable[[str], PlanInForce | None]
+    warn: Callable[[str], None]
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.open_catalogue()
+
+    @property
+    def trusted_users(self) -> frozenset[int]:
+        """The users whose files are believed."""
+        return state_owners(self.settings.state_dir)
+
+    @property
+    def kit_interval_s(self) -> float | None:
+        """drd.yaml's part of the schedules of plans: how often their kit is tried."""
+        return self.settings.kit_watch.every_s if self.settings.kit_watch else None
+
+    def names(self) -> list[str]:
+        """The names of the plans in the plans directory, as written in the plans."""
+        return sorted(plans_by_name(self.settings.plans_dir))
+
+    def known_name(self, name: str) -> str:
+        """The name of a plan that the catalogue or the plans directory knows, without loading it,
+        even if its file is broken or gone. Raises UnknownPlan."""
+        if name in self.catalogue.plans.names():
+            return name
+        return load_plan(find_plan(self.settings, name)).plan.name
+
+    def load(self, name: str, *, coming_back: bool = False) -> Plan:
+        """Read a plan's file and record it in the catalogue, so that `status` knows it.
+
+        A plan whose file is broken is marked there, and its errors are raised. If a running daemon
+        has loaded another text, the catalogue keeps that one, and drd warns. If others can write
+        the file, the text in force stays, and drd warns. A plan that is `coming_back` was in force
+        by a catalogue that is gone."""
+        path = self._file_of(name)
+        try:
+            loaded = load_plan(path, self.settings.known_roles)
+        except ConfigError as error:
+            known = path.stem if "/" in name or name.endswith((".yaml", ".yml")) else name
+            self._mark_broken(known, path, error)
+            exposed = exposed_plan(str(path), self.trusted_users)
+            if exposed is None or exposed.is_told_only:
+                raise
+            return self._without_file(known, path, exposed, error)
+        try:
+            self.refuse_exposed(loaded, coming_back=coming_back)
+        except NotTaken as error:
+            self._mark_broken(loaded.plan.name, path, error)
+            return self._without_file(loaded.plan.name, path, error.exposed, error)
+        differs = differs_in_force(self.catalogue, loaded.plan, loaded.text, self.clock.now())
+        if differs is None:
+            self.accept(loaded)
+        else:
+            self.warn(differs)
+        return loaded.plan
+
+    def read(self, name: str) -> Plan:
+        """Read a plan's file, and change nothing. Raises UnknownPlan and ConfigError."""
+        loaded = load_plan(self._file_of(name), self.settings.known_roles)
+        self.refuse_exposed(loaded)
+        return loaded.plan
+
+    def load_known(self, name: str) -> Plan:
+        """Do the same as `load`, for a name from a row, which is never used as a path."""
+        return self.load(_no_path(name))
+
+    def in_force(self, name: str) -> Plan:
+        """Return the plan as it was last accepted, whatever became of its file since. In the daemon
+        and its runs it is the text that was loaded, elsewhere the stored one.
+
+        When root works on another user's state, it uses root's file alone: another user could have
+        written the stored text. Raises UnknownPlan when none was accepted, or for an invalid name,
+        and ConfigError."""
+        if (handed := self.handed(_no_path(name))) is not None:
+            return plan_of_text(handed.text, Path(handed.file))
+        if rights.acts_for() is not None:
+            return self._of_roots_file(name)
+        return self._stored(name)
+
+    def accept(self, loaded: LoadedPlan) -> Schedule:
+        """Put the plan in force: for `status` and for scheduled runs."""
+        plan = loaded.plan
+        self.catalogue.plans.load(plan, file_digest=loaded.file_digest, at=self.clock.now())
+        watched = plan.kit.watched(self.settings.kit_watch)
+        schedule = schedule_of(plan, watched, host_of(secrets.peek))
+        compiled = {
+            "drd": drd.__version__,
+            "kit": self.kit_interval_s,
+            "heartbeat": plan.heartbeat is not None,
+            "secret_files": secret_files(plan),
+            **schedule.to_json(),
+        }
+        self.catalogue.queue.accept(plan.name, loaded.text, compiled)
+        return schedule
+
+    def refuse_exposed(
+        self, loaded: LoadedPlan, in_force: str | None = None, *, coming_back: bool = False
+    ) -> None:
+        """Raise ConfigError for exposed files: see `require_safe`."""
+        require_safe(
+            loaded,
+            self.catalogue,
+            self.trusted_users,
+            in_force,
+            came_back=lambda: (
+                coming_back or came_after_another(self.catalogue, self.settings.places)
+            ),
+        )
+
+    def _stored(self, name: str) -> Plan:
+        """Return the plan from the text that was put in force last. Raises UnknownPlan if there is
+        none, and ConfigError."""
+        rows = self.catalogue.queue.plan_rows([name])
+        text = self.catalogue.queue.accepted(name)
+        if not rows or text is None:
+            raise UnknownPlan(f"plan {name} was never loaded", hint=f"run drd doctor {name}")
+        return plan_of_text(text, Path(rows[0].file))
+
+    def _of_roots_file(self, name: str) -> Plan:
+        """Return the plan from root's own file alone. Raises UnknownPlan and ConfigError."""
+        loaded = of_roots_file(self.settings, name, self.catalogue.queue.plan_rows([name]))
+        self.refuse_exposed(loaded)
+        return loaded.plan
+
+    def _file_of(self, name: str) -> Path:
+        """Find the file of a plan. Raises UnknownPlan, with the former place of the file if the
+        plan was loaded before."""
+        try:
+            return find_plan(self.settings, name)
+        except UnknownPlan:
+            for row in self.catalogue.queue.plan_rows():
+                if row.name == name:
+                    raise file_gone(name, row.file) from None
+            raise
+
+    def _without_file(self, name: str, path: Path, exposed: Exposed, error: ConfigError) -> Plan:
+        """Return the plan from the text in force, for a file that others can write: whatever they
+        wrote there then stops no command. Root trusts a stored text only in its own state. Raises
+        `error` if there is no such text."""
+        if rights.acts_for() is not None:
+            raise error
+        try:
+            plan = self._stored(name)
+        except (UnknownPlan, ConfigError):
+            raise error from None
+        if plan.file != os.path.abspath(path):  # noqa: PTH100 (keeps symlinks)
+            raise error
+        self.warn(
+            f"{exposed}, so drd ignores its current text. This command uses the text that "
+            "was in force before. Check whether you or someone else wrote it, then: "
+            f"{exposed.remedy}"
+        )
+        return plan
+
+    def _mark_broken(self, name: str, path: Path, error: ConfigError) -> None:
+        if name in self.catalogue.plans.names():
+            self.catalogue.plans.mark_broken(name, error.message, self.clock.now())
+        elif path.parent == self.settings.plans_dir:
+            note_one(self.catalogue.queue, name, path, error.message, self.clock.now())
+
+
+def _no_path(name: str) -> str:
+    """Refuse what is no name: it would be used as a path."""
+    if not PLAN_NAME.fullmatch(name):
+        raise UnknownPlan(
+            f"the catalogue has {name!r} in place of a plan's name",
+            hint="the catalogue was changed by hand: check its runs with drd runs.",
+        )
+    return name
