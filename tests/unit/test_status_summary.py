@@ -210,9 +210,9 @@ def loud() -> st.SearchStrategy[PlanFacts]:
     alerts = st.lists(
         st.builds(
             alert,
-            kind=st.sampled_from(["rpo", "backup-failing", "never-drilled", "copy-behind", "disk"]),
+            code=st.sampled_from(["rpo", "backup-failing", "never-drilled", "copy-behind", "disk"]),
             since=long_ago,
-            message=words,
+            text=words,
             severity=st.sampled_from(["warning", "critical"]),
         ),
         max_size=2,
