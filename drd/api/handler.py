@@ -302,7 +302,7 @@ def _match(method: str, path: str) -> tuple[Endpoint, dict[str, str]]:
             allowed.add(endpoint.method)
     if allowed:
         raise Failed(
-            HTTPStatus.METHOD_NOT_ALLOWED, f"{path} allows {' and '.join(sorted(allowed))}"
+            HTTPStatus.METHOD_NOT_ALLOWED, f"{path} allows only {' and '.join(sorted(allowed))}"
         )
     raise Failed(HTTPStatus.NOT_FOUND, f"there is no {path[:80]!r}", "docs/api.md lists all paths.")
 

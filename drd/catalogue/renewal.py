@@ -85,7 +85,9 @@ def _copied(database: Path, fresh: Path) -> bool:
         target = modes.open_private_file(_with(fresh, suffix))
         with os.fdopen(source, "rb") as old, os.fdopen(target, "wb") as new:
             if os.fstat(target).st_mode & 0o066:
-                raise CatalogueError(f"the file system of {database} does not keep file modes")
+                raise CatalogueError(
+                    f"the file system of {database} does not store the rights of files"
+                )
             shutil.copyfileobj(old, new, 1 << 20)
     return _state(database) == before
 

@@ -26,7 +26,7 @@ class RowsCheck(CheckSettings):
     """Row counts of every table against the fingerprint taken at backup."""
 
     kind: Literal["rows"]
-    component: str = Field(description="The database to count.")
+    component: str = Field(description="The database whose rows are counted.")
     tolerance: int | str = Field(
         0, description="Allowed difference per table: a number of rows, or a share like `1%`."
     )

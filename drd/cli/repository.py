@@ -76,7 +76,7 @@ def _print(plan: Plan, spec: RepositorySpec, done: Rekeyed, to_do: Sequence[str]
     where = f"{plan.name}: {spec.name}"
     if done.missing:
         output.say(f"{where}: the new password opens it ({done.new.describe()}), the old one too")
-        output.say("  drd removes the old password when:")
+        output.say("  drd removes the old password as soon as:")
     else:
         output.say(f"{where}: the new password opens it ({done.new.describe()})")
         removed = ", ".join(k[:8] for k in done.removed) or "was removed before"

@@ -20,7 +20,9 @@ def check_copies(parsed: Parsed, report: Report) -> None:
         report.error(("repositories", name), message, hint, of_key=True)
     if raw and not originals:
         hint = "remove copy_of from the repository that receives the backups."
-        report.error(("repositories",), "all are copies: none receives the backups", hint)
+        report.error(
+            ("repositories",), "all repositories are copies: none receives the backups", hint
+        )
         return
     copies = {n: r.copy_of for n, r in parsed.file.repositories.items() if r.copy_of is not None}
     for name, copy_of in copies.items():

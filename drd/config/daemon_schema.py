@@ -72,7 +72,7 @@ def _state_or_url(value: Any) -> Any:
     if not isinstance(value, dict):
         raise Malformed("is not a URL", f"write {DEFAULT_STATE} (four slashes)")
     if str(value.get("url", "")).startswith("sqlite:") and value.get("password") is not None:
-        raise Malformed("a SQLite file has no password", "remove the key password")
+        raise Malformed("a SQLite file has no password", "remove `password`")
     return value
 
 
@@ -185,7 +185,9 @@ class Alerts(Settings):
     remind: Duration = Field(
         4 * 3600.0, description="Time between reminders of an alert that nobody acknowledged."
     )
-    remind_critical: Duration = Field(3600.0, description="The same for critical alerts.")
+    remind_critical: Duration = Field(
+        3600.0, description="Time between reminders of such a critical alert."
+    )
 
 
 class DaemonFile(Settings):

@@ -107,7 +107,8 @@ def judged(reached: PlanPath, trusted: Collection[int]) -> Exposed | None:
     """Who besides the trusted users can change a file that was opened."""
     for link in reached.links:
         if link.owner not in trusted:
-            why = f"is not safe: {link.place} is a link of {user_name(link.owner)}"
+            user = user_name(link.owner)
+            why = f"is not safe: {link.place} is a symbolic link that belongs to {user}"
             remedy = (
                 "replace the link by the file itself; or, if the link is right, give the link to "
                 f"root: chown -h root: {link.place}"

@@ -49,8 +49,8 @@ def _why(spec: Spec, error: Exception) -> str:
         return error.strerror
     who = f"user id {spec.user[0]}" if spec.user is not None else "its user"
     return (
-        f"{type(error).__name__}: {error}. It runs as {who}: can that user read Python "
-        f"below {sys.base_prefix}? Install drd with a Python that everyone can read"
+        f"{type(error).__name__}: {error}. {who} may be unable to read Python below "
+        f"{sys.base_prefix}: install drd with a Python that everyone can read"
     )
 
 

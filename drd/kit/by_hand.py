@@ -47,7 +47,7 @@ def sections(
         *_scripts(places.programs),
         Commands(opening(plan.primary, places)),
         Text(
-            "restic tries a bucket that does not answer for a quarter of an hour: if the next "
+            "If a bucket does not answer, restic tries for a quarter of an hour: if the next "
             "command prints nothing, press Ctrl-C and check the address."
             + (" If this repository is gone, see the end of this page." if plan.copies else "")
         ),
@@ -55,7 +55,8 @@ def sections(
         Heading(3, "Choose the restore point"),
         Text(
             "These commands choose the newest complete restore point. For another one, set "
-            "MANIFEST to its id from the list above, and run only the second line of the loop."
+            "MANIFEST to its id from the list above, and of the loop run only the line with "
+            "restic dump."
         ),
         Commands(_manifest(plan)),
     ]

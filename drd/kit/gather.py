@@ -206,7 +206,7 @@ def _hand(
                 f"{use} ({error.message})"
             ]
     except NotSupported as error:
-        return ByHand((Passage(f"{error.message}: use drd."),)), []
+        return ByHand((Passage(f"{error.message}: restore this component with drd."),)), []
 
 
 def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str]) -> KitPlan:

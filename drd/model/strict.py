@@ -59,7 +59,7 @@ def _short(value: Any) -> str:
 def document(data: bytes, what: str) -> Mapping[str, Any]:
     """Read one JSON object. Raises Refused for anything else, whatever the bytes are."""
     if len(data) > MOST_BYTES:
-        raise Refused(f"{what} has {len(data):,} bytes")
+        raise Refused(f"{what} has {len(data):,} bytes, more than {MOST_BYTES:,}")
     try:
         parsed = json.loads(data.decode("utf-8"), object_pairs_hook=_once)
     except RecursionError:
@@ -241,5 +241,7 @@ def plain(value: Any, place: str, *, most_text: int = LONGEST_SQL) -> Any:
             waiting += [(v, depth + 1) for v in item]
         elif isinstance(item, str):
             if len(item) > most_text:
-                raise refuse(place, f"has a text of {len(item):,} characters")
+                raise refuse(
+                    place, f"contains a text of {len(item):,} characters, more than {most_text:,}"
+                )
     return value

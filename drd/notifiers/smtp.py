@@ -64,8 +64,10 @@ class SmtpSettings(Carrier):
     ca_cert: AbsolutePath | None = Field(
         None, description="PEM file of your own certificate authority."
     )
-    user: str | None = Field(None, min_length=1, description="Login, with password.")
-    password: Secret | None = Field(None, description="The password of the login.")
+    user: str | None = Field(
+        None, min_length=1, description="The user name of the login; needs `password`."
+    )
+    password: Secret | None = Field(None, description="The password of `user`.")
     sender: Address | None = Field(
         None, description="The sender (default: drd@ and this host's name)."
     )

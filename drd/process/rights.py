@@ -227,7 +227,8 @@ class NotFollowed(PermissionError):
         whose = user_name(link.whose)
         super().__init__(
             errno.EACCES,
-            f"{link.place} is a link of {whose}; root does not follow links of other users",
+            f"{link.place} is a symbolic link that belongs to {whose}; root does not follow "
+            "links of other users",
         )
         self.hint = (
             "use the real path instead of the link; or, if the link is right, make root its "

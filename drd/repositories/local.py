@@ -187,7 +187,9 @@ class LocalPlace:
     def findings(self, protection: str | None) -> list[Finding]:
         if protection in (None, "none"):
             return []
-        detail = f"{protection} is claimed, but a local directory is not protected from its owner"
+        detail = (
+            f"the plan claims {protection}, but nothing protects a local directory from its owner"
+        )
         hint = "store the copy that must survive an attacker in a bucket with Object Lock."
         return [Finding(PROTECTION, "error", "", detail, hint)]
 

@@ -255,7 +255,7 @@ class S3Place:
             findings.append(self._versioning_finding())
         elif protection not in (None, "none"):
             detail = (
-                f"{protection} is claimed, but drd cannot check this: a bucket does not report it"
+                f"the plan claims {protection}, but drd cannot check this: buckets do not report it"
             )
             findings.append(Finding(PROTECTION, "warning", "", detail))
         return findings
@@ -328,7 +328,7 @@ class S3Place:
             PROTECTION,
             "warning" if state is None else "error",
             "",
-            f"versioning is claimed, but bucket {bucket} does not report it as enabled",
+            f"the plan claims versioning, but bucket {bucket} reports that it is not enabled",
             "enable versioning, and deny the writer s3:PutBucketVersioning.",
         )
 

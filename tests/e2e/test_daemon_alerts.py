@@ -22,7 +22,7 @@ BACKUP = (
     "none}}\n"
 )
 
-UNPROTECTED = ("repository primary: protection", "object-lock is claimed")
+UNPROTECTED = ("repository primary: protection", "the plan claims object-lock")
 GONE = ("repository primary: cannot reach",)
 
 

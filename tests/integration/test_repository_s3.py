@@ -255,7 +255,10 @@ def findings(repository: ResticRepository) -> dict[str, tuple[str, str]]:
 
 def test_doctor_says_that_the_first_backup_initialises(s3: S3Server, tmp_path: Path) -> None:
     found = findings(s3_repository(s3, tmp_path))
-    assert found["repository-key"] == ("ok", "not initialised yet: the first backup initialises it")
+    assert found["repository-key"] == (
+        "ok",
+        "there is no repository yet: the first drd backup creates it",
+    )
     assert found["repository-clock"][0] == "ok"
 
 

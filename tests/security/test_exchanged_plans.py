@@ -124,8 +124,8 @@ def test_link_of_his_to_another_text_of_roots_is_not_followed(site: Site) -> Non
     link_to(plan, older)
     told = site.drd("backup", "shop")
     assert not (site.base / "proof").exists()
-    assert f"{plan} is a link of" in told.err
-    assert f"{plan} is a link of" in site.drd("doctor", code=None).out
+    assert f"{plan} is a symbolic link that belongs to" in told.err
+    assert f"{plan} is a symbolic link that belongs to" in site.drd("doctor", code=None).out
     os.chown(plan, 0, 0, follow_symlinks=False)
     assert "its directory" in site.drd("backup", "shop").err
     os.chown(plan.parent, 0, 0)
@@ -144,7 +144,7 @@ def test_link_to_the_text_in_force_goes_on_and_is_told(site: Site) -> None:
     site.drd("backup", "shop")
     items = site.drd("doctor", "shop", "--json").json["items"]
     [found] = [i for i in items if i["name"] == "exposed file"]
-    assert f"{plan} is a link of" in found["detail"]
+    assert f"{plan} is a symbolic link that belongs to" in found["detail"]
 
 
 @as_root
@@ -165,7 +165,7 @@ def test_daemon_takes_nothing_by_a_link_of_his(site: Site) -> None:
         link_to(plan, older)
         running.reload()
         until(lambda: running.events("plan.refused"), "the refusal", running)
-        assert "is a link of" in running.events("plan.refused")[0]["error"]
+        assert "is a symbolic link that belongs to" in running.events("plan.refused")[0]["error"]
         assert every() == "every 1h"
         os.chown(plan.parent, 0, 0)
         os.chown(plan, 0, 0, follow_symlinks=False)
@@ -204,7 +204,7 @@ def test_directories_in_which_links_lie_count(tmp_path: Path) -> None:
     os.chown(short, NOBODY, NOBODY)
     assert why(his / "p.yaml").startswith(f"is not safe: its directory {short} belongs to ")
     os.chown(his, NOBODY, NOBODY, follow_symlinks=False)
-    assert why(his / "p.yaml").startswith(f"is not safe: {his} is a link of ")
+    assert why(his / "p.yaml").startswith(f"is not safe: {his} is a symbolic link that belongs to ")
 
 
 def directory_by_a_link(base: Path) -> Path:

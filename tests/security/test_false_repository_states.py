@@ -68,7 +68,7 @@ def test_emptied_repository_is_breached_as_soon_as_a_backup_met_it(short_tmp: Pa
     assert missed > 0.2, "attainment counts it from when drd knew, not from before"
 
     told = site.drd("doctor", "shop", code=1).out
-    assert "not initialised yet" not in told
+    assert "there is no repository yet" not in told
     assert plan_of(site)["verdict"] == "breached"
 
 

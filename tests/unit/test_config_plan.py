@@ -87,7 +87,7 @@ BROKEN = [
     ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: second}", 17, "repositories.second.copy_of", "is a copy of itself", "name another one: primary."),
     ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: third}\n  third: {url: /y, password: {env: X}, copy_of: second}", 17, "repositories.second.copy_of", "the copies form a circle: second of third of second", "copy from the repository with the backups."),
     ("backup: {every: 10m}", "  second: {url: s3:s3.example.com/bucket/shop/, password: {env: X}, copy_of: primary}", 17, "repositories.second.url", "repository primary has the same address", "give it another URL, best at another provider."),
-    ("bucket/shop", "bucket/shop\n    copy_of: other", 13, "repositories", "all are copies: none receives the backups", "remove copy_of from the repository that receives the backups."),
+    ("bucket/shop", "bucket/shop\n    copy_of: other", 13, "repositories", "all repositories are copies: none receives the backups", "remove copy_of from the repository that receives the backups."),
     ("every: 10m", "every: often", 17, "backup.every", "'often' is not a duration", "write a number and a unit, like 15m or 7d, or auto."),
     ("every: 10m", 'every: auto, cron: "@daily"', 17, "backup.cron", "cannot be combined with every", "keep one of them."),
     ("every: 10m", "every: 10m, retries: many", 17, "backup.retries", "is text, not a whole number", "write a whole number."),

@@ -54,7 +54,8 @@ def add_parser(sub: Verbs) -> None:
         "--recipient",
         action="append",
         metavar="R",
-        help="public key, age1… or ssh-… (repeatable; else those of `kit` in plan or drd.yaml)",
+        help="public key, age1… or ssh-…; may be given several times (default: those of `kit` in "
+        "the plan or drd.yaml)",
     )
     lock.add_argument(
         "--shares", metavar="K/N", help="a new passphrase in N shares, any K of which open the kit"

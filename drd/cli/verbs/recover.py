@@ -72,8 +72,8 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
         "--scenario",
         choices=SCENARIOS,
         default=SCENARIOS[0],
-        help="what happened: decides conditions of steps, and what may be read (default: "
-        f"{SCENARIOS[0]})",
+        help="what was lost: selects steps by their conditions, and the repositories to read from "
+        f"(default: {SCENARIOS[0]})",
     )
     parser.add_argument(
         "--component",
@@ -120,22 +120,23 @@ def _how_options(parser: argparse.ArgumentParser) -> None:
 
 def _part_options(parser: argparse.ArgumentParser) -> None:
     single = parser.add_argument_group(
-        "a single thing, beside what exists",
-        "The component under another name; or only tables or paths of it.",
+        "restore a single item, beside the existing data",
+        "Give the component another name, or restore only some of its tables or paths.",
     )
     single.add_argument(
         "--table",
         action="append",
         default=[],
         metavar="T",
-        help="a table, SCHEMA.NAME or NAME, copied beside the others (repeatable)",
+        help="a table, SCHEMA.NAME or NAME, copied beside the others; may be given several times",
     )
     single.add_argument(
         "--path",
         action="append",
         default=[],
         metavar="P",
-        help="a file or directory of a files component, as it was backed up (repeatable)",
+        help="a file or directory of a files component, as it was backed up; may be given several "
+        "times",
     )
     single.add_argument(
         "--into",

@@ -11,7 +11,7 @@ examples:
   drd retention orders-api               forget them; drd prune removes their data later
   drd retention orders-api --force --reason "the policy is shorter now"
 
-Retention is paused (which is no failure) while there is a problem with the clock, the listing or
+Retention is paused (this is not a failure) while there is a problem with the clock, the listing or
 the last backup: the output has the reason and the remedy. exit codes: 0 done or paused, 1
 failed, 10 a repository is gone, 11 locked or another drd works on it, 12 wrong repository
 password, 130 cancelled."""

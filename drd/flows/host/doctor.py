@@ -128,7 +128,8 @@ def _aside(services: Services, plan: Plan) -> list[Finding]:
                 "set-aside",
                 "warning",
                 aside.component,
-                f"{aside.kept} is kept since {format_duration(since)}{size}",
+                f"run {run.id} replaced data {format_duration(since)} ago, and keeps it as "
+                f"{aside.kept}{size}",
                 f"drd done {run.id} removes it, drd undo {run.id} restores it.",
             )
         )

@@ -65,15 +65,15 @@ def _component(mounts: list[Mount], component: Component, spec: KindSpec) -> Ite
             yield _finding(
                 "unit",
                 component.name,
-                f"the service does not see {path}: {directive} of its unit",
+                f"the service does not see {path}, because its unit has {directive}",
                 _drop_in(remedy),
             )
         elif _closed(path):
             yield _finding(
                 "unit",
                 component.name,
-                f"the service may not read {path}: AmbientCapabilities= of its unit gives "
-                "it no more than its user's rights",
+                f"the service may not read {path}, because its unit gives it no more than its "
+                "user's rights (AmbientCapabilities=)",
                 _drop_in(
                     "CapabilityBoundingSet=CAP_DAC_READ_SEARCH",
                     "AmbientCapabilities=CAP_DAC_READ_SEARCH",
@@ -84,8 +84,8 @@ def _component(mounts: list[Mount], component: Component, spec: KindSpec) -> Ite
             yield _finding(
                 "unit",
                 component.name,
-                f"the hook {' '.join(hook.command)} cannot get more rights: NoNewPrivileges=yes "
-                "of the unit",
+                f"the hook {' '.join(hook.command)} cannot get more rights, because the unit has "
+                "NoNewPrivileges=yes",
                 "give the user drd itself the right to it (a group, a role), or run the command "
                 "in a unit of root.",
             )
@@ -110,10 +110,10 @@ def _repository(mounts: list[Mount], repository: RepositorySpec) -> Iterator[Fin
         yield from _unwritable(mounts, _OF_REPOSITORY, name, place)
         return
     directive, remedy = hidden
-    what = f"the service does not see {place}, and anything stored there is lost when it stops"
+    what = f"the service does not see {place}, and would lose what it stores there when it stops"
     drop_in = _drop_in(remedy, f"ReadWritePaths={place}")
     elsewhere = f"use another place, such as in /var/backups; or {drop_in}"
-    yield _finding(_OF_REPOSITORY, name, f"{what}: {directive} of its unit", elsewhere)
+    yield _finding(_OF_REPOSITORY, name, f"{what}, because its unit has {directive}", elsewhere)
 
 
 def _unwritable(mounts: list[Mount], code: str, name: str, place: Path) -> Iterator[Finding]:
@@ -127,7 +127,7 @@ def _unwritable(mounts: list[Mount], code: str, name: str, place: Path) -> Itera
     yield _finding(
         code,
         name,
-        f"the service may not write to {place}: {directive} of its unit",
+        f"the service may not write to {place}, because its unit has {directive}",
         make + _drop_in(f"ReadWritePaths={place}"),
     )
 
@@ -145,7 +145,8 @@ def _families(services: Services, plan: Plan) -> Iterator[Finding]:
         if not _may_open(family):
             yield _finding(
                 *names[0],
-                f"the service may open no {family} socket: RestrictAddressFamilies= of its unit",
+                f"the service may not open {family} sockets, because RestrictAddressFamilies= of its "
+                "unit does not allow them",
                 _drop_in(f"RestrictAddressFamilies={family}"),
             )
 

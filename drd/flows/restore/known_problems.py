@@ -167,7 +167,7 @@ def _ways_out(services: Services, plan: RecoveryPlan, known: Mapping[str, Known]
             yield f"--point {other_point[0].id} (data of {at}) is complete in {other_point[1][0]}."
         else:
             yield "drd knows no other restore point that is complete."
-    yield "--component NAME restores what can still be read (repeatable)."
+    yield "--component NAME restores what can still be read (may be given several times)."
     harmed = next(n for n in plan.repositories if n in known and known[n].damage is not None)
     yield f"after a repair: drd verify {name} --repository {harmed}"
 

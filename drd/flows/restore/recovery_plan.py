@@ -325,7 +325,7 @@ def _require_able(
         if request.as_owner:
             spec.require(Ability.AS_OWNER, "leave out --as-owner.")
         if request.overwrite and not request.no_undo:
-            spec.require(Ability.KEEP, "use --no-undo if the present data may be lost.")
+            spec.require(Ability.KEEP, "give --no-undo, which removes the present data at once.")
 
 
 def target_of(plan: Plan, name: str) -> Target:

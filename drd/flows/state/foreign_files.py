@@ -265,15 +265,20 @@ def _linked_directory(directory: Path, trusted: Collection[int]) -> Iterator[Ent
         yield Entry(directory, text, "made private")
 
 
+def _link(path: Path, info: os.stat_result) -> str:
+    to = os.readlink(path)  # noqa: PTH115 (as it is written)
+    return f"is a symbolic link to {to} that belongs to {user_name(info.st_uid)}"
+
+
 def _of_others(
     path: Path, info: os.stat_result, trusted: Collection[int], *, links: bool = True
 ) -> str | None:
-    """Say why the file does not belong to users whom drd trusts, or (with `links`) is a link of
-    theirs to one; None if it does.
+    """Say why the file does not belong to users whom drd trusts, or (with `links`) is a
+    symbolic link of theirs; None if it does.
     """
     if stat.S_ISLNK(info.st_mode):
         if not links or info.st_uid not in trusted:
-            return f"is a link of {user_name(info.st_uid)} to {os.readlink(path)}"  # noqa: PTH115
+            return _link(path, info)
         try:
             info = path.stat()
         except OSError:
@@ -309,8 +314,7 @@ def _directory(path: Path, trusted: Collection[int]) -> Iterator[Entry]:
         return
     if stat.S_ISLNK(info.st_mode):
         if info.st_uid not in trusted:
-            why = f"is a link of {user_name(info.st_uid)} to {os.readlink(path)}"  # noqa: PTH115
-            yield Entry(path, why, "set aside")
+            yield Entry(path, _link(path, info), "set aside")
     elif info.st_uid not in trusted:
         yield Entry(path, f"belongs to {user_name(info.st_uid)}", "set aside")
 

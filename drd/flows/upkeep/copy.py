@@ -105,7 +105,7 @@ class _CopyRun:
 
     def execute(self) -> CopyOutcome:
         self.runner.step("repository", "preflight", self._confirm)
-        self.runner.step("what is there", "check", self._check_earlier_snapshots)
+        self.runner.step("check earlier snapshots", "check", self._check_earlier_snapshots)
         warn = self.services.warn
         listed_at = self.services.clock.now()
         listing = listings.readable(self.source, listings.listed(self.source, self.plan.name), warn)

@@ -129,7 +129,9 @@ class FilesInPlace(NamedDestination):
             *set_id_finding(snapshot, no_owner=self._no_owner),
         ]
         if snapshot.facts.get("excluded"):
-            detail = "the restored data lacks what the backup had excluded"
+            detail = (
+                "the restored data does not contain the files that the plan excludes from backups"
+            )
             findings.append(Finding("excluded", "warning", "", detail))
         owner = owner_finding(foreign_entries(snapshot), no_owner=self._no_owner)
         return [*findings, owner] if owner else findings

@@ -80,7 +80,7 @@ def put_in_place(
             notes += _hand_over(connection, schema, copies) if with_owner else []
     except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject) as error:
         raise TargetNotEmpty(
-            f"another session used a name of the copy meanwhile: {words(error)}",
+            f"another session has just created something with a name of the copy: {words(error)}",
             hint="give --into an unused name: drd replaces nothing here.",
         ) from error
     return notes

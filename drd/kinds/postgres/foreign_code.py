@@ -127,10 +127,13 @@ def _told(known: Mapping[str, Any], user: str, *, asked: bool) -> Iterator[str]:
     """Return the sentences of the finding. `asked`: the plan's own queries follow the restore."""
     parts = [*_functions(known.get("functions", ())), *_expressions(known.get("expressions", ()))]
     if parts:
-        yield f"would run as superuser {user} during the restore: {', '.join(parts)}"
+        yield (
+            f"this code of other users would run as superuser {user} during the restore: "
+            f"{', '.join(parts)}"
+        )
     if not asked:
         return
-    lead = "" if parts else f"would run as superuser {user} "
+    lead = "" if parts else f"this code of other users would run as superuser {user} "
     where = f"{lead}if a check, a step or a command uses it: "
     if foreign_calls.READ not in known:
         yield f"{where}views and functions of other users (the restore point does not list them)"

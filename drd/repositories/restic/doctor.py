@@ -56,7 +56,7 @@ def _check_password(runner: ResticRunner) -> str:
     known = maintenance.identity(runner)
     if known is None:
         first = "copy" if runner.session.spec.copy_of else "backup"
-        return f"not initialised yet: the first {first} initialises it"
+        return f"there is no repository yet: the first drd {first} creates it"
     return f"the password opens repository {known[:8]}"
 
 
