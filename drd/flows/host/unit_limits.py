@@ -145,8 +145,8 @@ def _families(services: Services, plan: Plan) -> Iterator[Finding]:
         if not _may_open(family):
             yield _finding(
                 *names[0],
-                f"the service may not open {family} sockets, because RestrictAddressFamilies= of its "
-                "unit does not allow them",
+                f"the service may not open {family} sockets, because RestrictAddressFamilies= of "
+                "its unit does not allow them",
                 _drop_in(f"RestrictAddressFamilies={family}"),
             )
 
