@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drd.__main__ import start
-from drd.flows.restore.prefetch import Prefetch
+from drd.flows.components.prefetch import Prefetch
 
 if __name__ == "__main__":
     setattr(Prefetch, "begin", lambda *_: None)  # noqa: B010  # mypy refuses the assignment

@@ -17,13 +17,13 @@ from drd.cli.recovery_plan import into, print_plan, say_writes
 from drd.cli.session import session
 from drd.cli.single import changes_of, part_of
 from drd.errors import Cancelled, UsageError
+from drd.flows.components.repository_choice import Holders
 from drd.flows.restore.kept_copies import noted
 from drd.flows.restore.kit_origin import Origin, is_known, origin_of
 from drd.flows.restore.point_choice import parse_time
 from drd.flows.restore.preflight import PreflightResult, preflight_only
 from drd.flows.restore.recovery import RecoveryOutcome, recover
 from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest, plan_recovery
-from drd.flows.restore.repository_choice import Holders
 from drd.flows.services import Services
 from drd.model.plan import IN_PLACE, Plan
 from drd.model.run import Evidence, RunKind, StepState

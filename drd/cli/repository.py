@@ -12,8 +12,8 @@ from drd.cli.in_force import in_force_with, keepers_of
 from drd.cli.session import session
 from drd.config.references import reference_of_text
 from drd.errors import UsageError
-from drd.flows.repository.rekey import Rekey, Rekeyed, rekey
-from drd.flows.restore.repository_choice import repository_spec
+from drd.flows.components.repository_choice import repository_spec
+from drd.flows.upkeep.rekey import Rekey, Rekeyed, rekey
 from drd.model.new_repository import new_repository
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 

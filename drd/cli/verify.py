@@ -8,7 +8,7 @@ from typing import Any
 from drd.cli import output
 from drd.cli.each_repository import each
 from drd.cli.session import session
-from drd.flows.restore.repository_choice import named
+from drd.flows.components.repository_choice import named
 from drd.flows.upkeep.verification import VerificationOutcome, verification
 from drd.model.units import format_time, to_rfc3339
 

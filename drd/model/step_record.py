@@ -9,6 +9,8 @@ from datetime import datetime
 from drd.model.run import StepState
 from drd.model.step_results import StepResult
 
+CAPTURE = "capture"
+"""The kind of the steps that capture a component."""
 RESTORE = "restore"
 """The kind of the steps that restore one component. Steps of a runbook have it too, without a
 subject.

@@ -33,7 +33,7 @@ DECIDES = (
     "drd/model/*.py",
     "drd/checks/*.py",
     "drd/flows/restore/point_choice.py",
-    "drd/flows/restore/repository_choice.py",
+    "drd/flows/components/repository_choice.py",
     "drd/flows/restore/production_guard.py",
     "drd/flows/restore/blockers.py",
     "drd/flows/restore/preflight.py",

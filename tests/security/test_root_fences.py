@@ -20,7 +20,7 @@ import pytest
 
 from drd import process
 from drd.errors import SandboxUnavailable
-from drd.flows.drill.fence import for_command
+from drd.flows.components.fence import for_command
 from drd.ports import Inspector
 from drd.process import Command, Sandbox
 from drd.process.private import ROOTS_OWN

@@ -24,8 +24,8 @@ import pytest
 
 from drd.bootstrap import app
 from drd.errors import ManifestRefused, NotAsNoted
+from drd.flows.components.repository_choice import Holders
 from drd.flows.repository.manifests import require_sealed
-from drd.flows.restore.repository_choice import Holders
 from drd.flows.root import ledger
 from drd.flows.root.trusted_rows import RootsRowTrust
 from drd.model.run import RunKind, StepState

@@ -13,7 +13,7 @@ from drd.fence import available
 from drd.fence.name_lookup import Names, question
 from drd.fence.record import plain
 from drd.fence.spec import Spec
-from drd.flows.drill.fence import fenced, report
+from drd.flows.components.fence import fenced, report
 from drd.model.fencing import Attempt, FenceReport
 from drd.model.plan import DrillPolicy
 from drd.model.readiness import of_fence

@@ -14,8 +14,8 @@ import pytest
 
 from drd import process
 from drd.errors import RepositoryUnreachable, WrongKey
-from drd.flows.restore.prefetch import Prefetch, at_once
-from drd.flows.restore.repository_choice import Holders
+from drd.flows.components.prefetch import Prefetch, at_once
+from drd.flows.components.repository_choice import Holders
 from drd.model.runbook import Circumstances, Step, When
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Destination, no_progress

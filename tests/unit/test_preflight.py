@@ -18,7 +18,8 @@ from drd.errors import (
     TargetIsProduction,
     TargetNotEmpty,
 )
-from drd.flows.restore.prefetch import Prefetch
+from drd.flows.components.prefetch import Prefetch
+from drd.flows.components.repository_choice import Holders
 from drd.flows.restore.preflight import (
     PreflightResult,
     destinations_of,
@@ -27,7 +28,6 @@ from drd.flows.restore.preflight import (
 )
 from drd.flows.restore.production_guard import production, require_elsewhere
 from drd.flows.restore.recovery_plan import RecoveryPlan
-from drd.flows.restore.repository_choice import Holders
 from drd.model.plan import IN_PLACE, Target
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, RestorePoint

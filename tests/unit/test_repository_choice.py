@@ -18,7 +18,7 @@ from drd.errors import (
     TargetNotEmpty,
     UsageError,
 )
-from drd.flows.restore.repository_choice import (
+from drd.flows.components.repository_choice import (
     Holders,
     former_places,
     holders,

@@ -8,11 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from drd import process
-from drd.errors import DrdError, DumpFailed, ImplausibleDump
+from drd.errors import ImplausibleDump
+from drd.flows.hooks import run_after, run_after_anyway, run_before
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place
-from drd.model.plan import Component, Hook, Plan
+from drd.model.plan import Component, Plan
 from drd.model.snapshot import ComponentSnapshot, Fingerprint, Stored
 from drd.model.step_results import PreflightStepResult
 from drd.ports import Capture, Repository
@@ -20,8 +20,6 @@ from drd.registry import CHECKS
 
 SHRUNK_TO = 0.1
 """Below this share of the smallest of the last three captures a dump is refused as implausible."""
-CAPTURE = "capture"
-"""The kind of the steps that capture a component."""
 
 HISTORY_FLOOR = 4096
 """Components smaller than this may shrink by any factor."""
@@ -63,27 +61,15 @@ def capture(services: Services, order: CaptureOrder) -> Captured:
         if component.before is not None:
             # It may create what the probe looks for.
             order.confirmed.result()
-            _hook(component.before, component, "before")
+            run_before(component)
         taken = _capture(services, order)
     except BaseException:
         # Even if `before` itself failed or did not end: it may have had an effect.
-        for said in run_after(component):
+        for said in run_after_anyway(component):
             services.warn(said)
         raise
-    with process.shielded():
-        _hook(component.after, component, "after")
+    run_after(component)
     return taken
-
-
-def run_after(component: Component) -> list[str]:
-    """Run the `after` hook of an interrupted capture; returns its error as a sentence. It may run
-    again if its process is killed."""
-    try:
-        with process.shielded():
-            _hook(component.after, component, "after")
-    except (DrdError, OSError) as error:
-        return [f"{component.name}: {error}"]
-    return []
 
 
 def _capture(services: Services, order: CaptureOrder) -> Captured:
@@ -157,24 +143,6 @@ def _plausible(services: Services, order: CaptureOrder, stored: Stored) -> None:
             f"{order.component.name} shrank from {usual:,} to {stored.bytes:,} bytes",
             hint="check the source. If the data was removed on purpose: drd backup "
             f"{order.plan.name} --accept-size",
-        )
-
-
-def _hook(hook: Hook | None, component: Component, which: str) -> None:
-    if hook is None:
-        return
-    command = process.Command(
-        hook.command,
-        env={"DRD_COMPONENT": component.name},
-        deadline_s=hook.timeout_s,
-        drop_capabilities=True,
-        name=f"{which} hook of {component.name}",
-    )
-    done = process.run(command)
-    if done.exit_code != 0:
-        raise DumpFailed(
-            f"{command.title} {done.failure}",
-            hint=f"run it by hand: {' '.join(hook.command)}",
         )
 
 

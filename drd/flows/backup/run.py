@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from drd import process
 from drd.errors import Cancelled, DrdError, Fenced, RepositoryError
 from drd.flows.backup import own_files
-from drd.flows.backup.capture import CAPTURE, Captured, CaptureOrder, capture, failed, tags
+from drd.flows.backup.capture import Captured, CaptureOrder, capture, failed, tags
 from drd.flows.backup.earlier_snapshots import check_earlier_snapshots, warn_of_damage
 from drd.flows.component_names import require_components
 from drd.flows.durable_steps import Runner, describe, is_permanent, new_run
@@ -33,6 +33,7 @@ from drd.model.snapshot import (
     Manifest,
     RestorePoint,
 )
+from drd.model.step_record import CAPTURE
 from drd.model.step_results import CaptureStepResult, ManifestStepResult, PreflightStepResult
 from drd.model.text import joined
 from drd.ports import Repository

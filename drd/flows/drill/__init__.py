@@ -1,1 +1,1 @@
-"""Rehearse a recovery in a sandbox: the run, what fenced code may do, what the result covers."""
+"""Rehearse a recovery in a sandbox: the run in its phases, what the result covers."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from drd.flows.restore.components import Restoration
+from drd.flows.components.restoration import Restoration
 from drd.flows.runbook.engine import Engine
 from drd.model.drill_verdicts import EMPTY, IN_NO_STEP, NO_CHECK
 from drd.model.facts import Unproven

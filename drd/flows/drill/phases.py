@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from drd import process
+from drd.flows.components.fence import report
+from drd.flows.components.restoration import Restoration
 from drd.flows.drill.coverage import unproven
-from drd.flows.drill.fence import report
 from drd.flows.drill.request import DrillRequest
 from drd.flows.durable_steps import Runner
-from drd.flows.restore import components
 from drd.flows.restore.point_choice import Choice
 from drd.flows.runbook.engine import Engine, rehearsed
 from drd.flows.services import Services
@@ -127,7 +127,7 @@ class Restoring:
     """The runbook is being executed. `tools` are the versions of the programs that take part."""
 
     chosen: Chosen
-    work: components.Restoration
+    work: Restoration
     engine: Engine
     tools: Future[Mapping[str, str]]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drd.errors import DrdError
+from drd.flows.components.repository_choice import left_in
+from drd.flows.components.restoration import Restoration
 from drd.flows.drill.host_loss import KitAt
-from drd.flows.restore import components
 from drd.flows.restore.point_choice import Choice
-from drd.flows.restore.repository_choice import left_in
 from drd.model.plan import Plan
 from drd.model.run import Evidence
 from drd.ports import Destination
@@ -21,7 +21,7 @@ class DrillOutcome:
     `failed_steps` are those that failed by themselves, and were not skipped."""
 
     evidence: Evidence
-    restoration: components.Restoration | None
+    restoration: Restoration | None
     choice: Choice | None
     error: DrdError | None = None
     failed_steps: tuple[str, ...] = ()

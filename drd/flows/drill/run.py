@@ -32,18 +32,18 @@ from drd.errors import (
     WrongKey,
 )
 from drd.flows.component_names import require_components
-from drd.flows.drill.fence import fenced
+from drd.flows.components import restoration
+from drd.flows.components.fence import fenced
+from drd.flows.components.repository_choice import Holders
+from drd.flows.components.tools import tools
 from drd.flows.drill.host_loss import HOST_LOSS, HostFromKit, does_not_open
 from drd.flows.drill.phases import Begun, Chosen, Fenced, OnHost, Phase, Restored, Restoring
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.durable_steps import describe, new_run
-from drd.flows.host.tools import tools
 from drd.flows.repository.identity import probe_repository
 from drd.flows.repository.missing import forgotten_since
 from drd.flows.repository.observed_state import note_damage
-from drd.flows.restore import components
 from drd.flows.restore.point_choice import Choice, choose, drill_choice, drill_scenario
-from drd.flows.restore.repository_choice import Holders
 from drd.flows.runbook.engine import Engine, failed_steps, failures
 from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
@@ -215,9 +215,9 @@ class _Rehearsal:
         host, begun = chosen.host, self._begun
         point, run = chosen.choice.point, begun.runner.run.id
         destinations = self._destinations(chosen)
-        cache = components.cold(host.services, run)
+        cache = restoration.cold(host.services, run)
         held = Holders(host.services, host.plan, point, only=begun.only, cache=cache)
-        work = components.begin(begun.runner, held, destinations)
+        work = restoration.begin(begun.runner, held, destinations)
         work.fences = host.fenced.fences
         if host.spans:
             work.begun = host.spans[0].begin
@@ -248,7 +248,7 @@ class _Rehearsal:
             fences = host.fenced.fences
             place = sandbox_place(host.services, begun.runner.run.id, component, fences)
             made[name] = host.services.kinds(component.kind).sandbox(component, snapshot, place)
-            self._sandboxes.callback(components.close, made[name])
+            self._sandboxes.callback(restoration.close, made[name])
         return made
 
 
@@ -274,8 +274,8 @@ def _judge(restored: Restored) -> DrillOutcome:
     why = _nothing_learnt(restoring, list(work.errors.values()))
     if why is not None:
         return _inconclusive(restored, why)
-    work.checks[:0] = components.restore_failures(work)
-    work.checks += [*components.passed_over(work), *failures(restoring.engine)]
+    work.checks[:0] = restoration.restore_failures(work)
+    work.checks += [*restoration.passed_over(work), *failures(restoring.engine)]
     _note_damage(restoring)
     result = drill_result([*restoring.chosen.host.checks, *work.checks])
     outcome = _record(restored, restored.evidence(result, None), None)

@@ -11,18 +11,18 @@ from uuid import uuid4
 
 from drd import process
 from drd.errors import CatalogueError, DrdError
-from drd.flows.drill.fence_trial import try_fence
+from drd.flows.host.fence_trial import try_fence
 from drd.flows.host.unit_limits import confinement
+from drd.flows.repository import contested
 from drd.flows.repository.identity import probe_repository, recognise
 from drd.flows.repository.missing import find_missing
 from drd.flows.repository.observed_state import probe
-from drd.flows.repository.rekey_history import BY_MASK
 from drd.flows.restore import known_problems
 from drd.flows.restore.kept_copies import reminders
 from drd.flows.services import Services
-from drd.flows.state import contested
 from drd.flows.state.leftovers import leftovers
 from drd.flows.state.run_dirs import component_place, remove_run, sandbox_place
+from drd.flows.upkeep.rekey_history import BY_MASK
 from drd.masking import MASK
 from drd.model.finding import Finding
 from drd.model.finding_codes import IN_REPOSITORY, KEY, PROTECTION, REPOSITORY

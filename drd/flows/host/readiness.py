@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from drd.errors import DrdError, UsageError
+from drd.flows.components.tools import tools
 from drd.flows.durable_steps import new_run
 from drd.flows.host.doctor import examine
-from drd.flows.host.tools import tools
 from drd.flows.restore.production_guard import production
 from drd.flows.runbook.step_runner import preflight_step
 from drd.flows.services import Services

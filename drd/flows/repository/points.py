@@ -7,11 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from drd.errors import CatalogueError
-from drd.flows.repository import listings
+from drd.flows.repository import contested, listings
 from drd.flows.repository.identity import confirm
 from drd.flows.repository.substituted import genuine_by_run
 from drd.flows.services import Services
-from drd.flows.state import contested
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import RestorePoint
 from drd.ports import Repository, SnapshotInfo

@@ -1,1 +1,1 @@
-"""Restore components: choose a restore point, preflight, recovery, resume and undo."""
+"""Recover: choose a restore point, preflight, recovery, resume and undo."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drd.errors import UsageError
-from drd.flows.restore.repository_choice import Holders
+from drd.flows.components.repository_choice import Holders
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.seals import KitBase

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from drd.errors import NoRestorePoint, UsageError
+from drd.flows.components.repository_choice import former_places, holders
 from drd.flows.repository.identity import recognise
 from drd.flows.repository.manifests import require_sound
-from drd.flows.restore.repository_choice import former_places, holders
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.run import Evidence

@@ -18,18 +18,18 @@ from drd.errors import (
     SecretUnavailable,
     TargetNotEmpty,
 )
+from drd.flows.components.prefetch import Prefetch, at_once
+from drd.flows.components.repository_choice import Holders
+from drd.flows.components.restoration import close
 from drd.flows.repository import listings
 from drd.flows.repository.identity import confirm
 from drd.flows.repository.missing import note_listing
 from drd.flows.repository.substituted import genuine
 from drd.flows.restore.blockers import Blockers
-from drd.flows.restore.components import close
 from drd.flows.restore.kit_origin import require_accepted
 from drd.flows.restore.known_problems import require_whole
-from drd.flows.restore.prefetch import Prefetch, at_once
 from drd.flows.restore.production_guard import require_elsewhere
 from drd.flows.restore.recovery_plan import RecoveryPlan, require_within, target_of
-from drd.flows.restore.repository_choice import Holders
 from drd.flows.runbook.permissions import require_approvable, require_still_approvable
 from drd.flows.runbook.step_runner import preflight_step
 from drd.flows.services import Services

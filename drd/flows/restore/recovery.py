@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 from drd import process
 from drd.errors import AlreadyRunning
+from drd.flows.components import restoration
+from drd.flows.components.prefetch import Prefetch
+from drd.flows.components.repository_choice import Holders
+from drd.flows.components.restoration import Restoration
 from drd.flows.durable_steps import Runner, closing_run, describe, new_run
 from drd.flows.repository.identity import remove_dead_locks
 from drd.flows.repository.observed_state import note_damage
-from drd.flows.restore import components, kept_copies
+from drd.flows.restore import kept_copies
 from drd.flows.restore.blockers import Blockers
-from drd.flows.restore.prefetch import Prefetch
 from drd.flows.restore.preflight import (
     destinations_of,
     part_of,
@@ -27,7 +30,6 @@ from drd.flows.restore.preflight import (
     warn,
 )
 from drd.flows.restore.recovery_plan import RecoveryPlan
-from drd.flows.restore.repository_choice import Holders
 from drd.flows.runbook.engine import Engine, Outcome, failures
 from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
@@ -59,7 +61,7 @@ class RecoveryOutcome:
     """`outcome` says how the steps of the runbook ended."""
 
     evidence: Evidence
-    restoration: components.Restoration
+    restoration: Restoration
     outcome: Outcome
 
 
@@ -93,13 +95,13 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
             "preflight",
             lambda: preflight(plan, destinations, ahead, runner.run.id),
         )
-        work = components.begin(runner, held, destinations, part_of(plan), ahead)
+        work = restoration.begin(runner, held, destinations, part_of(plan), ahead)
         if plan.continues is not None:
             _preflight_again(services, plan, destinations, held, runner)
         engine = Engine(work, _step_runner(services, plan, work))
         engine.execute()
-        work.checks[:0] = components.restore_failures(work)
-        work.checks += [*components.passed_over(work), *failures(engine)]
+        work.checks[:0] = restoration.restore_failures(work)
+        work.checks += [*restoration.passed_over(work), *failures(engine)]
         work.checks += plan.single.left_out if plan.single is not None else ()
         return _record(services, plan, work, engine)
 
@@ -181,24 +183,22 @@ def opened(
     """Return the run's steps, which can be executed separately, with what it has restored."""
     destinations = destinations_of(services, plan, runner.run.id, stack)
     held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
-    work = components.begin(runner, held, destinations, part_of(plan))
-    components.recall(work, tuple(destinations), records.values())
+    work = restoration.begin(runner, held, destinations, part_of(plan))
+    restoration.recall(work, tuple(destinations), records.values())
     step_runner = _step_runner(services, plan, work)
     for record in records.values():
         step_runner.learn(record.name, record.state, record.result)
     return step_runner
 
 
-def _step_runner(
-    services: Services, plan: RecoveryPlan, work: components.Restoration
-) -> StepRunner:
+def _step_runner(services: Services, plan: RecoveryPlan, work: Restoration) -> StepRunner:
     around = plan.around
     directory = started_directory(services, work.runner.run.id)
     return StepRunner(work, around, directory, drill=False)
 
 
 def _record(
-    services: Services, plan: RecoveryPlan, work: components.Restoration, engine: Engine
+    services: Services, plan: RecoveryPlan, work: Restoration, engine: Engine
 ) -> RecoveryOutcome:
     runner, now = work.runner, services.clock.now()
     back = not work.errors and engine.outcome.through

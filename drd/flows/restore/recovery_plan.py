@@ -10,9 +10,9 @@ from typing import Literal
 
 from drd.errors import TargetError, UsageError
 from drd.flows.component_names import require_components
+from drd.flows.components.repository_choice import holders, left_in
 from drd.flows.repository.manifests import require_sound
 from drd.flows.restore.point_choice import choose
-from drd.flows.restore.repository_choice import holders, left_in
 from drd.flows.restore.single_items import Single, component_of, single
 from drd.flows.services import Services
 from drd.model.plan import IN_PLACE, Plan, Target

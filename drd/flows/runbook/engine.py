@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from drd import process
 from drd.errors import CatalogueError, DrdError, Fenced
+from drd.flows.components import restoration
+from drd.flows.components.restoration import Restoration
 from drd.flows.durable_steps import Runner, describe, result_of
-from drd.flows.restore import components
 from drd.flows.runbook.decisions import DecisionRequests
 from drd.flows.runbook.step_runner import StepRunner, is_failure
 from drd.model.coverage import Coverage
@@ -47,7 +48,7 @@ class Outcome:
     never: tuple[str, ...] = ()
 
 
-def runbook_of(work: components.Restoration) -> tuple[Step, ...]:
+def runbook_of(work: Restoration) -> tuple[Step, ...]:
     """Return the plan's steps; without any, restore everything and run every check."""
     return work.plan.runbook or (
         Step("restore", "restore", tuple(work.destinations)),
@@ -65,7 +66,7 @@ def _as_here(step: Step, step_runner: StepRunner) -> Step:
 class Engine:
     """The steps of one run, from their current states to their end."""
 
-    def __init__(self, work: components.Restoration, step_runner: StepRunner) -> None:
+    def __init__(self, work: Restoration, step_runner: StepRunner) -> None:
         self.work = work
         self.step_runner = step_runner
         self.runner: Runner = work.runner
@@ -132,7 +133,7 @@ class Engine:
             elif record is not None:
                 self._recall_one(step, record)
             if step.kind == "restore" and name in self.states:
-                components.recall(self.work, step.subjects, records.values())
+                restoration.recall(self.work, step.subjects, records.values())
 
     def _has_ended(self, step: Step, record: StepRecord, records: Mapping[str, StepRecord]) -> bool:
         """Return whether the service that a step started is gone, or the unit that it stopped is

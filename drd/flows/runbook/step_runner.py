@@ -12,7 +12,8 @@ from typing import Any
 
 from drd import process
 from drd.errors import Cancelled, DrdError, StepFailed
-from drd.flows.restore import components
+from drd.flows.components import restoration
+from drd.flows.components.restoration import Restoration
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import make_started
 from drd.log import masked
@@ -43,7 +44,7 @@ class StepRunner:
     from the thread that keeps the order."""
 
     def __init__(
-        self, work: components.Restoration, around: Circumstances, directory: Path, *, drill: bool
+        self, work: Restoration, around: Circumstances, directory: Path, *, drill: bool
     ) -> None:
         """`directory` is where started services are noted."""
         self.work = work
@@ -81,9 +82,9 @@ class StepRunner:
         if self.drill and step.rehearse == "simulate":
             return self._act("simulate", step)
         if step.kind == "restore":
-            return components.restore_components(self.work, step.subjects)
+            return restoration.restore_components(self.work, step.subjects)
         if step.kind == "check":
-            return components.run_checks(self.work, step.subjects)
+            return restoration.run_checks(self.work, step.subjects)
         if isinstance(step.settings, Wait):
             return self._wait(step.settings, before)
         if isinstance(step.settings, Notice):
@@ -135,7 +136,7 @@ class StepRunner:
             inspectors=self._inspector,
             directory=self.directory,
             stays=not self.drill,
-            fence=lambda written: components.fence(self.work, step.name, written),
+            fence=lambda written: restoration.fence(self.work, step.name, written),
             keep=partial(self._keep, step.name),
         )
 
@@ -310,4 +311,4 @@ def is_failure(error: DrdError, kind: str) -> bool:
     to others."""
     if isinstance(error, StepFailed):
         return True
-    return kind not in ("restore", "check") and not isinstance(error, components.ENDS_ALL)
+    return kind not in ("restore", "check") and not isinstance(error, restoration.ENDS_ALL)

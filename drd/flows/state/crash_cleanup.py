@@ -13,17 +13,18 @@ from dataclasses import dataclass
 
 from drd import log
 from drd.errors import DrdError
-from drd.flows.backup.capture import CAPTURE, run_after
+from drd.flows.hooks import run_after_anyway
 from drd.flows.repository import listings
+from drd.flows.repository.contested import may_settle
 from drd.flows.repository.manifests import read_point
 from drd.flows.services import Services
-from drd.flows.state.contested import may_settle
 from drd.flows.state.run_dirs import remove_run, sweep_orphans
 from drd.model.holds import held_points
 from drd.model.plan import OWN_COMPONENT, Plan
 from drd.model.run import Run, RunKind, RunState, StepState
 from drd.model.run_details import RunDetail
 from drd.model.snapshot import RestorePoint
+from drd.model.step_record import CAPTURE
 from drd.model.text import counted
 from drd.ports import RunLease
 
@@ -95,7 +96,7 @@ def _after_hooks(services: Services, plan: Plan, run: Run) -> list[str]:
         component = plan.components.get(step.subject)
         if component is not None and component.after is not None:
             services.note(f"{component.name}: running its after hook, because run {run.id} died")
-            failed += run_after(component)
+            failed += run_after_anyway(component)
     for sentence in failed:
         log.get(run=run.id, plan=plan.name).error("hook.failed", what=sentence)
         services.warn(sentence)

@@ -1,1 +1,1 @@
-"""What repositories need between backups: copies, verification, retention, prune."""
+"""What repositories need between backups: copies, verification, retention, prune, rekey."""

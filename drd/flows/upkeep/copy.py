@@ -14,13 +14,13 @@ from datetime import datetime
 from drd.errors import DeadlineExceeded, DrdError, PointGone, RepositoryDamaged, UsageError
 from drd.flows.backup.earlier_snapshots import check_earlier_snapshots, warn_of_damage
 from drd.flows.durable_steps import Runner, describe, is_permanent, new_run
-from drd.flows.repository import listings
+from drd.flows.repository import contested, listings
 from drd.flows.repository.identity import confirm, confirm_or_initialise
 from drd.flows.repository.missing import note_listing, record_missing
 from drd.flows.repository.observed_state import note_damage
 from drd.flows.repository.substituted import genuine_by_run
 from drd.flows.services import Services
-from drd.flows.state import contested, crash_cleanup
+from drd.flows.state import crash_cleanup
 from drd.model.holds import held_points
 from drd.model.plan import OWN_COMPONENT, Plan, RepositorySpec
 from drd.model.run import RunKind, RunState

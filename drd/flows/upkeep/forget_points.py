@@ -12,11 +12,11 @@ from datetime import datetime
 
 from drd.errors import DrdError, RepositoryError, UsageError
 from drd.flows.durable_steps import Runner, new_run
-from drd.flows.repository import listings
+from drd.flows.repository import contested, listings
 from drd.flows.repository.identity import confirm
 from drd.flows.restore.known_problems import givers
 from drd.flows.services import Services
-from drd.flows.state import contested, crash_cleanup
+from drd.flows.state import crash_cleanup
 from drd.flows.upkeep.pauses import known_damage
 from drd.model.actor import Actor
 from drd.model.holds import GivenUp, held_points

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Set
 
 from drd.errors import DrdError
+from drd.flows.repository import contested
 from drd.flows.services import Services
-from drd.flows.state import clock_trust, contested
+from drd.flows.state import clock_trust
 from drd.model.location import is_s3
 from drd.model.pauses import Damage, Pause, of_backups, of_clock, of_damage, of_jump, of_listing
 from drd.model.plan import Plan, RepositorySpec

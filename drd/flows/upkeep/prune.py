@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from drd.flows.components.repository_choice import repository_spec
 from drd.flows.durable_steps import Runner, new_run
+from drd.flows.repository import contested
 from drd.flows.repository.points import missing_snapshots, take_inventory
-from drd.flows.restore.repository_choice import repository_spec
 from drd.flows.services import Services
-from drd.flows.state import contested, crash_cleanup
+from drd.flows.state import crash_cleanup
 from drd.model.pauses import Pause, of_listing, words
 from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from drd.errors import DrdError, RepositoryMissing
-from drd.flows.repository import listings
+from drd.flows.repository import contested, listings
 from drd.flows.repository.points import Inventory, Missing, missing_snapshots, take_inventory
 from drd.flows.services import Services
-from drd.flows.state import contested
 from drd.flows.upkeep.pauses import reasons_to_wait
 from drd.flows.upkeep.retention_share import Chosen, Share, share_of
 from drd.model.clock import SNAPSHOT_SKEW

@@ -17,12 +17,12 @@ from drd.errors import (
     RepositoryError,
     SnapshotsUnreadable,
 )
+from drd.flows.components.repository_choice import repository_spec
 from drd.flows.durable_steps import Runner, describe, new_run
 from drd.flows.repository import listings
 from drd.flows.repository.identity import confirm
 from drd.flows.repository.missing import note_listing, record_missing
 from drd.flows.restore.known_problems import others_for
-from drd.flows.restore.repository_choice import repository_spec
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
 from drd.model.pauses import lists_less, named

@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any
 
 from drd import process
-from drd.flows.restore.fetch import Fetch, fetched
-from drd.flows.restore.repository_choice import Holders
+from drd.flows.components.fetch import Fetch, fetched
+from drd.flows.components.repository_choice import Holders
 from drd.model.runbook import Circumstances, Step, next_moves
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Manifest

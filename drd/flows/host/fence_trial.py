@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from drd import process
-from drd.flows.drill.fence import closed
-from drd.flows.drill.fence import words as listed
+from drd.flows.components.fence import closed
+from drd.flows.components.fence import words as listed
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import run_directory
 from drd.model.fencing import limits_in_words

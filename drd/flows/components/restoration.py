@@ -24,11 +24,11 @@ from drd.errors import (
     StepFailed,
     WrongKey,
 )
-from drd.flows.drill.fence import for_command
+from drd.flows.components.fence import for_command
+from drd.flows.components.fetch import fetched
+from drd.flows.components.prefetch import Prefetch
+from drd.flows.components.repository_choice import Holders
 from drd.flows.durable_steps import Runner, describe
-from drd.flows.restore.fetch import fetched
-from drd.flows.restore.prefetch import Prefetch
-from drd.flows.restore.repository_choice import Holders
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import believed_directory
 from drd.model.plan import Plan

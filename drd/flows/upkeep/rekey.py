@@ -19,17 +19,18 @@ from dataclasses import dataclass, replace
 from drd import process
 from drd.errors import RepositoryError, RepositoryMissing, SecretUnavailable, UsageError, WrongKey
 from drd.flows.durable_steps import Runner, new_run
+from drd.flows.repository import contested
 from drd.flows.repository.identity import confirm
-from drd.flows.repository.rekey_history import (
+from drd.flows.repository.shared import plans_of_others
+from drd.flows.services import Services
+from drd.flows.state import crash_cleanup
+from drd.flows.upkeep.rekey_history import (
     BY_MASK,
     TRY_PASSWORDS,
     Earlier,
     digest_of,
     earlier_tries,
 )
-from drd.flows.repository.shared import plans_of_others
-from drd.flows.services import Services
-from drd.flows.state import contested, crash_cleanup
 from drd.masking import MASK
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from drd.flows.restore.repository_choice import Holders
+from drd.flows.components.repository_choice import Holders
 from drd.model.recovery_phases import Span
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot

@@ -1,0 +1,1 @@
+"""What drills and recoveries share: fetching and restoring components, checks, fences."""
