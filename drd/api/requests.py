@@ -39,9 +39,7 @@ class Nothing(Request):
 
 
 class OptionalPlanQuery(Request):
-    plan: PlanName | None = Field(
-        None, description="Only this plan's; otherwise those of all plans."
-    )
+    plan: PlanName | None = Field(None, description="Only of this plan (default: of all plans).")
 
 
 class RunsQuery(OptionalPlanQuery):
@@ -49,7 +47,7 @@ class RunsQuery(OptionalPlanQuery):
 
 
 class AlertsQuery(OptionalPlanQuery):
-    all: bool = Field(False, description="Also the newest that are resolved.")
+    all: bool = Field(False, description="Also the newest resolved alerts.")
 
 
 class BackupRequest(Request):
