@@ -13,40 +13,42 @@ from drd.api.server import BURST, CONNECTIONS, DEADLINE_S, OF_A_USER, RATE
 INTRODUCTION = f"""\
 # The daemon's socket
 
-Users who do not own drd's state ask the daemon, through the Unix socket `drd.sock` in `public_dir`
-(`/var/lib/drd-public`). The socket speaks HTTP and JSON, with one request for each connection. The
-command line does this for all users except root and drd's user. Programs can do it, too:
+Users who do not own drd's state ask the daemon, through the Unix socket `drd.sock` in
+`public_dir` (`/var/lib/drd-public`). The socket speaks HTTP and JSON, with one request for each
+connection. The command line does this for all users except root and drd's user. Programs can do
+it, too:
 
 ```
 curl --unix-socket /var/lib/drd-public/drd.sock http://drd/v1/runs?limit=5
 ```
 
-The kernel tells drd who asks: the user and all groups of the process that connected (`SO_PEERCRED`,
-`SO_PEERGROUPS`), at the moment of the connection. drd reads the login of the process when it accepts
-the connection. If the process has ended by then, the login is unknown, and `login_known` of the
-record is false: such a request cannot approve a step that needs two persons. The daemon itself has no
-passwords and no keys. The socket has an access control list (`getfacl`) with the two groups and
-the users that `drd.yaml` maps to people: the kernel refuses all other users (permission denied). The
-daemon updates the list every 30 s, and at a reload. On a file system without such lists everybody can
-connect. The daemon then refuses users without rights at once, but such a user can make others wait by
-connecting again and again.
+The kernel tells drd who asks: the user and all groups of the process that connected
+(`SO_PEERCRED`, `SO_PEERGROUPS`), at the moment of the connection. drd reads the login of the
+process when it accepts the connection. If the process has ended by then, the login is unknown,
+and `login_known` of the record is false: such a request cannot approve a step that needs two
+persons. The daemon itself has no passwords and no keys. The socket has an access control list
+(`getfacl`) with the two groups and the users that `drd.yaml` maps to people: the kernel refuses
+all other users (permission denied). The daemon updates the list every 30 s, and at a reload. On
+a file system without such lists everybody can connect. The daemon then refuses users without
+rights at once, but such a user can make others wait by connecting again and again.
 
-An answer is the document that the command line prints with `--json`; its first key is `schema`. If a
-request fails, its status is not 200, and the answer is
-`{{"schema": 1, "error": {{"message", "hint", "exit"}}}}`, with the exit code of the command.
+An answer is the document that the command line prints with `--json`; its first key is `schema`.
+If a request fails, its status is not 200, and the answer is `{{"schema": 1, "error":
+{{"message", "hint", "exit"}}}}`, with the exit code of the command.
 
 A request contains names, the options below, and in `comment` and `reason` a text of at most
-{LONGEST_TEXT} characters. drd stores this text as data, and escapes its control characters in all
-output. A request never contains a path, a command, SQL or a plan. drd refuses unknown keys. `by` is
-what the user claims: drd records it together with the user that the kernel reports.
+{LONGEST_TEXT} characters. drd stores this text as data, and escapes its control characters in
+all output. A request never contains a path, a command, SQL or a plan. drd refuses unknown keys.
+`by` is what the user claims: drd records it together with the user that the kernel reports.
 
-Limits: {LARGEST_BODY >> 10} KiB and {DEADLINE_S:.0f} s for one request; {RATE:.0f} requests a second from one
-user ({BURST:.0f} at once); {OF_A_USER} connections at a time from one user, and {CONNECTIONS} from
-all users. The daemon processes {AT_WORK} requests at a time. A request over a limit gets 413, 429,
-431 or 503. A request that is cut off, or has a key or a Content-Length twice, gets 400.
+Limits: {LARGEST_BODY >> 10} KiB and {DEADLINE_S:.0f} s for one request; {RATE:.0f} requests a
+second from one user ({BURST:.0f} at once); {OF_A_USER} connections at a time from one user, and
+{CONNECTIONS} from all users. The daemon processes {AT_WORK} requests at a time. A request over
+a limit gets 413, 429, 431 or 503. A request that is cut off, or has a key or a Content-Length
+twice, gets 400.
 
-A later version may add keys to answers, and optional keys to requests. A change that would break
-programs gets a new path instead of `/v1`.
+A later version may add keys to answers, and optional keys to requests. A change that would
+break programs gets a new path instead of `/v1`.
 
 ## Who may do what
 
@@ -80,13 +82,13 @@ def rights_table() -> str:
 
 def _root_only() -> list[str]:
     return [
-        "The groups are those of `groups: {read, operate}` in `drd.yaml`. A mapped person is one of",
-        "`people` with a `user`. Requests of this user count as requests of the person, and only the",
-        "person's roles decide, even if the user is in a group. An approval, or a manual step with a",
-        "role, needs a person with this role: a mapped person; or a person without a `user`, whom a",
-        "member of the operating group names with `--by`. `drd status` does not ask the daemon: it",
-        "reads a summary beside the socket, which the group `drd` can read. Without a running daemon,",
-        "all other commands need root.",
+        "The groups are those of `groups: {read, operate}` in `drd.yaml`. A mapped person is one",
+        "of `people` with a `user`. Requests of this user count as requests of the person, and",
+        "only the person's roles decide, even if the user is in a group. An approval, or a manual",
+        "step with a role, needs a person with this role: a mapped person; or a person without a",
+        "`user`, whom a member of the operating group names with `--by`. `drd status` does not",
+        "ask the daemon: it reads a summary beside the socket, which the group `drd` can read.",
+        "Without a running daemon, all other commands need root.",
     ]
 
 
