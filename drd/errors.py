@@ -56,7 +56,6 @@ Cancelled                      130   no DrdError: what handles errors must not t
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping, Sequence
 
 from drd.masking import masked
@@ -71,7 +70,8 @@ class DrdError(Exception):
     """A fact in lower case, with a remedy.
 
     `exit_code` is the process's; `permanent` says that a retry cannot help. An instance may
-    override its class. Both texts are for people, so known secrets are masked in them here.
+    override its class. A message of several lines is also there as one `line`, for records. All
+    texts are for people, so known secrets are masked in them here.
     """
 
     exit_code = 1
@@ -87,15 +87,26 @@ class DrdError(Exception):
         cls.code = "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
 
     def __init__(
-        self, message: str, *, hint: str | None = None, permanent: bool | None = None
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        permanent: bool | None = None,
+        line: str = "",
     ) -> None:
         message = masked(message)
         super().__init__(message)
         self.message = message
+        self._line = masked(line)
         if hint is not None:
             self.hint = masked(hint)
         if permanent is not None:
             self.permanent = permanent
+
+    @property
+    def line(self) -> str:
+        """The message in one line."""
+        return self._line or self.message
 
     def __str__(self) -> str:
         return self.message
@@ -126,12 +137,17 @@ class Problem(NamedTuple):
 
 
 class ConfigError(UsageError):
-    """One or more problems in a plan or in drd.yaml; `problems` has all of them."""
+    """One or more problems in a plan or in drd.yaml; `problems` has all of them, `line` the first
+    and their number.
+    """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        first = self.problems[0]
-        super().__init__("\n".join(str(p) for p in self.problems), hint=first.hint)
+        first, *others = self.problems
+        more = f" (and {len(others)} more)" if others else ""
+        super().__init__(
+            "\n".join(str(p) for p in self.problems), hint=first.hint, line=f"{first}{more}"
+        )
 
 
 class NotSupported(UsageError):
@@ -410,29 +426,6 @@ class NotifyError(DrdError):
 
 class Fenced(DrdError):
     pass
-
-
-NO_MORE_TASKS = (
-    "raise TasksMax= of the unit (systemctl show drd -P TasksMax) or the user's limit (ulimit "
-    "-u), or run fewer things at a time (`limits` in drd.yaml)."
-)
-
-
-def exhausted(error: BaseException, place: object = "") -> DrdError | None:
-    """Return the error to report when the operating system had no room left, or starts no more
-    processes; None for all other errors. A write does not name its file: then `place` is reported.
-    """
-    if isinstance(error, BlockingIOError) or str(error) == "can't start new thread":
-        return DrdError(
-            "the system cannot start more processes or threads", hint=NO_MORE_TASKS, permanent=False
-        )
-    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return None
-    where = str(error.filename or place).partition("/.drd_")[0]  # not the temporary name
-    return DrdError(
-        f"no space left on the disk{where and f' of {where}'}",
-        hint="free space there; for drd's own files, set work_dir to a larger disk.",
-    )
 
 
 class Cancelled(BaseException):

@@ -21,9 +21,10 @@ from drd.daemon.sd_notify import ServiceManager
 from drd.daemon.service import Daemon
 from drd.daemon.workers import GRACE_S, Ended, Worker, Workers
 from drd.errors import Fenced
+from drd.model.cause import Cause
 from drd.model.plan import Plan
 from drd.model.read_progress import Reading
-from drd.model.run import Cause, DrillResult, Evidence, Run, RunKind, RunState
+from drd.model.run import DrillResult, Evidence, Run, RunKind, RunState
 from drd.model.run_details import ReadinessDetail, RunDetail
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.ports import RunLease

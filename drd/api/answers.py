@@ -9,9 +9,9 @@ from typing import TypeVar
 from drd.api import documents, findings, outcomes, requests
 from drd.api.acknowledging import acknowledge, known_person
 from drd.api.caller import Caller
-from drd.api.documents import Document
 from drd.api.requests import Request
 from drd.api.rights import ENDPOINTS
+from drd.api.values import Document
 from drd.bootstrap import App
 from drd.errors import AlreadyRunning, UsageError
 from drd.flows.component_names import require_components

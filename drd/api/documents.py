@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from drd import log
+from drd.api.values import Document, error_document, text_of, time_of
 from drd.bootstrap import App
 from drd.catalogue.summary import read_status
 from drd.errors import Refused, UnknownPlan
@@ -32,20 +32,6 @@ from drd.model.units import to_rfc3339
 from drd.model.verdicts import Assessment
 from drd.ports import Aside
 from drd.ports.health import Known
-
-Document = dict[str, Any]
-
-
-def text_of(text: str | None) -> str | None:
-    """Text for a document: secrets masked, bytes that are not UTF-8 escaped."""
-    if text is None:
-        return None
-    return log.masked(text).encode("utf-8", "backslashreplace").decode()
-
-
-def time_of(at: datetime | None) -> str | None:
-    return to_rfc3339(at) if at is not None else None
-
 
 # --- the one screen ---------------------------------------------------------------------------
 
@@ -90,9 +76,8 @@ def run_document(run: Run) -> Document:
         "finished_at": time_of(run.finished_at),
         "deadline_at": time_of(deadline(run)),
         "duration_s": run.duration_s,
-        "error": text_of(run.error) if run.error else None,
+        **error_document(run.error, run.detail.remedy),
         "error_code": run.error_code or None,
-        "remedy": text_of(run.detail.remedy),
     }
 
 
@@ -146,7 +131,7 @@ def _step(step: StepRecord) -> Document:
         "waiting_for": text_of(step.waiting_for),
         "wanted": text_of(result.wanted),
         "command": result.command,
-        "error": text_of(step.error) if step.error else None,
+        **error_document(step.error, step.remedy),
         "reason": text_of(result.reason) if result.reason else None,
         "by": by.by,
         "comment": by.comment,
@@ -237,7 +222,7 @@ def _point(point: RestorePoint) -> Document:
                 "snapshot": c.snapshot,
                 "data_time": time_of(c.data_time),
                 "bytes": c.bytes,
-                "error": text_of(c.error) if c.error else None,
+                **error_document(c.error, c.remedy),
             }
             for c in point.components
         ],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from drd.api.documents import Document, require_plan, text_of, time_of
+from drd.api.documents import require_plan
+from drd.api.values import Document, error_document, text_of, time_of
 from drd.bootstrap import App
 from drd.flows.backup.run import BackupOutcome
+from drd.model.cause import with_remedy
 from drd.model.run import CheckResult, Evidence, RunKind
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.units import to_rfc3339
@@ -42,7 +44,11 @@ def evidence_document(evidence: Evidence) -> Document:
         ],
         "fence": evidence.fence.to_json() if evidence.fence is not None else None,
         "not_rehearsed": [{"step": s, "reason": r} for s, r in evidence.not_rehearsed],
-        "reason": text_of(evidence.reason) if evidence.reason else None,
+        "reason": text_of(with_remedy(evidence.reason, evidence.remedy))
+        if evidence.reason
+        else None,
+        "fact": text_of(evidence.reason),
+        "remedy": text_of(evidence.remedy or None),
     }
 
 
@@ -81,7 +87,7 @@ def _captured(row: ComponentSnapshot) -> Document:
         "added_bytes": row.added_bytes,
         "duration_s": row.duration_s,
         "state": row.state,
-        "error": text_of(row.error) if row.error else None,
+        **error_document(row.error, row.remedy),
     }
 
 
@@ -103,7 +109,7 @@ def outcome(app: App, prefix: str) -> Document:
     return {
         "kind": str(run.kind),
         "state": str(run.state),
-        "error": text_of(run.error) if run.error else None,
+        **error_document(run.error, run.detail.remedy),
         "rpo_s": goals.rpo_s,
         "rto_s": goals.rto_s,
         "document": document,

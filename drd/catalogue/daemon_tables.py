@@ -70,6 +70,7 @@ channels = Table(
     Column("failing_since", UtcTime),
     Column("tries", Integer, nullable=False),  # failed tries since the last delivery
     Column("error", Words),
+    Column("remedy", Words),
 )
 
 copies = Table(

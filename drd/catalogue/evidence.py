@@ -55,6 +55,7 @@ def _write(connection: Connection, evidence: Evidence) -> None:
     row = {name: getattr(evidence, name) for name in _PLAIN}
     row |= {
         "result": str(evidence.result),
+        "remedy": evidence.remedy or None,
         "phases": dict(evidence.phases),
         "not_rehearsed": [list(pair) for pair in evidence.not_rehearsed],
         "coverage": evidence.coverage.to_json() if evidence.coverage is not None else None,
@@ -109,6 +110,7 @@ def _to_evidence(row: Row[Any], found: tuple[CheckResult, ...]) -> Evidence:
     return Evidence(
         **{name: getattr(row, name) for name in _PLAIN},
         result=DrillResult(row.result),
+        remedy=row.remedy or "",
         phases=row.phases,
         not_rehearsed=tuple((step, reason) for step, reason in row.not_rehearsed),
         checks=found,

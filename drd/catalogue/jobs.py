@@ -14,7 +14,7 @@ from drd.catalogue.daemon_tables import jobs
 from drd.catalogue.summaries import USUAL_RUNS, durations, percentile_95
 from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import ReadinessDetail, RunDetail
-from drd.model.text import first_line
+from drd.model.text import without_output
 
 _FAILURES = (RunState.FAILED, RunState.INCOMPLETE, RunState.INTERRUPTED)
 
@@ -69,7 +69,7 @@ def withheld(detail: RunDetail) -> dict[str, Any] | None:
     return {
         "readiness": detail.readiness,
         "findings": [
-            {"code": f.code, "subject": f.subject, "name": f.name, "text": first_line(f.text)}
+            {"code": f.code, "subject": f.subject, "name": f.name, "text": without_output(f.text)}
             for f in findings
         ],
     }

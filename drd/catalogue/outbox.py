@@ -74,6 +74,7 @@ class SqlOutbox(SqlStore):
         *,
         at: datetime,
         error: str,
+        remedy: str = "",
         next_try_at: datetime | None,
     ) -> None:
         tried = {
@@ -84,7 +85,7 @@ class SqlOutbox(SqlStore):
         }
         with self._database.write() as connection:
             connection.execute(update(outbox).where(outbox.c.id == row.id).values(tried))
-            _remember(connection, row.channel, kind, at, error)
+            _remember(connection, row.channel, kind, at, error, remedy)
 
     def replace(self, rows: Sequence[Waiting], digest: Message, at: datetime) -> Waiting:
         (channel,) = {row.channel for row in rows}
@@ -100,9 +101,11 @@ class SqlOutbox(SqlStore):
             query = select(outbox).where(outbox.c.channel == channel)
             return _waiting(connection.execute(query.order_by(outbox.c.id.desc())).first())
 
-    def tried(self, name: str, kind: str, *, at: datetime, error: str | None) -> None:
+    def tried(
+        self, name: str, kind: str, *, at: datetime, error: str | None, remedy: str = ""
+    ) -> None:
         with self._database.write() as connection:
-            _remember(connection, name, kind, at, error)
+            _remember(connection, name, kind, at, error, remedy)
 
     def channels(self) -> list[ChannelFacts]:
         count = select(outbox.c.channel, func.count()).where(_is_waiting)
@@ -145,14 +148,26 @@ def _facts(name: str, row: Row[tuple[object, ...]] | None, waiting: int) -> Chan
         failing_since=row.failing_since,
         tries=row.tries,
         error=row.error,
+        remedy=row.remedy or "",
         waiting=waiting,
     )
 
 
-def _remember(
-    connection: Connection, name: str, kind: str, at: datetime, error: str | None
+def _remember(  # noqa: PLR0917 - the columns
+    connection: Connection,
+    name: str,
+    kind: str,
+    at: datetime,
+    error: str | None,
+    remedy: str = "",
 ) -> None:
-    values = {"name": name, "kind": kind, "last_tried_at": at, "error": error}
+    values = {
+        "name": name,
+        "kind": kind,
+        "last_tried_at": at,
+        "error": error,
+        "remedy": remedy or None,
+    }
     if error is None:
         values |= {"last_delivered_at": at, "failing_since": None, "tries": 0}
     else:

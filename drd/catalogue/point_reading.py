@@ -69,6 +69,7 @@ def _to_snapshot(row: Row[Any]) -> ComponentSnapshot:
         added_bytes=row.added_bytes,
         duration_s=row.duration_s,
         error=row.error,
+        remedy=row.remedy or "",
         facts=row.facts,
         observations=row.observations,
     )

@@ -294,6 +294,7 @@ def _snapshot_row(connection: Connection, point: RestorePoint, position: int) ->
         "position": position,
         "plan": point.plan,
         "available_at": point.available_at,
+        "remedy": component.remedy or None,
         "facts": dict(component.facts),
         "observations": dict(component.observations),
         "fingerprint": fingerprints.store(connection, component.fingerprint),

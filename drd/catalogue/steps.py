@@ -42,6 +42,7 @@ class SqlStepStore(SqlStore):
                         finished_at=None,
                         result={},
                         error=None,
+                        remedy=None,
                         waiting_for=None,
                     )
                 )
@@ -56,12 +57,14 @@ class SqlStepStore(SqlStore):
         at: datetime,
         result: StepResult | None = None,
         error: str | None = None,
+        remedy: str = "",
     ) -> None:
         values = {
             "state": str(state),
             "finished_at": at,
             "result": result.to_json() if result is not None else {},
             "error": error,
+            "remedy": remedy or None,
             "waiting_for": None,
         }
         this = (steps.c.run == owned.run.id, steps.c.name == name)
@@ -135,4 +138,5 @@ def _to_step(row: Row[Any]) -> StepRecord:
         error=row.error,
         waiting_for=row.waiting_for,
         subject=row.subject,
+        remedy=row.remedy or "",
     )

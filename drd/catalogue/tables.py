@@ -104,6 +104,7 @@ steps = Table(
     Column("error", Words),
     Column("waiting_for", Words),
     Column("subject", String(255), nullable=False, server_default=""),  # what it is about
+    Column("remedy", Words),
 )
 
 decisions = Table(
@@ -190,6 +191,7 @@ component_snapshots = Table(
     Column("facts", Json, nullable=False),
     Column("observations", Json, nullable=False),
     Column("fingerprint", String(80), ForeignKey("fingerprints.digest")),
+    Column("remedy", Words),
 )
 Index(
     "snapshots_by_component",
@@ -226,6 +228,7 @@ evidence = Table(
     Column("given_by", Json),  # the repositories that gave something; NULL: nobody noted it
     Column("unproven", Json),  # components that were not restored or not compared, each with why
     Column("fence", Json),  # what stood around the data's code; NULL: of before, or nothing ran
+    Column("remedy", Words),
 )
 Index("evidence_by_plan", evidence.c.plan, evidence.c.finished_at)
 Index("evidence_by_point", evidence.c.point)

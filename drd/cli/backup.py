@@ -66,7 +66,7 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> _Result:
     document = done["document"]
     if document is not None:
         rows = document["components"]
-        errors = {row["component"]: DrdError(row["error"]) for row in rows if row["error"]}
+        errors = {r["component"]: DrdError(r["fact"], hint=r["remedy"]) for r in rows if r["fact"]}
         return _Result(document, errors)
     run, plan, state = done["run"], done["plan"], RunState(done["state"])
     failure = DrdError(

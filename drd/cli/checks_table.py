@@ -37,7 +37,8 @@ def evidence_of(document: Mapping[str, Any]) -> Evidence:
         ),
         unproven=tuple(Unproven(u["component"], u["why"], u["code"]) for u in document["unproven"]),
         not_rehearsed=tuple((n["step"], n["reason"]) for n in document["not_rehearsed"]),
-        reason=document["reason"],
+        reason=document["fact"],
+        remedy=document["remedy"] or "",
         coverage=Coverage.from_json(coverage) if coverage is not None else None,
         fence=FenceReport.from_json(fence) if fence is not None else None,
     )

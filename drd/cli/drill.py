@@ -26,6 +26,7 @@ from drd.errors import DrdError, NotOwner, UsageError
 from drd.flows.drill.host_loss import KitAt
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.drill.run import drill
+from drd.model.cause import with_remedy
 from drd.model.plan import Objectives
 from drd.model.units import format_duration, format_time
 from drd.ports import Destination
@@ -155,7 +156,7 @@ def _whole_s(outcome: DrillOutcome) -> float | None:
 def _sentence(outcome: DrillOutcome, goals: Objectives) -> str:
     evidence = outcome.evidence
     if evidence.reason is not None:
-        return evidence.reason
+        return with_remedy(evidence.reason, evidence.remedy)
     if evidence.rta_s is None:
         failed = [c.name for c in evidence.checks if c.verdict == "failed"]
         steps = outcome.failed_steps

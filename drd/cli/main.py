@@ -16,7 +16,8 @@ from types import FrameType
 
 from drd.cli.options import global_options
 from drd.cli.parser import Parser, Verbs
-from drd.errors import Cancelled, CatalogueError, ConfigError, DrdError, exhausted
+from drd.errors import Cancelled, CatalogueError, ConfigError, DrdError
+from drd.exhaustion import exhausted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from drd.api.values import error_document
 from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.session import session
@@ -14,7 +15,7 @@ from drd.errors import CatalogueError, UsageError
 from drd.flows.alerts.outbox import Attempt, deliver_directly
 from drd.flows.durable_steps import describe
 from drd.model.message import TEST, ChannelSpec, Message
-from drd.model.text import counted, first_line
+from drd.model.text import counted, without_output
 from drd.model.units import format_duration, to_rfc3339
 from drd.ports.notify import ChannelFacts
 
@@ -64,10 +65,16 @@ def _record(app: App, attempts: Sequence[Attempt]) -> None:
     """Record the results, for `drd status` and the alert about channels. Users who may not write
     the catalogue can test all the same."""
     for attempt in attempts:
-        error = describe(attempt.error) if attempt.error is not None else None
+        why = describe(attempt.error) if attempt.error is not None else None
         channel = attempt.channel
         try:
-            app.catalogue.outbox.tried(channel.name, channel.kind, at=app.clock.now(), error=error)
+            app.catalogue.outbox.tried(
+                channel.name,
+                channel.kind,
+                at=app.clock.now(),
+                error=why.text if why is not None else None,
+                remedy=why.remedy if why is not None else "",
+            )
         except CatalogueError as trouble:
             output.warn(f"not recorded: {trouble.message}")
             return
@@ -134,7 +141,7 @@ def _channel_json(
         "failing_since": time(facts.failing_since) if facts is not None else None,
         "tries": facts.tries if facts is not None else 0,
         "waiting": facts.waiting if facts is not None else 0,
-        "error": facts.error if facts is not None else None,
+        **error_document(facts.error if facts else None, facts.remedy if facts else ""),
     }
 
 
@@ -145,8 +152,7 @@ def _health(facts: ChannelFacts | None, now: datetime) -> str:
     if facts.failing_since is not None:
         since = format_duration((now - facts.failing_since).total_seconds())
         tries = counted(facts.tries, "try", "tries")
-        why = first_line(facts.error or "")
-        return f"fails for {since} ({tries}){waiting}: {why}"
+        return f"fails for {since} ({tries}){waiting}: {without_output(facts.error or '')}"
     assert facts.last_delivered_at is not None
     ago = format_duration((now - facts.last_delivered_at).total_seconds())
     return f"ok, last message {ago} ago{waiting}"

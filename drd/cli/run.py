@@ -12,8 +12,9 @@ from drd.cli.follow import Source, follow
 from drd.cli.session import session
 from drd.model import run_details
 from drd.model.actor import Actor
+from drd.model.cause import with_remedy
 from drd.model.run_details import DrillDetail, RecoveryDetail, RetentionDetail, RunDetail
-from drd.model.text import escaped
+from drd.model.text import escaped, without_output
 from drd.model.units import format_duration, format_rfc3339, from_rfc3339
 
 
@@ -62,7 +63,7 @@ def _who(said: dict[str, Any]) -> str:
 
 def _said(step: dict[str, Any]) -> str:
     """Why it failed or was left out, or who answered."""
-    why = (step["error"] or "").partition("\n")[0] or step["reason"] or ""
+    why = without_output(step["fact"] or "") or step["reason"] or ""
     if not why and step["by"]:
         why = f"by {step['by']}"
         why += ", who started this recovery" if step["self_approved"] else ""
@@ -109,8 +110,8 @@ def _print(run: dict[str, Any]) -> None:
         within = format_duration(detail.timeout_s)
         at = format_rfc3339(run["deadline_at"], seconds=True)
         output.say(f"  deadline   {at}, {within} after its start")
-    if run["error"]:
-        first, *rest = run["error"].splitlines()
+    if run["fact"]:
+        first, *rest = with_remedy(run["fact"], run["remedy"]).splitlines()
         output.say(f"  error      {first}")
         for line in rest:
             output.say(f"             {line}")

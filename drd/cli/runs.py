@@ -8,6 +8,7 @@ from typing import Any
 from drd.api import documents
 from drd.cli import output, remote
 from drd.model.actor import Actor
+from drd.model.text import without_output
 from drd.model.units import bare_time, format_duration
 
 
@@ -33,10 +34,10 @@ _HEADER = ["RUN", "PLAN", "KIND", "STATE", "STARTED (UTC)", "TOOK", "TRIGGER", "
 
 
 def _row(run: dict[str, Any]) -> list[str]:
-    error, took_s = run["error"], run["duration_s"]
+    took_s = run["duration_s"]
     started = bare_time(run["started_at"]) if run["started_at"] else ""
     took = format_duration(took_s) if took_s is not None else ""
-    why = _in_a_line(error) if error else ""
+    why = without_output(run["fact"] or "")
     kind = f"{run['kind']} {run['repository'] or ''}".rstrip()
     return [run["run"], run["plan"], kind, run["state"], started, took, _trigger(run), why]
 
@@ -47,10 +48,3 @@ def _trigger(run: dict[str, Any]) -> str:
     if actor is None or actor.came == "schedule":
         return str(run["trigger"])
     return f"{run['trigger']}, {actor.short()}"
-
-
-def _in_a_line(error: str) -> str:
-    """Return the first line, and what it announces."""
-    first, *others = error.splitlines() or [""]
-    announced = "; ".join(line.strip() for line in others)
-    return f"{first} {announced}" if first.endswith(":") else first

@@ -14,8 +14,9 @@ from drd.config.run_settings import PlanInForce, from_environment
 from drd.errors import AlreadyRunning, DrdError
 from drd.flows.run_kinds import FLOWS
 from drd.flows.state.crash_cleanup import Ending, settle
+from drd.model.cause import STOPPED, Cause
 from drd.model.plan import Plan
-from drd.model.run import STOPPED, Cause, Run, RunState
+from drd.model.run import Run, RunState
 from drd.model.units import format_duration
 
 

@@ -199,9 +199,9 @@ class Plans:
 
     def _mark_broken(self, name: str, path: Path, error: ConfigError) -> None:
         if name in self.catalogue.plans.names():
-            self.catalogue.plans.mark_broken(name, error.message, self.clock.now())
+            self.catalogue.plans.mark_broken(name, error.line, self.clock.now())
         elif path.parent == self.settings.plans_dir:
-            note_one(self.catalogue.queue, name, path, error.message, self.clock.now())
+            note_one(self.catalogue.queue, name, path, error.line, self.clock.now())
 
 
 def _no_path(name: str) -> str:

@@ -173,7 +173,7 @@ class Monitor:
         self.assess_soon()
 
     def not_reconfigured(self, error: DrdError) -> None:
-        self._host.change(configuration_error=error.message)
+        self._host.change(configuration_error=error.line)
         self.assess_soon()
 
     def on_run_started(self, run: Run) -> None:
@@ -185,7 +185,7 @@ class Monitor:
         self._wake.set()
 
     def catalogue_failed(self, error: CatalogueError) -> None:
-        self._host.change(catalogue_error=error.message)
+        self._host.change(catalogue_error=error.line)
         self.assess_soon()
 
     def catalogue_works(self) -> None:

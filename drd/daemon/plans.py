@@ -107,7 +107,7 @@ class PlanBook:
                     text = stored.get(name)
                     schedule = self._take(name, paths[0], row, text, ways, running=running)
                 except ConfigError as error:
-                    refused[name] = error.message
+                    refused[name] = error.line
                     self._refuse(name, error, rows.get(name))
                     self._hold_stored(name, paths[0], stored.get(name))
                 else:
@@ -184,7 +184,7 @@ class PlanBook:
     def _refuse(self, name: str, error: ConfigError, row: PlanRow | None) -> None:
         """Refuse the file and keep the previous plan: after a start, take it from the catalogue."""
         now = self._app.clock.now()
-        self._app.catalogue.plans.mark_broken(name, error.message, now)
+        self._app.catalogue.plans.mark_broken(name, error.line, now)
         stays = row is not None and row.schedule is not None
         hints = " ".join(dict.fromkeys(p.hint for p in error.problems if p.hint))
         _log.error("plan.refused", plan=name, error=error.message, hint=hints, before_stays=stays)

@@ -46,7 +46,7 @@ class Standby:
         while (error := self._error()) is not None:
             self._say(error)
             conditions = host_conditions(
-                HostFacts(catalogue_error=error.message), None, self._app.clock.now()
+                HostFacts(catalogue_error=error.line), None, self._app.clock.now()
             )
             self._tell(conditions, self._app.settings.alert_rules)
             if self._reload_asked.wait(self._pause_s):

@@ -13,7 +13,8 @@ from datetime import datetime
 from drd import log, process
 from drd.daemon.workers import GRACE_S, Ended, Workers
 from drd.errors import DrdError, UsageError
-from drd.model.run import Cause, Run, RunKind, RunState
+from drd.model.cause import Cause
+from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import RunDetail
 from drd.ports import Catalogue
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from drd import process
 from drd.config.run_settings import VARIABLE, PlanInForce
 from drd.errors import UsageError
-from drd.model.run import STOPPED, Cause, Run, sound_id
+from drd.model.cause import STOPPED, Cause
+from drd.model.run import Run, sound_id
 from drd.model.units import format_duration
 from drd.process import Child, Command, Mark
 

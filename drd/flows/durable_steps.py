@@ -12,14 +12,16 @@ from contextlib import contextmanager
 from typing import TypeVar, cast
 
 from drd import log, process
-from drd.errors import Cancelled, DrdError, Fenced, StepFailed, exhausted
+from drd.errors import Cancelled, DrdError, Fenced, StepFailed
+from drd.exhaustion import exhausted
 from drd.flows.services import Services
 from drd.model import step_results
+from drd.model.cause import Cause
 from drd.model.plan import Plan
-from drd.model.run import Cause, RunKind, RunState, StepState
+from drd.model.run import RunKind, RunState, StepState
 from drd.model.run_details import RunDetail
 from drd.model.step_results import StepResult
-from drd.model.text import one_line
+from drd.model.text import in_one_line
 from drd.ports import RunLease
 
 R = TypeVar("R", bound=StepResult)
@@ -46,7 +48,7 @@ class Runner:
         try:
             result = effect()
         except Cancelled:
-            self._end(name, StepState.CANCELLED, "cancelled")
+            self._end(name, StepState.CANCELLED, Cause("cancelled"))
             raise
         except Fenced:
             raise
@@ -57,7 +59,7 @@ class Runner:
         return result
 
     def _end(
-        self, name: str, state: StepState, error: str, result: StepResult | None = None
+        self, name: str, state: StepState, cause: Cause, result: StepResult | None = None
     ) -> None:
         with process.shielded():
             self.services.catalogue.steps.finish(
@@ -66,7 +68,8 @@ class Runner:
                 state,
                 at=self.services.clock.now(),
                 result=result,
-                error=error,
+                error=cause.text,
+                remedy=cause.remedy,
             )
 
 
@@ -75,12 +78,11 @@ def result_of(error: Exception, kind: str) -> StepResult:
     return step_results.read(kind, error.result if isinstance(error, StepFailed) else {})
 
 
-def describe(error: BaseException) -> str:
-    """Return one masked text for records: the fact, and the remedy in the next line."""
+def describe(error: BaseException) -> Cause:
+    """Return the error as records have it: the fact and the remedy in one line, masked."""
     if not isinstance(error, DrdError):
-        return log.masked(f"{type(error).__name__}: {error}")
-    remedy = one_line(error.hint)
-    return log.masked("\n".join([error.message, *([f"remedy: {remedy}"] if remedy else [])]))
+        return Cause(log.masked(f"{type(error).__name__}: {error}"), "bug")
+    return Cause(log.masked(error.line), error.code, log.masked(in_one_line(error.hint)))
 
 
 @contextmanager
@@ -134,10 +136,9 @@ def closing_run(services: Services, owned: RunLease) -> Iterator[Runner]:
         raise
     except BaseException as raised:
         error = exhausted(raised, services.work_dir) or raised
-        remedy = error.hint if isinstance(error, DrdError) else ""
-        cause = Cause(describe(error), code_of(error), log.masked(remedy))
+        cause = describe(error)
         _finish(services, owned, RunState.FAILED, cause, permanent=is_permanent(error))
-        logger.info("run.finished", state="failed", error=one_line(describe(error)))
+        logger.info("run.finished", state="failed", error=cause.line)
         if error is not raised:
             raise error from raised
         raise
@@ -155,11 +156,6 @@ def _finish(
         services.catalogue.runs.finish(
             owned, state, at=services.clock.now(), error=cause.text, detail=detail
         )
-
-
-def code_of(error: BaseException) -> str:
-    """Return the code of an error, for the record of the failed run."""
-    return error.code if isinstance(error, DrdError) else "bug"
 
 
 def is_permanent(error: BaseException) -> bool:

@@ -21,7 +21,7 @@ from drd.model.facts import (
 from drd.model.finding_codes import DRILL
 from drd.model.known_findings import OVER, PAUSED, standing_alerts, still_found
 from drd.model.repositories import assess_repository, readable, unreadable_since
-from drd.model.text import and_more, counted, in_short, noun
+from drd.model.text import and_more, counted, noun, without_output
 from drd.model.units import format_duration, format_size
 from drd.model.verdicts import (
     Assessment,
@@ -150,7 +150,7 @@ def judge_readiness(
     if unready is None:
         return proven, []
     if not unready.readiness:  # the check itself failed
-        text = f"{Readiness.NOT_READY}: {in_short(unready.error)}"
+        text = f"{Readiness.NOT_READY}: {without_output(unready.error)}"
         return Readiness.NOT_READY, [Reason(Verdict.MET, text, f"drd readiness {facts.plan}")]
     verdict, missing = _found_ahead(facts, unready)
     if not missing or (verdict is Readiness.NEEDS_DRILL and proven is not Readiness.READY):

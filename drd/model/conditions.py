@@ -16,6 +16,7 @@ from drd.model.alert_facts import (
     VerificationFacts,
 )
 from drd.model.alerts import Condition
+from drd.model.cause import STOPPED
 from drd.model.compliance import LOOKING_AHEAD, over_limit, standing_pauses
 from drd.model.drill_verdicts import is_overdue
 from drd.model.exposure import age, ago, copy_bound_s, incomplete_point, tried
@@ -26,8 +27,8 @@ from drd.model.kit_findings import EXPORT, VERIFY
 from drd.model.known_findings import OVER, PAUSED, disproved
 from drd.model.message import Severity
 from drd.model.repositories import DAMAGED, GONE
-from drd.model.run import STOPPED, RunKind
-from drd.model.text import first_line
+from drd.model.run import RunKind
+from drd.model.text import without_output
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Reason, Verdict
 
@@ -195,7 +196,7 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
             plan=facts.plan,
         )
     elif runs.paused is not None and runs.kind == "prune":
-        text = f"{what} is {first_line(runs.paused)}"
+        text = f"{what} is {runs.paused}"
         command = f"drd runs {facts.plan}"
         yield Condition("prune-paused", "warning", runs.subject, text, command, plan=facts.plan)
     elif job.due_at is not None and _is_overdue(job.since, job.due_at, now):
@@ -261,7 +262,7 @@ def _is_overdue(since: datetime | None, due_at: datetime, now: datetime) -> bool
 
 
 def _failed(what: str, error: str | None, tries: int, at: datetime | None, now: datetime) -> str:
-    why = f": {first_line(error)}" if error else ""
+    why = f": {without_output(error)}" if error else ""
     return f"{what} failed{why} ({tried(tries, at, now)})"
 
 
@@ -327,7 +328,7 @@ def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condit
         if finding.failed and disproved(facts, finding.code, finding.name):
             continue
         severity: Severity = "warning" if finding.failed else "info"
-        text = f"{finding.name}: {first_line(finding.text)}"
+        text = f"{finding.name}: {without_output(finding.text)}"
         command = f"drd readiness {plan}"
         yield Condition(
             code, severity, finding.name, text, command, plan=plan, finding=finding.code

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from drd.model.exposure import age, ago
 from drd.model.facts import DrillFacts, PlanFacts, ScenarioFacts, Unproven
 from drd.model.scenarios import turn_s, valid_s, valid_until
-from drd.model.text import first_line, in_short
+from drd.model.text import without_output
 from drd.model.units import format_duration
 from drd.model.verdicts import DrillAssessment, Reason, ScenarioAssessment, Verdict, worst
 
@@ -36,7 +36,7 @@ def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[
     if facts.load_error is not None:
         # Doctor says what is wrong with the file, and loads one that is sound.
         doctor = f"drd doctor {facts.file or facts.plan}"
-        text = f"not loaded: {in_short(facts.load_error)}"
+        text = f"not loaded: {facts.load_error}"
         command = f"drd plan forget {facts.plan}" if facts.file_gone else doctor
         reasons.append(Reason(Verdict.AT_RISK, text, command, "plan-not-loaded"))
     last = facts.last_drill
@@ -103,7 +103,7 @@ def _of_result(
         text = "never drilled, so nobody knows whether it can be restored"
         text = f"{_name(scenario)}: {text}" if named else text
         return [reason(Verdict.UNKNOWN, text, "never-drilled")]
-    why = f": {first_line(last.reason)}" if last.reason else ""
+    why = f": {without_output(last.reason)}" if last.reason else ""
     since_s = age(last.at, now)
     when = ago(last.at, now)
     if last.result == "failed":

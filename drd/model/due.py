@@ -17,6 +17,7 @@ from drd.model.cron import next_after
 from drd.model.job_history import NO_RUNS, JobHistory
 from drd.model.run import RunKind, RunState
 from drd.model.schedule import Job, auto_interval_s, margin_s
+from drd.model.text import without_output
 from drd.model.units import format_duration
 from drd.model.windows import blackout_at, released, window_text
 
@@ -277,11 +278,7 @@ def _retry(
     first_s = min(max(RETRY_SHARE * period_s, RETRY_FIRST_S[0]), RETRY_FIRST_S[1])
     wait_s = min(first_s * 2.0 ** (number - 1), max(first_s, period_s / 4), RETRY_LONGEST_S)
     wait_s *= 1 + RETRY_JITTER * share(*job.key, str(situation.runs.tries))
-    error = (
-        (situation.runs.last_error or situation.runs.last_state or "failed")
-        .strip()
-        .split("\n", 1)[0]
-    )
+    error = without_output(situation.runs.last_error or situation.runs.last_state or "failed")
     at = max(end for end in known if end) + timedelta(seconds=wait_s)
     return at, f"retry {number} of {retries} after: {error}"
 

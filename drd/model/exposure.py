@@ -23,7 +23,7 @@ from drd.model.repositories import (
     readable,
     unreadable_since,
 )
-from drd.model.text import counted, first_line
+from drd.model.text import counted, without_output
 from drd.model.units import format_duration
 from drd.model.verdicts import (
     ComponentAssessment,
@@ -277,7 +277,7 @@ def _trouble(facts: PlanFacts, now: datetime) -> FindingFacts | None:
     """
     if facts.failures is not None:
         tries, run, at, error, _ = facts.failures
-        text = f"{first_line(error) or 'backup failed'} ({tried(tries, at, now)})"
+        text = f"{without_output(error) or 'backup failed'} ({tried(tries, at, now)})"
         # As the alerts have it: a run that left an incomplete point is told as that.
         left_a_point = facts.incomplete is not None and facts.incomplete.id == run
         code = "point-incomplete" if left_a_point else "backup-failing"
@@ -290,7 +290,7 @@ def _trouble(facts: PlanFacts, now: datetime) -> FindingFacts | None:
 
 def incomplete_point(point: IncompleteFacts) -> str:
     """Name the point, and the error of each component that it lacks."""
-    failed = "; ".join(f"{name}: {first_line(error)}" for name, error in point.failed)
+    failed = "; ".join(f"{name}: {without_output(error)}" for name, error in point.failed)
     text = f"newest point {point.id} is incomplete"
     return f"{text}: {failed}" if failed else text
 

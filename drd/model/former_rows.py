@@ -1,4 +1,4 @@
-"""What rows before version 7 of the catalogue said in sentences, and rows have as fields since.
+"""What rows before versions 7 and 8 of the catalogue said in sentences. Rows have fields since.
 
 For the migration, and for records of these versions outside of the catalogue. Nothing else reads
 such a sentence, and this module does not change any more.
@@ -24,3 +24,24 @@ def subject_of(kind: str, name: str) -> str:
     if kind == "copy" and name.startswith("copy "):
         return name.split(" ")[1]
     return ""
+
+
+_REMEDY = "remedy: "
+
+
+def cause_of(error: str) -> tuple[str, str]:
+    """Return the fact of a recorded error, and its remedies, one a line. They stood in lines of
+    their own below the fact and the output of a program; several facts stood below their number.
+    """
+    lines = error.strip().split("\n")
+    remedies = [line.removeprefix(_REMEDY) for line in lines if line.startswith(_REMEDY)]
+    first, *others = (line for line in lines if not line.startswith(_REMEDY))
+    if first.endswith(":"):
+        first, others = f"{first} {'; '.join(line.strip() for line in others)}", []
+    return "\n".join([first, *others]), "\n".join(remedies)
+
+
+def problems_of(error: str) -> str:
+    """Return the first of the problems of a file, which stood in a line each, and their number."""
+    first, *others = error.strip().split("\n")
+    return first + (f" (and {len(others)} more)" if others else "")

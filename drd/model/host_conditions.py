@@ -9,7 +9,7 @@ from drd.model.alert_facts import ChannelState, DiskFacts, HostFacts
 from drd.model.alerts import Condition
 from drd.model.exposure import age
 from drd.model.message import Severity
-from drd.model.text import counted, first_line, some
+from drd.model.text import counted, some, without_output
 from drd.model.units import format_duration, format_size, to_rfc3339
 
 TOLD_FOR = timedelta(hours=1)
@@ -63,14 +63,14 @@ def has_just_come_back(host: HostFacts, now: datetime) -> bool:
 
 def _catalogue(host: HostFacts) -> Iterator[Condition]:
     if host.catalogue_error is not None:
-        text = f"drd cannot use its catalogue: {first_line(host.catalogue_error)}"
+        text = f"drd cannot use its catalogue: {host.catalogue_error}"
         yield Condition("catalogue", "critical", "", text, "drd status")
 
 
 def _configuration(host: HostFacts) -> Iterator[Condition]:
     if host.configuration_error is not None:
         text = "drd.yaml was refused, and the previous one stays in force: "
-        text += first_line(host.configuration_error)
+        text += host.configuration_error
         yield Condition("configuration", "warning", "", text, "systemctl reload drd")
 
 
@@ -144,7 +144,7 @@ def _channels(channels: Sequence[ChannelState], now: datetime) -> Iterator[Condi
     for channel in channels:
         if not channel.dead:
             continue
-        why = f": {first_line(channel.error)}" if channel.error else ""
+        why = f": {without_output(channel.error)}" if channel.error else ""
         since_s = age(channel.failing_since, now)
         text = f"channel {channel.name} cannot deliver messages"
         if since_s is not None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from drd.errors import ManifestRefused, ManifestTooNew
-from drd.model import strict
+from drd.model import former_rows, strict
 from drd.model.plan import OWN_COMPONENT
 from drd.model.snapshot import (
     MANIFEST_SCHEMA,
@@ -149,6 +149,10 @@ def component(value: Any, place: str) -> ComponentSnapshot:
     state: Literal["captured", "failed"] = read(
         "state", lambda v, p: strict.one_of(v, p, ("captured", "failed"))
     )
+    error = maybe("error", lambda v, p: strict.text(v, p, most=1 << 20))
+    remedy = maybe("remedy", lambda v, p: strict.text(v, p, most=1 << 20))
+    if error is not None and remedy is None:  # of an older drd
+        error, remedy = former_rows.cause_of(error)
     snapshot = ComponentSnapshot(
         component=read("component", strict.name),
         kind=read("kind", strict.name),
@@ -158,10 +162,11 @@ def component(value: Any, place: str) -> ComponentSnapshot:
         bytes=read("bytes", strict.count),
         added_bytes=read("added_bytes", strict.count),
         duration_s=read("duration_s", strict.number),
-        error=maybe("error", lambda v, p: strict.text(v, p, most=1 << 20)),
+        error=error,
         facts=read("facts", _free),
         observations=read("observations", _answers),
         fingerprint=maybe("fingerprint", fingerprint),
+        remedy=remedy or "",
     )
     if snapshot.component == OWN_COMPONENT:
         raise strict.refuse(f"{place}.component", "is a reserved name of drd")

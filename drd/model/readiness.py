@@ -22,7 +22,7 @@ from drd.model.run import DrillResult, Evidence
 from drd.model.runbook import Ask
 from drd.model.scenarios import Key, Rehearsal, standing, turn_s, valid_s
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
-from drd.model.text import first_line
+from drd.model.text import without_output
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import Assessment, Readiness
 
@@ -58,11 +58,11 @@ class ReadinessReport:
 
     @property
     def error(self) -> str | None:
-        """The findings that withhold `ready`, a line each; None if the plan is ready. The first
-        line, which `status` shows, begins with the verdict: `needs drill: NAME: EVIDENCE`.
+        """The verdict and the findings that withhold `ready`: `needs drill: NAME: EVIDENCE; …`;
+        None if the plan is ready.
         """
-        bad = [f"{f.name}: {first_line(f.text)}" for f in self.withholding]
-        return "\n".join((f"{self.readiness}: {bad[0]}", *bad[1:])) if bad else None
+        bad = [f"{f.name}: {without_output(f.text)}" for f in self.withholding]
+        return f"{self.readiness}: {'; '.join(bad)}" if bad else None
 
 
 def judge(

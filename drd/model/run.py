@@ -32,18 +32,6 @@ def sound_id(run: str) -> str:
     return run
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why a run ended without a result: the fact, a code if code depends on it, and the remedy."""
-
-    text: str
-    code: str = ""
-    remedy: str = ""
-
-
-STOPPED = Cause("the service was stopped", "service-stopped")
-"""The cause of a run that ended because the daemon was stopped."""
-
 RECOVERY = "recovery"
 PARTIAL = "partial-recovery"
 """The scenario in the evidence of a recovery of single components or items: its times say nothing
@@ -238,7 +226,8 @@ class Evidence:
     false if the RPA is that of a point chosen on purpose. `restored_bytes` is the size of the
     restored data; projections scale with it. `data_time` is that of the point, `repository` the one
     that the run was limited to, `given_by` those that data was read from. `unproven` are components
-    that were not restored or not compared, each with the reason.
+    that were not restored or not compared, each with the reason. `reason` says why there is no
+    result, and `remedy` what to do about it.
     """
 
     id: str
@@ -266,3 +255,4 @@ class Evidence:
     given_by: tuple[str, ...] = ()
     unproven: tuple[Unproven, ...] = ()
     fence: FenceReport | None = None
+    remedy: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drd.model.cause import with_remedy
 from drd.model.message import Message, Severity
 from drd.model.run import CheckVerdict, DrillResult, Evidence, Run, RunKind, RunState
 from drd.model.units import format_duration
@@ -54,7 +55,7 @@ def _severity(run: Run, evidence: Evidence | None) -> Severity:
 
 
 def _lines(run: Run, evidence: Evidence | None) -> list[str]:
-    lines = [run.error] if run.error else []
+    lines = [with_remedy(run.error, run.detail.remedy)] if run.error else []
     if evidence is None:
         return lines
     if evidence.rta_s is not None:
@@ -62,7 +63,7 @@ def _lines(run: Run, evidence: Evidence | None) -> list[str]:
     if evidence.rpa_s is not None:
         lines.append(f"{format_duration(evidence.rpa_s)} of data lost")
     if evidence.reason and evidence.reason != run.error:
-        lines.append(evidence.reason)
+        lines.append(with_remedy(evidence.reason, evidence.remedy))
     failed = [c for c in evidence.checks if c.verdict is CheckVerdict.FAILED]
     lines += [f"failed check {c.name}: {c.observed}, expected {c.expected}" for c in failed]
     return lines
@@ -77,7 +78,9 @@ def _details(run: Run, evidence: Evidence | None) -> dict[str, Any]:
         "state": str(run.state),
         "subject": run.subject or None,
         "trigger": run.trigger,
-        "error": run.error,
+        "error": with_remedy(run.error, run.detail.remedy) if run.error else run.error,
+        "fact": run.error,
+        "remedy": run.detail.remedy,
         "duration_s": run.duration_s,
         "result": str(evidence.result) if evidence is not None else None,
         "rta_s": evidence.rta_s if evidence is not None else None,

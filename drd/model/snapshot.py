@@ -198,9 +198,9 @@ class Stored:
 @dataclass(frozen=True, slots=True)
 class ComponentSnapshot:
     """One component in one restore point. `state` is `captured` or `failed`; a failed one has
-    `error` and no snapshot. `facts` are what a restore needs to know and may be printed (server
-    version, file name in the snapshot). `observations` are answers of the source to queries of
-    checks, by check name.
+    `error`, its `remedy` and no snapshot. `facts` are what a restore needs to know and may be
+    printed (server version, file name in the snapshot). `observations` are answers of the source to
+    queries of checks, by check name.
     """
 
     component: str
@@ -215,6 +215,7 @@ class ComponentSnapshot:
     facts: Mapping[str, Any] = field(default_factory=dict)
     observations: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: Fingerprint | None = None
+    remedy: str = ""
 
     def to_json(self, *, with_fingerprint: bool = True) -> dict[str, Any]:
         data = {
@@ -230,6 +231,8 @@ class ComponentSnapshot:
             "facts": dict(self.facts),
             "observations": dict(self.observations),
         }
+        if self.error is not None:
+            data["remedy"] = self.remedy
         if with_fingerprint:
             data["fingerprint"] = self.fingerprint.to_json() if self.fingerprint else None
         return data

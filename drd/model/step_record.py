@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from drd.model.cause import Cause
 from drd.model.run import StepState
 from drd.model.step_results import StepResult
 
@@ -35,6 +36,12 @@ class StepRecord:
     error: str | None = None
     waiting_for: str | None = None
     subject: str = ""
+    remedy: str = ""
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why it failed; None if it recorded no error."""
+        return Cause(self.error, remedy=self.remedy) if self.error is not None else None
 
 
 def step_about(records: Iterable[StepRecord], kind: str, subject: str) -> StepRecord | None:

@@ -28,29 +28,18 @@ def short_id(recorded: str) -> str:
     return recorded[:8] if re.fullmatch(_ID, recorded) else "an invalid id"
 
 
-def first_line(error: str) -> str:
-    """Return the fact of a recorded error; its remedies are in the lines below, for `run show`."""
-    return error.strip().split("\n", 1)[0].strip()
+def in_one_line(text: str) -> str:
+    """Return in one line a text that may have several: the output of a program, or commands, one a
+    line.
+    """
+    return "; ".join(line.strip() for line in text.strip().splitlines())
 
 
-def one_line(error: str) -> str:
-    """Return all of a recorded error in one line."""
-    return "; ".join(line.strip() for line in error.strip().splitlines())
-
-
-def joined(errors: Iterable[str]) -> str:
-    """Join several errors: the facts in the first line, everything else below."""
-    heads, below = [], []
-    for error in errors:
-        head, *more = error.strip().splitlines() or [""]
-        heads.append(head)
-        below += more
-    return "\n".join(["; ".join(heads), *below])
-
-
-def in_short(error: str) -> str:
-    """Return the first of the problems of a file, and their number."""
-    return first_line(error) + and_more(len(error.strip().splitlines()) - 1)
+def without_output(fact: str) -> str:
+    """Return a fact with only the first line of what a program has printed, which ends it: `pg_dump
+    exited with 1: connection refused`. drd's own facts have one line.
+    """
+    return fact.strip().split("\n", 1)[0].strip()
 
 
 def left_out(count: int) -> str:

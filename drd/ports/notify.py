@@ -108,6 +108,7 @@ class ChannelFacts:
     tries: int = 0
     error: str | None = None
     waiting: int = 0
+    remedy: str = ""
 
     @property
     def plan(self) -> str:
@@ -148,6 +149,7 @@ class Outbox(Protocol):
         *,
         at: datetime,
         error: str,
+        remedy: str = "",
         next_try_at: datetime | None,
     ) -> None:
         """Record that an attempt failed. Without `next_try_at` the message is given up."""
@@ -155,7 +157,9 @@ class Outbox(Protocol):
     def replace(self, rows: Sequence[Waiting], digest: Message, at: datetime) -> Waiting:
         """Replace several messages of a channel by one, all of them or none."""
 
-    def tried(self, name: str, kind: str, *, at: datetime, error: str | None) -> None:
+    def tried(
+        self, name: str, kind: str, *, at: datetime, error: str | None, remedy: str = ""
+    ) -> None:
         """Record an attempt that belongs to no message of the outbox (heartbeats, tests)."""
 
     def channels(self) -> list[ChannelFacts]:

@@ -31,8 +31,10 @@ class StepStore(Protocol):
         at: datetime,
         result: StepResult | None = None,
         error: str | None = None,
+        remedy: str = "",
     ) -> None:
-        """Record the result of a step that has begun."""
+        """Record the result of a step that has begun; of one that failed the fact and the
+        remedy."""
 
     def wait(self, owned: RunLease, name: str, waiting_for: str, result: StepResult) -> None:
         """Record that a step which has begun waits for a person."""

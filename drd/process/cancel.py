@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from drd.errors import Cancelled
-from drd.model.run import Cause
+from drd.model.cause import Cause
 
 _flag = threading.Event()
 _interruption: list[Cause] = []

@@ -26,7 +26,7 @@ from drd.catalogue import (  # noqa: F401 (they fill the metadata)
 from drd.catalogue.engine import Database
 from drd.catalogue.migrate import OURS, Schema
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
-from drd.catalogue.summary import read_facts
+from drd.catalogue.summary import read_facts, read_status
 from drd.catalogue.tables import metadata
 from drd.errors import CatalogueError
 from drd.model.compliance import assess
@@ -406,9 +406,8 @@ def test_an_upgrade_converts_sentences_to_codes(url: str, tmp_path: Path) -> Non
     assert codes["backup"] == "service-stopped"
     assert codes["verification"] == "repository-damaged"
     [run] = catalogue.runs.newest("shop", kind=RunKind.READINESS)
-    assert run.error == (
-        "not ready: repository primary: key: wrong password\nremedy: look (twice)."
-    )
+    assert run.error == "not ready: repository primary: key: wrong password"
+    assert run.detail.remedy == "look (twice)."
     assert isinstance(run.detail, ReadinessDetail)
     codes = [judged.finding.code for judged in run.detail.findings or ()]
     assert codes == ["repository-key", "drill", "unnamed"]
@@ -465,6 +464,80 @@ def test_an_upgrade_gives_each_step_the_subject_that_its_name_had(url: str, tmp_
     assert restored is not None
     assert restored.name == "restore orders-db"
     assert step_about(records, RESTORE, "files") is None
+    catalogue.close()
+
+
+_OF_0007 = """
+INSERT INTO plans (name, owner, digest, rpo_s, rto_s, window_s, backup_timeout_s, file,
+  file_mtime_ns, file_size, file_digest, first_loaded_at, loaded_at, load_error)
+VALUES ('shop', 'o', 'd1', 60, 60, 60, 60, 'f', 1, 1, 'f1', '@00', '@00',
+  'f:3: rpo: no\nf:7: rto: no');
+INSERT INTO runs (id, plan, kind, "trigger", state, plan_digest, token, owner_host, detail, error)
+VALUES ('r1', 'shop', 'backup', 'manual', 'failed', 'd1', 1, 'db1', '{"permanent": true}',
+  'db: pg_dump exited with 1: refused; conf: gone\nis it running?\nremedy: a.\nremedy: b.'),
+  ('r2', 'shop', 'recovery', 'manual', 'failed', 'd1', 1, 'db1', '{}',
+  '2 problems block this recovery:\n  a is full\n  b is gone\nremedy: make room.'),
+  ('r3', 'shop', 'copy', 'manual', 'failed', 'd1', 1, 'db1', '{}', 'cancelled');
+INSERT INTO steps (run, name, position, kind, state, attempt, started_at, result, error)
+VALUES ('r1', 'capture db', 0, 'capture', 'failed', 1, '@01', '{}', 'gone\nremedy: create it.'),
+  ('r1', 'repository', 1, 'preflight', 'failed', 1, '@01', '{}', 'cancelled');
+INSERT INTO jobs (plan, kind, subject, tries, permanent, changed, last_error)
+VALUES ('shop', 'backup', '', 1, @false, 1, 'db: gone\nremedy: create it.');
+INSERT INTO points (id, plan, data_time, available_at, complete, plan_digest, bytes)
+VALUES ('p1', 'shop', '@01', '@01', @false, 'd1', 0);
+INSERT INTO component_snapshots (point, component, position, plan, available_at, kind, state,
+  bytes, added_bytes, duration_s, error, facts, observations)
+VALUES ('p1', 'db', 0, 'shop', '@01', 'sqlite', 'failed', 0, 0, 0, 'gone\nremedy: create it.',
+  '{}', '{}');
+INSERT INTO component_summary (plan, component, position, kind, error)
+VALUES ('shop', 'db', 0, 'sqlite', 'gone\nremedy: create it.');
+INSERT INTO evidence (id, run, plan, scenario, result, plan_digest, started_at, finished_at,
+  judged, phases, not_rehearsed, restored_bytes, reason)
+VALUES ('e1', 'r1', 'shop', 'database-loss', 'inconclusive', 'd1', '@01', '@02', @false, '{}',
+  '[]', 0, 'no initdb\nremedy: set bin_dir.');
+INSERT INTO channels (name, kind, tries, error)
+VALUES ('mail', 'smtp', 2, 'refused\nremedy: see to it.'), ('hook', 'webhook', 0, NULL);
+INSERT INTO verifications (plan, repository, parts, next_part, cycle_started_at, error)
+VALUES ('shop', 'primary', 4, 1, '@01', 'damaged\nremedy: repair it.');
+INSERT INTO daemon_state (key, at, value)
+VALUES ('refused', '@01', '{"web": {"mtime_ns": 1, "size": 1, "error": "w:1: a\\nw:2: b"}}')
+"""
+
+
+def test_an_upgrade_takes_remedies_out_of_errors(url: str, tmp_path: Path) -> None:
+    schema = Schema(OURS.scripts, "0007")
+    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    executed(url, _OF_0007.replace("@false", "FALSE"))
+
+    catalogue = opened(url, tmp_path)
+
+    runs = {r.id: (r.error, r.detail.remedy) for r in map(catalogue.runs.get, ("r1", "r2", "r3"))}
+    assert runs == {
+        "r1": ("db: pg_dump exited with 1: refused; conf: gone\nis it running?", "a.\nb."),
+        "r2": ("2 problems block this recovery: a is full; b is gone", "make room."),
+        "r3": ("cancelled", None),
+    }
+    assert catalogue.runs.get("r1").detail.permanent
+    assert [(s.error, s.remedy) for s in catalogue.steps.of_run("r1")] == [
+        ("gone", "create it."),
+        ("cancelled", ""),
+    ]
+    assert [j.last_error for j in catalogue.queue.jobs()] == ["db: gone"]
+    [component] = catalogue.points.get("shop", "p1").components
+    assert (component.error, component.remedy) == ("gone", "create it.")
+    [drill] = catalogue.evidence.newest("shop")
+    assert (drill.reason, drill.remedy) == ("no initdb", "set bin_dir.")
+    assert {c.name: (c.error, c.remedy) for c in catalogue.outbox.channels()} == {
+        "mail": ("refused", "see to it."),
+        "hook": (None, ""),
+    }
+    reading = catalogue.copies.reading("shop", "primary")
+    assert reading is not None
+    assert reading.error == "damaged"
+    [facts] = read_facts(url)
+    assert facts.load_error == "f:3: rpo: no (and 1 more)"
+    assert [c.error for c in facts.components] == ["gone"]
+    assert read_status(url).refused["web"].error == "w:1: a (and 1 more)"
     catalogue.close()
 
 

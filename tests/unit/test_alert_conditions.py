@@ -16,6 +16,7 @@ from drd.model.alert_facts import (
     VerificationFacts,
 )
 from drd.model.alerts import AT_ONCE
+from drd.model.cause import STOPPED
 from drd.model.compliance import assess
 from drd.model.conditions import blind, conditions, exposed_file, stored_text_differs
 from drd.model.exposure import judge_copy
@@ -24,7 +25,6 @@ from drd.model.finding import Finding
 from drd.model.host_conditions import AT_THE_HOST, has_just_come_back, host_conditions
 from drd.model.job_history import JobHistory
 from drd.model.message import Severity
-from drd.model.run import STOPPED
 from drd.model.verdicts import Verdict
 from tests.status_support import (
     DAY,
@@ -210,7 +210,7 @@ def test_damage_raises_one_alert() -> None:
 
 
 def test_a_failing_backup_says_why_and_how_often() -> None:
-    [text] = words(healthy(failures=failures(3, "no route to host\nremedy: look")))
+    [text] = words(healthy(failures=failures(3, "no route to host\nrestic: retrying")))
     assert text == (
         "backup-failing : backup failed: no route to host (3 tries, last 4m ago) > drd run show "
         "4f2a"

@@ -261,9 +261,7 @@ def test_failed_drill_is_breached_although_an_older_one_passed() -> None:
 
 def test_inconclusive_drill_is_unknown() -> None:
     plan = judged(
-        last_drill=drill(
-            "inconclusive", since_s=HOUR, reason="no server binary\nremedy: set bin_dir."
-        )
+        last_drill=drill("inconclusive", since_s=HOUR, reason="no server binary\ninitdb: not found")
     )
     assert plan.drill.verdict is UNKNOWN
     assert plan.readiness is Readiness.NEEDS_DRILL

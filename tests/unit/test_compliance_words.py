@@ -7,7 +7,7 @@ import pytest
 from tests.status_support import failures, incomplete, point
 from tests.unit.test_compliance import judged
 
-SAID = "db: x.db does not exist; conf: gone\nremedy: correct `path` (or create it).\nremedy: look"
+SAID = "db: x.db does not exist; conf: gone\npg_dump: no such file (or directory)\ntar: exiting"
 
 
 def test_a_failure_that_did_no_harm_yet_is_called_one() -> None:
@@ -23,6 +23,6 @@ def test_brackets_that_are_no_remedy_stay(error: str) -> None:
     assert plan.reasons[0].text == f"last backup failed: {error} (2 tries, last 4m ago)"
 
 
-def test_an_incomplete_point_says_what_failed_and_leaves_the_remedy_to_its_run() -> None:
-    plan = judged(incomplete=incomplete(("db", "gone\nremedy: look (twice)."), ("conf", "shut")))
+def test_an_incomplete_point_says_what_failed_and_leaves_the_output_to_its_run() -> None:
+    plan = judged(incomplete=incomplete(("db", "gone\ntar: exiting (twice)."), ("conf", "shut")))
     assert "newest point 9b0d is incomplete: db: gone; conf: shut" in [r.text for r in plan.reasons]

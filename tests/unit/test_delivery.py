@@ -248,7 +248,10 @@ def test_a_channel_that_breaks_is_a_failure_like_others(rig: Rig) -> None:
     rig.fake.fault = breaks
     rig.add(*numbered(1))
     assert rig.deliver() == 0
-    assert rig.facts.error == "ZeroDivisionError: of a bug\nremedy: this is a bug."
+    assert (rig.facts.error, rig.facts.remedy) == (
+        "ZeroDivisionError: of a bug",
+        "this is a bug.",
+    )
 
 
 def test_two_processes_do_not_deliver_the_same(rig: Rig) -> None:

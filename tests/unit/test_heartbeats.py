@@ -183,7 +183,8 @@ def test_a_watcher_that_stays_away_is_recorded_and_harms_nobody(rig: Rig) -> Non
     rig.heartbeats.finished(PLAN, run())
     rig.heartbeats.close(10)
     facts = rig.catalogue.outbox.channels()[0]
-    assert (facts.name, facts.tries, facts.error) == ("orders", 1, "no\nremedy: see to it.")
+    assert (facts.name, facts.tries, facts.error) == ("orders", 1, "no")
+    assert facts.remedy == "see to it."
     rig.watcher.errors = [NotifyError("gone", permanent=True)]
     rig.heartbeats.started(PLAN, RunKind.BACKUP)
     rig.heartbeats.close(10)

@@ -159,6 +159,18 @@ def test_what_drd_does_not_write_is_refused(
     assert why in refused(change)
 
 
+def test_an_error_of_an_older_drd_is_read_without_its_remedy() -> None:
+    raw = document()
+    raw["components"][2] |= {"error": "gone\nremedy: create it."}
+    assert "remedy" in raw["components"][2]
+    del raw["components"][2]["remedy"]
+    failed = read(json.dumps(raw).encode()).point.components[2]
+    assert (failed.error, failed.remedy) == ("gone", "create it.")
+    raw["components"][2] |= {"error": "gone", "remedy": "look."}
+    failed = read(json.dumps(raw).encode()).point.components[2]
+    assert (failed.error, failed.remedy) == ("gone", "look.")
+
+
 def test_as_much_as_drd_may_write_is_read() -> None:
     raw = document() | {"plan_digest": "x" * 80, "versions": {str(n): "" for n in range(100)}}
     raw["components"][2]["error"] = "x" * (1 << 20)

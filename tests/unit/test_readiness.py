@@ -58,8 +58,7 @@ def test_the_most_severe_finding_decides_and_is_first() -> None:
     report = judge([FINE, WARNING, UNPROVEN, GONE], (), T0)
     assert report.readiness is NOT_READY
     assert [f.finding.name for f in report.findings[2:]] == ["kit missing", "restic"]
-    assert report.error is not None
-    assert report.error.splitlines()[0] == "not ready: repository primary: refused"
+    assert report.error == ("not ready: repository primary: refused; drill database-loss: never")
     assert judge([FINE, WARNING], (), T0).error is None
 
 

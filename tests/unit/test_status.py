@@ -150,7 +150,7 @@ def test_plan_never_loaded_is_unknown(tmp_path: Path) -> None:
 def test_plan_that_was_refused_says_where_and_why(tmp_path: Path) -> None:
     file = written(tmp_path)
     there = file.stat()
-    error = f"{file}:3: backup.evry: unknown key\n{file}:4: x: y"
+    error = f"{file}:3: backup.evry: unknown key (and 1 more)"
     known = RefusedFacts(there.st_mtime_ns, there.st_size, error)
     facts = StatusFacts([], others={"orders-api": (alert(),)}, refused={"orders-api": known})
 

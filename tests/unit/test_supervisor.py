@@ -13,7 +13,8 @@ import pytest
 from drd.daemon.supervisor import Supervisor
 from drd.daemon.workers import Ended
 from drd.errors import CatalogueError
-from drd.model.run import Cause, Run, RunKind, RunState
+from drd.model.cause import Cause
+from drd.model.run import Run, RunKind, RunState
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drd.model.text import and_more, counted, first_line, joined, one_line, some
+from drd.model.text import and_more, counted, in_one_line, some, without_output
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,7 @@ def test_nouns_agree_with_their_number() -> None:
     assert (and_more(0), and_more(2)) == ("", " (and 2 more)")
 
 
-def test_joined_errors_have_facts_first_and_remedies_below() -> None:
-    both = joined(["db: gone\nremedy: create it.", "conf: shut"])
-    assert both == "db: gone; conf: shut\nremedy: create it."
-    assert first_line(both) == "db: gone; conf: shut"
-    assert one_line(both) == "db: gone; conf: shut; remedy: create it."
+def test_the_output_of_a_program_is_put_in_one_line_or_left_out() -> None:
+    fact = "pg_dump exited with 1: refused\n  is the server running?"
+    assert in_one_line(fact) == "pg_dump exited with 1: refused; is the server running?"
+    assert without_output(fact) == "pg_dump exited with 1: refused"

@@ -14,11 +14,11 @@ from typing import cast
 from drd import log
 from drd.errors import CatalogueError, DrdError, NotifyError
 from drd.flows.durable_steps import describe
+from drd.model.cause import with_remedy
 from drd.model.message import ChannelSpec
 from drd.model.plan import Heartbeat
 from drd.model.run import DrillResult, Run, RunKind, RunState
 from drd.model.run_details import DrillDetail, RecoveryDetail
-from drd.model.text import one_line
 from drd.model.units import format_duration
 from drd.ports import Catalogue, Clock
 from drd.ports.notify import OF_A_PLAN, OpenWatcher, Signal
@@ -85,7 +85,8 @@ class Heartbeats:
             signal = "fail"
         took = f" after {format_duration(run.duration_s)}" if run.duration_s is not None else ""
         state = run.state if result == DrillResult.PASSED else result
-        lines = [*output, *([run.error] if run.error else [])]
+        said = [with_remedy(run.error, run.detail.remedy)] if run.error else []
+        lines = [*output, *said]
         lines.append(f"{run.kind} {run.id} of {plan.name}: {state}{took}")
         self._tell(plan, run.kind, signal, "\n".join(lines))
 
@@ -206,8 +207,9 @@ class _Address:
 
     def _record(self, error: DrdError | None) -> None:
         journal = log.get(channel=self._name)
-        if error is not None:
-            journal.warning("heartbeat.failed", error=one_line(describe(error)))
+        why = describe(error) if error is not None else None
+        if why is not None:
+            journal.warning("heartbeat.failed", error=why.line)
         else:
             journal.debug("heartbeat.sent")
         try:
@@ -215,7 +217,8 @@ class _Address:
                 self._name,
                 "heartbeat",
                 at=self._clock.now(),
-                error=describe(error) if error is not None else None,
+                error=why.text if why is not None else None,
+                remedy=why.remedy if why is not None else "",
             )
         except CatalogueError as trouble:
-            journal.warning("heartbeat.unrecorded", error=one_line(describe(trouble)))
+            journal.warning("heartbeat.unrecorded", error=describe(trouble).line)

@@ -17,7 +17,6 @@ from drd.errors import AlreadyRunning, Cancelled, CatalogueError, DrdError, Noti
 from drd.flows.durable_steps import describe
 from drd.model.digest import digest
 from drd.model.message import ChannelSpec, Message, Routed
-from drd.model.text import one_line
 from drd.ports import Catalogue, Clock
 from drd.ports.notify import ChannelFacts, NotifierFactory, Outbox, Waiting
 
@@ -173,9 +172,9 @@ class OutboxSender:
             except CatalogueError as error:
                 # The result cannot be recorded: do not repeat it at the next tick.
                 self._not_before[channel.name] = self._clock.monotonic() + UNRECORDED_PAUSE_S
-                journal.error("outbox.unrecorded", error=one_line(describe(error)))
+                journal.error("outbox.unrecorded", error=describe(error).line)
             except Exception as error:  # noqa: BLE001 (a thread has nobody above it)
-                journal.error("channel.broken", error=one_line(describe(error)))
+                journal.error("channel.broken", error=describe(error).line)
 
 
 def deliver_channel(
@@ -269,11 +268,11 @@ class _Delivery:
             self.accepted.discard(key)
             self.log.info("message.delivered", **keys, duration_s=round(attempt.duration_s, 3))
             return None
-        words = describe(attempt.error)
+        why = describe(attempt.error)
         later = next_try(row, attempt.error, now)
-        self.outbox.failed(row, kind, at=now, error=words, next_try_at=later)
+        self.outbox.failed(row, kind, at=now, error=why.text, remedy=why.remedy, next_try_at=later)
         event = "message.failed" if later is not None else "message.given_up"
-        self.log.warning(event, **keys, tries=row.tries + 1, error=words)
+        self.log.warning(event, **keys, tries=row.tries + 1, error=why.line)
         return attempt.error
 
 
@@ -351,9 +350,7 @@ def deliver_repeatedly(
                 if attempt.error is None:
                     journal.info("message.delivered", message=message.id, directly=True)
                     break
-                journal.warning(
-                    "message.failed", tries=tries, error=one_line(describe(attempt.error))
-                )
+                journal.warning("message.failed", tries=tries, error=describe(attempt.error).line)
                 if tries < DIRECT_TRIES:
                     threading.Event().wait(FIRST_PAUSE_S)
 

@@ -12,6 +12,7 @@ from drd.errors import ImplausibleDump
 from drd.flows.hooks import run_after, run_after_anyway, run_before
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place
+from drd.model.cause import Cause
 from drd.model.plan import Component, Plan
 from drd.model.snapshot import ComponentSnapshot, Fingerprint, Stored
 from drd.model.step_results import PreflightStepResult
@@ -146,6 +147,7 @@ def _plausible(services: Services, order: CaptureOrder, stored: Stored) -> None:
         )
 
 
-def failed(component: Component, text: str) -> ComponentSnapshot:
+def failed(component: Component, why: Cause) -> ComponentSnapshot:
     """Return the row of a component that could not be captured."""
-    return ComponentSnapshot(component.name, component.kind, "failed", error=text)
+    name, kind = component.name, component.kind
+    return ComponentSnapshot(name, kind, "failed", error=why.text, remedy=why.remedy)

@@ -22,6 +22,7 @@ from drd.flows.repository.identity import confirm_or_initialise
 from drd.flows.services import Services
 from drd.flows.state import clock_trust, crash_cleanup
 from drd.flows.state.run_dirs import swept_afterwards
+from drd.model.cause import joined
 from drd.model.manifest import manifest_digest
 from drd.model.plan import Component, Plan
 from drd.model.run import RunKind, RunState
@@ -35,7 +36,6 @@ from drd.model.snapshot import (
 )
 from drd.model.step_record import CAPTURE
 from drd.model.step_results import CaptureStepResult, ManifestStepResult, PreflightStepResult
-from drd.model.text import joined
 from drd.ports import Repository
 
 MANIFEST_TAG = "manifest"
@@ -239,13 +239,14 @@ class _BackupRun:
             state = RunState.FAILED
         else:
             state = RunState.INCOMPLETE if self.errors else RunState.SUCCEEDED
-        error = joined(f"{name}: {describe(e)}" for name, e in self.errors.items()) or None
+        why = joined({name: describe(error) for name, error in self.errors.items()})
         self.services.catalogue.runs.finish(
             self.runner.owned,
             state,
             at=self.services.clock.now(),
-            error=error,
+            error=why.text if why is not None else None,
             detail=BackupDetail(
+                remedy=(why.remedy or None) if why is not None else None,
                 point=point.id if point else None,
                 bytes=sum(row.bytes for row in rows),
                 permanent=bool(self.errors) and all(map(is_permanent, self.errors.values())),

@@ -38,7 +38,6 @@ from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
 from drd.model.step_record import RESTORE, StepRecord, step_about
 from drd.model.step_results import CheckStepResult, RestoreStepResult
-from drd.model.text import one_line
 from drd.ports import CheckContext, Destination, Restored
 from drd.process import rights
 from drd.process.rights import Purpose
@@ -131,7 +130,7 @@ def recall(work: Restoration, names: Sequence[str], records: Collection[StepReco
         if record.state is StepState.SUCCEEDED and isinstance(record.result, RestoreStepResult):
             work.restored[name] = _restored(record.result)
         elif record.error is not None:
-            work.errors[name] = DrdError(record.error)
+            work.errors[name] = DrdError(record.error, hint=record.remedy)
 
 
 def _restore_one(work: Restoration, name: str, manifest: Callable[[], Manifest]) -> None:
@@ -264,7 +263,7 @@ def _missing(check: str, component: str, error: DrdError) -> CheckResult:
         component,
         CheckVerdict.NOT_RUN,
         f"{component} was not restored",
-        one_line(describe(error)),
+        describe(error).line,
     )
 
 
@@ -275,7 +274,7 @@ def restore_failures(work: Restoration) -> list[CheckResult]:
             f"{name} can be restored",
             name,
             CheckVerdict.FAILED,
-            one_line(describe(error)),
+            describe(error).line,
             "restores without an error",
             looked_at_data=False,
         )
@@ -290,7 +289,7 @@ def passed_over(work: Restoration) -> list[CheckResult]:
             f"{what} can be fetched from {repository}",
             what if what in work.destinations else None,
             CheckVerdict.NOT_RUN,
-            one_line(describe(error)),
+            describe(error).line,
             "another repository provided it",
             part=True,
             looked_at_data=False,

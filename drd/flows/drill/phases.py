@@ -17,6 +17,7 @@ from drd.flows.durable_steps import Runner
 from drd.flows.restore.point_choice import Choice
 from drd.flows.runbook.engine import Engine, rehearsed
 from drd.flows.services import Services
+from drd.model.cause import Cause
 from drd.model.plan import Plan
 from drd.model.recovery_phases import Span, split
 from drd.model.run import PARTIAL_DRILL, CheckResult, DrillResult, Evidence
@@ -34,7 +35,7 @@ class Begun:
     t0: datetime
     only: tuple[str, ...] | None
 
-    def evidence(self, result: DrillResult, reason: str | None) -> Evidence:
+    def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
         run, request = self.runner.run.id, self.request
         return Evidence(
             id=f"{run[:4]}-{run}",
@@ -52,7 +53,8 @@ class Begun:
             judged=False,
             phases={},
             checks=(),
-            reason=reason,
+            reason=why.text if why is not None else None,
+            remedy=why.remedy if why is not None else "",
             repository=request.repository or "",
         )
 
@@ -64,9 +66,9 @@ class Fenced:
     begun: Begun
     fences: process.Sandbox
 
-    def evidence(self, result: DrillResult, reason: str | None) -> Evidence:
+    def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
         fence = report(self.fences, self.begun.plan)
-        return replace(self.begun.evidence(result, reason), fence=fence)
+        return replace(self.begun.evidence(result, why), fence=fence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,9 @@ class OnHost:
     def begun(self) -> Begun:
         return self.fenced.begun
 
-    def evidence(self, result: DrillResult, reason: str | None) -> Evidence:
+    def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
         return replace(
-            self.fenced.evidence(result, reason),
+            self.fenced.evidence(result, why),
             plan=self.plan.name,
             plan_digest=self.plan_digest,
             fence=report(self.fenced.fences, self.plan),
@@ -111,10 +113,10 @@ class Chosen:
     def begun(self) -> Begun:
         return self.host.begun
 
-    def evidence(self, result: DrillResult, reason: str | None) -> Evidence:
+    def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
         point = self.choice.point
         return replace(
-            self.host.evidence(result, reason),
+            self.host.evidence(result, why),
             id=f"{point.id[:4]}-{self.begun.runner.run.id}",
             point=point.id,
             judged=self.choice.newest,
@@ -135,11 +137,11 @@ class Restoring:
     def begun(self) -> Begun:
         return self.chosen.begun
 
-    def evidence(self, result: DrillResult, reason: str | None) -> Evidence:
+    def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
         coverage, left_out = rehearsed(self.engine)
         is_part = bool(self.begun.request.components)
         return replace(
-            self.chosen.evidence(result, reason),
+            self.chosen.evidence(result, why),
             checks=(*self.chosen.host.checks, *self.work.checks),
             not_rehearsed=left_out,
             coverage=coverage,
@@ -159,10 +161,10 @@ class Restored:
     def begun(self) -> Begun:
         return self.restoring.begun
 
-    def evidence(self, result: DrillResult, reason: str | None) -> Evidence:
-        evidence = self.restoring.evidence(result, reason)
+    def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
+        evidence = self.restoring.evidence(result, why)
         work, point = self.restoring.work, self.restoring.chosen.choice.point
-        if reason is not None or work.errors or not self.restoring.engine.outcome.through:
+        if why is not None or work.errors or not self.restoring.engine.outcome.through:
             return evidence
         return replace(
             evidence,

@@ -66,7 +66,6 @@ from drd.model.run import (
 from drd.model.run_details import DrillDetail
 from drd.model.runbook import SANDBOX, Circumstances
 from drd.model.step_results import ChoiceStepResult, KitStepResult
-from drd.model.text import one_line
 from drd.ports import Destination
 from drd.process import background
 
@@ -130,7 +129,7 @@ def _execute(begun: Begun, sandboxes: ExitStack) -> DrillOutcome:
         restored = rehearsal.run()
     except _NoHost as lost:
         evidence = rehearsal.reached.evidence(DrillResult.FAILED, describe(lost.error))
-        row = does_not_open(one_line(describe(lost.error)))
+        row = does_not_open(describe(lost.error).line)
         return _record(rehearsal.reached, replace(evidence, checks=(row,)), lost.error)
     except (RepositoryDamaged, PointGone) as error:
         return _unreadable(rehearsal.reached, error)
@@ -339,6 +338,7 @@ def _record(reached: Phase, evidence: Evidence, error: DrdError | None) -> Drill
         error=_why(evidence),
         detail=DrillDetail(
             result=str(evidence.result),
+            remedy=evidence.remedy or None,
             point=evidence.point,
             bytes=evidence.restored_bytes,
             fence=evidence.fence,

@@ -56,10 +56,12 @@ def joined(errors: Sequence[DrdError], about: Mapping[int, str]) -> DrdError:
         return errors[0]
     facts = dict.fromkeys(_named(e.message, about.get(n, "")) for n, e in enumerate(errors))
     hints = dict.fromkeys(e.hint for e in errors if e.hint)
+    hint = "\n".join(hints)
+    if len(facts) == 1:
+        return TargetError(next(iter(facts)), hint=hint)
     message = f"{len(facts)} problems block this recovery:"
     return TargetError(
-        "\n  ".join([message, *facts]) if len(facts) > 1 else next(iter(facts)),
-        hint="\n".join(hints),
+        "\n  ".join([message, *facts]), hint=hint, line=f"{message} {'; '.join(facts)}"
     )
 
 

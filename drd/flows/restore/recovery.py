@@ -34,6 +34,7 @@ from drd.flows.runbook.engine import Engine, Outcome, failures
 from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import started_directory, swept_afterwards
+from drd.model.cause import Cause, joined
 from drd.model.plan import Plan
 from drd.model.recovery_phases import Span, split
 from drd.model.run import (
@@ -52,7 +53,6 @@ from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import PEOPLE
 from drd.model.step_record import RESTORE, StepRecord
 from drd.model.step_results import RestoreStepResult
-from drd.model.text import joined
 from drd.ports import NamedDestination
 
 
@@ -229,25 +229,29 @@ def _record(
         restored_bytes=sum(c.bytes for c in plan.point.components if c.component in work.restored),
     )
     services.catalogue.evidence.record(runner.owned, evidence)
-    errors = joined(f"{n}: {describe(e)}" for n, e in work.errors.items())
+    why = joined({n: describe(e) for n, e in work.errors.items()}) or _stopped_by(engine)
     failed = result is DrillResult.FAILED or not back
     services.catalogue.runs.finish(
         runner.owned,
         RunState.FAILED if failed else RunState.SUCCEEDED,
         at=now,
-        error=errors or _stopped_by(engine),
-        detail=RecoveryDetail(result=str(result), bytes=evidence.restored_bytes),
+        error=why.text if why is not None else None,
+        detail=RecoveryDetail(
+            result=str(result),
+            bytes=evidence.restored_bytes,
+            remedy=(why.remedy or None) if why is not None else None,
+        ),
     )
     return RecoveryOutcome(evidence, work, engine.outcome)
 
 
-def _stopped_by(engine: Engine) -> str | None:
-    """Return the failed steps and their errors, in one text; None if no step failed."""
+def _stopped_by(engine: Engine) -> Cause | None:
+    """Return the failed steps and their errors, joined; None if no step failed."""
     if engine.outcome.succeeded:
         return None
     states = engine.outcome.states
     failed = [n for n, s in states.items() if s is StepState.FAILED]
-    return joined(f"step {n}: {engine.outcome.says[n]}" for n in failed) or None
+    return joined({f"step {name}": engine.outcome.says[name] for name in failed})
 
 
 def _spans(services: Services, runner: Runner, plan: Plan) -> list[Span]:

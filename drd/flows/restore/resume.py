@@ -14,6 +14,7 @@ from drd.flows.restore.recovery import adopted, opened
 from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest, plan_recovery
 from drd.flows.services import Services
 from drd.model.actor import Actor
+from drd.model.cause import Cause
 from drd.model.plan import Plan, plan_hash
 from drd.model.run import (
     Decision,
@@ -189,14 +190,15 @@ def rollback(
                 failed = (name, error)
                 break
             taken.append(name)
+        why = Cause(f"rolled back by {by}: {', '.join(taken)}")
+        if failed is not None:
+            why = describe(failed[1]).of(f"could not roll back {failed[0]}")
         services.catalogue.runs.finish(
             runner.owned,
             RunState.CANCELLED if failed is None else RunState.FAILED,
             at=services.clock.now(),
-            error=f"rolled back by {by}: {', '.join(taken)}"
-            if failed is None
-            else f"could not roll back {failed[0]}: {describe(failed[1])}",
-            detail=RecoveryDetail(rolled_back=tuple(taken)),
+            error=why.text,
+            detail=RecoveryDetail(rolled_back=tuple(taken), remedy=why.remedy or None),
         )
     return Undone(tuple(taken), tuple(left), *(failed or (None, None)))
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import NotAsNoted, SandboxUnavailable
-from drd.model import former_rows
+from drd.flows.root import former_records
 from drd.model.plan import IN_PLACE
 from drd.model.run import Run, RunState, sound_id
 from drd.model.run_details import RecoveryDetail, RunDetail
@@ -37,8 +37,9 @@ Warn = Callable[[str], object]
 
 _SCHEMA = 3
 """Records of schema 1 did not contain the end of a run. With such a record, a finished run could be
-taken for an interrupted one. Those of schema 2 did not contain the subjects of steps."""
-_READ = (2, _SCHEMA)
+taken for an interrupted one. Those of schema 2 did not contain the subjects of steps, and their
+errors contained the remedies."""
+_FORMER = 2
 _LARGEST = 16 << 20
 _KEPT = 200
 """The largest number of ledgers of one state. Runs older than the newest of these are
@@ -300,6 +301,7 @@ def row_of(record: StepRecord) -> Noted:
         "finished_at": to_rfc3339(record.finished_at) if record.finished_at else None,
         "result": _short(record.result.to_json()),
         "error": _short(_words(record.error)),
+        "remedy": _short(_words(record.remedy)),
     }
 
 
@@ -348,23 +350,14 @@ def load(work_dir: Path, run: str, warn: Warn = _silent) -> Ledger | None:
     with rights.root(Purpose.NOTES):
         data = read_own(path, _LARGEST)
     parsed = json.loads(data) if data is not None else {}
-    if parsed.get("schema") not in _READ or parsed["run"] != run:
+    if parsed.get("schema") == _FORMER:
+        parsed = {**former_records.upgraded(parsed), "schema": _SCHEMA}
+    if parsed.get("schema") != _SCHEMA or parsed["run"] != run:
         return None
-    steps = {n: _entry(n, *entry) for n, entry in parsed["steps"].items()}
+    steps = {n: Entry(*entry) for n, entry in parsed["steps"].items()}
     end = End(**parsed["end"]) if parsed["end"] is not None else None
     head, point, seal, said = (parsed[k] for k in ("head", "point", "seal", "said"))
     return Ledger(path, run, head, point, seal, steps, said, end, warn)
-
-
-def _entry(name: str, now: Noted, before: Noted | None, is_open: bool) -> Entry:
-    """Return a recorded step. What records of schema 2 lack is added as the catalogue's migration
-    adds it to the rows.
-    """
-
-    def whole(row: Noted) -> Noted:
-        return {"subject": former_rows.subject_of(row["kind"], name), **row}
-
-    return Entry(whole(now), whole(before) if before is not None else None, is_open)
 
 
 def _path(work_dir: Path, run: str) -> Path:

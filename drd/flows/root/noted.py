@@ -226,15 +226,17 @@ class NotedSteps:
         at: datetime,
         result: StepResult | None = None,
         error: str | None = None,
+        remedy: str = "",
     ) -> None:
         values = {
             "state": state,
             "finished_at": at,
             "result": result if result is not None else StepResult(),
             "error": error,
+            "remedy": remedy,
         }
         with self._changing(owned, name, values):
-            self._of.finish(owned, name, state, at=at, result=result, error=error)
+            self._of.finish(owned, name, state, at=at, result=result, error=error, remedy=remedy)
 
     def wait(self, owned: RunLease, name: str, waiting_for: str, result: StepResult) -> None:
         with self._changing(owned, name, {"state": StepState.WAITING, "result": result}):

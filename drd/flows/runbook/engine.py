@@ -17,6 +17,7 @@ from drd.flows.components.restoration import Restoration
 from drd.flows.durable_steps import Runner, describe, result_of
 from drd.flows.runbook.decisions import DecisionRequests
 from drd.flows.runbook.step_runner import StepRunner, is_failure
+from drd.model.cause import Cause
 from drd.model.coverage import Coverage
 from drd.model.plan import IN_PLACE
 from drd.model.progression import Progression, Stage, StepView
@@ -26,7 +27,6 @@ from drd.model.run_details import RecoveryDetail, RunDetail
 from drd.model.runbook import LOOKING, PEOPLE, Moves, Step, next_moves, stops
 from drd.model.step_record import StepRecord
 from drd.model.step_results import ActionStepResult, CheckStepResult, PersonStepResult, StepResult
-from drd.model.text import one_line
 
 _POLL_S = 0.25
 _AT_ONCE = 16
@@ -44,7 +44,7 @@ class Outcome:
     states: dict[str, StepState] = field(default_factory=dict)
     through: bool = False
     fatal: bool = False
-    says: dict[str, str] = field(default_factory=dict)
+    says: dict[str, Cause] = field(default_factory=dict)
     never: tuple[str, ...] = ()
 
 
@@ -110,9 +110,7 @@ class Engine:
                 self._leave_out(name, f"its condition is not met: {why}")
             for name in moves.begin:
                 self._begin(self.steps[name], pool)
-            self.people.ask(
-                {n: one_line(self.says.get(n, "")) for n in moves.ask}, self._attempts(moves.ask)
-            )
+            self.people.ask({n: self._said(n) for n in moves.ask}, self._attempts(moves.ask))
             self._mark(moves)
             self._show()
             if moves.ended is not None:
@@ -175,14 +173,14 @@ class Engine:
         elif asked or cut_off:
             # A person decides about it, whatever the plan says of its failures.
             self.steps[step.name] = replace(step, on_failure="ask")
-            why = record.error or "the step was interrupted and must not be repeated"
+            why = record.cause or Cause("the step was interrupted and must not be repeated")
             self._ended(step, StepState.FAILED, record.result, why)
         elif (
             record.state is StepState.FAILED
             and step.on_failure in ("continue", "ask")
             and not self.people.wants_again(record)
         ):
-            self._ended(step, StepState.FAILED, record.result, record.error or "")
+            self._ended(step, StepState.FAILED, record.result, record.cause or Cause(""))
         else:
             self.before[step.name] = record
 
@@ -240,7 +238,7 @@ class Engine:
                         raise
                     tries = step.retries + 1
                     words = f"try {tries - left} of {tries} failed: {error.message}"
-                    self.says[step.name] = words
+                    self.says[step.name] = Cause(words)
                     self.step_runner.rest(step.pause_s)
         finally:
             if step.kind != "restore":
@@ -269,12 +267,12 @@ class Engine:
         else:
             self._ended(step, StepState.SUCCEEDED, result, _said(result))
 
-    def _ended(self, step: Step, state: StepState, result: StepResult, why: str) -> None:
+    def _ended(self, step: Step, state: StepState, result: StepResult, why: str | Cause) -> None:
         now = self.services.clock.monotonic()
         self.states[step.name] = state
         if step.name in self.begun:
             self.took[step.name] = now - self.begun[step.name]
-        self.says[step.name] = why
+        self.says[step.name] = Cause(why) if isinstance(why, str) else why
         self.step_runner.learn(step.name, state, result)
         if step.kind in PEOPLE and step.name in self.begun:
             self.work.spans.append(Span("decide", self.begun[step.name], now))
@@ -291,6 +289,9 @@ class Engine:
                 self.before.pop(word.step, None)
             else:
                 self._ended(step, word.state, word.result, word.why)
+
+    def _said(self, step: str) -> str:
+        return self.says[step].line if step in self.says else ""
 
     def _attempts(self, names: tuple[str, ...]) -> dict[str, int]:
         if not self.people.is_new(names):
@@ -326,7 +327,7 @@ class Engine:
     def _view(self, step: Step) -> StepView:
         state = self.states.get(step.name)
         stage: Stage = "to come"
-        says, command = one_line(self.says.get(step.name, "")), ""
+        says, command = self._said(step.name), ""
         if state is not None:
             stage = "running" if state is StepState.RUNNING else str(state)  # type: ignore[assignment]
         if step.name in self.people.wants:
@@ -350,7 +351,7 @@ def rehearsed(engine: Engine) -> tuple[Coverage, tuple[tuple[str, str], ...]]:
     for name, step in engine.steps.items():
         state = engine.states.get(name)
         if state is StepState.SKIPPED:
-            left_out.append((name, engine.says[name]))
+            left_out.append((name, engine.says[name].text))
         elif state not in (StepState.SUCCEEDED, StepState.FAILED):
             left_out.append((name, f"{', '.join(failed)} failed before" if failed else "not begun"))
         elif step.rehearse == "simulate":
@@ -386,7 +387,7 @@ def failures(engine: Engine) -> list[CheckResult]:
                 f"step {name}",
                 None,
                 CheckVerdict.NOT_RUN if passed_over else CheckVerdict.FAILED,
-                ("failure ignored: " if passed_over else "") + one_line(engine.says[name]),
+                ("failure ignored: " if passed_over else "") + engine.says[name].line,
                 "succeeds",
                 part=passed_over,
                 looked_at_data=False,

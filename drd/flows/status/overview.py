@@ -17,7 +17,7 @@ from drd.model.exposure import age
 from drd.model.facts import AlertFacts, DaemonFacts, NotLoaded, PlanFacts, StatusFacts
 from drd.model.status_line import Brief, microseconds
 from drd.model.status_notes import Told
-from drd.model.text import either, in_short, some
+from drd.model.text import either, some
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Verdict, worst
 from drd.named import NamedTuple
@@ -235,7 +235,7 @@ def subjects(facts: StatusFacts, files: Iterable[PlanFile]) -> dict[str, PlanFac
 
 def refused(name: str, file: str, error: str) -> NotLoaded:
     """Return a plan that could not be accepted, and why."""
-    return NotLoaded(name, file, f"not loaded: {in_short(error)}", f"drd plan check {file}")
+    return NotLoaded(name, file, f"not loaded: {error}", f"drd plan check {file}")
 
 
 def _never_loaded(name: str, file: PlanFile, facts: StatusFacts) -> NotLoaded:

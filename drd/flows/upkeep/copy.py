@@ -21,13 +21,13 @@ from drd.flows.repository.observed_state import note_damage
 from drd.flows.repository.substituted import genuine_by_run
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
+from drd.model.cause import joined
 from drd.model.holds import held_points
 from drd.model.plan import OWN_COMPONENT, Plan, RepositorySpec
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import CopyDetail
 from drd.model.snapshot import RestorePoint
 from drd.model.step_results import CheckStepResult, CopyStepResult, PreflightStepResult
-from drd.model.text import joined
 from drd.ports import Listing, Repository, SnapshotInfo
 
 BATCH = 8
@@ -314,12 +314,14 @@ class _CopyRun:
 
     def _finish(self, held: int) -> CopyOutcome:
         state = RunState.FAILED if self.errors else RunState.SUCCEEDED
+        why = joined({point: describe(error) for point, error in self.errors.items()})
         self.services.catalogue.runs.finish(
             self.runner.owned,
             state,
             at=self.services.clock.now(),
-            error=joined(f"{p}: {describe(e)}" for p, e in self.errors.items()) or None,
+            error=why.text if why is not None else None,
             detail=CopyDetail(
+                remedy=(why.remedy or None) if why is not None else None,
                 copied=tuple(self.arrived),
                 bytes=sum(p.size_bytes for p in self.arrived.values()),
                 permanent=all(map(is_permanent, self.errors.values())),

@@ -12,7 +12,7 @@ from drd.model.location import is_s3
 from drd.model.pauses import Damage, Pause, of_backups, of_clock, of_damage, of_jump, of_listing
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.run import RunKind
-from drd.model.text import first_line
+from drd.model.text import without_output
 
 
 def reasons_to_wait(services: Services, plan: Plan) -> list[Pause]:
@@ -36,7 +36,7 @@ def last_failure(services: Services, plan: Plan) -> str | None:
     """Return how the plan's last backup failed; None if it did not."""
     for row in services.catalogue.queue.jobs(-1, plan.name):
         if row.kind == RunKind.BACKUP and row.tries:
-            return first_line(row.last_error or row.last_state or "the reason is unknown")
+            return without_output(row.last_error or row.last_state or "the reason is unknown")
     return None
 
 

@@ -198,7 +198,7 @@ class _VerificationRun:
             self.plan.name, self.spec.name, error.repair, affected, others, is_copy=is_copy
         )
         error.hint = "\n".join(lines)
-        self._record(replace(self.reading, error=describe(error)))
+        self._record(replace(self.reading, error=describe(error).text))
         self.services.catalogue.health.record_damage(
             self.plan.name,
             self.spec.name,
@@ -225,7 +225,7 @@ class _VerificationRun:
         if listing.unreadable:
             error.hint = listings.removal_hint(self.repository, listing)
         record_missing(self.services, self.plan.name, self.spec.name, lost, asked_at)
-        self._record(replace(self.reading, error=describe(error)))
+        self._record(replace(self.reading, error=describe(error).text))
         return self._finish(RunState.FAILED, error, tuple(lost))
 
     def _affected(self, damage: RepositoryDamaged) -> tuple[str, ...] | None:
@@ -262,12 +262,14 @@ class _VerificationRun:
         error: RepositoryDamaged | None,
         affected: tuple[str, ...] | None = (),
     ) -> VerificationOutcome:
+        why = describe(error) if error is not None else None
         self.services.catalogue.runs.finish(
             self.runner.owned,
             state,
             at=self.services.clock.now(),
-            error=describe(error) if error is not None else None,
+            error=why.text if why is not None else None,
             detail=VerificationDetail(
+                remedy=(why.remedy or None) if why is not None else None,
                 read=self.read,
                 parts=self.reading.parts,
                 bytes=self._read_bytes() if error is None else 0,

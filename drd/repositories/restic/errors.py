@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from drd.errors import (
-    NO_MORE_TASKS,
     Cancelled,
     DrdError,
     PointGone,
@@ -18,6 +17,7 @@ from drd.errors import (
     RepositoryUnreachable,
     WrongKey,
 )
+from drd.exhaustion import NO_MORE_TASKS
 from drd.process import MEMORY_HINT, Completed, ended
 from drd.repositories.restic.messages import Complaints, complaints
 

@@ -1,0 +1,29 @@
+"""Errors of an operating system that has no room, no processes and no threads left."""
+
+from __future__ import annotations
+
+import errno
+
+from drd.errors import DrdError
+
+NO_MORE_TASKS = (
+    "raise TasksMax= of the unit (systemctl show drd -P TasksMax) or the user's limit (ulimit "
+    "-u), or run fewer things at a time (`limits` in drd.yaml)."
+)
+
+
+def exhausted(error: BaseException, place: object = "") -> DrdError | None:
+    """Return the error to report when the operating system had no room left, or starts no more
+    processes; None for all other errors. A write does not name its file: then `place` is reported.
+    """
+    if isinstance(error, BlockingIOError) or str(error) == "can't start new thread":
+        return DrdError(
+            "the system cannot start more processes or threads", hint=NO_MORE_TASKS, permanent=False
+        )
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    where = str(error.filename or place).partition("/.drd_")[0]  # not the temporary name
+    return DrdError(
+        f"no space left on the disk{where and f' of {where}'}",
+        hint="free space there; for drd's own files, set work_dir to a larger disk.",
+    )
