@@ -158,11 +158,6 @@ def rank(severity: str) -> int:
     return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
 
 
-def all_seen(_: Alert) -> bool:
-    """Say that every plan and kind was checked: the default of `reconcile()`."""
-    return True
-
-
 def reconcile(
     conditions: Iterable[Condition],
     open_alerts: Collection[Alert],
@@ -170,19 +165,19 @@ def reconcile(
     rules: Rules,
     *,
     new_id: Callable[[], str],
-    looked_at: Callable[[Alert], bool] = all_seen,
+    looked_at: Callable[[Alert], bool] | None = None,
 ) -> list[Transition]:
     """Return the changes by plan, kind and subject; an alert that stays as it is has none.
 
     Of several conditions with the same key the most severe counts. A condition that was not checked
-    (`looked_at`) counts as still there: missing data is not good news. It does not restart the hold
-    time of a condition that was gone.
+    (`looked_at`; None: all were) counts as still there: missing data is not good news. It does not
+    restart the hold time of a condition that was gone.
     """
     there = _by_key(conditions)
     transitions = []
     for alert in open_alerts:
         condition = there.pop(alert.key, None)
-        if condition is None and not looked_at(alert):
+        if condition is None and looked_at is not None and not looked_at(alert):
             if alert.gone_at is not None:
                 continue
             condition = _as_before(alert)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Any
 
 from drd.model import facts
@@ -20,27 +19,13 @@ _TUPLE, _TIME, _SET = 0, 1, 2
 _FIRST = 3
 
 
-def _fields(found: Any) -> tuple[str, ...] | None:
-    """Return the fields of a named tuple or a dataclass; none for an enumeration; None for all
-    else.
-    """
-    if not isinstance(found, type):
-        return None
-    if issubclass(found, Enum):
-        return ()
-    if issubclass(found, tuple) and hasattr(found, "_fields"):
-        return tuple(found._fields)
-    if hasattr(found, "__dataclass_fields__"):
-        return tuple(found.__dataclass_fields__)
-    return None
-
-
-_CLASSES: list[type] = sorted(
-    (c for c in vars(facts).values() if _fields(c) is not None and c is not Enum),
+_CLASSES: list[Any] = sorted(
+    (c for c in vars(facts).values() if isinstance(c, type) and hasattr(c, "_fields")),
     key=lambda c: str(c.__name__),
 )
+"""The classes of facts: named tuples."""
 _NUMBER = {c: number for number, c in enumerate(_CLASSES, _FIRST)}
-FORMAT = " ".join(f"{c.__name__}({','.join(_fields(c) or ())})" for c in _CLASSES)
+FORMAT = " ".join(f"{c.__name__}({','.join(c._fields)})" for c in _CLASSES)
 """Identifies the classes and fields that a file of facts was written with."""
 
 
@@ -53,10 +38,7 @@ def encode(value: Any) -> Any:
         return value
     number = _NUMBER.get(kind)
     if number is not None:
-        if isinstance(value, Enum):
-            return [number, value.value]
-        names = _fields(kind) or ()
-        return [number, *(encode(getattr(value, name)) for name in names)]
+        return [number, *map(encode, value)]
     if kind in (tuple, list):
         return [_TUPLE, *map(encode, value)]
     if isinstance(value, datetime):
@@ -89,18 +71,14 @@ def _all(data: Iterable[Any]) -> list[Any]:
 
 
 def _maker(kind: Any) -> Callable[[list[Any]], Any]:
-    if issubclass(kind, Enum):
-        return lambda data: kind(data[1])
-    if issubclass(kind, tuple):
-        make, count = kind._make, len(kind._fields)
+    make, count = kind._make, len(kind._fields)
 
-        def named(data: list[Any]) -> Any:
-            if len(data) != count + 1:
-                raise ValueError(f"{kind.__name__} has {count} fields, not {len(data) - 1}")
-            return make(_all(data[1:]))
+    def named(data: list[Any]) -> Any:
+        if len(data) != count + 1:
+            raise ValueError(f"{kind.__name__} has {count} fields, not {len(data) - 1}")
+        return make(_all(data[1:]))
 
-        return named
-    return lambda data: kind(*_all(data[1:]))
+    return named
 
 
 _MAKERS: dict[int, Callable[[list[Any]], Any]] = {

@@ -39,14 +39,13 @@ class ReadinessFinding:
 
     def to_json(self) -> dict[str, Any]:
         """As a run keeps it."""
-        until = self.excepted.until if self.excepted else None
+        excepted = self.excepted
         return {
             **self.finding.to_json(),
             "allows": self.allows.value,
             "proof": self.proof,
-            "exception": {"reason": self.excepted.reason, "until": to_rfc3339(until)}
-            if self.excepted and until
-            else None,
+            "exception": excepted
+            and {"reason": excepted.reason, "until": to_rfc3339(excepted.until)},
         }
 
     @classmethod

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from drd.model.alerts import AT_ONCE, Change, acknowledged
+from drd.model.alerts import AT_ONCE, Change, acknowledged, reconcile
 from tests.alert_support import NOON, World, after, bad
 
 
@@ -54,6 +54,13 @@ def test_a_check_without_changes_writes_nothing() -> None:
     world = World()
     world.look(NOON, bad())
     assert world.transitions(after(seconds=30), bad(message="other")) == []
+
+
+def test_without_a_limit_all_was_checked() -> None:
+    world = World()
+    world.look(NOON, bad())
+    [gone] = reconcile((), [world.one], after(minutes=30), world.rules, new_id=str)
+    assert gone.after.gone_at == after(minutes=30)
 
 
 # --- going ----------------------------------------------------------------------------------

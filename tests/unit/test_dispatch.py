@@ -304,6 +304,16 @@ def test_many_backups_that_come_close_need_more_than_the_last_slot() -> None:
     assert alone(drill, *soon, limits=Limits(runs=5)) == ""
 
 
+def test_backups_of_unknown_duration_count_with_a_minute_each() -> None:
+    soon = [
+        due(plan=f"p{n}", at=ahead(30), deadline=ahead(4 * MINUTE), expected_s=None)
+        for n in range(20)
+    ]
+    drill = due("drill", expected_s=5 * MINUTE)
+    assert "waits for 20 backups" in alone(drill, *soon, limits=Limits(runs=4))
+    assert alone(drill, *soon[:15], limits=Limits(runs=4)) == ""
+
+
 def test_run_that_was_never_measured_gets_its_chance() -> None:
     backup = due(at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
     assert alone(due("retention", expected_s=None), backup) == ""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from drd.model.drill_verdicts import judge_drill
 from drd.model.facts import ScenarioFacts
+from drd.model.run import CheckResult, CheckVerdict, DrillResult, drill_result
 from drd.model.verdicts import Reason, Verdict
 from tests.status_support import NOW, drill, healthy, scenario
 
@@ -14,6 +19,30 @@ def reasons(*scenarios: ScenarioFacts) -> list[Reason]:
 
 def failed(name: str = "database-loss", **changes: object) -> ScenarioFacts:
     return scenario(name, last=drill("failed", scenario=name), **changes)
+
+
+PASSED = CheckResult("rows", "db", CheckVerdict.PASSED, "14 tables", "0 differ")
+BESIDE = replace(PASSED, looked_at_data=False)
+FAILED = replace(PASSED, verdict=CheckVerdict.FAILED)
+NOT_RUN = replace(PASSED, verdict=CheckVerdict.NOT_RUN)
+
+
+@pytest.mark.parametrize(
+    ("checks", "result"),
+    [
+        ([], DrillResult.INCONCLUSIVE),
+        ([PASSED], DrillResult.PASSED),
+        ([PASSED, BESIDE], DrillResult.PASSED),
+        ([BESIDE], DrillResult.INCONCLUSIVE),
+        ([PASSED, NOT_RUN], DrillResult.INCONCLUSIVE),
+        ([PASSED, replace(NOT_RUN, part=True)], DrillResult.PASSED),
+        ([replace(PASSED, part=True)], DrillResult.INCONCLUSIVE),
+        ([PASSED, replace(FAILED, part=True)], DrillResult.FAILED),
+        ([PASSED, NOT_RUN, FAILED], DrillResult.FAILED),
+    ],
+)
+def test_the_checks_make_the_result(checks: list[CheckResult], result: DrillResult) -> None:
+    assert drill_result(checks) is result
 
 
 def test_the_only_scenario_is_not_named() -> None:

@@ -14,7 +14,7 @@ from drd.fence.name_lookup import Names, question
 from drd.fence.record import plain
 from drd.fence.spec import Spec
 from drd.flows.components.fence import fenced, report
-from drd.model.fencing import Attempt, FenceReport
+from drd.model.fencing import Attempt, FenceReport, limits_in_words
 from drd.model.plan import DrillPolicy
 from drd.model.readiness import of_fence
 from drd.process.fence import _parts_around, refused_hint
@@ -35,6 +35,11 @@ def plan(**policy: Any) -> Any:
 
 def services(tmp_path: Any) -> Any:
     return SimpleNamespace(work_dir=tmp_path, is_root=False, private=())
+
+
+def test_limits_say_what_bounds_the_memory() -> None:
+    assert limits_in_words("cgroup") == "memory and processes limited by a control group"
+    assert "only per process" in limits_in_words("rlimits")
 
 
 def test_required_fence_refuses_where_a_part_is_missing(old_kernel: None, tmp_path: Any) -> None:

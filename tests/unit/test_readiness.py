@@ -19,7 +19,6 @@ from drd.model.finding import Finding
 from drd.model.finding_codes import name_of
 from drd.model.plan import DrillPolicy
 from drd.model.readiness import (
-    ReadinessFinding,
     judge,
     of_assessment,
     of_coverage,
@@ -30,7 +29,7 @@ from drd.model.readiness import (
     of_tools,
     of_versions,
 )
-from drd.model.readiness_finding import ReadinessException
+from drd.model.readiness_finding import ReadinessException, ReadinessFinding
 from drd.model.run import DrillResult
 from drd.model.runbook import Ask, Step
 from drd.model.verdicts import Readiness
@@ -69,6 +68,7 @@ def test_an_exception_holds_until_its_end_and_is_never_forgotten() -> None:
     told = accepted.to_json()
     assert told["severity"] == "error"
     assert told["exception"] == {"reason": "known", "until": "2026-11-26T12:00:00Z"}
+    assert [ReadinessFinding.from_json(f.to_json()) for f in report.findings] == [*report.findings]
 
     over = judge([GONE], [exception("repository primary", days=-1)], T0)
     assert over.readiness is NOT_READY
@@ -125,6 +125,14 @@ def test_each_scenario_is_judged_by_its_own_drill_and_comes_in_turn() -> None:
     first, second = of_drills(both, [last, failed], at(1))
     assert (second.allows, second.proof) == (NOT_READY, True), "another scenario clears nothing"
     assert of_drills(both, [failed], at(1))[1].proof
+
+
+def test_a_failed_drill_from_one_repository_counts_while_the_plan_has_that_repository() -> None:
+    failed = evidence(id="e0", repository="primary", result=DrillResult.FAILED)
+    found = of_drills(plan(), [evidence(), failed], at(1))
+    assert [f.finding.subject for f in found] == ["database-loss", "database-loss from primary"]
+    former = replace(failed, repository="former")
+    assert len(of_drills(plan(), [evidence(), former], at(1))) == 1
 
 
 def test_an_upgraded_server_has_not_been_brought_back_yet() -> None:
