@@ -1,4 +1,4 @@
-"""The check `contains`: a text stands in a file that came back."""
+"""The check `contains`: a restored file contains a text."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from drd.ports.kinds import Holds
 
 
 class ContainsCheck(CheckSettings):
-    """A text that stands in a file."""
+    """A text that a file must contain."""
 
     kind: Literal["contains"]
     component: str = Field(description="The files component.")
-    path: AbsolutePath = Field(description="The file, where the source has it.")
-    text: str = Field(min_length=1, description="What stands in it.")
+    path: AbsolutePath = Field(description="The file, by its path in the source.")
+    text: str = Field(min_length=1, description="The text.")
 
 
 class Contains:
-    """Failed is what lacks the text; not_run what could not be read."""
+    """Failed if the text is missing, not_run if the file cannot be read."""
 
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
         settings = spec.settings
@@ -39,14 +39,14 @@ class Contains:
         process.check_cancelled()
         file = Path(inspector.location + settings.path)
         if not file.exists():
-            return [result(spec, CheckVerdict.FAILED, "there is no such file", expected)]
+            return [result(spec, CheckVerdict.FAILED, "the file does not exist", expected)]
         try:
             is_there = settings.text in file.read_text(errors="replace")
         except OSError as error:
-            return [not_run(spec, f"cannot read it: {error.strerror}", expected)]
+            return [not_run(spec, f"cannot read the file: {error.strerror}", expected)]
         if is_there:
-            return [result(spec, CheckVerdict.PASSED, "it is there", expected)]
-        return [result(spec, CheckVerdict.FAILED, "the file does not have it", expected)]
+            return [result(spec, CheckVerdict.PASSED, "the file contains it", expected)]
+        return [result(spec, CheckVerdict.FAILED, "the file does not contain it", expected)]
 
 
 SPEC = CheckKind("contains", ContainsCheck, Contains(), fits=lambda kind: kind.holds is Holds.PATHS)

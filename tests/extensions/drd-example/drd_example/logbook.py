@@ -23,7 +23,7 @@ class LogbookSettings(Carrier):
 
 
 class Logbook:
-    """What the file has taken is delivered."""
+    """A message is delivered when it is in the file."""
 
     def __init__(self, settings: LogbookSettings) -> None:
         self.settings = settings
@@ -35,7 +35,7 @@ class Logbook:
                 out.write(f"{line}\n")
         except OSError as error:
             raise NotifyError(f"{self.settings.path}: {error.strerror}") from error
-        return f"{self.settings.path} has it"
+        return f"written to {self.settings.path}"
 
 
 SPEC = ChannelKind("logbook", LogbookSettings, lambda spec, _: Logbook(spec.settings))

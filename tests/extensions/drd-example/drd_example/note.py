@@ -1,4 +1,4 @@
-"""The step `note`: a line is added to a file of this host."""
+"""The step `note`: add a line to a file of this host."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from drd.ports.action import ActionContext, ActionKind, StepByHand
 
 
 class NoteSettings(Rehearsed):
-    """A line in a file, for those who read it there."""
+    """A line in a file."""
 
-    file: AbsolutePath = Field(description="The file; it is made when it is missing.")
-    line: str = Field(min_length=1, description="What is added.")
+    file: AbsolutePath = Field(description="The file; drd creates a missing one.")
+    line: str = Field(min_length=1, description="The line to add.")
 
     def all_texts(self) -> Iterator[Text]:
         yield ("line",), self.line
 
 
 class Note:
-    """A line that a try before has added is not added again: it ends with the key of the step."""
+    """The line ends with the key of the step, so that another try does not add it again."""
 
     def preflight(self, step: Step) -> list[Finding]:
         assert isinstance(step.settings, NoteSettings)
         directory = Path(step.settings.file).parent
         if directory.is_dir():
             return []
-        text = f"there is no directory {directory}"
+        text = f"directory {directory} does not exist"
         return [Finding("directory", "warning", "", text, f"mkdir {directory}")]
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
@@ -49,7 +49,9 @@ class Note:
                 with file.open("a") as out:
                     out.write(f"{line}\n")
         except OSError as error:
-            raise StepFailed(f"{file}: {error.strerror}", hint="see who may write it.") from error
+            raise StepFailed(
+                f"{file}: {error.strerror}", hint=f"check who may write to {file}."
+            ) from error
         return {"line": line}
 
 
