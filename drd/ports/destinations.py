@@ -80,8 +80,8 @@ class Destination(Protocol):
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
         """Check whether the component fits: server reachable, versions, space, place empty or
-        `overwrite`. Errors are findings of severity `error`. Raises TargetNotEmpty for a target that
-        contains something.
+        `overwrite`. Errors are findings of severity `error`. Raises TargetNotEmpty for a target
+        that contains something.
 
         A place that this same run has published before is no conflict.
         """
