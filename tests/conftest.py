@@ -16,7 +16,7 @@ from sqlalchemy.pool import QueuePool
 
 from drd import log, masking
 from drd.catalogue.engine import Database
-from tests import light_catalogue, warm
+from tests import light_catalogue, light_tools, warm
 from tests.servers import (
     PostgresServer,
     S3Server,
@@ -133,6 +133,11 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[_RUN_DIRECTORY] = str(run.__enter__())
         config.add_cleanup(lambda: run.__exit__(None, None, None))
     light_catalogue.install()
+    light_tools.install()
+
+
+def pytest_collection_finish() -> None:
+    light_tools.collect_late()
 
 
 @pytest.hookimpl(trylast=True)

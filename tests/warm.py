@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import drd
-from tests import light_catalogue, warm_catalogue, warm_process, warm_workers
+from tests import light_catalogue, light_tools, warm_catalogue, warm_process, warm_workers
 
 _ROOT = str(Path(drd.__file__).parents[1])
 _AT_START = ("LD_", "LC_", "LANG", "PYTHON", "FAKETIME", "TZ", "MALLOC_", "GLIBC_", "DRD_GRACE_S")
@@ -219,14 +219,21 @@ def _begun(of_start: dict[str, str], like: Mapping[str, str]) -> _Server:
 # --- the server ---------------------------------------------------------------------------------
 
 
+_LATE = (
+    *("boto3.s3.inject", "psycopg", "restic", "structlog", "structlog.stdlib"),
+    *("encodings.ascii", "encodings.idna", "encodings.utf_8_sig"),
+)
+"""What is imported only where it is used."""
+
+
 @functools.cache
 def import_all() -> None:
     """Every module of drd but the entry point and the migrations, and of the libraries it uses."""
     for module in pkgutil.walk_packages(drd.__path__, "drd."):
         if not module.name.endswith(("__main__", ".env")) and ".versions" not in module.name:
             import_module(module.name)
-    for late in ("boto3", "psycopg", "restic", "encodings.ascii", "encodings.idna"):
-        import_module(late)  # what drd imports only where it is used
+    for late in _LATE:
+        import_module(late)
 
 
 def _serve(address: str) -> None:
@@ -238,6 +245,7 @@ def _serve(address: str) -> None:
     warm_process.show([sys.executable, "-m", "tests.warm", address], own)
     import_all()
     light_catalogue.install()
+    light_tools.install()
     warm_catalogue.rehearse()
     gc.collect()
     gc.freeze()  # a fork copies each page that a collection writes to
