@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -34,9 +34,10 @@ from drd.model.snapshot import Manifest, RestorePoint
 from drd.model.step_record import StepRecord
 from drd.model.step_results import StepResult
 from drd.ports import Catalogue, RunLease
-from drd.ports.points import PointStore
+from drd.ports.points import NO_IDS, PointStore, RepositoryIds
 from drd.ports.runs import RunStore
 from drd.ports.steps import DecisionStore, StepStore
+from drd.process import Mark
 
 _WHOLE_RUN = ("undo", "redo", "rollback")
 """Decisions about a whole run that determine whether it may go on."""
@@ -121,16 +122,14 @@ def noted(catalogue: Catalogue, notes: Notes) -> Catalogue:
 
 
 class NotedRuns:
-    """Implements the port `RunStore` by the store of the catalogue."""
+    """Implements the port `RunStore` by the store of the catalogue. Like every class here it names
+    each method of its port, so that none is passed on without a decision about its guard."""
 
     def __init__(self, catalogue: Catalogue, points: NotedPoints, notes: Notes) -> None:
         self._of: RunStore = catalogue.runs
         self._origins = catalogue.origins
         self._points = points
         self._notes = notes
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._of, name)
 
     def begin(
         self, plan: Plan, kind: RunKind, *, detail: RunDetail | None = None, **more: Any
@@ -181,10 +180,37 @@ class NotedRuns:
                 error, detail = noted.error, RecoveryDetail.from_json(noted.detail)
             self._of.finish(owned, state, at=at, error=error, detail=detail)
 
+    # Locks, and rows that are listed: a run that is resumed is read by `get` or `row_trust`.
+
+    def abandoned(self, plan: str | None = None) -> list[Run]:
+        return self._of.abandoned(plan)
+
+    def process_of(self, run: Run) -> int | None:
+        return self._of.process_of(run)
+
+    def adopt(self, run: Run, at: datetime) -> RunLease | None:
+        return self._of.adopt(run, at)
+
+    def mark(self, run: str) -> Mark:
+        return self._of.mark(run)
+
+    def end_left(self, run: Run) -> None:
+        self._of.end_left(run)
+
+    def set_state(self, owned: RunLease, state: RunState) -> None:
+        self._of.set_state(owned, state)
+
+    def newest(
+        self, plan: str | None = None, *, limit: int = 50, kind: RunKind | None = None
+    ) -> list[Run]:
+        return self._of.newest(plan, limit=limit, kind=kind)
+
+    def backup_durations(self, plan: str, *, limit: int = 50) -> list[float]:
+        return self._of.backup_durations(plan, limit=limit)
+
 
 class NotedSteps:
-    """Implements the port `StepStore` by another one. It names each method of the port, so that a
-    new one is not passed on without a guard."""
+    """Implements the port `StepStore` by another one."""
 
     def __init__(self, of: StepStore, notes: Notes) -> None:
         self._of = of
@@ -301,9 +327,6 @@ class NotedPoints:
         self._notes = notes
         self._seen: dict[str, RestorePoint] = {}
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._of, name)
-
     def get(self, plan: str, prefix: str) -> RestorePoint:
         """Read the point. Raises NotAsNoted if it differs from the first read."""
         point = self._of.get(plan, prefix)
@@ -317,3 +340,31 @@ class NotedPoints:
                     hint="somebody is changing the catalogue: find out who.",
                 )
         return point
+
+    # Writes, and rows that are listed: what is restored is read by `get`.
+
+    def record(
+        self, point: RestorePoint, *, owned: RunLease | None = None, ids: RepositoryIds = NO_IDS
+    ) -> None:
+        self._of.record(point, owned=owned, ids=ids)
+
+    def of_plan(
+        self,
+        plan: str,
+        *,
+        kept_only: bool = True,
+        fingerprints: bool = False,
+        elsewhere: bool = False,
+    ) -> list[RestorePoint]:
+        return self._of.of_plan(
+            plan, kept_only=kept_only, fingerprints=fingerprints, elsewhere=elsewhere
+        )
+
+    def forget(self, ids: Sequence[str], at: datetime) -> None:
+        self._of.forget(ids, at)
+
+    def forgotten(self, plan: str, ids: Iterable[str]) -> frozenset[str]:
+        return self._of.forgotten(plan, ids)
+
+    def component_sizes(self, plan: str, component: str, *, limit: int = 10) -> list[int]:
+        return self._of.component_sizes(plan, component, limit=limit)
