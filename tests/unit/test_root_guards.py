@@ -1,4 +1,4 @@
-"""Root's guards around the stores of another user's catalogue: none passes on a method by itself."""
+"""Root's guards around the stores of another user: none passes on a method by itself."""
 
 from __future__ import annotations
 
