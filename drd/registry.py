@@ -15,9 +15,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 
 from drd.errors import NotSupported
+from drd.model.source_version import SourceVersion
 
 if TYPE_CHECKING:
     from drd.model.plan import Plan
+    from drd.model.snapshot import ComponentSnapshot
     from drd.ports.action import ActionKind
     from drd.ports.check import CheckKind
     from drd.ports.kinds import KindSpec
@@ -210,6 +212,15 @@ def extensions_used(plan: Plan) -> tuple[Extension, ...]:
         (check.kind for check in plan.checks),
         (step.kind for step in plan.runbook),
     )
+
+
+def source_version(snapshot: ComponentSnapshot) -> SourceVersion:
+    """Return the version that a component was backed up from, as its kind reads the snapshot; none
+    for a kind that is not in use here.
+    """
+    if snapshot.kind not in KINDS:
+        return SourceVersion()
+    return KINDS[snapshot.kind].version(snapshot.facts)
 
 
 def packages_with(family: str, name: str) -> tuple[str, ...]:

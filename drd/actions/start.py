@@ -354,7 +354,13 @@ def _by_hand(start: StartSettings, hand: StepByHand) -> Iterator[str]:
 
 
 def _service(start: StartSettings) -> Service:
-    return Service("start", unit=start.unit, program=start.command is not None)
+    return Service(
+        "start",
+        unit=start.unit,
+        program=start.command is not None,
+        known_as=start.known_as,
+        port=start.port,
+    )
 
 
 SPEC = ActionKind(

@@ -112,13 +112,11 @@ def _checks(parsed: Parsed, report: Report) -> None:
         report.warn(("components", name), message, "add a rows, files or sql check for it.")
     for at, check in zip(parsed.check_at, plan.checks, strict=True):
         component = plan.components.get(check.component or "")
-        if CHECKS[check.kind].compares and _fingerprint_is_off(component):
+        if component is None or not CHECKS[check.kind].compares:
+            continue
+        if not KINDS[component.kind].fingerprints(component):
             message = f"cannot compare: {check.component} has fingerprint off"
             report.warn(("checks", at), message, "set fingerprint: counts, or use sql checks.")
-
-
-def _fingerprint_is_off(component: object) -> bool:
-    return getattr(getattr(component, "fingerprint", None), "mode", None) == "off"
 
 
 def _runbook(parsed: Parsed, report: Report) -> None:

@@ -15,7 +15,7 @@ from drd.config.yaml import Document, Path, dotted
 from drd.errors import Problem
 from drd.model.malformed import Malformed
 from drd.model.text import either
-from drd.registry import KINDS, packages_with
+from drd.registry import FAMILIES, packages_with
 
 NAME_HINT = "use lower-case letters, digits and hyphens, at most 40."
 
@@ -279,8 +279,7 @@ class _Translation:
         return _Sentence("is not a step of a runbook", unused or some)
 
     def _some_kind(self) -> str:
-        known = {"components": f"{KINDS.names[0]}.", "notify": "webhook."}
-        return known.get(str(self.path[0]), "sql.")
+        return f"{FAMILIES[_FAMILIES[str(self.path[0])]].names[0]}."
 
     def _other(self, kind: str, value: Any) -> _Sentence:
         context = self.item.get("ctx", {})

@@ -54,8 +54,9 @@ def _with_erasures(file: PlanFile, steps: tuple[Step, ...]) -> tuple[Step, ...]:
         return steps
     if not any(s.kind == ERASURES for s in steps):
         name = _free(ERASURES, {s.name for s in steps})
-        made = Step(name, ERASURES, settings=file.erasures)
-        at = _after_checks(steps, file.erasures.component)
+        component = file.erasures.component
+        made = Step(name, ERASURES, settings=file.erasures, component=component)
+        at = _after_checks(steps, component)
         steps = (*steps[:at], made, *steps[at:])
     at = next(n for n, s in enumerate(steps) if s.kind == ERASURES)
     return (*steps[: at + 1], *(_needing(s, steps[at].name) for s in steps[at + 1 :]))
@@ -145,6 +146,7 @@ def _step(file: PlanFile, name: str, step: StepKeys) -> Step:
         stand_in=tuple(how.stand_in or ()),
         repeat=step.repeat,
         service=ACTIONS[kind].service(settings) if kind in ACTIONS else None,
+        component=ACTIONS[kind].component(settings) if kind in ACTIONS else None,
     )
 
 

@@ -196,7 +196,7 @@ class _Review:
         if step.kind == ERASURES:
             self._component(str(inner), name, (*path, ERASURES))
         self._stopped(name, step, path)
-        component = getattr(inner, "component", None)
+        component = ACTIONS[step.kind].component(inner) if step.kind in ACTIONS else None
         if component is not None:
             where = (*path, step.kind, "component")
             self._component(component, name, where)
@@ -280,11 +280,11 @@ class _Review:
 
     def _services(self, name: str) -> Iterator[tuple[str, str]]:
         for other, step in self.steps:
-            inner = body(step)
-            if not isinstance(inner, StartSettings) or inner.known_as is None:
+            service = ACTIONS[step.kind].service(body(step)) if step.kind in ACTIONS else None
+            if service is None or service.known_as is None:
                 continue
             if other == name or not self.before or other in self.before[name]:
-                yield inner.known_as, other
+                yield service.known_as, other
 
     def _place_value(self, name: str, component: str, key: str, whole: str, path: Path) -> None:
         if component not in self.parsed.kinds:

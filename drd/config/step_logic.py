@@ -12,6 +12,7 @@ from drd.config.yaml import Path
 from drd.fields import Words
 from drd.model.runbook import PEOPLE
 from drd.model.values import references
+from drd.registry import ACTIONS
 
 
 def check_step(step: StepKeys, path: Path, report: Report) -> None:
@@ -66,8 +67,8 @@ class _Step:
             self.report.error((*path, kind, "unit"), message, hint)
 
     def _is_of_host(self, step: StepKeys) -> bool:
-        inner = body(step)
-        return getattr(inner, "unit", None) is not None and getattr(inner, "command", None) is None
+        service = ACTIONS[step.kind].service(body(step)) if step.kind in ACTIONS else None
+        return service is not None and service.unit is not None and not service.program
 
     def _where_said(self, step: StepKeys, path: Path) -> Path:
         kind = step.kind

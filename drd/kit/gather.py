@@ -32,7 +32,7 @@ from drd.model.seals import seal_of
 from drd.model.units import format_time
 from drd.ports import Catalogue
 from drd.ports.by_hand import ByHand, Passage
-from drd.registry import KINDS
+from drd.registry import KINDS, source_version
 from drd.secrets import edges
 
 POINTS = 10
@@ -224,7 +224,7 @@ def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str
             KitRepository(r.name, r.url, catalogue.repositories.id_of(r.url), r.copy_of)
             for r in plan.repositories.values()
         ),
-        tuple(kit_point(catalogue.points.get(plan.name, p.id)) for p in chosen),
+        tuple(kit_point(catalogue.points.get(plan.name, p.id), source_version) for p in chosen),
         tuple(missing),
         seals=tuple(known.get(p.id) or seal_of(p) for p in kept),
     )

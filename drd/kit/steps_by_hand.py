@@ -53,7 +53,7 @@ class StepsByHand:
         if when is not None and when.scenarios and HOST_LOSS not in when.scenarios:
             return
         self._unknown = []
-        self._port = getattr(step.settings, "port", None)
+        self._port = step.service.port if step.service is not None else None
         lines = list(self._lines(step))
         does = step_in_words(self.plan, step).replace("${target}", self.target or "here")
         said = f"{step.name}: {does}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -11,7 +11,14 @@ from typing import Any, Literal
 from drd.model import strict
 from drd.model.plan import SecretRef
 from drd.model.seals import Seal, seal_from_json
-from drd.model.snapshot import DatabaseFingerprint, Fingerprint, RestorePoint, TreeFingerprint
+from drd.model.snapshot import (
+    ComponentSnapshot,
+    DatabaseFingerprint,
+    Fingerprint,
+    RestorePoint,
+    TreeFingerprint,
+)
+from drd.model.source_version import SourceVersion
 from drd.model.units import format_time, to_rfc3339
 
 KIT_SCHEMA = 1
@@ -213,8 +220,11 @@ def inner_name(value: Any, place: str) -> str:
     return name
 
 
-def kit_point(point: RestorePoint) -> KitPoint:
-    """Convert a restore point, without its fingerprints."""
+def kit_point(
+    point: RestorePoint, version: Callable[[ComponentSnapshot], SourceVersion]
+) -> KitPoint:
+    """Convert a restore point, without its fingerprints. `version` gives that of a component's
+    source."""
     return KitPoint(
         point.id,
         point.data_time,
@@ -230,7 +240,7 @@ def kit_point(point: RestorePoint) -> KitPoint:
                 c.data_time,
                 c.bytes,
                 summary(c.fingerprint),
-                str(c.facts.get("server_version", "")),
+                version(c).exact,
             )
             for c in point.components
         ),

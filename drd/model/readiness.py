@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -22,6 +22,7 @@ from drd.model.run import DrillResult, Evidence
 from drd.model.runbook import Ask
 from drd.model.scenarios import Key, Rehearsal, standing, turn_s, valid_s
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
+from drd.model.source_version import SourceVersion
 from drd.model.text import without_output
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import Assessment, Readiness
@@ -279,38 +280,40 @@ _VERSION = "server-version"
 
 
 def of_versions(
-    plan: Plan, drilled: RestorePoint | None, newest: RestorePoint | None
+    plan: Plan,
+    drilled: RestorePoint | None,
+    newest: RestorePoint | None,
+    version: Callable[[ComponentSnapshot], SourceVersion],
 ) -> list[ReadinessFinding]:
     """Warn if a server was upgraded since the last drill: nothing was restored with the new version
-    yet.
+    yet. `version` gives that of a component, as its kind knows it.
     """
     if drilled is None or newest is None:
         return []
     judged = []
     for component in newest.components:
-        now = component.facts.get("server_major")
         before = drilled.component(component.component)
-        then = before.facts.get("server_major") if before is not None else None
-        if now is None or then is None:
+        now = version(component)
+        then = version(before) if before is not None else SourceVersion()
+        if not now.series or not then.series:
             continue
         name = component.component
-        if now == then:
-            judged.append(_same_major(plan, name, component, before))
+        if now.series == then.series:
+            judged.append(_same_series(plan, name, now, then))
             continue
-        text = f"{now} now, but {then} at the last passed drill"
+        text = f"{now.series} now, but {then.series} at the last passed drill"
         again = f"drd drill {plan.name}"
         judged.append(_judged(_VERSION, "error", name, text, again, allows=Readiness.NEEDS_DRILL))
     return judged
 
 
-def _same_major(
-    plan: Plan, name: str, now: ComponentSnapshot, then: ComponentSnapshot | None
+def _same_series(
+    plan: Plan, name: str, now: SourceVersion, then: SourceVersion
 ) -> ReadinessFinding:
-    major, here = now.facts["server_major"], now.facts.get("server_version")
-    there = then.facts.get("server_version") if then is not None else None
-    if here == there:
-        return _judged(_VERSION, "ok", name, f"{here or major}, as at the last passed drill")
-    text = f"{here} now, but {there} at the last passed drill"
+    here = now.exact or now.series
+    if now.exact == then.exact:
+        return _judged(_VERSION, "ok", name, f"{here}, as at the last passed drill")
+    text = f"{here} now, but {then.exact or then.series} at the last passed drill"
     return _judged(_VERSION, "warning", name, text, f"drd drill {plan.name}")
 
 

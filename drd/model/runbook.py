@@ -75,12 +75,16 @@ class Wait:
 @dataclass(frozen=True, slots=True)
 class Service:
     """What a step starts or stops: a `unit` of the host, or a `program` of drd's own, which drd can
-    end. A stop names the `step` that started the program."""
+    end. A stop names the `step` that started the program. `known_as` is the name by which other
+    steps use the address of what was started (`${NAME}`), `port` the one on which it listens in a
+    recovery (`${port}`)."""
 
     does: Literal["start", "stop"]
     unit: str | None = None
     program: bool = False
     step: str | None = None
+    known_as: str | None = None
+    port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,8 @@ class Step:
     kinds their frozen settings model. `needs` None: everything above, except steps of the same
     `group`. `on_failure` None: abort, except for `LOOKING`. `reason` is why a drill leaves the step
     out, `stand_in` the command that a drill runs instead. Without `repeat`, an interrupted step
-    only begins again when a person says so. `service` is what the step starts or stops, as the
-    specification of its kind says.
+    only begins again when a person says so. `service` is what the step starts or stops, and
+    `component` what it works on, as the specification of its kind says.
     """
 
     name: str
@@ -111,6 +115,7 @@ class Step:
     stand_in: tuple[str, ...] = ()
     repeat: bool = True
     service: Service | None = None
+    component: str | None = None
 
     @property
     def starts(self) -> bool:
@@ -233,8 +238,12 @@ def unmet(step: Step, states: Mapping[str, StepState], circumstances: Circumstan
     requirement of two persons holds for each part, even if the step behind it is left out.
     """
     only = circumstances.only
-    about = getattr(step.settings, "component", None)
-    if only and step.kind not in LOOKING and about not in only and not wants_two_persons(step):
+    if (
+        only
+        and step.kind not in LOOKING
+        and step.component not in only
+        and not wants_two_persons(step)
+    ):
         return f"only {', '.join(only)} was requested"
     when = step.when
     if when is None:

@@ -108,6 +108,12 @@ def no_service(_: Any) -> Service | None:
     return None
 
 
+def component_of(settings: Any) -> str | None:
+    """Return the component under `component` in the settings; None if they have no such key."""
+    name: str | None = getattr(settings, "component", None)
+    return name
+
+
 def no_lines(_: Any, __: StepByHand) -> Iterable[str]:
     """Give no commands: for a step that a person cannot carry out by commands."""
     return ()
@@ -118,8 +124,9 @@ class ActionKind:
     """All that drd has to know of one kind of step.
 
     `settings` is the type of the value under the step's key in a plan, usually a model derived from
-    `Rehearsed`; if it has a `component`, that component is restored before the step begins.
-    `action` carries the step out. In the plan reference, `summary` says what the step does, and
+    `Rehearsed`. `component` gives the component that the step works on, by the settings (the
+    default: their key `component`): it is restored before the step begins. `action` carries the
+    step out. In the plan reference, `summary` says what the step does, and
     `about` describes the value under its key. `gives` are the values that the step has for later
     steps (`${steps.NAME.…}`). `fits` says which kinds of component it can work on. A step that
     `frees_ports` may end the process that listens where a later step starts something. `service`
@@ -139,6 +146,7 @@ class ActionKind:
     fits: Callable[[KindSpec], bool] = any_kind
     frees_ports: bool = True
     service: Callable[[Any], Service | None] = no_service
+    component: Callable[[Any], str | None] = component_of
 
 
 ActionFactory = Callable[[str], Action]

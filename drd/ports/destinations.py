@@ -6,7 +6,7 @@ says what a kind can do beyond the minimum; what it lacks is refused with its na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -33,6 +33,18 @@ class Inspector(Protocol):
     @property
     def environment(self) -> Mapping[str, str]:
         """The variables that a command needs to reach it (PGHOST, PGDATABASE, …, or DRD_PATH)."""
+
+    @property
+    def places(self) -> Sequence[str]:
+        """The files and directories of the restored component, which a fenced command may read and
+        change. The default is what `DRD_PATH` in `environment` names."""
+        path = self.environment.get("DRD_PATH")
+        return (path,) if path else ()
+
+    @property
+    def sockets(self) -> Sequence[str]:
+        """The directories of sockets by which a fenced command reaches the component."""
+        return ()
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
         """Return the single value of a query (int, float, Decimal, str, datetime, None). The query

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from drd.errors import NotSupported
 from drd.model.plan import SecretRef
 from drd.model.single_item import Part
+from drd.model.source_version import SourceVersion
 
 if TYPE_CHECKING:
     # `drd status` imports the ports, and pydantic would take longer than all that it does.
@@ -123,6 +124,14 @@ def _elsewhere(_: Any, __: Any) -> bool:
     return False
 
 
+def _always(_: Any) -> bool:
+    return True
+
+
+def _no_version(_: Mapping[str, Any]) -> SourceVersion:
+    return SourceVersion()
+
+
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class KindSpec:
     """One kind. `settings` is the model of a component in a plan, including its `kind`; `target` is
@@ -139,6 +148,12 @@ class KindSpec:
     `host` gives the server of a component, empty for this host: backups of one server take turns.
     `paths` are the files and directories of this host that settings (of a component or a target)
     name, `sockets` are directories of sockets, `families` the address families that a backup opens.
+    `fingerprints` says, from the settings alone, whether a backup takes a fingerprint. `version`
+    gives the version of the source, by the facts of a snapshot: after another series, the plan has
+    to be drilled again. `brings_back` gives the paths that a restore brings back, by the facts of a
+    snapshot, if these decide what it writes and `paths` of the component's settings are the same
+    paths in the plan; None: the facts name no paths.
+
     `is_source` says, from the settings alone, whether a target is where a component is backed up
     from. `server_user` is the system user under whom sandbox servers can run when drd is root and
     no user is configured.
@@ -165,6 +180,9 @@ class KindSpec:
     paths: Callable[[Any], tuple[str, ...]] = _nothing
     sockets: Callable[[Any], tuple[str, ...]] = _nothing
     families: tuple[str, ...] = ()
+    fingerprints: Callable[[Any], bool] = _always
+    version: Callable[[Mapping[str, Any]], SourceVersion] = _no_version
+    brings_back: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
     is_source: Callable[[Any, Any], bool] = _elsewhere
     server_user: str = ""
     keys: Mapping[str, KeyUse] = field(default_factory=dict)

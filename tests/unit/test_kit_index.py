@@ -24,6 +24,7 @@ from drd.model.kit import (
 )
 from drd.model.plan import SecretRef
 from drd.model.seals import Seal
+from drd.registry import source_version
 from tests.catalogue_support import T0, at
 from tests.unit.test_manifest import DATABASE, POINT, SNAPSHOT, TREE
 
@@ -155,7 +156,7 @@ def test_files_of_a_kit_lie_below_its_directory(name: str) -> None:
 
 
 def test_a_point_in_a_kit_counts_what_its_fingerprints_name() -> None:
-    found = kit_point(replace(POINT, proven_by="e1"))
+    found = kit_point(replace(POINT, proven_by="e1"), source_version)
     assert (found.id, found.complete, found.proven_by) == ("0badcafe", True, "e1")
     assert found.repositories == ("primary",)
     assert [c.summary for c in found.components] == [
@@ -165,6 +166,7 @@ def test_a_point_in_a_kit_counts_what_its_fingerprints_name() -> None:
     ]
     assert summary(DATABASE) == {"tables": 2, "rows": 7}
     assert summary(TREE) == {"entries": 3}
-    row = replace(POINT.components[0], facts={"server_version": 17})
-    assert kit_point(replace(POINT, components=(row,))).components[0].version == "17"
+    row = replace(POINT.components[0], kind="postgres", facts={"server_version": 17})
+    named = kit_point(replace(POINT, components=(row,)), source_version)
+    assert named.components[0].version == "17"
     assert found.components[0].version == ""

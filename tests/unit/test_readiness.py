@@ -33,6 +33,7 @@ from drd.model.readiness_finding import ReadinessException, ReadinessFinding
 from drd.model.run import DrillResult
 from drd.model.runbook import Ask, Step
 from drd.model.verdicts import Readiness
+from drd.registry import source_version
 from tests.catalogue_support import T0, at, captured, evidence, plan, point
 from tests.status_support import NOW, ago, drill, failures, healthy, repository
 from tests.user_support import NOBODY, acting_as, as_root
@@ -137,17 +138,18 @@ def test_a_failed_drill_from_one_repository_counts_while_the_plan_has_that_repos
 
 def test_an_upgraded_server_has_not_been_brought_back_yet() -> None:
     def holding(major: int) -> object:
-        return point("p", T0, components=[replace(captured(), facts={"server_major": major})])
+        facts = {"server_major": major}
+        return point("p", T0, components=[replace(captured(), kind="postgres", facts=facts)])
 
     old, new = holding(16), holding(17)
-    [same] = of_versions(plan(), new, new)  # type: ignore[arg-type]
+    [same] = of_versions(plan(), new, new, source_version)  # type: ignore[arg-type]
     assert same.allows is READY
-    [other] = of_versions(plan(), old, new)  # type: ignore[arg-type]
+    [other] = of_versions(plan(), old, new, source_version)  # type: ignore[arg-type]
     assert (other.allows, other.finding.text) == (
         NEEDS_DRILL,
         "17 now, but 16 at the last passed drill",
     )
-    assert of_versions(plan(), None, new) == []  # type: ignore[arg-type]
+    assert of_versions(plan(), None, new, source_version) == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -182,9 +184,9 @@ def test_before_version_1_the_second_number_is_the_series() -> None:
 def test_a_server_of_another_minor_version_is_told() -> None:
     def holding(version: str) -> object:
         facts = {"server_major": 17, "server_version": version}
-        return point("p", T0, components=[replace(captured(), facts=facts)])
+        return point("p", T0, components=[replace(captured(), kind="postgres", facts=facts)])
 
-    [found] = of_versions(plan(), holding("17.5"), holding("17.6"))  # type: ignore[arg-type]
+    [found] = of_versions(plan(), holding("17.5"), holding("17.6"), source_version)  # type: ignore[arg-type]
     assert (found.finding.severity, found.allows) == ("warning", READY)
 
 

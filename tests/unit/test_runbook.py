@@ -118,16 +118,12 @@ def test_a_condition_that_holds_changes_nothing() -> None:
 
 
 def test_partial_recoveries_skip_steps_for_the_whole_service() -> None:
-    class Settings:
-        def __init__(self, component: str | None) -> None:
-            self.component = component
-
     alone = replace(HERE, only=("db",))
     steps = [
         step("back", "restore", needs=()),
         step("look", "check", needs=()),
-        step("erase", "sql", needs=(), settings=Settings("db")),
-        step("tidy", "command", needs=(), settings=Settings("conf")),
+        step("erase", "sql", needs=(), component="db"),
+        step("tidy", "command", needs=(), component="conf"),
         step("ask", "approve", needs=()),
         step("serve", "start", needs=()),
     ]

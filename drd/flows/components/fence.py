@@ -76,13 +76,10 @@ def for_command(
     nothing: restored data is accessible already, and the rest was chosen by others. Raises
     SandboxUnavailable when something else has the name of its scratch directory."""
     home = _scratch(directory, blake2b(by.encode(), digest_size=4).hexdigest())
-    writes, sockets = [home], []
+    writes, sockets = [home], list[Path]()
     for inspector in inspectors:
-        around = inspector.environment
-        if path := around.get("DRD_PATH"):
-            writes.append(_directory(Path(path)))
-        if (host := around.get("PGHOST", "")).startswith("/"):
-            sockets.append(Path(host))
+        writes += (_directory(Path(place)) for place in inspector.places)
+        sockets += map(Path, inspector.sockets)
     hidden = [d for place in writes for d in _devices(place)] if rights.may_be_root() else []
     named = list(_named(written, [os.path.realpath(w) for w in writes]))
     return box.fence(by, writes, reads=named, sockets=sockets, home=home, hidden=hidden)

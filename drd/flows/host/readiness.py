@@ -26,6 +26,7 @@ from drd.model.run import PARTIAL, PARTIAL_DRILL, DrillResult, RunKind, RunState
 from drd.model.run_details import DrillDetail, ReadinessDetail
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.verdicts import Readiness
+from drd.registry import source_version
 
 
 def evaluate(
@@ -65,7 +66,7 @@ def _findings(
     whole = (e for e in evidence if e.scenario not in (PARTIAL, PARTIAL_DRILL))
     passed = next((e for e in whole if e.result is DrillResult.PASSED and e.point), None)
     drilled = next((p for p in kept if passed is not None and p.id == passed.point), None)
-    yield from readiness.of_versions(plan, drilled, newest)
+    yield from readiness.of_versions(plan, drilled, newest, source_version)
     if passed is not None and newest is not None:
         yield from readiness.of_tools(
             plan, _recorded(services, passed.run), tools(services, plan, newest)

@@ -17,6 +17,7 @@ from drd.model.seals import KitBase
 from drd.model.snapshot import RestorePoint
 from drd.model.text import left_out
 from drd.model.units import format_time, to_rfc3339
+from drd.registry import KINDS
 
 AFTER_KIT = "made after the kit"
 
@@ -96,20 +97,19 @@ def origin_of(services: Services, plan: Plan, point: RestorePoint, held: Holders
 
 def _named(plan: Plan) -> dict[str, Any]:
     """Return the paths to which the components are restored, by the plan."""
-    components: Any = plan.resolved.get("components", {})
     return {
-        name: {"paths": sorted(map(str, settings["paths"]))}
-        for name, settings in components.items()
-        if isinstance(settings, Mapping) and settings.get("paths")
+        name: {"paths": sorted(spec.paths(component.settings))}
+        for name, component in plan.components.items()
+        if (spec := KINDS[component.kind]).brings_back is not None
     }
 
 
 def _stored(point: RestorePoint) -> dict[str, Any]:
     """Return the same, by the point."""
     return {
-        c.component: {"paths": sorted(c.facts["paths"])}
+        c.component: {"paths": sorted(brings_back(c.facts))}
         for c in point.components
-        if c.facts.get("paths")
+        if c.kind in KINDS and (brings_back := KINDS[c.kind].brings_back) is not None
     }
 
 

@@ -141,7 +141,7 @@ def _alone(step: Step) -> Step:
 def _whole(services: Services, plan: Plan, component: Component) -> Plan:
     """Add a comparison, if no check covers the item and no step changes it on purpose."""
     name = component.name
-    changed = any(getattr(s.settings, "component", None) == name for s in plan.runbook)
+    changed = any(s.component == name for s in plan.runbook)
     compares = services.compares(component, f"{name} as at backup")
     if compares is None or changed or any(c.component == name for c in plan.checks):
         return plan

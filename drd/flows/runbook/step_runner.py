@@ -265,7 +265,7 @@ class StepRunner:
     def _service(self, name: str, *, shown: bool) -> str:
         """Return the address of the service that a step has started under this name."""
         for step in self.work.plan.runbook:
-            if getattr(step.settings, "known_as", None) != name:
+            if step.service is None or step.service.known_as != name:
                 continue
             with self._lock:
                 result = self._results.get(step.name)

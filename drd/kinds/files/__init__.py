@@ -1,6 +1,8 @@
 """Files: paths with everything below them."""
 
+from collections.abc import Mapping
 from os.path import normpath
+from typing import Any
 
 from drd.kinds.files.settings import FilesSettings, FilesTarget, overlapping
 from drd.ports.kinds import Ability, Holds, KeyUse, KindSpec, Starting
@@ -8,6 +10,10 @@ from drd.ports.kinds import Ability, Holds, KeyUse, KindSpec, Starting
 
 def _paths(settings: FilesSettings | FilesTarget) -> tuple[str, ...]:
     return tuple(settings.paths) if isinstance(settings, FilesSettings) else (settings.path,)
+
+
+def _brings_back(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(facts.get("paths", ()))
 
 
 def _is_source(component: FilesSettings, target: FilesTarget) -> bool:
@@ -24,6 +30,7 @@ SPEC = KindSpec(
     comparison="files",
     room=1.0,
     paths=_paths,
+    brings_back=_brings_back,
     is_source=_is_source,
     keys={
         "paths": KeyUse.READS,

@@ -1,8 +1,21 @@
 """PostgreSQL: one database of a server, dumped with pg_dump."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from drd.kinds.postgres import dsn
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
+from drd.model.source_version import SourceVersion
 from drd.ports.kinds import Ability, Holds, KeyUse, KindSpec, Starting
+
+
+def _fingerprints(settings: PostgresSettings) -> bool:
+    return settings.fingerprint.mode != "off"
+
+
+def _version(facts: Mapping[str, Any]) -> SourceVersion:
+    return SourceVersion(str(facts.get("server_major", "")), str(facts.get("server_version", "")))
+
 
 SPEC = KindSpec(
     name="postgres",
@@ -17,6 +30,8 @@ SPEC = KindSpec(
     host=dsn.host,
     sockets=dsn.sockets,
     families=("AF_UNIX",),
+    fingerprints=_fingerprints,
+    version=_version,
     is_source=dsn.is_source,
     server_user="postgres",
     keys={

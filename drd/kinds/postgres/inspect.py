@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -130,6 +130,15 @@ class PostgresInspector:
     @property
     def environment(self) -> Mapping[str, str]:
         return {**self._address.environment(), **self._environment}
+
+    @property
+    def places(self) -> Sequence[str]:
+        return ()
+
+    @property
+    def sockets(self) -> Sequence[str]:
+        host = self.environment.get("PGHOST", "")
+        return (host,) if host.startswith("/") else ()
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
         with self._lock:

@@ -10,6 +10,10 @@ def _paths(settings: SqliteSettings | SqliteTarget) -> tuple[str, ...]:
     return (settings.path,)
 
 
+def _fingerprints(settings: SqliteSettings) -> bool:
+    return settings.fingerprint.mode != "off"
+
+
 def _is_source(component: SqliteSettings, target: SqliteTarget) -> bool:
     return normpath(component.path) == normpath(target.path)
 
@@ -23,6 +27,7 @@ SPEC = KindSpec(
     can=frozenset(Ability),
     comparison="rows",
     paths=_paths,
+    fingerprints=_fingerprints,
     is_source=_is_source,
     keys={"path": KeyUse.READS, "fingerprint": KeyUse.HARMLESS},
     target_keys={"path": KeyUse.WRITES},
