@@ -18,9 +18,8 @@ import pytest
 
 from mutants import ROOT
 from mutants.changes import functions
-from mutants.running import run_tests
+from mutants.running import TESTS, run_tests
 
-TESTS = ("tests/unit", "tests/contracts")
 # These read the source, and reach nothing by running it.
 NO_TESTS = ("tests/unit/test_layers.py", "tests/unit/test_kind_names.py")
 # The same tests on SQLite reach the same decisions.

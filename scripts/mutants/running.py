@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mutants import ROOT
 
+TESTS = tuple(os.environ.get("MUTANTS_TESTS", "tests/unit tests/contracts").split())
 ONE_TEST_S = 120  # for a test against a mutant; the slowest takes a tenth of that
 CANNOT = 77
 """The exit code of a fork that could not replace the function by the mutant."""

@@ -1,4 +1,5 @@
-"""Run tests in forks of an interpreter that has imported drd: imports take longer than most tests.
+"""Run tests in forks of an interpreter that has imported drd and the tests: imports take longer
+than most tests.
 
 A mutant replaces the function that it changes, in the fork alone. Requests are read as lines of
 JSON; the process id of the fork and its exit code are written.
@@ -20,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from mutants.running import BROKEN, CANNOT
+from mutants.running import ARGUMENTS, BROKEN, CANNOT, TESTS
 
 _OPTIMIZED = 1  # what only the code of functions has
 _LIBRARIES = ("hypothesis", "sqlalchemy", "alembic.command", "psycopg", "boto3", "tests")
@@ -34,6 +35,8 @@ def main() -> None:
         if "migrations" not in module.name and not module.name.endswith("__main__"):
             with contextlib.suppress(Exception):
                 importlib.import_module(module.name)
+    with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):  # noqa: PTH123
+        pytest.main([*ARGUMENTS, "--collect-only", *TESTS])  # imports the modules of the tests
     gc.collect()
     gc.freeze()
     out, sys.stdout = sys.stdout, sys.stderr
