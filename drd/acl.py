@@ -74,14 +74,14 @@ def read(place: str | int, name: str = ACCESS) -> bytes | None:
         return None
 
 
-class Named(NamedTuple):
+class NamedEntry(NamedTuple):
     """A user or a group that a list names."""
 
     is_group: bool
     id: int
 
 
-def named(entries: bytes, right: int) -> Iterator[Named]:
+def named(entries: bytes, right: int) -> Iterator[NamedEntry]:
     """The users and groups to whom this list gives one of these rights. Its mask is what the mode
     shows as the group's.
     """
@@ -89,7 +89,7 @@ def named(entries: bytes, right: int) -> Iterator[Named]:
     mask = next((rights for tag, rights, _ in listed if tag == _MASK), 7)
     for tag, rights, one in listed:
         if tag in (_USER, _GROUP) and rights & mask & right:
-            yield Named(tag == _GROUP, one)
+            yield NamedEntry(tag == _GROUP, one)
 
 
 def gives_owning_group(entries: bytes | None, right: int) -> bool:

@@ -21,7 +21,7 @@ from drd.errors import (
     SnapshotIncomplete,
     TargetNotEmpty,
 )
-from drd.model.snapshot import Stored
+from drd.model.snapshot import StoredSnapshot
 from drd.ports import (
     Fetched,
     Finding,
@@ -108,7 +108,7 @@ class MemoryRepository:
         time: datetime | None = None,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
-    ) -> Stored:
+    ) -> StoredSnapshot:
         self._opened()
         if isinstance(payload, Stream):
             data = _printed(payload)
@@ -134,7 +134,7 @@ class MemoryRepository:
         host: str,
         tags: Sequence[str],
         time: datetime | None = None,
-    ) -> Stored:
+    ) -> StoredSnapshot:
         self._opened()
         return self._keep({f"/{filename}": data}, host, tags, time)
 
@@ -287,7 +287,7 @@ class MemoryRepository:
         time: datetime | None,
         *,
         paths: Sequence[str] = (),
-    ) -> Stored:
+    ) -> StoredSnapshot:
         at = time.replace(microsecond=0) if time else datetime.now(UTC)
         info = SnapshotInfo(
             secrets.token_hex(32), at, host, tuple(tags), tuple(paths or files), None
@@ -295,7 +295,7 @@ class MemoryRepository:
         size = sum(len(data or b"") for data in files.values())
         with self._lock:
             self._kept[info.id] = _Kept(info, files)
-        return Stored(info.id, size, size, sum(data is not None for data in files.values()))
+        return StoredSnapshot(info.id, size, size, sum(data is not None for data in files.values()))
 
 
 def _printed(stream: Stream) -> bytes:

@@ -17,7 +17,7 @@ from drd.errors import DumpFailed
 from drd.kinds.postgres.kind import PostgresKind
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.model.plan import Component
-from drd.model.snapshot import ComponentSnapshot, Stored
+from drd.model.snapshot import ComponentSnapshot, StoredSnapshot
 from drd.ports import Destination, Restored, RestoreOptions, Stream, Workplace, no_progress
 from tests.servers import PostgresServer
 
@@ -63,7 +63,7 @@ def back_up(what: Component, place: Workplace, dump: Path) -> Backup:
             raise DumpFailed(result.producer.complaint)
         fingerprint = capture.fingerprint()
         size = dump.stat().st_size
-        fingerprint = capture.verify(Stored("s1", size, size), fingerprint)
+        fingerprint = capture.verify(StoredSnapshot("s1", size, size), fingerprint)
         snapshot = ComponentSnapshot(
             what.name,
             what.kind,

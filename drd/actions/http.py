@@ -56,7 +56,7 @@ class HttpSettings(Rehearsed):
             yield self.ca_cert
 
 
-class Request:
+class HttpAction:
     """Sends the key of the step as `Idempotency-Key`, so that the receiver can recognise a
     repetition."""
 
@@ -162,7 +162,7 @@ def _by_hand(http: HttpSettings, hand: StepByHand) -> Iterator[str]:
 SPEC = ActionKind(
     "http",
     HttpSettings,
-    Request(),
+    HttpAction(),
     summary="Send a request and check the answer.",
     about="The request.",
     gives=("status", "body"),

@@ -31,7 +31,7 @@ from drd.model.step_results import PersonStepResult
 from drd.model.units import to_rfc3339
 from drd.model.verdicts import Assessment
 from drd.ports import Aside
-from drd.ports.health import Known
+from drd.ports.health import KnownRepository
 
 # --- the one screen ---------------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ def points(app: App, plan: str) -> Document:
     return {"plan": name, "points": shown, "lost": lost}
 
 
-def _damaged(point: RestorePoint, places: Iterable[Known]) -> list[str]:
+def _damaged(point: RestorePoint, places: Iterable[KnownRepository]) -> list[str]:
     return [
         k.repository
         for k in places

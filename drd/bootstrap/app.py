@@ -13,7 +13,7 @@ import drd
 from drd import secrets
 from drd.actions import action_for
 from drd.bootstrap.channels import Channels
-from drd.bootstrap.state import State
+from drd.bootstrap.state import OpenState
 from drd.catalogue.summary import read_facts
 from drd.checks import check_for, comparison
 from drd.config.daemon import (
@@ -74,7 +74,7 @@ class App:
         self.settings: DaemonSettings = settings or self.read_settings()
         self.console = console or Console()
         self.clock: Clock = SystemClock()
-        self.state = State(
+        self.state = OpenState(
             lambda: self.settings,
             self.clock,
             busy_s=busy_s,

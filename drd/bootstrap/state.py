@@ -8,19 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import drd
-from drd.catalogue.changed import Reader, identity, read_changed
+from drd.catalogue.changed import CatalogueReader, identity, read_changed
 from drd.config.daemon import DaemonSettings
 from drd.errors import CatalogueError, NotOwner
 from drd.flows.root.trusted_rows import is_noted
 from drd.flows.state.former_catalogue import is_missing, note_former
 from drd.flows.state.modes import close_state
-from drd.flows.status.publishing import Place, Publisher, Publishing, Source
+from drd.flows.status.publishing import Publisher, Publishing, SummaryPlace, SummarySource
 from drd.ports import Catalogue, Clock
 from drd.process import rights, user_name
 from drd.process.actors import as_root_types_it
 
 
-class State:
+class OpenState:
     """`busy_s` is how long a write waits for another process's, None for the maximum. One that is
     only `reading` works even where nobody can write. While the catalogue is open and `publishes` is
     set, the summary is kept up to date; `service` says that this process is the daemon."""
@@ -122,16 +122,16 @@ class State:
         """Return the publisher of the status summary, which is all that other users may read of the
         state."""
         settings = self._settings()
-        reader, secret = Reader(kept=self._service), settings.state_password
+        reader, secret = CatalogueReader(kept=self._service), settings.state_password
         state = settings.state_dir or settings.work_dir
         return Publisher(
-            Place(
+            SummaryPlace(
                 settings.public_dir,
                 settings.read_group,
                 os.geteuid(),
                 state / "locks/summary.lock",
             ),
-            Source(
+            SummarySource(
                 lambda since: read_changed(settings.state_url, since, secret, reader),
                 lambda: identity(settings.state_url),
                 self._clock.now,

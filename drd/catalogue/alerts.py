@@ -15,7 +15,7 @@ from drd.catalogue.engine import SqlStore, batches, insert_all
 from drd.catalogue.tables import alerts
 from drd.errors import UsageError
 from drd.model.actor import Actor
-from drd.model.alerts import Alert, Change, Transition, acknowledged
+from drd.model.alerts import Alert, AlertChange, Transition, acknowledged
 from drd.ports.alerts import Tell, Watched, no_notifications
 
 _RENAMED = {"code": "kind", "text": "message", "remedy": "command", "finding": "code"}
@@ -44,9 +44,9 @@ class SqlAlertBook(SqlStore):
             return []
         with self._database.write() as connection:
             done = _insert(connection, transitions)
-            done += _keep(connection, [t for t in transitions if t.change is Change.KEPT])
+            done += _keep(connection, [t for t in transitions if t.change is AlertChange.KEPT])
             for transition in transitions:
-                if transition.change not in (Change.FIRED, Change.KEPT) and _change(
+                if transition.change not in (AlertChange.FIRED, AlertChange.KEPT) and _change(
                     connection, transition
                 ):
                     done.append(transition)
@@ -112,7 +112,7 @@ def _values(alert: Alert) -> dict[str, Any]:
 
 def _insert(connection: Connection, transitions: Sequence[Transition]) -> list[Transition]:
     """Insert the alerts that fire, unless one is open already, or an old one has the same id."""
-    fired = [t for t in transitions if t.change is Change.FIRED]
+    fired = [t for t in transitions if t.change is AlertChange.FIRED]
     if not fired:
         return []
     there = {alert.key for alert in _open(connection)}

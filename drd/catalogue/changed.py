@@ -47,7 +47,10 @@ def identity(url: str) -> str:
 
 
 def read_changed(
-    url: str, since: int | None, password: SecretRef | None = None, reader: Reader | None = None
+    url: str,
+    since: int | None,
+    password: SecretRef | None = None,
+    reader: CatalogueReader | None = None,
 ) -> Changed:
     """Return what changed after `since`, which an earlier call returned; everything for None, or
     for a `since` that this catalogue has not reached yet. One transaction; writes nothing. A caller
@@ -95,7 +98,7 @@ def _changed(query: Query, place: str, since: int | None, url: str) -> Changed:
     return Changed(seq, facts, tuple(n for n in names if n and n not in loaded))
 
 
-class Reader:
+class CatalogueReader:
     """Keeps a connection to a SQLite catalogue open: each new connection reads the definitions of
     all tables, which takes longer than reading a few changed plans. Without `kept`, each use opens
     a new one. For one thread at a time."""
@@ -149,7 +152,7 @@ class KeptFacts:
         self._plans: dict[str, PlanFacts] = {}
         self._state, self._seq = "", -1
         self._anew_at = -math.inf
-        self._reader = Reader()
+        self._reader = CatalogueReader()
 
     def close(self) -> None:
         """Close the catalogue."""

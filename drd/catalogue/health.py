@@ -16,15 +16,15 @@ from drd.catalogue.tables import points as point_table
 from drd.catalogue.tables import repositories
 from drd.errors import Repair
 from drd.model.repositories import Meeting
-from drd.ports.health import Known, PlaceRow
+from drd.ports.health import KnownRepository, PlaceRow
 
 _IS_WRONG = or_(repository_health.c.lost.is_not(None), repository_health.c.unreachable.is_not(None))
 
 
 class SqlHealth(SqlStore):
-    """See `drd.ports.health.Health`."""
+    """See `drd.ports.health.RepositoryHealth`."""
 
-    def of_plan(self, plan: str) -> list[Known]:
+    def of_plan(self, plan: str) -> list[KnownRepository]:
         with self._database.read() as connection:
             return [_known(connection, row) for row in rows_of(connection, plan)]
 
@@ -166,12 +166,12 @@ def _row(connection: Connection, plan: str, repository: str) -> Row[Any] | None:
     return connection.execute(query).one_or_none()
 
 
-def _known(connection: Connection, row: Row[Any]) -> Known:
+def _known(connection: Connection, row: Row[Any]) -> KnownRepository:
     """Return what is known of a repository. Forgotten points are not affected any more."""
     affected: tuple[str, ...] | None = ()
     if row.damage is not None:
         affected = _kept(connection, row.damaged_points)
-    return Known(
+    return KnownRepository(
         row.repository,
         row.url,
         row.lost,

@@ -20,7 +20,7 @@ from drd.model.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class PlanRepositories:
     """The repositories of a plan as it was loaded last: the id by the name, None when drd has not
     seen the repository yet. Empty when the plan was never loaded."""
 
@@ -40,14 +40,14 @@ class Places:
         return self.ids.get(name)
 
 
-def of_plan(connection: Connection, plan: str) -> Places:
+def of_plan(connection: Connection, plan: str) -> PlanRepositories:
     query = (
         select(plan_repositories.c.name, repositories.c.repository_id)
         .outerjoin(repositories, repositories.c.url == plan_repositories.c.url)
         .where(plan_repositories.c.plan == plan)
         .order_by(plan_repositories.c.position)
     )
-    return Places({row.name: row.repository_id for row in connection.execute(query)})
+    return PlanRepositories({row.name: row.repository_id for row in connection.execute(query)})
 
 
 def of_repository(connection: Connection, plan: str, name: str) -> ColumnElement[bool]:
@@ -56,7 +56,7 @@ def of_repository(connection: Connection, plan: str, name: str) -> ColumnElement
     return _lies_in(of_plan(connection, plan), name)
 
 
-def _lies_in(places: Places, name: str) -> ColumnElement[bool]:
+def _lies_in(places: PlanRepositories, name: str) -> ColumnElement[bool]:
     row, known = point_repositories.c, places.ids.get(name)
     if not places.ids:
         return row.repository == name
@@ -69,7 +69,7 @@ def _lies_in(places: Places, name: str) -> ColumnElement[bool]:
 def load(connection: Connection, plan: Plan, *, fresh: bool = False) -> bool:
     """Record the plan's repositories. Returns whether that may change which points are there; a
     `fresh` plan has no points."""
-    before = of_plan(connection, plan.name) if not fresh else Places({})
+    before = of_plan(connection, plan.name) if not fresh else PlanRepositories({})
     rows = plan_repositories
     connection.execute(delete(rows).where(rows.c.plan == plan.name))
     insert_all(

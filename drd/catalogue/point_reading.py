@@ -79,7 +79,7 @@ def _to_point(
     row: Row[Any],
     components: Iterable[ComponentSnapshot],
     where: Iterable[Row[Any]],
-    known: places.Places,
+    known: places.PlanRepositories,
 ) -> RestorePoint:
     named = [(known.name_of(r), r) for r in where]
     return RestorePoint(

@@ -261,7 +261,7 @@ def _newest_pass(connection: Connection, point: str) -> str | None:
     return connection.execute(query).scalars().first()
 
 
-def _clear(connection: Connection, point: RestorePoint, known: places.Places) -> None:
+def _clear(connection: Connection, point: RestorePoint, known: places.PlanRepositories) -> None:
     """Delete the rows that the point replaces. The repositories that the plan does not have now
     stay recorded, unless their name is needed."""
     table = component_snapshots

@@ -16,7 +16,7 @@ from drd.catalogue import points as point_rows
 from drd.catalogue import runs
 from drd.catalogue.daemon_tables import copies, daemon_state, jobs, sources
 from drd.catalogue.engine import SqlStore, batches, upsert
-from drd.catalogue.runs import Owner
+from drd.catalogue.runs import OwnerProcess
 from drd.catalogue.summary_tables import plan_summary, scenario_summary
 from drd.catalogue.tables import decisions, evidence, plans, points, steps
 from drd.catalogue.tables import runs as run_table
@@ -27,7 +27,7 @@ from drd.model.run import Run, RunState
 from drd.model.units import format_time
 from drd.ports.queue import PlanRow
 
-_NOBODY = Owner(0, None, "")
+_NOBODY = OwnerProcess(0, None, "")
 
 # Made once, as in `runs`.
 _SINCE = select(jobs).where(jobs.c.changed > bindparam("since"))

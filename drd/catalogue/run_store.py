@@ -22,7 +22,7 @@ from drd import process
 from drd.catalogue import jobs, points, runs, summaries
 from drd.catalogue.engine import Database, SqlStore
 from drd.catalogue.locks import HeldLock, LockFiles
-from drd.catalogue.runs import FIRST_TOKEN, Owner
+from drd.catalogue.runs import FIRST_TOKEN, OwnerProcess
 from drd.catalogue.tables import runs as table
 from drd.errors import AlreadyRunning, CatalogueError, Fenced
 from drd.model import run_details
@@ -44,8 +44,8 @@ _SHORT_WAIT_S = 0.5
 """How long drd tries to take a lock that others are checking. A check takes milliseconds."""
 
 
-def me() -> Owner:
-    return Owner(os.getpid(), process.process_start_time(os.getpid()), socket.gethostname())
+def me() -> OwnerProcess:
+    return OwnerProcess(os.getpid(), process.process_start_time(os.getpid()), socket.gethostname())
 
 
 class SqlRunStore(SqlStore):
@@ -155,7 +155,7 @@ class SqlRunStore(SqlStore):
         runs.insert(connection, run, self._me())
         return run, held
 
-    def _me(self) -> Owner:
+    def _me(self) -> OwnerProcess:
         return replace(me(), place=self._place, boot=self._boot)
 
     def _claimed(self, connection: Connection, run: Run) -> tuple[Run, HeldLock]:

@@ -37,7 +37,7 @@ FIRST_TOKEN = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class OwnerProcess:
     """A process. Pids are used again, but the pair of pid and start is unique."""
 
     pid: int
@@ -47,7 +47,7 @@ class Owner:
     boot: str | None = None
 
 
-def insert(connection: Connection, run: Run, owner: Owner) -> None:
+def insert(connection: Connection, run: Run, owner: OwnerProcess) -> None:
     connection.execute(
         _INSERT,
         {
@@ -75,7 +75,7 @@ def insert(connection: Connection, run: Run, owner: Owner) -> None:
     )
 
 
-def claim(connection: Connection, run: Run, owner: Owner) -> bool:
+def claim(connection: Connection, run: Run, owner: OwnerProcess) -> bool:
     """Make the pending run a running one, and return True; False when it is not pending any more.
     Its trigger stays."""
     row = connection.execute(select(runs).where(runs.c.id == run.id)).one_or_none()
@@ -105,7 +105,7 @@ def claim(connection: Connection, run: Run, owner: Owner) -> bool:
     return True
 
 
-def take_over(connection: Connection, run: Run, owner: Owner, at: datetime) -> bool:
+def take_over(connection: Connection, run: Run, owner: OwnerProcess, at: datetime) -> bool:
     """Increment the token, unless somebody did since `run` was read, or the run is over."""
     changed = connection.execute(
         update(runs)

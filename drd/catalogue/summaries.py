@@ -18,7 +18,7 @@ from drd.catalogue.tables import component_snapshots, evidence, points, runs
 from drd.model.clock import FAR_AHEAD
 from drd.model.run import DrillResult, RunKind, RunState, took_s
 from drd.model.run_details import RunDetail
-from drd.model.scenarios import Rehearsal, standing
+from drd.model.scenarios import ScenarioDrill, standing
 
 USUAL_RUNS = 50
 """How many of the newest successful backups determine the usual duration."""
@@ -177,7 +177,7 @@ def _refresh_scenarios(connection: Connection, plan: str, at: datetime | None) -
     known = connection.execute(query.where(believed(evidence.c.finished_at, at))).all()
     drills = known or connection.execute(query).all()
     standings = standing(
-        Rehearsal(
+        ScenarioDrill(
             row.id,
             row.scenario,
             row.finished_at,

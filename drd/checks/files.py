@@ -61,7 +61,7 @@ class TreeComparison:
 
 
 @dataclass(slots=True)
-class Comparison:
+class TreeDifferences:
     """The result of comparing two trees. `differing` are sentences in the order of paths; the other
     lists are paths. `files` counts compared entries that are no directory, `had_…` those at backup;
     `torn_bytes` changed while they were captured.
@@ -79,11 +79,11 @@ class Comparison:
     owners: bool = True
 
 
-def compare(before: TreeFingerprint, now: TreeFingerprint, *, owners: bool) -> Comparison:
+def compare(before: TreeFingerprint, now: TreeFingerprint, *, owners: bool) -> TreeDifferences:
     """Compare every entry of either tree; `owners` includes ownership and what only root
     can set.
     """
-    comparison = Comparison(owners=owners and all(e.uid >= 0 for e in now.entries.values()))
+    comparison = TreeDifferences(owners=owners and all(e.uid >= 0 for e in now.entries.values()))
     _weigh(before, now, comparison)
     comparison.unread = sorted({*before.not_reached, *now.not_reached})
     for path in sorted(before.entries.keys() | now.entries.keys()):
@@ -104,7 +104,7 @@ def compare(before: TreeFingerprint, now: TreeFingerprint, *, owners: bool) -> C
     return comparison
 
 
-def _weigh(before: TreeFingerprint, now: TreeFingerprint, found: Comparison) -> None:
+def _weigh(before: TreeFingerprint, now: TreeFingerprint, found: TreeDifferences) -> None:
     """Add up the sizes. For entries that appeared or vanished during the capture, only the restored
     data shows the size.
     """
@@ -118,7 +118,7 @@ def _weigh(before: TreeFingerprint, now: TreeFingerprint, found: Comparison) -> 
         found.torn_bytes += size if entry.volatile else 0
 
 
-def _judge_extra(path: str, before: TreeFingerprint, found: Comparison) -> None:
+def _judge_extra(path: str, before: TreeFingerprint, found: TreeDifferences) -> None:
     """Names came and went in a directory that changed while it was captured, or was not read."""
     above = next((str(p) for p in PurePosixPath(path).parents if str(p) in before.entries), None)
     if above is not None and (before.entries[above].volatile or above in before.not_reached):
@@ -128,7 +128,7 @@ def _judge_extra(path: str, before: TreeFingerprint, found: Comparison) -> None:
 
 
 def _judge_missing(
-    path: str, before: TreeFingerprint, now: TreeFingerprint, found: Comparison
+    path: str, before: TreeFingerprint, now: TreeFingerprint, found: TreeDifferences
 ) -> None:
     """Judge missing entries. An entry that could not be read is unknown, and so is one below a
     directory that could not be listed.
@@ -141,7 +141,7 @@ def _judge_missing(
     found.differing.append(f"{printable(path)}: missing")
 
 
-def _rows(spec: CheckSpec, found: Comparison, *, may_be_empty: bool) -> list[CheckResult]:
+def _rows(spec: CheckSpec, found: TreeDifferences, *, may_be_empty: bool) -> list[CheckResult]:
     parts = [*_parts(spec, found)]
     if found.differing:
         text = f"{counted(len(found.differing), 'entry', 'entries')} differ: "
@@ -156,7 +156,7 @@ def _rows(spec: CheckSpec, found: Comparison, *, may_be_empty: bool) -> list[Che
     return [own, *parts]
 
 
-def _nothing_compared(found: Comparison, *, may_be_empty: bool) -> str | None:
+def _nothing_compared(found: TreeDifferences, *, may_be_empty: bool) -> str | None:
     """Say why the comparison proves nothing about the component; None if it does."""
     if not found.compared:
         return "no entry could be compared"
@@ -167,7 +167,7 @@ def _nothing_compared(found: Comparison, *, may_be_empty: bool) -> str | None:
     return torn(found.torn_bytes, found.had_bytes) or None
 
 
-def _parts(spec: CheckSpec, found: Comparison) -> list[CheckResult]:
+def _parts(spec: CheckSpec, found: TreeDifferences) -> list[CheckResult]:
     named: Mapping[str, list[str]] = {
         "changed during the capture": found.volatile,
         "could not be read": found.unread,

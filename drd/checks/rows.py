@@ -70,7 +70,7 @@ class RowCounts:
 
 
 @dataclass(slots=True)
-class Comparison:
+class RowDifferences:
     """The result of comparing row counts. `differing` are sentences, `unknown` the reasons by
     table; both in the order of names.
     """
@@ -83,9 +83,9 @@ class Comparison:
 
 def compare(
     before: DatabaseFingerprint, now: DatabaseFingerprint, tolerance: Tolerance
-) -> Comparison:
+) -> RowDifferences:
     """Compare every table of either side."""
-    comparison = Comparison()
+    comparison = RowDifferences()
     known = {*before.tables, *before.not_reached}
     restored = {*now.tables, *now.not_reached}
     derived = before.derived | now.derived
@@ -123,7 +123,7 @@ def _difference(was: TableState, now: TableState, tolerance: Tolerance) -> str:
 
 
 def _rows(
-    spec: CheckSpec, found: Comparison, expected: str, *, may_be_empty: bool
+    spec: CheckSpec, found: RowDifferences, expected: str, *, may_be_empty: bool
 ) -> list[CheckResult]:
     parts = [
         part_not_run(spec, name, shorten(why, 200), expected) for name, why in found.unknown.items()

@@ -12,7 +12,7 @@ from drd.cli.hold import sentence
 from drd.cli.session import session
 from drd.errors import CatalogueError, DrdError, UsageError
 from drd.flows.repository import rebuild as flow
-from drd.flows.repository.rebuild import Comparison
+from drd.flows.repository.rebuild import RebuildDifferences
 from drd.kit.lost_holds import restore_holds
 from drd.model.text import counted
 from drd.model.units import format_time
@@ -29,7 +29,7 @@ def verify(args: argparse.Namespace) -> int:
 def _each(args: argparse.Namespace, verb: str) -> int:
     """Return every requested plan. A failing one does not stop the others; if all fail, the first
     error is raised."""
-    comparisons: list[Comparison] = []
+    comparisons: list[RebuildDifferences] = []
     failed: dict[str, DrdError] = {}
     with session(args, acts=verb == "rebuild") as app:
         aside = _set_damaged_aside(app) if verb == "rebuild" else None
@@ -56,7 +56,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
     return 1 if failed or wrong or missing else 0
 
 
-def _compare(app: App, name: str, verb: str) -> Comparison:
+def _compare(app: App, name: str, verb: str) -> RebuildDifferences:
     plan = app.plans.load(name, coming_back=verb == "rebuild")
     services = app.services(plan)
     return (flow.rebuild if verb == "rebuild" else flow.verify)(services, plan)
@@ -99,7 +99,10 @@ def _set_damaged_aside(app: App) -> Path | None:
 
 
 def _show(
-    found: list[Comparison], failed: dict[str, DrdError], verb: str, args: argparse.Namespace
+    found: list[RebuildDifferences],
+    failed: dict[str, DrdError],
+    verb: str,
+    args: argparse.Namespace,
 ) -> None:
     if args.json:
         plans = [

@@ -10,7 +10,7 @@ from drd.cli.aside import documents, line, run_and_plan
 from drd.cli.confirm import confirm
 from drd.cli.decide import agreed, who
 from drd.cli.session import session
-from drd.flows.restore.kept_copies import Standing, remove_kept_copies, standing_of
+from drd.flows.restore.kept_copies import KeptState, remove_kept_copies, standing_of
 from drd.ports import Aside
 
 
@@ -39,7 +39,7 @@ def _with_all(args: argparse.Namespace) -> int:
     return _say(args, standing)
 
 
-def _say(args: argparse.Namespace, standing: Standing) -> int:
+def _say(args: argparse.Namespace, standing: KeptState) -> int:
     run, held = standing.run, standing.held
     if args.json:
         removed = documents(held)

@@ -22,7 +22,7 @@ _FINAL = ("succeeded", "incomplete", "failed", "cancelled", "interrupted")
 Document = dict[str, Any]
 
 
-class Source(ABC):
+class RunSource(ABC):
     """Where runs are read from: the state, or the daemon."""
 
     @abstractmethod
@@ -34,12 +34,12 @@ class Source(ABC):
         """Raise NotOwner if no process would start a waiting run."""
 
     @staticmethod
-    def of(app: App) -> Source:
+    def of(app: App) -> RunSource:
         """Return the state for its owner and root."""
         return _State(app) if app.state.is_ours else _Daemon(Remote(app))
 
 
-class _State(Source):
+class _State(RunSource):
     def __init__(self, app: App) -> None:
         self._app = app
 
@@ -51,7 +51,7 @@ class _State(Source):
             raise NotOwner(f"{what}, and no daemon runs that could start it", hint=hint)
 
 
-class _Daemon(Source):
+class _Daemon(RunSource):
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
 
@@ -78,7 +78,7 @@ def asked(app: App, plan: str, kind: str, *, quiet: bool, **options: Any) -> Doc
     return {**remote.get(f"/v1/runs/{run['run']}/outcome"), "run": run["run"], "plan": plan}
 
 
-def follow(source: Source, run: str, *, quiet: bool) -> Document:
+def follow(source: RunSource, run: str, *, quiet: bool) -> Document:
     """Watch until it is over, with its steps on stderr as they end. Raises Cancelled when the
     watching person leaves: the run goes on."""
     now = source.run(run)

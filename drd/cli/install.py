@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.cli import output
-from drd.cli.upgrading import Notice, notices
+from drd.cli.upgrading import UpgradeNotice, notices
 from drd.flows.host.install import UNIT, Installation, entry_point, execute, plan_install
 
 _WORDS = {
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _notices(planned: Installation, args: argparse.Namespace) -> list[Notice]:
+def _notices(planned: Installation, args: argparse.Namespace) -> list[UpgradeNotice]:
     """Notices about an upgrade of this host, read before anything is changed."""
     if not planned.here:
         return []
@@ -48,7 +48,7 @@ def _notices(planned: Installation, args: argparse.Namespace) -> list[Notice]:
 
 
 def execute_or_print(
-    planned: Installation, args: argparse.Namespace, found: Sequence[Notice] = ()
+    planned: Installation, args: argparse.Namespace, found: Sequence[UpgradeNotice] = ()
 ) -> None:
     """Execute it, or with --dry-run only print it. `found` are further notices about an upgrade."""
     if not args.dry_run:

@@ -16,7 +16,7 @@ from drd.catalogue.summary import read_facts
 from drd.cli import output
 from drd.cli.session import session, without_host
 from drd.config.daemon import find_plan
-from drd.config.location import Places, config_path, places
+from drd.config.location import ConfiguredPlaces, config_path, places
 from drd.config.plan_file import load_plan
 from drd.errors import DrdError, UsageError
 from drd.kit.archive import pack, unpack
@@ -31,9 +31,9 @@ from drd.kit.sealing import (
     unseal,
     write_kit,
 )
-from drd.kit.shares import Share, combine, split, written
+from drd.kit.shares import KitShare, combine, split, written
 from drd.kit.state import keepers, made, making, record_verification, what_it_is
-from drd.kit.verify import Verification, document
+from drd.kit.verify import KitVerification, document
 from drd.kit.verify import verify as look
 from drd.model.facts import PlanFacts
 from drd.model.kit import Key, KitIndex
@@ -103,7 +103,7 @@ class Written:
 
 def _lock(
     args: argparse.Namespace, app: App, plans: Sequence[Plan]
-) -> tuple[Lock, Sequence[Share]]:
+) -> tuple[Lock, Sequence[KitShare]]:
     """Return what encrypts the kit, and the shares of its passphrase, if it is to be shared."""
 
     if args.passphrase_file:
@@ -203,7 +203,7 @@ def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str,
     return digests
 
 
-def _facts(places: Places) -> list[PlanFacts]:
+def _facts(places: ConfiguredPlaces) -> list[PlanFacts]:
     """Read the facts of all plans from the catalogue of this host, with the rights of the
     catalogue's owner."""
 
@@ -213,7 +213,7 @@ def _facts(places: Places) -> list[PlanFacts]:
         return read_facts(url, None, places.state_password)
 
 
-def _remember(args: argparse.Namespace, found: Verification, digest: str) -> None:
+def _remember(args: argparse.Namespace, found: KitVerification, digest: str) -> None:
     """Record it where the plans are known: on the host, before the kit leaves it."""
     known = [p for p in found.plans if p.loaded is not None]
     if not known:
@@ -228,7 +228,7 @@ def _remember(args: argparse.Namespace, found: Verification, digest: str) -> Non
         output.warn(f"the result was not recorded: {error.message}")
 
 
-def _say_verification(args: argparse.Namespace, found: Verification) -> None:
+def _say_verification(args: argparse.Namespace, found: KitVerification) -> None:
     if args.json:
         output.print_json(document(found))
         return

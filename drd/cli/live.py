@@ -47,11 +47,11 @@ def watched(app: App, args: argparse.Namespace) -> Iterator[None]:
         finally:
             screen.clear()
     else:
-        app.console = replace(app.console, on_steps=Log(only_needs=args.json))
+        app.console = replace(app.console, on_steps=StepLog(only_needs=args.json))
         yield
 
 
-class Log:
+class StepLog:
     """One line for each change of a step."""
 
     def __init__(self, *, only_needs: bool) -> None:

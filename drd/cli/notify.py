@@ -12,7 +12,7 @@ from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.session import session
 from drd.errors import CatalogueError, UsageError
-from drd.flows.alerts.outbox import Attempt, deliver_directly
+from drd.flows.alerts.outbox import DeliveryAttempt, deliver_directly
 from drd.flows.durable_steps import describe
 from drd.model.message import TEST, ChannelSpec, Message
 from drd.model.text import counted, without_output
@@ -49,7 +49,7 @@ def _chosen(channels: Sequence[ChannelSpec], names: Sequence[str] | None) -> lis
     return [c for c in channels if not names or c.name in names]
 
 
-def _send(app: App, channels: Sequence[ChannelSpec]) -> list[Attempt]:
+def _send(app: App, channels: Sequence[ChannelSpec]) -> list[DeliveryAttempt]:
     message = Message(
         event=TEST,
         plan="",
@@ -61,7 +61,7 @@ def _send(app: App, channels: Sequence[ChannelSpec]) -> list[Attempt]:
     return deliver_directly(message, channels, app.channels.open, app.clock)
 
 
-def _record(app: App, attempts: Sequence[Attempt]) -> None:
+def _record(app: App, attempts: Sequence[DeliveryAttempt]) -> None:
     """Record the results, for `drd status` and the alert about channels. Users who may not write
     the catalogue can test all the same."""
     for attempt in attempts:
@@ -80,7 +80,7 @@ def _record(app: App, attempts: Sequence[Attempt]) -> None:
             return
 
 
-def _as_json(attempt: Attempt) -> dict[str, Any]:
+def _as_json(attempt: DeliveryAttempt) -> dict[str, Any]:
     error = attempt.error
     return {
         "channel": attempt.channel.name,
@@ -93,7 +93,7 @@ def _as_json(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _say(attempt: Attempt) -> None:
+def _say(attempt: DeliveryAttempt) -> None:
     took = f"{round(attempt.duration_s * 1000)} ms"
     error, name = attempt.error, attempt.channel.name
     if error is None:

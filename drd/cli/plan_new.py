@@ -14,7 +14,7 @@ from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.location import config_path
 from drd.config.plan_file import check
 from drd.config.problems import NAME_HINT, Report, as_name
-from drd.config.starter import PLACEHOLDER, Found, Starter, starter
+from drd.config.starter import PLACEHOLDER, FoundComponents, Starter, starter
 from drd.config.yaml import read
 from drd.errors import ConfigError, UsageError
 from drd.model.location import normal_url
@@ -66,7 +66,7 @@ def _of_kinds(given: Sequence[Sequence[str]]) -> dict[str, list[str]]:
     return by_kind
 
 
-def _found(args: argparse.Namespace) -> Found:
+def _found(args: argparse.Namespace) -> FoundComponents:
     by_kind = _of_kinds(args.kind)
     wishes: list[tuple[KindSpec, Wish]] = []
     notes: list[str] = []
@@ -86,10 +86,10 @@ def _found(args: argparse.Namespace) -> Found:
         )
         for spec, start in starting:
             wishes += [(spec, wish) for wish in start.wishes(start.otherwise)]
-    return Found(wishes, notes)
+    return FoundComponents(wishes, notes)
 
 
-def _name(given: str | None, found: Found) -> str:
+def _name(given: str | None, found: FoundComponents) -> str:
     if given is not None:
         if not NAME.fullmatch(given):
             better = as_name(given)

@@ -8,7 +8,7 @@ from typing import Any
 from drd.cli import output
 from drd.cli.aside import say_asides
 from drd.cli.checks_table import print_fence
-from drd.cli.follow import Source, follow
+from drd.cli.follow import RunSource, follow
 from drd.cli.session import session
 from drd.model import run_details
 from drd.model.actor import Actor
@@ -20,7 +20,7 @@ from drd.model.units import format_duration, format_rfc3339, from_rfc3339
 
 def show(args: argparse.Namespace) -> int:
     with session(args, reading=True) as opened:
-        source = Source.of(opened)
+        source = RunSource.of(opened)
         if args.follow:
             follow(source, args.run, quiet=args.quiet or args.json)
         run = source.run(args.run)

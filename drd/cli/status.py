@@ -17,8 +17,8 @@ from drd.cli.render import (
     terminal_height,
     terminal_width,
 )
-from drd.cli.status_reading import Wanted, read_document
-from drd.config.location import Places
+from drd.cli.status_reading import StatusQuery, read_document
+from drd.config.location import ConfiguredPlaces
 from drd.config.paths import public_of
 from drd.errors import DrdError
 from drd.flows.status.overview import StatusDocument, known_when, trouble_at_rest
@@ -256,13 +256,13 @@ def status_command(
     convention, even for errors. Raises DrdError otherwise."""
     out = out or sys.stdout
     now = now or datetime.now(UTC)
-    places = Places(
+    places = ConfiguredPlaces(
         state_url, os.fspath(plans_dir), public_dir or public_of(state_url), state_password
     )
     if nagios:
-        wanted = Wanted(plan, 50, installed)
+        wanted = StatusQuery(plan, 50, installed)
         return _nagios(lambda: _read(places, wanted, now), out)
-    wanted = Wanted(plan, None if json else 0, installed)
+    wanted = StatusQuery(plan, None if json else 0, installed)
     document = _read(places, wanted, now)
     if json:
         from json import dumps
@@ -280,7 +280,7 @@ def status_command(
     return exit_code(document.verdict)
 
 
-def _read(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
+def _read(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime) -> StatusDocument:
     document = read_document(places, wanted, now)
     return document._replace(trouble=trouble_at_rest(places.state_url))
 

@@ -13,12 +13,12 @@ from datetime import datetime
 
 from drd.catalogue.reading import sqlite_file
 from drd.catalogue.summary import read_status
-from drd.config.location import Places
+from drd.config.location import ConfiguredPlaces
 from drd.errors import CatalogueError, DamagedSummary, DrdError, NoCatalogue
 from drd.flows.status.overview import (
     SUMMARY,
-    Known,
     StatusDocument,
+    SummaryContent,
     collect,
     collect_known,
     plan_files,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _WORTH_BYTES = 32 << 10
 
 
-class Wanted(NamedTuple):
+class StatusQuery(NamedTuple):
     """What to show: one plan or all; with more than `brief_above` plans, only a row for a plan
     without other news; None: everything."""
 
@@ -42,7 +42,7 @@ class Wanted(NamedTuple):
     installed: bool
 
 
-def read_document(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
+def read_document(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime) -> StatusDocument:
     """Return the current status. Raises DrdError."""
     if not _may_open_state(places):
         return _of_others(places, wanted, now)
@@ -63,7 +63,7 @@ def read_document(places: Places, wanted: Wanted, now: datetime) -> StatusDocume
     return document
 
 
-def _publish(places: Places) -> None:
+def _publish(places: ConfiguredPlaces) -> None:
     """Write a missing summary, or replace that of another catalogue: for others, and
     for next time."""
     there = os.path.isdir(places.public_dir)  # noqa: PTH112 (4 ms)
@@ -85,7 +85,7 @@ def _publish(places: Places) -> None:
         )
 
 
-def _may_open_state(places: Places) -> bool:
+def _may_open_state(places: ConfiguredPlaces) -> bool:
     """True for root and the owner of the state. Without a state, for everyone."""
     if os.geteuid() == 0:
         return True
@@ -98,7 +98,7 @@ def _may_open_state(places: Places) -> bool:
 
 
 @contextmanager
-def _as_owner(places: Places) -> Iterator[None]:
+def _as_owner(places: ConfiguredPlaces) -> Iterator[None]:
     """Let root read another user's state with that user's rights, since that user may replace files
     there. Does the same as `acting_for_owner`, which takes longer to load, and calls that if these
     rights are not enough."""
@@ -134,7 +134,7 @@ def _as_owner(places: Places) -> Iterator[None]:
             yield
 
 
-def _of_others(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
+def _of_others(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime) -> StatusDocument:
     from drd.flows.status.summary_file import read_summary, unreadable
 
     try:
@@ -148,12 +148,14 @@ def _of_others(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
             raise unreadable(places.public_dir, error) from error
 
 
-def _is_worth_it(places: Places) -> bool:
+def _is_worth_it(places: ConfiguredPlaces) -> bool:
     """Below this size of the summary, reading the catalogue is as fast."""
     return os.stat(f"{places.public_dir}/{SUMMARY}").st_size > _WORTH_BYTES  # noqa: PTH116
 
 
-def _by_summary(places: Places, wanted: Wanted, now: datetime) -> StatusDocument | None:
+def _by_summary(
+    places: ConfiguredPlaces, wanted: StatusQuery, now: datetime
+) -> StatusDocument | None:
     """Return the summary with later changes from the catalogue; None if there are too many."""
     from drd.catalogue.changed import identity, read_changed
     from drd.flows.status.summary_file import read_summary
@@ -172,12 +174,12 @@ def _by_summary(places: Places, wanted: Wanted, now: datetime) -> StatusDocument
     return _collected(file, known._replace(written_at=None), places, wanted, now)
 
 
-def _known(file: SummaryFile, plan: str | None) -> Known:
+def _known(file: SummaryFile, plan: str | None) -> SummaryContent:
     facts = file.header.rest._replace(plans=file.without_brief(plan))
-    return Known(facts, file.briefs(plan), file.facts, file.header.at)
+    return SummaryContent(facts, file.briefs(plan), file.facts, file.header.at)
 
 
-def _overlaid(known: Known, newer: StatusFacts, gone: Collection[str]) -> Known:
+def _overlaid(known: SummaryContent, newer: StatusFacts, gone: Collection[str]) -> SummaryContent:
     names = {*gone, *(f.plan for f in newer.plans)}
     old = known.facts
     others = {**{k: v for k, v in old.others.items() if k not in names}, **newer.others}
@@ -189,7 +191,11 @@ def _overlaid(known: Known, newer: StatusFacts, gone: Collection[str]) -> Known:
 
 
 def _collected(
-    file: SummaryFile, known: Known, places: Places, wanted: Wanted, now: datetime
+    file: SummaryFile,
+    known: SummaryContent,
+    places: ConfiguredPlaces,
+    wanted: StatusQuery,
+    now: datetime,
 ) -> StatusDocument:
     plan, installed = wanted.plan, wanted.installed
     if plan is None:
@@ -208,14 +214,14 @@ def _collected(
     return document._replace(written_at=known.written_at)
 
 
-def _one(known: Known, plan: str) -> list[PlanFacts]:
+def _one(known: SummaryContent, plan: str) -> list[PlanFacts]:
     facts_of_plan = [f for f in known.facts.plans if f.plan == plan]
     if not facts_of_plan and any(b.plan == plan for b in known.briefs):
         facts_of_plan = [f for f in known.more([plan]) if f.plan == plan]
     return facts_of_plan
 
 
-def _by_catalogue(places: Places, wanted: Wanted, now: datetime) -> StatusDocument:
+def _by_catalogue(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime) -> StatusDocument:
     plan, installed = wanted.plan, wanted.installed
 
     def facts(only: str | None = None) -> StatusFacts:

@@ -10,7 +10,7 @@ from drd.cli.aside import documents, line, run_and_plan, say_all
 from drd.cli.confirm import confirm
 from drd.cli.decide import who
 from drd.cli.session import session
-from drd.flows.restore.kept_copies import Standing, is_so, require_undoable, standing_of, undo
+from drd.flows.restore.kept_copies import KeptState, is_so, require_undoable, standing_of, undo
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,11 +40,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _say(
-    standing: Standing,
+    standing: KeptState,
     args: argparse.Namespace,
     *,
     dry: bool = False,
-    before: Standing | None = None,
+    before: KeptState | None = None,
 ) -> int:
     run = standing.run
     if args.json:

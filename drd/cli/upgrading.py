@@ -27,7 +27,7 @@ _MODES = ("UMask", "StateDirectoryMode", "CacheDirectoryMode", "ReadWritePaths")
 _NAMED = 5
 
 
-class Notice(NamedTuple):
+class UpgradeNotice(NamedTuple):
     """`kind` is `changes`, `refused` or `person`; `remedy` is for that person."""
 
     kind: str
@@ -35,7 +35,7 @@ class Notice(NamedTuple):
     remedy: str = ""
 
 
-def notices(config: str | None, prefix: Path) -> list[Notice]:
+def notices(config: str | None, prefix: Path) -> list[UpgradeNotice]:
     """Read the state and the plans that this host's drd.yaml names; nothing for a first
     installation."""
     path, explicit = config_path(config)
@@ -43,7 +43,9 @@ def notices(config: str | None, prefix: Path) -> list[Notice]:
         settings = load_settings(Path(path), explicit=explicit)
     except DrdError as error:
         return [
-            Notice("refused", f"{path}: {error.message}", "run drd plan check to see what is wrong")
+            UpgradeNotice(
+                "refused", f"{path}: {error.message}", "run drd plan check to see what is wrong"
+            )
         ]
     return [
         *_closed(settings),
@@ -55,33 +57,35 @@ def notices(config: str | None, prefix: Path) -> list[Notice]:
     ]
 
 
-def _closed(settings: DaemonSettings) -> Iterator[Notice]:
+def _closed(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
     paths = open_to_others(settings.places)
     if paths:
         named = some(paths, _NAMED)
-        yield Notice("changes", f"the next start removes the rights of group and others: {named}")
+        yield UpgradeNotice(
+            "changes", f"the next start removes the rights of group and others: {named}"
+        )
     state, public = settings.state_dir, settings.public_dir
     if state is not None and state.is_dir() and not public.is_dir():
-        yield Notice(
+        yield UpgradeNotice(
             "changes",
             f"the next start creates {public}, which the group {settings.read_group} can read",
         )
 
 
-def _others(settings: DaemonSettings) -> Iterator[Notice]:
+def _others(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
     """Files in the state that others have put there, or can open by another name."""
     for entry in wrong_entries(settings.places):
         if entry.deed == "made private":
             remedy = f"give {entry.path} to the owner of the state or root, mode 0700"
-            yield Notice("person", str(entry), remedy)
+            yield UpgradeNotice("person", str(entry), remedy)
         elif not entry.is_catalogue:
-            yield Notice("changes", f"{entry}: it is {entry.deed} at the next start")
+            yield UpgradeNotice("changes", f"{entry}: it is {entry.deed} at the next start")
         elif entry.deed == "renewed":
             text = f"{entry}: the next start copies its data into a new file"
-            yield Notice("changes", f"{text}, unless a drd process has it open then")
+            yield UpgradeNotice("changes", f"{text}, unless a drd process has it open then")
         else:
             text = f"{entry}: it is set aside at the next start, and a new catalogue is made"
-            yield Notice(
+            yield UpgradeNotice(
                 "person",
                 text,
                 f"before that, put drd's own catalogue back as {entry.path}, or restore the "
@@ -89,7 +93,7 @@ def _others(settings: DaemonSettings) -> Iterator[Notice]:
             )
 
 
-def _people(settings: DaemonSettings) -> Iterator[Notice]:
+def _people(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
     """People who could do everything until now, through a group that was meant for reading."""
     try:
         members = grp.getgrnam(settings.read_group).gr_mem
@@ -97,7 +101,7 @@ def _people(settings: DaemonSettings) -> Iterator[Notice]:
         return
     shared = settings.state_dir is not None and settings.state_dir.is_dir()
     if members and shared:
-        yield Notice(
+        yield UpgradeNotice(
             "person",
             f"{', '.join(members)} of the group {settings.read_group} can only read the "
             "status from now on, nothing else of the state",
@@ -106,7 +110,7 @@ def _people(settings: DaemonSettings) -> Iterator[Notice]:
         )
 
 
-def _catalogue(settings: DaemonSettings) -> Iterator[Notice]:
+def _catalogue(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
     database = settings.database
     try:
         if database is None or not database.is_file():
@@ -120,23 +124,23 @@ def _catalogue(settings: DaemonSettings) -> Iterator[Notice]:
         with closing(sqlite3.connect(f"file:{database}?{how}", uri=True)) as connection:
             version = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
     except (sqlite3.Error, TypeError) as error:
-        yield Notice("person", f"{database} cannot be read: {error}", "drd doctor")
+        yield UpgradeNotice("person", f"{database} cannot be read: {error}", "drd doctor")
         return
     if version < HEAD:
         kept = f"{database}.before-{HEAD}"
         text = f"the next start upgrades the catalogue from version {version} to {HEAD}"
-        yield Notice("changes", f"{text}, and copies it to {kept} before")
+        yield UpgradeNotice("changes", f"{text}, and copies it to {kept} before")
     elif version > HEAD:
         text = (
             f"the catalogue has version {version}, but this drd supports only versions up to "
             f"{HEAD}: it will not start"
         )
-        yield Notice(
+        yield UpgradeNotice(
             "refused", text, "install the newer drd, or go back as docs/operations.md says"
         )
 
 
-def _exposed(settings: DaemonSettings) -> Iterator[Notice]:
+def _exposed(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
     """Secret files that others can read, and plan files that others can write."""
     state = settings.state_dir
     owner = state.stat().st_uid if state is not None and state.is_dir() else 0
@@ -147,10 +151,10 @@ def _exposed(settings: DaemonSettings) -> Iterator[Notice]:
             f"{exposed}: drd raises an alert for {plan.name} if it was in force before; if it is "
             f"new: {new}"
         )
-        yield Notice("person", text, exposed.remedy)
+        yield UpgradeNotice("person", text, exposed.remedy)
 
 
-def _drop_ins(prefix: Path) -> Iterator[Notice]:
+def _drop_ins(prefix: Path) -> Iterator[UpgradeNotice]:
     directory = prefix / _DROP_INS
     if not directory.is_dir():
         return
@@ -159,4 +163,6 @@ def _drop_ins(prefix: Path) -> Iterator[Notice]:
         names = [name for name in _MODES if any(line.startswith(f"{name}=") for line in lines)]
         if names:
             text = f"{file} sets {', '.join(names)}, which this version of the unit changes"
-            yield Notice("person", text, "check whether it is still wanted: systemctl cat drd")
+            yield UpgradeNotice(
+                "person", text, "check whether it is still wanted: systemctl cat drd"
+            )

@@ -23,7 +23,7 @@ from drd.config.problems import Report, translate
 from drd.config.reading import read_bytes
 from drd.config.yaml import read
 from drd.errors import ConfigError, Problem, UnknownPlan
-from drd.flows.state.places import Places
+from drd.flows.state.places import StatePlaces
 from drd.flows.status.overview import plan_files, plan_name
 from drd.model.alerts import Rules
 from drd.model.message import ChannelSpec
@@ -93,10 +93,10 @@ class DaemonSettings:
         return Path(self.state_url.removeprefix("sqlite:///").partition("?")[0])
 
     @property
-    def places(self) -> Places:
+    def places(self) -> StatePlaces:
         """The directories of drd's own."""
         locks = (self.state_dir or self.work_dir) / "locks"
-        return Places(self.database, locks, self.work_dir, self.cache_dir)
+        return StatePlaces(self.database, locks, self.work_dir, self.cache_dir)
 
     @property
     def state_dir(self) -> Path | None:

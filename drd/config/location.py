@@ -52,7 +52,7 @@ def config_path(given: str | None) -> tuple[str, bool]:
     return (chosen, True) if chosen else (DEFAULT_CONFIG, False)
 
 
-class Places(NamedTuple):
+class ConfiguredPlaces(NamedTuple):
     """The places that a drd.yaml names."""
 
     state_url: str
@@ -67,7 +67,7 @@ def state_and_plans(path: str | os.PathLike[str], *, explicit: bool) -> tuple[st
     return places(path, explicit=explicit)[:2]
 
 
-def places(path: str | os.PathLike[str], *, explicit: bool) -> Places:
+def places(path: str | os.PathLike[str], *, explicit: bool) -> ConfiguredPlaces:
     """Return the state's URL, the plans directory and the public one from the drd.yaml at `path`.
 
     Raises ConfigError when an explicit file is missing, or one cannot be read or is not YAML."""
@@ -92,7 +92,7 @@ def places(path: str | os.PathLike[str], *, explicit: bool) -> Places:
     state = state_url(values.get("state", DEFAULT_STATE), base)
     password = _load(path).state_password if "password" in values else None
     public = values.get("public_dir")
-    return Places(
+    return ConfiguredPlaces(
         state,
         place(values.get("plans", DEFAULT_PLANS), base),
         place(public, base) if public is not None else public_of(state),

@@ -94,7 +94,7 @@ def body(step: StepKeys) -> object:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class RehearseSettings:
     """A step's settings for drills; None: not set."""
 
     rehearse: Rehearse | None
@@ -102,12 +102,12 @@ class Rehearsal:
     stand_in: list[str] | None
 
 
-def rehearsal(step: StepKeys) -> Rehearsal:
+def rehearsal(step: StepKeys) -> RehearseSettings:
     """Return the rehearsal settings, beside the kind or below it."""
     inner = body(step)
     if not isinstance(inner, Rehearsed):
-        return Rehearsal(step.rehearse, step.reason, step.stand_in)
-    return Rehearsal(
+        return RehearseSettings(step.rehearse, step.reason, step.stand_in)
+    return RehearseSettings(
         step.rehearse or inner.rehearse,
         step.reason or inner.reason,
         step.stand_in or inner.stand_in,

@@ -18,7 +18,7 @@ _COMPARED = {Holds.TABLES: "row counts", Holds.PATHS: "files", Holds.OPAQUE: "co
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundComponents:
     """What is to be protected: components with their kinds. `notes` are sentences for comments."""
 
     wishes: Sequence[tuple[KindSpec, Wish]] = ()
@@ -33,7 +33,7 @@ class Starter:
     credentials: Sequence[tuple[str, str]]
 
 
-def starter(name: str, found: Found, repository: str | None) -> Starter:
+def starter(name: str, found: FoundComponents, repository: str | None) -> Starter:
     """Return a plan that passes `drd plan check`."""
     writer = _Writer(name, found, repository)
     text = "\n".join(writer.lines()) + "\n"
@@ -41,7 +41,7 @@ def starter(name: str, found: Found, repository: str | None) -> Starter:
 
 
 class _Writer:
-    def __init__(self, name: str, found: Found, repository: str | None) -> None:
+    def __init__(self, name: str, found: FoundComponents, repository: str | None) -> None:
         self.name = name
         self.found = found
         self.repository = repository or f"{PLACEHOLDER}/{name}"

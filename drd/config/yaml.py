@@ -39,7 +39,7 @@ _AMBIGUOUS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LinePlace:
     """Lines, counted from 1: of the key (or list item), and of the value."""
 
     key: int
@@ -54,7 +54,7 @@ class Document:
 
     file: str
     data: Any
-    places: dict[Path, Place]
+    places: dict[Path, LinePlace]
     problems: list[Problem] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
 
@@ -212,7 +212,7 @@ class _Expansion:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.places: dict[Path, Place] = {}
+        self.places: dict[Path, LinePlace] = {}
         self.problems: list[Problem] = []
         self.broken: set[Path] = set()
         self.count = 0
@@ -235,7 +235,7 @@ class _Expansion:
         return self._map(node, path, depth)
 
     def _item(self, node: _Node, path: Path, depth: int) -> Any:
-        self.places[path] = Place(node.line, node.line)
+        self.places[path] = LinePlace(node.line, node.line)
         return self.value(node, path, depth + 1)
 
     def _map(self, node: _Map, path: Path, depth: int) -> dict[str, Any]:
@@ -257,7 +257,7 @@ class _Expansion:
 
     def _entry(self, key: _Scalar, value: _Node, path: Path, depth: int) -> Any:
         here = (*path, key.text)
-        self.places[here] = Place(key.line, value.line)
+        self.places[here] = LinePlace(key.line, value.line)
         return self.value(value, here, depth + 1)
 
     def _forget(self, path: Path) -> None:

@@ -12,7 +12,7 @@ from drd import log, process
 from drd.daemon.workers import Workers
 from drd.errors import DrdError
 from drd.flows.schedules import Agenda
-from drd.model.dispatch import Limits, Running, choose
+from drd.model.dispatch import RunLimits, Running, choose
 from drd.model.due import Due
 from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import RunDetail
@@ -35,7 +35,7 @@ class Dispatcher:
         catalogue: Catalogue,
         agenda: Agenda,
         workers: Workers,
-        limits: Limits,
+        limits: RunLimits,
         on_begun: Callable[[Run], None],
     ) -> None:
         self._on_begun = on_begun

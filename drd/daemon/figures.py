@@ -15,7 +15,7 @@ from drd.errors import DrdError
 from drd.flows.alerts.outbox import still_there
 from drd.flows.alerts.watch import WatchResult
 from drd.metrics import DaemonFigures, render, write_textfile
-from drd.web import Health, MetricsServer
+from drd.web import DaemonHealth, MetricsServer
 
 _log = log.get()
 
@@ -77,7 +77,7 @@ class Figures:
         return MetricsServer.start(
             address,
             lambda: b"".join(self._metrics()),
-            lambda: Health(drd.__version__, self._tick_age_s(), LIMIT_S),
+            lambda: DaemonHealth(drd.__version__, self._tick_age_s(), LIMIT_S),
         )
 
     def publish(self, outlook: WatchResult, said: DaemonReport, now: datetime) -> None:

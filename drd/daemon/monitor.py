@@ -28,7 +28,7 @@ from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.state.foreign_files import standing
 from drd.flows.status.overview import plan_files
 from drd.kinds.registry import room_of
-from drd.model.alerts import Change
+from drd.model.alerts import AlertChange
 from drd.model.clock import SCHEDULE_TOLERANCE_S
 from drd.model.message import Message, route
 from drd.model.run import Evidence, Run, RunKind
@@ -300,7 +300,7 @@ class Monitor:
 
     def _send_alerts(self, result: WatchResult) -> None:
         self._last_result = result
-        for transition in (t for t in result.transitions if t.change is not Change.KEPT):
+        for transition in (t for t in result.transitions if t.change is not AlertChange.KEPT):
             self._has_messages = True
             alert = transition.after
             level = "warning" if transition.change.event == "firing" else "info"

@@ -35,7 +35,7 @@ from drd.daemon.supervisor import Supervisor
 from drd.daemon.workers import Workers
 from drd.errors import CatalogueError, DrdError
 from drd.flows.schedules import Agenda
-from drd.model.dispatch import Limits
+from drd.model.dispatch import RunLimits
 from drd.model.facts import SIGN_OF_LIFE
 from drd.model.run import Run
 from drd.model.text import counted, some
@@ -398,9 +398,9 @@ class _Signals:
             signal.signal(number, before)  # type: ignore[arg-type]
 
 
-def limits_of(app: App) -> Limits:
+def limits_of(app: App) -> RunLimits:
     settings = app.settings
-    return Limits(
+    return RunLimits(
         runs=settings.runs,
         backups=settings.backups,
         drills=settings.drills,

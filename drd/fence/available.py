@@ -19,7 +19,7 @@ _ATTACH_FOR_CHILDREN = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FenceParts:
     """`missing` has the reason for each part that is not available."""
 
     parts: tuple[str, ...]
@@ -28,7 +28,7 @@ class Found:
 
 
 @cache
-def detect() -> Found:
+def detect() -> FenceParts:
     """Ask the kernel; start nothing."""
     abi = kernel.landlock_abi()
     missing = {}
@@ -43,7 +43,7 @@ def detect() -> Found:
         network = _network()
         if network is not None:
             missing[NETWORK] = network
-    return Found(tuple(p for p in PARTS if p not in missing), missing, abi)
+    return FenceParts(tuple(p for p in PARTS if p not in missing), missing, abi)
 
 
 def _landlock(abi: int, wanted: int, since: str) -> str:

@@ -26,7 +26,7 @@ NAMES = tuple(f"*.drd_????????_{what}" for what in ("before", "after", "returnin
 _MEASURED_S = 1.0
 
 
-class Place(Protocol):
+class ReplacedPath(Protocol):
     """One path that a run has replaced."""
 
     @property
@@ -177,7 +177,7 @@ class KeptPlaces:
     def __init__(
         self,
         component: str,
-        places: Sequence[Place],
+        places: Sequence[ReplacedPath],
         guard: Callable[[Path], None] = lambda _: None,
     ) -> None:
         self._component = component

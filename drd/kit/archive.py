@@ -76,9 +76,9 @@ def unpack(archive: bytes, *, name: str) -> Kit:
         named |= {p.file for p in index.programs} | {*index.files.values()}
         named |= {index.config} if index.config else set()
         if lacking := sorted(named - files.keys()):
-            raise strict.Refused(f"{', '.join(lacking[:5])} is missing")
+            raise strict.UnexpectedValue(f"{', '.join(lacking[:5])} is missing")
         if strangers := sorted(files.keys() - index.digests.keys()):
-            raise strict.Refused(f"its index does not list {', '.join(strangers[:5])}")
+            raise strict.UnexpectedValue(f"its index does not list {', '.join(strangers[:5])}")
     except (tarfile.TarError, ValueError, EOFError, OSError, OverflowError) as error:
         raise KitDamaged(
             f"cannot read the content of {name}: {error}",

@@ -17,7 +17,7 @@ from drd.registry import CHECKS, KINDS
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class KitPlaces:
     """The places of files in the kit: secrets by their reference, other files by their path on the
     host. `untrimmed` are secrets with edges that restic cuts off when it reads them from files.
     `programs` are scripts that the plan runs.
@@ -30,7 +30,7 @@ class Places:
 
 
 def sections(
-    plan: Plan, places: Places, hands: Mapping[str | None, Mapping[str, ByHand]]
+    plan: Plan, places: KitPlaces, hands: Mapping[str | None, Mapping[str, ByHand]]
 ) -> list[Block]:
     """Return the sections. `hands` has for each target, or None if the plan names none, its
     components in the order of the runbook.
@@ -116,7 +116,7 @@ mkdir -p "$KIT/recovered/{plan.name}" && cd "$KIT/recovered/{plan.name}"
 """
 
 
-def opening(spec: RepositorySpec, places: Places) -> str:
+def opening(spec: RepositorySpec, places: KitPlaces) -> str:
     """Return the variables that give restic access."""
 
     def file(ref: SecretRef) -> str:
@@ -224,7 +224,7 @@ def _compared(hand: ByHand, component: str | None) -> str:
     return f"no command here compares {component} with its backup; drd recover does"
 
 
-def _copies(plan: Plan, places: Places) -> Iterator[Block]:
+def _copies(plan: Plan, places: KitPlaces) -> Iterator[Block]:
     if not plan.copies:
         return
     yield Heading(3, f"If the repository {plan.primary.name} is gone")

@@ -22,9 +22,9 @@ from drd.errors import DrdError, NotSupported, UsageError
 from drd.kinds.registry import by_hand_of
 from drd.kit import runbook
 from drd.kit.archive import Files
-from drd.kit.by_hand import Places, sections
+from drd.kit.by_hand import KitPlaces, sections
 from drd.kit.document import html, markdown
-from drd.kit.programs import Programs, file_of_word, named_by
+from drd.kit.programs import KitPrograms, file_of_word, named_by
 from drd.model.kit import KitIndex, KitPlan, KitRepository, KitSecret, kit_point
 from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.model.run import DrillResult, StepState
@@ -72,7 +72,7 @@ def gather(
     files: dict[str, bytes] = {}
     host_files: dict[str, str] = {}
     secrets = _Secrets(resolve)
-    programs = Programs()
+    programs = KitPrograms()
     hands: dict[str, dict[str | None, dict[str, ByHand]]] = {}
     plans: list[KitPlan] = []
     for one in loaded:
@@ -237,7 +237,7 @@ class _Sources:
     index: KitIndex
     settings: DaemonSettings
     secrets: _Secrets
-    rehearsal: runbook.Rehearsal | None
+    rehearsal: runbook.LastDrill | None
 
 
 def _pages(
@@ -245,7 +245,7 @@ def _pages(
 ) -> Iterator[tuple[str, bytes]]:
     index, secrets, last = sources.index, sources.secrets, sources.rehearsal
     named = people(sources.settings.file)
-    places = Places(
+    places = KitPlaces(
         {ref: s.file for ref, s in secrets.found.items()},
         index.files,
         frozenset(ref for ref, value in secrets.values.items() if edges(value)),
@@ -260,7 +260,7 @@ def _pages(
         yield f"runbooks/{plan.name}/{name}.html", html(page)
 
 
-def _rehearsal(plan: Plan, catalogue: Catalogue) -> runbook.Rehearsal | None:
+def _rehearsal(plan: Plan, catalogue: Catalogue) -> runbook.LastDrill | None:
     """Return the last drill that passed, and how long its steps took."""
     passed = (e for e in catalogue.evidence.newest(plan.name, limit=100) if e.target is None)
     last = next((e for e in passed if e.result is DrillResult.PASSED), None)
@@ -272,7 +272,7 @@ def _rehearsal(plan: Plan, catalogue: Catalogue) -> runbook.Rehearsal | None:
         if step.finished_at is not None and step.state is StepState.SUCCEEDED
     }
     covered = last.coverage.words() if last.coverage is not None else ""
-    return runbook.Rehearsal(last.started_at, last.scenario, last.rta_s, covered, took_s)
+    return runbook.LastDrill(last.started_at, last.scenario, last.rta_s, covered, took_s)
 
 
 def _versions() -> dict[str, str]:

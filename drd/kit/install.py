@@ -13,7 +13,7 @@ from pathlib import Path
 from drd import modes
 from drd.errors import TargetNotEmpty, TargetUnwritable
 from drd.flows.host.install import is_as_put
-from drd.kit.layout import CREDENTIALS, Layout, Placed, root_path
+from drd.kit.layout import CREDENTIALS, Layout, PlacedFile, root_path
 
 
 def conflicts(layout: Layout) -> list[Path]:
@@ -27,7 +27,7 @@ def kept(layout: Layout) -> list[Path]:
     return [f.path for f in layout.files if f.yields and _differs(f)]
 
 
-def _differs(file: Placed) -> bool:
+def _differs(file: PlacedFile) -> bool:
     there = _content(file.path)
     return there is not None and there != file.content and not is_as_put(there)
 
@@ -107,7 +107,7 @@ def _missing_top(path: Path) -> Path | None:
     return missing[-1] if missing else None
 
 
-def _write(file: Placed, undo: _Undo, private: Path) -> bool:
+def _write(file: PlacedFile, undo: _Undo, private: Path) -> bool:
     before = _content(file.path)
     if before == file.content or (file.yields and before is not None):
         return False

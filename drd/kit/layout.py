@@ -45,7 +45,7 @@ class LostHost:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedFile:
     """One file to write. One that `yields` keeps an existing file."""
 
     path: Path
@@ -72,7 +72,7 @@ class Layout:
     root: Path
     config: Path
     state: Path
-    files: tuple[Placed, ...]
+    files: tuple[PlacedFile, ...]
     needed: tuple[Needed, ...]
     notes: tuple[str, ...] = ()
 
@@ -81,24 +81,26 @@ def lay_out(belongings: LostHost, root: Path) -> Layout:
     """Everything below `root` as if it were /. Raises UsageError for a name that leads outside."""
     moving = _Moving(root, belongings)
     plans = [
-        Placed(root_path(root, f"{ETC}/plans/{name}.yaml"), moving.plan(name, text).encode(), 0o644)
+        PlacedFile(
+            root_path(root, f"{ETC}/plans/{name}.yaml"), moving.plan(name, text).encode(), 0o644
+        )
         for name, text in belongings.plans.items()
     ]
     config, state = moving.config()
     secrets = [
         # The last line end of a file is not part of the secret.
-        Placed(path, f"{value}\n".encode() if value.endswith("\n") else value.encode(), 0o600)
+        PlacedFile(path, f"{value}\n".encode() if value.endswith("\n") else value.encode(), 0o600)
         for path, value in sorted(moving.secrets.items())
     ]
     others = [
-        Placed(root_path(root, path), data, 0o644)
+        PlacedFile(root_path(root, path), data, 0o644)
         for path, data in sorted(belongings.files.items())
     ]
     programs = [
-        Placed(root_path(root, path), content, mode, yields=True)
+        PlacedFile(root_path(root, path), content, mode, yields=True)
         for path, (content, mode) in sorted(belongings.programs.items())
     ]
-    drd_yaml = Placed(root_path(root, f"{ETC}/drd.yaml"), config.encode(), 0o644)
+    drd_yaml = PlacedFile(root_path(root, f"{ETC}/drd.yaml"), config.encode(), 0o644)
     return Layout(
         root,
         drd_yaml.path,

@@ -28,7 +28,7 @@ _SHEBANG = re.compile(rb"#!\s*(\S+)(?:[ \t]+(?:-S[ \t]+)?([^\s-]\S*))?")
 
 
 @dataclass(slots=True)
-class Programs:
+class KitPrograms:
     """What `take` has collected so far: the `files` that go into the kit, with their contents by
     their names there."""
 

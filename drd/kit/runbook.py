@@ -27,7 +27,7 @@ def slug(role: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class LastDrill:
     """The last drill that passed: `took_s` by the names of its steps."""
 
     at: datetime
@@ -42,7 +42,7 @@ def runbook(
     index: KitIndex,
     people: Sequence[Person],
     by_hand: Sequence[Block],
-    rehearsal: Rehearsal | None = None,
+    rehearsal: LastDrill | None = None,
 ) -> list[Block]:
     """Everything on one page: for the operator."""
     known = index.plan(plan.name)
@@ -64,7 +64,7 @@ def for_role(
     index: KitIndex,
     people: Sequence[Person],
     role: str,
-    rehearsal: Rehearsal | None = None,
+    rehearsal: LastDrill | None = None,
 ) -> list[Block]:
     """Return the page for one role."""
     known = index.plan(plan.name)
@@ -100,7 +100,7 @@ def _head(plan: Plan, index: KitIndex, known: KitPlan, title: str) -> Iterator[B
     )
 
 
-def _rehearsed(rehearsal: Rehearsal | None) -> Iterator[Block]:
+def _rehearsed(rehearsal: LastDrill | None) -> Iterator[Block]:
     if rehearsal is None:
         yield Text(
             "No drill of this plan has passed yet: nobody knows how long the recovery takes."
@@ -164,7 +164,7 @@ def _point(point: KitPoint) -> str:
 
 
 def _order(
-    plan: Plan, role: str, people: Sequence[Person], rehearsal: Rehearsal | None
+    plan: Plan, role: str, people: Sequence[Person], rehearsal: LastDrill | None
 ) -> Iterator[Block]:
     yield Heading(2, "Order of work")
     steps = printed_steps(plan)

@@ -33,7 +33,7 @@ _LINE = re.compile(r"^(set|needed|share|check): +(\S+)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class KitShare:
     """One share. `set` distinguishes the shares of one kit from those of another, `text` is what
     `ssss` takes: `2-3f9a…`."""
 
@@ -52,13 +52,13 @@ class Share:
         return hashlib.sha256(f"{self.set} {self.needed} {self.text}".encode()).hexdigest()[:8]
 
 
-def split(sharing: Sharing) -> tuple[str, list[Share]]:
+def split(sharing: Sharing) -> tuple[str, list[KitShare]]:
     """Return a new passphrase, masked from now on, and its shares."""
     secret = secrets.token_bytes(BYTES)
     log.mask(secret.hex())
     name = secrets.token_hex(4)
     parts = Shamir.split(sharing.needed, sharing.of, secret, ssss=True)
-    shares = [Share(name, sharing.needed, f"{index}-{part.hex()}") for index, part in parts]
+    shares = [KitShare(name, sharing.needed, f"{index}-{part.hex()}") for index, part in parts]
     for share in shares:
         log.mask(share.text)
     return secret.hex(), shares
@@ -67,7 +67,7 @@ def split(sharing: Sharing) -> tuple[str, list[Share]]:
 def combine(paths: Sequence[Path]) -> str:
     """Return the passphrase, from the files of enough shares. Raises UsageError naming the invalid
     file, or what is missing."""
-    shares: dict[int, Share] = {}
+    shares: dict[int, KitShare] = {}
     for path in paths:
         share = _read(path)
         first = next(iter(shares.values()), share)
@@ -89,7 +89,7 @@ def combine(paths: Sequence[Path]) -> str:
     return passphrase
 
 
-def _read(path: Path) -> Share:
+def _read(path: Path) -> KitShare:
     lines = dict(_LINE.findall(read_secret_file(path, "share")))
     missing = [key for key in ("set", "needed", "share", "check") if key not in lines]
     if missing:
@@ -107,7 +107,7 @@ def _read(path: Path) -> Share:
             hint=f"a share has the form: a number, a dash and {2 * BYTES} digits from 0 to f.",
         )
     log.mask(text)
-    share = Share(lines["set"].lower(), int(lines["needed"]), text)
+    share = KitShare(lines["set"].lower(), int(lines["needed"]), text)
     if share.check != lines["check"].lower():
         raise UsageError(
             f"{path}: the share does not match its check {lines['check']}: a character is wrong",
@@ -118,7 +118,7 @@ def _read(path: Path) -> Share:
 
 @contextmanager
 def written(
-    shares: Sequence[Share], kit: Path, plans: Sequence[str], made_at: datetime
+    shares: Sequence[KitShare], kit: Path, plans: Sequence[str], made_at: datetime
 ) -> Iterator[list[Path]]:
     """A file for each share beside the kit, mode 0600. Keeps those of an older kit; removes the new
     ones when the body fails. Raises TargetUnwritable."""
@@ -150,7 +150,7 @@ def _write(path: Path, text: str) -> None:
         fsync_path(place)
 
 
-def _text(share: Share, count: int, kit: str, plans: Sequence[str], made_at: datetime) -> str:
+def _text(share: KitShare, count: int, kit: str, plans: Sequence[str], made_at: datetime) -> str:
     names = ", ".join(plans)
     return f"""\
 share {share.number} of {count} of the drd recovery kit of {format_time(made_at)} \

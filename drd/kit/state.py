@@ -11,7 +11,7 @@ from drd.errors import DrdError, UsageError
 from drd.flows.durable_steps import Runner, new_run
 from drd.flows.repository.identity import probe_repository
 from drd.flows.services import Services
-from drd.kit.verify import PlanFound, Verification
+from drd.kit.verify import KitVerification, PlanFound
 from drd.model.finding import Finding
 from drd.model.kit_findings import (
     EXPORT,
@@ -113,7 +113,7 @@ def made(runner: Runner, sha256: str, size: int) -> None:
     )
 
 
-def what_it_is(found: Verification, plan: PlanFound, sha256: str) -> KitDetail:
+def what_it_is(found: KitVerification, plan: PlanFound, sha256: str) -> KitDetail:
     """Return the details of an opened kit that a run records."""
     return KitDetail(sha256=sha256, made_at=found.made_at, plan_digest=plan.digest)
 

@@ -70,7 +70,7 @@ class KitOutdated(DrdError):
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
+class KitVerification:
     """What a kit opened, at `at`."""
 
     made_at: datetime
@@ -124,7 +124,7 @@ def _words(found: RepositoryFound) -> str:
     return f"opens, newest point {found.newest.id} with data of {format_time(at, seconds=True)}"
 
 
-def verify(kit: Kit, loaded: Mapping[str, str], *, only: str | None = None) -> Verification:
+def verify(kit: Kit, loaded: Mapping[str, str], *, only: str | None = None) -> KitVerification:
     """Check every repository with the kit alone, or those of one plan; `loaded` are the hashes of
     the plans that this host has loaded, by name."""
     with opened(kit) as using:
@@ -133,7 +133,7 @@ def verify(kit: Kit, loaded: Mapping[str, str], *, only: str | None = None) -> V
             for known in kit.index.plans
             if only in (None, known.name)
         )
-    return Verification(kit.index.made_at, datetime.now(UTC), plans)
+    return KitVerification(kit.index.made_at, datetime.now(UTC), plans)
 
 
 def _plan(using: OpenedKit, known: KitPlan, loaded: str | None) -> PlanFound:
@@ -162,7 +162,7 @@ def _repository(using: OpenedKit, plan: Plan, known: KitRepository) -> Repositor
     return RepositoryFound(known.name, known.url, newest)
 
 
-def document(found: Verification) -> dict[str, Any]:
+def document(found: KitVerification) -> dict[str, Any]:
     """Return the document for --json."""
     return {
         "ok": not found.problems,

@@ -14,7 +14,7 @@ from drd.flows.services import Services
 from drd.kit.archive import unpack
 from drd.kit.sealing import read_kit, unseal
 from drd.kit.state import probe_failed_repositories, what_it_is
-from drd.kit.verify import KitOutdated, Verification, verify
+from drd.kit.verify import KitOutdated, KitVerification, verify
 from drd.model.kit import Key
 from drd.model.kit_findings import VERIFY
 from drd.model.plan import KitWatch, Plan
@@ -24,7 +24,7 @@ from drd.model.run_details import KitDetail
 
 def try_kit(
     services: Services, plan: Plan, watch: KitWatch | None, *, trigger: str
-) -> Verification:
+) -> KitVerification:
     """Open the plan's repositories with this copy alone. It is recorded as a run, which fails if
     the copy is not usable, even if it is only older than the plan: then a person must make a new
     one.
@@ -64,7 +64,9 @@ def _finish(runner: Runner, seen: _Seen, problems: Sequence[DrdError]) -> None:
     )
 
 
-def _verified(services: Services, plan: Plan, watch: KitWatch | None, seen: _Seen) -> Verification:
+def _verified(
+    services: Services, plan: Plan, watch: KitWatch | None, seen: _Seen
+) -> KitVerification:
     """Open and verify the copy; `seen` gets the known facts of the file, even if it does
     not open.
     """

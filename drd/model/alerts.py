@@ -118,7 +118,7 @@ class Rules:
         )
 
 
-class Change(StrEnum):
+class AlertChange(StrEnum):
     """What happened to an alert."""
 
     FIRED = "fired"
@@ -137,10 +137,10 @@ class Change(StrEnum):
     @property
     def event(self) -> Literal["firing", "acknowledged", "resolved"] | None:
         """The event for channels; None if no message is sent."""
-        if self is Change.KEPT:
+        if self is AlertChange.KEPT:
             return None
-        if self is Change.ACKNOWLEDGED or self is Change.RESOLVED:
-            return "acknowledged" if self is Change.ACKNOWLEDGED else "resolved"
+        if self is AlertChange.ACKNOWLEDGED or self is AlertChange.RESOLVED:
+            return "acknowledged" if self is AlertChange.ACKNOWLEDGED else "resolved"
         return "firing"
 
 
@@ -148,7 +148,7 @@ class Change(StrEnum):
 class Transition:
     """`before` is the alert that the decision is based on, None for a new one."""
 
-    change: Change
+    change: AlertChange
     before: Alert | None
     after: Alert
 
@@ -211,7 +211,7 @@ def acknowledged(
         acknowledged_actor=actor,
         told_at=now,
     )
-    return Transition(Change.ACKNOWLEDGED, alert, after)
+    return Transition(AlertChange.ACKNOWLEDGED, alert, after)
 
 
 def _by_key(conditions: Iterable[Condition]) -> dict[Key, Condition]:
@@ -244,7 +244,7 @@ def _fire(condition: Condition, now: datetime, new: str) -> Transition:
         seen_at=now,
         told_at=now,
     )
-    return Transition(Change.FIRED, None, alert)
+    return Transition(AlertChange.FIRED, None, alert)
 
 
 def _gone(alert: Alert, now: datetime, rules: Rules) -> Transition | None:
@@ -257,10 +257,10 @@ def _gone(alert: Alert, now: datetime, rules: Rules) -> Transition | None:
         gone_at = now
     if now - gone_at >= hold:
         after = replace(alert, state="resolved", gone_at=gone_at, resolved_at=now)
-        return Transition(Change.RESOLVED, alert, after)
+        return Transition(AlertChange.RESOLVED, alert, after)
     if gone_at == alert.gone_at:
         return None
-    return Transition(Change.KEPT, alert, replace(alert, gone_at=gone_at))
+    return Transition(AlertChange.KEPT, alert, replace(alert, gone_at=gone_at))
 
 
 def _there(alert: Alert, condition: Condition, now: datetime, rules: Rules) -> Transition | None:
@@ -275,20 +275,22 @@ def _there(alert: Alert, condition: Condition, now: datetime, rules: Rules) -> T
     # alternates would be sent at every rise.
     stale_s = rules.hold_s + rules.refresh_s if falls else rules.refresh_s
     if (now - seen_at).total_seconds() >= stale_s:
-        return Transition(Change.KEPT, alert, _renewed(alert, condition, now))
+        return Transition(AlertChange.KEPT, alert, _renewed(alert, condition, now))
     after = replace(alert, seen_at=seen_at, told_at=told_at, gone_at=None)
-    return Transition(Change.KEPT, alert, after) if after != alert else None
+    return Transition(AlertChange.KEPT, alert, after) if after != alert else None
 
 
-def _told_again(alert: Alert, condition: Condition, now: datetime, rules: Rules) -> Change | None:
+def _told_again(
+    alert: Alert, condition: Condition, now: datetime, rules: Rules
+) -> AlertChange | None:
     if rank(condition.severity) < rank(alert.severity):
-        return Change.ESCALATED
+        return AlertChange.ESCALATED
     if alert.state == "acknowledged":
         until = alert.acknowledged_until
-        return Change.EXPIRED if until is not None and now >= until else None
+        return AlertChange.EXPIRED if until is not None and now >= until else None
     remind = rules.reminds(alert.severity)
     if remind is not None and now - (alert.told_at or alert.since) >= remind:
-        return Change.REMINDED
+        return AlertChange.REMINDED
     return None
 
 

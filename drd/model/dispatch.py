@@ -61,7 +61,7 @@ _GROUPS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RunLimits:
     """The largest numbers of runs at the same time: in all, of a kind (retention, prune and
     verification are `maintenance`), for a repository, and for a component's host. `backups` None:
     as many as `runs`.
@@ -97,7 +97,7 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class StartDecision:
     """Which jobs start, in this order, and which due jobs have to wait, each with the reason."""
 
     start: tuple[Due, ...]
@@ -107,10 +107,10 @@ class Decision:
 def choose(
     dues: Sequence[Due],
     running: Collection[Running],
-    limits: Limits,
+    limits: RunLimits,
     now: datetime,
     more: Callable[[], Iterable[Due]] = tuple,
-) -> Decision:
+) -> StartDecision:
     """Choose which of `dues` start now.
 
     Backups that come later are in `dues` or in `more`, which is only called if another job than a
@@ -129,7 +129,7 @@ def choose(
         board.take(Running.of(due.job))
         ahead.started(due)
         start.append(due)
-    return Decision(tuple(start), tuple(waiting))
+    return StartDecision(tuple(start), tuple(waiting))
 
 
 def _blackout(job: Job, now: datetime) -> str | None:
@@ -269,7 +269,7 @@ def _lasts_s(due: Due, now: datetime) -> float:
 class _Board:
     """The slots that are taken."""
 
-    def __init__(self, running: Iterable[Running], limits: Limits) -> None:
+    def __init__(self, running: Iterable[Running], limits: RunLimits) -> None:
         self._limits = limits
         self._of_group = {
             "backups": limits.runs if limits.backups is None else limits.backups,

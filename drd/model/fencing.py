@@ -11,7 +11,7 @@ PARTS = ("files", "signals", "calls", "network")
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class RefusedAccess:
     """A refused access of a fenced command to something outside: what (tcp, dns, socket, …), and
     the destination, as far as that is known.
     """
@@ -37,7 +37,7 @@ class FenceReport:
     fenced: tuple[str, ...] = ()
     reach: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
-    tried: tuple[Attempt, ...] = ()
+    tried: tuple[RefusedAccess, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -71,7 +71,7 @@ class FenceReport:
             fenced=tuple(data["fenced"]),
             reach=tuple(data["reach"]),
             read=tuple(data["read"]),
-            tried=tuple(Attempt(a["by"], a["what"], a["to"]) for a in data["tried"]),
+            tried=tuple(RefusedAccess(a["by"], a["what"], a["to"]) for a in data["tried"]),
         )
 
 

@@ -75,7 +75,7 @@ def manifest_from_bytes(
             digest=manifest_digest(data),
             require_written=require_written,
         )
-    except strict.Refused as error:
+    except strict.UnexpectedValue as error:
         raise refused(called, error) from None
 
 
@@ -102,7 +102,7 @@ def _manifest(
     )
     names = [c.component for c in components]
     if len(set(names)) != len(names):
-        raise strict.Refused("components contains one of them twice")
+        raise strict.UnexpectedValue("components contains one of them twice")
     point = RestorePoint(
         id=strict.point_id(strict.member(raw, "point"), "point"),
         plan=strict.name(strict.member(raw, "plan"), "plan"),

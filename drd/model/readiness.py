@@ -20,7 +20,7 @@ from drd.model.plan import Plan
 from drd.model.readiness_finding import ReadinessException, ReadinessFinding
 from drd.model.run import DrillResult, Evidence
 from drd.model.runbook import Ask
-from drd.model.scenarios import Key, Rehearsal, standing, turn_s, valid_s
+from drd.model.scenarios import Key, ScenarioDrill, standing, turn_s, valid_s
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.model.source_version import SourceVersion
 from drd.model.text import without_output
@@ -201,7 +201,7 @@ def of_drills(plan: Plan, evidence: Iterable[Evidence], now: datetime) -> list[R
     """Judge, of each scenario, the drill that counts for `status` (`model.scenarios.standing`)."""
     drills = {one.id: one for one in evidence if one.target is None}
     judged = standing(
-        Rehearsal(
+        ScenarioDrill(
             one.id,
             one.scenario,
             one.finished_at,

@@ -26,7 +26,7 @@ _PERIODS: tuple[tuple[str, _Period], ...] = (
 )
 
 
-class Kept(NamedTuple):
+class KeptPoint(NamedTuple):
     """A point that stays, and everything that keeps it (`daily`, `newest`, `passed a drill`)."""
 
     id: str
@@ -39,7 +39,7 @@ class RetentionPlan(NamedTuple):
     what one run may forget.
     """
 
-    keep: tuple[Kept, ...]
+    keep: tuple[KeptPoint, ...]
     forget: tuple[str, ...]
     refused: str | None = None
     over: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ def plan_retention(
     )
     refused = refusal(ordered, snapshot_times, now)
     if refused is not None:
-        return RetentionPlan(tuple(Kept(p.id, ("refused",)) for p in ordered), (), refused)
+        return RetentionPlan(tuple(KeptPoint(p.id, ("refused",)) for p in ordered), (), refused)
     reasons: dict[str, list[str]] = {p.id: [] for p in ordered}
     complete = [p for p in ordered if p.complete]
     if policy.keeps_everything:
@@ -100,7 +100,7 @@ def plan_retention(
         if point.id in held:
             reasons[point.id].append("held")
     return RetentionPlan(
-        keep=tuple(Kept(p.id, tuple(reasons[p.id])) for p in ordered if reasons[p.id]),
+        keep=tuple(KeptPoint(p.id, tuple(reasons[p.id])) for p in ordered if reasons[p.id]),
         forget=tuple(p.id for p in ordered if not reasons[p.id]),
     )
 
@@ -116,7 +116,7 @@ def limited(plan: RetentionPlan, limit: int, waiting: Collection[str] = ()) -> R
     may_go = set(free[max(0, len(free) - limit) :])
     over = tuple(point for point in plan.forget if point not in may_go)
     return plan._replace(
-        keep=plan.keep + tuple(Kept(point, (OVER,)) for point in over),
+        keep=plan.keep + tuple(KeptPoint(point, (OVER,)) for point in over),
         forget=tuple(point for point in plan.forget if point in may_go),
         over=over,
     )

@@ -19,7 +19,7 @@ VALID_TURNS = 2.0
 """For how many of its turns a passed drill of a scenario counts."""
 
 
-class Rehearsal(NamedTuple):
+class ScenarioDrill(NamedTuple):
     """One drill, as far as it matters here. `data_time` is that of its point, None if none was
     chosen; `repository` is the one that it was limited to, `given_by` those that data was read
     from.
@@ -49,7 +49,7 @@ Key = tuple[str, str]
 """A scenario, and the repository that drills were limited to; empty for any."""
 
 
-def standing(drills: Iterable[Rehearsal]) -> dict[Key, Standing]:
+def standing(drills: Iterable[ScenarioDrill]) -> dict[Key, Standing]:
     """Return the results that count by scenario and repository; `drills` are in any order."""
     standings: dict[Key, Standing] = {}
     for drill in sorted(drills, key=lambda d: d.at):
@@ -62,7 +62,7 @@ def standing(drills: Iterable[Rehearsal]) -> dict[Key, Standing]:
     return standings
 
 
-def _said_as_well(drill: Rehearsal, found: Mapping[Key, Standing]) -> list[Key]:
+def _said_as_well(drill: ScenarioDrill, found: Mapping[Key, Standing]) -> list[Key]:
     """Return what else a pass proves: a drill that read everything from one repository proves that
     repository; a drill limited to a repository proves the scenario, unless a drill without that
     limit failed.
@@ -75,7 +75,7 @@ def _said_as_well(drill: Rehearsal, found: Mapping[Key, Standing]) -> list[Key]:
     return [key for key in held if key in found]
 
 
-def _after(before: Standing | None, drill: Rehearsal) -> Standing:
+def _after(before: Standing | None, drill: ScenarioDrill) -> Standing:
     passed = before.passed if before is not None else None
     has_failed = before is not None and before.result == "failed"
     if drill.result == "passed":
@@ -92,7 +92,7 @@ def _after(before: Standing | None, drill: Rehearsal) -> Standing:
     return Standing(drill.id, drill.result, passed)
 
 
-def _is_older(drill: Rehearsal, failed: Standing | None) -> bool:
+def _is_older(drill: ScenarioDrill, failed: Standing | None) -> bool:
     bound = failed.bound if failed is not None else None
     return bound is not None and (drill.data_time is None or drill.data_time < bound)
 

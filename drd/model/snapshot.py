@@ -186,7 +186,7 @@ def json_digest(data: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredSnapshot:
     """What the repository reports about a snapshot that it has just made. Sizes are bytes."""
 
     snapshot: str

@@ -39,16 +39,16 @@ _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _SHOWN = 60
 
 
-class Refused(ValueError):
+class UnexpectedValue(ValueError):
     """A value is not what drd writes."""
 
 
-def refuse(place: str, why: str, value: Any = None) -> Refused:
+def refuse(place: str, why: str, value: Any = None) -> UnexpectedValue:
     """Return the error for the value at a place in a document; the value is shortened and
     escaped.
     """
     shown = "" if value is None else f": {_short(value)}"
-    return Refused(f"{place} {why}{shown}")
+    return UnexpectedValue(f"{place} {why}{shown}")
 
 
 def _short(value: Any) -> str:
@@ -59,15 +59,15 @@ def _short(value: Any) -> str:
 def document(data: bytes, what: str) -> Mapping[str, Any]:
     """Read one JSON object. Raises Refused for anything else, whatever the bytes are."""
     if len(data) > MOST_BYTES:
-        raise Refused(f"{what} has {len(data):,} bytes, more than {MOST_BYTES:,}")
+        raise UnexpectedValue(f"{what} has {len(data):,} bytes, more than {MOST_BYTES:,}")
     try:
         parsed = json.loads(data.decode("utf-8"), object_pairs_hook=_once)
     except RecursionError:
-        raise Refused(f"{what} is nested too deeply") from None
+        raise UnexpectedValue(f"{what} is nested too deeply") from None
     except (ValueError, UnicodeError) as error:
-        raise Refused(f"{what} is not JSON: {str(error)[:200]}") from None
+        raise UnexpectedValue(f"{what} is not JSON: {str(error)[:200]}") from None
     if not isinstance(parsed, dict):
-        raise Refused(f"{what} is not a JSON object")
+        raise UnexpectedValue(f"{what} is not a JSON object")
     return parsed
 
 
@@ -75,14 +75,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Refuse repeated keys: another program might read another value."""
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise Refused("a key is given twice")
+        raise UnexpectedValue("a key is given twice")
     return members
 
 
 def member(data: Mapping[str, Any], key: str, place: str = "") -> Any:
     """Return the value of a key that has to be there."""
     if key not in data:
-        raise Refused(f"{_at(place, key)} is missing")
+        raise UnexpectedValue(f"{_at(place, key)} is missing")
     return data[key]
 
 

@@ -21,7 +21,7 @@ _LONGEST_WAIT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """The answer. `said` is the first line of its text, without secrets."""
 
     host: str
@@ -38,7 +38,7 @@ def post(
     headers: Mapping[str, str],
     deadline_s: float,
     ca_cert: str | None = None,
-) -> Answer:
+) -> Reply:
     """Send `body` and read the answer, whatever its status.
 
     Raises NotifyError if there is none within `deadline_s`, which limits the whole request."""
@@ -68,7 +68,7 @@ def undelivered(error: http.NoAnswer) -> NotifyError:
     return NotifyError(error.message, hint=error.hint, permanent=error.permanent)
 
 
-def judge(answer: Answer) -> str:
+def judge(answer: Reply) -> str:
     """Return the host that accepted it; raises NotifyError if the status is not a success."""
     status, host = answer.status, answer.host
     said = f": {answer.said}" if answer.said else ""
@@ -92,10 +92,10 @@ def judge(answer: Answer) -> str:
     )
 
 
-def _answer(answer: http.Answer, parts: SplitResult) -> Answer:
+def _answer(answer: http.Answer, parts: SplitResult) -> Reply:
     secret = secret_parts(parts)
     location = masked(answer.headers.get("Location", ""), secret)
-    return Answer(
+    return Reply(
         host=answer.host,
         status=answer.status,
         said=_first_line(answer, secret),

@@ -25,7 +25,7 @@ How it is restored:
 
 from drd.model.aside import Aside
 from drd.model.finding import Finding
-from drd.ports.aside import Kept
+from drd.ports.aside import KeptCopies
 from drd.ports.catalogue import Catalogue
 from drd.ports.check import Check, CheckContext, CheckFactory
 from drd.ports.common import Clock, OnProgress, Progress, no_progress
@@ -85,7 +85,7 @@ __all__ = [
     "Holds",
     "Inspector",
     "Keeping",
-    "Kept",
+    "KeptCopies",
     "Kind",
     "KindFactory",
     "KindSpec",

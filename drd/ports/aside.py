@@ -7,7 +7,7 @@ from typing import Protocol
 from drd.model.aside import Aside
 
 
-class Kept(Protocol):
+class KeptCopies(Protocol):
     """The kept copies of one component of one run. Everything is read from the names at the place
     itself, so that none of the run's own files is needed. Raises TargetError in the place's own
     words."""

@@ -12,7 +12,7 @@ from drd.ports.alerts import AlertBook
 from drd.ports.copies import CopyStore
 from drd.ports.custody import Custodian
 from drd.ports.evidence import EvidenceStore
-from drd.ports.health import Health
+from drd.ports.health import RepositoryHealth
 from drd.ports.keeping import Keeping
 from drd.ports.kits import KitStore
 from drd.ports.notify import Outbox
@@ -46,7 +46,7 @@ class Catalogue(ABC):
     outbox: Outbox
     alerts: AlertBook
     origins: Origins
-    health: Health
+    health: RepositoryHealth
     keeping: Keeping
     custody: Custodian
 

@@ -17,7 +17,7 @@ from drd.model.finding import Finding
 from drd.model.plan import Component
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
-from drd.ports.aside import Kept
+from drd.ports.aside import KeptCopies
 from drd.ports.common import OnProgress
 from drd.ports.kinds import Ability, KindSpec
 from drd.ports.sources import Source, Workplace
@@ -204,7 +204,7 @@ class Kind(Protocol):
         The manifest comes from a repository, and everybody who has the repository's key can write
         there. Raises ValueError."""
         if private:
-            raise strict.Refused(f"private of {snapshot.component} is not empty")
+            raise strict.UnexpectedValue(f"private of {snapshot.component} is not empty")
 
     def outside(self, component: Component, snapshot: ComponentSnapshot) -> tuple[str, ...]:
         """Places to which the snapshot would be restored and that the plan does not name."""
@@ -266,7 +266,7 @@ class Kind(Protocol):
         run: str,
         *,
         part: Part | None = None,
-    ) -> Kept:
+    ) -> KeptCopies:
         """`Ability.KEEP`: the copies that the run has kept there. `snapshot` is what the run
         restored, if that is known."""
         raise self.spec.lacks(Ability.KEEP)

@@ -12,7 +12,7 @@ from drd.model.repositories import Meeting
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownRepository:
     """One repository of a plan. `lost` is `gone`, `emptied`, `replaced` or `shut`. `damage` is the
     damage that the last reading found, `affected` are the kept points that cannot be restored
     because of it; None when that is unknown. `missing` has the points of which others removed
@@ -40,11 +40,11 @@ class PlaceRow:
     wrong: bool
 
 
-class Health(Protocol):
+class RepositoryHealth(Protocol):
     """What drd knows to be wrong with repositories. Thread-safe; every method is one transaction.
     Raises CatalogueError."""
 
-    def of_plan(self, plan: str) -> list[Known]:
+    def of_plan(self, plan: str) -> list[KnownRepository]:
         """The repositories of the plan as it was loaded, the one that backups go to first."""
 
     def places(self) -> list[PlaceRow]:
@@ -109,7 +109,7 @@ class Health(Protocol):
 
     def expected(self, url: str) -> tuple[str | None, str | None, str | None]:
         """Return the id of the repository and the digest of its `config`, None if unknown, and its
-        state: `unreachable`, or as in `Known.lost`; None if nothing is wrong."""
+        state: `unreachable`, or as in `KnownRepository.lost`; None if nothing is wrong."""
 
     def config_digest(self, url: str) -> str | None:
         """Return the digest of the `config` of the recorded repository; None when it was never

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from drd.model.finding import Finding
-from drd.model.snapshot import Stored
+from drd.model.snapshot import StoredSnapshot
 from drd.ports.common import OnProgress, no_progress
 from drd.ports.sources import Payload
 
@@ -151,7 +151,7 @@ class Repository(Protocol):
         time: datetime | None = None,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
-    ) -> Stored:
+    ) -> StoredSnapshot:
         """Store the payload as one snapshot. A Stream goes through the gate: a producer that fails
         leaves no snapshot.
 
@@ -167,7 +167,7 @@ class Repository(Protocol):
         host: str,
         tags: Sequence[str],
         time: datetime | None = None,
-    ) -> Stored:
+    ) -> StoredSnapshot:
         """Store a small text as one snapshot, never as plaintext on a disk."""
 
     def copy_from(

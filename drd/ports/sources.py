@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from drd.errors import DrdError, SourceError
 from drd.model.finding import Finding
-from drd.model.snapshot import Fingerprint, Stored
+from drd.model.snapshot import Fingerprint, StoredSnapshot
 from drd.model.units import format_size
 from drd.process import Command, Fence, Sandbox
 
@@ -117,7 +117,7 @@ class Capture(Protocol):
         """Answers to scalar queries, by name, from this same state. A query that fails is left
         out."""
 
-    def verify(self, stored: Stored, fingerprint: Fingerprint | None) -> Fingerprint | None:
+    def verify(self, stored: StoredSnapshot, fingerprint: Fingerprint | None) -> Fingerprint | None:
         """Called after storing: return the fingerprint with everything marked volatile that has
         changed meanwhile.
 
@@ -141,7 +141,7 @@ class PlainCapture:
     def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:
         return {}
 
-    def verify(self, stored: Stored, fingerprint: Fingerprint | None) -> Fingerprint | None:
+    def verify(self, stored: StoredSnapshot, fingerprint: Fingerprint | None) -> Fingerprint | None:
         if not stored.bytes:
             raise SourceError("nothing was stored", hint="see what restic says: drd run show RUN")
         return fingerprint

@@ -27,7 +27,7 @@ from drd.process.cancel import (
 from drd.process.checked_pipe import PipeResult, gated_pipe
 from drd.process.child import MEMORY_HINT, Child, Completed, ended, run, start
 from drd.process.command import Command, base_environment, find_tool
-from drd.process.fence import Attempt, Fence, Limits, Sandbox
+from drd.process.fence import BlockedAccess, Fence, FenceLimits, Sandbox
 from drd.process.oom import offer_to_oom_killer
 from drd.process.orphans import (
     MARKS,
@@ -46,14 +46,14 @@ __all__ = [
     "MARKS",
     "MEMORY_HINT",
     "UNKNOWN_LOGIN",
-    "Attempt",
+    "BlockedAccess",
     "Boot",
     "CallOff",
     "Child",
     "Command",
     "Completed",
     "Fence",
-    "Limits",
+    "FenceLimits",
     "Login",
     "Mark",
     "PipeResult",

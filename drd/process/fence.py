@@ -89,7 +89,7 @@ class Fence:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class FenceLimits:
     """`memory_bytes` is for a whole sandbox where cgroups are available, otherwise for each
     process.
     """
@@ -99,7 +99,7 @@ class Limits:
     lifetime_s: float | None = None
 
     @classmethod
-    def usual(cls, lifetime_s: float | None = None) -> Limits:
+    def usual(cls, lifetime_s: float | None = None) -> FenceLimits:
         """Three quarters of the host's memory, and a thousand processes more than run now."""
         whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         memory = max(int(whole * _SHARE_OF_MEMORY), _LEAST_MEMORY)
@@ -107,7 +107,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class BlockedAccess:
     """An access to something outside that was refused to a fenced process: `what` (tcp, dns,
     socket, …), the destination `to` as far as it is known, and the fence.
     """
@@ -129,7 +129,7 @@ class Sandbox:
 
     reach: tuple[str, ...] = ()
     closed: tuple[Path, ...] = ()
-    limits: Limits = field(default_factory=Limits.usual)
+    limits: FenceLimits = field(default_factory=FenceLimits.usual)
     reads: tuple[Path, ...] = ()
     wanted: tuple[str, ...] = PARTS
 
@@ -185,13 +185,13 @@ class Sandbox:
     def events(self) -> list[dict[str, Any]]:
         return read(self._record)
 
-    def attempts(self) -> list[Attempt]:
+    def attempts(self) -> list[BlockedAccess]:
         """In order; each destination appears once for each command. If a command tried more than
         the record holds, the count of its tries comes last.
         """
         events = self.events()
         attempts = (
-            Attempt(plain(str(e["by"])), plain(str(e["what"])), plain(str(e["to"])))
+            BlockedAccess(plain(str(e["by"])), plain(str(e["what"])), plain(str(e["to"])))
             for e in events
             if e["event"] == "tried"
         )
@@ -201,7 +201,7 @@ class Sandbox:
             if e["event"] == "tried more"
         }
         others = (
-            Attempt(plain(by), plain(what), f"other places, at least {count} times")
+            BlockedAccess(plain(by), plain(what), f"other places, at least {count} times")
             for (by, what), count in more.items()
         )
         return [*dict.fromkeys(attempts), *others]

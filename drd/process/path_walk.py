@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from drd.process.private import Step, listed, others_change
+from drd.process.private import HeldDirectory, listed, others_change
 
 _LINKS = 40
 """The largest number of links that are followed on one path: the kernel's limit."""
@@ -54,7 +54,7 @@ class PathWalk:
     names at the end that do not exist. Close it.
     """
 
-    steps: list[Step] = field(default_factory=list)
+    steps: list[HeldDirectory] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
     passed: list[PathEntry] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -70,13 +70,13 @@ class PathWalk:
         return Path("/", *(s.name for s in self.steps[1:]))
 
     @property
-    def above(self) -> Step:
+    def above(self) -> HeldDirectory:
         """The directory that contains the last name, or the nearest existing one."""
         return self.steps[-1] if self.missing or len(self.steps) == 1 else self.steps[-2]
 
     def reach(self, name: str, fd: int) -> os.stat_result:
         passed = PathEntry.of(self.reached / name, fd)
-        self.steps.append(Step(name, fd, passed.info, passed.acl))
+        self.steps.append(HeldDirectory(name, fd, passed.info, passed.acl))
         self.passed.append(passed)
         return passed.info
 

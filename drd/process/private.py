@@ -105,7 +105,7 @@ def why_not_private(path: Path, uid: int | None = None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class HeldDirectory:
     """A directory on a path, held by a descriptor, so that renaming does not change it. `acl` is
     the result of `listed`.
     """
@@ -116,7 +116,7 @@ class Step:
     acl: bytes | None
 
 
-def others_change(way: Sequence[Step]) -> bool:
+def others_change(way: Sequence[HeldDirectory]) -> bool:
     """Return whether others than root can replace what lies in the last of these directories, each
     of which lies in the one before it.
     """

@@ -22,7 +22,7 @@ from drd.errors import DrdError
 from drd.process import rights
 from drd.process.actors import user_name
 from drd.process.path_walk import PathEntry, PathWalk, walk
-from drd.process.private import Step, has_members
+from drd.process.private import HeldDirectory, has_members
 
 SHARED = 0o2770
 """Directories that an earlier drd left open to others: they are closed before drd trusts anything
@@ -142,7 +142,7 @@ def _is_sticky(info: os.stat_result) -> bool:
     return bool(info.st_mode & stat.S_ISVTX)
 
 
-def _others_write(one: PathEntry | Step) -> bool:
+def _others_write(one: PathEntry | HeldDirectory) -> bool:
     """Return whether others than root can write to a directory of root's, by its mode or its access
     control list. A group counts only if it has a member besides root, unlike in
     `private._writable`: the directories above a state often belong to groups without members.

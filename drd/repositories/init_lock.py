@@ -22,7 +22,7 @@ from pathlib import Path
 from drd import log, process
 from drd.errors import DrdError, RepositoryLocked
 from drd.model.units import format_duration
-from drd.repositories.place import Place
+from drd.repositories.place import RepositoryPlace
 
 MARK = "drd-init-"
 """The prefix of the names of marks."""
@@ -45,7 +45,7 @@ WAITS = Waits()
 
 
 @contextmanager
-def init_lock(place: Place) -> Iterator[None]:
+def init_lock(place: RepositoryPlace) -> Iterator[None]:
     """Hold the mark that allows `init`. Raises RepositoryLocked when others hold it for
     too long.
     """
@@ -72,7 +72,7 @@ def init_lock(place: Place) -> Iterator[None]:
         _remove_marks(place, marks)
 
 
-def remove_dead_marks(place: Place, lock_files: Mapping[str, float]) -> None:
+def remove_dead_marks(place: RepositoryPlace, lock_files: Mapping[str, float]) -> None:
     """Remove the marks of dead processes among the lock files."""
     dead = [name for name, age_s in _marks_among(lock_files).items() if _is_dead(name, age_s)]
     if dead:
@@ -83,7 +83,7 @@ def _marks_among(lock_files: Mapping[str, float]) -> dict[str, float]:
     return {name: age_s for name, age_s in lock_files.items() if name.startswith(MARK)}
 
 
-def _remove_marks(place: Place, marks: Mapping[str, float]) -> None:
+def _remove_marks(place: RepositoryPlace, marks: Mapping[str, float]) -> None:
     """Remove our mark and the marks of dead processes that were there beside it."""
     try:
         place.remove("locks", marks)

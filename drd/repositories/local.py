@@ -27,8 +27,8 @@ from drd.repositories.place import (
     CONTENTS,
     LARGEST_CONFIG,
     MOST_OBJECTS,
-    Entry,
     Kept,
+    StoredObject,
     config_lost,
     digest_of,
     is_id,
@@ -126,7 +126,7 @@ class LocalPlace:
     def locks(self) -> frozenset[str]:
         return lock_names(self.lock_files())
 
-    def objects(self, below: Kept) -> Mapping[str, Entry]:
+    def objects(self, below: Kept) -> Mapping[str, StoredObject]:
         try:
             with os.scandir(self.path / below) as entries:
                 return dict(islice(_files(entries), MOST_OBJECTS))
@@ -210,7 +210,7 @@ class LocalPlace:
         )
 
 
-def _files(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[str, Entry]]:
+def _files(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[str, StoredObject]]:
     for entry in entries:
         if not is_id(entry.name):
             continue
@@ -218,7 +218,7 @@ def _files(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[str, Entry]]:
             told = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(told.st_mode):
                 # ctime, because everybody can set mtime.
-                yield entry.name, Entry(told.st_size, told.st_ctime)
+                yield entry.name, StoredObject(told.st_size, told.st_ctime)
 
 
 def _time_of_new_file(directory: Path) -> float:

@@ -18,7 +18,7 @@ MOST_OBJECTS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StoredObject:
     """One object. `written` is the time at which it was written, in seconds of the place's clock; 0
     when the place does not report it. A writer cannot choose this time, but can write the object
     again.
@@ -28,7 +28,7 @@ class Entry:
     written: float
 
 
-class Place(Protocol):
+class RepositoryPlace(Protocol):
     """A bucket or a directory that is read without restic: in milliseconds and without a key."""
 
     url: str
@@ -66,7 +66,7 @@ class Place(Protocol):
     def locks(self) -> frozenset[str]:
         """The names of restic's locks among the lock files."""
 
-    def objects(self, below: Kept) -> Mapping[str, Entry]:
+    def objects(self, below: Kept) -> Mapping[str, StoredObject]:
         """Return the objects that have names as restic gives them; only the first ones of very
         many. Empty without a repository.
         """

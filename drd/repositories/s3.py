@@ -37,8 +37,8 @@ from drd.repositories.place import (
     LARGEST_ANSWER,
     LARGEST_CONFIG,
     MOST_OBJECTS,
-    Entry,
     Kept,
+    StoredObject,
     config_lost,
     digest_of,
     is_id,
@@ -206,9 +206,9 @@ class S3Place:
     def locks(self) -> frozenset[str]:
         return lock_names(self.lock_files())
 
-    def objects(self, below: Kept) -> Mapping[str, Entry]:
+    def objects(self, below: Kept) -> Mapping[str, StoredObject]:
         named = (
-            (name, Entry(size, 0.0 if written is None else written.timestamp()))
+            (name, StoredObject(size, 0.0 if written is None else written.timestamp()))
             for name, written, size in self._objects(f"{below}/")
             if is_id(name)
         )

@@ -40,7 +40,7 @@ _LOOK_S = 0.2
 """How often, in seconds, drd checks for a cancel."""
 
 
-class Times:
+class RequestTimes:
     """Seconds that a request may take in all; and the shorter limit after a request that timed out,
     so that a recovery goes on to a copy soon. Tests change them.
     """
@@ -63,8 +63,8 @@ def in_time(work: Callable[[], T], endpoint: str, most: int = LARGEST_ANSWER) ->
     bytes of an object. Raises RepositoryUnreachable when it takes too long, and Cancelled at once.
     """
     asked, begun = _Request(work, most), time.monotonic()
-    doubted = begun - _silent.get(endpoint, -Times.doubt_s) < Times.doubt_s
-    patience_s = min(Times.again_s, Times.all_s) if doubted else Times.all_s
+    doubted = begun - _silent.get(endpoint, -RequestTimes.doubt_s) < RequestTimes.doubt_s
+    patience_s = min(RequestTimes.again_s, RequestTimes.all_s) if doubted else RequestTimes.all_s
     asked.start()
     try:
         while not asked.over.wait(_LOOK_S):

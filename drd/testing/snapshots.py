@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.model.plan import RepositorySpec, SecretRef
-from drd.model.snapshot import ComponentSnapshot, Stored
+from drd.model.snapshot import ComponentSnapshot, StoredSnapshot
 from drd.ports import Capture, Payload, Repository, Workplace
 from drd.repositories import open_repository
 
@@ -24,7 +24,7 @@ class Snapshots:
         self.repository = repository
         self.private: dict[str, Mapping[str, Any]] = {}
 
-    def store(self, payload: Payload) -> Stored:
+    def store(self, payload: Payload) -> StoredSnapshot:
         return self.repository.store(payload, host="test", tags=["test"])
 
     def restore(self, snapshot: str, into: Path) -> None:

@@ -2,7 +2,7 @@
 
 No login and no secrets: everyone on this host may read it."""
 
-from drd.web.health import Health
+from drd.web.health import DaemonHealth
 from drd.web.server import MetricsServer
 
-__all__ = ["Health", "MetricsServer"]
+__all__ = ["DaemonHealth", "MetricsServer"]

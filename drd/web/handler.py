@@ -12,7 +12,7 @@ from typing import Any
 
 from drd import log
 from drd.metrics import CONTENT_TYPE
-from drd.web.health import Health
+from drd.web.health import DaemonHealth
 
 _TEXT = "text/plain; charset=utf-8"
 _log = log.get()
@@ -22,7 +22,7 @@ class Answers:
     """The source of metrics and health. Metrics are rendered for one client at a time."""
 
     def __init__(
-        self, supplier: Callable[[], bytes], health: Callable[[], Health], patience_s: float
+        self, supplier: Callable[[], bytes], health: Callable[[], DaemonHealth], patience_s: float
     ) -> None:
         self._supplier = supplier
         self._patience_s = patience_s

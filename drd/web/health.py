@@ -9,7 +9,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class DaemonHealth:
     """`tick_age_s` is how long ago the last tick ended, by a clock that nobody sets; more than
     `limit_s` means that the daemon hangs, even if its process lives."""
 

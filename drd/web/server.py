@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from drd.errors import MetricsUnserved
 from drd.web.handler import Answers, serve_one
-from drd.web.health import Health
+from drd.web.health import DaemonHealth
 
 CONNECTIONS = 8
 """Connections at a time. Prometheus needs one; a pair of them, a proxy and a person fit."""
@@ -46,7 +46,7 @@ class MetricsServer:
         cls,
         address: tuple[str, int],
         supplier: Callable[[], bytes],
-        health: Callable[[], Health],
+        health: Callable[[], DaemonHealth],
         *,
         deadline_s: float = DEADLINE_S,
     ) -> MetricsServer:

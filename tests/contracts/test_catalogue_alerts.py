@@ -14,7 +14,7 @@ from drd.catalogue.summary import read_status, read_through_sqlalchemy
 from drd.errors import UsageError
 from drd.flows.alerts.messages import routed
 from drd.model.alert_facts import VerificationFacts
-from drd.model.alerts import Alert, Change, Condition, Rules, Transition, reconcile
+from drd.model.alerts import Alert, AlertChange, Condition, Rules, Transition, reconcile
 from drd.model.facts import AlertFacts
 from drd.model.finding import Finding
 from drd.model.job_history import JobHistory
@@ -119,7 +119,7 @@ def test_outdated_transitions_are_neither_recorded_nor_sent(
     before = catalogue.alerts.open()
     acknowledge(catalogue, "a0", minute=299)
     reminder = reconcile([RPO], before, at(300), Rules(), new_id=lambda: "x")
-    assert [t.change for t in reminder] == [Change.REMINDED]
+    assert [t.change for t in reminder] == [AlertChange.REMINDED]
     assert catalogue.alerts.apply(reminder, at(300), tell) == []
     [alert] = catalogue.alerts.open()
     assert (alert.state, alert.told_at) == ("acknowledged", at(299))
@@ -133,7 +133,7 @@ def test_a_silent_change_keeps_the_acknowledgement(
     before = catalogue.alerts.open()
     acknowledge(catalogue, "a0")
     kept = reconcile([replace(RPO, text="later")], before, at(2), Rules(), new_id=lambda: "x")
-    assert [t.change for t in kept] == [Change.KEPT]
+    assert [t.change for t in kept] == [AlertChange.KEPT]
     catalogue.alerts.apply(kept, at(2), tell)
     [alert] = catalogue.alerts.open()
     assert (alert.state, alert.acknowledged_by, alert.text) == ("acknowledged", "anna", "later")

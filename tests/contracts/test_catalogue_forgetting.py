@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.tables import metadata
 from drd.errors import AlreadyRunning, UnknownPlan
-from drd.model.alerts import Alert, Change, Transition
+from drd.model.alerts import Alert, AlertChange, Transition
 from drd.model.run import RunKind, RunState
 from tests.catalogue_support import at, evidence, plan, point
 
@@ -69,7 +69,7 @@ def test_an_open_alert_stays_until_it_is_resolved(catalogue: SqlCatalogue) -> No
         id="a1", plan="billing", code="rpo", subject="", severity="critical", state="firing",
         since=at(0), text="late", seen_at=at(0), told_at=at(0),
     )  # fmt: skip
-    catalogue.alerts.apply([Transition(Change.FIRED, None, alert)], at(0), lambda _: [])
+    catalogue.alerts.apply([Transition(AlertChange.FIRED, None, alert)], at(0), lambda _: [])
     catalogue.plans.forget("billing")
     assert [a.id for a in catalogue.alerts.open()] == ["a1"]
 

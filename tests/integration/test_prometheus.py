@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from drd.web import Health, MetricsServer
+from drd.web import DaemonHealth, MetricsServer
 from tests.metrics_support import Read, daemon, kept, plans, rendered, shifted
 from tests.servers.child import Child, free_ports
 
@@ -191,7 +191,9 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A Prometheus that scraped a healthy plan with a copy that is behind."""
     now = datetime.now(UTC)
     text = rendered(shifted(now), daemon(now), kept(now))
-    server = MetricsServer.start(("127.0.0.1", 0), lambda: text, lambda: Health("0.1.0", 0.0, 60.0))
+    server = MetricsServer.start(
+        ("127.0.0.1", 0), lambda: text, lambda: DaemonHealth("0.1.0", 0.0, 60.0)
+    )
     try:
         with prometheus(tmp_path_factory.mktemp("prometheus"), server.address) as found:
             found.wait()

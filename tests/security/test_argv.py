@@ -20,7 +20,7 @@ from drd.kinds.postgres.connection import Address
 from drd.kinds.postgres.dump import DumpOrder, dump_command
 from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.server import ThrowAwayServer
-from drd.kinds.postgres.tools import Programs
+from drd.kinds.postgres.tools import PostgresPrograms
 from drd.ports import Tree, Workplace
 from drd.process import Command, Completed
 from drd.repositories.restic import checking, copying, maintenance, payload, restore, store
@@ -153,7 +153,7 @@ def test_nothing_but_an_id_is_an_id(evil: str, tmp_path: Path) -> None:
 
 
 def test_programs_of_postgresql_get_no_stray_words(seen: list[Command], tmp_path: Path) -> None:
-    programs = Programs(Path("/usr/lib/postgresql/17/bin"), "17.1")
+    programs = PostgresPrograms(Path("/usr/lib/postgresql/17/bin"), "17.1")
     address = Address({"host": "/x", "dbname": EVIL, "user": EVIL})
     commands = [dump_command(programs, DumpOrder(address, EVIL, "none", True, {}))]
     load = Load(programs, tmp_path / "-x.dump", address, tmp_path, {}, ("--no-owner",))

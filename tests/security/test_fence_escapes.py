@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from drd import process
-from drd.process import Command, Limits, Sandbox
+from drd.process import Command, FenceLimits, Sandbox
 from tests.fence_support import PYTHON, behind, fences, own_directory, python
 
 pytestmark = fences
@@ -517,7 +517,7 @@ def process_deadline() -> type[Exception]:
 
 
 def test_memory_and_lifetime_are_bounded(own: Path) -> None:
-    box = Sandbox(limits=Limits(256 << 20, 64, lifetime_s=1.0))
+    box = Sandbox(limits=FenceLimits(256 << 20, 64, lifetime_s=1.0))
     try:
         hungry = python(box, own, "x = bytearray(1 << 30)")
         assert hungry.exit_code != 0

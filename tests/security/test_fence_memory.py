@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from drd import process
-from drd.process import Command, Limits, Sandbox
+from drd.process import Command, FenceLimits, Sandbox
 from tests.fence_support import PYTHON, fences, own_directory, python
 
 pytestmark = fences
@@ -157,7 +157,7 @@ def test_a_shared_memory_key_of_the_host_stays_free(box: Sandbox, own: Path) -> 
 
 
 def test_segments_count_for_the_drills_memory(own: Path) -> None:
-    box = Sandbox(limits=Limits(64 << 20, 64))
+    box = Sandbox(limits=FenceLimits(64 << 20, 64))
     try:
         script = (
             "print([isinstance(get(40 << 20), int), get(40 << 20), isinstance(get(20 << 20), int)])"

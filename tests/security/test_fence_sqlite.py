@@ -11,7 +11,7 @@ import pytest
 
 from drd import process
 from drd.errors import DrdError
-from drd.kinds.sqlite.reader import Reader, reads
+from drd.kinds.sqlite.reader import SqliteReader, reads
 from drd.process import Sandbox
 from tests.e2e.site import Site
 from tests.fence_support import fences, own_directory
@@ -114,7 +114,7 @@ def test_answers_of_a_subverted_reader_are_not_believed(
     script = _SUBVERTED.format(secret="/etc/shadow", answer=answer)
     with own_directory() as own:
         box = Sandbox()
-        reader = Reader(box.fence("db", [own], reads=reads()))
+        reader = SqliteReader(box.fence("db", [own], reads=reads()))
         monkeypatch.setattr("drd.kinds.sqlite.reader._BOOT", script)
         try:
             with pytest.raises(DrdError):
@@ -129,7 +129,7 @@ def test_a_subverted_reader_has_no_access(monkeypatch: pytest.MonkeyPatch) -> No
         secret = own.parent / "secret"
         secret.write_text("key")
         box = Sandbox()
-        reader = Reader(box.fence("db", [own], reads=reads()))
+        reader = SqliteReader(box.fence("db", [own], reads=reads()))
         script = _SUBVERTED.format(secret=str(secret), answer="")
         monkeypatch.setattr("drd.kinds.sqlite.reader._BOOT", script)
         try:
@@ -148,7 +148,7 @@ def test_reader_that_dies_is_an_error_and_the_next_question_starts_another() -> 
             connection.execute("create table t (n int)")
         connection.close()
         box = Sandbox()
-        reader = Reader(box.fence("db", [own], reads=reads()))
+        reader = SqliteReader(box.fence("db", [own], reads=reads()))
         try:
             assert reader.scalar(own / "x.db", "select 7", timeout_s=20) == 7
             assert reader._child is not None

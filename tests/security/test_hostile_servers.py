@@ -36,8 +36,8 @@ def server() -> Iterator[Hostile]:
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3_requests.Times, "all_s", 2.0)
-    monkeypatch.setattr(s3_requests.Times, "again_s", 1.0)
+    monkeypatch.setattr(s3_requests.RequestTimes, "all_s", 2.0)
+    monkeypatch.setattr(s3_requests.RequestTimes, "again_s", 1.0)
 
 
 def place(server: Hostile) -> S3Place:
@@ -113,7 +113,7 @@ def test_a_cancel_ends_a_request_at_once(server: Hostile) -> None:
     finally:
         signal.signal(signal.SIGALRM, before)
         process.reset_cancel()
-    assert time.monotonic() - begun < s3_requests.Times.all_s
+    assert time.monotonic() - begun < s3_requests.RequestTimes.all_s
 
 
 @pytest.mark.parametrize(

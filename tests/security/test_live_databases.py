@@ -360,7 +360,7 @@ def test_a_name_exchanged_after_the_check_is_harmless(app: Path, victim: Path) -
     make_sqlite(others)
     before = others.read_bytes()
 
-    def exchange_and_write(place: shared_directory.Place) -> None:
+    def exchange_and_write(place: shared_directory.DatabasePlace) -> None:
         (app / "shop.db").rename(app / "x")
         (app / "shop.db").symlink_to(others)
         with closing(sqlite3.connect(place.path)) as connection:

@@ -18,7 +18,7 @@ from drd import masking, process
 from drd.errors import DrdError, SecretUnavailable, SourceError
 from drd.kinds.postgres.connection import address_of, connect
 from drd.kit.archive import unpack
-from drd.kit.by_hand import Places, opening
+from drd.kit.by_hand import KitPlaces, opening
 from drd.kit.layout import LostHost, lay_out
 from drd.kit.sealing import unseal
 from drd.model.kit import Key
@@ -157,7 +157,7 @@ def test_printed_commands_and_a_host_from_a_kit_have_all_of_a_password(
     spec = RepositorySpec("primary", "/repo", ref)
     untrimmed = frozenset({ref} if edges(password) else ())
     (tmp_path / "pw").write_text(password)
-    script = opening(spec, Places({ref: "pw"}, {}, untrimmed))
+    script = opening(spec, KitPlaces({ref: "pw"}, {}, untrimmed))
     script += 'printf %s "${RESTIC_PASSWORD-$(cat "$RESTIC_PASSWORD_FILE")}"'
     done = subprocess.run(
         ["bash", "-euc", script], env={"KIT": str(tmp_path)}, capture_output=True, check=True

@@ -28,7 +28,7 @@ from drd.errors import CatalogueError
 from drd.flows.state import modes
 from drd.flows.state.foreign_files import findings, put_right, standing, wrong_entries
 from drd.flows.state.modes import close_state
-from drd.flows.state.places import Places
+from drd.flows.state.places import StatePlaces
 from tests.e2e.daemons import quick_plan
 from tests.e2e.site import Site, make_tree
 from tests.security.journals import MAGIC, interrupted, plant
@@ -298,8 +298,8 @@ def test_catalogue_of_a_members_that_is_in_use_gets_its_file_at_a_later_start(st
 # --- the new file of a catalogue -------------------------------------------------------------
 
 
-def places(state: Path) -> Places:
-    return Places(state / "drd.db", state / "locks", state / "work", state / "cache")
+def places(state: Path) -> StatePlaces:
+    return StatePlaces(state / "drd.db", state / "locks", state / "work", state / "cache")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from drd.model.alerts import AT_ONCE, Change, acknowledged, reconcile
+from drd.model.alerts import AT_ONCE, AlertChange, acknowledged, reconcile
 from tests.alert_support import NOON, World, after, bad
 
 
@@ -272,14 +272,14 @@ def test_a_clock_jump_ahead_sends_one_message() -> None:
 
 
 def test_every_change_is_an_event_or_silent() -> None:
-    assert {change: change.event for change in Change} == {
-        Change.FIRED: "firing",
-        Change.ESCALATED: "firing",
-        Change.EXPIRED: "firing",
-        Change.REMINDED: "firing",
-        Change.ACKNOWLEDGED: "acknowledged",
-        Change.RESOLVED: "resolved",
-        Change.KEPT: None,
+    assert {change: change.event for change in AlertChange} == {
+        AlertChange.FIRED: "firing",
+        AlertChange.ESCALATED: "firing",
+        AlertChange.EXPIRED: "firing",
+        AlertChange.REMINDED: "firing",
+        AlertChange.ACKNOWLEDGED: "acknowledged",
+        AlertChange.RESOLVED: "resolved",
+        AlertChange.KEPT: None,
     }
 
 

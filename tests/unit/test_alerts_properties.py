@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from drd.model.alerts import AT_ONCE, Change, Condition, Transition, acknowledged, rank
+from drd.model.alerts import AT_ONCE, AlertChange, Condition, Transition, acknowledged, rank
 from drd.model.message import SEVERITIES
 from tests.alert_support import NOON, RULES, World, bad
 
@@ -67,7 +67,7 @@ def test_resolved_alerts_were_gone_for_the_hold_time(seed: int) -> None:
         for condition in conditions:
             last_there[condition.key] = now
         for transition in world.transitions(now, *conditions):
-            if transition.change is Change.RESOLVED and transition.after.code not in AT_ONCE:
+            if transition.change is AlertChange.RESOLVED and transition.after.code not in AT_ONCE:
                 assert now - last_there[transition.after.key] >= HOLD
 
 
@@ -101,22 +101,22 @@ def test_messages_are_neither_too_frequent_nor_after_acknowledgement(
 def assert_worth_telling(transition: Transition, now: datetime) -> None:
     before, after = transition.before, transition.after
     if before is None:
-        assert transition.change is Change.FIRED
-    elif transition.change is Change.REMINDED:
+        assert transition.change is AlertChange.FIRED
+    elif transition.change is AlertChange.REMINDED:
         wait = RULES.reminds(before.severity)
         assert before.state == "firing"
         assert before.told_at is not None
         assert wait is not None
         assert now - before.told_at >= wait
-    elif transition.change is Change.EXPIRED:
+    elif transition.change is AlertChange.EXPIRED:
         assert before.state == "acknowledged"
         assert before.acknowledged_until is not None
         assert now >= before.acknowledged_until
-    elif transition.change is Change.ESCALATED:
+    elif transition.change is AlertChange.ESCALATED:
         assert rank(after.severity) < rank(before.severity)
     if transition.change.event == "firing":
         assert (after.state, after.told_at, after.gone_at) == ("firing", now, None)
-    if transition.change is Change.KEPT:
+    if transition.change is AlertChange.KEPT:
         assert before is not None
         assert (after.state, after.id, after.since) == (before.state, before.id, before.since)
         assert rank(after.severity) >= rank(before.severity)

@@ -12,19 +12,19 @@ import pytest
 from drd import process
 from drd.kinds.postgres import template
 from drd.kinds.postgres.template import ClusterTemplate
-from drd.kinds.postgres.tools import Programs
+from drd.kinds.postgres.tools import PostgresPrograms
 from drd.process import Command, Completed
 
 INITDB = Command(["initdb", "--username", "postgres"])
 
 
 @pytest.fixture
-def programs(tmp_path: Path) -> Programs:
+def programs(tmp_path: Path) -> PostgresPrograms:
     directory = tmp_path / "bin"
     directory.mkdir()
     for name in ("initdb", "postgres"):
         (directory / name).write_text(name)
-    return Programs(directory, "17.2")
+    return PostgresPrograms(directory, "17.2")
 
 
 @pytest.fixture
@@ -48,14 +48,16 @@ def run(argv: list[str]) -> Completed:
     return process.run(Command(argv))
 
 
-def kept(shelf: Path, programs: Programs, data: Path, initdb: Command = INITDB) -> ClusterTemplate:
+def kept(
+    shelf: Path, programs: PostgresPrograms, data: Path, initdb: Command = INITDB
+) -> ClusterTemplate:
     made = ClusterTemplate(shelf, programs, initdb, None)
     made.keep(data, run, own=lambda _: None)
     return made
 
 
 def test_a_copy_is_the_cluster_with_its_modes(
-    shelf: Path, programs: Programs, data: Path, tmp_path: Path
+    shelf: Path, programs: PostgresPrograms, data: Path, tmp_path: Path
 ) -> None:
     kept(shelf, programs, data)
     made = ClusterTemplate(shelf, programs, INITDB, None)
@@ -67,7 +69,7 @@ def test_a_copy_is_the_cluster_with_its_modes(
 
 
 def test_nothing_is_copied_before_something_was_kept(
-    shelf: Path, programs: Programs, tmp_path: Path
+    shelf: Path, programs: PostgresPrograms, tmp_path: Path
 ) -> None:
     assert not ClusterTemplate(shelf, programs, INITDB, None).copy(tmp_path / "copy", run)
     assert not (tmp_path / "copy").exists()
@@ -75,7 +77,7 @@ def test_nothing_is_copied_before_something_was_kept(
 
 @pytest.mark.parametrize("damage", ["byte", "cut", "lost", "added", "digest"])
 def test_a_template_that_changed_is_not_used_and_goes(
-    shelf: Path, programs: Programs, data: Path, tmp_path: Path, damage: str
+    shelf: Path, programs: PostgresPrograms, data: Path, tmp_path: Path, damage: str
 ) -> None:
     made = kept(shelf, programs, data)
     (home,) = shelf.iterdir()
@@ -96,7 +98,7 @@ def test_a_template_that_changed_is_not_used_and_goes(
 
 
 def test_an_upgrade_of_the_programs_takes_the_old_template_away(
-    shelf: Path, programs: Programs, data: Path, tmp_path: Path
+    shelf: Path, programs: PostgresPrograms, data: Path, tmp_path: Path
 ) -> None:
     kept(shelf, programs, data)
     (old,) = shelf.iterdir()
@@ -110,7 +112,7 @@ def test_an_upgrade_of_the_programs_takes_the_old_template_away(
 
 def test_other_words_other_users_and_other_zones_have_templates_of_their_own(
     shelf: Path,
-    programs: Programs,
+    programs: PostgresPrograms,
     data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -124,7 +126,7 @@ def test_other_words_other_users_and_other_zones_have_templates_of_their_own(
 
 
 def test_concurrent_processes_get_complete_clusters_or_none(
-    shelf: Path, programs: Programs, data: Path, tmp_path: Path
+    shelf: Path, programs: PostgresPrograms, data: Path, tmp_path: Path
 ) -> None:
     together = Barrier(4)
     wrong: list[str] = []
@@ -149,7 +151,7 @@ def test_concurrent_processes_get_complete_clusters_or_none(
 
 
 def test_incomplete_templates_of_dead_processes_are_removed(
-    shelf: Path, programs: Programs, data: Path
+    shelf: Path, programs: PostgresPrograms, data: Path
 ) -> None:
     kept(shelf, programs, data)
     (home,) = shelf.iterdir()
@@ -163,7 +165,7 @@ def test_incomplete_templates_of_dead_processes_are_removed(
 
 
 def test_where_room_is_short_nothing_is_kept(
-    shelf: Path, programs: Programs, data: Path, monkeypatch: pytest.MonkeyPatch
+    shelf: Path, programs: PostgresPrograms, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(template, "ROOM_BYTES", 1 << 60)
     kept(shelf, programs, data)
@@ -171,7 +173,7 @@ def test_where_room_is_short_nothing_is_kept(
 
 
 def test_a_shelf_that_cannot_be_made_costs_no_more_than_the_template(
-    shelf: Path, programs: Programs, data: Path, tmp_path: Path
+    shelf: Path, programs: PostgresPrograms, data: Path, tmp_path: Path
 ) -> None:
     shelf.write_text("a file is in the way")
     made = kept(shelf, programs, data)
@@ -182,7 +184,7 @@ def test_a_shelf_that_cannot_be_made_costs_no_more_than_the_template(
 @pytest.mark.parametrize("part", ["", "data", "digest"])
 @pytest.mark.parametrize("how", ["another's", "open to others"])
 def test_a_template_that_somebody_else_could_write_is_not_used_and_goes(
-    shelf: Path, programs: Programs, data: Path, part: str, how: str
+    shelf: Path, programs: PostgresPrograms, data: Path, part: str, how: str
 ) -> None:
     """Planted while a state of before was shared with a group, whose shelf is private by now."""
     made = kept(shelf, programs, data)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drd.model.dispatch import Decision, Limits, Running, choose
+from drd.model.dispatch import RunLimits, Running, StartDecision, choose
 from drd.model.due import Due
 from drd.model.plan import Window
 from drd.model.schedule import Job, Timing
@@ -22,7 +22,9 @@ from tests.schedule_support import DAY, HOUR, MINUTE, NOW, ago, ahead
 EXCLUSIVE = ("retention", "prune")
 YIELDING = (*EXCLUSIVE, "verification")
 BACKGROUND = ("copy", "verification")
-WIDE = Limits(runs=100, drills=100, copies=100, maintenance=100, per_repository=100, per_host=100)
+WIDE = RunLimits(
+    runs=100, drills=100, copies=100, maintenance=100, per_repository=100, per_host=100
+)
 
 
 def due(
@@ -43,15 +45,15 @@ def due(
     return Due(job, at or ago(1), deadline or usual, expected_s, "every 5m", "schedule")
 
 
-def ran(found: Decision) -> list[str]:
+def ran(found: StartDecision) -> list[str]:
     return [f"{d.job.kind} of {d.job.plan}" for d in found.start]
 
 
-def why(found: Decision) -> dict[str, str]:
+def why(found: StartDecision) -> dict[str, str]:
     return {f"{d.job.kind} of {d.job.plan}": reason for d, reason in found.waiting}
 
 
-def alone(due: Due, *others: Due, running: Sequence[Running] = (), limits: Limits = WIDE) -> str:
+def alone(due: Due, *others: Due, running: Sequence[Running] = (), limits: RunLimits = WIDE) -> str:
     """Why it waits; empty when it starts."""
     found = choose([due, *others], running, limits, NOW)
     return dict(found.waiting).get(due, "" if due in found.start else "not due")
@@ -61,14 +63,14 @@ def alone(due: Due, *others: Due, running: Sequence[Running] = (), limits: Limit
 
 
 def test_what_is_due_starts_and_what_lies_ahead_does_not() -> None:
-    found = choose([due(), due(plan="billing", at=ahead(1))], (), Limits(), NOW)
+    found = choose([due(), due(plan="billing", at=ahead(1))], (), RunLimits(), NOW)
     assert ran(found) == ["backup of orders-api"]
     assert found.waiting == ()
 
 
 def test_earliest_deadline_first() -> None:
     dues = [due(plan=f"p{n}", deadline=ahead(60 * (5 - n))) for n in range(5)]
-    found = choose(dues, (), Limits(runs=3), NOW)
+    found = choose(dues, (), RunLimits(runs=3), NOW)
     assert ran(found) == ["backup of p4", "backup of p3", "backup of p2"]
     assert why(found) == {f"backup of p{n}": "limit: 3 of 3 runs" for n in (0, 1)}
 
@@ -76,18 +78,18 @@ def test_earliest_deadline_first() -> None:
 @pytest.mark.parametrize(
     ("kind", "limits", "words"),
     [
-        ("backup", Limits(backups=1), "limit: 1 of 1 backups"),
-        ("drill", Limits(), "limit: 1 of 1 drills"),
-        ("copy", Limits(copies=1), "limit: 1 of 1 copies"),
-        ("prune", Limits(), "limit: 1 of 1 maintenance"),
-        ("retention", Limits(), "limit: 1 of 1 maintenance"),
-        ("verification", Limits(), "limit: 1 of 1 maintenance"),
-        ("readiness", Limits(), "limit: 1 of 1 readiness"),
-        ("kit", Limits(), "limit: 1 of 1 kit"),
-        ("backup", Limits(runs=1), "limit: 1 of 1 runs"),
+        ("backup", RunLimits(backups=1), "limit: 1 of 1 backups"),
+        ("drill", RunLimits(), "limit: 1 of 1 drills"),
+        ("copy", RunLimits(copies=1), "limit: 1 of 1 copies"),
+        ("prune", RunLimits(), "limit: 1 of 1 maintenance"),
+        ("retention", RunLimits(), "limit: 1 of 1 maintenance"),
+        ("verification", RunLimits(), "limit: 1 of 1 maintenance"),
+        ("readiness", RunLimits(), "limit: 1 of 1 readiness"),
+        ("kit", RunLimits(), "limit: 1 of 1 kit"),
+        ("backup", RunLimits(runs=1), "limit: 1 of 1 runs"),
     ],
 )
-def test_kinds_have_limits(kind: str, limits: Limits, words: str) -> None:
+def test_kinds_have_limits(kind: str, limits: RunLimits, words: str) -> None:
     found = choose([due(kind, "a"), due(kind, "b")], (), limits, NOW)
     assert ran(found) == [f"{kind} of a"]
     assert why(found) == {f"{kind} of b": words}
@@ -97,19 +99,19 @@ def test_kinds_have_limits(kind: str, limits: Limits, words: str) -> None:
 
 def test_backups_may_take_all_slots_unless_limited() -> None:
     dues = [due(plan=f"p{n}") for n in range(6)]
-    assert len(choose(dues, (), Limits(runs=5), NOW).start) == 5
-    assert len(choose(dues, (), Limits(runs=5, backups=3), NOW).start) == 3
+    assert len(choose(dues, (), RunLimits(runs=5), NOW).start) == 5
+    assert len(choose(dues, (), RunLimits(runs=5, backups=3), NOW).start) == 3
 
 
 def test_runs_of_other_commands_take_slots() -> None:
     running = [Running("billing", "recovery"), Running("shop", "backup")]
-    assert alone(due(), running=running, limits=Limits(runs=2)) == "limit: 2 of 2 runs"
+    assert alone(due(), running=running, limits=RunLimits(runs=2)) == "limit: 2 of 2 runs"
 
 
 def test_repository_has_its_limit() -> None:
     shared = {"repositories": ("/srv/shared",)}
     dues = [due(plan=f"p{n}", **shared) for n in range(3)]
-    found = choose(dues, (), Limits(per_repository=2), NOW)
+    found = choose(dues, (), RunLimits(per_repository=2), NOW)
     assert len(found.start) == 2
     (reason,) = why(found).values()
     assert reason == "limit: 2 of 2 runs that use the repository /srv/shared"
@@ -117,11 +119,11 @@ def test_repository_has_its_limit() -> None:
 
 def test_host_of_a_component_has_its_limit() -> None:
     dues = [due(plan=f"p{n}", hosts=("db1", f"db-of-p{n}")) for n in range(3)]
-    found = choose(dues, (), Limits(per_host=2), NOW)
+    found = choose(dues, (), RunLimits(per_host=2), NOW)
     assert ran(found) == ["backup of p0", "backup of p1"]
     assert why(found) == {"backup of p2": "limit: 2 of 2 runs that read from db1"}
     there = [Running.of(d.job) for d in dues[:2]]
-    assert "db1" in alone(dues[2], running=there, limits=Limits(per_host=2))
+    assert "db1" in alone(dues[2], running=there, limits=RunLimits(per_host=2))
 
 
 def test_one_run_of_a_plan_kind_and_subject_at_a_time() -> None:
@@ -201,7 +203,7 @@ GIVES_WAY = ("drill", *EXCLUSIVE)
 
 @pytest.mark.parametrize("kind", GIVES_WAY)
 def test_last_slot_is_kept_for_a_backup_that_comes_within_the_run(kind: str) -> None:
-    limits = Limits(runs=2)
+    limits = RunLimits(runs=2)
     running = [Running("shop", "backup")]
     backup = due(plan="billing", at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
     long, short = due(kind, expected_s=9 * MINUTE), due(kind, expected_s=7 * MINUTE)
@@ -210,7 +212,7 @@ def test_last_slot_is_kept_for_a_backup_that_comes_within_the_run(kind: str) -> 
     assert alone(short, backup, running=running, limits=limits) == ""
     assert alone(long, backup, limits=limits) == ""
     busy = [*running, Running.of(backup.job)]
-    assert alone(long, backup, running=busy, limits=Limits(runs=3)) == ""
+    assert alone(long, backup, running=busy, limits=RunLimits(runs=3)) == ""
 
 
 @pytest.mark.parametrize("kind", BACKGROUND)
@@ -220,7 +222,7 @@ def test_backups_run_beside_jobs_of_unknown_duration(kind: str) -> None:
     running = [Running(f"p{n}", kind, **shared) for n in range(2)] + [
         Running("x", "drill", **shared)
     ]
-    limits = Limits(runs=4, drills=2, per_repository=2)
+    limits = RunLimits(runs=4, drills=2, per_repository=2)
     assert alone(due(**shared), running=running, limits=limits) == ""
     assert "limit: 3 of 2" in alone(due("drill", **shared), running=running, limits=limits)
 
@@ -228,14 +230,14 @@ def test_backups_run_beside_jobs_of_unknown_duration(kind: str) -> None:
 @pytest.mark.parametrize("kind", BACKGROUND)
 def test_jobs_of_unknown_duration_do_not_get_the_last_slot(kind: str) -> None:
     """Unless it was measured, is late itself, and no backup is known to come meanwhile."""
-    two = Limits(runs=2)
+    two = RunLimits(runs=2)
     running = [Running("shop", "drill")]
     reason = "waits: the last slot is reserved for backups"
     for deadline in (ahead(DAY), ago(DAY)):
         unknown = due(kind, expected_s=None, deadline=deadline)
         assert alone(unknown, running=running, limits=two) == reason
     assert alone(due(kind), limits=two) == ""
-    assert alone(due(kind), limits=Limits(runs=1)) == ""
+    assert alone(due(kind), limits=RunLimits(runs=1)) == ""
     late = due(kind, deadline=ago(1), expected_s=9 * MINUTE)
     assert alone(late, running=running, limits=two) == ""
     backup = due(plan="billing", at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
@@ -247,7 +249,7 @@ def test_backup_that_is_not_due_before_the_end_needs_no_slot() -> None:
     """Its deadline has passed, but it failed and is tried again later."""
     backup = due(plan="billing", at=ahead(10 * MINUTE), deadline=ago(DAY))
     drill = due("drill", expected_s=9 * MINUTE)
-    assert alone(drill, backup, running=[Running("x", "copy")], limits=Limits(runs=2)) == ""
+    assert alone(drill, backup, running=[Running("x", "copy")], limits=RunLimits(runs=2)) == ""
 
 
 @pytest.mark.parametrize("kind", YIELDING)
@@ -282,7 +284,7 @@ def test_what_takes_longer_than_the_rpo_goes_right_after_a_backup(kind: str) -> 
 
 
 def test_only_slot_of_all_is_given_away_right_after_the_backups() -> None:
-    one = Limits(runs=1)
+    one = RunLimits(runs=1)
     drill = due("drill", expected_s=HOUR)
     fresh = [due(plan=f"p{n}", at=ahead(240), deadline=ahead(13 * MINUTE)) for n in range(3)]
     assert alone(drill, *fresh, limits=one) == ""
@@ -297,11 +299,11 @@ def test_many_backups_that_come_close_need_more_than_the_last_slot() -> None:
     ]
     drill = due("drill", expected_s=5 * MINUTE)
     assert (
-        alone(drill, *soon, limits=Limits(runs=4))
+        alone(drill, *soon, limits=RunLimits(runs=4))
         == "waits for 20 backups, which must begin by 00:36 UTC"
     )
-    assert alone(drill, *soon[:15], limits=Limits(runs=4)) == ""
-    assert alone(drill, *soon, limits=Limits(runs=5)) == ""
+    assert alone(drill, *soon[:15], limits=RunLimits(runs=4)) == ""
+    assert alone(drill, *soon, limits=RunLimits(runs=5)) == ""
 
 
 def test_backups_of_unknown_duration_count_with_a_minute_each() -> None:
@@ -310,8 +312,8 @@ def test_backups_of_unknown_duration_count_with_a_minute_each() -> None:
         for n in range(20)
     ]
     drill = due("drill", expected_s=5 * MINUTE)
-    assert "waits for 20 backups" in alone(drill, *soon, limits=Limits(runs=4))
-    assert alone(drill, *soon[:15], limits=Limits(runs=4)) == ""
+    assert "waits for 20 backups" in alone(drill, *soon, limits=RunLimits(runs=4))
+    assert alone(drill, *soon[:15], limits=RunLimits(runs=4)) == ""
 
 
 def test_run_that_was_never_measured_gets_its_chance() -> None:
@@ -334,7 +336,7 @@ def test_first_run_that_may_take_long_needs_ten_minutes_or_is_overdue(kind: str)
 
 def test_first_drill_takes_the_only_slot_after_backups_or_when_overdue() -> None:
     """It may take hours: nobody knows."""
-    one = Limits(runs=1)
+    one = RunLimits(runs=1)
     first = due("drill", expected_s=None)
     hours = due(plan="p1", at=ahead(30 * MINUTE), deadline=ahead(50 * MINUTE), rpo_s=4 * HOUR)
     fresh = due(plan="p2", at=ahead(240), deadline=ahead(13 * MINUTE))
@@ -346,7 +348,7 @@ def test_first_drill_takes_the_only_slot_after_backups_or_when_overdue() -> None
 def test_a_backup_that_starts_now_delays_no_other_job() -> None:
     backup = due(deadline=ahead(30), repositories=("/srv/a",))
     drill = due("drill", expected_s=HOUR, deadline=ahead(DAY))
-    found = choose([backup, drill], (), Limits(runs=2), NOW)
+    found = choose([backup, drill], (), RunLimits(runs=2), NOW)
     assert ran(found) == ["backup of orders-api", "drill of orders-api"]
 
 
@@ -385,13 +387,13 @@ running = st.lists(
     unique_by=lambda r: (r.plan, r.kind),
 )
 small = st.integers(1, 4)
-limits = st.builds(Limits, small, st.none() | small, small, small, small, small, small)
+limits = st.builds(RunLimits, small, st.none() | small, small, small, small, small, small)
 GROUP = {"retention": "maintenance", "prune": "maintenance", "verification": "maintenance"}
 
 
 @given(dues, running, limits)
 def test_every_limit_holds_and_everything_due_is_decided(
-    dues: list[Due], running: list[Running], limits: Limits
+    dues: list[Due], running: list[Running], limits: RunLimits
 ) -> None:
     found = choose(dues, running, limits, NOW)
     decided = [*found.start, *(d for d, _ in found.waiting)]
@@ -436,7 +438,7 @@ def test_every_limit_holds_and_everything_due_is_decided(
 
 @given(dues, running, limits)
 def test_nothing_that_takes_long_takes_what_a_backup_needs_meanwhile(
-    dues: list[Due], running: list[Running], limits: Limits
+    dues: list[Due], running: list[Running], limits: RunLimits
 ) -> None:
     found = choose(dues, running, limits, NOW)
     busy = {(r.plan, r.kind, r.subject) for r in running} | {d.job.key for d in found.start}
@@ -467,7 +469,7 @@ def test_ten_thousand_plans_are_decided_in_less_than_a_tick() -> None:
     ]
     order.shuffle(dues)
     begun = time.process_time()
-    found = choose(dues, (), Limits(runs=50, maintenance=10, drills=5), NOW)
+    found = choose(dues, (), RunLimits(runs=50, maintenance=10, drills=5), NOW)
     assert time.process_time() - begun < 5
     assert len(found.start) + len(found.waiting) == 60_000
     assert len(found.start) == 50

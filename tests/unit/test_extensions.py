@@ -18,7 +18,7 @@ from drd.config.run_settings import VARIABLE, from_environment, to_text
 from drd.daemon.reload import reread
 from drd.errors import ConfigError
 from drd.kit.document import Commands
-from drd.kit.programs import Programs
+from drd.kit.programs import KitPrograms
 from drd.kit.steps import step_in_words
 from drd.kit.steps_by_hand import StepsByHand
 from drd.model.message import Message
@@ -129,7 +129,7 @@ def test_the_kit_says_how_a_person_does_the_step_and_what_to_install(
     assert step_in_words(plan, step) == "note in /srv/notes: ${plan} is back"
     _, commands = StepsByHand(plan, None, {}).step(step)
     assert commands == Commands("echo shop' is back' >>/srv/notes\n")
-    assert "the Python package drd-example 1.2.0, in addition to drd" in Programs().take(plan)
+    assert "the Python package drd-example 1.2.0, in addition to drd" in KitPrograms().take(plan)
 
 
 # --- hash and versions ------------------------------------------------------------------------

@@ -14,18 +14,18 @@ from drd.fence.name_lookup import Names, question
 from drd.fence.record import plain
 from drd.fence.spec import Spec
 from drd.flows.components.fence import fenced, report
-from drd.model.fencing import Attempt, FenceReport, limits_in_words
+from drd.model.fencing import FenceReport, RefusedAccess, limits_in_words
 from drd.model.plan import DrillPolicy
 from drd.model.readiness import of_fence
 from drd.process.fence import _parts_around, refused_hint
 
-TRIED = Attempt("app", "tcp", "203.0.113.5:25")
+TRIED = RefusedAccess("app", "tcp", "203.0.113.5:25")
 WHY = "the kernel has Landlock version 4; drd needs version 6 (Linux 6.12)"
 
 
 @pytest.fixture
 def old_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = available.Found(("files", "calls", "network"), {"signals": WHY}, 4)
+    found = available.FenceParts(("files", "calls", "network"), {"signals": WHY}, 4)
     monkeypatch.setattr(available, "detect", lambda: found)
 
 
@@ -67,7 +67,7 @@ def test_best_fence_takes_the_rest_and_names_what_is_missing(
 
 def test_drill_without_any_part_says_that_it_ran_unfenced() -> None:
     found = FenceReport(
-        (), dict.fromkeys(available.PARTS, "no"), tried=(Attempt("a", "tcp", "b:1"),)
+        (), dict.fromkeys(available.PARTS, "no"), tried=(RefusedAccess("a", "tcp", "b:1"),)
     )
     assert found.words().startswith("unfenced: files: no")
     assert FenceReport.from_json(found.to_json()) == found

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from drd.errors import TargetError
-from drd.kinds.kept_files import Beside, KeptPlaces, Place, Within
+from drd.kinds.kept_files import Beside, KeptPlaces, ReplacedPath, Within
 from tests.death_support import Died, every_death
 
 MARK = "drd_4f2a1c3e"
 
 
-def beside(base: Path) -> Place:
+def beside(base: Path) -> ReplacedPath:
     """A file with a companion, replaced by one with another."""
     base.mkdir()
     place = Beside(base / "shop.db", MARK, ("-wal", "-shm"))
@@ -26,7 +26,7 @@ def beside(base: Path) -> Place:
     return place
 
 
-def within(base: Path) -> Place:
+def within(base: Path) -> ReplacedPath:
     """Two entries of a directory, replaced by others."""
     base.mkdir()
     place = Within(base, MARK)
@@ -59,7 +59,7 @@ WAYS = {
 @pytest.fixture(params=sorted(WAYS))
 def way(
     request: pytest.FixtureRequest,
-) -> tuple[Callable[[Path], Place], dict[str, str], dict[str, str]]:
+) -> tuple[Callable[[Path], ReplacedPath], dict[str, str], dict[str, str]]:
     return WAYS[request.param]  # type: ignore[return-value]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from drd.config.plan_file import plan_of_text
 from drd.kit.layout import LostHost, lay_out
-from drd.kit.programs import Programs
+from drd.kit.programs import KitPrograms
 from drd.model.plan import SecretRef
 
 PLAN = """\
@@ -40,7 +40,7 @@ def at(tmp_path: Path) -> Path:
 
 
 def test_small_scripts_go_into_the_kit_and_the_rest_is_named(at: Path) -> None:
-    programs = Programs()
+    programs = KitPrograms()
     needs = programs.take(plan_of_text(PLAN.format(at=at), Path("/etc/drd/plans/shop.yaml")))
     assert {p.path: p.mode for p in programs.files.values()} == {
         f"{at}/replay": 0o750,

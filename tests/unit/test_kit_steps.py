@@ -13,7 +13,7 @@ import pytest
 
 from drd.config.daemon_schema import Person
 from drd.kit.document import Commands, Text, html, markdown
-from drd.kit.runbook import Rehearsal, runbook
+from drd.kit.runbook import LastDrill, runbook
 from drd.kit.steps import printed_steps
 from drd.kit.steps_by_hand import StepsByHand
 from drd.model.kit import KitIndex, KitPlan, KitRepository
@@ -152,7 +152,7 @@ def test_the_page_says_whom_to_call_and_leaves_room_to_tick_off(plan: Plan) -> N
     people = [Person(name="Ann", phone="+49 30 1", roles=["commander"]), Person(name="Bob")]
     known = KitPlan("shop", "d", "f", (KitRepository("primary", "/r", None),), needs=("nginx",))
     index = KitIndex(NOW, "old", None, "/etc/drd", (known,), (), {}, {}, {})
-    last = Rehearsal(NOW, "host-loss", 93.0, "7 of 11 steps rehearsed", {"data": 61.0})
+    last = LastDrill(NOW, "host-loss", 93.0, "7 of 11 steps rehearsed", {"data": 61.0})
     page = runbook(replace(plan, name="shop"), index, people, [], last)
     text = markdown(page).decode()
     said = "(host-loss): passed, back in 1m 33s; 7 of 11 steps rehearsed."

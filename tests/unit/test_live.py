@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from drd.cli.live import Log, Screen
+from drd.cli.live import Screen, StepLog
 from drd.cli.render import measure
 from drd.model.progression import Progression, StepView
 
@@ -64,7 +64,7 @@ def test_the_screen_fits_and_shows_the_step_that_goes_on(height: int, here: int)
 
 
 def test_elsewhere_there_is_a_line_for_each_change(capsys: pytest.CaptureFixture[str]) -> None:
-    log = Log(only_needs=False)
+    log = StepLog(only_needs=False)
     log(at())
     log(at())
     log(

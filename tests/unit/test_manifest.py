@@ -200,7 +200,7 @@ def test_the_kind_is_asked_about_captured_components_alone() -> None:
 
 def test_what_the_kind_refuses_is_refused() -> None:
     def refuse(row: ComponentSnapshot, _: object) -> None:
-        raise strict.Refused(f"{row.component} has a path of its own")
+        raise strict.UnexpectedValue(f"{row.component} has a path of its own")
 
     with pytest.raises(ManifestRefused, match="db has a path of its own"):
         read(WHOLE.to_bytes(), require_written=refuse)
@@ -217,7 +217,7 @@ def test_a_component_without_what_may_be_missing() -> None:
 
 
 def no_fingerprint(change: Mapping[str, Any], of: DatabaseFingerprint | TreeFingerprint) -> str:
-    with pytest.raises(strict.Refused) as caught:
+    with pytest.raises(strict.UnexpectedValue) as caught:
         fingerprint(of.to_json() | dict(change), "f")
     return str(caught.value)
 

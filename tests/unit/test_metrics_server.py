@@ -13,17 +13,17 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from drd.errors import MetricsUnserved
-from drd.web import Health, MetricsServer
+from drd.web import DaemonHealth, MetricsServer
 from drd.web.server import CONNECTIONS
 
 TEXT = b"drd_plans 3.0\n"
-WELL = Health("0.1.0", 1.0, 60.0)
+WELL = DaemonHealth("0.1.0", 1.0, 60.0)
 
 
 @contextlib.contextmanager
 def serving(
     supplier: Callable[[], bytes] = lambda: TEXT,
-    health: Callable[[], Health] = lambda: WELL,
+    health: Callable[[], DaemonHealth] = lambda: WELL,
     deadline_s: float = 10.0,
     host: str = "127.0.0.1",
 ) -> Iterator[MetricsServer]:
@@ -98,7 +98,7 @@ def test_daemon_that_ticks_is_healthy() -> None:
 
 @pytest.mark.parametrize(("age_s", "status"), [(60.0, 200), (60.1, 503)])
 def test_daemon_whose_tick_is_too_old_is_not_healthy(age_s: float, status: int) -> None:
-    with serving(health=lambda: Health("0.1.0", age_s, 60.0)) as server:
+    with serving(health=lambda: DaemonHealth("0.1.0", age_s, 60.0)) as server:
         found, _, body = ask(server, "/healthz")
     assert (found, json.loads(body)["ok"]) == (status, status == 200)
 

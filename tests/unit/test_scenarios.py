@@ -8,7 +8,7 @@ import pytest
 
 from drd.model.due import next_due
 from drd.model.run import RunKind
-from drd.model.scenarios import Rehearsal, is_random_turn, next_scenario, standing, valid_s
+from drd.model.scenarios import ScenarioDrill, is_random_turn, next_scenario, standing, valid_s
 from drd.model.schedule import Job, Timing
 from tests.schedule_support import situation
 from tests.status_support import DAY, NOW, ago
@@ -22,12 +22,12 @@ def drill(
     data_time: datetime | None = NEW,
     scenario: str = "database-loss",
     **more: object,
-) -> Rehearsal:
+) -> ScenarioDrill:
     at = NOW + timedelta(minutes=number)
-    return Rehearsal(f"e{number}", scenario, at, result, data_time, **more)  # type: ignore[arg-type]
+    return ScenarioDrill(f"e{number}", scenario, at, result, data_time, **more)  # type: ignore[arg-type]
 
 
-def result(*drills: Rehearsal, repository: str = "") -> str:
+def result(*drills: ScenarioDrill, repository: str = "") -> str:
     return standing(drills)["database-loss", repository].result
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from drd.model import strict
-from drd.model.strict import Refused
+from drd.model.strict import UnexpectedValue
 
 HEX = "0123456789abcdef"
 
 
 def refused(read: Callable[..., Any], *given: Any, **bounds: Any) -> str:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UnexpectedValue) as caught:
         read(*given, **bounds)
     return str(caught.value)
 

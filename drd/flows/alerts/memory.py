@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from drd.model.alerts import Alert, Change, Transition
+from drd.model.alerts import Alert, AlertChange, Transition
 
 
 class UnsavedAlerts:
@@ -63,9 +63,9 @@ def _then(first: Transition | None, second: Transition) -> Transition:
     if first is None:
         return second
     if first.before is None:
-        change = Change.FIRED
+        change = AlertChange.FIRED
     else:
-        change = first.change if second.change is Change.KEPT else second.change
+        change = first.change if second.change is AlertChange.KEPT else second.change
     return Transition(change, first.before, second.after)
 
 

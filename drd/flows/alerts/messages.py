@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from drd.model.alerts import Alert, Change, Transition
+from drd.model.alerts import Alert, AlertChange, Transition
 from drd.model.message import ChannelSpec, Message, Routed, route
 from drd.model.text import escaped
 from drd.model.units import format_duration, to_rfc3339
 
 _LEADS = {
-    Change.ESCALATED: "now {severity}: ",
-    Change.EXPIRED: "acknowledgement ended: ",
-    Change.REMINDED: "still: ",
-    Change.ACKNOWLEDGED: "acknowledged: ",
-    Change.RESOLVED: "resolved: ",
+    AlertChange.ESCALATED: "now {severity}: ",
+    AlertChange.EXPIRED: "acknowledgement ended: ",
+    AlertChange.REMINDED: "still: ",
+    AlertChange.ACKNOWLEDGED: "acknowledged: ",
+    AlertChange.RESOLVED: "resolved: ",
 }
 
 
@@ -58,7 +58,7 @@ def _lines(transition: Transition) -> list[str]:
         lasted = (alert.gone_at or alert.resolved_at) - alert.since
         lines.append(f"It lasted {format_duration(max(0.0, lasted.total_seconds()))}.")
         return lines
-    if transition.change is Change.ACKNOWLEDGED:
+    if transition.change is AlertChange.ACKNOWLEDGED:
         lines.append(acknowledgement(alert))
         return lines
     if alert.remedy:

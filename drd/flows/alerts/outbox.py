@@ -60,7 +60,7 @@ def pause_s(tries: int, key: str) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class DeliveryAttempt:
     """One message and its delivery to one channel. If `error` is None, `said` names who accepted
     it."""
 
@@ -257,7 +257,7 @@ class _Delivery:
     def _try(self, row: Waiting) -> DrdError | None:
         key = row.id, row.message.id
         if key in self.accepted:
-            attempt = Attempt(self.channel, "", 0.0)
+            attempt = DeliveryAttempt(self.channel, "", 0.0)
         else:
             attempt = hand_over(row.message, self.channel, self.open, self.clock)
         now, kind = self.clock.now(), self.channel.kind
@@ -318,12 +318,12 @@ def next_try(row: Waiting, error: DrdError, now: datetime) -> datetime | None:
 
 def hand_over(
     message: Message, channel: ChannelSpec, open_notifier: NotifierFactory, clock: Clock
-) -> Attempt:
+) -> DeliveryAttempt:
     """One try, now, without the outbox. Errors are in the result."""
     started = clock.monotonic()
 
-    def attempt(said: str, error: DrdError | None = None) -> Attempt:
-        return Attempt(channel, said, clock.monotonic() - started, error)
+    def attempt(said: str, error: DrdError | None = None) -> DeliveryAttempt:
+        return DeliveryAttempt(channel, said, clock.monotonic() - started, error)
 
     try:
         return attempt(open_notifier(channel).deliver(message))
@@ -360,10 +360,10 @@ def deliver_directly(
     channels: Sequence[ChannelSpec],
     open_notifier: NotifierFactory,
     clock: Clock,
-) -> list[Attempt]:
+) -> list[DeliveryAttempt]:
     """Send a message to all of these channels now, side by side; returns the results in their
     order, when the slowest has ended. Nothing is recorded or tried again."""
-    attempts: dict[str, Attempt] = {}
+    attempts: dict[str, DeliveryAttempt] = {}
 
     def work(channel: ChannelSpec) -> None:
         with suppress(Cancelled):

@@ -17,7 +17,7 @@ from drd.flows.alerts.facts import Histories, disks, drill_bytes
 from drd.flows.alerts.memory import UnsavedAlerts
 from drd.flows.alerts.messages import routed
 from drd.flows.alerts.outbox import still_there
-from drd.flows.status.overview import PlanFile, refused, subjects
+from drd.flows.status.overview import FoundPlanFile, refused, subjects
 from drd.model.alert_facts import ChannelState, HostFacts, PlanMore
 from drd.model.alerts import Alert, Condition, Rules, Transition, reconcile
 from drd.model.compliance import assess
@@ -60,7 +60,7 @@ class WatchSources:
 
     catalogue: Catalogue
     read_facts: Callable[[str | None], Sequence[PlanFacts]]
-    plan_files: Callable[[], Iterable[PlanFile]]
+    plan_files: Callable[[], Iterable[FoundPlanFile]]
     schedule: Callable[[str], Schedule | None]
     places: Mapping[str, Path]
     channels: Sequence[ChannelSpec] = ()

@@ -14,7 +14,7 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place
 from drd.model.cause import Cause
 from drd.model.plan import Component, Plan
-from drd.model.snapshot import ComponentSnapshot, Fingerprint, Stored
+from drd.model.snapshot import ComponentSnapshot, Fingerprint, StoredSnapshot
 from drd.model.step_results import PreflightStepResult
 from drd.ports import Capture, Repository
 from drd.registry import CHECKS
@@ -104,7 +104,7 @@ def _capture(services: Services, order: CaptureOrder) -> Captured:
 
 def _store(
     services: Services, order: CaptureOrder, taken: Capture
-) -> tuple[Fingerprint | None, Stored, Mapping[str, Any]]:
+) -> tuple[Fingerprint | None, StoredSnapshot, Mapping[str, Any]]:
     """Store the payload while another thread describes the same state."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="drd-fingerprint") as pool:
         description = pool.submit(taken.fingerprint)
@@ -130,7 +130,7 @@ def baseline_queries(plan: Plan, component: str) -> dict[str, str]:
     return wanted
 
 
-def _plausible(services: Services, order: CaptureOrder, stored: Stored) -> None:
+def _plausible(services: Services, order: CaptureOrder, stored: StoredSnapshot) -> None:
     """Refuse a dump that shrank to almost nothing: it is broken, or data was lost; a person
     decides."""
     if order.accept_size:

@@ -14,11 +14,11 @@ from pathlib import Path
 from drd.errors import SandboxUnavailable
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import roots
-from drd.model.fencing import Attempt, FenceReport
+from drd.model.fencing import FenceReport, RefusedAccess
 from drd.model.plan import Plan
 from drd.model.values import references
 from drd.ports import Inspector
-from drd.process import Fence, Limits, Sandbox, rights
+from drd.process import Fence, FenceLimits, Sandbox, rights
 from drd.process.real_path import real_path_for_fence
 
 _SECRETS = Path("/etc/drd")
@@ -34,7 +34,7 @@ def fenced(services: Services, plan: Plan) -> Iterator[Sandbox]:
     box = Sandbox(
         reach=plan.drill.reach,
         closed=tuple(closed(services, plan)),
-        limits=Limits.usual(plan.drill.timeout_s),
+        limits=FenceLimits.usual(plan.drill.timeout_s),
         reads=tuple(p for p in declared if p is not None),
     )
     try:
@@ -159,7 +159,7 @@ def report(box: Sandbox, plan: Plan) -> FenceReport:
         fenced=tuple(box.fenced()),
         reach=plan.drill.reach,
         read=plan.drill.read,
-        tried=tuple(Attempt(a.by, a.what, a.to) for a in box.attempts()),
+        tried=tuple(RefusedAccess(a.by, a.what, a.to) for a in box.attempts()),
     )
 
 

@@ -67,7 +67,7 @@ class HostFromKit:
         ]
 
 
-MakeHost = Callable[[Plan, KitAt | None, Path], AbstractContextManager[HostFromKit]]
+HostFactory = Callable[[Plan, KitAt | None, Path], AbstractContextManager[HostFromKit]]
 """A host in an empty directory, from this kit or from the copy that the plan or drd.yaml name.
 Raises KitUnavailable if there is none, and every error that keeps a kit from opening its
 repositories."""

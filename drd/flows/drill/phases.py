@@ -25,7 +25,7 @@ from drd.model.runbook import SANDBOX
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class RunBegun:
     """The run has begun, on this host. `only` are the repositories that it may read, None: all."""
 
     services: Services
@@ -60,10 +60,10 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Fenced:
+class FencesReady:
     """The fences for code that comes with the data are there."""
 
-    begun: Begun
+    begun: RunBegun
     fences: process.Sandbox
 
     def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
@@ -72,7 +72,7 @@ class Fenced:
 
 
 @dataclass(frozen=True, slots=True)
-class OnHost:
+class HostReady:
     """The host is there that restores: this one, or in a drill of host-loss one from the kit.
 
     `plan` is that host's, with its `plan_digest`, and `services` open its repositories, but record
@@ -80,7 +80,7 @@ class OnHost:
     about making the host.
     """
 
-    fenced: Fenced
+    fenced: FencesReady
     plan: Plan
     plan_digest: str
     services: Services
@@ -89,7 +89,7 @@ class OnHost:
     spans: tuple[Span, ...] = ()
 
     @property
-    def begun(self) -> Begun:
+    def begun(self) -> RunBegun:
         return self.fenced.begun
 
     def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
@@ -103,14 +103,14 @@ class OnHost:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class PointChosen:
     """The point is chosen."""
 
-    host: OnHost
+    host: HostReady
     choice: Choice
 
     @property
-    def begun(self) -> Begun:
+    def begun(self) -> RunBegun:
         return self.host.begun
 
     def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
@@ -125,16 +125,16 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
-class Restoring:
+class RunbookBegun:
     """The runbook is being executed. `tools` are the versions of the programs that take part."""
 
-    chosen: Chosen
+    chosen: PointChosen
     work: Restoration
     engine: Engine
     tools: Future[Mapping[str, str]]
 
     @property
-    def begun(self) -> Begun:
+    def begun(self) -> RunBegun:
         return self.chosen.begun
 
     def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
@@ -151,14 +151,14 @@ class Restoring:
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RunbookEnded:
     """The runbook has ended, at `ended` by the monotonic clock."""
 
-    restoring: Restoring
+    restoring: RunbookBegun
     ended: float
 
     @property
-    def begun(self) -> Begun:
+    def begun(self) -> RunBegun:
         return self.restoring.begun
 
     def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
@@ -175,4 +175,4 @@ class Restored:
         )
 
 
-Phase = Begun | Fenced | OnHost | Chosen | Restoring | Restored
+Phase = RunBegun | FencesReady | HostReady | PointChosen | RunbookBegun | RunbookEnded

@@ -37,7 +37,15 @@ from drd.flows.components.fence import fenced
 from drd.flows.components.repository_choice import Holders
 from drd.flows.components.tools import tools
 from drd.flows.drill.host_loss import HOST_LOSS, HostFromKit, does_not_open
-from drd.flows.drill.phases import Begun, Chosen, Fenced, OnHost, Phase, Restored, Restoring
+from drd.flows.drill.phases import (
+    FencesReady,
+    HostReady,
+    Phase,
+    PointChosen,
+    RunBegun,
+    RunbookBegun,
+    RunbookEnded,
+)
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.durable_steps import describe, new_run
 from drd.flows.repository.identity import probe_repository
@@ -119,11 +127,11 @@ def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome
         swept_afterwards(services, runner.run.id),
         ExitStack() as sandboxes,
     ):
-        begun = Begun(services, plan, request, runner, services.clock.now(), request.only(plan))
+        begun = RunBegun(services, plan, request, runner, services.clock.now(), request.only(plan))
         return _execute(begun, sandboxes)
 
 
-def _execute(begun: Begun, sandboxes: ExitStack) -> DrillOutcome:
+def _execute(begun: RunBegun, sandboxes: ExitStack) -> DrillOutcome:
     rehearsal = _Rehearsal(begun, sandboxes)
     try:
         restored = rehearsal.run()
@@ -157,30 +165,30 @@ R = TypeVar("R", bound=Phase)
 class _Rehearsal:
     """Goes through the phases. `reached` is the last one that was completed."""
 
-    def __init__(self, begun: Begun, sandboxes: ExitStack) -> None:
+    def __init__(self, begun: RunBegun, sandboxes: ExitStack) -> None:
         self.reached: Phase = begun
         self._begun = begun
         self._sandboxes = sandboxes
 
-    def run(self) -> Restored:
+    def run(self) -> RunbookEnded:
         begun = self._begun
         fences = self._sandboxes.enter_context(fenced(begun.services, begun.plan))
-        fenced_ = self._reach(Fenced(begun, fences))
+        fenced_ = self._reach(FencesReady(begun, fences))
         is_lost = begun.request.scenario == HOST_LOSS
         host = self._reach(self._host_from_kit(fenced_) if is_lost else _this_host(fenced_))
-        chosen = self._reach(Chosen(host, _choose(host)))
+        chosen = self._reach(PointChosen(host, _choose(host)))
         # Recorded, so that a concurrent retention keeps it.
         recorded = ChoiceStepResult(point=chosen.choice.point.id)
         begun.runner.step("choose point", "choose", lambda: recorded)
         restoring = self._reach(self._prepare(chosen))
         restoring.engine.execute()
-        return self._reach(Restored(restoring, begun.services.clock.monotonic()))
+        return self._reach(RunbookEnded(restoring, begun.services.clock.monotonic()))
 
     def _reach(self, phase: R) -> R:
         self.reached = phase
         return phase
 
-    def _host_from_kit(self, fenced_: Fenced) -> OnHost:
+    def _host_from_kit(self, fenced_: FencesReady) -> HostReady:
         """Open the kit: its plan counts from here on, and what its secrets open; only the record
         stays ours."""
         begun = self._begun
@@ -199,7 +207,7 @@ class _Rehearsal:
         except _KIT_IS_NO_GOOD as error:
             raise _NoHost(error) from error
         [host] = opened
-        return OnHost(
+        return HostReady(
             fenced_,
             host.plan,
             host.digest,
@@ -209,7 +217,7 @@ class _Rehearsal:
             (Span("fetch", started, clock.monotonic()),),
         )
 
-    def _prepare(self, chosen: Chosen) -> Restoring:
+    def _prepare(self, chosen: PointChosen) -> RunbookBegun:
         """Make the sandboxes, and all that the runbook needs; what it starts is ended."""
         host, begun = chosen.host, self._begun
         point, run = chosen.choice.point, begun.runner.run.id
@@ -227,9 +235,9 @@ class _Rehearsal:
         self._sandboxes.callback(_end_started, directory)
         around = Circumstances(str(begun.request.scenario), SANDBOX, begun.request.components)
         engine = Engine(work, StepRunner(work, around, directory, drill=True))
-        return Restoring(chosen, work, engine, versions)
+        return RunbookBegun(chosen, work, engine, versions)
 
-    def _destinations(self, chosen: Chosen) -> dict[str, Destination]:
+    def _destinations(self, chosen: PointChosen) -> dict[str, Destination]:
         """One sandbox for each component of the point; they close last, even after a crash of the
         rest."""
         host, begun, point = chosen.host, self._begun, chosen.choice.point
@@ -251,12 +259,12 @@ class _Rehearsal:
         return made
 
 
-def _this_host(fenced_: Fenced) -> OnHost:
+def _this_host(fenced_: FencesReady) -> HostReady:
     begun = fenced_.begun
-    return OnHost(fenced_, begun.plan, begun.plan.digest, begun.services, begun.services)
+    return HostReady(fenced_, begun.plan, begun.plan.digest, begun.services, begun.services)
 
 
-def _choose(host: OnHost) -> Choice:
+def _choose(host: HostReady) -> Choice:
     request, only = host.begun.request, host.begun.only
     if request.point is None:
         return drill_choice(host.knowing, host.plan, held_by=only)
@@ -266,7 +274,7 @@ def _choose(host: OnHost) -> Choice:
 # --- the result -----------------------------------------------------------------------------------
 
 
-def _judge(restored: Restored) -> DrillOutcome:
+def _judge(restored: RunbookEnded) -> DrillOutcome:
     """Judge what was restored; the request may keep it before it is removed."""
     restoring = restored.restoring
     work = restoring.work
@@ -292,7 +300,7 @@ def _inconclusive(reached: Phase, error: DrdError) -> DrillOutcome:
 def _unreadable(reached: Phase, error: RepositoryDamaged | PointGone) -> DrillOutcome:
     """The point's manifest cannot be read, so it cannot be restored: a failure, unless the
     repository is not the expected one."""
-    if isinstance(reached, Restoring):
+    if isinstance(reached, RunbookBegun):
         try:
             for repository in reached.work.holders.repositories:
                 probe_repository(reached.chosen.host.services, repository)
@@ -305,14 +313,14 @@ def _unreadable(reached: Phase, error: RepositoryDamaged | PointGone) -> DrillOu
     return _record(reached, reached.evidence(DrillResult.FAILED, describe(error)), error)
 
 
-def _nothing_learnt(restoring: Restoring, errors: list[DrdError]) -> DrdError | None:
+def _nothing_learnt(restoring: RunbookBegun, errors: list[DrdError]) -> DrdError | None:
     """Why components were not restored, if that proves nothing about the backup."""
     if errors and all(_says_nothing(e) for e in errors):
         return errors[0]
     return _forgotten(restoring) if errors else None
 
 
-def _forgotten(restoring: Restoring) -> RepositoryError | None:
+def _forgotten(restoring: RunbookBegun) -> RepositoryError | None:
     """Why the point is missing, if that proves nothing about the others."""
     host, work = restoring.chosen.host, restoring.work
     return forgotten_since(
@@ -320,14 +328,14 @@ def _forgotten(restoring: Restoring) -> RepositoryError | None:
     )
 
 
-def _note_damage(restoring: Restoring) -> None:
+def _note_damage(restoring: RunbookBegun) -> None:
     host, work = restoring.chosen.host, restoring.work
     note_damage(host.services, host.plan.name, work.point.id, work.holders.damaged)
 
 
 def _record(reached: Phase, evidence: Evidence, error: DrdError | None) -> DrillOutcome:
-    restoring = reached.restoring if isinstance(reached, Restored) else reached
-    begun = reached if isinstance(reached, Begun) else reached.begun
+    restoring = reached.restoring if isinstance(reached, RunbookEnded) else reached
+    begun = reached if isinstance(reached, RunBegun) else reached.begun
     catalogue, owned = begun.services.catalogue, begun.runner.owned
     catalogue.evidence.record(owned, evidence)
     failed = evidence.result is DrillResult.FAILED
@@ -342,16 +350,16 @@ def _record(reached: Phase, evidence: Evidence, error: DrdError | None) -> Drill
             point=evidence.point,
             bytes=evidence.restored_bytes,
             fence=evidence.fence,
-            tools=restoring.tools.result() if isinstance(restoring, Restoring) else {},
+            tools=restoring.tools.result() if isinstance(restoring, RunbookBegun) else {},
             # Data that was restored wrong will be wrong again; what could not be tried may work
             # next time.
             permanent=failed or (error is not None and error.permanent),
         ),
     )
-    if isinstance(restoring, Restoring):
+    if isinstance(restoring, RunbookBegun):
         steps = failed_steps(restoring.engine)
         return DrillOutcome(evidence, restoring.work, restoring.chosen.choice, error, steps)
-    choice = restoring.choice if isinstance(restoring, Chosen) else None
+    choice = restoring.choice if isinstance(restoring, PointChosen) else None
     return DrillOutcome(evidence, None, choice, error)
 
 

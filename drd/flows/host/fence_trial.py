@@ -19,7 +19,7 @@ from drd.flows.state.run_dirs import run_directory
 from drd.model.fencing import limits_in_words
 from drd.model.plan import Plan
 from drd.ports import Finding
-from drd.process import Command, Limits, Sandbox
+from drd.process import Command, FenceLimits, Sandbox
 
 _SCRIPT = """
 import json, os, socket, sys
@@ -67,7 +67,7 @@ _RIGHT = [
 def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
     """Return whether a process behind the fence of a drill stays there, as far as this process can
     set it up."""
-    box = Sandbox(closed=tuple(closed(services, plan)), limits=Limits.usual(30.0))
+    box = Sandbox(closed=tuple(closed(services, plan)), limits=FenceLimits.usual(30.0))
     try:
         if not box.parts:
             return [_finding(plan, f"drills run unfenced: {listed(box.missing.items())}")]

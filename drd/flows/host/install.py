@@ -52,7 +52,7 @@ Action = Literal["write", "update", "unchanged", "keep", "make", "give", "run", 
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class InstallStep:
     """One file, directory or command. `content` is what is written; `words` is the command."""
 
     action: Action
@@ -69,7 +69,7 @@ class Installation:
     start."""
 
     prefix: Path
-    steps: list[Step] = field(default_factory=list)
+    steps: list[InstallStep] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     obstacles: list[UsageError] = field(default_factory=list)
 
@@ -150,29 +150,29 @@ def plan_install(prefix: Path, program: Sequence[str]) -> Installation:
     return installation
 
 
-def _directory(found: Installation, place: Path, mode: int) -> Step:
+def _directory(found: Installation, place: Path, mode: int) -> InstallStep:
     if not place.is_dir():
-        return Step("make", f"{place}/", note=f"mode {mode:04o}", mode=mode)
+        return InstallStep("make", f"{place}/", note=f"mode {mode:04o}", mode=mode)
     if mode == 0o700 and stat.S_IMODE(place.stat().st_mode) & ~mode:
         found.notes.append(f"{place} is open to others than root: chmod 0700 {place}")
-    return Step("unchanged", f"{place}/")
+    return InstallStep("unchanged", f"{place}/")
 
 
-def _file(prefix: Path, path: str, wanted: bytes) -> Step:
+def _file(prefix: Path, path: str, wanted: bytes) -> InstallStep:
     place = prefix / path
     if place.is_symlink():
-        return Step("keep", str(place), note="a link: drd does not write through it")
+        return InstallStep("keep", str(place), note="a link: drd does not write through it")
     current = _read(place)
     if current is None:
-        return Step("write", str(place), content=wanted)
+        return InstallStep("write", str(place), content=wanted)
     if current == wanted:
-        return Step("unchanged", str(place))
+        return InstallStep("unchanged", str(place))
     if path == CONFIG:
-        return Step("keep", str(place), note="yours")
+        return InstallStep("keep", str(place), note="yours")
     if is_as_put(current):
-        return Step("update", str(place), content=wanted)
+        return InstallStep("update", str(place), content=wanted)
     note = "changed by hand; to get drd's own, remove it and install again"
-    return Step("keep", str(place), note=note)
+    return InstallStep("keep", str(place), note=note)
 
 
 def _read(place: Path) -> bytes | None:
@@ -184,7 +184,7 @@ def _read(place: Path) -> bytes | None:
         raise _unwritable(place, error) from error
 
 
-def _set_up(found: Installation) -> Iterator[Step]:
+def _set_up(found: Installation) -> Iterator[InstallStep]:
     """The service's user and directories, and the reload of the service manager."""
     state = {Path("/") / path: mode for path, mode in STATE.items()}
     new_user = not _user_exists("drd")
@@ -196,22 +196,22 @@ def _set_up(found: Installation) -> Iterator[Step]:
     for place in state:
         if _has_files_of_root(place):
             # drd was used as root before there was a service.
-            yield Step("give", f"{place}/", note="root's files in it are given to drd")
+            yield InstallStep("give", f"{place}/", note="root's files in it are given to drd")
     if not manager_runs():
         found.notes.append("systemd does not run here: nothing was loaded")
     elif found.does(UNIT):
-        yield Step("run", "systemctl daemon-reload", words=("systemctl", "daemon-reload"))
+        yield InstallStep("run", "systemctl daemon-reload", words=("systemctl", "daemon-reload"))
 
 
 def _is_mode(place: Path, mode: int) -> bool:
     return place.is_dir() and stat.S_IMODE(place.stat().st_mode) == mode
 
 
-def _tool(found: Installation, words: Sequence[str], by_hand: str) -> Iterator[Step]:
+def _tool(found: Installation, words: Sequence[str], by_hand: str) -> Iterator[InstallStep]:
     if shutil.which(words[0]) is None:
         found.notes.append(f"{words[0]} is not installed; by hand: {by_hand}")
     else:
-        yield Step("run", " ".join(words), words=tuple(words))
+        yield InstallStep("run", " ".join(words), words=tuple(words))
 
 
 def _user_exists(name: str) -> bool:
@@ -289,12 +289,12 @@ def plan_uninstall(prefix: Path) -> Installation:
     unit = prefix / UNIT
     if installation.here and manager_runs() and unit.exists():
         words = ("systemctl", "disable", "--now", "drd.service")
-        installation.steps.append(Step("run", " ".join(words), words=words))
+        installation.steps.append(InstallStep("run", " ".join(words), words=words))
     for path in FILES:
         installation.steps.extend(_removal(prefix / path))
     if installation.here and manager_runs() and installation.does(UNIT):
         installation.steps.append(
-            Step("run", "systemctl daemon-reload", words=("systemctl", "daemon-reload"))
+            InstallStep("run", "systemctl daemon-reload", words=("systemctl", "daemon-reload"))
         )
     for path in reversed(DIRECTORIES):
         installation.steps.extend(_directory_removal(installation, prefix / path))
@@ -308,31 +308,31 @@ def plan_uninstall(prefix: Path) -> Installation:
     return installation
 
 
-def _removal(place: Path) -> Iterator[Step]:
+def _removal(place: Path) -> Iterator[InstallStep]:
     if place.is_symlink():
-        yield Step("keep", str(place), note="a link: drd did not make it")
+        yield InstallStep("keep", str(place), note="a link: drd did not make it")
         return
     content = _read(place)
     if content is None:
         return
     if is_as_put(content):
-        yield Step("remove", str(place))
+        yield InstallStep("remove", str(place))
     else:
-        yield Step("keep", str(place), note="changed by hand")
+        yield InstallStep("keep", str(place), note="changed by hand")
 
 
-def _directory_removal(found: Installation, place: Path) -> Iterator[Step]:
+def _directory_removal(found: Installation, place: Path) -> Iterator[InstallStep]:
     """Remove empty directories; files that are to be removed do not count."""
     if not place.is_dir():
         return
     going = {s.subject.rstrip("/") for s in found.steps if s.action == "remove"}
     left = sorted(str(p) for p in place.iterdir() if str(p) not in going)
     if left:
-        yield Step(
+        yield InstallStep(
             "keep", f"{place}/", note=f"holds {Path(left[0]).name}" + left_out(len(left) - 1)
         )
     else:
-        yield Step("remove", f"{place}/")
+        yield InstallStep("remove", f"{place}/")
 
 
 # --- doing it -----------------------------------------------------------------------------------
@@ -362,7 +362,7 @@ def execute(found: Installation) -> None:
                 raise _unwritable(Path(step.subject), error) from error
 
 
-def _change(step: Step) -> None:
+def _change(step: InstallStep) -> None:
     place = Path(step.subject)
     if step.action == "make":
         place.mkdir(parents=True, exist_ok=True)
@@ -396,7 +396,7 @@ def _give(place: Path) -> list[str]:
     return [f"stays root's, because it has a second name or is not a regular file: {left[0]}{more}"]
 
 
-def _run(step: Step) -> None:
+def _run(step: InstallStep) -> None:
     done = process.run(process.Command(step.words, deadline_s=120.0))
     if done.exit_code != 0:
         raise DrdError(

@@ -23,15 +23,17 @@ def written_rule(kinds: KindFactory) -> RequireWritten:
         try:
             kind = kinds(row.kind)
         except DrdError:
-            raise strict.Refused(
+            raise strict.UnexpectedValue(
                 f"component {row.component} has the kind {row.kind}, which this drd does not know"
             ) from None
         try:
             kind.require_written(row, private)
-        except strict.Refused:
+        except strict.UnexpectedValue:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise strict.Refused(f"{row.component}: {type(error).__name__}: {error}") from None
+            raise strict.UnexpectedValue(
+                f"{row.component}: {type(error).__name__}: {error}"
+            ) from None
 
     return require_written
 
@@ -97,12 +99,12 @@ def require_sound(kinds: KindFactory, point: RestorePoint, plan: Plan) -> None:
             require_written(row, {})
             named = plan.components.get(row.component)
             if named is not None and named.kind != row.kind:
-                raise strict.Refused(
+                raise strict.UnexpectedValue(
                     f"{row.component} is of kind {row.kind}, the plan has {named.kind}"
                 )
         for name, manifest in point.repositories.items():
             strict.snapshot_id(manifest, f"the manifest in {name}")
-    except strict.Refused as error:
+    except strict.UnexpectedValue as error:
         raise refused(f"restore point {point.id} of the catalogue", error) from None
 
 

@@ -20,7 +20,7 @@ from drd.ports import Listing, Repository, SnapshotInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class RebuildDifferences:
     """Differences between the repositories and the catalogue, by restore point id.
 
     `unreadable` maps a manifest's snapshot to its error, `unreached` the name of a
@@ -37,7 +37,7 @@ class Comparison:
     torn: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def rebuild(services: Services, plan: Plan) -> Comparison:
+def rebuild(services: Services, plan: Plan) -> RebuildDifferences:
     """Record every restore point that a manifest proves and the catalogue does not know, with its
     fingerprints and its places. Idempotent: known points are not read again.
 
@@ -56,7 +56,7 @@ def rebuild(services: Services, plan: Plan) -> Comparison:
     return replace(seen.compared([p.id for p in added], unreadable), torn=torn)
 
 
-def verify(services: Services, plan: Plan) -> Comparison:
+def verify(services: Services, plan: Plan) -> RebuildDifferences:
     """Like `rebuild`, but adds nothing: `unknown` are points that a rebuild would add. Missing
     points are no longer points from now on."""
     seen = _read_repositories(services, plan)
@@ -94,8 +94,8 @@ class _Seen:
 
     def compared(
         self, unknown: Sequence[str], unreadable: Mapping[str, str] | None = None
-    ) -> Comparison:
-        return Comparison(
+    ) -> RebuildDifferences:
+        return RebuildDifferences(
             self.plan,
             tuple(p.id for p in self.known.values() if self.is_somewhere(p)),
             tuple(sorted(unknown)),

@@ -31,7 +31,7 @@ from drd.model.run import (
 from drd.model.run_details import RecoveryDetail
 from drd.model.step_record import RESTORE
 from drd.model.step_results import AsideStepResult
-from drd.ports import Ability, Aside, Catalogue, Kept, RestoreOptions, RunLease
+from drd.ports import Ability, Aside, Catalogue, KeptCopies, RestoreOptions, RunLease
 
 _WAIT_S = 60.0
 _LOOKED_AT = 200
@@ -87,7 +87,7 @@ def _seen(services: Services, plan: Plan, run: Run, before: Sequence[Aside]) -> 
             yield from (a for a in before if a.component == name)
 
 
-def _kept(services: Services, plan: Plan, run: Run) -> Iterator[tuple[str, Kept]]:
+def _kept(services: Services, plan: Plan, run: Run) -> Iterator[tuple[str, KeptCopies]]:
     """Return the kept copies by component, in the order of the plan. Raises NotAsNoted if only a
     row that others can write says where the run worked.
     """
@@ -128,7 +128,7 @@ def _places(plan: Plan, run: Run) -> Iterator[tuple[str, Component, object]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class KeptState:
     """The kept copies of a run now. `gone` ones were noted and do not exist any more."""
 
     run: Run
@@ -138,7 +138,7 @@ class Standing:
 
 def standing_of(
     services: Services, plan: Plan, run: Run, components: Sequence[str] = ()
-) -> Standing:
+) -> KeptState:
     """Check the places. Raises UsageError if the run is not a recovery, or did not have that
     component."""
     if run.kind is not RunKind.RECOVERY or run.detail.point is None:
@@ -167,7 +167,7 @@ def standing_of(
         for a in noted(services.catalogue, run)
         if (a.component, a.place) not in there and (not components or a.component in components)
     ]
-    return Standing(run, tuple(asides), tuple(gone))
+    return KeptState(run, tuple(asides), tuple(gone))
 
 
 def undo(
@@ -179,14 +179,14 @@ def undo(
     back: bool = True,
     components: Sequence[str] = (),
     actor: Actor | None = None,
-) -> Standing:
+) -> KeptState:
     """Restore at each place what was there before the recovery (`back`), or what the recovery had
     restored; the other becomes the kept copy. After a kill, the same call finishes it.
 
     Raises UsageError if there are no kept copies, or a later recovery must be undone first,
     TargetError for kept copies that are missing."""
 
-    def exchange(name: str, kept: Kept) -> None:
+    def exchange(name: str, kept: KeptCopies) -> None:
         if not components or name in components:
             kept.swap(back=back)
 
@@ -217,7 +217,7 @@ def remove_kept_copies(
     by: str,
     comment: str = "",
     actor: Actor | None = None,
-) -> Standing:
+) -> KeptState:
     """Remove the kept copies, because the operator is done; after that there is no undo. Missing
     ones are ignored."""
     run = services.row_trust.known(run)
@@ -247,10 +247,10 @@ def _settled(
     *,
     action: Literal["undo", "redo", "done"],
     by: str,
-    deed: Callable[[str, Kept], None],
+    deed: Callable[[str, KeptCopies], None],
     comment: str = "",
     actor: Actor | None,
-) -> Standing:
+) -> KeptState:
     """Do it at each place, with a record before and a note afterwards."""
     catalogue = services.catalogue
     gone = standing_of(services, plan, run).gone if action != "done" else ()  # not reported yet
@@ -269,7 +269,7 @@ def _settled(
             now = services.clock.now()
             result = AsideStepResult(aside=(*held, *gone))
             catalogue.steps.note(run.id, STEP, "aside", at=now, result=result)
-    return Standing(run, held)
+    return KeptState(run, held)
 
 
 @contextmanager
@@ -331,7 +331,7 @@ def _clear(services: Services, plan: Plan, dead: Run) -> None:
                 kind.target(component, settings, place, RestoreOptions(part=part)).close()
 
 
-def require_undoable(services: Services, plan: Plan, standing: Standing) -> None:
+def require_undoable(services: Services, plan: Plan, standing: KeptState) -> None:
     """Raise UsageError if there are no kept copies, or a later recovery must be undone first,
     TargetError for kept copies that are missing.
     """
@@ -339,12 +339,12 @@ def require_undoable(services: Services, plan: Plan, standing: Standing) -> None
     _require_last(services.catalogue, standing)
 
 
-def is_so(standing: Standing, *, back: bool) -> bool:
+def is_so(standing: KeptState, *, back: bool) -> bool:
     """Return whether each place already has what an undo (`back`) or a redo would put there."""
     return all(a.former is not back for a in standing.held)
 
 
-def _require_something(services: Services, plan: Plan, standing: Standing) -> None:
+def _require_something(services: Services, plan: Plan, standing: KeptState) -> None:
     if standing.gone:
         lost = standing.gone[0]
         raise TargetError(
@@ -369,7 +369,7 @@ def _host(run: Run) -> str:
     return f" ({run.owner_host})" if run.owner_host else ""
 
 
-def _require_last(catalogue: Catalogue, standing: Standing) -> None:
+def _require_last(catalogue: Catalogue, standing: KeptState) -> None:
     """Refuse if a later recovery restored to the same place: its kept copy is what this one would
     exchange."""
     run = standing.run

@@ -15,7 +15,7 @@ from drd.model.repair import repair_ways
 from drd.model.snapshot import RestorePoint
 from drd.model.text import some
 from drd.model.units import format_time
-from drd.ports.health import Known
+from drd.ports.health import KnownRepository
 
 
 def require_whole(services: Services, plan: RecoveryPlan) -> None:
@@ -78,7 +78,7 @@ def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> l
     return told
 
 
-def _lost(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
+def _lost(services: Services, plan: Plan, known: KnownRepository) -> tuple[str, str]:
     """Say what another repository can provide until then: its newest point, as far as drd knows."""
     places = _by_name(services, plan)
     complete = (p for p in services.catalogue.points.of_plan(plan.name) if p.complete)
@@ -94,7 +94,7 @@ def _lost(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
     )
 
 
-def _damaged(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
+def _damaged(services: Services, plan: Plan, known: KnownRepository) -> tuple[str, str]:
     points = [
         p for p in services.catalogue.points.of_plan(plan.name) if p.id in (known.affected or ())
     ]
@@ -115,11 +115,11 @@ def _damaged(services: Services, plan: Plan, known: Known) -> tuple[str, str]:
     )
 
 
-def _verify(plan: Plan, known: Known) -> str:
+def _verify(plan: Plan, known: KnownRepository) -> str:
     return f"drd verify {plan.name} --repository {known.repository}"
 
 
-def _cost(known: Known) -> str:
+def _cost(known: KnownRepository) -> str:
     if known.affected is None:
         return "drd does not know which restore points cannot be restored"
     if not known.affected:
@@ -127,22 +127,22 @@ def _cost(known: Known) -> str:
     return f"damaged restore points: {some(known.affected, 5)}"
 
 
-def _by_name(services: Services, plan: Plan) -> Mapping[str, Known]:
+def _by_name(services: Services, plan: Plan) -> Mapping[str, KnownRepository]:
     return {known.repository: known for known in services.catalogue.health.of_plan(plan.name)}
 
 
-def _costs(known: Known, point: str) -> bool:
+def _costs(known: KnownRepository, point: str) -> bool:
     """Return whether the point needs damaged data there; True if nobody knows."""
     return known.damage is not None and (known.affected is None or point in known.affected)
 
 
-def _can_give(known: Known | None, point: str) -> bool:
+def _can_give(known: KnownRepository | None, point: str) -> bool:
     if known is None:
         return True
     return known.lost is None and point not in known.missing and not _costs(known, point)
 
 
-def _fact(point: str, known: Known) -> str:
+def _fact(point: str, known: KnownRepository) -> str:
     may = "cannot" if known.affected is not None else "perhaps cannot"
     return (
         f"restore point {point} {may} be restored completely from {known.repository}: "
@@ -150,7 +150,9 @@ def _fact(point: str, known: Known) -> str:
     )
 
 
-def _ways_out(services: Services, plan: RecoveryPlan, known: Mapping[str, Known]) -> Iterator[str]:
+def _ways_out(
+    services: Services, plan: RecoveryPlan, known: Mapping[str, KnownRepository]
+) -> Iterator[str]:
     """The remedies, a line each: recover from another repository that holds the point, else use
     another point; restore single components; verify a repaired repository."""
     name, point = plan.plan.name, plan.point
@@ -172,7 +174,7 @@ def _ways_out(services: Services, plan: RecoveryPlan, known: Mapping[str, Known]
     yield f"after a repair: drd verify {name} --repository {harmed}"
 
 
-def _givers(plan: Plan, point: RestorePoint, known: Mapping[str, Known]) -> list[str]:
+def _givers(plan: Plan, point: RestorePoint, known: Mapping[str, KnownRepository]) -> list[str]:
     return [
         n
         for n in plan.repositories

@@ -184,7 +184,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ItemChange:
     """One thing at the point (`was`) and live (`now`); None: it does not exist."""
 
     name: str
@@ -197,7 +197,7 @@ class Changes:
     """How the point and the live data differ in the requested things; `unknown` says why that is
     not known. `found` has all differences, `things` each thing that was requested by name."""
 
-    things: tuple[Change, ...] = ()
+    things: tuple[ItemChange, ...] = ()
     found: Difference | None = None
     unknown: str | None = None
 
@@ -219,8 +219,8 @@ def changes(
     return Changes(tuple(_things(like, now, part)), differences)
 
 
-def _things(was: Fingerprint, now: Fingerprint, part: Part) -> list[Change]:
-    return [Change(name, _held(was, name), _held(now, name)) for name in part.names]
+def _things(was: Fingerprint, now: Fingerprint, part: Part) -> list[ItemChange]:
+    return [ItemChange(name, _held(was, name), _held(now, name)) for name in part.names]
 
 
 def _held(fingerprint: Fingerprint, name: str) -> Held | None:

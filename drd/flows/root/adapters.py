@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from drd.model.snapshot import Stored
+from drd.model.snapshot import StoredSnapshot
 from drd.ports import Kind, Payload, Repository, Stream
 from drd.process import rights
 from drd.process.private import why_not_private
@@ -109,7 +109,7 @@ class _RootedRepository(_Rooted):
     def cold(self, cache: Path) -> Any:
         return _RootedRepository(self._of.cold(cache))
 
-    def store(self, payload: Payload, **kwargs: Any) -> Stored:
+    def store(self, payload: Payload, **kwargs: Any) -> StoredSnapshot:
         """What is stored comes from the owner's commands all the same."""
         if isinstance(payload, Stream):
             payload = replace(payload, command=replace(payload.command, owners=True))

@@ -55,7 +55,7 @@ def _silent(_: str) -> None:
 
 
 @dataclass
-class Entry:
+class LedgerEntry:
     """A step as it is `now`. While it is `open`, its row may still be as it was `before`; None
     means that there was no row.
     """
@@ -105,7 +105,7 @@ class Ledger:
     head: Noted
     point: Noted
     seal: Noted | None = None
-    steps: dict[str, Entry] = field(default_factory=dict)
+    steps: dict[str, LedgerEntry] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     end: End | None = None
     warn: Warn = _silent
@@ -168,10 +168,10 @@ class Ledger:
     def changing(self, name: str, to: Noted) -> Iterator[None]:
         """Record that the body, which writes the row of a step, may change it to `to`."""
         known = self.steps.get(name)
-        self.steps[name] = Entry(to, known.now if known is not None else None, open=True)
+        self.steps[name] = LedgerEntry(to, known.now if known is not None else None, open=True)
         self.save()
         yield
-        self.steps[name] = Entry(to)
+        self.steps[name] = LedgerEntry(to)
         with suppress(
             SandboxUnavailable
         ):  # it stays open in the file, and the row is one of the two
@@ -224,11 +224,11 @@ class Ledger:
             if entry.open and row != entry.now:  # killed before the row was written
                 self._as_before(name, entry)
 
-    def _as_before(self, name: str, entry: Entry) -> None:
+    def _as_before(self, name: str, entry: LedgerEntry) -> None:
         if entry.before is None:
             del self.steps[name]
         else:
-            self.steps[name] = Entry(entry.before)
+            self.steps[name] = LedgerEntry(entry.before)
 
     def require_step(self, record: StepRecord) -> None:
         """Require that the row equals what was to be written. Raises NotAsNoted."""
@@ -354,7 +354,7 @@ def load(work_dir: Path, run: str, warn: Warn = _silent) -> Ledger | None:
         parsed = {**former_records.upgraded(parsed), "schema": _SCHEMA}
     if parsed.get("schema") != _SCHEMA or parsed["run"] != run:
         return None
-    steps = {n: Entry(*entry) for n, entry in parsed["steps"].items()}
+    steps = {n: LedgerEntry(*entry) for n, entry in parsed["steps"].items()}
     end = End(**parsed["end"]) if parsed["end"] is not None else None
     head, point, seal, said = (parsed[k] for k in ("head", "point", "seal", "said"))
     return Ledger(path, run, head, point, seal, steps, said, end, warn)

@@ -18,7 +18,7 @@ from typing import Literal
 from drd import modes
 from drd.errors import CatalogueError
 from drd.flows.state.file_users import alone, is_held, sole
-from drd.flows.state.places import Places, lstat
+from drd.flows.state.places import StatePlaces, lstat
 from drd.model.text import escaped, some
 from drd.ports import Finding
 from drd.process import user_name
@@ -41,7 +41,7 @@ which the second argument says. Raises CatalogueError, OSError.
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ForeignFile:
     """One such file, the reason, and what to do. `became` is the new name of a file that was set
     aside, `left` why nothing could be done.
     """
@@ -62,7 +62,7 @@ class Entry:
         return escaped(f"{self.path} {self.why}")
 
 
-def wrong_entries(places: Places) -> list[Entry]:
+def wrong_entries(places: StatePlaces) -> list[ForeignFile]:
     """Return all of them; only reads."""
     trusted = places.trusted()
     if not trusted:
@@ -79,7 +79,7 @@ def wrong_entries(places: Places) -> list[Entry]:
     return entries
 
 
-def put_right(places: Places, renew: Renew) -> list[Entry]:
+def put_right(places: StatePlaces, renew: Renew) -> list[ForeignFile]:
     """Fix what `wrong_entries` found, while no other process of drd does; return the results."""
     if not wrong_entries(places):
         return []
@@ -94,7 +94,7 @@ def put_right(places: Places, renew: Renew) -> list[Entry]:
     return []
 
 
-def note_shared(places: Places) -> bool:
+def note_shared(places: StatePlaces) -> bool:
     """Leave a mark that the catalogue needs a new file, for when nothing else shows it any more: a
     process that opened the shared file still has it. Returns False if the mark could not be
     written.
@@ -115,13 +115,13 @@ def note_shared(places: Places) -> bool:
     return True
 
 
-def set_aside(places: Places) -> list[Path]:
+def set_aside(places: StatePlaces) -> list[Path]:
     """Return files that were set aside and still exist."""
     where = dict.fromkeys((places.state, places.work_dir, places.cache_dir))
     return [p for directory in where for p in _listed(directory) if _ASIDE in p.name]
 
 
-def standing(places: Places) -> str | None:
+def standing(places: StatePlaces) -> str | None:
     """Return the text of the alert: the first wrong entry, or files that were set aside and still
     exist; None if there are none.
     """
@@ -134,7 +134,7 @@ def standing(places: Places) -> str | None:
     return f"{named} was set aside, because another user had put it there"
 
 
-def findings(places: Places) -> list[Finding]:
+def findings(places: StatePlaces) -> list[Finding]:
     """Return the findings for `drd doctor`."""
     findings = []
     for path in set_aside(places):
@@ -191,21 +191,21 @@ def _marked(database: Path) -> str | None:
         return None
 
 
-def _catalogue(places: Places, trusted: Collection[int]) -> Iterator[Entry]:
+def _catalogue(places: StatePlaces, trusted: Collection[int]) -> Iterator[ForeignFile]:
     """Return the catalogue, the files that SQLite keeps beside it, and the copies that drd made."""
     link, database = places.database, places.real_database
     assert link is not None
     assert database is not None
     if database != link:
         if theirs := _of_others(link, link.lstat(), trusted):
-            yield Entry(link, theirs, "set aside", is_catalogue=True)
+            yield ForeignFile(link, theirs, "set aside", is_catalogue=True)
             return
         yield from _linked_directory(database.parent, trusted)
     yield from _copies(database, trusted)
     yield from _itself(database, trusted, places.sharing())
 
 
-def _copies(database: Path, trusted: Collection[int]) -> Iterator[Entry]:
+def _copies(database: Path, trusted: Collection[int]) -> Iterator[ForeignFile]:
     own = {database.name, *(f"{database.name}{suffix}" for suffix in SIDES)}
     for path in _listed(database.parent):
         copy = path.name.startswith((f"{database.name}.", f".{database.name}."))
@@ -213,7 +213,7 @@ def _copies(database: Path, trusted: Collection[int]) -> Iterator[Entry]:
             yield from _file(path, trusted)
 
 
-def _itself(database: Path, trusted: Collection[int], group: int | None) -> Iterator[Entry]:
+def _itself(database: Path, trusted: Collection[int], group: int | None) -> Iterator[ForeignFile]:
     info = lstat(database)
     unbelieved = _of_others(database, info, trusted) if info is not None else None
     shared = _shared(info, _OPEN) if info is not None and stat.S_ISREG(info.st_mode) else None
@@ -229,14 +229,14 @@ def _itself(database: Path, trusted: Collection[int], group: int | None) -> Iter
         theirs = _of_others(side, beside, trusted, links=False)
         legible = stat.S_ISREG(beside.st_mode) and os.access(side, os.R_OK, effective_ids=True)
         if theirs and (info is None or not legible):
-            yield Entry(side, theirs, _way_with(beside))
+            yield ForeignFile(side, theirs, _way_with(beside))
         elif legible:
             why = theirs or _shared(beside, _OPEN)
             shared = shared or (f"has {side.name} beside it, which {why}" if why else None)
     if unbelieved:
-        yield Entry(database, unbelieved, "set aside", is_catalogue=True)
+        yield ForeignFile(database, unbelieved, "set aside", is_catalogue=True)
     elif shared and info is not None and not stat.S_ISLNK(info.st_mode):
-        yield Entry(database, shared, "renewed", is_catalogue=True)
+        yield ForeignFile(database, shared, "renewed", is_catalogue=True)
 
 
 def _is_like_the_owners(database: Path, info: os.stat_result, group: int | None) -> bool:
@@ -252,7 +252,7 @@ def _is_like_the_owners(database: Path, info: os.stat_result, group: int | None)
     return info.st_gid == group or _marked(database) == str(info.st_ino)
 
 
-def _linked_directory(directory: Path, trusted: Collection[int]) -> Iterator[Entry]:
+def _linked_directory(directory: Path, trusted: Collection[int]) -> Iterator[ForeignFile]:
     """Return the directory of a catalogue that a link of root's leads to: drd does not change its
     modes.
     """
@@ -262,7 +262,7 @@ def _linked_directory(directory: Path, trusted: Collection[int]) -> Iterator[Ent
         return
     if why:
         text = f"contains the catalogue through a link, and others can replace it: {why}"
-        yield Entry(directory, text, "made private")
+        yield ForeignFile(directory, text, "made private")
 
 
 def _link(path: Path, info: os.stat_result) -> str:
@@ -298,31 +298,31 @@ def _way_with(info: os.stat_result) -> Deed:
     return "removed" if stat.S_ISLNK(info.st_mode) else "set aside"
 
 
-def _file(path: Path, trusted: Collection[int], rights: int = 0) -> Iterator[Entry]:
+def _file(path: Path, trusted: Collection[int], rights: int = 0) -> Iterator[ForeignFile]:
     info = lstat(path)
     if info is None:
         return
     if why := _of_others(path, info, trusted, links=False):
-        yield Entry(path, why, _way_with(info))
+        yield ForeignFile(path, why, _way_with(info))
     elif why := _shared(info, rights):
-        yield Entry(path, why, "replaced")
+        yield ForeignFile(path, why, "replaced")
 
 
-def _directory(path: Path, trusted: Collection[int]) -> Iterator[Entry]:
+def _directory(path: Path, trusted: Collection[int]) -> Iterator[ForeignFile]:
     info = lstat(path)
     if info is None or (stat.S_ISDIR(info.st_mode) and info.st_uid in trusted):
         return
     if stat.S_ISLNK(info.st_mode):
         if info.st_uid not in trusted:
-            yield Entry(path, _link(path, info), "set aside")
+            yield ForeignFile(path, _link(path, info), "set aside")
     elif info.st_uid not in trusted:
-        yield Entry(path, f"belongs to {user_name(info.st_uid)}", "set aside")
+        yield ForeignFile(path, f"belongs to {user_name(info.st_uid)}", "set aside")
 
 
 # --- doing ----------------------------------------------------------------------------------
 
 
-def _put_right(entry: Entry, places: Places, renew: Renew, stamp: str) -> Entry:
+def _put_right(entry: ForeignFile, places: StatePlaces, renew: Renew, stamp: str) -> ForeignFile:
     trusted = places.trusted()
     owner = max(trusted, default=0)
     try:
@@ -355,7 +355,7 @@ def _lock_kind(path: Path) -> str:
     return "FLOCK" if path.suffix == ".lock" else "POSIX"
 
 
-def _set_aside(entry: Entry, stamp: str) -> Path:
+def _set_aside(entry: ForeignFile, stamp: str) -> Path:
     """Rename the file, and with a catalogue the files that SQLite keeps beside it. Returns the new
     name.
     """

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from drd.errors import CatalogueError
 from drd.flows.state.foreign_files import set_aside
-from drd.flows.state.places import Places
+from drd.flows.state.places import StatePlaces
 from drd.ports import Catalogue
 
 KEY = "former"
@@ -18,12 +18,12 @@ KEY = "former"
 _CACHE_OF_A_REPOSITORY = re.compile(r"[0-9a-f]{64}")
 
 
-def is_missing(places: Places) -> bool:
+def is_missing(places: StatePlaces) -> bool:
     """Return whether the next use makes a new catalogue."""
     return places.database is not None and not places.database.exists()
 
 
-def note_former(catalogue: Catalogue, places: Places, at: datetime) -> None:
+def note_former(catalogue: Catalogue, places: StatePlaces, at: datetime) -> None:
     """Record in a new catalogue that there was another one before, if something shows that."""
     if lies_aside(places) or _has_a_cache(places):
         # What is noted spares refusals, and nothing else hangs on it.
@@ -31,11 +31,11 @@ def note_former(catalogue: Catalogue, places: Places, at: datetime) -> None:
             catalogue.queue.note(KEY, True, at)
 
 
-def came_after_another(catalogue: Catalogue, places: Places) -> bool:
+def came_after_another(catalogue: Catalogue, places: StatePlaces) -> bool:
     return lies_aside(places) or catalogue.queue.noted(KEY) is not None
 
 
-def lies_aside(places: Places) -> bool:
+def lies_aside(places: StatePlaces) -> bool:
     """Return whether a catalogue was set aside: drd did not trust it, or it was damaged."""
     database = places.database
     if database is None:
@@ -44,7 +44,7 @@ def lies_aside(places: Places) -> bool:
     return any(p.name.startswith(f"{database.name}.") for p in (*set_aside(places), *damaged))
 
 
-def _has_a_cache(places: Places) -> bool:
+def _has_a_cache(places: StatePlaces) -> bool:
     """Return whether restic's cache knows a repository, which means that this host has made backups
     before.
     """

@@ -16,13 +16,13 @@ from drd.errors import CatalogueError
 from drd.flows.state.foreign_files import (
     IN_USE,
     SIDES,
-    Entry,
+    ForeignFile,
     Renew,
     note_shared,
     put_right,
     wrong_entries,
 )
-from drd.flows.state.places import Places
+from drd.flows.state.places import StatePlaces
 from drd.model.text import escaped, left_out
 from drd.modes import close_to_others, is_open_to_others
 from drd.process.private import why_not_private
@@ -36,7 +36,7 @@ _NAMED = 8
 _IN_WORK_DIR = ("run-*", "started-*", "templates")
 
 
-def close_state(places: Places, renew: Renew) -> list[str]:
+def close_state(places: StatePlaces, renew: Renew) -> list[str]:
     """Remove all rights of group and others to the catalogue, its copies and its locks, and to
     drd's directories; fix what they have left there; log it. Returns the paths that were open.
 
@@ -71,7 +71,9 @@ def close_state(places: Places, renew: Renew) -> list[str]:
     return closed
 
 
-def _close_files(places: Places, shared: Collection[Entry], kept_open: Collection[Path]) -> None:
+def _close_files(
+    places: StatePlaces, shared: Collection[ForeignFile], kept_open: Collection[Path]
+) -> None:
     """Close the files, except two kinds: those for which drd could not note that they were open,
     and those of other users, since drd itself could not open these afterwards."""
     for path in open_to_others(places):
@@ -82,7 +84,7 @@ def _close_files(places: Places, shared: Collection[Entry], kept_open: Collectio
             close_to_others(entry.path, second_name=entry.left == IN_USE)
 
 
-def _refuse(shared: Collection[Entry]) -> None:
+def _refuse(shared: Collection[ForeignFile]) -> None:
     for entry in shared:
         if entry.is_catalogue and entry.deed == "set aside":
             raise CatalogueError(
@@ -104,7 +106,7 @@ def _refuse(shared: Collection[Entry]) -> None:
             )
 
 
-def _catalogue_files(places: Places) -> tuple[Path, ...]:
+def _catalogue_files(places: StatePlaces) -> tuple[Path, ...]:
     real = places.real_database
     return () if real is None else (real, *(real.with_name(f"{real.name}{s}") for s in SIDES))
 
@@ -116,7 +118,7 @@ def _others_change(directory: Path) -> bool:
         return False
 
 
-def _tell(entry: Entry) -> None:
+def _tell(entry: ForeignFile) -> None:
     if entry.left:
         remedy = "drd doctor"
         if entry.left == IN_USE:
@@ -136,12 +138,12 @@ def _tell(entry: Entry) -> None:
         _log.warning("state.put-right", what=f"{entry}: {done}")
 
 
-def open_to_others(places: Places) -> list[Path]:
+def open_to_others(places: StatePlaces) -> list[Path]:
     """Return what `close_state` would close."""
     return [p for p in _own(places) if is_open_to_others(p)]
 
 
-def _own(places: Places) -> Iterator[Path]:
+def _own(places: StatePlaces) -> Iterator[Path]:
     database, locks = places.database, places.locks
     work_dir, cache_dir = places.work_dir, places.cache_dir
     if database is not None:
@@ -171,7 +173,7 @@ def _own(places: Places) -> Iterator[Path]:
         yield cache_dir
 
 
-def _is_trusted(real: Path, places: Places) -> bool:
+def _is_trusted(real: Path, places: StatePlaces) -> bool:
     try:
         return real.stat().st_uid in places.trusted()
     except OSError:

@@ -11,7 +11,7 @@ from drd.process.state_owner import SHARED
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class StatePlaces:
     """The places of drd's state; `database` is None for a catalogue in PostgreSQL. `group` could
     write beside the catalogue when this start found it (`as_found`).
     """
@@ -34,7 +34,7 @@ class Places:
     def state(self) -> Path:
         return self.locks.parent
 
-    def as_found(self) -> Places:
+    def as_found(self) -> StatePlaces:
         """Return these places with the group that can write there now. Call it before the state is
         closed: afterwards nothing shows who could.
         """

@@ -35,7 +35,7 @@ _NAME_WITHIN = 65536
 """The bytes of a plan file that are searched for its name."""
 
 
-class PlanFile(NamedTuple):
+class FoundPlanFile(NamedTuple):
     """A plan file on disk, by its directory entry alone."""
 
     path: str
@@ -90,7 +90,7 @@ def trouble_at_rest(state_url: str) -> str | None:
     return None
 
 
-def plan_files(directory: str | os.PathLike[str]) -> list[PlanFile]:
+def plan_files(directory: str | os.PathLike[str]) -> list[FoundPlanFile]:
     """Return the plan files of a directory, without opening any; none if there is no directory."""
     try:
         with os.scandir(directory) as entries:
@@ -103,7 +103,7 @@ def plan_files(directory: str | os.PathLike[str]) -> list[PlanFile]:
 
 def collect(
     read: Callable[[], StatusFacts],
-    files: Iterable[PlanFile],
+    files: Iterable[FoundPlanFile],
     now: datetime,
     *,
     plan: str | None = None,
@@ -125,7 +125,7 @@ def collect(
     return StatusDocument(now, worst(p.verdict for p in plans), plans, facts.alerts, daemon)
 
 
-class Known(NamedTuple):
+class SummaryContent(NamedTuple):
     """The content of a summary. `facts` has the plans that are to be judged, and the facts about
     drd; `briefs` are the other plans, whose facts `more` reads. `written_at` is as in a document.
     """
@@ -137,8 +137,8 @@ class Known(NamedTuple):
 
 
 def collect_known(
-    known: Known,
-    files: Iterable[PlanFile],
+    known: SummaryContent,
+    files: Iterable[FoundPlanFile],
     now: datetime,
     *,
     brief_above: int | None,
@@ -174,7 +174,7 @@ def collect_known(
 
 
 def _still_true(
-    briefs: Iterable[Brief | Told], on_disk: dict[str, PlanFile], now: datetime
+    briefs: Iterable[Brief | Told], on_disk: dict[str, FoundPlanFile], now: datetime
 ) -> dict[str, Brief | Told]:
     """Return, by plan, those that are valid now and whose file did not change; their files are not
     checked again.
@@ -214,7 +214,9 @@ def daemon_state(
     return DaemonState("silent" if silent else "running", facts.at, facts.version)
 
 
-def subjects(facts: StatusFacts, files: Iterable[PlanFile]) -> dict[str, PlanFacts | NotLoaded]:
+def subjects(
+    facts: StatusFacts, files: Iterable[FoundPlanFile]
+) -> dict[str, PlanFacts | NotLoaded]:
     """Return what to judge, by name: every plan that was loaded, with the state of its file, and
     every file that never was.
     """
@@ -238,7 +240,7 @@ def refused(name: str, file: str, error: str) -> NotLoaded:
     return NotLoaded(name, file, f"not loaded: {error}", f"drd plan check {file}")
 
 
-def _never_loaded(name: str, file: PlanFile, facts: StatusFacts) -> NotLoaded:
+def _never_loaded(name: str, file: FoundPlanFile, facts: StatusFacts) -> NotLoaded:
     subject = NotLoaded(
         name, file.path, f"not loaded: drd never read {file.path}", f"drd backup {name}"
     )
@@ -270,15 +272,15 @@ def _is_plan(name: str) -> bool:
     return name.endswith((".yaml", ".yml")) and not name.startswith(".")
 
 
-def _stat_file(path: str) -> PlanFile | None:
+def _stat_file(path: str) -> FoundPlanFile | None:
     try:
         info = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
-    return PlanFile(path, info.st_mtime_ns, info.st_size)
+    return FoundPlanFile(path, info.st_mtime_ns, info.st_size)
 
 
-def _compare(facts: PlanFacts, path: str, found: PlanFile | None) -> PlanFacts:
+def _compare(facts: PlanFacts, path: str, found: FoundPlanFile | None) -> PlanFacts:
     """Return the facts with what the file on disk says about whether they are still the plan's. A
     file that equals the loaded one again cancels an earlier `load_error`.
     """

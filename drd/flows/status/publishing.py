@@ -38,7 +38,7 @@ _WAIT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SummaryPlace:
     """Where the summary goes: a directory that `group` may read; `owner` is the user id of the
     state's owner. `lock` is a file of the state's.
     """
@@ -50,7 +50,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SummarySource:
     """The source of the facts: `read_changed` returns what has changed in the catalogue
     `identity()` since a count. Nothing of it is open after `close`.
     """
@@ -64,7 +64,7 @@ class Source:
 class Publisher:
     """Brings one summary up to date."""
 
-    def __init__(self, place: Place, source: Source, version: str) -> None:
+    def __init__(self, place: SummaryPlace, source: SummarySource, version: str) -> None:
         self._place = place
         self._source = source
         self._version = version
@@ -138,9 +138,9 @@ def publish(
 ) -> None:
     """Update the summary of a SQLite catalogue once. Raises OSError and CatalogueError."""
     state = Path(database).parent
-    source = Source(read_changed, identity, lambda: datetime.now(UTC))
+    source = SummarySource(read_changed, identity, lambda: datetime.now(UTC))
     with acting_for_owner(state, state):
-        place = Place(Path(directory), group, os.geteuid(), state / "locks/summary.lock")
+        place = SummaryPlace(Path(directory), group, os.geteuid(), state / "locks/summary.lock")
         Publisher(place, source, drd.__version__).refresh()
 
 

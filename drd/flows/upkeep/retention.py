@@ -16,7 +16,7 @@ from drd.flows.repository.points import Missing
 from drd.flows.services import Services
 from drd.flows.state import clock_trust, crash_cleanup
 from drd.flows.upkeep.retention_plan import Forgetting, plan_forgetting
-from drd.flows.upkeep.retention_share import Share
+from drd.flows.upkeep.retention_share import RepositoryShare
 from drd.model.actor import Actor
 from drd.model.holds import held_points
 from drd.model.pauses import Pause, of_unreadable, words
@@ -195,7 +195,7 @@ def _count_as_incomplete(
 
 
 def _forget(
-    services: Services, plan: Plan, runner: Runner, share: Share, forgetting: Forgetting
+    services: Services, plan: Plan, runner: Runner, share: RepositoryShare, forgetting: Forgetting
 ) -> tuple[str, ...]:
     """Forget in the primary repository. What is gone there is forgotten in the catalogue, and what
     is in no repository at all: an earlier run began with it, or somebody gave it up.
@@ -210,7 +210,7 @@ def _forget(
     return gone
 
 
-def _forget_copies(services: Services, plan: Plan, runner: Runner, share: Share) -> None:
+def _forget_copies(services: Services, plan: Plan, runner: Runner, share: RepositoryShare) -> None:
     still = _let_go(services, plan, runner, share, f"forget in {share.name}")
     services.catalogue.copies.remove(plan.name, share.name, share.vanished)
     still.complain(share)
@@ -225,7 +225,7 @@ class _Still:
     snapshots: tuple[str, ...]
     points: frozenset[str]
 
-    def complain(self, share: Share) -> None:
+    def complain(self, share: RepositoryShare) -> None:
         if self.snapshots:
             raise RepositoryError(
                 f"the repository still lists {len(self.snapshots)} of {len(share.snapshots)} "
@@ -235,7 +235,9 @@ class _Still:
             )
 
 
-def _let_go(services: Services, plan: Plan, runner: Runner, share: Share, step: str) -> _Still:
+def _let_go(
+    services: Services, plan: Plan, runner: Runner, share: RepositoryShare, step: str
+) -> _Still:
     """Return the points to forget, without those that somebody has held since the decision."""
     tried: list[str] = []
 

@@ -13,13 +13,13 @@ from drd.flows.repository import contested, listings
 from drd.flows.repository.points import Inventory, Missing, missing_snapshots, take_inventory
 from drd.flows.services import Services
 from drd.flows.upkeep.pauses import reasons_to_wait
-from drd.flows.upkeep.retention_share import Chosen, Share, share_of
+from drd.flows.upkeep.retention_share import Chosen, RepositoryShare, share_of
 from drd.model.clock import SNAPSHOT_SKEW
 from drd.model.holds import held_points
 from drd.model.pauses import Pause, of_listing
 from drd.model.plan import Plan
 from drd.model.retention import (
-    Kept,
+    KeptPoint,
     RetentionPlan,
     allowance,
     limited,
@@ -48,7 +48,7 @@ class Forgetting:
     """
 
     chosen: RetentionPlan
-    shares: tuple[Share, ...] = ()
+    shares: tuple[RepositoryShare, ...] = ()
     vanished: tuple[str, ...] = ()
     hollow: Mapping[str, Collection[str]] = field(default_factory=dict)
     unreached: Mapping[str, DrdError] = field(default_factory=dict)
@@ -185,7 +185,7 @@ def _decided(
         for inventory in seen.inventories
     ]
     if pauses:
-        shares = [Share(share.repository, vanished=share.vanished) for share in shares]
+        shares = [RepositoryShare(share.repository, vanished=share.vanished) for share in shares]
     return Forgetting(
         chosen,
         tuple(shares),
@@ -229,7 +229,7 @@ def _chosen(
 
 
 def _waiting(chosen: RetentionPlan) -> RetentionPlan:
-    stay = tuple(Kept(point, ("retention is paused",)) for point in chosen.forget)
+    stay = tuple(KeptPoint(point, ("retention is paused",)) for point in chosen.forget)
     return chosen._replace(keep=chosen.keep + stay, forget=())
 
 
@@ -342,6 +342,6 @@ def _last_of_copies(known: Sequence[RestorePoint], copies: Iterable[Inventory]) 
 
 
 def _spare(chosen: RetentionPlan, why: Mapping[str, str]) -> RetentionPlan:
-    spared = tuple(Kept(i, (why[i],)) for i in chosen.forget if i in why)
+    spared = tuple(KeptPoint(i, (why[i],)) for i in chosen.forget if i in why)
     forget = tuple(i for i in chosen.forget if i not in why)
     return chosen._replace(keep=chosen.keep + spared, forget=forget)

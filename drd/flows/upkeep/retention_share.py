@@ -25,7 +25,7 @@ KEEP_OWN = 48
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class RepositoryShare:
     """What would be forgotten in one repository. `leftovers` are snapshots of runs that never got a
     manifest, `own` superseded copies of drd's catalogue. Ids are in the order of forgetting:
     manifests first, since a point exists if and only if its manifest does. `vanished` are points
@@ -63,7 +63,7 @@ class Chosen:
 
 def share_of(
     services: Services, spec: RepositorySpec, inventory: Inventory, chosen: Chosen, plan: str
-) -> Share:
+) -> RepositoryShare:
     """Return what one repository has to forget. A copy also forgets what was forgotten while it
     could not be reached. All snapshots that are marked as a point's are removed with it, even those
     that are not genuine.
@@ -81,7 +81,7 @@ def share_of(
             (manifests if "manifest" in snapshot.tags else others).append(snapshot.id)
     unknown = {run: marked[run] for run in strangers if run not in gone and run not in chosen.held}
     known = [p.id for p in chosen.points if spec.name in p.repositories]
-    return Share(
+    return RepositoryShare(
         inventory.repository,
         tuple(manifests),
         tuple(others),

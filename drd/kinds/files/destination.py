@@ -118,7 +118,7 @@ class FilesSandbox(Destination):
         remove(self._tree)
 
 
-class FilesTarget(NamedDestination):
+class FilesTargetDestination(NamedDestination):
     """A named directory; the tree is restored below it with its absolute paths. If it is a symlink,
     the link stays and its directory is filled.
     """

@@ -9,7 +9,13 @@ from typing import Any
 
 from drd.kinds.file_system import beside, remove, work_finding
 from drd.kinds.files import SPEC, in_place
-from drd.kinds.files.destination import LANDING, SANDBOX, FilesSandbox, FilesTarget, announced
+from drd.kinds.files.destination import (
+    LANDING,
+    SANDBOX,
+    FilesSandbox,
+    FilesTargetDestination,
+    announced,
+)
 from drd.kinds.files.in_place import FilesInPlace
 from drd.kinds.files.manifest import outside, require_written
 from drd.kinds.files.part import FilesPart, finals, live, narrow, sweep
@@ -53,7 +59,7 @@ class FilesKind(Kind):
         settings: object,
         place: Workplace,
         options: RestoreOptions = AS_IT_IS,
-    ) -> FilesTarget | FilesInPlace | FilesPart:
+    ) -> FilesTargetDestination | FilesInPlace | FilesPart:
         part, no_owner, keep = options.part, options.no_owner, options.keep
         base, own = _where(settings, part)
         if part is not None and base is not None:
@@ -61,7 +67,7 @@ class FilesKind(Kind):
         if own is None:
             paths = _settings(component).paths
             return FilesInPlace(component.name, paths, place, no_owner=no_owner, keep=keep)
-        return FilesTarget(component.name, own, place, no_owner=no_owner, keep=keep)
+        return FilesTargetDestination(component.name, own, place, no_owner=no_owner, keep=keep)
 
     def kept(
         self,

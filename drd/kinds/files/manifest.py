@@ -21,17 +21,19 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
         most=MOST_PATHS,
     )
     if not paths:
-        raise strict.Refused(f"{place}.paths is empty")
+        raise strict.UnexpectedValue(f"{place}.paths is empty")
     for key in ("files", "excluded"):
         if key in facts:
             strict.count(facts[key], f"{place}.{key}")
     if private:
-        raise strict.Refused(f"private of {snapshot.component} is not empty")
+        raise strict.UnexpectedValue(f"private of {snapshot.component} is not empty")
     tree = snapshot.fingerprint
     if tree is None:
         return
     if not isinstance(tree, TreeFingerprint):
-        raise strict.Refused(f"the fingerprint of {snapshot.component} does not describe a tree")
+        raise strict.UnexpectedValue(
+            f"the fingerprint of {snapshot.component} does not describe a tree"
+        )
 
 
 def within(path: str, paths: Mapping[str, object] | tuple[str, ...]) -> bool:

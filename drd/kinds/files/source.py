@@ -15,7 +15,7 @@ from drd.kinds.files.describe import Describer, describe_all
 from drd.kinds.files.settings import FilesSettings
 from drd.kinds.files.walk import Selection, Walk, kind_of, select, to_bytes, to_text, walk
 from drd.kinds.kept_files import NAMES
-from drd.model.snapshot import FileEntry, Fingerprint, Stored, TreeFingerprint
+from drd.model.snapshot import FileEntry, Fingerprint, StoredSnapshot, TreeFingerprint
 from drd.model.text import counted
 from drd.model.units import format_size
 from drd.ports import Finding, Probe, Tree
@@ -63,7 +63,7 @@ class FilesCapture:
     def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:  # noqa: ARG002 - files answer none
         return {}
 
-    def verify(self, stored: Stored, fingerprint: Fingerprint | None) -> Fingerprint | None:
+    def verify(self, stored: StoredSnapshot, fingerprint: Fingerprint | None) -> Fingerprint | None:
         """Check the capture. Raises SourceError if a path of the plan vanished or if none of
         several files was stored.
         """

@@ -17,7 +17,7 @@ _LIMIT = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ArchiveEntry:
     """One line of the listing: its number, and its text (`TABLE public orders alice`)."""
 
     number: int
@@ -32,7 +32,7 @@ class Entry:
 class Trouble:
     """An entry that pg_restore could not restore completely and skipped, with its message."""
 
-    entry: Entry
+    entry: ArchiveEntry
     said: str
 
 
@@ -42,15 +42,15 @@ class Archive:
     def __init__(self, load: Load) -> None:
         self._load = load
 
-    def entries(self, *chosen: str) -> list[Entry]:
+    def entries(self, *chosen: str) -> list[ArchiveEntry]:
         """Return its entries, limited by pg_restore's options. Raises TargetError."""
         done = self._load.listing(*chosen)
         if done.exit_code != 0:
             raise TargetError(f"pg_restore cannot read the dump: {done.complaint}")
         entries = (_ENTRY.match(line) for line in done.stdout.splitlines())
-        return [Entry(int(m[1]), m[2]) for m in entries if m]
+        return [ArchiveEntry(int(m[1]), m[2]) for m in entries if m]
 
-    def script(self, entries: Sequence[Entry]) -> str:
+    def script(self, entries: Sequence[ArchiveEntry]) -> str:
         """Return the SQL of these entries. Raises TargetError."""
         if not entries:
             return ""
@@ -60,13 +60,13 @@ class Archive:
         return done.stdout
 
     def restore(
-        self, entries: Sequence[Entry], jobs: int, on_tick: Callable[[], None]
+        self, entries: Sequence[ArchiveEntry], jobs: int, on_tick: Callable[[], None]
     ) -> Completed:
         """Restore all of these entries; stops at the first error."""
         return self._load.some(_lines(entries), jobs, on_tick)
 
     def restore_what_can_be(
-        self, entries: Sequence[Entry], on_tick: Callable[[], None]
+        self, entries: Sequence[ArchiveEntry], on_tick: Callable[[], None]
     ) -> tuple[Completed, list[Trouble]]:
         """Restore as many of these entries as possible; returns what was skipped. It succeeded if
         the exit code is 0 or something was skipped.
@@ -78,7 +78,7 @@ class Archive:
         return done, list(_troubles(done.stderr)) if ended else []
 
 
-def _lines(entries: Sequence[Entry]) -> list[str]:
+def _lines(entries: Sequence[ArchiveEntry]) -> list[str]:
     """Return lines for `--use-list`, which reads the numbers alone: names are in whatever
     encoding.
     """
@@ -86,7 +86,7 @@ def _lines(entries: Sequence[Entry]) -> list[str]:
 
 
 def _troubles(stderr: str) -> Iterator[Trouble]:
-    entry: Entry | None = None
+    entry: ArchiveEntry | None = None
     said: list[str] = []
     for line in [*stderr.splitlines(), "pg_restore:"]:
         if line.startswith("pg_restore:") and said:
@@ -94,7 +94,7 @@ def _troubles(stderr: str) -> Iterator[Trouble]:
                 yield Trouble(entry, " ".join(said))
             said = []
         if match := _FROM.match(line):
-            entry = Entry(int(match[1]), match[2])
+            entry = ArchiveEntry(int(match[1]), match[2])
         elif line.startswith("pg_restore: error: "):
             words = line.removeprefix("pg_restore: error: ")
             said = [words.removeprefix("could not execute query: ").strip()]

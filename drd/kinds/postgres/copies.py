@@ -13,7 +13,7 @@ import psycopg
 from drd.errors import TargetNotEmpty
 from drd.kinds.postgres import database
 from drd.kinds.postgres.connection import Connection, words
-from drd.kinds.postgres.detach_tables import Copies, Copy
+from drd.kinds.postgres.detach_tables import Copies, TableCopy
 from drd.kinds.postgres.quoting import grantee, ident, literal
 from drd.kinds.postgres.server_text import as_spelled, encoded
 
@@ -36,7 +36,7 @@ _COMMENT = "SELECT pg_catalog.obj_description(pg_catalog.to_regclass(%s), 'pg_cl
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedTables:
     """What a run has put in place. `sources` maps each copy's name in SQL to the table of the
     point. `comparable`: digests of the point can be compared there.
     """
@@ -105,7 +105,7 @@ def _hand_over(connection: Connection, schema: str, copies: Copies) -> Iterator[
         yield from _give(connection, schema, copy)
 
 
-def _give(connection: Connection, schema: str, copy: Copy) -> Iterator[str]:
+def _give(connection: Connection, schema: str, copy: TableCopy) -> Iterator[str]:
     if not copy.owner or copy.owner == connection.info.user:
         return
     why = _try(connection, f"ALTER TABLE {_place(schema, copy.name)} OWNER TO {ident(copy.owner)}")
@@ -125,7 +125,7 @@ def _try(connection: Connection, statement: str) -> str | None:
     return None
 
 
-def placed_before(connection: Connection, placed: Placed | None, run: str) -> bool:
+def placed_before(connection: Connection, placed: PlacedTables | None, run: str) -> bool:
     """Return the copies that this run has already put in place."""
     if placed is None or not placed.sources:
         return False
@@ -134,7 +134,7 @@ def placed_before(connection: Connection, placed: Placed | None, run: str) -> bo
 
 
 def clear(
-    connection: Connection, working: str, placed: Placed | None = None, run: str = ""
+    connection: Connection, working: str, placed: PlacedTables | None = None, run: str = ""
 ) -> None:
     """Drop the run's working schema, and remove its mark from what is in place."""
     connection.execute(encoded(f"DROP SCHEMA IF EXISTS {ident(working)} CASCADE"))

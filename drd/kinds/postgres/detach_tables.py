@@ -80,7 +80,7 @@ ORDER BY 1, 3, 4"""
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class TableCopy:
     """A table as it will be: its name in the copy's schema, and the rights on it. `grants` are
     statements with `{schema}` in place of the schema.
     """
@@ -117,7 +117,7 @@ class Grant:
 class Copies:
     """What the schema of the working database contains now. `statistics` move by themselves."""
 
-    tables: tuple[Copy, ...]
+    tables: tuple[TableCopy, ...]
     statistics: tuple[str, ...]
     grants: tuple[Grant, ...]
 
@@ -229,7 +229,7 @@ class Detached:
         wanted = {t.oid: t.wanted for t in things}
         return Copies(
             tuple(
-                Copy(
+                TableCopy(
                     r.source,
                     wanted[r.oid],
                     r.top,

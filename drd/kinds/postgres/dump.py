@@ -11,7 +11,7 @@ import psycopg
 
 from drd.errors import DumpFailed, ToolTooOld
 from drd.kinds.postgres.connection import Address, Connection
-from drd.kinds.postgres.tools import Programs
+from drd.kinds.postgres.tools import PostgresPrograms
 from drd.model.units import format_duration
 from drd.process import Command
 
@@ -35,7 +35,7 @@ class DumpOrder:
     environment: Mapping[str, str]
 
 
-def dump_command(programs: Programs, order: DumpOrder) -> Command:
+def dump_command(programs: PostgresPrograms, order: DumpOrder) -> Command:
     """Return the command: pg_dump in custom format to stdout, with owners, grants and large
     objects.
     """
@@ -86,7 +86,7 @@ def explained(error: DumpFailed, component: str, holder: Connection) -> DumpFail
     )
 
 
-def _compression(programs: Programs, wanted: Compression) -> str:
+def _compression(programs: PostgresPrograms, wanted: Compression) -> str:
     if wanted == "none":
         return "0"
     if wanted == "gzip":

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drd.errors import TargetError
-from drd.kinds.postgres.archive import Archive, Entry, Trouble
+from drd.kinds.postgres.archive import Archive, ArchiveEntry, Trouble
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.naming import qualified
@@ -158,7 +158,7 @@ class Extraction:
 
     # the tables
 
-    def _what_can_be(self, entries: Sequence[Entry]) -> None:
+    def _what_can_be(self, entries: Sequence[ArchiveEntry]) -> None:
         done, troubles = self._archive.restore_what_can_be(entries, self._on_tick)
         if done.exit_code != 0 and not troubles:
             raise _failed(done)
@@ -214,7 +214,7 @@ class Extraction:
         """Restore the rows of the tables, and the positions of their sequences."""
         wanted = [r.raw[:2] for r in found.relations if r.kind == "r"]
         sequences = [(s, n) for s, n in self.rows(_OWNED, found.oids)]
-        entries: list[Entry] = []
+        entries: list[ArchiveEntry] = []
         for schema in sorted({s for s, _ in (*wanted, *sequences)}):
             names = [n for s, n in (*wanted, *sequences) if s == schema]
             words = [os.fsdecode(b"--table=" + name) for name in names]
@@ -231,7 +231,7 @@ class Extraction:
         if done.exit_code != 0:
             raise _failed(done)
 
-    def _foreign_keys(self, entries: Sequence[Entry], found: Extracted) -> None:
+    def _foreign_keys(self, entries: Sequence[ArchiveEntry], found: Extracted) -> None:
         """Restore the foreign keys between the tables; return notes about the others."""
         ours = {r.spelled: r.source for r in found.relations}
         for entry in entries:
@@ -281,7 +281,7 @@ def statement(script: str) -> str:
     return " ".join(body.split())
 
 
-def _may_be_of(entry: Entry, relations: Sequence[Relation]) -> bool:
+def _may_be_of(entry: ArchiveEntry, relations: Sequence[Relation]) -> bool:
     """Return whether an entry may be about the table, by the listing, which quotes nothing: it may
     be about another one as well.
     """
@@ -293,12 +293,12 @@ def _printed(raw: bytes) -> str:
     return re.sub(r"[\r\n]", " ", raw.decode("utf-8", "backslashreplace"))
 
 
-def _owner(entries: Collection[Entry], relation: Relation) -> str:
+def _owner(entries: Collection[ArchiveEntry], relation: Relation) -> str:
     start = f"TABLE {relation.listed}"
     return next((e.text[len(start) :] for e in entries if e.text.startswith(start)), "")
 
 
-def _left_behind(entries: Sequence[Entry], relations: Sequence[Relation]) -> list[str]:
+def _left_behind(entries: Sequence[ArchiveEntry], relations: Sequence[Relation]) -> list[str]:
     """Return notes about triggers and rules, which are left out: they would act on the copy as on
     the table.
     """
@@ -320,7 +320,7 @@ def _left_behind(entries: Sequence[Entry], relations: Sequence[Relation]) -> lis
     return notes
 
 
-def _owner_of(entries: Sequence[Entry], start: str) -> str:
+def _owner_of(entries: Sequence[ArchiveEntry], start: str) -> str:
     """Return the last word of a listing's line: the owner, unless the name contains a blank."""
     return next((e.text.rpartition(" ")[2] for e in entries if e.text.startswith(start)), "")
 

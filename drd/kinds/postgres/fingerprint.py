@@ -70,7 +70,7 @@ _NO_BUDGET_S = 20 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class DescribedTable:
     """One table to describe; `name` is quoted as the database does, `key` identifies it."""
 
     key: tuple[str, str]
@@ -81,7 +81,7 @@ class Table:
     materialised: bool
 
 
-def tables_of(connection: Connection) -> list[Table]:
+def tables_of(connection: Connection) -> list[DescribedTable]:
     """Return all tables that contain rows, the smallest first."""
     connection.execute(f"SET LOCAL statement_timeout = '{_LISTING_S}s'".encode())
     row = connection.execute("SELECT pg_catalog.pg_is_in_recovery()").fetchone()
@@ -89,14 +89,16 @@ def tables_of(connection: Connection) -> list[Table]:
     return [_table(row, standby) for row in connection.execute(_TABLES.encode()).fetchall()]
 
 
-def _table(row: Sequence[Any], standby: bool) -> Table:
+def _table(row: Sequence[Any], standby: bool) -> DescribedTable:
     _, schema, name, quoted, materialised, populated, unlogged, condition, columns = row
     unreadable = None
     if materialised and not populated:
         unreadable = "a materialised view that is not populated"
     elif unlogged and standby:
         unreadable = "an unlogged table, which a standby cannot read"
-    return Table((schema, name), quoted, tuple(columns), condition, unreadable, materialised)
+    return DescribedTable(
+        (schema, name), quoted, tuple(columns), condition, unreadable, materialised
+    )
 
 
 def describe(
@@ -157,7 +159,7 @@ def others_of(connection: Connection) -> tuple[dict[str, tuple[str, ...]], dict[
 
 
 def _table_state(
-    connection: Connection, table: Table, mode: Literal["counts", "digest"], end: float
+    connection: Connection, table: DescribedTable, mode: Literal["counts", "digest"], end: float
 ) -> TableState | str:
     """Return the table's state, or why it has none: an empty text if the time was over. Locks of
     the table and its indexes are released at once: thousands of tables would fill the server's lock
@@ -187,13 +189,13 @@ def _table_state(
 
 
 def state_of(
-    connection: Connection, table: Table, mode: Literal["counts", "digest"]
+    connection: Connection, table: DescribedTable, mode: Literal["counts", "digest"]
 ) -> TableState | str:
     """Return the state of one table, without a time limit; or why it cannot be read."""
     return _table_state(connection, table, mode, time.monotonic() + _NO_BUDGET_S)
 
 
-def _query(table: Table, mode: Literal["counts", "digest"]) -> str:
+def _query(table: DescribedTable, mode: Literal["counts", "digest"]) -> str:
     """Return a query that counts rows and sums a 64-bit hash of every row's text. The sum is
     independent of the order, and a changed, missing or repeated row changes it. The hash is that of
     hash partitions, the same in every server since version 11 on hosts of one byte order.

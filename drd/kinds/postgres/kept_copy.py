@@ -8,7 +8,7 @@ import psycopg
 
 from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.connection import address_of
-from drd.kinds.postgres.publish import Publication
+from drd.kinds.postgres.publish import DatabasePublication
 from drd.model.plan import SecretRef
 from drd.ports import Aside, mark_of
 
@@ -28,14 +28,14 @@ class KeptDatabase:
         self._run = run
         self._cluster: Cluster | None = None
 
-    def _names(self) -> tuple[Cluster, Publication]:
+    def _names(self) -> tuple[Cluster, DatabasePublication]:
         if self._cluster is None:
             given = address_of(self._dsn)
             cluster = Cluster(given, mark_of(self._run))
             name = self._database or given.dbname or cluster.admin().info.user
             cluster.address = given.to_database(name)
             self._cluster = cluster
-        return self._cluster, Publication(self._cluster, self._component, self._run)
+        return self._cluster, DatabasePublication(self._cluster, self._component, self._run)
 
     def held(self) -> list[Aside]:
         asides = []

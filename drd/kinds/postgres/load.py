@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drd.kinds.postgres.connection import Address
-from drd.kinds.postgres.tools import Programs
+from drd.kinds.postgres.tools import PostgresPrograms
 from drd.process import Command, Completed, run
 
 _ENTRY = re.compile(r"\d+; \d+ \d+ (.*)")
@@ -31,7 +31,7 @@ class Load:
     on; entries of the listing that begin with one of `leave_out` are skipped.
     """
 
-    programs: Programs
+    programs: PostgresPrograms
     dump: Path
     address: Address
     directory: Path

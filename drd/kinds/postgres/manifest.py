@@ -58,7 +58,7 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
     if snapshot.fingerprint is not None and not isinstance(
         snapshot.fingerprint, DatabaseFingerprint
     ):
-        raise strict.Refused(
+        raise strict.UnexpectedValue(
             f"the fingerprint of {snapshot.component} does not describe a database"
         )
 

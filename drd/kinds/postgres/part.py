@@ -15,7 +15,7 @@ from drd.kinds.postgres.connection import (
     connect,
     interruptible,
 )
-from drd.kinds.postgres.copies import Placed
+from drd.kinds.postgres.copies import PlacedTables
 from drd.kinds.postgres.fingerprint import describe, others_of, split_name
 from drd.kinds.postgres.inspect import PostgresInspector
 from drd.kinds.postgres.naming import resolve
@@ -62,7 +62,9 @@ def _leaves(connection: Connection, tables: Sequence[str]) -> list[str]:
 class TablesInspector(PostgresInspector):
     """Inspects only the copies, by the names in the point."""
 
-    def __init__(self, address: Address, environment: Mapping[str, str], placed: Placed) -> None:
+    def __init__(
+        self, address: Address, environment: Mapping[str, str], placed: PlacedTables
+    ) -> None:
         super().__init__(address, environment)
         self._sources = {split_name(name): source for name, source in placed.sources.items()}
         self._comparable = placed.comparable

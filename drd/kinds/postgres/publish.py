@@ -22,7 +22,7 @@ SELECT pg_catalog.shobj_description(oid, 'pg_database')
   FROM pg_catalog.pg_database WHERE datname = %s"""
 
 
-class Publication:
+class DatabasePublication:
     """One component's database in one cluster, for one run. All methods raise psycopg.Error."""
 
     def __init__(self, cluster: Cluster, component: str, run: str) -> None:

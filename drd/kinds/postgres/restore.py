@@ -21,10 +21,10 @@ from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.connection import Address, connect, password_file
 from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.manifest import filename
-from drd.kinds.postgres.publish import Publication
+from drd.kinds.postgres.publish import DatabasePublication
 from drd.kinds.postgres.server import says_no_space
 from drd.kinds.postgres.server_text import shown
-from drd.kinds.postgres.tools import Programs
+from drd.kinds.postgres.tools import PostgresPrograms
 from drd.log import masked
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.units import format_size
@@ -48,7 +48,7 @@ class RestoreOrder:
 
     component: str
     place: Workplace
-    programs: Programs
+    programs: PostgresPrograms
     own: bool
     no_owner: bool
     overwrite: bool
@@ -62,7 +62,7 @@ class Restorer:
     def __init__(self, cluster: Cluster, order: RestoreOrder) -> None:
         self._cluster = cluster
         self._order = order
-        self._names = Publication(cluster, order.component, order.place.run)
+        self._names = DatabasePublication(cluster, order.component, order.place.run)
         self._jobs = order.place.jobs
         self._made = False
 

@@ -22,7 +22,7 @@ from drd import process
 from drd.errors import DrdError, SandboxUnavailable, ToolError
 from drd.kinds.postgres.connection import PASSFILE, Address, connect, no_event_triggers
 from drd.kinds.postgres.template import ClusterTemplate
-from drd.kinds.postgres.tools import Programs, programs_for
+from drd.kinds.postgres.tools import PostgresPrograms, programs_for
 from drd.ports import Workplace
 from drd.process import Child, Command, Completed
 
@@ -66,7 +66,7 @@ SETTINGS = {
 """Settings for speed, since nothing has to survive; recorded next to the measured RTA."""
 
 
-def sandbox_programs(major: int, bin_dir: str | None) -> Programs:
+def sandbox_programs(major: int, bin_dir: str | None) -> PostgresPrograms:
     """Return the programs of this major version, or of the next newer one that is installed; never
     of an older one.
     """
@@ -104,7 +104,7 @@ class ThrowAwayServer:
     def __init__(
         self,
         place: Workplace,
-        programs: Programs,
+        programs: PostgresPrograms,
         *,
         superuser: str = "postgres",
         settings: Mapping[str, str] | None = None,

@@ -32,8 +32,8 @@ from drd.kinds.postgres.manifest import OTHERS_CODE, SESSION_SETTINGS
 from drd.kinds.postgres.manifest import filename as filename_of
 from drd.kinds.postgres.pooler import require_own_session
 from drd.kinds.postgres.settings import PostgresSettings
-from drd.kinds.postgres.tools import Programs, programs_for
-from drd.model.snapshot import DatabaseFingerprint, Fingerprint, Stored
+from drd.kinds.postgres.tools import PostgresPrograms, programs_for
+from drd.model.snapshot import DatabaseFingerprint, Fingerprint, StoredSnapshot
 from drd.model.units import format_size
 from drd.ports import Finding, Payload, Probe, Stream, Workplace
 
@@ -115,7 +115,7 @@ class PostgresSource:
             except DumpFailed as error:
                 raise explained(error, self._name, holder) from error
 
-    def _programs(self, connection: Connection) -> Programs:
+    def _programs(self, connection: Connection) -> PostgresPrograms:
         major = connection.info.server_version // 10000
         return programs_for(major, "pg_dump", bin_dir=self._settings.bin_dir)
 
@@ -161,7 +161,7 @@ class PostgresCapture:
         self._private: Mapping[str, Any] = {}
         self._properties: Mapping[str, Any] = {}
 
-    def prepare(self, programs: Programs, environment: Mapping[str, str]) -> None:
+    def prepare(self, programs: PostgresPrograms, environment: Mapping[str, str]) -> None:
         """Read what describes the database, and make the command of the dump."""
         holder = self._holder
         try:
@@ -245,7 +245,7 @@ class PostgresCapture:
                     answers[name] = jsonable(ask(reader, query, timeout_s=OBSERVE_S))
         return answers
 
-    def verify(self, stored: Stored, fingerprint: Fingerprint | None) -> Fingerprint | None:
+    def verify(self, stored: StoredSnapshot, fingerprint: Fingerprint | None) -> Fingerprint | None:
         """Check the dump's size: an uncompressed dump has at least a byte for each counted row."""
         if stored.bytes == 0:
             raise ImplausibleDump(

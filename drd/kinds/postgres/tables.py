@@ -25,7 +25,7 @@ from drd.kinds.postgres.connection import (
     interruptible,
     password_file,
 )
-from drd.kinds.postgres.copies import Placed, clear, placed_before, put_in_place, taken_names
+from drd.kinds.postgres.copies import PlacedTables, clear, placed_before, put_in_place, taken_names
 from drd.kinds.postgres.detach_tables import Copies, Detached
 from drd.kinds.postgres.extract import Extraction
 from drd.kinds.postgres.fingerprint import (
@@ -37,7 +37,7 @@ from drd.kinds.postgres.foreign_code import TABLES
 from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.naming import copy_names
 from drd.kinds.postgres.part import TablesInspector
-from drd.kinds.postgres.publish import Publication
+from drd.kinds.postgres.publish import DatabasePublication
 from drd.kinds.postgres.quoting import ident
 from drd.kinds.postgres.restore import dump_file, first_error
 from drd.kinds.postgres.server_text import as_spelled, shown
@@ -218,7 +218,7 @@ class PostgresTables(PostgresTargetDatabase):
         left out.
         """
         cluster = self._reach()
-        names = Publication(cluster, self._component, self._place.run)
+        names = DatabasePublication(cluster, self._component, self._place.run)
         create = database.create_sql(
             names.working, snapshot.facts["locale"], version=cluster.version, tablespace=None
         )
@@ -256,7 +256,7 @@ class PostgresTables(PostgresTargetDatabase):
     def _put_in(self, inside: Connection, copies: Copies, notes: list[str]) -> Restored:
         shutil.rmtree(self._place.directory / "landing", ignore_errors=True)
         cluster, mark = self._reach(), self._place.mark
-        working = Publication(cluster, self._component, self._place.run).working
+        working = DatabasePublication(cluster, self._component, self._place.run).working
         file = self._place.directory / "tables.dump"
         try:
             self._dump(cluster, working, file)
@@ -266,7 +266,7 @@ class PostgresTables(PostgresTargetDatabase):
         comparable = self._require_same(cluster, working, inside)
         schema, _ = self._schema()
         sources = {_ident_pair(schema, c.name): c.source for c in copies.tables}
-        self._remember(Placed(sources, comparable=comparable))
+        self._remember(PlacedTables(sources, comparable=comparable))
         notes += put_in_place(
             inside, mark, schema, copies, run=self._place.run, with_owner=not self._no_owner
         )
@@ -330,19 +330,19 @@ class PostgresTables(PostgresTargetDatabase):
 
     # afterwards
 
-    def _remember(self, placed: Placed) -> None:
+    def _remember(self, placed: PlacedTables) -> None:
         known = {"sources": dict(placed.sources), "comparable": placed.comparable}
         write_journal(self._place.directory / _PLACED, known)
 
-    def _placed(self) -> Placed | None:
+    def _placed(self) -> PlacedTables | None:
         known = read_journal(self._place.directory / _PLACED)
-        return Placed(known["sources"], comparable=known["comparable"]) if known else None
+        return PlacedTables(known["sources"], comparable=known["comparable"]) if known else None
 
     def inspector(self) -> Inspector:
         if self._inspector is None:
             placed = self._placed()
             address, login = self._login()
-            self._inspector = TablesInspector(address, login, placed or Placed({}))
+            self._inspector = TablesInspector(address, login, placed or PlacedTables({}))
         return self._inspector
 
     def _tidy(self) -> None:

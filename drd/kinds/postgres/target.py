@@ -27,13 +27,13 @@ from drd.kinds.postgres.connection import (
     write_password_file,
 )
 from drd.kinds.postgres.inspect import PostgresInspector
-from drd.kinds.postgres.publish import Publication
+from drd.kinds.postgres.publish import DatabasePublication
 from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file, room
 from drd.kinds.postgres.sandbox import extension_hint, missing_extensions
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.target_rights import rights_findings
 from drd.kinds.postgres.target_server import missing_locale, server_room
-from drd.kinds.postgres.tools import Programs, programs_for
+from drd.kinds.postgres.tools import PostgresPrograms, programs_for
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
 
@@ -73,7 +73,7 @@ class PostgresTargetDatabase:
         self._keep = keep
         self._as_owner = as_owner
         self._cluster: Cluster | None = None
-        self._found_programs: Programs | None = None
+        self._found_programs: PostgresPrograms | None = None
         self._looked_at: ComponentSnapshot | None = None
         self._restorer: Restorer | None = None
         self._inspector: PostgresInspector | None = None
@@ -199,11 +199,11 @@ class PostgresTargetDatabase:
             agreed.touch(mode=0o600)
             return
         with as_target_error(f"cannot read database {cluster.address.dbname}"):
-            names = Publication(cluster, self._component, self._place.run)
+            names = DatabasePublication(cluster, self._component, self._place.run)
             if not names.done:
                 names.require_room(overwrite=False)
 
-    def _programs(self) -> Programs:
+    def _programs(self) -> PostgresPrograms:
         """Return pg_restore of the server's major version: since 17, pg_restore uses settings that
         an older server does not know.
         """
@@ -224,7 +224,7 @@ class PostgresTargetDatabase:
         if self._looked_at is None:
             return
         with as_target_error(f"cannot restore {self._component}"):
-            if not Publication(self._reach(), self._component, self._place.run).done:
+            if not DatabasePublication(self._reach(), self._component, self._place.run).done:
                 self._begin().make_working(self._looked_at.facts)
 
     def _begin(self) -> Restorer:
@@ -306,7 +306,7 @@ class PostgresTargetDatabase:
 
     def _tidy(self) -> None:
         """Remove what this run has left on the server, except for what has its final name."""
-        names = Publication(self._reach(), self._component, self._place.run)
+        names = DatabasePublication(self._reach(), self._component, self._place.run)
         drop_login(self._reach(), names.working, names.final)
         names.clean_up()
 

@@ -18,7 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from drd.errors import DrdError
-from drd.kinds.postgres.tools import Programs
+from drd.kinds.postgres.tools import PostgresPrograms
 from drd.process import Command, Completed
 from drd.process.private import make_private, why_not_private
 
@@ -36,7 +36,9 @@ class ClusterTemplate:
     in several processes: a conflict only costs one of them its own initdb.
     """
 
-    def __init__(self, shelf: Path, programs: Programs, initdb: Command, user: str | None) -> None:
+    def __init__(
+        self, shelf: Path, programs: PostgresPrograms, initdb: Command, user: str | None
+    ) -> None:
         self._shelf = shelf
         self._user = user
         self._family = f"postgres-{programs.major}-"

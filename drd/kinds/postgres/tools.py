@@ -20,7 +20,7 @@ VERSIONED = Path("/usr/lib/postgresql")
 
 
 @dataclass(frozen=True, slots=True)
-class Programs:
+class PostgresPrograms:
     """One directory of PostgreSQL programs; `version` is what the requested program reports
     (`17.12`).
     """
@@ -41,7 +41,7 @@ class Programs:
 
 def programs_for(
     major: int, tool: str, *, bin_dir: str | None, package: str = "postgresql-client"
-) -> Programs:
+) -> PostgresPrograms:
     """Return the programs to use with a server of this major version: the same major, else the next
     newer. `tool` is the one that has to exist. Raises ToolMissing, or ToolTooOld naming both
     versions if only older ones are installed.
@@ -64,15 +64,15 @@ def programs_for(
     return min(fitting, key=lambda p: p.major)
 
 
-def _asked(directory: Path, tool: str, *, package: str) -> Programs:
+def _asked(directory: Path, tool: str, *, package: str) -> PostgresPrograms:
     path = process.find_tool(tool, package=package, bin_dir=directory)
-    return Programs(directory, _version(path))
+    return PostgresPrograms(directory, _version(path))
 
 
-def _installed(tool: str) -> list[Programs]:
+def _installed(tool: str) -> list[PostgresPrograms]:
     """Return the programs of the versioned directories; else those in PATH."""
     programs = [
-        Programs(path.parent, _version(str(path)))
+        PostgresPrograms(path.parent, _version(str(path)))
         for path in sorted(VERSIONED.glob(f"[0-9]*/bin/{tool}"))
         if os.access(path, os.X_OK)
     ]
@@ -81,7 +81,7 @@ def _installed(tool: str) -> list[Programs]:
     on_path = shutil.which(tool)
     if on_path is None:
         return []
-    return [Programs(Path(on_path).parent, _version(on_path))]
+    return [PostgresPrograms(Path(on_path).parent, _version(on_path))]
 
 
 def _version(path: str) -> str:

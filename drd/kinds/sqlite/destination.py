@@ -21,7 +21,7 @@ from drd.kinds.sqlite import database
 from drd.kinds.sqlite.inspector import FencedInspector, SqliteInspector
 from drd.kinds.sqlite.manifest import SUFFIX, filename
 from drd.kinds.sqlite.open_by import require_unused, user
-from drd.kinds.sqlite.reader import Reader, reads
+from drd.kinds.sqlite.reader import SqliteReader, reads
 from drd.kinds.sqlite.shared_directory import SIDE_FILES, for_reading
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
 from drd.model.text import counted
@@ -77,7 +77,7 @@ class SqliteSandbox(OneFileSandbox):
     def __init__(self, component: str, place: Workplace) -> None:
         super().__init__(component, place, FORM)
         fence = place.fence(place.directory.name, [self._file.parent], reads=reads())
-        self._reader = Reader(fence) if fence is not None else None
+        self._reader = SqliteReader(fence) if fence is not None else None
 
     def prepare(self) -> None:
         """Start the process that opens the file; there is no server to start."""
@@ -114,7 +114,7 @@ class SqliteSandbox(OneFileSandbox):
         super().close()
 
 
-class SqliteTarget(OneFileTarget):
+class SqliteTargetDestination(OneFileTarget):
     """A named database file."""
 
     companions = SIDE_FILES

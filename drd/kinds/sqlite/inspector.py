@@ -11,8 +11,8 @@ from typing import Any
 from drd.errors import SourceUnreachable
 from drd.kinds.one_file import FileInspector
 from drd.kinds.sqlite import database
-from drd.kinds.sqlite.reader import Reader
-from drd.kinds.sqlite.shared_directory import Place, for_reading, for_writing
+from drd.kinds.sqlite.reader import SqliteReader
+from drd.kinds.sqlite.shared_directory import DatabasePlace, for_reading, for_writing
 from drd.model.snapshot import Fingerprint
 
 
@@ -24,7 +24,7 @@ class SqliteInspector(FileInspector):
             return database.single_value(connection, query, timeout_s=timeout_s)
 
     def execute(self, statements: str, *, timeout_s: float) -> int:
-        def work(place: Place) -> int:
+        def work(place: DatabasePlace) -> int:
             return database.execute(
                 place.path,
                 statements,
@@ -56,7 +56,7 @@ class SqliteInspector(FileInspector):
 class FencedInspector(FileInspector):
     """Queries a file of a drill, which only a process behind a fence opens."""
 
-    def __init__(self, path: Path, reader: Reader) -> None:
+    def __init__(self, path: Path, reader: SqliteReader) -> None:
         super().__init__(path)
         self._reader = reader
 

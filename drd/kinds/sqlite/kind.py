@@ -12,7 +12,7 @@ from drd.kinds.kept_files import Beside, KeptPlaces
 from drd.kinds.one_file import OneFileKind
 from drd.kinds.sqlite import SPEC
 from drd.kinds.sqlite.copy import discard
-from drd.kinds.sqlite.destination import FORM, SqliteSandbox, SqliteTarget
+from drd.kinds.sqlite.destination import FORM, SqliteSandbox, SqliteTargetDestination
 from drd.kinds.sqlite.manifest import require_written
 from drd.kinds.sqlite.open_by import require_unused
 from drd.kinds.sqlite.settings import SqliteSettings
@@ -53,13 +53,13 @@ class SqliteKind(OneFileKind):
         settings: object,
         place: Workplace,
         options: RestoreOptions = AS_IT_IS,
-    ) -> SqliteTarget | SqliteTables:
+    ) -> SqliteTargetDestination | SqliteTables:
         assert isinstance(settings, TargetSettings | SqliteSettings)
         part = options.part
         if part is not None and part.tables:
             return SqliteTables(component.name, settings.path, place, part)
         path = _path_of(settings, part)
-        return SqliteTarget(component.name, path, place, options)
+        return SqliteTargetDestination(component.name, path, place, options)
 
     def kept(
         self,

@@ -26,10 +26,10 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
     if "journal_mode" in facts:
         strict.one_of(facts["journal_mode"], f"{place}.journal_mode", ("wal", "delete"))
     if private:
-        raise strict.Refused(f"private of {snapshot.component} is not empty")
+        raise strict.UnexpectedValue(f"private of {snapshot.component} is not empty")
     if snapshot.fingerprint is not None and not isinstance(
         snapshot.fingerprint, DatabaseFingerprint
     ):
-        raise strict.Refused(
+        raise strict.UnexpectedValue(
             f"the fingerprint of {snapshot.component} does not describe a database"
         )

@@ -51,7 +51,7 @@ _ERRORS = {e.__name__: e for e in (DeadlineExceeded, SourceError, SourceUnreacha
 _TURN_MS = 200
 
 
-class Reader:
+class SqliteReader:
     """One process for all questions, started by `start` or the first question. Safe in several
     threads.
     """

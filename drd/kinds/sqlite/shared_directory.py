@@ -32,7 +32,7 @@ SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DatabasePlace:
     """The path of a database, without links. Work that is `confined` has no directory for
     temporary files. With `kept`, the work can remove nothing beside the database."""
 
@@ -52,7 +52,7 @@ def for_reading(path: Path) -> Iterator[Path]:
         yield place
 
 
-def for_writing(path: Path, work: Callable[[Place], T]) -> T:
+def for_writing(path: Path, work: Callable[[DatabasePlace], T]) -> T:
     """Run `work`, which opens the database for writing, with safe rights; returns what it returns.
     The path must have no links; a link that has appeared on it is not followed. Raises
     SourceError, also when nothing would keep others from leading the work elsewhere, and the
@@ -78,7 +78,7 @@ def for_writing(path: Path, work: Callable[[Place], T]) -> T:
 
     def as_its_user() -> T:
         with _rights(user, given=given):
-            return work(Place(place, confined, kept))
+            return work(DatabasePlace(place, confined, kept))
 
     if not (confined or given or user is not None):
         return as_its_user()

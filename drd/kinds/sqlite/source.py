@@ -19,7 +19,7 @@ from drd.kinds.sqlite.copy import consistent_copy, discard, opened_reading
 from drd.kinds.sqlite.manifest import filename
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.kinds.sqlite.unwritable import is_about_shm
-from drd.model.snapshot import Fingerprint, Stored
+from drd.model.snapshot import Fingerprint, StoredSnapshot
 from drd.model.units import format_size
 from drd.ports import Finding, Probe, Stream, Workplace
 from drd.process import Command
@@ -77,7 +77,7 @@ class SqliteCapture:
                     properties[name] = value
         return properties
 
-    def verify(self, stored: Stored, fingerprint: Fingerprint | None) -> Fingerprint | None:
+    def verify(self, stored: StoredSnapshot, fingerprint: Fingerprint | None) -> Fingerprint | None:
         self._check()
         size = self._copy.stat().st_size
         if stored.bytes != size:

@@ -31,7 +31,7 @@ from drd.kinds.sqlite import database
 from drd.kinds.sqlite.definition import renamed_index, without_foreign_keys
 from drd.kinds.sqlite.destination import proven
 from drd.kinds.sqlite.inspector import SqliteInspector
-from drd.kinds.sqlite.shared_directory import Place, for_reading, for_writing
+from drd.kinds.sqlite.shared_directory import DatabasePlace, for_reading, for_writing
 from drd.kinds.untrusted_dirs import resolved
 from drd.model.single_item import Part, meant, near
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint, TableState
@@ -308,7 +308,7 @@ class SqliteTables(NamedDestination):
         """Run `do` with the live database, to which the restored file is attached as `point`;
         returns what it returns. Raises SourceError and TargetError."""
 
-        def work(place: Place) -> T:
+        def work(place: DatabasePlace) -> T:
             with closing(self._opened(place, file)) as there:
                 # A sum of texts that are no UTF-8 would fail otherwise.
                 there.text_factory = database.as_text
@@ -317,7 +317,7 @@ class SqliteTables(NamedDestination):
 
         return for_writing(self._path, work)
 
-    def _opened(self, place: Place, file: Path | None) -> sqlite3.Connection:
+    def _opened(self, place: DatabasePlace, file: Path | None) -> sqlite3.Connection:
         try:
             there = database.connect_to_write(
                 place.path,

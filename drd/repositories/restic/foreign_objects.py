@@ -18,7 +18,7 @@ from drd import log, process
 from drd.errors import DrdError, ForeignObjects, RepositoryDamaged, RepositoryError, WrongKey
 from drd.model.text import counted, some
 from drd.model.units import format_duration
-from drd.repositories.place import Kept, Place
+from drd.repositories.place import Kept, RepositoryPlace
 from drd.repositories.restic.ciphers import MasterKey
 from drd.repositories.restic.key_search import NOT_WHOLE, SEARCH_S, Keys
 from drd.repositories.restic.session import Session
@@ -66,7 +66,7 @@ def _without_escapes(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ForeignSearch:
     """The result of a search. `swept`: invalid locks were there, and have been removed."""
 
     error: RepositoryError | None = None
@@ -107,21 +107,21 @@ def invalid_indexes(session: Session, master: MasterKey) -> dict[str, bool]:
     return invalid
 
 
-def explain_failure(session: Session) -> Found:
+def explain_failure(session: Session) -> ForeignSearch:
     """Find the objects that caused a failure of restic, if possible."""
     try:
         keys = session.hint.keys()
         if keys.master is None:
-            return Found(keys_error(session, keys))
+            return ForeignSearch(keys_error(session, keys))
         swept, left = _remove_invalid_locks(session, keys.master)
         if left:
-            return Found(objects_error(session, "locks", left))
+            return ForeignSearch(objects_error(session, "locks", left))
         if swept:
-            return Found(swept=True)
-        return Found(_indexes_error(session, invalid_indexes(session, keys.master)))
+            return ForeignSearch(swept=True)
+        return ForeignSearch(_indexes_error(session, invalid_indexes(session, keys.master)))
     except DrdError as error:
         log.get().info("repository.not_looked_at", repository=session.spec.url, why=error.message)
-        return Found()
+        return ForeignSearch()
 
 
 def missing_key_error(session: Session) -> RepositoryError | None:
@@ -227,5 +227,5 @@ def listed(below: Kept, found: Mapping[str, str]) -> str:
     return some(what, NAMED, between="; ")
 
 
-def removal(place: Place, below: Kept, names: Iterable[str]) -> str:
+def removal(place: RepositoryPlace, below: Kept, names: Iterable[str]) -> str:
     return "; ".join(place.removal(f"{below}/{name}") for name in list(names)[:NAMED])

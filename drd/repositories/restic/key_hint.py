@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from drd import modes
 from drd.process.private import make_private
-from drd.repositories.place import Entry, is_id
+from drd.repositories.place import StoredObject, is_id
 from drd.repositories.restic.key_search import Keys, search
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class KeyHint:
         self._session = session
         self._id: str | None = None
         self._looked = False
-        self._in_vain: tuple[Mapping[str, Entry], Keys] | None = None
+        self._in_vain: tuple[Mapping[str, StoredObject], Keys] | None = None
         self._from: KeyHint | None = None
         self.crowded = False
         """Whether there was more than one key at the last search."""
@@ -80,7 +80,7 @@ class KeyHint:
         """
         return self._keys(self._session.place.objects("keys"), whole=whole)
 
-    def _keys(self, listed: Mapping[str, Entry], *, whole: bool = False) -> Keys:
+    def _keys(self, listed: Mapping[str, StoredObject], *, whole: bool = False) -> Keys:
         in_vain = self._in_vain
         if in_vain is not None and in_vain[0] == listed:
             return in_vain[1]  # a search may take minutes

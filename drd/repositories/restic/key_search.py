@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from drd import process
 from drd.errors import RepositoryError, RepositoryUnreachable
-from drd.repositories.place import Entry
+from drd.repositories.place import StoredObject
 from drd.repositories.restic.ciphers import CannotTry, KeyFile, MasterKey, NoKey, key_file, unlock
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Keys:
 
 
 def search(
-    session: Session, listed: Mapping[str, Entry], known: str | None, *, whole: bool = False
+    session: Session, listed: Mapping[str, StoredObject], known: str | None, *, whole: bool = False
 ) -> Keys:
     """Find our key. `known` is tried first. With `whole`, all files are read, also when ours is
     found at once. Raises RepositoryError and SecretUnavailable."""
@@ -65,7 +65,9 @@ def search(
 
 
 class _Search:
-    def __init__(self, session: Session, listed: Mapping[str, Entry], known: str | None) -> None:
+    def __init__(
+        self, session: Session, listed: Mapping[str, StoredObject], known: str | None
+    ) -> None:
         self._place, self._password = session.place, session.password()
         self._until = time.monotonic() + SEARCH_S
         # A file without a known time counts as old.

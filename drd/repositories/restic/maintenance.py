@@ -119,7 +119,7 @@ def snapshots(
         for item in listed:
             try:
                 listing.append(_info(item))
-            except strict.Refused as error:
+            except strict.UnexpectedValue as error:
                 unreadable[str(item.get("id", ""))[:64]] = str(error)
         return Listing(sorted(listing, key=lambda s: s.time), unreadable)
 

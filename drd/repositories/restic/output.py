@@ -13,7 +13,7 @@ from drd.errors import RepositoryError
 from drd.model.units import format_size
 
 
-class Answer(ABC):
+class ResticOutput(ABC):
     """The output of one restic process. `begin` returns the descriptor for it and drops the output
     of an earlier try; call `ended` when restic has ended.
     """
@@ -37,7 +37,7 @@ class Answer(ABC):
             raise RepositoryError(f"restic's answer exceeds {format_size(self._most)}")
 
 
-class InFile(Answer):
+class InFile(ResticOutput):
     """Keeps the output in a file."""
 
     def __init__(self, file: IO[bytes], most: int) -> None:
@@ -57,7 +57,7 @@ class InFile(Answer):
         return os.fstat(self._file.fileno()).st_size
 
 
-class Counted(Answer):
+class Counted(ResticOutput):
     """Counts the output and drops it."""
 
     def __init__(self, most: int) -> None:

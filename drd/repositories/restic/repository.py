@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from drd.model.plan import RepositorySpec, SecretRef
-from drd.model.snapshot import Stored
+from drd.model.snapshot import StoredSnapshot
 from drd.ports import (
     Fetched,
     Finding,
@@ -107,7 +107,7 @@ class ResticRepository:
         time: datetime | None = None,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
-    ) -> Stored:
+    ) -> StoredSnapshot:
         words = backup_words(host, tags, time)
         marked = (tag.removeprefix("component:") for tag in tags if tag.startswith("component:"))
         subject = next(marked, host)
@@ -137,7 +137,7 @@ class ResticRepository:
         host: str,
         tags: Sequence[str],
         time: datetime | None = None,
-    ) -> Stored:
+    ) -> StoredSnapshot:
         return store.store_bytes(self.runner, data, filename, host=host, tags=tags, time=time)
 
     def copy_from(

@@ -27,7 +27,7 @@ from drd.repositories.restic import foreign_objects, locks, two_repositories
 from drd.repositories.restic.errors import judge
 from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Complaints, Listener
-from drd.repositories.restic.output import Answer, Counted, InFile
+from drd.repositories.restic.output import Counted, InFile, ResticOutput
 from drd.repositories.restic.session import Session
 from drd.repositories.restic.stall import Patience, StallWatch
 from drd.repositories.restic.version import version
@@ -162,7 +162,7 @@ class ResticRunner:
         self._answered(answer, words, env=None, deadline_s=None, retry_lock_s=retry_lock_s)
         return answer.size()
 
-    def _answered(self, answer: Answer, words: Sequence[str], **how: Any) -> Complaints:
+    def _answered(self, answer: ResticOutput, words: Sequence[str], **how: Any) -> Complaints:
         """Run restic with its output in `answer`. `how` goes to `Session.command`."""
         self.ready()
         watch = self._watch(answer.size)

@@ -13,7 +13,7 @@ from drd.model.plan import RepositorySpec, SecretRef
 from drd.process import Command, find_tool, rights
 from drd.process.private import root_directory
 from drd.repositories.local import LocalPlace
-from drd.repositories.place import Place
+from drd.repositories.place import RepositoryPlace
 from drd.repositories.restic.key_hint import KeyHint
 from drd.repositories.s3_access import S3Keys
 
@@ -44,7 +44,7 @@ class Session:
         self._keys: S3Keys | None = None
         self._password: str | None = None
 
-    def _place(self) -> Place:
+    def _place(self) -> RepositoryPlace:
         if not is_s3(self.spec.url):
             return LocalPlace(Path(self.spec.url))
         from drd.repositories.s3 import S3Place  # boto3: only for those who have a bucket

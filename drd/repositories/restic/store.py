@@ -15,7 +15,7 @@ from drd.errors import (
     SnapshotIncomplete,
     SourceMissing,
 )
-from drd.model.snapshot import Stored
+from drd.model.snapshot import StoredSnapshot
 from drd.ports import OnProgress, Stream, Tree, no_progress
 from drd.process import MEMORY_HINT, Completed
 from drd.repositories.restic.errors import failure
@@ -36,13 +36,13 @@ def store_stream(
     subject: str,
     deadline_s: float | None,
     on_progress: OnProgress,
-) -> Stored:
+) -> StoredSnapshot:
     """Store a stream. Raises DumpFailed with the producer's last words, and ImplausibleDump for an
     empty stream, whose snapshot is forgotten.
     """
     words = [*words, *stdin_words(stream.filename)]
 
-    def work(retry_lock_s: int) -> Stored:
+    def work(retry_lock_s: int) -> StoredSnapshot:
         listener = Listener(
             subject, "backup", expected_bytes=stream.expected_bytes, on_progress=on_progress
         )
@@ -84,7 +84,7 @@ def store_tree(
     subject: str,
     deadline_s: float | None,
     on_progress: OnProgress,
-) -> Stored:
+) -> StoredSnapshot:
     """Store a directory tree. Raises SnapshotIncomplete, which names the files that could not be
     read.
 
@@ -93,7 +93,7 @@ def store_tree(
     """
     more, stdin = tree_words(tree)
 
-    def work(retry_lock_s: int) -> Stored:
+    def work(retry_lock_s: int) -> StoredSnapshot:
         listener = Listener(
             subject, "backup", expected_bytes=tree.expected_bytes, on_progress=on_progress
         )
@@ -174,10 +174,10 @@ def store_bytes(
     host: str,
     tags: Sequence[str],
     time: datetime | None,
-) -> Stored:
+) -> StoredSnapshot:
     words = [*backup_words(host, tags, time), *stdin_words(filename)]
 
-    def work(retry_lock_s: int) -> Stored:
+    def work(retry_lock_s: int) -> StoredSnapshot:
         listener = Listener(filename, "backup", on_progress=no_progress)
         done = runner.run(
             words, listener, stdin=data, deadline_s=SMALL_S, retry_lock_s=retry_lock_s
@@ -187,7 +187,7 @@ def store_bytes(
     return runner.locking(work)
 
 
-def _check_stored(runner: ResticRunner, done: Completed, listener: Listener) -> Stored:
+def _check_stored(runner: ResticRunner, done: Completed, listener: Listener) -> StoredSnapshot:
     """Parse the summary. `added_bytes` is what the repository grew by, compressed and encrypted
     (restic's `data_added_packed`).
     """
@@ -210,7 +210,7 @@ def _check_stored(runner: ResticRunner, done: Completed, listener: Listener) -> 
     if not snapshot:
         raise RepositoryError("restic exited with 0 but made no snapshot")
     summary = listener.summary
-    return Stored(
+    return StoredSnapshot(
         snapshot=snapshot,
         bytes=int(summary.get("total_bytes_processed", 0)),
         added_bytes=int(summary.get("data_added_packed", summary.get("data_added", 0))),

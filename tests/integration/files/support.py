@@ -14,7 +14,7 @@ from drd.kinds.files.settings import FilesSettings, FilesTarget
 from drd.kinds.files.source import FilesCapture, FilesSource
 from drd.model.plan import CheckSpec, Component
 from drd.model.run import CheckResult
-from drd.model.snapshot import ComponentSnapshot, Stored, TreeFingerprint
+from drd.model.snapshot import ComponentSnapshot, StoredSnapshot, TreeFingerprint
 from drd.ports import Destination, Inspector, RestoreOptions, Workplace, no_progress
 from drd.testing.checks import context
 
@@ -77,7 +77,7 @@ def make_zoo(root: Path) -> None:
     (root / "sub" / "closed").chmod(0o2700)
 
 
-def taken(capture: FilesCapture, stored: Stored) -> ComponentSnapshot:
+def taken(capture: FilesCapture, stored: StoredSnapshot) -> ComponentSnapshot:
     fingerprint = capture.verify(stored, capture.fingerprint())
     return ComponentSnapshot(
         "conf",
@@ -94,7 +94,7 @@ def taken(capture: FilesCapture, stored: Stored) -> ComponentSnapshot:
 def take(work: Workplace, *paths: Path | str, **settings: Any) -> ComponentSnapshot:
     """A capture whose bytes nobody stores."""
     with source(work, *paths, **settings).open() as capture:
-        return taken(capture, Stored("s1", 0, 0, files=1))
+        return taken(capture, StoredSnapshot("s1", 0, 0, files=1))
 
 
 def tree_of(snapshot: ComponentSnapshot) -> TreeFingerprint:

@@ -13,7 +13,7 @@ import pytest
 from drd.errors import SourceError, SourceMissing
 from drd.kinds.files.destination import LANDING
 from drd.model.run import CheckVerdict
-from drd.model.snapshot import Stored, TreeFingerprint
+from drd.model.snapshot import StoredSnapshot, TreeFingerprint
 from drd.ports import Tree, Workplace, no_progress
 from tests.integration.files.support import (
     KIND,
@@ -164,7 +164,7 @@ def test_files_changing_during_storing_are_volatile_and_pass(
         fingerprint = capture.fingerprint()
         if when == "after the digest":
             change(root)
-        described = capture.verify(Stored("s", 0, 0, files=6), fingerprint)
+        described = capture.verify(StoredSnapshot("s", 0, 0, files=6), fingerprint)
     assert isinstance(described, TreeFingerprint)
     volatile = {p[len(str(root)) + 1 :] for p, e in described.entries.items() if e.volatile}
     assert "top" in volatile
@@ -181,7 +181,7 @@ def test_files_seen_only_once_are_named_and_pass(work: Workplace, root: Path) ->
         stored = root.with_name("stored")
         shutil.copytree(root, stored)
         (root / "a" / "swap").unlink()
-        snapshot = taken(capture, Stored("s", 0, 0, files=6))
+        snapshot = taken(capture, StoredSnapshot("s", 0, 0, files=6))
         assert fingerprint.entries.keys() < tree_of(snapshot).entries.keys()
     sandbox = KIND.sandbox(component(root), snapshot, work)
     shutil.rmtree(root)
@@ -210,12 +210,12 @@ def test_a_path_that_vanishes_while_it_is_captured_is_an_error(work: Workplace, 
         shutil.rmtree(root / "d")
         fingerprint = capture.fingerprint()
         with pytest.raises(SourceError, match="vanished"):
-            capture.verify(Stored("s", 0, 0, files=4), fingerprint)
+            capture.verify(StoredSnapshot("s", 0, 0, files=4), fingerprint)
 
 
 def test_nothing_stored_of_several_files_is_an_error(work: Workplace, root: Path) -> None:
     with source(work, root).open() as capture, pytest.raises(SourceError, match="nothing was"):
-        capture.verify(Stored("s", 0, 0, files=0), None)
+        capture.verify(StoredSnapshot("s", 0, 0, files=0), None)
 
 
 @as_root

@@ -22,7 +22,7 @@ from drd.errors import (
     ToolTooOld,
 )
 from drd.kinds.postgres.source import PostgresCapture
-from drd.model.snapshot import DatabaseFingerprint, Stored
+from drd.model.snapshot import DatabaseFingerprint, StoredSnapshot
 from drd.ports import Source, Stream, Workplace
 from tests.postgres_support import KIND, back_up, component
 from tests.servers import PostgresServer, postgres_server, short_directory
@@ -309,10 +309,10 @@ def test_a_dump_that_cannot_hold_the_rows_is_implausible(
     with source(shop.dsn("shop"), place).open() as capture:
         assert isinstance(capture, PostgresCapture)
         fingerprint = capture.fingerprint()
-        assert capture.verify(Stored("s", 20_000, 1), fingerprint) is fingerprint
+        assert capture.verify(StoredSnapshot("s", 20_000, 1), fingerprint) is fingerprint
         for size in (0, 400):
             with pytest.raises(ImplausibleDump):
-                capture.verify(Stored("s", size, 1), fingerprint)
+                capture.verify(StoredSnapshot("s", size, 1), fingerprint)
 
 
 # --- fingerprints ----------------------------------------------------------------------------

@@ -259,7 +259,7 @@ RESTORES = """
 import pickle, sys
 from pathlib import Path
 from tests.postgres_support import *
-from drd.kinds.postgres.publish import Publication
+from drd.kinds.postgres.publish import DatabasePublication
 from drd.ports import no_progress
 backup, dsn, directory, dies = pickle.loads(Path(sys.argv[1]).read_bytes())
 place = workplace(directory)
@@ -271,7 +271,7 @@ if dies:
     def die(self, **_):
         print("published", flush=True)
         import time; time.sleep(60)
-    Publication.drop_former = die
+    DatabasePublication.drop_former = die
 print("go", flush=True)
 target.restore(backup.snapshot, backup.private, on_progress=no_progress)
 """

@@ -16,7 +16,7 @@ from drd.kinds.sqlite.kind import SqliteKind
 from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
 from drd.kinds.sqlite.source import SqliteSource
 from drd.model.plan import Component
-from drd.model.snapshot import ComponentSnapshot, Stored
+from drd.model.snapshot import ComponentSnapshot, StoredSnapshot
 from drd.ports import Destination, RestoreOptions, Stream, Workplace, no_progress
 
 KIND = SqliteKind()
@@ -51,7 +51,7 @@ def take(path: Path, work: Workplace, **fingerprint: Any) -> tuple[ComponentSnap
     with source(path, work, **fingerprint).open() as capture:
         assert isinstance(capture.payload, Stream)
         data = subprocess.run(capture.payload.command.argv, capture_output=True, check=True).stdout
-        described = capture.verify(Stored("s1", len(data), 0), capture.fingerprint())
+        described = capture.verify(StoredSnapshot("s1", len(data), 0), capture.fingerprint())
         snapshot = ComponentSnapshot(
             "db",
             "sqlite",

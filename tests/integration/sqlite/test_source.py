@@ -16,7 +16,7 @@ import pytest
 from drd.errors import SourceError, SourceMissing, SourceUnreachable
 from drd.kinds.sqlite import copy as copying
 from drd.kinds.sqlite.unwritable import copy_files
-from drd.model.snapshot import DatabaseFingerprint, Stored
+from drd.model.snapshot import DatabaseFingerprint, StoredSnapshot
 from drd.ports import Stream, Workplace
 from tests.integration.sqlite.support import KIND, ask, make, source, steady_writer, take
 from tests.repository_support import until
@@ -178,7 +178,7 @@ def test_a_damaged_source_makes_no_snapshot_and_says_where(
     with source(path, work, mode="off").open() as capture:
         assert capture.fingerprint is not None
         with pytest.raises(SourceError):
-            capture.verify(Stored("s", len(data), 0), None)
+            capture.verify(StoredSnapshot("s", len(data), 0), None)
 
 
 def test_a_stored_size_that_is_not_the_copys_is_refused(short_tmp: Path, work: Workplace) -> None:
@@ -187,7 +187,7 @@ def test_a_stored_size_that_is_not_the_copys_is_refused(short_tmp: Path, work: W
         source(path, work).open() as capture,
         pytest.raises(SourceError, match="were stored"),
     ):
-        capture.verify(Stored("s", 17, 0), None)
+        capture.verify(StoredSnapshot("s", 17, 0), None)
 
 
 def test_an_empty_file_is_a_database_without_tables(short_tmp: Path, work: Workplace) -> None:
