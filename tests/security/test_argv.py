@@ -198,7 +198,7 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/cli/as_service.py",  # a unit of the command line's, for root
         "drd/kinds/postgres/discovery.py",  # psql with options alone
         "drd/daemon/workers.py",  # a run's id, 8 hexadecimal digits
-        "drd/flows/backup/capture.py",  # the plan's own words
+        "drd/flows/hooks.py",  # the plan's own words
         "drd/flows/host/fence_trial.py",  # Python with a program and paths of drd's
         "drd/flows/host/install.py",  # words of drd's, absolute paths
         "drd/flows/backup/own_files.py",  # tar with options and `.`
