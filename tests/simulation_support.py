@@ -275,7 +275,7 @@ class Host:
         if due or self.time.awake_s - self._ticked_s >= WAITING_STEP_S:
             self.daemon._ask_tick()
             self._ticked_s = self.time.awake_s
-        self.daemon._react(jump)
+        self.daemon._handle_events(jump)
         if jump is not None or self.time.awake_s - self._monitored_s >= MONITOR_S:
             self._monitored_s = self.time.awake_s
             self.daemon._monitor._work(last=False)

@@ -188,7 +188,7 @@ def _document(outcome: RecoveryOutcome, planned: RecoveryPlan) -> dict[str, Any]
 
 def _ended(outcome: RecoveryOutcome, step: str) -> dict[str, Any]:
     ended = outcome.outcome
-    says = ended.says[step].shown if step in ended.says else ""
+    says = ended.causes[step].shown if step in ended.causes else ""
     return {
         "name": step,
         "state": str(ended.states[step]) if step in ended.states else "not begun",
@@ -255,5 +255,5 @@ def _measured(evidence: Evidence, planned: RecoveryPlan) -> str:
 def _print_step(outcome: RecoveryOutcome, name: str) -> None:
     ended = outcome.outcome
     state = str(ended.states[name]) if name in ended.states else "not begun"
-    says = ended.says[name].shown if name in ended.says else ""
+    says = ended.causes[name].shown if name in ended.causes else ""
     output.say(f"  step       {name}: {state}" + (f": {says}" if says else ""))

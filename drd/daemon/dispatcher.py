@@ -36,9 +36,9 @@ class Dispatcher:
         agenda: Agenda,
         workers: Workers,
         limits: RunLimits,
-        on_begun: Callable[[Run], None],
+        on_run_started: Callable[[Run], None],
     ) -> None:
-        self._on_begun = on_begun
+        self._on_run_started = on_run_started
         self._catalogue = catalogue
         self._agenda = agenda
         self._workers = workers
@@ -54,19 +54,19 @@ class Dispatcher:
             return []
         decision = choose(
             due,
-            [self._of_run(r) for r in open_runs],
+            [self._usage_of(r) for r in open_runs],
             self.limits,
             now,
             lambda: self._agenda.backups_ahead(now),
         )
         self.waiting = {d.job.key: reason for d, reason in decision.waiting}
-        return [words for each in decision.start if (words := self._begin(each, now))]
+        return [text for each in decision.start if (text := self._start_job(each, now))]
 
     def is_asked(self, open_runs: Sequence[Run]) -> bool:
         """Return whether a waiting row has no process."""
         busy = {w.run.id for w in self._workers.alive}
         return len(busy) < self.limits.runs and any(
-            run.id not in busy for run in open_runs if _waits(run)
+            run.id not in busy for run in open_runs if _is_waiting(run)
         )
 
     def start_pending(self, open_runs: Sequence[Run], now: datetime) -> list[str]:
@@ -74,7 +74,9 @@ class Dispatcher:
         Earlier due times start first."""
         started = []
         at_work = {_key(r) for r in open_runs if r.started_at is not None}
-        waiting = sorted(filter(_waits, open_runs), key=lambda r: (r.due_at or _ANY_TIME, r.id))
+        waiting = sorted(
+            filter(_is_waiting, open_runs), key=lambda r: (r.due_at or _ANY_TIME, r.id)
+        )
         for run in waiting:
             busy = {w.run.id for w in self._workers.alive}
             if run.id in busy or len(busy) >= self.limits.runs or _key(run) in at_work:
@@ -86,7 +88,7 @@ class Dispatcher:
                 started.append(f"{run.kind} of {run.plan}")
         return started
 
-    def _begin(self, due: Due, now: datetime) -> str:
+    def _start_job(self, due: Due, now: datetime) -> str:
         job = due.job
         if self._catalogue.queue.accepted(job.plan) is None:
             # The plan was forgotten, without a reload.
@@ -118,8 +120,8 @@ class Dispatcher:
         try:
             self._workers.start(run)
         except (DrdError, OSError) as error:
-            words = f"its process could not be started: {error}"
-            self._catalogue.queue.drop(run.id, str(RunState.FAILED), words, now)
+            text = f"its process could not be started: {error}"
+            self._catalogue.queue.drop(run.id, str(RunState.FAILED), text, now)
             _log.error("run.not_started", run=run.id, plan=run.plan, error=str(error))
             return False
         _log.info(
@@ -130,10 +132,10 @@ class Dispatcher:
             trigger=run.trigger,
             why=run.detail.why,
         )
-        self._on_begun(run)
+        self._on_run_started(run)
         return True
 
-    def _of_run(self, run: Run) -> Running:
+    def _usage_of(self, run: Run) -> Running:
         """Return what an open run uses, even one of another command."""
         job = self._job(run)
         if job is None:
@@ -149,7 +151,7 @@ class Dispatcher:
         return exact or next((j for j in jobs if j.kind == RunKind.BACKUP), None)
 
 
-def _waits(run: Run) -> bool:
+def _is_waiting(run: Run) -> bool:
     return run.state is RunState.PENDING and not run.cancel_asked
 
 

@@ -60,7 +60,7 @@ STOP_GRACE_S = 40.0
 
 
 @dataclass
-class _Asked:
+class _SignalRequests:
     """What signals asked for."""
 
     stop: str = ""
@@ -85,45 +85,45 @@ class Daemon:
         self._app = app
         self._choose_log = choose_log
         self._manager = manager
-        self._asked = _Asked()
+        self._requested = _SignalRequests()
         self._tick_now = False
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._clocks = Clocks()
         self._clockwork = Clockwork(lambda _: self._ask_tick())
         self._agenda = Agenda(app.catalogue.queue)
         self._workers = workers or Workers(config, to_text(app.settings))
-        self._book = PlanBook(app, self._agenda)
-        self._workers.texts = app.handed = self._book.texts
+        self._plan_book = PlanBook(app, self._agenda)
+        self._workers.texts = app.handed = self._plan_book.texts
         self._workers.mark = app.catalogue.runs.mark
-        self._monitor = Monitor(app, self._agenda.schedule, self._book.texts)
+        self._monitor = Monitor(app, self._agenda.schedule, self._plan_book.texts)
         self._probes = Probes(app, self._agenda.schedule, self._monitor.assess_soon)
         self._dispatcher = Dispatcher(
             app.catalogue, self._agenda, self._workers, limits_of(app), self._monitor.on_run_started
         )
-        self._supervisor = Supervisor(app.catalogue, self._workers, self._over)
+        self._supervisor = Supervisor(app.catalogue, self._workers, self._on_run_ended)
         self._api: ApiServer | None = None
         self._trouble = ""
-        self._said = "starting"
+        self._last_sentence = "starting"
         self._sign_of_life_at = -SIGN_OF_LIFE_S
-        self._recalled = self._loaded = False
+        self._downtime_recorded = self._loaded = False
 
     # --- life ---------------------------------------------------------------------------------
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT. Raises AlreadyRunning when another daemon has this state."""
         with self._app.catalogue.lock("daemon", wait_s=0.0), _Signals(self._on_signal):
-            self._begin()
+            self._start_up()
             try:
-                while not self._asked.stop:
-                    self._turn()
+                while not self._requested.stop:
+                    self._run_once()
             finally:
-                self._end()
+                self._shut_down()
         return 0
 
-    def _begin(self) -> None:
+    def _start_up(self) -> None:
         self._clockwork.every("tick", TICK_S)
         self._clockwork.start()
-        self._run_guarded(self._load_first)
+        self._run_guarded(self._load_plans)
         # After the plans, which would otherwise count as never loaded; also when they could not be
         # loaded, because a person must be told.
         self._monitor.start()
@@ -142,22 +142,22 @@ class Daemon:
             remedy = error.hint if isinstance(error, DrdError) else "check public_dir in drd.yaml"
             _log.error("api.unserved", error=str(error), remedy=remedy)
 
-    def _load_first(self) -> None:
+    def _load_plans(self) -> None:
         """Load the plans for the first time. Raises CatalogueError; then call it again."""
         now = self._app.clock.now()
-        if not self._recalled:
+        if not self._downtime_recorded:
             self._monitor.record_downtime(self._last_sign_of_life(), now)
-            self._recalled = True
+            self._downtime_recorded = True
         self._agenda.refresh(now)
-        loaded = self._book.load(running=False, so_far=self._loading)
+        loaded = self._plan_book.load(running=False, so_far=self._loading)
         self._monitor.loaded(loaded.refused)
         self._loaded = True
         _log.info("daemon.started", version=drd.__version__, plans=str(loaded))
 
-    def _end(self) -> None:
+    def _shut_down(self) -> None:
         """Let runs end, and hand over those that do not."""
-        self._manager.stopping(f"stopping: {self._asked.stop}")
-        _log.info("daemon.stopping", why=self._asked.stop, runs=len(self._workers.alive))
+        self._manager.stopping(f"stopping: {self._requested.stop}")
+        _log.info("daemon.stopping", why=self._requested.stop, runs=len(self._workers.alive))
         self._supervisor.stopping = True
         self._clockwork.stop()
         self._workers.stop_all(STOP_GRACE_S)
@@ -179,14 +179,14 @@ class Daemon:
 
     # --- the loop -----------------------------------------------------------------------------
 
-    def _turn(self) -> None:
+    def _run_once(self) -> None:
         """Wait for an event, then handle it."""
         self._wait(POLL_S)
         if self._monitor.alive():
             self._manager.watchdog()
-        self._react(self._clocks.check())
+        self._handle_events(self._clocks.check())
 
-    def _react(self, jump: Jump | None) -> None:
+    def _handle_events(self, jump: Jump | None) -> None:
         """Do what is due now; `jump` is what happened to the clocks since the last time."""
         # Read after the check for jumps: the next check sees a clock that is set in between, while
         # a time from before a jump would be used until the next tick.
@@ -197,15 +197,15 @@ class Daemon:
             self._clockwork.restart()
             self._agenda.recompute(now)
             self._ask_tick()
-        if self._asked.reload:
-            self._asked.reload = False
+        if self._requested.reload:
+            self._requested.reload = False
             self._reload()
-        self._run_guarded(lambda: self._assess(now))
+        self._run_guarded(lambda: self._do_due_work(now))
 
-    def _assess(self, now: datetime) -> None:
+    def _do_due_work(self, now: datetime) -> None:
         """Handle ended processes and requests, and tick when due."""
         if not self._loaded:
-            self._load_first()
+            self._load_plans()
         ended = self._supervisor.reap(now)
         open_runs = self._app.catalogue.queue.open_runs()
         self._supervisor.end_asked(open_runs, now)
@@ -216,11 +216,11 @@ class Daemon:
             level = "info" if did else "debug"
             took_s = round(time.monotonic() - began, 4)
             getattr(_log, level)("tick", what=sentence, took_s=took_s)
-            self._said = sentence
+            self._last_sentence = sentence
         # Reading may work while writing fails: the trouble is over when a write succeeded.
         since_s = self._app.clock.monotonic() - self._sign_of_life_at
         if self._trouble or since_s >= SIGN_OF_LIFE_S:
-            self._note_sign_of_life(said=self._said)
+            self._note_sign_of_life(said=self._last_sentence)
 
     def tick(self, open_runs: Sequence[Run], now: datetime) -> tuple[bool, str]:
         """Start everything that is due and may start; whether anything was done, and what, as a
@@ -276,7 +276,7 @@ class Daemon:
         self._manager.reloading("reading drd.yaml and plans")
         said = self._reconfigure()
         try:
-            loaded = self._book.load(running=True, so_far=self._loading)
+            loaded = self._plan_book.load(running=True, so_far=self._loading)
             _log.info("daemon.reloaded", plans=str(loaded), refused=list(loaded.refused))
             self._monitor.loaded(loaded.refused)
             said.insert(0, str(loaded))
@@ -319,11 +319,11 @@ class Daemon:
         self._manager.extend_timeout(LOADING_S)
         self._manager.watchdog()
         self._manager.status(f"reading plans: {done} of {of}")
-        return not self._asked.stop
+        return not self._requested.stop
 
     # --- what others tell us --------------------------------------------------------------------
 
-    def _over(self, run: Run) -> None:
+    def _on_run_ended(self, run: Run) -> None:
         _log.info(
             "run.over",
             run=run.id,
@@ -337,9 +337,9 @@ class Daemon:
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
-            self._asked.reload = True
+            self._requested.reload = True
         else:
-            self._asked.stop = signal.Signals(number).name
+            self._requested.stop = signal.Signals(number).name
         self._wake()
 
     def _ask_tick(self) -> None:
@@ -361,7 +361,7 @@ class Daemon:
         poll.register(self._wake_read, select.POLLIN)
         for worker in self._workers.alive:
             poll.register(worker.pidfd, select.POLLIN)
-        poll.poll(0 if self._tick_now or self._asked.stop else seconds * 1000)
+        poll.poll(0 if self._tick_now or self._requested.stop else seconds * 1000)
         with suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
 

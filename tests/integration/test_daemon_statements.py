@@ -80,7 +80,7 @@ class House:
         for name in self.names:
             self.run(name, RunKind.READINESS)
         self.daemon = Daemon(self.app, str(config), ServiceManager(), lambda _: None)
-        self.daemon._load_first()
+        self.daemon._load_plans()
         self.watch = AlertWatch(
             WatchSources(
                 catalogue=self.app.catalogue,
@@ -116,7 +116,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int
         statements = Statements(monkeypatch)
         try:
             parts = {
-                "turn": statements.of(lambda house=house: house.daemon._assess(house.now)),
+                "turn": statements.of(lambda house=house: house.daemon._do_due_work(house.now)),
                 "tick": statements.of(
                     lambda house=house: house.daemon.tick(
                         house.app.catalogue.queue.open_runs(), house.now
@@ -128,7 +128,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int
             }
             house.run("service3", RunKind.READINESS)
             parts["turn after a run"] = statements.of(
-                lambda house=house: house.daemon._assess(house.now)
+                lambda house=house: house.daemon._do_due_work(house.now)
             )
             parts["look at its plan"] = statements.of(
                 lambda house=house: house.watch.evaluate_plans(["service3"], HostFacts(), house.now)

@@ -47,7 +47,7 @@ class Repositories:
     def manifest(self) -> None:
         self.read()
 
-    def ahead(self) -> Prefetch:
+    def prefetch(self) -> Prefetch:
         return Prefetch(cast(Holders, self))
 
 
@@ -77,36 +77,36 @@ def test_a_prefetched_component_is_used_once(tmp_path: Path) -> None:
     def write(name: str, into: Path) -> None:
         (into / name).write_text("here")
 
-    with Repositories(write, lambda: None).ahead() as ahead:
-        ahead.begin(snapshot("db"), place(tmp_path / "db"))
-        assert ahead.has("db")
-        assert ahead.answered()
-        fetch = ahead.take("db")
+    with Repositories(write, lambda: None).prefetch() as prefetch:
+        prefetch.begin(snapshot("db"), place(tmp_path / "db"))
+        assert prefetch.has("db")
+        assert prefetch.answered()
+        fetch = prefetch.take("db")
         assert fetch is not None
         assert fetch.span.phase == "fetch"
         assert fetch.span.begin <= fetch.span.end
-        assert ahead.take("db") is None
-        assert ahead.take("conf") is None
+        assert prefetch.take("db") is None
+        assert prefetch.take("conf") is None
 
 
 def test_a_failed_prefetch_proves_nothing(tmp_path: Path) -> None:
-    with Repositories(refuse, refuse).ahead() as ahead:
-        assert not ahead.answered(), "nothing was begun"
-        ahead.begin(snapshot("db"), place(tmp_path / "db"))
-        assert not ahead.answered()
-        assert ahead.take("db") is None, "whoever wants it hears the error himself"
+    with Repositories(refuse, refuse).prefetch() as prefetch:
+        assert not prefetch.answered(), "nothing was begun"
+        prefetch.begin(snapshot("db"), place(tmp_path / "db"))
+        assert not prefetch.answered()
+        assert prefetch.take("db") is None, "whoever wants it hears the error himself"
 
 
 @pytest.mark.parametrize("by", ["a file that lands", "the manifest"])
 def test_the_first_successful_prefetch_proves_the_repository(tmp_path: Path, by: str) -> None:
     over = threading.Event()
     manifest = (lambda: None) if by == "the manifest" else waits(over)
-    with Repositories(waits(over), manifest).ahead() as ahead:
+    with Repositories(waits(over), manifest).prefetch() as prefetch:
         try:
-            ahead.begin(snapshot("db"), place(tmp_path / "db"))
+            prefetch.begin(snapshot("db"), place(tmp_path / "db"))
             if by != "the manifest":
                 (tmp_path / "db/file").touch()
-            assert ahead.answered()
+            assert prefetch.answered()
         finally:
             over.set()
 
@@ -116,16 +116,16 @@ def test_a_skipped_repository_is_checked_as_usual(tmp_path: Path) -> None:
         held.passed_over.append(("db", "primary", RepositoryUnreachable("gone")))
 
     held = Repositories(second, refuse)
-    with held.ahead() as ahead:
-        ahead.begin(snapshot("db"), place(tmp_path / "db"))
-        assert not ahead.answered()
+    with held.prefetch() as prefetch:
+        prefetch.begin(snapshot("db"), place(tmp_path / "db"))
+        assert not prefetch.answered()
 
 
 def test_prefetches_are_limited(tmp_path: Path) -> None:
-    with Repositories(lambda *_: None, lambda: None).ahead() as ahead:
+    with Repositories(lambda *_: None, lambda: None).prefetch() as prefetch:
         for name in ("a", "b", "c"):
-            ahead.begin(snapshot(name), place(tmp_path / name))
-        assert [ahead.has(n) for n in ("a", "b", "c")] == [True, True, False]
+            prefetch.begin(snapshot(name), place(tmp_path / name))
+        assert [prefetch.has(n) for n in ("a", "b", "c")] == [True, True, False]
 
 
 def test_unused_prefetches_are_cancelled(tmp_path: Path) -> None:
@@ -139,8 +139,8 @@ def test_unused_prefetches_are_cancelled(tmp_path: Path) -> None:
             ended.append(error)
             raise
 
-    with Repositories(fetch, refuse).ahead() as ahead:
-        ahead.begin(snapshot("db"), place(tmp_path / "db"))
+    with Repositories(fetch, refuse).prefetch() as prefetch:
+        prefetch.begin(snapshot("db"), place(tmp_path / "db"))
     assert [type(e).__name__ for e in ended] in (["Cancelled"], [])
     assert not process.cancelled()
     assert process.run(process.Command(("true",))).exit_code == 0

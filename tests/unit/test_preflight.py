@@ -94,7 +94,7 @@ def plan(world: World, point: RestorePoint) -> RecoveryPlan:
     return world.recovery()
 
 
-def ahead(world: World, plan: RecoveryPlan, *, answers: bool = True) -> Ahead:
+def prefetch(world: World, plan: RecoveryPlan, *, answers: bool = True) -> Ahead:
     only = plan.request.only(plan.plan)
     return Ahead(Holders(world.services, plan.plan, plan.point, only=only), answers)
 
@@ -178,7 +178,7 @@ def test_the_recovery_in_place_is_meant_for_production(world: World) -> None:
 
 
 def test_a_sound_preflight_names_its_findings(world: World, plan: RecoveryPlan) -> None:
-    waiting = ahead(world, plan)
+    waiting = prefetch(world, plan)
     result = run(plan, waiting, conf=Place([warning("little room")]))
     assert result == {"findings": [warning("").name]}
     assert world.warnings == [f"{warning('').name}: little room"]
@@ -187,12 +187,12 @@ def test_a_sound_preflight_names_its_findings(world: World, plan: RecoveryPlan) 
 
 
 def test_findings_that_are_fine_are_no_warnings(world: World, plan: RecoveryPlan) -> None:
-    run(plan, ahead(world, plan), conf=Place([Finding("room", "ok", "conf", "plenty")]))
+    run(plan, prefetch(world, plan), conf=Place([Finding("room", "ok", "conf", "plenty")]))
     assert world.warnings == []
 
 
 def test_all_blockers_are_raised_together(world: World, plan: RecoveryPlan) -> None:
-    waiting = ahead(world, plan)
+    waiting = prefetch(world, plan)
     with pytest.raises(TargetError) as caught:
         run(
             plan,
@@ -211,7 +211,7 @@ def test_all_blockers_are_raised_together(world: World, plan: RecoveryPlan) -> N
 def test_what_lands_apart_is_fetched_before_the_places_are_checked(
     world: World, plan: RecoveryPlan
 ) -> None:
-    waiting = ahead(world, plan)
+    waiting = prefetch(world, plan)
     with pytest.raises(TargetNotEmpty):
         run(
             plan,
@@ -225,7 +225,7 @@ def test_overwrite_reaches_the_places(world: World, point: RestorePoint) -> None
     for overwrite in (False, True):
         plan = world.recovery(overwrite=overwrite)
         place = Place()
-        run(plan, ahead(world, plan), conf=place)
+        run(plan, prefetch(world, plan), conf=place)
         assert place.overwrite == [overwrite]
 
 
@@ -233,11 +233,11 @@ def test_a_place_over_production_is_named_as_such(world: World, point: RestorePo
     occupied = Place(refuses=TargetNotEmpty("etc is not empty", hint="--overwrite"))
     ordinary = world.recovery()
     with pytest.raises(TargetNotEmpty) as caught:
-        run(ordinary, ahead(world, ordinary), conf=occupied)
+        run(ordinary, prefetch(world, ordinary), conf=occupied)
     assert caught.value.message == "etc is not empty"
     over = world.recovery(in_place=True)
     with pytest.raises(TargetNotEmpty) as caught:
-        run(over, ahead(world, over), conf=occupied)
+        run(over, prefetch(world, over), conf=occupied)
     assert caught.value.message == (
         "this would overwrite the production data of conf: etc is not empty"
     )
@@ -249,19 +249,19 @@ def test_a_target_over_production_needs_a_word(world: World, plan: RecoveryPlan)
     mixed = replace(plan.plan, targets={"standby": over})
     plan = replace(plan, plan=mixed, components=("conf",))
     with pytest.raises(TargetIsProduction):
-        run(plan, ahead(world, plan))
+        run(plan, prefetch(world, plan))
     given = replace(plan, request=replace(plan.request, in_place=True))
-    run(given, ahead(world, given))
+    run(given, prefetch(world, given))
     beside = replace(plan, request=replace(plan.request, part=Part(("a",), into="/elsewhere")))
-    run(beside, ahead(world, beside))
+    run(beside, prefetch(world, beside))
 
 
 def test_paths_outside_of_the_plan_need_a_word(world: World, plan: RecoveryPlan) -> None:
     plan = replace(plan, outside={"conf": ("/etc/shadow",)})
     with pytest.raises(TargetError, match=r"paths that shop does not name: conf: /etc/shadow$"):
-        run(plan, ahead(world, plan))
+        run(plan, prefetch(world, plan))
     accepted = replace(plan, request=replace(plan.request, accept_paths=True))
-    run(accepted, ahead(world, accepted))
+    run(accepted, prefetch(world, accepted))
 
 
 def test_a_point_without_a_component_is_refused(world: World, plan: RecoveryPlan) -> None:
@@ -271,7 +271,7 @@ def test_a_point_without_a_component_is_refused(world: World, plan: RecoveryPlan
     )
     for left in (rows, rows[:1]):
         lacking = replace(plan, point=replace(plan.point, components=left))
-        waiting = ahead(world, lacking)
+        waiting = prefetch(world, lacking)
         with pytest.raises(NoRestorePoint) as caught:
             run(lacking, waiting)
         assert caught.value.message == f"restore point {plan.point.id} does not contain data"
@@ -284,7 +284,7 @@ def test_damage_that_is_known_is_refused_before_anything(world: World, plan: Rec
             "shop", name, "a pack is gone", None, world.clock.now()
         )
     with pytest.raises(TargetError) as caught:
-        run(plan, ahead(world, plan), conf=Place(refuses=TargetNotEmpty("not empty")))
+        run(plan, prefetch(world, plan), conf=Place(refuses=TargetNotEmpty("not empty")))
     assert "a pack is gone" in caught.value.message
 
 
@@ -295,7 +295,7 @@ def test_a_repository_that_has_answered_is_asked_for_what_is_wanted(
     world: World, plan: RecoveryPlan
 ) -> None:
     world.primary.forget([str(plan.point.components[0].snapshot)])
-    waiting = ahead(world, plan)
+    waiting = prefetch(world, plan)
     run(plan, waiting)
     waiting.held.manifest()
     assert list(waiting.held.used) == ["offsite"]
@@ -305,17 +305,17 @@ def test_a_repository_that_has_answered_and_has_all_is_not_listed(
     world: World, plan: RecoveryPlan
 ) -> None:
     world.primary.id = None
-    run(plan, ahead(world, plan))
+    run(plan, prefetch(world, plan))
     only = world.recovery(repository="primary")
     with pytest.raises(RepositoryMissing):
-        run(only, ahead(world, only, answers=False))
+        run(only, prefetch(world, only, answers=False))
 
 
 def test_without_an_answer_the_first_that_has_the_point_is_used(
     world: World, plan: RecoveryPlan
 ) -> None:
     world.primary.forget([plan.point.repositories["primary"]])
-    waiting = ahead(world, plan, answers=False)
+    waiting = prefetch(world, plan, answers=False)
     run(plan, waiting)
     waiting.held.manifest()
     assert list(waiting.held.used) == ["offsite"]
@@ -325,7 +325,7 @@ def test_a_point_that_no_repository_lists_is_refused(world: World, point: Restor
     world.primary.forget([point.repositories["primary"]])
     plan = world.recovery(repository="primary")
     with pytest.raises(NoRestorePoint) as caught:
-        run(plan, ahead(world, plan, answers=False))
+        run(plan, prefetch(world, plan, answers=False))
     assert caught.value.message == (
         f"primary does not contain restore point {point.id}: its manifest is missing"
     )
@@ -336,10 +336,10 @@ def test_the_missing_snapshots_are_named(world: World, point: RestorePoint) -> N
     world.primary.forget([str(row.snapshot) for row in point.components])
     plan = world.recovery(repository="primary")
     with pytest.raises(NoRestorePoint, match="the snapshot of conf, data is missing"):
-        run(plan, ahead(world, plan, answers=False))
+        run(plan, prefetch(world, plan, answers=False))
     one = world.recovery(repository="primary", components=("data",))
     with pytest.raises(NoRestorePoint, match="the snapshot of data is missing"):
-        run(one, ahead(world, one, answers=False))
+        run(one, prefetch(world, one, answers=False))
 
 
 def test_only_the_wanted_components_must_be_there(world: World, point: RestorePoint) -> None:
@@ -348,21 +348,21 @@ def test_only_the_wanted_components_must_be_there(world: World, point: RestorePo
     world.primary.forget([str(row.snapshot)])
     plan = world.recovery(repository="primary", components=("data",))
     for answers in (True, False):
-        run(plan, ahead(world, plan, answers=answers))
+        run(plan, prefetch(world, plan, answers=answers))
 
 
 def test_a_manifest_that_cannot_be_read_is_refused(world: World, point: RestorePoint) -> None:
     world.primary.unreadable[point.repositories["primary"]] = "broken"
     plan = world.recovery(repository="primary")
     with pytest.raises(TargetError) as caught:
-        run(plan, ahead(world, plan, answers=False), conf=Place(refuses=TargetNotEmpty("no")))
+        run(plan, prefetch(world, plan, answers=False), conf=Place(refuses=TargetNotEmpty("no")))
     assert f"cannot read the manifest of restore point {point.id} in primary" in str(
         caught.value.message
     )
 
 
 def test_a_repository_that_answers_again_is_used_again(world: World, plan: RecoveryPlan) -> None:
-    waiting = ahead(world, plan, answers=False)
+    waiting = prefetch(world, plan, answers=False)
     waiting.held.rule_out("primary", RepositoryUnreachable("no answer"))
     run(plan, waiting)
     waiting.held.manifest()
@@ -376,13 +376,13 @@ def test_an_older_point_elsewhere_is_offered(world: World) -> None:
     world.primary.forget([newest.repositories["primary"]])
     plan, named = world.recovery(), world.recovery(repository="primary")
     with pytest.raises(NoRestorePoint) as caught:
-        run(plan, ahead(world, plan, answers=False))
+        run(plan, prefetch(world, plan, answers=False))
     assert caught.value.hint.endswith(
         " Or restore an older point: --repository offsite uses the newest point there."
     )
     plan = named
     with pytest.raises(NoRestorePoint) as caught:
-        run(plan, ahead(world, plan, answers=False))
+        run(plan, prefetch(world, plan, answers=False))
     assert "--repository" not in caught.value.hint
 
 
@@ -391,7 +391,7 @@ def test_a_copy_without_any_point_is_not_offered(world: World) -> None:
     world.primary.forget([point.repositories["primary"]])
     plan = world.recovery()
     with pytest.raises(NoRestorePoint) as caught:
-        run(plan, ahead(world, plan, answers=False))
+        run(plan, prefetch(world, plan, answers=False))
     assert "--repository" not in caught.value.hint
 
 
@@ -400,7 +400,7 @@ def test_a_copy_without_any_point_is_not_offered(world: World) -> None:
 
 def test_the_private_part_is_checked_where_it_matters(world: World, plan: RecoveryPlan) -> None:
     place = PrivatePlace(minds=[warning("more than data")])
-    result = run(plan, ahead(world, plan), conf=place)
+    result = run(plan, prefetch(world, plan), conf=place)
     assert len(place.private) == 1
     assert len(result["findings"]) == 1
     assert len(world.warnings) == 1
@@ -411,7 +411,7 @@ def test_the_private_part_is_not_read_when_something_blocks(
 ) -> None:
     place = PrivatePlace()
     with pytest.raises(TargetNotEmpty):
-        run(plan, ahead(world, plan), conf=place, data=Place(refuses=TargetNotEmpty("no")))
+        run(plan, prefetch(world, plan), conf=place, data=Place(refuses=TargetNotEmpty("no")))
     assert place.private == []
 
 
@@ -453,7 +453,7 @@ def test_a_resumed_recovery_is_not_checked_again(world: World, plan: RecoveryPla
     (world.base / "back/conf").mkdir()
     (world.base / "back/conf/file").write_text("ours")
     assert preflight_only(world.services, resumed) == PreflightResult(0)
-    waiting = ahead(world, resumed)
+    waiting = prefetch(world, resumed)
     run(resumed, waiting)
     assert waiting.begun == []
 

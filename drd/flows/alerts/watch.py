@@ -85,7 +85,7 @@ class WatchResult(NamedTuple):
     plans: tuple[Assessment, ...]
 
 
-class _Seen(NamedTuple):
+class _Observation(NamedTuple):
     """All current problems, and which conditions of alerts could not be checked."""
 
     conditions: list[Condition]
@@ -101,10 +101,10 @@ class AlertWatch:
     """Checks repeatedly. For one thread of the daemon that holds the state's lock, the only process
     that makes and resolves alerts. People acknowledge them from other processes."""
 
-    def __init__(self, world: WatchSources) -> None:
-        self._world = world
-        self._book = world.catalogue.alerts
-        self._histories = Histories(world.catalogue)
+    def __init__(self, sources: WatchSources) -> None:
+        self._sources = sources
+        self._book = sources.catalogue.alerts
+        self._histories = Histories(sources.catalogue)
         self._memory = UnsavedAlerts()
         self._plans: dict[str, Assessment] = {}
         self._errors: Mapping[str, str] = {}
@@ -114,7 +114,7 @@ class AlertWatch:
 
     def use(self, channels: Sequence[ChannelSpec], rules: Rules) -> None:
         """Use these settings of drd.yaml from now on."""
-        self._world = replace(self._world, channels=channels, rules=rules)
+        self._sources = replace(self._sources, channels=channels, rules=rules)
 
     def evaluate(
         self, host: HostFacts, now: datetime, errors: Mapping[str, str] | None = None
@@ -126,7 +126,7 @@ class AlertWatch:
         accepted, by plan. A catalogue that cannot be read or written is an alert itself: nothing is
         raised for it, and the next check tries again."""
         self._errors = errors or {}
-        return self._evaluate(host, now, lambda: self._see(host, now))
+        return self._evaluate(host, now, lambda: self._observe(host, now))
 
     def evaluate_plans(self, names: Collection[str], host: HostFacts, now: datetime) -> WatchResult:
         """Do the same as `evaluate` for plans that are known to have changed; everything else stays
@@ -134,51 +134,51 @@ class AlertWatch:
         """
         if self._memory.unsaved:
             return self.evaluate(host, now, self._errors)
-        return self._evaluate(host, now, lambda: self._see_plans(names, now), names)
+        return self._evaluate(host, now, lambda: self._observe_plans(names, now), names)
 
     def evaluate_host(self, host: HostFacts, now: datetime) -> WatchResult:
         """Do the same as `evaluate` while the plans are not known yet: their alerts stay as they
         are.
         """
-        return self._evaluate(host, now, lambda: self._see_host(host, now))
+        return self._evaluate(host, now, lambda: self._observe_host(host, now))
 
     def _evaluate(
         self,
         host: HostFacts,
         now: datetime,
-        see: Callable[[], _Seen],
+        observe: Callable[[], _Observation],
         only: Collection[str] | None = None,
     ) -> WatchResult:
         error = None
         try:
-            seen = see()
+            observed = observe()
             known = self._memory.merged(self._open(only))
         except CatalogueError as caught:
             error = caught.message
-            seen = self._see_host(host, now)
+            observed = self._observe_host(host, now)
             known = self._memory.known
         if has_just_come_back(host, now):
             there = {alert.key for alert in known}
-            seen = seen._replace(
-                conditions=[c for c in seen.conditions if not is_late(c) or c.key in there]
+            observed = observed._replace(
+                conditions=[c for c in observed.conditions if not is_late(c) or c.key in there]
             )
         transitions: list[Transition] = []
         if error is None:
-            transitions = self._decide(seen, known, now)
+            transitions = self._decide(observed, known, now)
             error = self._record(transitions, now)
         if error is not None:
             blamed = replace(host, catalogue_error=error)
-            seen.conditions.extend(host_conditions(blamed, None, now))
-            transitions = self._decide(seen, known, now)
+            observed.conditions.extend(host_conditions(blamed, None, now))
+            transitions = self._decide(observed, known, now)
         if only is not None and error is None:
             known = [*(a for a in self._memory.known if a.plan not in only), *known]
         self._memory.took(known, transitions, saved=error is None)
         return WatchResult(
             tuple(transitions),
             tuple(sorted(self._memory.known, key=lambda a: a.key)),
-            tuple(routed(transitions, self._world.channels)) if error is not None else (),
+            tuple(routed(transitions, self._sources.channels)) if error is not None else (),
             error,
-            seen.plans,
+            observed.plans,
         )
 
     def _open(self, only: Collection[str] | None) -> list[Alert]:
@@ -186,14 +186,16 @@ class AlertWatch:
             return self._book.open()
         return [alert for plan in only for alert in self._book.open(plan)]
 
-    def _decide(self, seen: _Seen, known: Sequence[Alert], now: datetime) -> list[Transition]:
+    def _decide(
+        self, observed: _Observation, known: Sequence[Alert], now: datetime
+    ) -> list[Transition]:
         return reconcile(
-            seen.conditions,
+            observed.conditions,
             known,
             now,
-            self._world.rules,
+            self._sources.rules,
             new_id=lambda: secrets.token_hex(4),
-            looked_at=seen.looked_at,
+            looked_at=observed.looked_at,
         )
 
     def _record(self, transitions: list[Transition], now: datetime) -> str | None:
@@ -203,7 +205,7 @@ class AlertWatch:
         def tell(written: Sequence[Transition]) -> list[Routed]:
             ids = {t.after.id for t in written}
             mine = (t for t in transitions if t.after.id in ids)
-            return routed(mine, self._world.channels)
+            return routed(mine, self._sources.channels)
 
         try:
             done = self._book.apply(self._memory.pending(transitions), now, tell)
@@ -215,33 +217,33 @@ class AlertWatch:
 
     # --- looking ------------------------------------------------------------------------------
 
-    def _see(self, host: HostFacts, now: datetime) -> _Seen:
+    def _observe(self, host: HostFacts, now: datetime) -> _Observation:
         """Read the problems. Raises CatalogueError if the catalogue cannot be read."""
-        world = self._world
-        facts = world.read_facts(None)
+        sources = self._sources
+        facts = sources.read_facts(None)
         self._histories.refresh()
-        states = still_there(world.catalogue.outbox.channels(), world.channels)
+        states = still_there(sources.catalogue.outbox.channels(), sources.channels)
         channels = tuple(_channel(c, now) for c in states)
         self._plans = {}
-        there = subjects(StatusFacts(facts), world.plan_files())
+        there = subjects(StatusFacts(facts), sources.plan_files())
         self._written = {n: at for n, at in self._written.items() if n in there}
-        self._differing = world.differing()
-        self._exposed = world.exposed()
+        self._differing = sources.differing()
+        self._exposed = sources.exposed()
         problems, unknown = self._judge(dict(sorted(there.items())), now)
         if "" in self._exposed:
             problems.append(exposed_file("", str(self._exposed[""]), self._exposed[""].remedy))
-        needed = max((drill_bytes(f, world.room) for f in facts), default=0)
-        host = replace(host, disks=tuple(disks(world.places, needed)), channels=channels)
+        needed = max((drill_bytes(f, sources.room) for f in facts), default=0)
+        host = replace(host, disks=tuple(disks(sources.places, needed)), channels=channels)
         problems += host_conditions(host, [(f.plan, f.rpo_s) for f in facts], now)
         plans = tuple(self._plans.values())
-        return _Seen(problems, lambda a: not _is_unknown(a, unknown), plans)
+        return _Observation(problems, lambda a: not _is_unknown(a, unknown), plans)
 
-    def _see_plans(self, names: Collection[str], now: datetime) -> _Seen:
-        facts = [fact for name in names for fact in self._world.read_facts(name)]
+    def _observe_plans(self, names: Collection[str], now: datetime) -> _Observation:
+        facts = [fact for name in names for fact in self._sources.read_facts(name)]
         looked = {fact.plan for fact in facts}
         self._histories.refresh(looked)
         problems, unknown = self._judge(subjects(StatusFacts(facts), ()), now)
-        return _Seen(
+        return _Observation(
             problems,
             lambda a: a.plan in looked and a.code != CHANNEL and not _is_unknown(a, unknown),
             tuple(self._plans.values()),
@@ -253,24 +255,26 @@ class AlertWatch:
         now: datetime,
     ) -> tuple[list[Condition], _Unknown]:
         """Return the problems of these plans, and what could not be checked."""
-        bad: list[Condition] = []
+        problems: list[Condition] = []
         unknown: dict[tuple[str, str], Collection[str] | None] = {}
         for name, subject in found.items():
-            more, known = self._about(subject, self._errors.get(name))
+            more, known = self._facts_of(subject, self._errors.get(name))
             assessment = assess(known, now)
             of_plan = conditions(assessment, known, more, now)
             if self._may_still_be_loaded(name, known, now):
                 of_plan = [c for c in of_plan if c.code != NOT_LOADED]
                 unknown[name, NOT_LOADED] = None
-            bad += of_plan
+            problems += of_plan
             if name in self._differing:
-                bad.append(stored_text_differs(name, self._differing[name]))
+                problems.append(stored_text_differs(name, self._differing[name]))
             if name in self._exposed:
-                bad.append(exposed_file(name, str(self._exposed[name]), self._exposed[name].remedy))
+                problems.append(
+                    exposed_file(name, str(self._exposed[name]), self._exposed[name].remedy)
+                )
             for kind, about in blind(more).items():
                 unknown[name, kind] = about
             self._plans[name] = assessment
-        return bad, unknown
+        return problems, unknown
 
     def _may_still_be_loaded(self, name: str, known: PlanFacts | NotLoaded, now: datetime) -> bool:
         """Return whether its file was written or removed a moment ago, and no reload has read it
@@ -278,27 +282,27 @@ class AlertWatch:
         differs, in_force = True, True
         if isinstance(known, PlanFacts):
             differs = known.load_error is not None
-            in_force = self._world.schedule(name) is not None
+            in_force = self._sources.schedule(name) is not None
         if name in self._errors or not differs or not in_force:
             self._written.pop(name, None)
             return False
         since = min(self._written.setdefault(name, now), now)
         return now - since < TO_RELOAD
 
-    def _about(
+    def _facts_of(
         self, subject: PlanFacts | NotLoaded, why: str | None
     ) -> tuple[PlanMore, PlanFacts | NotLoaded]:
         if isinstance(subject, PlanFacts):
-            return self._histories.of(subject, self._world.schedule(subject.plan)), subject
+            return self._histories.of(subject, self._sources.schedule(subject.plan)), subject
         if why is not None:
             subject = refused(subject.plan, subject.file, why)
         return PlanMore(), subject
 
-    def _see_host(self, host: HostFacts, now: datetime) -> _Seen:
+    def _observe_host(self, host: HostFacts, now: datetime) -> _Observation:
         """Check what needs no catalogue."""
-        host = replace(host, disks=tuple(disks(self._world.places, 0)))
+        host = replace(host, disks=tuple(disks(self._sources.places, 0)))
         problems = host_conditions(host, None, now)
-        return _Seen(problems, lambda a: not a.plan and a.code in AT_THE_HOST, ())
+        return _Observation(problems, lambda a: not a.plan and a.code in AT_THE_HOST, ())
 
 
 def _is_unknown(alert: Alert, unknown: _Unknown) -> bool:

@@ -70,7 +70,7 @@ class Restoration:
     destinations: Mapping[str, Destination]
     begun: float
     part: Part | None = None
-    ahead: Prefetch | None = None
+    prefetch: Prefetch | None = None
     fences: process.Sandbox | None = None
     spans: list[Span] = field(default_factory=list)
     restored: dict[str, Restored] = field(default_factory=dict)
@@ -83,13 +83,13 @@ def begin(
     held: Holders,
     destinations: Mapping[str, Destination],
     part: Part | None = None,
-    ahead: Prefetch | None = None,
+    prefetch: Prefetch | None = None,
 ) -> Restoration:
     """Return a restoration of the point that is `held`, whose clock starts now. `ahead` has what
     was prefetched."""
     now = held.services.clock.monotonic()
     return Restoration(
-        held.services, runner, held.plan, held.point, held, destinations, now, part, ahead
+        held.services, runner, held.plan, held.point, held, destinations, now, part, prefetch
     )
 
 
@@ -167,7 +167,7 @@ def _effect(
     begun = clock.monotonic()
     with ThreadPoolExecutor(1, thread_name_prefix="drd-prepare") as pool:
         preparing = pool.submit(destination.prepare)
-        fetch = work.ahead.take(name) if work.ahead is not None else None
+        fetch = work.prefetch.take(name) if work.prefetch is not None else None
         if fetch is None:
             fetch = fetched(work.holders, snapshot, destination.landing(), work.part)
         work.spans.append(fetch.span)

@@ -233,8 +233,10 @@ class _Rehearsal:
         versions = pool.submit(tools, host.services, host.plan, point)
         directory = believed_directory(host.services, run) / "started"
         self._sandboxes.callback(_end_started, directory)
-        around = Circumstances(str(begun.request.scenario), SANDBOX, begun.request.components)
-        engine = Engine(work, StepRunner(work, around, directory, drill=True))
+        circumstances = Circumstances(
+            str(begun.request.scenario), SANDBOX, begun.request.components
+        )
+        engine = Engine(work, StepRunner(work, circumstances, directory, drill=True))
         return RunbookBegun(chosen, work, engine, versions)
 
     def _destinations(self, chosen: PointChosen) -> dict[str, Destination]:
@@ -278,7 +280,7 @@ def _judge(restored: RunbookEnded) -> DrillOutcome:
     """Judge what was restored; the request may keep it before it is removed."""
     restoring = restored.restoring
     work = restoring.work
-    why = _nothing_learnt(restoring, list(work.errors.values()))
+    why = _inconclusive_cause(restoring, list(work.errors.values()))
     if why is not None:
         return _inconclusive(restored, why)
     work.checks[:0] = restoration.restore_failures(work)
@@ -313,9 +315,9 @@ def _unreadable(reached: Phase, error: RepositoryDamaged | PointGone) -> DrillOu
     return _record(reached, reached.evidence(DrillResult.FAILED, describe(error)), error)
 
 
-def _nothing_learnt(restoring: RunbookBegun, errors: list[DrdError]) -> DrdError | None:
+def _inconclusive_cause(restoring: RunbookBegun, errors: list[DrdError]) -> DrdError | None:
     """Why components were not restored, if that proves nothing about the backup."""
-    if errors and all(_says_nothing(e) for e in errors):
+    if errors and all(_proves_nothing(e) for e in errors):
         return errors[0]
     return _forgotten(restoring) if errors else None
 
@@ -343,7 +345,7 @@ def _record(reached: Phase, evidence: Evidence, error: DrdError | None) -> Drill
         owned,
         RunState.FAILED if failed or error is not None else RunState.SUCCEEDED,
         at=begun.services.clock.now(),
-        error=_why(evidence),
+        error=_error_text(evidence),
         detail=DrillDetail(
             result=str(evidence.result),
             remedy=evidence.remedy or None,
@@ -363,14 +365,14 @@ def _record(reached: Phase, evidence: Evidence, error: DrdError | None) -> Drill
     return DrillOutcome(evidence, None, choice, error)
 
 
-def _says_nothing(error: DrdError) -> bool:
+def _proves_nothing(error: DrdError) -> bool:
     """Return whether a component that was not restored may still be restorable elsewhere, or the
     next time."""
     lost = isinstance(error, RepositoryDamaged | PointGone)
     return isinstance(error, TargetUnwritable | RepositoryError | DeadlineExceeded) and not lost
 
 
-def _why(evidence: Evidence) -> str | None:
+def _error_text(evidence: Evidence) -> str | None:
     if evidence.reason is not None:
         return evidence.reason
     failed = [c.name for c in evidence.checks if c.verdict == "failed"]

@@ -85,22 +85,22 @@ class PreflightResult:
 def preflight(
     plan: RecoveryPlan,
     destinations: Mapping[str, NamedDestination],
-    ahead: Prefetch,
+    prefetch: Prefetch,
     run: str,
 ) -> PreflightStepResult:
     """Check every place before any is touched. Raises all blockers. What is restored first is
     prefetched meanwhile, unless it would land in one of the places."""
-    held, services = ahead.held, ahead.held.services
+    held, services = prefetch.held, prefetch.held.services
     wanted = _wanted_first(plan)
     for name, snapshot in wanted.items():
         if destinations[name].lands_apart(snapshot):
-            ahead.begin(snapshot, destinations[name])
+            prefetch.begin(snapshot, destinations[name])
     blockers = Blockers()
     findings = _preflight_all(services, plan, destinations, run, blockers)
     if blockers.none:
         for name, snapshot in wanted.items():
-            ahead.begin(snapshot, destinations[name])
-    if not ahead.answered() or _lacks(held, plan):
+            prefetch.begin(snapshot, destinations[name])
+    if not prefetch.answered() or _lacks(held, plan):
         blockers.kept(lambda: _confirm_one(services, plan, held))
     accepted = plan.request.after_kit
     blockers.kept(lambda: require_accepted(services, plan.plan, plan.point, accepted=accepted))
@@ -195,7 +195,7 @@ def _preflight_all(
     found.kept(lambda: require_within(plan))
     found.kept(lambda: require_whole(services, plan))
     if plan.continues is None:
-        found.kept(lambda: require_approvable(_ahead(plan), process.actor_here()))
+        found.kept(lambda: require_approvable(_remaining_steps(plan), process.actor_here()))
     findings = found.collect(lambda: _preflight_steps(services, plan))
     return findings + preflight_targets(plan, destinations, found)
 
@@ -206,10 +206,10 @@ def require_answerable(services: Services, plan: RecoveryPlan) -> None:
     if plan.continues is not None:
         run = services.catalogue.runs.get(plan.continues)
         actor = process.actor_here()
-        require_still_approvable(services.catalogue, _ahead(plan), run, actor)
+        require_still_approvable(services.catalogue, _remaining_steps(plan), run, actor)
 
 
-def _ahead(plan: RecoveryPlan) -> list[Step]:
+def _remaining_steps(plan: RecoveryPlan) -> list[Step]:
     return [step for step in plan.plan.runbook if plan.left_out(step) is None]
 
 
@@ -217,7 +217,7 @@ def _wanted_first(plan: RecoveryPlan) -> dict[str, ComponentSnapshot]:
     """Return what is fetched during the preflight: nothing if a resumed run may already have it."""
     if plan.continues is not None:
         return {}
-    first = at_once(plan.plan.runbook, plan.around, plan.components)
+    first = at_once(plan.plan.runbook, plan.circumstances, plan.components)
     wanted = {name: plan.point.component(name) for name in first}
     return {name: s for name, s in wanted.items() if s is not None and s.snapshot is not None}
 

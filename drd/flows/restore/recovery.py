@@ -89,13 +89,13 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         only = plan.request.only(plan.plan)
         held = Holders(services, plan.plan, plan.point, only=only)
         stack.callback(note_damage, services, plan.plan.name, plan.point.id, held.damaged)
-        ahead = stack.enter_context(Prefetch(held, part_of(plan)))
+        prefetch = stack.enter_context(Prefetch(held, part_of(plan)))
         runner.step(
             "preflight",
             "preflight",
-            lambda: preflight(plan, destinations, ahead, runner.run.id),
+            lambda: preflight(plan, destinations, prefetch, runner.run.id),
         )
-        work = restoration.begin(runner, held, destinations, part_of(plan), ahead)
+        work = restoration.begin(runner, held, destinations, part_of(plan), prefetch)
         if plan.continues is not None:
             _preflight_again(services, plan, destinations, held, runner)
         engine = Engine(work, _step_runner(services, plan, work))
@@ -192,9 +192,9 @@ def opened(
 
 
 def _step_runner(services: Services, plan: RecoveryPlan, work: Restoration) -> StepRunner:
-    around = plan.around
+    circumstances = plan.circumstances
     directory = started_directory(services, work.runner.run.id)
-    return StepRunner(work, around, directory, drill=False)
+    return StepRunner(work, circumstances, directory, drill=False)
 
 
 def _record(
@@ -251,7 +251,7 @@ def _stopped_by(engine: Engine) -> Cause | None:
         return None
     states = engine.outcome.states
     failed = [n for n, s in states.items() if s is StepState.FAILED]
-    return joined({f"step {name}": engine.outcome.says[name] for name in failed})
+    return joined({f"step {name}": engine.outcome.causes[name] for name in failed})
 
 
 def _spans(services: Services, runner: Runner, plan: Plan) -> list[Span]:

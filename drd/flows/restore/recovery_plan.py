@@ -166,15 +166,15 @@ class RecoveryPlan:
         return tuple(n for n in self.plan.components if n not in self.components)
 
     @property
-    def around(self) -> Circumstances:
+    def circumstances(self) -> Circumstances:
         """The circumstances that conditions of steps refer to."""
-        return _around(self.plan, self.request)
+        return _circumstances(self.plan, self.request)
 
     def left_out(self, step: Step) -> str | None:
         """Why a step will be left out, as far as that is known beforehand."""
         if step.when is not None and step.when.step is not None:
             return None
-        return unmet(step, {}, self.around)
+        return unmet(step, {}, self.circumstances)
 
     @property
     def beside(self) -> bool:
@@ -342,19 +342,21 @@ def target_of(plan: Plan, name: str) -> Target:
     return plan.targets[name]
 
 
-def _around(plan: Plan, request: RecoveryRequest) -> Circumstances:
+def _circumstances(plan: Plan, request: RecoveryRequest) -> Circumstances:
     return Circumstances(request.scenario, request.target, request.some(plan))
 
 
 def _forgotten(plan: Plan, request: RecoveryRequest, names: Sequence[str]) -> tuple[str, ...]:
     """Components that no step of the runbook restores in these circumstances. Raises UsageError if
     that is all of them."""
-    around = _around(plan, request)
+    circumstances = _circumstances(plan, request)
     restoring = [
         s
         for s in plan.runbook
         if s.kind == "restore"
-        and ((s.when is not None and s.when.step is not None) or unmet(s, {}, around) is None)
+        and (
+            (s.when is not None and s.when.step is not None) or unmet(s, {}, circumstances) is None
+        )
     ]
     restored = {n for s in restoring for n in s.subjects}
     forgotten = tuple(n for n in names if n not in restored) if plan.runbook else ()

@@ -37,14 +37,14 @@ _PHASES = {"check": "validate", "approve": "decide", "manual": "decide"}
 class Outcome:
     """How a runbook ended. `succeeded` means that no step blocked it; it is `through` even if
     checks failed that nothing was to follow; `fatal` means that a step that is not a check has
-    failed for good. `states` has every step that was begun or left out, `says` why it failed or was
-    left out, `never` those that were not begun."""
+    failed for good. `states` has every step that was begun or left out, `causes` why it failed or
+    was left out, `never` those that were not begun."""
 
     succeeded: bool = False
     states: dict[str, StepState] = field(default_factory=dict)
     through: bool = False
     fatal: bool = False
-    says: dict[str, Cause] = field(default_factory=dict)
+    causes: dict[str, Cause] = field(default_factory=dict)
     never: tuple[str, ...] = ()
 
 
@@ -56,7 +56,7 @@ def runbook_of(work: Restoration) -> tuple[Step, ...]:
     )
 
 
-def _as_here(step: Step, step_runner: StepRunner) -> Step:
+def _for_drill(step: Step, step_runner: StepRunner) -> Step:
     """Change steps for a drill, in which there is nobody to ask about a failure."""
     if step_runner.drill and step.on_failure == "ask":
         return replace(step, on_failure="abort")
@@ -71,23 +71,23 @@ class Engine:
         self.step_runner = step_runner
         self.runner: Runner = work.runner
         self.services = work.services
-        self.steps = {step.name: _as_here(step, step_runner) for step in runbook_of(work)}
+        self.steps = {step.name: _for_drill(step, step_runner) for step in runbook_of(work)}
         self.outcome = Outcome()
         self.states = self.outcome.states
-        self.says = self.outcome.says
+        self.causes = self.outcome.causes
         self.checks: dict[str, list[CheckResult]] = {}
-        self.earlier: set[str] = set()
-        self.before: dict[str, StepRecord] = {}
-        self.flying: dict[str, Future[StepResult]] = {}
-        self.begun: dict[str, float] = {}
-        self.took: dict[str, float] = {}
+        self.done_earlier: set[str] = set()
+        self.earlier_records: dict[str, StepRecord] = {}
+        self.in_progress: dict[str, Future[StepResult]] = {}
+        self.began_at: dict[str, float] = {}
+        self.durations: dict[str, float] = {}
         self.people = DecisionRequests(self.services, self.runner, step_runner)
-        self.marked = RunState.RUNNING
+        self.recorded_state = RunState.RUNNING
 
     def execute(self) -> Outcome:
         """Execute the steps. Raises errors that end a run early: Cancelled, Fenced, an unreadable
         repository; all steps have ended then."""
-        self._recall()
+        self._load_earlier()
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="drd-step") as pool:
             try:
                 self._loop(pool)
@@ -105,31 +105,33 @@ class Engine:
         while True:
             process.check_cancelled()
             self._apply_decisions()
-            moves = next_moves(list(self.steps.values()), self.states, self.step_runner.around)
+            moves = next_moves(
+                list(self.steps.values()), self.states, self.step_runner.circumstances
+            )
             for name, why in moves.skip:
-                self._leave_out(name, f"its condition is not met: {why}")
+                self._skip(name, f"its condition is not met: {why}")
             for name in moves.begin:
                 self._begin(self.steps[name], pool)
-            self.people.ask({n: self._said(n) for n in moves.ask}, self._attempts(moves.ask))
-            self._mark(moves)
+            self.people.ask({n: self._cause_text(n) for n in moves.ask}, self._attempts(moves.ask))
+            self._record_state(moves)
             self._show()
             if moves.ended is not None:
                 self.outcome.succeeded = moves.ended == "succeeded"
                 self.outcome.never = moves.never
                 return
             if not moves.skip:
-                self._await()
+                self._wait_for_steps()
 
     # from an earlier process
 
-    def _recall(self) -> None:
+    def _load_earlier(self) -> None:
         records = {r.name: r for r in self.services.catalogue.steps.of_run(self.runner.run.id)}
         for name, step in list(self.steps.items()):
             record = records.get(name)
             if record is not None and self._has_ended(step, record, records):
-                self._again(step, record)
+                self._repeat(step, record)
             elif record is not None:
-                self._recall_one(step, record)
+                self._load_record(step, record)
             if step.kind == "restore" and name in self.states:
                 restoration.recall(self.work, step.subjects, records.values())
 
@@ -146,7 +148,7 @@ class Engine:
         )
         return not later and not self.step_runner.lasts(step)
 
-    def _again(self, step: Step, record: StepRecord) -> None:
+    def _repeat(self, step: Step, record: StepRecord) -> None:
         why = (
             "the program that it started is no longer running"
             if step.starts
@@ -157,73 +159,73 @@ class Engine:
         now = self.services.clock.now()
         catalogue, owned = self.services.catalogue, self.runner.owned
         catalogue.steps.finish(owned, step.name, StepState.FAILED, at=now, error=why)
-        self.before[step.name] = record
+        self.earlier_records[step.name] = record
 
-    def _recall_one(self, step: Step, record: StepRecord) -> None:
+    def _load_record(self, step: Step, record: StepRecord) -> None:
         asked = record.state is StepState.WAITING and step.kind not in PEOPLE
         cut_off = record.state is StepState.RUNNING and not step.repeat
         if record.state in (StepState.SUCCEEDED, StepState.SKIPPED):
-            self.earlier.add(step.name)
-            self._ended(
+            self.done_earlier.add(step.name)
+            self._set_ended(
                 step,
                 record.state,
                 record.result,
-                record.result.reason or _said(record.result),
+                record.result.reason or _result_text(record.result),
             )
         elif asked or cut_off:
             # A person decides about it, whatever the plan says of its failures.
             self.steps[step.name] = replace(step, on_failure="ask")
             why = record.cause or Cause("the step was interrupted and must not be repeated")
-            self._ended(step, StepState.FAILED, record.result, why)
+            self._set_ended(step, StepState.FAILED, record.result, why)
         elif (
             record.state is StepState.FAILED
             and step.on_failure in ("continue", "ask")
             and not self.people.wants_again(record)
         ):
-            self._ended(step, StepState.FAILED, record.result, record.cause or Cause(""))
+            self._set_ended(step, StepState.FAILED, record.result, record.cause or Cause(""))
         else:
-            self.before[step.name] = record
+            self.earlier_records[step.name] = record
 
     # steps begin
 
     def _begin(self, step: Step, pool: ThreadPoolExecutor) -> None:
         decision = self.people.skipped_beforehand(step.name)
         if decision is not None:
-            self._leave_out(step.name, f"skipped by {decision.by}: {decision.comment}")
+            self._skip(step.name, f"skipped by {decision.by}: {decision.comment}")
         elif self.step_runner.drill and step.rehearse == "skip":
-            self._leave_out(step.name, step.reason)
+            self._skip(step.name, step.reason)
         elif self.step_runner.drill and step.kind == "approve":
-            self._grant(step)
+            self._approve_in_drill(step)
         elif step.kind in PEOPLE and not (self.step_runner.drill and step.rehearse == "simulate"):
-            self.people.await_person(step, self.before.get(step.name))
-            self._running(step, StepState.WAITING)
+            self.people.await_person(step, self.earlier_records.get(step.name))
+            self._set_running(step, StepState.WAITING)
         else:
-            self._running(step, StepState.RUNNING)
-            self.flying[step.name] = pool.submit(self._carry_out, step)
+            self._set_running(step, StepState.RUNNING)
+            self.in_progress[step.name] = pool.submit(self._carry_out, step)
 
-    def _running(self, step: Step, state: StepState) -> None:
+    def _set_running(self, step: Step, state: StepState) -> None:
         self.states[step.name] = state
-        self.begun[step.name] = self.services.clock.monotonic()
+        self.began_at[step.name] = self.services.clock.monotonic()
 
-    def _grant(self, step: Step) -> None:
+    def _approve_in_drill(self, step: Step) -> None:
         granted = PersonStepResult(
             by="drill", comment="the drill granted the approval itself", granted=True
         )
-        self._running(step, StepState.RUNNING)
+        self._set_running(step, StepState.RUNNING)
         result = self.runner.step(step.name, step.kind, lambda: granted)
-        self._ended(step, StepState.SUCCEEDED, result, "the drill granted the approval itself")
+        self._set_ended(step, StepState.SUCCEEDED, result, "the drill granted the approval itself")
 
-    def _leave_out(self, name: str, why: str) -> None:
+    def _skip(self, name: str, why: str) -> None:
         step, clock = self.steps[name], self.services.clock
         catalogue, owned = self.services.catalogue, self.runner.owned
         catalogue.steps.begin(owned, name, step.kind, clock.now())
         result = StepResult(reason=why)
         catalogue.steps.finish(owned, name, StepState.SKIPPED, at=clock.now(), result=result)
-        self._ended(step, StepState.SKIPPED, result, why)
+        self._set_ended(step, StepState.SKIPPED, result, why)
 
     def _carry_out(self, step: Step) -> StepResult:
         """Execute a step in a thread, with as many attempts as the step allows."""
-        before = self.before.get(step.name)
+        before = self.earlier_records.get(step.name)
         begun = self.services.clock.monotonic()
         try:
             for left in range(step.retries, -1, -1):
@@ -238,7 +240,7 @@ class Engine:
                         raise
                     tries = step.retries + 1
                     words = f"try {tries - left} of {tries} failed: {error.message}"
-                    self.says[step.name] = Cause(words)
+                    self.causes[step.name] = Cause(words)
                     self.step_runner.rest(step.pause_s)
         finally:
             if step.kind != "restore":
@@ -248,14 +250,14 @@ class Engine:
 
     # steps end
 
-    def _await(self) -> None:
+    def _wait_for_steps(self) -> None:
         """Wait until a step has ended, or it is time to read people's decisions."""
-        if not self.flying:
+        if not self.in_progress:
             self.step_runner.rest(_POLL_S)
             return
-        wait(self.flying.values(), timeout=_POLL_S, return_when=FIRST_COMPLETED)
-        for name in [n for n, f in self.flying.items() if f.done()]:
-            self._on_step_done(self.steps[name], self.flying.pop(name))
+        wait(self.in_progress.values(), timeout=_POLL_S, return_when=FIRST_COMPLETED)
+        for name in [n for n, f in self.in_progress.items() if f.done()]:
+            self._on_step_done(self.steps[name], self.in_progress.pop(name))
 
     def _on_step_done(self, step: Step, future: Future[StepResult]) -> None:
         try:
@@ -263,19 +265,21 @@ class Engine:
         except DrdError as error:
             if isinstance(error, (Fenced, CatalogueError)) or not is_failure(error, step.kind):
                 raise
-            self._ended(step, StepState.FAILED, result_of(error, step.kind), describe(error))
+            self._set_ended(step, StepState.FAILED, result_of(error, step.kind), describe(error))
         else:
-            self._ended(step, StepState.SUCCEEDED, result, _said(result))
+            self._set_ended(step, StepState.SUCCEEDED, result, _result_text(result))
 
-    def _ended(self, step: Step, state: StepState, result: StepResult, why: str | Cause) -> None:
+    def _set_ended(
+        self, step: Step, state: StepState, result: StepResult, why: str | Cause
+    ) -> None:
         now = self.services.clock.monotonic()
         self.states[step.name] = state
-        if step.name in self.begun:
-            self.took[step.name] = now - self.begun[step.name]
-        self.says[step.name] = Cause(why) if isinstance(why, str) else why
+        if step.name in self.began_at:
+            self.durations[step.name] = now - self.began_at[step.name]
+        self.causes[step.name] = Cause(why) if isinstance(why, str) else why
         self.step_runner.learn(step.name, state, result)
-        if step.kind in PEOPLE and step.name in self.begun:
-            self.work.spans.append(Span("decide", self.begun[step.name], now))
+        if step.kind in PEOPLE and step.name in self.began_at:
+            self.work.spans.append(Span("decide", self.began_at[step.name], now))
         rows = result.checks if isinstance(result, CheckStepResult | ActionStepResult) else ()
         self.checks[step.name] = list(rows)
 
@@ -286,25 +290,25 @@ class Engine:
             step = self.steps[word.step]
             if word.again:
                 del self.states[word.step]
-                self.before.pop(word.step, None)
+                self.earlier_records.pop(word.step, None)
             else:
-                self._ended(step, word.state, word.result, word.why)
+                self._set_ended(step, word.state, word.result, word.why)
 
-    def _said(self, step: str) -> str:
-        return self.says[step].line if step in self.says else ""
+    def _cause_text(self, step: str) -> str:
+        return self.causes[step].line if step in self.causes else ""
 
     def _attempts(self, names: tuple[str, ...]) -> dict[str, int]:
         if not self.people.is_new(names):
             return {}
         return {r.name: r.attempt for r in self.services.catalogue.steps.of_run(self.runner.run.id)}
 
-    def _mark(self, moves: Moves) -> None:
+    def _record_state(self, moves: Moves) -> None:
         """Mark the run as waiting when only people can move it on."""
         waiting = any(s is StepState.WAITING for s in self.states.values()) or bool(moves.ask)
-        state = RunState.WAITING if waiting and not self.flying else RunState.RUNNING
-        if state is not self.marked and moves.ended is None:
+        state = RunState.WAITING if waiting and not self.in_progress else RunState.RUNNING
+        if state is not self.recorded_state and moves.ended is None:
             self.services.catalogue.runs.set_state(self.runner.owned, state)
-            self.marked = state
+            self.recorded_state = state
 
     # for others
 
@@ -327,16 +331,16 @@ class Engine:
     def _view(self, step: Step) -> StepView:
         state = self.states.get(step.name)
         stage: Stage = "to come"
-        says, command = self._said(step.name), ""
+        says, command = self._cause_text(step.name), ""
         if state is not None:
             stage = "running" if state is StepState.RUNNING else str(state)  # type: ignore[assignment]
         if step.name in self.people.wants:
             wanted = self.people.wants[step.name]
             stage, says, command = "waiting", wanted.what, wanted.command
-        took = self.took.get(step.name)
-        if stage in ("running", "waiting") and step.name in self.begun:
-            took = self.services.clock.monotonic() - self.begun[step.name]
-        is_earlier = step.name in self.earlier
+        took = self.durations.get(step.name)
+        if stage in ("running", "waiting") and step.name in self.began_at:
+            took = self.services.clock.monotonic() - self.began_at[step.name]
+        is_earlier = step.name in self.done_earlier
         return StepView(step.name, step.kind, stage, took, says, is_earlier, command)
 
 
@@ -351,7 +355,7 @@ def rehearsed(engine: Engine) -> tuple[Coverage, tuple[tuple[str, str], ...]]:
     for name, step in engine.steps.items():
         state = engine.states.get(name)
         if state is StepState.SKIPPED:
-            left_out.append((name, engine.says[name].text))
+            left_out.append((name, engine.causes[name].text))
         elif state not in (StepState.SUCCEEDED, StepState.FAILED):
             left_out.append((name, f"{', '.join(failed)} failed before" if failed else "not begun"))
         elif step.rehearse == "simulate":
@@ -387,7 +391,7 @@ def failures(engine: Engine) -> list[CheckResult]:
                 f"step {name}",
                 None,
                 CheckVerdict.NOT_RUN if passed_over else CheckVerdict.FAILED,
-                ("failure ignored: " if passed_over else "") + engine.says[name].line,
+                ("failure ignored: " if passed_over else "") + engine.causes[name].line,
                 "succeeds",
                 part=passed_over,
                 looked_at_data=False,
@@ -396,7 +400,7 @@ def failures(engine: Engine) -> list[CheckResult]:
     return rows
 
 
-def _said(result: StepResult) -> str:
+def _result_text(result: StepResult) -> str:
     return (result.says if isinstance(result, ActionStepResult) else None) or ""
 
 

@@ -44,11 +44,11 @@ class StepRunner:
     from the thread that keeps the order."""
 
     def __init__(
-        self, work: Restoration, around: Circumstances, directory: Path, *, drill: bool
+        self, work: Restoration, circumstances: Circumstances, directory: Path, *, drill: bool
     ) -> None:
         """`directory` is where started services are noted."""
         self.work = work
-        self.around = around
+        self.circumstances = circumstances
         self.directory = directory
         self.drill = drill
         self._results: dict[str, StepResult] = {}
@@ -146,8 +146,8 @@ class StepRunner:
             "DRD_PLAN": work.plan.name,
             "DRD_POINT": work.point.id,
             "DRD_DATA_TIME": to_rfc3339(work.point.data_time),
-            "DRD_TARGET": self.around.target,
-            "DRD_SCENARIO": self.around.scenario,
+            "DRD_TARGET": self.circumstances.target,
+            "DRD_SCENARIO": self.circumstances.scenario,
             "DRD_MODE": "drill" if self.drill else "recovery",
             "DRD_STEP": step.name,
             "DRD_STEP_KEY": f"{work.runner.run.id}/{step.name}",
@@ -206,8 +206,8 @@ class StepRunner:
             "run": work.runner.run.id,
             "point": work.point.id,
             "data_time": to_rfc3339(work.point.data_time),
-            "scenario": self.around.scenario,
-            "target": self.around.target,
+            "scenario": self.circumstances.scenario,
+            "target": self.circumstances.target,
         }
         if name in plain:
             return plain[name]
