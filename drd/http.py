@@ -139,7 +139,7 @@ def tls_context(ca_cert: str | None, *, beside_system: bool = False) -> ssl.SSLC
         why = error.strerror if isinstance(error, FileNotFoundError) else "is not a PEM certificate"
         raise NoAnswer(
             f"ca_cert {ca_cert}: {str(why).lower()}",
-            hint="name the PEM file of the authority.",
+            hint="set ca_cert to the PEM file of the certificate authority.",
             permanent=True,
         ) from None
     if ca_cert is not None:

@@ -70,11 +70,11 @@ class StillThere(Settings):
     sql: str | None = Field(
         None,
         min_length=1,
-        description="A query that counts the people of `drd_erased` who still exist; 0 passes.",
+        description="A query that counts the people of `drd_erased` who still exist; the check passes if there are none.",
     )
     command: Words | None = Field(
         None,
-        description="A command that gets the same input as the command of `replay`; exit 0 passes.",
+        description="A command that gets the same input as the command of `replay`; the check passes if it exits with 0.",
     )
 
 

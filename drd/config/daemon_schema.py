@@ -115,7 +115,7 @@ class Log(Settings):
     """What is logged, and how."""
 
     format: Literal["auto", "console", "json"] = Field(
-        "auto", description="auto: for people on a terminal, JSON otherwise."
+        "auto", description="auto: text for people on a terminal, otherwise JSON."
     )
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The lowest level that is logged."

@@ -338,7 +338,7 @@ def _bad_name(name: str) -> _Sentence:
     hint = NAME_HINT
     if better and better != name:
         hint = f'{NAME_HINT} "{better}" is allowed.'
-    return _Sentence(f'"{name}" is not a name', hint)
+    return _Sentence(f'"{name}" is not a possible name', hint)
 
 
 def _wrong_type(wanted: list[str], value: Any) -> _Sentence:

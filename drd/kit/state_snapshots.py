@@ -71,7 +71,7 @@ def fetch(
     except (OSError, ValueError, OverflowError, tarfile.TarError) as error:
         raise RepositoryDamaged(
             f"drd's own snapshot {snapshot.id[:8]} cannot be read: {error}",
-            hint="verify the repository.",
+            hint="check the repository: drd verify PLAN",
         ) from None
     finally:
         archive.unlink()

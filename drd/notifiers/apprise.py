@@ -61,7 +61,7 @@ class AppriseUrl:
         if not try_.taken:
             said = masked(try_.said, _secret_parts(url))[:200]
             raise NotifyError(f"{name} did not accept the message" + (f": {said}" if said else ""))
-        return f"{name} accepted it"
+        return f"{name} accepted the message"
 
 
 def _library() -> ModuleType:

@@ -116,8 +116,8 @@ class Smtp:
         if refused:
             names = ", ".join(refused)
             log.get(channel=self.name).warning("mail.refused", readers=names)
-            return f"{settings.host} accepted it for all recipients except {names}"
-        return f"{settings.host} accepted it for {', '.join(settings.to)}"
+            return f"{settings.host} accepted the mail for all recipients except {names}"
+        return f"{settings.host} accepted the mail for {', '.join(settings.to)}"
 
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:

@@ -320,7 +320,7 @@ def apprise(url: str, timeout: str = "10s") -> AppriseUrl:
 
 def test_apprise_carries_a_message(receiver: Receiver) -> None:
     said = apprise(f"json://localhost:{receiver.port}/room").deliver(message("a ☃ title"))
-    assert said == "JSON accepted it"
+    assert said == "JSON accepted the message"
     body = json.loads(receiver.got[0].body)
     assert (body["title"], body["type"]) == ("a ☃ title", "failure")
     assert "pg_dump cannot connect" in body["message"]

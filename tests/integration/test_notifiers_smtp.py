@@ -43,7 +43,7 @@ LOGIN = {"user": "drd", "password": {"env": "PW"}}
 def test_a_mail_goes_encrypted_and_with_a_login(certificate: Path, tls: str) -> None:
     with mail_server(certificate=certificate, tls=tls, password="s3cr3t-pw") as post:
         said = smtp(post, tls=tls, ca_cert=str(certificate), **LOGIN).deliver(message())
-        assert said == "localhost accepted it for oncall@example.com"
+        assert said == "localhost accepted the mail for oncall@example.com"
         assert post.logins == [("drd", "s3cr3t-pw")]
         assert len(post.mails) == 1
 
@@ -114,7 +114,7 @@ def test_one_unknown_reader_does_not_keep_the_others_from_reading() -> None:
         channel = smtp(post, to=["gone@example.com", "b@example.com"])
         assert (
             channel.deliver(message())
-            == "localhost accepted it for all recipients except gone@example.com"
+            == "localhost accepted the mail for all recipients except gone@example.com"
         )
         assert post.readers == [["b@example.com"]]
         error = refusal(smtp(post, to=["gone@example.com"]))

@@ -130,7 +130,7 @@ def test_directory_with_the_name_of_a_known_run_needs_its_stamp(site: Site, vict
     site.drd("backup", "shop")
     assert (victim / "precious").exists()
     assert left.is_dir()
-    assert f"run {run} did not make it" in site.drd("doctor", "shop", code=None).out
+    assert f"run {run} did not create it" in site.drd("doctor", "shop", code=None).out
 
 
 @pytest.mark.parametrize("mark", ["drd_feedface", "drd_0badcafe", "", "/", None])

@@ -78,7 +78,7 @@ BROKEN = [
     ("{kind: webhook, url: {env: X}, secrets: {env: Y}}", "notify[0].secrets", 'unknown key "secrets"', 'did you mean "secret"?'),
     ("{kind: webhook, url: {env: X}, on: [fired]}", "notify[0].on[0]", '"fired" is not possible here', "write firing, acknowledged, resolved, backup, drill, recovery, copy, retention, prune or verification."),
     ("{kind: webhook, url: {env: X}, on: []}", "notify[0].on", "is empty", "give it a value, or remove the line."),
-    ("{kind: webhook, url: {env: X}, name: My Hook}", "notify[0].name", '"My Hook" is not a name', 'use lower-case letters, digits and hyphens, at most 40. "my-hook" is allowed.'),
+    ("{kind: webhook, url: {env: X}, name: My Hook}", "notify[0].name", '"My Hook" is not a possible name', 'use lower-case letters, digits and hyphens, at most 40. "my-hook" is allowed.'),
     ("{kind: webhook, url: {env: X}, severity: [info], min_severity: info}", "notify[0].min_severity", "cannot be combined with severity", "keep one of them."),
     ("{kind: webhook, url: {env: X}, min_severity: fatal}", "notify[0].min_severity", '"fatal" is not possible here', "write critical, warning or info."),
     ("{kind: webhook, url: {env: X}, timeout: 10}", "notify[0].timeout", "10 is not a duration", "write a number and a unit, like 15m or 7d."),

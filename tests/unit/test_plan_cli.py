@@ -283,7 +283,11 @@ def test_new_plan_of_nothing_begins_with_the_configuration(home: Path, capsys: O
     [
         (["--sqlite", "/etc/passwd"], "/etc/passwd is not a SQLite database", "--files"),
         (["--files", "/nowhere"], "there is no /nowhere", "that exists"),
-        (["--name", "My Shop"], '"My Shop" is not a name for a plan', '"my-shop" is allowed'),
+        (
+            ["--name", "My Shop"],
+            '"My Shop" is not a possible name of a plan',
+            '"my-shop" is allowed',
+        ),
         (
             ["--repository", "backups"],
             "--repository: 'backups' is not a possible URL of a repository",

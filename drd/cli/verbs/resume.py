@@ -17,7 +17,7 @@ exit codes: as drd recover; 2 the recovery cannot be resumed, 11 a process is ex
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "resume",
-        description="Continue a recovery whose process died (even with the host), that "
+        description="Continue a recovery whose process died (even if the host went down), that "
         "failed, or that was cancelled.",
         epilog=EXAMPLES,
     )

@@ -244,7 +244,7 @@ def why_foreign(services: Services, directory: Path, run: str) -> str | None:
     if known is None:
         return f"the catalogue has no run {run}"
     with _whose(directory.parent):
-        return None if _ours(directory, known) else f"run {run} did not make it"
+        return None if _ours(directory, known) else f"run {run} did not create it"
 
 
 def _reachable(directory: Path, user: str) -> bool:
