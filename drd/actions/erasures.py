@@ -70,11 +70,12 @@ class StillThere(Settings):
     sql: str | None = Field(
         None,
         min_length=1,
-        description="A query that counts the people of `drd_erased` who still exist; the check passes if there are none.",
+        description="A query that counts the people of `drd_erased` who still exist; must be 0.",
     )
     command: Words | None = Field(
         None,
-        description="A command that gets the same input as the command of `replay`; the check passes if it exits with 0.",
+        description="A command that gets the same input as the command of `replay`; must exit with "
+        "0.",
     )
 
 

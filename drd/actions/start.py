@@ -316,7 +316,8 @@ def _refuse_dead(context: ActionContext, started: BackgroundProgram) -> None:
         require_fence_up(started.pid)
         said = _last_line(context)
         raise StepFailed(
-            f"{context.step.name} ended right after its start" + (f": {said}" if said else ""),
+            f"the program of step {context.step.name} ended right after its start"
+            + (f": {said}" if said else ""),
             hint=(refused_hint(said) if context.rehearsing else "")
             or "the command of a start step must stay in the foreground; run it by hand to "
             "see its output.",

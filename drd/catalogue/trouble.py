@@ -99,7 +99,7 @@ def wrong_version(place: str, found: str, known: str) -> CatalogueError:
     else:
         hint = "`systemctl restart drd`, or the next `drd backup`, brings it up to date."
     return CatalogueError(
-        f"the catalogue {place} has version {found}, this drd knows {known}", hint=hint
+        f"the catalogue {place} has version {found}, but this drd knows {known}", hint=hint
     )
 
 

@@ -213,7 +213,9 @@ class DaemonFile(Settings):
         "/var/lib/drd/work", description="Sandboxes; needs room for one restore."
     )
     cache_dir: Place = Field("/var/cache/drd", description="restic's cache.")
-    run_as: str = Field("drd", min_length=1, description="User of sandbox servers under root.")
+    run_as: str = Field(
+        "drd", min_length=1, description="The system user that runs sandbox servers if drd is root."
+    )
     limits: Limits = Limits()
     log: Log = Log()
     extensions: list[Annotated[str, Field(min_length=1)]] = Field(

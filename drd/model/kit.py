@@ -189,7 +189,9 @@ def index_from_json(data: Any) -> KitIndex:
     raw = strict.mapping(data, "the index")
     schema = strict.count(strict.member(raw, "schema"), "schema")
     if schema != KIT_SCHEMA:
-        raise strict.UnexpectedValue(f"a kit of schema {schema}, this drd reads {KIT_SCHEMA}")
+        raise strict.UnexpectedValue(
+            f"the kit has schema {schema}, but this drd reads schema {KIT_SCHEMA}"
+        )
     return KitIndex(
         made_at=strict.time(strict.member(raw, "made_at"), "made_at"),
         host=strict.text(strict.member(raw, "host"), "host"),

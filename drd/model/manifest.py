@@ -63,7 +63,7 @@ def manifest_from_bytes(
         schema = strict.count(strict.member(raw, "schema"), "schema")
         if schema != MANIFEST_SCHEMA:
             raise ManifestTooNew(
-                f"{called} has schema {schema}, this drd reads {MANIFEST_SCHEMA}",
+                f"{called} has schema {schema}, but this drd reads schema {MANIFEST_SCHEMA}",
                 hint="a newer drd made this manifest: install that version. See "
                 "docs/recovery-without-drd.md.",
             )

@@ -166,7 +166,7 @@ def test_the_manifests_of_today_are_read() -> None:
 
 @pytest.mark.parametrize("schema", [2, 17, 1 << 40])
 def test_a_manifest_of_the_future_is_refused_by_its_number(schema: int) -> None:
-    with pytest.raises(ManifestTooNew, match=f"has schema {schema}, this drd reads 1"):
+    with pytest.raises(ManifestTooNew, match=f"has schema {schema}, but this drd reads schema 1"):
         read(json.dumps(TODAY | {"schema": schema}).encode())
 
 

@@ -76,7 +76,7 @@ def test_index_comes_back_as_it_was() -> None:
 
 
 def test_a_kit_of_a_newer_schema_is_refused_by_its_number() -> None:
-    with pytest.raises(ValueError, match="schema 2, this drd reads 1"):
+    with pytest.raises(ValueError, match="schema 2, but this drd reads schema 1"):
         index_from_json({**INDEX.to_json(), "schema": 2})
 
 

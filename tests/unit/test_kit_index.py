@@ -104,7 +104,7 @@ def test_the_newest_point_of_a_kit_is_complete() -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda d: d.update(schema=99), "a kit of schema 99"),
+        (lambda d: d.update(schema=99), "the kit has schema 99"),
         (lambda d: d.pop("schema"), "schema is missing"),
         (lambda d: d.update(host=1), "host is not text"),
         (lambda d: d.update(made_at="soon"), "made_at is not a time"),

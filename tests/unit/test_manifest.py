@@ -101,7 +101,9 @@ def test_fingerprints_of_older_versions_are_read() -> None:
 
 def test_another_schema_is_refused_by_its_number() -> None:
     for schema in (0, 2):
-        with pytest.raises(ManifestTooNew, match=f"has schema {schema}, this drd reads 1"):
+        with pytest.raises(
+            ManifestTooNew, match=f"has schema {schema}, but this drd reads schema 1"
+        ):
             read(json.dumps(document() | {"schema": schema}).encode())
     assert refused(lambda d: d.pop("schema")) == "schema is missing"
 

@@ -20,7 +20,7 @@ EXAMPLES = TEST_EXAMPLES + LIST_EXAMPLES.removeprefix("examples:")
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "notify",
-        description="The channels of `notify` in drd.yaml.",
+        description="List or test the channels of `notify` in drd.yaml.",
         epilog=EXAMPLES,
     )
     below = parser.add_subparsers(prog="drd notify", dest="action", metavar="VERB", required=True)

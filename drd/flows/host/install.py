@@ -310,11 +310,7 @@ def plan_uninstall(prefix: Path) -> Installation:
 
 def _removal(place: Path) -> Iterator[InstallStep]:
     if place.is_symlink():
-<<<<<<< HEAD
-        yield InstallStep("keep", str(place), note="a link: drd did not make it")
-=======
         yield InstallStep("keep", str(place), note="a link: drd did not create it")
->>>>>>> 5ce32e31 (Reword names, passes and accepted mails in messages)
         return
     content = _read(place)
     if content is None:

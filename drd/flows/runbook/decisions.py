@@ -194,7 +194,7 @@ class DecisionRequests:
         expires = self._expires.get(name)
         if expires is None or self.services.clock.now() <= expires:
             return None
-        why = f"nobody reported it as done by {format_time(expires, seconds=True)}"
+        why = f"nobody reported the step as done by {format_time(expires, seconds=True)}"
         return StepAnswer(name, StepState.FAILED, StepResult(), why)
 
     def _settled(self, word: StepAnswer) -> StepAnswer:

@@ -236,7 +236,7 @@ def _standby(connection: Connection, role: str) -> Finding:
     """
     query = "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')"
     if _rows(connection, query)[0][0]:
-        return Finding("standby", "ok", "", "the state of its receiver can be read")
+        return Finding("standby", "ok", "", "drd can see whether this standby is up to date")
     return Finding(
         "standby",
         "warning",
