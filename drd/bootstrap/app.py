@@ -28,7 +28,7 @@ from drd.config.run_settings import PlanInForce
 from drd.flows.drill.host_loss import HostFromKit, KitAt
 from drd.flows.root.adapters import kinds_of, repository_of
 from drd.flows.root.trusted_rows import RowTrust, trust_for
-from drd.flows.services import Say, Services, nobody_watches, say_nothing
+from drd.flows.services import KitAccess, Say, Services, nobody_watches, say_nothing
 from drd.flows.state.run_dirs import sandbox_user
 from drd.kinds.registry import kind_for, server_users
 from drd.model.facts import PlanFacts
@@ -114,34 +114,32 @@ class App:
         catalogue, row_trust = self.row_trust()
         return Services(
             catalogue=catalogue,
+            row_trust=row_trust,
             clock=self.clock,
+            open_repository=self.open_repository,
             kinds=kinds_of(kind_for),
             checks=check_for,
-            open_repository=self.open_repository,
+            actions=action_for,
+            compares=comparison,
+            kit=KitAccess(self._kit_findings, self._try_kit, self._host_from_kit),
+            read_facts=self.read_facts,
+            exposed=lambda plan: findings(plan, self.plans.trusted_users),
+            own_files=lambda: own_files(self.settings, Path(plan.file)),
+            roles=self.settings.roles,
             work_dir=self.settings.work_dir,
-            run_as=sandbox_user(self.settings.run_as, server_users()) if is_root else None,
+            claim=claim,
             is_root=is_root,
+            run_as=sandbox_user(self.settings.run_as, server_users()) if is_root else None,
             private=self._private(),
             parallel=self.settings.per_repository,
             jobs=min(4, os.cpu_count() or 1),
             versions=_versions(plan),
-            own_files=lambda: own_files(self.settings, Path(plan.file)),
-            on_progress=self.console.on_progress,
+            booted=booted,
             warn=self.console.warn,
             note=self.console.note,
-            claim=claim,
-            read_facts=self.read_facts,
-            kit_findings=self._kit_findings,
-            exposed=lambda plan: findings(plan, self.plans.trusted_users),
-            try_kit=self._try_kit,
-            host_from_kit=self._host_from_kit,
-            roles=self.settings.roles,
-            actions=action_for,
-            notify_now=self.channels.notify_now,
+            on_progress=self.console.on_progress,
             on_steps=self.console.on_steps,
-            compares=comparison,
-            booted=booted,
-            row_trust=row_trust,
+            notify_now=self.channels.notify_now,
         )
 
     def row_trust(self) -> tuple[Catalogue, RowTrust]:

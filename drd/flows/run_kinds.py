@@ -79,7 +79,7 @@ def _readiness(services: Services, plan: Plan, run: Run) -> object:
 
 
 def _kit(services: Services, plan: Plan, run: Run) -> object:
-    return services.try_kit(services, plan, run.trigger)
+    return services.kit.try_copy(services, plan, run.trigger)
 
 
 FLOWS: Mapping[RunKind, Flow] = {

@@ -75,54 +75,70 @@ def nobody_watches(_: Progression) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
-    """The world as a flow sees it.
-
-    `work_dir` contains a directory for each run; `run_as` is the user for sandbox servers when drd
-    is root. `private` are drd's own places, which no fence shows. `parallel` bounds how many
-    components of a run are processed at once, `jobs` the parallel jobs within one. `own_files`
-    finds drd's configuration and plans, for the built-in component: as many files as there are
-    plans. `claim` is the pending run that this process was started for. `warn` gets sentences that
-    a person should read, `note` those that are merely useful.
-
-    `read_facts` reads the facts of a plan for `status`, `kit_findings` the problems of its recovery
-    kit, `exposed` its files that others can read or write, `try_kit` opens the kit's copy that drd
-    tests by itself, `host_from_kit` makes a host from one (`drd.flows.drill.host_loss`), `roles`
-    has the roles of each person of drd.yaml. `notify_now` sends a message at once, through the
-    channels that want it, and returns those that accepted it, or raises NotifyError if none did.
-    `on_steps` gets the progress of a runbook. `compares` finds the check of this name that compares
-    a component with its fingerprint. `row_trust` decides which of the catalogue's rows about a
-    recovery this process trusts. `booted` returns this boot and how long ago it was, None if
-    unknown. `said` has one-time messages that were already given.
+class KitAccess:
+    """What flows do with recovery kits. `findings` are the problems of a plan's kit, `try_copy`
+    opens the copy that drd tests by itself, `make_host` makes a host from a kit
+    (`drd.flows.drill.host_loss`).
     """
 
+    findings: Callable[[Plan], Sequence[Finding]] | None = None
+    try_copy: Callable[[Services, Plan, str], object] = no_kit
+    make_host: Callable[[Plan, Any, Path], AbstractContextManager[Any]] = no_host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The world as a flow sees it."""
+
+    # What is remembered, and what is outside.
     catalogue: Catalogue
+    row_trust: RowTrust = field(default_factory=RowTrust)
+    """Decides which of the catalogue's rows about a recovery this process trusts."""
     clock: Clock
+    open_repository: Callable[[RepositorySpec], Repository]
     kinds: KindFactory
     checks: CheckFactory
-    open_repository: Callable[[RepositorySpec], Repository]
-    work_dir: Path
-    run_as: str | None
-    is_root: bool
-    private: tuple[Path, ...] = ()
-    parallel: int = 2
-    jobs: int = 2
-    versions: Mapping[str, str] = field(default_factory=dict)
-    own_files: Callable[[], Sequence[Path]] = tuple
-    on_progress: OnProgress = no_progress
-    warn: Say = say_nothing
-    note: Say = say_nothing
-    claim: Run | None = None
-    read_facts: Callable[[str], Sequence[PlanFacts]] | None = None
-    kit_findings: Callable[[Plan], Sequence[Finding]] | None = None
-    exposed: Callable[[Plan], Sequence[Finding]] = nothing_exposed
-    try_kit: Callable[[Services, Plan, str], object] = no_kit
-    host_from_kit: Callable[[Plan, Any, Path], AbstractContextManager[Any]] = no_host
-    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     actions: ActionFactory = no_action
-    notify_now: Callable[[Message], list[str]] = no_notifications
-    on_steps: Callable[[Progression], None] = nobody_watches
     compares: Callable[[Component, str], CheckSpec | None] = compares_nothing
+    """Finds the check of this name that compares a component with its fingerprint."""
+    kit: KitAccess = field(default_factory=KitAccess)
+    read_facts: Callable[[str], Sequence[PlanFacts]] | None = None
+    """Reads the facts of a plan for `status`."""
+    exposed: Callable[[Plan], Sequence[Finding]] = nothing_exposed
+    """The files of a plan that others can read or write."""
+    own_files: Callable[[], Sequence[Path]] = tuple
+    """drd's configuration and plans, for the built-in component."""
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The roles of each person of drd.yaml."""
+
+    # This process and its host.
+    work_dir: Path
+    """Contains a directory for each run."""
+    claim: Run | None = None
+    """The pending run that this process was started for."""
+    is_root: bool
+    run_as: str | None
+    """The user for sandbox servers when drd is root."""
+    private: tuple[Path, ...] = ()
+    """drd's own places, which no fence shows."""
+    parallel: int = 2
+    """How many components of a run are processed at once."""
+    jobs: int = 2
+    """The parallel jobs within one component."""
+    versions: Mapping[str, str] = field(default_factory=dict)
     booted: Callable[[], Boot | None] = never_booted
-    row_trust: RowTrust = field(default_factory=RowTrust)
+    """Returns this boot and how long ago it was, None if unknown."""
+
+    # The person who watches.
+    warn: Say = say_nothing
+    """Gets sentences that a person should read."""
+    note: Say = say_nothing
+    """Gets sentences that are merely useful."""
     said: set[str] = field(default_factory=set)
+    """One-time messages that were already given."""
+    on_progress: OnProgress = no_progress
+    on_steps: Callable[[Progression], None] = nobody_watches
+    """Gets the progress of a runbook."""
+    notify_now: Callable[[Message], list[str]] = no_notifications
+    """Sends a message at once, through the channels that want it, and returns those that accepted
+    it, or raises NotifyError if none did."""

@@ -172,10 +172,10 @@ class _Rehearsal:
 
     def run(self) -> RunbookEnded:
         begun = self._begun
-        fences = self._sandboxes.enter_context(fenced(begun.services, begun.plan))
-        fenced_ = self._reach(FencesReady(begun, fences))
+        sandbox = self._sandboxes.enter_context(fenced(begun.services, begun.plan))
+        fences = self._reach(FencesReady(begun, sandbox))
         is_lost = begun.request.scenario == HOST_LOSS
-        host = self._reach(self._host_from_kit(fenced_) if is_lost else _this_host(fenced_))
+        host = self._reach(self._host_from_kit(fences) if is_lost else _this_host(fences))
         chosen = self._reach(PointChosen(host, _choose(host)))
         # Recorded, so that a concurrent retention keeps it.
         recorded = ChoiceStepResult(point=chosen.choice.point.id)
@@ -188,14 +188,14 @@ class _Rehearsal:
         self.reached = phase
         return phase
 
-    def _host_from_kit(self, fenced_: FencesReady) -> HostReady:
+    def _host_from_kit(self, fences: FencesReady) -> HostReady:
         """Open the kit: its plan counts from here on, and what its secrets open; only the record
         stays ours."""
         begun = self._begun
         clock = begun.services.clock
         started = clock.monotonic()
         place = run_directory(begun.services, begun.runner.run.id) / "host"
-        opening = begun.services.host_from_kit(begun.plan, begun.request.kit, place)
+        opening = begun.services.kit.make_host(begun.plan, begun.request.kit, place)
         opened: list[HostFromKit] = []
 
         def effect() -> KitStepResult:
@@ -208,7 +208,7 @@ class _Rehearsal:
             raise _NoHost(error) from error
         [host] = opened
         return HostReady(
-            fenced_,
+            fences,
             host.plan,
             host.digest,
             replace(begun.services, open_repository=host.services.open_repository),
@@ -254,16 +254,16 @@ class _Rehearsal:
                     f"restore point {point.id} does not contain {name}",
                     hint=f"use a complete one: drd points {host.plan.name}",
                 )
-            fences = host.fenced.fences
-            place = sandbox_place(host.services, begun.runner.run.id, component, fences)
+            sandbox = host.fenced.fences
+            place = sandbox_place(host.services, begun.runner.run.id, component, sandbox)
             made[name] = host.services.kinds(component.kind).sandbox(component, snapshot, place)
             self._sandboxes.callback(restoration.close, made[name])
         return made
 
 
-def _this_host(fenced_: FencesReady) -> HostReady:
-    begun = fenced_.begun
-    return HostReady(fenced_, begun.plan, begun.plan.digest, begun.services, begun.services)
+def _this_host(fences: FencesReady) -> HostReady:
+    begun = fences.begun
+    return HostReady(fences, begun.plan, begun.plan.digest, begun.services, begun.services)
 
 
 def _choose(host: HostReady) -> Choice:

@@ -77,8 +77,8 @@ def _findings(
         for target in plan.targets.values():
             yield from _target(services, plan, run, target, newest)
     yield from (_tried(f) for f in services.exposed(plan))
-    if services.kit_findings is not None:
-        yield from readiness.of_kit(services.kit_findings(plan))
+    if services.kit.findings is not None:
+        yield from readiness.of_kit(services.kit.findings(plan))
 
 
 def _recorded(services: Services, drill: str) -> Mapping[str, str]:
