@@ -204,7 +204,7 @@ def masked(text: str, also: Iterable[str] = ()) -> str:
     end = 0
     for at, until, is_code in sorted(hidden):
         grown = is_code and until > end
-        begin, past = _whole(text, max(at, end), until, end) if grown else (at, until)
+        begin, past = _whole_code(text, max(at, end), until, end) if grown else (at, until)
         if begin > end or not shown:
             shown += [text[end:begin], MASK]
         end = max(end, past)
@@ -218,7 +218,7 @@ def beginning(text: str, most: int) -> str:
     return masked(text)[:most]
 
 
-def _whole(text: str, begin: int, until: int, after: int) -> tuple[int, int]:
+def _whole_code(text: str, begin: int, until: int, after: int) -> tuple[int, int]:
     """The begin and end of the whole code that contains a known part: its rest may contain the rest
     of the secret.
     """

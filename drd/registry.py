@@ -71,7 +71,7 @@ class Registry(Generic[Member]):
     def __getitem__(self, name: str) -> Member:
         """Return a member's specification. Raises NotSupported."""
         if name in self._own:
-            return cast("Member", _at(self._own[name]))
+            return cast("Member", _import(self._own[name]))
         if (added := self._added.get(name)) is not None:
             return cast("Member", added.spec)
         raise NotSupported(
@@ -92,14 +92,14 @@ class Registry(Generic[Member]):
     @property
     def spec_class(self) -> type:
         """The class of the specifications of this family."""
-        return cast("type", _at(self._spec))
+        return cast("type", _import(self._spec))
 
     def use(self, added: Sequence[Added]) -> None:
         """Use these members beside drd's own from now on."""
         self._added = {one.name: one for one in added if one.family == self.family}
 
 
-def _at(place: str) -> object:
+def _import(place: str) -> object:
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)
 

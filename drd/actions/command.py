@@ -66,7 +66,7 @@ class OwnCommand:
         timeout_s = context.step.timeout_s or TIMEOUT_S
         around = {**address, **own}
         done = run_command(words, context, written=settings.run, timeout_s=timeout_s, env=around)
-        return {"exit": 0, "output": _kept(done, context)}
+        return {"exit": 0, "output": _masked_output(done, context)}
 
 
 class SimulationCommand:
@@ -79,7 +79,7 @@ class SimulationCommand:
         words = [filled(w, context.value) for w in context.step.stand_in]
         timeout_s = context.step.timeout_s or TIMEOUT_S
         done = run_command(words, context, written=context.step.stand_in, timeout_s=timeout_s)
-        return {"simulated": True, "exit": 0, "output": _kept(done, context)}
+        return {"simulated": True, "exit": 0, "output": _masked_output(done, context)}
 
 
 class RollbackCommand:
@@ -94,7 +94,7 @@ class RollbackCommand:
             return {"stopped": stop(context.directory, context.step.name, key=context.key)}
         words = [filled(w, context.value) for w in undo.command]
         done = run_command(words, context, written=undo.command, timeout_s=undo.timeout_s)
-        return {"exit": 0, "output": _kept(done, context)}
+        return {"exit": 0, "output": _masked_output(done, context)}
 
 
 def run_command(
@@ -145,12 +145,12 @@ def run_command(
         raise StepFailed(
             f"{title} {ended}" + (f": {done.says[-1][:300]}" if done.says else ""),
             hint=refused_hint("\n".join(done.says)) if command.fence is not None else "",
-            result={"exit": done.exit_code, "output": _kept(done, context)},
+            result={"exit": done.exit_code, "output": _masked_output(done, context)},
         )
     return done
 
 
-def _kept(done: process.Completed, context: ActionContext) -> str:
+def _masked_output(done: process.Completed, context: ActionContext) -> str:
     """Return the catalogue's version of its output: masked, since people read it. Later steps get
     the original."""
     context.keep("output", done.stdout.strip()[-_OUTPUT:])

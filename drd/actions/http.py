@@ -81,7 +81,7 @@ class HttpAction:
         context.keep("body", text[:_KEPT])
         answer = {"status": status, "body": masked(text)[:_KEPT]}
         if not _expected(status, settings.expect):
-            wanted = _words(settings.expect)
+            wanted = _expectation_text(settings.expect)
             raise StepFailed(f"{url} answers {status}, not {wanted}", result=answer)
         if settings.contains is not None and settings.contains not in text:
             raise StepFailed(
@@ -132,7 +132,7 @@ def _expected(status: int, expect: int | list[int] | None) -> bool:
     return status in ([expect] if isinstance(expect, int) else expect)
 
 
-def _words(expect: int | list[int] | None) -> str:
+def _expectation_text(expect: int | list[int] | None) -> str:
     if expect is None:
         return "200 to 299"
     return either([expect] if isinstance(expect, int) else expect)

@@ -147,7 +147,7 @@ class Start:
         settings = step.settings
         assert isinstance(settings, StartSettings)
         words = ["systemctl"] if settings.unit else settings.command or []
-        return [*missing(words), *_taken(settings), *missing_rollback(step)]
+        return [*missing(words), *_port_findings(settings), *missing_rollback(step)]
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         settings = context.step.settings
@@ -253,7 +253,7 @@ def _kept_url(url: str | None, context: ActionContext) -> str | None:
     return masked(url)
 
 
-def _taken(settings: StartSettings) -> list[Finding]:
+def _port_findings(settings: StartSettings) -> list[Finding]:
     """Return a warning if another process uses the port of a command."""
     if settings.port is None or settings.unit is not None or not listens(settings.port):
         return []

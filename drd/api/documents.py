@@ -278,22 +278,23 @@ def alerts(app: App, plan: str | None, *, all_of_them: bool) -> Document:
     false where no daemon runs that would check."""
     name = app.plans.known_name(plan) if plan else None
     history = app.catalogue.alerts.history(name, limit=50 if all_of_them else 0)
-    there = _standing(app, {a.plan for a in history if a.plan and a.resolved_at is None})
+    there = _confirmed_alerts(app, {a.plan for a in history if a.plan and a.resolved_at is None})
     return {
         "watched": daemon_lives(app.catalogue, app.clock.now()),
         "alerts": [
-            {**alert_document(a), "holds": _holds(a, there)} for a in sorted(history, key=_order)
+            {**alert_document(a), "holds": _is_current(a, there)}
+            for a in sorted(history, key=_order)
         ],
     }
 
 
-def _holds(alert: Alert, there: Mapping[str, Collection[str]]) -> bool:
+def _is_current(alert: Alert, there: Mapping[str, Collection[str]]) -> bool:
     if alert.resolved_at is not None or alert.gone_at is not None:
         return False
     return alert.id in there.get(alert.plan, (alert.id,))
 
 
-def _standing(app: App, plans: Collection[str]) -> dict[str, set[str]]:
+def _confirmed_alerts(app: App, plans: Collection[str]) -> dict[str, set[str]]:
     """Return, by plan, the open alerts that the current verdicts confirm."""
     if not plans:
         return {}

@@ -164,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         except Failed as failed:
             self._send(failed.status, failed.document())
         except DrdError as error:
-            told = _of(error)
+            told = _failure(error)
             self._send(told.status, told.document())
         except Exception as error:  # noqa: BLE001 (supervises: a request must not end the daemon)
             _log.error("api.failed", path=self.path, error=f"{type(error).__name__}: {error}")
@@ -180,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             explain(error, settings.state_url, settings.state_password)
         except CatalogueError as found:
-            return _of(found)
+            return _failure(found)
         return Failed(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", "check the log of drd.")
 
     def _find(self) -> Mapping[str, Any]:
@@ -338,7 +338,7 @@ def _checked(endpoint: Endpoint, given: dict[str, Any]) -> requests.Request:
         ) from None
 
 
-def _of(error: DrdError) -> Failed:
+def _failure(error: DrdError) -> Failed:
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     for kind, exception in (
         (Refused, HTTPStatus.FORBIDDEN),

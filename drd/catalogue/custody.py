@@ -37,7 +37,7 @@ class SqlCustody(SqlStore):
         if here is None:
             return None
         with self._database.read() as connection:
-            known = _known(connection)
+            known = _read_custody(connection)
         if known is None:
             known = Custody(here, at)
             self._note(known, at)
@@ -80,7 +80,7 @@ class SqlCustody(SqlStore):
             upsert(connection, daemon_state, row)
 
 
-def _known(connection: Connection) -> Custody | None:
+def _read_custody(connection: Connection) -> Custody | None:
     query = select(daemon_state.c.value).where(daemon_state.c.key == KEY)
     value = connection.execute(query).scalar()
     return Custody.from_json(value) if value is not None else None

@@ -225,7 +225,7 @@ def _sqlite_engine(url: URL, busy_s: float) -> Engine:
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")
-    def _begun(connection: Connection) -> None:
+    def _begin_transaction(connection: Connection) -> None:
         write = connection.get_execution_options().get("drd_write")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 

@@ -26,7 +26,7 @@ class SqlHealth(SqlStore):
 
     def of_plan(self, plan: str) -> list[KnownRepository]:
         with self._database.read() as connection:
-            return [_known(connection, row) for row in rows_of(connection, plan)]
+            return [_known_repository(connection, row) for row in rows_of(connection, plan)]
 
     def places(self) -> list[PlaceRow]:
         rows = repository_health
@@ -166,11 +166,11 @@ def _row(connection: Connection, plan: str, repository: str) -> Row[Any] | None:
     return connection.execute(query).one_or_none()
 
 
-def _known(connection: Connection, row: Row[Any]) -> KnownRepository:
+def _known_repository(connection: Connection, row: Row[Any]) -> KnownRepository:
     """Return what is known of a repository. Forgotten points are not affected any more."""
     affected: tuple[str, ...] | None = ()
     if row.damage is not None:
-        affected = _kept(connection, row.damaged_points)
+        affected = _points_kept(connection, row.damaged_points)
     return KnownRepository(
         row.repository,
         row.url,
@@ -183,7 +183,7 @@ def _known(connection: Connection, row: Row[Any]) -> KnownRepository:
     )
 
 
-def _kept(connection: Connection, ids: Sequence[str] | None) -> tuple[str, ...] | None:
+def _points_kept(connection: Connection, ids: Sequence[str] | None) -> tuple[str, ...] | None:
     if ids is None:
         return None
     rows = point_table

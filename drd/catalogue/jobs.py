@@ -30,7 +30,7 @@ def ended(connection: Connection, run: Run) -> None:
     unless it succeeded. A run that failed before it began counts as the newest: otherwise its job
     would be due again at once.
     """
-    before = connection.execute(select(jobs).where(*_same(run))).one_or_none()
+    before = connection.execute(select(jobs).where(*_same_job(run))).one_or_none()
     unbegun = run.started_at is None and run.state is RunState.FAILED
     older = before is not None and before.last_run != run.id and not unbegun
     if older and run.state is not RunState.SUCCEEDED:
@@ -82,7 +82,7 @@ def last_began(connection: Connection, plan: str) -> datetime | None:
     return connection.execute(begun).scalar()
 
 
-def _same(run: Run) -> tuple[Any, ...]:
+def _same_job(run: Run) -> tuple[Any, ...]:
     return (jobs.c.plan == run.plan, jobs.c.kind == str(run.kind), jobs.c.subject == run.subject)
 
 
@@ -90,5 +90,5 @@ def _set(connection: Connection, run: Run, **values: Any) -> None:
     changed = connection.execute(select(func.max(jobs.c.changed))).scalar() or 0
     key = {"plan": run.plan, "kind": str(run.kind), "subject": run.subject}
     values["changed"] = changed + 1
-    if connection.execute(update(jobs).where(*_same(run)).values(**values)).rowcount == 0:
+    if connection.execute(update(jobs).where(*_same_job(run)).values(**values)).rowcount == 0:
         connection.execute(jobs.insert().values(**key, **{"tries": 0, "permanent": False} | values))

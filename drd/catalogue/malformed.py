@@ -144,10 +144,10 @@ def _malformed(connection: Connection) -> Iterator[str]:
                     kind = row[table.columns.keys().index("kind")]
                     why = _no_json(value, dict, partial(read, kind))
                 if why is not None:
-                    yield _said(table, column, tuple(row), why)
+                    yield _sentence(table, column, tuple(row), why)
 
 
-def _said(table: Table, column: Column[Any], row: tuple[Any, ...], why: str) -> str:
+def _sentence(table: Table, column: Column[Any], row: tuple[Any, ...], why: str) -> str:
     names = [c.name for c in table.columns]
     value = row[names.index(column.name)]
     keys = [

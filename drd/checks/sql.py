@@ -65,11 +65,13 @@ class SqlValue:
                 words = f"the query failed: {error}"
                 return [result(spec, CheckVerdict.FAILED, shorten(words), wanted)]
             return [not_run(spec, f"could not query: {error}", wanted)]
-        judged = judge(parse_expectation(settings.expect), value, _around(spec, settings, context))
+        judged = judge(
+            parse_expectation(settings.expect), value, _surroundings(spec, settings, context)
+        )
         return [result(spec, judged.verdict, judged.observed, judged.expected)]
 
 
-def _around(spec: CheckSpec, settings: SqlCheck, context: CheckContext) -> Surroundings:
+def _surroundings(spec: CheckSpec, settings: SqlCheck, context: CheckContext) -> Surroundings:
     snapshot = context.point.component(settings.component)
     at = snapshot.data_time if snapshot and snapshot.data_time else context.point.data_time
     rpo_s = context.plan.objectives.rpo_s

@@ -171,7 +171,7 @@ def _say(
     for path in written:
         output.say(f"wrote {path}")
     for plan in found:
-        output.say(f"{plan.name}: {_words(plan)}")
+        output.say(f"{plan.name}: {_plan_text(plan)}")
     for plan in (p for p in found if p.left):
         output.say(
             f"{plan.name}: {', '.join(plan.left)} was not read; to get its restore points: drd "
@@ -207,7 +207,7 @@ def _say_trouble(found: list[_Plan]) -> None:
             )
 
 
-def _words(plan: _Plan) -> str:
+def _plan_text(plan: _Plan) -> str:
     if plan.error is not None:
         return "could not list its restore points"
     if plan.left and not plan.points:

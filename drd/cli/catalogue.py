@@ -113,11 +113,11 @@ def _show(
                 "vanished": list(c.vanished),
                 "torn": {point: list(places) for point, places in c.torn.items()},
                 "unreadable": dict(c.unreadable),
-                "unreached": {n: _told(e) for n, e in c.unreached.items()},
+                "unreached": {n: _error_text(e) for n, e in c.unreached.items()},
             }
             for c in found
         ]
-        errors = [{"plan": n, "message": _told(e), "hint": e.hint} for n, e in failed.items()]
+        errors = [{"plan": n, "message": _error_text(e), "hint": e.hint} for n, e in failed.items()]
         output.print_json({"plans": plans, "errors": errors})
         return
     for c in found:
@@ -143,5 +143,5 @@ def _show(
         output.complain(f"{name}: {error.message}", error.hint)
 
 
-def _told(error: DrdError) -> str:
+def _error_text(error: DrdError) -> str:
     return output.unmarked(output.masked(error.message))

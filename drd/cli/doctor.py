@@ -27,7 +27,7 @@ from drd.model.text import counted
 
 def run(args: argparse.Namespace) -> int:
     if args.as_service:
-        as_service(_words(args))
+        as_service(_own_command(args))
     items: list[dict[str, Any]] = []
     with session(args, acts=False) as app:
         require_owner(app, "doctor")
@@ -53,18 +53,18 @@ def run(args: argparse.Namespace) -> int:
     return 0 if ok else 1
 
 
-def _words(args: argparse.Namespace) -> list[str]:
+def _own_command(args: argparse.Namespace) -> list[str]:
     """This command, for use by another user in another directory."""
     config, explicit = config_path(args.config)
     words = ["doctor"]
     words += ["--config", str(Path(config).absolute())] if explicit else []
-    words += [option for option in ("--quiet", "--no-color", "--json") if _given(args, option)]
+    words += [option for option in ("--quiet", "--no-color", "--json") if _is_given(args, option)]
     if args.plan:
         words.append(str(Path(args.plan).absolute()) if Path(args.plan).is_file() else args.plan)
     return words
 
 
-def _given(args: argparse.Namespace, option: str) -> bool:
+def _is_given(args: argparse.Namespace, option: str) -> bool:
     return bool(getattr(args, option.strip("-").replace("-", "_")))
 
 

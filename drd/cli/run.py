@@ -47,21 +47,20 @@ def _print_fence(run: dict[str, Any]) -> None:
 
 def _print_decisions(run: dict[str, Any]) -> None:
     """People's decisions about the whole run."""
-    for said in run["decisions"]:
-        if said["step"] is None:
-            output.say(
-                f"  {said['action']:<10} {format_rfc3339(said['at'], seconds=True)} by {_who(said)}"
-            )
+    for decision in run["decisions"]:
+        if decision["step"] is None:
+            at = format_rfc3339(decision["at"], seconds=True)
+            output.say(f"  {decision['action']:<10} {at} by {_actor_text(decision)}")
 
 
-def _who(said: dict[str, Any]) -> str:
+def _actor_text(decision: dict[str, Any]) -> str:
     """`anna: root (uid 0), logged in as anna (uid 1000), at a terminal of db1`."""
-    actor = Actor.from_json(said["actor"])
-    by = escaped(said["by"])
+    actor = Actor.from_json(decision["actor"])
+    by = escaped(decision["by"])
     return f"{by}: {actor.words()}" if actor is not None else by
 
 
-def _said(step: dict[str, Any]) -> str:
+def _step_text(step: dict[str, Any]) -> str:
     """Why it failed or was left out, or who answered."""
     why = without_output(step["fact"] or "") or step["reason"] or ""
     if not why and step["by"]:
@@ -137,7 +136,7 @@ def _step(step: dict[str, Any], *, over: bool) -> list[str]:
         passed = from_rfc3339(step["finished_at"]) - from_rfc3339(step["started_at"])
         took = format_duration(passed.total_seconds())
     again = f"attempt {step['attempt']}" if step["attempt"] > 1 else ""
-    said = _said(step)
+    said = _step_text(step)
     if step["waiting_for"]:
         waits = (step["wanted"] if over else None) or step["waiting_for"]
         said = f"for {escaped(waits)}"

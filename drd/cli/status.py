@@ -186,7 +186,7 @@ def _notes(
         elif not isinstance(plan, Brief):
             notes += notes_of(plan, document.at)
     if len(plans) == 1:
-        notes += [_hold(plan.plan, hold) for plan in plans for hold in _holds(plan)]
+        notes += [_hold(plan.plan, hold) for plan in plans for hold in _holds_of(plan)]
     if document.trouble is not None:
         notes.append(Note("drd", Cell(document.trouble, "bad"), "df -h"))
     notes += [alert_note("drd", alert, document.at) for alert in document.alerts]
@@ -209,7 +209,7 @@ def _written(document: StatusDocument) -> list[Note]:
     return [Note("drd", Cell(text, "warn"), "sudo drd status")] if text else []
 
 
-def _holds(plan: Shown) -> Sequence[HoldFacts]:
+def _holds_of(plan: Shown) -> Sequence[HoldFacts]:
     """The holds of a plan. A `Brief` and a `Told` never have any."""
     return getattr(plan, "holds", ())
 

@@ -139,7 +139,7 @@ def _of_others(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime) -> 
 
     try:
         file = read_summary(places.public_dir)
-        return _collected(file, _known(file, wanted.plan), places, wanted, now)
+        return _collected(file, _summary_content(file, wanted.plan), places, wanted, now)
     except (OSError, DamagedSummary, TypeError) as error:
         # A state of an older drd, or one whose owner has opened it to others.
         try:
@@ -168,13 +168,13 @@ def _by_summary(
         changed = read_changed(places.state_url, header.seq)
     if changed.everything:
         return None
-    known = _known(file, wanted.plan)
+    known = _summary_content(file, wanted.plan)
     if changed.seq != header.seq:
         known = _overlaid(known, changed.facts, changed.gone)
     return _collected(file, known._replace(written_at=None), places, wanted, now)
 
 
-def _known(file: SummaryFile, plan: str | None) -> SummaryContent:
+def _summary_content(file: SummaryFile, plan: str | None) -> SummaryContent:
     facts = file.header.rest._replace(plans=file.without_brief(plan))
     return SummaryContent(facts, file.briefs(plan), file.facts, file.header.at)
 
@@ -206,7 +206,7 @@ def _collected(
         facts = known.facts._replace(plans=one)
         document = collect(lambda: facts, (), now, plan=plan, installed=installed)
     else:
-        known = _known(file, None) if not one else known
+        known = _summary_content(file, None) if not one else known
         everything = [*known.facts.plans, *known.more([b.plan for b in known.briefs])]
         facts = known.facts._replace(plans=everything)
         files = plan_files(places.plans_dir)

@@ -49,7 +49,7 @@ def notices(config: str | None, prefix: Path) -> list[UpgradeNotice]:
         ]
     return [
         *_closed(settings),
-        *_others(settings),
+        *_foreign_files(settings),
         *_people(settings),
         *_catalogue(settings),
         *_exposed(settings),
@@ -72,7 +72,7 @@ def _closed(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
         )
 
 
-def _others(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
+def _foreign_files(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
     """Files in the state that others have put there, or can open by another name."""
     for entry in wrong_entries(settings.places):
         if entry.deed == "made private":

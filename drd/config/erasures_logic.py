@@ -30,7 +30,7 @@ def check_erasures(parsed: Parsed, report: Report) -> None:
     _component(parsed, erasures, report)
     _register(parsed, erasures, report)
     for below, words in erasures.all_commands():
-        _words(parsed, words, ("erasures", *below), report)
+        _check_command(parsed, words, ("erasures", *below), report)
     if not report.broken:
         _comparisons(parsed, erasures.component, report)
 
@@ -98,7 +98,7 @@ def _places(parsed: Parsed) -> Iterator[tuple[str, str]]:
             yield from ((f"the target {target} of {name}", path) for path in paths)
 
 
-def _words(parsed: Parsed, words: Words, path: Path, report: Report) -> None:
+def _check_command(parsed: Parsed, words: Words, path: Path, report: Report) -> None:
     require_whole_path(words, (*path, 0), report)
     known = [*PLAIN_VALUES, *parsed.kinds]
     for at, word in enumerate(words):
@@ -116,7 +116,7 @@ def _comparisons(parsed: Parsed, component: str, report: Report) -> None:
         c.name for c in parsed.file.checks if c.component == component and CHECKS[c.kind].compares
     }
     earlier = before(built)
-    places = {s.name: at for at, s in zip(parsed.step_at, _own(parsed), strict=False)}
+    places = {s.name: at for at, s in zip(parsed.step_at, _own_steps(parsed), strict=False)}
     for step in built:
         late = sorted(compare & set(step.subjects)) if step.kind == "check" else []
         if late and mine in earlier[step.name] and step.name in places:
@@ -125,7 +125,7 @@ def _comparisons(parsed: Parsed, component: str, report: Report) -> None:
             report.warn(("runbook", places[step.name]), message, hint)
 
 
-def _own(parsed: Parsed) -> Iterator[Step]:
+def _own_steps(parsed: Parsed) -> Iterator[Step]:
     """The runbook's steps, as built, without the one that drd adds."""
     written = parsed.file.runbook or ()
     explicit = any(s.kind == ERASURES for s in written)

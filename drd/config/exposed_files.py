@@ -177,16 +177,18 @@ def in_plan(
     plan: str, held: Iterable[str], trusted: Collection[int], ways: PathWalker | None = None
 ) -> list[Exposed]:
     """Return all exposed files of a plan: its own file, and those of its secrets."""
-    return _there(exposed_plan(plan, trusted, ways), held, trusted)
+    return _exposed_of(exposed_plan(plan, trusted, ways), held, trusted)
 
 
 def exposed_files(loaded: LoadedPlan, trusted: Collection[int]) -> list[Exposed]:
     """Return the exposed files of a plan that was loaded: its own file, and those of its
     secrets."""
-    return _there(judged(loaded.reached, trusted), secret_files(loaded.plan), trusted)
+    return _exposed_of(judged(loaded.reached, trusted), secret_files(loaded.plan), trusted)
 
 
-def _there(own: Exposed | None, held: Iterable[str], trusted: Collection[int]) -> list[Exposed]:
+def _exposed_of(
+    own: Exposed | None, held: Iterable[str], trusted: Collection[int]
+) -> list[Exposed]:
     exposed = [own, *(exposed_secret(secret, trusted) for secret in held)]
     return [one for one in exposed if one is not None]
 

@@ -66,7 +66,11 @@ def parse(report: Report) -> Parsed | None:
         except ValidationError:
             return None
     return Parsed(
-        file, kinds, _kept(data, report, "checks"), _kept(data, report, "runbook"), targets
+        file,
+        kinds,
+        _sound_items(data, report, "checks"),
+        _sound_items(data, report, "runbook"),
+        targets,
     )
 
 
@@ -132,7 +136,7 @@ def _sound_part(data: dict[str, Any], broken: set[Path]) -> dict[str, Any]:
     return {**{k: v for k, v in _STAND_INS.items() if k not in result}, **result}
 
 
-def _kept(data: dict[str, Any], report: Report, section: str) -> tuple[int, ...]:
+def _sound_items(data: dict[str, Any], report: Report, section: str) -> tuple[int, ...]:
     items = data.get(section)
     bad = {p[1] for p in report.broken if len(p) > 1 and p[0] == section}
     return tuple(i for i in range(len(items) if isinstance(items, list) else 0) if i not in bad)

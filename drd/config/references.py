@@ -82,12 +82,12 @@ def rewritten(text: str, references: Mapping[Path, SecretRef], values: Mapping[P
     edits: set[_Edit] = set()
     added: list[str] = []
     for path, reference in references.items():
-        node = _at(root, path)
+        node = _node_at(root, path)
         assert isinstance(node, yaml.MappingNode), path
         ((key, value),) = node.value
         edits.add(_Edit(key.start_mark.index, _end(value), inline(_written(reference))[1:-1]))
     for path, plain in values.items():
-        node = _at(root, path)
+        node = _node_at(root, path)
         if node is None:
             added.append(f"{path[0]}: {inline(plain)}\n")
         else:
@@ -112,7 +112,7 @@ def _end(node: Any) -> int:
     return _end(last[1] if isinstance(last, tuple) else last)
 
 
-def _at(node: Any, path: Path) -> Any:
+def _node_at(node: Any, path: Path) -> Any:
     """Return the node at a path, even if a merge key provides it; None if there is none."""
     for element in path:
         if isinstance(node, yaml.SequenceNode) and isinstance(element, int):

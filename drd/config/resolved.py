@@ -40,7 +40,7 @@ def resolved_plan(parsed: Parsed) -> dict[str, Any]:
     names, null for one that is not here or cannot be read. `extensions` has the first number of
     the version of each package that what the plan uses comes from; without one it is left out.
     """
-    resolved = {**_whole(parsed, "seconds"), "commands": _commands(parsed)}
+    resolved = {**_full_plan(parsed, "seconds"), "commands": _commands(parsed)}
     used = extensions_of(
         (c.kind for c in parsed.file.components.values()),
         (c.kind for c in parsed.file.checks),
@@ -51,10 +51,10 @@ def resolved_plan(parsed: Parsed) -> dict[str, Any]:
 
 def plan_mapping(parsed: Parsed) -> dict[str, Any]:
     """The same as `resolved_plan` as a plan file has it, so that it can be loaded again."""
-    return _whole(parsed, "plan")
+    return _full_plan(parsed, "plan")
 
 
-def _whole(parsed: Parsed, style: Style) -> dict[str, Any]:
+def _full_plan(parsed: Parsed, style: Style) -> dict[str, Any]:
     data = _settings(parsed.file, style)
     targets = {
         target: {name: _settings(place, style) for name, place in places.items()}
@@ -76,12 +76,12 @@ def _runbook(parsed: Parsed, style: Style) -> list[dict[str, Any]]:
         elif step.kind == runbook.ERASURES and parsed.file.erasures is not None:
             one[step.kind] = parsed.file.erasures.component
         if step.name in written:
-            one |= _said(written[step.name], style)
+            one |= _step_document(written[step.name], style)
         steps.append(one)
     return steps
 
 
-def _said(step: StepKeys, style: Style) -> dict[str, Any]:
+def _step_document(step: StepKeys, style: Style) -> dict[str, Any]:
     whole = _settings(step, style)
     result: dict[str, Any] = {}
     for name, info in type(step).model_fields.items():

@@ -134,7 +134,7 @@ def _step(file: PlanFile, name: str, step: StepKeys) -> Step:
         settings=settings,
         needs=tuple(step.needs) if step.needs is not None else None,
         group=step.group,
-        when=_when(step.when) if step.when is not None else None,
+        when=_condition(step.when) if step.when is not None else None,
         retries=step.retries,
         pause_s=step.pause,
         timeout_s=step.timeout,
@@ -163,7 +163,7 @@ def _value(inner: object) -> object:
     return inner
 
 
-def _when(when: WhenKeys) -> When:
+def _condition(when: WhenKeys) -> When:
     return When(
         scenarios=tuple(when.scenario or ()),
         targets=tuple(when.target or ()),

@@ -236,17 +236,17 @@ class _Review:
             return
         if when.scenario is None and when.target is None and when.step is None:
             self.report.error(at, "is empty", "give scenario, target or step.")
-        self._known(when.scenario, SCENARIOS, (*at, "scenario"), "scenario")
+        self._require_known(when.scenario, SCENARIOS, (*at, "scenario"), "scenario")
         targets = (*self.parsed.targets, IN_PLACE, SANDBOX)
         if not self.report.has_broken(("targets",)):
-            self._known(when.target, targets, (*at, "target"), "target")
+            self._require_known(when.target, targets, (*at, "target"), "target")
         if when.step is not None:
             others = [n for n, _ in self.steps if n != name]
             self._earlier(when.step, name, (*at, "step"), others, "the condition could refer to")
         elif when.ended is not None:
             self.report.error((*at, "is"), "requires `step`", "add step: NAME.", of_key=True)
 
-    def _known(
+    def _require_known(
         self, words: list[str] | None, known: Collection[str], path: Path, what: str
     ) -> None:
         for word in words or ():

@@ -243,7 +243,7 @@ class _Expansion:
         own: set[str] = set()
         for key, value in self._merged(node, depth):
             result[key.text] = self._entry(key, value, path, depth)
-        for key, value in self._own(node, path):
+        for key, value in self._own_items(node, path):
             if key.text in own:
                 first = self.places[(*path, key.text)].key
                 message = f'the key "{key.text}" is given twice here'
@@ -266,7 +266,7 @@ class _Expansion:
             for known in [p for p in self.places if p[: len(path)] == path]:
                 del self.places[known]
 
-    def _own(self, node: _Map, path: Path) -> Iterator[tuple[_Scalar, _Node]]:
+    def _own_items(self, node: _Map, path: Path) -> Iterator[tuple[_Scalar, _Node]]:
         for key, value in node.pairs:
             if not isinstance(key, _Scalar):
                 self._report(key.line, path, "a key must be text", "write it as `name: value`.")
@@ -288,7 +288,7 @@ class _Expansion:
                     self._report(key.line, (), "`<<` needs a mapping", hint)
                     continue
                 brought = {k.text: (k, v) for k, v in self._merged(source, depth + 1)}
-                brought |= {k.text: (k, v) for k, v in self._own(source, ())}
+                brought |= {k.text: (k, v) for k, v in self._own_items(source, ())}
                 merged = brought | merged
         return list(merged.values())
 

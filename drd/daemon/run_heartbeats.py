@@ -27,10 +27,10 @@ class RunHeartbeats:
         self._heartbeats.use(channels)
 
     def started(self, run: Run) -> None:
-        self._heartbeats.started(self._of(run), run.kind)
+        self._heartbeats.started(self._heartbeat_plan(run), run.kind)
 
     def finished(self, run: Run) -> None:
-        self._heartbeats.finished(self._of(run), run)
+        self._heartbeats.finished(self._heartbeat_plan(run), run)
 
     def alive(self, sentence: str, *, well: bool) -> None:
         self._heartbeats.alive(sentence, well=well)
@@ -38,14 +38,14 @@ class RunHeartbeats:
     def close(self, wait_s: float) -> None:
         self._heartbeats.close(wait_s)
 
-    def _of(self, run: Run) -> HeartbeatPlan:
+    def _heartbeat_plan(self, run: Run) -> HeartbeatPlan:
         key = f"{run.plan} {run.plan_digest}"
         if key not in self._known:
             self._known = {k: v for k, v in self._known.items() if v.name != run.plan}
-            self._known[key] = HeartbeatPlan(run.plan, self._own(run.plan))
+            self._known[key] = HeartbeatPlan(run.plan, self._own_heartbeat(run.plan))
         return self._known[key]
 
-    def _own(self, name: str) -> Heartbeat | None:
+    def _own_heartbeat(self, name: str) -> Heartbeat | None:
         rows = self._app.catalogue.queue.plan_rows([name])
         if not rows or not (rows[0].schedule or {}).get("heartbeat"):
             return None

@@ -38,13 +38,13 @@ def main() -> NoReturn:
         os._exit(_status(_run(spec, record)))
     except Exception as error:  # noqa: BLE001 - whoever waits for us is told why
         try:
-            record.write("failed", why=_why(spec, error))
+            record.write("failed", why=_failure_text(spec, error))
             end_descendants()
         finally:
             os._exit(CANNOT)
 
 
-def _why(spec: Spec, error: Exception) -> str:
+def _failure_text(spec: Spec, error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     who = f"user id {spec.user[0]}" if spec.user is not None else "its user"
@@ -147,7 +147,7 @@ def _command(spec: Spec, warden: socket.socket) -> NoReturn:
         if listener >= 0:
             os.close(listener)
     except Exception as error:  # noqa: BLE001 - the warden tells it
-        warden.send(_why(spec, error)[:_LONGEST].encode())
+        warden.send(_failure_text(spec, error)[:_LONGEST].encode())
         os._exit(CANNOT)
     _become_program(spec, program)
 

@@ -284,7 +284,7 @@ def _known_secrets(name: str, text: str, url: str, password: str) -> Mapping[Sec
     }
     return {
         ref: values[what]
-        for spec in _at(name, text, url)
+        for spec in _repositories_at(name, text, url)
         for what, ref in repository_secrets(spec).items()
         if values[what]
     }
@@ -301,11 +301,11 @@ def _authorities(plans: Mapping[str, str], url: str, given: str | None) -> dict[
             f"cannot read {given}: {(error.strerror or str(error)).lower()}",
             hint="--ca-cert needs a PEM file.",
         ) from None
-    specs = [spec for name, text in plans.items() for spec in _at(name, text, url)]
+    specs = [spec for name, text in plans.items() for spec in _repositories_at(name, text, url)]
     return {spec.s3.ca_cert: content for spec in specs if spec.s3.ca_cert}
 
 
-def _at(name: str, text: str, url: str) -> list[RepositorySpec]:
+def _repositories_at(name: str, text: str, url: str) -> list[RepositorySpec]:
     """Return the repositories of a plan at this URL; none for a plan that cannot be read. Nothing
     else of the plan is used: it may name what only an extension of its drd.yaml has."""
     try:

@@ -101,14 +101,14 @@ def _html(block: Block) -> str:
     if isinstance(block, Heading):
         return f"<h{block.level}>{escape(block.text)}</h{block.level}>"
     if isinstance(block, Text):
-        return f"<p>{_words(block.text)}</p>"
+        return f"<p>{_with_code(block.text)}</p>"
     if isinstance(block, Items):
         tag = "ol" if block.numbered else "ul"
-        return f"<{tag}>{''.join(f'<li>{_words(i)}</li>' for i in block.items)}</{tag}>"
+        return f"<{tag}>{''.join(f'<li>{_with_code(i)}</li>' for i in block.items)}</{tag}>"
     if isinstance(block, Table):
         head = "".join(f"<th>{escape(c)}</th>" for c in block.header)
         rows = "".join(
-            f"<tr>{''.join(f'<td>{_words(c)}</td>' for c in row)}</tr>\n" for row in block.rows
+            f"<tr>{''.join(f'<td>{_with_code(c)}</td>' for c in row)}</tr>\n" for row in block.rows
         )
         kept = ' class="form"' if block.form else ""
         return f"<table{kept}>\n<thead><tr>{head}</tr></thead>\n{rows}</table>"
@@ -116,6 +116,6 @@ def _html(block: Block) -> str:
     return f'<pre class="{name}">{escape(block.text.rstrip())}\n</pre>'
 
 
-def _words(text: str) -> str:
+def _with_code(text: str) -> str:
     """Text between backticks becomes code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))

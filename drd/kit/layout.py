@@ -135,7 +135,7 @@ class _Moving:
             # Without a target it is restored to where it was.
             wanted = "targets" if plan.targets else "components"
             restoring = path[0] in ("repositories", wanted)
-            moved = self.reference(ref, f"{_words(path)} of {name}", restoring=restoring)
+            moved = self.reference(ref, f"{_path_text(path)} of {name}", restoring=restoring)
             if moved != ref:
                 references[path] = moved
         values: dict[YamlPath, str] = {
@@ -205,7 +205,7 @@ class _Moving:
         for path, ref in daemon_references(text, file).items():
             if path[0] == "state":
                 continue  # here it begins as a file
-            moved = self.reference(ref, f"{_words(path)} of drd.yaml", restoring=False)
+            moved = self.reference(ref, f"{_path_text(path)} of drd.yaml", restoring=False)
             if moved != ref:
                 references[path] = moved
         state = self._state(known.state.url)
@@ -253,5 +253,5 @@ def _file_of(ref: SecretRef) -> str:
     return f"{CREDENTIALS}/{name if ref.source == 'credential' else f'env-{name.lower()}'}"
 
 
-def _words(path: YamlPath) -> str:
+def _path_text(path: YamlPath) -> str:
     return ".".join(str(p) for p in path)

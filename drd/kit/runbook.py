@@ -185,7 +185,7 @@ def _order(
                 str(number),
                 step.name,
                 step.does,
-                _who(step.role, people),
+                _person_text(step.role, people),
                 format_duration(took_s[step.name]) if step.name in took_s else "",
                 "",
             )
@@ -196,7 +196,7 @@ def _order(
     yield Text("The column 'takes' has the duration of each step in the last drill.")
 
 
-def _who(role: str, people: Sequence[Person]) -> str:
+def _person_text(role: str, people: Sequence[Person]) -> str:
     """Return the role, and whom to call."""
     if not role:
         return ""

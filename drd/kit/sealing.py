@@ -63,7 +63,7 @@ def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
     except pyrage.DecryptError as error:
         if not whole:
             raise KitDamaged(
-                f"{name} is damaged: it does not match its first line ({_said(error)})",
+                f"{name} is damaged: it does not match its first line ({_error_text(error)})",
                 hint="use another copy of the kit.",
             ) from None
         if key.passphrase is None:
@@ -72,7 +72,7 @@ def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
                 hint="the kit's first line says what opens it: another identity, "
                 "or --passphrase-file.",
             ) from None
-        said = _said(error)
+        said = _error_text(error)
         why = "" if said == "decryption failed" else f": {said}"
         raise WrongKey(
             f"the passphrase does not open {name}{why}",
@@ -191,7 +191,7 @@ def _recipient(text: str) -> Any:
                 return kind.from_str(text)
             except pyrage.RecipientError as error:
                 raise UsageError(
-                    f"{text!r} is not a recipient: {_said(error)}",
+                    f"{text!r} is not a recipient: {_error_text(error)}",
                     hint="give the line that begins with age1 (age-keygen -y) or ssh-.",
                 ) from None
     raise UsageError(
@@ -220,7 +220,7 @@ def identities(text: bytes) -> list[Any]:
         ]
     except (pyrage.IdentityError, ValueError, DrdError) as error:
         raise UsageError(
-            f"the identity file cannot be used: {_said(error)}",
+            f"the identity file cannot be used: {_error_text(error)}",
             hint="give the file that age-keygen wrote, or an SSH key without a passphrase.",
         ) from None
     if not identities_read:
@@ -228,6 +228,6 @@ def identities(text: bytes) -> list[Any]:
     return identities_read
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     """Return the library's message on one line; it contains no secret."""
     return " ".join(str(error).split()).rstrip(".").lower()

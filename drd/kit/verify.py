@@ -110,12 +110,12 @@ class KitVerification:
                 f"{known.get(plan.current, 'changed since then')}"
             )
             for repository in plan.repositories:
-                yield f"  {repository.name}  {_words(repository)}"
+                yield f"  {repository.name}  {_result_text(repository)}"
             for missing in plan.missing:
                 yield f"  not in the kit: {missing}"
 
 
-def _words(found: RepositoryFound) -> str:
+def _result_text(found: RepositoryFound) -> str:
     if found.error is not None:
         return "does not open"
     if found.newest is None:

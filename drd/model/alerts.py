@@ -181,9 +181,9 @@ def reconcile(
             if alert.gone_at is not None:
                 continue
             condition = _as_before(alert)
-        transition = _gone(alert, now, rules) if condition is None else None
+        transition = _on_condition_gone(alert, now, rules) if condition is None else None
         if condition is not None:
-            transition = _there(alert, condition, now, rules)
+            transition = _on_condition_present(alert, condition, now, rules)
         if transition is not None:
             transitions.append(transition)
     transitions += [_fire(condition, now, new_id()) for condition in there.values()]
@@ -247,7 +247,7 @@ def _fire(condition: Condition, now: datetime, new: str) -> Transition:
     return Transition(AlertChange.FIRED, None, alert)
 
 
-def _gone(alert: Alert, now: datetime, rules: Rules) -> Transition | None:
+def _on_condition_gone(alert: Alert, now: datetime, rules: Rules) -> Transition | None:
     """Note that the condition is gone, or resolve the alert after the hold time. A clock that was
     set back restarts the hold time.
     """
@@ -263,7 +263,9 @@ def _gone(alert: Alert, now: datetime, rules: Rules) -> Transition | None:
     return Transition(AlertChange.KEPT, alert, replace(alert, gone_at=gone_at))
 
 
-def _there(alert: Alert, condition: Condition, now: datetime, rules: Rules) -> Transition | None:
+def _on_condition_present(
+    alert: Alert, condition: Condition, now: datetime, rules: Rules
+) -> Transition | None:
     change = _told_again(alert, condition, now, rules)
     if change is not None:
         after = _renewed(alert, condition, now)

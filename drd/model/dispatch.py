@@ -345,7 +345,7 @@ class _Board:
 
     def _repositories(self, due: Due, ahead: _Ahead) -> str | None:
         for url in due.job.repositories:
-            reason = self._guarded(due, url, ahead) or self._taken(due, url, ahead)
+            reason = self._guarded(due, url, ahead) or self._refusal_of_repository(due, url, ahead)
             if reason is not None:
                 return reason
         return None
@@ -359,7 +359,7 @@ class _Board:
             return None
         return ahead.refusal(due, url, places=places)
 
-    def _taken(self, due: Due, url: str, ahead: _Ahead) -> str | None:
+    def _refusal_of_repository(self, due: Due, url: str, ahead: _Ahead) -> str | None:
         users, limit = self._users[url], self._limits.per_repository
         exclusive = due.job.kind in _FORGETTING
         sole = next((user for user in users if user.kind in _FORGETTING), None)

@@ -112,7 +112,7 @@ def _of_result(
     if not scenario.wanted:
         return []
     if last.result != "passed":
-        why = why or _left(last)
+        why = why or _left_out_text(last)
         text = f"{drill} was inconclusive {when}{why}"
         remedy = remedy_of(last.unproven)
         return [reason(Verdict.UNKNOWN, text, "drill-inconclusive", *([remedy] if remedy else []))]
@@ -125,7 +125,7 @@ def _of_result(
     return [
         *_unproven(last, drill, reason),
         *_changed(facts, last, drill, reason, named=named),
-        *_late(facts, drill, since_s, wanted, reason),
+        *_late_reasons(facts, drill, since_s, wanted, reason),
     ]
 
 
@@ -138,7 +138,7 @@ def _unproven(last: DrillFacts, drill: str, reason: Say) -> list[Reason]:
     """
     if not last.unproven:
         return []
-    text = f"last {drill} did not prove everything{_left(last)}"
+    text = f"last {drill} did not prove everything{_left_out_text(last)}"
     remedy = remedy_of(last.unproven)
     return [reason(Verdict.AT_RISK, text, UNPROVEN, *([remedy] if remedy else []))]
 
@@ -175,7 +175,7 @@ def remedy_of(unproven: Sequence[Unproven]) -> str:
     )
 
 
-def _left(last: DrillFacts) -> str:
+def _left_out_text(last: DrillFacts) -> str:
     left = "; ".join(map(str, last.unproven))
     return f": {left}" if left else ""
 
@@ -189,7 +189,9 @@ def _changed(
     return [reason(Verdict.AT_RISK, f"plan changed since {since}", "plan-changed")]
 
 
-def _late(facts: PlanFacts, drill: str, since_s: float, wanted: int, reason: Say) -> list[Reason]:
+def _late_reasons(
+    facts: PlanFacts, drill: str, since_s: float, wanted: int, reason: Say
+) -> list[Reason]:
     """Return the reason for a late drill: overdue is at risk; a proof that is too old is
     unknown.
     """

@@ -71,9 +71,9 @@ def name_of(code: str, subject: str) -> str:
     if code in _NAMES:
         return _NAMES[code].format(subject).removeprefix(": ")
     if code in OF_REPOSITORY:
-        return f"repository {subject}: {_words(code.removeprefix('repository-'))}"
-    return f"{subject}: {_words(code)}" if subject else _words(code)
+        return f"repository {subject}: {_code_text(code.removeprefix('repository-'))}"
+    return f"{subject}: {_code_text(code)}" if subject else _code_text(code)
 
 
-def _words(code: str) -> str:
+def _code_text(code: str) -> str:
     return code.replace("-", " ")

@@ -112,7 +112,7 @@ def judge_repositories(facts: PlanFacts, now: datetime) -> list[Reason]:
     reasons = []
     nothing_left = readable(facts) is None
     for repository in facts.repositories:
-        reasons += _wrong(facts, repository, now, nothing_left=nothing_left)
+        reasons += _reasons_of_one(facts, repository, now, nothing_left=nothing_left)
     if facts.vanished is not None:
         reasons += _vanished(facts)
     if facts.newest is not None:
@@ -128,7 +128,7 @@ def judge_repositories(facts: PlanFacts, now: datetime) -> list[Reason]:
     return reasons
 
 
-def _wrong(
+def _reasons_of_one(
     facts: PlanFacts, repository: RepositoryFacts, now: datetime, *, nothing_left: bool
 ) -> list[Reason]:
     name = repository.repository

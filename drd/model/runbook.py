@@ -219,9 +219,9 @@ class _Position:
     def _may(self, step: Step) -> bool:
         if self.stopped or (self.held and step.kind not in LOOKING):
             return False
-        return all(self._over(self.by_name[name]) for name in self.needs[step.name])
+        return all(self._is_settled(self.by_name[name]) for name in self.needs[step.name])
 
-    def _over(self, step: Step) -> bool:
+    def _is_settled(self, step: Step) -> bool:
         """Return whether steps that need this one no longer have to wait for it."""
         state = self.states.get(step.name)
         if state in (StepState.SUCCEEDED, StepState.SKIPPED):

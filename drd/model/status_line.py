@@ -100,7 +100,7 @@ def in_advance(facts: PlanFacts, now: datetime) -> Brief | Told | None:
     since = microseconds(now)
     until = since + int(min(for_s, _LONGEST_S) * 1e6)
     if row:
-        return _told(facts, assessed, (row, sentences, places), (since, until))
+        return _notes_in_advance(facts, assessed, (row, sentences, places), (since, until))
     return _brief(facts, assessed, (since, until))
 
 
@@ -114,7 +114,7 @@ def _judged(facts: PlanFacts, at: datetime) -> tuple[Assessment, list[Cell], lis
     return assessed, [*row_of(assessed, at), copies_of(assessed)], notes_of(assessed, at)
 
 
-def _told(
+def _notes_in_advance(
     facts: PlanFacts,
     found: Assessment,
     said: tuple[list[Cell], list[Note], list[Place]],

@@ -82,11 +82,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def member(data: Mapping[str, Any], key: str, place: str = "") -> Any:
     """Return the value of a key that has to be there."""
     if key not in data:
-        raise UnexpectedValue(f"{_at(place, key)} is missing")
+        raise UnexpectedValue(f"{_place_text(place, key)} is missing")
     return data[key]
 
 
-def _at(place: str, key: str) -> str:
+def _place_text(place: str, key: str) -> str:
     return f"{place}.{key}" if place else key
 
 

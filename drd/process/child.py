@@ -208,7 +208,7 @@ class _Pump:
             if pidfd is not None:
                 self.poll.register(pidfd, select.POLLIN)
             while self.child.popen.poll() is None:
-                self._turn()
+                self._process_events()
         finally:
             if pidfd is not None:
                 self.poll.unregister(pidfd)
@@ -216,7 +216,7 @@ class _Pump:
         self._drain()
         return self._completed()
 
-    def _turn(self) -> None:
+    def _process_events(self) -> None:
         for fd, _ in self.poll.poll(1000):
             if fd in self.open:
                 self._read(fd)

@@ -54,7 +54,7 @@ def root_directory() -> Path:
     """Return `ROOTS_OWN`, or the place in /run if only that one can be written. The answer stays
     the same until this process ends.
     """
-    return _UNTIL_BOOT if not _takes(ROOTS_OWN) and _takes(_UNTIL_BOOT) else ROOTS_OWN
+    return _UNTIL_BOOT if not _has_room(ROOTS_OWN) and _has_room(_UNTIL_BOOT) else ROOTS_OWN
 
 
 def is_in_root_place(path: Path) -> bool:
@@ -62,7 +62,7 @@ def is_in_root_place(path: Path) -> bool:
     return path.is_relative_to(ROOTS_OWN) or path.is_relative_to(_UNTIL_BOOT)
 
 
-def _takes(place: Path) -> bool:
+def _has_room(place: Path) -> bool:
     there = next(p for p in (place, *place.parents) if p.exists())
     disk = os.statvfs(there)
     full = disk.f_blocks and disk.f_bfree * disk.f_frsize < _LEAST_BYTES

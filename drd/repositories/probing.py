@@ -47,7 +47,7 @@ class Prober:
         key = (location.endpoint, access)
         from drd.repositories.s3 import S3Place  # boto3: only for those who have a bucket
 
-        place = S3Place(location, lambda: self._keys(access), self._known(key))
+        place = S3Place(location, lambda: self._keys(access), self._cached_client(key))
         try:
             digest = self._probe_signed(url, place, key) or place.probe()
         except (RepositoryMissing, RepositoryUnreachable):
@@ -90,7 +90,7 @@ class Prober:
                 self._signed.pop(url, None)
         return digest
 
-    def _known(self, key: _Key) -> Any:
+    def _cached_client(self, key: _Key) -> Any:
         with self._lock:
             return self._clients.get(key)
 

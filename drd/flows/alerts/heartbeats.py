@@ -113,11 +113,11 @@ class Heartbeats:
             address.join(max(0.0, limit - self._clock.monotonic()))
 
     def _tell(self, plan: HeartbeatPlan, kind: RunKind, signal: Signal, text: str) -> None:
-        for name, spec in self._of(plan):
+        for name, spec in self._addresses_of(plan):
             if kind in spec.on:
                 self._address(name, spec).send(signal, text)
 
-    def _of(self, plan: HeartbeatPlan) -> list[tuple[str, Heartbeat]]:
+    def _addresses_of(self, plan: HeartbeatPlan) -> list[tuple[str, Heartbeat]]:
         """Return the addresses of drd.yaml that name the plan, and its own."""
         lines = [
             (c.name, cast("Heartbeat", c.settings))

@@ -34,7 +34,7 @@ class UnsavedAlerts:
         alerts = {row.id: row for row in rows}
         for alert, unsaved in list(self._unsaved.items()):
             before, row = unsaved.before, alerts.get(alert)
-            if before is None or (row is not None and _same(before, row)):
+            if before is None or (row is not None and _is_unchanged(before, row)):
                 alerts[alert] = unsaved.after
             else:
                 del self._unsaved[alert]
@@ -69,7 +69,7 @@ def _then(first: Transition | None, second: Transition) -> Transition:
     return Transition(change, first.before, second.after)
 
 
-def _same(before: Alert, row: Alert) -> bool:
+def _is_unchanged(before: Alert, row: Alert) -> bool:
     return (before.state, before.acknowledged_by, before.acknowledged_until) == (
         row.state,
         row.acknowledged_by,

@@ -122,16 +122,16 @@ def _scratch(directory: Path, name: str) -> Path:
         try:
             fd = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
-            raise _foreign(place) from error
+            raise _foreign_directory(place) from error
         try:
             if os.fstat(fd).st_uid != os.geteuid():
-                raise _foreign(place)
+                raise _foreign_directory(place)
         finally:
             os.close(fd)
     return place
 
 
-def _foreign(place: Path) -> SandboxUnavailable:
+def _foreign_directory(place: Path) -> SandboxUnavailable:
     return SandboxUnavailable(
         f"{place} was not made by this drill",
         hint="find out who made it, and remove it.",

@@ -141,7 +141,7 @@ def _repository(services: Services, plan: Plan, repository: Repository) -> list[
     findings = repository.doctor()
     # Its protection, and foreign objects in it, do not show whether it is the expected one.
     if not any(f.failed and f.code not in (PROTECTION, *IN_REPOSITORY) for f in findings):
-        lost = _tried(REPOSITORY, name, lambda: _same(services, repository))
+        lost = _tried(REPOSITORY, name, lambda: _identity_findings(services, repository))
         # For a missing or different repository, the key and its content mean nothing.
         findings = [f for f in findings if not (lost and f.code in (KEY, *IN_REPOSITORY))] + lost
         if not lost:
@@ -149,7 +149,7 @@ def _repository(services: Services, plan: Plan, repository: Repository) -> list[
             findings += _tried("repository-snapshots", name, look)
     elif any(f.failed and f.code == KEY for f in findings):
         _tried(
-            REPOSITORY, name, lambda: _same(services, repository)
+            REPOSITORY, name, lambda: _identity_findings(services, repository)
         )  # records the state of the repository
     else:
         probe(services.catalogue, services.clock, repository)
@@ -202,7 +202,7 @@ def _masked(services: Services, plan: Plan) -> list[Finding]:
     return findings
 
 
-def _same(services: Services, repository: Repository) -> list[Finding]:
+def _identity_findings(services: Services, repository: Repository) -> list[Finding]:
     """No finding if it is the expected one: `doctor` of the repository reported that."""
     probe_repository(services, repository)
     return []

@@ -106,7 +106,7 @@ def _done(box: Sandbox, directory: Path) -> tuple[dict[str, str], str]:
     be set up.
     """
     python = shutil.which("python3", path="/usr/bin:/bin:/usr/local/bin")
-    with _around(directory) as (own, secret, port, path):
+    with _targets_outside(directory) as (own, secret, port, path):
         words = (str(secret), str(own), str(os.getpid()), str(port), path)
         argv = (python or sys.executable, "-I", "-S", "-c", _SCRIPT, *words)
         reads = [] if python else map(os.path.realpath, (sys.prefix, sys.base_prefix))
@@ -121,7 +121,7 @@ def _done(box: Sandbox, directory: Path) -> tuple[dict[str, str], str]:
 
 
 @contextmanager
-def _around(directory: Path) -> Iterator[tuple[Path, Path, int, str]]:
+def _targets_outside(directory: Path) -> Iterator[tuple[Path, Path, int, str]]:
     """A directory of its own, a secret beside it, and two listeners on this host."""
     place = directory / "trial"
     own, secret, path = place / "own", place / "secret", str(place / "s")

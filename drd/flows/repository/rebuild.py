@@ -230,7 +230,7 @@ def _note_missing(services: Services, seen: _Seen) -> dict[str, tuple[str, ...]]
                 services,
                 seen.plan,
                 repository.name,
-                _gone(known, seen, repository.name),
+                _points_without_manifest(known, seen, repository.name),
                 seen.listed_at,
             )
         missing = note_listing(
@@ -243,7 +243,9 @@ def _note_missing(services: Services, seen: _Seen) -> dict[str, tuple[str, ...]]
     return torn
 
 
-def _gone(known: Sequence[RestorePoint], seen: _Seen, repository: str) -> list[str]:
+def _points_without_manifest(
+    known: Sequence[RestorePoint], seen: _Seen, repository: str
+) -> list[str]:
     """Return, for a repository with unreadable snapshots, the points that have no manifest there at
     all.
     """

@@ -17,8 +17,8 @@ def plans_of_others(services: Services, repository: Repository) -> list[str]:
         if NAME.fullmatch(snapshot.host):
             manifests.setdefault(snapshot.host, set()).add(snapshot.id)
 
-    def known(plan: str) -> set[str]:
+    def manifests_of(plan: str) -> set[str]:
         points = services.catalogue.points.of_plan(plan, elsewhere=True) if plan in ours else []
         return {one for point in points for one in point.repositories.values()}
 
-    return sorted(plan for plan, ids in manifests.items() if not ids & known(plan))
+    return sorted(plan for plan, ids in manifests.items() if not ids & manifests_of(plan))

@@ -43,7 +43,7 @@ def genuine(
     ]
     services.said.update(f"{repository.url} {i}" for i in forged)
     if news:
-        services.warn(_words(plan, repository, news, left))
+        services.warn(_warning_text(plan, repository, news, left))
     return left
 
 
@@ -77,7 +77,7 @@ def _is_true(seal: Seal, snapshot: SnapshotInfo) -> bool:
     return seal.is_true(listings.first_id(snapshot), snapshot.tree, is_manifest=is_manifest)
 
 
-def _words(
+def _warning_text(
     plan: str,
     repository: Repository,
     forged: Sequence[tuple[str, SnapshotInfo]],

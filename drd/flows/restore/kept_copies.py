@@ -64,7 +64,7 @@ def note(services: Services, plan: Plan, owned: RunLease) -> None:
             if request.overwrite and request.no_undo:
                 return
             before = noted(catalogue, run)
-            noted_copies = list(_seen(services, plan, run, before))
+            noted_copies = list(_asides_of_run(services, plan, run, before))
             if noted_copies or before:
                 now = services.clock.now()
                 catalogue.steps.begin(owned, STEP, "aside", now)
@@ -74,9 +74,11 @@ def note(services: Services, plan: Plan, owned: RunLease) -> None:
             log.get().warning("aside.not_noted", run=run.id, error=error.message)
 
 
-def _seen(services: Services, plan: Plan, run: Run, before: Sequence[Aside]) -> Iterator[Aside]:
+def _asides_of_run(
+    services: Services, plan: Plan, run: Run, before: Sequence[Aside]
+) -> Iterator[Aside]:
     begun = {r.subject for r in services.catalogue.steps.of_run(run.id) if r.kind == RESTORE}
-    for name, kept in _kept(services, plan, run):
+    for name, kept in _copies_by_component(services, plan, run):
         if name not in begun:
             continue
         try:
@@ -87,7 +89,9 @@ def _seen(services: Services, plan: Plan, run: Run, before: Sequence[Aside]) -> 
             yield from (a for a in before if a.component == name)
 
 
-def _kept(services: Services, plan: Plan, run: Run) -> Iterator[tuple[str, KeptCopies]]:
+def _copies_by_component(
+    services: Services, plan: Plan, run: Run
+) -> Iterator[tuple[str, KeptCopies]]:
     """Return the kept copies by component, in the order of the plan. Raises NotAsNoted if only a
     row that others can write says where the run worked.
     """
@@ -150,7 +154,7 @@ def standing_of(
     run = services.row_trust.known(run)
     asides: list[Aside] = []
     names = []
-    for name, kept in _kept(services, plan, run):
+    for name, kept in _copies_by_component(services, plan, run):
         names.append(name)
         if not components or name in components:
             with closing(kept):
@@ -191,7 +195,7 @@ def undo(
             kept.swap(back=back)
 
     run = services.row_trust.known(run)
-    with _alone(services, plan):
+    with _exclusive(services, plan):
         standing = standing_of(services, plan, run, components)
         require_undoable(services, plan, standing)
         action: Literal["undo", "redo"] = "undo" if back else "redo"
@@ -221,7 +225,7 @@ def remove_kept_copies(
     """Remove the kept copies, because the operator is done; after that there is no undo. Missing
     ones are ignored."""
     run = services.row_trust.known(run)
-    with _alone(services, plan):
+    with _exclusive(services, plan):
         standing = standing_of(services, plan, run)
         if run.state.final and not standing.held and not standing.gone:
             services.row_trust.over(run)
@@ -260,7 +264,7 @@ def _settled(
     at = services.clock.now()
     catalogue.decisions.add(run.id, Decision("", action, by, comment, 0, at, actor))
     try:
-        for name, kept in _kept(services, plan, run):
+        for name, kept in _copies_by_component(services, plan, run):
             with closing(kept):
                 deed(name, kept)
     finally:
@@ -273,7 +277,7 @@ def _settled(
 
 
 @contextmanager
-def _alone(services: Services, plan: Plan) -> Iterator[None]:
+def _exclusive(services: Services, plan: Plan) -> Iterator[None]:
     """Hold the lock of the plan's kept copies, while no recovery of the plan runs."""
     with services.catalogue.lock(lock_name(plan), wait_s=_WAIT_S):
         dead = {r.id for r in services.catalogue.runs.abandoned(plan.name)}

@@ -35,7 +35,7 @@ def require_whole(services: Services, plan: RecoveryPlan) -> None:
         for fact in facts:
             services.warn(f"{fact}; the missing parts come from {whole[0]}" if whole else fact)
         return
-    raise RepositoryDamaged("; ".join(facts), hint="\n".join(_ways_out(services, plan, known)))
+    raise RepositoryDamaged("; ".join(facts), hint="\n".join(_remedies(services, plan, known)))
 
 
 def givers(services: Services, plan: Plan, point: RestorePoint) -> list[str]:
@@ -62,7 +62,7 @@ def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> l
     told = list(found)
     for known in services.catalogue.health.of_plan(plan.name):
         if known.lost is not None:
-            detail, hint = _lost(services, plan, known)
+            detail, hint = _other_repository(services, plan, known)
             here = [
                 n
                 for n, f in enumerate(told)
@@ -78,7 +78,7 @@ def with_findings(services: Services, plan: Plan, found: Sequence[Finding]) -> l
     return told
 
 
-def _lost(services: Services, plan: Plan, known: KnownRepository) -> tuple[str, str]:
+def _other_repository(services: Services, plan: Plan, known: KnownRepository) -> tuple[str, str]:
     """Say what another repository can provide until then: its newest point, as far as drd knows."""
     places = _by_name(services, plan)
     complete = (p for p in services.catalogue.points.of_plan(plan.name) if p.complete)
@@ -150,7 +150,7 @@ def _fact(point: str, known: KnownRepository) -> str:
     )
 
 
-def _ways_out(
+def _remedies(
     services: Services, plan: RecoveryPlan, known: Mapping[str, KnownRepository]
 ) -> Iterator[str]:
     """The remedies, a line each: recover from another repository that holds the point, else use

@@ -49,7 +49,7 @@ def choose(
         points = [p for p in points if any(name in p.repositories for name in held_by)]
     named = point not in (None, "latest", "random")
     if not named:
-        points = _whole(services, plan, points)
+        points = _restorable_points(services, plan, points)
     newest = newest_complete(points, now)
     if newest is not None and newest is not newest_complete(points):
         services.note(
@@ -125,7 +125,9 @@ def _points(services: Services, plan: Plan) -> list[RestorePoint]:
     return [p for p in everything if p not in away]
 
 
-def _whole(services: Services, plan: Plan, points: list[RestorePoint]) -> list[RestorePoint]:
+def _restorable_points(
+    services: Services, plan: Plan, points: list[RestorePoint]
+) -> list[RestorePoint]:
     """Return the points, without those that no repository can provide whole: drd knows that each of
     them lacks snapshots of the point. All points, if no other complete point is left."""
     lacking = {k.repository: k.missing for k in services.catalogue.health.of_plan(plan.name)}
@@ -167,7 +169,7 @@ def _random(services: Services, plan: Plan, points: list[RestorePoint]) -> Resto
     return random.choice(candidates) if candidates else None  # noqa: S311
 
 
-def _why(error: ValueError) -> str:
+def _cause_text(error: ValueError) -> str:
     """Our messages say what is missing; Python's only that it cannot parse the text."""
     return "" if str(error).startswith("Invalid isoformat") else f": {error}"
 
@@ -184,6 +186,6 @@ def parse_time(text: str, now: datetime) -> datetime:
         return from_rfc3339(text)
     except ValueError as error:
         raise UsageError(
-            f"{text!r} is not a time{_why(error)}",
+            f"{text!r} is not a time{_cause_text(error)}",
             hint="write 2026-11-25T00:31:00Z, or 2h for two hours ago.",
         ) from error

@@ -268,7 +268,7 @@ def warn(services: Services, findings: Iterable[Finding]) -> None:
             services.warn(f"{finding.name}: {finding.text}")
 
 
-def _holds(services: Services, plan: RecoveryPlan, repository: Repository) -> None:
+def _require_listed(services: Services, plan: RecoveryPlan, repository: Repository) -> None:
     """Check that the repository lists the whole wanted point: the catalogue may be out of date."""
     point, listed_at = plan.point, services.clock.now()
     tags = ["drd", f"run:{point.id}"]
@@ -323,7 +323,7 @@ def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:
     for repository in held.repositories:
         try:
             confirm(services, repository, writing=False)
-            _holds(services, plan, repository)
+            _require_listed(services, plan, repository)
         except (RepositoryError, SecretUnavailable, NoRestorePoint) as error:
             held.rule_out(repository.name, error)
             errors.append(error)

@@ -202,7 +202,9 @@ def plan_recovery(
         require_sound(services.kinds, point, plan)
     else:
         point = _choose(services, plan, request)
-    held, away = _there(services, plan, [spec.name for spec in holders(plan, point, only)])
+    held, away = _reachable_repositories(
+        services, plan, [spec.name for spec in holders(plan, point, only)]
+    )
     chosen = None
     if request.part is not None:
         names = (component_of(services, plan, point, names, request.part),)
@@ -369,7 +371,7 @@ def _forgotten(plan: Plan, request: RecoveryRequest, names: Sequence[str]) -> tu
     return forgotten
 
 
-def _there(
+def _reachable_repositories(
     services: Services, plan: Plan, holding: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Repositories that are not known to be lost, or all if all are; and notes about the others.

@@ -96,7 +96,7 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
             error.hint = f"the last point that contains it is of {at}: --point {older.id}"
         raise
     if part.whole:
-        return Single(part, _whole(services, plan, component), point)
+        return Single(part, _with_comparison(services, plan, component), point)
     others = tuple(snapshot if c.component == name else c for c in point.components)
     return Single(
         part,
@@ -125,20 +125,20 @@ def _only(services: Services, plan: Plan, component: Component, part: Part) -> P
     of two persons if the plan requires that."""
     compares = services.compares(component, f"{_titled(part)} as at backup")
     checks = () if compares is None else (compares,)
-    steps = [_alone(s) for s in plan.runbook if wants_two_persons(s)]
+    steps = [_without_references(s) for s in plan.runbook if wants_two_persons(s)]
     steps.append(Step("bring-back", "restore", (component.name,)))
     if checks:
         steps.append(Step(_COMPARE, "check", tuple(c.name for c in checks)))
     return replace(plan, runbook=tuple(steps), checks=checks)
 
 
-def _alone(step: Step) -> Step:
+def _without_references(step: Step) -> Step:
     """Return the step without its references to other steps."""
     when = replace(step.when, step=None, ended=()) if step.when is not None else None
     return replace(step, needs=None, group=None, when=when)
 
 
-def _whole(services: Services, plan: Plan, component: Component) -> Plan:
+def _with_comparison(services: Services, plan: Plan, component: Component) -> Plan:
     """Add a comparison, if no check covers the item and no step changes it on purpose."""
     name = component.name
     changed = any(s.component == name for s in plan.runbook)

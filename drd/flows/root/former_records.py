@@ -23,19 +23,19 @@ def upgraded(record: Noted) -> Noted:
 
 
 def _step(name: str, row: Noted) -> Noted:
-    error, remedy = _apart(row["error"])
+    error, remedy = _split_error(row["error"])
     subject = former_rows.subject_of(row["kind"], name)
     return {**row, "subject": subject, "error": error, "remedy": remedy}
 
 
 def _end(end: Noted) -> Noted:
-    error, remedy = _apart(end["error"])
+    error, remedy = _split_error(end["error"])
     detail = RecoveryDetail.from_json(end["detail"])
     if remedy and not detail.remedy:
         detail = detail.merged(RecoveryDetail(remedy=remedy))
     return {**end, "error": error, "detail": detail.to_json()}
 
 
-def _apart(error: Any) -> tuple[Any, str]:
+def _split_error(error: Any) -> tuple[Any, str]:
     """Return a recorded error and its remedy; of a long one there is only the digest."""
     return former_rows.cause_of(error) if isinstance(error, str) else (error, "")

@@ -300,8 +300,8 @@ def row_of(record: StepRecord) -> Noted:
         "started_at": to_rfc3339(record.started_at),
         "finished_at": to_rfc3339(record.finished_at) if record.finished_at else None,
         "result": _short(record.result.to_json()),
-        "error": _short(_words(record.error)),
-        "remedy": _short(_words(record.remedy)),
+        "error": _short(_catalogue_text(record.error)),
+        "remedy": _short(_catalogue_text(record.remedy)),
     }
 
 
@@ -406,7 +406,7 @@ def _short(value: Any) -> Any:
     return {"sha256": json_digest(plain)} if long else plain
 
 
-def _words(text: str | None) -> str | None:
+def _catalogue_text(text: str | None) -> str | None:
     """Convert a text as the catalogue does."""
     if text is None:
         return None

@@ -161,7 +161,7 @@ class DecisionRequests:
             return
         said = self.services.catalogue.decisions.of_run(self.runner.run.id)
         for name in sorted(waiting):
-            word = self._answer(name, said) or self._late(name)
+            word = self._answer(name, said) or self._timed_out(name)
             if word is not None:
                 yield self._settled(word)
         for name, attempt in list(self._asked.items()):
@@ -190,7 +190,7 @@ class DecisionRequests:
                 return _agreed(name, decision, own)
         return None
 
-    def _late(self, name: str) -> StepAnswer | None:
+    def _timed_out(self, name: str) -> StepAnswer | None:
         expires = self._expires.get(name)
         if expires is None or self.services.clock.now() <= expires:
             return None

@@ -149,13 +149,13 @@ class Deciding:
             raise self._unfit(step, record, "it does not wait for a person")
         return record
 
-    def _own(self) -> Sameness:
+    def _sameness(self) -> Sameness:
         return own(self.run, self.catalogue.decisions.of_run(self.run.id), self.actor)
 
     def _another_person(self, step: str) -> None:
         """Raise UsageError unless the kernel proves that the approver is not one of those who
         started or resumed the recovery."""
-        own = self._own()
+        own = self._sameness()
         if own is Sameness.OTHER:
             return
         starter = self.run.actor.words() if self.run.actor is not None else "an unknown person"
@@ -205,7 +205,7 @@ class Deciding:
     ) -> RecordedDecision:
         actor = self.actor
         decision = Decision(step, action, by, comment, attempt, self.now, actor)  # type: ignore[arg-type]
-        own = self._own()
+        own = self._sameness()
         self.catalogue.decisions.add(self.run.id, decision)
         return RecordedDecision(self.run, decision, self.alive, own)
 

@@ -140,16 +140,16 @@ def _tell(entry: ForeignFile) -> None:
 
 def open_to_others(places: StatePlaces) -> list[Path]:
     """Return what `close_state` would close."""
-    return [p for p in _own(places) if is_open_to_others(p)]
+    return [p for p in _own_files(places) if is_open_to_others(p)]
 
 
-def _own(places: StatePlaces) -> Iterator[Path]:
+def _own_files(places: StatePlaces) -> Iterator[Path]:
     database, locks = places.database, places.locks
     work_dir, cache_dir = places.work_dir, places.cache_dir
     if database is not None:
         state = database.parent
         names = _names(state)
-        ours = [n for n in names if _of(database.name, n)]
+        ours = [n for n in names if _is_of_catalogue(database.name, n)]
         inside = {p.name for p in (locks, work_dir, cache_dir) if p.parent == state}
         if _is_shared(state) or not set(names) - inside - set(ours):
             yield state
@@ -157,7 +157,7 @@ def _own(places: StatePlaces) -> Iterator[Path]:
         real = places.real_database
         if real is not None and real != database and _is_trusted(real, places):
             directory = real.parent
-            beside = [n for n in _names(directory) if _of(real.name, n)]
+            beside = [n for n in _names(directory) if _is_of_catalogue(real.name, n)]
             yield from (directory for _ in beside[:1] if _is_shared(directory))
             yield from (directory / name for name in beside)
     yield locks
@@ -180,7 +180,7 @@ def _is_trusted(real: Path, places: StatePlaces) -> bool:
         return False
 
 
-def _of(database: str, name: str) -> bool:
+def _is_of_catalogue(database: str, name: str) -> bool:
     """Return the catalogue, the files that SQLite keeps beside it, and the copies that drd made of
     it.
     """

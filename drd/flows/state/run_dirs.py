@@ -118,7 +118,7 @@ def _durable(services: Services) -> Path:
 
 
 def _place(root: Path, services: Services, run: str, component: Component) -> Workplace:
-    directory = _in(root, services, run) / f"{component.name}.{component.kind}"
+    directory = _directory_in(root, services, run) / f"{component.name}.{component.kind}"
     with _explained(directory), _whose(root):
         make_private(directory, _PASSABLE)
     return Workplace(directory, run, services.run_as, services.jobs, shelf=root / _SHELF)
@@ -128,14 +128,14 @@ def run_directory(services: Services, run: str) -> Path:
     """Return a run's directory in `work_dir`; it is made if it is missing. Others may pass through
     (a sandbox's user must), not list it. Raises SandboxUnavailable if something else has its name.
     """
-    return _in(services.work_dir, services, run)
+    return _directory_in(services.work_dir, services, run)
 
 
 def believed_directory(services: Services, run: str) -> Path:
     """Return the run's directory for this process's notes to itself, and for what it restored with
     root's rights.
     """
-    return _in(_believed(services), services, run)
+    return _directory_in(_believed(services), services, run)
 
 
 def _whose(root: Path) -> AbstractContextManager[None]:
@@ -143,7 +143,7 @@ def _whose(root: Path) -> AbstractContextManager[None]:
     return rights.root(Purpose.OWNERS) if is_in_root_place(root) else nullcontext()
 
 
-def _in(root: Path, services: Services, run: str) -> Path:
+def _directory_in(root: Path, services: Services, run: str) -> Path:
     directory, known = root / f"{RUN}{sound_id(run)}", _row(services, run)
     with _explained(root), _whose(root):
         _make_root(root)
@@ -168,7 +168,7 @@ def _stamped(directory: Path, run: str, known: Run | None, mode: int) -> Path:
 
 
 def _require_ours(directory: Path, run: str, known: Run | None) -> None:
-    if not _ours(directory, known):
+    if not _is_own_directory(directory, known):
         raise SandboxUnavailable(
             f"{directory} was not made by run {run}",
             hint=f"find out who made it, and remove it: rm -r {directory}",
@@ -220,7 +220,7 @@ def _row(services: Services, run: str) -> Run | None:
     return run_row if run_row.id == run else None
 
 
-def _ours(directory: Path, run: Run | None) -> bool:
+def _is_own_directory(directory: Path, run: Run | None) -> bool:
     """Return whether a directory is this user's, and of this run: by the stamp in its row, or
     because this process made it. (A run from before there were stamps has neither a stamp nor a
     directory.)
@@ -244,7 +244,7 @@ def why_foreign(services: Services, directory: Path, run: str) -> str | None:
     if known is None:
         return f"the catalogue has no run {run}"
     with _whose(directory.parent):
-        return None if _ours(directory, known) else f"run {run} did not create it"
+        return None if _is_own_directory(directory, known) else f"run {run} did not create it"
 
 
 def _reachable(directory: Path, user: str) -> bool:
@@ -290,7 +290,7 @@ def remove_run(services: Services, run: str) -> list[str]:
 
 def _remove(services: Services, root: Path, directory: Path, known: Run | None) -> list[str]:
     notes: list[str] = []
-    if not _ours(directory, known):
+    if not _is_own_directory(directory, known):
         return notes
     if why_not_private(root) is None:
         for place in _components(directory):
@@ -321,7 +321,7 @@ def sweep_orphans(services: Services) -> list[str]:
             half_made = sorted(root.glob(".*")) if safe else []
         for directory in names:
             run = directory.name.removeprefix(RUN)
-            if _over(services, run):
+            if _has_ended(services, run):
                 notes += remove_run(services, run)
         for directory in half_made:
             _remove_half_made(services, root, directory)
@@ -332,7 +332,7 @@ def sweep_orphans(services: Services) -> list[str]:
 def _remove_half_made(services: Services, root: Path, directory: Path) -> None:
     """Remove what a kill left half made or half removed."""
     name = _HALF_MADE.fullmatch(directory.name)
-    if name is None or not _over(services, name[1]):
+    if name is None or not _has_ended(services, name[1]):
         return
     with _whose(root):
         if identity(directory) is not None:
@@ -384,7 +384,7 @@ def sweep_started(services: Services, run: str = "*") -> None:
 
 
 def _forget_ended(directory: Path, known: Run | None, now: float) -> None:
-    if known is None or not known.state.final or not _ours(directory, known):
+    if known is None or not known.state.final or not _is_own_directory(directory, known):
         return
     if is_any_running(directory, known.id):
         return
@@ -394,7 +394,7 @@ def _forget_ended(directory: Path, known: Run | None, now: float) -> None:
         discard(directory)
 
 
-def _over(services: Services, run: str) -> bool:
+def _has_ended(services: Services, run: str) -> bool:
     """Return whether the run is known and has ended: of runs of another catalogue nobody here can
     tell."""
     run_row = _row(services, run)

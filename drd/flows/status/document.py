@@ -221,7 +221,7 @@ def nagios(document: StatusDocument) -> tuple[int, str]:
     count = len(plans) + len(document.briefs)
     if not count:
         return code, f"DRD {word} - no plan is loaded"
-    bad = _bad(document)
+    bad = _worst_plans(document)
     if document.verdict is Verdict.MET or not bad:
         text = f"{counted(count, 'plan')} met"
     else:
@@ -245,7 +245,7 @@ def _caveats(document: StatusDocument) -> str:
     return "".join(f"; {text}" for text in caveats if text)
 
 
-def _bad(document: StatusDocument) -> list[tuple[str, str]]:
+def _worst_plans(document: StatusDocument) -> list[tuple[str, str]]:
     """List the plans that have the worst verdict, by name, each with the reason."""
     now, worst = microseconds(document.at), document.verdict
     bad_plans = [

@@ -93,7 +93,7 @@ class Publisher:
 
     def _refresh(self, directory: int, *, anew: bool) -> bool:
         state, now = self._source.identity(), self._source.now()
-        summary = self._known(directory)
+        summary = self._present_file(directory)
         if anew or summary is None or summary.state != state:
             summary = Summary(self._version)
         since = summary.seq if summary.state == state else None
@@ -110,7 +110,7 @@ class Publisher:
         self._summary, self._written = summary, _mark(directory)
         return True
 
-    def _known(self, directory: int) -> Summary | None:
+    def _present_file(self, directory: int) -> Summary | None:
         """Return the present file, which another process may have written since."""
         if self._summary is not None and self._written == _mark(directory):
             return self._summary

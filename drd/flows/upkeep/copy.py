@@ -203,7 +203,7 @@ class _CopyRun:
                 for point in batch:
                     self._copy([point], source)
             else:
-                self._lost(first, error)
+                self._on_point_not_copied(first, error)
 
     def _copied(self, batch: Sequence[RestorePoint], source: Held) -> CopyStepResult:
         size = sum(p.size_bytes for p in batch)
@@ -213,7 +213,7 @@ class _CopyRun:
                 self.source,
                 ids,
                 expected_bytes=size,
-                deadline_s=self._left(),
+                deadline_s=self._time_left_s(),
                 on_progress=self.services.on_progress,
             )
         finally:
@@ -266,7 +266,9 @@ class _CopyRun:
         holds = self.services.catalogue.keeping.holds(self.plan.name)
         return held_points(holds, self.services.clock.now())
 
-    def _lost(self, point: RestorePoint, error: RepositoryDamaged | PointGone) -> None:
+    def _on_point_not_copied(
+        self, point: RestorePoint, error: RepositoryDamaged | PointGone
+    ) -> None:
         """Handle a point that cannot be copied; it is no error if retention forgot it meanwhile."""
         snapshots = self.source.snapshots(
             host=self.plan.name, tags=["drd", f"run:{point.id}"], fresh=True
@@ -295,7 +297,7 @@ class _CopyRun:
             return
 
         def effect() -> CopyStepResult:
-            self.into.copy_from(self.source, [newest[0].id], deadline_s=self._left())
+            self.into.copy_from(self.source, [newest[0].id], deadline_s=self._time_left_s())
             return CopyStepResult()
 
         try:
@@ -303,7 +305,7 @@ class _CopyRun:
         except RepositoryDamaged as error:
             self.services.warn(f"drd's own catalogue was not copied: {error.message}")
 
-    def _left(self) -> float:
+    def _time_left_s(self) -> float:
         left_s = self.ends - self.services.clock.monotonic()
         if left_s <= 0:
             raise DeadlineExceeded(

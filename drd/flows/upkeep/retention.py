@@ -145,7 +145,7 @@ class _RetentionRun:
             except RepositoryError as error:
                 troubles[share.name] = error
         if troubles:
-            raise _late(troubles)
+            raise _timeout_error(troubles)
         return gone
 
     def _record(
@@ -200,7 +200,7 @@ def _forget(
     """Forget in the primary repository. What is gone there is forgotten in the catalogue, and what
     is in no repository at all: an earlier run began with it, or somebody gave it up.
     """
-    still = _let_go(services, plan, runner, share, "forget")
+    still = _without_held_points(services, plan, runner, share, "forget")
     meant = (*forgetting.chosen.forget, *forgetting.vanished)
     gone = tuple(i for i in meant if i not in still.points)
     services.catalogue.points.forget(gone, services.clock.now())
@@ -211,7 +211,7 @@ def _forget(
 
 
 def _forget_copies(services: Services, plan: Plan, runner: Runner, share: RepositoryShare) -> None:
-    still = _let_go(services, plan, runner, share, f"forget in {share.name}")
+    still = _without_held_points(services, plan, runner, share, f"forget in {share.name}")
     services.catalogue.copies.remove(plan.name, share.name, share.vanished)
     still.complain(share)
 
@@ -235,7 +235,7 @@ class _Still:
             )
 
 
-def _let_go(
+def _without_held_points(
     services: Services, plan: Plan, runner: Runner, share: RepositoryShare, step: str
 ) -> _Still:
     """Return the points to forget, without those that somebody has held since the decision."""
@@ -264,7 +264,7 @@ def _let_go(
     )
 
 
-def _late(troubles: Mapping[str, DrdError]) -> RepositoryError:
+def _timeout_error(troubles: Mapping[str, DrdError]) -> RepositoryError:
     name, error = next(iter(troubles.items()))
     more = and_more(len(troubles) - 1)
     late = RepositoryError(

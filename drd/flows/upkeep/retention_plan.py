@@ -106,7 +106,11 @@ class _Seen:
     used: Mapping[str, str]
 
     def hollow(self) -> dict[str, Collection[str]]:
-        lost = {p.id: _lost(p, self.inventories, self.unreached) for p in self.points if p.complete}
+        lost = {
+            p.id: _components_without_copy(p, self.inventories, self.unreached)
+            for p in self.points
+            if p.complete
+        }
         there = {p.id for p in self.there()}
         return {point: lacks for point, lacks in lost.items() if lacks and point in there}
 
@@ -299,7 +303,7 @@ def _is_somewhere(
     )
 
 
-def _lost(
+def _components_without_copy(
     point: RestorePoint, inventories: Iterable[Inventory], unreached: Collection[str]
 ) -> tuple[str, ...]:
     """Return the components that no repository has any more."""

@@ -164,12 +164,12 @@ class _VerificationRun:
 
     def _step(self, name: str, subset: str) -> None:
         def effect() -> CheckStepResult:
-            self.repository.check(read_subset=subset, deadline_s=self._left())
+            self.repository.check(read_subset=subset, deadline_s=self._time_left_s())
             return CheckStepResult()
 
         self.runner.step(name, "check", effect)
 
-    def _left(self) -> float:
+    def _time_left_s(self) -> float:
         left_s = self.ends - self.services.clock.monotonic()
         if left_s <= 0:
             raise DeadlineExceeded(

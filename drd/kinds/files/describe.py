@@ -67,7 +67,7 @@ class Describer:
         return None if first == name else first
 
     def _digest(self, path: bytes, name: str) -> str | None:
-        if self._late():
+        if self._is_out_of_time():
             assert self._budget_s is not None
             spent = format_duration(self._budget_s)
             self.not_reached[name] = f"the time budget of {spent} was used up"
@@ -91,7 +91,7 @@ class Describer:
             os.close(fd)
         return digest.hexdigest()
 
-    def _late(self) -> bool:
+    def _is_out_of_time(self) -> bool:
         return self._deadline is not None and time.monotonic() > self._deadline
 
     def _xattrs(self, path: bytes, name: str) -> str | None:

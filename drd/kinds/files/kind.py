@@ -61,7 +61,7 @@ class FilesKind(Kind):
         options: RestoreOptions = AS_IT_IS,
     ) -> FilesTargetDestination | FilesInPlace | FilesPart:
         part, no_owner, keep = options.part, options.no_owner, options.keep
-        base, own = _where(settings, part)
+        base, own = _restore_directory(settings, part)
         if part is not None and base is not None:
             return FilesPart(component.name, base, part, place, no_owner=no_owner, keep=keep)
         if own is None:
@@ -78,7 +78,7 @@ class FilesKind(Kind):
         *,
         part: Part | None = None,
     ) -> KeptPlaces:
-        base, own = _where(settings, part)
+        base, own = _restore_directory(settings, part)
         if part is not None and base is not None:
             roots = list(finals(part, base).values())
         elif own is not None:
@@ -134,7 +134,7 @@ def _named(component: Component) -> tuple[str, ...]:
     return tuple(to_text(r) for r in selection_of(_settings(component)).roots)
 
 
-def _where(settings: object, part: Part | None) -> tuple[Path | None, str | None]:
+def _restore_directory(settings: object, part: Part | None) -> tuple[Path | None, str | None]:
     """Return the directory to restore into. For single paths they go below it; else it contains the
     whole tree. None: each path is restored in place.
     """

@@ -103,16 +103,16 @@ def only(tree: TreeFingerprint, paths: tuple[str, ...]) -> TreeFingerprint:
     becomes a file of its own.
     """
 
-    def ours(path: str) -> bool:
+    def is_inside_part(path: str) -> bool:
         return any(path == p or path.startswith(f"{p}/") for p in paths)
 
     first: dict[str, str] = {}
     entries: dict[str, FileEntry] = {}
     for path, entry in sorted(tree.entries.items(), key=lambda e: to_bytes(e[0]).split(b"/")):
-        if not ours(path):
+        if not is_inside_part(path):
             continue
         link = entry.link if entry.kind == "file" else None
-        if link is None or ours(link):
+        if link is None or is_inside_part(link):
             entries[path] = entry
         elif link in first:
             entries[path] = replace(entry, link=first[link])
@@ -120,7 +120,9 @@ def only(tree: TreeFingerprint, paths: tuple[str, ...]) -> TreeFingerprint:
             first[link] = path
             whole = tree.entries.get(link, entry)
             entries[path] = replace(entry, link=None, digest=whole.digest, size=whole.size)
-    return TreeFingerprint(entries, {p: why for p, why in tree.not_reached.items() if ours(p)})
+    return TreeFingerprint(
+        entries, {p: why for p, why in tree.not_reached.items() if is_inside_part(p)}
+    )
 
 
 def live(selection: Selection, budget_s: float) -> TreeFingerprint:

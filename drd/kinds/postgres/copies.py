@@ -130,7 +130,7 @@ def placed_before(connection: Connection, placed: PlacedTables | None, run: str)
     if placed is None or not placed.sources:
         return False
     mark = database.marked("", run)
-    return all(_said(connection, name).endswith(mark) for name in placed.sources)
+    return all(_comment_on(connection, name).endswith(mark) for name in placed.sources)
 
 
 def clear(
@@ -139,7 +139,7 @@ def clear(
     """Drop the run's working schema, and remove its mark from what is in place."""
     connection.execute(encoded(f"DROP SCHEMA IF EXISTS {ident(working)} CASCADE"))
     for name in placed.sources if placed is not None else ():
-        said = _said(connection, name)
+        said = _comment_on(connection, name)
         if said.endswith(database.marked("", run)):
             text = database.without_mark(said)
             connection.execute(
@@ -147,7 +147,7 @@ def clear(
             )
 
 
-def _said(connection: Connection, name: str) -> str:
+def _comment_on(connection: Connection, name: str) -> str:
     row = connection.execute(_COMMENT, [name]).fetchone()
     return str(row[0] or "") if row else ""
 

@@ -123,7 +123,7 @@ def met(known: Mapping[str, Any]) -> list[str]:
 def paths(known: Mapping[str, Any]) -> list[str]:
     """Return one sentence for each search path in which another schema precedes pg_catalog."""
     return [
-        f"the search path{_of(role)} has {_first(path)} before pg_catalog"
+        f"the search path{_for_role(role)} has {_first(path)} before pg_catalog"
         for role, path in known.get("paths", ())[:_SHOWN]
     ]
 
@@ -138,5 +138,5 @@ def _first(path: str) -> str:
     return shown((catalog_first(path) or ("",))[0])
 
 
-def _of(role: str) -> str:
+def _for_role(role: str) -> str:
     return f" for {shown(role)}" if role else ""

@@ -117,13 +117,13 @@ def finding(
             "restore point does not list them"
         )
     else:
-        told = "; ".join(_told(known, user, asked=hint != TABLES))
+        told = "; ".join(_sentences(known, user, asked=hint != TABLES))
     if not told:
         return None
     return Finding("code-of-others", "warning", component, f"{told}; {hint}", f"{hint}.")
 
 
-def _told(known: Mapping[str, Any], user: str, *, asked: bool) -> Iterator[str]:
+def _sentences(known: Mapping[str, Any], user: str, *, asked: bool) -> Iterator[str]:
     """Return the sentences of the finding. `asked`: the plan's own queries follow the restore."""
     parts = [*_functions(known.get("functions", ())), *_expressions(known.get("expressions", ()))]
     if parts:

@@ -45,17 +45,17 @@ def catalog_first(path: str) -> tuple[str, ...] | None:
     behind another schema: without the name the server searches it first. None for a path that needs
     no change.
     """
-    names = [name if quoted else name.lower() for name, quoted in _words(path)]
+    names = [name if quoted else name.lower() for name, quoted in _split_names(path)]
     if "pg_catalog" not in names[1:] or names[0] == "pg_catalog":
         return None
     return tuple(name for name in names if name != "pg_catalog")
 
 
 def _split(value: str) -> list[str]:
-    return [word for word, _ in _words(value)]
+    return [word for word, _ in _split_names(value)]
 
 
-def _words(value: str) -> list[tuple[str, bool]]:
+def _split_names(value: str) -> list[tuple[str, bool]]:
     """Return the names of a list, and whether each was quoted: quoted ones as they are, others
     without the surrounding space.
     """

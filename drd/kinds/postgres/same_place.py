@@ -29,8 +29,8 @@ def same_place(source: SecretRef, target: SecretRef, mark: str) -> str | None:
         first, second = address_of(source), address_of(target)
     except DrdError:
         return None
-    seen = _seen(second, mark)
-    asked = _seen(first, mark) if seen is not None else None
+    seen = _identify(second, mark)
+    asked = _identify(first, mark) if seen is not None else None
     if seen is not None and asked is not None:
         known = seen[1] is not None and asked[1] is not None
         same = (seen[0], seen[2]) == (asked[0], asked[2]) and (not known or seen[1] == asked[1])
@@ -39,7 +39,7 @@ def same_place(source: SecretRef, target: SecretRef, mark: str) -> str | None:
     return f"database {second.dbname} of {second.uri}" if same else None
 
 
-def _seen(address: Address, mark: str) -> tuple[str, str | None, str] | None:
+def _identify(address: Address, mark: str) -> tuple[str, str | None, str] | None:
     """Return the server's start time, its cluster, and the database; None if it does not answer."""
     with closing(Cluster(address, mark)) as cluster:
         try:

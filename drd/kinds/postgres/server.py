@@ -153,7 +153,7 @@ class ThrowAwayServer:
                 return
         self._initdb()
         if template is not None:
-            template.keep(self._data, self._as_user, own=self._own)
+            template.keep(self._data, self._as_user, own=self._give_to_user)
         self._run()
 
     def _run(self) -> None:
@@ -180,16 +180,16 @@ class ThrowAwayServer:
                 "postgres refuses to run as root", hint="set run_as in drd.yaml to another user."
             )
         self._base.mkdir(mode=0o700, parents=True)
-        self._own(self._base)
+        self._give_to_user(self._base)
         if user is not None:
             self._require_passage(user)
         if len(f"{self._base}/.s.PGSQL.{PORT}".encode()) > _SOCKET_LIMIT:
             self._sockets = Path(tempfile.mkdtemp(prefix="drd-"))
-            self._own(self._sockets)
+            self._give_to_user(self._sockets)
             # The sweep of a killed drd finds it by this.
             (self._base / "sockets").symlink_to(self._sockets)
 
-    def _own(self, directory: Path) -> None:
+    def _give_to_user(self, directory: Path) -> None:
         _give(directory, self._place.run_as)
 
     def _require_passage(self, user: str) -> None:

@@ -212,7 +212,7 @@ class SqliteTables(NamedDestination):
         """Return whether this run has already restored the table. Raises TargetNotEmpty if another
         table has its name.
         """
-        if begun and self._there(there) and database.table_state(there, self._name) == was:
+        if begun and self._exists(there) and database.table_state(there, self._name) == was:
             return True
         self._require_free(there)
         return False
@@ -294,11 +294,11 @@ class SqliteTables(NamedDestination):
         query = "SELECT 1 FROM main.sqlite_master WHERE lower(name) = lower(?)"
         return there.execute(query, [name]).fetchone() is not None
 
-    def _there(self, there: sqlite3.Connection) -> bool:
+    def _exists(self, there: sqlite3.Connection) -> bool:
         return self._has(there, self._name)
 
     def _require_free(self, there: sqlite3.Connection) -> None:
-        if self._there(there):
+        if self._exists(there):
             raise TargetNotEmpty(
                 f'{self._path} already has a "{self._name}"',
                 hint="give --into an unused name: drd replaces nothing here.",

@@ -55,7 +55,7 @@ def is_about_shm(error: sqlite3.Error, source: Path) -> bool:
     if not error_name(error).startswith(_NO_SHM):
         return False
     try:
-        for file in (source, _beside(source, "-wal"), _beside(source, "-shm")):
+        for file in (source, _neighbour(source, "-wal"), _neighbour(source, "-shm")):
             with suppress(FileNotFoundError):
                 os.close(_open(file))
         return modes.read_regular(source, 20, how=0)[18:20] == b"\x02\x02"
@@ -91,24 +91,24 @@ def _try(source: Path, copy: Path, deadline: float) -> datetime | None:
         _hold(database, source, [_SHARED], deadline)
         _release(database, _PENDING)
         try:
-            with _opened(_beside(source, "-shm")) as shm:
+            with _opened(_neighbour(source, "-shm")) as shm:
                 _hold(shm, source, [(mark, 1) for mark in _READ_MARKS], deadline)
                 return _copy_both(source, database, copy)
         except FileNotFoundError:
             # Nobody has it open; who opens it meanwhile begins or goes on with a -wal.
             at = _copy_both(source, database, copy)
-            return None if _beside(source, "-shm").exists() else at
+            return None if _neighbour(source, "-shm").exists() else at
 
 
 def _copy_both(source: Path, database: int, copy: Path) -> datetime | None:
     before = _wal(source)
     _copy(database, copy)
     at = datetime.now(UTC)
-    target = _beside(copy, "-wal")
+    target = _neighbour(copy, "-wal")
     target.unlink(missing_ok=True)
     if before is not None:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
-        with suppress(FileNotFoundError), _opened(_beside(source, "-wal")) as wal:
+        with suppress(FileNotFoundError), _opened(_neighbour(source, "-wal")) as wal:
             _copy(wal, target)
     return at if _wal(source) == before else None
 
@@ -124,7 +124,7 @@ def _copy(file: int, target: Path) -> None:
 
 
 def _wal(source: Path) -> _Wal | None:
-    with suppress(FileNotFoundError), _opened(_beside(source, "-wal")) as wal:
+    with suppress(FileNotFoundError), _opened(_neighbour(source, "-wal")) as wal:
         return _Wal(os.fstat(wal).st_ino, os.pread(wal, 32, 0))
     return None
 
@@ -179,5 +179,5 @@ def _flock(kind: int, byte_range: tuple[int, int]) -> bytes:
     return struct.pack("hhqqi", kind, os.SEEK_SET, *byte_range, 0)
 
 
-def _beside(path: Path, suffix: str) -> Path:
+def _neighbour(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
