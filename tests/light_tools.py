@@ -11,10 +11,14 @@ from __future__ import annotations
 import functools
 import gc
 import os
+from pathlib import Path
+from typing import Any
 
 import botocore.session
 
+from drd.kinds.postgres.template import ClusterTemplate
 from drd.process import command
+from drd.process.private import is_in_root_place
 
 _GO = {"GOMAXPROCS": "1", "GOGC": "400"}
 
@@ -24,6 +28,17 @@ def install() -> None:
     os.environ.update(_GO)
     command._PASSED_ON = (*command._PASSED_ON, *_GO)
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+
+
+def share_clusters(run: Path) -> None:
+    """Let this process and its forks keep templates of clusters in the directory of the run."""
+    make = ClusterTemplate.__init__
+
+    def make_shared(self: ClusterTemplate, shelf: Path, *rest: Any) -> None:
+        ours = os.geteuid() == run.stat().st_uid and not is_in_root_place(shelf)
+        make(self, run / "clusters" if ours else shelf, *rest)
+
+    ClusterTemplate.__init__ = make_shared  # type: ignore[method-assign]
 
 
 def collect_late() -> None:

@@ -246,6 +246,8 @@ def _serve(address: str) -> None:
     import_all()
     light_catalogue.install()
     light_tools.install()
+    if "DRD_TEST_RUN" in around:
+        light_tools.share_clusters(Path(around["DRD_TEST_RUN"]))
     warm_catalogue.rehearse()
     gc.collect()
     gc.freeze()  # a fork copies each page that a collection writes to
