@@ -115,13 +115,13 @@ def _insert(connection: Connection, transitions: Sequence[Transition]) -> list[T
     fired = [t for t in transitions if t.change is AlertChange.FIRED]
     if not fired:
         return []
-    there = {alert.key for alert in _open(connection)}
+    open_keys = {alert.key for alert in _open(connection)}
     ids = [t.after.id for t in fired]
     taken: set[str] = set()
     for some in batches(ids):
         query = select(alerts.c.id).where(alerts.c.id.in_(some))
         taken |= set(connection.execute(query).scalars())
-    new = [t for t in fired if t.after.key not in there and t.after.id not in taken]
+    new = [t for t in fired if t.after.key not in open_keys and t.after.id not in taken]
     insert_all(connection, alerts, [_values(t.after) for t in new])
     return new
 

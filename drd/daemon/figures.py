@@ -80,20 +80,20 @@ class Figures:
             lambda: DaemonHealth(drd.__version__, self._tick_age_s(), LIMIT_S),
         )
 
-    def publish(self, outlook: WatchResult, said: DaemonReport, now: datetime) -> None:
+    def publish(self, result: WatchResult, report: DaemonReport, now: datetime) -> None:
         """Publish, unless that was done recently ("recently" grows with the number of plans). A
         write error is logged once, and stops nothing."""
         if not self._wanted or time.monotonic() < self._rests_until:
             return
         began = time.thread_time()
-        self._publish(outlook, said, now)
+        self._publish(result, report, now)
         took_s = time.thread_time() - began
         self._rests_until = time.monotonic() + min(SHARE * took_s, OLDEST_S)
 
     def _metrics(self) -> Iterator[bytes]:
         return map(zlib.decompress, self._packed)
 
-    def _publish(self, outlook: WatchResult, said: DaemonReport, now: datetime) -> None:
+    def _publish(self, result: WatchResult, report: DaemonReport, now: datetime) -> None:
         catalogue = self._app.catalogue
         states = still_there(catalogue.outbox.channels(), self._app.settings.channels)
         channels = {c.name: c.failing_since is None for c in states}
@@ -101,14 +101,14 @@ class Figures:
             drd.__version__,
             self._started_at,
             now,
-            said.duration_s,
-            said.running,
-            said.queued,
+            report.duration_s,
+            report.running,
+            report.queued,
             channels,
         )
         # Compressed, because they are kept until the next ones: eight megabytes for a thousand
         # plans.
-        metrics = render(outlook.plans, daemon, catalogue.figures())
+        metrics = render(result.plans, daemon, catalogue.figures())
         self._packed = [zlib.compress(metric, 1) for metric in metrics]
         path = self._app.settings.metrics_textfile
         if path is None:

@@ -207,8 +207,8 @@ class Monitor:
         verdicts = Counter(p.verdict for p in result.plans)
         if set(verdicts) == {Verdict.MET}:
             return f"{text}, all objectives met"
-        words = (f"{n} {str(v).replace('_', ' ')}" for v, n in verdicts.most_common())
-        return ", ".join([text, *words])
+        counts = (f"{n} {str(v).replace('_', ' ')}" for v, n in verdicts.most_common())
+        return ", ".join([text, *counts])
 
     # --- the thread -----------------------------------------------------------------------------
 
@@ -335,8 +335,8 @@ class Monitor:
     def _evidence(self, run: Run) -> Evidence | None:
         if run.kind not in (RunKind.DRILL, RunKind.RECOVERY):
             return None
-        known = self._app.catalogue.evidence.newest(run.plan, limit=5)
-        return next((e for e in known if e.run == run.id), None)
+        newest = self._app.catalogue.evidence.newest(run.plan, limit=5)
+        return next((e for e in newest if e.run == run.id), None)
 
     def _remove_old(self) -> None:
         """Remove some old rows; more of them soon, until nothing old is left for the day."""

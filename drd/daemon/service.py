@@ -274,16 +274,16 @@ class Daemon:
 
     def _reload(self) -> None:
         self._manager.reloading("reading drd.yaml and plans")
-        said = self._reconfigure()
+        notes = self._reconfigure()
         try:
             loaded = self._plan_book.load(running=True, so_far=self._loading)
             _log.info("daemon.reloaded", plans=str(loaded), refused=list(loaded.refused))
             self._monitor.loaded(loaded.refused)
-            said.insert(0, str(loaded))
+            notes.insert(0, str(loaded))
         except DrdError as error:
             _log.error("daemon.not_reloaded", error=error.message)
-            said.insert(0, f"not reloaded: {error.message}")
-        self._manager.ready(", ".join(said))
+            notes.insert(0, f"not reloaded: {error.message}")
+        self._manager.ready(", ".join(notes))
         self._ask_tick()
 
     def _reconfigure(self) -> list[str]:

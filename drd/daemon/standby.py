@@ -86,8 +86,8 @@ class Standby:
         transitions = reconcile(
             conditions, self._alerts, now, rules, new_id=lambda: secrets.token_hex(4)
         )
-        known = {a.id: a for a in self._alerts} | {t.after.id: t.after for t in transitions}
-        self._alerts = [a for a in known.values() if a.resolved_at is None]
+        alerts = {a.id: a for a in self._alerts} | {t.after.id: t.after for t in transitions}
+        self._alerts = [a for a in alerts.values() if a.resolved_at is None]
         channels = {c.name: c for c in self._app.settings.channels}
         for name, message in routed(transitions, self._app.settings.channels):
             work = threading.Thread(

@@ -173,10 +173,10 @@ def reconcile(
     (`looked_at`; None: all were) counts as still there: missing data is not good news. It does not
     restart the hold time of a condition that was gone.
     """
-    there = _by_key(conditions)
+    current = _by_key(conditions)
     transitions = []
     for alert in open_alerts:
-        condition = there.pop(alert.key, None)
+        condition = current.pop(alert.key, None)
         if condition is None and looked_at is not None and not looked_at(alert):
             if alert.gone_at is not None:
                 continue
@@ -186,7 +186,7 @@ def reconcile(
             transition = _on_condition_present(alert, condition, now, rules)
         if transition is not None:
             transitions.append(transition)
-    transitions += [_fire(condition, now, new_id()) for condition in there.values()]
+    transitions += [_fire(condition, now, new_id()) for condition in current.values()]
     return sorted(transitions, key=lambda t: t.after.key)
 
 

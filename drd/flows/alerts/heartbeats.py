@@ -85,8 +85,8 @@ class Heartbeats:
             signal = "fail"
         took = f" after {format_duration(run.duration_s)}" if run.duration_s is not None else ""
         state = run.state if result == DrillResult.PASSED else result
-        said = [with_remedy(run.error, run.detail.remedy)] if run.error else []
-        lines = [*output, *said]
+        error_lines = [with_remedy(run.error, run.detail.remedy)] if run.error else []
+        lines = [*output, *error_lines]
         lines.append(f"{run.kind} {run.id} of {plan.name}: {state}{took}")
         self._tell(plan, run.kind, signal, "\n".join(lines))
 

@@ -20,8 +20,8 @@ _LEADS = {
 
 def routed(transitions: Iterable[Transition], channels: Sequence[ChannelSpec]) -> list[Routed]:
     """Return the messages about these changes, and the channels that carry each."""
-    told = (message(transition) for transition in transitions)
-    return [pair for one in told if one is not None for pair in route(one, channels)]
+    messages = (message(transition) for transition in transitions)
+    return [pair for each in messages if each is not None for pair in route(each, channels)]
 
 
 def message(transition: Transition) -> Message | None:
@@ -70,7 +70,7 @@ def _lines(transition: Transition) -> list[str]:
 def acknowledgement(alert: Alert) -> str:
     """`by NAME (USER) until TIME: why`; with the user if the kernel reports another name."""
     until, actor = alert.acknowledged_until, alert.acknowledged_actor
-    known = f" ({actor.short()})" if actor and actor.short() != alert.acknowledged_by else ""
-    words = f"by {escaped(alert.acknowledged_by or '')}{known} until "
+    user = f" ({actor.short()})" if actor and actor.short() != alert.acknowledged_by else ""
+    words = f"by {escaped(alert.acknowledged_by or '')}{user} until "
     words += to_rfc3339(until.replace(microsecond=0)) if until else "it is resolved"
     return f"{words}: {escaped(alert.acknowledged_why)}" if alert.acknowledged_why else words

@@ -231,8 +231,8 @@ class _Delivery:
 
     def _facts(self) -> ChannelFacts:
         name = self.channel.name
-        known = {f.name: f for f in self.outbox.channels()}
-        return known.get(name, ChannelFacts(name, self.channel.kind))
+        by_name = {f.name: f for f in self.outbox.channels()}
+        return by_name.get(name, ChannelFacts(name, self.channel.kind))
 
     def _chosen(self, facts: ChannelFacts) -> list[Waiting]:
         """Choose what to try, in order: a failing channel is probed with the message that was tried

@@ -152,27 +152,27 @@ class AlertWatch:
         error = None
         try:
             observed = observe()
-            known = self._memory.merged(self._open(only))
+            alerts = self._memory.merged(self._open(only))
         except CatalogueError as caught:
             error = caught.message
             observed = self._observe_host(host, now)
-            known = self._memory.known
+            alerts = self._memory.known
         if has_just_come_back(host, now):
-            there = {alert.key for alert in known}
+            there = {alert.key for alert in alerts}
             observed = observed._replace(
                 conditions=[c for c in observed.conditions if not is_late(c) or c.key in there]
             )
         transitions: list[Transition] = []
         if error is None:
-            transitions = self._decide(observed, known, now)
+            transitions = self._decide(observed, alerts, now)
             error = self._record(transitions, now)
         if error is not None:
             blamed = replace(host, catalogue_error=error)
             observed.conditions.extend(host_conditions(blamed, None, now))
-            transitions = self._decide(observed, known, now)
+            transitions = self._decide(observed, alerts, now)
         if only is not None and error is None:
-            known = [*(a for a in self._memory.known if a.plan not in only), *known]
-        self._memory.took(known, transitions, saved=error is None)
+            alerts = [*(a for a in self._memory.known if a.plan not in only), *alerts]
+        self._memory.took(alerts, transitions, saved=error is None)
         return WatchResult(
             tuple(transitions),
             tuple(sorted(self._memory.known, key=lambda a: a.key)),
@@ -187,11 +187,11 @@ class AlertWatch:
         return [alert for plan in only for alert in self._book.open(plan)]
 
     def _decide(
-        self, observed: _Observation, known: Sequence[Alert], now: datetime
+        self, observed: _Observation, alerts: Sequence[Alert], now: datetime
     ) -> list[Transition]:
         return reconcile(
             observed.conditions,
-            known,
+            alerts,
             now,
             self._sources.rules,
             new_id=lambda: secrets.token_hex(4),
@@ -240,28 +240,28 @@ class AlertWatch:
 
     def _observe_plans(self, names: Collection[str], now: datetime) -> _Observation:
         facts = [fact for name in names for fact in self._sources.read_facts(name)]
-        looked = {fact.plan for fact in facts}
-        self._histories.refresh(looked)
+        names_read = {fact.plan for fact in facts}
+        self._histories.refresh(names_read)
         problems, unknown = self._judge(subjects(StatusFacts(facts), ()), now)
         return _Observation(
             problems,
-            lambda a: a.plan in looked and a.code != CHANNEL and not _is_unknown(a, unknown),
+            lambda a: a.plan in names_read and a.code != CHANNEL and not _is_unknown(a, unknown),
             tuple(self._plans.values()),
         )
 
     def _judge(
         self,
-        found: Mapping[str, PlanFacts | NotLoaded],
+        plans: Mapping[str, PlanFacts | NotLoaded],
         now: datetime,
     ) -> tuple[list[Condition], _Unknown]:
         """Return the problems of these plans, and what could not be checked."""
         problems: list[Condition] = []
         unknown: dict[tuple[str, str], Collection[str] | None] = {}
-        for name, subject in found.items():
-            more, known = self._facts_of(subject, self._errors.get(name))
-            assessment = assess(known, now)
-            of_plan = conditions(assessment, known, more, now)
-            if self._may_still_be_loaded(name, known, now):
+        for name, subject in plans.items():
+            more, facts = self._facts_of(subject, self._errors.get(name))
+            assessment = assess(facts, now)
+            of_plan = conditions(assessment, facts, more, now)
+            if self._may_still_be_loaded(name, facts, now):
                 of_plan = [c for c in of_plan if c.code != NOT_LOADED]
                 unknown[name, NOT_LOADED] = None
             problems += of_plan
@@ -276,12 +276,12 @@ class AlertWatch:
             self._plans[name] = assessment
         return problems, unknown
 
-    def _may_still_be_loaded(self, name: str, known: PlanFacts | NotLoaded, now: datetime) -> bool:
+    def _may_still_be_loaded(self, name: str, facts: PlanFacts | NotLoaded, now: datetime) -> bool:
         """Return whether its file was written or removed a moment ago, and no reload has read it
         since."""
         differs, in_force = True, True
-        if isinstance(known, PlanFacts):
-            differs = known.load_error is not None
+        if isinstance(facts, PlanFacts):
+            differs = facts.load_error is not None
             in_force = self._sources.schedule(name) is not None
         if name in self._errors or not differs or not in_force:
             self._written.pop(name, None)

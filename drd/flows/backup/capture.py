@@ -66,8 +66,8 @@ def capture(services: Services, order: CaptureOrder) -> Captured:
         taken = _capture(services, order)
     except BaseException:
         # Even if `before` itself failed or did not end: it may have had an effect.
-        for said in run_after_anyway(component):
-            services.warn(said)
+        for sentence in run_after_anyway(component):
+            services.warn(sentence)
         raise
     run_after(component)
     return taken

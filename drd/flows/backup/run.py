@@ -197,8 +197,8 @@ class _BackupRun:
     def _ids(self) -> Mapping[str, str | None]:
         """Return the repositories that this run's plan means: the plan may have another address
         meanwhile."""
-        known = self.services.catalogue.repositories.id_of(self.repository.url)
-        return {self.plan.primary.name: known}
+        repository_id = self.services.catalogue.repositories.id_of(self.repository.url)
+        return {self.plan.primary.name: repository_id}
 
     def _require_still_there(self, rows: Sequence[ComponentSnapshot]) -> None:
         stored = {row.snapshot: row.component for row in rows if row.snapshot is not None}

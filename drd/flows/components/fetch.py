@@ -33,11 +33,13 @@ class Fetch(NamedTuple):
         ]
 
 
-def fetched(held: Holders, snapshot: ComponentSnapshot, landing: Path, part: Part | None) -> Fetch:
+def fetched(
+    holders: Holders, snapshot: ComponentSnapshot, landing: Path, part: Part | None
+) -> Fetch:
     """Fetch it, or the paths of a part, into its empty `landing`."""
-    services, name = held.services, snapshot.component
+    services, name = holders.services, snapshot.component
     begun = services.clock.monotonic()
-    torn = held.fetch(
+    torn = holders.fetch(
         name,
         str(snapshot.snapshot),
         landing,

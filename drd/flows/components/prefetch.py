@@ -26,10 +26,10 @@ _TURN_S = 0.02
 class Prefetch:
     """The downloads that were started. At the end, unused ones are cancelled."""
 
-    def __init__(self, held: Holders, part: Part | None = None) -> None:
-        self.held = held
+    def __init__(self, holders: Holders, part: Part | None = None) -> None:
+        self.holders = holders
         self._part = part
-        self._services = held.services
+        self._services = holders.services
         self._call_off = process.CallOff()
         workers = self._services.parallel + 1  # and the manifest
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="drd-ahead")
@@ -73,7 +73,7 @@ class Prefetch:
             if any(f.exception() is None for f in over):
                 break
             going = [f for f in going if f not in over]
-        return bool(going) and not self.held.passed_over
+        return bool(going) and not self.holders.passed_over
 
     def take(self, component: str) -> Fetch | None:
         """Wait for a component's download and return it. None if it must be fetched (again): a
@@ -88,12 +88,12 @@ class Prefetch:
 
     def _fetch(self, snapshot: ComponentSnapshot, landing: Path) -> Fetch:
         with self._call_off.interruptible():
-            return fetched(self.held, snapshot, landing, self._part)
+            return fetched(self.holders, snapshot, landing, self._part)
 
     def _read_manifest(self) -> Manifest:
         """Read the manifest early, for later callers."""
         with self._call_off.interruptible():
-            return self.held.manifest()
+            return self.holders.manifest()
 
 
 def at_once(runbook: Sequence[Step], around: Circumstances, names: Sequence[str]) -> list[str]:

@@ -80,16 +80,24 @@ class Restoration:
 
 def begin(
     runner: Runner,
-    held: Holders,
+    holders: Holders,
     destinations: Mapping[str, Destination],
     part: Part | None = None,
     prefetch: Prefetch | None = None,
 ) -> Restoration:
-    """Return a restoration of the point that is `held`, whose clock starts now. `ahead` has what
-    was prefetched."""
-    now = held.services.clock.monotonic()
+    """Return a restoration of the point of the `holders`, whose clock starts now. `prefetch` has
+    what was prefetched."""
+    now = holders.services.clock.monotonic()
     return Restoration(
-        held.services, runner, held.plan, held.point, held, destinations, now, part, prefetch
+        holders.services,
+        runner,
+        holders.plan,
+        holders.point,
+        holders,
+        destinations,
+        now,
+        part,
+        prefetch,
     )
 
 
@@ -219,8 +227,8 @@ def run_checks(work: Restoration, names: Sequence[str]) -> CheckStepResult:
     result = CheckStepResult(checks=tuple(rows))
     bad = [r for r in rows if r.verdict is not CheckVerdict.PASSED and not r.part]
     if bad:
-        said = ", ".join(f"{r.name} ({str(r.verdict).replace('_', ' ')})" for r in bad)
-        raise StepFailed(said, result=result.to_json())
+        text = ", ".join(f"{r.name} ({str(r.verdict).replace('_', ' ')})" for r in bad)
+        raise StepFailed(text, result=result.to_json())
     return result
 
 

@@ -223,8 +223,8 @@ class _Rehearsal:
         point, run = chosen.choice.point, begun.runner.run.id
         destinations = self._destinations(chosen)
         cache = restoration.cold(host.services, run)
-        held = Holders(host.services, host.plan, point, only=begun.only, cache=cache)
-        work = restoration.begin(begun.runner, held, destinations)
+        holders = Holders(host.services, host.plan, point, only=begun.only, cache=cache)
+        work = restoration.begin(begun.runner, holders, destinations)
         work.fences = host.fenced.fences
         if host.spans:
             work.begun = host.spans[0].begin

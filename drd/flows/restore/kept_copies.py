@@ -165,11 +165,11 @@ def standing_of(
             f"run {run.id} did not restore {', '.join(unknown)}",
             hint=f"the run restored {', '.join(names)}.",
         )
-    there = {(a.component, a.place) for a in asides}
+    present = {(a.component, a.place) for a in asides}
     gone = [
         a
         for a in noted(services.catalogue, run)
-        if (a.component, a.place) not in there and (not components or a.component in components)
+        if (a.component, a.place) not in present and (not components or a.component in components)
     ]
     return KeptState(run, tuple(asides), tuple(gone))
 

@@ -74,14 +74,16 @@ def is_known(services: Services, plan: str, point: str) -> bool:
     )
 
 
-def origin_of(services: Services, plan: Plan, point: RestorePoint, held: Holders) -> Origin | None:
+def origin_of(
+    services: Services, plan: Plan, point: RestorePoint, holders: Holders
+) -> Origin | None:
     """Return the origin of a point; None if the kit or this host confirms it. Else reads its
     manifest, and raises what prevents that, including ManifestRefused.
     """
     base = services.catalogue.origins.kit_base(plan.name)
     if base is None or services.catalogue.origins.seal(plan.name, point.id) is not None:
         return None
-    manifest = held.manifest()
+    manifest = holders.manifest()
     here = {"plan": json.loads(json.dumps(dict(plan.resolved))), "what comes back": _named(plan)}
     there = {"plan": manifest.resolved_plan, "what comes back": _stored(manifest.point)}
     differences: dict[str, list[str]] = {sort: [] for sort in _SORTS}

@@ -90,7 +90,7 @@ def preflight(
 ) -> PreflightStepResult:
     """Check every place before any is touched. Raises all blockers. What is restored first is
     prefetched meanwhile, unless it would land in one of the places."""
-    held, services = prefetch.held, prefetch.held.services
+    holders, services = prefetch.holders, prefetch.holders.services
     wanted = _wanted_first(plan)
     for name, snapshot in wanted.items():
         if destinations[name].lands_apart(snapshot):
@@ -100,12 +100,12 @@ def preflight(
     if blockers.none:
         for name, snapshot in wanted.items():
             prefetch.begin(snapshot, destinations[name])
-    if not prefetch.answered() or _lacks(held, plan):
-        blockers.kept(lambda: _confirm_one(services, plan, held))
+    if not prefetch.answered() or _lacks(holders, plan):
+        blockers.kept(lambda: _confirm_one(services, plan, holders))
     accepted = plan.request.after_kit
     blockers.kept(lambda: require_accepted(services, plan.plan, plan.point, accepted=accepted))
-    blockers.kept(lambda: _require_vouched(services, plan, held))
-    findings += _check_private(destinations, held, blockers)
+    blockers.kept(lambda: _require_vouched(services, plan, holders))
+    findings += _check_private(destinations, holders, blockers)
     warn(services, findings)
     blockers.refuse()
     return PreflightStepResult(findings=tuple(f.name for f in findings))
@@ -128,13 +128,13 @@ def preflight_only(
     with ExitStack() as stack:
         stack.enter_context(swept_afterwards(services, probe))
         destinations = destinations_of(services, plan, probe, stack)
-        held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
+        holders = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
         findings = _preflight_all(services, plan, destinations, probe, blockers)
         writes = _writes(plan, destinations, blockers)
-        blockers.kept(lambda: _confirm_one(services, plan, held))
-        blockers.kept(lambda: _require_vouched(services, plan, held))
-        findings += _check_private(destinations, held, blockers)
-    looked = PreflightResult(len(findings) + len(held.repositories[:1]), writes)
+        blockers.kept(lambda: _confirm_one(services, plan, holders))
+        blockers.kept(lambda: _require_vouched(services, plan, holders))
+        findings += _check_private(destinations, holders, blockers)
+    looked = PreflightResult(len(findings) + len(holders.repositories[:1]), writes)
     show(looked)
     warn(services, findings)
     blockers.refuse()
@@ -158,16 +158,16 @@ def _writes(
     return writes
 
 
-def _require_vouched(services: Services, plan: RecoveryPlan, held: Holders) -> None:
+def _require_vouched(services: Services, plan: RecoveryPlan, holders: Holders) -> None:
     """On a host that was made from a kit, compare the manifest with the kit's list before anything
     is touched. Does nothing on other hosts."""
     if services.catalogue.origins.kit_base(plan.plan.name) is None:
         return
-    held.manifest()
+    holders.manifest()
 
 
 def _check_private(
-    destinations: Mapping[str, NamedDestination], held: Holders, found: Blockers
+    destinations: Mapping[str, NamedDestination], holders: Holders, found: Blockers
 ) -> list[Finding]:
     """Check the places against the manifest's private part, if there are no blockers yet."""
     findings: list[Finding] = []
@@ -175,7 +175,7 @@ def _check_private(
         if found.none and isinstance(place, ChecksPrivate):
 
             def check(n: str = name, p: ChecksPrivate = place) -> list[Finding]:
-                return p.check_private(held.manifest().private.get(n, {}))
+                return p.check_private(holders.manifest().private.get(n, {}))
 
             findings += found.collect(check, name)
     return findings
@@ -274,7 +274,7 @@ def _require_listed(services: Services, plan: RecoveryPlan, repository: Reposito
     tags = ["drd", f"run:{point.id}"]
     listing = repository.snapshots(host=plan.plan.name, tags=tags, fresh=True)
     listed = genuine(services, plan.plan.name, repository, listing)
-    here = listings.ids_here(listed)
+    listed_ids = listings.ids_here(listed)
     if point.repositories.get(repository.name) in listing.unreadable:
         raise RepositoryDamaged(
             f"cannot read the manifest of restore point {point.id} in {repository.name}",
@@ -293,7 +293,7 @@ def _require_listed(services: Services, plan: RecoveryPlan, repository: Reposito
         lacking = "its manifest"
     else:
         wanted = (c for c in point.components if c.component in plan.components)
-        lost = [c.component for c in wanted if c.snapshot and c.snapshot not in here]
+        lost = [c.component for c in wanted if c.snapshot and c.snapshot not in listed_ids]
         if not lost:
             return
         lacking = f"the snapshot of {', '.join(lost)}"
@@ -303,10 +303,10 @@ def _require_listed(services: Services, plan: RecoveryPlan, repository: Reposito
     )
 
 
-def _lacks(held: Holders, plan: RecoveryPlan) -> bool:
+def _lacks(holders: Holders, plan: RecoveryPlan) -> bool:
     """Return whether the repository that has delivered something lacks a wanted snapshot, or cannot
     say. A copy is checked when it must deliver, since it has its own ids."""
-    repository, point = held.repositories[0], plan.point
+    repository, point = holders.repositories[0], plan.point
     if repository.name in point.copied:
         return False
     wanted = (c for c in point.components if c.component in plan.components)
@@ -316,19 +316,19 @@ def _lacks(held: Holders, plan: RecoveryPlan) -> bool:
         return True
 
 
-def _confirm_one(services: Services, plan: RecoveryPlan, held: Holders) -> None:
+def _confirm_one(services: Services, plan: RecoveryPlan, holders: Holders) -> None:
     """Check that one of the repositories that hold the point is the expected one; rule out those
     before it that are not, or do not answer. Raises the error of the first of them."""
     errors: list[DrdError] = []
-    for repository in held.repositories:
+    for repository in holders.repositories:
         try:
             confirm(services, repository, writing=False)
             _require_listed(services, plan, repository)
         except (RepositoryError, SecretUnavailable, NoRestorePoint) as error:
-            held.rule_out(repository.name, error)
+            holders.rule_out(repository.name, error)
             errors.append(error)
         else:
-            held.rule_in(repository.name)
+            holders.rule_in(repository.name)
             return
     others = [
         name

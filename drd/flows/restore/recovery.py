@@ -87,17 +87,17 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         runner = _begin(services, plan, stack, detail)
         destinations = destinations_of(services, plan, runner.run.id, stack)
         only = plan.request.only(plan.plan)
-        held = Holders(services, plan.plan, plan.point, only=only)
-        stack.callback(note_damage, services, plan.plan.name, plan.point.id, held.damaged)
-        prefetch = stack.enter_context(Prefetch(held, part_of(plan)))
+        holders = Holders(services, plan.plan, plan.point, only=only)
+        stack.callback(note_damage, services, plan.plan.name, plan.point.id, holders.damaged)
+        prefetch = stack.enter_context(Prefetch(holders, part_of(plan)))
         runner.step(
             "preflight",
             "preflight",
             lambda: preflight(plan, destinations, prefetch, runner.run.id),
         )
-        work = restoration.begin(runner, held, destinations, part_of(plan), prefetch)
+        work = restoration.begin(runner, holders, destinations, part_of(plan), prefetch)
         if plan.continues is not None:
-            _preflight_again(services, plan, destinations, held, runner)
+            _preflight_again(services, plan, destinations, holders, runner)
         engine = Engine(work, _step_runner(services, plan, work))
         engine.execute()
         work.checks[:0] = restoration.restore_failures(work)
@@ -110,12 +110,12 @@ def _preflight_again(
     services: Services,
     plan: RecoveryPlan,
     destinations: Mapping[str, NamedDestination],
-    held: Holders,
+    holders: Holders,
     runner: Runner,
 ) -> None:
     """Check again what may have changed since the preflight: locks of dead processes, and places
     that were cleaned up at the end of a failed run."""
-    for repository in held.repositories:
+    for repository in holders.repositories:
         remove_dead_locks(repository)
     restored = {
         r.subject
@@ -182,8 +182,8 @@ def opened(
 ) -> StepRunner:
     """Return the run's steps, which can be executed separately, with what it has restored."""
     destinations = destinations_of(services, plan, runner.run.id, stack)
-    held = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
-    work = restoration.begin(runner, held, destinations, part_of(plan))
+    holders = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
+    work = restoration.begin(runner, holders, destinations, part_of(plan))
     restoration.recall(work, tuple(destinations), records.values())
     step_runner = _step_runner(services, plan, work)
     for record in records.values():

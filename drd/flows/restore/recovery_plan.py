@@ -377,14 +377,14 @@ def _reachable_repositories(
     """Repositories that are not known to be lost, or all if all are; and notes about the others.
     Each is checked all the same: it may be back."""
     lost = {k.repository: k.lost for k in services.catalogue.health.of_plan(plan.name) if k.lost}
-    there = tuple(name for name in holding if name not in lost)
+    reachable = tuple(name for name in holding if name not in lost)
     notes = tuple(
         f"{name} {lost_words(lost[name])}, as far as drd knows: drd reads nothing from it unless "
         "it is back"
         for name in holding
         if name in lost
     )
-    return there or tuple(holding), notes
+    return reachable or tuple(holding), notes
 
 
 def _notes(

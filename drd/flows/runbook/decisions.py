@@ -109,8 +109,8 @@ class DecisionRequests:
         expires = _expiry(asked, ask)
         if expires is None or now <= expires:
             return False
-        said = self.services.catalogue.decisions.of_run(self.runner.run.id)
-        if any(d.step == name and d.attempt and d.at <= expires for d in said):
+        decisions = self.services.catalogue.decisions.of_run(self.runner.run.id)
+        if any(d.step == name and d.attempt and d.at <= expires for d in decisions):
             return False
         self.services.warn(
             f"{name}: nobody answered by {format_time(expires, seconds=True)}; drd asks again"
@@ -146,26 +146,28 @@ class DecisionRequests:
 
     def skipped_beforehand(self, step: str) -> Decision | None:
         """Return whether a person decided to skip the step before it began."""
-        said = self.services.catalogue.decisions.of_run(self.runner.run.id)
-        return next((d for d in said if (d.step, d.action, d.attempt) == (step, "skip", 0)), None)
+        decisions = self.services.catalogue.decisions.of_run(self.runner.run.id)
+        return next(
+            (d for d in decisions if (d.step, d.action, d.attempt) == (step, "skip", 0)), None
+        )
 
     def wants_again(self, record: StepRecord) -> bool:
         """Return whether a person decided to retry the failed step."""
         about = (record.name, "retry", record.attempt)
-        said = self.services.catalogue.decisions.of_run(self.runner.run.id)
-        return any((d.step, d.action, d.attempt) == about for d in said)
+        decisions = self.services.catalogue.decisions.of_run(self.runner.run.id)
+        return any((d.step, d.action, d.attempt) == about for d in decisions)
 
     def new_decisions(self, waiting: Collection[str]) -> Iterator[StepAnswer]:
         """News about steps that wait for a person, or were asked about."""
         if not waiting and not self._asked:
             return
-        said = self.services.catalogue.decisions.of_run(self.runner.run.id)
+        decisions = self.services.catalogue.decisions.of_run(self.runner.run.id)
         for name in sorted(waiting):
-            word = self._answer(name, said) or self._timed_out(name)
-            if word is not None:
-                yield self._settled(word)
+            answer = self._answer(name, decisions) or self._timed_out(name)
+            if answer is not None:
+                yield self._settled(answer)
         for name, attempt in list(self._asked.items()):
-            for decision in said:
+            for decision in decisions:
                 if decision.step != name or decision.attempt != attempt:
                     continue
                 del self._asked[name]
@@ -176,15 +178,15 @@ class DecisionRequests:
                     yield self._settled(_skipped(name, decision))
                 break
 
-    def _answer(self, name: str, said: Collection[Decision]) -> StepAnswer | None:
+    def _answer(self, name: str, decisions: Collection[Decision]) -> StepAnswer | None:
         expires = self._expires.get(name)
-        for decision in said:
+        for decision in decisions:
             if decision.step != name or (expires is not None and decision.at > expires):
                 continue
             if decision.action == "skip" and decision.attempt:
                 return _skipped(name, decision)
             if decision.action in ("approve", "done"):
-                own = compare_all(operators(self.runner.run, list(said)), decision.actor)
+                own = compare_all(operators(self.runner.run, list(decisions)), decision.actor)
                 if name in self._two_person and own is not Sameness.OTHER:
                     continue
                 return _agreed(name, decision, own)
@@ -197,18 +199,18 @@ class DecisionRequests:
         why = f"nobody reported the step as done by {format_time(expires, seconds=True)}"
         return StepAnswer(name, StepState.FAILED, StepResult(), why)
 
-    def _settled(self, word: StepAnswer) -> StepAnswer:
-        self.wants.pop(word.step, None)
-        self._expires.pop(word.step, None)
+    def _settled(self, answer: StepAnswer) -> StepAnswer:
+        self.wants.pop(answer.step, None)
+        self._expires.pop(answer.step, None)
         self.services.catalogue.steps.finish(
             self.runner.owned,
-            word.step,
-            word.state,
+            answer.step,
+            answer.state,
             at=self.services.clock.now(),
-            result=word.result.merged(self._asked_since(word.step)),
-            error=word.why if word.state is StepState.FAILED else None,
+            result=answer.result.merged(self._asked_since(answer.step)),
+            error=answer.why if answer.state is StepState.FAILED else None,
         )
-        return word
+        return answer
 
     def _asked_since(self, step: str) -> StepResult:
         """Separates the time of waiting from the time of doing."""

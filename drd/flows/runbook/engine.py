@@ -239,8 +239,8 @@ class Engine:
                     if not left:
                         raise
                     tries = step.retries + 1
-                    words = f"try {tries - left} of {tries} failed: {error.message}"
-                    self.causes[step.name] = Cause(words)
+                    text = f"try {tries - left} of {tries} failed: {error.message}"
+                    self.causes[step.name] = Cause(text)
                     self.step_runner.rest(step.pause_s)
         finally:
             if step.kind != "restore":

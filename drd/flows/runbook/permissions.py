@@ -101,9 +101,9 @@ class Deciding:
         over = self.run.state is RunState.SUCCEEDED
         failed = record is not None and record.state is StepState.FAILED
         if self.run.state.final and not over and record is not None and failed:
-            said = self._record(step, "retry", by, "", record.attempt)
+            decision = self._record(step, "retry", by, "", record.attempt)
             self.catalogue.runs.reopen(self.run, self.now)
-            return said
+            return decision
         if record is None or record.state is not StepState.WAITING or record.kind in PEOPLE:
             raise self._unfit(step, record, "it does not wait for a retry")
         return self._record(step, "retry", by, "", record.attempt)
@@ -127,10 +127,10 @@ class Deciding:
             attempt = record.attempt if record.state is StepState.WAITING else 0
         if self.run.state is RunState.SUCCEEDED:
             raise self._unfit(step, record, "the run has ended")
-        said = self._record(step, "skip", by, why, attempt)
+        decision = self._record(step, "skip", by, why, attempt)
         if self.run.state.final:
             self.catalogue.runs.reopen(self.run, self.now)
-        return said
+        return decision
 
     # looking
 
@@ -210,9 +210,9 @@ class Deciding:
         return RecordedDecision(self.run, decision, self.alive, own)
 
 
-def own(run: Run, said: Sequence[Decision], actor: Actor | None) -> Sameness:
+def own(run: Run, decisions: Sequence[Decision], actor: Actor | None) -> Sameness:
     """Return whether `actor` is the person who started or resumed the run."""
-    return compare_all(operators(run, said), actor)
+    return compare_all(operators(run, decisions), actor)
 
 
 def require_approvable(steps: Iterable[Step], actor: Actor) -> None:

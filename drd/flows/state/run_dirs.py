@@ -144,13 +144,13 @@ def _whose(root: Path) -> AbstractContextManager[None]:
 
 
 def _directory_in(root: Path, services: Services, run: str) -> Path:
-    directory, known = root / f"{RUN}{sound_id(run)}", _row(services, run)
+    directory, row = root / f"{RUN}{sound_id(run)}", _row(services, run)
     with _explained(root), _whose(root):
         _make_root(root)
-        return _stamped(directory, run, known, _PASSABLE)
+        return _stamped(directory, run, row, _PASSABLE)
 
 
-def _stamped(directory: Path, run: str, known: Run | None, mode: int) -> Path:
+def _stamped(directory: Path, run: str, row: Run | None, mode: int) -> Path:
     """Make the directory; it gets its name when it has its stamp, so a kill leaves none without
     one.
     """
@@ -159,16 +159,16 @@ def _stamped(directory: Path, run: str, known: Run | None, mode: int) -> Path:
             new = half_made(directory)
             shutil.rmtree(new, ignore_errors=True)
             make_private(new, mode)
-            _put_stamp(new, known)
+            _put_stamp(new, row)
             new.rename(directory)
             if (made := identity(directory)) is not None:
                 _made[directory] = made
-    _require_ours(directory, run, known)
+    _require_ours(directory, run, row)
     return directory
 
 
-def _require_ours(directory: Path, run: str, known: Run | None) -> None:
-    if not _is_own_directory(directory, known):
+def _require_ours(directory: Path, run: str, row: Run | None) -> None:
+    if not _is_own_directory(directory, row):
         raise SandboxUnavailable(
             f"{directory} was not made by run {run}",
             hint=f"find out who made it, and remove it: rm -r {directory}",
@@ -240,11 +240,11 @@ def why_foreign(services: Services, directory: Path, run: str) -> str | None:
     """Say why a directory of this name belongs to no known run; None if it is the run's."""
     if directory in _made:
         return None
-    known = _row(services, run)
-    if known is None:
+    row = _row(services, run)
+    if row is None:
         return f"the catalogue has no run {run}"
     with _whose(directory.parent):
-        return None if _is_own_directory(directory, known) else f"run {run} did not create it"
+        return None if _is_own_directory(directory, row) else f"run {run} did not create it"
 
 
 def _reachable(directory: Path, user: str) -> bool:
@@ -281,16 +281,16 @@ def remove_run(services: Services, run: str) -> list[str]:
     A directory that is not proven to be the run's stays as it is.
     """
     notes: list[str] = []
-    known = _row(services, run)
+    row = _row(services, run)
     for root in roots(services):
         with _whose(root):
-            notes += _remove(services, root, root / f"{RUN}{sound_id(run)}", known)
+            notes += _remove(services, root, root / f"{RUN}{sound_id(run)}", row)
     return notes
 
 
-def _remove(services: Services, root: Path, directory: Path, known: Run | None) -> list[str]:
+def _remove(services: Services, root: Path, directory: Path, row: Run | None) -> list[str]:
     notes: list[str] = []
-    if not _is_own_directory(directory, known):
+    if not _is_own_directory(directory, row):
         return notes
     if why_not_private(root) is None:
         for place in _components(directory):
@@ -352,22 +352,22 @@ def started_directory(services: Services, run: str) -> Path:
     """Return where a recovery records what it has started and leaves running; it need not exist
     yet. Raises SandboxUnavailable if something else has its name.
     """
-    root, known = _believed(services), _row(services, run)
+    root, row = _believed(services), _row(services, run)
     name = f"{STARTED}{sound_id(run)}"
     with _whose(root):
         if rights.acts_for() is not None and os.path.lexists(_durable(services) / name):
             root = _durable(services)  # that was written to when it was begun
         if os.path.lexists(root / name):
-            _require_ours(root / name, run, known)
+            _require_ours(root / name, run, row)
     return root / name
 
 
 def make_started(services: Services, run: str) -> Path:
     """Return the same directory, made if it is missing."""
-    directory, known = started_directory(services, run), _row(services, run)
+    directory, row = started_directory(services, run), _row(services, run)
     with _explained(directory), _whose(directory.parent):
         _make_root(directory.parent)
-        return _stamped(directory, run, known, 0o700)
+        return _stamped(directory, run, row, 0o700)
 
 
 def sweep_started(services: Services, run: str = "*") -> None:
@@ -378,15 +378,15 @@ def sweep_started(services: Services, run: str = "*") -> None:
         with _whose(root):
             names = list(root.glob(f"{STARTED}{run}")) if _may_sweep(root) else []
         for directory in names:
-            known = _row(services, directory.name.removeprefix(STARTED))
+            row = _row(services, directory.name.removeprefix(STARTED))
             with _whose(root):
-                _forget_ended(directory, known, services.clock.now().timestamp())
+                _forget_ended(directory, row, services.clock.now().timestamp())
 
 
-def _forget_ended(directory: Path, known: Run | None, now: float) -> None:
-    if known is None or not known.state.final or not _is_own_directory(directory, known):
+def _forget_ended(directory: Path, row: Run | None, now: float) -> None:
+    if row is None or not row.state.final or not _is_own_directory(directory, row):
         return
-    if is_any_running(directory, known.id):
+    if is_any_running(directory, row.id):
         return
     said = (f for f in directory.iterdir() if f.name != STAMP)
     last = max((f.lstat().st_mtime for f in said), default=0.0)
