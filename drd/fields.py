@@ -165,8 +165,8 @@ REFERENCE_SCHEMA: dict[str, Any] = {
         "env": {"type": "string", "description": "An environment variable of drd."},
         "credential": {
             "type": "string",
-            "description": "A name in /etc/drd/credentials; the service has the content from its "
-            "start.",
+            "description": "A name in /etc/drd/credentials; the service reads it only when it "
+            "starts.",
         },
         "command": {
             "type": "array",

@@ -153,7 +153,7 @@ def explain_tls(host: str, error: ssl.SSLError) -> NoAnswer:
     if isinstance(error, ssl.SSLCertVerificationError):
         return NoAnswer(
             f"the certificate of {host} is not trusted: {error.verify_message}",
-            hint="for an own certificate authority, name its PEM file in `ca_cert`.",
+            hint="if you use your own certificate authority, name its PEM file in `ca_cert`.",
         )
     return NoAnswer(
         f"no TLS with {host}: {error.reason or error}",

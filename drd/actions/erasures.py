@@ -44,7 +44,8 @@ class Register(Settings):
     )
     command: Words | None = Field(
         None,
-        description="A command that prints the ids since `${data_time}`, one a line; no shell.",
+        description="A command that prints the ids since `${data_time}`, one a line; drd uses no "
+        "shell.",
     )
 
 
@@ -60,7 +61,7 @@ class Replay(Settings):
     command: Words | None = Field(
         None,
         description="A command that gets the ids on its standard input, one a line, and the "
-        "component's address in its environment; no shell.",
+        "component's address in its environment; drd uses no shell.",
     )
 
 
@@ -248,7 +249,9 @@ def _of_file(file: Path, since: datetime) -> Iterator[str]:
 def _sound(one: str) -> str:
     """Return an id that is safe in a statement whatever the database makes of backslashes."""
     if "\\" in one or not one.isprintable():
-        raise StepFailed("an id contains a backslash or a control character")
+        raise StepFailed(
+            "an id in the register of erasures contains a backslash or a control character"
+        )
     return one
 
 

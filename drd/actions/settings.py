@@ -45,7 +45,7 @@ class Rehearsed(StepSettings):
         None, min_length=1, description="Why a drill skips the step; every drill names it."
     )
     stand_in: Words | None = Field(
-        None, alias="with", description="The command that simulates the step; no shell."
+        None, alias="with", description="The command that simulates the step; drd uses no shell."
     )
 
 

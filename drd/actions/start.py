@@ -57,7 +57,7 @@ class Ready(Settings):
         description="A URL that answers with 200 to 299; `/health` is relative to the "
         "step's `url`.",
     )
-    command: Words | None = Field(None, description="A command that exits 0; no shell.")
+    command: Words | None = Field(None, description="A command that exits 0; drd uses no shell.")
     within: Duration = Field(60.0, description="The time limit.")
 
 
@@ -66,8 +66,8 @@ class StartSettings(Rehearsed):
 
     command: Words | None = Field(
         None,
-        description="The words of a program that stays in the foreground; no shell. drd leaves it "
-        "running after a recovery, and ends it after a drill.",
+        description="The words of a program that stays in the foreground; drd uses no shell. drd "
+        "leaves it running after a recovery, and ends it after a drill.",
     )
     unit: str | None = Field(
         None, min_length=1, description="A systemd unit of the host; no drill starts it."

@@ -25,7 +25,9 @@ class StopSettings(Rehearsed):
 
     step: str | None = Field(None, description="The step that started the service.")
     unit: str | None = Field(None, min_length=1, description="A systemd unit of the host.")
-    command: Words | None = Field(None, description="A command that stops the service; no shell.")
+    command: Words | None = Field(
+        None, description="A command that stops the service; drd uses no shell."
+    )
 
     def contradictions(self) -> Iterator[Contradiction]:
         if sum(one is not None for one in (self.step, self.unit, self.command)) != 1:

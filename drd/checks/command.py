@@ -35,7 +35,7 @@ class CommandCheck(CheckSettings):
         description="The component to check; the command gets its address in its environment. "
         "Without a component, the check does not count as a check of data.",
     )
-    run: list[str] = Field(min_length=1, description="The command's words; no shell.")
+    run: list[str] = Field(min_length=1, description="The command's words; drd uses no shell.")
     timeout: Duration = Field(
         60.0, description="Time limit; a command that takes longer has failed."
     )

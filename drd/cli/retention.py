@@ -87,7 +87,7 @@ def _say_more(plan: str, forgetting: Forgetting, goes: str) -> None:
             f"to forget them: drd retention {plan} --force --reason …",
         )
     for name, error in forgetting.unreached.items():
-        output.complain(f"{name} must wait: {error.message}", error.hint)
+        output.complain(f"cannot forget points in {name} now: {error.message}", error.hint)
     if forgetting.snapshots:
         output.say(f"  drd prune {plan} removes their data; a scheduled prune does it by itself")
 

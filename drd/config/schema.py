@@ -43,7 +43,7 @@ class Hook(Settings):
     runs as drd's user, who can read them: only root and this user may have the right to
     change the program."""
 
-    command: list[str] = Field(min_length=1, description="The command's words; no shell.")
+    command: list[str] = Field(min_length=1, description="The command's words; drd uses no shell.")
     timeout: Duration = Field(
         60.0, description="Time limit; drd then ends the command, and it has failed."
     )

@@ -81,7 +81,7 @@ class ApproveSettings(StepSettings):
     )
     why: str = Field("", description="What happens after the approval.")
     expires: Duration | None = Field(
-        None, description="Without an approval within this time, the step has failed."
+        None, description="The step fails if nobody approves it within this time."
     )
     two_person: bool = Field(
         False,
@@ -108,8 +108,7 @@ class ManualSettings(Rehearsed):
     )
     expires: Duration | None = Field(
         None,
-        description="If the person does not report it as done within this time, the step "
-        "has failed.",
+        description="The step fails if nobody reports it as done within this time.",
     )
 
     def all_texts(self) -> Iterator[Text]:
@@ -161,7 +160,7 @@ class WhenKeys(Settings):
 class Rollback(Settings):
     """The command that rolls a step back."""
 
-    run: list[str] = Field(min_length=1, description="The command's words; no shell.")
+    run: list[str] = Field(min_length=1, description="The command's words; drd uses no shell.")
     timeout: Duration = Field(
         300.0, description="Time limit; drd then ends the command, and it has failed."
     )

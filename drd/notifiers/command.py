@@ -26,7 +26,8 @@ class ExecSettings(Carrier):
 
     kind: Literal["exec"]
     command: list[str] = Field(
-        min_length=1, description="The command's words; no shell. The command gets no secret."
+        min_length=1,
+        description="The command's words; drd uses no shell. The command gets no secret.",
     )
     timeout: Duration = Field(
         30.0, description="Time limit; drd then ends the command, and it has failed."

@@ -286,7 +286,7 @@ def without(world: World, name: str, **how: object) -> tuple[str, ...]:
 
 def test_a_copy_that_is_away_waits_for_retention(world: World, point: RestorePoint) -> None:
     assert without(world, "offsite") == ("aaaaaaaa",)
-    assert world.warnings == ["offsite must wait: no answer"]
+    assert world.warnings == ["cannot forget the points in offsite now: no answer"]
     assert is_forgotten(world, "aaaaaaaa")
     assert snapshots_of(world, "primary") == 0
 

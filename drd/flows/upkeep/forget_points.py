@@ -169,7 +169,7 @@ def _forget_all(
             if spec.copy_of is None or what.repository:
                 troubles[spec.name] = error
             else:
-                services.warn(f"{spec.name} must wait: {error.message}")
+                services.warn(f"cannot forget the points in {spec.name} now: {error.message}")
         else:
             services.catalogue.copies.remove(plan.name, spec.name, what.points)
     if not troubles:
