@@ -126,8 +126,8 @@ class Person(Settings):
     """A person who answers for something."""
 
     name: str = Field(min_length=1, description="The name of the person, as --by takes it.")
-    email: str | None = Field(None, description="For the recovery kit's page.")
-    phone: str | None = Field(None, description="For the recovery kit's page.")
+    email: str | None = Field(None, description="Printed on the pages of the recovery kit.")
+    phone: str | None = Field(None, description="Printed on the pages of the recovery kit.")
     roles: list[str] = Field(
         default_factory=list, description="The roles of the person, as steps of runbooks name them."
     )

@@ -79,7 +79,7 @@ def limits_in_words(limits: str) -> str:
     """Describe what bounds the memory of a drill, and what does not."""
     if limits == "rlimits":
         return (
-            "memory limited only per process, not in sum and not for shared memory, because "
+            "memory limited only per process, not in total and not for shared memory, because "
             "there is no control group"
         )
     return "memory and processes limited by a control group"

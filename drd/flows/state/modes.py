@@ -98,7 +98,8 @@ def _refuse(shared: Collection[ForeignFile]) -> None:
             # SQLite would roll it back, and remove the file that it names, whatever that is.
             raise CatalogueError(
                 f"{entry}: drd does not open it, because {journal.name} lies beside it and may "
-                f"belong to other users, and drd could not make its own copy ({escaped(entry.left)})",
+                "belong to other users, and drd could not make its own copy "
+                f"({escaped(entry.left)})",
                 hint="stop drd (systemctl stop drd) and its commands, and start it again. If "
                 f"that does not help: find out who owns {journal}, move it away, then run "
                 "drd doctor",
