@@ -39,7 +39,7 @@ class CommandSettings(Rehearsed):
         "DRD_PATH).",
     )
     env: dict[str, str] = Field(
-        default_factory=dict, description="Variables of its environment; no secret belongs here."
+        default_factory=dict, description="Variables of its environment; must not contain secrets."
     )
 
     def all_commands(self) -> Iterator[Placed]:

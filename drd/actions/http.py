@@ -34,7 +34,7 @@ class HttpSettings(Rehearsed):
         "GET", description="The method."
     )
     headers: dict[str, str] = Field(
-        default_factory=dict, description="Headers; no secret belongs here."
+        default_factory=dict, description="Headers; must not contain secrets."
     )
     body: str | None = Field(None, description="The body, as UTF-8.")
     expect: int | list[int] | None = Field(

@@ -26,8 +26,8 @@ class SqlSettings(Rehearsed):
     component: str = Field(description="The database.")
     query: str = Field(
         min_length=1,
-        description="SQL; what changes data is committed at the end. `${…}` is a string in it, "
-        "with or without quotes around.",
+        description="The SQL. Its changes are committed at the end. `${…}` in it is a string, "
+        "with or without quotes.",
     )
 
     def contradictions(self) -> Iterator[Contradiction]:

@@ -84,7 +84,7 @@ class StartSettings(Rehearsed):
     )
     env: dict[str, str] = Field(
         default_factory=dict,
-        description="Environment variables of the program; no secret belongs here.",
+        description="Environment variables of the program; must not contain secrets.",
     )
     ready: Ready | None = Field(
         None, description="When the service counts as ready (default: at once)."

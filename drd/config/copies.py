@@ -42,7 +42,7 @@ def _source(
     path = ("repositories", name, "copy_of")
     if copy_of == name:
         others = [n for n in raw if n != name]
-        hint = f"name another one: {', '.join(others) or 'there is none yet'}."
+        hint = f"name an existing repository: {', '.join(others) or 'there is none yet'}."
         report.error(path, "is a copy of itself", hint)
     elif copy_of not in raw:
         hint = nearest(copy_of, [n for n in raw if n != name])

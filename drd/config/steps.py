@@ -86,8 +86,8 @@ class ApproveSettings(StepSettings):
     two_person: bool = Field(
         False,
         description="Whether another person than the one who started the recovery must approve. "
-        "The kernel says who both are; root without a login may be anybody, and is "
-        "refused. This also applies to the recovery of a part.",
+        "drd identifies both by what the kernel reports. It cannot identify root without "
+        "a login, and refuses it. This also applies to the recovery of a part.",
     )
 
     def all_texts(self) -> Iterator[Text]:

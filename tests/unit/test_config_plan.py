@@ -84,7 +84,7 @@ BROKEN = [
     ("bucket/shop", "bucket/shop\n    protection: object-lok", 16, "repositories.primary.protection", '"object-lok" is not one of object-lock, versioning, append-only, none', 'did you mean "object-lock"?'),
     ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}}", 17, "repositories.second", "backups already go to primary", "add copy_of: primary, or remove one of them."),
     ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: primray}", 17, "repositories.second.copy_of", 'there is no repository "primray"', 'did you mean "primary"?'),
-    ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: second}", 17, "repositories.second.copy_of", "is a copy of itself", "name another one: primary."),
+    ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: second}", 17, "repositories.second.copy_of", "is a copy of itself", "name an existing repository: primary."),
     ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: third}\n  third: {url: /y, password: {env: X}, copy_of: second}", 17, "repositories.second.copy_of", "the copies form a circle: second of third of second", "copy from the repository with the backups."),
     ("backup: {every: 10m}", "  second: {url: s3:s3.example.com/bucket/shop/, password: {env: X}, copy_of: primary}", 17, "repositories.second.url", "repository primary has the same address", "give it another URL, best at another provider."),
     ("bucket/shop", "bucket/shop\n    copy_of: other", 13, "repositories", "all repositories are copies: none receives the backups", "remove copy_of from the repository that receives the backups."),

@@ -17,8 +17,8 @@ exit codes: 0 rolled back, 1 a step could not be rolled back, 2 there is nothing
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "rollback",
-        description="Roll back the steps of a recovery that have begun, the last one first. Only steps with "
-        "a `rollback` in the plan are rolled back. Restored data is not removed.",
+        description="Roll back the steps of a recovery that have begun, the last one first. Only "
+        "steps with a `rollback` in the plan are rolled back. Restored data is not removed.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -18,9 +18,9 @@ exit codes: 0 every plan is met or at risk, 3 any is breached or unknown."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "status",
-        description="Per plan: what would be lost now, whether it can be restored in time, "
-        "when that was last proven. Reads only what drd remembers, so it works "
-        "when everything else is down.",
+        description="Show for each plan what would be lost now, whether it can be restored in "
+        "time, and when that was last proven. Reads only what drd has recorded, so it works even if "
+        "everything else is down.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -393,7 +393,9 @@ def _give(place: Path) -> list[str]:
     if not left:
         return []
     more = left_out(len(left) - 1)
-    return [f"stays root's, because it has a second name or is not a regular file: {left[0]}{more}"]
+    return [
+        f"still belongs to root, because it has a second name (a hard link) or is not a regular file: {left[0]}{more}"
+    ]
 
 
 def _run(step: InstallStep) -> None:
