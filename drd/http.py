@@ -156,7 +156,7 @@ def explain_tls(host: str, error: ssl.SSLError) -> NoAnswer:
             hint="if you use your own certificate authority, name its PEM file in `ca_cert`.",
         )
     return NoAnswer(
-        f"no TLS with {host}: {error.reason or error}",
+        f"cannot establish TLS with {host}: {error.reason or error}",
         hint="check that the port speaks TLS from its first byte.",
     )
 

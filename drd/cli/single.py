@@ -88,7 +88,7 @@ def lines(changed: Changes) -> Iterator[str]:
     for row in rows[:SHOWN]:
         yield "since then " + "  ".join(w.strip() for w in row if w)
     if len(rows) > SHOWN:
-        yield f"since then {len(rows) - SHOWN:,} more: drd diff shows all"
+        yield f"since then {counted(len(rows) - SHOWN, 'more difference')}: drd diff lists all"
 
 
 def _held(held: Held | None) -> str:

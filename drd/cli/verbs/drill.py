@@ -40,9 +40,9 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--scenario",
         choices=SCENARIOS,
-        help="what is lost: the data; also the repository of the backups, so that only copies "
-        "are left; or this host, so that only a recovery kit is left (default: by the "
-        "plan's drills)",
+        help="what the drill assumes to be lost. database-loss: the data. region-loss: also the "
+        "repository of the backups, so drd uses a copy. host-loss: this host, so drd uses a "
+        "recovery kit (default: by the plan's drills)",
     )
     parser.add_argument(
         "--component",

@@ -19,8 +19,8 @@ def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "status",
         description="Show for each plan what would be lost now, whether it can be restored in "
-        "time, and when that was last proven. Reads only what drd has recorded, so it works even if "
-        "everything else is down.",
+        "time, and when that was last proven. Reads only what drd has recorded, so it works "
+        "even if everything else is down.",
         epilog=EXAMPLES,
     )
     global_options(parser)

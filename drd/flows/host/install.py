@@ -394,7 +394,8 @@ def _give(place: Path) -> list[str]:
         return []
     more = left_out(len(left) - 1)
     return [
-        f"still belongs to root, because it has a second name (a hard link) or is not a regular file: {left[0]}{more}"
+        "still belongs to root, because it has a second name (a hard link) or is not a regular "
+        f"file: {left[0]}{more}"
     ]
 
 

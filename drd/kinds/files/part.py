@@ -129,7 +129,7 @@ def live(selection: Selection, budget_s: float) -> TreeFingerprint:
     """Implements `Kind.live`. Raises SourceError if reading so many entries takes too long."""
     seen = walk(selection, limit_s=budget_s)
     if not seen.complete:
-        raise SourceError(f"more entries than drd can read in {format_duration(budget_s)}")
+        raise SourceError(f"drd could not read all entries within {format_duration(budget_s)}")
     tree = describe_all(seen.entries.items(), Describer(budget_s=budget_s))
     return TreeFingerprint(tree.entries, {**seen.unread, **tree.not_reached})
 
