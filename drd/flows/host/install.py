@@ -393,10 +393,8 @@ def _give(place: Path) -> list[str]:
     if not left:
         return []
     more = left_out(len(left) - 1)
-    return [
-        "still belongs to root, because it has a second name (a hard link) or is not a regular "
-        f"file: {left[0]}{more}"
-    ]
+    why = "it has a second name (a hard link) or is not a regular file"
+    return [f"still belongs to root, because {why}: {left[0]}{more}"]
 
 
 def _run(step: InstallStep) -> None:
