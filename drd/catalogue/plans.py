@@ -80,6 +80,7 @@ def _compiled(plan: Plan, file_digest: str) -> dict[str, Any]:
         "name": plan.name,
         "owner": plan.owner,
         "digest": plan.digest,
+        "extensions": plan.resolved.get("extensions") or None,
         "rpo_s": objectives.rpo_s,
         "rto_s": objectives.rto_s,
         "window_s": objectives.window_s,

@@ -80,8 +80,12 @@ WHERE OF(plan) ORDER BY plan, started_at
 SCENARIOS = f"""
 SELECT s.plan, s.scenario, w.position, s.repository,
   d.{_DRILL.format("d")},
-  e.{_DRILL.format("e")}
+  e.{_DRILL.format("e")},
+  CASE WHEN d.plan_digest <> p.digest THEN p.extensions END,
+  CASE WHEN d.plan_digest <> p.digest AND p.extensions IS NOT NULL
+    THEN (SELECT r.detail FROM runs r WHERE r.id = d.run) END
 FROM scenario_summary s
+  LEFT JOIN plans p ON p.name = s.plan
   LEFT JOIN scenario_summary w ON w.plan = s.plan AND w.scenario = s.scenario AND w.repository = ''
   LEFT JOIN evidence d ON d.id = s.last
   LEFT JOIN evidence e ON e.id = s.passed

@@ -19,6 +19,7 @@ from drd.model.facts import (
     FindingFacts,
     HoldFacts,
     IncompleteFacts,
+    PackageFacts,
     PausedFacts,
     PlanFacts,
     PointFacts,
@@ -29,6 +30,7 @@ from drd.model.facts import (
     Unproven,
     UnreadyFacts,
     VanishedFacts,
+    other_packages,
 )
 
 TYPE_CHECKING = False
@@ -111,7 +113,16 @@ def _vanished(row: Sequence[Any]) -> VanishedFacts | None:
 
 
 def scenario(row: Sequence[Any]) -> ScenarioFacts:
-    return ScenarioFacts(row[1], row[2] is not None, row[3], _drill(row[4:20]), _drill(row[20:36]))
+    last, passed = _drill(row[4:20]), _drill(row[20:36])
+    packages = _packages(*row[36:38])
+    return ScenarioFacts(row[1], row[2] is not None, row[3], last, passed, packages)
+
+
+def _packages(now: str | None, drill: str | None) -> tuple[PackageFacts, ...]:
+    """Those of which the drill had another version; none if nobody recorded its versions."""
+    if now is None or drill is None:
+        return ()
+    return other_packages(json(drill).get("tools") or {}, json(now))
 
 
 def repository(row: Sequence[Any]) -> RepositoryFacts:

@@ -47,6 +47,7 @@ plans = Table(
     Column("load_error", Words),
     Column("load_error_at", UtcTime),
     Column("schedule", Json),  # the model's, which the daemon works from
+    Column("extensions", Json),  # the first numbers of their versions; null without any
 )
 
 runs = Table(

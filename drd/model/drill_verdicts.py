@@ -124,7 +124,7 @@ def _of_result(
         return []  # a drill that somebody held to a repository: it has no turn
     return [
         *_unproven(last, drill, reason),
-        *_changed(facts, last, drill, reason, named=named),
+        *_changed(facts, scenario, drill, reason, named=named),
         *_late_reasons(facts, drill, since_s, wanted, reason),
     ]
 
@@ -181,12 +181,15 @@ def _left_out_text(last: DrillFacts) -> str:
 
 
 def _changed(
-    facts: PlanFacts, last: DrillFacts, drill: str, reason: Say, *, named: bool
+    facts: PlanFacts, scenario: ScenarioFacts, drill: str, reason: Say, *, named: bool
 ) -> list[Reason]:
-    if last.plan_digest == facts.digest:
+    """Return the reason that something else was drilled: another text of the plan, or another
+    version of a package that it uses."""
+    if scenario.last is None or scenario.last.plan_digest == facts.digest:
         return []
-    since = f"its last {drill}" if not named else f"the last {drill}"
-    return [reason(Verdict.AT_RISK, f"plan changed since {since}", "plan-changed")]
+    that = f"{'the' if named else 'its'} last {drill}"
+    text = "; ".join(package.words(that) for package in scenario.packages)
+    return [reason(Verdict.AT_RISK, text or f"plan changed since {that}", "plan-changed")]
 
 
 def _late_reasons(

@@ -181,13 +181,37 @@ class DrillFacts(NamedTuple):
     unproven: tuple[Unproven, ...] = ()
 
 
+class PackageFacts(NamedTuple):
+    """A package of others that a plan uses: the version in the drill that counts, and the first
+    number of the version in use, which differs from that of the drill."""
+
+    name: str
+    then: str
+    now: str
+
+    def words(self, drill: str) -> str:
+        """Return the sentence about it; `drill` is how the text calls the drill."""
+        return f"package {self.name} has version {self.now} now, but {self.then} in {drill}"
+
+
+def other_packages(then: Mapping[str, str], now: Mapping[str, object]) -> tuple[PackageFacts, ...]:
+    """Return the packages of which a drill had another version. `then` has the versions of what it
+    used, `now` the first numbers of the versions of the plan's packages."""
+    found = []
+    for name, number in now.items():
+        before = then.get(f"extension {name}")
+        if isinstance(before, str) and before.partition(".")[0] != str(number):
+            found.append(PackageFacts(name, before, str(number)))
+    return tuple(found)
+
+
 class ScenarioFacts(NamedTuple):
     """The results of drills of one scenario, by `model.scenarios.standing`.
 
     `last` is the result that counts: a pass with an older point does not clear a failure with a
     newer one; None if the scenario was never drilled. `passed` is the newest that passed. A
     `repository` that is not empty limits this to drills of that repository. `wanted` says that the
-    plan wants the scenario.
+    plan wants the scenario. `packages` are those of which `last` had another version.
     """
 
     scenario: str
@@ -195,6 +219,7 @@ class ScenarioFacts(NamedTuple):
     repository: str = ""
     last: DrillFacts | None = None
     passed: DrillFacts | None = None
+    packages: tuple[PackageFacts, ...] = ()
 
 
 class AlertFacts(NamedTuple):

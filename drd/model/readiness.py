@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 
 from drd.model.drill_verdicts import is_overdue, remedy_of
+from drd.model.facts import PackageFacts
 from drd.model.fencing import listed
 from drd.model.finding import Finding, Severity
 from drd.model.finding_codes import DATA, DRILL, RESTORE_POINT
@@ -197,7 +198,12 @@ def _rto(plan: Plan, assessed: Assessment) -> ReadinessFinding:
 # --- what drills proved ---------------------------------------------------------------------
 
 
-def of_drills(plan: Plan, evidence: Iterable[Evidence], now: datetime) -> list[ReadinessFinding]:
+def of_drills(
+    plan: Plan,
+    evidence: Iterable[Evidence],
+    now: datetime,
+    packages: Callable[[Evidence], Sequence[PackageFacts]] = lambda _: (),
+) -> list[ReadinessFinding]:
     """Judge, of each scenario, the drill that counts for `status` (`model.scenarios.standing`)."""
     drills = {one.id: one for one in evidence if one.target is None}
     judged = standing(
@@ -220,7 +226,8 @@ def of_drills(plan: Plan, evidence: Iterable[Evidence], now: datetime) -> list[R
         if key not in named and key[1] in plan.repositories and result.result != "passed"
     ]
     return [
-        _drill(plan, key, drills[judged[key].last] if key in judged else None, now) for key in named
+        _drill(plan, key, drills[judged[key].last] if key in judged else None, now, packages)
+        for key in named
     ]
 
 
@@ -232,7 +239,18 @@ def subject_of(key: Key) -> str:
     return f"{scenario} from {repository}" if repository else scenario
 
 
-def _drill(plan: Plan, key: Key, last: Evidence | None, now: datetime) -> ReadinessFinding:
+def _changed(packages: Sequence[PackageFacts]) -> str:
+    words = "; ".join(package.words("that drill") for package in packages)
+    return words or "the plan has changed since then"
+
+
+def _drill(
+    plan: Plan,
+    key: Key,
+    last: Evidence | None,
+    now: datetime,
+    packages: Callable[[Evidence], Sequence[PackageFacts]],
+) -> ReadinessFinding:
     scenario, repository = key
     subject = subject_of(key)
     again = f"drd drill {plan.name} --scenario {scenario}"
@@ -259,7 +277,7 @@ def _drill(plan: Plan, key: Key, last: Evidence | None, now: datetime) -> Readin
         text = f"passed {when}, but did not prove everything: {left}"
         return unproven(text, Readiness.NOT_READY, remedy_of(last.unproven))
     if last.plan_digest != plan.digest:
-        return unproven(f"passed {when}, but the plan has changed since then")
+        return unproven(f"passed {when}, but {_changed(packages(last))}")
     every_s = plan.drill.interval_s
     if since_s > (valid := valid_s(every_s, len(plan.drill.scenarios))):
         return unproven(

@@ -23,6 +23,7 @@ from drd.model.facts import (
     FailureFacts,
     FindingFacts,
     IncompleteFacts,
+    PackageFacts,
     PlanFacts,
     PointFacts,
     RepositoryFacts,
@@ -34,7 +35,7 @@ from drd.model.finding import Finding
 from drd.model.plan import BackupPolicy, DrillPolicy
 from drd.model.readiness_finding import ReadinessFinding
 from drd.model.run import DrillResult, RunKind, RunState
-from drd.model.run_details import ReadinessDetail
+from drd.model.run_details import DrillDetail, ReadinessDetail
 from drd.model.verdicts import Readiness
 from tests.catalogue_support import (
     at,
@@ -71,6 +72,31 @@ def drilled(catalogue: SqlCatalogue, name: str, minutes: float, result: DrillRes
         name, owned.run.id, "p1", at(minutes), str(result), "d1", 9.6, 63.0, True, 612, "why",
         scenario="database-loss", data_time=None,
     )  # type: ignore[arg-type]  # fmt: skip
+
+
+def test_a_drill_with_another_version_of_a_package_is_named(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    def load(minutes: float, digest: str, **extensions: str) -> None:
+        resolved = {"extensions": extensions} if extensions else {}
+        this = replace(plan(), digest=digest, resolved=resolved)
+        catalogue.plans.load(this, file_digest="f", at=at(minutes))
+
+    def packages() -> tuple[PackageFacts, ...]:
+        return facts().scenarios[0].packages
+
+    load(0, "d1", notes="1", other="4")
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(1))
+    catalogue.evidence.record(owned, evidence("e1", finished_at=at(2), run=owned.run.id))
+    tools = {"restic": "0.18.0", "extension notes": "1.2.0", "extension other": "4.0"}
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(2), detail=DrillDetail(tools=tools))
+    assert packages() == ()
+    load(3, "d2", notes="2", other="4", added="1")
+    assert packages() == (PackageFacts("notes", "1.2.0", "2"),)
+    load(4, "d3", other="4")
+    assert packages() == ()
+    load(5, "d4")
+    assert packages() == ()
 
 
 # --- plans ----------------------------------------------------------------------------------

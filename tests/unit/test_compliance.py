@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from drd.model.compliance import assess
-from drd.model.facts import ComponentFacts, NotLoaded, PlanFacts, RunningFacts
+from drd.model.facts import ComponentFacts, NotLoaded, PlanFacts, RunningFacts, other_packages
 from drd.model.verdicts import Assessment, Readiness, Verdict, exit_code, worst
 from tests.status_support import (
     DAY,
@@ -21,6 +21,7 @@ from tests.status_support import (
     healthy,
     incomplete,
     point,
+    scenario,
 )
 
 MET, AT_RISK, UNKNOWN, BREACHED = (
@@ -324,6 +325,20 @@ def test_plan_changed_since_its_drill_needs_another() -> None:
     assert plan.drill.verdict is AT_RISK
     assert plan.readiness is Readiness.NEEDS_DRILL
     assert "plan changed since its last drill: drd drill orders-api" in words(plan)
+
+
+def test_a_drill_with_another_version_of_a_package_names_both() -> None:
+    packages = other_packages(
+        {"extension drd-notes": "1.2.0", "extension drd-other": "3.0", "restic": "0.18.0"},
+        {"drd-notes": "2", "drd-other": "3", "drd-added": "1"},
+    )
+    plan = judged(digest="digest-2", scenarios=(scenario()._replace(packages=packages),))
+    assert plan.readiness is Readiness.NEEDS_DRILL
+    words_of_it = "package drd-notes has version 2 now, but 1.2.0 in its last drill"
+    assert f"{words_of_it}: drd drill orders-api" in words(plan)
+    assert "plan changed" not in words(plan)
+    same = judged(scenarios=(scenario()._replace(packages=packages),))
+    assert "drd-notes" not in words(same)
 
 
 def test_drill_dated_in_the_future_is_not_believed() -> None:

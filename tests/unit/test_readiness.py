@@ -14,7 +14,7 @@ from drd.flows.host.readiness import at_target
 from drd.kinds.file_system import no_directory, space_finding, unwritable
 from drd.model.compliance import assess
 from drd.model.coverage import Coverage
-from drd.model.facts import AlertFacts, FindingFacts, UnreadyFacts
+from drd.model.facts import AlertFacts, FindingFacts, PackageFacts, UnreadyFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import name_of
 from drd.model.plan import DrillPolicy
@@ -134,6 +134,15 @@ def test_a_failed_drill_from_one_repository_counts_while_the_plan_has_that_repos
     assert [f.finding.subject for f in found] == ["database-loss", "database-loss from primary"]
     former = replace(failed, repository="former")
     assert len(of_drills(plan(), [evidence(), former], at(1))) == 1
+
+
+def test_another_version_of_a_package_than_in_the_drill_is_named() -> None:
+    package = PackageFacts("drd-notes", "1.2.0", "2")
+    drilled = evidence(plan_digest="d0")
+    [finding] = of_drills(plan(), [drilled], T0 + timedelta(days=1), lambda _: [package])
+    words = "package drd-notes has version 2 now, but 1.2.0 in that drill"
+    assert finding.finding.text == f"passed 2026-11-25 12:00 UTC, but {words}"
+    assert finding.finding.remedy == "drd drill orders-api --scenario database-loss"
 
 
 def test_an_upgraded_server_has_not_been_brought_back_yet() -> None:

@@ -18,6 +18,7 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import remove_run, target_place
 from drd.model import readiness
 from drd.model.compliance import assess
+from drd.model.facts import other_packages
 from drd.model.finding import Finding
 from drd.model.plan import Plan, SecretRef, Target
 from drd.model.readiness import ReadinessReport
@@ -26,7 +27,7 @@ from drd.model.run import PARTIAL, PARTIAL_DRILL, DrillResult, RunKind, RunState
 from drd.model.run_details import DrillDetail, ReadinessDetail
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.verdicts import Readiness
-from drd.registry import source_version
+from drd.registry import extensions_used, source_version
 
 
 def evaluate(
@@ -58,7 +59,10 @@ def _findings(
     evidence = services.catalogue.evidence.newest(plan.name, limit=200)
     for facts in services.read_facts(plan.name) if services.read_facts else ():
         yield from readiness.of_assessment(plan, assess(facts, now))
-    yield from readiness.of_drills(plan, evidence, now)
+    majors = {extension.name: extension.major for extension in extensions_used(plan)}
+    yield from readiness.of_drills(
+        plan, evidence, now, lambda drill: other_packages(_recorded(services, drill.run), majors)
+    )
     yield from readiness.of_coverage(plan, evidence)
     yield from readiness.of_fence(plan, evidence)
     yield from readiness.of_people(plan, services.roles)
