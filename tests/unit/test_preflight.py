@@ -183,7 +183,7 @@ def test_a_sound_preflight_names_its_findings(world: World, plan: RecoveryPlan) 
     assert result == {"findings": [warning("").name]}
     assert world.warnings == [f"{warning('').name}: little room"]
     assert waiting.begun == ["conf", "data"]
-    assert waiting.held.used == {}
+    assert waiting.holders.used == {}
 
 
 def test_findings_that_are_fine_are_no_warnings(world: World, plan: RecoveryPlan) -> None:
@@ -297,8 +297,8 @@ def test_a_repository_that_has_answered_is_asked_for_what_is_wanted(
     world.primary.forget([str(plan.point.components[0].snapshot)])
     waiting = prefetch(world, plan)
     run(plan, waiting)
-    waiting.held.manifest()
-    assert list(waiting.held.used) == ["offsite"]
+    waiting.holders.manifest()
+    assert list(waiting.holders.used) == ["offsite"]
 
 
 def test_a_repository_that_has_answered_and_has_all_is_not_listed(
@@ -317,8 +317,8 @@ def test_without_an_answer_the_first_that_has_the_point_is_used(
     world.primary.forget([plan.point.repositories["primary"]])
     waiting = prefetch(world, plan, answers=False)
     run(plan, waiting)
-    waiting.held.manifest()
-    assert list(waiting.held.used) == ["offsite"]
+    waiting.holders.manifest()
+    assert list(waiting.holders.used) == ["offsite"]
 
 
 def test_a_point_that_no_repository_lists_is_refused(world: World, point: RestorePoint) -> None:
@@ -363,10 +363,10 @@ def test_a_manifest_that_cannot_be_read_is_refused(world: World, point: RestoreP
 
 def test_a_repository_that_answers_again_is_used_again(world: World, plan: RecoveryPlan) -> None:
     waiting = prefetch(world, plan, answers=False)
-    waiting.held.rule_out("primary", RepositoryUnreachable("no answer"))
+    waiting.holders.rule_out("primary", RepositoryUnreachable("no answer"))
     run(plan, waiting)
-    waiting.held.manifest()
-    assert list(waiting.held.used) == ["primary"]
+    waiting.holders.manifest()
+    assert list(waiting.holders.used) == ["primary"]
 
 
 def test_an_older_point_elsewhere_is_offered(world: World) -> None:
