@@ -137,7 +137,7 @@ class Monitor:
         if not self._thread.is_alive():
             self._facts.close()
 
-    def alive(self) -> bool:
+    def makes_progress(self) -> bool:
         """Return whether the thread makes progress."""
         return self._thread.is_alive() and time.monotonic() - self._progress_at < HANGS_AFTER_S
 

@@ -182,7 +182,7 @@ class Daemon:
     def _run_once(self) -> None:
         """Wait for an event, then handle it."""
         self._wait(POLL_S)
-        if self._monitor.alive():
+        if self._monitor.makes_progress():
             self._manager.watchdog()
         self._handle_events(self._clocks.check())
 

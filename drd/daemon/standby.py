@@ -44,18 +44,18 @@ class Standby:
     def wait(self) -> None:
         """Wait until the catalogue is open. Signals may end the process: it has begun nothing."""
         while (error := self._error()) is not None:
-            self._say(error)
+            self._report_trouble(error)
             conditions = host_conditions(
                 HostFacts(catalogue_error=error.line), None, self._app.clock.now()
             )
-            self._tell(conditions, self._app.settings.alert_rules)
+            self._send_messages(conditions, self._app.settings.alert_rules)
             if self._reload_asked.wait(self._pause_s):
                 self._reload_asked.clear()
                 self._reload()
             self._manager.watchdog()
         if self._trouble:
             _log.info("catalogue.works_again")
-            self._tell([], Rules(hold_s=0.0))
+            self._send_messages([], Rules(hold_s=0.0))
 
     def _reload(self) -> None:
         """Read drd.yaml for other recipients; the plans are read when the catalogue is open."""
@@ -73,7 +73,7 @@ class Standby:
             return error
         return None
 
-    def _say(self, error: CatalogueError) -> None:
+    def _report_trouble(self, error: CatalogueError) -> None:
         if error.message == self._trouble:
             return
         self._trouble = error.message
@@ -81,7 +81,7 @@ class Standby:
         # systemd would end a start that takes too long.
         self._manager.ready(f"catalogue: {error.message}")
 
-    def _tell(self, conditions: Sequence[Condition], rules: Rules) -> None:
+    def _send_messages(self, conditions: Sequence[Condition], rules: Rules) -> None:
         now = self._app.clock.now()
         transitions = reconcile(
             conditions, self._alerts, now, rules, new_id=lambda: secrets.token_hex(4)

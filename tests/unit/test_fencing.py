@@ -13,7 +13,7 @@ from drd.fence import available
 from drd.fence.name_lookup import Names, question
 from drd.fence.record import plain
 from drd.fence.spec import Spec
-from drd.flows.components.fence import fenced, report
+from drd.flows.components.fence import drill_fences, report
 from drd.model.fencing import FenceReport, RefusedAccess, limits_in_words
 from drd.model.plan import DrillPolicy
 from drd.model.readiness import of_fence
@@ -48,7 +48,7 @@ def test_required_fence_refuses_where_a_part_is_missing(old_kernel: None, tmp_pa
         pytest.raises(
             SandboxUnavailable, match="signals: the kernel has Landlock version 4"
         ) as refused,
-        fenced(services(tmp_path), wanted),
+        drill_fences(services(tmp_path), wanted),
     ):
         pass
     assert "fence: best" in str(refused.value.hint)
@@ -57,7 +57,7 @@ def test_required_fence_refuses_where_a_part_is_missing(old_kernel: None, tmp_pa
 def test_best_fence_takes_the_rest_and_names_what_is_missing(
     old_kernel: None, tmp_path: Any
 ) -> None:
-    with fenced(services(tmp_path), plan()) as box:
+    with drill_fences(services(tmp_path), plan()) as box:
         found = report(box, plan(reach=("a:1",)))
     assert found.held == ("files", "calls", "network")
     assert found.missing == {"signals": WHY}

@@ -67,10 +67,10 @@ class PrivatePlace(Place):
 
 
 @dataclass
-class Ahead:
+class PrefetchStandIn:
     """Stands in for the prefetch: notes what is begun, answers as it is told."""
 
-    held: Holders
+    holders: Holders
     answers: bool = True
     begun: list[str] = field(default_factory=list)
 
@@ -94,12 +94,12 @@ def plan(world: World, point: RestorePoint) -> RecoveryPlan:
     return world.recovery()
 
 
-def prefetch(world: World, plan: RecoveryPlan, *, answers: bool = True) -> Ahead:
+def prefetch(world: World, plan: RecoveryPlan, *, answers: bool = True) -> PrefetchStandIn:
     only = plan.request.only(plan.plan)
-    return Ahead(Holders(world.services, plan.plan, plan.point, only=only), answers)
+    return PrefetchStandIn(Holders(world.services, plan.plan, plan.point, only=only), answers)
 
 
-def run(plan: RecoveryPlan, waiting: Ahead, **places: Place) -> Mapping[str, Any]:
+def run(plan: RecoveryPlan, waiting: PrefetchStandIn, **places: Place) -> Mapping[str, Any]:
     given = {"conf": Place(), "data": Place()} | places
     chosen = {name: cast(NamedDestination, given[name]) for name in plan.components}
     return preflight(plan, chosen, cast(Prefetch, waiting), "look-1")

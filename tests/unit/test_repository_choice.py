@@ -22,9 +22,9 @@ from drd.flows.components.repository_choice import (
     Holders,
     former_places,
     holders,
-    left_in,
     named,
     repository_spec,
+    usable_repositories,
 )
 from drd.model.snapshot import RestorePoint
 from drd.ports import Repository, no_progress
@@ -106,12 +106,12 @@ def test_a_repository_by_its_name(world: World) -> None:
 
 
 def test_after_a_region_loss_only_copies_are_left(world: World) -> None:
-    assert left_in(world.plan, None, "database-loss") is None
-    assert left_in(world.plan, "primary", None) == ("primary",)
-    assert left_in(world.plan, None, "region-loss") == ("offsite",)
-    assert left_in(world.plan, "offsite", "region-loss") == ("offsite",)
+    assert usable_repositories(world.plan, None, "database-loss") is None
+    assert usable_repositories(world.plan, "primary", None) == ("primary",)
+    assert usable_repositories(world.plan, None, "region-loss") == ("offsite",)
+    assert usable_repositories(world.plan, "offsite", "region-loss") == ("offsite",)
     with pytest.raises(UsageError) as caught:
-        left_in(world.plan, "primary", "region-loss")
+        usable_repositories(world.plan, "primary", "region-loss")
     assert caught.value.message == (
         "no repository is left after a region-loss: primary is not a copy"
     )
@@ -121,7 +121,7 @@ def test_after_a_region_loss_only_copies_are_left(world: World) -> None:
 def test_a_region_loss_without_a_copy_is_refused(world: World) -> None:
     plan = replace(world.plan, repositories={"primary": world.plan.primary})
     with pytest.raises(UsageError) as caught:
-        left_in(plan, None, "region-loss")
+        usable_repositories(plan, None, "region-loss")
     assert caught.value.message == "no repository is left after a region-loss: shop has no copy"
     assert caught.value.hint == "add a repository with copy_of to the plan."
 

@@ -70,7 +70,7 @@ class Heartbeats:
 
     def started(self, plan: HeartbeatPlan, kind: RunKind) -> None:
         """A run of the plan has begun."""
-        self._tell(plan, kind, "start", f"{kind} of {plan.name} started")
+        self._send_signal(plan, kind, "start", f"{kind} of {plan.name} started")
 
     def finished(self, plan: HeartbeatPlan, run: Run, output: Sequence[str] = ()) -> None:
         """A run is over. `output` are the last lines of its output; the last is ours."""
@@ -88,7 +88,7 @@ class Heartbeats:
         error_lines = [with_remedy(run.error, run.detail.remedy)] if run.error else []
         lines = [*output, *error_lines]
         lines.append(f"{run.kind} {run.id} of {plan.name}: {state}{took}")
-        self._tell(plan, run.kind, signal, "\n".join(lines))
+        self._send_signal(plan, run.kind, signal, "\n".join(lines))
 
     def alive(self, sentence: str, *, well: bool = True) -> None:
         """The daemon's own heartbeat: sends what is due by each address's `every`; call it each
@@ -112,7 +112,7 @@ class Heartbeats:
         for address in list(self._addresses.values()):
             address.join(max(0.0, limit - self._clock.monotonic()))
 
-    def _tell(self, plan: HeartbeatPlan, kind: RunKind, signal: Signal, text: str) -> None:
+    def _send_signal(self, plan: HeartbeatPlan, kind: RunKind, signal: Signal, text: str) -> None:
         for name, spec in self._addresses_of(plan):
             if kind in spec.on:
                 self._address(name, spec).send(signal, text)

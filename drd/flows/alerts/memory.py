@@ -50,7 +50,7 @@ class UnsavedAlerts:
             together[alert] = _then(together.get(alert), transition)
         return list(together.values())
 
-    def took(
+    def remember(
         self, known: Iterable[Alert], transitions: Iterable[Transition], *, saved: bool
     ) -> None:
         """Note the end of a check: everything is recorded, or nothing."""

@@ -172,7 +172,7 @@ class AlertWatch:
             transitions = self._decide(observed, alerts, now)
         if only is not None and error is None:
             alerts = [*(a for a in self._memory.known if a.plan not in only), *alerts]
-        self._memory.took(alerts, transitions, saved=error is None)
+        self._memory.remember(alerts, transitions, saved=error is None)
         return WatchResult(
             tuple(transitions),
             tuple(sorted(self._memory.known, key=lambda a: a.key)),

@@ -25,7 +25,7 @@ _SECRETS = Path("/etc/drd")
 
 
 @contextmanager
-def fenced(services: Services, plan: Plan) -> Iterator[Sandbox]:
+def drill_fences(services: Services, plan: Plan) -> Iterator[Sandbox]:
     """The fences of one drill, as the plan requires; removed at the end.
 
     Raises SandboxUnavailable if the plan requires a complete fence and this host has none."""
@@ -33,14 +33,14 @@ def fenced(services: Services, plan: Plan) -> Iterator[Sandbox]:
         declared = [real_path_for_fence(p) for p in plan.drill.read]
     box = Sandbox(
         reach=plan.drill.reach,
-        closed=tuple(closed(services, plan)),
+        closed=tuple(hidden_places(services, plan)),
         limits=FenceLimits.usual(plan.drill.timeout_s),
         reads=tuple(p for p in declared if p is not None),
     )
     try:
         if plan.drill.fence == "required" and box.missing:
             raise SandboxUnavailable(
-                f"this host has no complete fence for a drill: {words(box.missing.items())}",
+                f"this host has no complete fence for a drill: {missing_text(box.missing.items())}",
                 hint=f"run drd doctor {plan.name}, which tries the fence; `drill: {{fence: "
                 "best}` drills with the parts of the fence that this host has.",
             )
@@ -49,7 +49,7 @@ def fenced(services: Services, plan: Plan) -> Iterator[Sandbox]:
         box.close()
 
 
-def closed(services: Services, plan: Plan) -> Iterable[Path]:
+def hidden_places(services: Services, plan: Plan) -> Iterable[Path]:
     """Return what no fence shows, whatever a plan or a command names: drd's own files, and the
     plan's local copies.
     """
@@ -163,5 +163,5 @@ def report(box: Sandbox, plan: Plan) -> FenceReport:
     )
 
 
-def words(missing: Iterable[tuple[str, str]]) -> str:
+def missing_text(missing: Iterable[tuple[str, str]]) -> str:
     return "; ".join(f"{part}: {why}" for part, why in missing)

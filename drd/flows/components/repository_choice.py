@@ -79,7 +79,9 @@ def named(plan: Plan, repository: str | None) -> tuple[str, ...] | None:
     return None if repository is None else (repository_spec(plan, repository).name,)
 
 
-def left_in(plan: Plan, repository: str | None, scenario: str | None) -> tuple[str, ...] | None:
+def usable_repositories(
+    plan: Plan, repository: str | None, scenario: str | None
+) -> tuple[str, ...] | None:
     """Return the repositories that are left in this scenario, in the plan's order; None for all.
 
     After a region-loss only copies are left. Raises UsageError if there is none."""

@@ -101,7 +101,7 @@ def begin(
     )
 
 
-def cold(services: Services, run: str) -> Path:
+def cold_cache(services: Services, run: str) -> Path:
     """Return the cache directory for a drill: it must not use data that would be lost with this
     host.
     """
@@ -129,7 +129,9 @@ def restore_components(work: Restoration, names: Sequence[str]) -> RestoreStepRe
     return RestoreStepResult(restored=tuple(names))
 
 
-def recall(work: Restoration, names: Sequence[str], records: Collection[StepRecord]) -> None:
+def load_earlier_results(
+    work: Restoration, names: Sequence[str], records: Collection[StepRecord]
+) -> None:
     """Note what an earlier process of this run has restored, or could not restore."""
     for name in (n for n in names if n in work.destinations):
         record = step_about(records, RESTORE, name)
@@ -290,7 +292,7 @@ def restore_failures(work: Restoration) -> list[CheckResult]:
     ]
 
 
-def passed_over(work: Restoration) -> list[CheckResult]:
+def rows_of_passed_over(work: Restoration) -> list[CheckResult]:
     """Return a row for each thing that came from another repository than the first."""
     return [
         CheckResult(

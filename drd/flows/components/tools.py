@@ -11,7 +11,7 @@ from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint
 
 
-def tools(services: Services, plan: Plan, point: RestorePoint) -> Mapping[str, str]:
+def tool_versions(services: Services, plan: Plan, point: RestorePoint) -> Mapping[str, str]:
     """The version of each, by its common name; without missing ones, which another
     finding reports."""
     versions = {name: version for name, version in services.versions.items() if name != "python"}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drd.errors import DrdError
-from drd.flows.components.repository_choice import left_in
+from drd.flows.components.repository_choice import usable_repositories
 from drd.flows.components.restoration import Restoration
 from drd.flows.drill.host_loss import KitAt
 from drd.flows.restore.point_choice import Choice
@@ -49,4 +49,4 @@ class DrillRequest:
 
     def only(self, plan: Plan) -> tuple[str, ...] | None:
         """Return the repositories that may be used; None for all. Raises UsageError."""
-        return left_in(plan, self.repository, self.scenario)
+        return usable_repositories(plan, self.repository, self.scenario)

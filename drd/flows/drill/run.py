@@ -33,9 +33,9 @@ from drd.errors import (
 )
 from drd.flows.component_names import require_components
 from drd.flows.components import restoration
-from drd.flows.components.fence import fenced
+from drd.flows.components.fence import drill_fences
 from drd.flows.components.repository_choice import Holders
-from drd.flows.components.tools import tools
+from drd.flows.components.tools import tool_versions
 from drd.flows.drill.host_loss import HOST_LOSS, HostFromKit, does_not_open
 from drd.flows.drill.phases import (
     FencesReady,
@@ -172,7 +172,7 @@ class _Rehearsal:
 
     def run(self) -> RunbookEnded:
         begun = self._begun
-        sandbox = self._sandboxes.enter_context(fenced(begun.services, begun.plan))
+        sandbox = self._sandboxes.enter_context(drill_fences(begun.services, begun.plan))
         fences = self._reach(FencesReady(begun, sandbox))
         is_lost = begun.request.scenario == HOST_LOSS
         host = self._reach(self._host_from_kit(fences) if is_lost else _this_host(fences))
@@ -222,7 +222,7 @@ class _Rehearsal:
         host, begun = chosen.host, self._begun
         point, run = chosen.choice.point, begun.runner.run.id
         destinations = self._destinations(chosen)
-        cache = restoration.cold(host.services, run)
+        cache = restoration.cold_cache(host.services, run)
         holders = Holders(host.services, host.plan, point, only=begun.only, cache=cache)
         work = restoration.begin(begun.runner, holders, destinations)
         work.fences = host.fenced.fences
@@ -230,7 +230,7 @@ class _Rehearsal:
             work.begun = host.spans[0].begin
             work.spans.extend(host.spans)
         pool = self._sandboxes.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drd-tools"))
-        versions = pool.submit(tools, host.services, host.plan, point)
+        versions = pool.submit(tool_versions, host.services, host.plan, point)
         directory = believed_directory(host.services, run) / "started"
         self._sandboxes.callback(_end_started, directory)
         circumstances = Circumstances(
@@ -284,7 +284,7 @@ def _judge(restored: RunbookEnded) -> DrillOutcome:
     if why is not None:
         return _inconclusive(restored, why)
     work.checks[:0] = restoration.restore_failures(work)
-    work.checks += [*restoration.passed_over(work), *failures(restoring.engine)]
+    work.checks += [*restoration.rows_of_passed_over(work), *failures(restoring.engine)]
     _note_damage(restoring)
     result = drill_result([*restoring.chosen.host.checks, *work.checks])
     outcome = _record(restored, restored.evidence(result, None), None)

@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from drd import process
-from drd.flows.components.fence import closed
-from drd.flows.components.fence import words as listed
+from drd.flows.components.fence import hidden_places
+from drd.flows.components.fence import missing_text as listed
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import run_directory
 from drd.model.fencing import limits_in_words
@@ -67,7 +67,7 @@ _RIGHT = [
 def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
     """Return whether a process behind the fence of a drill stays there, as far as this process can
     set it up."""
-    box = Sandbox(closed=tuple(closed(services, plan)), limits=FenceLimits.usual(30.0))
+    box = Sandbox(closed=tuple(hidden_places(services, plan)), limits=FenceLimits.usual(30.0))
     try:
         if not box.parts:
             return [_finding(plan, f"drills run unfenced: {listed(box.missing.items())}")]

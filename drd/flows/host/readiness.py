@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from drd.errors import DrdError, UsageError
-from drd.flows.components.tools import tools
+from drd.flows.components.tools import tool_versions
 from drd.flows.durable_steps import new_run
 from drd.flows.host.doctor import examine
 from drd.flows.restore.production_guard import production
@@ -73,7 +73,7 @@ def _findings(
     yield from readiness.of_versions(plan, drilled, newest, source_version)
     if passed is not None and newest is not None:
         yield from readiness.of_tools(
-            plan, _recorded(services, passed.run), tools(services, plan, newest)
+            plan, _recorded(services, passed.run), tool_versions(services, plan, newest)
         )
     yield from (_tried(f) for f in examine(services, plan, resolve, run=run))
     yield from (_tried(f) for step in plan.runbook for f in preflight_step(services, step))

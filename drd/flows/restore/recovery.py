@@ -101,7 +101,7 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         engine = Engine(work, _step_runner(services, plan, work))
         engine.execute()
         work.checks[:0] = restoration.restore_failures(work)
-        work.checks += [*restoration.passed_over(work), *failures(engine)]
+        work.checks += [*restoration.rows_of_passed_over(work), *failures(engine)]
         work.checks += plan.single.left_out if plan.single is not None else ()
         return _record(services, plan, work, engine)
 
@@ -184,10 +184,10 @@ def opened(
     destinations = destinations_of(services, plan, runner.run.id, stack)
     holders = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
     work = restoration.begin(runner, holders, destinations, part_of(plan))
-    restoration.recall(work, tuple(destinations), records.values())
+    restoration.load_earlier_results(work, tuple(destinations), records.values())
     step_runner = _step_runner(services, plan, work)
     for record in records.values():
-        step_runner.learn(record.name, record.state, record.result)
+        step_runner.note_result(record.name, record.state, record.result)
     return step_runner
 
 

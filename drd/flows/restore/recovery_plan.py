@@ -10,7 +10,7 @@ from typing import Literal
 
 from drd.errors import TargetError, UsageError
 from drd.flows.component_names import require_components
-from drd.flows.components.repository_choice import holders, left_in
+from drd.flows.components.repository_choice import holders, usable_repositories
 from drd.flows.repository.manifests import require_sound
 from drd.flows.restore.point_choice import choose
 from drd.flows.restore.single_items import Single, component_of, single
@@ -93,7 +93,7 @@ class RecoveryRequest:
 
     def only(self, plan: Plan) -> tuple[str, ...] | None:
         """Return the repositories that may be used; None for all. Raises UsageError."""
-        return left_in(plan, self.repository, self.scenario)
+        return usable_repositories(plan, self.repository, self.scenario)
 
     @classmethod
     def of_run(cls, run: Run) -> RecoveryRequest:

@@ -133,7 +133,7 @@ class Engine:
             elif record is not None:
                 self._load_record(step, record)
             if step.kind == "restore" and name in self.states:
-                restoration.recall(self.work, step.subjects, records.values())
+                restoration.load_earlier_results(self.work, step.subjects, records.values())
 
     def _has_ended(self, step: Step, record: StepRecord, records: Mapping[str, StepRecord]) -> bool:
         """Return whether the service that a step started is gone, or the unit that it stopped is
@@ -241,7 +241,7 @@ class Engine:
                     tries = step.retries + 1
                     text = f"try {tries - left} of {tries} failed: {error.message}"
                     self.causes[step.name] = Cause(text)
-                    self.step_runner.rest(step.pause_s)
+                    self.step_runner.pause(step.pause_s)
         finally:
             if step.kind != "restore":
                 phase = _PHASES.get(step.kind, "serve")
@@ -253,7 +253,7 @@ class Engine:
     def _wait_for_steps(self) -> None:
         """Wait until a step has ended, or it is time to read people's decisions."""
         if not self.in_progress:
-            self.step_runner.rest(_POLL_S)
+            self.step_runner.pause(_POLL_S)
             return
         wait(self.in_progress.values(), timeout=_POLL_S, return_when=FIRST_COMPLETED)
         for name in [n for n, f in self.in_progress.items() if f.done()]:
@@ -277,7 +277,7 @@ class Engine:
         if step.name in self.began_at:
             self.durations[step.name] = now - self.began_at[step.name]
         self.causes[step.name] = Cause(why) if isinstance(why, str) else why
-        self.step_runner.learn(step.name, state, result)
+        self.step_runner.note_result(step.name, state, result)
         if step.kind in PEOPLE and step.name in self.began_at:
             self.work.spans.append(Span("decide", self.began_at[step.name], now))
         rows = result.checks if isinstance(result, CheckStepResult | ActionStepResult) else ()

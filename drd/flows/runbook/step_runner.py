@@ -61,7 +61,7 @@ class StepRunner:
         """The run ends: steps that only wait end now."""
         self._over.set()
 
-    def rest(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Wait, until the run ends. Raises Cancelled then."""
         limit = time.monotonic() + seconds
         while (left := limit - time.monotonic()) > 0:
@@ -69,7 +69,7 @@ class StepRunner:
             if self._over.wait(min(_TURN_S, left)):
                 raise Cancelled("the run has ended")
 
-    def learn(self, step: str, state: StepState, result: StepResult) -> None:
+    def note_result(self, step: str, state: StepState, result: StepResult) -> None:
         """Record how a step ended, and its results."""
         with self._lock:
             self._results[step] = result
@@ -80,7 +80,7 @@ class StepRunner:
 
         Raises StepFailed and the errors of its kind."""
         if self.drill and step.rehearse == "simulate":
-            return self._act("simulate", step)
+            return self._run_action("simulate", step)
         if step.kind == "restore":
             return restoration.restore_components(self.work, step.subjects)
         if step.kind == "check":
@@ -88,12 +88,12 @@ class StepRunner:
         if isinstance(step.settings, Wait):
             return self._wait(step.settings, before)
         if isinstance(step.settings, Notice):
-            return self._tell(step, step.settings)
-        return self._act(step.kind, step)
+            return self._notify(step, step.settings)
+        return self._run_action(step.kind, step)
 
     def roll_back(self, step: Step) -> ActionStepResult:
         """Run the step's rollback. Its output is not a result of the step."""
-        return self._act("rollback", step, keep=keep_nothing)
+        return self._run_action("rollback", step, keep=keep_nothing)
 
     def text(self, text: str) -> str:
         """Return a text for people with its values, masked."""
@@ -101,7 +101,7 @@ class StepRunner:
 
     # the deeds
 
-    def _act(
+    def _run_action(
         self, kind: str, step: Step, *, keep: Callable[[str, str], None] | None = None
     ) -> ActionStepResult:
         context = self._context(step)
@@ -160,10 +160,10 @@ class StepRunner:
         if before is not None:
             waited = (clock.now() - before.started_at).total_seconds()
             left -= min(max(0.0, waited), pause.seconds)
-        self.rest(left)
+        self.pause(left)
         return WaitStepResult()
 
-    def _tell(self, step: Step, notice: Notice) -> NotifyStepResult:
+    def _notify(self, step: Step, notice: Notice) -> NotifyStepResult:
         run, plan = self.work.runner.run, self.work.plan.name
         words = self.text(notice.text)
         what = "drill" if self.drill else "recovery"
