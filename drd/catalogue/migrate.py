@@ -59,7 +59,7 @@ def bring_up_to_date(database: Database, schema: Schema = OURS) -> None:
         _upgrade(database, schema)
     except SQLAlchemyError as error:
         raise CatalogueError(
-            f"the catalogue {database.place} could not be brought to version {schema.head}: "
+            f"the catalogue {database.place} could not be upgraded to version {schema.head}: "
             f"{error}",
             hint="nothing was changed: use the former version of drd, and report this error.",
         ) from error

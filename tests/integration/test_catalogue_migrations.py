@@ -132,7 +132,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(url: str, tmp_path: 
     broken = of_tomorrow(tmp_path, BREAKS)
 
     for _ in range(2):
-        with pytest.raises(CatalogueError, match="could not be brought to version 9999"):
+        with pytest.raises(CatalogueError, match="could not be upgraded to version 9999"):
             opened(url, tmp_path, broken)
 
     catalogue = opened(url, tmp_path)

@@ -31,8 +31,8 @@ _REMEDIES = {
     "CORRUPT": "run `PRAGMA integrity_check` in sqlite3 and use a good restore point.",
     "READONLY_ROLLBACK": "the last writer was killed: open the database once for writing, so "
     "that SQLite finishes the interrupted transaction.",
-    "READONLY_DIRECTORY": "readers of a WAL database need its -shm file: let this user write to "
-    "the directory, or read NAME-shm and NAME-wal.",
+    "READONLY_DIRECTORY": "readers of a WAL database need its -shm file: give this user the right "
+    "to write to the directory, or to read NAME-shm and NAME-wal.",
     "CANTOPEN": "let this user read the file and, in WAL mode, NAME-wal and NAME-shm.",
     "FULL": "free space in work_dir.",
 }
