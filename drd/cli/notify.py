@@ -152,7 +152,7 @@ def _health(facts: ChannelFacts | None, now: datetime) -> str:
     if facts.failing_since is not None:
         since = format_duration((now - facts.failing_since).total_seconds())
         tries = counted(facts.tries, "try", "tries")
-        return f"fails for {since} ({tries}){waiting}: {without_output(facts.error or '')}"
+        return f"has failed for {since} ({tries}){waiting}: {without_output(facts.error or '')}"
     assert facts.last_delivered_at is not None
     ago = format_duration((now - facts.last_delivered_at).total_seconds())
     return f"ok, last message {ago} ago{waiting}"

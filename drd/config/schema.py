@@ -269,7 +269,7 @@ class Drill(Timed):
     )
     fence: Literal["best", "required"] = Field(
         "best",
-        description="What code that came with the data can reach in a drill (sandbox.md). "
+        description="What code of a backup can access in a drill (sandbox.md). "
         "`best`: as much of the fence as this host supports, and the evidence names "
         "what is missing. `required`: a drill is inconclusive if any of it is "
         "missing.",

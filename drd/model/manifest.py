@@ -102,7 +102,7 @@ def _manifest(
     )
     names = [c.component for c in components]
     if len(set(names)) != len(names):
-        raise strict.UnexpectedValue("components contains one of them twice")
+        raise strict.UnexpectedValue("components contains the same component twice")
     point = RestorePoint(
         id=strict.point_id(strict.member(raw, "point"), "point"),
         plan=strict.name(strict.member(raw, "plan"), "plan"),

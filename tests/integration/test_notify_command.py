@@ -83,7 +83,7 @@ def test_what_did_not_arrive_is_said_with_the_remedy_and_shows_in_the_list(
     assert page["last_delivered_at"] is not None
     assert beat["last_tried_at"] is None
     screen = drd(tmp_path, "notify", "list")
-    assert "fails for" in screen
+    assert "has failed for" in screen
     assert "never tried" in screen
 
 

@@ -101,7 +101,7 @@ class Restorer:
         notes: list[str] = []
         with as_target_error(f"cannot restore {order.component}"):
             if names.done:
-                notes.append(f"{names.final} was put in place by this run before")
+                notes.append(f"this run has restored {names.final} already")
                 notes += names.drop_former(overwrite=order.overwrite, keep=order.keep)
                 return self._restored(private, notes, self._compare(names.final, saved, notes))
             if not order.no_owner:

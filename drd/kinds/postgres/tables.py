@@ -199,7 +199,7 @@ class PostgresTables(PostgresTargetDatabase):
         try:
             with as_target_error(what), closing(self._inside()) as inside:
                 if placed_before(inside, self._placed(), self._place.run):
-                    return Restored(("it was put in place by this run before",))
+                    return Restored(("this run has restored it already",))
                 clear(inside, self._place.mark)
                 self._require_free(inside)
                 copies, notes = self._take_out(snapshot, landing, inside, on_progress)

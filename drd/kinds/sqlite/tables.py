@@ -202,7 +202,7 @@ class SqliteTables(NamedDestination):
             was = database.table_state(copy, self._name)
             begun = bool(read_journal(self._journal))
             if self._in_live(lambda there: self._is_done(there, was, begun=begun)):
-                return ["it was put in place by this run before"]
+                return ["this run has restored it already"]
             # With drd's rights, not with those with which the database is opened.
             write_journal(self._journal, {"begun": True})
             self._in_live(lambda there: self._bring(there, copy, was), file)
