@@ -70,8 +70,7 @@ class DrdError(Exception):
     """A fact in lower case, with a remedy.
 
     `exit_code` is the process's; `permanent` says that a retry cannot help. An instance may
-    override its class. A message of several lines is also there as one `line`, for records. All
-    texts are for people, so known secrets are masked in them here.
+    override its class. `line` has a message of several lines in one. Known secrets are masked here.
     """
 
     exit_code = 1
@@ -137,9 +136,7 @@ class Problem(NamedTuple):
 
 
 class ConfigError(UsageError):
-    """One or more problems in a plan or in drd.yaml; `problems` has all of them, `line` the first
-    and their number.
-    """
+    """Problems in a plan or in drd.yaml: `problems` has all, `line` the first and their number."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -195,7 +192,13 @@ class SourceMissing(SourceError):
 
 
 class DumpFailed(SourceError):
+    """`output` is what the program printed that was to give the data."""
+
     permanent = False
+
+    def __init__(self, message: str, *, hint: str | None = None, output: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.output = output
 
 
 class ImplausibleDump(SourceError):
@@ -232,7 +235,7 @@ class RepositoryDamaged(RepositoryError):
         repair: Repair = "packs",
     ) -> None:
         super().__init__(message, hint=hint)
-        self.damage = masked(damage) or self.message.partition("\n")[0]
+        self.damage = masked(damage) or self.message
         self.repair: Repair = repair
         self.parts = tuple(parts)
         self.trees = tuple(trees)
@@ -373,7 +376,11 @@ class AlreadyRunning(DrdError):
 
 
 class CatalogueError(DrdError):
-    pass
+    """`trouble` tells errors of the database and its file apart, so that each is logged once."""
+
+    def __init__(self, message: str, *, hint: str | None = None, trouble: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.trouble = trouble or self.code
 
 
 class NoCatalogue(CatalogueError):
@@ -391,7 +398,9 @@ class MetricsError(DrdError):
 
 
 class MetricsUnwritable(MetricsError):
-    pass
+    """`number` is that of the error of the operating system."""
+
+    number: int | None = None
 
 
 class MetricsUnserved(MetricsError):

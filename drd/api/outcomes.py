@@ -60,6 +60,8 @@ def check_document(check: CheckResult) -> Document:
         "observed": text_of(check.observed),
         "expected": text_of(check.expected),
         "part": check.part,
+        "bound": check.bound,
+        "figure": check.figure,
     }
 
 

@@ -268,10 +268,12 @@ def _explain_postgresql(error: DBAPIError, place: str) -> CatalogueError | None:
         return CatalogueError(
             f"PostgreSQL refuses access to the catalogue {place}: {error.orig}",
             hint="check the user, password and grants of the URL in `state`.",
+            trouble="refused",
         )
     if error.connection_invalidated or state.startswith(("08", "57", "3D")) or not state:
         return CatalogueError(
             f"the catalogue cannot be reached: {place}: {error.orig}",
             hint="check that PostgreSQL runs, and that `state` names the right database.",
+            trouble="unreachable",
         )
     return None

@@ -91,6 +91,8 @@ def _check_row(evidence_id: str, position: int, check: CheckResult) -> dict[str,
         "expected": check.expected,
         "part": check.part,
         "looked_at_data": check.looked_at_data,
+        "bound": check.bound,
+        "figure": check.figure,
     }
 
 
@@ -103,6 +105,8 @@ def _to_check(row: Row[Any]) -> CheckResult:
         expected=row.expected,
         part=row.part,
         looked_at_data=row.looked_at_data,
+        bound=row.bound,
+        figure=row.figure,
     )
 
 

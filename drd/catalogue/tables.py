@@ -246,6 +246,8 @@ checks = Table(
     Column("expected", Words, nullable=False),
     Column("part", Boolean, nullable=False),
     Column("looked_at_data", Boolean, nullable=False),
+    Column("bound", Boolean, nullable=False, server_default="0"),
+    Column("figure", Words),
 )
 
 alerts = Table(

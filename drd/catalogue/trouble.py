@@ -28,6 +28,7 @@ def disk_full(place: str) -> CatalogueError:
     return CatalogueError(
         f"the catalogue's disk is full: {place}",
         hint="free space there; drd loses nothing that it has recorded.",
+        trouble="full",
     )
 
 
@@ -36,6 +37,7 @@ def busy(place: str) -> CatalogueError:
     error = CatalogueError(
         f"the catalogue is locked by another process: {place}",
         hint="try again; if it stays locked, find the process: fuser -v " + place,
+        trouble="busy",
     )
     error.permanent = False
     return error
@@ -46,11 +48,14 @@ def read_only(place: str) -> CatalogueError:
         f"the catalogue's file system is read-only: {place}",
         hint="if the kernel made it read-only, dmesg has the reason; drd loses nothing that it has "
         "recorded.",
+        trouble="read-only",
     )
 
 
 def not_allowed(place: str) -> CatalogueError:
-    return CatalogueError(f"no permission to use the catalogue: {place}", hint=OWNER_HINT)
+    return CatalogueError(
+        f"no permission to use the catalogue: {place}", hint=OWNER_HINT, trouble="denied"
+    )
 
 
 def damaged(path: Path, why: object) -> CatalogueError:
@@ -70,6 +75,7 @@ def damaged(path: Path, why: object) -> CatalogueError:
         f"the catalogue is damaged: {path}: {why}",
         hint=f"{kept}`drd catalogue rebuild` sets the file aside and recovers the restore points "
         "from the repositories.",
+        trouble="damaged",
     )
 
 
@@ -78,6 +84,7 @@ def no_file(place: str) -> CatalogueError:
         f"the catalogue is not a regular file: {place}",
         hint=f"ls -l {place} shows its type and owner; move it away, then `drd catalogue rebuild` "
         "recovers the restore points from the repositories.",
+        trouble="no-file",
     )
 
 
@@ -89,6 +96,7 @@ def malformed(path: Path | None, place: str, what: str) -> CatalogueError:
     return CatalogueError(
         f"the catalogue is damaged: {place}: {what}",
         hint="correct that row, or restore a backup of that database.",
+        trouble="damaged",
     )
 
 
@@ -99,7 +107,9 @@ def wrong_version(place: str, found: str, known: str) -> CatalogueError:
     else:
         hint = "`systemctl restart drd`, or the next `drd backup`, brings it up to date."
     return CatalogueError(
-        f"the catalogue {place} has version {found}, but this drd knows {known}", hint=hint
+        f"the catalogue {place} has version {found}, but this drd knows {known}",
+        hint=hint,
+        trouble="version",
     )
 
 
@@ -111,7 +121,8 @@ def explain_os(error: OSError, place: str) -> CatalogueError:
         return read_only(place)
     if error.errno in _DENIED:
         return not_allowed(place)
-    return CatalogueError(f"cannot use {place}: {error.strerror or error}")
+    trouble = f"os-{error.errno}"
+    return CatalogueError(f"cannot use {place}: {error.strerror or error}", trouble=trouble)
 
 
 def explain_sqlite(error: sqlite3.Error, path: Path) -> CatalogueError | None:
@@ -137,6 +148,7 @@ def explain_sqlite(error: sqlite3.Error, path: Path) -> CatalogueError | None:
         return CatalogueError(
             f"the catalogue cannot be read or written: {path}: {error}",
             hint="check the disk: dmesg, df.",
+            trouble="disk",
         )
     return None
 

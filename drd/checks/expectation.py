@@ -83,6 +83,7 @@ class Judgement:
     verdict: CheckVerdict
     observed: str
     expected: str
+    bound: bool = False
 
 
 def parse_expectation(value: str | float) -> Expectation:
@@ -149,7 +150,7 @@ def judge(expectation: Expectation, value: Any, around: Surroundings) -> Judgeme
     """Return whether `value` is as expected; `not_run` only if there is nothing to compare with."""
     if isinstance(expectation, Comparison):
         met = _meets(expectation, value)
-        return Judgement(_verdict(met), show(value), str(expectation))
+        return Judgement(_verdict(met), show(value), str(expectation), bound=True)
     if isinstance(expectation, Near):
         return _judge_near(expectation, value, around)
     return _judge_recent(expectation, value, around)
@@ -182,9 +183,7 @@ def _judge_near(expectation: Near, value: Any, around: Surroundings) -> Judgemen
 
 
 def _baseline(around: Surroundings) -> Decimal | None:
-    known = around.baseline
-    # A drill's observation was written for people, with separators.
-    return to_number(known.replace(",", "") if isinstance(known, str) else known)
+    return to_number(around.baseline)
 
 
 def _judge_recent(expectation: Recent, value: Any, around: Surroundings) -> Judgement:

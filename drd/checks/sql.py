@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from shlex import quote
 from typing import Literal
 
 from pydantic import Field
 
-from drd.checks.expectation import Near, Surroundings, judge, parse_expectation
+from drd.checks.expectation import Near, Surroundings, judge, parse_expectation, to_number
 from drd.checks.settings import CheckSettings
 from drd.checks.words import not_run, result, shorten
 from drd.errors import DrdError, SourceError, SourceUnreachable
@@ -68,7 +69,10 @@ class SqlValue:
         judged = judge(
             parse_expectation(settings.expect), value, _surroundings(spec, settings, context)
         )
-        return [result(spec, judged.verdict, judged.observed, judged.expected)]
+        row = result(spec, judged.verdict, judged.observed, judged.expected)
+        amount = to_number(value)
+        figure = str(amount) if amount is not None else None
+        return [replace(row, bound=judged.bound, figure=figure)]
 
 
 def _surroundings(spec: CheckSpec, settings: SqlCheck, context: CheckContext) -> Surroundings:

@@ -103,6 +103,6 @@ def _row(check: CheckResult) -> tuple[str, str, str]:
     seen = check.observed
     if check.verdict == "failed" and check.expected:
         seen += f" (expected {check.expected})"
-    elif check.verdict == "passed" and check.expected.startswith((">", "<", "=", "!")):
+    elif check.verdict == "passed" and check.bound:
         seen += f" {check.expected}"
     return check.name, " ".join(seen.split()), str(check.verdict)

@@ -53,8 +53,16 @@ def _reference(option: str, text: str | None) -> SecretRef | None:
         ) from None
 
 
+class ToDo:
+    """What a person has left to do; `details` stand below it, further in where it is JSON."""
+
+    def __init__(self, text: str, *details: str) -> None:
+        self.text = text
+        self.details = details
+
+
 def _document(
-    plan: Plan, spec: RepositorySpec, done: Rekeyed, to_do: Sequence[str]
+    plan: Plan, spec: RepositorySpec, done: Rekeyed, to_do: Sequence[ToDo]
 ) -> dict[str, Any]:
     return {
         "plan": plan.name,
@@ -68,11 +76,11 @@ def _document(
             {"key": k.id, "made_by": k.made_by, "made_at": k.made_at} for k in done.others
         ],
         "was_masked": done.by_mask,
-        "to_do": list(to_do),
+        "to_do": [line for one in to_do for line in (one.text, *(f"  {d}" for d in one.details))],
     }
 
 
-def _print(plan: Plan, spec: RepositorySpec, done: Rekeyed, to_do: Sequence[str]) -> None:
+def _print(plan: Plan, spec: RepositorySpec, done: Rekeyed, to_do: Sequence[ToDo]) -> None:
     where = f"{plan.name}: {spec.name}"
     if done.missing:
         output.say(f"{where}: the new password opens it ({done.new.describe()}), the old one too")
@@ -85,8 +93,9 @@ def _print(plan: Plan, spec: RepositorySpec, done: Rekeyed, to_do: Sequence[str]
         output.say(f"  - {line}")
     for key in done.others:
         output.say(f"  another key opens it: {key.id[:8]}, made by {key.made_by} {key.made_at}")
-    for line in to_do:
-        output.say(f"  {line}" if not line.startswith(" ") else line)
+    for one in to_do:
+        for line in (one.text, *one.details):
+            output.say(f"  {line}")
 
 
 def _afterwards(
@@ -95,29 +104,33 @@ def _afterwards(
     done: Rekeyed,
     keepers: Sequence[tuple[Plan, RepositorySpec]],
     unreadable: Sequence[str],
-) -> list[str]:
+) -> list[ToDo]:
     """Return what people have left to do, and what a new password does not change."""
     if done.missing:
-        return [f"then: drd repository rekey {plan.name} --repository {spec.name}"]
+        return [ToDo(f"then: drd repository rekey {plan.name} --repository {spec.name}")]
     why = "the old password was ***" if done.by_mask else "the old password has leaked"
+    kits = [f"- the recovery kit: drd kit export {p.name} --to FILE" for p, _ in keepers]
+    unread = [
+        f"plan {name} also stores in it, and its file cannot be read: check this plan first"
+        for name in unreadable
+    ]
     return [
-        "replace everything that still contains the old password:",
-        *(f"  - the recovery kit: drd kit export {p.name} --to FILE" for p, _ in keepers),
-        (
-            "  - the kit and the shares that its holders have: give them the new ones, destroy the "
-            "old ones"
+        ToDo(
+            "replace everything that still contains the old password:",
+            *kits,
+            "- the kit and the shares that its holders have: give them the new ones, destroy the "
+            "old ones",
+            "- copies of the password elsewhere: replace them",
         ),
-        "  - copies of the password elsewhere: replace them",
-        "a new password does not change restic's master key. Anyone who could",
-        (
-            "  open the repository before, or gets an old version of the key file (a bucket with "
-            "versions"
+        ToDo(
+            "a new password does not change restic's master key. Anyone who could",
+            "open the repository before, or gets an old version of the key file (a bucket with "
+            "versions",
+            "or Object Lock keeps it), can still read what is stored later.",
         ),
-        "  or Object Lock keeps it), can still read what is stored later.",
-        f"if {why}, make a new repository and copy into it:",
-        *(f"  {line}" for line in new_repository(keepers)),
-        *(
-            f"  plan {name} also stores in it, and its file cannot be read: check this plan first"
-            for name in unreadable
+        ToDo(
+            f"if {why}, make a new repository and copy into it:",
+            *new_repository(keepers),
+            *unread,
         ),
     ]

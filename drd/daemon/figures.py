@@ -11,7 +11,7 @@ from datetime import datetime
 import drd
 from drd import log
 from drd.bootstrap import App
-from drd.errors import DrdError
+from drd.errors import MetricsUnwritable
 from drd.flows.alerts.outbox import still_there
 from drd.flows.alerts.watch import WatchResult
 from drd.metrics import DaemonFigures, render, write_textfile
@@ -49,7 +49,7 @@ class Figures:
         self._started_at = app.clock.now()
         self._packed: Sequence[bytes] = ()
         self._server: MetricsServer | None = None
-        self._trouble = ""
+        self._trouble: int | None = None
         self._rests_until = 0.0
 
     @property
@@ -115,8 +115,8 @@ class Figures:
             return
         try:
             write_textfile(path, self._metrics())
-            self._trouble = ""
-        except DrdError as error:
-            if error.message != self._trouble:
+            self._trouble = None
+        except MetricsUnwritable as error:
+            if error.number != self._trouble:
                 _log.error("metrics.not_written", error=error.message, hint=error.hint)
-            self._trouble = error.message
+            self._trouble = error.number

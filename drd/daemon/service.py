@@ -102,7 +102,7 @@ class Daemon:
         )
         self._supervisor = Supervisor(app.catalogue, self._workers, self._on_run_ended)
         self._api: ApiServer | None = None
-        self._trouble = ""
+        self._trouble: CatalogueError | None = None
         self._last_sentence = "starting"
         self._sign_of_life_at = -SIGN_OF_LIFE_S
         self._downtime_recorded = self._loaded = False
@@ -129,7 +129,8 @@ class Daemon:
         self._monitor.start()
         self._probes.start()
         self._listen()
-        self._manager.ready(f"catalogue: {self._trouble}" if self._trouble else "started")
+        trouble = self._trouble
+        self._manager.ready(f"catalogue: {trouble}" if trouble is not None else "started")
         self._ask_tick()
 
     def _listen(self) -> None:
@@ -219,7 +220,7 @@ class Daemon:
             self._last_sentence = sentence
         # Reading may work while writing fails: the trouble is over when a write succeeded.
         since_s = self._app.clock.monotonic() - self._sign_of_life_at
-        if self._trouble or since_s >= SIGN_OF_LIFE_S:
+        if self._trouble is not None or since_s >= SIGN_OF_LIFE_S:
             self._note_sign_of_life(said=self._last_sentence)
 
     def tick(self, open_runs: Sequence[Run], now: datetime) -> tuple[bool, str]:
@@ -258,17 +259,17 @@ class Daemon:
         try:
             work()
         except CatalogueError as error:
-            if error.message != self._trouble:
+            if self._trouble is None or error.trouble != self._trouble.trouble:
                 _log.error("catalogue.trouble", error=error.message, hint=error.hint)
                 self._monitor.catalogue_failed(error)
-            self._trouble = error.message
+            self._trouble = error
             self._manager.status(f"catalogue: {error.message}")
             self._tick_now = False
             time.sleep(POLL_S)
             return
-        if self._trouble:
+        if self._trouble is not None:
             _log.info("catalogue.works_again")
-            self._trouble = ""
+            self._trouble = None
             self._monitor.catalogue_works()
             self._ask_tick()
 

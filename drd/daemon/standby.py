@@ -34,7 +34,7 @@ class Standby:
         self._manager = manager
         self._pause_s = pause_s
         self._alerts: list[Alert] = []
-        self._trouble = ""
+        self._trouble: CatalogueError | None = None
         self._reload_asked = threading.Event()
 
     def reload_soon(self) -> None:
@@ -53,7 +53,7 @@ class Standby:
                 self._reload_asked.clear()
                 self._reload()
             self._manager.watchdog()
-        if self._trouble:
+        if self._trouble is not None:
             _log.info("catalogue.works_again")
             self._send_messages([], Rules(hold_s=0.0))
 
@@ -74,9 +74,9 @@ class Standby:
         return None
 
     def _report_trouble(self, error: CatalogueError) -> None:
-        if error.message == self._trouble:
+        if self._trouble is not None and error.trouble == self._trouble.trouble:
             return
-        self._trouble = error.message
+        self._trouble = error
         _log.error("catalogue.trouble", error=error.message, hint=error.hint)
         # systemd would end a start that takes too long.
         self._manager.ready(f"catalogue: {error.message}")

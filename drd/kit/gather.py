@@ -144,10 +144,11 @@ def _source_secrets(one: LoadedPlan, secrets: _Secrets) -> list[str]:
     for path, ref in plan_references(one.text, Path(one.plan.file)).items():
         if path[0] != "components":
             continue
-        words = ".".join(str(p) for p in path[1:])
-        use = f"component {path[1]} of {one.plan.name}: {words.partition('.')[2]}"
+        name, *keys = path[1:]
+        key = ".".join(map(str, keys))
+        use = f"component {name} of {one.plan.name}: {key}"
         try:
-            secrets.take(ref, f"{one.plan.name}.{words}", use)
+            secrets.take(ref, f"{one.plan.name}.{name}.{key}", use)
         except DrdError as error:
             missing.append(f"{use} ({error.message})")
     return missing

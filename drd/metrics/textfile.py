@@ -44,9 +44,11 @@ def _unwritable(path: Path, error: OSError) -> MetricsUnwritable:
     reason = (error.strerror or str(error)).lower()
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         reason = f"there is no directory {path.parent}"
-    return MetricsUnwritable(
+    unwritable = MetricsUnwritable(
         f"cannot write metrics to {path}: {reason}", hint=_remedy(path, error.errno)
     )
+    unwritable.number = error.errno
+    return unwritable
 
 
 def _remedy(path: Path, number: int | None) -> str:

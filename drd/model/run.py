@@ -185,7 +185,9 @@ def taken_back(said: Sequence[str]) -> Literal["undone", "rolled back"] | None:
 class CheckResult:
     """The result of one check. `part` marks a row about a part that could not be compared
     (ownership as non-root, a table past the budget): it is reported by name and does not change the
-    result. `looked_at_data` is false for checks that ran only something beside the data.
+    result. `looked_at_data` is false for checks that ran only something beside the data. `bound`
+    marks an expectation that is a comparison, `> 0`, which is shown beside what it allowed;
+    `figure` is the observed number, with which a later drill may compare.
     """
 
     name: str
@@ -195,6 +197,8 @@ class CheckResult:
     expected: str
     part: bool = False
     looked_at_data: bool = True
+    bound: bool = False
+    figure: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Convert to plain JSON; `from_json` is the inverse."""

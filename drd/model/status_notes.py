@@ -8,7 +8,7 @@ change, for which the texts have places.
 from __future__ import annotations
 
 from drd.model.cells import Cell, Note
-from drd.model.units import AGE, SHARE, format_duration, format_share
+from drd.model.units import AGE, SHARE, format_age, format_duration, format_share
 from drd.model.verdicts import Verdict
 from drd.named import NamedTuple
 
@@ -91,5 +91,4 @@ def _shown(place: Place, later: int) -> str:
         t = later / 1e6
         return format_share((a + b * t) / (c + d * t))
     seconds = (a + b * later) / 1e6
-    text = format_duration(seconds)
-    return text.split(" ", 1)[0] if how == AGE else text
+    return format_age(seconds) if how == AGE else format_duration(seconds)

@@ -48,13 +48,19 @@ def format_duration(seconds: float | None) -> str:
         if place is not None and (text := place(DURATION)):
             return str(text)
         seconds = float(seconds)  # no decision rests on a text: `held` need not follow what comes
+    return " ".join(_in_units(seconds))
+
+
+def _in_units(seconds: float) -> tuple[str, ...]:
+    """Return one or two units, the larger one first."""
     if seconds < 0:
-        return "-" + format_duration(-seconds)
+        first, *others = _in_units(-seconds)
+        return (f"-{first}", *others)
     if seconds < 10:
-        return f"{seconds:.1f}s".replace(".0s", "s")
+        return (f"{seconds:.1f}s".replace(".0s", "s"),)
     whole = int(seconds)
     if whole < 60:
-        return f"{whole}s"
+        return (f"{whole}s",)
     if whole < 3600:
         return _two(whole // 60, "m", whole % 60, "s")
     if whole < 86400:
@@ -62,11 +68,11 @@ def format_duration(seconds: float | None) -> str:
     return _two(whole // 86400, "d", whole % 86400 // 3600, "h")
 
 
-def _two(big: int, big_unit: str, small: int, small_unit: str) -> str:
+def _two(big: int, big_unit: str, small: int, small_unit: str) -> tuple[str, ...]:
     if not small:
-        return f"{big}{big_unit}"
+        return (f"{big}{big_unit}",)
     width = "02d" if small_unit in "sm" else "d"
-    return f"{big}{big_unit} {small:{width}}{small_unit}"
+    return f"{big}{big_unit}", f"{small:{width}}{small_unit}"
 
 
 def format_age(seconds: float) -> str:
@@ -74,7 +80,7 @@ def format_age(seconds: float) -> str:
     place = getattr(seconds, "place", None)
     if place is not None and (text := place(AGE)):
         return str(text)
-    return format_duration(float(seconds)).split(" ", 1)[0]
+    return _in_units(float(seconds))[0]
 
 
 def format_share(share: float) -> str:
@@ -128,4 +134,4 @@ def from_rfc3339(text: str) -> datetime:
     try:
         return at.astimezone(UTC)
     except OverflowError:
-        raise ValueError(f"{text!r} is out of range: the years 1 to 9999 are possible") from None
+        raise Malformed(f"{text!r} is out of range: the years 1 to 9999 are possible") from None

@@ -204,6 +204,26 @@ def test_a_share_is_of_the_sources_answer_before_that_of_an_earlier_drill(
     assert own.verdict is verdict
 
 
+def test_a_number_is_observed_for_people_and_as_a_figure(tmp_path: Path) -> None:
+    path, _ = database(tmp_path)
+    snapshot = ComponentSnapshot("it", "sqlite", "captured", AT)
+    seen = {}
+    for query, expect in (
+        ("select 5000", "> 10"),
+        ("select 'a'", "a"),
+        ("select 3", "within 50% of 2"),
+    ):
+        settings = SqlCheck(kind="sql", name="c", component="it", query=query, expect=expect)
+        (own,) = of(settings, snapshot, SqliteInspector(path), lambda: None).run()
+        assert own.verdict is PASSED
+        seen[query] = own.observed, own.figure, own.bound
+    assert seen == {
+        "select 5000": ("5,000", "5000", True),
+        "select 'a'": ("a", None, True),
+        "select 3": ("3", "3", False),
+    }
+
+
 def test_a_time_is_measured_from_the_components_own_data_time(tmp_path: Path) -> None:
     path, _ = database(tmp_path)
     settings = sql_of(tmp_path).settings

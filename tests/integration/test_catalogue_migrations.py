@@ -437,7 +437,7 @@ def executed(url: str, statements: str) -> None:
     database = Database(url)
     with database.write() as connection:
         for statement in statements.split(";\n"):
-            connection.exec_driver_sql(statement)
+            connection.execute(text(statement))
     database.close()
 
 
@@ -538,6 +538,39 @@ def test_an_upgrade_takes_remedies_out_of_errors(url: str, tmp_path: Path) -> No
     assert facts.load_error == "f:3: rpo: no (and 1 more)"
     assert [c.error for c in facts.components] == ["gone"]
     assert read_status(url).refused["web"].error == "w:1: a (and 1 more)"
+    catalogue.close()
+
+
+_OF_0008 = """
+INSERT INTO runs (id, plan, kind, "trigger", state, plan_digest, token, owner_host, detail)
+VALUES ('r1', 'shop', 'drill', 'manual', 'succeeded', 'd1', 1, 'db1', '{}');
+INSERT INTO evidence (id, run, plan, scenario, result, plan_digest, started_at, finished_at,
+  judged, phases, not_rehearsed, restored_bytes)
+VALUES ('e1', 'r1', 'shop', 'database-loss', 'passed', 'd1', '@01', '@02', @false, '{}', '[]', 0);
+INSERT INTO checks (evidence, position, name, verdict, observed, expected, part, looked_at_data)
+VALUES ('e1', 0, 'orders', 'passed', '312,044', '> 0', @false, TRUE),
+  ('e1', 1, 'newest', 'passed', '4m before the data time', 'within 1h', @false, TRUE),
+  ('e1', 2, 'share', 'passed', '-1,200.5', 'within 10% of 1,300', @false, TRUE),
+  ('e1', 3, 'rows', 'passed', '12 tables', 'as at backup', @false, TRUE),
+  ('e1', 4, 'name', 'passed', 'a', '== a', @false, TRUE)
+"""
+
+
+def test_an_upgrade_gives_checks_the_figures_that_were_in_texts(url: str, tmp_path: Path) -> None:
+    schema = Schema(OURS.scripts, "0008")
+    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    executed(url, _OF_0008.replace("@false", "FALSE"))
+
+    catalogue = opened(url, tmp_path)
+
+    [drill] = catalogue.evidence.newest("shop")
+    assert [(c.name, c.figure, c.bound) for c in drill.checks] == [
+        ("orders", "312044", True),
+        ("newest", None, False),
+        ("share", "-1200.5", False),
+        ("rows", None, False),
+        ("name", None, True),
+    ]
     catalogue.close()
 
 

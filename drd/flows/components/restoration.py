@@ -309,10 +309,10 @@ def rows_of_passed_over(work: Restoration) -> list[CheckResult]:
 
 
 def _last_observed(work: Restoration) -> dict[str, Any]:
-    """Return what the newest passed drill observed, by check name."""
+    """Return the numbers that the newest passed drill observed, by check name."""
     for evidence in work.services.catalogue.evidence.newest(work.plan.name):
         if evidence.result == "passed":
-            return {c.name: c.observed for c in evidence.checks if not c.part}
+            return {c.name: c.figure for c in evidence.checks if not c.part}
     return {}
 
 

@@ -12,6 +12,7 @@ from drd.flows.components.repository_choice import former_places, holders
 from drd.flows.repository.identity import recognise
 from drd.flows.repository.manifests import require_sound
 from drd.flows.services import Services
+from drd.model.malformed import Malformed
 from drd.model.plan import Plan
 from drd.model.run import Evidence
 from drd.model.scenarios import is_random_turn, next_scenario
@@ -170,8 +171,8 @@ def _random(services: Services, plan: Plan, points: list[RestorePoint]) -> Resto
 
 
 def _cause_text(error: ValueError) -> str:
-    """Our messages say what is missing; Python's only that it cannot parse the text."""
-    return "" if str(error).startswith("Invalid isoformat") else f": {error}"
+    """drd's own errors say what is missing; Python's only that it cannot parse the text."""
+    return f": {error}" if isinstance(error, Malformed) else ""
 
 
 def parse_time(text: str, now: datetime) -> datetime:

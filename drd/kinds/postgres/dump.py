@@ -63,11 +63,15 @@ SELECT DISTINCT format('%I.%I by session %s of %s', n.nspname, c.relname, l.pid,
  ORDER BY 1 LIMIT 5"""
 
 
+_LOCKING = "LOCK TABLE"
+"""The statement that pg_dump names when a lock was not granted."""
+
+
 def explained(error: DumpFailed, component: str, holder: Connection) -> DumpFailed:
     """Convert the failure of pg_dump to an error with a remedy: who locks the table that it waited
     for in vain, or that a table may have been dropped between the snapshot and its lock.
     """
-    if "LOCK TABLE" not in error.message:
+    if _LOCKING not in error.output:
         return DumpFailed(error.message, hint="check the server's log, and try again.")
     with suppress(psycopg.Error):
         holders = [str(row[0]) for row in holder.execute(_HOLDERS.encode()).fetchall()]

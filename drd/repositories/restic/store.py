@@ -59,7 +59,11 @@ def store_stream(
         if result.consumer is None or result.producer.exit_code != 0:
             _forget_again(runner, listener)
             hint = MEMORY_HINT if result.producer.killed else ""
-            raise DumpFailed(f"{stream.command.title} {result.producer.failure}", hint=hint)
+            raise DumpFailed(
+                f"{stream.command.title} {result.producer.failure}",
+                hint=hint,
+                output=result.producer.stderr,
+            )
         if not listener.summary.get("total_bytes_processed"):
             # restic 0.18 exits with 3 and has made a snapshot of an empty file.
             _forget_again(runner, listener)
