@@ -14,7 +14,7 @@ from drd.bootstrap import App
 from drd.catalogue.summary import read_status
 from drd.errors import Refused, UnknownPlan
 from drd.flows.restore.kept_copies import noted
-from drd.flows.runbook.permissions import own
+from drd.flows.runbook.permissions import compare_with_starter
 from drd.flows.schedules import Agenda
 from drd.flows.status.daemon_alive import daemon_lives
 from drd.flows.status.document import status_json
@@ -148,7 +148,7 @@ def _decision(run: Run, all_said: Sequence[Decision], said: Decision) -> Documen
         "attempt": said.attempt,
         "at": to_rfc3339(said.at),
         "actor": said.actor.to_json() if said.actor is not None else None,
-        "started_the_run": str(own(run, all_said, said.actor)),
+        "started_the_run": str(compare_with_starter(run, all_said, said.actor)),
     }
 
 

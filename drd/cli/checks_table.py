@@ -75,7 +75,7 @@ def print_fence(fence: FenceReport | None, *, colour: bool) -> None:
     if fence is None or not (fence.fenced or fence.missing):
         return
     text = fence.words()
-    if not fence.whole:
+    if not fence.is_complete:
         text = output.paint(text, "warn", colour)
     output.say(f"  fence      {text}")
     for one in (*fence.reach, *fence.read):

@@ -95,10 +95,10 @@ class Report:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """`did you mean "x"?`, or the list of known words."""
-    return meant(word, known) or _listed(known)
+    return did_you_mean(word, known) or _listed(known)
 
 
-def meant(word: str, known: Sequence[str]) -> str:
+def did_you_mean(word: str, known: Sequence[str]) -> str:
     """`did you mean "x"?`; empty where nothing is near."""
     close = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
     return f'did you mean "{close[0]}"?' if close else ""
@@ -250,7 +250,7 @@ class _Translation:
                 text = f"a step does one thing, and this one has {own} and {key}"
                 return _Sentence(text, hint, of_key=True)
             known = [k for k in known if k not in kinds]
-        close = meant(key, [k for k in known if k not in beside])
+        close = did_you_mean(key, [k for k in known if k not in beside])
         return _Sentence(f'unknown key "{key}"', close or _listed(known), of_key=True)
 
     def _missing(self) -> _Sentence:
@@ -369,7 +369,7 @@ def _type_of(value: Any) -> str:
 
 def _no_choice(value: Any, choices: Sequence[str]) -> _Sentence:
     """The choices are named once: in the remedy, unless that is the nearest one."""
-    if isinstance(value, str) and (close := meant(value, choices)):
+    if isinstance(value, str) and (close := did_you_mean(value, choices)):
         return _Sentence(f"{_shown(value)} is not one of {', '.join(choices)}", close)
     return _Sentence(f"{_shown(value)} is not possible here", f"write {either(choices)}.")
 

@@ -48,7 +48,7 @@ class _Review:
         self.steps = list(named(parsed.file.runbook or ()))
         self.paths: list[Path] = [("runbook", at) for at in parsed.step_at]
         self.by_name = dict(reversed(self.steps))
-        self.whole = not any(p[0] in ("checks", "runbook") for p in report.broken)
+        self.is_sound = not any(p[0] in ("checks", "runbook") for p in report.broken)
         self.built = steps(parsed.file)
         self.before: dict[str, frozenset[str]] = {}
 
@@ -56,7 +56,7 @@ class _Review:
         self._names()
         self._needs()
         self._groups()
-        if self.whole and not self.report.has_broken(("runbook",)):
+        if self.is_sound and not self.report.has_broken(("runbook",)):
             self.before = before(self.built)
         self._restores()
         for (name, step), at in zip(self.steps, self.paths, strict=True):
@@ -88,7 +88,7 @@ class _Review:
             for index, need in enumerate(step.needs or ()):
                 path = (*self.paths[at], "needs", index)
                 if need not in names:
-                    if self.whole:
+                    if self.is_sound:
                         hint = nearest(need, [n for n in names if n != name])
                         self.report.error(path, f'there is no step "{need}"', hint)
                 elif circle and name in circle and need in circle:
@@ -157,12 +157,12 @@ class _Review:
         for index, one in enumerate(checks if isinstance(step.check, str) else step.check):
             where = path if isinstance(step.check, str) else (*path, index)
             if one not in checks:
-                if self.whole:
+                if self.is_sound:
                     hint = nearest(one, list(checks))
                     self.report.error(where, f'there is no check "{one}"', hint)
                 continue
             component = checks[one]
-            if component not in self.parsed.kinds or not self.whole:
+            if component not in self.parsed.kinds or not self.is_sound:
                 continue
             if not self._is_back(component, name, restored):
                 hint = f"restore {component} in an earlier step."
@@ -223,7 +223,7 @@ class _Review:
     ) -> None:
         """A step that this one refers to: it exists, has the right kind, and has ended by then."""
         if wanted not in known:
-            if self.whole:
+            if self.is_sound:
                 hint = nearest(wanted, sorted(known)) or "check the names of the steps above."
                 self.report.error(path, f'there is no step "{wanted}" that {does}', hint)
         elif self.before and wanted not in self.before[step]:
@@ -268,7 +268,7 @@ class _Review:
                 self._place_value(name, head, rest, reference, path)
             elif rest or head not in self._plain(name):
                 known = [*self._plain(name), *self.parsed.kinds, "target.COMPONENT", "steps.NAME"]
-                if self.whole:
+                if self.is_sound:
                     hint = nearest(reference, known)
                     self.report.error(path, f"there is no value ${{{reference}}}", hint)
 

@@ -33,11 +33,11 @@ class Files:
         return {
             "chmod": lambda a: self._chmod(a, AT_FDCWD, 0, 1),
             "fchmod": self._fchmod,
-            "fchmodat": lambda a: self._chmod(a, a.whole(0), 1, 2),
+            "fchmodat": lambda a: self._chmod(a, a.integer(0), 1, 2),
             "fchmodat2": self._fchmodat2,
             "utime": lambda a: self._times(a, AT_FDCWD, 0, self._seconds(a, 1, "=qq")),
             "utimes": lambda a: self._times(a, AT_FDCWD, 0, self._micros(a, 1)),
-            "futimesat": lambda a: self._times(a, a.whole(0), 1, self._micros(a, 2)),
+            "futimesat": lambda a: self._times(a, a.integer(0), 1, self._micros(a, 2)),
             "utimensat": self._utimensat,
             "inotify_add_watch": self._watch,
         }
@@ -67,22 +67,22 @@ class Files:
         if not text:
             raise OSError(errno.ENOENT, "no path")
         with asked.place(base, text, follow=follow) as file:
-            self._change(asked, file, asked.whole(mode))
+            self._change(asked, file, asked.integer(mode))
 
     def _fchmod(self, asked: SyscallRequest) -> None:
-        with asked.file(asked.whole(0)) as file:
-            self._change(asked, file, asked.whole(1))
+        with asked.file(asked.integer(0)) as file:
+            self._change(asked, file, asked.integer(1))
 
     def _fchmodat2(self, asked: SyscallRequest) -> None:
-        flags = asked.whole(3)
+        flags = asked.integer(3)
         if flags & _EMPTY_PATH and not asked.text(asked.arguments[1]):
             self._fchmod_at(asked)
             return
-        self._chmod(asked, asked.whole(0), 1, 2, follow=not flags & _NOFOLLOW)
+        self._chmod(asked, asked.integer(0), 1, 2, follow=not flags & _NOFOLLOW)
 
     def _fchmod_at(self, asked: SyscallRequest) -> None:
-        with asked.place(asked.whole(0), b"") as file:
-            self._change(asked, file, asked.whole(2))
+        with asked.place(asked.integer(0), b"") as file:
+            self._change(asked, file, asked.integer(2))
 
     def _watch(self, asked: SyscallRequest) -> bool:
         text, mask = asked.text(asked.arguments[1]), asked.arguments[2] & 0xFFFFFFFF
@@ -95,7 +95,7 @@ class Files:
             if asked.owner() not in (os.geteuid(), info.st_uid) and not info.st_mode & stat.S_IROTH:
                 raise OSError(errno.EACCES, "another's")
             try:
-                taken = asked.duplicate(asked.whole(0))
+                taken = asked.duplicate(asked.integer(0))
             except PermissionError as error:  # within drd's unit: programs can then poll instead
                 raise OSError(errno.ENOSPC, "no watches") from error
             with taken as watcher:
@@ -129,12 +129,17 @@ class Files:
     def _utimensat(self, asked: SyscallRequest) -> None:
         times = asked.memory(asked.arguments[2], 32) if asked.arguments[2] else None
         if not asked.arguments[1]:
-            with asked.file(asked.whole(0)) as file:
+            with asked.file(asked.integer(0)) as file:
                 self._set(asked, file, times)
             return
-        follow = not asked.whole(3) & _NOFOLLOW
+        follow = not asked.integer(3) & _NOFOLLOW
         self._times(
-            asked, asked.whole(0), 1, times, follow=follow, empty=bool(asked.whole(3) & _EMPTY_PATH)
+            asked,
+            asked.integer(0),
+            1,
+            times,
+            follow=follow,
+            empty=bool(asked.integer(3) & _EMPTY_PATH),
         )
 
     def _times(

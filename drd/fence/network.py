@@ -111,7 +111,7 @@ class Network:
         """Streams are made here, and kept until they are connected or listen. Datagrams get a
         socket that leads nowhere, so that their destination can be recorded.
         """
-        family, kind, protocol = asked.whole(0), asked.whole(1), asked.whole(2)
+        family, kind, protocol = asked.integer(0), asked.integer(1), asked.integer(2)
         inet = family in (socket.AF_INET, socket.AF_INET6)
         of = kind & 0xF
         if inet and of == socket.SOCK_STREAM and protocol == _MULTIPATH:
@@ -145,7 +145,7 @@ class Network:
         """Return a socket that we made and still hold. Raises OSError for any other: it is
         connected already.
         """
-        made = self._made.get(asked.socket(asked.whole(index)))
+        made = self._made.get(asked.socket(asked.integer(index)))
         if made is None:
             raise OSError(errno.EISCONN, "connected, or listening")
         return made
@@ -172,8 +172,8 @@ class Network:
         numbers, which nobody can change afterwards. A socket that leads nowhere accepts all
         options.
         """
-        level, option = asked.whole(1), asked.whole(2)
-        if asked.socket(asked.whole(0)) in self._nowhere:
+        level, option = asked.integer(1), asked.integer(2)
+        if asked.socket(asked.integer(0)) in self._nowhere:
             return False
         if option not in _OPTIONS[level]:
             raise OSError(errno.EPERM, "not behind a fence")
@@ -182,14 +182,14 @@ class Network:
 
     def _send(self, asked: SyscallRequest) -> None:
         """A datagram with its own address."""
-        data = asked.memory(asked.arguments[4], max(0, min(asked.whole(5), 128)))
-        if asked.socket(asked.whole(0)) not in self._nowhere:
+        data = asked.memory(asked.arguments[4], max(0, min(asked.integer(5), 128)))
+        if asked.socket(asked.integer(0)) not in self._nowhere:
             raise OSError(errno.EISCONN, "a stream has its address already")
         if family_of(data) == socket.AF_UNIX:
             self._refuse_unix(data)
         address, port = inet(data)
         if port == DNS:
-            query = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 512)))
+            query = asked.memory(asked.arguments[1], max(0, min(asked.integer(2), 512)))
             asked_name = question(query)
             self._record.tried("dns", asked_name[0] if asked_name else written(address, port))
         else:
@@ -211,7 +211,7 @@ class Network:
     # connecting
 
     def _connect(self, asked: SyscallRequest) -> bool:
-        data = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 128)))
+        data = asked.memory(asked.arguments[1], max(0, min(asked.integer(2), 128)))
         made, family = self._ours(asked), family_of(data)
         if number_of(made) in self._nowhere:
             if family == socket.AF_UNIX:
@@ -289,7 +289,7 @@ class Network:
     # listening
 
     def _bind(self, asked: SyscallRequest) -> None:
-        data = asked.memory(asked.arguments[1], max(0, min(asked.whole(2), 128)))
+        data = asked.memory(asked.arguments[1], max(0, min(asked.integer(2), 128)))
         made, family = self._ours(asked), family_of(data)
         if number_of(made) in self._nowhere:
             raise OSError(errno.EADDRNOTAVAIL, "no datagrams behind a fence")
@@ -348,7 +348,7 @@ class Network:
         return sockaddr(MAPPED + LOOPBACK_4, port)
 
     def _listen(self, asked: SyscallRequest) -> None:
-        number = asked.socket(asked.whole(0))
+        number = asked.socket(asked.integer(0))
         if number in self._listening:
             return  # only the length of the queue would change
         made = self._ours(asked)
@@ -360,7 +360,7 @@ class Network:
             call_with_address("bind", ours, self._near(ours, made.family, data))
         if in_net:
             self._leave_to_the_host(*address_of(ours))
-        kernel.call("listen", ours, asked.whole(1))
+        kernel.call("listen", ours, asked.integer(1))
         if in_net:
             self._note(ours)
             try:

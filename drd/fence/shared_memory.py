@@ -58,7 +58,7 @@ class Segments:
         return {"shmget": self._get, "shmat": self._attach, "shmctl": self._control}
 
     def _get(self, asked: SyscallRequest) -> bool:
-        key, size, flags = asked.whole(0), asked.arguments[1], asked.whole(2)
+        key, size, flags = asked.integer(0), asked.arguments[1], asked.integer(2)
         number = next((n for n, s in self._made.items() if key != _PRIVATE and s.key == key), None)
         if number is None:
             if key != _PRIVATE and not flags & _CREATE:
@@ -96,7 +96,7 @@ class Segments:
         """Return a segment by its number, which nobody can change after the decision. Raises
         OSError for any other, as if it did not exist.
         """
-        segment = self._made.get(asked.whole(0))
+        segment = self._made.get(asked.integer(0))
         if segment is None:
             raise OSError(errno.EINVAL, "another's")
         return segment
@@ -107,7 +107,7 @@ class Segments:
         return True
 
     def _control(self, asked: SyscallRequest) -> bool:
-        segment, what = self._ours(asked), asked.whole(1)
+        segment, what = self._ours(asked), asked.integer(1)
         if what in _CONTROLS:
             asked.go_on()
             return True
@@ -115,7 +115,7 @@ class Segments:
             raise OSError(errno.EINVAL, "not of one segment")
         if asked.owner_and_group()[0] not in (0, segment.owner):
             raise OSError(errno.EPERM, "another's")
-        del self._made[asked.whole(0)]
+        del self._made[asked.integer(0)]
         kernel.call("shmdt", ctypes.c_void_p(segment.address))
         return False
 

@@ -48,7 +48,7 @@ class SyscallRequest:
         self.number = number
         self.arguments = arguments
 
-    def whole(self, index: int) -> int:
+    def integer(self, index: int) -> int:
         """Return an int argument."""
         value = self.arguments[index] & 0xFFFFFFFF
         return value - (1 << 32) if value >> 31 else value

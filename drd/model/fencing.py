@@ -40,7 +40,7 @@ class FenceReport:
     tried: tuple[RefusedAccess, ...] = ()
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         return not self.missing
 
     def words(self) -> str:

@@ -26,7 +26,7 @@ class Part:
     into: str | None = None
 
     @property
-    def whole(self) -> bool:
+    def is_whole(self) -> bool:
         return not self.tables and not self.paths
 
     @property
@@ -60,6 +60,6 @@ def near(wanted: str, known: Collection[str], *, separator: str) -> Sequence[str
     return [folded[x] for x in alike]
 
 
-def meant(near_by: Sequence[str]) -> str:
+def hint_of_names(near_by: Sequence[str]) -> str:
     """Return a hint with the names that somebody may have meant."""
     return f"did you mean {either(near_by)}?" if near_by else ""

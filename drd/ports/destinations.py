@@ -243,7 +243,7 @@ class Kind(Protocol):
 
         Raises UsageError for names that the snapshot does not have, with similar names that it has.
         """
-        if part.whole:
+        if part.is_whole:
             return part, snapshot
         raise self.spec.lacks(Ability.PARTS)
 

@@ -211,12 +211,12 @@ class KindSpec:
 
     def has(self, part: Part) -> bool:
         """Return whether components of the kind consist of what such a part is made of."""
-        return part.whole or self.holds is (Holds.PATHS if part.paths else Holds.TABLES)
+        return part.is_whole or self.holds is (Holds.PATHS if part.paths else Holds.TABLES)
 
     def require_part(self, part: Part) -> None:
         """Raise NotSupported, with the kind's name, when the kind cannot restore such a part
         alone."""
-        if part.whole:
+        if part.is_whole:
             self.require(Ability.BESIDE, "leave out --into.")
         elif not self.has(part) or Ability.PARTS not in self.can:
             what = f"restore single {Holds.PATHS if part.paths else Holds.TABLES}"

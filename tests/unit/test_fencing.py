@@ -71,8 +71,8 @@ def test_drill_without_any_part_says_that_it_ran_unfenced() -> None:
     )
     assert found.words().startswith("unfenced: files: no")
     assert FenceReport.from_json(found.to_json()) == found
-    assert not found.whole
-    assert replace(found, held=available.PARTS, missing={}).whole
+    assert not found.is_complete
+    assert replace(found, held=available.PARTS, missing={}).is_complete
 
 
 def test_closed_places_are_left_out_of_what_may_be_read(tmp_path: Any) -> None:

@@ -180,7 +180,7 @@ def test_the_recovery_in_place_is_meant_for_production(world: World) -> None:
 def test_a_sound_preflight_names_its_findings(world: World, plan: RecoveryPlan) -> None:
     waiting = prefetch(world, plan)
     result = run(plan, waiting, conf=Place([warning("little room")]))
-    assert result == {"findings": [warning("").name]}
+    assert result.findings == (warning("").name,)
     assert world.warnings == [f"{warning('').name}: little room"]
     assert waiting.begun == ["conf", "data"]
     assert waiting.holders.used == {}
@@ -402,7 +402,7 @@ def test_the_private_part_is_checked_where_it_matters(world: World, plan: Recove
     place = PrivatePlace(minds=[warning("more than data")])
     result = run(plan, prefetch(world, plan), conf=place)
     assert len(place.private) == 1
-    assert len(result["findings"]) == 1
+    assert len(result.findings) == 1
     assert len(world.warnings) == 1
 
 

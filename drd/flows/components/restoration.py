@@ -248,7 +248,7 @@ def _property_rows(work: Restoration) -> list[CheckResult]:
     """One row for each restored database that has properties to compare: equal, or the
     differences."""
     rows: list[CheckResult] = []
-    if work.part is not None and not work.part.whole:
+    if work.part is not None and not work.part.is_whole:
         return rows
     for name, restored in work.restored.items():
         spec = work.services.kinds(work.plan.components[name].kind).spec

@@ -218,7 +218,7 @@ def plan_recovery(
     ]
     # A recovery also waited for people.
     drills = [e for e in measured if e.scenario != RECOVERY] or measured
-    if chosen is not None and not chosen.part.whole:
+    if chosen is not None and not chosen.part.is_whole:
         drills = []
     return RecoveryPlan(
         plan=plan,

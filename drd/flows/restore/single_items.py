@@ -52,7 +52,7 @@ def component_of(
     """Return the one component of the part: of several, the one that has it at the point. Raises
     UsageError if that is not clear."""
     able = [n for n in names if services.kinds(plan.components[n].kind).spec.has(part)]
-    if len(able) > 1 and not part.whole:
+    if len(able) > 1 and not part.is_whole:
         able = [n for n in able if _has(services, plan, point, n, part)] or able
     if len(able) == 1 or len(names) == 1:
         return (able or list(names))[0]
@@ -95,7 +95,7 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
             at = format_time(older.data_time, seconds=True)
             error.hint = f"the last point that contains it is of {at}: --point {older.id}"
         raise
-    if part.whole:
+    if part.is_whole:
         return Single(part, _with_comparison(services, plan, component), point)
     others = tuple(snapshot if c.component == name else c for c in point.components)
     return Single(

@@ -150,7 +150,9 @@ class Deciding:
         return record
 
     def _sameness(self) -> Sameness:
-        return own(self.run, self.catalogue.decisions.of_run(self.run.id), self.actor)
+        return compare_with_starter(
+            self.run, self.catalogue.decisions.of_run(self.run.id), self.actor
+        )
 
     def _another_person(self, step: str) -> None:
         """Raise UsageError unless the kernel proves that the approver is not one of those who
@@ -210,7 +212,7 @@ class Deciding:
         return RecordedDecision(self.run, decision, self.alive, own)
 
 
-def own(run: Run, decisions: Sequence[Decision], actor: Actor | None) -> Sameness:
+def compare_with_starter(run: Run, decisions: Sequence[Decision], actor: Actor | None) -> Sameness:
     """Return whether `actor` is the person who started or resumed the run."""
     return compare_all(operators(run, decisions), actor)
 

@@ -139,7 +139,7 @@ def _is_same(path: Path, info: os.stat_result) -> bool:
 
 
 @contextmanager
-def alone(directory: Path, trusted: Collection[int]) -> Iterator[bool]:
+def kept_out(directory: Path, trusted: Collection[int]) -> Iterator[bool]:
     """Keep other processes of these users out of such a body; yields False if one is in it after
     all.
     """

@@ -17,7 +17,7 @@ from typing import Literal
 
 from drd import modes
 from drd.errors import CatalogueError
-from drd.flows.state.file_users import alone, is_held, sole
+from drd.flows.state.file_users import is_held, kept_out, sole
 from drd.flows.state.places import StatePlaces, lstat
 from drd.model.text import escaped, some
 from drd.ports import Finding
@@ -83,7 +83,7 @@ def put_right(places: StatePlaces, renew: Renew) -> list[ForeignFile]:
     """Fix what `wrong_entries` found, while no other process of drd does; return the results."""
     if not wrong_entries(places):
         return []
-    with suppress(OSError), alone(places.state, places.trusted()) as ours:
+    with suppress(OSError), kept_out(places.state, places.trusted()) as ours:
         if not ours:
             return [
                 replace(e, left="another drd that is starting corrects it")

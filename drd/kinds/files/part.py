@@ -55,7 +55,7 @@ from drd.kinds.untrusted_dirs import (
     resolved,
     working,
 )
-from drd.model.single_item import Part, meant, near
+from drd.model.single_item import Part, hint_of_names, near
 from drd.model.snapshot import ComponentSnapshot, FileEntry, Fingerprint, TreeFingerprint
 from drd.model.text import some
 from drd.model.units import format_duration
@@ -68,7 +68,7 @@ LANDINGS = "part.json"
 
 def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
     """Implements `Kind.narrow`. A path may lack its first slash."""
-    if part.whole:
+    if part.is_whole:
         return part, snapshot
     tree = snapshot.fingerprint
     paths = tuple(dict.fromkeys(os.path.normpath(f"/{p.lstrip('/')}") for p in part.paths))
@@ -94,7 +94,7 @@ def _require_there(path: str, tree: TreeFingerprint, snapshot: ComponentSnapshot
     of = ", ".join(snapshot.facts["paths"])
     raise NotInPoint(
         f"{snapshot.component} does not have {path} in this restore point",
-        hint=meant(close) or f"the restore point has the files below {of}.",
+        hint=hint_of_names(close) or f"the restore point has the files below {of}.",
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from drd.errors import NotInPoint, UsageError
 from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.quoting import ident
-from drd.model.single_item import Part, meant, near
+from drd.model.single_item import Part, hint_of_names, near
 from drd.model.snapshot import DatabaseFingerprint
 from drd.model.text import counted, either
 
@@ -140,7 +140,7 @@ def _find(asked: str, names: Mapping[str, tuple[str, str]] | None, component: st
     close = near(asked, names, separator=".")
     raise NotInPoint(
         f"{component} has no table {asked} in this restore point",
-        hint=meant(close)
+        hint=hint_of_names(close)
         or f"it has {counted(len(names), 'table')}; give one: --table SCHEMA.NAME.",
     )
 

@@ -27,7 +27,7 @@ from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerpri
 def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
     """Implements `Kind.narrow`."""
     known = snapshot.fingerprint
-    if part.whole:
+    if part.is_whole:
         return part, snapshot
     if not isinstance(known, DatabaseFingerprint) or known.mode == "off":
         return resolve(part, None, snapshot.component), snapshot
@@ -50,7 +50,7 @@ def live(settings: PostgresSettings, part: Part, like: Fingerprint, budget_s: fl
             fingerprint = describe(
                 connection, mode=_mode(like), budget_s=budget_s, properties=properties, only=only
             )
-    return fingerprint if part.whole else fingerprint.only(part.tables)
+    return fingerprint if part.is_whole else fingerprint.only(part.tables)
 
 
 def _leaves(connection: Connection, tables: Sequence[str]) -> list[str]:

@@ -111,6 +111,6 @@ def _settings(component: Component) -> SqliteSettings:
 
 def _path_of(settings: TargetSettings | SqliteSettings, part: Part | None) -> str:
     """Return the file; with `--into` one of another name beside it."""
-    if part is None or not part.whole or part.into is None:
+    if part is None or not part.is_whole or part.into is None:
         return settings.path
     return str(beside(Path(settings.path), part.into))

@@ -33,7 +33,7 @@ from drd.kinds.sqlite.destination import proven
 from drd.kinds.sqlite.inspector import SqliteInspector
 from drd.kinds.sqlite.shared_directory import DatabasePlace, for_reading, for_writing
 from drd.kinds.untrusted_dirs import resolved
-from drd.model.single_item import Part, meant, near
+from drd.model.single_item import Part, hint_of_names, near
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint, TableState
 from drd.model.text import counted
 from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Workplace
@@ -52,7 +52,7 @@ _WHOLE = "restore the whole database beside this one: --into NAME without --tabl
 
 def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
     """Implements `Kind.narrow`."""
-    if part.whole:
+    if part.is_whole:
         return part, snapshot
     if len(part.tables) > 1:
         raise NotSupported(
@@ -81,7 +81,7 @@ def _find(asked: str, known: DatabaseFingerprint, component: str) -> str:
     if not candidates:
         raise NotInPoint(
             f"{component} has no table {asked} in this restore point",
-            hint=meant(near(asked, names, separator="."))
+            hint=hint_of_names(near(asked, names, separator="."))
             or f"it has {counted(len(names), 'table')}.",
         )
     if candidates[0] in known.others:
@@ -106,7 +106,7 @@ def live(path: Path, part: Part, like: Fingerprint, budget_s: float) -> Fingerpr
             )
     except sqlite3.Error as error:
         raise database.in_words(error, path) from error
-    return fingerprint if part.whole else fingerprint.only(part.tables)
+    return fingerprint if part.is_whole else fingerprint.only(part.tables)
 
 
 class SqliteTables(NamedDestination):
