@@ -541,7 +541,7 @@ def test_an_upgrade_takes_remedies_out_of_errors(url: str, tmp_path: Path) -> No
     catalogue.close()
 
 
-_OF_0008 = """
+_OF_0009 = """
 INSERT INTO runs (id, plan, kind, "trigger", state, plan_digest, token, owner_host, detail)
 VALUES ('r1', 'shop', 'drill', 'manual', 'succeeded', 'd1', 1, 'db1', '{}');
 INSERT INTO evidence (id, run, plan, scenario, result, plan_digest, started_at, finished_at,
@@ -557,9 +557,9 @@ VALUES ('e1', 0, 'orders', 'passed', '312,044', '> 0', @false, TRUE),
 
 
 def test_an_upgrade_gives_checks_the_figures_that_were_in_texts(url: str, tmp_path: Path) -> None:
-    schema = Schema(OURS.scripts, "0008")
+    schema = Schema(OURS.scripts, "0009")
     open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
-    executed(url, _OF_0008.replace("@false", "FALSE"))
+    executed(url, _OF_0009.replace("@false", "FALSE"))
 
     catalogue = opened(url, tmp_path)
 
