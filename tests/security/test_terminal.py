@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-import subprocess
 import termios
 from contextlib import closing
 
 import pytest
 
 from drd.cli import output
+from tests import warm
 from tests.e2e.site import Site, small_site
 
 EVIL = "\x1b]0;pwn\x07\x1b[2J\x1b[8m\u202e\x9b1m\r\nDRD OK"
@@ -81,8 +81,7 @@ def fill(site: Site, *, names: bool) -> int:
 
 
 def by_a_pipe(site: Site, words: list[str]) -> str:
-    argv = site.argv(*words)
-    done = subprocess.run(argv, capture_output=True, env=site.env(), timeout=60, check=False)
+    done = warm.run(words, env=site.env(), timeout=60)
     return (done.stdout + done.stderr).decode()
 
 
@@ -91,16 +90,15 @@ def on_a_terminal(site: Site, words: list[str]) -> str:
     modes = termios.tcgetattr(follower)
     modes[1] &= ~termios.OPOST
     termios.tcsetattr(follower, termios.TCSANOW, modes)
-    argv, env = site.argv(*words), {**site.env(), "COLUMNS": "300"}
-    with subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower, env=env) as child:
-        os.close(follower)
-        data = b""
-        try:
-            while chunk := os.read(leader, 1 << 16):
-                data += chunk
-        except OSError:
-            pass  # nobody has it open any more
-        child.wait(60)
+    child = warm.start(words, env={**site.env(), "COLUMNS": "300"}, log=follower)
+    os.close(follower)
+    data = b""
+    try:
+        while chunk := os.read(leader, 1 << 16):
+            data += chunk
+    except OSError:
+        pass  # nobody has it open any more
+    child.wait(60)
     os.close(leader)
     return _PAINT.sub("", data.decode()).replace(_PROGRESS, "")
 
