@@ -10,6 +10,7 @@ from drd.config.problems import Report
 from drd.config.schema import PlanFile
 from drd.config.timing import Copy
 from drd.config.timing_logic import blackout
+from drd.errors import Problem
 from drd.model.cron import longest_gap
 from drd.model.schedule import auto_exposure_s
 from drd.model.units import format_duration
@@ -28,6 +29,24 @@ def advise(parsed: Parsed, report: Report, file: Path) -> None:
     _checks(parsed, report)
     _runbook(parsed, report)
     _targets(parsed, report)
+
+
+def advise_on_names(parsed: Parsed, report: Report) -> tuple[Problem, ...]:
+    """Warn of names that commands take for options, and return the errors by which a new plan with
+    them is refused. A plan that is in force keeps them.
+    """
+    plan = parsed.file
+    names = [(("plan",), plan.plan), *((("components", name), name) for name in plan.components)]
+    errors = []
+    for path, name in names:
+        if not name.startswith("-"):
+            continue
+        text = f"the name {name} begins with a hyphen: commands would take it for an option"
+        hint = "begin it with a letter or a digit."
+        report.warn(path, f"{text}; drd refuses a new plan with it", hint)
+        warning = report.problems[-1]
+        errors.append(warning._replace(message=text, severity="error"))
+    return tuple(errors)
 
 
 def interval_s(plan: PlanFile) -> float | None:

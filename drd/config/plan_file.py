@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from drd.config.advice import advise
+from drd.config.advice import advise, advise_on_names
 from drd.config.build import build_plan
 from drd.config.logic import check_logic
 from drd.config.parse import Parsed, parse
@@ -28,7 +28,7 @@ class LoadedPlan:
 
     `file_digest` (sha256), `size` and `mtime_ns` are the file's as it was read, so that `status`
     can recognise a changed one without reading it. `reached` is the way by which that very file was
-    opened."""
+    opened. `odd_names` are the errors by which it is refused if it is a new plan."""
 
     plan: Plan
     warnings: list[Problem]
@@ -38,6 +38,7 @@ class LoadedPlan:
     parsed: Parsed
     text: str
     reached: PlanPath
+    odd_names: tuple[Problem, ...] = ()
 
     @property
     def as_written(self) -> dict[str, object]:
@@ -57,6 +58,7 @@ def load_plan(
     raw, reached = read_plan(path, ways)
     parsed, report = checked(raw, path, roles)
     advise(parsed, report, path)
+    odd_names = advise_on_names(parsed, report)
     return LoadedPlan(
         plan=build_plan(parsed, Path(os.path.abspath(path))),  # noqa: PTH100 (keeps symlinks)
         warnings=report.warnings,
@@ -66,6 +68,7 @@ def load_plan(
         parsed=parsed,
         text=raw.decode(),
         reached=reached,
+        odd_names=odd_names,
     )
 
 

@@ -21,7 +21,8 @@ from drd.config.exposed_files import (
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
 from drd.config.root_plans import of_roots_file
 from drd.config.run_settings import PlanInForce
-from drd.errors import ConfigError, UnknownPlan
+from drd.config.yaml import dotted
+from drd.errors import ConfigError, Problem, UnknownPlan
 from drd.flows.state.former_catalogue import came_after_another
 from drd.flows.status.daemon_alive import differs_in_force
 from drd.flows.status.refused_plans import note_one
@@ -141,16 +142,27 @@ class Plans:
     def refuse_exposed(
         self, loaded: LoadedPlan, in_force: str | None = None, *, coming_back: bool = False
     ) -> None:
-        """Raise ConfigError for exposed files: see `require_safe`."""
-        require_safe(
-            loaded,
-            self.catalogue,
-            self.trusted_users,
-            in_force,
-            came_back=lambda: (
-                coming_back or came_after_another(self.catalogue, self.settings.places)
-            ),
-        )
+        """Raise ConfigError for exposed files: see `require_safe`. And for a new plan, or a new
+        component, with a name that commands take for an option."""
+
+        def came_back() -> bool:
+            return coming_back or came_after_another(self.catalogue, self.settings.places)
+
+        require_safe(loaded, self.catalogue, self.trusted_users, in_force, came_back=came_back)
+        if loaded.odd_names and not came_back():
+            refused = [p for p in loaded.odd_names if not self._is_in_force(loaded.plan.name, p)]
+            if refused:
+                raise ConfigError(refused)
+
+    def _is_in_force(self, name: str, odd: Problem) -> bool:
+        """Return whether the plan in force has this name already, or nobody knows its text."""
+        if name not in self.catalogue.plans.names() and not self.catalogue.points.of_plan(name):
+            return False
+        try:
+            plan = self._stored(name)
+        except (UnknownPlan, ConfigError):
+            return True
+        return odd.path in {"plan", *(dotted(("components", one)) for one in plan.components)}
 
     def _stored(self, name: str) -> Plan:
         """Return the plan from the text that was put in force last. Raises UnknownPlan if there is

@@ -301,7 +301,9 @@ class PlanFile(Settings):
         "readiness": (PlanReadiness(),),
     }
 
-    plan: Name = Field(description=f"The plan's name: {NAME_RULE}.")
+    plan: Name = Field(
+        description=f"The plan's name: {NAME_RULE}. It begins with a letter or a digit."
+    )
     owner: str = Field("", description="Who is responsible for this service.")
     description: str = Field("", description="What the service is, for the person on call.")
     objectives: Objectives
