@@ -67,7 +67,7 @@ def tell_of_daemon(app: App, args: argparse.Namespace) -> None:
     database = app.settings.database
     with suppress(CatalogueError):
         if (database is None or database.is_file()) and is_alive(app):
-            words = "a daemon runs on this host; commands of root run without it"
+            words = "a daemon runs on this host, too; commands of root work without it"
             print(f"drd: note: {words}", file=sys.stderr)
 
 

@@ -138,7 +138,9 @@ def opening(spec: RepositorySpec, places: KitPlaces) -> str:
     }
     lines += [f'export {name}="$(cat {file(ref)})"' for name, ref in keys.items() if ref]
     if spec.s3.access_key is None:
-        lines.append("# no keys in the plan: the role of this machine, or your own AWS_ variables")
+        lines.append(
+            "# the plan has no keys: use the role of this host, or set AWS_ variables yourself"
+        )
     if spec.s3.region:
         lines.append(f"export AWS_DEFAULT_REGION={quote(spec.s3.region)}")
     if spec.s3.ca_cert:

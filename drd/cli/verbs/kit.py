@@ -79,7 +79,9 @@ def key_options(parser: argparse.ArgumentParser, *, required: bool = True) -> No
     """What opens a kit."""
     key = parser.add_mutually_exclusive_group(required=required)
     key.add_argument("--passphrase-file", metavar="F", help="file with the kit's passphrase")
-    key.add_argument("--identity", metavar="F", help="age identity or SSH key, for recipients")
+    key.add_argument(
+        "--identity", metavar="F", help="age identity or SSH key, if the kit has recipients"
+    )
     key.add_argument(
         "--share",
         action="append",
