@@ -283,5 +283,5 @@ DatabaseFingerprintField = Annotated[
     DatabaseFingerprintSettings,
     BeforeValidator(_fingerprint),
     _OrMode(),
-    Field(description="What drd remembers of the data for comparison; `counts` for short."),
+    Field(description="What drd records of the data for comparison. Short form: `counts`."),
 ]

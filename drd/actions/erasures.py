@@ -316,7 +316,7 @@ SPEC = ActionKind(
     str,
     Erasures(),
     summary="Repeat the erasures that were made since the restore point.",
-    about="The component, as `erasures` of the plan has it.",
+    about="The component that `erasures` of the plan names.",
     gives=("found",),
     frees_ports=False,
     in_words=_in_words,

@@ -96,7 +96,7 @@ SPEC = ActionKind(
     StopSettings,
     Stop(),
     summary="Stop a service.",
-    about="What.",
+    about="What to stop.",
     in_words=_in_words,
     by_hand=_by_hand,
     service=_service,

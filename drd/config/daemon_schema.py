@@ -172,7 +172,7 @@ class Metrics(Settings):
         None, description="A *.prom file in the directory that Prometheus's node exporter reads."
     )
     http: Annotated[str, AfterValidator(_http)] | None = Field(
-        None, description="Address and port on loopback: /metrics and /healthz."
+        None, description="Address and port on loopback that serve /metrics and /healthz."
     )
 
 
@@ -200,19 +200,21 @@ class DaemonFile(Settings):
         WithJsonSchema(_STATE_SCHEMA),
     ] = Field(
         State(url=DEFAULT_STATE),
-        description="SQLAlchemy URL of the catalogue; of a database with a password "
+        description="SQLAlchemy URL of the catalogue. If the database needs a password: "
         "{url: URL, password: REFERENCE}.",
     )
     public_dir: Place | None = Field(
         None,
-        description="What users other than drd's may read: the status, the daemon's socket. "
-        "Default: the name of the state's directory with -public added.",
+        description="Directory for what other users may read: the status, the daemon's socket. "
+        "Default: the state's directory with -public at the end of its name.",
     )
-    plans: Place = Field(DEFAULT_PLANS, description="Every *.yaml in it is one plan.")
+    plans: Place = Field(
+        DEFAULT_PLANS, description="Directory of the plans: every *.yaml in it is one."
+    )
     work_dir: Place = Field(
-        "/var/lib/drd/work", description="Sandboxes; needs room for one restore."
+        "/var/lib/drd/work", description="Directory of sandboxes; needs room for one restore."
     )
-    cache_dir: Place = Field("/var/cache/drd", description="restic's cache.")
+    cache_dir: Place = Field("/var/cache/drd", description="Directory of restic's cache.")
     run_as: str = Field(
         "drd", min_length=1, description="The system user that runs sandbox servers if drd is root."
     )

@@ -130,7 +130,7 @@ class Repository(Settings):
     s3: S3 | None = Field(None, description="Access to the bucket, for `s3:` only.")
     protection: Literal["object-lock", "versioning", "append-only", "none"] | None = Field(
         None,
-        description="The protection of the copies from deletion that you claim; drd checks the "
+        description="How this repository is protected from deletion, as you claim; drd checks the "
         "claim if it can.",
     )
     copy_of: Name | None = Field(

@@ -215,10 +215,10 @@ def _needs(known: KitPlan) -> Iterator[Block]:
 def _with_drd(plan: Plan) -> Iterator[Block]:
     yield Heading(2, "With drd")
     yield Text(
-        "On a machine with drd, restic and the client programs of the databases, as root. "
-        "THE-KIT is the file of the kit, PASSPHRASE a file (mode 0600) with its passphrase. For "
-        "a kit that is encrypted for people use --identity FILE instead, for a kit with shares "
-        "--share FILE for each share:"
+        "Run these commands as root, on a machine with drd, restic and the client programs of the "
+        "databases. THE-KIT is the file of the kit, PASSPHRASE a file (mode 0600) with its "
+        "passphrase. If the kit is encrypted for people, give --identity FILE instead; if it has "
+        "shares, --share FILE for each share:"
     )
     target = next((f"--target {t}" for t in plan.targets), "--in-place")
     words = f"drd recover {plan.name} {target}{scenario_option(plan)}"

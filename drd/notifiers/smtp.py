@@ -54,12 +54,12 @@ class SmtpSettings(Carrier):
     kind: Literal["smtp"]
     host: str = Field(min_length=1, description="The mail server.")
     port: Annotated[int, Field(strict=True, ge=1, le=65535)] | None = Field(
-        None, description="By default 587 with starttls, 465 with tls, 25 with none."
+        None, description="The port. Default: 587 with starttls, 465 with tls, 25 with none."
     )
     tls: Literal["starttls", "tls", "none"] = Field(
         "starttls",
-        description="starttls; tls, which begins with the first byte; or none, for a "
-        "server on this host.",
+        description="The encryption: starttls; tls from the first byte; or none, for a server on "
+        "this host.",
     )
     ca_cert: AbsolutePath | None = Field(
         None, description="PEM file of your own certificate authority."
