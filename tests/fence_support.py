@@ -13,7 +13,7 @@ import pytest
 
 from drd import process
 from drd.fence import available
-from drd.process import Command, Completed, Sandbox
+from drd.process import Command, Completed, Fences
 
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
 
@@ -34,7 +34,7 @@ def own_directory() -> Iterator[Path]:
 
 
 def behind(
-    box: Sandbox, own: Path, *argv: str, user: str | None = None, by: str = "it"
+    box: Fences, own: Path, *argv: str, user: str | None = None, by: str = "it"
 ) -> Completed:
     """Run a command behind a fence whose own directory is `own`."""
     command = Command(argv, cwd=own, user=user, fence=box.fence(by, [own]), deadline_s=30.0)
@@ -42,6 +42,6 @@ def behind(
 
 
 def python(
-    box: Sandbox, own: Path, script: str, *arguments: str, user: str | None = None, by: str = "it"
+    box: Fences, own: Path, script: str, *arguments: str, user: str | None = None, by: str = "it"
 ) -> Completed:
     return behind(box, own, PYTHON, "-I", "-c", script, *arguments, user=user, by=by)

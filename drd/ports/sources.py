@@ -13,7 +13,7 @@ from drd.errors import DrdError, SourceError
 from drd.model.finding import Finding
 from drd.model.snapshot import Fingerprint, StoredSnapshot
 from drd.model.units import format_size
-from drd.process import Command, Fence, Sandbox
+from drd.process import Command, Fence, Fences
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Workplace:
     run_as: str | None = None
     jobs: int = 2
     shelf: Path | None = None
-    sandbox: Sandbox | None = None
+    sandbox: Fences | None = None
 
     def fence(self, by: str, writes: Iterable[Path], *, reads: Iterable[Path] = ()) -> Fence | None:
         """Return the fence for a command that works on restored data in a drill: the command can

@@ -27,7 +27,7 @@ from drd.process.cancel import (
 from drd.process.checked_pipe import PipeResult, gated_pipe
 from drd.process.child import MEMORY_HINT, Child, Completed, ended, run, start
 from drd.process.command import Command, base_environment, find_tool
-from drd.process.fence import BlockedAccess, Fence, FenceLimits, Sandbox
+from drd.process.fence import BlockedAccess, Fence, FenceLimits, Fences
 from drd.process.oom import offer_to_oom_killer
 from drd.process.orphans import (
     MARKS,
@@ -54,10 +54,10 @@ __all__ = [
     "Completed",
     "Fence",
     "FenceLimits",
+    "Fences",
     "Login",
     "Mark",
     "PipeResult",
-    "Sandbox",
     "actor_here",
     "actor_of_daemon",
     "actor_of_peer",

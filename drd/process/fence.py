@@ -1,6 +1,6 @@
 """Describe a fence: the directories of a drill, what it may reach, and its limits.
 
-A fence is a field of `Command`. All fences of a drill belong to one `Sandbox`: what listens behind
+A fence is a field of `Command`. All fences of a drill belong to one `Fences`: what listens behind
 one of them can be reached from behind the others, and one record holds every access that a fence
 refused.
 """
@@ -76,7 +76,7 @@ class Fence:
     from all of these.
     """
 
-    sandbox: Sandbox
+    sandbox: Fences
     by: str
     writes: tuple[Path, ...] = ()
     reads: tuple[Path, ...] = ()
@@ -122,7 +122,7 @@ class BlockedAccess:
 
 
 @dataclass
-class Sandbox:
+class Fences:
     """All fences of one drill. `reach` has the declared HOST:PORT; `reads` real paths that all may
     read; `closed` places are never readable, whatever a command names. Close it at the end.
     """

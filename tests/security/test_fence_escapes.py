@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from drd import process
-from drd.process import Command, FenceLimits, Sandbox
+from drd.process import Command, FenceLimits, Fences
 from tests.fence_support import PYTHON, behind, fences, own_directory, python
 
 pytestmark = fences
@@ -28,8 +28,8 @@ USERS = [None, "nobody"] if os.geteuid() == 0 else [None]
 
 
 @pytest.fixture
-def box() -> Iterator[Sandbox]:
-    made = Sandbox()
+def box() -> Iterator[Fences]:
+    made = Fences()
     yield made
     made.close()
 
@@ -62,7 +62,7 @@ def outside(own: Path, user: str | None) -> Path:
     return file
 
 
-def said(box: Sandbox, own: Path, user: str | None, script: str, *arguments: str) -> str:
+def said(box: Fences, own: Path, user: str | None, script: str, *arguments: str) -> str:
     done = python(box, own, script, *arguments, user=user)
     return (done.stdout + done.stderr).strip()
 
@@ -90,7 +90,7 @@ FILES = {
 
 @pytest.mark.parametrize("how", FILES)
 def test_file_outside_stays_as_it_is(
-    box: Sandbox, own: Path, outside: Path, user: str | None, how: str
+    box: Fences, own: Path, outside: Path, user: str | None, how: str
 ) -> None:
     before = outside.stat()
     script = (
@@ -106,7 +106,7 @@ def test_file_outside_stays_as_it_is(
     )  # fmt: skip
 
 
-def test_own_directory_can_be_used_as_ever(box: Sandbox, own: Path, user: str | None) -> None:
+def test_own_directory_can_be_used_as_ever(box: Fences, own: Path, user: str | None) -> None:
     script = """
 import os, socket
 os.mkdir('d'); open('d/f', 'w').write('x'); os.chmod('d/f', 0o640)
@@ -148,14 +148,14 @@ print(b'lock' in os.read(seen, 4096))
 
 
 def test_nothing_outside_is_watched_or_made_to_wait(
-    box: Sandbox, own: Path, outside: Path, user: str | None
+    box: Fences, own: Path, outside: Path, user: str | None
 ) -> None:
     *refused, healthy = said(box, own, user, WATCHES, str(outside.parent)).split()
     assert refused == ["1", "1", "13", "13", "13", "13", "22"]
     assert healthy == "True"
 
 
-def test_nothing_becomes_set_user_id_or_a_device(box: Sandbox, own: Path, user: str | None) -> None:
+def test_nothing_becomes_set_user_id_or_a_device(box: Fences, own: Path, user: str | None) -> None:
     script = """
 import os
 for tried in (lambda: os.open('a', os.O_CREAT | os.O_WRONLY, 0o4755), lambda: os.chmod('b', 0o4755),
@@ -171,7 +171,7 @@ for tried in (lambda: os.open('a', os.O_CREAT | os.O_WRONLY, 0o4755), lambda: os
 
 
 def test_no_process_outside_can_be_seen_into_signalled_or_slowed(
-    box: Sandbox, own: Path, user: str | None
+    box: Fences, own: Path, user: str | None
 ) -> None:
     nap = process.start(Command(("sleep", "60"), user=user, env={"SECRET": "key"}))
     try:
@@ -192,7 +192,7 @@ for tried in (lambda: os.kill(pid, 9), lambda: os.kill(pid, 0), lambda: os.killp
         nap.stop(signal.SIGKILL)
 
 
-def test_warden_cannot_be_signalled_or_seen_into(box: Sandbox, own: Path, user: str | None) -> None:
+def test_warden_cannot_be_signalled_or_seen_into(box: Fences, own: Path, user: str | None) -> None:
     script = """
 import os
 pid = os.getppid()
@@ -223,7 +223,7 @@ CALLS = {
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="by the numbers of x86_64")
 @pytest.mark.parametrize("what", CALLS)
-def test_ways_around_are_closed(box: Sandbox, own: Path, what: str) -> None:
+def test_ways_around_are_closed(box: Fences, own: Path, what: str) -> None:
     number, arguments = CALLS[what]
     script = f"""
 import ctypes
@@ -236,7 +236,7 @@ print(libc.syscall({number}, *[ctypes.c_long(a) for a in {arguments!r}]), ctypes
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="32 bits beside 64")
-def test_calls_of_another_width_end_the_process(box: Sandbox, own: Path) -> None:
+def test_calls_of_another_width_end_the_process(box: Fences, own: Path) -> None:
     script = """
 import ctypes
 ctypes.CDLL(None).syscall(ctypes.c_long(0x40000000 + 39))
@@ -247,7 +247,7 @@ print('DONE')
     assert done.exit_code == -signal.SIGSYS
 
 
-def test_descriptors_of_drd_are_not_inherited(box: Sandbox, own: Path) -> None:
+def test_descriptors_of_drd_are_not_inherited(box: Fences, own: Path) -> None:
     with socket.socket(), (own.parent / "open").open("w") as file:
         os.set_inheritable(file.fileno(), True)
         script = (
@@ -269,7 +269,7 @@ def listener() -> Iterator[socket.socket]:
 
 
 def test_every_way_out_is_refused_and_named(
-    box: Sandbox, own: Path, user: str | None, listener: socket.socket
+    box: Fences, own: Path, user: str | None, listener: socket.socket
 ) -> None:
     path = own.parent / "production.sock"
     with socket.socket(socket.AF_UNIX) as production, socket.socket(socket.AF_UNIX) as abstract:
@@ -311,7 +311,7 @@ def test_without_the_fence_the_same_gets_through(own: Path, listener: socket.soc
     assert done.stdout.strip() == "DONE"
 
 
-def test_name_that_is_looked_up_is_named(box: Sandbox, own: Path) -> None:
+def test_name_that_is_looked_up_is_named(box: Fences, own: Path) -> None:
     said(box, own, None, "import socket; socket.getaddrinfo('mail.example.org', 25)")
     assert [a.words for a in box.attempts()] == ["dns mail.example.org"]
 
@@ -319,7 +319,7 @@ def test_name_that_is_looked_up_is_named(box: Sandbox, own: Path) -> None:
 def test_declared_host_is_found_by_its_name(own: Path, listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     threading.Thread(target=lambda: listener.accept()[0].send(b"hello"), daemon=True).start()
-    box = Sandbox(reach=(f"{socket.gethostname()}.invalid:1", f"localhost:{port}"))
+    box = Fences(reach=(f"{socket.gethostname()}.invalid:1", f"localhost:{port}"))
     script = f"""
 import socket
 print(socket.create_connection(('localhost', {port}), timeout=5).recv(9))
@@ -331,7 +331,7 @@ except OSError: print('refused')
     box.close()
 
 
-def test_listening_is_for_loopback_only(box: Sandbox, own: Path, user: str | None) -> None:
+def test_listening_is_for_loopback_only(box: Fences, own: Path, user: str | None) -> None:
     script = """
 import socket
 for family, address in ((socket.AF_INET, '0.0.0.0'), (socket.AF_INET6, '::'), (socket.AF_INET, '')):
@@ -361,7 +361,7 @@ for family, address in ((socket.AF_INET6, '::1'), (socket.AF_INET6, '::'),
 
 
 def test_port_of_the_host_cannot_be_taken_on_another_address(
-    box: Sandbox, own: Path, user: str | None, listener: socket.socket
+    box: Fences, own: Path, user: str | None, listener: socket.socket
 ) -> None:
     port = listener.getsockname()[1]
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -372,20 +372,20 @@ def test_port_of_the_host_cannot_be_taken_on_another_address(
     }  # fmt: skip
 
 
-def test_port_that_nobody_else_has_can_be_taken(box: Sandbox, own: Path, user: str | None) -> None:
+def test_port_that_nobody_else_has_can_be_taken(box: Fences, own: Path, user: str | None) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     assert said(box, own, user, LISTEN, str(port)).count("DONE") == 5
     assert box.attempts() == []
 
 
-def test_low_port_cannot_be_taken(box: Sandbox, own: Path, user: str | None) -> None:
+def test_low_port_cannot_be_taken(box: Fences, own: Path, user: str | None) -> None:
     assert said(box, own, user, LISTEN, "1023").split() == ["13"] * 5
     assert "listen 127.0.0.1:1023" in [a.words for a in box.attempts()]
 
 
 def test_port_that_the_host_takes_before_the_drill_listens_stays_the_hosts(
-    box: Sandbox, own: Path, user: str | None
+    box: Fences, own: Path, user: str | None
 ) -> None:
     script = """
 import os, socket, time
@@ -410,7 +410,7 @@ except OSError as e: print(e.errno)
 
 
 def test_what_listens_in_the_drill_is_reached_by_the_drill_and_by_drd(
-    box: Sandbox, own: Path, user: str | None
+    box: Fences, own: Path, user: str | None
 ) -> None:
     server = """
 import socket
@@ -441,7 +441,7 @@ for _ in range(2): s.accept()[0].send(b'hello')
 def test_declared_destination_is_reached(own: Path, listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     threading.Thread(target=lambda: listener.accept()[0].send(b"hello"), daemon=True).start()
-    box = Sandbox(reach=(f"localhost:{port}",))
+    box = Fences(reach=(f"localhost:{port}",))
     script = (
         f"import socket; print(socket.create_connection(('127.0.0.1', {port}), timeout=5).recv(9))"
     )
@@ -464,14 +464,14 @@ def alive(mark: str) -> list[int]:
     return found
 
 
-def test_exit_codes_and_streams_are_those_of_the_command(box: Sandbox, own: Path) -> None:
+def test_exit_codes_and_streams_are_those_of_the_command(box: Fences, own: Path) -> None:
     done = behind(box, own, "sh", "-c", "echo out; echo err >&2; exit 7")
     assert (done.exit_code, done.stdout, done.stderr) == (7, "out\n", "err\n")
     assert behind(box, own, "sh", "-c", "kill -TERM $$").exit_code == -signal.SIGTERM
     assert behind(box, own, "no-such-program").exit_code == 127
 
 
-def test_processes_outside_the_group_end_with_the_command(box: Sandbox, own: Path) -> None:
+def test_processes_outside_the_group_end_with_the_command(box: Fences, own: Path) -> None:
     mark = f"61.{os.getpid()}"
     behind(box, own, "sh", "-c", f"setsid --fork sleep {mark}; (setsid sleep {mark} &) ; sleep 0.2")
     assert alive(mark) == []
@@ -483,11 +483,11 @@ def test_all_of_it_ends_when_drd_dies(own: Path) -> None:
 import os, sys
 from pathlib import Path
 from drd import process
-from drd.process import Command, Sandbox
+from drd.process import Command, Fences
 own = Path({str(own)!r})
 process.start(Command(("sh", "-c", "setsid --fork sleep {mark}; trap '' TERM; sleep {mark}"),
                       cwd=own,
-                      fence=Sandbox().fence("it", [own])))
+                      fence=Fences().fence("it", [own])))
 import time; time.sleep(0.6); os.kill(os.getpid(), 9)
 """
     import sys
@@ -499,7 +499,7 @@ import time; time.sleep(0.6); os.kill(os.getpid(), 9)
     assert alive(mark) == []
 
 
-def test_deadline_ends_it_with_all_it_started(box: Sandbox, own: Path) -> None:
+def test_deadline_ends_it_with_all_it_started(box: Fences, own: Path) -> None:
     mark = f"63.{os.getpid()}"
     argv = ("sh", "-c", f"setsid sleep {mark} & setsid sleep {mark}")
     with pytest.raises(process_deadline()):
@@ -517,7 +517,7 @@ def process_deadline() -> type[Exception]:
 
 
 def test_memory_and_lifetime_are_bounded(own: Path) -> None:
-    box = Sandbox(limits=FenceLimits(256 << 20, 64, lifetime_s=1.0))
+    box = Fences(limits=FenceLimits(256 << 20, 64, lifetime_s=1.0))
     try:
         hungry = python(box, own, "x = bytearray(1 << 30)")
         assert hungry.exit_code != 0
@@ -531,7 +531,7 @@ def test_memory_and_lifetime_are_bounded(own: Path) -> None:
 def test_closed_places_are_not_shown_whatever_is_asked_for(own: Path, outside: Path) -> None:
     parent = own.parent
     (parent / "open").write_text("fine")
-    with_closed = Sandbox(reads=(parent,), closed=(outside,))
+    with_closed = Fences(reads=(parent,), closed=(outside,))
     text = python(
         with_closed, own, f"print(open('{parent}/open').read())\nprint(open('{outside}').read())"
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from drd import process
-from drd.process import Command, FenceLimits, Sandbox
+from drd.process import Command, FenceLimits, Fences
 from tests.fence_support import PYTHON, fences, own_directory, python
 
 pytestmark = fences
@@ -39,8 +39,8 @@ def remove(segment):
 
 
 @pytest.fixture
-def box() -> Iterator[Sandbox]:
-    made = Sandbox()
+def box() -> Iterator[Fences]:
+    made = Fences()
     yield made
     made.close()
 
@@ -58,7 +58,7 @@ def segments() -> dict[int, int]:
     return {int(f[1]): int(f[3]) for f in (line.split() for line in lines)}
 
 
-def answers(box: Sandbox, own: Path, script: str, *arguments: str) -> list[str]:
+def answers(box: Fences, own: Path, script: str, *arguments: str) -> list[str]:
     done = python(box, own, CALLS + script, *arguments, user=USER)
     assert done.exit_code == 0, done.stderr
     return done.stdout.split("\n")[:-1]
@@ -72,7 +72,7 @@ def left() -> list[int]:
     return [n for n, size in segments().items() if size == SIZE]
 
 
-def test_segment_is_used_at_once_and_ends_with_the_fence(box: Sandbox, own: Path) -> None:
+def test_segment_is_used_at_once_and_ends_with_the_fence(box: Fences, own: Path) -> None:
     script = """
 size = int(sys.argv[1]); one = get(size); at = attach(one); ctypes.memset(at, 120, size)
 child = os.fork()
@@ -85,7 +85,7 @@ print(os.waitpid(child, 0)[1])
         assert left() == []
 
 
-def test_segment_ends_also_when_the_warden_is_killed(box: Sandbox, own: Path) -> None:
+def test_segment_ends_also_when_the_warden_is_killed(box: Fences, own: Path) -> None:
     script = (
         f"{CALLS}\nattach(get({SIZE})); get({SIZE}); open('made', 'w'); import time; time.sleep(60)"
     )
@@ -102,7 +102,7 @@ def test_segment_ends_also_when_the_warden_is_killed(box: Sandbox, own: Path) ->
     assert left() == []
 
 
-def test_a_removed_segment_frees_its_memory_at_once(box: Sandbox, own: Path) -> None:
+def test_a_removed_segment_frees_its_memory_at_once(box: Fences, own: Path) -> None:
     script = (
         "print(sum(remove(get(int(sys.argv[1]))) for _ in range(50)), "
         "len(open('/proc/sysvipc/shm').readlines()))"
@@ -113,7 +113,7 @@ def test_a_removed_segment_frees_its_memory_at_once(box: Sandbox, own: Path) -> 
     assert int(lines) < before + 25
 
 
-def test_key_means_something_behind_the_fence_only(box: Sandbox, own: Path) -> None:
+def test_key_means_something_behind_the_fence_only(box: Fences, own: Path) -> None:
     key = 0x5A0000 + os.getpid() % 0xFFFF
     hosts = LIBC.shmget(key, ctypes.c_size_t(8192), 0o1666)
     assert hosts >= 0
@@ -136,7 +136,7 @@ print(remove(one), get(4096, key, 0o600))
         LIBC.shmctl(hosts, 0, None)
 
 
-def test_a_shared_memory_key_of_the_host_stays_free(box: Sandbox, own: Path) -> None:
+def test_a_shared_memory_key_of_the_host_stays_free(box: Fences, own: Path) -> None:
     """The service that has it would not come up while the drill runs."""
     key = 0x5B0000 + os.getpid() % 0xFFFF
     argv = (
@@ -157,7 +157,7 @@ def test_a_shared_memory_key_of_the_host_stays_free(box: Sandbox, own: Path) -> 
 
 
 def test_segments_count_for_the_drills_memory(own: Path) -> None:
-    box = Sandbox(limits=FenceLimits(64 << 20, 64))
+    box = Fences(limits=FenceLimits(64 << 20, 64))
     try:
         script = (
             "print([isinstance(get(40 << 20), int), get(40 << 20), isinstance(get(20 << 20), int)])"
@@ -171,11 +171,11 @@ def test_segments_count_for_the_drills_memory(own: Path) -> None:
     "keep", ["get(4096)", "isinstance(s := get(4096), int) and attach(s) and remove(s) or s"]
 )
 def test_segments_that_a_drill_keeps_leave_most_of_the_hosts(
-    box: Sandbox, own: Path, keep: str
+    box: Fences, own: Path, keep: str
 ) -> None:
     script = f"print(sum(isinstance(({keep}), int) for _ in range(600)), get(4096))"
     assert answers(box, own, script) == ["256 No space left on device"]
 
 
-def test_drill_is_what_the_kernel_ends_first_when_memory_runs_out(box: Sandbox, own: Path) -> None:
+def test_drill_is_what_the_kernel_ends_first_when_memory_runs_out(box: Fences, own: Path) -> None:
     assert answers(box, own, "print(open('/proc/self/oom_score_adj').read().strip())") == ["1000"]

@@ -13,7 +13,7 @@ import pytest
 
 from drd import process
 from drd.fence.record import DESTINATIONS, Record
-from drd.process import Command, Sandbox
+from drd.process import Command, Fences
 from tests.fence_support import PYTHON, fences, own_directory, python
 
 pytestmark = fences
@@ -22,8 +22,8 @@ USER = "nobody" if os.geteuid() == 0 else None
 
 
 @pytest.fixture
-def box() -> Iterator[Sandbox]:
-    made = Sandbox(reach=("localhost:5432",))
+def box() -> Iterator[Fences]:
+    made = Fences(reach=("localhost:5432",))
     yield made
     made.close()
 
@@ -35,7 +35,7 @@ def own() -> Iterator[Path]:
         yield place
 
 
-def tried(box: Sandbox) -> list[str]:
+def tried(box: Fences) -> list[str]:
     return [a.words for a in box.attempts()]
 
 
@@ -52,7 +52,7 @@ def look(name):
 """
 
 
-def test_nobody_else_can_ask_the_name_server_of_a_drill(box: Sandbox, own: Path) -> None:
+def test_nobody_else_can_ask_the_name_server_of_a_drill(box: Fences, own: Path) -> None:
     before = unix_names()
     script = f"{LOOKS_UP}\nlook('a.example.org'); open('asked', 'w'); time.sleep(60)"
     argv = (PYTHON, "-I", "-c", script)
@@ -69,7 +69,7 @@ def test_nobody_else_can_ask_the_name_server_of_a_drill(box: Sandbox, own: Path)
         child.stop(signal.SIGKILL)
 
 
-def test_names_are_looked_up_as_often_and_by_as_many_as_wanted(box: Sandbox, own: Path) -> None:
+def test_names_are_looked_up_as_often_and_by_as_many_as_wanted(box: Fences, own: Path) -> None:
     script = f"""{LOOKS_UP}
 import threading
 found = []
@@ -89,7 +89,7 @@ with open('/proc/%d/status' % __import__('os').getppid()) as status:
     assert "dns gone.example.org" in tried(box)
 
 
-def test_kept_resolver_sockets_use_no_threads(box: Sandbox, own: Path) -> None:
+def test_kept_resolver_sockets_use_no_threads(box: Fences, own: Path) -> None:
     script = """
 import socket
 kept = []
@@ -103,7 +103,7 @@ with open('/proc/%d/status' % __import__('os').getppid()) as status:
     assert python(box, own, script, user=USER).stdout.strip() == "['2']"
 
 
-def test_many_tries_of_one_kind_hide_no_other_kind(box: Sandbox, own: Path) -> None:
+def test_many_tries_of_one_kind_hide_no_other_kind(box: Fences, own: Path) -> None:
     script = f"""{LOOKS_UP}
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('192.0.2.53', 53))
 def ask(name):

@@ -12,7 +12,7 @@ import pytest
 from drd import process
 from drd.errors import DrdError
 from drd.kinds.sqlite.reader import SqliteReader, reads
-from drd.process import Sandbox
+from drd.process import Fences
 from tests.e2e.site import Site
 from tests.fence_support import fences, own_directory
 
@@ -113,7 +113,7 @@ def test_answers_of_a_subverted_reader_are_not_believed(
 ) -> None:
     script = _SUBVERTED.format(secret="/etc/shadow", answer=answer)
     with own_directory() as own:
-        box = Sandbox()
+        box = Fences()
         reader = SqliteReader(box.fence("db", [own], reads=reads()))
         monkeypatch.setattr("drd.kinds.sqlite.reader._BOOT", script)
         try:
@@ -128,7 +128,7 @@ def test_a_subverted_reader_has_no_access(monkeypatch: pytest.MonkeyPatch) -> No
     with own_directory() as own:
         secret = own.parent / "secret"
         secret.write_text("key")
-        box = Sandbox()
+        box = Fences()
         reader = SqliteReader(box.fence("db", [own], reads=reads()))
         script = _SUBVERTED.format(secret=str(secret), answer="")
         monkeypatch.setattr("drd.kinds.sqlite.reader._BOOT", script)
@@ -147,7 +147,7 @@ def test_reader_that_dies_is_an_error_and_the_next_question_starts_another() -> 
         with sqlite3.connect(own / "x.db") as connection:
             connection.execute("create table t (n int)")
         connection.close()
-        box = Sandbox()
+        box = Fences()
         reader = SqliteReader(box.fence("db", [own], reads=reads()))
         try:
             assert reader.scalar(own / "x.db", "select 7", timeout_s=20) == 7

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from drd.errors import SandboxUnavailable
-from drd.process import Sandbox
+from drd.process import Fences
 from drd.process.fence import CANNOT, require_up
 from tests.fence_support import behind, fences, own_directory
 
@@ -30,20 +30,20 @@ def own() -> Iterator[Path]:
 
 
 @pytest.fixture
-def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fences]:
     """Of a drd whose code lies where root alone can read it."""
     package = Path(__file__).parents[2] / "drd"
     with tempfile.TemporaryDirectory(prefix="drd-private-", dir="/var/tmp") as place:
         shutil.copytree(package, Path(place) / "drd", ignore=shutil.ignore_patterns("__pycache__"))
         boot = f"import sys; sys.path.insert(0, {place!r}); from drd.fence.main import main; main()"
         monkeypatch.setattr("drd.process.fence._BOOT", boot)
-        made = Sandbox()
+        made = Fences()
         made._grouped = True  # without a control group, whose files are read beforehand
         yield made
         made.close()
 
 
-def test_command_runs_where_its_user_can_read_nothing_of_drd(box: Sandbox, own: Path) -> None:
+def test_command_runs_where_its_user_can_read_nothing_of_drd(box: Fences, own: Path) -> None:
     done = behind(box, own, "sh", "-c", "echo here", user="nobody")
     assert (done.exit_code, done.stdout, box.failures()) == (0, "here\n", [])
 
@@ -59,7 +59,7 @@ main()
 
 
 def test_fence_that_breaks_is_no_failure_of_the_command(
-    box: Sandbox, own: Path, monkeypatch: pytest.MonkeyPatch
+    box: Fences, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = str(Path(__file__).parents[2])
     monkeypatch.setattr("drd.process.fence._BOOT", BREAKS.format(place=place))

@@ -22,7 +22,7 @@ from drd import process
 from drd.errors import SandboxUnavailable
 from drd.flows.components.fence import for_command
 from drd.ports import Inspector
-from drd.process import Command, Sandbox
+from drd.process import Command, Fences
 from drd.process.private import ROOTS_OWN
 from tests.e2e.site import Site, make_tree
 from tests.security.test_root_rights import owned, roots_files
@@ -132,7 +132,7 @@ def test_link_of_the_owners_does_not_lead_a_command_of_roots(site: Site, victim:
 
 
 def test_scratch_directory_that_is_a_link_is_refused(tmp_path: Path, victim: Path) -> None:
-    box = Sandbox(wanted=())
+    box = Fences(wanted=())
     try:
         (tmp_path / "scratch").symlink_to(victim)
         with pytest.raises(SandboxUnavailable, match="was not made by this drill"):
@@ -149,7 +149,7 @@ def test_scratch_directory_that_is_a_link_is_refused(tmp_path: Path, victim: Pat
     assert list(victim.iterdir()) == []
 
 
-@pytest.mark.skipif(bool(Sandbox().missing), reason="this kernel has no whole fence to try")
+@pytest.mark.skipif(bool(Fences().missing), reason="this kernel has no whole fence to try")
 def test_link_of_others_shows_a_command_of_the_plan_nothing(short_tmp: Path) -> None:
     """Whoever owns what is backed up can exchange what the plan's own words name."""
     shop, back, secret = short_tmp / "shop", short_tmp / "back", short_tmp / "secret"
@@ -168,7 +168,7 @@ def test_link_of_others_shows_a_command_of_the_plan_nothing(short_tmp: Path) -> 
     (back / "db.sqlite").symlink_to(secret)
 
     def shows(*written: str) -> str:
-        box = Sandbox()
+        box = Fences()
         try:
             around = SimpleNamespace(environment={"DRD_PATH": str(back / "db.sqlite")})
             fence = for_command(box, "look", written, [cast("Inspector", around)], short_tmp)

@@ -19,7 +19,7 @@ from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.model.source_version import SourceVersion
 from drd.ports import Ability, Inspector
 from drd.ports.kinds import Holds, KindSpec
-from drd.process import Sandbox
+from drd.process import Fences
 from drd.registry import KINDS, source_version
 from tests.catalogue_support import T0, captured, plan, point
 
@@ -54,7 +54,7 @@ class ToyInspector(Inspector):
         raise NotImplementedError
 
 
-class Fences:
+class NotedFences:
     """Notes what a fence would open."""
 
     def fence(self, by: str, writes: list[Path], **more: Any) -> Any:
@@ -109,7 +109,7 @@ def test_a_fenced_command_reaches_what_the_kind_names(tmp_path: Path) -> None:
         ToyInspector({"DRD_PATH": str(tmp_path / "data")}, ()),
         ToyInspector({"TOY": "x"}, ("/run/toy",)),
     ]
-    fences = cast("Sandbox", Fences())
+    fences = cast("Fences", NotedFences())
     opened: Any = for_command(fences, "check", ["true"], inspectors, tmp_path)
     assert opened["writes"] == [opened["home"], tmp_path / "data"]
     assert opened["sockets"] == [Path("/run/toy")]

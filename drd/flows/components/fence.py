@@ -18,35 +18,36 @@ from drd.model.fencing import FenceReport, RefusedAccess
 from drd.model.plan import Plan
 from drd.model.values import references
 from drd.ports import Inspector
-from drd.process import Fence, FenceLimits, Sandbox, rights
+from drd.process import Fence, FenceLimits, Fences, rights
 from drd.process.real_path import real_path_for_fence
 
 _SECRETS = Path("/etc/drd")
 
 
 @contextmanager
-def drill_fences(services: Services, plan: Plan) -> Iterator[Sandbox]:
+def drill_fences(services: Services, plan: Plan) -> Iterator[Fences]:
     """The fences of one drill, as the plan requires; removed at the end.
 
     Raises SandboxUnavailable if the plan requires a complete fence and this host has none."""
     with rights.root(rights.Purpose.OWNERS):  # links on the way, in directories of others as well
         declared = [real_path_for_fence(p) for p in plan.drill.read]
-    box = Sandbox(
+    fences = Fences(
         reach=plan.drill.reach,
         closed=tuple(hidden_places(services, plan)),
         limits=FenceLimits.usual(plan.drill.timeout_s),
         reads=tuple(p for p in declared if p is not None),
     )
     try:
-        if plan.drill.fence == "required" and box.missing:
+        if plan.drill.fence == "required" and fences.missing:
+            missing = missing_text(fences.missing.items())
             raise SandboxUnavailable(
-                f"this host has no complete fence for a drill: {missing_text(box.missing.items())}",
+                f"this host has no complete fence for a drill: {missing}",
                 hint=f"run drd doctor {plan.name}, which tries the fence; `drill: {{fence: "
                 "best}` drills with the parts of the fence that this host has.",
             )
-        yield box
+        yield fences
     finally:
-        box.close()
+        fences.close()
 
 
 def hidden_places(services: Services, plan: Plan) -> Iterable[Path]:
@@ -64,7 +65,7 @@ def hidden_places(services: Services, plan: Plan) -> Iterable[Path]:
 
 
 def for_command(
-    box: Sandbox,
+    fences: Fences,
     by: str,
     written: Sequence[str],
     inspectors: Iterable[Inspector],
@@ -82,7 +83,7 @@ def for_command(
         sockets += map(Path, inspector.sockets)
     hidden = [d for place in writes for d in _devices(place)] if rights.may_be_root() else []
     named = list(_named(written, [os.path.realpath(w) for w in writes]))
-    return box.fence(by, writes, reads=named, sockets=sockets, home=home, hidden=hidden)
+    return fences.fence(by, writes, reads=named, sockets=sockets, home=home, hidden=hidden)
 
 
 def _directory(came_back: Path) -> Path:
@@ -150,16 +151,16 @@ def _devices(place: Path) -> Iterator[Path]:
                     yield Path(entry.path)
 
 
-def report(box: Sandbox, plan: Plan) -> FenceReport:
+def report(fences: Fences, plan: Plan) -> FenceReport:
     """Return the parts of the fence that held, and refused accesses, for the evidence."""
     return FenceReport(
-        held=box.parts,
-        missing=dict(box.missing),
-        limits="control group" if box.grouped else "rlimits",
-        fenced=tuple(box.fenced()),
+        held=fences.parts,
+        missing=dict(fences.missing),
+        limits="control group" if fences.grouped else "rlimits",
+        fenced=tuple(fences.fenced()),
         reach=plan.drill.reach,
         read=plan.drill.read,
-        tried=tuple(RefusedAccess(a.by, a.what, a.to) for a in box.attempts()),
+        tried=tuple(RefusedAccess(a.by, a.what, a.to) for a in fences.attempts()),
     )
 
 

@@ -71,7 +71,7 @@ class Restoration:
     begun: float
     part: Part | None = None
     prefetch: Prefetch | None = None
-    fences: process.Sandbox | None = None
+    fences: process.Fences | None = None
     spans: list[Span] = field(default_factory=list)
     restored: dict[str, Restored] = field(default_factory=dict)
     errors: dict[str, DrdError] = field(default_factory=dict)

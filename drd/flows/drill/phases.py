@@ -64,7 +64,7 @@ class FencesReady:
     """The fences for code that comes with the data are there."""
 
     begun: RunBegun
-    fences: process.Sandbox
+    fences: process.Fences
 
     def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
         fence = report(self.fences, self.begun.plan)

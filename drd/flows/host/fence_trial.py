@@ -19,7 +19,7 @@ from drd.flows.state.run_dirs import run_directory
 from drd.model.fencing import limits_in_words
 from drd.model.plan import Plan
 from drd.ports import Finding
-from drd.process import Command, FenceLimits, Sandbox
+from drd.process import Command, FenceLimits, Fences
 
 _SCRIPT = """
 import json, os, socket, sys
@@ -67,28 +67,28 @@ _RIGHT = [
 def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
     """Return whether a process behind the fence of a drill stays there, as far as this process can
     set it up."""
-    box = Sandbox(closed=tuple(hidden_places(services, plan)), limits=FenceLimits.usual(30.0))
+    fences = Fences(closed=tuple(hidden_places(services, plan)), limits=FenceLimits.usual(30.0))
     try:
-        if not box.parts:
-            return [_finding(plan, f"drills run unfenced: {listed(box.missing.items())}")]
-        done, failed = _done(box, run_directory(services, run))
+        if not fences.parts:
+            return [_finding(plan, f"drills run unfenced: {listed(fences.missing.items())}")]
+        done, failed = _done(fences, run_directory(services, run))
         if failed:
             return [Finding("fence", "error", "", failed, "see docs/sandbox.md.")]
         wrong = [d for d, why in done.items() if not why and d not in _RIGHT]
-        if wrong and not box.missing:
+        if wrong and not fences.missing:
             text = f"a process behind the fence could {', '.join(wrong)}"
             return [Finding("fence", "error", "", text, "this is a bug in drd: please report it.")]
         if lacks := [f"{d} ({done.get(d)})" for d in _RIGHT if done.get(d) != ""]:
             text = f"a process behind the fence could not {', '.join(lacks)}"
             return [Finding("fence", "error", "", text, "see docs/sandbox.md.")]
-        if box.missing:
-            text = f"a part of the fence is missing: {listed(box.missing.items())}"
+        if fences.missing:
+            text = f"a part of the fence is missing: {listed(fences.missing.items())}"
             return [_finding(plan, text + (f"; it could {', '.join(wrong)}" if wrong else ""))]
-        limits = limits_in_words("control group" if box.grouped else "rlimits")
-        held = f"{', '.join(box.parts)} work; {limits}"
+        limits = limits_in_words("control group" if fences.grouped else "rlimits")
+        held = f"{', '.join(fences.parts)} work; {limits}"
         return [Finding("fence", "ok", "", f"tried: {held}")]
     finally:
-        box.close()
+        fences.close()
 
 
 def _finding(plan: Plan, text: str) -> Finding:
@@ -101,7 +101,7 @@ def _finding(plan: Plan, text: str) -> Finding:
     return Finding("fence", "warning" if not required else "error", "", text, hint)
 
 
-def _done(box: Sandbox, directory: Path) -> tuple[dict[str, str], str]:
+def _done(fences: Fences, directory: Path) -> tuple[dict[str, str], str]:
     """Return the results of each access, with the error if it failed, and why the fence could not
     be set up.
     """
@@ -110,10 +110,10 @@ def _done(box: Sandbox, directory: Path) -> tuple[dict[str, str], str]:
         words = (str(secret), str(own), str(os.getpid()), str(port), path)
         argv = (python or sys.executable, "-I", "-S", "-c", _SCRIPT, *words)
         reads = [] if python else map(os.path.realpath, (sys.prefix, sys.base_prefix))
-        fence = box.fence("trial", [own], reads=reads)
+        fence = fences.fence("trial", [own], reads=reads)
         done = process.run(Command(argv, cwd=own, fence=fence, deadline_s=30.0))
-    if box.failures():
-        return {}, f"the fence cannot be set up: {'; '.join(box.failures())}"
+    if fences.failures():
+        return {}, f"the fence cannot be set up: {'; '.join(fences.failures())}"
     try:
         return dict(json.loads(done.stdout)), ""
     except ValueError:

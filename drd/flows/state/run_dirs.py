@@ -75,17 +75,17 @@ def component_place(services: Services, run: str, component: Component) -> Workp
 
 
 def sandbox_place(
-    services: Services, run: str, component: Component, box: process.Sandbox | None = None
+    services: Services, run: str, component: Component, fences: process.Fences | None = None
 ) -> Workplace:
     """Return a place like `component_place`, but where the user of sandbox servers can reach it,
-    and with the fences of `box`.
+    and with these `fences`.
     """
     root = services.work_dir
     if rights.acts_for() is not None or (
         services.run_as is not None and not _reachable(root, services.run_as)
     ):
         root = outside(services)
-    return replace(_place(root, services, run, component), sandbox=box)
+    return replace(_place(root, services, run, component), sandbox=fences)
 
 
 def target_place(services: Services, run: str, component: Component) -> Workplace:
