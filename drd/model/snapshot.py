@@ -46,7 +46,8 @@ class TableState:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFingerprint:
-    """The state of a database at its data time.
+    """The state of a database at its data time, or of anything that consists of named things with
+    counts and digests: kinds of other packages use it as well.
 
     `tables` is keyed by the qualified name as the database prints it (`public.orders`, `public."odd
     name"`). `not_reached` names tables that the time budget or a missing right left out, with the

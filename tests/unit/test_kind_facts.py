@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,17 @@ import pytest
 import drd
 from drd.errors import NotSupported
 from drd.flows.components.fence import for_command
+from drd.model import kit, manifest
+from drd.model.difference import PropertyChange, difference
 from drd.model.readiness import of_versions
 from drd.model.single_item import Part
-from drd.model.snapshot import ComponentSnapshot, Fingerprint
+from drd.model.snapshot import (
+    ComponentSnapshot,
+    DatabaseFingerprint,
+    Fingerprint,
+    TableState,
+    fingerprint_from_json,
+)
 from drd.model.source_version import SourceVersion
 from drd.ports import Ability, Inspector
 from drd.ports.kinds import Holds, KindSpec
@@ -113,6 +122,23 @@ def test_a_fenced_command_reaches_what_the_kind_names(tmp_path: Path) -> None:
     opened: Any = for_command(fences, "check", ["true"], inspectors, tmp_path)
     assert opened["writes"] == [opened["home"], tmp_path / "data"]
     assert opened["sockets"] == [Path("/run/toy")]
+
+
+def test_the_general_fingerprint_takes_what_a_kind_of_its_own_has_to_record() -> None:
+    seen = DatabaseFingerprint(
+        "digest",
+        {"mailbox of anna": TableState(7, "x" * 200), "queue": TableState(0)},
+        {"mailbox of bert": "it was locked"},
+        properties={"flags": [1, "b", None], "quota": {"anna": 2.5}},
+    )
+    data = json.loads(json.dumps(seen.to_json()))
+    assert manifest.fingerprint(data, "here") == seen  # as a repository gives it
+    assert fingerprint_from_json(data) == seen  # as the catalogue gives it
+    assert kit.summary(seen) == {"tables": 2, "rows": 7}
+    later = replace(seen, properties={"flags": [1, "c", None], "quota": {"anna": 2.5}})
+    changed = difference(seen, later, owners=True)
+    assert (changed.compared, changed.tables) == (2, ())
+    assert changed.properties == (PropertyChange("flags", [1, "b", None], [1, "c", None]),)
 
 
 @pytest.mark.parametrize("part", [Part(tables=("a",)), Part(paths=("/a",))])
