@@ -103,13 +103,15 @@ def test_the_most_severe_alert_is_first_with_its_command(catalogue: SqlCatalogue
     ]
 
 
-def test_one_plan_s_alerts(catalogue: SqlCatalogue, drd: Any, as_json: Any) -> None:
+def test_alerts_of_one_plan_leave_out_those_of_others(
+    catalogue: SqlCatalogue, drd: Any, as_json: Any
+) -> None:
     look(catalogue, ago(minutes=5), LATE, DISK)
     assert [a["kind"] for a in as_json("alerts", "orders-api")["alerts"]] == ["backup-overdue"]
     assert 'there is no plan "order-api"' in drd("alerts", "order-api", code=2)
 
 
-def test_the_document_for_machines(catalogue: SqlCatalogue, as_json: Any) -> None:
+def test_alerts_as_json_has_every_key_of_an_alert(catalogue: SqlCatalogue, as_json: Any) -> None:
     at = ago(minutes=5)
     look(catalogue, at, LATE)
     document = as_json("alerts")
@@ -190,7 +192,7 @@ def test_an_alert_that_somebody_takes_care_of_says_who_and_until_when(
     assert (told.message.event, told.message.alert) == ("acknowledged", "a1b2c3d4")
 
 
-def test_an_acknowledgement_for_machines(catalogue: SqlCatalogue, as_json: Any) -> None:
+def test_ack_as_json_has_the_state_and_its_end(catalogue: SqlCatalogue, as_json: Any) -> None:
     look(catalogue, ago(minutes=5), LATE)
     document = as_json("ack", "a1b2c3d4", "--by", "anna", "--until", "2999-01-01T00:00:00Z")
     assert document["state"] == "acknowledged"

@@ -232,7 +232,7 @@ def test_clock_set_back_is_unknown(bench: Bench) -> None:
     assert plan["rpo"]["verdict"] == "unknown"
 
 
-def test_unknown_plan(bench: Bench) -> None:
+def test_status_of_an_unknown_plan_suggests_the_nearest_name(bench: Bench) -> None:
     bench.load(ago(hours=2))
     with pytest.raises(UnknownPlan) as caught:
         bench.status(plan="orders-apj")

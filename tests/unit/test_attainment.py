@@ -68,7 +68,9 @@ def missed_seconds(points: list[tuple[int, int]], rpo: int, since: int, until: i
         "data time after availability counts as availability",
     ],
 )
-def test_missed_intervals(points: list[tuple[int, int]], expected: list[tuple[int, int]]) -> None:
+def test_intervals_without_a_point_within_the_rpo_are_missed(
+    points: list[tuple[int, int]], expected: list[tuple[int, int]]
+) -> None:
     assert missed(points, 20, 0, 100) == expected
 
 

@@ -54,7 +54,9 @@ def judged(expect: str | float, value: Any, **around: Any) -> Judgement:
         ("withinside", Comparison("==", "withinside")),
     ],
 )
-def test_an_expectation_means(text: str | float, meaning: object) -> None:
+def test_an_expectation_is_read_as_a_comparison_and_its_value(
+    text: str | float, meaning: object
+) -> None:
     assert parse_expectation(text) == meaning
 
 
@@ -120,7 +122,9 @@ def test_what_is_not_understood_says_which_forms_there_are(text: str) -> None:
         ("within 10% of 0", 1, False),
     ],
 )
-def test_a_value_is_judged(expect: str, value: Any, met: bool) -> None:
+def test_a_value_passes_exactly_when_it_meets_the_expectation(
+    expect: str, value: Any, met: bool
+) -> None:
     assert judged(expect, value).verdict is (CheckVerdict.PASSED if met else CheckVerdict.FAILED)
 
 
@@ -214,7 +218,7 @@ def test_a_share_of_nothing_known_is_not_run_with_the_reason() -> None:
         ("0.5 %", Tolerance(share=Decimal("0.5"))),
     ],
 )
-def test_a_tolerance_means(text: str | int, meaning: Tolerance) -> None:
+def test_a_tolerance_is_read_as_rows_or_as_a_share(text: str | int, meaning: Tolerance) -> None:
     assert parse_tolerance(text) == meaning
 
 

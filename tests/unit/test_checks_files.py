@@ -73,7 +73,7 @@ def check(
         ({"xattrs": None}, ["extended attributes"]),
     ],
 )
-def test_what_differs_in_a_file(change: dict[str, Any], words: list[str]) -> None:
+def test_each_difference_of_a_file_is_named(change: dict[str, Any], words: list[str]) -> None:
     assert entry_differences(FILE, replace(FILE, **change), owners=True) == words
     assert entry_differences(replace(FILE, digest=None), FILE, owners=True) == []
 
@@ -205,7 +205,9 @@ def test_without_owners_their_comparison_is_a_part_of_its_own() -> None:
         (DrdError("no right"), NOT_RUN),
     ],
 )
-def test_what_keeps_it_from_comparing(error: Exception, verdict: CheckVerdict) -> None:
+def test_an_error_while_comparing_files_is_in_the_verdict(
+    error: Exception, verdict: CheckVerdict
+) -> None:
     [own] = check(tree(a=FILE), error)
     assert own.verdict is verdict
     assert str(error) in own.observed

@@ -64,7 +64,7 @@ def test_healthy_plan_is_met_ready_and_needs_no_word() -> None:
         (400 * DAY, BREACHED),
     ],
 )
-def test_exposure_against_the_rpo(exposure_s: float, verdict: Verdict) -> None:
+def test_exposure_beyond_the_rpo_is_a_breach(exposure_s: float, verdict: Verdict) -> None:
     plan = judged(newest=point(exposure_s))
     assert plan.rpo.exposure_s == pytest.approx(exposure_s)
     assert plan.rpo.verdict is verdict
@@ -82,7 +82,7 @@ def test_exposure_against_the_rpo(exposure_s: float, verdict: Verdict) -> None:
         (None, 20 * MINUTE, None, MET),
     ],
 )
-def test_what_the_schedule_can_hold(
+def test_an_rpo_that_the_schedule_cannot_keep_is_at_risk(
     interval_s: float | None, p95_s: float | None, achievable_s: float | None, verdict: Verdict
 ) -> None:
     plan = judged(interval_s=interval_s, backup_p95_s=p95_s)
@@ -446,7 +446,9 @@ def test_the_worst_verdict_counts(verdicts: tuple[Verdict, ...], expected: Verdi
 
 
 @pytest.mark.parametrize(("verdict", "code"), [(MET, 0), (AT_RISK, 0), (UNKNOWN, 3), (BREACHED, 3)])
-def test_exit_codes(verdict: Verdict, code: int) -> None:
+def test_unknown_and_breached_verdicts_exit_with_3_and_others_with_0(
+    verdict: Verdict, code: int
+) -> None:
     assert exit_code(verdict) == code
 
 

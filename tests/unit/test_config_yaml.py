@@ -143,7 +143,9 @@ def test_aliases_and_merge_keys_are_followed() -> None:
         ),
     ],
 )
-def test_what_is_not_yaml_at_all(text: str | bytes, line: int, message: str, hint: str) -> None:
+def test_text_that_is_not_yaml_is_refused_with_its_line(
+    text: str | bytes, line: int, message: str, hint: str
+) -> None:
     assert refused(text) == Problem("p.yaml", line, "", message, hint)
 
 

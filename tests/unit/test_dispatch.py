@@ -89,7 +89,9 @@ def test_earliest_deadline_first() -> None:
         ("backup", RunLimits(runs=1), "limit: 1 of 1 runs"),
     ],
 )
-def test_kinds_have_limits(kind: str, limits: RunLimits, words: str) -> None:
+def test_only_so_many_runs_of_a_kind_start_at_once(
+    kind: str, limits: RunLimits, words: str
+) -> None:
     found = choose([due(kind, "a"), due(kind, "b")], (), limits, NOW)
     assert ran(found) == [f"{kind} of a"]
     assert why(found) == {f"{kind} of b": words}

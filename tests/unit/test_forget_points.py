@@ -155,7 +155,9 @@ def test_points_of_the_future_may_go(world: World, point: RestorePoint, ahead: s
     assert give(world) == ("aaaaaaaa",)
 
 
-def test_each_point_is_judged(world: World, point: RestorePoint) -> None:
+def test_forgetting_is_refused_when_one_of_the_points_is_undamaged(
+    world: World, point: RestorePoint
+) -> None:
     damage(world, "primary")
     damage(world, "offsite")
     with pytest.raises(UsageError, match="no damage of restore point bbbb"):
@@ -234,7 +236,9 @@ def test_the_last_place_of_a_point_ends_it(world: World, point: RestorePoint) ->
 # --- what a repository does with it ---
 
 
-def test_manifests_go_first(world: World, point: RestorePoint) -> None:
+def test_the_manifests_of_points_are_forgotten_before_their_data(
+    world: World, point: RestorePoint
+) -> None:
     asked: list[Sequence[str]] = []
 
     class Watched(MemoryRepository):
@@ -322,7 +326,7 @@ def test_what_cannot_be_read_may_be_the_manifest(world: World, point: RestorePoi
     assert snapshots_of(world, "primary") == 3
 
 
-def test_nothing_there_needs_no_step(world: World, point: RestorePoint) -> None:
+def test_a_repository_without_the_point_needs_no_step(world: World, point: RestorePoint) -> None:
     world.primary.forget([s.id for s in world.primary.snapshots(tags=["run:aaaaaaaa"])])
     give(world, force=True)
     [run] = world.catalogue.runs.newest("shop", limit=1)

@@ -68,7 +68,7 @@ def test_it_refuses_what_typing_named_tuple_refuses(
             Ours(*values, **named)
 
 
-def test_changes_and_copies() -> None:
+def test_records_are_replaced_copied_and_pickled_but_never_changed() -> None:
     one = OfBoth(1, 2)
     assert one._replace(right=3) == OfBoth._make([1, 3]) == (1, 3)
     with pytest.raises(ValueError, match="other"):

@@ -96,7 +96,7 @@ def test_quiet_check_says_only_what_is_wrong(home: Path, capsys: Output) -> None
     assert capsys.readouterr().out == ""
 
 
-def test_check_as_json(home: Path, capsys: Output) -> None:
+def test_check_as_json_lists_the_problems_of_all_plans(home: Path, capsys: Output) -> None:
     path = plan(home, changed("rto: 1h", "rto: 1"))
     plan(home, changed("plan: shop", "plan: market"), "market.yaml")
     assert run("check", "--json") == 2
@@ -139,7 +139,9 @@ def test_check_without_any_plan_says_how_to_begin(home: Path, capsys: Output) ->
     )
 
 
-def test_unknown_plan_as_json(home: Path, capsys: Output) -> None:
+def test_check_of_an_unknown_plan_as_json_suggests_the_nearest_name(
+    home: Path, capsys: Output
+) -> None:
     plan(home)
     assert run("check", "shpo", "--json") == 2
     assert document(capsys)["error"] == {

@@ -172,7 +172,9 @@ def test_a_point_that_a_drill_has_chosen_stays(world: World, points: list[Restor
     owned.release()
 
 
-def test_other_runs_keep_nothing(world: World, points: list[RestorePoint]) -> None:
+def test_a_point_named_in_a_backup_run_is_not_kept_for_that(
+    world: World, points: list[RestorePoint]
+) -> None:
     owned = world.catalogue.runs.begin(
         world.plan, RunKind.BACKUP, trigger="manual", detail=BackupDetail(point=IDS[0]), at=NOON
     )

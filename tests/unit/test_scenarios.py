@@ -31,13 +31,13 @@ def result(*drills: ScenarioDrill, repository: str = "") -> str:
     return standing(drills)["database-loss", repository].result
 
 
-def test_newest_result_stands() -> None:
+def test_the_newest_drill_of_a_scenario_decides_its_result() -> None:
     assert result(drill(1, "passed"), drill(2, "failed")) == "failed"
     assert result(drill(1, "failed"), drill(2, "passed")) == "passed"
     assert result(drill(1, "passed"), drill(2, "inconclusive")) == "inconclusive"
 
 
-def test_older_point_clears_nothing() -> None:
+def test_a_drill_of_an_older_point_clears_no_failure_of_a_newer_one() -> None:
     assert result(drill(1, "failed"), drill(2, "passed", OLD)) == "failed"
     assert result(drill(1, "failed", OLD), drill(2, "passed")) == "passed"
     two = (drill(1, "failed", NEW), drill(2, "failed", OLD), drill(3, "passed", OLD))
@@ -49,7 +49,7 @@ def test_an_inconclusive_drill_clears_nothing() -> None:
     assert result(drill(1, "failed"), drill(2, "inconclusive")) == "failed"
 
 
-def test_other_scenarios_clear_nothing() -> None:
+def test_a_drill_of_another_scenario_clears_no_failure() -> None:
     found = standing([drill(1, "failed"), drill(2, "passed", scenario="region-loss")])
     assert found["database-loss", ""].result == "failed"
     assert found["region-loss", ""].result == "passed"

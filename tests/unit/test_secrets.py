@@ -75,7 +75,9 @@ def test_credentials_of_root_are_refused_to_others_with_the_remedy(
         resolve(DB, credentials=lying)
 
 
-def test_environment_and_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_comes_from_the_environment_or_from_a_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("A_SECRET", "from-environment")
     assert resolve(SecretRef("env", "A_SECRET")) == "from-environment"
     assert resolve(SecretRef("command", ("echo", "from-command"))) == "from-command"

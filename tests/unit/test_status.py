@@ -202,7 +202,7 @@ def test_name_of_a_plan_file(tmp_path: Path, text: str, name: str) -> None:
     assert plan_name(str(path)) == name
 
 
-def test_one_plan_alone(tmp_path: Path) -> None:
+def test_status_of_one_plan_leaves_the_others_out_of_the_verdict(tmp_path: Path) -> None:
     worse = healthy(plan="billing", newest=point(DAY))
     document = look(tmp_path, healthy(), worse, plan="orders-api")
     assert [p.plan for p in document.plans] == ["orders-api"]

@@ -154,7 +154,7 @@ def test_without_a_point_everything_would_be_lost() -> None:
         (None, "never"),
     ],
 )
-def test_last_drill(last: object, word: str) -> None:
+def test_the_last_drill_is_shown_with_its_result_and_age(last: object, word: str) -> None:
     assert f" {word} " in screen(healthy(last_drill=last))[3]
 
 

@@ -48,7 +48,9 @@ def test_sum_of_what_is_unpacked_is_bounded(
         read_all(tmp_path)
 
 
-def test_pieces_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_summary_with_too_many_parts_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written(tmp_path, summary(200).to_bytes(NOW))
     monkeypatch.setattr(summary_file, "_MOST_PIECES", 3)
     with pytest.raises(DamagedSummary, match="too many parts"):

@@ -253,7 +253,7 @@ def test_without_places_a_duration_is_a_plain_text() -> None:
     assert text == format_duration(100.0)
 
 
-def test_the_course_of_a_figure() -> None:
+def test_a_figure_knows_how_it_changes_with_time() -> None:
     found: dict[str, Any] = {}
 
     def judge(now: datetime) -> None:
