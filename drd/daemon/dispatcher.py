@@ -28,7 +28,8 @@ _AGAIN = timedelta(seconds=30)
 
 
 class Dispatcher:
-    """Starts runs. Belongs to the daemon's loop. `on_begun` gets each run that has a process."""
+    """Starts runs. Belongs to the daemon's loop. `on_run_started` gets each run that has a
+    process."""
 
     def __init__(
         self,

@@ -80,8 +80,8 @@ class Message:
 class ChannelSpec:
     """One entry of `notify` in drd.yaml. `settings` is the frozen settings model of the channel's
     kind, for a heartbeat a `Heartbeat`. `on` are events, `plans` names and globs (none: all plans,
-    and the daemon), `severities` those that the channel wants. One that `beats` carries heartbeats
-    and no messages.
+    and the daemon), `severities` those that the channel wants. One that `is_heartbeat` carries
+    heartbeats and no messages.
     """
 
     name: str

@@ -73,9 +73,10 @@ class WatchSources:
 class WatchResult(NamedTuple):
     """The result of one check.
 
-    `transitions` are by plan and kind, including those that nobody is notified of. `untold` must be
-    sent directly, since the outbox could not take it; `error` says why, None when all is recorded.
-    `plans` are the newest verdicts of all plans by name, none when the catalogue could not be read.
+    `transitions` are by plan and kind, including those that nobody is notified of. `unrecorded`
+    must be sent directly, since the outbox could not take it; `error` says why, None when all is
+    recorded. `plans` are the newest verdicts of all plans by name, none when the catalogue could
+    not be read.
     """
 
     transitions: tuple[Transition, ...]

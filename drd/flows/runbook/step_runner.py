@@ -40,8 +40,8 @@ _TURN_S = 0.1
 
 
 class StepRunner:
-    """Executes single steps of one run. Safe in several threads: `learn` records a step's results,
-    from the thread that keeps the order."""
+    """Executes single steps of one run. Safe in several threads: `note_result` records a step's
+    results, from the thread that keeps the order."""
 
     def __init__(
         self, work: Restoration, circumstances: Circumstances, directory: Path, *, drill: bool
