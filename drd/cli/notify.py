@@ -38,7 +38,8 @@ def _chosen(channels: Sequence[ChannelSpec], names: Sequence[str] | None) -> lis
     if not channels:
         raise UsageError(
             "drd.yaml names no channels: `notify` is missing or empty",
-            hint="add one, like notify: [{kind: webhook, url: {credential: NAME}}].",
+            hint="add one, like notify: [{kind: webhook, url: {credential: NAME}}]; see "
+            "docs/notifications.md.",
         )
     known = [c.name for c in channels]
     for name in names or ():

@@ -123,7 +123,9 @@ def test_doctor_names_the_directives_and_their_remedies_help(installed: Machine)
         "repository primary: unit",
         "repository temp: unit",
     }
-    assert "lost when it stops: PrivateTmp=yes" in str(found["repository temp: unit"]["detail"])
+    assert "when it stops, because its unit has PrivateTmp=yes" in str(
+        found["repository temp: unit"]["detail"]
+    )
     assert "PrivateTmp=yes" in str(found["temporary: unit"]["detail"])
     assert "NoNewPrivileges=yes" in str(found["asks: unit"]["detail"])
     place = found["repository primary: unit"]

@@ -125,7 +125,7 @@ def test_another_schema_is_refused_by_its_number() -> None:
             lambda d: d.update(versions={str(n): "" for n in range(101)}),
             "versions has more than 100 entries",
         ),
-        (lambda d: d["components"].append(d["components"][0]), "one of them twice"),
+        (lambda d: d["components"].append(d["components"][0]), "the same component twice"),
         (lambda d: d["components"][0].update(state="lost"), "components.0.state is not one of"),
         (
             lambda d: d["components"][0].update(snapshot="5a"),
