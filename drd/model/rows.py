@@ -73,8 +73,9 @@ def _last_drill(plan: Assessment, at: datetime) -> str:
 
 def drilled(result: str | None, since_s: float | None, rehearsed: tuple[int, int] | None) -> str:
     ago = "in the future" if since_s is None else f"{format_age(since_s)} ago"
-    done, steps = rehearsed or (0, 0)
-    part = f", {done} of {steps} steps" if done < steps else ""
+    part = ""
+    if rehearsed is not None and rehearsed[0] < rehearsed[1]:
+        part = f", {rehearsed[0]} of {rehearsed[1]} steps"
     return f"{result} {ago}{part}"
 
 

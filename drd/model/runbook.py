@@ -227,7 +227,7 @@ class _Position:
         if state in (StepState.SUCCEEDED, StepState.SKIPPED):
             return True
         if state is StepState.FAILED:
-            return step.on_failure == "continue" or (self.held and step.on_failure is None)
+            return step.on_failure in ("continue", None)
         return state is None and self.held and step.kind not in LOOKING
 
 

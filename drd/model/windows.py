@@ -21,9 +21,9 @@ _WEEK_MIN = 7 * DAY_MIN
 
 def minutes_of(text: str) -> int:
     """Return the minutes after midnight of `22:00`; `24:00` is 1440. Raises ValueError."""
-    hours, colon, minutes = text.partition(":")
+    hours, _, minutes = text.partition(":")
     plain = all(part.isascii() and part.isdigit() and len(part) <= 2 for part in (hours, minutes))
-    total = int(hours) * 60 + int(minutes) if plain and colon and len(minutes) == 2 else -1
+    total = int(hours) * 60 + int(minutes) if plain and len(minutes) == 2 else -1
     if not 0 <= total <= DAY_MIN or int(minutes) > 59:
         raise Malformed(f"{text!r} is not a time of day", 'write it in quotes, like "22:00"')
     return total

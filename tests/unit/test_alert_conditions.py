@@ -229,6 +229,17 @@ def test_an_incomplete_point_raises_one_alert() -> None:
     assert of_plan(later) == [("backup-failing", "warning"), ("point-incomplete", "warning")]
 
 
+def test_a_clock_jump_says_in_which_direction() -> None:
+    [ahead] = host_conditions(
+        HostFacts(clock_jump_s=0.5, clock_jumped_at=ago(MINUTE)), [("shop", 900.0)], NOW
+    )
+    assert "jumped forwards by 0.5s to" in ahead.text
+    [back] = host_conditions(
+        HostFacts(clock_jump_s=-0.5, clock_jumped_at=ago(MINUTE)), [("shop", 900.0)], NOW
+    )
+    assert "jumped back by 0.5s to" in back.text
+
+
 @pytest.mark.parametrize("kind", ["retention", "prune", "verification", "copy"])
 def test_failing_work_raises_an_alert(kind: str) -> None:
     runs = ran(kind, tries=2, last_finished_at=ago(HOUR), last_error="locked", last_run="77aa")

@@ -20,7 +20,10 @@ from drd.model.plan import (
     CopyPolicy,
     DrillPolicy,
     Hook,
+    KitPolicy,
+    Objectives,
     PrunePolicy,
+    ReadinessPolicy,
     Step,
     VerificationPolicy,
     Window,
@@ -285,6 +288,19 @@ def test_append_only_repository_whose_retention_is_done_elsewhere_is_fine(tmp_pa
 
 
 # --- what comes out ---------------------------------------------------------------------------
+
+
+def test_a_plan_that_says_little_has_the_defaults_of_the_model(tmp_path: Path) -> None:
+    plan = load(tmp_path, changed("drill: {every: 7d}", "")).plan
+    assert plan.objectives == Objectives(plan.objectives.rpo_s, plan.objectives.rto_s)
+    assert plan.objectives.window_s == 90 * 86400.0
+    assert plan.backup == BackupPolicy(every_s=600.0)
+    assert (plan.copying, plan.prune, plan.verification) == (
+        CopyPolicy(),
+        PrunePolicy(),
+        VerificationPolicy(),
+    )
+    assert (plan.drill, plan.kit, plan.readiness) == (DrillPolicy(), KitPolicy(), ReadinessPolicy())
 
 
 def test_plan_has_what_was_written(tmp_path: Path) -> None:

@@ -6,9 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from drd.model.drill_verdicts import judge_drill
+from drd.model.drill_verdicts import judge_drill, remedy_of
 from drd.model.facts import ScenarioFacts
-from drd.model.run import CheckResult, CheckVerdict, DrillResult, drill_result
+from drd.model.run import (
+    CheckResult,
+    CheckVerdict,
+    DrillResult,
+    drill_result,
+    last_turn,
+    taken_back,
+)
 from drd.model.verdicts import Reason, Verdict
 from tests.status_support import NOW, drill, healthy, scenario
 
@@ -43,6 +50,29 @@ NOT_RUN = replace(PASSED, verdict=CheckVerdict.NOT_RUN)
 )
 def test_the_checks_make_the_result(checks: list[CheckResult], result: DrillResult) -> None:
     assert drill_result(checks) is result
+
+
+@pytest.mark.parametrize(
+    ("actions", "turn", "result"),
+    [
+        ([], None, None),
+        (["approve", "resume"], None, None),
+        (["undo"], "undo", "undone"),
+        (["undo", "redo"], "redo", None),
+        (["undo", "redo", "undo", "resume"], "undo", "undone"),
+        (["rollback"], None, "rolled back"),
+        (["rollback", "undo"], "undo", "undone"),
+        (["rollback", "undo", "redo"], "redo", "rolled back"),
+    ],
+)
+def test_decisions_on_a_whole_run_take_its_result_back(
+    actions: list[str], turn: str | None, result: str | None
+) -> None:
+    assert (last_turn(actions), taken_back(actions)) == (turn, result)
+
+
+def test_without_a_cause_there_is_no_remedy() -> None:
+    assert remedy_of(()) == ""
 
 
 def test_the_only_scenario_is_not_named() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from drd.model.compliance import assess
 from drd.model.facts import PlanFacts, RepositoryFacts, VanishedFacts
 from drd.model.repositories import (
     DAMAGED,
@@ -20,7 +21,7 @@ from drd.model.repositories import (
     readable,
     unreadable_since,
 )
-from drd.model.verdicts import Reason, Verdict
+from drd.model.verdicts import Readiness, Reason, Verdict
 from tests.status_support import DAY, HOUR, MINUTE, NOW, ago, failures, healthy, point, repository
 
 OLD, NEW = point(HOUR), point(252)
@@ -267,6 +268,12 @@ def test_when_all_points_vanished_everything_would_be_lost() -> None:
     copied = plan(empty, repository("offsite", sound=OLD), newest=None, vanished=vanished())
     [reason] = reasons(copied, VANISHED)
     assert reason.verdict is Verdict.AT_RISK
+
+
+def test_a_plan_with_points_that_lost_snapshots_is_not_ready() -> None:
+    torn = plan(repository(), repository("offsite", missing=1))
+    assert assess(torn, NOW).readiness is Readiness.NOT_READY
+    assert assess(plan(repository(), repository("offsite")), NOW).readiness is Readiness.READY
 
 
 # --- one repository ---
