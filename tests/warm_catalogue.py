@@ -19,7 +19,9 @@ from drd.model.plan import (
     RetentionPolicy,
     SecretRef,
 )
+from drd.model.repositories import Meeting
 from drd.model.run import DrillResult, Evidence, RunKind, RunState, StepState
+from drd.model.seals import Seal
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, RestorePoint, TableState
 from drd.model.step_results import CaptureStepResult
 from drd.ports import RunLease
@@ -54,9 +56,35 @@ def rehearse() -> None:
             catalogue.queue.jobs()
             for kind in (RunKind.BACKUP, RunKind.DRILL, RunKind.RECOVERY):
                 _run(catalogue, kind)
+            _consult(catalogue)
         catalogue.runs.newest()
         catalogue.plans.names()
+        catalogue.queue.accept("shop", "plan: shop", {})
         catalogue.close()
+
+
+def _consult(catalogue: SqlCatalogue) -> None:
+    """What the commands ask and note around a run."""
+    [*_, newest] = catalogue.points.of_plan("shop")
+    catalogue.points.of_plan("shop", fingerprints=True, elsewhere=True)
+    catalogue.points.of_plan("shop", kept_only=False)
+    catalogue.custody.check(_AT)
+    catalogue.queue.plan_rows()
+    catalogue.queue.plan_rows(["shop"])
+    catalogue.queue.note("x", 1, _AT)
+    catalogue.repositories.last_self_backup("/r")
+    catalogue.repositories.record_self_backup("/r", _AT)
+    catalogue.origins.record_seals("shop", [Seal(newest.id)])
+    catalogue.origins.seal("shop", newest.id)
+    catalogue.origins.kit_base("shop")
+    catalogue.health.config_digest("/r")
+    catalogue.health.record_config_digest("/r", "0" * 64)
+    catalogue.health.record_state("/r", Meeting("ok"), _AT)
+    catalogue.evidence.newest("shop")
+    catalogue.keeping.holds()
+    catalogue.keeping.holds("shop")
+    catalogue.keeping.state("shop")
+    catalogue.keeping.given_up("shop")
 
 
 def _run(catalogue: SqlCatalogue, kind: RunKind) -> None:
