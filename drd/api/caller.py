@@ -107,11 +107,12 @@ class Caller:
                 "operator (docs/api.md); groups do not count for people in drd.yaml.",
             )
         read, operate = settings.read_group, settings.operate_group
-        groups = f"{read} or {operate}" if right is Right.READ else operate
+        groups, group = (
+            (f"{read} or {operate}", read) if right is Right.READ else (operate, operate)
+        )
         raise Refused(
             f"user {self.user} has no right to: {what}",
-            hint=f"members of the group {groups} have this right: sudo usermod -aG "
-            f"{groups.rpartition(' ')[2] if right is not Right.READ else read} "
+            hint=f"members of the group {groups} have this right: sudo usermod -aG {group} "
             f"{self.user}, then log in again.",
         )
 

@@ -169,9 +169,8 @@ def _say_what_is_next(plan: str, made: Starter, repository: str | None, to: Text
         print(f"  {number}. {step}", file=to)
     for credential, purpose in made.credentials:
         print(f"       {credential.ljust(width)}  {purpose}", file=to)
-    restic = next(c for c, _ in made.credentials if c.endswith("-restic"))
     print(f"     umask 077; mkdir -p {CREDENTIALS}", file=to)
-    print(f"     openssl rand -base64 32 > {CREDENTIALS / restic}", file=to)
+    print(f"     openssl rand -base64 32 > {CREDENTIALS / made.password}", file=to)
     print("     and keep a copy of that one on another host", file=to)
     for number, verb in enumerate(("plan check", "doctor", "backup", "drill"), len(steps) + 1):
         print(f"  {number}. drd {verb} {plan}", file=to)

@@ -27,17 +27,20 @@ class FoundComponents:
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """The text of a plan, and the credentials that it refers to, each with its purpose."""
+    """The text of a plan, and the credentials that it refers to, each with its purpose. `password`
+    is that of the repository.
+    """
 
     text: str
     credentials: Sequence[tuple[str, str]]
+    password: str
 
 
 def starter(name: str, found: FoundComponents, repository: str | None) -> Starter:
     """Return a plan that passes `drd plan check`."""
     writer = _Writer(name, found, repository)
     text = "\n".join(writer.lines()) + "\n"
-    return Starter(text, tuple(writer.credentials))
+    return Starter(text, tuple(writer.credentials), writer.password)
 
 
 class _Writer:
@@ -47,6 +50,7 @@ class _Writer:
         self.repository = repository or f"{PLACEHOLDER}/{name}"
         self.is_placeholder = repository is None
         self.credentials: list[tuple[str, str]] = []
+        self.password = as_name(f"{name[:33]}-restic")
         self.taken = {OWN_COMPONENT, "manifest"}
         self.checks: list[dict[str, str]] = []
         self.asked: list[str] = []
@@ -93,8 +97,7 @@ class _Writer:
                 self._check(name, spec)
 
     def _repositories(self) -> Iterator[str]:
-        password = as_name(f"{self.name[:33]}-restic")
-        self.credentials.append((password, "the encryption password of the repository"))
+        self.credentials.append((self.password, "the encryption password of the repository"))
         yield "repositories:"
         yield "  primary:"
         if self.is_placeholder:
@@ -104,7 +107,7 @@ class _Writer:
             )
         yield f"    url: {inline(self.repository)}"
         yield "    # Without this password the backups are lost: keep a copy elsewhere."
-        yield f"    password: {{credential: {inline(password)}}}"
+        yield f"    password: {{credential: {inline(self.password)}}}"
         if self.repository.startswith("s3:"):
             key, secret = as_name(f"{self.name[:33]}-s3-id"), as_name(f"{self.name[:33]}-s3-key")
             self.credentials.append((key, "the access key id of the bucket"))

@@ -104,8 +104,11 @@ def format_size(count: float | None) -> str:
 
 def format_time(at: datetime, *, seconds: bool = False) -> str:
     """Format a time for people, in UTC: `2026-11-25 14:03 UTC`."""
-    shape = "%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M"
-    return f"{at.astimezone(UTC).strftime(shape)} UTC"
+    return f"{_bare(at, seconds=seconds)} UTC"
+
+
+def _bare(at: datetime, *, seconds: bool) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
 
 def format_rfc3339(text: str, *, seconds: bool = False) -> str:
@@ -115,7 +118,7 @@ def format_rfc3339(text: str, *, seconds: bool = False) -> str:
 
 def bare_time(text: str) -> str:
     """Do the same with seconds, for a table whose header names the zone: `2026-11-25 14:03:22`."""
-    return format_rfc3339(text, seconds=True).removesuffix(" UTC")
+    return _bare(from_rfc3339(text), seconds=True)
 
 
 def to_rfc3339(at: datetime) -> str:

@@ -351,7 +351,9 @@ def test_a_catalogue_of_another_version_is_refused(
             connection.execute(text(f"UPDATE alembic_version SET version_num = '{version}'"))
 
         for read in (read_facts, read_through_sqlalchemy):
-            with pytest.raises(CatalogueError, match=f"has version {version}, this drd") as raised:
+            with pytest.raises(
+                CatalogueError, match=f"has version {version}, but this drd"
+            ) as raised:
                 read(catalogue_url, None)
             assert hint in raised.value.hint
 

@@ -53,7 +53,9 @@ Action = Literal["write", "update", "unchanged", "keep", "make", "give", "run", 
 
 @dataclass(frozen=True, slots=True)
 class InstallStep:
-    """One file, directory or command. `content` is what is written; `words` is the command."""
+    """One file, directory or command. `content` is what is written; `words` is the command;
+    `directory` marks the removal of a directory.
+    """
 
     action: Action
     subject: str
@@ -61,6 +63,7 @@ class InstallStep:
     content: bytes = b""
     mode: int = 0o644
     words: tuple[str, ...] = ()
+    directory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,14 +328,14 @@ def _directory_removal(found: Installation, place: Path) -> Iterator[InstallStep
     """Remove empty directories; files that are to be removed do not count."""
     if not place.is_dir():
         return
-    going = {s.subject.rstrip("/") for s in found.steps if s.action == "remove"}
-    left = sorted(str(p) for p in place.iterdir() if str(p) not in going)
+    going = {Path(s.subject) for s in found.steps if s.action == "remove"}
+    left = sorted(str(p) for p in place.iterdir() if p not in going)
     if left:
         yield InstallStep(
             "keep", f"{place}/", note=f"holds {Path(left[0]).name}" + left_out(len(left) - 1)
         )
     else:
-        yield InstallStep("remove", f"{place}/")
+        yield InstallStep("remove", f"{place}/", directory=True)
 
 
 # --- doing it -----------------------------------------------------------------------------------
@@ -369,7 +372,7 @@ def _change(step: InstallStep) -> None:
         place.chmod(step.mode)  # whatever the umask took
     elif step.action == "remove":
         with suppress(FileNotFoundError):
-            place.rmdir() if step.subject.endswith("/") else place.unlink()
+            place.rmdir() if step.directory else place.unlink()
     else:
         place.parent.mkdir(parents=True, exist_ok=True)
         # Complete or not at all: systemd may read it at any moment.
