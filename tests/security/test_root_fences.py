@@ -170,7 +170,7 @@ def test_link_of_others_shows_a_command_of_the_plan_nothing(short_tmp: Path) -> 
     def shows(*written: str) -> str:
         box = Fences()
         try:
-            around = SimpleNamespace(environment={"DRD_PATH": str(back / "db.sqlite")})
+            around = SimpleNamespace(places=[str(back / "db.sqlite")], sockets=())
             fence = for_command(box, "look", written, [cast("Inspector", around)], short_tmp)
             files = [*written[1:], str(secret / "key")]
             command = Command(("/usr/bin/cat", *files), cwd=short_tmp, fence=fence, deadline_s=30.0)
