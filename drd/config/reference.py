@@ -19,8 +19,8 @@ A plan is one YAML file for one service. Unknown keys are errors. Durations are 
 
 | reference | where drd reads the secret when it uses it |
 |---|---|
-| `{credential: NAME}` | `/etc/drd/credentials/NAME` (mode 0600); the service has the content from \
-its start |
+| `{credential: NAME}` | `/etc/drd/credentials/NAME` (mode 0600); the service reads it only when \
+it starts |
 | `{file: PATH}` | the contents of a file |
 | `{env: NAME}` | an environment variable of drd |
 | `{command: [WORD, …]}` | what a command prints |
