@@ -355,7 +355,7 @@ class _Board:
         if due.job.kind == RunKind.BACKUP:
             return None
         places = 1 if due.job.kind in _YIELDING else self._limits.per_repository
-        if places > 1 and len(self._users[url]) + 1 < places:
+        if len(self._users[url]) + 1 < places:
             return None
         return ahead.refusal(due, url, places=places)
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from drd.model import facts
 
-_TUPLE, _TIME, _SET = 0, 1, 2
+_TUPLE, _TIME = 0, 1
 """Numbers for values that are not of these classes; classes are counted from `_FIRST`."""
-_FIRST = 3
+_FIRST = 2
 
 
 _CLASSES: list[Any] = sorted(
@@ -43,8 +43,6 @@ def encode(value: Any) -> Any:
         return [_TUPLE, *map(encode, value)]
     if isinstance(value, datetime):
         return [_TIME, value.astimezone(UTC).isoformat()]
-    if isinstance(value, frozenset):
-        return [_SET, *sorted(map(encode, value))]
     if isinstance(value, Mapping):
         return {str(key): encode(each) for key, each in value.items()}
     raise TypeError(f"no fact is made of {kind.__name__}")
@@ -84,6 +82,5 @@ def _maker(kind: Any) -> Callable[[list[Any]], Any]:
 _MAKERS: dict[int, Callable[[list[Any]], Any]] = {
     _TUPLE: lambda data: tuple(_all(data[1:])),
     _TIME: lambda data: datetime.fromisoformat(data[1]),
-    _SET: lambda data: frozenset(_all(data[1:])),
     **{number: _maker(kind) for kind, number in _NUMBER.items()},
 }

@@ -21,7 +21,7 @@ from drd.flows.status.document import nagios
 from drd.flows.status.overview import StatusDocument
 from drd.model import facts as facts_module
 from drd.model.compliance import assess
-from drd.model.facts import CopyFacts, FailureFacts, PlanFacts, StatusFacts
+from drd.model.facts import CopyFacts, FailureFacts, HoldFacts, PlanFacts, StatusFacts
 from drd.model.facts_codec import FORMAT, decode, encode
 from drd.model.rows import copies_of, notes_of, row_of
 from drd.model.status_line import Brief, in_advance, microseconds
@@ -176,6 +176,10 @@ def test_a_healthy_plan_has_a_brief_until_it_is_at_risk(age_s: float) -> None:
 )
 def test_a_plan_with_reasons_has_no_brief(changes: dict[str, Any]) -> None:
     assert brief_of(quiet(**changes), NOW) is None
+
+
+def test_a_plan_with_a_hold_has_no_brief() -> None:
+    assert brief_of(quiet(holds=(HoldFacts("p1", "a lawsuit", None, "anna"),)), NOW) is None
 
 
 def test_a_brief_shows_the_oldest_data_of_the_copies() -> None:

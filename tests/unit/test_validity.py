@@ -241,6 +241,7 @@ def test_a_share_in_a_text_keeps_both_its_parts() -> None:
         lambda n: age(n) + 1e-7,
         lambda n: age(n) ** 2,
         lambda n: age(n) * age(n),
+        lambda n: age(n) // 3,
     ],
 )
 def test_a_duration_that_ages_otherwise_holds_for_no_time(figure: Of) -> None:
