@@ -49,7 +49,10 @@ def test_a_document_is_one_json_object(data: bytes, why: str) -> None:
 def test_a_document_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strict, "MOST_BYTES", 1000)
     assert strict.document(b'{"a":' + b" " * 993 + b"1}", "the list") == {"a": 1}
-    assert refused(strict.document, b" " * 1001, "the list") == "the list has 1,001 bytes"
+    assert (
+        refused(strict.document, b" " * 1001, "the list")
+        == "the list has 1,001 bytes, more than 1,000"
+    )
 
 
 def test_a_missing_member_is_named_with_its_place() -> None:
@@ -194,7 +197,8 @@ def test_values_of_any_shape_are_bounded_in_depth_and_length() -> None:
     assert strict.plain(deep["a"], "p")
     assert strict.plain({"a": ["xyz"]}, "p", most_text=3)
     assert (
-        refused(strict.plain, {"a": ["xyz4"]}, "p", most_text=3) == "p has a text of 4 characters"
+        refused(strict.plain, {"a": ["xyz4"]}, "p", most_text=3)
+        == "p contains a text of 4 characters, more than 3"
     )
     assert refused(strict.plain, {"\0": 1}, "p").startswith("a name in p contains a NUL character")
     assert strict.plain({"x" * 16384: 1}, "p")
