@@ -93,7 +93,7 @@ class Crowd:
                         connection.execute(tables.metadata.tables[table].insert(), some)
                 with opened.catalogue.together():
                     for loaded in accepted:
-                        opened.accept(loaded)
+                        opened.plans.accept(loaded)
             with database.write() as connection:
                 long_ago = now - timedelta(days=60)
                 connection.execute(tables.plans.update().values(first_loaded_at=long_ago))

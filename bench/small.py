@@ -54,7 +54,8 @@ def rows(home: Path) -> list[Row]:
     site.backup()
     site.script()  # the first ones make the repositories' caches, and read everything
     before = site.catalogue_bytes()
-    ours, theirs = [], []
+    ours: list[float] = []
+    theirs: list[float] = []
     for turn in range(_TIMES):
         site.change(turn)
         pair = [(site.backup, ours), (site.script, theirs)]

@@ -34,7 +34,7 @@ DECIDES = (
     "drd/model/*.py",
     "drd/checks/*.py",
     "drd/flows/restore/point_choice.py",
-    "drd/flows/restore/repository_choice.py",
+    "drd/flows/components/repository_choice.py",
     "drd/flows/restore/production_guard.py",
     "drd/flows/restore/blockers.py",
     "drd/flows/restore/preflight.py",
@@ -179,6 +179,8 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     given = options()
+    if gone := [d for d in DECIDES if not list(ROOT.glob(d))]:
+        sys.exit(f"mutants: no such module: {', '.join(gone)}; correct DECIDES")
     files = [str(p.relative_to(ROOT)) for d in DECIDES for p in sorted(ROOT.glob(d))]
     every = [m for f in files for m in mutants_of(f)]
     known = equivalents()

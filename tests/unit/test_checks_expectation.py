@@ -18,6 +18,7 @@ from drd.checks.expectation import (
     judge,
     parse_expectation,
     parse_tolerance,
+    to_time,
 )
 from drd.model.run import CheckVerdict
 
@@ -188,6 +189,11 @@ def test_a_time_is_measured_back_from_the_data_time(expect: str, value: Any, met
 def test_values_are_shown_for_people(expect: str, value: Any, observed: str, expected: str) -> None:
     found = judged(expect, value)
     assert (found.observed, found.expected) == (observed, expected)
+
+
+def test_a_truth_value_is_no_time() -> None:
+    assert to_time(True) == (None, "")
+    assert to_time(1) == (datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), "")
 
 
 def test_no_more_of_the_data_is_shown_than_one_short_line() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -76,16 +77,20 @@ def test_heartbeats_carry_no_messages() -> None:
 def run(
     state: RunState = RunState.SUCCEEDED, kind: RunKind = RunKind.BACKUP, **more: object
 ) -> Run:
+    of_all: dict[str, Any] = {"started_at": NOON - timedelta(seconds=93), "finished_at": NOON}
     return Run(
         id="4f2a0001",
         plan="orders-api",
         kind=kind,
         trigger="schedule",
         state=state,
-        started_at=NOON - timedelta(seconds=93),
-        finished_at=NOON,
-        **more,  # type: ignore[arg-type]
+        **(of_all | more),
     )
+
+
+def test_a_run_that_never_began_has_no_duration() -> None:
+    told = message_of_run(run(RunState.CANCELLED, started_at=None))
+    assert told.title == "orders-api: backup cancelled"
 
 
 def test_a_run_that_succeeded_is_told_with_its_duration() -> None:

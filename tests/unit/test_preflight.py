@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from drd.actions.command import CommandSettings
 from drd.errors import (
     NoRestorePoint,
     RepositoryMissing,
@@ -29,6 +30,7 @@ from drd.flows.restore.preflight import (
 from drd.flows.restore.production_guard import production, require_elsewhere
 from drd.flows.restore.recovery_plan import RecoveryPlan
 from drd.model.plan import IN_PLACE, Target
+from drd.model.runbook import Step, When
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.ports import Finding, NamedDestination, RestoreOptions
@@ -393,6 +395,18 @@ def test_a_copy_without_any_point_is_not_offered(world: World) -> None:
     with pytest.raises(NoRestorePoint) as caught:
         run(plan, prefetch(world, plan, answers=False))
     assert "--repository" not in caught.value.hint
+
+
+@pytest.mark.parametrize(("target", "found"), [("other", 0), ("standby", 1)])
+def test_only_steps_that_will_run_are_checked(
+    world: World, plan: RecoveryPlan, target: str, found: int
+) -> None:
+    settings = CommandSettings(run=["no-such-tool"])
+    step = Step("warm", "command", settings=settings, when=When(targets=(target,)))
+    planned = replace(plan, plan=replace(plan.plan, runbook=(step,)))
+    assert planned.request.target == "standby"
+    run(planned, prefetch(world, planned))
+    assert len([w for w in world.warnings if "no-such-tool" in w]) == found
 
 
 # --- what the manifest itself says ---

@@ -10,7 +10,7 @@ from drd import registry
 from drd.errors import NotSupported
 from drd.fields import AbsolutePath, Settings
 from drd.ports.kinds import KindSpec
-from drd.registry import FAMILIES, KINDS, Added, Extension
+from drd.registry import CHECKS, FAMILIES, KINDS, Added, Extension
 from tests.config_support import load, problems
 
 
@@ -34,6 +34,10 @@ DRAWER = KindSpec(
     adapter="drawer:Drawer",
     comparison="files",
 )
+
+
+def test_two_checks_compare_with_what_was_seen_at_backup() -> None:
+    assert {kind.name for kind in CHECKS if kind.compares} == {"rows", "files"}
 
 
 @pytest.fixture

@@ -97,6 +97,9 @@ def test_similar_names_are_suggested() -> None:
     assert near("/etc/nginx.conf", known, separator="/") == ["/etc/nginx/nginx.conf"]
     assert near("/etc/ngnix", known, separator="/")[0] == "/etc/nginx"
     assert near("/quite/else", known, separator="/") == []
+    assert near("/usr/share/of/another/tree/limts.conf", known, separator="/")[0] == (
+        "/etc/app/limits.conf"
+    )
 
 
 def test_a_part_of_a_tree_is_complete_by_itself() -> None:

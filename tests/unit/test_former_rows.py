@@ -1,0 +1,45 @@
+"""Sentences of rows before versions 7 and 8 of the catalogue become fields."""
+
+from __future__ import annotations
+
+import pytest
+
+from drd.model.former_rows import cause_of, problems_of, subject_of
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "subject"),
+    [
+        ("capture", "capture orders-db", "orders-db"),
+        ("restore", "restore orders-db", "orders-db"),
+        ("rollback", "rollback stop-api", "stop-api"),
+        ("forget", "forget in offsite", "offsite"),
+        ("copy", "copy 7c1e0001 to offsite", "7c1e0001"),
+        ("manifest", "manifest", ""),
+        ("restore", "all", ""),
+        ("command", "copy files", ""),
+        ("command", "restore x", ""),
+    ],
+)
+def test_the_name_of_a_step_gives_its_subject(kind: str, name: str, subject: str) -> None:
+    assert subject_of(kind, name) == subject
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        ("cannot connect", ("cannot connect", "")),
+        ("cannot connect\nremedy: start it", ("cannot connect", "start it")),
+        ("exit 1\nPANIC\nremedy: a\nremedy: b", ("exit 1\nPANIC", "a\nb")),
+        ("2 problems:\n  a\n  b\nremedy: c", ("2 problems: a; b", "c")),
+    ],
+)
+def test_an_error_is_parted_from_its_remedies(error: str, cause: tuple[str, str]) -> None:
+    assert cause_of(error) == cause
+
+
+def test_of_several_problems_the_first_and_their_number_are_kept() -> None:
+    assert problems_of("shop.yaml:1: a\n") == "shop.yaml:1: a"
+    assert problems_of("shop.yaml:1: a\nshop.yaml:2: b\nshop.yaml:3: c") == (
+        "shop.yaml:1: a (and 2 more)"
+    )
