@@ -157,7 +157,7 @@ def explain_tls(host: str, error: ssl.SSLError) -> NoAnswer:
         )
     return NoAnswer(
         f"cannot establish TLS with {host}: {error.reason or error}",
-        hint="check that the port speaks TLS from its first byte.",
+        hint="check the port: it must accept TLS as soon as a client connects.",
     )
 
 
@@ -216,7 +216,10 @@ def _explained(host: str, error: Exception) -> NoAnswer:
             hint="check the address, and DNS on this host.",
         )
     if isinstance(error, http.client.HTTPException):
-        return NoAnswer(f"{host} does not speak HTTP: {type(error).__name__}")
+        return NoAnswer(
+            f"{host} does not speak HTTP: {type(error).__name__}",
+            hint="check the host and port of the address.",
+        )
     if isinstance(error, ValueError):
         # Its text would contain the secret.
         return NoAnswer(

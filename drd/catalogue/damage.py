@@ -18,7 +18,8 @@ def set_aside(url: str, at: datetime) -> Path:
     path = sqlite_path(make_url(url))
     if path is None:
         raise CatalogueError(
-            "only a catalogue in SQLite can be set aside", hint="restore PostgreSQL's own backup."
+            "this catalogue is in PostgreSQL, and drd can rename only a catalogue in SQLite",
+            hint="restore the database of the catalogue from a backup of PostgreSQL.",
         )
     aside = path.with_name(f"{path.name}.damaged-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}")
     try:

@@ -93,7 +93,10 @@ class SqlOutbox(SqlStore):
         with self._database.write() as connection:
             gone = connection.execute(delete(outbox).where(outbox.c.id.in_(ids), _is_waiting))
             if gone.rowcount != len(ids):
-                raise CatalogueError(f"another process delivers the messages of {channel}")
+                raise CatalogueError(
+                    f"another drd process is delivering the messages of channel {channel}",
+                    hint="check that only one daemon uses this catalogue.",
+                )
             # The other side may have asked not to get the next message earlier.
             due = max(row.next_try_at for row in rows)
             values = {**_row(channel, digest, at), "next_try_at": due}

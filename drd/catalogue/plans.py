@@ -144,7 +144,9 @@ def _require_no_open_run(connection: Connection, plan: str) -> None:
     run = connection.execute(open_run).scalar()
     if run is not None:
         raise AlreadyRunning(
-            f"run {run} of {plan} is not over yet", run=run, hint=f"drd cancel {run}"
+            f"run {run} of plan {plan} has not ended yet",
+            run=run,
+            hint=f"wait until it ends (drd run show {run} --follow), or stop it: drd cancel {run}.",
         )
 
 

@@ -229,15 +229,15 @@ def _only(plan: str, prefix: str, rows: Sequence[Row[Any]]) -> Row[Any]:
             when = format_time(rows[0].forgotten_at)
             if rows[0].vanished_at is not None:
                 raise NoRestorePoint(
-                    f"restore point {rows[0].id} of {plan} is in no repository any more, although "
-                    f"drd did not forget it; drd noticed this at {when}",
+                    f"restore point {rows[0].id} of plan {plan} is no longer in any repository: "
+                    f"drd did not forget it, and noticed its loss at {when}",
                     hint=hint,
                 )
             raise NoRestorePoint(
-                f"restore point {rows[0].id} of {plan} was forgotten by retention at {when}",
+                f"drd forgot restore point {rows[0].id} of plan {plan} at {when}",
                 hint=hint,
             )
-        raise NoRestorePoint(f"{plan} has no restore point {prefix!r}", hint=hint)
+        raise NoRestorePoint(f"plan {plan} has no restore point {prefix!r}", hint=hint)
     if len(chosen) > 1:
         raise UsageError(
             f"several restore points of {plan} start with {prefix!r}",

@@ -39,9 +39,9 @@ def renew(database: Path, is_free: Callable[[], bool] = lambda: True) -> None:
                 break
         else:
             raise CatalogueError(
-                f"drd could not make a sound copy of {database}",
-                hint="another process may be writing to the catalogue, or it is damaged: use drd "
-                "doctor.",
+                f"drd could not make a sound copy of the catalogue {database}",
+                hint="end all other drd processes and try again; if that does not help, the "
+                "catalogue may be damaged: run drd doctor.",
             )
         _note_place(fresh, database, inode)
         _sync(fresh)
@@ -64,7 +64,10 @@ def renew(database: Path, is_free: Callable[[], bool] = lambda: True) -> None:
 
 
 def _in_use(database: Path) -> CatalogueError:
-    return CatalogueError(f"another process opened {database} during the copy")
+    return CatalogueError(
+        f"another process opened the catalogue {database} while drd copied it",
+        hint="end all other drd processes (systemctl stop drd), then try again.",
+    )
 
 
 def _with(path: Path, suffix: str) -> Path:
@@ -86,7 +89,8 @@ def _copied(database: Path, fresh: Path) -> bool:
         with os.fdopen(source, "rb") as old, os.fdopen(target, "wb") as new:
             if os.fstat(target).st_mode & 0o066:
                 raise CatalogueError(
-                    f"the file system of {database} does not store the rights of files"
+                    f"the file system of the catalogue {database} does not store file modes",
+                    hint="set `state` in drd.yaml to a place on a local file system such as ext4.",
                 )
             shutil.copyfileobj(old, new, 1 << 20)
     return _state(database) == before

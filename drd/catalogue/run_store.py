@@ -165,7 +165,7 @@ class SqlRunStore(SqlStore):
                 held.release()
             raise Fenced(
                 f"run {run.id} of {run.plan} is not pending any more",
-                hint=f"drd run show {run.id} says what became of it.",
+                hint=f"drd run show {run.id} shows the state of this run.",
             )
         return runs.by_prefix(connection, run.id), held
 

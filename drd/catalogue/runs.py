@@ -133,7 +133,7 @@ def fence(connection: Connection, owned: RunLease) -> Row[Any]:
     if row is None:
         raise Fenced(
             f"run {owned.run.id} of {owned.run.plan} was taken over by another process",
-            hint=f"drd run show {owned.run.id} says what became of it.",
+            hint=f"drd run show {owned.run.id} shows the state of this run.",
         )
     return row
 

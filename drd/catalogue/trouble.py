@@ -12,7 +12,7 @@ from pathlib import Path
 
 from drd.errors import CatalogueError, NoCatalogue
 
-OWNER_HINT = "only its owner and root can open it: run this with sudo."
+OWNER_HINT = "only its owner and root can open it: run this command with sudo."
 NOTHING_YET_HINT = "no plan was loaded yet; `drd backup PLAN` creates the catalogue."
 _UNWRITABLE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -46,8 +46,9 @@ def busy(place: str) -> CatalogueError:
 def read_only(place: str) -> CatalogueError:
     return CatalogueError(
         f"the catalogue's file system is read-only: {place}",
-        hint="if the kernel made it read-only, dmesg has the reason; drd loses nothing that it has "
-        "recorded.",
+        hint="find the reason in dmesg and mend it, then: mount -o remount,rw MOUNTPOINT. drd "
+        "loses "
+        "nothing that it has recorded.",
         trouble="read-only",
     )
 
@@ -95,7 +96,7 @@ def malformed(path: Path | None, place: str, what: str) -> CatalogueError:
         return damaged(path, what)
     return CatalogueError(
         f"the catalogue is damaged: {place}: {what}",
-        hint="correct that row, or restore a backup of that database.",
+        hint="correct this row in PostgreSQL, or restore a backup of the catalogue's database.",
         trouble="damaged",
     )
 
@@ -122,7 +123,11 @@ def explain_os(error: OSError, place: str) -> CatalogueError:
     if error.errno in _DENIED:
         return not_allowed(place)
     trouble = f"os-{error.errno}"
-    return CatalogueError(f"cannot use {place}: {error.strerror or error}", trouble=trouble)
+    return CatalogueError(
+        f"drd cannot use {place}: {error.strerror or error}",
+        hint="check the path and its disk: ls -l, df, dmesg.",
+        trouble=trouble,
+    )
 
 
 def explain_sqlite(error: sqlite3.Error, path: Path) -> CatalogueError | None:

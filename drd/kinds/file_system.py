@@ -20,6 +20,12 @@ def is_root() -> bool:
     return os.geteuid() == 0
 
 
+ANOTHER_POINT = (
+    "choose another restore point (drd points PLAN), and check the repository: drd verify PLAN."
+)
+"""The remedy if a restore point does not have what it should have."""
+
+
 def beside(own: Path | None, into: str) -> Path:
     """Return the path that `--into` names: a path, or a name beside `own`. Raises UsageError."""
     path = Path(into)
@@ -28,14 +34,15 @@ def beside(own: Path | None, into: str) -> Path:
     elif "/" in into or into in ("", ".", "..") or own is None:
         raise UsageError(
             f"--into {into} is not an absolute path",
-            hint="give a whole path, or a name" + (f" beside {own}." if own else "."),
+            hint="give an absolute path"
+            + (f", or a name without `/` for a copy beside {own}." if own else "."),
         )
     else:
         place = own.with_name(into)
     if own is not None and place == own:
         raise UsageError(
-            f"--into {into} is the component's present place",
-            hint="give another name, or leave out --into.",
+            f"--into {into} is the place where the component is now",
+            hint="give another name; without --into drd restores to the plan's place.",
         )
     return place
 
@@ -46,7 +53,7 @@ def named_path(path: str) -> str:
     """
     absolute = os.path.abspath(path)  # noqa: PTH100 (resolve would follow links)
     if not os.path.lexists(absolute):
-        raise UsageError(f"there is no {absolute}", hint="name a file or directory that exists.")
+        raise UsageError(f"{absolute} does not exist", hint="give an existing file or directory.")
     return absolute
 
 
@@ -117,7 +124,7 @@ def no_directory(directory: Path) -> Finding | None:
         if stat.S_ISDIR(directory.stat().st_mode):
             return None
     except PermissionError:
-        hint = "run the recovery as a user with this right, for instance root."
+        hint = "run the recovery as a user who may read it, for instance root."
         return Finding("target", "error", "", f"cannot read {directory}", hint, rights=True)
     except OSError:
         pass
@@ -129,11 +136,14 @@ def unwritable(directory: Path) -> Finding | None:
     if os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
         return None
     if os.statvfs(directory).f_flag & os.ST_RDONLY:
-        hint = f"mount it writable: findmnt --target {directory}"
+        hint = (
+            f"findmnt --target {directory} shows the mount point; then: "
+            "mount -o remount,rw MOUNTPOINT."
+        )
         # The unit of the service sees most of the host read-only.
         text = f"{directory} is on a read-only file system"
         return Finding("target", "error", "", text, hint, rights=True)
-    hint = "run the recovery as a user with this right, for instance root."
+    hint = "run the recovery as a user who may write to it, for instance root."
     return Finding("target", "error", "", f"cannot write to {directory}", hint, rights=True)
 
 

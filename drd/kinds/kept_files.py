@@ -71,7 +71,7 @@ class Beside:
             if os.path.lexists(take):
                 raise TargetError(
                     f"{take} and {give} both exist beside {self.target}",
-                    hint=f"move one of the two away, then try again; drd made {give}.",
+                    hint=f"drd made {give}: move {take} away, then try again.",
                 )
             self._move(self.target, take)
         self._move(give, self.target)
@@ -153,7 +153,10 @@ class Within:
             place = self.target / entry.name
             if os.path.lexists(pinned(place)):
                 way = self.returning / entry.name
-                raise TargetError(f"{place} blocks {way}", hint="move it away.")
+                raise TargetError(
+                    f"drd cannot move {way} back: {place} exists already",
+                    hint=f"move {place} away, then run drd undo again.",
+                )
             entry.rename(pinned(place))
         pinned(self.returning).rmdir()
         forget(self.returning)

@@ -21,6 +21,7 @@ from drd.errors import (
     TargetNotEmpty,
 )
 from drd.kinds.file_system import (
+    ANOTHER_POINT,
     fresh,
     fsync_path,
     may_own,
@@ -52,7 +53,6 @@ from drd.ports import (
 )
 
 NOT_EMPTY = "give an empty --target, or --overwrite if losing its content is intended."
-_ANOTHER = "choose another restore point, and run drd verify."
 _MOST_ID = (1 << 32) - 1
 
 
@@ -72,7 +72,7 @@ def require_file(component: str, path: Path) -> os.stat_result:
             hint="give this user access to the directories above it.",
         ) from error
     if not stat.S_ISREG(info.st_mode):
-        raise SourceError(f"{path} is not a file", hint="`path` must name the file itself.")
+        raise SourceError(f"{path} is not a file", hint="`path` must name a regular file.")
     return info
 
 
@@ -102,28 +102,38 @@ def require_file_facts(snapshot: ComponentSnapshot, filename: str) -> None:
 # --- what came back -----------------------------------------------------------------------------
 
 
+def _type(mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return "a link"
+    return "a directory" if stat.S_ISDIR(mode) else "a special file"
+
+
 def landed_file(landing: Path, snapshot: ComponentSnapshot, filename: str) -> Path:
     """Return the restored file, without reading it. Raises RepositoryDamaged if it is missing, no
     plain file or of another size, or has a companion, which a database would trust.
     """
-    file, hint = landing / filename, _ANOTHER
+    file, hint = landing / filename, ANOTHER_POINT
     try:
         info = file.lstat()
     except FileNotFoundError as error:
         raise RepositoryDamaged(
-            f"snapshot {snapshot.snapshot} has no {file.name}", hint=hint
+            f"snapshot {snapshot.snapshot} does not contain {file.name}", hint=hint
         ) from error
     if not stat.S_ISREG(info.st_mode):
         # A link would lead what is done to it (its mode, its owner) to another file.
-        raise RepositoryDamaged(f"{file.name} was not restored as a file", hint=hint)
+        raise RepositoryDamaged(
+            f"{file.name} should be a regular file, but restic restored {_type(info.st_mode)}",
+            hint=hint,
+        )
     if info.st_size != snapshot.bytes:
         raise RepositoryDamaged(
-            f"{file.name} was restored with {info.st_size:,} of {snapshot.bytes:,} bytes",
+            f"restic restored {info.st_size:,} bytes of {file.name}, but drd stored "
+            f"{snapshot.bytes:,}",
             hint=hint,
         )
     if others := sorted(set(os.listdir(landing)) - {file.name}):  # noqa: PTH208 - names
         raise RepositoryDamaged(
-            f"{escaped(others[0])} was restored beside {file.name}, but drd stores only "
+            f"restic restored {escaped(others[0])} beside {file.name}, but drd stores only "
             f"{file.name}",
             hint=hint,
         )
@@ -253,7 +263,7 @@ class OneFileTarget(NamedDestination):
             space_finding(
                 parent,
                 snapshot.bytes,
-                what=f"{self._component} restored",
+                what=f"the restored component {self._component}",
                 hint=f"free space in {parent}.",
             ),
         ]
@@ -353,7 +363,7 @@ def holds_bytes(target: Path) -> bool:
     if not os.path.lexists(target):
         return False
     if not target.is_file():
-        hint = "`path` of the target must name the file itself."
+        hint = "`path` of the target must name a regular file."
         raise TargetError(f"{target} is not a file", hint=hint)
     return target.stat().st_size > 0
 

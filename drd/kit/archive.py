@@ -76,13 +76,15 @@ def unpack(archive: bytes, *, name: str) -> Kit:
         named |= {p.file for p in index.programs} | {*index.files.values()}
         named |= {index.config} if index.config else set()
         if lacking := sorted(named - files.keys()):
-            raise strict.UnexpectedValue(f"{', '.join(lacking[:5])} is missing")
+            raise strict.UnexpectedValue(f"the kit lacks {', '.join(lacking[:5])}")
         if strangers := sorted(files.keys() - index.digests.keys()):
-            raise strict.UnexpectedValue(f"its index does not list {', '.join(strangers[:5])}")
+            raise strict.UnexpectedValue(
+                f"the index of the kit does not list {', '.join(strangers[:5])}"
+            )
     except (tarfile.TarError, ValueError, EOFError, OSError, OverflowError) as error:
         raise KitDamaged(
             f"cannot read the content of {name}: {error}",
-            hint="use another copy of the kit, or the version of drd that made it.",
+            hint="use another copy of the kit, or the drd version that made the kit.",
         ) from None
     wrong = [f for f, digest in index.digests.items() if _digest(files, f) != digest]
     if wrong:

@@ -176,7 +176,7 @@ def from_repository(
             secrets |= _known_secrets(name, text, normal, password)
         if not secrets:
             raise NoRestorePoint(
-                f"no plan in {normal} has this URL as its repository",
+                f"repository {normal} contains plans, but none of them uses this URL",
                 hint="give the URL exactly as in the plan, or bootstrap from a kit.",
             )
         orders = stored_orders(own.plans, own.config, url=normal, known=secrets)

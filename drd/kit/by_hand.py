@@ -38,8 +38,8 @@ def sections(
     blocks: list[Block] = [
         Heading(2, "By hand, without drd"),
         Text(
-            f"{_needs(plan)} Become root if files must get their owners back. Start a `bash`, "
-            "and go to the directory recovery-kit in it: a command that fails ends this bash, so "
+            f"{_needs(plan)} Become root if files must get their owners back. Start a new `bash`, "
+            "and change to the directory recovery-kit: a command that fails ends this bash, so "
             "that no later command runs."
         ),
         Heading(3, "Open the repository"),
@@ -47,16 +47,17 @@ def sections(
         *_scripts(places.programs),
         Commands(opening(plan.primary, places)),
         Text(
-            "If a bucket does not answer, restic tries for a quarter of an hour: if the next "
-            "command prints nothing, press Ctrl-C and check the address."
+            "If the bucket cannot be reached, restic keeps trying for 15 minutes and prints "
+            "nothing. If the next command prints nothing for one minute, press Ctrl-C and check "
+            "the address."
             + (" If this repository is gone, see the end of this page." if plan.copies else "")
         ),
         Commands(_points(plan)),
         Heading(3, "Choose the restore point"),
         Text(
-            "These commands choose the newest complete restore point. For another one, set "
-            "MANIFEST to its id from the list above, and of the loop run only the line with "
-            "restic dump."
+            "These commands choose the newest complete restore point. To choose another one, set "
+            "MANIFEST to its id from the list above, and run only the line `restic dump` of the "
+            "loop."
         ),
         Commands(_manifest(plan)),
     ]

@@ -38,7 +38,7 @@ def kit_at(plan: Plan, watch: KitWatch | None) -> KitAt:
     """Return the copy that drd tries unattended. Raises KitUnavailable if none is configured."""
     if watch is None:
         raise KitUnavailable(
-            f"no recovery kit is configured: without one, {plan.name} cannot be restored "
+            f"no recovery kit is configured: without one, plan {plan.name} cannot be restored "
             "when this host is lost",
             hint=_HOW,
         )

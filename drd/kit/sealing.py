@@ -174,7 +174,10 @@ def read_secret_file(path: Path, what: str) -> str:
             hint=f"write the {what} to this file, mode 0600.",
         ) from None
     except UnicodeDecodeError:
-        raise UsageError(f"the {what} file {path} is not UTF-8 text") from None
+        raise UsageError(
+            f"the {what} file {path} is not UTF-8 text",
+            hint=f"check the path, or write the {what} to this file as UTF-8.",
+        ) from None
 
 
 def _recipient(text: str) -> Any:

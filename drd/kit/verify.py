@@ -17,9 +17,8 @@ from drd.model.snapshot import RestorePoint
 from drd.model.units import format_duration, format_time, to_rfc3339
 
 _NO_SEALS = (
-    "the kit has no list of restore points, because an older drd made it: a recovery from "
-    "it cannot tell a forged restore point from a real one; make a new one with drd kit "
-    "export"
+    "an older drd made this kit, so it has no list of restore points: a recovery from this kit "
+    "cannot tell a forged restore point from a real one; make a new kit with drd kit export"
 )
 
 

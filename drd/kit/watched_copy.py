@@ -71,7 +71,7 @@ def _verified(
     not open.
     """
     if watch is None:
-        raise KitUnavailable(f"no copy of a kit of {plan.name} is configured", hint=WHERE)
+        raise KitUnavailable(f"no copy of a kit of plan {plan.name} is configured", hint=WHERE)
     sealed = read(watch.file)
     digest = sha256(sealed).hexdigest()
     seen.detail = KitDetail(sha256=digest)
@@ -89,7 +89,10 @@ def _verified(
     return verification
 
 
-WHERE = "set `kit` in the plan or drd.yaml: file, and the passphrase or identity that opens it."
+WHERE = (
+    "set `kit` in the plan or drd.yaml: `file`, and the `passphrase` or `identity` that opens the "
+    "kit."
+)
 
 
 def read(file: str) -> bytes:

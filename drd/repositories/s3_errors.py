@@ -126,5 +126,6 @@ def _refused(error: Exception, location: S3Location) -> Exception:
             hint="check the S3 server's log; a retry may help.",
         )
     return RepositoryError(
-        f"{location.endpoint} refuses bucket {location.bucket}: {code or status}"
+        f"{location.endpoint} refuses the request for bucket {location.bucket}: {code or status}",
+        hint="check the S3 server's log, and what the access key may do.",
     )

@@ -251,7 +251,7 @@ def test_a_process_whose_run_was_taken_over_cannot_record(catalogue: SqlCatalogu
     with pytest.raises(Fenced):
         catalogue.runs.finish(mine, RunState.SUCCEEDED, at=at(2))
 
-    assert raised.value.hint == f"drd run show {mine.run.id} says what became of it."
+    assert raised.value.hint == f"drd run show {mine.run.id} shows the state of this run."
     assert [s.state for s in catalogue.steps.of_run(mine.run.id)] == [StepState.RUNNING]
     assert catalogue.points.of_plan("orders-api", kept_only=False) == []
     assert catalogue.evidence.newest("orders-api") == []

@@ -111,7 +111,9 @@ def test_forgotten_points_stay_for_the_history(catalogue: SqlCatalogue) -> None:
     assert [p.id for p in catalogue.points.of_plan("orders-api")] == ["p2"]
     everything = catalogue.points.of_plan("orders-api", kept_only=False)
     assert [(p.id, p.forgotten_at) for p in everything] == [("p2", None), ("p1", at(60))]
-    with pytest.raises(NoRestorePoint, match="p1 of orders-api was forgotten by retention at 2026"):
+    with pytest.raises(
+        NoRestorePoint, match="drd forgot restore point p1 of plan orders-api at 2026"
+    ):
         catalogue.points.get("orders-api", "p1")
 
 

@@ -118,7 +118,7 @@ def test_a_digest_replaces_several_messages_or_none(catalogue: SqlCatalogue) -> 
     assert box.waiting("hook") == [replaced]
     assert len(box.waiting("mail")) == 1
 
-    with pytest.raises(CatalogueError, match="another process delivers"):
+    with pytest.raises(CatalogueError, match="another drd process is delivering"):
         box.replace([replaced, *waiting], summary, at(3))
     assert box.waiting("hook") == [replaced]
 

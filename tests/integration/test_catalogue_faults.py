@@ -131,8 +131,8 @@ def test_a_catalogue_of_another_user_is_named(url: str, short_tmp: Path) -> None
         "(')[0])\n"
     )
     expected = (
-        "no permission to use the catalogue | only its owner and root can open it: run this with "
-        "sudo.\n" * 2
+        "no permission to use the catalogue | only its owner and root can open it: run this "
+        "command with sudo.\n" * 2
     )
     for mode in (0o700, 0o755):
         (short_tmp / "state").chmod(mode)

@@ -260,7 +260,7 @@ def test_journal_out_of_the_repository_is_refused(
     told = site.drd(*words, "--target", "standby", "--yes", code=int(attack))
 
     assert victim.read_text() == "root's"
-    assert ("db.sqlite-journal was restored beside" in told.err) == attack
+    assert ("restic restored db.sqlite-journal beside" in told.err) == attack
 
 
 def dumped(site: Site, snapshot: str) -> bytes:
@@ -436,6 +436,6 @@ def test_peeking_leaves_nothing_and_sees_committed_data(app: Path) -> None:
         shutil.copy(database, app / "killed.db")
         shutil.copy(app / "empty.db-wal", app / "killed.db-wal")
     before = names(app)
-    with pytest.raises(TargetError, match="contains data in its -wal file"):
+    with pytest.raises(TargetError, match="is not empty: its -wal file has data"):
         refuse_content(app / "killed.db")
     assert names(app) == before

@@ -60,7 +60,7 @@ BROKEN = [
     ("paths: [/etc/shop]", "paths: [/etc/shop, etc]", 12, "components.etc.paths[1]", '"etc" is not an absolute path', "write the whole path, which begins with /."),
     ("paths: [/etc/shop]", "paths: []", 12, "components.etc.paths", "is empty", "give it a value, or remove the line."),
     ("paths: [/etc/shop]", "paths: /etc/shop", 12, "components.etc.paths", "is text, not a list", "write [a, b], or lines that begin with `- `."),
-    ("    paths: [/etc/shop]\n", "", 10, "components.etc.paths", "paths is missing", "add paths: files and directories; a missing one is an error."),
+    ("    paths: [/etc/shop]\n", "", 10, "components.etc.paths", "paths is missing", "add paths: files and directories to back up; a missing one is an error."),
     ("dsn: {credential: shop-dsn}", "dsn: {credentail: x}", 6, "components.db.dsn", "this is not a kind of secret reference", REFERENCE),
     ("dsn: {credential: shop-dsn}", "dsn: {env: A, file: /b, hunter2: c}", 6, "components.db.dsn", "a secret reference has a single key, but this one has env and file", "use one of {file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}."),
     ("dsn: {credential: shop-dsn}", "dsn: postgresql://u:hunter2@h/db", 6, "components.db.dsn", "contains a password, which a plan must not contain", "put the whole string into a credential: dsn: {credential: NAME}."),

@@ -284,7 +284,7 @@ def test_new_plan_of_nothing_begins_with_the_configuration(home: Path, capsys: O
     ("words", "message", "hint"),
     [
         (["--sqlite", "/etc/passwd"], "/etc/passwd is not a SQLite database", "--files"),
-        (["--files", "/nowhere"], "there is no /nowhere", "that exists"),
+        (["--files", "/nowhere"], "/nowhere does not exist", "an existing file"),
         (
             ["--name", "My Shop"],
             '"My Shop" is not a possible name of a plan',

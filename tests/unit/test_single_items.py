@@ -122,11 +122,11 @@ def test_a_part_of_a_tree_is_complete_by_itself() -> None:
         "/etc/b/one": (None, "d1"),
         "/etc/b/two": ("/etc/b/one", None),
     }
-    with pytest.raises(UsageError, match="which includes it"):
+    with pytest.raises(UsageError, match="--path /etc/b/one is inside --path /etc/b"):
         narrow_files(snapshot("files", tree), Part((), ("/etc/b", "/etc/b/one")))
     with pytest.raises(UsageError) as caught:
         narrow_files(snapshot("files", tree), Part((), ("/srv",)))
-    assert caught.value.hint == "the restore point has the files below /etc."
+    assert caught.value.hint == "give a path below /etc, or choose another restore point."
     with pytest.raises(NotSupported, match="kind files cannot restore single tables"):
         files.SPEC.require_part(Part(("t",)))
 
@@ -139,7 +139,7 @@ def test_a_table_of_sqlite_is_found_however_it_is_written() -> None:
     assert found.fingerprint == DatabaseFingerprint("counts", {"Orders": TableState(1)})
     for tables, into, said in (
         (("v",), "x", "is a view"),
-        (("Orders",), None, "no name given"),
+        (("Orders",), None, "the copy of table Orders needs a name"),
         (("Orders",), "sqlite_x", "is reserved by SQLite"),
         (("a", "b"), "x", "no schemas"),
     ):

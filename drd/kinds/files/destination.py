@@ -9,6 +9,7 @@ from typing import Any
 
 from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
 from drd.kinds.file_system import (
+    ANOTHER_POINT,
     fresh,
     is_root,
     may_own,
@@ -61,8 +62,8 @@ def require_paths(landing: Path, snapshot: ComponentSnapshot) -> None:
         place = os.path.join(to_bytes(os.fspath(landing)), to_bytes(path).lstrip(b"/"))  # noqa: PTH118 - bytes
         if not os.path.lexists(place):
             raise RepositoryDamaged(
-                f"snapshot {snapshot.snapshot} was restored without {path}",
-                hint="choose another restore point, and run drd verify.",
+                f"restic restored snapshot {snapshot.snapshot} without {path}",
+                hint=ANOTHER_POINT,
             )
 
 
@@ -74,9 +75,18 @@ def device_findings(snapshot: ComponentSnapshot) -> list[Finding]:
     devices = [path for path, entry in tree.entries.items() if entry.kind == "device"]
     if not devices:
         return []
-    detail = f"only root can make device nodes: {', '.join(devices[:3])}"
+    detail = (
+        "the restore point contains device nodes, which only root can make: "
+        f"{', '.join(devices[:3])}"
+    )
     return [
-        Finding("device-nodes", "error", "", detail, "run as root, or exclude them in the plan.")
+        Finding(
+            "device-nodes",
+            "error",
+            "",
+            detail,
+            "run the recovery as root; for later backups, exclude the device nodes in the plan.",
+        )
     ]
 
 
@@ -162,7 +172,7 @@ class FilesTargetDestination(NamedDestination):
             space_finding(
                 publication.landing,
                 snapshot.bytes,
-                what=f"{self._component} restored",
+                what=f"the restored component {self._component}",
                 hint=f"free space in {publication.landing.parent}.",
             ),
             *device_findings(snapshot),
@@ -175,7 +185,7 @@ class FilesTargetDestination(NamedDestination):
         """Return findings about places that drd cannot or will not replace, or may not write."""
         target, parent = self._target, self._publication.landing.parent
         if target == Path("/") or target in self._place.directory.resolve().parents:
-            hint = "use a separate directory, and move files to their places from there."
+            hint = "restore to a separate directory, and move the files from there to their places."
             return Finding("target", "error", "", f"{target} cannot be replaced as a whole", hint)
         return no_directory(parent) or unwritable(parent)
 

@@ -17,10 +17,7 @@ def wishes(given: Sequence[str]) -> list[Wish]:
         yield "paths", paths
         inside = [file for file in live if any(_is_below(file, path) for path in paths)]
         if inside:
-            yield (
-                "#",
-                "A copy of a live database's files is inconsistent: it has its own component.",
-            )
+            yield "#", "A live database's files are not copied: the database has its own component."
         yield "exclude", inside or ["*.tmp"]
 
     return [Wish("configuration", "files", keys, names_plan=False)] if paths else []

@@ -140,12 +140,15 @@ class FilesInPlace(NamedDestination):
         """Return findings about places that drd cannot or will not replace, or may not write."""
         place, here = root.place, self._place.directory.resolve()
         if place == Path("/") or place in here.parents:
-            hint = "recover into a separate directory (a target), and move files from there."
+            hint = (
+                "restore to a separate directory (a target), and move the files from there "
+                "to their places."
+            )
             yield Finding("target", "error", "", f"{place} cannot be replaced as a whole", hint)
             return
         mounts = mounts_below(place)
         if mounts:
-            hint = f"umount {mounts[0]}, or recover into a target and move files from there."
+            hint = f"umount {mounts[0]}, or restore to a target and move the files from there."
             detail = f"another file system is mounted at {mounts[0]}, within {place}"
             yield Finding("target", "error", "", detail, hint)
         parent = existing_parent(root.way.landing.parent)
@@ -175,9 +178,9 @@ class FilesInPlace(NamedDestination):
             yield space_finding(
                 there,
                 size,
-                what=f"{self._component} restored",
-                hint=f"free space in {there}: the present content stays until the new content is "
-                "complete.",
+                what=f"the restored component {self._component}",
+                hint=f"free space in {there}: drd keeps the present content until the new content "
+                "is complete.",
             )
 
     def _refuse_content(self, root: Root) -> None:

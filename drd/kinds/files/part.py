@@ -77,7 +77,9 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
             _require_there(path, tree, snapshot)
         inside = [p for p in paths if path.startswith(f"{p}/")]
         if inside:
-            raise UsageError(f"{path} is in {inside[0]}, which includes it")
+            raise UsageError(
+                f"--path {path} is inside --path {inside[0]}", hint=f"leave out --path {path}."
+            )
     narrowed = replace(part, paths=paths)
     facts = {**snapshot.facts, "paths": list(paths)}
     if not isinstance(tree, TreeFingerprint):
@@ -93,8 +95,8 @@ def _require_there(path: str, tree: TreeFingerprint, snapshot: ComponentSnapshot
     close = near(path, tree.entries, separator="/")
     of = ", ".join(snapshot.facts["paths"])
     raise NotInPoint(
-        f"{snapshot.component} does not have {path} in this restore point",
-        hint=hint_of_names(close) or f"the restore point has the files below {of}.",
+        f"this restore point of component {snapshot.component} does not contain {path}",
+        hint=hint_of_names(close) or f"give a path below {of}, or choose another restore point.",
     )
 
 
@@ -129,7 +131,10 @@ def live(selection: Selection, budget_s: float) -> TreeFingerprint:
     """Implements `Kind.live`. Raises SourceError if reading so many entries takes too long."""
     seen = walk(selection, limit_s=budget_s)
     if not seen.complete:
-        raise SourceError(f"drd could not read all entries within {format_duration(budget_s)}")
+        raise SourceError(
+            f"drd could not read all live files within {format_duration(budget_s)}",
+            hint="compare fewer files at once: give --path.",
+        )
     tree = describe_all(seen.entries.items(), Describer(budget_s=budget_s))
     return TreeFingerprint(tree.entries, {**seen.unread, **tree.not_reached})
 
@@ -157,8 +162,8 @@ class FilesPart(NamedDestination):
         places = finals(part, base)
         if len(set(places.values())) < len(places):
             raise UsageError(
-                "two of the paths have the same last name",
-                hint="restore them one after the other, into two directories.",
+                "two of the paths end with the same name, and one directory cannot contain both",
+                hint="restore these paths one after the other, into two directories.",
             )
         first = next(iter(places.values()))
         # In the directory that will hold the first, or above it: never across file systems.
@@ -206,15 +211,16 @@ class FilesPart(NamedDestination):
 
     def _wrong_places(self, parent: Path) -> Iterator[Finding]:
         if self._into is not None and self._into.exists() and not self._into.is_dir():
-            hint = "--into needs a directory; drd creates a missing one."
+            hint = "give --into a directory; drd creates it if it does not exist."
             yield Finding("target", "error", "", f"{self._into} is not a directory", hint)
         for way in self._ways.values():
             above = existing_parent(way.target.parent)
             if (wrong := no_directory(above) or unwritable(above)) is not None:
                 yield wrong
             elif above.stat().st_dev != parent.stat().st_dev:
-                hint = "restore data on other file systems by a separate recovery."
-                yield Finding("target", "error", "", f"{above} is on another file system", hint)
+                hint = f"restore {way.target} by a separate recovery."
+                detail = f"{above} and {parent} are on different file systems"
+                yield Finding("target", "error", "", detail, hint)
             elif way.target.is_mount():
                 hint = "give --into DIRECTORY, and move the files from there."
                 yield Finding("target", "error", "", f"{way.target} is a mount point", hint)
@@ -262,8 +268,8 @@ class FilesPart(NamedDestination):
         for path, way in waiting.items():
             if not os.path.lexists(pinned(way.landing)):
                 raise TargetError(
-                    f"the restored data lacks {path}",
-                    hint="use another restore point, or list its content: restic ls.",
+                    f"the restored data does not contain {path}",
+                    hint="choose another restore point, or list what this one contains: restic ls.",
                 )
         if not self._may_overwrite():
             self._refuse_content()

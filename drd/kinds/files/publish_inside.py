@@ -83,7 +83,7 @@ class InsidePublication:
                 if os.path.lexists(place):
                     raise TargetNotEmpty(
                         f"{self.target / entry.name} appeared during the recovery",
-                        hint="move it away, then continue.",
+                        hint="move it away, then continue the recovery: drd resume RUN.",
                     )
                 entry.rename(place)
             fsync_path(opened(self.target))

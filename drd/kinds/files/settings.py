@@ -16,7 +16,7 @@ class FilesSettings(Settings):
 
     kind: Literal["files"]
     paths: list[AbsolutePath] = Field(
-        min_length=1, description="Files and directories; a missing one is an error."
+        min_length=1, description="Files and directories to back up; a missing one is an error."
     )
     exclude: list[str] = Field(
         default_factory=list,
@@ -24,13 +24,13 @@ class FilesSettings(Settings):
         "at any depth, one with a slash matches the path (`/etc/app/cache`, "
         "`/srv/**/tmp`).",
     )
-    one_file_system: bool = Field(False, description="Do not descend into other mounts.")
+    one_file_system: bool = Field(False, description="Leave out other file systems below `paths`.")
 
 
 class FilesTarget(Settings):
     """Where a files component is restored to."""
 
-    path: AbsolutePath = Field(description="The directory to restore the tree to.")
+    path: AbsolutePath = Field(description="The directory to restore the files to.")
 
 
 def overlapping(paths: Iterable[str], target: str) -> str | None:

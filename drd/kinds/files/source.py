@@ -75,7 +75,7 @@ class FilesCapture:
                 )
         if stored.files == 0 and _steady_files(self._before, after):
             raise SourceError(
-                f"none of {counted(self._before.files, 'file')} was stored",
+                f"restic stored none of {counted(self._before.files, 'file')}",
                 hint="check restic's output: drd run show RUN",
             )
         if not isinstance(fingerprint, TreeFingerprint):
@@ -130,7 +130,10 @@ class FilesSource:
         closed = [*seen.unread, *(p for p, s in seen.entries.items() if not _readable(p, s.kind))]
         if closed:
             first = ", ".join(closed[:3]) + (", …" if len(closed) > 3 else "")
-            detail = f"{len(closed):,} of them cannot be read: {first}"
+            detail = (
+                "drd cannot read "
+                f"{counted(len(closed), 'file or directory', 'files and directories')}: {first}"
+            )
             hint = "run drd as root, or give its unit AmbientCapabilities=CAP_DAC_READ_SEARCH."
             findings.append(Finding("rights", "error", self._component, detail, hint))
         return findings

@@ -36,6 +36,13 @@ class Trouble:
     said: str
 
 
+def _unreadable(done: Completed) -> TargetError:
+    return TargetError(
+        f"pg_restore cannot read the dump: {done.complaint}",
+        hint="choose another restore point, or use a newer pg_restore (bin_dir).",
+    )
+
+
 class Archive:
     """A dump in custom format; parts of it are restored into the database of `load`."""
 
@@ -46,7 +53,7 @@ class Archive:
         """Return its entries, limited by pg_restore's options. Raises TargetError."""
         done = self._load.listing(*chosen)
         if done.exit_code != 0:
-            raise TargetError(f"pg_restore cannot read the dump: {done.complaint}")
+            raise _unreadable(done)
         entries = (_ENTRY.match(line) for line in done.stdout.splitlines())
         return [ArchiveEntry(int(m[1]), m[2]) for m in entries if m]
 
@@ -56,7 +63,7 @@ class Archive:
             return ""
         done = self._load.script(_lines(entries))
         if done.exit_code != 0:
-            raise TargetError(f"pg_restore cannot read the dump: {done.complaint}")
+            raise _unreadable(done)
         return done.stdout
 
     def restore(

@@ -114,8 +114,8 @@ class Cluster:
             return connection
         raise TargetError(
             f"{self.address.named} has no database {either(names)}, and drd "
-            "needs one of them to work from",
-            hint="CREATE DATABASE postgres;",
+            "must connect to one of them",
+            hint="create one: CREATE DATABASE postgres;",
         )
 
     def undisturbed(self, name: str) -> Address:
@@ -181,7 +181,8 @@ class Cluster:
         """
         if not name.startswith(f"{self.mark}_"):
             raise TargetError(
-                f"database {name} does not have this run's mark, so drd does not drop it"
+                f"database {name} does not have this run's mark, so drd does not drop it",
+                hint="find out what the database contains; drop it yourself if nobody needs it.",
             )
         if not self.has(name):
             return

@@ -80,8 +80,8 @@ def put_in_place(
             notes += _hand_over(connection, schema, copies) if with_owner else []
     except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject) as error:
         raise TargetNotEmpty(
-            f"another session has just created something with a name of the copy: {words(error)}",
-            hint="give --into an unused name: drd replaces nothing here.",
+            f"another session has just created an object with the name of the copy: {words(error)}",
+            hint="give --into a name that is not in use: drd replaces no existing table.",
         ) from error
     return notes
 

@@ -173,7 +173,10 @@ class Extraction:
                     oid, schema, name, source, (raw[0], raw[1], raw[2]), kind, comment, oid == top
                 )
                 if relation.oid in seen or (relation.oid in tops and not relation.top):
-                    raise TargetError(f"{relation.source} is a partition of another of the tables")
+                    raise TargetError(
+                        f"table {relation.source} is a partition of another table that you named",
+                        hint=f"leave out --table {relation.source}.",
+                    )
                 seen.add(relation.oid)
                 yield relation
 
@@ -182,11 +185,15 @@ class Extraction:
         rows = self.rows(_FIND, schema, name)
         if not rows:
             said = next((t.said for t in self._about([qualified(schema, name)])), None)
+            if said:
+                raise TargetError(
+                    f"table {table} could not be created: {said}",
+                    hint="restore the whole database under another name (--into NAME, without "
+                    "--table), and copy the table from there.",
+                )
             raise TargetError(
-                f"the table {table} could not be created: {said}"
-                if said
-                else f"the dump does not contain {table}",
-                hint="restore the whole database beside this one: --into NAME without --table.",
+                f"the dump in this restore point does not contain table {table}",
+                hint="check the spelling and the schema, or choose another restore point.",
             )
         oid, kind, extension = rows[0]
         if extension or kind not in ("r", "p"):
@@ -225,7 +232,8 @@ class Extraction:
         if len(held) != len(wanted):
             raise TargetError(
                 f"the dump has the rows of only {len(held)} of {len(wanted)} tables",
-                hint="a dump from a standby has no rows of unlogged tables.",
+                hint="choose another restore point. If the backup reads from a standby, it never "
+                "has the rows of unlogged tables: leave these out.",
             )
         done = self._archive.restore(entries, self._jobs if len(held) > 1 else 1, self._on_tick)
         if done.exit_code != 0:
@@ -328,5 +336,6 @@ def _owner_of(entries: Sequence[ArchiveEntry], start: str) -> str:
 def _failed(done: Completed) -> TargetError:
     return TargetError(
         f"pg_restore failed: {first_error(done)}",
-        hint="the target is unchanged; drd drops the restored part.",
+        hint="the target is unchanged, and drd drops the restored part: correct the cause, then "
+        "restore again.",
     )

@@ -26,7 +26,9 @@ def database_name(text: str) -> str:
     """
     _require_fitting(text)
     if text in _SYSTEM:
-        raise UsageError(f"--into {text}: this database belongs to the server itself")
+        raise UsageError(
+            f"--into {text} is a database of the server itself", hint="give another name."
+        )
     return text
 
 
@@ -79,8 +81,8 @@ def copy_names(part: Part, schemas: Collection[str]) -> tuple[str | None, str | 
         return None, given[0]
     if given[0] in schemas:
         raise UsageError(
-            f"--into {part.into} is the schema of the tables",
-            hint="give another schema for several tables; they keep their names in it.",
+            f"--into {part.into} is the schema that contains the tables already",
+            hint="give another schema: the copies of several tables keep their names in it.",
         )
     return given[0], None
 
@@ -91,8 +93,8 @@ def resolve(part: Part, known: DatabaseFingerprint | None, component: str) -> Pa
     """
     if not part.into:
         raise UsageError(
-            f"no name given for the copy of {part.tables[0]}",
-            hint="give --into NAME: the copy is made beside the existing table.",
+            f"the copy of table {part.tables[0]} needs a name",
+            hint="give --into NAME: drd makes the copy beside the existing table.",
         )
     names = None if known is None else _names(known)
     tables = tuple(dict.fromkeys(_find(asked, names, component) for asked in part.tables))
@@ -104,7 +106,7 @@ def resolve(part: Part, known: DatabaseFingerprint | None, component: str) -> Pa
     if len(set(twice)) < len(twice):
         raise UsageError(
             "two of the tables have the same name, and one schema cannot contain both",
-            hint="restore them one after the other.",
+            hint="restore these tables one after the other.",
         )
     return resolved
 
@@ -119,9 +121,9 @@ def _find(asked: str, names: Mapping[str, tuple[str, str]] | None, component: st
     if names is None:
         if len(given) != 2:
             raise UsageError(
-                f"the schema of {asked} is missing",
-                hint="give --table SCHEMA.NAME: without a fingerprint drd does "
-                "not know the tables.",
+                f"--table {asked} does not name a schema, and this restore point has no list of "
+                "its tables",
+                hint="give --table SCHEMA.NAME.",
             )
         return qualified(given[0][0], given[1][0])
     exact = tuple(name for name, _ in given)
@@ -139,9 +141,9 @@ def _find(asked: str, names: Mapping[str, tuple[str, str]] | None, component: st
             )
     close = near(asked, names, separator=".")
     raise NotInPoint(
-        f"{component} has no table {asked} in this restore point",
+        f"this restore point of component {component} does not contain table {asked}",
         hint=hint_of_names(close)
-        or f"it has {counted(len(names), 'table')}; give one: --table SCHEMA.NAME.",
+        or f"check the name: the restore point contains {counted(len(names), 'table')}.",
     )
 
 
@@ -151,7 +153,8 @@ def _require_tables(tables: Sequence[str], known: DatabaseFingerprint) -> None:
         above = [p for p, leaves in known.partitioned.items() if name in leaves and p in tables]
         if above:
             raise UsageError(
-                f"{name} is a partition of {above[0]}, which includes it",
+                f"table {name} is a partition of {above[0]}, which drd restores with all "
+                "partitions",
                 hint=f"leave out --table {name}.",
             )
 

@@ -65,7 +65,7 @@ class DatabasePublication:
         except SourceError:
             if not overwrite:
                 raise
-            content = "cannot check its content"
+            content = "drd could not check the content"
         if content and not overwrite:
             raise TargetNotEmpty(
                 f'target database "{self.final}" is not empty ({content})',

@@ -298,6 +298,6 @@ def dump_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
     if dump is None:
         raise TargetError(
             f"the snapshot of {snapshot.component} does not contain {name}",
-            hint="use another restore point.",
+            hint="choose another restore point.",
         )
     return dump

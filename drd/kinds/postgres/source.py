@@ -93,7 +93,10 @@ class PostgresSource:
             address = self._address().pinned(connection)
             tried(
                 "own-session",
-                lambda: require_own_session(address, connection) or "no pooler in between",
+                lambda: (
+                    require_own_session(address, connection)
+                    or "drd is connected to the server itself, without a pooler"
+                ),
             )
             tried("pg_dump", lambda: f"{self._programs(connection).version} fits the server")
             findings += rights.examine(connection, self._name, connection.info.user)
@@ -271,7 +274,8 @@ class PostgresCapture:
             except psycopg.Error as error:
                 raise SourceUnreachable(
                     f"the snapshot of the backup is gone: {words(error)}",
-                    hint="the server ended our connection; check its log.",
+                    hint="the server ended a connection of drd: find the reason in its log, "
+                    "then try again.",
                 ) from error
             yield reader
 

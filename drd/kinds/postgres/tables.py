@@ -99,7 +99,7 @@ class PostgresTables(PostgresTargetDatabase):
         name = cluster.address.dbname
         if cluster.content(name) is None:
             raise TargetError(
-                f'database "{name}" for the table does not exist',
+                f'database "{name}", which should receive the table, does not exist',
                 hint="restore the whole database: without --table.",
             )
         with closing(self._inside()) as inside:
@@ -108,12 +108,12 @@ class PostgresTables(PostgresTargetDatabase):
             databases, schemas, user = row
             if not databases:
                 raise TargetError(
-                    f"{user} may not create databases, but drd needs one to work in",
+                    f"user {user} may not create databases, but drd needs a temporary one",
                     hint=f"ALTER ROLE {ident(user)} CREATEDB; or {_ANOTHER}",
                 )
             if not schemas:
                 raise TargetError(
-                    f"{user} may not create schemas in {name}, but drd needs one to work in",
+                    f"user {user} may not create schemas in {name}, but drd needs a temporary one",
                     hint=f"GRANT CREATE ON DATABASE {ident(name)} TO {ident(user)}; or {_ANOTHER}",
                 )
             self._require_schema(inside, user)
@@ -129,12 +129,12 @@ class PostgresTables(PostgresTargetDatabase):
         ).fetchone()
         if row is None and not made:
             raise TargetError(
-                f'schema "{schema}" for the table does not exist',
-                hint="give --into SCHEMA.NAME for another schema.",
+                f'schema "{schema}", which should receive the table, does not exist',
+                hint="create the schema, or give --into SCHEMA.NAME with an existing schema.",
             )
         if row is not None and not row[0]:
             raise TargetError(
-                f"{user} may not create tables in schema {schema}",
+                f"user {user} may not create tables in schema {schema}",
                 hint=f"GRANT CREATE ON SCHEMA {ident(schema)} TO {ident(user)}; or {_ANOTHER}",
             )
 
@@ -166,8 +166,8 @@ class PostgresTables(PostgresTargetDatabase):
             wanted = name or split_name(table)[1]
             if wanted in taken:
                 raise TargetNotEmpty(
-                    f'schema {schema} already has a "{wanted}"',
-                    hint="give --into an unused name: drd replaces nothing here.",
+                    f'schema {schema} already has an object "{wanted}"',
+                    hint="give --into a name that is not in use: drd replaces no existing table.",
                 )
 
     def _inside(self) -> Connection:
@@ -284,7 +284,9 @@ class PostgresTables(PostgresTargetDatabase):
             ]  # fmt: skip
             done = run(Command(argv, env=environment, name="pg_dump"))
         if done.exit_code != 0:
-            raise TargetError(f"pg_dump from the working database failed: {done.complaint}")
+            raise TargetError(
+                f"pg_dump from the temporary database failed: {done.complaint}", hint=_WHOLE
+            )
 
     def _load(self, cluster: Cluster, file: Path) -> None:
         address = cluster.undisturbed(cluster.address.dbname)
@@ -312,7 +314,8 @@ class PostgresTables(PostgresTargetDatabase):
         for name in sorted(was.keys() | now.keys()):
             if was.get(name) != now.get(name):
                 raise TargetError(
-                    f"{name} changed during the restore: {was.get(name)} became {now.get(name)}",
+                    f"table {name} changed during the restore: {was.get(name)} became "
+                    f"{now.get(name)}",
                     hint="check whether functions or types of the table's columns differ on the "
                     "target. A restore of the whole database includes them: --into NAME "
                     "without --table.",

@@ -87,8 +87,8 @@ class PostgresTargetDatabase:
             own = given.dbname or cluster.admin().info.user
             if self._database == own:
                 raise TargetError(
-                    f'database "{own}" is the target itself',
-                    hint="give --into another name.",
+                    f"--into {own} is the database of the target itself",
+                    hint="give another name.",
                 )
             name = self._database or own
             # One of several hosts, and from now on always that one.
@@ -138,8 +138,11 @@ class PostgresTargetDatabase:
                     "tablespaces",
                     "warning",
                     name,
-                    f"tables of {', '.join(missing)} will be in the default tablespace",
-                    "CREATE TABLESPACE … before, if that matters.",
+                    f"tablespaces {', '.join(missing)} do not exist on the target: their "
+                    "tables will "
+                    "be in the default tablespace",
+                    "if the tables need them, create these tablespaces before the recovery: CREATE "
+                    "TABLESPACE NAME LOCATION 'DIRECTORY';",
                 )
             )
         return findings

@@ -70,8 +70,8 @@ def begin_reading(live: sqlite3.Connection, source: Path, wait_s: float) -> date
                 raise
             if time.monotonic() > deadline:
                 raise SourceUnreachable(
-                    f"{source} stayed locked for {format_duration(wait_s)}",
-                    hint="a writer locks it exclusively; find the process with fuser.",
+                    f"database {source} stayed locked for {format_duration(wait_s)}",
+                    hint=f"fuser -v {source} shows who uses it: end the process that locks it.",
                 ) from error
             time.sleep(_POLL_S)
         else:

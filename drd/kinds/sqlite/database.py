@@ -27,8 +27,8 @@ _STEPS = 20_000
 _VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\s", re.IGNORECASE)
 
 _REMEDIES = {
-    "NOTADB": "check `path`; an encrypted database cannot be read either.",
-    "CORRUPT": "run `PRAGMA integrity_check` in sqlite3 and use a good restore point.",
+    "NOTADB": "check `path`: it must be an SQLite database that is not encrypted.",
+    "CORRUPT": "run `PRAGMA integrity_check` in sqlite3; restore a point from before the damage.",
     "READONLY_ROLLBACK": "the last writer was killed: open the database once for writing, so "
     "that SQLite finishes the interrupted transaction.",
     "READONLY_DIRECTORY": "readers of a WAL database need its -shm file: give this user the right "
@@ -118,7 +118,8 @@ def in_words(error: sqlite3.Error, path: Path) -> SourceError:
     """Return SQLite's message with a remedy."""
     if is_about(error, "BUSY", "LOCKED"):
         return SourceUnreachable(
-            f"{path} is locked: {error}", hint="a writer locks it; find the process with fuser."
+            f"database {path} is locked: {error}",
+            hint=f"fuser -v {path} shows who uses it: end the process that locks it.",
         )
     name = error_name(error)
     hint = _REMEDIES.get(name) or _REMEDIES.get(name.partition("_")[0], "")
@@ -332,7 +333,8 @@ def execute(
         check_cancelled()
         if isinstance(error, sqlite3.Error) and is_about(error, "INTERRUPT"):
             raise DeadlineExceeded(
-                f"the statements did not finish within {format_duration(timeout_s)}"
+                f"the statements did not finish within {format_duration(timeout_s)}",
+                hint="raise the step's timeout.",
             ) from error
         if isinstance(error, sqlite3.Error) and is_about(error, "BUSY", "LOCKED", "CANTOPEN"):
             raise SourceUnreachable(str(error)) from error
@@ -356,15 +358,22 @@ def single_value(connection: sqlite3.Connection, query: str, *, timeout_s: float
         check_cancelled()
         if isinstance(error, sqlite3.Error) and is_about(error, "INTERRUPT"):
             raise DeadlineExceeded(
-                f"the query did not finish within {format_duration(timeout_s)}"
+                f"the query did not finish within {format_duration(timeout_s)}",
+                hint="raise the check's timeout, or add an index for the query.",
             ) from error
         if isinstance(error, sqlite3.Error) and is_about(error, "BUSY", "LOCKED", "CANTOPEN"):
             raise SourceUnreachable(str(error)) from error
         raise SourceError(str(error)) from error
     if columns != 1 or len(rows) > 1:
         given = counted(columns, "column") if columns != 1 else "several rows"
-        raise SourceError(f"the query returned {given}, not a single value")
+        raise SourceError(
+            f"the query returned {given}, not a single value",
+            hint="write a query that returns a single value.",
+        )
     value = rows[0][0] if rows else None
     if isinstance(value, bytes):
-        raise SourceError("the query returned a blob, which drd cannot compare")
+        raise SourceError(
+            "the query returned a blob, which drd cannot compare",
+            hint="let the query return text: hex(COLUMN).",
+        )
     return value

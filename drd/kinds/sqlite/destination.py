@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import RepositoryDamaged, SourceError, TargetNotEmpty
+from drd.kinds.file_system import ANOTHER_POINT
 from drd.kinds.one_file import (
     NOT_EMPTY,
     FileForm,
@@ -50,8 +51,9 @@ def _proof(check: Callable[[], None]) -> None:
     try:
         check()
     except SourceError as error:
-        hint = "choose another restore point, and run drd verify."
-        raise RepositoryDamaged(f"the restored data is unusable: {error}", hint=hint) from error
+        raise RepositoryDamaged(
+            f"the restored database is unusable: {error}", hint=ANOTHER_POINT
+        ) from error
 
 
 def differences(file: Path, snapshot: ComponentSnapshot) -> tuple[str, ...]:
@@ -65,7 +67,7 @@ def differences(file: Path, snapshot: ComponentSnapshot) -> tuple[str, ...]:
 
 def compared(saved: DatabaseFingerprint, now: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(
-        f"{name} is {now.get(name)!r}, was {value!r}"
+        f"{name} is {now.get(name)!r}, but {value!r} at backup"
         for name, value in saved.properties.items()
         if now.get(name) != value
     )
@@ -151,9 +153,13 @@ def refuse_content(target: Path) -> None:
         with for_reading(target) as place:
             content = _objects(place)
     except (SourceError, sqlite3.Error) as error:
-        raise TargetNotEmpty(f"{target} contains data: {error}", hint=hint) from error
+        raise TargetNotEmpty(
+            f"target {target} is not empty, and drd could not read it as an SQLite database: "
+            f"{error}",
+            hint="restore to another target, or move this file away first.",
+        ) from error
     if content is None:
-        raise TargetNotEmpty(f"{target} contains data in its -wal file", hint=hint)
+        raise TargetNotEmpty(f"target {target} is not empty: its -wal file has data", hint=hint)
     if content:
         objects = counted(content, "table or view", "tables and views")
         raise TargetNotEmpty(f"target {target} is not empty ({objects})", hint=hint)

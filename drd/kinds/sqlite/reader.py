@@ -155,8 +155,8 @@ class SqliteReader:
             # It never came up, or the host had no memory for it: that says nothing about the file.
             return SandboxUnavailable(
                 f"the process that opens {path.name} {process.ended(code)}",
-                hint="check that the user that runs drd can start its Python, and that "
-                "there is memory.",
+                hint="check that the user that runs drd can start drd's Python, and that the host "
+                "has free memory.",
                 permanent=code > 0,
             )
         return SourceError(f"the process that read {path.name} {process.ended(code)}")

@@ -56,16 +56,16 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
         return part, snapshot
     if len(part.tables) > 1:
         raise NotSupported(
-            "SQLite has no schemas for several tables",
-            hint="restore them one after the other.",
+            "SQLite has no schemas, so drd restores only one table of it at a time",
+            hint="restore the tables one after the other.",
         )
     if not part.into:
         raise UsageError(
-            f"no name given for the copy of {part.tables[0]}",
-            hint="give --into NAME: the copy is made beside the existing table.",
+            f"the copy of table {part.tables[0]} needs a name",
+            hint="give --into NAME: drd makes the copy beside the existing table.",
         )
     if part.into.lower().startswith("sqlite_") or "\0" in part.into:
-        raise UsageError(f"--into {part.into} is reserved by SQLite")
+        raise UsageError(f"--into {part.into} is reserved by SQLite", hint="give another name.")
     known = snapshot.fingerprint
     if not isinstance(known, DatabaseFingerprint) or known.mode == "off":
         return part, snapshot
@@ -80,9 +80,9 @@ def _find(asked: str, known: DatabaseFingerprint, component: str) -> str:
     ]
     if not candidates:
         raise NotInPoint(
-            f"{component} has no table {asked} in this restore point",
+            f"this restore point of component {component} does not contain table {asked}",
             hint=hint_of_names(near(asked, names, separator="."))
-            or f"it has {counted(len(names), 'table')}.",
+            or f"check the name: the restore point contains {counted(len(names), 'table')}.",
         )
     if candidates[0] in known.others:
         raise UsageError(
@@ -145,11 +145,13 @@ class SqliteTables(NamedDestination):
             hint = "restore the whole database: without --table."
             return [Finding("target", "error", "", f"database {self._path} does not exist", hint)]
         if not os.access(self._path, os.W_OK, effective_ids=True):
-            hint = "run the recovery as a user with this right, for instance root."
+            hint = "run the recovery as a user who may write to it, for instance root."
             return [Finding("target", "error", "", f"cannot write to {self._path}", hint)]
         return [
             Finding("target", "ok", "", f"{self._path} can be written"),
-            work_finding(self._landing, snapshot.bytes, what=f"{self._component} restored"),
+            work_finding(
+                self._landing, snapshot.bytes, what=f"the restored component {self._component}"
+            ),
         ]
 
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - one table
@@ -179,11 +181,11 @@ class SqliteTables(NamedDestination):
     def _failed(self, error: sqlite3.Error) -> TargetError:
         hint, locked = _WHOLE, database.is_about(error, "BUSY", "LOCKED")
         if locked:
-            hint = "a writer locks it; find the process with fuser."
+            hint = f"fuser -v {self._path} shows who uses it: end the process that locks it."
         elif database.is_about(error, "READONLY", "CANTOPEN"):
             hint = (
-                "the owner of the file must be able to write to it and to its directory: "
-                "root works as that user here."
+                "the owner of the file must be able to write to the file and to its directory: "
+                "drd writes as this user, even if root runs it."
             )
         return TargetError(
             f"cannot restore {self._table} into {self._path}: {error}",
@@ -222,7 +224,7 @@ class SqliteTables(NamedDestination):
             self._require_free(there)
             self._fill(there, copy)
             if database.table_state(there, self._name) != was:
-                raise TargetError(f"{self._table} changed during the restore", hint=_WHOLE)
+                raise TargetError(f"table {self._table} changed during the restore", hint=_WHOLE)
 
     def _rename(self, copy: sqlite3.Connection) -> list[str]:
         """Give the table its new name in the restored file; return notes about what is left out."""
@@ -239,7 +241,10 @@ class SqliteTables(NamedDestination):
             copy.execute(f"DROP {kind} {database.quoted(name)}")
         kinds = {n for (n,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if self._table not in kinds:
-            raise TargetError(f"the restore point does not contain a table {self._table}")
+            raise TargetError(
+                f"the restore point does not contain table {self._table}",
+                hint="check the spelling, or choose another restore point.",
+            )
         keys = copy.execute(f"PRAGMA foreign_key_list({database.quoted(self._table)})")
         ties = dict.fromkeys(f"{row[3]} to {row[2]}" for row in keys if row[1] == 0)
         notes += [
@@ -264,7 +269,7 @@ class SqliteTables(NamedDestination):
         if database.columns(there, self._name) != database.columns(copy, self._name) or (
             there.execute(f"PRAGMA foreign_key_list({name})").fetchall()
         ):
-            raise TargetError(f"the definition of {self._table} cannot be copied", hint=_WHOLE)
+            raise TargetError(f"drd cannot copy the definition of table {self._table}", hint=_WHOLE)
         listed = ", ".join(columns)
         there.execute(f"INSERT INTO main.{name} ({listed}) SELECT {listed} FROM point.{name}")  # noqa: S608
         indexes = copy.execute(
@@ -300,8 +305,8 @@ class SqliteTables(NamedDestination):
     def _require_free(self, there: sqlite3.Connection) -> None:
         if self._exists(there):
             raise TargetNotEmpty(
-                f'{self._path} already has a "{self._name}"',
-                hint="give --into an unused name: drd replaces nothing here.",
+                f'database {self._path} already has an object "{self._name}"',
+                hint="give --into a name that is not in use: drd replaces no existing table.",
             )
 
     def _in_live(self, do: Callable[[sqlite3.Connection], T], file: Path | None = None) -> T:
@@ -326,14 +331,20 @@ class SqliteTables(NamedDestination):
                 removes=not place.kept,
             )
         except sqlite3.Error as error:
-            raise TargetError(f"cannot open {self._path}: {error}") from error
+            raise TargetError(
+                f"cannot open database {self._path}: {error}",
+                hint="check that it is an SQLite database that drd's user may write to.",
+            ) from error
         if file is not None:
             try:
                 uri = f"file:{quote(os.fsencode(file))}?mode=ro&immutable=1"
                 there.execute("ATTACH ? AS point", [uri])
             except sqlite3.Error as error:
                 there.close()
-                raise TargetError(f"cannot use {self._path}: {error}", hint=_WHOLE) from error
+                raise TargetError(
+                    f"cannot attach the restored file to database {self._path}: {error}",
+                    hint=_WHOLE,
+                ) from error
         return there
 
     def inspector(self) -> SqliteInspector:

@@ -73,14 +73,15 @@ def copy_files(source: Path, copy: Path, *, wait_s: float) -> datetime:
             at = _try(source, copy, time.monotonic() + wait_s)
         except OSError as error:
             raise SourceError(
-                f"cannot copy {source}: {error.strerror}", hint="check the disk and work_dir."
+                f"cannot copy {source}: {error.strerror}",
+                hint="check the disk of the database and that of work_dir: dmesg, df.",
             ) from error
         if at is not None:
             _recover(copy)
             return at
     raise SourceUnreachable(
         f"the -wal file of {source} was restarted during each of {_TRIES} copies",
-        hint="try again, or let this user write to the directory.",
+        hint="try again, or let drd's user write to the directory of the database.",
     )
 
 
@@ -164,8 +165,8 @@ def _hold(file: int, source: Path, ranges: list[tuple[int, int]], deadline: floa
                 return
         if time.monotonic() > deadline:
             raise SourceUnreachable(
-                f"{source} stayed locked",
-                hint="a writer locks it exclusively; find the process with fuser.",
+                f"database {source} stayed locked",
+                hint=f"fuser -v {source} shows who uses it: end the process that locks it.",
             )
         time.sleep(_POLL_S)
 

@@ -81,7 +81,7 @@ def key_file(content: bytes) -> KeyFile:
     if key.memory > MOST_MEMORY or key.work > MOST_WORK:
         raise NoKey(
             f"needs {_in_words(key.memory >> 20)} MiB of memory and {_in_words(key.work)} units of "
-            f"work to try, more than drd allows ({MOST_MEMORY >> 20} MiB, {MOST_WORK:,})"
+            f"computing to open; drd's limits are {MOST_MEMORY >> 20} MiB and {MOST_WORK:,}"
         )
     # scrypt accepts only a power of two below 2^(16 r).
     if n < 2 or n & (n - 1) or n.bit_length() > 16 * r or len(data) <= IV + DIGEST:

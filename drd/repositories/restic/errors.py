@@ -132,13 +132,13 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
         kind = RepositoryReadOnly if _LOCKING.search(said.text) else RepositoryError
         return kind(
             f"no space left for the repository at {url}",
-            hint="free space, or run drd prune: earlier snapshots stay valid.",
+            hint="free space on its disk, or run drd prune PLAN; earlier snapshots stay valid.",
         )
     if _READ_ONLY.search(said.text):
         return RepositoryReadOnly(
             f"the repository at {url} is read-only: {said.last.rpartition(': ')[2]}",
-            hint="give this key or user write access; drills and recoveries work "
-            "without write access.",
+            hint="let the access key or user of drd write to the repository; drills and recoveries "
+            "work without write access.",
         )
     if _NO_SNAPSHOT.search(said.text):
         return PointGone(
@@ -166,5 +166,11 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
             "files in keys/ of the repository that nobody uses.",
         )
     if _NETWORK.search(said.text):
-        return RepositoryUnreachable(f"restic cannot reach {url}: {said.last}")
-    return RepositoryError(f"restic failed with exit code {code}: {said.last or 'no output'}")
+        return RepositoryUnreachable(
+            f"restic cannot reach {url}: {said.last}",
+            hint="check the URL, the network and that the server of the repository runs.",
+        )
+    return RepositoryError(
+        f"restic failed with exit code {code}: {said.last or 'no output'}",
+        hint="run drd doctor, which checks restic and the repository.",
+    )

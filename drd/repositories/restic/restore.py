@@ -93,7 +93,10 @@ def _check_restored(
             hint=DAMAGED_HINT,
         )
     if files == 0 and not any(into.iterdir()):
-        raise RepositoryDamaged("the snapshot contains none of the requested paths")
+        raise RepositoryDamaged(
+            "the snapshot contains none of the requested paths",
+            hint="choose another restore point (drd points PLAN).",
+        )
     return Fetched(restored)
 
 
@@ -109,7 +112,7 @@ def _trouble(
     ):
         return TargetUnwritable(
             f"cannot write {names} below {into}: {reason.rpartition(': ')[2]}",
-            hint="free space there, or restore to a larger disk.",
+            hint=f"check the space and the rights in {into}, or restore to another place.",
         )
     return RepositoryDamaged(f"cannot restore {names}: {reason}", hint=DAMAGED_HINT)
 

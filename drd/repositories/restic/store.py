@@ -212,7 +212,11 @@ def _check_stored(runner: ResticRunner, done: Completed, listener: Listener) -> 
     if done.exit_code != 0:
         raise failure(done.exit_code, said, runner.url)
     if not snapshot:
-        raise RepositoryError("restic exited with 0 but made no snapshot")
+        raise RepositoryError(
+            "restic reported success (exit code 0) but made no snapshot",
+            hint="run the backup again; if that fails, too, see what restic printed: drd run "
+            "show RUN",
+        )
     summary = listener.summary
     return StoredSnapshot(
         snapshot=snapshot,

@@ -203,10 +203,13 @@ def test_unknown_tables_are_refused_with_similar_names(shop: Backup) -> None:
     assert "public.orders" in refused(("ordres",)).hint
     assert "is a view" in refused(("v",)).message
     assert "is a materialised view" in refused(("public.mv",)).message
-    assert "no name given" in refused(("orders",), None).message
+    assert "the copy of table orders needs a name" in refused(("orders",), None).message
     assert "is a partition of public.m" in refused(("m", "m_2025_1")).message
     assert "not a table name" in refused(("orders",), "a.b.c").message
-    assert "is the schema of the tables" in refused(("orders", "items"), "public").message
+    assert (
+        "is the schema that contains the tables already"
+        in refused(("orders", "items"), "public").message
+    )
     with pytest.raises(NotSupported, match="kind postgres cannot restore single paths"):
         KIND.spec.require_part(Part((), ("/etc",), None))
 

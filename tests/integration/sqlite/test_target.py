@@ -111,7 +111,7 @@ def test_a_file_that_is_no_database_counts_as_content(
 ) -> None:
     snapshot, _ = take(live, work)
     (short_tmp / "new.db").write_text("minutes of a meeting" * 100)
-    with pytest.raises(TargetNotEmpty, match="contains data"):
+    with pytest.raises(TargetNotEmpty, match="is not empty, and drd could not read it as"):
         target(short_tmp / "new.db", work).preflight(snapshot, overwrite=False)
     (short_tmp / "dir.db").mkdir()
     with pytest.raises(TargetError, match="is not a file"):
