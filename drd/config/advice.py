@@ -98,7 +98,7 @@ def _copies(parsed: Parsed, report: Report) -> None:
     plan = parsed.file
     if plan.copies != Copy() and all(r.copy_of is None for r in plan.repositories.values()):
         message = "`copy` has a schedule, but no repository has copy_of"
-        report.warn(("copy",), message, "add copy_of to a repository, or remove this.")
+        report.warn(("copy",), message, "add copy_of to a repository, or remove `copy`.")
 
 
 def _repository(parsed: Parsed, report: Report) -> None:
@@ -127,14 +127,17 @@ def _checks(parsed: Parsed, report: Report) -> None:
         report.warn(("checks",), message, hint)
         return
     for name in (n for n in plan.components if n not in looked_at):
-        message = f"no check covers {name}: a drill will not notice when its data is wrong"
-        report.warn(("components", name), message, "add a rows, files or sql check for it.")
+        message = (
+            f"no check covers component {name}: a drill will not notice if the data of "
+            f"{name} is wrong"
+        )
+        report.warn(("components", name), message, f"add a rows, files or sql check for {name}.")
     for at, check in zip(parsed.check_at, plan.checks, strict=True):
         component = plan.components.get(check.component or "")
         if component is None or not CHECKS[check.kind].compares:
             continue
         if not KINDS[component.kind].fingerprints(component):
-            message = f"cannot compare: {check.component} has fingerprint off"
+            message = f"this check cannot compare: component {check.component} has fingerprint: off"
             report.warn(("checks", at), message, "set fingerprint: counts, or use sql checks.")
 
 
@@ -145,11 +148,13 @@ def _runbook(parsed: Parsed, report: Report) -> None:
     restored = {name for step in steps if step.kind == "restore" for name in step.subjects}
     checked = {name for step in steps if step.kind == "check" for name in step.subjects}
     for name in (n for n in parsed.file.components if n not in restored):
-        message = f"no step of the runbook restores {name}: a recovery will not restore it"
-        report.warn(("components", name), message, "add it to a restore step.")
+        message = (
+            f"no step of the runbook restores component {name}: recoveries will leave {name} out"
+        )
+        report.warn(("components", name), message, f"add {name} to a restore step.")
     for at, check in zip(parsed.check_at, parsed.file.checks, strict=True):
         if check.name not in checked:
-            message = f'the runbook never runs "{check.name}"'
+            message = f'no step of the runbook runs the check "{check.name}"'
             report.warn(("checks", at), message, "add a step check: all after the restore.")
 
 
@@ -166,5 +171,12 @@ def _targets(parsed: Parsed, report: Report) -> None:
             for source, component in parsed.file.components.items():
                 same = component.kind == parsed.kinds[name]
                 if same and KINDS[component.kind].is_source(component, settings):
-                    message = f"is the source of {source}: a recovery to it needs --in-place"
-                    report.warn(("targets", target, name), message, "give another place.")
+                    message = (
+                        f"is the source of component {source}: a recovery to this place "
+                        "needs --in-place"
+                    )
+                    report.warn(
+                        ("targets", target, name),
+                        message,
+                        "give another place, if this target is not meant to be production.",
+                    )

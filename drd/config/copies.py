@@ -42,15 +42,17 @@ def _source(
     path = ("repositories", name, "copy_of")
     if copy_of == name:
         others = [n for n in raw if n != name]
-        hint = f"name an existing repository: {', '.join(others) or 'there is none yet'}."
-        report.error(path, "is a copy of itself", hint)
+        hint = f"name another repository: {', '.join(others)}." if others else "remove copy_of."
+        report.error(path, f"repository {name} is a copy of itself", hint)
     elif copy_of not in raw:
         hint = nearest(copy_of, [n for n in raw if n != name])
         report.error(path, f'there is no repository "{copy_of}"', hint)
     elif (circle := _circle(name, copies)) is not None and name == min(circle):
         words = " of ".join([*circle, circle[0]])
         report.error(
-            path, f"the copies form a circle: {words}", "copy from the repository with the backups."
+            path,
+            f"the copies form a circle: {words}",
+            "in one of them, write as copy_of the repository that receives the backups.",
         )
 
 

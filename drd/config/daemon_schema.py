@@ -98,17 +98,24 @@ def _http(address: str) -> str:
 class Limits(Settings):
     """Limits on what runs at the same time. `drd schedule` shows what waits."""
 
-    runs: Positive = Field(4, description="Runs of any kind.")
-    backups: Positive | None = Field(None, description="Backups (default: as many as `runs`).")
-    drills: Positive = Field(1, description="Drills.")
-    copies: Positive = Field(2, description="Copies to a second repository.")
-    maintenance: Positive = Field(1, description="Retention, prune and verification, together.")
+    runs: Positive = Field(4, description="How many runs of any kind may run at the same time.")
+    backups: Positive | None = Field(
+        None, description="How many of them may be backups (default: `runs`)."
+    )
+    drills: Positive = Field(1, description="How many may be drills.")
+    copies: Positive = Field(2, description="How many may copy to a repository.")
+    maintenance: Positive = Field(
+        1, description="How many may be retention, prune or verification, together."
+    )
     per_repository: Positive = Field(
         2,
-        description="Runs that use one repository (backups do not count copies and verifications), "
-        "and components that one of them writes to it.",
+        description="How many runs may use the same repository (for a backup, copies and "
+        "verifications do not count), and how many components one run writes to a repository at "
+        "the same time.",
     )
-    per_host: Positive = Field(2, description="Backups that read from one database host.")
+    per_host: Positive = Field(
+        2, description="How many backups may read from the same database host."
+    )
 
 
 class Log(Settings):
@@ -126,8 +133,12 @@ class Person(Settings):
     """A person who answers for something."""
 
     name: str = Field(min_length=1, description="The name of the person, as --by takes it.")
-    email: str | None = Field(None, description="Printed on the pages of the recovery kit.")
-    phone: str | None = Field(None, description="Printed on the pages of the recovery kit.")
+    email: str | None = Field(
+        None, description="The person's e-mail address, printed on the pages of the recovery kit."
+    )
+    phone: str | None = Field(
+        None, description="The person's phone number, printed on the pages of the recovery kit."
+    )
     roles: list[str] = Field(
         default_factory=list, description="The roles of the person, as steps of runbooks name them."
     )
@@ -135,8 +146,8 @@ class Person(Settings):
         None,
         min_length=1,
         max_length=256,
-        description="The system user of this person: requests of this user count as this "
-        "person's, and the person's roles decide its rights.",
+        description="The system user of this person. drd treats requests of this user as requests "
+        "of the person: the person's roles decide what the user may do.",
     )
 
 
@@ -186,7 +197,7 @@ class Alerts(Settings):
         4 * 3600.0, description="Time between reminders of an alert that nobody acknowledged."
     )
     remind_critical: Duration = Field(
-        3600.0, description="Time between reminders of such a critical alert."
+        3600.0, description="Time between reminders of a critical alert that nobody acknowledged."
     )
 
 
@@ -209,10 +220,11 @@ class DaemonFile(Settings):
         "Default: the state's directory with -public at the end of its name.",
     )
     plans: Place = Field(
-        DEFAULT_PLANS, description="Directory of the plans: every *.yaml in it is one."
+        DEFAULT_PLANS, description="Directory of the plans. drd loads every *.yaml file in it."
     )
     work_dir: Place = Field(
-        "/var/lib/drd/work", description="Directory of sandboxes; needs room for one restore."
+        "/var/lib/drd/work",
+        description="Directory of the sandboxes of drills. It needs room for one restore.",
     )
     cache_dir: Place = Field("/var/cache/drd", description="Directory of restic's cache.")
     run_as: str = Field(
@@ -226,7 +238,9 @@ class DaemonFile(Settings):
         "with drd's rights and keys.",
     )
     people: Annotated[list[Person], AfterValidator(_one_person_each)] = Field(
-        default_factory=list, description="Who may acknowledge alerts; if empty, anyone."
+        default_factory=list,
+        description="The persons who may acknowledge alerts, approve steps, and report manual "
+        "steps as done. Without persons, anyone may acknowledge alerts, and nobody can approve.",
     )
     groups: Groups = Groups()
     notify: list[Channel] = Field(

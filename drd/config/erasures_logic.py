@@ -44,12 +44,16 @@ def _explicit(parsed: Parsed, report: Report) -> None:
         path = ("runbook", at, ERASURES)
         if erasures is None:
             hint = "add erasures: {component: …, register: …, replay: …, check: …} to the plan."
-            report.error(path, "the plan has no `erasures`", hint)
+            report.error(path, "this step replays erasures, but the plan has no `erasures`", hint)
         elif body(step) != erasures.component:
             hint = f"write erasures: {erasures.component}."
-            report.error(path, f"the plan's erasures are for {erasures.component}", hint)
+            report.error(
+                path, f"`erasures` of this plan is for component {erasures.component}", hint
+            )
         elif seen:
-            report.error(path, "erasures are replayed a second time", "remove one of the steps.")
+            report.error(
+                path, "an earlier step already replays the erasures", "remove one of the two steps."
+            )
         seen = True
 
 
@@ -60,7 +64,9 @@ def _one_of_each(erasures: ErasuresSettings, report: Report) -> None:
         ("check", erasures.check, ("sql", "command")),
     ):
         if sum(getattr(part, name) is not None for name in names) != 1:
-            report.error(("erasures", key), "needs exactly one", f"give {either(names)}.")
+            both = " and ".join(names)
+            hint = f"give {either(names)}, not both."
+            report.error(("erasures", key), f"needs exactly one of {both}", hint)
 
 
 def _component(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> None:
@@ -71,8 +77,8 @@ def _component(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> No
         report.error(("erasures", "component"), f'there is no component "{name}"', hint)
     for key, part in (("replay", erasures.replay), ("check", erasures.check)):
         if part.sql is not None and kind in KINDS and Ability.SQL not in KINDS[kind].can:
-            message = f"{name} is {kind}, which has no SQL"
-            report.error(("erasures", key, "sql"), message, "give a command.")
+            message = f"component {name} is of kind {kind}, which cannot execute SQL"
+            report.error(("erasures", key, "sql"), message, "give command instead of sql.")
 
 
 def _register(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> None:
@@ -82,7 +88,7 @@ def _register(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> Non
         return
     for what, place in _places(parsed):
         if PurePosixPath(file).is_relative_to(place):
-            message = f"lies in {what}, and a recovery would restore an old version of it"
+            message = f"is in {what}: a recovery would replace the register by an old version"
             hint = "keep the register outside of what the plan restores."
             report.error(("erasures", "register", "file"), message, hint)
             return
@@ -121,7 +127,9 @@ def _comparisons(parsed: Parsed, component: str, report: Report) -> None:
         late = sorted(compare & set(step.subjects)) if step.kind == "check" else []
         if late and mine in earlier[step.name] and step.name in places:
             hint = "run this check in an earlier step, right after the restore."
-            message = f'"{late[0]}" compares with the backup after erasures were replayed'
+            message = (
+                f'the check "{late[0]}" compares with the backup, but erasures were replayed before'
+            )
             report.warn(("runbook", places[step.name]), message, hint)
 
 

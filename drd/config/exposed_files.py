@@ -138,12 +138,18 @@ def _beside_others(reached: PlanPath) -> Exposed | None:
             continue
         if directory.place not in [place.parent for place in places]:
             continue
-        remedy = f"put the plan where only root can write, or chmod go-w {directory.place}"
+        remedy = (
+            "move the file to a directory where only root can write, or: chmod go-w "
+            f"{directory.place}"
+        )
         # They may have given it the second name, where the kernel allows that.
         if reached.file.info.st_nlink > 1:
-            why = f"has a second name, and others can put files in its directory {directory.place}"
+            why = (
+                "has a second hard link, and others can put files in its directory "
+                f"{directory.place}"
+            )
             return Exposed(reached.path, why, remedy)
-        why = f"lies in {directory.place}, where others can put files beside it"
+        why = f"is in {directory.place}, where others can put files"
         return Exposed(reached.path, why, remedy, is_told_only=True)
     return None
 
@@ -231,8 +237,8 @@ def require_safe(
     text = in_force or known.queue.accepted(name)
     if not is_open or text in (None, loaded.text):
         return
-    why = f"{exposed[0]}, so drd does not use its text: it differs from the text in force"
-    look = f"check whether you or someone else wrote it, then: {exposed[0].remedy}"
+    why = f"{exposed[0]}, and the file differs from the plan in force: drd does not use the file"
+    look = f"check whether you or someone else wrote the file, then: {exposed[0].remedy}"
     raise NotTaken([Problem(file, 1, "", why, look)], exposed[0])
 
 
@@ -273,9 +279,9 @@ def _on_its_list(entries: bytes | None, rights: int, trusted: Collection[int]) -
     """Return the first user or group to whom the access control list gives one of these rights."""
     for one in acl.named(entries, rights) if entries is not None else ():
         if not one.is_group and one.id not in trusted:
-            return f"user {user_name(one.id)} (by its access control list)"
+            return f"user {user_name(one.id)} (through the file's access control list)"
         if one.is_group and _may_hold_others(one.id):
-            return f"group {_group(one.id)} (by its access control list)"
+            return f"group {_group(one.id)} (through the file's access control list)"
     return None
 
 

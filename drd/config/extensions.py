@@ -97,8 +97,15 @@ def _those_in_use(names: Sequence[str], report: Report) -> tuple[Added, ...]:
     known = {added.extension.name for added in registry.in_use()}
     for at, name in enumerate(names):
         if name not in known:
-            hint = "if the package is right, name it in this host's own drd.yaml."
-            report.error(("extensions", at), f"{name} is not used on this host", hint)
+            hint = (
+                "if this host needs the package, add it to `extensions` in this host's own "
+                "drd.yaml."
+            )
+            report.error(
+                ("extensions", at),
+                f"the drd.yaml of this host does not name the extension {name}",
+                hint,
+            )
     return registry.in_use()
 
 
@@ -107,7 +114,7 @@ def _is_roots_alone(report: Report) -> bool:
     exposed = exposed_plan(report.document.file, {0})
     if exposed is None or exposed.is_told_only:
         return True
-    message = f"root imports no extension for this file: {exposed}"
+    message = f"drd as root does not import the extensions of this file: {exposed}"
     report.error(("extensions",), message, exposed.remedy)
     return False
 
@@ -116,12 +123,12 @@ def _members(name: str, before: Sequence[Added]) -> list[Added]:
     try:
         package = distribution(name)
     except (PackageNotFoundError, ValueError):
-        hint = f"install it beside drd: pip install {name}; or remove it here."
-        raise _Refused(f"{name} is not installed", hint) from None
+        hint = f"install it beside drd: pip install {name}; or remove {name} from `extensions`."
+        raise _Refused(f"the package {name} is not installed", hint) from None
     points = [point for point in package.entry_points if point.group in GROUPS]
     if not points:
         hint = f"the package needs entry points in {', '.join(GROUPS)}: {PAGE}"
-        raise _Refused(f"{name} adds nothing to drd", hint)
+        raise _Refused(f"the package {name} adds nothing to drd", hint)
     if rights.may_be_root():
         _require_roots_alone(name, package, points)
     extension = Extension(name, package.version)
@@ -137,21 +144,23 @@ def _member(point: EntryPoint, extension: Extension, before: Sequence[Added]) ->
     what = f"the package {extension.name} adds the {_SINGULAR[family]} {name}"
     if FAMILIES[family].is_own(name):
         raise _Refused(
-            f"{what}, but drd has one of this name itself",
-            f"remove the package here, or rename the {_SINGULAR[family]} in it: {PAGE}",
+            f"{what}, but drd itself has a {_SINGULAR[family]} {name}",
+            f"remove the package from `extensions`, or rename the {_SINGULAR[family]} in it: "
+            f"{PAGE}",
         )
     for other in before:
         if (other.family, other.name) == (family, name):
             raise _Refused(
-                f"{what}, but {other.extension.name} adds one of this name, too",
-                "remove one of the two packages here.",
+                f"{what}, but the package {other.extension.name} adds a "
+                f"{_SINGULAR[family]} with the same name",
+                "remove one of the two packages from `extensions`.",
             )
     try:
         spec = point.load()
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
-        hint = f"see the whole error: python -c 'import {point.module}'"
-        raise _Refused(f"{extension.name} cannot be imported: {said}", hint) from error
+        hint = f"this shows the whole error: python -c 'import {point.module}'"
+        raise _Refused(f"drd cannot import the package {extension.name}: {said}", hint) from error
     fault = _fault(family, name, spec)
     if fault:
         raise _Refused(f"{what}, which {fault}", PAGE)
@@ -198,7 +207,7 @@ def _require_roots_alone(name: str, package: Distribution, points: Sequence[Entr
         for file in _files(package, points):
             exposed = exposed_plan(str(file), {0}, ways)
             if exposed is not None and not exposed.is_told_only:
-                message = f"root does not import {name}: {exposed}"
+                message = f"drd as root does not import the package {name}: {exposed}"
                 raise _Refused(message, exposed.remedy)
 
 

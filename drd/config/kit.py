@@ -34,14 +34,16 @@ RECIPIENTS = "The public keys that `drd kit export` encrypts for by default: age
 
 
 FILE = (
-    "A copy of the kit on this host. drd tries it by itself: with `drd kit verify` on a "
-    "schedule, and in drills of `host-loss`."
+    "Path of a copy of the kit on this host. drd tests this copy on a schedule, as `drd kit "
+    "verify` does, and uses it in drills of `host-loss`."
 )
 
 OPENED_BY = (
-    "The passphrase that opens `file` (or give `identity`). Not with `shares`: nobody has that "
-    "passphrase."
+    "The passphrase that opens `file`. Give either this or `identity`. Not possible with `shares`, "
+    "because no single person then has the passphrase."
 )
+
+TESTED = "How often drd tests that it can open the kit that `file` names. Default: every 7 days."
 
 OPENED_BY_KEY = "The age identity or SSH key that opens `file`, if it is encrypted for recipients."
 
@@ -49,7 +51,9 @@ OPENED_BY_KEY = "The age identity or SSH key that opens `file`, if it is encrypt
 class KitVerify(Settings):
     """How often drd tries the kit."""
 
-    every: Duration = Field(7 * 86400.0, description="Time between two tries of `file`.")
+    every: Duration = Field(
+        7 * 86400.0, description="Time between two tests of the kit that `file` names."
+    )
 
 
 def _one_way(kit: DaemonKit | PlanKit) -> DaemonKit | PlanKit:
@@ -64,10 +68,14 @@ def _one_way(kit: DaemonKit | PlanKit) -> DaemonKit | PlanKit:
         )
     openers = [ref for ref in (kit.passphrase, kit.identity) if ref is not None]
     if kit.file is None and (openers or kit.verify is not None):
-        raise Malformed("has settings for trying a kit, but no file", "add file")
+        raise Malformed(
+            "has passphrase, identity or verify, but no file",
+            "add file: the path of the kit that drd tests; or remove the others",
+        )
     if kit.file is not None and len(openers) != 1:
         much = "both passphrase and identity" if openers else "neither passphrase nor identity"
-        raise Malformed(f"has a file and {much}", "keep the one that opens the kit")
+        remedy = "keep" if openers else "add"
+        raise Malformed(f"has a file and {much}", f"{remedy} the one that opens the kit")
     return kit
 
 
@@ -76,14 +84,15 @@ class DaemonKit(Settings):
 
     required: bool = Field(
         False,
-        description="If true, a plan is ready only with a kit that is current and was opened.",
+        description="If true, `drd readiness` reports a plan as ready only if its kit is current "
+        "and `drd kit verify`, or the test on a schedule, has opened it.",
     )
     recipients: list[Recipient] = Field(default_factory=list, description=RECIPIENTS)
     shares: Shares | None = Field(None, description=SHARES)
     file: Annotated[str, Field(min_length=1)] | None = Field(None, description=FILE)
     passphrase: Secret | None = Field(None, description=OPENED_BY)
     identity: Secret | None = Field(None, description=OPENED_BY_KEY)
-    verify: KitVerify | None = Field(None, description="When `file` is tried (every 7 days).")
+    verify: KitVerify | None = Field(None, description=TESTED)
 
     _either = model_validator(mode="after")(_one_way)
 
@@ -93,15 +102,16 @@ class PlanKit(Settings):
 
     required: bool | None = Field(
         None,
-        description="Whether a kit that is current and was opened is required (default: as "
-        "in drd.yaml).",
+        description="If true, `drd readiness` reports this plan as ready only if its kit is "
+        "current and `drd kit verify`, or the test on a schedule, has opened it (default: as in "
+        "drd.yaml).",
     )
     recipients: list[Recipient] = Field(default_factory=list, description=RECIPIENTS)
     shares: Shares | None = Field(None, description=SHARES)
     file: AbsolutePath | None = Field(None, description=FILE)
     passphrase: Secret | None = Field(None, description=OPENED_BY)
     identity: Secret | None = Field(None, description=OPENED_BY_KEY)
-    verify: KitVerify | None = Field(None, description="When `file` is tried (every 7 days).")
+    verify: KitVerify | None = Field(None, description=TESTED)
 
     _either = model_validator(mode="after")(_one_way)
 

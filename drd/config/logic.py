@@ -49,7 +49,7 @@ def _components(parsed: Parsed, report: Report) -> None:
         report.error(
             ("components",),
             "a plan without a component protects nothing",
-            "add a component below it.",
+            "add a component under `components`.",
         )
     for name in (n for n in parsed.kinds if n in RESERVED):
         message = f'the name "{name}" is reserved: drd uses it for its own snapshots'
@@ -77,7 +77,7 @@ def _contradictions(settings: Settings, path: Path, report: Report) -> None:
 def _repositories(parsed: Parsed, report: Report) -> None:
     names = _names_of(report, "repositories")
     if not names and not report.is_broken(("repositories",)):
-        hint = "add one: url and password."
+        hint = "add a repository with url and password under `repositories`."
         report.error(("repositories",), "a plan without a repository stores nothing", hint)
     for name, repository in parsed.file.repositories.items():
         _repository(repository, ("repositories", name), report)
@@ -150,6 +150,8 @@ def _subject(check: CheckSettings, path: Path, parsed: Parsed, report: Report) -
     if kind not in KINDS or report.has_broken(("components", check.component)):
         return
     if not fits(KINDS[kind]):
-        message = f"a {check.kind} check cannot read {check.component}, which is {kind}"
+        message = (
+            f"a {check.kind} check cannot read component {check.component}, which is of kind {kind}"
+        )
         able = " and ".join(spec.name for spec in KINDS if fits(spec))
         report.error(where, message, f"this kind of check reads {able} components.")

@@ -96,7 +96,7 @@ class _Review:
                     hint = "remove one of these needs."
                     self.report.error(path, f"the steps wait for each other: {way}", hint)
                 elif names.index(need) >= at:
-                    hint = f"move {need} above {name}, or remove the need."
+                    hint = f"move {need} above {name}, or remove {need} from the needs of {name}."
                     self.report.error(path, f"needs {need}, which comes later in the runbook", hint)
                 elif step.group is not None and self.by_name[need].group == step.group:
                     hint = "leave one of them out of the group."
@@ -143,7 +143,7 @@ class _Review:
                 self.report.error(where, f'there is no component "{one}"', hint)
             elif one in restored:
                 hint = "remove one of the two restore steps."
-                self.report.error(where, f"{one} is restored a second time", hint)
+                self.report.error(where, f"an earlier step already restores component {one}", hint)
             restored.setdefault(one, name)
 
     def _check(
@@ -166,7 +166,11 @@ class _Review:
                 continue
             if not self._is_back(component, name, restored):
                 hint = f"restore {component} in an earlier step."
-                self.report.error(where, f'"{one}" reads {component} before it is restored', hint)
+                self.report.error(
+                    where,
+                    f'the check "{one}" reads component {component}, which is not restored yet',
+                    hint,
+                )
 
     def _is_back(self, component: str | None, step: str, restored: dict[str, str]) -> bool:
         """Return whether the component has certainly been restored when the step begins."""
@@ -183,7 +187,9 @@ class _Review:
             self.report.error(path, f'there is no component "{name}"', hint)
         elif self.before and name not in self._back_before(step):
             hint = f"restore {name} in an earlier step."
-            self.report.error(path, f"{name} is not restored at this point", hint)
+            self.report.error(
+                path, f"when this step begins, component {name} is not restored yet", hint
+            )
 
     def _back_before(self, step: str) -> set[str]:
         done = self.before[step]
@@ -215,7 +221,7 @@ class _Review:
         if kind not in ACTIONS or known not in KINDS or ACTIONS[kind].fits(KINDS[known]):
             return
         able = " and ".join(spec.name for spec in KINDS if ACTIONS[kind].fits(spec))
-        message = f"a {kind} step cannot work on {component}, which is {known}"
+        message = f"a {kind} step cannot work on component {component}, which is of kind {known}"
         self.report.error(path, message, f"this kind of step works on {able} components.")
 
     def _earlier(
@@ -227,15 +233,17 @@ class _Review:
                 hint = nearest(wanted, sorted(known)) or "check the names of the steps above."
                 self.report.error(path, f'there is no step "{wanted}" that {does}', hint)
         elif self.before and wanted not in self.before[step]:
-            hint = f"move {wanted} above {step}, or add it to its needs."
-            self.report.error(path, f"step {wanted} might still be running at this point", hint)
+            hint = f"move {wanted} above {step}, or add {wanted} to the needs of {step}."
+            self.report.error(
+                path, f"when this step begins, step {wanted} may still be running", hint
+            )
 
     def _condition(self, name: str, step: StepKeys, path: Path) -> None:
         when, at = step.when, (*path, "when")
         if when is None:
             return
         if when.scenario is None and when.target is None and when.step is None:
-            self.report.error(at, "is empty", "give scenario, target or step.")
+            self.report.error(at, "has no condition", "give scenario, target or step.")
         self._require_known(when.scenario, SCENARIOS, (*at, "scenario"), "scenario")
         targets = (*self.parsed.targets, IN_PLACE, SANDBOX)
         if not self.report.has_broken(("targets",)):
@@ -244,7 +252,12 @@ class _Review:
             others = [n for n, _ in self.steps if n != name]
             self._earlier(when.step, name, (*at, "step"), others, "the condition could refer to")
         elif when.ended is not None:
-            self.report.error((*at, "is"), "requires `step`", "add step: NAME.", of_key=True)
+            self.report.error(
+                (*at, "is"),
+                "needs `step`",
+                "add step: NAME, the step whose state is meant.",
+                of_key=True,
+            )
 
     def _require_known(
         self, words: list[str] | None, known: Collection[str], path: Path, what: str
@@ -304,7 +317,7 @@ class _Review:
             known = given_by(self.by_name[wanted].kind)
             if key not in known:
                 hint = nearest(key, known)
-                self.report.error(path, f'${{{reference}}}: {wanted} gives no "{key}"', hint)
+                self.report.error(path, f'${{{reference}}}: step {wanted} gives no "{key}"', hint)
 
 
 def _values_of_places() -> tuple[str, ...]:

@@ -45,7 +45,8 @@ class Hook(Settings):
 
     command: list[str] = Field(min_length=1, description="The command's words; drd uses no shell.")
     timeout: Duration = Field(
-        60.0, description="Time limit; drd then ends the command, and it has failed."
+        60.0,
+        description="Time limit. drd ends a command that takes longer, and counts it as failed.",
     )
 
 
@@ -59,16 +60,18 @@ class ComponentKeys(Settings):
 
     may_be_empty: bool = Field(
         False,
-        description="Let drills pass although there was no table, no row, or no file to compare. "
-        "Without this setting, a component that was empty at backup proves nothing: "
-        "perhaps its volume was not mounted.",
+        description="If true, a drill can pass although this component was empty when it was "
+        "backed up: no table, no row, no file. If false, such a drill proves nothing, because a "
+        "component is often empty only because its volume was not mounted.",
     )
     before: Hook | None = Field(
         None,
-        description="Runs before the capture; if this command fails, the component has failed.",
+        description="Command that drd runs before the capture of this component. If the command "
+        "fails, drd does not capture the component, and the backup of the component has failed.",
     )
     after: Hook | None = Field(
-        None, description="Runs after the capture, even if the capture failed."
+        None,
+        description="Command that drd runs after the capture, even if the capture failed.",
     )
 
 
@@ -95,7 +98,9 @@ class Objectives(Settings):
     rpo: Duration = Field(description="How much data may be lost, as time: `15m`.")
     rto: Duration = Field(description="How long the service may be down: `30m`.")
     window: Duration = Field(
-        90 * 86400.0, description="The time over which attainment is reported; at least the RPO."
+        90 * 86400.0,
+        description="The time over which drd reports the attainment: the share of this time in "
+        "which the RPO was kept. At least the RPO.",
     )
 
 
@@ -104,7 +109,9 @@ class S3(Settings):
 
     access_key: Secret | None = Field(None, description="Access key id.")
     secret_key: Secret | None = Field(None, description="Secret access key.")
-    session_token: Secret | None = Field(None, description="Token of temporary keys.")
+    session_token: Secret | None = Field(
+        None, description="Session token, if the keys are temporary."
+    )
     region: str | None = Field(None, min_length=1, description="Region, if the server requires it.")
     ca_cert: AbsolutePath | None = Field(
         None, description="PEM file of your own certificate authority."
@@ -127,17 +134,20 @@ class Repository(Settings):
     password: Secret = Field(
         description="The repository's encryption password. Without it the backups are lost."
     )
-    s3: S3 | None = Field(None, description="Access to the bucket, for `s3:` only.")
+    s3: S3 | None = Field(
+        None, description="Keys and settings for the bucket. Only if `url` begins with `s3:`."
+    )
     protection: Literal["object-lock", "versioning", "append-only", "none"] | None = Field(
         None,
-        description="How this repository is protected from deletion, as you claim; drd checks the "
-        "claim if it can.",
+        description="How the storage protects this repository from deletion. drd checks this where "
+        "it can.",
     )
     copy_of: Name | None = Field(
         None,
-        description="Another repository, whose complete restore points are copied here after "
-        "each backup. The copy has its own keys; if both are buckets with different "
-        "keys, drd needs rclone.",
+        description="Name of another repository of this plan. drd copies the complete restore "
+        "points of that repository into this one, after each backup or as `copy` says. This "
+        "repository has a password and keys of its own. If both are buckets and their keys differ, "
+        "drd needs rclone.",
     )
 
 
@@ -178,8 +188,8 @@ class Retention(Settings):
     )
     every: DurationOrNever | None = Field(
         None,
-        description="How often drd forgets points that match no rule (1d if there is a rule); "
-        "`never`: by hand only.",
+        description="How often drd forgets the points that no rule keeps. Default: 1d if there is "
+        "a rule. `never`: only when a person runs `drd retention`.",
     )
 
     @model_validator(mode="before")
@@ -198,9 +208,11 @@ TargetComponent = Annotated[Any, AsWritten(target_models)]
 class RandomPoint(Settings):
     """Sometimes a drill uses an older point than the newest."""
 
-    random_within: Duration = Field(description="The greatest age of the random point.")
+    random_within: Duration = Field(
+        description="The greatest age of the restore point that a drill chooses at random."
+    )
     each: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
-        4, description="One drill out of this number takes a random point."
+        4, description="How often a drill uses a random point: `4` means one drill out of four."
     )
 
 
@@ -253,11 +265,15 @@ class Drill(Timed):
     }
 
     every: Duration | None = Field(
-        None, description="Time between two starts; without `every` and `cron`: by hand only."
+        None,
+        description="Time between the starts of two drills. Without `every` and `cron`, drills "
+        "start only by hand.",
     )
     timeout: Duration = Field(4 * 3600.0, description=TIMEOUT)
     restore_point: RestorePoint = Field(
-        "latest", description="`latest`, or sometimes a random older one."
+        "latest",
+        description="Which restore point a drill uses: always the latest, or sometimes a random "
+        "older one.",
     )
     scenarios: list[Literal["database-loss", "region-loss", "host-loss"]] = Field(
         default=["database-loss"],
@@ -269,21 +285,22 @@ class Drill(Timed):
     )
     fence: Literal["best", "required"] = Field(
         "best",
-        description="What code of a backup can access in a drill (sandbox.md). "
-        "`best`: as much of the fence as this host supports, and the evidence names "
-        "what is missing. `required`: a drill is inconclusive if any of it is "
+        description="How strictly a drill confines code that comes from a backup (sandbox.md). "
+        "`best`: as strictly as this host supports; the evidence names each part of the fence "
+        "that is missing. `required`: the drill is inconclusive if a part of the fence is "
         "missing.",
     )
     reach: list[Reach] = Field(
         default_factory=list,
-        description="HOST:PORT that the servers, services and commands of a drill may connect to "
-        "over TCP, and whose names they may look up; nothing else outside of the sandbox.",
+        description="Addresses (HOST:PORT) that the servers, services and commands of a drill may "
+        "connect to over TCP. They may also look up the names of these hosts. They can reach "
+        "nothing else outside of the sandbox.",
     )
     read: list[Readable] = Field(
         default_factory=list,
         description="Absolute paths of files and directories that services and commands of a drill "
-        "may read beside the system's programs: their configuration, or a program outside of "
-        "/usr and /opt.",
+        "may read in addition to the system's programs: for example their configuration, or a "
+        "program outside of /usr and /opt.",
     )
 
 
@@ -321,8 +338,8 @@ class PlanFile(Settings):
     verification: Verification = Verification()
     checks: list[Check] = Field(
         default_factory=list,
-        description="Conditions that the restored data must meet. Without checks, drills "
-        "stay inconclusive.",
+        description="Conditions that the restored data must meet. Without checks, every drill is "
+        "inconclusive.",
     )
     runbook: list[Step] | None = Field(
         None,
@@ -333,7 +350,8 @@ class PlanFile(Settings):
     erasures: ErasuresSettings | None = None
     targets: dict[Name, dict[Name, TargetComponent]] = Field(
         default_factory=dict,
-        description="Named places to restore to: for each component the keys of its kind.",
+        description="Places that a recovery can restore to, by name. Each target gives, for the "
+        "name of each component, the place to restore the component to, with the keys of its kind.",
     )
     drill: Drill = Drill()
     heartbeat: PlanHeartbeat | None = Field(

@@ -44,23 +44,25 @@ class _Step:
             )
             self.report.error(at, message, "remove rehearse.")
         elif how.rehearse == "skip" and how.reason is None:
-            self.report.error(at, "a step that drills skip needs a reason", "add reason:.")
+            self.report.error(at, "a step with rehearse: skip needs a reason", "add reason: TEXT.")
         elif how.rehearse == "simulate" and how.stand_in is None:
-            hint = "add with: [COMMAND, …], which a drill runs instead."
+            hint = "add with: [COMMAND, …]. A drill runs this command in place of the step."
             self.report.error(at, "needs `with`, the command that simulates the step", hint)
         elif how.rehearse == "simulate" and kind in ("restore", "check"):
-            hint = "let drills run it, or skip it for a reason."
-            self.report.error(at, f"a {kind} cannot be simulated", hint)
+            hint = "remove rehearse, or write rehearse: skip and reason: TEXT."
+            self.report.error(at, f"a {kind} step cannot be simulated", hint)
         elif how.rehearse == "run" and kind == "manual":
             hint = "remove rehearse, or simulate the step: rehearse: simulate, with: [COMMAND, …]."
             self.report.error(at, "a drill cannot run a manual step", hint)
         elif how.reason is not None and how.rehearse != "skip" and kind != "manual":
             self.report.error(
-                at, "`reason` applies only to a step that drills skip", "add rehearse: skip."
+                at,
+                "`reason` is allowed only in a step with rehearse: skip",
+                "add rehearse: skip to this step, or remove reason.",
             )
         elif how.stand_in is not None and how.rehearse != "simulate":
-            hint = "add rehearse: simulate."
-            self.report.error(at, "`with` applies only to a step that drills simulate", hint)
+            hint = "add rehearse: simulate to this step, or remove with."
+            self.report.error(at, "`with` is allowed only in a step with rehearse: simulate", hint)
         elif how.rehearse in (None, "run") and self._is_of_host(step):
             message = f"a drill cannot {kind} the host's own unit"
             hint = "add rehearse: skip with a reason, or rehearse: simulate with a command."
@@ -82,19 +84,19 @@ class _Step:
         kind = step.kind
         if step.timeout is not None and kind in ("restore", "check", "wait", *PEOPLE):
             hints = {
-                "check": "give the checks a timeout.",
+                "check": "remove it, and set timeout in each check.",
                 "restore": "remove it: a restore that gets no more data ends by itself.",
                 "wait": "remove it.",
             }
-            hint = hints.get(kind, "set expires in the step instead.")
-            message = f"does not fit a step of kind {kind}"
+            hint = hints.get(kind, f"remove it, and set expires under {kind}.")
+            message = f"is not possible in a step of kind {kind}"
             self.report.error((*path, "timeout"), message, hint, of_key=True)
         if kind in PEOPLE and step.retries:
             hint = "remove it."
-            message = f"does not fit a step of kind {kind}"
+            message = f"is not possible in a step of kind {kind}"
             self.report.error((*path, "retries"), message, hint, of_key=True)
         if kind in PEOPLE and not step.repeat:
-            message = f"does not fit a step of kind {kind}: drd can always ask again"
+            message = f"false is not possible in a step of kind {kind}: drd can always ask again"
             self.report.error((*path, "repeat"), message, "remove it.", of_key=True)
 
     def _command(self, words: Words, path: Path) -> None:

@@ -77,17 +77,21 @@ class ApproveSettings(StepSettings):
     approval itself, and reports that."""
 
     by: str = Field(
-        min_length=1, description="The role of the approver, from `people` in drd.yaml."
+        min_length=1,
+        description="The role that the approving person must have under `people` in drd.yaml.",
     )
-    why: str = Field("", description="What happens after the approval.")
+    why: str = Field(
+        "", description="Text for the approver: what the recovery does after the approval."
+    )
     expires: Duration | None = Field(
         None, description="The step fails if nobody approves it within this time."
     )
     two_person: bool = Field(
         False,
-        description="Whether another person than the one who started the recovery must approve. "
-        "drd identifies both by what the kernel reports. It cannot identify root without "
-        "a login, and refuses it. This also applies to the recovery of a part.",
+        description="If true, the person who started the recovery cannot approve this step: "
+        "another person must. drd identifies both persons by the user accounts that the kernel "
+        "reports. It refuses root without a login, because it cannot tell which person that is. "
+        "The rule also applies to a recovery of single tables or paths.",
     )
 
     def all_texts(self) -> Iterator[Text]:
@@ -99,12 +103,14 @@ class ManualSettings(Rehearsed):
     they simulate it."""
 
     do: str = Field(
-        min_length=1, description="What the person must do, for somebody who never did it before."
+        min_length=1,
+        description="What the person must do, written for somebody who has never done it.",
     )
     by: str | None = Field(
         None,
         min_length=1,
-        description="The role of the person; without a role, anybody of `people`.",
+        description="The role that the person must have. Without a role, anybody under `people` in "
+        "drd.yaml can report the step as done.",
     )
     expires: Duration | None = Field(
         None,
@@ -116,8 +122,9 @@ class ManualSettings(Rehearsed):
 
 
 class NotifySettings(Rehearsed):
-    """A message to people, through the channels of drd.yaml with `recovery` in `on`. In a drill:
-    through those with `drill`, and the message says that this is a drill."""
+    """A message to people. A recovery sends it through the channels in drd.yaml whose `on` contains
+    `recovery`. A drill uses the channels whose `on` contains `drill`, and the message says that
+    this is a drill."""
 
     message: str = Field(min_length=1, max_length=2000, description="The text of the message.")
     severity: Literal["critical", "warning", "info"] = Field(
@@ -131,7 +138,7 @@ class NotifySettings(Rehearsed):
 class WaitSettings(Rehearsed):
     """Wait for some time."""
 
-    time: Duration = Field(alias="for", description="How long.")
+    time: Duration = Field(alias="for", description="How long the step waits: `30s`.")
 
 
 Manual = Annotated[ManualSettings, short("do"), or_text(ManualSettings)]
@@ -143,17 +150,24 @@ Wait = Annotated[WaitSettings, short("for"), or_text(WaitSettings)]
 class WhenKeys(Settings):
     """The condition for a step; all given keys must match."""
 
-    scenario: Texts | None = Field(None, description="Only in one of these scenarios.")
+    scenario: Texts | None = Field(
+        None, description="Execute the step only in one of these scenarios."
+    )
     target: Texts | None = Field(
         None,
-        description="Only for one of these targets. The target of a drill is called `sandbox`, "
-        "that of a recovery with --in-place `in-place`.",
+        description="Execute the step only for one of these targets. The target of a drill is "
+        "called `sandbox`, the target of a recovery with --in-place is called `in-place`.",
     )
-    step: str | None = Field(None, description="A step that has ended before.")
+    step: str | None = Field(
+        None,
+        description="Name of an earlier step of this runbook that must have ended before this "
+        "step starts. `is` names the state in which it must have ended.",
+    )
     ended: Ends | None = Field(
         None,
         alias="is",
-        description="The state in which that step has ended (default: `succeeded`).",
+        description="The state, or a list of the states, in which the step named by `step` must "
+        "have ended (default: `succeeded`).",
     )
 
 
@@ -162,7 +176,8 @@ class Rollback(Settings):
 
     run: list[str] = Field(min_length=1, description="The command's words; drd uses no shell.")
     timeout: Duration = Field(
-        300.0, description="Time limit; drd then ends the command, and it has failed."
+        300.0,
+        description="Time limit. drd ends a command that takes longer, and counts it as failed.",
     )
 
 
@@ -208,10 +223,11 @@ class StepKeys(Rehearsed):
     )
     on_failure: Literal["abort", "continue", "ask"] | None = Field(
         None,
-        description="`abort`: no other step begins; `continue`: go on as after a success, and "
-        "report the failure; `ask`: wait for a person, who uses `drd retry` or `drd "
-        "skip`. Default: `continue` for notify, `abort` for all others; but after a "
-        "failed restore or check, other restores and checks still begin.",
+        description="What drd does after the step has failed. `abort`: no other step begins. "
+        "`continue`: drd continues as after a success, and reports the failure. `ask`: drd waits "
+        "until a person types `drd retry` or `drd skip`. Default: `continue` for notify, `abort` "
+        "for all others; but after a failed restore or check, other restores and checks still "
+        "begin.",
     )
     rollback: Annotated[Rollback, BeforeValidator(_rollback), _OrWords()] | None = Field(
         None, description="The command that rolls the step back: `drd rollback RUN` executes it."
@@ -232,7 +248,7 @@ class RestoreStep(StepKeys):
 
     kind: ClassVar = "restore"
 
-    restore: Names = Field(description="Components, or `all`.")
+    restore: Names = Field(description="Names of the components to restore, or `all`.")
 
 
 class CheckStep(StepKeys):
@@ -240,7 +256,7 @@ class CheckStep(StepKeys):
 
     kind: ClassVar = "check"
 
-    check: Names = Field(description="Checks by name, or `all`.")
+    check: Names = Field(description="Names of the checks to run, or `all`.")
 
 
 class ApproveStep(StepKeys):
@@ -248,7 +264,7 @@ class ApproveStep(StepKeys):
 
     kind: ClassVar = "approve"
 
-    approve: ApproveSettings = Field(description="Who approves, and what.")
+    approve: ApproveSettings = Field(description="Who must approve, and what happens then.")
 
 
 class WaitStep(StepKeys):

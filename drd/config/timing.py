@@ -11,7 +11,7 @@ from drd.model.cron import ALIASES, normalised
 from drd.model.malformed import Malformed
 from drd.model.windows import minutes_of
 
-CRON = "Five cron fields, as Debian's cron reads them, or `@daily` and friends."
+CRON = "Five cron fields, as Debian's cron reads them, or a word like `@daily`."
 ZONE = "Time zone of `cron` and `blackout`, like Europe/Berlin."
 BLACKOUT = (
     "Times of day in which no run starts. A run that is due waits until the end; a run that "
@@ -140,7 +140,7 @@ class Verification(Weekly):
 
     read_all_within: Duration = Field(
         90 * 86400.0,
-        description="Within this time drd reads all data back once; each check reads a share. "
-        "Reading costs traffic at providers that charge for it.",
+        description="The time in which drd reads all data of the repository once. Each "
+        "verification reads a part of it. Some providers charge for the traffic.",
     )
     timeout: Duration = Field(12 * 3600.0, description=TIMEOUT)

@@ -150,7 +150,7 @@ def test_new_text_of_a_file_that_others_can_write_is_not_taken(short_tmp: Path) 
     site.drd("backup", "shop")
     plan, proof = short_tmp / "plans/shop.yaml", short_tmp / "proof"
     plan.chmod(0o666)
-    assert "does not use its text" not in site.drd("backup", "shop").err
+    assert "drd does not use the file" not in site.drd("backup", "shop").err
     plan.write_text(with_a_hook(plan.read_text(), proof))
     for words in (("backup", "shop"), ("drill", "shop"), ("verify", "shop"), RECOVER):
         told = site.drd(*words)
@@ -186,7 +186,7 @@ def test_another_file_is_not_answered_with_the_text_in_force(short_tmp: Path) ->
     plan, other = short_tmp / "plans/shop.yaml", short_tmp / "other.yaml"
     other.write_text(with_a_hook(plan.read_text(), short_tmp / "proof"))
     other.chmod(0o666)
-    assert "does not use its text" in site.drd("backup", str(other), code=2).err
+    assert "drd does not use the file" in site.drd("backup", str(other), code=2).err
 
 
 @as_root
@@ -340,8 +340,8 @@ def test_user_on_an_access_control_list_is_seen(short_tmp: Path) -> None:
     found = exposed_secret(str(secret), MINE)
     assert found is not None
     assert (
-        found.why
-        == f"can be read by user {pwd.getpwuid(NOBODY).pw_name} (by its access control list)"
+        found.why == f"can be read by user {pwd.getpwuid(NOBODY).pw_name} "
+        "(through the file's access control list)"
     )
     assert found.remedy == f"setfacl -b {secret} && chmod 600 {secret}"
     listed(secret, NOBODY, 0)

@@ -44,8 +44,10 @@ def test_a_drd_yaml_out_of_a_kit_has_nothing_imported(packages: Path, tmp_path: 
     mine(packages, "raise AssertionError('imported')")
     with only_those_in_use():
         problem = refused(tmp_path, "extensions: [drd-mine]\n")
-    assert problem.message == "drd-mine is not used on this host"
-    assert problem.hint == "if the package is right, name it in this host's own drd.yaml."
+    assert problem.message == "the drd.yaml of this host does not name the extension drd-mine"
+    assert problem.hint == (
+        "if this host needs the package, add it to `extensions` in this host's own drd.yaml."
+    )
 
 
 def test_within_a_kit_what_this_host_uses_stays_in_use(packages: Path, tmp_path: Path) -> None:
@@ -71,7 +73,7 @@ def test_root_imports_nothing_that_others_can_change(packages: Path, tmp_path: P
     module.chmod(0o666)
     problem = refused(tmp_path, "extensions: [drd-example]\n")
     assert problem.message == (
-        f"root does not import drd-example: {module} can be written by anyone"
+        f"drd as root does not import the package drd-example: {module} can be written by anyone"
     )
     assert problem.hint == f"chmod go-w {module}"
     assert "drd_example" not in sys.modules
@@ -82,7 +84,7 @@ def test_root_imports_nothing_from_a_directory_of_others(packages: Path, tmp_pat
     install_example(packages)
     os.chown(packages, 65534, 65534)
     assert (
-        "root does not import drd-example"
+        "drd as root does not import the package drd-example"
         in refused(tmp_path, "extensions: [drd-example]\n").message
     )
     assert "drd_example" not in sys.modules
@@ -97,5 +99,8 @@ def test_root_imports_nothing_for_a_drd_yaml_of_others(
     os.chown(file, 65534, 65534)
     with pytest.raises(ConfigError) as caught:
         load_settings(file, explicit=True)
-    assert "root imports no extension for this file" in caught.value.problems[0].message
+    assert (
+        "drd as root does not import the extensions of this file"
+        in caught.value.problems[0].message
+    )
     assert "drd_example" not in sys.modules

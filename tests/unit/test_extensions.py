@@ -156,20 +156,25 @@ def test_the_hash_of_a_plan_has_the_first_number_of_what_it_uses(
 def test_a_package_that_is_not_there_is_named_with_its_line(tmp_path: Path) -> None:
     problem = refused(tmp_path, "log: {level: info}\nextensions:\n  - drd-nowhere\n")
     assert (problem.line, problem.path) == (3, "extensions[0]")
-    assert problem.message == "drd-nowhere is not installed"
-    assert problem.hint == "install it beside drd: pip install drd-nowhere; or remove it here."
+    assert problem.message == "the package drd-nowhere is not installed"
+    assert problem.hint == (
+        "install it beside drd: pip install drd-nowhere; or remove drd-nowhere from `extensions`."
+    )
 
 
 def test_a_package_without_entry_points_adds_nothing(packages: Path, tmp_path: Path) -> None:
     install(packages, "drd-mine", {"mine.py": ""}, {"console_scripts": {"mine": "mine:main"}})
-    assert refused(tmp_path, "extensions: [drd-mine]\n").message == "drd-mine adds nothing to drd"
+    assert (
+        refused(tmp_path, "extensions: [drd-mine]\n").message
+        == "the package drd-mine adds nothing to drd"
+    )
 
 
 def test_a_name_that_drd_has_is_refused(packages: Path, tmp_path: Path) -> None:
     mine(packages, "raise AssertionError('imported')", name="sql")
     problem = refused(tmp_path, "extensions: [drd-mine]\n")
     assert problem.message == (
-        "the package drd-mine adds the check sql, but drd has one of this name itself"
+        "the package drd-mine adds the check sql, but drd itself has a {_SINGULAR[family]} {name}"
     )
 
 
@@ -178,7 +183,8 @@ def test_a_name_that_another_package_has_is_refused(packages: Path, tmp_path: Pa
     mine(packages, "", name="contains")
     problem = refused(tmp_path, "extensions: [drd-example, drd-mine]\n")
     assert problem.message == (
-        "the package drd-mine adds the check contains, but drd-example adds one of this name, too"
+        "the package drd-mine adds the check contains, but the package drd-example adds a check "
+        "with the same name"
     )
 
 
@@ -186,9 +192,10 @@ def test_a_package_that_cannot_be_imported_says_why(packages: Path, tmp_path: Pa
     mine(packages, "import nothing_of_that_name\n")
     problem = refused(tmp_path, "extensions: [drd-mine]\n")
     assert problem.message == (
-        "drd-mine cannot be imported: ModuleNotFoundError: No module named 'nothing_of_that_name'"
+        "drd cannot import the package drd-mine: ModuleNotFoundError: No module named "
+        "'nothing_of_that_name'"
     )
-    assert problem.hint == "see the whole error: python -c 'import mine'"
+    assert problem.hint == "this shows the whole error: python -c 'import mine'"
 
 
 @pytest.mark.parametrize(
