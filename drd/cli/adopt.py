@@ -38,8 +38,9 @@ def run(args: argparse.Namespace) -> int:
         output.say(f"  {output.unmarked(custody.reason)}{by}")
     if custody.contested is not None:
         output.complain(
-            f"{custody.contested}: drd forgets and prunes nothing here, and does not touch "
-            "unfinished runs",
-            "if this machine takes over: drd adopt --reason TEXT. Else stop drd here.",
+            f"{custody.contested}: until a person decides, drd on this machine forgets no restore "
+            "points, prunes nothing, and does not touch unfinished runs",
+            "if this machine takes over: drd adopt --reason TEXT; if not: "
+            "systemctl disable --now drd",
         )
     return 0

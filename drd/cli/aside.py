@@ -36,9 +36,9 @@ def say_all(found: Sequence[Aside], run: str) -> None:
     for aside in found:
         output.say(f"  set aside  {line(aside)}")
     if any(a.former for a in found):
-        output.say(f"  restore it: drd undo {run}; remove it for good: drd done {run}")
+        output.say(f"  to put it back: drd undo {run}; to remove it for good: drd done {run}")
     elif found:
-        output.say(f"  revert the undo: drd undo {run} --redo; remove it: drd done {run}")
+        output.say(f"  to revert the undo: drd undo {run} --redo; to remove it: drd done {run}")
 
 
 def documents(found: Iterable[Aside]) -> list[dict[str, Any]]:

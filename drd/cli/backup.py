@@ -100,7 +100,7 @@ def _print(result: _Result, *, quiet: bool) -> None:
 def _sentence(document: Mapping[str, Any]) -> str:
     point, components = document["point"], document["components"]
     if point is None:
-        return "failed: nothing was captured, there is no restore point"
+        return "failed: nothing was captured, so there is no new restore point"
     at = format_time(from_rfc3339(document["data_time"]), seconds=True)
     if document["state"] == RunState.INCOMPLETE:
         names = [row["component"] for row in components if row["state"] == "failed"]

@@ -174,8 +174,8 @@ def _say(
         output.say(f"{plan.name}: {_plan_text(plan)}")
     for plan in (p for p in found if p.left):
         output.say(
-            f"{plan.name}: {', '.join(plan.left)} was not read; to get its restore points: drd "
-            f"--config {prepared.layout.config} catalogue rebuild {plan.name}"
+            f"{plan.name}: repository {', '.join(plan.left)} was not read; to get its restore "
+            f"points: drd --config {prepared.layout.config} catalogue rebuild {plan.name}"
         )
     for needed in prepared.layout.needed:
         when = "to recover" if needed.restoring else "later"

@@ -63,8 +63,8 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], 
     while True:
         run_document = remote.get(f"/v1/runs/{run}")
         if run_document["finished_at"] is not None or time.monotonic() > limit:
-            other = "it may belong to another user, whose processes the daemon cannot end"
-            return run_document, f"{other}: sudo drd cancel {run}"
+            other = "the run may belong to another user, whose processes the daemon cannot end"
+            return run_document, f"{other}; then: sudo drd cancel {run}"
         time.sleep(0.3)
 
 
@@ -72,10 +72,12 @@ def _hint(run: Run) -> str:
     with suppress(OSError):
         if os.getuid() not in (0, Path(f"/proc/{run.owner_pid}").stat().st_uid):
             return (
-                f"its process {run.owner_pid} belongs to another user: try again as "
-                "that user or root."
+                f"process {run.owner_pid} of the run belongs to another user: give the command "
+                "again as that user or as root."
             )
-    return f"drd is cleaning up after the run: drd run show {run.id}"
+    return (
+        f"drd is still cleaning up after the run; to see when this has ended: drd run show {run.id}"
+    )
 
 
 def _until_over(app: App, run: Run) -> Run:

@@ -123,22 +123,23 @@ def _show(
     for c in found:
         word = "added" if verb == "rebuild" else "not in the catalogue"
         output.say(
-            f"{c.plan}: {counted(len(c.known), 'restore point')} known, {len(c.unknown)} {word}, "
-            f"{len(c.vanished)} no longer in the repository"
+            f"plan {c.plan}: {counted(len(c.known), 'restore point')} known, {len(c.unknown)} "
+            f"{word}, {len(c.vanished)} no longer in the repository"
         )
         for point, places in c.torn.items():
             output.complain(
-                f"restore point {point} of {c.plan} lacks snapshots in {', '.join(places)}: drd "
-                "did not forget them",
-                f"a copy may have them; to forget the point there: drd points forget {point} "
-                f"--repository {places[0]} --reason …",
+                f"restore point {point} of plan {c.plan} lacks snapshots in repository "
+                f"{', '.join(places)}, and drd did not forget these snapshots",
+                f"another repository of the plan may still have them. If you give the point up in "
+                f"{places[0]}: drd points forget {point} --repository {places[0]} --reason TEXT",
             )
         for repository, reason in c.unreached.items():
             output.complain(
-                f"could not check {repository} of {c.plan}: {reason.message}", reason.hint
+                f"could not check repository {repository} of plan {c.plan}: {reason.message}",
+                reason.hint,
             )
         for snapshot, why in c.unreadable.items():
-            output.complain(f"cannot read manifest {snapshot[:8]} of {c.plan}: {why}")
+            output.complain(f"cannot read manifest {snapshot[:8]} of plan {c.plan}: {why}")
     for name, error in failed.items():
         output.complain(f"{name}: {error.message}", error.hint)
 

@@ -13,14 +13,16 @@ def confirm(plan: str, what: str, hint: str) -> None:
     """Have the plan's name typed. Raises Cancelled if it was not, and UsageError with the hint if
     there is no terminal. `what` is `a recovery`."""
     if not sys.stdin.isatty():
-        raise UsageError(f"{what} asks for confirmation, and there is no terminal", hint=hint)
+        raise UsageError(
+            f"{what} needs a confirmation, but there is no terminal to ask on", hint=hint
+        )
     _typed(plan, f"to begin, type the name of the plan ({plan}): ")
 
 
 def confirm_point(point: str, what: str, hint: str, *, asks: bool) -> None:
     """Have a restore point's id typed. Raises as `confirm` does, and if asking is not allowed."""
     if not asks or not sys.stdin.isatty():
-        raise UsageError(f"{what} needs its own confirmation", hint=hint)
+        raise UsageError(f"{what} needs a confirmation of its own", hint=hint)
     _typed(point, f"to recover it anyway, type the id of the restore point ({point}): ")
 
 

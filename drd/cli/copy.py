@@ -35,7 +35,8 @@ def _chosen(plan: Plan, repository: str | None) -> list[str]:
         return [copy_spec(plan, repository).name]
     if not plan.copies:
         raise UsageError(
-            f"{plan.name} has no copy", hint="give the plan a repository with `copy_of`."
+            f"plan {plan.name} has no repository with copy_of",
+            hint="add one under `repositories` in the plan: docs/copies.md.",
         )
     return [spec.name for spec in plan.copies]
 
@@ -61,4 +62,4 @@ def _print(outcome: CopyOutcome, *, quiet: bool) -> None:
         what = f"{counted(count, 'restore point')} copied" if count else "up to date"
         output.say(f"{outcome.plan}: {outcome.repository}: {what}, {outcome.held} in this copy")
     for point, error in outcome.errors.items():
-        output.complain(f"point {point} was not copied: {error.message}", error.hint)
+        output.complain(f"restore point {point} was not copied: {error.message}", error.hint)

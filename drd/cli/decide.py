@@ -38,7 +38,7 @@ def _name(args: argparse.Namespace, deciding: Deciding, settings: DaemonSettings
     name = args.by or settings.users.get(actor.login_user or actor.user)
     if not name:
         raise UsageError(
-            f"--by is missing: who answers {args.step}?",
+            f"--by is missing: who makes the decision about step {args.step}?",
             hint="give --by NAME, one of `people` in drd.yaml, or map your user there: user: USER.",
         )
     return str(name)
@@ -67,9 +67,12 @@ def decided(
     elif not args.quiet:
         own = ", who started this recovery" if said["started_the_run"] == "same" else ""
         by = escaped(said["by"]) + (own if action == "approve" else "")
-        output.say(f"{said['plan']}: {said['step']} {words} by {by}")
+        output.say(f"{said['plan']}: step {said['step']} {words} by {by}")
         if not said["alive"]:
-            output.say(f"no process is executing run {said['run']}: drd resume {said['run']}")
+            output.say(
+                f"no process is executing run {said['run']}; to continue the run: drd resume "
+                f"{said['run']}"
+            )
     return 0
 
 

@@ -46,7 +46,7 @@ def in_force_with(
         since[:] = since or [app.clock.now()]
         dead = {run.id for run in app.catalogue.runs.abandoned()}
         return [
-            f"run {run.id} ({run.kind} of {run.plan}) has ended, which began earlier"
+            f"run {run.id} ({run.kind} of plan {run.plan}), which began earlier, has ended"
             for run in app.catalogue.queue.open_runs()
             if run.state is RunState.RUNNING
             and run.id not in dead
@@ -117,7 +117,7 @@ def _works_with_another(app: App, row: PlanRow, spec: RepositorySpec, new: Secre
         return []
     hint = "systemctl restart drd" if new.source == "credential" else "systemctl reload drd"
     return [
-        f"the daemon has loaded the file of {row.name}: {hint}"
+        f"the daemon has loaded the file of plan {row.name} again: {hint}"
         for one in plan.repositories.values()
         if one.url == spec.url and one.password != new
     ]

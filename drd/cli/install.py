@@ -89,8 +89,8 @@ def _next(planned: Installation) -> Iterator[str]:
         yield "\nNext: systemctl restart drd"
     if unit.action == "write" and planned.here:
         yield "\nNext:"
-        yield "  1. drd plan new                   write a plan for what is found here"
-        yield "  2. write its secrets to /etc/drd/credentials: owner root, mode 0600"
+        yield "  1. drd plan new                   write a plan for what drd finds on this host"
+        yield "  2. write the plan's secrets to /etc/drd/credentials: owner root, mode 0600"
         yield "  3. drd plan check; drd doctor"
         yield "  4. systemctl enable --now drd"
         yield "Then: drd status, and journalctl -u drd."

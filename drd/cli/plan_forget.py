@@ -20,7 +20,7 @@ def forget(args: argparse.Namespace) -> int:
         known = opened.catalogue.plans.records(args.plan)
         _require_gone(opened, args.plan, known)
         if not args.yes:
-            output.say(f"{args.plan}: drd will forget {_counts(known)}")
+            output.say(f"plan {args.plan}: drd will remove from its records: {_counts(known)}")
             confirm(args.plan, "forgetting a plan", "add --yes to confirm.")
         now = opened.clock.now()
         held = held_points(opened.catalogue.keeping.holds(args.plan), now)
@@ -36,10 +36,13 @@ def forget(args: argparse.Namespace) -> int:
                 }
             )
         elif not args.quiet:
-            output.say(f"{args.plan}: forgot {_counts(gone)}; its alerts end")
+            output.say(
+                f"plan {args.plan}: removed from drd's records: {_counts(gone)}. Its open alerts "
+                "are closed."
+            )
             for point, reason in held.items():
-                output.say(f"  {point} is held and is not forgotten: {output.unmarked(reason)}")
-            output.say("  its repositories were not touched: their content stays")
+                output.say(f"  restore point {point} is held and stays: {output.unmarked(reason)}")
+            output.say("  its backups stay: drd did not touch the repositories")
     return 0
 
 

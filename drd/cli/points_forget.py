@@ -15,7 +15,8 @@ def forget(args: argparse.Namespace) -> int:
     reason = (args.reason or "").strip()
     if not args.point or not reason:
         raise UsageError(
-            "points forget needs points and a reason", hint="drd points forget POINT --reason TEXT"
+            "drd points forget needs at least one restore point, and a reason",
+            hint="drd points forget POINT --reason TEXT",
         )
     with session(args) as app:
         plan_names = [app.catalogue.keeping.plan_of(prefix) for prefix in args.point]
@@ -34,5 +35,5 @@ def forget(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json({"plan": plan.name, "forgotten": list(gone), "reason": reason})
     elif not args.quiet:
-        output.say(f"{plan.name}: forgot {', '.join(gone)}: {reason}")
+        output.say(f"plan {plan.name}: forgot restore point {', '.join(gone)}: {reason}")
     return 0

@@ -107,11 +107,12 @@ def _afterwards(
 ) -> list[ToDo]:
     """Return what people have left to do, and what a new password does not change."""
     if done.missing:
-        return [ToDo(f"then: drd repository rekey {plan.name} --repository {spec.name}")]
+        return [ToDo(f"after that: drd repository rekey {plan.name} --repository {spec.name}")]
     why = "the old password was ***" if done.by_mask else "the old password has leaked"
     kits = [f"- the recovery kit: drd kit export {p.name} --to FILE" for p, _ in keepers]
     unread = [
-        f"plan {name} also stores in it, and its file cannot be read: check this plan first"
+        f"plan {name} also stores in this repository, but drd cannot read the file of {name}: "
+        f"check that first: drd plan check {name}"
         for name in unreadable
     ]
     return [

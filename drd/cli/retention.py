@@ -40,7 +40,7 @@ def _reason(args: argparse.Namespace) -> str | None:
     reason: str | None = (args.reason or "").strip() or None
     asked = "--force" if args.force else "--clock-is-right" if args.clock_is_right else ""
     if asked and reason is None and not args.dry_run:
-        raise UsageError(f"{asked} needs a reason", hint=f"add --reason TEXT to {asked}")
+        raise UsageError(f"{asked} needs a reason", hint=f"add --reason TEXT: why you use {asked}")
     return reason
 
 
@@ -74,7 +74,8 @@ def _show(
 def _say_more(plan: str, forgetting: Forgetting, goes: str) -> None:
     if forgetting.leftovers:
         output.say(
-            f"  and {counted(forgetting.leftovers, 'snapshot')} of backups that never finished"
+            f"  also {goes}: {counted(forgetting.leftovers, 'snapshot')} of backups that never "
+            "finished"
         )
     for share in forgetting.shares[1:]:
         number = len(share.snapshots)
@@ -84,12 +85,17 @@ def _say_more(plan: str, forgetting: Forgetting, goes: str) -> None:
         output.complain(
             f"{counted(len(forgetting.chosen.over), 'more restore point')} must wait: one run "
             f"forgets at most {forgetting.limit}",
-            f"to forget them: drd retention {plan} --force --reason …",
+            f"to forget them now: drd retention {plan} --force --reason TEXT",
         )
     for name, error in forgetting.unreached.items():
-        output.complain(f"cannot forget points in {name} now: {error.message}", error.hint)
+        output.complain(
+            f"cannot forget restore points in repository {name} now: {error.message}", error.hint
+        )
     if forgetting.snapshots:
-        output.say(f"  drd prune {plan} removes their data; a scheduled prune does it by itself")
+        output.say(
+            "  their data is still in the repository: the next scheduled prune removes it, or now: "
+            f"drd prune {plan}"
+        )
 
 
 def _document(forgetting: Forgetting) -> dict[str, Any]:

@@ -52,5 +52,7 @@ def _say(
         for name in steps:
             output.say(f"  {'would roll back' if dry else 'rolled back'}  {name}")
         if left:
-            output.say(f"  no rollback: {', '.join(left)}")
+            output.say(
+                f"  not rolled back, because the plan has no rollback for them: {', '.join(left)}"
+            )
     return 0

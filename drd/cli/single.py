@@ -25,10 +25,11 @@ def part_of(args: argparse.Namespace) -> Part | None:
     """Return the part that the options name. Raises UsageError."""
     if args.table and args.path:
         raise UsageError(
-            "--table and --path cannot be combined", hint="recover one after the other."
+            "--table and --path cannot be combined",
+            hint="recover the tables first and then the paths, in two commands.",
         )
     if args.into is not None and not args.into.strip():
-        raise UsageError("--into is empty", hint="give a name.")
+        raise UsageError("--into is empty", hint="give --into the name of the copy.")
     if not (args.table or args.path or args.into):
         return None
     if args.overwrite and args.into is not None and not args.path:
@@ -38,7 +39,7 @@ def part_of(args: argparse.Namespace) -> Part | None:
         )
     if len(set(args.component)) > 1:
         raise UsageError(
-            "give exactly one --component with --table or --path",
+            "--table, --path and --into need exactly one --component",
             hint="recover one component after the other.",
         )
     return Part(tuple(args.table), tuple(args.path), args.into)

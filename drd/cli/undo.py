@@ -74,7 +74,7 @@ def _say(
         if aside.former is not args.redo:
             output.say(f"  would be put back           {line(aside)}")
         else:
-            output.say(f"  stays a kept copy           {line(aside)}")
+            output.say(f"  not put back, copy kept at  {line(aside)}")
     if not standing.held:
         output.say(f"  there are no kept copies of run {run.id}")
     return 0

@@ -77,8 +77,8 @@ def _configuration(host: HostFacts) -> Iterator[Condition]:
 def _contested(host: HostFacts) -> Iterator[Condition]:
     if host.contested is not None:
         text = (
-            f"{host.contested}: drd forgets and prunes nothing here, and does not touch "
-            "unfinished runs"
+            f"{host.contested}: until a person decides, drd on this host forgets no restore "
+            "points, prunes nothing, and does not touch unfinished runs"
         )
         yield Condition("state-contested", "critical", "", text, "drd adopt")
 

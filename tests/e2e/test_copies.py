@@ -113,7 +113,7 @@ def test_rebuild_reads_all_repositories_and_keeps_records_of_unreachable_ones(
 
     offsite_of(site).rename(site.base / "away")
     told = site.drd("catalogue", "rebuild")
-    assert "could not check offsite of shop" in told.err
+    assert "could not check repository offsite of plan shop" in told.err
     assert {p["point"]: p["repositories"] for p in site.points()} == before
     assert "does not exist" in site.drd("catalogue", "verify", code=1).err
     (site.base / "away").rename(offsite_of(site))

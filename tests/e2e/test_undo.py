@@ -41,7 +41,7 @@ def test_undo_restores_the_kept_copy_and_done_removes_it(site: Site) -> None:
     run = recovery(site)
     kept = f"{site.base}/shop.db.drd_{run}_before"
     assert f"set aside  db: {kept} (" in told
-    assert f"drd undo {run}; remove it for good: drd done {run}" in told
+    assert f"drd undo {run}; to remove it for good: drd done {run}" in told
     assert now(site) == NEW
     assert f"db: {kept}" in site.drd("run", "show", run).out
     doctored = site.drd("doctor", "shop", "--json", code=None).json["items"]
@@ -49,7 +49,10 @@ def test_undo_restores_the_kept_copy_and_done_removes_it(site: Site) -> None:
     dry = site.drd("undo", run, "--dry-run").out
     assert "would be put back           db" in dry
     assert now(site) == NEW
-    assert "asks for confirmation" in site.drd("undo", run, code=2).err
+    assert (
+        "an undo needs a confirmation, but there is no terminal to ask on"
+        in site.drd("undo", run, code=2).err
+    )
     undone = site.drd("undo", run, "--by", "anna", "--yes", "--json").json
     assert {a["holds"] for a in undone["aside"]} == {"recovered"}
     assert now(site) == OLD

@@ -216,7 +216,7 @@ def test_a_listing_records_points_that_lost_a_snapshot(short_tmp: Path) -> None:
         ("doctor", "shop"): (1, "no longer lists all snapshots of restore point"),
         dry_run: (13, "the snapshot of db is missing"),
         ("verify", "shop"): (1, "no longer lists all snapshots of restore point"),
-        ("catalogue", "verify", "shop"): (1, "lacks snapshots in primary"),
+        ("catalogue", "verify", "shop"): (1, "lacks snapshots in repository primary"),
         ("drill", "shop"): (4, "db can be restored"),
     }
     for words, (code, text) in says.items():

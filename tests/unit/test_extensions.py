@@ -91,7 +91,7 @@ def test_mistakes_in_its_settings_have_line_and_remedy(packages: Path, tmp_path:
     fits = problems(
         tmp_path, WITH_CHECK.replace("contains, component: etc", "contains, component: db")
     )
-    assert fits[0].message == "a contains check cannot read db, which is postgres"
+    assert fits[0].message == "a contains check cannot read component db, which is of kind postgres"
     assert fits[0].hint == "this kind of check reads files components."
     step = problems(tmp_path, GOOD + STEPS.replace("${plan}", "${plam}"))
     assert (step[0].path, step[0].message) == ("runbook[1].note.line", "there is no value ${plam}")
@@ -174,7 +174,7 @@ def test_a_name_that_drd_has_is_refused(packages: Path, tmp_path: Path) -> None:
     mine(packages, "raise AssertionError('imported')", name="sql")
     problem = refused(tmp_path, "extensions: [drd-mine]\n")
     assert problem.message == (
-        "the package drd-mine adds the check sql, but drd itself has a {_SINGULAR[family]} {name}"
+        "the package drd-mine adds the check sql, but drd itself has a check sql"
     )
 
 
