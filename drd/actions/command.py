@@ -39,7 +39,8 @@ class CommandSettings(Rehearsed):
         "DRD_PATH).",
     )
     env: dict[str, str] = Field(
-        default_factory=dict, description="Variables of its environment; must not contain secrets."
+        default_factory=dict,
+        description="Environment variables of the command; must not contain secrets.",
     )
 
     def all_commands(self) -> Iterator[Placed]:

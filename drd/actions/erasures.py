@@ -29,6 +29,8 @@ from drd.ports.action import ActionContext, ActionKind, StepByHand
 
 CHECK = "erased people stay erased"
 
+_NONE_LEFT = "no erased person is in the restored data"
+
 TABLE = "drd_erased"
 """Exists in a restored database during the step: one column, `id`, of text."""
 
@@ -44,8 +46,8 @@ class Register(Settings):
     )
     command: Words | None = Field(
         None,
-        description="A command that prints the ids since `${data_time}`, one a line; drd uses no "
-        "shell.",
+        description="A command that prints the ids that were erased since `${data_time}`, one a "
+        "line; drd uses no shell.",
     )
 
 
@@ -75,8 +77,8 @@ class StillThere(Settings):
     )
     command: Words | None = Field(
         None,
-        description="A command that gets the same input as the command of `replay`; must exit with "
-        "0.",
+        description="A command that gets the same input as the command of `replay`, and exits with "
+        "0 if none of these people exists any more.",
     )
 
 
@@ -114,7 +116,7 @@ class Erasures:
         findings: list[Finding] = []
         file = settings.register_.file
         if file is not None and not os.access(file, os.R_OK):
-            hint = "restore the register first: without it, erased people exist again."
+            hint = f"restore {file} first: without this register, erased people exist again."
             detail = f"cannot read the register of erasures {file}"
             findings.append(Finding("register", "error", "", detail, hint))
         for words in (settings.register_.command, settings.replay.command, settings.check.command):
@@ -143,18 +145,23 @@ class Erasures:
             ) from error
         back = work.back()
         verdict = CheckVerdict.PASSED if back == "" else CheckVerdict.FAILED
-        observed = f"{told}; {back or 'no erased person exists'}"
+        observed = f"{told}; {back or _NONE_LEFT}"
         row = CheckResult(
             CHECK,
             settings.component,
             verdict,
             observed,
-            "no erased person exists",
+            _NONE_LEFT,
             looked_at_data=bool(ids),
         )
         result = {"found": len(ids), "says": told, "checks": [row.to_json()]}
         if back:
-            raise StepFailed(observed, result=result)
+            raise StepFailed(
+                observed,
+                hint="correct `replay` or `check` under `erasures` in the plan: `replay` must "
+                "erase every id that it gets.",
+                result=result,
+            )
         if in_table:
             work.sql(f"drop table {TABLE}")
         return result
@@ -191,10 +198,10 @@ class _Replay:
         try:
             if check.sql is not None:
                 left = self._inspector.scalar(check.sql, timeout_s=self._timeout_s)
-                return "" if left == 0 else f"{left} of the erased people exist again"
+                return "" if left == 0 else f"{left} of the erased people are in the restored data"
             self.command(check.command or [])
         except DrdError as error:
-            return f"could not check whether erased people exist again: {error.message}"
+            return f"drd could not check whether erased people exist again: {error.message}"
         return ""
 
 
@@ -210,7 +217,10 @@ def _registered(
             # The register is production's and contains no restored data: it needs no fence.
             done = run_command(words, context, timeout_s=timeout_s, limit=_LARGEST, fenced=False)
             if len(done.stdout) >= _LARGEST:
-                raise StepFailed(f"it has more than {_LARGEST >> 20} MiB of ids")
+                raise StepFailed(
+                    f"its command printed more than {_LARGEST >> 20} MiB of ids",
+                    hint="let the command print only the ids since `${data_time}`.",
+                )
             lines: Iterable[str] = done.stdout.splitlines()
             yield from (_sound(line.strip()) for line in lines if line.strip())
         else:
@@ -218,7 +228,8 @@ def _registered(
     except StepFailed as error:
         raise StepFailed(
             f"cannot read the register of erasures: {error.message}",
-            hint=error.hint or "without it, erased people exist again.",
+            hint=error.hint
+            or "make the register readable: without the register, erased people exist again.",
         ) from error
 
 
@@ -250,7 +261,8 @@ def _sound(one: str) -> str:
     """Return an id that is safe in a statement whatever the database makes of backslashes."""
     if "\\" in one or not one.isprintable():
         raise StepFailed(
-            "an id in the register of erasures contains a backslash or a control character"
+            "an id contains a backslash or a control character, which drd does not accept",
+            hint="correct this id in the register.",
         )
     return one
 

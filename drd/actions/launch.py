@@ -58,7 +58,10 @@ def _pid(file: Path) -> int:
         if file.is_file() and (text := file.read_text().strip()):
             return int(text)
         time.sleep(0.02)
-    raise StepFailed("the program did not start: it wrote no pid")
+    raise StepFailed(
+        "drd could not find out the process id of the program that it started",
+        hint="check that the disk is not full and the host not overloaded, then try again.",
+    )
 
 
 def require_fence_up(pid: int) -> None:

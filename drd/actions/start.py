@@ -54,11 +54,14 @@ class Ready(Settings):
     http: str | None = Field(
         None,
         min_length=1,
-        description="A URL that answers with 200 to 299; `/health` is relative to the "
-        "step's `url`.",
+        description="A URL that answers with a status of 200 to 299 when the service is ready; "
+        "`/health` is relative to the step's `url`.",
     )
-    command: Words | None = Field(None, description="A command that exits 0; drd uses no shell.")
-    within: Duration = Field(60.0, description="The time limit.")
+    command: Words | None = Field(
+        None,
+        description="A command that exits with 0 when the service is ready; drd uses no shell.",
+    )
+    within: Duration = Field(60.0, description="How long the service may take to become ready.")
 
 
 class StartSettings(Rehearsed):

@@ -12,5 +12,6 @@ def require_components(plan: str, known: Collection[str], asked: Iterable[str]) 
     for name in asked:
         if name not in known:
             raise UsageError(
-                f"{plan} has no component {name!r}", hint=f"its components: {', '.join(known)}."
+                f"plan {plan} has no component {name!r}",
+                hint=f"components of the plan: {', '.join(known)}.",
             )

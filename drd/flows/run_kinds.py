@@ -25,6 +25,8 @@ Flow = Callable[[Services, Plan, Run], object]
 
 _OPTION = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
+_OTHER_VERSION = "start a new run, or use the version of drd that recorded this run."
+
 
 def _asked(run: Run) -> AskedOptions:
     """Read the options from a run's row. The row is not trusted: anything but a name or an id is
@@ -34,9 +36,17 @@ def _asked(run: Run) -> AskedOptions:
     for value in options.to_json().values():
         for one in value if isinstance(value, list) else [value]:
             if not (one is None or isinstance(one, bool)) and not _OPTION.fullmatch(str(one)):
-                raise UsageError(f"run {run.id} has an option {one!r}, which is not valid")
+                raise UsageError(
+                    f"the record of run {run.id} contains an option that this version of drd "
+                    f"does not accept: {one!r}",
+                    hint=_OTHER_VERSION,
+                )
     if options.scenario not in (None, *SCENARIOS):
-        raise UsageError(f"run {run.id} has a scenario {options.scenario!r}, which does not exist")
+        raise UsageError(
+            f"run {run.id} was made for the scenario {options.scenario!r}, which this version of "
+            "drd does not know",
+            hint=_OTHER_VERSION,
+        )
     return options
 
 

@@ -232,9 +232,9 @@ def refused_hint(text: str) -> str:
     if not any(words in text.lower() for words in _REFUSALS):
         return ""
     return (
-        "a drill reads and writes only what docs/sandbox.md lists: declare what the command "
-        "needs, `drill: {read: [PATH], reach: [HOST:PORT]}`, and let the command write only "
-        "below $HOME."
+        "in a drill, this command can use only the files and hosts that the plan allows. Add what "
+        "the command needs to the plan: drill: {read: [PATH], reach: ['HOST:PORT']}. The command "
+        "may write only below $HOME. docs/sandbox.md lists what is always allowed."
     )
 
 

@@ -38,6 +38,6 @@ def test_diff_works_without_the_repository(short_tmp: Path) -> None:
     assert "  added  " in text
     assert "/caf\\xe9" in text
     told = site.drd(*words, "dbx", code=2)
-    assert "its components: db, conf" in told.err
+    assert "components of the plan: db, conf" in told.err
     assert "no restore point" in site.drd("diff", "shop", "-c", "db", "--point", "zz", code=13).err
     site.assert_clean()

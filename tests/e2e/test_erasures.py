@@ -74,5 +74,5 @@ def test_drills_prove_erasures_and_recoveries_apply_them(short_tmp: Path) -> Non
     failed = site.drd("drill", "shop", "--json", code=4).json
     [row] = [c for c in failed["checks"] if c["name"] == CHECK]
     assert row["verdict"] == "failed"
-    assert row["observed"].endswith("; 1 of the erased people exist again")
+    assert row["observed"].endswith("; 1 of the erased people are in the restored data")
     site.assert_clean()

@@ -317,12 +317,13 @@ def test_unrestored_components_are_named_before_and_after(short_tmp: Path) -> No
     site.drd("backup", "shop")
     words = ("recover", "shop", "--target", "standby")
     dry = site.drd(*words, "--dry-run").out
-    assert "no step restores conf" in dry
+    assert "no step of the runbook restores conf" in dry
     assert "restore    conf" not in dry
     assert "writes     conf" not in dry
-    assert "no step restores conf" in site.drd(*words, "--component", "conf", "--yes", code=2).err
+    refused = site.drd(*words, "--component", "conf", "--yes", code=2).err
+    assert "no step of the runbook restores conf in this recovery" in refused
     assert "not restored: conf" in site.drd(*words, "--yes", code=None).out
     assert not (site.base / "back/etc").exists()
     done = site.drd(*words, "--yes", "--overwrite", "--json", code=None).json
     assert done["not_restored"] == ["conf"]
-    assert done["notes"] == ["not restored: conf (no step restores conf)"]
+    assert done["notes"] == ["not restored: conf (no step of the runbook restores conf)"]

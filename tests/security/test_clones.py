@@ -81,7 +81,7 @@ def test_a_copied_state_settles_nothing_of_the_original(site: Site) -> None:
     [pruned] = site.drd(*copy, "prune", "shop", "--json").json["repositories"]
     assert pruned["state"] == "paused"
     rekey = ("repository", "rekey", "shop", "--password", site.secret("new", "another password"))
-    assert "drd changes no password here" in site.drd(*copy, *rekey, code=2).err
+    assert "drd did not change the password" in site.drd(*copy, *rekey, code=2).err
     assert "drd adopt" in site.drd(*copy, "doctor", "shop", code=None).out
 
     refused = site.drd(*copy, "backup", "shop", code=11).err

@@ -73,7 +73,9 @@ def test_a_held_point_is_never_given_up(world: World, point: RestorePoint) -> No
     with pytest.raises(UsageError) as caught:
         give(world, force=True)
     assert caught.value.message == "restore point aaaaaaaa is held: the audit"
-    assert caught.value.hint == "drd release aaaaaaaa"
+    assert caught.value.hint == (
+        "if nobody needs the hold any more, release the point: drd release aaaaaaaa"
+    )
     assert snapshots_of(world, "primary") == 3
     assert give(world, "bbbbbbbb", force=True) == ("bbbbbbbb",)
 
@@ -167,8 +169,8 @@ def test_forgetting_is_refused_when_one_of_the_points_is_undamaged(
 def test_an_unknown_repository_is_refused(world: World, point: RestorePoint) -> None:
     with pytest.raises(UsageError) as caught:
         give(world, repository="third", force=True)
-    assert caught.value.message == "shop has no repository 'third'"
-    assert caught.value.hint == "the plan has: primary, offsite"
+    assert caught.value.message == "plan shop has no repository 'third'"
+    assert caught.value.hint == "repositories of the plan: primary, offsite"
 
 
 # --- what is recorded ---

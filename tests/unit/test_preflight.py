@@ -260,7 +260,7 @@ def test_a_target_over_production_needs_a_word(world: World, plan: RecoveryPlan)
 
 def test_paths_outside_of_the_plan_need_a_word(world: World, plan: RecoveryPlan) -> None:
     plan = replace(plan, outside={"conf": ("/etc/shadow",)})
-    with pytest.raises(TargetError, match=r"paths that shop does not name: conf: /etc/shadow$"):
+    with pytest.raises(TargetError, match=r"paths that are not in plan shop: conf: /etc/shadow$"):
         run(plan, prefetch(world, plan))
     accepted = replace(plan, request=replace(plan.request, accept_paths=True))
     run(accepted, prefetch(world, accepted))

@@ -66,10 +66,14 @@ def test_a_point_that_is_elsewhere_is_refused_with_the_way_to_it(world: World) -
     with pytest.raises(NoRestorePoint) as caught:
         holders(world.plan, unknown)
     assert caught.value.message == (
-        "restore point aaaaaaaa is in old, older, which is not in the plan"
+        "no repository of plan shop contains restore point aaaaaaaa (the catalogue says: "
+        "old, older)"
     )
-    assert caught.value.hint == "run drd catalogue rebuild shop"
-    with pytest.raises(NoRestorePoint, match="is in no repository, which is not in the plan"):
+    assert caught.value.hint == (
+        "read the repositories of the plan again: drd catalogue rebuild shop; or choose another "
+        "point: drd points shop"
+    )
+    with pytest.raises(NoRestorePoint, match=r"\(the catalogue says: no repository\)$"):
         holders(world.plan, replace(point, repositories={}))
 
 
@@ -101,8 +105,8 @@ def test_a_repository_by_its_name(world: World) -> None:
     assert repository_spec(world.plan, "offsite").copy_of == "primary"
     with pytest.raises(UsageError) as caught:
         named(world.plan, "third")
-    assert caught.value.message == "shop has no repository 'third'"
-    assert caught.value.hint == "the plan has primary, offsite."
+    assert caught.value.message == "plan shop has no repository 'third'"
+    assert caught.value.hint == "repositories of the plan: primary, offsite."
 
 
 def test_after_a_region_loss_only_copies_are_left(world: World) -> None:
@@ -115,14 +119,16 @@ def test_after_a_region_loss_only_copies_are_left(world: World) -> None:
     assert caught.value.message == (
         "no repository is left after a region-loss: primary is not a copy"
     )
-    assert caught.value.hint == "its copies: offsite"
+    assert caught.value.hint == "choose a copy: --repository offsite"
 
 
 def test_a_region_loss_without_a_copy_is_refused(world: World) -> None:
     plan = replace(world.plan, repositories={"primary": world.plan.primary})
     with pytest.raises(UsageError) as caught:
         usable_repositories(plan, None, "region-loss")
-    assert caught.value.message == "no repository is left after a region-loss: shop has no copy"
+    assert (
+        caught.value.message == "no repository is left after a region-loss: plan shop has no copy"
+    )
     assert caught.value.hint == "add a repository with copy_of to the plan."
 
 
@@ -172,7 +178,10 @@ def test_another_one_delivers_what_the_first_lost(
     assert (what, name, type(error)) == ("conf", "primary", PointGone)
     assert where.damaged == {}
     [warning] = world.warnings
-    assert warning.startswith("conf comes from offsite, not from primary: snapshot ")
+    assert warning.startswith(
+        "drd read conf from repository offsite, because it could not be read from repository "
+        "primary: snapshot "
+    )
     # What lacks one snapshot may well have the next.
     other = point.component("data")
     assert other is not None
@@ -193,8 +202,11 @@ def test_a_copy_that_lacks_a_snapshot_says_how_to_copy_it(
         held(world, point, "offsite").fetch(
             "conf", str(row.snapshot), tmp_path / "landing", no_progress
         )
-    assert caught.value.message == f"offsite has no copy of snapshot {str(row.snapshot)[:8]}"
-    assert caught.value.hint == "run drd copy shop"
+    assert (
+        caught.value.message
+        == f"repository offsite has no copy of snapshot {str(row.snapshot)[:8]}"
+    )
+    assert caught.value.hint == "copy the snapshot there: drd copy shop"
 
 
 def test_all_that_failed_is_in_the_error(world: World, point: RestorePoint) -> None:
@@ -240,7 +252,11 @@ def test_one_that_was_ruled_out_is_not_asked(world: World, point: RestorePoint) 
     where.rule_out("primary", RepositoryUnreachable("no answer"))
     assert where.manifest().point.id == point.id
     assert list(where.used) == ["offsite"]
-    assert world.warnings == ["the manifest comes from offsite, not from primary: no answer"]
+    told = (
+        "drd read the manifest from repository offsite, because it could not be read from "
+        "repository primary: no answer"
+    )
+    assert world.warnings == [told]
     assert where.manifest() is where.manifest()
     assert len(where.passed_over) == 1
 

@@ -52,9 +52,10 @@ def holders(
         )
     if not holding:
         raise NoRestorePoint(
-            f"restore point {point.id} is in "
-            f"{', '.join(point.repositories) or 'no repository'}, which is not in the plan",
-            hint=f"run drd catalogue rebuild {plan.name}",
+            f"no repository of plan {plan.name} contains restore point {point.id} (the catalogue "
+            f"says: {', '.join(point.repositories) or 'no repository'})",
+            hint="read the repositories of the plan again: drd catalogue rebuild "
+            f"{plan.name}; or choose another point: drd points {plan.name}",
         )
     allowed = tuple(s for s in holding if only is None or s.name in only)
     if not allowed:
@@ -90,12 +91,12 @@ def usable_repositories(
         return only
     copies = tuple(c.name for c in plan.copies if only is None or c.name in only)
     if not copies:
-        what = f"{only[0]} is not a copy" if only else f"{plan.name} has no copy"
+        what = f"{only[0]} is not a copy" if only else f"plan {plan.name} has no copy"
         raise UsageError(
             f"no repository is left after a region-loss: {what}",
             hint="add a repository with copy_of to the plan."
             if not plan.copies
-            else f"its copies: {', '.join(c.name for c in plan.copies)}",
+            else f"choose a copy: --repository {plan.copies[0].name}",
         )
     return copies
 
@@ -104,7 +105,10 @@ def repository_spec(plan: Plan, name: str) -> RepositorySpec:
     """Return the plan's repository of that name. Raises UsageError."""
     if name not in plan.repositories:
         known = ", ".join(plan.repositories)
-        raise UsageError(f"{plan.name} has no repository {name!r}", hint=f"the plan has {known}.")
+        raise UsageError(
+            f"plan {plan.name} has no repository {name!r}",
+            hint=f"repositories of the plan: {known}.",
+        )
     return plan.repositories[name]
 
 
@@ -216,7 +220,10 @@ class Holders:
             for other, error in errors:
                 self.passed_over.append((what, other, error))
         for other, error in errors:
-            self.services.warn(f"{what} comes from {name}, not from {other}: {error.message}")
+            self.services.warn(
+                f"drd read {what} from repository {name}, because it could not be read from "
+                f"repository {other}: {error.message}"
+            )
 
     def _repository(self, spec: RepositorySpec) -> Repository:
         with self._lock:
@@ -256,7 +263,7 @@ class Holders:
                 self._ids[repository.name] = known
         if snapshot not in known:
             raise PointGone(
-                f"{repository.name} has no copy of snapshot {snapshot[:8]}",
-                hint=f"run drd copy {self.point.plan}",
+                f"repository {repository.name} has no copy of snapshot {snapshot[:8]}",
+                hint=f"copy the snapshot there: drd copy {self.point.plan}",
             )
         return known[snapshot]

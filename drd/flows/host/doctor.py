@@ -113,7 +113,10 @@ def _custody(services: Services) -> list[Finding]:
     why = contested.contested(services)
     if why is None:
         return []
-    detail = f"{why}: drd forgets and prunes nothing here, and does not touch unfinished runs"
+    detail = (
+        f"{why}: on this host, drd forgets no restore point, prunes no repository and does not "
+        "touch unfinished runs"
+    )
     return [Finding("this-state", "error", "", detail, contested.HINT)]
 
 

@@ -397,7 +397,8 @@ def _give(place: Path) -> list[str]:
         return []
     more = left_out(len(left) - 1)
     why = "it has a second name (a hard link) or is not a regular file"
-    return [f"still belongs to root, because {why}: {left[0]}{more}"]
+    told = f"still belongs to root: {left[0]}{more}. Reason: {why}."
+    return [f"{told} Find out what this file is before you change its owner"]
 
 
 def _run(step: InstallStep) -> None:

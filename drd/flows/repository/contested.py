@@ -160,5 +160,6 @@ def _contest(services: Services, why: str) -> None:
     services.catalogue.custody.contest(why, services.clock.now())
     log.get().error("state.contested", why=why)
     services.warn(
-        f"{why}: drd forgets and prunes nothing here, and does not touch unfinished runs. {HINT}"
+        f"{why}: on this host, drd forgets no restore point, prunes no repository and does not "
+        f"touch unfinished runs. {HINT}"
     )

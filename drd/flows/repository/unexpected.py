@@ -17,7 +17,9 @@ _ANEW = "To start a new repository on purpose, give the plan another URL or pref
 def absent_error(url: str, recorded: str) -> RepositoryMissing:
     """There is no repository at the URL, where the catalogue has the one with the id `recorded`."""
     what, state = _describe_place(url)
-    hint = f"find out who moved or deleted the repository, and restore it. {_ANEW}."
+    hint = (
+        f"find out who moved or deleted the repository, and put it back at its old place. {_ANEW}."
+    )
     if state == "gone":
         hint = f"mount its disk, or find out who moved or deleted the directory. {_ANEW}."
     text = f"{what}; repository {short_id(recorded)} was expected"
@@ -28,8 +30,9 @@ def another_error(url: str, recorded: str, actual: str | None) -> RepositoryMiss
     """The repository at the URL has the id `actual`; None if the password does not open it."""
     its = "the password does not open it" if actual is None else actual[:8]
     return RepositoryMissing(
-        f"{url} holds another repository ({its}); repository {short_id(recorded)} was expected",
-        hint=f"find out who replaced the repository, and restore the expected one. {_ANEW}.",
+        f"{url} contains another repository ({its}); repository {short_id(recorded)} was expected",
+        hint="find out who replaced the repository, and put the expected repository back at this "
+        f"place. {_ANEW}.",
         state="replaced",
     )
 

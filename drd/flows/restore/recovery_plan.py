@@ -258,10 +258,10 @@ def require_within(plan: RecoveryPlan) -> None:
         return
     named = "; ".join(f"{n}: {', '.join(paths[:20])}" for n, paths in plan.outside.items())
     raise TargetError(
-        f"restore point {plan.point.id} contains paths that {plan.plan.name} does not "
-        f"name: {named}",
-        hint="give --accept-paths if these paths are right (an earlier version of the plan named "
-        "them); else find out who wrote them.",
+        f"restore point {plan.point.id} contains paths that are not in plan {plan.plan.name}: "
+        f"{named}",
+        hint="if an earlier version of the plan had these paths, add --accept-paths; if not, find "
+        "out who made this restore point before you restore it.",
     )
 
 
@@ -309,8 +309,9 @@ def _components(plan: Plan, request: RecoveryRequest) -> tuple[str, ...]:
     for name in request.components:
         if name not in target.components:
             raise UsageError(
-                f"target {target.name} has no place for {name}",
-                hint=f"the target has places for {', '.join(target.components)}.",
+                f"target {target.name} has no place for component {name}",
+                hint=f"add a place under `targets` in {plan.file}, or choose another component: "
+                f"target {target.name} has places for {', '.join(target.components)}.",
             )
     chosen = request.components or tuple(target.components)
     return tuple(n for n in plan.components if n in chosen)
@@ -337,9 +338,9 @@ def target_of(plan: Plan, name: str) -> Target:
     if name not in plan.targets:
         known = ", ".join(plan.targets) or "none"
         raise UsageError(
-            f"{plan.name} has no target {name!r}",
-            hint=f"its targets: {known}. Add one under `targets` in {plan.file}, or recover in "
-            "place: --in-place.",
+            f"plan {plan.name} has no target {name!r}",
+            hint=f"targets of the plan: {known}. Choose one of them, add one under `targets` in "
+            f"{plan.file}, or restore to the original places: --in-place.",
         )
     return plan.targets[name]
 
@@ -364,9 +365,9 @@ def _forgotten(plan: Plan, request: RecoveryRequest, names: Sequence[str]) -> tu
     forgotten = tuple(n for n in names if n not in restored) if plan.runbook else ()
     if forgotten and len(forgotten) == len(names):
         raise UsageError(
-            f"no step restores {', '.join(forgotten)}",
-            hint=f"add a restore step to the runbook in {plan.file}, or use another "
-            "--scenario or --target, if its steps have conditions.",
+            f"no step of the runbook restores {', '.join(forgotten)} in this recovery",
+            hint=f"add a restore step to the runbook in {plan.file}. If the runbook has such a "
+            "step with a condition (`when`), use the --scenario or --target of this condition.",
         )
     return forgotten
 
@@ -379,8 +380,8 @@ def _reachable_repositories(
     lost = {k.repository: k.lost for k in services.catalogue.health.of_plan(plan.name) if k.lost}
     reachable = tuple(name for name in holding if name not in lost)
     notes = tuple(
-        f"{name} {lost_words(lost[name])}, as far as drd knows: drd reads nothing from it unless "
-        "it is back"
+        f"repository {name} {lost_words(lost[name])}, as far as drd knows; drd reads from this "
+        "repository only if it is back"
         for name in holding
         if name in lost
     )
@@ -397,7 +398,7 @@ def _notes(
     notes = [f"not restored: {', '.join(left_out)} ({why})"] if left_out else []
     if forgotten:
         them = ", ".join(forgotten)
-        notes.append(f"not restored: {them} (no step restores {them})")
+        notes.append(f"not restored: {them} (no step of the runbook restores {them})")
     return tuple(notes)
 
 
@@ -419,6 +420,7 @@ def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run 
             if doubt is None:
                 return run
             services.warn(
-                f"this does not resume run {run.id}, which is open in the catalogue: {doubt}"
+                f"this command does not resume run {run.id}, which is open in the catalogue: "
+                f"{doubt}"
             )
     return None

@@ -141,7 +141,7 @@ class Deciding:
         names = [s.name for s in self.plan.runbook]
         close = get_close_matches(name, names, n=1)
         hint = f"did you mean {close[0]}?" if close else f"the plan's steps: {', '.join(names)}."
-        raise UsageError(f"{self.plan.name} has no step {name!r}", hint=hint)
+        raise UsageError(f"plan {self.plan.name} has no step {name!r}", hint=hint)
 
     def _waiting(self, step: str) -> StepRecord:
         record = self.records.get(step)

@@ -79,9 +79,14 @@ def copy_spec(plan: Plan, name: str) -> RepositorySpec:
     known = ", ".join(c.name for c in plan.copies) or "none"
     spec = plan.repositories.get(name)
     if spec is None:
-        raise UsageError(f"{plan.name} has no repository {name!r}", hint=f"its copies: {known}")
+        raise UsageError(
+            f"plan {plan.name} has no repository {name!r}", hint=f"copies of the plan: {known}"
+        )
     if spec.copy_of is None:
-        raise UsageError(f"{name} receives the backups: it is not a copy", hint=f"copies: {known}")
+        raise UsageError(
+            f"repository {name} is not a copy: backups go to it",
+            hint=f"copies of the plan: {known}",
+        )
     return spec
 
 

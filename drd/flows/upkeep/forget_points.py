@@ -47,7 +47,7 @@ def give_up(services: Services, plan: Plan, what: GiveUpRequest) -> tuple[str, .
     not remove a snapshot.
     """
     specs = _repositories(plan, what.repository)
-    _require_ours(services)
+    _require_ours(services, plan)
     _require_reasons(services, plan, what)
     crash_cleanup.settle(services, plan)
     detail = RetentionDetail(given_up=what.points, reason=what.reason, by=what.by)
@@ -77,14 +77,19 @@ def _repositories(plan: Plan, name: str) -> list[RepositorySpec]:
         return list(plan.repositories.values())
     if name not in plan.repositories:
         known = ", ".join(plan.repositories)
-        raise UsageError(f"{plan.name} has no repository {name!r}", hint=f"the plan has: {known}")
+        raise UsageError(
+            f"plan {plan.name} has no repository {name!r}",
+            hint=f"repositories of the plan: {known}",
+        )
     return [plan.repositories[name]]
 
 
-def _require_ours(services: Services) -> None:
+def _require_ours(services: Services, plan: Plan) -> None:
     why = contested.contested(services)
     if why is not None:
-        raise UsageError(f"drd forgets nothing here: {why}", hint=contested.HINT)
+        raise UsageError(
+            f"drd did not forget any restore point of plan {plan.name}: {why}", hint=contested.HINT
+        )
 
 
 def _require_reasons(services: Services, plan: Plan, what: GiveUpRequest) -> None:
@@ -128,7 +133,8 @@ def _require_free(points: Sequence[str], held: Mapping[str, str]) -> None:
     for point in points:
         if point in held:
             raise UsageError(
-                f"restore point {point} is held: {held[point]}", hint=f"drd release {point}"
+                f"restore point {point} is held: {held[point]}",
+                hint=f"if nobody needs the hold any more, release the point: drd release {point}",
             )
 
 

@@ -232,7 +232,7 @@ def rekey(
     one's, no key is removed: UsageError."""
     why = contested.contested(services)
     if why is not None:
-        raise UsageError(f"drd changes no password here: {why}", hint=contested.HINT)
+        raise UsageError(f"drd did not change the password: {why}", hint=contested.HINT)
     crash_cleanup.settle(services, plan)
     spec = order.repository
     earlier = earlier_tries(services, plan, spec)
