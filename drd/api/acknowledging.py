@@ -41,7 +41,7 @@ def known_person(name: str, people: Sequence[str]) -> str:
         return name
     close = get_close_matches(name, people, n=1, cutoff=0.6)
     known = ", ".join(people)
-    hint = f'did you mean "{close[0]}"?' if close else f"one of: {known}."
+    hint = f'did you mean "{close[0]}"?' if close else f"use one of these names: {known}."
     raise UsageError(f"drd.yaml does not list the person {name!r}", hint=hint)
 
 

@@ -39,7 +39,9 @@ class Nothing(Request):
 
 
 class OptionalPlanQuery(Request):
-    plan: PlanName | None = Field(None, description="Only of this plan (default: of all plans).")
+    plan: PlanName | None = Field(
+        None, description="Show only what belongs to this plan (default: to any plan)."
+    )
 
 
 class RunsQuery(OptionalPlanQuery):
@@ -47,14 +49,14 @@ class RunsQuery(OptionalPlanQuery):
 
 
 class AlertsQuery(OptionalPlanQuery):
-    all: bool = Field(False, description="Also the newest resolved alerts.")
+    all: bool = Field(False, description="Whether to list the newest resolved alerts as well.")
 
 
 class BackupRequest(Request):
     components: list[Component] = Field(
         default_factory=list,
         max_length=200,
-        description="Only these components; the restore point is then incomplete.",
+        description="Back up only these components; the restore point is then incomplete.",
     )
     accept_size: bool = Field(
         False, description="Whether to accept a component that shrank to almost nothing."
@@ -63,45 +65,51 @@ class BackupRequest(Request):
 
 class DrillRequest(Request):
     point: str | None = Field(
-        None, pattern=POINT, description="A point's id, `latest` or `random`."
+        None, pattern=POINT, description="The restore point: its id, `latest` or `random`."
     )
-    scenario: Literal[SCENARIOS] | None = Field(None, description="What is assumed to be lost.")  # type: ignore[valid-type]
+    scenario: Literal[SCENARIOS] | None = Field(  # type: ignore[valid-type]
+        None, description="What the drill assumes to be lost."
+    )
     repository: str | None = Field(
-        None, pattern=NAME, description="Read from this repository alone."
+        None, pattern=NAME, description="Name of the only repository that the drill reads from."
     )
     components: list[Component] = Field(
-        default_factory=list, max_length=200, description="Only these."
+        default_factory=list, max_length=200, description="Restore only these components."
     )
 
 
 class AnswerRequest(Request):
     by: Person | None = Field(
         None,
-        description="The person who answers, if drd.yaml maps no person to your user; "
-        "drd records it as a claim.",
+        description="Name of the person who answers, if drd.yaml maps no person to your user. "
+        "drd records the name but does not verify it.",
     )
-    comment: Text = Field("", description="Kept with the decision.")
+    comment: Text = Field("", description="A comment, which drd keeps with the decision.")
 
 
 class RetryRequest(Request):
     by: Person | None = Field(
-        None, description="The person who decides; drd records it as a claim."
+        None,
+        description="Name of the person who made this decision. drd records the name but does not "
+        "verify it.",
     )
 
 
 class SkipRequest(RetryRequest):
-    reason: Text = Field(min_length=1, description="Kept with the decision.")
+    reason: Text = Field(
+        min_length=1, description="Why the step is skipped; drd keeps this with the decision."
+    )
 
 
 class AckRequest(Request):
     by: Person | None = Field(
         None,
-        description="The person who takes care of the alert; drd records it as a claim, "
-        "unless drd.yaml maps your user.",
+        description="Name of the person who takes care of the alert. drd records the name but does "
+        "not verify it, unless drd.yaml maps your user to this person.",
     )
     until: str | None = Field(
         None,
         max_length=40,
         description="When the silence ends: a duration like `8h`, or a time in RFC 3339.",
     )
-    reason: Text | None = Field(None, description="For the next person who reads the alert.")
+    reason: Text | None = Field(None, description="A note for the next person who reads the alert.")

@@ -254,6 +254,9 @@ def _let_finish(connection: socket.socket) -> None:
             return
 
 
+_OTHER_DAEMON = "another daemon answers there"
+
+
 def _listen(settings: DaemonSettings) -> socket.socket:
     """The listening socket under its name. Replaces the one of a dead daemon in one step.
 
@@ -268,7 +271,7 @@ def _listen(settings: DaemonSettings) -> socket.socket:
             if info.st_mode & 0o022 or info.st_uid not in (0, os.geteuid()):
                 raise PermissionError("others can write in it")
             if _answers(fd):
-                raise FileExistsError("another daemon answers there")
+                raise FileExistsError(_OTHER_DAEMON)
             new = f".{NAME}.new"
             with suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=fd)
@@ -283,7 +286,10 @@ def _listen(settings: DaemonSettings) -> socket.socket:
         reason = (error.strerror or str(error)).lower()
         raise ApiUnserved(
             f"cannot listen at {directory / NAME}: {reason}",
-            hint=f"{directory} must belong to drd, and only drd may have the right to write in it.",
+            hint="find out which other drd uses this directory, and end it; or set another "
+            "public_dir in drd.yaml."
+            if str(error) == _OTHER_DAEMON
+            else f"{directory} must belong to drd, and only drd may have the right to write in it.",
         ) from error
     return listener
 

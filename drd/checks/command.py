@@ -115,7 +115,10 @@ def _text(done: process.Completed) -> str:
 
 
 def _by_hand(settings: CommandCheck, _: ByHand | None) -> Passage:
-    text = "must exit with 0. It needs the address in DRD_PATH, or in PGHOST, PGDATABASE and so on"
+    text = (
+        "must exit with 0. This command needs the address of the restored data in DRD_PATH, or in "
+        "PGHOST, PGDATABASE and so on"
+    )
     return Passage(text, " ".join(quote(word) for word in settings.run), adapt=True)
 
 

@@ -112,7 +112,7 @@ def _comparison(text: str, operator: str, raw: str) -> Comparison:
     if amount is not None:
         return Comparison(operator, amount)
     if operator not in ("==", "!="):
-        raise Malformed(f"{text!r} compares by size, which needs one number", _FORMS)
+        raise Malformed(f"the operator {operator} in {text!r} needs one number", _FORMS)
     if raw.lower() == "null":
         return Comparison(operator, None)
     quoted = len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "'\""
@@ -130,7 +130,9 @@ def _within(text: str, rest: str) -> Expectation:
     try:
         return Recent(parse_duration(rest))
     except ValueError:
-        raise Malformed(f"cannot parse {text!r}", _FORMS) from None
+        raise Malformed(
+            f"{text!r} does not say `rpo`, a duration or a share after `within`", _FORMS
+        ) from None
 
 
 def to_number(value: Any) -> Decimal | None:

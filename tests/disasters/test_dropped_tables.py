@@ -47,7 +47,7 @@ def test_time_of_loss_chooses_the_point_and_shows_the_data_loss(
     lost_at = now()
     postgres.execute("drop schema public cascade; create schema public", name)
     shrunk = site.drd("backup", "shop", "--json", code=1).json["components"][0]
-    assert shrunk["error"].startswith("db shrank from ")
+    assert shrunk["error"].startswith("component db shrank from ")
     assert [p["point"] for p in site.points() if p["complete"]] == [second, first]
     # Somebody believes it all the same: the newest point is the disaster's.
     third = site.drd("backup", "shop", "--accept-size", "--json").json["point"]

@@ -50,7 +50,7 @@ def test_filled_production_is_replaced_only_with_overwrite(site: Site) -> None:
     make_sqlite(site.base / "shop.db", rows=500)
     (site.base / "etc" / "app.conf").write_text("listen 6666;\n")
     refused = site.drd("recover", "shop", "--in-place", "--yes", code=1)
-    assert "this would overwrite the production data of db" in refused.err
+    assert "this recovery would overwrite the production data of db" in refused.err
     assert "(2 tables and views)" in refused.err
     assert "--overwrite" in refused.err
     assert orders(site.base / "shop.db") == 1500

@@ -229,7 +229,7 @@ def test_only_people_of_drd_yaml_acknowledge_where_it_names_any(
     with (tmp_path / "drd.yaml").open("a") as file:
         file.write("people: [{name: anna}, {name: first on call}]\n")
     assert 'did you mean "anna"?' in drd("ack", "a1", "--by", "ana", code=2)
-    assert "one of: anna, first on call." in drd("ack", "a1", "--by", "zoe", code=2)
+    assert "use one of these names: anna, first on call." in drd("ack", "a1", "--by", "zoe", code=2)
     drd("ack", "a1", "--by", "first on call")
 
 

@@ -71,7 +71,7 @@ def test_dry_run_names_the_repository_that_would_do(short_tmp: Path) -> None:
     site.drd("verify", "shop", "--repository", "primary", code=1)
     fine = site.drd(*DRY)
     assert f"restore point {first} perhaps cannot be restored completely from primary" in fine.err
-    assert "the missing parts come from offsite" in fine.err
+    assert "drd reads the missing parts from repository offsite" in fine.err
     assert "--repository offsite" in site.drd(*DRY, "--repository", "primary", code=1).err
 
 

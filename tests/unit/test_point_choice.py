@@ -138,8 +138,8 @@ def test_points_dated_in_the_future_are_left_out_and_named(world: World) -> None
     assert choose(world.services, world.plan).point == right
     [note] = world.notes
     assert note == (
-        "drd ignores points of shop that are dated in the future, because a clock was wrong; "
-        "the newest other point is of 2026-11-25T11:00:00Z"
+        "drd ignores restore points of plan shop that are dated in the future, because a clock was "
+        "wrong; the newest other point is of 2026-11-25T11:00:00Z"
     )
 
 

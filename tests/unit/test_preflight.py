@@ -241,9 +241,9 @@ def test_a_place_over_production_is_named_as_such(world: World, point: RestorePo
     with pytest.raises(TargetNotEmpty) as caught:
         run(over, prefetch(world, over), conf=occupied)
     assert caught.value.message == (
-        "this would overwrite the production data of conf: etc is not empty"
+        "this recovery would overwrite the production data of conf: etc is not empty"
     )
-    assert caught.value.hint.startswith("give --overwrite if this data may be replaced")
+    assert caught.value.hint.startswith("if this data may be replaced, add --overwrite; ")
 
 
 def test_a_target_over_production_needs_a_word(world: World, plan: RecoveryPlan) -> None:

@@ -141,9 +141,9 @@ def _plausible(services: Services, order: CaptureOrder, stored: StoredSnapshot) 
     usual = min(history, default=0)
     if usual >= HISTORY_FLOOR and stored.bytes < usual * SHRUNK_TO:
         raise ImplausibleDump(
-            f"{order.component.name} shrank from {usual:,} to {stored.bytes:,} bytes",
-            hint="check the source. If the data was removed on purpose: drd backup "
-            f"{order.plan.name} --accept-size",
+            f"component {order.component.name} shrank from {usual:,} to {stored.bytes:,} bytes",
+            hint="check whether data is missing in the source. If the data was removed on purpose: "
+            f"drd backup {order.plan.name} --accept-size",
         )
 
 

@@ -41,9 +41,9 @@ def warn_of_damage(services: Services, plan: Plan, repository: str) -> bool:
     if damage is None:
         return False
     services.warn(
-        f"{repository} is damaged: {damage}; new data there may depend on damaged data, so "
-        f"it does not count until drd verify {plan.name} --repository {repository} has "
-        "read it: repair the repository first (docs/copies.md, Repairing a repository)"
+        f"repository {repository} is damaged: {damage}. What drd stores now may depend on damaged "
+        "data, so this restore point does not count yet. Repair the repository (docs/copies.md, "
+        f"Repairing a repository), then: drd verify {plan.name} --repository {repository}"
     )
     return True
 
@@ -60,10 +60,10 @@ def _check(
             plan.name, repository.name, error.damage, None, begun_at, repair=error.repair
         )
         services.warn(
-            f"{error.message}: perhaps data that is stored now cannot be restored; for "
-            "details: drd status"
+            f"{error.message}: perhaps what drd stores now cannot be restored; details: "
+            f"drd status {plan.name}"
         )
         return error
     except DrdError as error:
-        services.warn(f"{repository.name} could not be checked: {error.message}")
+        services.warn(f"drd could not check repository {repository.name}: {error.message}")
     return None

@@ -34,7 +34,7 @@ def store_if_due(services: Services, plan: Plan, repository: Repository, run: st
         _store(services, plan, repository, run)
         services.catalogue.repositories.record_self_backup(repository.url, now)
     except (DrdError, OSError) as error:
-        services.warn(f"drd's own catalogue and plans were not stored: {error}")
+        services.warn(f"drd could not store its own catalogue and plans in the repository: {error}")
         return False
     return True
 

@@ -108,8 +108,8 @@ def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome
     require_components(plan.name, plan.components, request.components)
     if request.kit is not None and request.scenario != HOST_LOSS:
         raise UsageError(
-            f"only a drill of host-loss uses a kit, not one of {request.scenario}",
-            hint=f"drd drill {plan.name} --scenario {HOST_LOSS} --kit FILE …",
+            f"--kit is allowed only with the scenario {HOST_LOSS}, not with {request.scenario}",
+            hint=f"leave out --kit, or: drd drill {plan.name} --scenario {HOST_LOSS} --kit FILE …",
         )
     detail = DrillDetail(
         scenario=request.scenario, point=request.point, components=request.components

@@ -33,7 +33,8 @@ def require_whole(services: Services, plan: RecoveryPlan) -> None:
     by_name = plan.partial or bool(plan.request.components)
     if whole or by_name or plan.continues is not None:
         for fact in facts:
-            services.warn(f"{fact}; the missing parts come from {whole[0]}" if whole else fact)
+            more = f"; drd reads the missing parts from repository {whole[0]}" if whole else ""
+            services.warn(f"{fact}{more}")
         return
     raise RepositoryDamaged("; ".join(facts), hint="\n".join(_remedies(services, plan, known)))
 
@@ -158,7 +159,7 @@ def _remedies(
     name, point = plan.plan.name, plan.point
     here = _givers(plan.plan, point, known)
     if here:
-        yield f"{here[0]} has a good copy: --repository {here[0]}."
+        yield f"repository {here[0]} has a good copy: add --repository {here[0]}."
     else:
         older = services.catalogue.points.of_plan(name)
         other_point = next(

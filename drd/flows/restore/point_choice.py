@@ -54,8 +54,8 @@ def choose(
     newest = newest_complete(points, now)
     if newest is not None and newest is not newest_complete(points):
         services.note(
-            f"drd ignores points of {plan.name} that are dated in the future, because a clock "
-            f"was wrong; the newest other point is of {to_rfc3339(newest.data_time)}"
+            f"drd ignores restore points of plan {plan.name} that are dated in the future, because "
+            f"a clock was wrong; the newest other point is of {to_rfc3339(newest.data_time)}"
         )
     if named:
         chosen = services.catalogue.points.get(plan.name, str(point))

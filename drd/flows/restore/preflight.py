@@ -246,8 +246,9 @@ def _preflight_target(plan: RecoveryPlan, name: str, destination: Destination) -
         if not plan.request.over_production or plan.beside:
             raise
         raise TargetNotEmpty(
-            f"this would overwrite the production data of {name}: {error.message}",
-            hint="give --overwrite if this data may be replaced; --into restores beside it.",
+            f"this recovery would overwrite the production data of {name}: {error.message}",
+            hint="if this data may be replaced, add --overwrite; to keep it, restore to another "
+            "name or path: --into NEW.",
         ) from error
 
 

@@ -76,7 +76,7 @@ class Deciding:
         if known.kind != kind:
             verb = {"approve": "drd approve", "manual": "drd done"}.get(known.kind)
             raise UsageError(
-                f"{step} is a step of kind {known.kind}",
+                f"step {step} is of kind {known.kind}, which cannot be answered by this command",
                 hint=f"use {verb} {self.run.id} {step}." if verb else self._what_waits(),
             )
         record = self._waiting(step)
@@ -87,8 +87,10 @@ class Deciding:
         if role is not None and role not in people[name]:
             holders = [n for n, roles in people.items() if role in roles]
             raise UsageError(
-                f"{name} does not hold the role {role}, which {step} requires",
-                hint=f"{either(holders)} does." if holders else "nobody in drd.yaml has this role.",
+                f"{name} does not hold the role {role}, which step {step} requires",
+                hint=f"ask somebody who holds this role: {either(holders)}."
+                if holders
+                else f"give a person in drd.yaml the role {role}.",
             )
         if action == "approve" and wants_two_persons(known):
             self._another_person(step)
@@ -105,7 +107,7 @@ class Deciding:
             self.catalogue.runs.reopen(self.run, self.now)
             return decision
         if record is None or record.state is not StepState.WAITING or record.kind in PEOPLE:
-            raise self._unfit(step, record, "it does not wait for a retry")
+            raise self._unfit(step, record, "this step does not wait for a retry")
         return self._record(step, "retry", by, "", record.attempt)
 
     def skip(self, step: str, by: str, why: str) -> RecordedDecision:
@@ -115,15 +117,15 @@ class Deciding:
         record = self.records.get(step)
         if known.kind == "approve":
             raise UsageError(
-                f"{step} is an approval: it can be approved, not skipped",
-                hint=f"drd approve {self.run.id} {step} --by NAME",
+                f"step {step} is an approval, which cannot be skipped",
+                hint=f"approve the step: drd approve {self.run.id} {step} --by NAME",
             )
         attempt = 0
         if record is not None:
             if record.state in (StepState.SUCCEEDED, StepState.SKIPPED) or (
                 record.state is StepState.RUNNING and self.alive
             ):
-                raise self._unfit(step, record, "it is too late to skip it")
+                raise self._unfit(step, record, "it is too late to skip this step")
             attempt = record.attempt if record.state is StepState.WAITING else 0
         if self.run.state is RunState.SUCCEEDED:
             raise self._unfit(step, record, "the run has ended")
@@ -146,7 +148,7 @@ class Deciding:
     def _waiting(self, step: str) -> StepRecord:
         record = self.records.get(step)
         if record is None or record.state is not StepState.WAITING or self.run.state.final:
-            raise self._unfit(step, record, "it does not wait for a person")
+            raise self._unfit(step, record, "this step does not wait for a person")
         return record
 
     def _sameness(self) -> Sameness:
@@ -194,7 +196,7 @@ class Deciding:
         state = _STATES[record.state] if record is not None else "it has not started yet"
         if self.run.state.final:
             why = f"run {self.run.id} has ended ({self.run.state})"
-        return UsageError(f"{step}: {why}: {state}", hint=self._what_waits())
+        return UsageError(f"step {step}: {why}: {state}", hint=self._what_waits())
 
     def _what_waits(self) -> str:
         waiting = [r.name for r in self.records.values() if r.state is StepState.WAITING]
