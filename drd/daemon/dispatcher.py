@@ -83,7 +83,7 @@ class Dispatcher:
             if run.id in busy or len(busy) >= self.limits.runs or _key(run) in at_work:
                 continue
             if self._agenda.schedule(run.plan) is None:
-                reason = "its plan is not in force"
+                reason = "the plan of this run is not in force"
                 self._catalogue.queue.drop(run.id, str(RunState.CANCELLED), reason, now)
             elif self._start(run, now):
                 started.append(f"{run.kind} of {run.plan}")

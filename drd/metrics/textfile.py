@@ -67,4 +67,4 @@ def _remedy(path: Path, number: int | None) -> str:
         return f"let drd's user write there (`{let}`), or {elsewhere}."
     if number in (errno.ENOSPC, errno.EDQUOT):
         return f"free space on the file system of {path.parent}, or {elsewhere}."
-    return f"repair it, or {elsewhere}."
+    return f"repair the file system of {path.parent}, or {elsewhere}."

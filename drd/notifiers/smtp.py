@@ -244,7 +244,8 @@ def _refused(host: str, error: smtplib.SMTPException) -> NotifyError:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         who, (code, text) = next(iter(error.recipients.items()))
         return NotifyError(
-            f"{host} refused every recipient; {who}: {code} {text.decode(errors='replace')}",
+            f"{host} refused every recipient, for example {who}: {code} "
+            f"{text.decode(errors='replace')}",
             hint="check the addresses in `to`, and whether a login is needed.",
             permanent=code >= 500,
         )

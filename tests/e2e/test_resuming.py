@@ -92,7 +92,8 @@ def test_resume_restarts_ended_services_and_rollback_stops_them(site: Site, port
     until(lambda: waits_for(site, "go-ahead"), "it waits for the approval")
     os.kill(child.pid, signal.SIGKILL)
     told = child.communicate()[1].decode()
-    assert "serve: the program that it started is no longer running; drd starts it again" in told
+    again = "step serve: the program that this step started is no longer running; drd starts it "
+    assert f"{again}again" in told
 
     # The time for the approval goes by while nobody carries the run out.
     with sqlite3.connect(site.base / "state/drd.db") as catalogue:
@@ -110,7 +111,7 @@ def test_resume_restarts_ended_services_and_rollback_stops_them(site: Site, port
     until(approved, "drd asks again")
     told = child.communicate(timeout=60)[1].decode()
     assert child.returncode == 0, told
-    assert "go-ahead: nobody answered by 2026-01-01 01:00:00 UTC; drd asks again" in told
+    assert "step go-ahead: nobody answered by 2026-01-01 01:00:00 UTC; drd asks again" in told
     assert "is started again" not in told
     assert answers(port)
 

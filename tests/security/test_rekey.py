@@ -214,7 +214,9 @@ def test_rekey_goes_on_after_a_kill_at_any_step(short_tmp: Path) -> None:
         site.killed_at(moment, *WORDS, *_new(site), "--no-wait")
         assert opens(offsite, PASSWORD), moment
     unnamed = site.drd(*WORDS, "--no-wait", code=2)
-    assert "does not name the new password that an earlier try gave offsite" in unnamed.err
+    assert (
+        "does not name the new password that an earlier try gave repository offsite" in unnamed.err
+    )
     assert "--password" in unnamed.err
     waits = site.drd(*WORDS, *_new(site), "--no-wait", "--json").json
     assert not waits["complete"]

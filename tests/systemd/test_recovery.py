@@ -128,9 +128,10 @@ def test_a_recovery_goes_on_after_its_host_went_down(shop: Machine) -> None:
     drd(shop, "approve", run(shop), "go-ahead", "--by", "anna")
 
     told = shop.run(DRD, "resume", run(shop), env={"DRD_CONFIG": "/srv/etc/drd.yaml"}, timeout=240)
-    assert "old: its unit is running again; drd stops it again" in told.stderr
+    stopped = "step old: the unit that this step stopped is running again; drd stops it again"
+    assert stopped in told.stderr
     assert (
-        "serve: the program that it started is no longer running; drd starts it again"
+        "step serve: the program that this step started is no longer running; drd starts it again"
     ) in told.stderr
     assert set(steps(shop).values()) == {"succeeded"}
     assert shop.unit("ActiveState", "shop.service") == "active"

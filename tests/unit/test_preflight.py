@@ -276,7 +276,9 @@ def test_a_point_without_a_component_is_refused(world: World, plan: RecoveryPlan
         waiting = prefetch(world, lacking)
         with pytest.raises(NoRestorePoint) as caught:
             run(lacking, waiting)
-        assert caught.value.message == f"restore point {plan.point.id} does not contain data"
+        assert (
+            caught.value.message == f"restore point {plan.point.id} does not contain component data"
+        )
         assert waiting.begun == []
 
 

@@ -148,7 +148,10 @@ def _restore_one(work: Restoration, name: str, manifest: Callable[[], Manifest])
     destination = work.destinations[name]
     try:
         if snapshot is None or snapshot.snapshot is None:
-            raise NoRestorePoint(f"restore point {work.point.id} does not contain {name}")
+            raise NoRestorePoint(
+                f"restore point {work.point.id} does not contain component {name}",
+                hint=f"choose another restore point: drd points {work.plan.name}",
+            )
         result = work.runner.step(
             f"restore {name}",
             RESTORE,

@@ -251,7 +251,7 @@ class _Rehearsal:
             snapshot = point.component(name)
             if snapshot is None or snapshot.snapshot is None:
                 raise NoRestorePoint(
-                    f"restore point {point.id} does not contain {name}",
+                    f"restore point {point.id} does not contain component {name}",
                     hint=f"use a complete one: drd points {host.plan.name}",
                 )
             sandbox = host.fenced.fences

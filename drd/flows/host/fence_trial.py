@@ -94,9 +94,10 @@ def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
 def _finding(plan: Plan, text: str) -> Finding:
     required = plan.drill.fence == "required"
     hint = (
-        "drills of this plan are inconclusive here; see docs/sandbox.md for what the kernel needs."
+        "until this is mended, drills of this plan are inconclusive on this host; docs/sandbox.md "
+        "says what the kernel needs."
         if required
-        else "see docs/sandbox.md for what the kernel needs."
+        else "docs/sandbox.md says what the kernel needs."
     )
     return Finding("fence", "warning" if not required else "error", "", text, hint)
 

@@ -157,7 +157,7 @@ def _directory(found: Installation, place: Path, mode: int) -> InstallStep:
     if not place.is_dir():
         return InstallStep("make", f"{place}/", note=f"mode {mode:04o}", mode=mode)
     if mode == 0o700 and stat.S_IMODE(place.stat().st_mode) & ~mode:
-        found.notes.append(f"{place} is open to others than root: chmod 0700 {place}")
+        found.notes.append(f"other users than root can open {place}: chmod 0700 {place}")
     return InstallStep("unchanged", f"{place}/")
 
 
@@ -201,7 +201,7 @@ def _set_up(found: Installation) -> Iterator[InstallStep]:
             # drd was used as root before there was a service.
             yield InstallStep("give", f"{place}/", note="root's files in it are given to drd")
     if not manager_runs():
-        found.notes.append("systemd does not run here: nothing was loaded")
+        found.notes.append("systemd does not run on this host, so it does not load the service")
     elif found.does(UNIT):
         yield InstallStep("run", "systemctl daemon-reload", words=("systemctl", "daemon-reload"))
 
@@ -212,7 +212,7 @@ def _is_mode(place: Path, mode: int) -> bool:
 
 def _tool(found: Installation, words: Sequence[str], by_hand: str) -> Iterator[InstallStep]:
     if shutil.which(words[0]) is None:
-        found.notes.append(f"{words[0]} is not installed; by hand: {by_hand}")
+        found.notes.append(f"{words[0]} is not installed; do its work by hand: {by_hand}")
     else:
         yield InstallStep("run", " ".join(words), words=tuple(words))
 
@@ -406,7 +406,8 @@ def _run(step: InstallStep) -> None:
     if done.exit_code != 0:
         raise DrdError(
             f"{step.subject} {done.failure}",
-            hint="the files are in place: run it by hand, then this command again.",
+            hint="drd has written the files. Run this command by hand and correct what it reports, "
+            "then install again.",
         )
 
 

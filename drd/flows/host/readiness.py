@@ -112,9 +112,9 @@ def _target(
                     "production",
                     "warning",
                     found.component,
-                    f"the target is the place of the plan's own data: {found.place}",
-                    f"a recovery there needs --in-place; correct `targets` in {plan.file} if it "
-                    "was meant to be elsewhere",
+                    f"this target is where the plan's production data is: {found.place}",
+                    f"correct `targets` in {plan.file}; if the target is meant to be there, a "
+                    "recovery needs --in-place",
                     where,
                 )
             )

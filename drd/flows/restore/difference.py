@@ -40,7 +40,7 @@ def compare(
     if spec.comparison is None:
         raise NotSupported(
             f"kind {spec.name} cannot compare: its restore points have no fingerprint",
-            hint="restore the point into a target, and compare there.",
+            hint="restore the point to a target (drd recover), and compare the data there.",
         )
     a, before = _of_point(plan, component, services.catalogue.points.get(plan.name, point))
     if other == LIVE:
@@ -50,8 +50,8 @@ def compare(
         b, now = _of_point(plan, component, wanted)
     if type(before) is not type(now):
         raise UsageError(
-            f"{component} had another kind at point {a.name}",
-            hint="compare two points that are newer than the change.",
+            f"component {component} was of another kind when restore point {a.name} was made",
+            hint=f"choose two points that are newer than this change: drd points {plan.name}",
         )
     owners = other != LIVE or services.is_root
     return LiveDifference(plan.name, chosen, a, b, difference(before, now, owners=owners))
@@ -61,13 +61,14 @@ def _of_point(plan: Plan, component: str, point: RestorePoint) -> tuple[Side, Fi
     snapshot = point.component(component)
     if snapshot is None or snapshot.data_time is None:
         raise UsageError(
-            f"restore point {point.id} does not contain {component}",
-            hint=f"choose another one: drd points {plan.name}",
+            f"restore point {point.id} does not contain component {component}",
+            hint=f"choose another restore point: drd points {plan.name}",
         )
     if not _tells(snapshot.fingerprint):
         raise UsageError(
-            f"point {point.id} has no fingerprint of {component}",
-            hint="set `fingerprint: counts` or `digest` for it; later points can then be compared.",
+            f"restore point {point.id} has no fingerprint of component {component}",
+            hint="set `fingerprint: counts` or `fingerprint: digest` for this component in the "
+            "plan; drd can then compare restore points that are made later.",
         )
     assert snapshot.fingerprint is not None
     return Side(point.id, snapshot.data_time), snapshot.fingerprint
@@ -87,8 +88,8 @@ def _live(services: Services, component: Component) -> tuple[Side, Fingerprint]:
         remove_run(services, probe)
     if not _tells(fingerprint):
         raise UsageError(
-            f"the plan has fingerprint: off for {component.name}",
-            hint="set `fingerprint: counts` or `digest` for it.",
+            f"the plan has `fingerprint: off` for component {component.name}",
+            hint="set `fingerprint: counts` or `fingerprint: digest` for this component.",
         )
     assert fingerprint is not None
     return Side(LIVE, data_time), fingerprint

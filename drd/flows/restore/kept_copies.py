@@ -354,9 +354,9 @@ def _require_something(services: Services, plan: Plan, standing: KeptState) -> N
         raise TargetError(
             f"{lost.kept}, the copy of {lost.component} that run {standing.run.id} kept, "
             "is missing",
-            hint="the copy was moved or removed, or the plan now has another place than "
-            f"{lost.place}, or this is another host than that of the "
-            f"recovery{_host(standing.run)}; use --component to undo the others.",
+            hint="possible reasons: somebody moved or removed the copy; the plan now has another "
+            f"place than {lost.place}; or the recovery was on another host{_host(standing.run)}. "
+            "To undo only the other components: --component NAME.",
         )
     if not standing.held:
         for _, component, _ in _places(plan, standing.run):

@@ -236,9 +236,9 @@ def _preflight_target(plan: RecoveryPlan, name: str, destination: Destination) -
     snapshot = plan.point.component(name)
     if snapshot is None or snapshot.snapshot is None:
         raise NoRestorePoint(
-            f"restore point {plan.point.id} does not contain {name}",
-            hint=f"use another point (drd points {plan.plan.name}), or name the other "
-            "components with --component.",
+            f"restore point {plan.point.id} does not contain component {name}",
+            hint=f"choose another restore point (drd points {plan.plan.name}), or restore only "
+            "the other components: --component NAME.",
         )
     try:
         return destination.preflight(snapshot, overwrite=plan.request.overwrite)

@@ -58,8 +58,8 @@ def component_of(
         return (able or list(names))[0]
     what = "--table" if part.tables else "--path" if part.paths else "--into"
     raise UsageError(
-        f"{what} needs exactly one component, and none is given",
-        hint=f"give --component: one of {', '.join(able or names)}.",
+        f"{what} restores from one component, but no component is given",
+        hint=f"add --component NAME; possible names: {', '.join(able or names)}.",
     )
 
 
@@ -81,8 +81,8 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
     snapshot = point.component(name)
     if snapshot is None or snapshot.snapshot is None:
         raise NoRestorePoint(
-            f"restore point {point.id} does not contain {name}",
-            hint=f"use another point: drd points {plan.name}",
+            f"restore point {point.id} does not contain component {name}",
+            hint=f"choose another restore point: drd points {plan.name}",
         )
     component = plan.components[name]
     kind = services.kinds(component.kind)
@@ -93,7 +93,9 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
         older = _older_with_it(services, plan, point, name, part)
         if older is not None:
             at = format_time(older.data_time, seconds=True)
-            error.hint = f"the last point that contains it is of {at}: --point {older.id}"
+            error.hint = (
+                f"use the newest restore point that contains it, of {at}: --point {older.id}"
+            )
         raise
     if part.is_whole:
         return Single(part, _with_comparison(services, plan, component), point)

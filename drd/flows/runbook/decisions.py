@@ -113,7 +113,7 @@ class DecisionRequests:
         if any(d.step == name and d.attempt and d.at <= expires for d in decisions):
             return False
         self.services.warn(
-            f"{name}: nobody answered by {format_time(expires, seconds=True)}; drd asks again"
+            f"step {name}: nobody answered by {format_time(expires, seconds=True)}; drd asks again"
         )
         return True
 

@@ -109,7 +109,7 @@ class Engine:
                 list(self.steps.values()), self.states, self.step_runner.circumstances
             )
             for name, why in moves.skip:
-                self._skip(name, f"its condition is not met: {why}")
+                self._skip(name, f"the step's condition is not met: {why}")
             for name in moves.begin:
                 self._begin(self.steps[name], pool)
             self.people.ask({n: self._cause_text(n) for n in moves.ask}, self._attempts(moves.ask))
@@ -150,12 +150,12 @@ class Engine:
 
     def _repeat(self, step: Step, record: StepRecord) -> None:
         why = (
-            "the program that it started is no longer running"
+            "the program that this step started is no longer running"
             if step.starts
-            else "its unit is running again"
+            else "the unit that this step stopped is running again"
         )
         does = "starts" if step.starts else "stops"
-        self.services.warn(f"{step.name}: {why}; drd {does} it again")
+        self.services.warn(f"step {step.name}: {why}; drd {does} it again")
         now = self.services.clock.now()
         catalogue, owned = self.services.catalogue, self.runner.owned
         catalogue.steps.finish(owned, step.name, StepState.FAILED, at=now, error=why)

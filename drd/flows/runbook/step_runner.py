@@ -186,7 +186,9 @@ class StepRunner:
     def _inspector(self, component: str | None) -> Inspector:
         if component is None or component not in self.work.restored:
             raise StepFailed(
-                f"{component} was not restored", hint="check the restore step before it."
+                f"this step needs component {component}, which was not restored",
+                hint="add a restore step for this component before this step, or find out why "
+                "the restore step failed.",
             )
         return self.work.destinations[component].inspector()
 
@@ -232,8 +234,9 @@ class StepRunner:
         value = result.given(key) if result is not None else None
         if value is None:
             raise StepFailed(
-                f"the result of step {step} has no {key}",
-                hint=f"the step {state or 'was not executed'}.",
+                f"the result of step {step} has no value {key!r} (state of the step: "
+                f"{state or 'not executed'})",
+                hint="correct ${…} in the step that uses this value, or the order of the steps.",
             )
         known = str(value) if unmasked is None else unmasked
         if unmasked is None and self._is_masked(step) and MASK in known and not shown:
@@ -259,7 +262,8 @@ class StepRunner:
         if value is not None:
             return value
         raise StepFailed(
-            f"{component} has no {key}", hint="docs/recovery.md lists the values of each kind."
+            f"component {component} has no value {key!r}",
+            hint="correct ${…} in the step; docs/recovery.md lists the values of each kind.",
         )
 
     def _service(self, name: str, *, shown: bool) -> str:
@@ -271,7 +275,10 @@ class StepRunner:
                 result = self._results.get(step.name)
             if result is not None and result.given("url"):
                 return self._given(step.name, "url", shown=shown)
-        raise StepFailed(f"${{{name}}} has no value here", hint="no step has started this service.")
+        raise StepFailed(
+            f"${{{name}}} has no value, because no step has started this service yet",
+            hint="correct the order of the steps, or the name after `as` in the start step.",
+        )
 
 
 def _as_result(kind: str, reported: Mapping[str, Any]) -> ActionStepResult:

@@ -162,7 +162,7 @@ def findings(directory: Path, group: str) -> list[Finding]:
 
 
 def _remedy(uid: int, group: str) -> str:
-    return f"adduser {user_name(uid)} {group}, then systemctl restart drd"
+    return f"sudo adduser {user_name(uid)} {group}, then: systemctl restart drd"
 
 
 def _flock(fd: int) -> bool:

@@ -228,8 +228,9 @@ class _CopyRun:
         missing = [p.id for p in batch if p.id not in arrived]
         if missing:
             raise _NotWhole(
-                f"{', '.join(missing)} did not arrive completely in {self.spec.name}",
-                hint=f"check {self.copy_of}: drd verify {self.plan.name}",
+                f"drd could not copy restore point {', '.join(missing)} completely to repository "
+                f"{self.spec.name}",
+                hint=f"check repository {self.copy_of}: drd verify {self.plan.name}",
             )
         return CopyStepResult(points=tuple(p.id for p in batch), bytes=size)
 
@@ -289,7 +290,8 @@ class _CopyRun:
 
     def _torn(self, point: RestorePoint) -> RepositoryDamaged:
         return RepositoryDamaged(
-            f"{self.copy_of} has the manifest of {point.id}, but lacks some of its snapshots",
+            f"repository {self.copy_of} has the manifest of restore point {point.id}, but not all "
+            "its snapshots",
             hint=f"find out who removed the point, then run drd verify {self.plan.name}",
         )
 

@@ -40,8 +40,8 @@ def release(
     exact = wanted & {prefix} or wanted
     if not prefix or not exact:
         raise NoRestorePoint(
-            f"no held restore point has the id {prefix!r}",
-            hint="list held points: drd points PLAN",
+            f"no held restore point has an id that begins with {prefix!r}",
+            hint="drd points PLAN shows which restore points of a plan are held.",
         )
     if len(exact) > 1:
         raise UsageError(
@@ -69,7 +69,7 @@ def _until(text: str, now: datetime) -> datetime:
         raise UsageError(f"{text} is too far away", hint="give an earlier time") from error
     except ValueError as error:
         raise UsageError(
-            f"cannot read the time {text!r}", hint="for example 2027-03-31 or 90d"
+            f"{text!r} is not a time", hint="write a date like 2027-03-31, or a duration like 90d"
         ) from error
     if end <= now:
         raise UsageError(f"{text} is in the past", hint="give a later time")

@@ -280,8 +280,9 @@ def _carry_out(
     left = _wait(services, runner, missing, waits=order.waits)
     if not left and not order.cuts_off:
         left = [
-            f"confirm that the host of plan {name} has the new password (this drd does not know "
-            "that plan, but the plan also stores in this repository): --cut-off-others"
+            f"confirm that the host of plan {name} has the new password, too: add "
+            "--cut-off-others (that plan also stores in this repository, but this drd does not "
+            "know it)"
             for name in plans_of_others(services, work.opened(work.new))
         ]
     removed: tuple[str, ...] = ()
@@ -315,8 +316,8 @@ def _wait(services: Services, runner: Runner, missing: Missing, *, waits: bool) 
 
     def effect() -> RekeyStepResult:
         services.warn(
-            "waiting: Ctrl-C is safe: both passwords open the repository, and the same "
-            "command continues later"
+            "drd waits for the plan. Ctrl-C is safe: both passwords open the repository, and the "
+            "same command continues later"
         )
         told: list[str] = []
         while left := list(missing()):
@@ -340,8 +341,9 @@ def _named_before(plan: Plan, spec: RepositorySpec, earlier: Earlier) -> SecretR
     reference = next((r for r in named if digest_of(r) == earlier.to), None)
     if reference is None:
         raise UsageError(
-            f"{plan.file} does not name the new password that an earlier try gave {spec.name}",
-            hint="give its reference again: --password '{credential: NAME}'.",
+            f"{plan.file} does not name the new password that an earlier try gave repository "
+            f"{spec.name}",
+            hint="give the reference to that password again: --password '{credential: NAME}'.",
         )
     return reference
 
@@ -356,7 +358,8 @@ def _sealed(
             sealed_keys += keys
         elif not set(keys) <= set(tried):
             services.warn(
-                f"key {', '.join(k[:8] for k in keys)} of an earlier try is removed only with "
-                "its password: if the plan no longer names this password, add --old-password"
+                f"drd did not remove key {', '.join(k[:8] for k in keys)}, which an earlier try "
+                "added: it needs the password of that key. Add --old-password with a reference to "
+                "it"
             )
     return sealed_keys
