@@ -44,7 +44,9 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
     value = _lines(_read(ref, credentials), ref).removesuffix("\n").removesuffix("\r")
     _refuse_unusable(value, ref)
     if not value:
-        raise SecretUnavailable(f"secret {ref.describe()} is empty")
+        raise SecretUnavailable(
+            f"secret {ref.describe()} is empty", hint="write the secret to this place."
+        )
     if value == MASK:
         raise SecretUnavailable(
             f"secret {ref.describe()} reads {MASK}, the text that drd writes in place of a secret",

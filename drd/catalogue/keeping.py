@@ -121,8 +121,8 @@ def _require_staying(connection: Connection, hold: Hold) -> None:
         raise AlreadyRunning(
             f"restore point {hold.point} cannot be held: run {run} is forgetting it now",
             run=run,
-            hint=f"when that run is over, `drd points {hold.plan}` says whether the point is still "
-            "there; then try again.",
+            hint=f"wait until that run has ended. If drd points {hold.plan} still lists the point "
+            "then, try again.",
         )
 
 

@@ -89,7 +89,8 @@ def unpack(archive: bytes, *, name: str) -> Kit:
     wrong = [f for f, digest in index.digests.items() if _digest(files, f) != digest]
     if wrong:
         raise KitDamaged(
-            f"{name} is damaged inside: {', '.join(wrong)}", hint="use another copy of the kit."
+            f"{name} is damaged: wrong content of {', '.join(wrong)}",
+            hint="use another copy of the kit.",
         )
     return Kit(index, files)
 

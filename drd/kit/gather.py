@@ -310,11 +310,11 @@ def _readme(index: KitIndex) -> str:
             ),
             f"  {plan.file}  the plan",
         ]
-        lines += [f"  not in here: {missing}" for missing in plan.missing]
+        lines += [f"  not in this kit: {missing}" for missing in plan.missing]
         lines += [f"  install first: {needed}" for needed in plan.needs]
     lines += [
         "",
-        "secrets/  one file for each secret; kit.json says what it is for",
+        "secrets/  one file for each secret; kit.json says what each secret is for",
         "kit.json  the content of the kit, for programs",
     ]
     if index.programs:

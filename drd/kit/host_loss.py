@@ -119,4 +119,4 @@ def _gaps(plan: Plan, known: KitPlan, prepared: Prepared) -> Iterator[KitGap]:
     yield from (KitGap(note, note) for note in prepared.notes)
     for needed in prepared.layout.needed:
         if needed.restoring:
-            yield KitGap("not in it", f"not in it: {needed.path} ({needed.use})")
+            yield KitGap("not in it", f"not in the kit: {needed.path} ({needed.use})")

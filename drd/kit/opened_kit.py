@@ -46,7 +46,8 @@ class OpenedKit:
                 mask(value)
                 return value
         raise SecretUnavailable(
-            f"secret {ref.describe()} is not in the kit", hint="export a new kit on the host."
+            f"secret {ref.describe()} is not in the kit",
+            hint="make a new kit on the host that has the plan: drd kit export.",
         )
 
     def repository(self, spec: RepositorySpec) -> Repository:

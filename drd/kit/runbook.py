@@ -174,8 +174,8 @@ def _order(
         yield Items(mine)
     elif role:
         yield Text(
-            f"No step waits for the {role}: decide, inform people, and make sure that the work "
-            "continues."
+            f"No step of this runbook waits for the {role}. Decide, inform people, and make sure "
+            "that the work continues."
         )
     took_s = rehearsal.took_s if rehearsal is not None else {}
     yield Table(
@@ -227,8 +227,8 @@ def _with_drd(plan: Plan) -> Iterator[Block]:
         shown=True,
     )
     yield Text(
-        "drd marks a restore point that is newer than this kit. Check it with --dry-run, and "
-        "type its id when drd asks; or use a point that the kit lists: --point ID."
+        "If the restore point is newer than this kit, drd says so. Check the restore point with "
+        "--dry-run, and type its id when drd asks; or use a point that the kit lists: --point ID."
     )
     if not plan.targets:
         yield Text("The plan has no target: --in-place restores to the original places.")

@@ -67,18 +67,18 @@ def _by_settings(step: Step) -> str:
 def _terms(step: Step) -> Iterator[str]:
     """Describe when the step runs, beside which others, and what happens if it fails."""
     if step.needs is not None:
-        yield f"waits only for {', '.join(step.needs)}" if step.needs else "can begin at once"
+        yield (f"waits only for step {', '.join(step.needs)}" if step.needs else "starts at once")
     if step.group is not None:
-        yield f"at the same time as the others of the group {step.group}"
+        yield f"runs at the same time as the other steps of group {step.group}"
     if step.when is not None:
         when = step.when
         if when.scenarios:
-            yield f"only in {either(when.scenarios)}"
+            yield f"only in scenario {either(when.scenarios)}"
         if when.targets:
-            yield f"only for the target {either(when.targets)}"
+            yield f"only for target {either(when.targets)}"
         if when.step is not None:
-            yield f"only when {when.step} has {either(str(e) for e in when.ended)}"
+            yield f"only if step {when.step} has {either(str(e) for e in when.ended)}"
     if step.on_failure == "continue":
-        yield "continue if it fails"
+        yield "if this step fails, the recovery continues"
     if step.rollback is not None:
         yield f"rolled back by {in_backticks(step.rollback.command)}"

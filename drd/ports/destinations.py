@@ -55,13 +55,15 @@ class Inspector(Protocol):
         own words when the query fails or returns more than one value.
         """
         raise NotSupported(
-            f"{self.location} answers no queries", hint="use a check of another kind, or `command`."
+            f"{self.location} cannot be queried", hint="use a check of another kind, or `command`."
         )
 
     def execute(self, statements: str, *, timeout_s: float) -> int:
         """Carry out statements in one transaction, and return how many rows they changed. Raises as
         `scalar` does, and then nothing has changed."""
-        raise NotSupported(f"{self.location} knows no SQL", hint="use a step of kind `command`.")
+        raise NotSupported(
+            f"{self.location} does not accept SQL", hint="use a step of kind `command`."
+        )
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
         """Return a fingerprint of the present state, of the same kind as `like`, for comparison.

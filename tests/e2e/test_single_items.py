@@ -100,7 +100,7 @@ def test_items_that_cannot_be_restored_alone_are_refused(short_tmp: Path) -> Non
         return site.drd(*words, "--yes", code=code).err
 
     assert "did you mean orders?" in refused(*table, "--table", "order", "--into", "x")
-    assert 'already has a "customers"' in refused(
+    assert 'already has an object "customers"' in refused(
         *table, "--table", "orders", "--into", "customers", code=1
     )
     assert "none is given" in refused(*BESIDE[:3], "--into", "x")

@@ -61,9 +61,12 @@ def test_steps_are_told_in_words_with_who_acts(plan: Plan) -> None:
     assert said["look"] == ("run the checks files (files)", "")
     assert said["mark"] == ("in store: update t set name = 'it''s back';", "")
     assert said["ask"] == ("commander approves: ${target} takes over", "commander")
-    assert said["pause"] == ("wait 0.1s; waits only for serve; continue if it fails", "")
+    assert said["pause"] == (
+        "wait 0.1s; waits only for step serve; if this step fails, the recovery continues",
+        "",
+    )
     assert said["end"] == ("stop the service that serve started", "")
-    does = "hands does this by hand: look at it; only when end has succeeded"
+    does = "hands does this by hand: look at it; only if step end has succeeded"
     assert said["by-hand"] == (does, "hands")
 
 

@@ -29,11 +29,13 @@ class FilesInspector(FileInspector):
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:  # noqa: ARG002 - the port's
         raise NotSupported(
-            "files cannot be queried", hint="use a check of kind `files` or `command`."
+            "a files component cannot be queried", hint="use a check of kind `files` or `command`."
         )
 
     def execute(self, statements: str, *, timeout_s: float) -> int:  # noqa: ARG002 - the port's
-        raise NotSupported("files have no SQL", hint="use a step of kind `command`.")
+        raise NotSupported(
+            "a files component does not accept SQL", hint="use a step of kind `command`."
+        )
 
     def fingerprint(self, like: Fingerprint, budget_s: float) -> TreeFingerprint:
         """Return a fingerprint by the paths of the source. Directories above everything that `like`

@@ -111,11 +111,13 @@ class Restorer:
         if missing:
             spaces = ", ".join(missing)
             notes.append(
-                f"tablespace {spaces} does not exist here: its tables are in the default tablespace"
+                f"tablespace {spaces} does not exist on this server: its tables are in the default "
+                "tablespace"
             )
         for space in whole:
             notes.append(
-                f"tablespace {space} does not exist here: the database is in the default tablespace"
+                f"tablespace {space} does not exist on this server: the database is in the default "
+                "tablespace"
             )
         tick = self._ticker(snapshot, on_progress)
         done = self._begin(snapshot, saved, dump, bool(missing), tick)

@@ -191,7 +191,7 @@ def _superuser_only(connection: Connection, role: str) -> Finding:
     if subscriptions:
         parts.append(f"subscriptions {_few(subscriptions)}")
     if hidden:
-        parts.append(f"options of {hidden} user mappings that it cannot see")
+        parts.append(f"options of {hidden} user mappings that this user cannot see")
     return Finding(
         "subscriptions",
         "warning",
@@ -241,7 +241,7 @@ def _standby(connection: Connection, role: str) -> Finding:
         "standby",
         "warning",
         "",
-        f"{role} cannot see whether this standby is up to date: for drd its data is as old as "
-        "the last transaction that it replayed",
+        f"{role} cannot see whether this standby is up to date, so drd takes the time of the "
+        "last replayed transaction as the time of its data",
         f"GRANT pg_read_all_stats TO {_quoted(connection, role)}; -- on the primary",
     )

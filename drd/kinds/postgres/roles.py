@@ -262,7 +262,8 @@ def differences(saved: Globals, now: Globals, *, existed: Sequence[str]) -> list
     if now["version"] >= 150000:
         missing += [_parameter(p) for p in saved["parameters"] if p not in now["parameters"]]
     return sentences + [
-        f"{subject} existed at backup and is missing here: {sql};" for sql, subject in missing
+        f"{subject} existed at backup and is missing on this server: {sql};"
+        for sql, subject in missing
     ]
 
 

@@ -93,7 +93,7 @@ class PostgresSandbox:
         if missing:
             major = cluster.version // 10000
             raise SandboxUnavailable(
-                f"extensions of the database are not installed here: {', '.join(missing)}",
+                f"extensions of the database are not installed on this host: {', '.join(missing)}",
                 hint=extension_hint(missing, major),
             )
 

@@ -248,8 +248,8 @@ class PostgresTables(PostgresTargetDatabase):
             extracted.notes += [f"to add it yourself: {statement}" for statement in extracted.left]
         if spaces:
             extracted.notes.append(
-                f"tablespace {', '.join(spaces)} does not exist here: drd uses the default "
-                "tablespace"
+                f"tablespace {', '.join(spaces)} does not exist on this server: drd uses the "
+                "default tablespace"
             )
         return copies, extracted.notes
 

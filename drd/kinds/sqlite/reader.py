@@ -43,6 +43,7 @@ main()
 fence.
 """
 
+_CHECK = "the file may be damaged: run `PRAGMA integrity_check` in sqlite3."
 _LARGEST = 256 << 20
 _MORE_S = 30.0
 """How long a process may exceed its own time limit before it is ended."""
@@ -159,7 +160,7 @@ class SqliteReader:
                 "has free memory.",
                 permanent=code > 0,
             )
-        return SourceError(f"the process that read {path.name} {process.ended(code)}")
+        return SourceError(f"the process that read {path.name} {process.ended(code)}", hint=_CHECK)
 
 
 def reads() -> list[Path]:
@@ -181,7 +182,9 @@ def _line(child: Child, within_s: float | None) -> bytes:
         while True:
             process.check_cancelled()
             if over is not None and time.monotonic() > over:
-                raise DeadlineExceeded("the database file did not answer in time")
+                raise DeadlineExceeded(
+                    "the process that reads the database file did not answer in time"
+                )
             if not poll.poll(_TURN_MS):
                 continue
             data = os.read(descriptor, 1 << 20)
@@ -212,4 +215,4 @@ def _fingerprint(data: Mapping[str, Any]) -> DatabaseFingerprint:
 
 
 def _nonsense(path: Path) -> SourceError:
-    return SourceError(f"the process that read {path.name} sent an invalid answer")
+    return SourceError(f"the process that read {path.name} sent an invalid answer", hint=_CHECK)

@@ -35,7 +35,10 @@ def keys(runner: ResticRunner) -> list[RepositoryKey]:
         try:
             return [_key(item) for item in json.loads(told)]
         except (ValueError, KeyError, TypeError) as error:
-            raise RepositoryError("cannot parse restic's answer") from error
+            raise RepositoryError(
+                "cannot parse restic's answer",
+                hint="install restic 0.17 or 0.18: drd supports these versions.",
+            ) from error
 
     return runner.locking(work)
 

@@ -362,7 +362,10 @@ class ResticRunner:
         RepositoryLocked.
         """
         if self._explain(done):
-            raise RepositoryLocked(f"invalid locks blocked the repository at {self.url}")
+            raise RepositoryLocked(
+                f"invalid locks blocked the repository at {self.url}, and drd removed them",
+                hint="try again.",
+            )
 
     def _with_lock_option(self, words: Sequence[str]) -> list[str]:
         verb = _verb(words)

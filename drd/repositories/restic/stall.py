@@ -68,7 +68,10 @@ class StallWatch:
         if not look.over:
             if now - look.begun < self._patience.probe_s:
                 return
-            error = RepositoryUnreachable("the repository does not answer")
+            error = RepositoryUnreachable(
+                "the repository does not answer",
+                hint="check the network, and that the server of the repository runs.",
+            )
         if error is None:
             self._failing_since = None
             return

@@ -21,7 +21,9 @@ def version(program: str) -> str:
     def answer(words: Sequence[str]) -> str:
         done = process.run(Command([program, *words], deadline_s=30.0, name="restic"))
         if done.exit_code != 0:
-            raise no_threads_error(done.stderr) or ToolError(f"restic cannot run: {done.complaint}")
+            raise no_threads_error(done.stderr) or ToolError(
+                f"restic cannot run: {done.complaint}", hint="install restic 0.17 or later."
+            )
         return done.stdout
 
     text = str(ask(answer, lambda library: library.version())["restic_version"])

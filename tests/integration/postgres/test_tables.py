@@ -217,7 +217,7 @@ def test_unknown_tables_are_refused_with_similar_names(shop: Backup) -> None:
 def test_tables_replace_nothing_and_leave_nothing_partial(
     source_server: PostgresServer, shop: Backup, place: Workplace
 ) -> None:
-    with pytest.raises(TargetNotEmpty, match='schema public already has a "items"'):
+    with pytest.raises(TargetNotEmpty, match='schema public already has an object "items"'):
         copied(source_server, shop, place, Part(("orders",), (), "items"))
     source_server.execute("ALTER TYPE mood RENAME TO other", "shop")
     with pytest.raises(TargetError, match=r'type "public\.mood" does not exist') as caught:

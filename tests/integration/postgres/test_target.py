@@ -250,7 +250,9 @@ def test_tables_of_a_missing_tablespace_come_back_in_the_default_one(
         target.close()
         assert target_server.execute("SELECT a FROM t", name) == [(1,)]
         assert restored.differences == ()
-        assert any("tablespace fast does not exist here" in note for note in restored.notes)
+        assert any(
+            "tablespace fast does not exist on this server" in note for note in restored.notes
+        )
 
 
 # --- killed and continued --------------------------------------------------------------------
