@@ -88,7 +88,7 @@ def _print(result: _Result, *, quiet: bool) -> None:
             for row in document["components"]
             if row["state"] == "captured"
         ]
-        output.say(f"{document['plan']}: backup {document['run']}")
+        output.say(f"{document['plan']}: backup {document['run']} ended: {document['state']}")
         if rows:
             output.say(output.table(rows))
     for name, error in result.errors.items():

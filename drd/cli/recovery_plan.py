@@ -47,9 +47,13 @@ def print_plan(
     for line in _remarks(planned, origin):
         say(f"  {line}")
     if request.overwrite:
-        what = "production holds" if request.over_production else "the target holds"
-        fate = "" if request.no_undo else ", which is kept until drd done: both need room"
-        say(f"  overwrites what {what}{fate}")
+        what = "production" if request.over_production else "the target"
+        fate = (
+            ""
+            if request.no_undo
+            else ", and keeps the old data until drd done: there must be room for both"
+        )
+        say(f"  overwrites the data of {what}{fate}")
 
 
 def _remarks(planned: RecoveryPlan, origin: Origin | None) -> Iterator[str]:
@@ -59,7 +63,7 @@ def _remarks(planned: RecoveryPlan, origin: Origin | None) -> Iterator[str]:
     yield from (f"note       {note}" for note in planned.notes)
     yield from (f"origin     {line}" for line in origin.lines()) if origin is not None else ()
     for name, paths in planned.outside.items():
-        yield from (f"outside    {name}: the plan does not name {path}" for path in paths)
+        yield from (f"outside    {name}: {path} is not in the plan" for path in paths)
 
 
 def say_writes(looked: PreflightResult, args: argparse.Namespace) -> None:

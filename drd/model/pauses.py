@@ -129,7 +129,7 @@ def of_damage(
         elif not damage.affected:
             # New points may build on it, and then older ones are what is left.
             what += ", which no restore point needs"
-            hint = f"repair it (docs/copies.md, Repairing a repository), then: {again}"
+            hint = f"repair the repository (docs/copies.md, Repairing a repository), then: {again}"
         else:
             open_ones = [
                 p
@@ -140,9 +140,9 @@ def of_damage(
                 continue
             what += f" ({named(open_ones)})"
             hint = (
-                "repair it (docs/copies.md, Repairing a repository), or forget the points: "
-                f"drd points forget {' '.join(open_ones[:_NAMED])} "
-                f"--repository {damage.repository} --reason …"
+                "repair the repository (docs/copies.md, Repairing a repository), or forget the "
+                f"points: drd points forget {' '.join(open_ones[:_NAMED])} --repository "
+                f"{damage.repository} --reason …"
             )
         text = f"repository {damage.repository} is damaged: {what}"
         pauses.append(Pause("damage", "warning", damage.repository, text, hint))
@@ -161,7 +161,7 @@ def of_listing(repository: str, missing: Sequence[str], *, nowhere: bool = False
             "listing-shrank",
             "warning",
             repository,
-            f"{repository} {lists_less(missing)}",
+            f"repository {repository} {lists_less(missing)}",
             "find out who removed the snapshots. Then restore the snapshots, or forget the "
             f"points: drd points forget {' '.join(missing[:_IN_A_COMMAND])}{only} --reason …",
         )

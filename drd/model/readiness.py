@@ -24,7 +24,7 @@ from drd.model.runbook import Ask
 from drd.model.scenarios import Key, ScenarioDrill, standing, turn_s, valid_s
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.model.source_version import SourceVersion
-from drd.model.text import without_output
+from drd.model.text import noun, without_output
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import Assessment, Readiness
 
@@ -99,7 +99,7 @@ def _useless(exception: ReadinessException, names: Sequence[str], *, over: bool)
     something is wrong, so the name may be unknown or mistyped.
     """
     last = exception.until - timedelta(seconds=1)
-    remedy = "remove it from `readiness` of the plan"
+    remedy = "remove the exception from `readiness` of the plan"
     if over:
         what, remedy = "has expired", f"{remedy}, or set a later end"
     elif exception.finding in names:
@@ -399,7 +399,7 @@ def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]
         )
         remedy = (
             f"declare the necessary places: `drill: {{reach: [HOST:PORT]}}` in {plan.file}; and "
-            "find out why it tries the others."
+            "find out why the drill tries the others."
         )
         judged.append(_judged("reach-of-the-last-drill", "warning", "", text, remedy))
     return judged
@@ -420,8 +420,17 @@ def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[ReadinessF
         if holders:
             judged.append(_judged("people", "ok", name, ", ".join(holders)))
             continue
-        text = f"nobody can answer {', '.join(steps)}: no person in drd.yaml has the role"
-        remedy = f"people: [{{name: …, roles: [{role or '…'}]}}] in drd.yaml"
+        which = f"{noun(len(steps), 'step', 'steps')} {', '.join(steps)}"
+        needs = noun(len(steps), "needs", "need")
+        if role is None:
+            text = f"{which} {needs} a person, but drd.yaml names no person"
+            remedy = "add a person to drd.yaml: people: [{name: NAME}]"
+        else:
+            text = f"{which} {needs} a person with the role {role}, but no person in drd.yaml "
+            text += "has this role"
+            remedy = (
+                f"give a person in drd.yaml this role: people: [{{name: NAME, roles: [{role}]}}]"
+            )
         judged.append(_judged("people", "error", name, text, remedy, allows=Readiness.NOT_READY))
     return judged
 

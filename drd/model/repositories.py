@@ -158,8 +158,8 @@ def _reasons_of_one(
         lost_by_it = lead if repository.newest is not None and repository.lost is None else ""
         verdict = Verdict.BREACHED if lost_by_it else Verdict.AT_RISK
         text = (
-            f"{lost_by_it}{name} no longer lists all snapshots of {points}, which drd did not "
-            "forget"
+            f"{lost_by_it}repository {name} no longer lists all snapshots of {points}, which drd "
+            "did not forget"
         )
         command = f"drd retention {facts.plan} --dry-run"
         reasons.append(Reason(verdict, text, command, VANISHED, subject=name))

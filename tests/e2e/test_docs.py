@@ -254,7 +254,7 @@ def test_the_page_on_recovery_is_followed(short_tmp: Path) -> None:
     )
     told = bash(dry, short_tmp, _drd(site))
     assert "waits for commander" in told
-    assert "overwrites what production holds" in bash(place, short_tmp, _drd(site))
+    assert "overwrites the data of production" in bash(place, short_tmp, _drd(site))
     single = single.replace("shop-db", "db").replace("orders-db", "db")
     assert "beside     the existing data" in bash(single, short_tmp, _drd(site))
     child = site.start("recover", "shop", "--target", "standby", "--yes")

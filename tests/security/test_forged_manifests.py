@@ -143,7 +143,7 @@ def test_a_point_with_a_path_that_the_plan_has_left_is_drilled(site: Site) -> No
     refused = site.drd("recover", "shop", "--target", "standby", "--yes", code=1)
     assert str(extra) in refused.err
     shown = site.drd("recover", "shop", "--target", "standby", "--dry-run", "--accept-paths")
-    assert f"outside    conf: the plan does not name {extra}" in shown.out
+    assert f"outside    conf: {extra} is not in the plan" in shown.out
     assert f"{site.base}/back/etc{extra}" in shown.out
 
 

@@ -39,7 +39,7 @@ def add_parser(sub: Verbs) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--kit", metavar="FILE", help="a kit of drd kit export")
     source.add_argument(
-        "--repository", metavar="URL", help="a repository of a plan, as it names it"
+        "--repository", metavar="URL", help="URL of a repository, as its plan names it"
     )
     key_options(parser, required=False)
     parser.add_argument("--password-file", metavar="F", help="file with the repository's password")

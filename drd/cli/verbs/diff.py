@@ -19,8 +19,9 @@ exit codes: 0 compared (`equal` in the JSON has the result), 1 the source could 
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "diff",
-        description="Tables with their rows, or files, that differ between a restore point and the "
-        "live component or another point: what a recovery would revert.",
+        description="List the tables, with their rows, or the files that differ between a restore "
+        "point and the live component, or between two restore points: what a recovery would "
+        "revert.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -25,9 +25,9 @@ running, 13 no restore point."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "drill",
-        description="Restore a point into a throw-away sandbox by the steps of a real "
-        "recovery, run the plan's checks, measure RTA and RPA, keep the "
-        "evidence, remove the sandbox.",
+        description="Test a recovery: restore a point into a temporary sandbox, with the same "
+        "steps as a real recovery, and run the plan's checks. drd measures how long this took "
+        "(RTA) and how old the data was (RPA), keeps the evidence, and removes the sandbox.",
         epilog=EXAMPLES,
     )
     global_options(parser)
@@ -35,14 +35,14 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--point",
         metavar="ID|latest|random",
-        help="the restore point (default: by the plan's drills)",
+        help="the restore point (default: as `drill` in the plan says)",
     )
     parser.add_argument(
         "--scenario",
         choices=SCENARIOS,
         help="what the drill assumes to be lost. database-loss: the data. region-loss: also the "
         "repository of the backups, so drd uses a copy. host-loss: this host, so drd uses a "
-        "recovery kit (default: by the plan's drills)",
+        "recovery kit (default: as `drill` in the plan says)",
     )
     parser.add_argument(
         "--component",
@@ -53,7 +53,10 @@ def add_parser(sub: Verbs) -> None:
     )
     parser.add_argument("--repository", metavar="NAME", help="read from this repository alone")
     parser.add_argument(
-        "--kit", metavar="FILE", help="for host-loss: this kit instead of the copy that `kit` names"
+        "--kit",
+        metavar="FILE",
+        help="with --scenario host-loss: use this kit instead of the one that `kit` in the plan or "
+        "drd.yaml names",
     )
     key_options(parser, required=False)
     parser.add_argument("--keep", action="store_true", help="keep the sandbox until Ctrl-C")

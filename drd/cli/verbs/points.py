@@ -22,13 +22,21 @@ def add_parser(sub: Verbs) -> None:
         epilog=EXAMPLES,
     )
     global_options(parser)
-    parser.add_argument("plan", help="name of a plan; or `forget`, and then points")
-    parser.add_argument("point", nargs="*", help="with forget: the points to forget")
+    parser.add_argument(
+        "plan",
+        help="name of the plan whose restore points drd lists; or the word `forget`, followed by "
+        "the ids of the restore points to forget",
+    )
+    parser.add_argument(
+        "point", nargs="*", help="with forget: the ids of the restore points to forget"
+    )
     parser.add_argument(
         "--reason", metavar="TEXT", help="with forget: the reason, which drd records"
     )
     parser.add_argument(
-        "--repository", metavar="NAME", help="with forget: only the part in this repository"
+        "--repository",
+        metavar="NAME",
+        help="with forget: forget only the snapshots in this repository",
     )
     parser.add_argument(
         "--force", action="store_true", help="with forget: also forget points without known damage"

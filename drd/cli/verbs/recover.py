@@ -72,7 +72,8 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
         "--scenario",
         choices=SCENARIOS,
         default=SCENARIOS[0],
-        help="what was lost: selects steps by their conditions, and the repositories to read from "
+        help="what was lost. drd executes the steps whose `when` matches this scenario, and reads "
+        "only from repositories that this scenario leaves "
         f"(default: {SCENARIOS[0]})",
     )
     parser.add_argument(
@@ -93,7 +94,7 @@ def _how_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-paths",
         action="store_true",
-        help="also restore the point's files outside of the plan's paths",
+        help="also restore the paths of the point that are not in the plan",
     )
     parser.add_argument(
         "--accept-after-kit",

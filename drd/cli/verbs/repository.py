@@ -46,7 +46,9 @@ def add_parser(sub: Verbs) -> None:
         "--password", metavar="REF", help="where the new password is read from, as in a plan"
     )
     rekey.add_argument(
-        "--old-password", metavar="REF", help="the old one, if the plan does not name it"
+        "--old-password",
+        metavar="REF",
+        help="where the old password is read from, if the plan does not name it",
     )
     rekey.add_argument(
         "--no-wait",

@@ -16,8 +16,8 @@ def add_parser(sub: Verbs) -> None:
     parser = add_verb(
         sub,
         "retry",
-        description="Retry a step that has failed and waits for a decision, or that has "
-        "ended the recovery; in that case `drd resume` then continues it.",
+        description="Retry a step that has failed and waits for a decision, or whose failure has "
+        "ended the recovery. In the second case, `drd resume` then continues the recovery.",
         examples=EXAMPLES,
     )
     parser.add_argument("--by", metavar="NAME", help="who decides (default: your user)")

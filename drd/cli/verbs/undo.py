@@ -20,9 +20,9 @@ recovery of the plan."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "undo",
-        description="Exchange the restored data for the old data that the recovery kept. Also "
-        "for a recovery that failed, was cancelled or was killed: such a recovery "
-        "cannot be resumed afterwards.",
+        description="Put the data that a recovery replaced back in its place, and keep the "
+        "restored data as a copy. This also works after a recovery that failed, was cancelled or "
+        "was killed; such a recovery cannot be resumed afterwards.",
         epilog=EXAMPLES,
     )
     global_options(parser)

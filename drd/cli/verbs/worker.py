@@ -13,7 +13,11 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("run", help="id of the run")
-    parser.add_argument("--settle", metavar="HOW", help="RUN is dead: this is how it ended")
+    parser.add_argument(
+        "--settle",
+        metavar="HOW",
+        help="settle RUN, whose process died; HOW is the state that the run gets",
+    )
     parser.add_argument(
         "--cancelled", action="store_true", help="with --settle: a person asked for the end"
     )
