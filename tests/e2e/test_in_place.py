@@ -147,5 +147,5 @@ def test_a_target_that_is_production_is_refused_before_anything_is_touched(short
     assert found["target itself: db: production"]["severity"] == "warning"
     assert "target beside: conf: production" not in found
     warned = site.drd("plan", "check", "shop").out
-    assert "targets.swapped.db: is the source of other" in warned
+    assert "targets.swapped.db: is the source of component other" in warned
     site.assert_clean()

@@ -253,10 +253,10 @@ def test_plans_in_a_directory_like_tmp_are_taken_and_told(short_tmp: Path) -> No
     items = site.drd("doctor", "shop", "--json").json["items"]
     [found] = [i for i in items if i["name"] == "exposed file"]
     assert (found["ok"], found["warning"]) == (True, True)
-    assert "others can put files beside it" in found["detail"]
+    assert f"is in {short_tmp / 'plans'}, where others can put files" in found["detail"]
     assert "refuses" not in site.drd("plan", "check", "shop").out
     (short_tmp / "second").hardlink_to(plan)
-    assert "has a second name" in why(plan)
+    assert "has a second hard link" in why(plan)
 
 
 def test_plan_from_a_pipe_is_read(site: Site) -> None:

@@ -195,7 +195,7 @@ def test_rekey_waits_for_a_daemon_to_load_the_plan(short_tmp: Path) -> None:
             said = iter(going.stderr.readline, "")
             assert any("waiting until" in line for line in said)
             name_the_new_one(site)
-            assert any("the daemon has loaded the file of shop" in line for line in said)
+            assert any("the daemon has loaded the file of plan shop again" in line for line in said)
             assert opens(offsite, PASSWORD)
             running.reload()
             assert going.wait(90) == 0
