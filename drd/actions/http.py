@@ -82,10 +82,17 @@ class HttpAction:
         answer = {"status": status, "body": masked(text)[:_KEPT]}
         if not _expected(status, settings.expect):
             wanted = _expectation_text(settings.expect)
-            raise StepFailed(f"{url} answers {status}, not {wanted}", result=answer)
+            raise StepFailed(
+                f"{url} answers {status}, not {wanted}",
+                hint="check the log of this service; if the answer is right, correct `expect` in "
+                "the step.",
+                result=answer,
+            )
         if settings.contains is not None and settings.contains not in text:
             raise StepFailed(
-                f'the answer of {url} does not contain "{settings.contains}"', result=answer
+                f'the answer of {url} does not contain "{settings.contains}"',
+                hint="check the service; if the answer is right, correct `contains` in the step.",
+                result=answer,
             )
         return answer
 
@@ -122,7 +129,10 @@ def ask(
     except http.NoAnswer as error:
         raise StepFailed(f"{url} does not answer: {error.message}", hint=error.hint) from None
     if answer.is_late:
-        raise StepFailed(f"{url} did not end its answer within {format_duration(timeout_s)}")
+        raise StepFailed(
+            f"{url} did not end its answer within {format_duration(timeout_s)}",
+            hint="give the step a longer timeout if the service needs more time.",
+        )
     return answer.status, answer.body.decode("utf-8", "replace")
 
 

@@ -80,7 +80,7 @@ def test_nothing_from_before_a_time_names_the_oldest_complete_point(world: World
     with pytest.raises(NoRestorePoint) as caught:
         choose(world.services, world.plan, before=NOON - 3 * HOUR)
     assert caught.value.message == (
-        "shop has no complete restore point from before 2026-11-25T09:00:00Z; "
+        "plan shop has no complete restore point from before 2026-11-25T09:00:00Z; "
         "the oldest is of 2026-11-25T10:00:00Z"
     )
     assert caught.value.hint == "choose another one: drd points shop"
@@ -105,7 +105,7 @@ def test_only_points_of_the_allowed_repositories_count(world: World) -> None:
 def test_without_a_point_the_remedy_is_a_backup(world: World) -> None:
     with pytest.raises(NoRestorePoint) as caught:
         choose(world.services, world.plan)
-    assert caught.value.message == "shop has no complete restore point"
+    assert caught.value.message == "plan shop has no complete restore point"
     assert caught.value.hint.startswith("drd backup shop;")
     world.stored("aaaaaaaa", NOON - HOUR, complete=False)
     world.stored("bbbbbbbb", NOON - HOUR, complete=False)
@@ -117,7 +117,7 @@ def test_without_a_point_in_a_copy_the_remedy_is_to_copy(world: World) -> None:
     world.stored("aaaaaaaa", NOON - HOUR)
     with pytest.raises(NoRestorePoint) as caught:
         choose(world.services, world.plan, held_by=["offsite"])
-    assert caught.value.message == "shop has no complete restore point in offsite"
+    assert caught.value.message == "plan shop has no complete restore point in offsite"
     assert caught.value.hint == "drd copy shop"
 
 
@@ -125,7 +125,7 @@ def test_without_a_point_in_the_primary_the_remedy_is_a_backup(world: World) -> 
     world.stored("aaaaaaaa", NOON - HOUR, only_copied=True)
     with pytest.raises(NoRestorePoint) as caught:
         choose(world.services, world.plan, held_by=["primary"])
-    assert caught.value.message == "shop has no complete restore point in primary"
+    assert caught.value.message == "plan shop has no complete restore point in primary"
     assert caught.value.hint.startswith("drd backup shop;")
 
 
@@ -187,7 +187,7 @@ def test_points_of_a_former_repository_are_left_out_and_counted(world: World) ->
     world.catalogue.plans.load(plan, file_digest="another", at=NOON)
     with pytest.raises(NoRestorePoint) as caught:
         choose(world.services, plan)
-    assert caught.value.message == "shop has no complete restore point"
+    assert caught.value.message == "plan shop has no complete restore point"
     [note] = world.notes
     assert note == (
         "2 restore points of shop left out, because the data is only in the repository "

@@ -116,7 +116,7 @@ def test_plan_whose_file_is_gone_says_so(tmp_path: Path) -> None:
     Path(facts.file).unlink()
     plan = look(tmp_path, facts).plans[0]
     assert plan.readiness is Readiness.NEEDS_DRILL
-    assert plan.reasons[0].text == f"not loaded: its file {facts.file} is gone: put it back"
+    assert plan.reasons[0].text == f"not loaded: the plan's file {facts.file} is gone: put it back"
 
 
 def test_renamed_file_is_the_same_plan(tmp_path: Path) -> None:

@@ -86,8 +86,8 @@ def _component(mounts: list[Mount], component: Component, spec: KindSpec) -> Ite
                 component.name,
                 f"the hook {' '.join(hook.command)} cannot get more rights, because the unit has "
                 "NoNewPrivileges=yes",
-                "give the user drd itself the right to it (a group, a role), or run the command "
-                "in a unit of root.",
+                "give the user drd the right to do this itself (by a group or a role), or run the "
+                "command in a systemd unit of root.",
             )
 
 

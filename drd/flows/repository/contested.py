@@ -26,7 +26,7 @@ from drd.ports import LockInfo, Repository, SnapshotInfo
 
 HINT = (
     "if this machine takes over (it was renamed, restored or moved): drd adopt --reason …. If "
-    "this machine is a copy: stop drd here."
+    "this machine is a copy: stop drd on this machine (systemctl stop drd)."
 )
 
 
@@ -63,7 +63,7 @@ def judge_listing(services: Services, plan: Plan, listing: Iterable[SnapshotInfo
         _contest(
             services,
             f"the repository contains a newer copy of this state: snapshot {newest.id[:8]} of "
-            f"{to_rfc3339(newest.time)}, made by a run that is unknown here",
+            f"{to_rfc3339(newest.time)}, made by a run that is not in this catalogue",
         )
 
 

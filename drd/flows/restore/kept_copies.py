@@ -324,8 +324,9 @@ def _clear(services: Services, plan: Plan, dead: Run) -> None:
         part = RecoveryRequest.of_run(dead).part
         if part is not None and not services.row_trust.has_record(dead):
             services.warn(
-                f"run {dead.id} of {plan.name}: its unfinished data was not removed, because "
-                "only the catalogue knows where it is"
+                f"drd did not remove the unfinished data of run {dead.id} of plan {plan.name}, "
+                "because only the catalogue says where this data is. Remove it by hand: names that "
+                f"contain drd_{dead.id}"
             )
             return
         for _, component, settings in _places(plan, dead):

@@ -127,8 +127,9 @@ def require_accepted(
     raise UsageError(
         f"restore point {point.id} was {AFTER_KIT} of {to_rfc3339(base.made_at)}, and "
         "needs its own confirmation",
-        hint="check it with --dry-run; then add --accept-after-kit (--yes does not cover "
-        f"it). Points of the kit's own list are marked `kit`: drd points {plan.name}",
+        hint="check this restore point with --dry-run. If you trust it, add --accept-after-kit; "
+        f"--yes does not include this. drd points {plan.name} marks the points of the kit's own "
+        "list with `kit`.",
     )
 
 

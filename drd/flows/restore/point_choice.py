@@ -65,7 +65,7 @@ def choose(
     if newest is None:
         where = f" in {either(held_by)}" if held_by is not None else ""
         raise NoRestorePoint(
-            f"{plan.name} has no complete restore point{where}" + _but_incomplete(points),
+            f"plan {plan.name} has no complete restore point{where}" + _but_incomplete(points),
             hint=f"drd copy {plan.name}"
             if held_by is not None and any(plan.repositories[n].copy_of for n in held_by)
             else f"drd backup {plan.name}; if the repository has points that this host does not "
@@ -155,7 +155,7 @@ def _before(plan: Plan, points: list[RestorePoint], before: datetime) -> Restore
         oldest = min((p.data_time for p in points if p.complete), default=None)
         oldest_words = f"; the oldest is of {to_rfc3339(oldest)}" if oldest else ""
         raise NoRestorePoint(
-            f"{plan.name} has no complete restore point from before "
+            f"plan {plan.name} has no complete restore point from before "
             f"{to_rfc3339(before)}{oldest_words}",
             hint=f"choose another one: drd points {plan.name}",
         )

@@ -84,8 +84,8 @@ class RootsRowTrust(RowTrust):
             # Its words are not shown as a command: they are the row's.
             raise self._no_record(
                 run,
-                f"continue as that user: {self._owner.become} drd {verb} {run.id}; or start "
-                f"again: drd recover {run.plan} … (--dry-run shows what that would do).",
+                f"continue as user {self._owner.name}: {self._owner.become} drd {verb} {run.id}; "
+                f"or start again: drd recover {run.plan} … (--dry-run shows what that would do).",
             )
         try:
             believed = ledger.require_run(run)
@@ -118,8 +118,9 @@ class RootsRowTrust(RowTrust):
         if not self.has_record(run):
             raise self._no_record(
                 run,
-                f"give the command as that user: {self._owner.become} drd undo {run.id}, or drd "
-                f"done {run.id}; or by hand: its kept copies have the mark drd_{run.id}.",
+                f"give the command as user {self._owner.name}: {self._owner.become} drd undo "
+                f"{run.id}, or drd done {run.id}; or do it by hand: the names of the run's kept "
+                f"copies contain drd_{run.id}.",
             )
 
     def sees(self, run: Run, point: RestorePoint) -> RestorePoint | None:

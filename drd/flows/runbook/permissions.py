@@ -227,7 +227,8 @@ def require_approvable(steps: Iterable[Step], actor: Actor) -> None:
         who = "root without a login" if actor.login_known else "a user whose login cannot be read"
         raise UsageError(
             f"you are {who}, so nobody can approve {', '.join(asking)}",
-            hint="log in as yourself, then use sudo: the step needs two persons.",
+            hint="log in as yourself, then use sudo: the steps need two persons, and drd must be "
+            "able to tell them apart.",
         )
 
 

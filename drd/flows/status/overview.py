@@ -287,7 +287,9 @@ def _compare(facts: PlanFacts, path: str, found: FoundPlanFile | None) -> PlanFa
     if not path:
         return facts
     if found is None:
-        return facts._replace(load_error=f"its file {path} is gone: put it back", file_gone=True)
+        return facts._replace(
+            load_error=f"the plan's file {path} is gone: put it back", file_gone=True
+        )
     if (found.mtime_ns, found.size) == (facts.file_mtime_ns, facts.file_size) or (
         facts.file_digest and facts.file_digest == _digest(path)
     ):

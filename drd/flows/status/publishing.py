@@ -157,7 +157,8 @@ def findings(directory: Path, group: str) -> list[Finding]:
         readers &= {grp.getgrnam(group).gr_gid}
     if readers:
         return []
-    what = f"the group {group} cannot read {directory / NAME}: its owner is not in that group"
+    owner = user_name(info.st_uid)
+    what = f"the group {group} cannot read {directory / NAME}: user {owner} is not in this group"
     return [Finding("status-for-others", "error", "", what, _remedy(info.st_uid, group))]
 
 
