@@ -48,7 +48,10 @@ def run(args: argparse.Namespace) -> int:
                 _say_looked(looked, args)
         if args.yes and not args.dry_run:
             for name, paths in planned.outside.items():
-                output.warn(f"outside of the plan's paths, {name}: {', '.join(paths)}")
+                output.warn(
+                    f"component {name}: the recovery also restores paths that are not in the plan: "
+                    f"{', '.join(paths)}"
+                )
         if args.dry_run:
             return 0
         if origin is not None and not planned.request.after_kit:

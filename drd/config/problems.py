@@ -195,7 +195,7 @@ class _Sentence(NamedTuple):
     is_missing: bool = False
 
 
-_EMPTY = _Sentence("is empty", "give it a value, or remove the line.")
+_EMPTY = _Sentence("is empty", "give the key a value, or remove the line.")
 
 
 class _Translation:

@@ -156,7 +156,7 @@ def _compose(text: str, file: str) -> _Node | None:
             documents += 1
             if documents > 1:
                 hint = "put each plan into a separate file."
-                raise ConfigError([Problem(file, line, "", "holds several documents", hint)])
+                raise ConfigError([Problem(file, line, "", "contains several documents", hint)])
         elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
             open_nodes.pop()
         elif isinstance(event, yaml.NodeEvent):

@@ -100,7 +100,7 @@ def kit_findings(
             text = f"drd cannot read the copy of the kit to try: {tried.problem}"
             findings.append(Finding("kit-missing", severity, "", text, again))
         elif tried.sha256 != record.sha256:
-            text = f"{_last(tried.at)} {file} did not work: {tried.problem}"
+            text = f"{_last(tried.at)} the kit {file} did not work: {tried.problem}"
             remedy = verify if tried.away else again
             findings.append(Finding("kit-does-not-open", severity, "", text, remedy))
     return tuple(findings)

@@ -26,18 +26,20 @@ def repair_ways(
     again = f"drd verify {plan} --repository {repository}"
     lines = []
     if affected and others:
-        lines.append(f"until it is repaired, recover from {others[0]}: --repository {others[0]}")
+        lines.append(
+            f"until the repository is repaired, recover with drd recover … --repository {others[0]}"
+        )
     points = " ".join((affected or ["POINT"])[:_IN_A_COMMAND])
     forget = f"drd points forget {points} --repository {repository} --reason …"
     store = [f"drd backup {plan}"]
     if is_copy:  # what it still lists is not copied again
         store = [*([forget] if others else []), f"drd copy {plan} --repository {repository}"]
-    lines.append(f"repair it with {', then '.join([*_repair(repair), *store, again])}")
+    lines.append(f"repair the repository with {', then '.join([*_repair(repair), *store, again])}")
     if affected and not (is_copy and others):
         lines.append(f"forget the points that stay damaged: {forget}")
     lines.append(
-        f"new {'copies' if is_copy else 'backups'} depend on the damaged data: repair it soon, "
-        "or give the plan a new repository"
+        f"new {'copies' if is_copy else 'backups'} depend on the damaged data: repair the "
+        "repository soon, or give the plan a new repository"
     )
     return lines
 

@@ -217,7 +217,7 @@ def test_remedy_for_a_lost_pack_of_a_copy_works_as_it_is_printed(short_tmp: Path
     biggest_pack(str(offsite_of(site))).unlink()
     told = site.drd("verify", "shop", "--repository", "offsite", code=1).err
     forget = f"drd points forget {point} --repository offsite --reason"
-    assert "repair it with restic repair index" in told
+    assert "repair the repository with restic repair index" in told
     assert told.index("repair index") < told.index(forget) < told.index("drd copy shop")
     offsite = {
         **os.environ,
@@ -243,4 +243,4 @@ def test_remedy_for_a_lost_pack_of_a_copy_works_as_it_is_printed(short_tmp: Path
 )
 def test_the_printed_repair_begins_with_what_can_work(repair: Repair, first: str) -> None:
     lines = repair_ways("shop", "primary", repair, ["p1"], [], is_copy=False)
-    assert lines[0].startswith(f"repair it with {first}")
+    assert lines[0].startswith(f"repair the repository with {first}")

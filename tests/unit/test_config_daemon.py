@@ -131,7 +131,7 @@ BROKEN = [
     ("state: mysql://h/d", 1, "state", "mysql databases are not supported", "use sqlite or postgresql."),
     ("state: postgresql://u:hunter2@h/d", 1, "state", "contains a password", "write it as {url: URL, password: {credential: NAME}}."),
     ("plans: 5", 1, "plans", "is a number, not a path", "write a path, like /var/lib/drd."),
-    ("plans:", 1, "plans", "is empty", "give it a value, or remove the line."),
+    ("plans:", 1, "plans", "is empty", "give the key a value, or remove the line."),
     ("plans: p\nlimits: {runs: 0}", 2, "limits.runs", "0 is out of range", "write 1 to 1000."),
     ("log: {level: loud}", 1, "log.level", '"loud" is not possible here', "write debug, info, warning or error."),
     ("notify: [{kind: pigeon}]", 1, "notify[0].kind", 'unknown kind "pigeon"', "use one of: webhook, smtp, exec, apprise, heartbeat."),

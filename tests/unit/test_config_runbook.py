@@ -59,7 +59,7 @@ MISTAKES = [
                 "add rehearse: skip to this step, or remove reason.",),
     (MOVE, "with: [true]", "with[0]", "is true or false, not text", "put it in quotes."),
     (MOVE, "on_failure: stop", "on_failure", '"stop" is not possible here', "write abort, continue or ask."),
-    (MOVE, "rollback: []", "rollback", "is empty", "give it a value, or remove the line."),
+    (MOVE, "rollback: []", "rollback", "is empty", "give the key a value, or remove the line."),
     (ALL, "command: {run: [bin/switch]}", "command.run[0]", '"bin/switch" is a relative path', "write its whole path, or the name of a program on PATH."),
     (ALL, 'command: {run: [x, "${servise}"]}', "command.run[1]", "there is no value ${servise}", 'did you mean "service"?'),
     (ALL, 'command: {run: [x, "${etc.pth}"]}', "command.run[1]", '${etc.pth}: an address has no "pth"', 'did you mean "path"?'),

@@ -131,7 +131,7 @@ def test_aliases_and_merge_keys_are_followed() -> None:
         ("a: 1".encode("utf-16"), 1, "is not UTF-8 text", "save the file as UTF-8."),
         ("", 1, "is empty", "`drd plan new` writes a first plan."),
         ("# nothing\n\n", 1, "is empty", "`drd plan new` writes a first plan."),
-        ("a: 1\n---\nb: 2", 2, "holds several documents", "put each plan into a separate file."),
+        ("a: 1\n---\nb: 2", 2, "contains several documents", "put each plan into a separate file."),
         ("a:\n\tb: 1", 2, "a tab indents this line", "indent with spaces."),
         ("a: 1\n\tb: 1", 2, "a tab indents this line", "indent with spaces."),
         ("a: \x01", 1, "holds the control character U+0001", "remove it."),
