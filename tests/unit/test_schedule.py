@@ -18,6 +18,7 @@ from drd.model.plan import (
     Component,
     CopyPolicy,
     DrillPolicy,
+    KitWatch,
     PrunePolicy,
     RetentionPolicy,
     SecretRef,
@@ -95,6 +96,15 @@ def test_copies_have_times_of_their_own_where_the_plan_says_so() -> None:
         cron="0 3 * * *", timezone="Europe/Berlin", blackout=(NIGHT,), timeout_s=HOUR, retries=5
     )
     assert ("copy", "offsite") not in jobs(repositories=two, copying=CopyPolicy(by_hand=True))
+
+
+@pytest.mark.parametrize(("every_s", "jitter_s"), [(DAY, 3600.0), (HOUR, 360.0)])
+def test_a_kit_is_tried_in_its_own_time_and_locks_nothing(every_s: float, jitter_s: float) -> None:
+    [trying] = [
+        job for job in schedule_of(plan(), KitWatch("/k", every_s)).jobs if job.kind == "kit"
+    ]
+    assert (trying.timing.every_s, trying.timing.jitter_s) == (every_s, jitter_s)
+    assert trying.repositories == ()
 
 
 def test_timings_are_those_of_the_plan() -> None:
