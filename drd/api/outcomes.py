@@ -61,7 +61,7 @@ def check_document(check: CheckResult) -> Document:
         "expected": text_of(check.expected),
         "part": check.part,
         "bound": check.bound,
-        "figure": check.figure,
+        "figure": text_of(check.figure),
     }
 
 

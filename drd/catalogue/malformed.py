@@ -36,6 +36,7 @@ from drd.catalogue import (  # noqa: F401 - they fill the metadata
 )
 from drd.catalogue.columns import Json, UtcTime, metadata
 from drd.catalogue.reading import HUGE, STUMBLES
+from drd.catalogue.version import HEAD
 from drd.model import run_details, step_results
 from drd.model.actor import Actor
 from drd.model.coverage import Coverage
@@ -114,6 +115,8 @@ def find(database: Searched, *, anew: bool = False) -> str | None:
         return known[1]
     try:
         with database.engine.connect() as connection:
+            if connection.scalar(text("SELECT version_num FROM alembic_version")) != HEAD:
+                return None  # its tables are not those that are known here
             malformed_value = next(_malformed(connection), None)
     except SQLAlchemyError:
         return None  # whoever reads it is told why

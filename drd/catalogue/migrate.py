@@ -11,7 +11,6 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
 
 from drd import log, modes
 from drd.catalogue import trouble
@@ -57,7 +56,7 @@ def bring_up_to_date(database: Database, schema: Schema = OURS) -> None:
             copy_sqlite(database, kept, mode=modes.PRIVATE_FILE)
     try:
         _upgrade(database, schema)
-    except SQLAlchemyError as error:
+    except Exception as error:
         raise CatalogueError(
             f"the catalogue {database.place} could not be upgraded to version {schema.head}: "
             f"{error}",

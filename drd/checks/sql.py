@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from shlex import quote
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from drd.checks.settings import CheckSettings
 from drd.checks.words import not_run, result, shorten
 from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.fields import Contradiction, Duration
+from drd.masking import masked
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.ports import CheckContext
@@ -48,6 +49,9 @@ class SqlCheck(CheckSettings):
             yield Contradiction.of(error, ("expect",))
 
 
+_MOST_DIGITS = 40
+
+
 class SqlValue:
     """A query that the database refuses (its table is missing) is failed; a database that cannot be
     queried is not_run."""
@@ -70,9 +74,16 @@ class SqlValue:
             parse_expectation(settings.expect), value, _surroundings(spec, settings, context)
         )
         row = result(spec, judged.verdict, judged.observed, judged.expected)
-        amount = to_number(value)
-        figure = str(amount) if amount is not None else None
-        return [replace(row, bound=judged.bound, figure=figure)]
+        return [replace(row, bound=judged.bound, figure=_figure(value))]
+
+
+def _figure(value: Any) -> str | None:
+    """Return the number to compare later drills with; None if it is none, is of more digits than
+    any count or sum, or contains a secret.
+    """
+    amount = to_number(value)
+    figure = "" if amount is None else str(amount)
+    return figure if 0 < len(figure) <= _MOST_DIGITS and masked(figure) == figure else None
 
 
 def _surroundings(spec: CheckSpec, settings: SqlCheck, context: CheckContext) -> Surroundings:

@@ -32,10 +32,14 @@ _REMEDY = "remedy: "
 def cause_of(error: str) -> tuple[str, str]:
     """Return the fact of a recorded error, and its remedies, one a line. They stood in lines of
     their own below the fact and the output of a program; several facts stood below their number.
+    A text of one line, or without a fact, stays as it is.
     """
     lines = error.strip().split("\n")
+    facts = [line for line in lines if not line.startswith(_REMEDY)]
+    if "\n" not in error or not facts:
+        return error, ""
     remedies = [line.removeprefix(_REMEDY) for line in lines if line.startswith(_REMEDY)]
-    first, *others = (line for line in lines if not line.startswith(_REMEDY))
+    first, *others = facts
     if first.endswith(":"):
         first, others = f"{first} {'; '.join(line.strip() for line in others)}", []
     return "\n".join([first, *others]), "\n".join(remedies)

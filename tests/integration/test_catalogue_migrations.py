@@ -20,6 +20,7 @@ from sqlalchemy import text
 
 from drd.catalogue import (  # noqa: F401 (they fill the metadata)
     daemon_tables,
+    malformed,
     migrate,
     summary_tables,
 )
@@ -539,6 +540,46 @@ def test_an_upgrade_takes_remedies_out_of_errors(url: str, tmp_path: Path) -> No
     assert [c.error for c in facts.components] == ["gone"]
     assert read_status(url).refused["web"].error == "w:1: a (and 1 more)"
     catalogue.close()
+
+
+_MALFORMED_0007 = """
+INSERT INTO plans (name, owner, digest, rpo_s, rto_s, window_s, backup_timeout_s, file,
+  file_mtime_ns, file_size, file_digest, first_loaded_at, loaded_at)
+VALUES ('shop', 'o', 'd1', 60, 60, 60, 60, 'f', 1, 1, 'f1', '@00', '@00');
+INSERT INTO runs (id, plan, kind, "trigger", state, plan_digest, token, owner_host, detail, error)
+VALUES ('r1', 'shop', 'backup', 'manual', 'failed', 'd1', 1, 'db1', 'no JSON', 'gone
+remedy: a.');
+INSERT INTO steps (run, name, position, kind, state, attempt, started_at, result, error)
+VALUES ('r1', 'capture db', 0, 'capture', 'failed', 1, '@01', '{}', 'remedy: a.
+remedy: b.');
+INSERT INTO daemon_state (key, at, value) VALUES ('refused', '@01', '{"web": [1]}')
+"""
+
+
+def test_malformed_rows_stop_no_upgrade_and_are_named_after_it(url: str, tmp_path: Path) -> None:
+    schema = Schema(OURS.scripts, "0007")
+    before = open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema)
+    executed(url, _MALFORMED_0007)
+    assert malformed.find(before.database, anew=True) is None, "its tables are of before"
+    before.close()
+
+    catalogue = opened(url, tmp_path)
+
+    [step] = catalogue.steps.of_run("r1")
+    assert (step.error, step.remedy) == ("remedy: a.\nremedy: b.", "")
+    assert "runs.detail (of id 'r1') is 'no JSON'" in str(malformed.find(catalogue.database))
+    catalogue.close()
+
+
+def test_a_migration_that_meets_an_error_of_its_own_says_that_nothing_was_changed(
+    url: str, tmp_path: Path
+) -> None:
+    filled(url, tmp_path)
+    stumbles = of_tomorrow(tmp_path, NEXT + '    raise KeyError("colour")\n')
+    with pytest.raises(CatalogueError, match="could not be upgraded to version 9999") as raised:
+        opened(url, tmp_path, stumbles)
+    assert raised.value.hint.startswith("nothing was changed")
+    opened(url, tmp_path).close()
 
 
 _OF_0009 = """

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from drd import masking
 from drd.checks.sql import SqlCheck
+from drd.model.plan import CheckSpec, Objectives
 from drd.registry import CHECKS
+
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -23,3 +31,40 @@ from drd.registry import CHECKS
 def test_source_is_asked_only_for_a_share_of_its_own_answer(expect: str | int, asked: bool) -> None:
     settings = SqlCheck(kind="sql", name="n", component="c", query="select 1", expect=expect)
     assert CHECKS["sql"].baseline(settings) == ("select 1" if asked else None)
+
+
+class Answers:
+    """An inspector that answers every query with this value."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def scalar(self, query: str, *, timeout_s: float) -> object:
+        return self.value
+
+
+@pytest.mark.parametrize(
+    ("value", "figure"),
+    [
+        (1234, "1234"),
+        ("12.50", "12.50"),
+        ("many", None),
+        (None, None),
+        (10**39, "1" + "0" * 39),
+        (10**40, None),
+        ("83910237645128", None),  # a secret, see below
+    ],
+)
+def test_a_figure_is_a_number_of_some_digits_and_no_secret(
+    value: object, figure: str | None
+) -> None:
+    masking.mask("83910237645128")
+    settings = SqlCheck(kind="sql", name="n", component="db", query="select 1", expect="> 0")
+    spec = CheckSpec("n", "sql", "db", settings)
+    context: Any = SimpleNamespace(
+        inspectors={"db": Answers(value)},
+        point=SimpleNamespace(component=lambda _: None, data_time=NOON),
+        plan=SimpleNamespace(objectives=Objectives(60.0, 60.0)),
+    )
+    [row] = CHECKS["sql"].check.run(spec, context)
+    assert row.figure == figure

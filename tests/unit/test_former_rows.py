@@ -31,6 +31,11 @@ def test_the_name_of_a_step_gives_its_subject(kind: str, name: str, subject: str
         ("cannot connect", ("cannot connect", "")),
         ("cannot connect\nremedy: start it", ("cannot connect", "start it")),
         ("exit 1\nPANIC\nremedy: a\nremedy: b", ("exit 1\nPANIC", "a\nb")),
+        ("could not load:", ("could not load:", "")),
+        (" kept as it is ", (" kept as it is ", "")),
+        ("remedy: alone", ("remedy: alone", "")),
+        ("remedy: a\nremedy: b", ("remedy: a\nremedy: b", "")),
+        ("", ("", "")),
         ("2 problems:\n  a\n  b\nremedy: c", ("2 problems: a; b", "c")),
     ],
 )

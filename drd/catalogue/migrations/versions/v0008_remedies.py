@@ -65,11 +65,21 @@ def _rewrite(table: str, column: str, key: tuple[str, ...], *, remedy: bool) -> 
         )
 
 
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def _runs() -> None:
     """A run has the remedy in its detail, which was empty when several things had failed."""
     for run, error, text in _all("SELECT id, error, detail FROM runs WHERE error LIKE '%\n%'"):
         fact, remedy = cause_of(error)
-        detail = json.loads(text)
+        detail = _object(text)
+        if detail is None:
+            continue  # malformed: whoever reads the run is told so
         if remedy:
             detail["remedy"] = remedy
         values = {"id": run, "error": fact, "detail": json.dumps(detail)}
@@ -83,9 +93,10 @@ def _plans() -> None:
         values = {"name": name, "error": problems_of(error)}
         _do("UPDATE plans SET load_error = :error WHERE name = :name", values)
     for key, text in _all("SELECT key, value FROM daemon_state WHERE key = 'refused'"):
-        refused = json.loads(text)
+        refused = _object(text) or {}
         for why in refused.values():
-            why["error"] = problems_of(why["error"])
+            if isinstance(why, dict) and isinstance(why.get("error"), str):
+                why["error"] = problems_of(why["error"])
         _do(
             "UPDATE daemon_state SET value = :v WHERE key = :k",
             {"v": json.dumps(refused), "k": key},
