@@ -135,7 +135,7 @@ def _scratch(directory: Path, name: str) -> Path:
 def _foreign_directory(place: Path) -> SandboxUnavailable:
     return SandboxUnavailable(
         f"{place} was not made by this drill",
-        hint="find out who made it, and remove it.",
+        hint=f"find out who made this directory, and remove it: rm -r {place}",
     )
 
 

@@ -131,9 +131,9 @@ def _aside(services: Services, plan: Plan) -> list[Finding]:
                 "set-aside",
                 "warning",
                 aside.component,
-                f"run {run.id} replaced data {format_duration(since)} ago, and keeps it as "
-                f"{aside.kept}{size}",
-                f"drd done {run.id} removes it, drd undo {run.id} restores it.",
+                f"run {run.id} replaced data {format_duration(since)} ago; drd keeps the old data "
+                f"as {aside.kept}{size}",
+                f"drd done {run.id} removes the old data; drd undo {run.id} restores it.",
             )
         )
     return findings

@@ -147,9 +147,9 @@ def standing_of(
     component."""
     if run.kind is not RunKind.RECOVERY or run.detail.point is None:
         raise UsageError(
-            f"run {run.id} of {run.plan} has no kept copies: it is a {run.kind}"
-            + (" that had not begun" if run.kind is RunKind.RECOVERY else ""),
-            hint="drd runs lists recoveries.",
+            f"run {run.id} of plan {run.plan} has no kept copies, because it is a {run.kind}"
+            + (" that had not begun to restore" if run.kind is RunKind.RECOVERY else ""),
+            hint=f"find the recovery that replaced the data: drd runs {run.plan}",
         )
     run = services.row_trust.known(run)
     asides: list[Aside] = []

@@ -59,8 +59,9 @@ class Deciding:
         self.now = now
         if run.kind is not RunKind.RECOVERY:
             raise UsageError(
-                f"run {run.id} of {run.plan} is a {run.kind}, which takes no decisions",
-                hint="list the recoveries: drd runs",
+                f"run {run.id} of plan {run.plan} is a {run.kind}; only steps of a recovery can be "
+                "approved, retried, skipped or reported as done",
+                hint=f"find the recovery: drd runs {run.plan}",
             )
         self.records = {r.name: r for r in catalogue.steps.of_run(run.id)}
         dead = {r.id for r in catalogue.runs.abandoned(run.plan)}

@@ -81,7 +81,9 @@ def _settle_one(services: Services, plan: Plan, owned: RunLease, ending: Ending)
         error="; ".join([*([] if point is not None else [ending.error]), *failed]) or None,
         detail=RunDetail(point=point.id if point else None),
     )
-    services.note(f"run {run.id} ({run.kind}) had died; its state is now {state}")
+    services.note(
+        f"the process of run {run.id} ({run.kind}) had died; the state of the run is now {state}"
+    )
 
 
 def _after_hooks(services: Services, plan: Plan, run: Run) -> list[str]:

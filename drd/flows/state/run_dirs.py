@@ -171,7 +171,7 @@ def _require_ours(directory: Path, run: str, row: Run | None) -> None:
     if not _is_own_directory(directory, row):
         raise SandboxUnavailable(
             f"{directory} was not made by run {run}",
-            hint=f"find out who made it, and remove it: rm -r {directory}",
+            hint=f"find out who made this directory, and remove it: rm -r {directory}",
         )
 
 
