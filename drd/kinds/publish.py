@@ -110,7 +110,8 @@ class Publication:
             if not self.published():
                 raise TargetError(
                     f"{self.target} was replaced: it is not the restored file",
-                    hint="find out who can write to the directory above it, then recover again.",
+                    hint="find out who can write to the directory above it, then start the "
+                    "recovery again.",
                 )
         self.tidy()
 
@@ -122,7 +123,8 @@ class Publication:
             if os.path.lexists(pinned(aside)):
                 raise TargetError(
                     f"{old} exists again, but drd had kept its old content as {aside}",
-                    hint=f"move one of the two away, then continue; {aside} is the older one.",
+                    hint=f"move one of the two away ({aside} is the older one), then: drd "
+                    "resume RUN.",
                 )
             pinned(old).rename(pinned(aside))
 

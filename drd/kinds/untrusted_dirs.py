@@ -321,5 +321,5 @@ def _name_of(path: object) -> Path | None:
 def _exchanged(place: Path) -> TargetError:
     return TargetError(
         f"{place} was replaced while root worked there",
-        hint="find out who can write to the directory above it, stop that, then continue.",
+        hint="find out who can write to the directory above it, prevent that, then try again.",
     )

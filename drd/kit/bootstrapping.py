@@ -237,7 +237,8 @@ def _replica(
     try:
         newest = newest_own(repositories)
         if newest is None:
-            return None, ["there is no replica of the catalogue: the history of runs is lost"]
+            lost = "the history of runs is lost, but the restore points are not"
+            return None, [f"no repository has a replica of the catalogue: {lost}"]
         own = fetch(*newest, room / "own", now)
     except DrdError as error:
         return None, [f"the history of runs is lost: {error.message}"]

@@ -81,7 +81,8 @@ def combine(paths: Sequence[Path]) -> str:
     if len(shares) < needed:
         count = counted(len(shares), "share", "different shares")
         raise UsageError(
-            f"{count} given, {needed} are needed", hint="give --share once for each person's file."
+            f"{count} given, but {needed} are needed to open the kit",
+            hint="give --share FILE once for each share.",
         )
     parts = [(s.number, bytes.fromhex(s.text.partition("-")[2])) for s in shares.values()]
     passphrase = Shamir.combine(parts[:needed], ssss=True).hex()

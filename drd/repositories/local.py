@@ -188,9 +188,12 @@ class LocalPlace:
         if protection in (None, "none"):
             return []
         detail = (
-            f"the plan claims {protection}, but nothing protects a local directory from its owner"
+            f"the plan has `protection: {protection}`, but nothing protects a local directory from "
+            "its owner"
         )
-        hint = "store the copy that must survive an attacker in a bucket with Object Lock."
+        hint = (
+            "store a copy in a bucket with Object Lock; for this directory, set protection: none."
+        )
         return [Finding(PROTECTION, "error", "", detail, hint)]
 
     def _require_readable(self) -> None:

@@ -255,7 +255,9 @@ class S3Place:
             findings.append(self._versioning_finding())
         elif protection not in (None, "none"):
             detail = (
-                f"the plan claims {protection}, but drd cannot check this: buckets do not report it"
+                f"the plan has `protection: {protection}`, but drd cannot check this: buckets "
+                "do not "
+                "report it"
             )
             findings.append(Finding(PROTECTION, "warning", "", detail))
         return findings
@@ -328,7 +330,9 @@ class S3Place:
             PROTECTION,
             "warning" if state is None else "error",
             "",
-            f"the plan claims versioning, but bucket {bucket} reports that it is not enabled",
+            f"the plan has `protection: versioning`, but bucket {bucket} reports that "
+            "versioning is "
+            "not enabled",
             "enable versioning, and deny the writer s3:PutBucketVersioning.",
         )
 

@@ -18,7 +18,7 @@ def finding_of_error(error: Exception, bucket: str) -> Finding:
             PROTECTION,
             "error",
             "",
-            f"the plan claims object-lock, but bucket {bucket} has no Object Lock",
+            f"the plan has `protection: object-lock`, but bucket {bucket} has no Object Lock",
             "create a bucket with Object Lock and a default retention, and move the repository "
             "there.",
         )

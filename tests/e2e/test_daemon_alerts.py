@@ -22,7 +22,7 @@ BACKUP = (
     "none}}\n"
 )
 
-UNPROTECTED = ("repository primary: protection", "the plan claims object-lock")
+UNPROTECTED = ("repository primary: protection", "the plan has `protection: object-lock`")
 GONE = ("repository primary: cannot reach",)
 
 

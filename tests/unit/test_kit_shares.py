@@ -29,9 +29,9 @@ def test_any_three_of_five_open_it_and_two_do_not(tmp_path: Path) -> None:
     assert len(passphrase) == 32
     for chosen in (paths[:3], paths[2:], [paths[4], paths[0], paths[2]], paths):
         assert combine(chosen) == passphrase
-    with pytest.raises(UsageError, match="2 different shares given, 3 are needed"):
+    with pytest.raises(UsageError, match="2 different shares given, but 3 are needed"):
         combine(paths[:2])
-    with pytest.raises(UsageError, match="1 share given, 3 are needed"):
+    with pytest.raises(UsageError, match="1 share given, but 3 are needed"):
         combine([paths[0]] * 3)
 
 

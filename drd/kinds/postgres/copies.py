@@ -100,7 +100,7 @@ def _hand_over(connection: Connection, schema: str, copies: Copies) -> Iterator[
         if why is not None:
             lost[f"{grant.privilege} to {grant.to or 'PUBLIC'} ({why})"] = None
     if lost:
-        yield f"could not give these grants: {'; '.join(lost)}"
+        yield f"drd could not give these grants on the copy: {'; '.join(lost)}"
     for copy in copies.tables:
         yield from _give(connection, schema, copy)
 

@@ -106,7 +106,9 @@ class DatabasePublication:
                     ]
             self._cluster.drop_own(self.aside)
         except psycopg.Error as error:
-            return [f"the former database still exists as {self.aside}: {words(error)}"]
+            return [
+                f"drd could not drop the former database, which is now {self.aside}: {words(error)}"
+            ]
         return []
 
     def swap(self, *, back: bool) -> None:

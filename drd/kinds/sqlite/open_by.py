@@ -51,5 +51,6 @@ def require_unused(path: Path) -> None:
     if who := user(path):
         raise TargetError(
             f"{path} is in use by {who}, which would continue to use the old file",
-            hint="stop this program first (in a runbook: an earlier step `stop`), then continue.",
+            hint="stop this program first (in a runbook: by an earlier step `stop`), then try "
+            "again (a recovery: drd resume RUN).",
         )

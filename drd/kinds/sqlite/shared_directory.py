@@ -140,8 +140,8 @@ def _found(path: Path, *, exchanged: bool = False) -> tuple[Path, os.stat_result
             if exchanged and os.geteuid() == 0 and way.links:
                 raise SourceError(
                     f"{way.links[0].place} was replaced while root worked there",
-                    hint="find out who can write to the directory above it, stop that, then "
-                    "continue.",
+                    hint="find out who can write to the directory above it, prevent that, "
+                    "then try again.",
                 )
             info = way.steps[-1].info
             if not stat.S_ISREG(info.st_mode):
