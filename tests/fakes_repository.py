@@ -308,7 +308,7 @@ def _printed(stream: Stream) -> bytes:
     )
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip()
-        raise DumpFailed(f"{command.title} exited with {done.returncode}: {words}")
+        raise DumpFailed(f"{command.title} exited with {done.returncode}: {words}", output=words)
     if not done.stdout:
         raise ImplausibleDump(
             f"{command.title} exited with 0 but printed nothing, so no snapshot was kept"

@@ -60,7 +60,7 @@ def back_up(what: Component, place: Workplace, dump: Path) -> Backup:
         writer = process.Command(["sh", "-c", 'exec cat > "$0"', str(dump)])
         result = process.gated_pipe(capture.payload.command, writer)
         if result.producer.exit_code != 0 or result.consumer is None:
-            raise DumpFailed(result.producer.complaint)
+            raise DumpFailed(result.producer.complaint, output=result.producer.stderr)
         fingerprint = capture.fingerprint()
         size = dump.stat().st_size
         fingerprint = capture.verify(StoredSnapshot("s1", size, size), fingerprint)

@@ -189,7 +189,7 @@ def dumped(capture: Capture) -> None:
     assert isinstance(capture.payload, Stream)
     done = process.run(capture.payload.command)
     if done.exit_code != 0:
-        raise DumpFailed(done.complaint)
+        raise DumpFailed(done.complaint, output=done.stderr)
 
 
 def test_a_table_that_goes_as_the_dump_begins_ends_it_with_a_hint(
