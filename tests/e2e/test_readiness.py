@@ -107,6 +107,17 @@ def test_another_restic_than_in_the_last_drill_needs_one(site: Site) -> None:
     assert look(site, 0)[0] == "ready"
 
 
+def test_a_recovery_since_the_last_drill_hides_no_version(site: Site) -> None:
+    write(site)
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    drilled = look(site, 0)[1]
+    versions = {name for name in drilled if name.endswith(" version")}
+    assert {"drd version", "restic version", "db: SQLite version"} <= versions
+    site.drd("recover", "shop", "--target", "standby", "--yes")
+    assert {name for name in look(site, 0)[1] if name.endswith(" version")} == versions
+
+
 def test_the_page_on_readiness_holds(site: Site) -> None:
     write(site)
     (site.base / "plans/shop.yaml").rename(site.base / "plans/orders-api.yaml")

@@ -23,7 +23,7 @@ from drd.model.finding import Finding
 from drd.model.plan import Plan, SecretRef, Target
 from drd.model.readiness import ReadinessReport
 from drd.model.readiness_finding import ReadinessFinding
-from drd.model.run import PARTIAL, PARTIAL_DRILL, DrillResult, RunKind, RunState
+from drd.model.run import DrillResult, RunKind, RunState
 from drd.model.run_details import DrillDetail, ReadinessDetail
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.verdicts import Readiness
@@ -67,8 +67,8 @@ def _findings(
     yield from readiness.of_fence(plan, evidence)
     yield from readiness.of_people(plan, services.roles)
     yield readiness.of_point(plan, newest)
-    whole = (e for e in evidence if e.scenario not in (PARTIAL, PARTIAL_DRILL))
-    passed = next((e for e in whole if e.result is DrillResult.PASSED and e.point), None)
+    drills = (e for e in evidence if e.target is None)
+    passed = next((e for e in drills if e.result is DrillResult.PASSED and e.point), None)
     drilled = next((p for p in kept if passed is not None and p.id == passed.point), None)
     yield from readiness.of_versions(plan, drilled, newest, source_version)
     if passed is not None and newest is not None:
