@@ -1,10 +1,12 @@
-"""What rows before versions 7 and 8 of the catalogue said in sentences. Rows have fields since.
+"""What rows before versions 7, 8 and 10 of the catalogue said in sentences. Rows have fields since.
 
-For the migration, and for records of these versions outside of the catalogue. Nothing else reads
-such a sentence, and this module does not change any more.
+For the migration, for JSON in rows that it leaves as they are, and for records and documents that
+these versions made. Nothing else reads such a sentence, and this module does not change any more.
 """
 
 from __future__ import annotations
+
+import re
 
 _OF_A_SUBJECT = {
     ("capture", "capture "),
@@ -49,3 +51,17 @@ def problems_of(error: str) -> str:
     """Return the first of the problems of a file, which stood in a line each, and their number."""
     first, *others = error.strip().split("\n")
     return first + (f" (and {len(others)} more)" if others else "")
+
+
+_NUMBER = re.compile(r"-?[0-9][0-9,]*(?:\.[0-9]+)?")
+
+
+def bound_of(expected: str) -> bool:
+    """Return whether the expectation of a check is a comparison: `> 0`."""
+    return expected.startswith(("<", ">", "=", "!"))
+
+
+def figure_of(observed: str, expected: str) -> str | None:
+    """Return the number that a check observed, if its expectation is about a number."""
+    compared = bound_of(expected) or expected.startswith("within ")
+    return observed.replace(",", "") if compared and _NUMBER.fullmatch(observed) else None

@@ -13,6 +13,7 @@ from drd.model.actor import Actor
 from drd.model.coverage import Coverage
 from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
+from drd.model.former_rows import bound_of, figure_of
 from drd.model.run_details import RunDetail
 
 SET_ASIDE = "set aside"
@@ -206,7 +207,21 @@ class CheckResult:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CheckResult:
-        return cls(**{**data, "verdict": CheckVerdict(data["verdict"])})
+        """Read a check; unknown keys are of later versions. Former versions did not write `bound`
+        and `figure`.
+        """
+        observed, expected = data["observed"], data["expected"]
+        return cls(
+            name=data["name"],
+            component=data["component"],
+            verdict=CheckVerdict(data["verdict"]),
+            observed=observed,
+            expected=expected,
+            part=data.get("part", False),
+            looked_at_data=data.get("looked_at_data", True),
+            bound=data["bound"] if "bound" in data else bound_of(expected),
+            figure=data["figure"] if "figure" in data else figure_of(observed, expected),
+        )
 
 
 def drill_result(checks: Sequence[CheckResult]) -> DrillResult:

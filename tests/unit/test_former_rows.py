@@ -1,10 +1,12 @@
-"""Sentences of rows before versions 7 and 8 of the catalogue become fields."""
+"""Sentences of rows before versions 7, 8 and 10 of the catalogue become fields."""
 
 from __future__ import annotations
 
 import pytest
 
-from drd.model.former_rows import cause_of, problems_of, subject_of
+from drd.model.former_rows import bound_of, cause_of, figure_of, problems_of, subject_of
+from drd.model.run import CheckResult, CheckVerdict
+from drd.model.step_results import CheckStepResult
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,25 @@ def test_of_several_problems_the_first_and_their_number_are_kept() -> None:
     assert problems_of("shop.yaml:1: a\nshop.yaml:2: b\nshop.yaml:3: c") == (
         "shop.yaml:1: a (and 2 more)"
     )
+
+
+@pytest.mark.parametrize(
+    ("observed", "expected", "bound", "figure"),
+    [
+        ("1,234", "> 0", True, "1234"),
+        ("42", "== 42", True, "42"),
+        ("a", "!= b", True, None),
+        ("-1,200.5", "within 10% of 1,300", False, "-1200.5"),
+        ("4m before the data time", "within 1h", False, None),
+        ("12", "as at backup", False, None),
+    ],
+)
+def test_a_check_of_a_step_gets_what_its_texts_contained(
+    observed: str, expected: str, bound: bool, figure: str | None
+) -> None:
+    assert (bound_of(expected), figure_of(observed, expected)) == (bound, figure)
+    made = CheckResult("many", "db", CheckVerdict.PASSED, observed, expected)
+    row = {k: v for k, v in made.to_json().items() if k not in ("bound", "figure")}
+    [check] = CheckStepResult.from_json({"checks": [row]}).checks
+    assert (check.bound, check.figure) == (bound, figure)
+    assert CheckResult.from_json({**row, "bound": False, "figure": None, "later": 1}) == made

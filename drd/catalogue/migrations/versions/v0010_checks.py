@@ -3,15 +3,13 @@ texts until now."""
 
 from __future__ import annotations
 
-import re
-
 import sqlalchemy as sa
 from alembic import op
 
+from drd.model.former_rows import bound_of, figure_of
+
 revision = "0010"
 down_revision = "0009"
-
-_NUMBER = re.compile(r"-?[0-9][0-9,]*(?:\.[0-9]+)?")
 
 
 def upgrade() -> None:
@@ -19,24 +17,24 @@ def upgrade() -> None:
         "checks", sa.Column("bound", sa.Boolean(), nullable=False, server_default=sa.text("false"))
     )
     op.add_column("checks", sa.Column("figure", sa.Text()))
-    compared = "substr(expected, 1, 1) IN ('<', '>', '=', '!')"
     rows = op.get_bind().execute(
-        sa.text(
-            "SELECT evidence, position, observed FROM checks "  # noqa: S608 - ours
-            f"WHERE {compared} OR expected LIKE 'within %'"
-        )
+        sa.text("SELECT evidence, position, observed, expected FROM checks")
     )
-    figures = [
-        {"evidence": evidence, "position": position, "figure": observed.replace(",", "")}
-        for evidence, position, observed in rows.fetchall()
-        if _NUMBER.fullmatch(observed)
+    read = [
+        {
+            "evidence": evidence,
+            "position": position,
+            "bound": bound_of(expected),
+            "figure": figure_of(observed, expected),
+        }
+        for evidence, position, observed, expected in rows.fetchall()
     ]
-    op.execute(f"UPDATE checks SET bound = TRUE WHERE {compared}")  # noqa: S608 - ours
-    if figures:
+    changed = [row for row in read if row["bound"] or row["figure"] is not None]
+    if changed:
         op.get_bind().execute(
             sa.text(
-                "UPDATE checks SET figure = :figure "
+                "UPDATE checks SET bound = :bound, figure = :figure "
                 "WHERE evidence = :evidence AND position = :position"
             ),
-            figures,
+            changed,
         )
