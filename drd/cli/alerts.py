@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Collection, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,12 +45,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-_OTHERS = ("alert", "kind", "code", "message", "command", "acknowledged_actor", "holds")
+_SAME = {f.name for f in fields(Alert)} - {"id", "code", "finding", "acknowledged_actor"}
+"""Fields of an alert that its document calls the same."""
 
 
 def alert_of(document: dict[str, Any]) -> Alert:
     """Return the alert from its document."""
-    values = {k: v for k, v in document.items() if k not in _OTHERS}
+    values = {k: v for k, v in document.items() if k in _SAME}
     for key in ("since", "acknowledged_until", "gone_at", "resolved_at"):
         values[key] = from_rfc3339(values[key]) if values[key] else None
     actor = Actor.from_json(document["acknowledged_actor"])

@@ -10,6 +10,7 @@ from drd.api.outcomes import backup_document
 from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.follow import asked
+from drd.cli.recorded import recorded_error
 from drd.cli.session import session
 from drd.errors import DrdError
 from drd.flows.backup.run import BackupOutcome, BackupRequest, backup
@@ -65,8 +66,8 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> _Result:
     )
     document = done["document"]
     if document is not None:
-        rows = document["components"]
-        errors = {r["component"]: DrdError(r["fact"], hint=r["remedy"]) for r in rows if r["fact"]}
+        said = {row["component"]: recorded_error(row) for row in document["components"]}
+        errors = {name: DrdError(fact, hint=hint) for name, (fact, hint) in said.items() if fact}
         return _Result(document, errors)
     run, plan, state = done["run"], done["plan"], RunState(done["state"])
     failure = DrdError(

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from drd.cli import output
+from drd.cli.recorded import recorded_error
 from drd.model.coverage import Coverage
 from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
-from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence
+from drd.model.run import CheckResult, DrillResult, Evidence
 from drd.model.units import format_duration, from_rfc3339
 
 STYLE = {"passed": "good", "failed": "bad", "not_run": "warn", "inconclusive": "warn"}
@@ -18,6 +19,7 @@ STYLE = {"passed": "good", "failed": "bad", "not_run": "warn", "inconclusive": "
 def evidence_of(document: Mapping[str, Any]) -> Evidence:
     """The evidence from its document, as far as it is shown."""
     coverage, fence = document["coverage"], document["fence"]
+    reason, remedy = recorded_error(document, former="reason")
     return Evidence(
         id=document["evidence"],
         run=document["run"],
@@ -32,13 +34,11 @@ def evidence_of(document: Mapping[str, Any]) -> Evidence:
         rta_s=document["rta_s"],
         judged=document["rpa_judged"],
         phases=document["phases"],
-        checks=tuple(
-            CheckResult(**{**c, "verdict": CheckVerdict(c["verdict"])}) for c in document["checks"]
-        ),
+        checks=tuple(CheckResult.from_json(c) for c in document["checks"]),
         unproven=tuple(Unproven(u["component"], u["why"], u["code"]) for u in document["unproven"]),
         not_rehearsed=tuple((n["step"], n["reason"]) for n in document["not_rehearsed"]),
-        reason=document["fact"],
-        remedy=document["remedy"] or "",
+        reason=reason or None,
+        remedy=remedy,
         coverage=Coverage.from_json(coverage) if coverage is not None else None,
         fence=FenceReport.from_json(fence) if fence is not None else None,
     )

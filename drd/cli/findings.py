@@ -34,7 +34,9 @@ def _print(finding: Mapping[str, Any], width: int, colour: bool) -> None:
     if accepted:
         word, style = "known", "warn"
     mark = output.paint(f"{word:<6}", style, colour)
-    first, *rest = finding["text"].splitlines() or [""]
+    # A daemon of the former version has only the former key.
+    text = finding["text"] if "text" in finding else finding["evidence"]
+    first, *rest = text.splitlines() or [""]
     output.say(f"  {mark}  {finding['name']:<{width}}  {first}")
     indent = " " * (width + 12)
     for line in rest:

@@ -9,6 +9,7 @@ from drd.cli import output
 from drd.cli.aside import say_asides
 from drd.cli.checks_table import print_fence
 from drd.cli.follow import RunSource, follow
+from drd.cli.recorded import recorded_error
 from drd.cli.session import session
 from drd.model import run_details
 from drd.model.actor import Actor
@@ -62,7 +63,8 @@ def _actor_text(decision: dict[str, Any]) -> str:
 
 def _step_text(step: dict[str, Any]) -> str:
     """Why it failed or was left out, or who answered."""
-    why = without_output(step["fact"] or "") or step["reason"] or ""
+    fact, _ = recorded_error(step)
+    why = without_output(fact) or step["reason"] or ""
     if not why and step["by"]:
         why = f"by {step['by']}"
         why += ", who started this recovery" if step["self_approved"] else ""
@@ -109,8 +111,9 @@ def _print(run: dict[str, Any]) -> None:
         within = format_duration(detail.timeout_s)
         at = format_rfc3339(run["deadline_at"], seconds=True)
         output.say(f"  deadline   {at}, {within} after its start")
-    if run["fact"]:
-        first, *rest = with_remedy(run["fact"], run["remedy"]).splitlines()
+    fact, remedy = recorded_error(run)
+    if fact:
+        first, *rest = with_remedy(fact, remedy).splitlines()
         output.say(f"  error      {first}")
         for line in rest:
             output.say(f"             {line}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from drd.api import documents
 from drd.cli import output, remote
+from drd.cli.recorded import recorded_error
 from drd.model.actor import Actor
 from drd.model.text import without_output
 from drd.model.units import bare_time, format_duration
@@ -37,7 +38,8 @@ def _row(run: dict[str, Any]) -> list[str]:
     took_s = run["duration_s"]
     started = bare_time(run["started_at"]) if run["started_at"] else ""
     took = format_duration(took_s) if took_s is not None else ""
-    why = without_output(run["fact"] or "")
+    fact, _ = recorded_error(run)
+    why = without_output(fact)
     kind = f"{run['kind']} {run['repository'] or ''}".rstrip()
     return [run["run"], run["plan"], kind, run["state"], started, took, _trigger(run), why]
 
