@@ -53,10 +53,11 @@ def _of_kinds(given: Sequence[Sequence[str]]) -> dict[str, list[str]]:
     by_kind: dict[str, list[str]] = {}
     for kind, *where in given:
         if KINDS[kind].starting is None:
+            package = KINDS.extension(kind)
+            keys = f"the documentation of {package.name}" if package else "docs/plan-reference.md"
             raise UsageError(
                 f"drd plan new cannot begin with components of kind {kind}",
-                hint="write the component into the plan: the documentation of the package that "
-                "adds the kind has its keys.",
+                hint=f"write the component into the plan: {keys} has its keys.",
             )
         if not where:
             raise UsageError(

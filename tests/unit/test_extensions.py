@@ -323,6 +323,9 @@ def test_a_kind_with_which_no_plan_can_begin_is_refused_by_name(
 ) -> None:
     _notes(packages)
     assert _new(tmp_path, "--kind", "notes", "/srv/a") == 2
-    assert "drd plan new cannot begin with components of kind notes" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "drd: drd plan new cannot begin with components of kind notes\n"
+        "HINT: write the component into the plan: the documentation of mine has its keys.\n"
+    )
     assert _new(tmp_path, "--kind", "mongo", "/srv/a") == 2
     assert "components of kind mongo are not supported" in capsys.readouterr().err

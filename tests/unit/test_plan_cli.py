@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from drd.cli.main import main
 from drd.config.json_schema import plan_schema
 from drd.config.plan_file import load_plan
 from drd.kinds.postgres.discovery import found as find_postgres
+from drd.registry import KINDS
 from tests.config_support import EXAMPLES, GOOD, changed
 from tests.servers import PostgresServer
 
@@ -278,6 +281,24 @@ def test_new_plan_of_nothing_begins_with_the_configuration(home: Path, capsys: O
     assert run("new", "--no-postgres", "--name", "host") == 0
     loaded = load_plan(home / "plans/host.yaml")
     assert [c.kind for c in loaded.plan.components.values()] == ["files"]
+
+
+def test_new_plan_begins_only_with_kinds_that_can(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    class Files:
+        SPEC = replace(KINDS["files"], starting=None)
+
+    monkeypatch.setitem(sys.modules, "tests.files_without_a_beginning", Files)
+    monkeypatch.setitem(KINDS._own, "files", "tests.files_without_a_beginning:SPEC")
+    assert run("new", "--kind", "files", "/etc") == 2
+    assert capsys.readouterr().err == (
+        "drd: drd plan new cannot begin with components of kind files\n"
+        "HINT: write the component into the plan: docs/plan-reference.md has its keys.\n"
+    )
+    for option, *place in (["--files", "/etc"], ["--no-files"]):
+        assert run("new", "--no-postgres", "--output", "-", option, *place) == 2
+        assert f"unknown option {option}\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def _add_new(verbs: Any) -> None:
     )
     global_options(parser)
     parser.add_argument("--name", help="the name of the plan (default: from what drd finds)")
-    for kind in KINDS.names:
+    for kind in (spec.name for spec in KINDS if spec.starting is not None):
         about = f"components of kind {kind}"
         parser.add_argument(
             f"--{kind}", nargs="+", action="extend", default=[], metavar="WHERE", help=about
