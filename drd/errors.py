@@ -376,11 +376,13 @@ class AlreadyRunning(DrdError):
 
 
 class CatalogueError(DrdError):
-    """`trouble` tells errors of the database and its file apart, so that each is logged once."""
+    """`trouble` tells errors of the database and its file apart, so that each is logged once. Of
+    the same `trouble` with other messages, only the first is logged.
+    """
 
     def __init__(self, message: str, *, hint: str | None = None, trouble: str = "") -> None:
         super().__init__(message, hint=hint)
-        self.trouble = trouble or self.code
+        self.trouble = trouble or f"{self.code}: {self.message}"
 
 
 class NoCatalogue(CatalogueError):

@@ -76,7 +76,7 @@ def damaged(path: Path, why: object) -> CatalogueError:
         f"the catalogue is damaged: {path}: {why}",
         hint=f"{kept}`drd catalogue rebuild` sets the file aside and recovers the restore points "
         "from the repositories.",
-        trouble="damaged",
+        trouble=f"damaged: {why}",
     )
 
 
@@ -97,7 +97,7 @@ def malformed(path: Path | None, place: str, what: str) -> CatalogueError:
     return CatalogueError(
         f"the catalogue is damaged: {place}: {what}",
         hint="correct this row in PostgreSQL, or restore a backup of the catalogue's database.",
-        trouble="damaged",
+        trouble=f"damaged: {what}",
     )
 
 

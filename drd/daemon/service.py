@@ -332,7 +332,7 @@ class Daemon:
             kind=str(run.kind),
             state=str(run.state),
             duration_s=run.duration_s,
-            error=run.error,
+            error=run.cause.line if run.cause is not None else None,
         )
         self._monitor.on_run_ended(run)
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from drd.model.actor import Actor
+from drd.model.cause import Cause
 from drd.model.coverage import Coverage
 from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
@@ -124,6 +125,13 @@ class Run:
     cancel_actor: Actor | None = None
     cancel_asked_at: datetime | None = None
     stamp: str | None = None  # a random text that its directories have too; None of old ones
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why it ended without a result."""
+        if not self.error:
+            return None
+        return Cause(self.error, self.error_code, self.detail.remedy or "")
 
     @property
     def duration_s(self) -> float | None:

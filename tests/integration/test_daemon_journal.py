@@ -1,0 +1,93 @@
+"""What the daemon writes into its journal about runs and about its catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drd.bootstrap import App
+from drd.catalogue import trouble
+from drd.daemon import service
+from drd.daemon.sd_notify import ServiceManager
+from drd.daemon.service import Daemon
+from drd.errors import CatalogueError
+from drd.model.run import Run, RunKind, RunState
+from drd.model.run_details import BackupDetail
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+class Journal:
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, Any]]] = []
+
+    def info(self, event: str, **given: Any) -> None:
+        self.lines.append((event, given))
+
+    error = info
+
+
+@pytest.fixture
+def journal(monkeypatch: pytest.MonkeyPatch) -> Journal:
+    journal = Journal()
+    monkeypatch.setattr(service, "_log", journal)
+    monkeypatch.setattr(service, "POLL_S", 0.0)
+    return journal
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    config = tmp_path / "drd.yaml"
+    config.write_text("state: sqlite:///state/drd.db\nplans: plans\nwork_dir: w\ncache_dir: c\n")
+    app = App(str(config))
+    yield Daemon(app, str(config), ServiceManager(), lambda _: None)
+    app.close()
+
+
+def _failing(error: CatalogueError) -> Callable[[], None]:
+    def work() -> None:
+        raise error
+
+    return work
+
+
+def test_each_failure_of_the_catalogue_is_logged_and_alerted_once(
+    daemon: Daemon, journal: Journal
+) -> None:
+    alerted: list[str | None] = []
+    path = Path("/var/lib/drd/drd.db")
+    found = [
+        CatalogueError("the catalogue could not be upgraded"),
+        CatalogueError("run 'x y' is not the id of a run"),
+        trouble.malformed(path, str(path), "runs.state of r1"),
+        trouble.malformed(path, str(path), "runs.kind of r2"),
+        trouble.busy(str(path)),
+    ]
+    for error in found:
+        daemon._run_guarded(_failing(error))
+        daemon._run_guarded(_failing(error))
+        alerted.append(daemon._monitor._host.facts.catalogue_error)
+    messages = [error.message for error in found]
+    assert [said["error"] for _, said in journal.lines] == messages
+    assert alerted == messages
+
+
+def test_the_end_of_a_run_is_logged_in_one_line_with_the_remedy(
+    daemon: Daemon, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon._monitor, "on_run_ended", lambda _: None)
+    detail = BackupDetail(remedy="start it.")
+    for state, error in (
+        (RunState.FAILED, "cannot connect\nFATAL: no"),
+        (RunState.SUCCEEDED, None),
+    ):
+        run = Run("r1", "shop", RunKind.BACKUP, "manual", state, AT, detail=detail, error=error)
+        daemon._on_run_ended(run)
+    assert [(event, said["error"]) for event, said in journal.lines] == [
+        ("run.over", "cannot connect; FATAL: no; remedy: start it."),
+        ("run.over", None),
+    ]
