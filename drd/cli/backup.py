@@ -10,7 +10,7 @@ from drd.api.outcomes import backup_document
 from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.follow import asked
-from drd.cli.recorded import recorded_error
+from drd.cli.recorded import failure_of, recorded_error
 from drd.cli.session import session
 from drd.errors import DrdError
 from drd.flows.backup.run import BackupOutcome, BackupRequest, backup
@@ -70,10 +70,8 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> _Result:
         errors = {name: DrdError(fact, hint=hint) for name, (fact, hint) in said.items() if fact}
         return _Result(document, errors)
     run, plan, state = done["run"], done["plan"], RunState(done["state"])
-    failure = DrdError(
-        done["error"] or f"the run ended as {state}", hint=f"check the run: drd run show {run}"
-    )
-    return _Result(backup_document(BackupOutcome(run, plan, state, None, ())), {plan: failure})
+    document = backup_document(BackupOutcome(run, plan, state, None, ()))
+    return _Result(document, {plan: failure_of(done)})
 
 
 def _print(result: _Result, *, quiet: bool) -> None:

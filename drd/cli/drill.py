@@ -21,8 +21,9 @@ from drd.cli.checks_table import (
 )
 from drd.cli.follow import asked
 from drd.cli.kit import key_of
+from drd.cli.recorded import failure_of
 from drd.cli.session import session
-from drd.errors import DrdError, NotOwner, UsageError
+from drd.errors import NotOwner, UsageError
 from drd.flows.drill.host_loss import KitAt
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.drill.run import drill
@@ -85,8 +86,7 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
         components=args.component,
     )
     if done["document"] is None:
-        words = done["error"] or f"the run ended as {done['state']}"
-        raise DrdError(words, hint=f"check the run: drd run show {done['run']}")
+        raise failure_of(done)
     outcome = DrillOutcome(evidence_of(done["document"]), None, None)
     _show(outcome, args.plan, Objectives(done["rpo_s"], done["rto_s"]), args)
     return exit_code(outcome)

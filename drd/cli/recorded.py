@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from drd.errors import DrdError
 from drd.model.former_rows import cause_of
 
 
@@ -21,3 +22,12 @@ def recorded_error(document: Mapping[str, Any], *, former: str = "error") -> tup
         return "", ""
     fact, remedy = cause_of(text)
     return fact, remedy or document.get("remedy") or ""
+
+
+def failure_of(outcome: Mapping[str, Any]) -> DrdError:
+    """Return why a run that the daemon executed has no result, from its outcome."""
+    fact, remedy = recorded_error(outcome)
+    return DrdError(
+        fact or f"the run ended as {outcome['state']}",
+        hint=remedy or f"check the run: drd run show {outcome['run']}",
+    )

@@ -17,6 +17,7 @@ from drd.api.outcomes import backup_document, evidence_document
 from drd.api.values import error_document
 from drd.cli import alerts, backup, checks_table, drill, findings, run, runs
 from drd.cli.follow import RunSource
+from drd.errors import DrdError
 from drd.flows.backup.run import BackupOutcome
 from drd.model.alerts import Alert
 from drd.model.finding import Finding
@@ -212,3 +213,38 @@ def test_a_component_that_was_not_captured(
     assert "drd: db: gone\n" in said
     assert "r." in said
     assert "remedy:" not in said
+
+
+def test_a_backup_that_failed_as_a_whole(
+    version: Version, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    answer = version(_outcome("no such directory", "create it.", None))
+    monkeypatch.setattr(backup, "asked", lambda *_, **__: answer)
+    assert backup.run(_args(component=[], accept_size=False, dry_run=False)) == 1
+    said = capsys.readouterr().err
+    assert "drd: shop: no such directory\n" in said
+    assert "create it." in said
+    assert "remedy:" not in said
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy", "shown"),
+    [
+        ("no such directory", "create it.", ("no such directory", "create it.")),
+        ("cancelled", "", ("cancelled", "check the run: drd run show r1")),
+        (None, "", ("the run ended as failed", "check the run: drd run show r1")),
+    ],
+)
+def test_a_drill_that_failed_as_a_whole(
+    version: Version,
+    monkeypatch: pytest.MonkeyPatch,
+    error: str | None,
+    remedy: str,
+    shown: tuple[str, str],
+) -> None:
+    answer = version(_outcome(error, remedy, None))
+    monkeypatch.setattr(drill, "asked", lambda *_, **__: answer)
+    options = {"point": None, "scenario": None, "repository": None, "component": []}
+    with pytest.raises(DrdError) as caught:
+        drill.run(_args(kit=None, keep=False, **options))
+    assert (caught.value.message, caught.value.hint) == shown
