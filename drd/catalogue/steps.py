@@ -12,7 +12,7 @@ from drd.catalogue.engine import SqlStore
 from drd.catalogue.tables import steps
 from drd.model import step_results
 from drd.model.run import StepState
-from drd.model.step_record import StepRecord
+from drd.model.step_record import StepRecord, completed
 from drd.model.step_results import StepResult
 from drd.ports import RunLease
 
@@ -126,17 +126,19 @@ def _insert(  # noqa: PLR0917 - the columns
 
 
 def _to_step(row: Row[Any]) -> StepRecord:
-    return StepRecord(
-        run=row.run,
-        name=row.name,
-        kind=row.kind,
-        state=StepState(row.state),
-        attempt=row.attempt,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        result=step_results.read(row.kind, row.result),
-        error=row.error,
-        waiting_for=row.waiting_for,
-        subject=row.subject,
-        remedy=row.remedy or "",
+    return completed(
+        StepRecord(
+            run=row.run,
+            name=row.name,
+            kind=row.kind,
+            state=StepState(row.state),
+            attempt=row.attempt,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            result=step_results.read(row.kind, row.result),
+            error=row.error,
+            waiting_for=row.waiting_for,
+            subject=row.subject,
+            remedy=row.remedy or "",
+        )
     )

@@ -31,6 +31,16 @@ def subject_of(kind: str, name: str) -> str:
 _REMEDY = "remedy: "
 
 
+def contains_remedy(error: str) -> bool:
+    """Return whether remedies stand in lines of their own below the fact of a recorded error."""
+    return f"\n{_REMEDY}" in error
+
+
+def joined(fact: str, remedy: str) -> str:
+    """Return both as they stood together in a recorded error."""
+    return "\n".join([fact, *(_REMEDY + line for line in remedy.split("\n") if remedy)])
+
+
 def cause_of(error: str) -> tuple[str, str]:
     """Return the fact of a recorded error, and its remedies, one a line. They stood in lines of
     their own below the fact and the output of a program; several facts stood below their number.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from drd.model import former_rows
 from drd.model.cause import Cause
 from drd.model.run import StepState
 from drd.model.step_results import StepResult
@@ -42,6 +43,17 @@ class StepRecord:
     def cause(self) -> Cause | None:
         """Why it failed; None if it recorded no error."""
         return Cause(self.error, remedy=self.remedy) if self.error is not None else None
+
+
+def completed(record: StepRecord) -> StepRecord:
+    """Return the record with its subject, and with its remedy apart from its error. A process that
+    an earlier version of drd started still writes both as that version did, after the migration.
+    """
+    subject = record.subject or former_rows.subject_of(record.kind, record.name)
+    error, remedy = record.error, record.remedy
+    if error is not None and not remedy and former_rows.contains_remedy(error):
+        error, remedy = former_rows.cause_of(error)
+    return replace(record, subject=subject, error=error, remedy=remedy)
 
 
 def step_about(records: Iterable[StepRecord], kind: str, subject: str) -> StepRecord | None:

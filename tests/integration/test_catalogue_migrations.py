@@ -31,7 +31,7 @@ from drd.catalogue.summary import read_facts, read_status
 from drd.catalogue.tables import metadata
 from drd.errors import CatalogueError
 from drd.model.compliance import assess
-from drd.model.run import RunKind
+from drd.model.run import RunKind, StepState
 from drd.model.run_details import ReadinessDetail
 from drd.model.step_record import RESTORE, step_about
 from drd.model.verdicts import Verdict
@@ -465,6 +465,29 @@ def test_an_upgrade_gives_each_step_the_subject_that_its_name_had(url: str, tmp_
     assert restored is not None
     assert restored.name == "restore orders-db"
     assert step_about(records, RESTORE, "files") is None
+    catalogue.close()
+
+
+def test_steps_are_read_that_an_earlier_drd_writes_after_the_upgrade(
+    url: str, tmp_path: Path
+) -> None:
+    schema = Schema(OURS.scripts, "0006")
+    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    runs, steps = _OF_0006.split(";\n")
+    executed(url, runs)
+    catalogue = opened(url, tmp_path)
+    executed(url, steps)
+    executed(url, "UPDATE steps SET error = 'exited with 3\nremedy: look.' WHERE kind = 'rollback'")
+
+    records = catalogue.steps.of_run("r1")
+
+    restored = step_about(records, RESTORE, "orders-db")
+    undone = step_about(records, "rollback", "start-web")
+    assert restored is not None
+    assert undone is not None
+    assert restored.state is StepState.SUCCEEDED
+    assert (undone.error, undone.remedy) == ("exited with 3", "look.")
+    assert {r.subject for r in records if r.kind == RESTORE} == {"", "orders-db"}
     catalogue.close()
 
 

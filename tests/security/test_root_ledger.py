@@ -182,13 +182,31 @@ def test_root_shows_both_versions_and_how_to_begin_anew(site: Site) -> None:
     assert (site.base / "honest.end").exists()
 
 
-def test_record_of_an_earlier_drd_is_as_good_as_one_of_today(site: Site) -> None:
+WRITTEN = {
+    "before": "update steps set subject = substr(name, 9) where name like 'restore %'",
+    "since": (
+        "update steps set subject = '', remedy = null, "
+        "error = error || coalesce(char(10) || 'remedy: ' || remedy, '')"
+    ),
+}
+"""How the rows are that an earlier drd wrote before the catalogue was upgraded, and afterwards."""
+
+
+@pytest.mark.parametrize("when", WRITTEN)
+def test_record_of_an_earlier_drd_is_as_good_as_one_of_today(site: Site, when: str) -> None:
+    gate, plan = f"test -e {site.base}/go", site.base / "plans/shop.yaml"
+    fails = f"{gate} || (echo could not load: >&2; exit 3)"
+    plan.write_text(plan.read_text().replace(gate, fails))
     run = stopped(site)
+    gone = "update steps set error = 'gone', remedy = 'look.' where name = 'restore conf'"
+    changes(site, gone)
     (file,) = noted(site)
     record = json.loads(file.read_text())
     record["schema"] = 2
     for now, before, _ in record["steps"].values():
         for row in filter(None, (now, before)):
+            if row["subject"] == "conf":
+                row["error"], row["remedy"] = "gone", "look."
             del row["subject"]
             if remedy := row.pop("remedy"):
                 row["error"] += f"\nremedy: {remedy}"
@@ -197,7 +215,7 @@ def test_record_of_an_earlier_drd_is_as_good_as_one_of_today(site: Site) -> None
     file.write_text(json.dumps(record))
     changes(site, *ATTACKS["another subject"])
     site.drd("resume", run, code=2)
-    changes(site, "update steps set subject = substr(name, 9) where name like 'restore %'")
+    changes(site, WRITTEN[when])
     site.drd("resume", run)
     assert (site.base / "honest.end").exists()
 

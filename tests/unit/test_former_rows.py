@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from drd.model.former_rows import bound_of, cause_of, figure_of, problems_of, subject_of
-from drd.model.run import CheckResult, CheckVerdict
+from drd.model.former_rows import (
+    bound_of,
+    cause_of,
+    contains_remedy,
+    figure_of,
+    joined,
+    problems_of,
+    subject_of,
+)
+from drd.model.run import CheckResult, CheckVerdict, StepState
+from drd.model.step_record import StepRecord, completed
 from drd.model.step_results import CheckStepResult
+from tests.catalogue_support import at
 
 
 @pytest.mark.parametrize(
@@ -43,6 +53,36 @@ def test_the_name_of_a_step_gives_its_subject(kind: str, name: str, subject: str
 )
 def test_an_error_is_parted_from_its_remedies(error: str, cause: tuple[str, str]) -> None:
     assert cause_of(error) == cause
+
+
+@pytest.mark.parametrize("error", ["cannot connect", "exit 1\nPANIC\nremedy: a\nremedy: b"])
+def test_an_error_and_its_remedies_are_joined_as_they_stood(error: str) -> None:
+    assert joined(*cause_of(error)) == error
+    assert contains_remedy(error) is ("remedy" in error)
+
+
+def record(**fields: str) -> StepRecord:
+    name, kind = fields.pop("name", "restore db"), fields.pop("kind", "restore")
+    return StepRecord("r1", name, kind, StepState.FAILED, 1, at(0), **fields)  # type: ignore[arg-type]
+
+
+def test_a_step_that_an_earlier_drd_wrote_gets_its_subject_and_its_remedy() -> None:
+    read = completed(record(error="exit 1\nPANIC\nremedy: a\nremedy: b"))
+    assert (read.subject, read.error, read.remedy) == ("db", "exit 1\nPANIC", "a\nb")
+    assert completed(read) == read
+
+
+@pytest.mark.parametrize(
+    "today",
+    [
+        record(subject="db", error="exit 1:\nPANIC", remedy="a"),
+        record(subject="db", error="exit 1:\nremedy: of a program", remedy="a"),
+        record(subject="db", error="could not load:"),
+        record(name="all", error="could not load:\n  PANIC"),
+    ],
+)
+def test_a_step_of_today_stays_as_it_is(today: StepRecord) -> None:
+    assert completed(today) == today
 
 
 def test_of_several_problems_the_first_and_their_number_are_kept() -> None:

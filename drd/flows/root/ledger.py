@@ -25,7 +25,7 @@ from drd.model.run import Run, RunState, sound_id
 from drd.model.run_details import RecoveryDetail, RunDetail
 from drd.model.single_item import Part
 from drd.model.snapshot import RestorePoint, json_digest
-from drd.model.step_record import StepRecord
+from drd.model.step_record import StepRecord, completed
 from drd.model.text import escaped
 from drd.model.units import from_rfc3339, to_rfc3339
 from drd.process import rights
@@ -38,7 +38,7 @@ Warn = Callable[[str], object]
 _SCHEMA = 3
 """Records of schema 1 did not contain the end of a run. With such a record, a finished run could be
 taken for an interrupted one. Those of schema 2 did not contain the subjects of steps, and their
-errors contained the remedies."""
+errors contained the remedies: a record that was upgraded still has such steps."""
 _FORMER = 2
 _LARGEST = 16 << 20
 _KEPT = 200
@@ -64,8 +64,8 @@ class LedgerEntry:
     before: Noted | None = None
     open: bool = False
 
-    def allows(self, row: Noted | None) -> bool:
-        return row == self.now or (self.open and row == self.before)
+    def allows(self, record: StepRecord | None) -> bool:
+        return _agree(record, self.now) or (self.open and _agree(record, self.before))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,12 +216,12 @@ class Ledger:
     def require_steps(self, records: Mapping[str, StepRecord]) -> None:
         """Require that the rows of the steps equal the record. Raises NotAsNoted."""
         for name in sorted({*records, *self.steps}):
-            row = row_of(records[name]) if name in records else None
-            entry = self.steps.get(name)
-            if entry is None or not entry.allows(row):
-                raise self._differs(f"its step {escaped(name)}", row, entry and entry.now)
+            record, entry = records.get(name), self.steps.get(name)
+            if entry is None or not entry.allows(record):
+                row, noted = _compared(record, entry.now if entry is not None else None)
+                raise self._differs(f"its step {escaped(name)}", row, noted)
 
-            if entry.open and row != entry.now:  # killed before the row was written
+            if entry.open and not _agree(record, entry.now):  # killed before the row was written
                 self._as_before(name, entry)
 
     def _as_before(self, name: str, entry: LedgerEntry) -> None:
@@ -232,7 +232,7 @@ class Ledger:
 
     def require_step(self, record: StepRecord) -> None:
         """Require that the row equals what was to be written. Raises NotAsNoted."""
-        row, noted = row_of(record), self.steps[record.name].now
+        row, noted = _compared(record, self.steps[record.name].now)
         if row != noted:
             raise self._differs(f"its step {record.name}", row, noted)
 
@@ -292,6 +292,7 @@ def head_of(run: Run) -> Noted:
 
 
 def row_of(record: StepRecord) -> Noted:
+    record = completed(record)
     return {
         "kind": record.kind,
         "subject": record.subject,
@@ -303,6 +304,20 @@ def row_of(record: StepRecord) -> Noted:
         "error": _short(_catalogue_text(record.error)),
         "remedy": _short(_catalogue_text(record.remedy)),
     }
+
+
+def _compared(record: StepRecord | None, noted: Noted | None) -> tuple[Noted | None, Noted | None]:
+    """Return the row of a step, and what was noted: they are equal if they agree."""
+    row = row_of(record) if record is not None else None
+    if record is None or row is None or noted is None or not former_records.is_former(noted):
+        return row, noted
+    error = _short(_catalogue_text(former_records.error_of(record)))
+    return former_records.in_one_form(record.name, row, noted, error)
+
+
+def _agree(record: StepRecord | None, noted: Noted | None) -> bool:
+    row, compared = _compared(record, noted)
+    return row == compared
 
 
 def point_of(point: RestorePoint) -> Noted:
