@@ -102,7 +102,9 @@ class RecoveryDetail(RunDetail):
     result: str | None = stored.text()
     rolled_back: tuple[str, ...] = stored.texts()
 
-    _OUTCOME: ClassVar = frozenset({"result", "bytes", "permanent", "rolled_back", "took_s"})
+    _OUTCOME: ClassVar = frozenset(
+        {"result", "bytes", "error_code", "remedy", "permanent", "rolled_back", "took_s"}
+    )
 
     def outcome(self) -> RecoveryDetail:
         """Return what came out of it, alone."""

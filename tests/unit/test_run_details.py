@@ -58,6 +58,21 @@ def test_what_was_given_is_written_and_nothing_else() -> None:
     assert RunDetail().to_json() == {}
 
 
+def test_the_end_of_a_recovery_changes_nothing_of_its_request() -> None:
+    asked = RecoveryDetail(target="spare", point="p1", asked_at=NOON)
+    end = RecoveryDetail(
+        result="failed",
+        bytes=1,
+        permanent=True,
+        took_s=2.0,
+        rolled_back=("a",),
+        remedy="b",
+        error_code="tool-missing",
+    )
+    assert asked.merged(end).request() == asked
+    assert asked.merged(end).outcome() == end
+
+
 def test_sparse_fields_are_not_written_when_they_say_nothing() -> None:
     said = RecoveryDetail(target="spare", before=None, in_place=False, part=None, repository=None)
     assert said.to_json() == {"target": "spare", "before": None}
