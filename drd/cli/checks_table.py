@@ -10,7 +10,14 @@ from drd.cli.recorded import recorded_error
 from drd.model.coverage import Coverage
 from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
-from drd.model.run import CheckResult, DrillResult, Evidence
+from drd.model.run import (
+    RESTORES,
+    STEP_SUCCEEDS,
+    CheckResult,
+    CheckVerdict,
+    DrillResult,
+    Evidence,
+)
 from drd.model.units import format_duration, from_rfc3339
 
 STYLE = {"passed": "good", "failed": "bad", "not_run": "warn", "inconclusive": "warn"}
@@ -85,10 +92,29 @@ def print_fence(fence: FenceReport | None, *, colour: bool) -> None:
         output.say(f"  {tried} {output.unmarked(attempt.words)}: refused")
 
 
-def print_checks(evidence: Evidence, *, colour: bool) -> None:
+def what_failed(evidence: Evidence) -> str:
+    """Return which check or step failed first, and how many others: `step announce failed`; empty
+    if none did, or data was not restored."""
+    failed = _failed(evidence)
+    if not failed or any(c.expected == RESTORES for c in failed):
+        return ""
+    first = failed[0].name if failed[0].expected == STEP_SUCCEEDS else f"check {failed[0].name}"
+    return f"{first} failed" + (f", and {len(failed) - 1} more" if len(failed) > 1 else "")
+
+
+def only_steps_failed(evidence: Evidence) -> bool:
+    failed = _failed(evidence)
+    return bool(failed) and all(c.expected == STEP_SUCCEEDS for c in failed)
+
+
+def _failed(evidence: Evidence) -> list[CheckResult]:
+    return [c for c in evidence.checks if c.verdict is CheckVerdict.FAILED]
+
+
+def print_checks(evidence: Evidence, *, colour: bool, steps: bool = True) -> None:
     """One line for each check: name, observation, the verdict last; failures also show what was
-    expected."""
-    rows = [_row(c) for c in evidence.checks]
+    expected. Without `steps` there is none for a failed step."""
+    rows = [_row(c) for c in evidence.checks if steps or c.expected != STEP_SUCCEEDS]
     if not rows:
         output.say("  check      no check ran: the data is not checked")
         return
@@ -101,7 +127,7 @@ def print_checks(evidence: Evidence, *, colour: bool) -> None:
 
 def _row(check: CheckResult) -> tuple[str, str, str]:
     seen = check.observed
-    if check.verdict == "failed" and check.expected:
+    if check.verdict == "failed" and check.expected not in ("", STEP_SUCCEEDS):
         seen += f" (expected {check.expected})"
     elif check.verdict == "passed" and check.bound:
         seen += f" {check.expected}"

@@ -18,6 +18,7 @@ from drd.cli.checks_table import (
     print_fence,
     print_phases,
     print_unproven,
+    what_failed,
 )
 from drd.cli.follow import asked
 from drd.cli.kit import key_of
@@ -158,11 +159,7 @@ def _sentence(outcome: DrillOutcome, goals: Objectives) -> str:
     if evidence.reason is not None:
         return with_remedy(evidence.reason, evidence.remedy)
     if evidence.rta_s is None:
-        failed = [c.name for c in evidence.checks if c.verdict == "failed"]
-        steps = outcome.failed_steps
-        if steps and len(steps) == len(failed):
-            return f"step {steps[0]} failed"
-        return "not everything was restored"
+        return what_failed(evidence) or "not everything was restored"
     back = f"back in {format_duration(evidence.rta_s)} (RTO {format_duration(goals.rto_s)})"
     losing = f"losing {format_duration(evidence.rpa_s)}"
     if evidence.judged:

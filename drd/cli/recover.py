@@ -10,7 +10,7 @@ from drd.api.outcomes import evidence_document
 from drd.bootstrap import App
 from drd.cli import output, single
 from drd.cli.aside import documents, say_all
-from drd.cli.checks_table import STYLE, print_checks, print_phases
+from drd.cli.checks_table import STYLE, only_steps_failed, print_checks, print_phases, what_failed
 from drd.cli.confirm import confirm, confirm_point
 from drd.cli.live import watched
 from drd.cli.recovery_plan import into, print_plan, say_writes
@@ -215,7 +215,7 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
         return
     output.say(f"{evidence.plan}: point {evidence.point} into {into(planned.request)}")
     print_phases(evidence)
-    print_checks(evidence, colour=colour)
+    print_checks(evidence, colour=colour, steps=False)
     for name in work.destinations:
         for note in _notes(work, name):
             output.say(f"  note       {name}: {note}")
@@ -227,9 +227,10 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
     sentence = _how_on(outcome) if lost else _measured(evidence, planned)
     say_all(noted(work.services.catalogue, work.runner.run), evidence.run)
     result = str(evidence.result)
-    output.say(
-        f"checks {output.paint(result, STYLE[result], colour)}; {sentence}   evidence {evidence.id}"
-    )
+    first = f"checks {output.paint(result, STYLE[result], colour)}"
+    if only_steps_failed(evidence):
+        first = what_failed(evidence)
+    output.say(f"{first}; {sentence}   evidence {evidence.id}")
 
 
 def _how_on(outcome: RecoveryOutcome) -> str:

@@ -190,6 +190,13 @@ def taken_back(said: Sequence[str]) -> Literal["undone", "rolled back"] | None:
     return "rolled back" if "rollback" in said else None
 
 
+STEP_SUCCEEDS = "succeeds"
+"""What is expected of a step; the check of a failed one is called `step NAME`."""
+
+RESTORES = "restores without an error"
+"""What is expected of each component; the check of one that cannot be restored says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """The result of one check. `part` marks a row about a part that could not be compared

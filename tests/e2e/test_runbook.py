@@ -309,6 +309,32 @@ def test_waiting_for_a_decision_is_a_separate_phase(short_tmp: Path, port: int) 
     assert phases["serve_s"] < phases["decide_s"]
 
 
+@pytest.mark.parametrize(
+    ("query", "command", "failed"),
+    [
+        ("select 1", "/bin/false", "step announce failed"),
+        ("select 0", "/bin/true", "check lines failed"),
+    ],
+)
+def test_what_stopped_a_runbook_after_the_restore_is_named(
+    short_tmp: Path, query: str, command: str, failed: str
+) -> None:
+    site = small_site(short_tmp)
+    plan = site.base / "plans/shop.yaml"
+    check = f'  - {{name: lines, kind: sql, component: db, query: "{query}", expect: "> 0"}}\n'
+    text = plan.read_text().replace("targets:", f"{check}targets:")
+    step = f"{{name: announce, command: {{run: [{command}]}}}}"
+    plan.write_text(f"{text}runbook:\n  - restore: all\n  - check: all\n  - {step}\n")
+    site.drd("backup", "shop")
+    drilled = site.drd("drill", "shop", code=4).out
+    assert drilled.splitlines()[-1] == f"failed: {failed}"
+    assert "(expected succeeds)" not in drilled
+    recovered = site.drd(*RECOVER, code=None).out
+    last = failed if command == "/bin/false" else "checks failed"
+    assert recovered.splitlines()[-1].startswith(f"{last}; not recovered; ")
+    assert recovered.count("step announce") == recovered.count("step announce failed;")
+
+
 def test_unrestored_components_are_named_before_and_after(short_tmp: Path) -> None:
     site = small_site(short_tmp)
     plan = site.base / "plans/shop.yaml"

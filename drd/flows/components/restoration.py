@@ -33,7 +33,7 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import believed_directory
 from drd.model.plan import Plan
 from drd.model.recovery_phases import Span
-from drd.model.run import CheckResult, CheckVerdict, StepState
+from drd.model.run import RESTORES, CheckResult, CheckVerdict, StepState
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
 from drd.model.step_record import RESTORE, StepRecord, step_about
@@ -288,7 +288,7 @@ def restore_failures(work: Restoration) -> list[CheckResult]:
             name,
             CheckVerdict.FAILED,
             describe(error).line,
-            "restores without an error",
+            RESTORES,
             looked_at_data=False,
         )
         for name, error in work.errors.items()

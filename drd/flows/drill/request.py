@@ -17,14 +17,12 @@ from drd.ports import Destination
 
 @dataclass(frozen=True, slots=True)
 class DrillOutcome:
-    """The measurements; `restoration` has notes for a person; `error` says why it was inconclusive.
-    `failed_steps` are those that failed by themselves, and were not skipped."""
+    """The measurements; `restoration` has notes for a person; `error` is why it is inconclusive."""
 
     evidence: Evidence
     restoration: Restoration | None
     choice: Choice | None
     error: DrdError | None = None
-    failed_steps: tuple[str, ...] = ()
 
 
 ShowSandboxes = Callable[[DrillOutcome, dict[str, Destination]], None]

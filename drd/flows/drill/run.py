@@ -52,7 +52,7 @@ from drd.flows.repository.identity import probe_repository
 from drd.flows.repository.missing import forgotten_since
 from drd.flows.repository.observed_state import note_damage
 from drd.flows.restore.point_choice import Choice, choose, drill_choice, drill_scenario
-from drd.flows.runbook.engine import Engine, failed_steps, failures
+from drd.flows.runbook.engine import Engine, failures
 from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
@@ -359,8 +359,7 @@ def _record(reached: Phase, evidence: Evidence, error: DrdError | None) -> Drill
         ),
     )
     if isinstance(restoring, RunbookBegun):
-        steps = failed_steps(restoring.engine)
-        return DrillOutcome(evidence, restoring.work, restoring.chosen.choice, error, steps)
+        return DrillOutcome(evidence, restoring.work, restoring.chosen.choice, error)
     choice = restoring.choice if isinstance(restoring, PointChosen) else None
     return DrillOutcome(evidence, None, choice, error)
 

@@ -22,7 +22,7 @@ from drd.model.coverage import Coverage
 from drd.model.plan import IN_PLACE
 from drd.model.progression import Progression, Stage, StepView
 from drd.model.recovery_phases import Span
-from drd.model.run import CheckResult, CheckVerdict, RunState, StepState
+from drd.model.run import STEP_SUCCEEDS, CheckResult, CheckVerdict, RunState, StepState
 from drd.model.run_details import RecoveryDetail, RunDetail
 from drd.model.runbook import LOOKING, PEOPLE, Moves, Step, next_moves, stops
 from drd.model.step_record import StepRecord
@@ -367,17 +367,6 @@ def rehearsed(engine: Engine) -> tuple[Coverage, tuple[tuple[str, str], ...]]:
     return coverage, tuple(left_out)
 
 
-def failed_steps(engine: Engine) -> tuple[str, ...]:
-    """Steps that failed, whose failure no other row tells, and that nobody passes over."""
-    return tuple(
-        name
-        for name, state in engine.states.items()
-        if state is StepState.FAILED
-        and engine.steps[name].kind not in LOOKING
-        and engine.steps[name].on_failure != "continue"
-    )
-
-
 def failures(engine: Engine) -> list[CheckResult]:
     """Return a row for each failed step whose failure no other row reports."""
     rows = []
@@ -392,7 +381,7 @@ def failures(engine: Engine) -> list[CheckResult]:
                 None,
                 CheckVerdict.NOT_RUN if passed_over else CheckVerdict.FAILED,
                 ("failure ignored: " if passed_over else "") + engine.causes[name].line,
-                "succeeds",
+                STEP_SUCCEEDS,
                 part=passed_over,
                 looked_at_data=False,
             )
