@@ -376,9 +376,7 @@ class AlreadyRunning(DrdError):
 
 
 class CatalogueError(DrdError):
-    """`trouble` tells errors of the database and its file apart, so that each is logged once. Of
-    the same `trouble` with other messages, only the first is logged.
-    """
+    """`trouble` tells errors of the database and its file apart, so that each is logged once."""
 
     def __init__(self, message: str, *, hint: str | None = None, trouble: str = "") -> None:
         super().__init__(message, hint=hint)
