@@ -183,8 +183,12 @@ _TITLES = {
 def _title(name: str, form: dict[str, Any]) -> str:
     if kind := form["properties"].get("kind", {}).get("const"):
         return f"kind: {kind}"
-    targets = {spec.target.__name__: f"for a {spec.name} component" for spec in KINDS}
+    targets = {spec.target.__name__: f"for {_component(spec.name)}" for spec in KINDS}
     return targets.get(name) or _TITLES.get(name) or name.lower()
+
+
+def _component(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} component"
 
 
 def _default(about: dict[str, Any]) -> str:

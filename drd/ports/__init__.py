@@ -7,10 +7,11 @@ How a component is backed up:
 
     source = kind.source(component, place)
     source.probe()
-    with source.open(queries) as capture:
+    with source.open() as capture:
         repository.store(capture.payload, tags)
+        capture.observe(queries)
         capture.fingerprint()
-        capture.verify(stored)
+        capture.verify(stored, fingerprint)
 
 How it is restored:
 
