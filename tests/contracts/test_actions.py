@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,15 @@ def note(directory: Path, _: Ends) -> ActionCase:
     return ActionCase(kind, settings, directory, effect, impossible)
 
 
+def await_file(directory: Path, _: Ends) -> ActionCase:
+    """That of the example package: it changes nothing."""
+    kind = example("drd-example", "drd_example.await_file").SPEC
+    file = directory / "ready"
+    file.touch()
+    settings = kind.settings.model_validate({"file": str(file)})
+    return ActionCase(kind, settings, directory, None, file.unlink, timeout_s=0.3)
+
+
 CASES: dict[str, Callable[[Path, Ends], ActionCase]] = {
     "start": start,
     "stop": stop,
@@ -139,6 +149,7 @@ CASES: dict[str, Callable[[Path, Ends], ActionCase]] = {
     "sql": sql,
     "erasures": erasures,
     "note": note,
+    "await_file": await_file,
 }
 
 
@@ -149,4 +160,10 @@ class TestActions(ActionContract):
 
 
 def test_every_kind_of_step_is_held_to_the_contract() -> None:
-    assert CASES.keys() == {*ACTIONS.names, "note"}
+    assert CASES.keys() == {*ACTIONS.names, "note", "await_file"}
+
+
+def test_a_case_that_shows_no_effect_says_what_to_give(tmp_path: Path) -> None:
+    waits = replace(await_file(tmp_path, print), effect=lambda: "nothing")
+    with pytest.raises(AssertionError, match="or be None if the step changes nothing"):
+        ActionContract().test_run_takes_effect_and_returns_its_results(waits)
