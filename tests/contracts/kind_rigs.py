@@ -27,7 +27,7 @@ from drd.kinds.sqlite.kind import SqliteKind
 from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
 from drd.model.plan import Component
 from drd.testing.kinds import KindRig
-from tests.extension_support import EXAMPLES
+from tests.extension_support import EXAMPLES, example
 from tests.servers import PostgresServer
 
 
@@ -228,11 +228,58 @@ class NotesRig(KindRig):
         return None
 
 
+class CardsRig(KindRig):
+    """The example of a kind that is a directory (tests/extensions/drd-cards)."""
+
+    def __init__(self, directory: Path) -> None:
+        self._module = example("drd-cards", "drd_cards")
+        self.kind = self._module.SPEC.open()
+        self._source = directory / "cards"
+        self._target = directory / "target" / "new"
+        self._target.parent.mkdir()
+        self.component = self._component(self._source)
+        self._source.mkdir()
+        (self._source / "anna.txt").write_text("Anna\nOslo\n")
+        (self._source / "ben.txt").write_text("Ben\n")
+
+    def _component(self, path: Path) -> Component:
+        return Component(
+            "friends", "cards", self._module.CardsSettings(kind="cards", path=str(path))
+        )
+
+    def unreadable(self) -> Component:
+        return self._component(self._source.with_name("nowhere"))
+
+    def target(self) -> object:
+        return self._module.CardsTarget(path=str(self._target))
+
+    def beside(self) -> str:
+        return "beside"
+
+    def fill_target(self) -> None:
+        self._target.mkdir(exist_ok=True)
+        (self._target / "theirs.txt").write_text("theirs\n")
+
+    def lose_source(self) -> None:
+        shutil.rmtree(self._source)
+
+    def damage_landing(self, landing: Path) -> None:
+        tar = landing / "friends.tar"
+        tar.write_bytes(b"x" * tar.stat().st_size)
+
+    def left_beside_target(self) -> list[str]:
+        return sorted(p.name for p in self._target.parent.iterdir() if p != self._target)
+
+    def query(self) -> None:
+        return None
+
+
 Factory = Callable[[pytest.FixtureRequest, Path], KindRig]
 
 RIGS: dict[str, Factory] = {
     "sqlite": lambda _, directory: SqliteRig(directory),
     "notes": lambda _, directory: NotesRig(directory),
+    "cards": lambda _, directory: CardsRig(directory),
     "files": lambda _, directory: FilesRig(directory),
     "postgres": lambda request, _: PostgresRig(request.getfixturevalue("postgres"), request),
 }
