@@ -35,13 +35,18 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install_example(tmp_path_factory.mktemp("packages"), "drd-notes")
 
 
-@pytest.fixture
-def site(short_tmp: Path, packages: Path) -> Site:
+def _site(directory: Path, packages: Path, name: str) -> Site:
     # The second variable has commands in an interpreter that was started with the first.
     around = {"PYTHONPATH": os.fspath(packages), "PYTHONNOUSERSITE": "1"}
-    made = Site(short_tmp / "site", environment=around)
+    made = Site(directory / "site", environment=around)
     with (made.base / "drd.yaml").open("a") as settings:
-        settings.write("extensions: [drd-notes]\n")
+        settings.write(f"extensions: [{name}]\n")
+    return made
+
+
+@pytest.fixture
+def site(short_tmp: Path, packages: Path) -> Site:
+    made = _site(short_tmp, packages, "drd-notes")
     (made.base / "todo.txt").write_text("buy milk\ncall home\n")
     (made.base / "back").mkdir()
     made.plan(PLAN.format(base=made.base))
@@ -118,7 +123,7 @@ def test_a_plan_with_sql_for_a_kind_without_it_is_refused(site: Site) -> None:
     plan = PLAN.format(base=site.base)
     site.plan(plan[: plan.index("checks:")] + sql)
     said = site.drd("plan", "check", "shop", code=2)
-    assert "a sql check cannot read todo, which is notes" in said.out + said.err
+    assert "a sql check cannot read component todo, which is of kind notes" in said.out + said.err
 
 
 def test_without_the_extension_the_plan_says_what_is_missing(site: Site) -> None:
@@ -126,3 +131,38 @@ def test_without_the_extension_the_plan_says_what_is_missing(site: Site) -> None
     settings.write_text(settings.read_text().replace("extensions: [drd-notes]\n", ""))
     said = site.drd("plan", "check", "shop", code=2)
     assert 'unknown kind "notes"' in said.out + said.err
+
+
+CARDS = """
+components:
+  friends: {{kind: cards, path: {base}/friends}}
+targets:
+  standby: {{friends: {{path: {base}/back/friends}}}}
+checks:
+  - {{name: all cards are back, kind: rows, component: friends}}
+"""
+
+
+def test_the_example_of_a_directory_is_drilled_and_comes_back(
+    short_tmp: Path, tmp_path: Path
+) -> None:
+    site = _site(short_tmp, install_example(tmp_path / "packages", "drd-cards"), "drd-cards")
+    source, back = site.base / "friends", site.base / "back/friends"
+    source.mkdir()
+    (source / "anna").write_text("Oslo\n")
+    (source / "ben").write_text("Rome\n")
+    (source / "ben").chmod(0o640)
+    back.mkdir(parents=True)
+    began = site.drd(
+        "plan", "new", "--output", "-", "--no-postgres", "--kind", "cards", str(source)
+    )
+    assert "kind: cards" in began.out
+    site.plan(CARDS.format(base=site.base))
+    site.drd("backup", "shop")
+    drilled = site.drd("drill", "shop", "--json").json
+    assert [c["verdict"] for c in drilled["checks"]] == ["passed"]
+    site.drd(*RECOVER)
+    assert {p.name: p.read_text() for p in back.iterdir()} == {"anna": "Oslo\n", "ben": "Rome\n"}
+    assert (back / "ben").stat().st_mode & 0o777 == 0o640
+    assert [p.name for p in back.parent.iterdir()] == ["friends"]
+    site.assert_clean()
