@@ -1,7 +1,6 @@
 """Notes: a file of lines. An example of a kind of component in a package of its own."""
 
 import hashlib
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -40,11 +39,13 @@ class NotesInspector(FileInspector):
 
 class NotesCapture(PlainCapture):
     def fingerprint(self) -> Fingerprint:
+        assert isinstance(self.payload, Stream)
         return NotesInspector(Path(self.payload.command.argv[-1])).fingerprint()
 
 
 class NotesSource(Source):
     def __init__(self, component: Component, place: Workplace) -> None:
+        assert isinstance(component.settings, NotesSettings)
         self._name, self._path = component.name, Path(component.settings.path)
         self._copy = place.directory / "copy.notes"
 
@@ -56,7 +57,7 @@ class NotesSource(Source):
         facts = file_facts(str(self._path), f"{self._name}.notes", self._path.stat())
         now = datetime.now(UTC)
         try:
-            shutil.copyfile(self._path, self._copy)
+            self._copy.write_bytes(self._path.read_bytes())
             stream = Stream(Command(("cat", "--", str(self._copy))), facts["filename"])
             yield NotesCapture(now, stream, facts)
         finally:
