@@ -188,8 +188,9 @@ def _changed(
     if scenario.last is None or scenario.last.plan_digest == facts.digest:
         return []
     that = f"{'the' if named else 'its'} last {drill}"
-    text = "; ".join(package.words(that) for package in scenario.packages)
-    return [reason(Verdict.AT_RISK, text or f"plan changed since {that}", "plan-changed")]
+    used = " and ".join(package.words() for package in scenario.packages)
+    text = f"{that} used {used}" if used else f"plan changed since {that}"
+    return [reason(Verdict.AT_RISK, text, "plan-changed")]
 
 
 def _late_reasons(

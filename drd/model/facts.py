@@ -189,9 +189,9 @@ class PackageFacts(NamedTuple):
     then: str
     now: str
 
-    def words(self, drill: str) -> str:
-        """Return the sentence about it; `drill` is how the text calls the drill."""
-        return f"package {self.name} has version {self.now} now, but {self.then} in {drill}"
+    def words(self) -> str:
+        """Return what the drill used, and the version in use."""
+        return f"package {self.name} {self.then}, which is version {self.now} now"
 
 
 def other_packages(then: Mapping[str, str], now: Mapping[str, object]) -> tuple[PackageFacts, ...]:

@@ -240,8 +240,8 @@ def subject_of(key: Key) -> str:
 
 
 def _changed(packages: Sequence[PackageFacts]) -> str:
-    words = "; ".join(package.words("that drill") for package in packages)
-    return words or "the plan has changed since then"
+    words = " and ".join(package.words() for package in packages)
+    return f" with {words}" if words else ", but the plan has changed since then"
 
 
 def _drill(
@@ -277,7 +277,7 @@ def _drill(
         text = f"passed {when}, but did not prove everything: {left}"
         return unproven(text, Readiness.NOT_READY, remedy_of(last.unproven))
     if last.plan_digest != plan.digest:
-        return unproven(f"passed {when}, but {_changed(packages(last))}")
+        return unproven(f"passed {when}{_changed(packages(last))}")
     every_s = plan.drill.interval_s
     if since_s > (valid := valid_s(every_s, len(plan.drill.scenarios))):
         return unproven(

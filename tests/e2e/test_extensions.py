@@ -83,10 +83,10 @@ def test_backup_drill_and_message_with_what_a_package_adds(site: Site) -> None:
     install_example(site.base.parent / "site-packages", version="2.0.0")
     assert digest_of(site) != digest
     site.drd("backup", "shop")  # loads the plan
-    words = "package drd-example has version 2 now, but 1.2.0 in"
+    words = "package drd-example 1.2.0, which is version 2 now"
     [status] = site.drd("status", "--json", code=None).json["plans"]
-    assert f"{words} its last drill: drd drill shop" in status["reasons"]
-    assert f"but {words} that drill" in site.drd("readiness", "shop", "--json", code=None).out
+    assert f"its last drill used {words}: drd drill shop" in status["reasons"]
+    assert f"UTC with {words}" in site.drd("readiness", "shop", "--json", code=None).out
 
 
 def digest_of(site: Site) -> str:

@@ -313,7 +313,7 @@ def test_waiting_for_a_decision_is_a_separate_phase(short_tmp: Path, port: int) 
     ("query", "command", "failed"),
     [
         ("select 1", "/bin/false", "step announce failed"),
-        ("select 0", "/bin/true", "check lines failed"),
+        ("select 0", "/bin/true", "check orders are there failed, and 1 more"),
     ],
 )
 def test_what_stopped_a_runbook_after_the_restore_is_named(
@@ -321,14 +321,17 @@ def test_what_stopped_a_runbook_after_the_restore_is_named(
 ) -> None:
     site = small_site(short_tmp)
     plan = site.base / "plans/shop.yaml"
-    check = f'  - {{name: lines, kind: sql, component: db, query: "{query}", expect: "> 0"}}\n'
-    text = plan.read_text().replace("targets:", f"{check}targets:")
+    check = f'{{name: lines, kind: sql, component: db, query: "{query}", expect: "> 0"}}'
+    text = plan.read_text().replace("{name: row counts, kind: rows, component: db}", check)
+    text = text.replace("select count(*) from orders", query)
     step = f"{{name: announce, command: {{run: [{command}]}}}}"
     plan.write_text(f"{text}runbook:\n  - restore: all\n  - check: all\n  - {step}\n")
     site.drd("backup", "shop")
     drilled = site.drd("drill", "shop", code=4).out
     assert drilled.splitlines()[-1] == f"failed: {failed}"
     assert "(expected succeeds)" not in drilled
+    compared = "not proven db: not compared: check orders are there failed" not in drilled
+    assert compared == (query == "select 1"), drilled
     recovered = site.drd(*RECOVER, code=None).out
     last = failed if command == "/bin/false" else "checks failed"
     assert recovered.splitlines()[-1].startswith(f"{last}; not recovered; ")

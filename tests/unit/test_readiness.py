@@ -140,8 +140,8 @@ def test_another_version_of_a_package_than_in_the_drill_is_named() -> None:
     package = PackageFacts("drd-notes", "1.2.0", "2")
     drilled = evidence(plan_digest="d0")
     [finding] = of_drills(plan(), [drilled], T0 + timedelta(days=1), lambda _: [package])
-    words = "package drd-notes has version 2 now, but 1.2.0 in that drill"
-    assert finding.finding.text == f"passed 2026-11-25 12:00 UTC, but {words}"
+    words = "with package drd-notes 1.2.0, which is version 2 now"
+    assert finding.finding.text == f"passed 2026-11-25 12:00 UTC {words}"
     assert finding.finding.remedy == "drd drill orders-api --scenario database-loss"
 
 

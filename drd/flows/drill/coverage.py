@@ -48,7 +48,7 @@ def _not_restored(name: str, *, meant: bool) -> Unproven:
 
 
 def _unseen(name: str, *, empty: bool) -> Unproven:
-    return Unproven(name, "not compared: no check covered it", EMPTY if empty else NO_CHECK)
+    return Unproven(name, "not compared: no check looked at its data", EMPTY if empty else NO_CHECK)
 
 
 def _left_out(work: Restoration, engine: Engine) -> Iterator[str]:
@@ -65,7 +65,7 @@ def _left_out(work: Restoration, engine: Engine) -> Iterator[str]:
 
 def _not_compared(component: str, checks: list[CheckResult]) -> str | None:
     """Return why nothing was compared; None if a check has read the data and passed; empty if no
-    check covered it.
+    check looked at it.
     """
     own = [c for c in checks if c.component == component and c.looked_at_data and not c.part]
     if any(c.verdict is CheckVerdict.PASSED for c in own):
@@ -73,4 +73,4 @@ def _not_compared(component: str, checks: list[CheckResult]) -> str | None:
     missed = [c for c in own if c.verdict is CheckVerdict.NOT_RUN]
     if missed:
         return f"not compared: {missed[0].observed}"
-    return ""
+    return f"not compared: check {own[0].name} failed" if own else ""
