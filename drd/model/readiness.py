@@ -20,7 +20,7 @@ from drd.model.kit_findings import KIT_IN_ORDER
 from drd.model.plan import Plan
 from drd.model.readiness_finding import ReadinessException, ReadinessFinding
 from drd.model.run import DrillResult, Evidence
-from drd.model.runbook import Ask
+from drd.model.runbook import LOOKING, Ask
 from drd.model.scenarios import Key, ScenarioDrill, standing, turn_s, valid_s
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.model.source_version import SourceVersion
@@ -375,6 +375,8 @@ def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFindi
         return []
     text = last.coverage.words()
     if not last.not_rehearsed:
+        if plan.runbook and all(step.kind in LOOKING for step in plan.runbook):
+            text = "restore and checks rehearsed; the plan has no other steps"
         return [_judged("rehearsal", "ok", "", text)]
     left_out = "\n".join(f"{step}: {reason}" for step, reason in last.not_rehearsed)
     remedy = f"let drills run these steps, or simulate them: `rehearse` in {plan.file}."

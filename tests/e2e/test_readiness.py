@@ -56,6 +56,8 @@ def test_what_is_missing_is_named_until_it_is_there(site: Site) -> None:
     assert found["target standby: db: target"]["severity"] == "ok"
     assert found["restic version"]["severity"] == "ok"
     assert found["db: SQLite version"]["severity"] == "ok"
+    room = found["room for a drill"]["evidence"]
+    assert room.startswith("a drill of all components, with its downloads, needs ")
     assert shown(site)[0] == "ready"
     assert not list((site.base / "back").iterdir()), "looking changes nothing"
 

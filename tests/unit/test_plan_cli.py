@@ -382,6 +382,16 @@ def test_server_that_lets_nobody_in_is_noted(
     assert "refused the connection" in notes[0]
 
 
+def test_a_host_without_a_postgresql_server_is_no_note_of_a_plan(
+    home: Path, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.setattr("drd.kinds.postgres.discovery._sockets", lambda: iter(()))
+    assert run("new", "--sqlite", database, "--output", "-") == 0
+    assert "PostgreSQL server" not in capsys.readouterr().out
+    assert run("new", "--output", "-") == 0
+    assert "drd found no database, and none was given" in capsys.readouterr().out
+
+
 def test_help_has_examples(capsys: Output) -> None:
     with pytest.raises(SystemExit) as caught:
         run("--help")

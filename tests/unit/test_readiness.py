@@ -212,6 +212,19 @@ def test_steps_that_no_drill_carries_out_are_named() -> None:
     assert of_coverage(plan(), [evidence()]) == []
 
 
+def test_a_plan_without_a_runbook_is_not_told_of_its_steps() -> None:
+    steps = (Step("data", "restore"), Step("look", "check"))
+    [fine] = of_coverage(
+        replace(plan(), runbook=steps), [evidence(coverage=Coverage(2, 2), not_rehearsed=())]
+    )
+    assert fine.finding.text == "restore and checks rehearsed; the plan has no other steps"
+    more = (*steps, Step("dns", "manual", settings=Ask("switch")))
+    [fine] = of_coverage(
+        replace(plan(), runbook=more), [evidence(coverage=Coverage(3, 3), not_rehearsed=())]
+    )
+    assert fine.finding.text == "3 of 3 steps rehearsed"
+
+
 def test_somebody_has_to_hold_each_role_that_is_asked() -> None:
     steps = (
         Step("go", "approve", settings=Ask("go?", role="lead")),

@@ -292,7 +292,8 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
         if (snapshot := point.component(name)) is not None
     )
     detail = (
-        f"a drill needs {format_size(needed)}; {format_size(free)} are free in {services.work_dir}"
+        f"a drill of all components, with its downloads, needs {format_size(needed)}; "
+        f"{format_size(free)} are free in {services.work_dir}"
     )
     return [
         Finding(

@@ -61,7 +61,7 @@ def found() -> tuple[list[Wish], list[str]]:
     """
     sockets = list(_sockets())
     if not sockets:
-        return [], ["No PostgreSQL server was found on a local socket."]
+        return [], []
     try:
         psql = process.find_tool("psql", package="postgresql-client")
     except ToolError as error:
