@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from drd.config.json_schema import plan_schema
 from drd.config.reference import reference
 from drd.config.yaml import read
+from drd.registry import KINDS
 from tests.config_support import EXAMPLES, GOOD, changed
 
 ROOT = EXAMPLES.parent
@@ -100,6 +102,11 @@ def test_schema_file_of_the_examples_is_up_to_date() -> None:
 def test_reference_is_up_to_date() -> None:
     """Made by `drd plan schema --markdown > docs/plan-reference.md`."""
     assert (ROOT / "docs/plan-reference.md").read_text() == reference(plan_schema())
+
+
+def test_heading_of_a_kind_has_its_article(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drd.config.reference.KINDS", [replace(KINDS["sqlite"], name="ini")])
+    assert "### for an ini component\n" in reference(plan_schema())
 
 
 def test_reference_names_every_key() -> None:
