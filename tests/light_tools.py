@@ -20,13 +20,13 @@ from drd.kinds.postgres.template import ClusterTemplate
 from drd.process import command
 from drd.process.private import is_in_root_place
 
-_GO = {"GOMAXPROCS": "1", "GOGC": "400"}
+GO = {"GOMAXPROCS": "1", "GOGC": "400"}
 
 
 def install() -> None:
     """In this process, and for what it starts, from now on."""
-    os.environ.update(_GO)
-    command._PASSED_ON = (*command._PASSED_ON, *_GO)
+    os.environ.update(GO)
+    command._PASSED_ON = (*command._PASSED_ON, *GO)
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 

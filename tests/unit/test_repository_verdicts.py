@@ -178,7 +178,7 @@ def test_missing_snapshots_are_breached_only_where_nothing_else_is_left() -> Non
     [reason] = reasons(plan(torn), VANISHED)
     assert reason.verdict is Verdict.BREACHED
     assert "2 restore points" in reason.text
-    assert reason.text.startswith("everything would be lost: primary")
+    assert reason.text.startswith("everything would be lost: repository primary")
     for other in (torn._replace(lost="gone"), torn._replace(newest=None)):
         [reason] = reasons(plan(other), VANISHED)
         assert reason.verdict is Verdict.AT_RISK

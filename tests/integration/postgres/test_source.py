@@ -66,7 +66,7 @@ def test_a_healthy_source_reports_size_and_version(shop: PostgresServer, place: 
 
 
 def test_a_missing_database_is_named(shop: PostgresServer, place: Workplace) -> None:
-    with pytest.raises(SourceMissing, match=" has no database nowhere$") as caught:
+    with pytest.raises(SourceMissing, match=r" has no database nowhere$") as caught:
         source(shop.dsn("nowhere"), place).probe()
     assert caught.value.hint
 
