@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from drd.model.finding import Finding
+from drd.model.finding import Finding, Severity
 from drd.model.units import from_rfc3339, to_rfc3339
 from drd.model.verdicts import Readiness
 
@@ -62,3 +62,17 @@ def _exception(finding: Finding, data: Mapping[str, Any]) -> ReadinessException 
     if not said:
         return None
     return ReadinessException(finding.name, str(said["reason"]), from_rfc3339(said["until"]))
+
+
+def judged_as(
+    code: str,
+    severity: Severity,
+    subject: str,
+    text: str,
+    remedy: str = "",
+    *,
+    allows: Readiness = Readiness.READY,
+    proof: bool = False,
+) -> ReadinessFinding:
+    """Return a finding together with what it means for the plan."""
+    return ReadinessFinding(Finding(code, severity, subject, text, remedy), allows, proof)

@@ -14,9 +14,9 @@ from drd.fence.name_lookup import Names, question
 from drd.fence.record import plain
 from drd.fence.spec import Spec
 from drd.flows.components.fence import drill_fences, report
+from drd.model.drill_readiness import of_fence
 from drd.model.fencing import FenceReport, RefusedAccess, limits_in_words
 from drd.model.plan import DrillPolicy
-from drd.model.readiness import of_fence
 from drd.process.fence import _parts_around, refused_hint
 
 TRIED = RefusedAccess("app", "tcp", "203.0.113.5:25")

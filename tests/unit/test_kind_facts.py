@@ -16,7 +16,7 @@ from drd.errors import NotSupported
 from drd.flows.components.fence import for_command
 from drd.model import kit, manifest
 from drd.model.difference import PropertyChange, difference
-from drd.model.readiness import of_versions
+from drd.model.drill_readiness import of_versions
 from drd.model.single_item import Part
 from drd.model.snapshot import (
     ComponentSnapshot,

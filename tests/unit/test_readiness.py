@@ -14,6 +14,7 @@ from drd.flows.host.readiness import at_target
 from drd.kinds.file_system import no_directory, space_finding, unwritable
 from drd.model.compliance import assess
 from drd.model.coverage import Coverage
+from drd.model.drill_readiness import of_coverage, of_drills, of_tools, of_versions
 from drd.model.facts import AlertFacts, FindingFacts, PackageFacts, UnreadyFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import name_of
@@ -21,13 +22,9 @@ from drd.model.plan import DrillPolicy
 from drd.model.readiness import (
     judge,
     of_assessment,
-    of_coverage,
-    of_drills,
     of_kit,
     of_people,
     of_point,
-    of_tools,
-    of_versions,
 )
 from drd.model.readiness_finding import ReadinessException, ReadinessFinding
 from drd.model.run import DrillResult

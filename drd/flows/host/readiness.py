@@ -16,7 +16,7 @@ from drd.flows.restore.production_guard import production
 from drd.flows.runbook.step_runner import preflight_step
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import remove_run, target_place
-from drd.model import readiness
+from drd.model import drill_readiness, readiness
 from drd.model.compliance import assess
 from drd.model.facts import other_packages
 from drd.model.finding import Finding
@@ -60,19 +60,19 @@ def _findings(
     for facts in services.read_facts(plan.name) if services.read_facts else ():
         yield from readiness.of_assessment(plan, assess(facts, now))
     majors = {extension.name: extension.major for extension in extensions_used(plan)}
-    yield from readiness.of_drills(
+    yield from drill_readiness.of_drills(
         plan, evidence, now, lambda drill: other_packages(_recorded(services, drill.run), majors)
     )
-    yield from readiness.of_coverage(plan, evidence)
-    yield from readiness.of_fence(plan, evidence)
+    yield from drill_readiness.of_coverage(plan, evidence)
+    yield from drill_readiness.of_fence(plan, evidence)
     yield from readiness.of_people(plan, services.roles)
     yield readiness.of_point(plan, newest)
     drills = (e for e in evidence if e.target is None)
     passed = next((e for e in drills if e.result is DrillResult.PASSED and e.point), None)
     drilled = next((p for p in kept if passed is not None and p.id == passed.point), None)
-    yield from readiness.of_versions(plan, drilled, newest, source_version)
+    yield from drill_readiness.of_versions(plan, drilled, newest, source_version)
     if passed is not None and newest is not None:
-        yield from readiness.of_tools(
+        yield from drill_readiness.of_tools(
             plan, _recorded(services, passed.run), tool_versions(services, plan, newest)
         )
     yield from (_tried(f) for f in examine(services, plan, resolve, run=run))
