@@ -32,7 +32,7 @@ class Cause:
 
     @property
     def line(self) -> str:
-        """All of it in one line, for logs and tables."""
+        """The fact and the remedies in one line, for logs and tables."""
         return in_one_line(self.shown)
 
 

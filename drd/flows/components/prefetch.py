@@ -32,7 +32,7 @@ class Prefetch:
         self._services = holders.services
         self._call_off = process.CallOff()
         workers = self._services.parallel + 1  # and the manifest
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="drd-ahead")
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="drd-prefetch")
         self._fetches: dict[str, Future[Fetch]] = {}
         self._landings: list[Path] = []
         self._manifest: Future[Manifest] | None = None

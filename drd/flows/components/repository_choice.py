@@ -248,7 +248,7 @@ class Holders:
         return manifest
 
     def _id(self, repository: Repository, snapshot: str) -> str:
-        """Return the snapshot's id there."""
+        """Return the id that a snapshot of the point has in a repository."""
         if repository.name not in self.point.copied:
             return snapshot
         with self._lock:

@@ -83,11 +83,14 @@ def begin(
     holders: Holders,
     destinations: Mapping[str, Destination],
     part: Part | None = None,
+    *,
     prefetch: Prefetch | None = None,
+    fences: process.Fences | None = None,
+    before: Sequence[Span] = (),
 ) -> Restoration:
-    """Return a restoration of the point of the `holders`, whose clock starts now. `prefetch` has
-    what was prefetched."""
-    now = holders.services.clock.monotonic()
+    """Return a restoration of the point of the `holders`. `prefetch` has what was prefetched; a
+    drill gives its `fences`. The clock starts now, or with the first of the spans that went
+    `before`."""
     return Restoration(
         holders.services,
         runner,
@@ -95,9 +98,11 @@ def begin(
         holders.point,
         holders,
         destinations,
-        now,
+        before[0].begin if before else holders.services.clock.monotonic(),
         part,
         prefetch,
+        fences,
+        [*before],
     )
 
 

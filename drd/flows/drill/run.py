@@ -172,10 +172,10 @@ class _Rehearsal:
 
     def run(self) -> RunbookEnded:
         begun = self._begun
-        sandbox = self._sandboxes.enter_context(drill_fences(begun.services, begun.plan))
-        fences = self._reach(FencesReady(begun, sandbox))
+        fences = self._sandboxes.enter_context(drill_fences(begun.services, begun.plan))
+        fenced = self._reach(FencesReady(begun, fences))
         is_lost = begun.request.scenario == HOST_LOSS
-        host = self._reach(self._host_from_kit(fences) if is_lost else _this_host(fences))
+        host = self._reach(self._host_from_kit(fenced) if is_lost else _this_host(fenced))
         chosen = self._reach(PointChosen(host, _choose(host)))
         # Recorded, so that a concurrent retention keeps it.
         recorded = ChoiceStepResult(point=chosen.choice.point.id)
@@ -188,7 +188,7 @@ class _Rehearsal:
         self.reached = phase
         return phase
 
-    def _host_from_kit(self, fences: FencesReady) -> HostReady:
+    def _host_from_kit(self, fenced: FencesReady) -> HostReady:
         """Open the kit: its plan counts from here on, and what its secrets open; only the record
         stays ours."""
         begun = self._begun
@@ -208,7 +208,7 @@ class _Rehearsal:
             raise _NoHost(error) from error
         [host] = opened
         return HostReady(
-            fences,
+            fenced,
             host.plan,
             host.digest,
             replace(begun.services, open_repository=host.services.open_repository),
@@ -224,11 +224,9 @@ class _Rehearsal:
         destinations = self._destinations(chosen)
         cache = restoration.cold_cache(host.services, run)
         holders = Holders(host.services, host.plan, point, only=begun.only, cache=cache)
-        work = restoration.begin(begun.runner, holders, destinations)
-        work.fences = host.fenced.fences
-        if host.spans:
-            work.begun = host.spans[0].begin
-            work.spans.extend(host.spans)
+        work = restoration.begin(
+            begun.runner, holders, destinations, fences=host.fenced.fences, before=host.spans
+        )
         pool = self._sandboxes.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drd-tools"))
         versions = pool.submit(tool_versions, host.services, host.plan, point)
         directory = believed_directory(host.services, run) / "started"
@@ -254,16 +252,15 @@ class _Rehearsal:
                     f"restore point {point.id} does not contain component {name}",
                     hint=f"use a complete one: drd points {host.plan.name}",
                 )
-            sandbox = host.fenced.fences
-            place = sandbox_place(host.services, begun.runner.run.id, component, sandbox)
+            place = sandbox_place(host.services, begun.runner.run.id, component, host.fenced.fences)
             made[name] = host.services.kinds(component.kind).sandbox(component, snapshot, place)
             self._sandboxes.callback(restoration.close, made[name])
         return made
 
 
-def _this_host(fences: FencesReady) -> HostReady:
-    begun = fences.begun
-    return HostReady(fences, begun.plan, begun.plan.digest, begun.services, begun.services)
+def _this_host(fenced: FencesReady) -> HostReady:
+    begun = fenced.begun
+    return HostReady(fenced, begun.plan, begun.plan.digest, begun.services, begun.services)
 
 
 def _choose(host: HostReady) -> Choice:

@@ -77,7 +77,9 @@ def find_missing(
 
 
 def _ids(points: Sequence[RestorePoint], repository: str) -> list[str]:
-    """Return the ids of their snapshots there, as far as known: a copy has its own ids."""
+    """Return the ids that the snapshots of the points have in the repository. For a copied point
+    that is only its manifest: copies of components have ids of their own.
+    """
     ids = [p.repositories[repository] for p in points]
     stored = (p for p in points if repository not in p.copied)
     return ids + [i for p in stored for i in listings.component_ids(p)]

@@ -95,7 +95,7 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
             "preflight",
             lambda: preflight(plan, destinations, prefetch, runner.run.id),
         )
-        work = restoration.begin(runner, holders, destinations, part_of(plan), prefetch)
+        work = restoration.begin(runner, holders, destinations, part_of(plan), prefetch=prefetch)
         if plan.continues is not None:
             _preflight_again(services, plan, destinations, holders, runner)
         engine = Engine(work, _step_runner(services, plan, work))
