@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from drd.errors import NotAsNoted
-from drd.flows.root.ledger import Ledger, LedgerEntry, Noted, row_of
+from drd.flows.root.former_records import Noted
+from drd.flows.root.ledger import Ledger, LedgerEntry
+from drd.flows.root.noted_rows import row_of
 from drd.model.former_rows import cause_of
 from drd.model.run import StepState
 from drd.model.snapshot import json_digest

@@ -20,19 +20,20 @@ from typing import Any
 
 from drd.errors import NotAsNoted, SandboxUnavailable
 from drd.flows.root import former_records
+from drd.flows.root.former_records import Noted
+from drd.flows.root.noted_rows import agree, compared, differing, head_of, plain, point_of
 from drd.model.plan import IN_PLACE
 from drd.model.run import Run, RunState, sound_id
 from drd.model.run_details import RecoveryDetail, RunDetail
 from drd.model.single_item import Part
-from drd.model.snapshot import RestorePoint, json_digest
-from drd.model.step_record import StepRecord, completed
+from drd.model.snapshot import RestorePoint
+from drd.model.step_record import StepRecord
 from drd.model.text import escaped
 from drd.model.units import from_rfc3339, to_rfc3339
 from drd.process import rights
 from drd.process.private import ROOTS_OWN, make_private, read_own, root_place, why_not_private
 from drd.process.rights import Purpose
 
-Noted = dict[str, Any]
 Warn = Callable[[str], object]
 
 _SCHEMA = 3
@@ -44,9 +45,6 @@ _LARGEST = 16 << 20
 _KEPT = 200
 """The largest number of ledgers of one state. Runs older than the newest of these are
 not resumed."""
-_WHOLE = 4096
-"""Longer values are stored as their digest: that is enough to compare them."""
-_SHOWN = 200
 _PASSABLE = 0o711
 
 
@@ -65,7 +63,7 @@ class LedgerEntry:
     open: bool = False
 
     def allows(self, record: StepRecord | None) -> bool:
-        return _agree(record, self.now) or (self.open and _agree(record, self.before))
+        return agree(record, self.now) or (self.open and agree(record, self.before))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ class End:
         error: str | None,
         detail: RunDetail | None = None,
     ) -> End:
-        return cls(str(state), to_rfc3339(at), error, _plain((detail or RunDetail()).to_json()))
+        return cls(str(state), to_rfc3339(at), error, plain((detail or RunDetail()).to_json()))
 
     @property
     def when(self) -> datetime:
@@ -218,10 +216,10 @@ class Ledger:
         for name in sorted({*records, *self.steps}):
             record, entry = records.get(name), self.steps.get(name)
             if entry is None or not entry.allows(record):
-                row, noted = _compared(record, entry.now if entry is not None else None)
+                row, noted = compared(record, entry.now if entry is not None else None)
                 raise self._differs(f"its step {escaped(name)}", row, noted)
 
-            if entry.open and not _agree(record, entry.now):  # killed before the row was written
+            if entry.open and not agree(record, entry.now):  # killed before the row was written
                 self._as_before(name, entry)
 
     def _as_before(self, name: str, entry: LedgerEntry) -> None:
@@ -232,7 +230,7 @@ class Ledger:
 
     def require_step(self, record: StepRecord) -> None:
         """Require that the row equals what was to be written. Raises NotAsNoted."""
-        row, noted = _compared(record, self.steps[record.name].now)
+        row, noted = compared(record, self.steps[record.name].now)
         if row != noted:
             raise self._differs(f"its step {record.name}", row, noted)
 
@@ -243,7 +241,7 @@ class Ledger:
             raise self._differs(f"restore point {self.point['id']}", row, self.point)
 
     def _differs(self, what: str, row: Any, noted: Any) -> NotAsNoted:
-        there, here = _differing(row, noted)
+        there, here = differing(row, noted)
         return NotAsNoted(
             f"run {self.run} of {self.head['plan']} was changed since root executed it: for "
             f"{what} the catalogue has {there}, root's own record has {here}",
@@ -276,58 +274,6 @@ class Ledger:
         flags = ("overwrite", "no_owner", "as_owner", "no_undo", "accept_paths")
         words += [f"--{flag.replace('_', '-')}" for flag in flags if getattr(said, flag)]
         return escaped(shlex.join(words))
-
-
-def head_of(run: Run) -> Noted:
-    """Return the fields of a run's row that never change after its beginning."""
-    return {
-        "plan": run.plan,
-        "kind": str(run.kind),
-        "started_at": to_rfc3339(run.started_at) if run.started_at else None,
-        "plan_digest": run.plan_digest,
-        "stamp": run.stamp,
-        "actor": _plain(run.actor.to_json() if run.actor is not None else None),
-        "detail": _plain(RecoveryDetail.from_json(run.detail.to_json()).request().to_json()),
-    }
-
-
-def row_of(record: StepRecord) -> Noted:
-    record = completed(record)
-    return {
-        "kind": record.kind,
-        "subject": record.subject,
-        "state": str(record.state),
-        "attempt": record.attempt,
-        "started_at": to_rfc3339(record.started_at),
-        "finished_at": to_rfc3339(record.finished_at) if record.finished_at else None,
-        "result": _short(record.result.to_json()),
-        "error": _short(_catalogue_text(record.error)),
-        "remedy": _short(_catalogue_text(record.remedy)),
-    }
-
-
-def _compared(record: StepRecord | None, noted: Noted | None) -> tuple[Noted | None, Noted | None]:
-    """Return the row of a step, and what was noted: they are equal if they agree."""
-    row = row_of(record) if record is not None else None
-    if record is None or row is None or noted is None or not former_records.is_former(noted):
-        return row, noted
-    error = _short(_catalogue_text(former_records.error_of(record)))
-    return former_records.in_one_form(record.name, row, noted, error)
-
-
-def _agree(record: StepRecord | None, noted: Noted | None) -> bool:
-    row, compared = _compared(record, noted)
-    return row == compared
-
-
-def point_of(point: RestorePoint) -> Noted:
-    """Return the fixed content of a point; copies and retention may change where it is stored."""
-    return {
-        "id": point.id,
-        "components": {
-            c.component: [c.kind, c.snapshot, _short(c.facts)] for c in point.components
-        },
-    }
 
 
 def begin(
@@ -408,34 +354,3 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
-
-
-def _plain(value: Any) -> Any:
-    """Return the value as it is read back from a row or a file."""
-    return json.loads(json.dumps(value))
-
-
-def _short(value: Any) -> Any:
-    plain = _plain(dict(value) if isinstance(value, Mapping) else value)
-    long = len(json.dumps(plain)) > _WHOLE
-    return {"sha256": json_digest(plain)} if long else plain
-
-
-def _catalogue_text(text: str | None) -> str | None:
-    """Convert a text as the catalogue does."""
-    if text is None:
-        return None
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
-
-
-def _differing(row: Any, noted: Any) -> tuple[str, str]:
-    """Return both values for display; of mappings only the differing members."""
-    if isinstance(row, dict) and isinstance(noted, dict):
-        keys = [k for k in {**row, **noted} if row.get(k) != noted.get(k)]
-        row, noted = ({k: side.get(k) for k in keys} for side in (row, noted))
-    return _shown(row), _shown(noted)
-
-
-def _shown(value: Any) -> str:
-    text = "nothing" if value is None else escaped(json.dumps(value, ensure_ascii=False))
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -16,7 +16,9 @@ from typing import Any, cast
 
 from drd.errors import NotAsNoted
 from drd.flows.root import ledger
-from drd.flows.root.ledger import End, Ledger, Noted, Warn, point_of, row_of
+from drd.flows.root.former_records import Noted
+from drd.flows.root.ledger import End, Ledger, Warn
+from drd.flows.root.noted_rows import point_of, row_of
 from drd.model.plan import Plan
 from drd.model.run import (
     SET_ASIDE,

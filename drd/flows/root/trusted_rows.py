@@ -12,8 +12,9 @@ from pathlib import Path
 
 from drd.errors import NotAsNoted, SandboxUnavailable
 from drd.flows.root import ledger
-from drd.flows.root.ledger import End, Warn, point_of
+from drd.flows.root.ledger import End, Warn
 from drd.flows.root.noted import Notes, noted
+from drd.flows.root.noted_rows import point_of
 from drd.model.run import (
     Run,
     RunState,
