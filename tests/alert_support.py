@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from drd.model.alerts import Alert, Condition, Rules, Transition, reconcile
-from drd.model.message import Severity
+from drd.model.message import Urgency
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 RULES = Rules(hold_s=300, remind_s=4 * 3600, remind_critical_s=3600)
@@ -21,7 +21,7 @@ def bad(
     kind: str = "rpo",
     plan: str = "orders-api",
     subject: str = "",
-    severity: Severity = "warning",
+    severity: Urgency = "warning",
     message: str = "late",
 ) -> Condition:
     return Condition(kind, severity, subject, message, "drd status", plan=plan)

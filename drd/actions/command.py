@@ -50,7 +50,7 @@ class CommandSettings(Rehearsed):
         yield from named_texts("env", self.env)
 
 
-class OwnCommand:
+class CommandAction:
     """Exit 0 is success. It runs as the user that drd runs as, without the rights that a unit gives
     to drd beyond that, in a drill behind a fence, and gets no secret."""
 
@@ -198,7 +198,7 @@ def _by_hand(command: CommandSettings, hand: StepByHand) -> Iterator[str]:
 SPEC = ActionKind(
     "command",
     CommandSettings,
-    OwnCommand(),
+    CommandAction(),
     summary="Run a command of your own.",
     about="What to run.",
     gives=("output", "exit"),

@@ -130,7 +130,7 @@ class Erasures:
         since = context.value("data_time")
         ids = list(dict.fromkeys(_registered(settings, context, from_rfc3339(since))))
         told = f"{counted(len(ids), 'erasure')} since {since} replayed"
-        work = _Replay(settings, context, ids)
+        work = _RunningReplay(settings, context, ids)
         in_table = settings.replay.sql is not None or settings.check.sql is not None
         try:
             if in_table:
@@ -167,7 +167,7 @@ class Erasures:
         return result
 
 
-class _Replay:
+class _RunningReplay:
     """The ids on their way into one component."""
 
     def __init__(

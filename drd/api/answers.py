@@ -40,7 +40,7 @@ class AdmittedRequest:
         return self.body
 
 
-Answer = Callable[[AdmittedRequest], Document]
+AnswerFunction = Callable[[AdmittedRequest], Document]
 
 
 def _whoami(asked: AdmittedRequest) -> Document:
@@ -91,7 +91,7 @@ def _done(asked: AdmittedRequest) -> Document:
 
 
 def _agreed(asked: AdmittedRequest, action: str) -> Document:
-    body, settings = asked.of(requests.AnswerRequest), asked.app.settings
+    body, settings = asked.of(requests.AnswerBody), asked.app.settings
     caller = asked.caller
     name = caller.name(body.by, settings)
     people = caller.people(body.by, settings)
@@ -100,13 +100,13 @@ def _agreed(asked: AdmittedRequest, action: str) -> Document:
 
 
 def _retry(asked: AdmittedRequest) -> Document:
-    body = asked.of(requests.RetryRequest)
+    body = asked.of(requests.RetryBody)
     name = asked.caller.name(body.by, asked.app.settings)
     return said_document(_deciding(asked, body.by).retry(asked.names["step"], name))
 
 
 def _skip(asked: AdmittedRequest) -> Document:
-    body = asked.of(requests.SkipRequest)
+    body = asked.of(requests.SkipBody)
     if not body.reason.strip():
         raise UsageError("the reason is empty", hint="write a reason: drd keeps it with the run.")
     name = asked.caller.name(body.by, asked.app.settings)
@@ -154,12 +154,12 @@ def _evidence(asked: AdmittedRequest) -> Document:
 
 
 def _backup(asked: AdmittedRequest) -> Document:
-    body = asked.of(requests.BackupRequest)
+    body = asked.of(requests.BackupBody)
     return _enqueued(asked, RunKind.BACKUP, body)
 
 
 def _drill(asked: AdmittedRequest) -> Document:
-    body = asked.of(requests.DrillRequest)
+    body = asked.of(requests.DrillBody)
     return _enqueued(asked, RunKind.DRILL, body)
 
 
@@ -215,7 +215,7 @@ def _alerts(asked: AdmittedRequest) -> Document:
 
 
 def _ack(asked: AdmittedRequest) -> Document:
-    body, app, caller = asked.of(requests.AckRequest), asked.app, asked.caller
+    body, app, caller = asked.of(requests.AckBody), asked.app, asked.caller
     name = caller.name(body.by, app.settings)
     if body.by is not None and not caller.person:
         known_person(name, app.settings.people)
@@ -240,7 +240,7 @@ def _known_plan(asked: AdmittedRequest, plan: str | None) -> str | None:
     return documents.require_plan(asked.app, plan) if plan is not None else None
 
 
-ANSWERS: dict[str, Answer] = {
+ANSWERS: dict[str, AnswerFunction] = {
     "whoami": _whoami,
     "status": _status,
     "runs": _runs,

@@ -23,9 +23,9 @@ PARTS = {"plan": PLAN, "run": RUN, "alert": ALERT, "step": STEP}
 """The names in paths, and their allowed forms."""
 
 PlanName = Annotated[str, Field(pattern=PLAN, description="Name of a plan.")]
-Component = Annotated[str, Field(pattern=NAME)]
-Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
-Person = Annotated[str, Field(min_length=1, max_length=200)]
+ComponentName = Annotated[str, Field(pattern=NAME)]
+BoundedText = Annotated[str, Field(max_length=LONGEST_TEXT)]
+PersonName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Request(BaseModel):
@@ -52,8 +52,8 @@ class AlertsQuery(OptionalPlanQuery):
     all: bool = Field(False, description="Whether to list the newest resolved alerts as well.")
 
 
-class BackupRequest(Request):
-    components: list[Component] = Field(
+class BackupBody(Request):
+    components: list[ComponentName] = Field(
         default_factory=list,
         max_length=200,
         description="Back up only these components; the restore point is then incomplete.",
@@ -63,7 +63,7 @@ class BackupRequest(Request):
     )
 
 
-class DrillRequest(Request):
+class DrillBody(Request):
     point: str | None = Field(
         None, pattern=POINT, description="The restore point: its id, `latest` or `random`."
     )
@@ -73,36 +73,36 @@ class DrillRequest(Request):
     repository: str | None = Field(
         None, pattern=NAME, description="Name of the only repository that the drill reads from."
     )
-    components: list[Component] = Field(
+    components: list[ComponentName] = Field(
         default_factory=list, max_length=200, description="Restore only these components."
     )
 
 
-class AnswerRequest(Request):
-    by: Person | None = Field(
+class AnswerBody(Request):
+    by: PersonName | None = Field(
         None,
         description="Name of the person who answers, if drd.yaml maps no person to your user. "
         "drd records the name but does not verify it.",
     )
-    comment: Text = Field("", description="A comment, which drd keeps with the decision.")
+    comment: BoundedText = Field("", description="A comment, which drd keeps with the decision.")
 
 
-class RetryRequest(Request):
-    by: Person | None = Field(
+class RetryBody(Request):
+    by: PersonName | None = Field(
         None,
         description="Name of the person who made this decision. drd records the name but does not "
         "verify it.",
     )
 
 
-class SkipRequest(RetryRequest):
-    reason: Text = Field(
+class SkipBody(RetryBody):
+    reason: BoundedText = Field(
         min_length=1, description="Why the step is skipped; drd keeps this with the decision."
     )
 
 
-class AckRequest(Request):
-    by: Person | None = Field(
+class AckBody(Request):
+    by: PersonName | None = Field(
         None,
         description="Name of the person who takes care of the alert. drd records the name but does "
         "not verify it, unless drd.yaml maps your user to this person.",
@@ -112,4 +112,6 @@ class AckRequest(Request):
         max_length=40,
         description="When the silence ends: a duration like `8h`, or a time in RFC 3339.",
     )
-    reason: Text | None = Field(None, description="A note for the next person who reads the alert.")
+    reason: BoundedText | None = Field(
+        None, description="A note for the next person who reads the alert."
+    )

@@ -44,7 +44,7 @@ class CommandCheck(CheckSettings):
         yield ("run",), self.run
 
 
-class OwnCommand:
+class CommandExit:
     """Exit 0 is passed; another exit and a timeout are failed; what cannot be started is not_run.
 
     It runs as the user that drd runs as, without the rights that a unit gives to drd beyond that:
@@ -122,4 +122,4 @@ def _by_hand(settings: CommandCheck, _: ByHand | None) -> Passage:
     return Passage(text, " ".join(quote(word) for word in settings.run), adapt=True)
 
 
-SPEC = CheckKind("command", CommandCheck, OwnCommand(), reads_as_root=True, by_hand=_by_hand)
+SPEC = CheckKind("command", CommandCheck, CommandExit(), reads_as_root=True, by_hand=_by_hand)

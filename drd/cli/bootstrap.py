@@ -32,7 +32,7 @@ from drd.model.units import format_time, to_rfc3339
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _PlanContents:
     """What the repositories of a plan contain. `unlisted` points are not in the list of the kit,
     `listed` says whether it has one; `refused` are manifests that cannot be read, or have
     changed, `left` are repositories that were not opened."""
@@ -97,13 +97,13 @@ def _source(
         yield prepared, None
 
 
-def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> _Plan:
+def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> _PlanContents:
     try:
         loaded = app.plans.load(name)
         plan = prepared.within(loaded)
         left = tuple(n for n in loaded.repositories if n not in plan.repositories)
         if not plan.repositories:
-            return _Plan(name, left=left)
+            return _PlanContents(name, left=left)
         services = app.services(plan)
         base = prepared.bases.get(name)
         if base is not None:
@@ -114,7 +114,7 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
             detail = kit.merged(KitDetail(plan_digest=prepared.digests[name]))
             record_use(services, plan, detail, unreached)
     except DrdError as error:
-        return _Plan(name, error=error)
+        return _PlanContents(name, error=error)
     _prove(app, name, prepared.proven)
     points = app.catalogue.points.of_plan(name)
     option = scenario_option(plan)
@@ -124,7 +124,7 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
     )
     listed = base is None or base.seals is not None
     refused = tuple(compared.unreadable.values())
-    return _Plan(
+    return _PlanContents(
         name,
         tuple(plan.targets),
         option,
@@ -149,7 +149,7 @@ def _prove(app: App, name: str, proven: Mapping[str, str]) -> None:
             app.catalogue.points.record(replace(whole, proven_by=proven[point.id]))
 
 
-def _exit_code(found: list[_Plan], *, kit: bool) -> int:
+def _exit_code(found: list[_PlanContents], *, kit: bool) -> int:
     """A kit is for its files: trouble with repositories is reported, and is not a failure."""
     if any(p.newest for p in found):
         return 0
@@ -158,7 +158,7 @@ def _exit_code(found: list[_Plan], *, kit: bool) -> int:
 
 
 def _say(
-    args: argparse.Namespace, prepared: Prepared, written: list[Path], found: list[_Plan]
+    args: argparse.Namespace, prepared: Prepared, written: list[Path], found: list[_PlanContents]
 ) -> None:
     if args.json:
         output.print_json(_document(prepared, written, found))
@@ -194,7 +194,7 @@ def _say(
         )
 
 
-def _say_trouble(found: list[_Plan]) -> None:
+def _say_trouble(found: list[_PlanContents]) -> None:
     for plan in found:
         for error in (*plan.unreached, *([plan.error] if plan.error else ())):
             output.complain(f"{plan.name}: {error.message}", error.hint)
@@ -207,7 +207,7 @@ def _say_trouble(found: list[_Plan]) -> None:
             )
 
 
-def _plan_text(plan: _Plan) -> str:
+def _plan_text(plan: _PlanContents) -> str:
     if plan.error is not None:
         return "could not list its restore points"
     if plan.left and not plan.points:
@@ -220,7 +220,9 @@ def _plan_text(plan: _Plan) -> str:
     return f"{count}, newest {plan.newest.id} with data of {format_time(at, seconds=True)}{after}"
 
 
-def _document(prepared: Prepared, written: list[Path], found: list[_Plan]) -> dict[str, Any]:
+def _document(
+    prepared: Prepared, written: list[Path], found: list[_PlanContents]
+) -> dict[str, Any]:
     return {
         "root": str(prepared.layout.root),
         "config": str(prepared.layout.config),

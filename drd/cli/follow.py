@@ -36,10 +36,10 @@ class RunSource(ABC):
     @staticmethod
     def of(app: App) -> RunSource:
         """Return the state for its owner and root."""
-        return _State(app) if app.state.is_ours else _Daemon(Remote(app))
+        return _StateSource(app) if app.state.is_ours else _DaemonSource(Remote(app))
 
 
-class _State(RunSource):
+class _StateSource(RunSource):
     def __init__(self, app: App) -> None:
         self._app = app
 
@@ -51,7 +51,7 @@ class _State(RunSource):
             raise NotOwner(f"{what}, and no daemon runs that could start it", hint=hint)
 
 
-class _Daemon(RunSource):
+class _DaemonSource(RunSource):
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
 
@@ -74,7 +74,7 @@ def asked(app: App, plan: str, kind: str, *, quiet: bool, **options: Any) -> Doc
     Raises NotOwner without a daemon, Answered for what it refuses."""
     remote = Remote(app)
     run = remote.post(f"/v1/plans/{plan}/{kind}", **options)
-    follow(_Daemon(remote), run["run"], quiet=quiet)
+    follow(_DaemonSource(remote), run["run"], quiet=quiet)
     return {**remote.get(f"/v1/runs/{run['run']}/outcome"), "run": run["run"], "plan": plan}
 
 

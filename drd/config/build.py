@@ -84,7 +84,7 @@ def _heartbeat(heartbeat: PlanHeartbeat | None) -> Heartbeat | None:
     return Heartbeat(heartbeat.url, on=tuple(dict.fromkeys(heartbeat.on)))
 
 
-def _component(name: str, settings: schema.Component) -> Component:
+def _component(name: str, settings: schema.AnyComponent) -> Component:
     return Component(
         name,
         settings.kind,
@@ -95,11 +95,11 @@ def _component(name: str, settings: schema.Component) -> Component:
     )
 
 
-def _hook(hook: schema.Hook | None) -> Hook | None:
+def _hook(hook: schema.HookSettings | None) -> Hook | None:
     return Hook(tuple(hook.command), hook.timeout) if hook is not None else None
 
 
-def repository_spec(name: str, repository: schema.Repository) -> RepositorySpec:
+def repository_spec(name: str, repository: schema.RepositorySettings) -> RepositorySpec:
     s3 = repository.s3
     access = S3Access()
     if s3 is not None:

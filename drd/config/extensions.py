@@ -47,7 +47,7 @@ RESERVED_STEPS = frozenset({*KEYS_OF_EVERY_STEP, *ENGINE_STEPS, *OWN_KINDS, "sim
 """Names that no step of a package can have: keys of steps, and kinds of steps that drd records."""
 
 
-class _Refused(Exception):
+class _NotUsable(Exception):
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
         self.message = message
@@ -66,9 +66,9 @@ def load_extensions(names: Sequence[str], report: Report) -> tuple[Added, ...]:
     for at, name in enumerate(names):
         try:
             if name in names[:at]:
-                raise _Refused(f"names {name} twice", "remove one of them.")
+                raise _NotUsable(f"names {name} twice", "remove one of them.")
             members += _members(name, members)
-        except _Refused as error:
+        except _NotUsable as error:
             report.error(("extensions", at), error.message, error.hint)
     return tuple(members)
 
@@ -124,11 +124,11 @@ def _members(name: str, before: Sequence[Added]) -> list[Added]:
         package = distribution(name)
     except (PackageNotFoundError, ValueError):
         hint = f"install it beside drd: pip install {name}; or remove {name} from `extensions`."
-        raise _Refused(f"the package {name} is not installed", hint) from None
+        raise _NotUsable(f"the package {name} is not installed", hint) from None
     points = [point for point in package.entry_points if point.group in GROUPS]
     if not points:
         hint = f"the package needs entry points in {', '.join(GROUPS)}: {PAGE}"
-        raise _Refused(f"the package {name} adds nothing to drd", hint)
+        raise _NotUsable(f"the package {name} adds nothing to drd", hint)
     if rights.may_be_root():
         _require_roots_alone(name, package, points)
     extension = Extension(name, package.version)
@@ -143,14 +143,14 @@ def _member(point: EntryPoint, extension: Extension, before: Sequence[Added]) ->
     family, name = GROUPS[point.group], point.name
     what = f"the package {extension.name} adds the {_SINGULAR[family]} {name}"
     if FAMILIES[family].is_own(name):
-        raise _Refused(
+        raise _NotUsable(
             f"{what}, but drd itself has a {_SINGULAR[family]} {name}",
             f"remove the package from `extensions`, or rename the {_SINGULAR[family]} in it: "
             f"{PAGE}",
         )
     for other in before:
         if (other.family, other.name) == (family, name):
-            raise _Refused(
+            raise _NotUsable(
                 f"{what}, but the package {other.extension.name} adds a "
                 f"{_SINGULAR[family]} with the same name",
                 "remove one of the two packages from `extensions`.",
@@ -160,10 +160,10 @@ def _member(point: EntryPoint, extension: Extension, before: Sequence[Added]) ->
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
         hint = f"this shows the whole error: python -c 'import {point.module}'"
-        raise _Refused(f"drd cannot import the package {extension.name}: {said}", hint) from error
+        raise _NotUsable(f"drd cannot import the package {extension.name}: {said}", hint) from error
     fault = _fault(family, name, spec)
     if fault:
-        raise _Refused(f"{what}, which {fault}", PAGE)
+        raise _NotUsable(f"{what}, which {fault}", PAGE)
     return Added(family, name, spec, extension)
 
 
@@ -208,7 +208,7 @@ def _require_roots_alone(name: str, package: Distribution, points: Sequence[Entr
             exposed = exposed_plan(str(file), {0}, ways)
             if exposed is not None and not exposed.is_told_only:
                 message = f"drd as root does not import the package {name}: {exposed}"
-                raise _Refused(message, exposed.remedy)
+                raise _NotUsable(message, exposed.remedy)
 
 
 def _files(package: Distribution, points: Sequence[EntryPoint]) -> Iterator[Path]:

@@ -14,10 +14,10 @@ from drd.registry import Added, in_use
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-Schema = dict[str, Any]
+JsonSchema = dict[str, Any]
 
 
-def plan_schema() -> Schema:
+def plan_schema() -> JsonSchema:
     """Return the schema that an editor uses: durations as they are written, no null branches."""
     raw = PlanFile.model_json_schema()
     return {"$schema": DIALECT, **_tidy(raw), "title": "drd plan"}
@@ -44,7 +44,7 @@ def _tidy(node: Any) -> Any:
     return node
 
 
-def _without_null(node: Schema) -> None:
+def _without_null(node: JsonSchema) -> None:
     """`anyOf: [X, null]` with default null becomes X: an absent value is a key left out."""
     if node.get("default", "") is None:
         del node["default"]
@@ -60,7 +60,7 @@ def _without_null(node: Schema) -> None:
         node["anyOf"] = kept
 
 
-def _readable_default(node: Schema) -> None:
+def _readable_default(node: JsonSchema) -> None:
     if isinstance(node.get("default"), (int, float)):
         node["default"] = duration_text(node["default"])
 
@@ -72,16 +72,16 @@ class SchemaView:
     """One model's schema, followed along paths of data."""
 
     def __init__(self, model: type[BaseModel]) -> None:
-        self.root: Schema = _schema_of(model, in_use())
+        self.root: JsonSchema = _schema_of(model, in_use())
 
-    def properties(self, path: tuple[str | int, ...], data: Any) -> dict[str, Schema]:
+    def properties(self, path: tuple[str | int, ...], data: Any) -> dict[str, JsonSchema]:
         """The keys allowed at `path`, by name, given the data there now."""
-        properties: dict[str, Schema] = {}
+        properties: dict[str, JsonSchema] = {}
         for node in self.nodes(path, data):
             properties |= node.get("properties", {})
         return properties
 
-    def nodes(self, path: tuple[str | int, ...], data: Any) -> list[Schema]:
+    def nodes(self, path: tuple[str | int, ...], data: Any) -> list[JsonSchema]:
         """Return the schemas that apply at `path`, given the data there now; none for an unknown
         key."""
         nodes = list(self._open(self.root, data))
@@ -95,7 +95,7 @@ class SchemaView:
             ]
         return nodes
 
-    def _open(self, node: Schema, data: Any) -> Iterator[Schema]:
+    def _open(self, node: JsonSchema, data: Any) -> Iterator[JsonSchema]:
         """Follow references and open unions, by `kind` where that decides."""
         if "$ref" in node:
             yield from self._open(self.root["$defs"][node["$ref"].rpartition("/")[2]], data)
@@ -113,13 +113,13 @@ class SchemaView:
 
 
 @cache
-def _schema_of(model: type[BaseModel], _: tuple[Added, ...]) -> Schema:
+def _schema_of(model: type[BaseModel], _: tuple[Added, ...]) -> JsonSchema:
     """Made once for what is in use, because it takes longer than everything else in
     reading a plan."""
     return model.model_json_schema()
 
 
-def _children(node: Schema, element: str | int) -> Iterator[Schema]:
+def _children(node: JsonSchema, element: str | int) -> Iterator[JsonSchema]:
     if isinstance(element, int):
         if "items" in node:
             yield node["items"]

@@ -8,7 +8,7 @@ from drd.config.erasures_logic import check_erasures
 from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest, require_whole_path
 from drd.config.runbook_logic import check_runbook
-from drd.config.schema import S3, Hook, Repository
+from drd.config.schema import S3, HookSettings, RepositorySettings
 from drd.config.timing_logic import check_timing
 from drd.config.yaml import Path
 from drd.fields import Settings
@@ -58,7 +58,7 @@ def _components(parsed: Parsed, report: Report) -> None:
         path = ("components", name)
         _contradictions(component, path, report)
         for hook in ("before", "after"):
-            hook_settings: Hook | None = getattr(component, hook)
+            hook_settings: HookSettings | None = getattr(component, hook)
             if hook_settings is not None:
                 require_whole_path(hook_settings.command, (*path, hook, "command", 0), report)
 
@@ -89,7 +89,7 @@ def _names_of(report: Report, section: str) -> list[str]:
     return list(names) if isinstance(names, dict) else []
 
 
-def _repository(repository: Repository, path: Path, report: Report) -> None:
+def _repository(repository: RepositorySettings, path: Path, report: Report) -> None:
     if repository.url.startswith("/"):
         if repository.s3 is not None:
             hint = "remove s3, or write the url as s3:https://host/bucket/prefix."

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from drd.config.problems import Report, require_whole_path
 from drd.config.yaml import Path
-from drd.model.message import SEVERITIES, ChannelSpec, Severity
+from drd.model.message import SEVERITIES, ChannelSpec, Urgency
 from drd.model.plan import Heartbeat
 from drd.notifiers.settings import Carrier, HeartbeatSettings, Named
 
@@ -78,7 +78,7 @@ def _heartbeat(entry: HeartbeatSettings) -> Heartbeat:
     )
 
 
-def _severities(entry: Carrier) -> tuple[Severity, ...]:
+def _severities(entry: Carrier) -> tuple[Urgency, ...]:
     if entry.severity is not None:
         return tuple(s for s in SEVERITIES if s in entry.severity)
     lowest = entry.min_severity or "info"

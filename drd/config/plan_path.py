@@ -41,7 +41,7 @@ class PlanPath:
     links: tuple[Link, ...]
 
 
-class _Held(NamedTuple):
+class _OpenDirectory(NamedTuple):
     """An open directory, and the path to it: names that change later do not change these."""
 
     fd: int
@@ -58,7 +58,7 @@ class PathWalker:
     """Opens one or many files. Walks to each directory only once."""
 
     def __init__(self) -> None:
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, _OpenDirectory] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +86,7 @@ class PathWalker:
         except _IsLink:
             return None
 
-    def _directory(self, path: str) -> _Held:
+    def _directory(self, path: str) -> _OpenDirectory:
         if (held := self._held.get(path)) is None:
             if len(self._held) >= _AT_ONCE:
                 self.__exit__()
@@ -102,12 +102,12 @@ def using(ways: PathWalker | None) -> AbstractContextManager[PathWalker]:
     return PathWalker() if ways is None else nullcontext(ways)
 
 
-def _held(way: PathWalk, fd: int) -> _Held:
+def _held(way: PathWalk, fd: int) -> _OpenDirectory:
     passed = tuple(p for p in way.passed if stat.S_ISDIR(p.info.st_mode))
-    return _Held(fd, way.reached, passed, tuple(way.links))
+    return _OpenDirectory(fd, way.reached, passed, tuple(way.links))
 
 
-def _opened(path: str, name: str, above: _Held, how: int) -> tuple[int, PlanPath]:
+def _opened(path: str, name: str, above: _OpenDirectory, how: int) -> tuple[int, PlanPath]:
     try:
         fd = os.open(name, how | os.O_NOFOLLOW | _HOW, dir_fd=above.fd)
     except OSError as error:

@@ -164,11 +164,11 @@ def _forms_of(about: dict[str, Any]) -> list[str]:
 
 
 _TITLES = {
-    "Hook": "hook",
+    "HookSettings": "hook",
     "DatabaseFingerprintSettings": "fingerprint",
     "S3": "s3",
     "RandomPoint": "restore_point",
-    "Window": "blackout",
+    "BlackoutSettings": "blackout",
     "AcceptedFinding": "exceptions",
     "WhenKeys": "when",
     "Rollback": "rollback",

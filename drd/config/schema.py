@@ -20,7 +20,7 @@ from drd.checks.settings import CheckSettings
 from drd.config.kit import PlanKit
 from drd.config.readiness import PlanReadiness
 from drd.config.registry_fields import AsWritten, OfKind
-from drd.config.steps import NAME_RULE, Name, Step
+from drd.config.steps import NAME_RULE, AnyStep, Name
 from drd.config.timing import (
     TIMEOUT,
     Backup,
@@ -38,7 +38,7 @@ from drd.registry import CHECKS, KINDS
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 
 
-class Hook(Settings):
+class HookSettings(Settings):
     """A command around the capture of a component. The command gets no keys and no passwords. It
     runs as drd's user, who can read them: only root and this user may have the right to
     change the program."""
@@ -64,12 +64,12 @@ class ComponentKeys(Settings):
         "backed up: no table, no row, no file. If false, such a drill proves nothing, because a "
         "component is often empty only because its volume was not mounted.",
     )
-    before: Hook | None = Field(
+    before: HookSettings | None = Field(
         None,
         description="Command that drd runs before the capture of this component. If the command "
         "fails, drd does not capture the component, and the backup of the component has failed.",
     )
-    after: Hook | None = Field(
+    after: HookSettings | None = Field(
         None,
         description="Command that drd runs after the capture, even if the capture failed.",
     )
@@ -87,12 +87,12 @@ def target_models() -> list[type[Settings]]:
     return [spec.target for spec in KINDS]
 
 
-Component = Annotated[ComponentKeys, OfKind(KINDS, component_model)]
+AnyComponent = Annotated[ComponentKeys, OfKind(KINDS, component_model)]
 
-Check = Annotated[CheckSettings, OfKind(CHECKS, lambda spec: spec.settings)]
+AnyCheck = Annotated[CheckSettings, OfKind(CHECKS, lambda spec: spec.settings)]
 
 
-class Objectives(Settings):
+class ObjectivesSettings(Settings):
     """The objectives."""
 
     rpo: Duration = Field(description="How much data may be lost, as time: `15m`.")
@@ -121,7 +121,7 @@ class S3(Settings):
     )
 
 
-class Repository(Settings):
+class RepositorySettings(Settings):
     """Where copies are kept: one restic repository."""
 
     unsaid: ClassVar = {"copy_of": (None,)}
@@ -224,7 +224,7 @@ def _restore_point(value: Any) -> Any:
     )
 
 
-RestorePoint = Annotated[
+DrilledPoint = Annotated[
     Annotated[Literal["latest"], Tag("latest")] | Annotated[RandomPoint, Tag("random")],
     Discriminator(lambda value: "latest" if value == "latest" else "random"),
     BeforeValidator(_restore_point),
@@ -270,7 +270,7 @@ class Drill(Timed):
         "start only by hand.",
     )
     timeout: Duration = Field(4 * 3600.0, description=TIMEOUT)
-    restore_point: RestorePoint = Field(
+    restore_point: DrilledPoint = Field(
         "latest",
         description="Which restore point a drill uses: always the latest, or sometimes a random "
         "older one.",
@@ -323,11 +323,11 @@ class PlanFile(Settings):
     )
     owner: str = Field("", description="Who is responsible for this service.")
     description: str = Field("", description="What the service is, for the person on call.")
-    objectives: Objectives
-    components: dict[Name, Component] = Field(
+    objectives: ObjectivesSettings
+    components: dict[Name, AnyComponent] = Field(
         description="What is protected, by name. `drd` and `manifest` are reserved."
     )
-    repositories: dict[Name, Repository] = Field(
+    repositories: dict[Name, RepositorySettings] = Field(
         description="The repositories, by name: one that receives the backups, and any number of "
         "copies with `copy_of`."
     )
@@ -336,12 +336,12 @@ class PlanFile(Settings):
     retention: Retention = Retention()
     prune: Prune = Prune()
     verification: Verification = Verification()
-    checks: list[Check] = Field(
+    checks: list[AnyCheck] = Field(
         default_factory=list,
         description="Conditions that the restored data must meet. Without checks, every drill is "
         "inconclusive.",
     )
-    runbook: list[Step] | None = Field(
+    runbook: list[AnyStep] | None = Field(
         None,
         min_length=1,
         description="The ordered steps of a recovery, which drills rehearse. Without a runbook: "

@@ -17,10 +17,10 @@ from drd.registry import ACTIONS
 
 def check_step(step: StepKeys, path: Path, report: Report) -> None:
     """Report contradictions in the step at `path`."""
-    _Step(report).check(step, path)
+    _StepReview(report).check(step, path)
 
 
-class _Step:
+class _StepReview:
     def __init__(self, report: Report) -> None:
         self.report = report
 

@@ -68,8 +68,8 @@ class _OneOrMore:
 
 Texts = Annotated[list[str], Field(min_length=1), BeforeValidator(_one_or_more), _OneOrMore()]
 
-End = Literal["succeeded", "failed", "skipped"]
-Ends = Annotated[list[End], Field(min_length=1), BeforeValidator(_one_or_more), _OneOrMore()]
+StepEnd = Literal["succeeded", "failed", "skipped"]
+Ends = Annotated[list[StepEnd], Field(min_length=1), BeforeValidator(_one_or_more), _OneOrMore()]
 
 
 class ApproveSettings(StepSettings):
@@ -349,4 +349,4 @@ class _OfItsKey:
         return step_model(kind).model_validate(value)
 
 
-Step = Annotated[StepKeys, _OfItsKey()]
+AnyStep = Annotated[StepKeys, _OfItsKey()]

@@ -49,7 +49,7 @@ TimeOfDay = Annotated[
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
-class Window(Settings):
+class BlackoutSettings(Settings):
     """A time of day in which no run starts, not even a backup that the RPO needs. If `to` is
     earlier than `from`, it is on the next day."""
 
@@ -68,7 +68,7 @@ class Timed(Settings):
     every: float | Literal["auto", "never"] | None = None
     cron: Cron | None = Field(None, description=CRON)
     timezone: str = Field("UTC", description=ZONE)
-    blackout: list[Window] = Field(default_factory=list, description=BLACKOUT)
+    blackout: list[BlackoutSettings] = Field(default_factory=list, description=BLACKOUT)
     timeout: Duration = Field(3600.0, description=TIMEOUT)
 
 

@@ -9,10 +9,10 @@ from zoneinfo import available_timezones
 
 from drd.config.parse import Parsed
 from drd.config.problems import Report
-from drd.config.timing import Window
+from drd.config.timing import BlackoutSettings
 from drd.config.yaml import Path
 from drd.model.cron import longest_gap
-from drd.model.plan import Window as Blackout
+from drd.model.plan import Blackout
 from drd.model.units import format_duration
 from drd.model.windows import DAY_MIN, DAYS, longest_blackout_s, minutes_of
 
@@ -50,7 +50,7 @@ def _is_zone(name: str) -> bool:
     return name == "UTC" or name in available_timezones()
 
 
-def blackout(windows: Sequence[Window]) -> tuple[Blackout, ...]:
+def blackout(windows: Sequence[BlackoutSettings]) -> tuple[Blackout, ...]:
     """Convert the windows for the rest of drd."""
     return tuple(
         Blackout(
@@ -62,7 +62,7 @@ def blackout(windows: Sequence[Window]) -> tuple[Blackout, ...]:
     )
 
 
-def _windows(windows: Sequence[Window], path: Path, report: Report) -> None:
+def _windows(windows: Sequence[BlackoutSettings], path: Path, report: Report) -> None:
     for index, window in enumerate(windows):
         if window.from_ == window.to:
             hint = 'for a whole day, write from: "00:00", to: "24:00".'

@@ -22,7 +22,7 @@ _log = log.get()
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _CompressedText:
     """A compressed text: there may be thousands. `stamp` is the file's time and size when it was
     read."""
 
@@ -36,14 +36,14 @@ class PlanTexts:
     """The texts in force, by plan. Safe in several threads."""
 
     def __init__(self) -> None:
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, _CompressedText] = {}
         self._replaced: set[str] = set()
         self._lock = threading.Lock()
 
     def take(self, plan: str, file: Path | str, text: str, stamp: tuple[int, int] | None) -> None:
         """Put this text in force. `stamp` None: the file has another text now."""
         raw = text.encode()
-        held = _Held(str(file), _digest(raw), zlib.compress(raw), stamp)
+        held = _CompressedText(str(file), _digest(raw), zlib.compress(raw), stamp)
         with self._lock:
             self._held[plan] = held
 
@@ -114,7 +114,7 @@ class PlanTexts:
                 )
         return differing
 
-    def _get(self, plan: str) -> _Held | None:
+    def _get(self, plan: str) -> _CompressedText | None:
         with self._lock:
             return self._held.get(plan)
 

@@ -20,7 +20,7 @@ from drd.model.run import RunKind, RunState
 from drd.model.schedule import Job, Schedule
 from drd.ports import PlanRow, Queue
 
-Key = tuple[str, str, str]
+JobKey = tuple[str, str, str]
 
 _AHEAD = timedelta(hours=24)
 """The longest duration of a run that is taken into account."""
@@ -48,7 +48,7 @@ checked.
 
 
 @dataclass
-class _Plan:
+class _ScheduledPlan:
     """A plan in force, and its facts in the catalogue."""
 
     schedule: Schedule
@@ -72,12 +72,12 @@ class Agenda:
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
-        self._plans: dict[str, _Plan] = {}
-        self._rows: dict[Key, JobHistory] = {}
-        self._keys: dict[str, set[Key]] = {}
-        self._next: dict[Key, Due] = {}
-        self._heap: list[tuple[datetime, int, Key]] = []
-        self._late: dict[Key, Due] = {}
+        self._plans: dict[str, _ScheduledPlan] = {}
+        self._rows: dict[JobKey, JobHistory] = {}
+        self._keys: dict[str, set[JobKey]] = {}
+        self._next: dict[JobKey, Due] = {}
+        self._heap: list[tuple[datetime, int, JobKey]] = []
+        self._late: dict[JobKey, Due] = {}
         self._changed: dict[str, tuple[datetime, str]] = {}
         self._order = count()
         self._seen = -1
@@ -97,7 +97,7 @@ class Agenda:
         """Put this plan in force."""
         if row.name in self._plans:
             self._changed[row.name] = (now, "plan that changed")
-        self._plans[row.name] = _Plan(schedule, row)
+        self._plans[row.name] = _ScheduledPlan(schedule, row)
         self._plan(row.name, now)
 
     def note_change(self, now: datetime, what: str) -> None:
@@ -146,7 +146,7 @@ class Agenda:
                 self._late[key] = due  # until its run begins
         return sorted(self._late.values(), key=lambda d: (d.deadline, d.at))
 
-    def postpone(self, key: Key, until: datetime) -> None:
+    def postpone(self, key: JobKey, until: datetime) -> None:
         """Try this job again at that time, because it could not start now."""
         due = self._next.get(key)
         if due is not None:
@@ -265,7 +265,7 @@ class Agenda:
         self._next[due.job.key] = due
         self._push(due)
 
-    def _forget(self, key: Key) -> None:
+    def _forget(self, key: JobKey) -> None:
         self._next.pop(key, None)
         self._late.pop(key, None)
 

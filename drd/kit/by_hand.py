@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from drd.kit.document import Block, Commands, Heading, Items, Text
+from drd.kit.document import Block, Commands, Heading, Items, Paragraph
 from drd.kit.steps_by_hand import StepsByHand
 from drd.model.kit import KitFile
 from drd.model.location import is_s3
@@ -37,7 +37,7 @@ def sections(
     """
     blocks: list[Block] = [
         Heading(2, "By hand, without drd"),
-        Text(
+        Paragraph(
             f"{_needs(plan)} Become root if files must get their owners back. Start a new `bash`, "
             "and change to the directory recovery-kit: a command that fails ends this bash, so "
             "that no later command runs."
@@ -46,7 +46,7 @@ def sections(
         Commands(_begin(plan)),
         *_scripts(places.programs),
         Commands(opening(plan.primary, places)),
-        Text(
+        Paragraph(
             "If the bucket cannot be reached, restic keeps trying for 15 minutes and prints "
             "nothing. If the next command prints nothing for one minute, press Ctrl-C and check "
             "the address."
@@ -54,7 +54,7 @@ def sections(
         ),
         Commands(_points(plan)),
         Heading(3, "Choose the restore point"),
-        Text(
+        Paragraph(
             "These commands choose the newest complete restore point. To choose another one, set "
             "MANIFEST to its id from the list above, and run only the line `restic dump` of the "
             "loop."
@@ -64,14 +64,16 @@ def sections(
     if len(hands) > 1:
         names = ", ".join(str(target) for target in hands)
         blocks.append(
-            Text(f"The plan has several targets, {names}: follow the sections for one of them.")
+            Paragraph(
+                f"The plan has several targets, {names}: follow the sections for one of them."
+            )
         )
     for target, components in hands.items():
         blocks += _target(plan, target, components)
     blocks += list(_copies(plan, places))
     blocks += [
         Heading(3, "Afterwards"),
-        Text(
+        Paragraph(
             "The directory of this recovery contains secrets of the restored components (for "
             "databases the password verifiers of their roles): remove it, and the unpacked kit."
         ),
@@ -97,7 +99,7 @@ def _scripts(programs: Sequence[KitFile]) -> Iterator[Block]:
     """Put in place what steps and checks run; what is there already stays."""
     if not programs:
         return
-    yield Text("Copy the scripts that the plan runs from the kit; existing files stay:")
+    yield Paragraph("Copy the scripts that the plan runs from the kit; existing files stay:")
     yield Commands(
         "".join(
             f"[[ -e {quote(p.path)} ]] || "
@@ -204,7 +206,7 @@ def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) ->
 def _component(name: str, hand: ByHand, where: str) -> Iterator[Block]:
     yield Heading(3, f"Restore {name} {where}")
     for passage in hand.passages:
-        yield Text(passage.text)
+        yield Paragraph(passage.text)
         if passage.commands:
             yield Commands(passage.commands)
 
@@ -213,12 +215,12 @@ def _check(spec: CheckSpec, components: Mapping[str, ByHand]) -> Iterator[Block]
     kind, hand = CHECKS[spec.kind], components.get(spec.component or "")
     passage = kind.by_hand(spec.settings, hand)
     if passage is not None:
-        yield Text(f"{spec.name}: {passage.text}")
+        yield Paragraph(f"{spec.name}: {passage.text}")
         yield Commands(passage.commands, shown=passage.adapt)
     elif kind.compares and hand is not None:
-        yield Text(f"{spec.name}: {_compared(hand, spec.component)}.")
+        yield Paragraph(f"{spec.name}: {_compared(hand, spec.component)}.")
     else:
-        yield Text(f"{spec.name}: {spec.kind}, see the plan.")
+        yield Paragraph(f"{spec.name}: {spec.kind}, see the plan.")
 
 
 def _compared(hand: ByHand, component: str | None) -> str:
@@ -231,7 +233,7 @@ def _copies(plan: Plan, places: KitPlaces) -> Iterator[Block]:
     if not plan.copies:
         return
     yield Heading(3, f"If the repository {plan.primary.name} is gone")
-    yield Text(
+    yield Paragraph(
         "These repositories contain copies. Instead of the commands under 'Open the "
         "repository' use one of these blocks:"
     )

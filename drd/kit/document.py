@@ -32,7 +32,7 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Paragraph:
     text: str
 
 
@@ -59,18 +59,18 @@ class Commands:
     shown: bool = False
 
 
-Block = Heading | Text | Items | Table | Commands
-Document = Sequence[Block]
+Block = Heading | Paragraph | Items | Table | Commands
+Blocks = Sequence[Block]
 
 
-def markdown(document: Document) -> bytes:
+def markdown(document: Blocks) -> bytes:
     return ("\n".join(_markdown(block) for block in document)).encode("utf-8", "backslashreplace")
 
 
 def _markdown(block: Block) -> str:
     if isinstance(block, Heading):
         return f"{'#' * block.level} {block.text}\n"
-    if isinstance(block, Text):
+    if isinstance(block, Paragraph):
         return f"{block.text}\n"
     if isinstance(block, Items):
         marks = [f"{n}." if block.numbered else "-" for n in range(1, len(block.items) + 1)]
@@ -86,7 +86,7 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def html(document: Document) -> bytes:
+def html(document: Blocks) -> bytes:
     title = next((b.text for b in document if isinstance(b, Heading)), "")
     body = "\n".join(_html(block) for block in document)
     page = (
@@ -100,7 +100,7 @@ def html(document: Document) -> bytes:
 def _html(block: Block) -> str:
     if isinstance(block, Heading):
         return f"<h{block.level}>{escape(block.text)}</h{block.level}>"
-    if isinstance(block, Text):
+    if isinstance(block, Paragraph):
         return f"<p>{_with_code(block.text)}</p>"
     if isinstance(block, Items):
         tag = "ol" if block.numbered else "ul"

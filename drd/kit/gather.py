@@ -42,7 +42,7 @@ _TOOLS = ("restic", "jq")
 
 
 @dataclass(slots=True)
-class _Secrets:
+class _ResolvedSecrets:
     """Resolves each secret once, by reference; its first use gives the file its name."""
 
     resolve: Callable[[SecretRef], str]
@@ -71,7 +71,7 @@ def gather(
     a repository raises SecretUnavailable."""
     files: dict[str, bytes] = {}
     host_files: dict[str, str] = {}
-    secrets = _Secrets(resolve)
+    secrets = _ResolvedSecrets(resolve)
     programs = KitPrograms()
     hands: dict[str, dict[str | None, dict[str, ByHand]]] = {}
     plans: list[KitPlan] = []
@@ -130,14 +130,14 @@ def repository_secrets(spec: RepositorySpec) -> dict[str, SecretRef]:
     return {what: ref for what, ref in wanted.items() if ref is not None}
 
 
-def _repository_secrets(plan: Plan, secrets: _Secrets) -> None:
+def _repository_secrets(plan: Plan, secrets: _ResolvedSecrets) -> None:
     for spec in plan.repositories.values():
         for what, ref in repository_secrets(spec).items():
             use = f"repository {spec.name} of {plan.name}: {what}"
             secrets.take(ref, f"{plan.name}.{spec.name}.{what}", use)
 
 
-def _source_secrets(one: LoadedPlan, secrets: _Secrets) -> list[str]:
+def _source_secrets(one: LoadedPlan, secrets: _ResolvedSecrets) -> list[str]:
     """Return the secrets of a plan's own components, for a plan without a target, which is restored
     to where it was; returns those that are not available."""
     missing = []
@@ -166,7 +166,9 @@ def _host_file(path: str) -> bytes:
         ) from None
 
 
-def _hands(plan: Plan, secrets: _Secrets) -> tuple[dict[str | None, dict[str, ByHand]], list[str]]:
+def _hands(
+    plan: Plan, secrets: _ResolvedSecrets
+) -> tuple[dict[str | None, dict[str, ByHand]], list[str]]:
     """Return the instructions for each target and component; and which secrets are not
     available."""
     missing: list[str] = []
@@ -188,7 +190,11 @@ def _hands(plan: Plan, secrets: _Secrets) -> tuple[dict[str | None, dict[str, By
 
 
 def _hand(
-    plan: Plan, component: Component, target: str | None, settings: object, secrets: _Secrets
+    plan: Plan,
+    component: Component,
+    target: str | None,
+    settings: object,
+    secrets: _ResolvedSecrets,
 ) -> tuple[ByHand, list[str]]:
     place = f"runbooks/{plan.name}/{target or 'here'}/{component.name}"
     use = f"target {target} of {plan.name}: {component.name}"
@@ -237,7 +243,7 @@ class _Sources:
 
     index: KitIndex
     settings: DaemonSettings
-    secrets: _Secrets
+    secrets: _ResolvedSecrets
     rehearsal: runbook.LastDrill | None
 
 

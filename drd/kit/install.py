@@ -55,7 +55,7 @@ def installed(layout: Layout, replica: Path | None) -> Iterator[list[Path]]:
             f"existing files differ from the kit's: {', '.join(map(str, wrong))}",
             hint="move them away if they are not needed, or give another --root.",
         )
-    undo = _Undo(layout)
+    undo = _NewFiles(layout)
     private = root_path(layout.root, CREDENTIALS)
     try:
         written = [f.path for f in layout.files if _write(f, undo, private)]
@@ -71,7 +71,7 @@ def installed(layout: Layout, replica: Path | None) -> Iterator[list[Path]]:
         raise
 
 
-class _Undo:
+class _NewFiles:
     """What did not exist before."""
 
     def __init__(self, layout: Layout) -> None:
@@ -107,7 +107,7 @@ def _missing_top(path: Path) -> Path | None:
     return missing[-1] if missing else None
 
 
-def _write(file: PlacedFile, undo: _Undo, private: Path) -> bool:
+def _write(file: PlacedFile, undo: _NewFiles, private: Path) -> bool:
     before = _content(file.path)
     if before == file.content or (file.yields and before is not None):
         return False
@@ -128,7 +128,7 @@ def _write(file: PlacedFile, undo: _Undo, private: Path) -> bool:
     return True
 
 
-def _catalogue(replica: Path, state: Path, undo: _Undo) -> None:
+def _catalogue(replica: Path, state: Path, undo: _NewFiles) -> None:
     _directory(state.parent, modes.PRIVATE_DIRECTORY)
     part = state.with_name(f".{state.name}.part")
     undo.wrote(part, None)

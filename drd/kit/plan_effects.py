@@ -59,7 +59,7 @@ _HOSTS_OWN = (
 """The directories in which a host keeps its own secrets. What a component names is stored in the
 repository, where everyone with its password can read it."""
 
-Key = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 _Pattern = tuple[str, ...]
 
 
@@ -81,7 +81,7 @@ class PlanEffect(NamedTuple):
     asks: bool
 
 
-class _Text(NamedTuple):
+class _StoredText(NamedTuple):
     """A stored text. `url` is the repository that a person named; `known` are the secrets whose
     values drd has."""
 
@@ -98,7 +98,7 @@ def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[Pl
     if not isinstance(data, dict):
         return []
     is_plan = "plan" in data
-    whole = _Text(data, SchemaView(PlanFile if is_plan else DaemonFile), url, known)
+    whole = _StoredText(data, SchemaView(PlanFile if is_plan else DaemonFile), url, known)
     return [
         PlanEffect(
             f"{escaped(_dotted(key))}: {json.dumps(value, default=str)}", _asks(key, value, whole)
@@ -117,14 +117,14 @@ def stored_orders(
     return {name: orders(text, url=url, known=known) for name, text in texts.items()}
 
 
-def _dotted(key: Key) -> str:
+def _dotted(key: KeyPath) -> str:
     return ".".join(str(part) for part in key)
 
 
 # --- what has to be accepted ------------------------------------------------------------------
 
 
-def _asks(key: Key, value: Any, text: _Text) -> bool:
+def _asks(key: KeyPath, value: Any, text: _StoredText) -> bool:
     if isinstance(value, dict):
         return not (_is_secret(value) and _stays_home(key, value, text))
     if (used := _use_by_kind(key, text)) is not None:
@@ -136,7 +136,7 @@ def _asks(key: Key, value: Any, text: _Text) -> bool:
     return not (_is_any(key, _ONLY_DATA) or _is_closed(key, text))
 
 
-def _stays_home(key: Key, value: dict[Any, Any], text: _Text) -> bool:
+def _stays_home(key: KeyPath, value: dict[Any, Any], text: _StoredText) -> bool:
     """Return whether a secret does not come from a command, and goes only to the named repository
     or to a place on this host. A known secret becomes a file on this host."""
     if key[0] == "state":
@@ -149,7 +149,7 @@ def _stays_home(key: Key, value: dict[Any, Any], text: _Text) -> bool:
     return _is_here(url) and key[2:] == ("password",) and (is_known or "command" not in value)
 
 
-def _is_of_a_file(key: Key, text: _Text) -> bool:
+def _is_of_a_file(key: KeyPath, text: _StoredText) -> bool:
     """Return whether a check asks a file, where its query can only read. A database server has
     functions that read and write files or connect to other hosts, and the text chooses the login.
     """
@@ -157,14 +157,14 @@ def _is_of_a_file(key: Key, text: _Text) -> bool:
     return spec is not None and spec.queries_only_read
 
 
-def _kind_of(component: object, text: _Text) -> KindSpec | None:
+def _kind_of(component: object, text: _StoredText) -> KindSpec | None:
     components = text.data.get("components")
     settings = components.get(component) if isinstance(components, dict) else None
     kind = str(settings.get("kind")) if isinstance(settings, dict) else ""
     return KINDS[kind] if kind in KINDS else None  # noqa: SIM401 - it is no dict
 
 
-def _use_by_kind(key: Key, text: _Text) -> tuple[KindSpec, KeyUse] | None:
+def _use_by_kind(key: KeyPath, text: _StoredText) -> tuple[KindSpec, KeyUse] | None:
     """Return what the kind of a component says about a key of its own or of a target for it."""
     spec, use = None, None
     if key[0] == "components" and len(key) == 3:
@@ -183,7 +183,7 @@ def _asks_of_kind(spec: KindSpec, use: KeyUse, value: Any) -> bool:
     return use is KeyUse.CONNECTS and not spec.stays_here(str(value))
 
 
-def _is_closed(key: Key, text: _Text) -> bool:
+def _is_closed(key: KeyPath, text: _StoredText) -> bool:
     """Return whether the schema allows only one of a few words, a number, a time or a name."""
     nodes = text.view.nodes(key, text.data)
     if any(node.get("type") == "array" for node in nodes):
@@ -209,7 +209,9 @@ def _is_hosts_own(path: str) -> bool:
 # --- reading the text -------------------------------------------------------------------------
 
 
-def _leaves(value: Any, key: Key, harmless: frozenset[_Pattern]) -> Iterator[tuple[Key, Any]]:
+def _leaves(
+    value: Any, key: KeyPath, harmless: frozenset[_Pattern]
+) -> Iterator[tuple[KeyPath, Any]]:
     """Lists of plain values, such as the words of a command, count as one value."""
     if _is_any(key, harmless):
         return
@@ -223,7 +225,7 @@ def _leaves(value: Any, key: Key, harmless: frozenset[_Pattern]) -> Iterator[tup
         yield key, value
 
 
-def _is_any(key: Key, patterns: Collection[_Pattern]) -> bool:
+def _is_any(key: KeyPath, patterns: Collection[_Pattern]) -> bool:
     return any(
         len(key) == len(pattern)
         and all(p in ("*", str(k)) for k, p in zip(key, pattern, strict=True))
@@ -240,7 +242,7 @@ def _ref(value: dict[Any, Any]) -> SecretRef:
     return SecretRef(source, tuple(what) if isinstance(what, list) else what)
 
 
-def _is_ours(key: Key, value: Any, text: _Text) -> bool:
+def _is_ours(key: KeyPath, value: Any, text: _StoredText) -> bool:
     if isinstance(value, dict):
         named = key[0] == "repositories" and _is_named(_url_beside(key, text), text)
         # A file reference keeps its place, and is written there.
@@ -248,18 +250,18 @@ def _is_ours(key: Key, value: Any, text: _Text) -> bool:
     return _is_url(key) and _is_named(value, text)
 
 
-def _is_url(key: Key) -> bool:
+def _is_url(key: KeyPath) -> bool:
     return key[:1] == ("repositories",) and key[2:] == ("url",)
 
 
-def _url_beside(key: Key, text: _Text) -> Any:
+def _url_beside(key: KeyPath, text: _StoredText) -> Any:
     """Return the URL of the repository to which a key belongs."""
     repositories = text.data["repositories"]
     repository = repositories.get(key[1]) if isinstance(repositories, dict) and key[1:] else None
     return repository.get("url") if isinstance(repository, dict) else None
 
 
-def _is_named(url: Any, text: _Text) -> bool:
+def _is_named(url: Any, text: _StoredText) -> bool:
     """Return whether this is the repository that was named."""
     try:
         return normal_url(str(url)) == text.url

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from drd.config.daemon_schema import Person
 from drd.flows.drill.host_loss import HOST_LOSS
-from drd.kit.document import Block, Commands, Heading, Items, Table, Text
+from drd.kit.document import Block, Commands, Heading, Items, Paragraph, Table
 from drd.kit.steps import printed_steps
 from drd.model.kit import KitIndex, KitPlan, KitPoint
 from drd.model.plan import Plan
@@ -70,23 +70,25 @@ def for_role(
     known = index.plan(plan.name)
     return [
         *_head(plan, index, known, f"Recovery of {plan.name}: {role}"),
-        Text(f"People with this role: {', '.join(p.name for p in people if role in p.roles)}."),
+        Paragraph(
+            f"People with this role: {', '.join(p.name for p in people if role in p.roles)}."
+        ),
         *_rehearsed(rehearsal),
         *_people(people),
         *_state(known),
         *_order(plan, role, people, rehearsal),
-        Text("The commands are on the page runbook in the same directory."),
+        Paragraph("The commands are on the page runbook in the same directory."),
     ]
 
 
 def _head(plan: Plan, index: KitIndex, known: KitPlan, title: str) -> Iterator[Block]:
     yield Heading(1, title)
-    yield Text(
+    yield Paragraph(
         f"Printed {format_time(index.made_at)} on {index.host}, from the plan with the hash "
         f"{known.digest[:12]}."
     )
     if plan.description:
-        yield Text(plan.description)
+        yield Paragraph(plan.description)
     goals = plan.objectives
     yield Table(
         ("responsible", "may be down for (RTO)", "may lose data of (RPO)"),
@@ -102,13 +104,13 @@ def _head(plan: Plan, index: KitIndex, known: KitPlan, title: str) -> Iterator[B
 
 def _rehearsed(rehearsal: LastDrill | None) -> Iterator[Block]:
     if rehearsal is None:
-        yield Text(
+        yield Paragraph(
             "No drill of this plan has passed yet: nobody knows how long the recovery takes."
         )
         return
     took = f", back in {format_duration(rehearsal.rta_s)}" if rehearsal.rta_s is not None else ""
     covered = f"; {rehearsal.covered}" if rehearsal.covered else ""
-    yield Text(
+    yield Paragraph(
         f"Last drill: {format_time(rehearsal.at)} ({rehearsal.scenario}): passed{took}{covered}."
     )
 
@@ -116,7 +118,7 @@ def _rehearsed(rehearsal: LastDrill | None) -> Iterator[Block]:
 def _people(people: Sequence[Person]) -> Iterator[Block]:
     yield Heading(2, "Who")
     if not people:
-        yield Text("drd.yaml lists no people.")
+        yield Paragraph("drd.yaml lists no people.")
         return
     yield Table(
         ("name", "roles", "phone", "mail"),
@@ -138,9 +140,9 @@ def _state(known: KitPlan) -> Iterator[Block]:
     yield Table(("repository", "where", "id", "what"), rows)
     newest = known.newest
     if newest is None:
-        yield Text("drd knew no complete restore point.")
+        yield Paragraph("drd knew no complete restore point.")
         return
-    yield Text(
+    yield Paragraph(
         f"The newest complete restore point was {_point(newest)}. By now there may be newer ones."
     )
     yield Table(
@@ -170,10 +172,10 @@ def _order(
     steps = printed_steps(plan)
     mine = tuple(f"{s.name}: {s.does}" for s in steps if role and s.role == role)
     if mine:
-        yield Text("You are needed for:")
+        yield Paragraph("You are needed for:")
         yield Items(mine)
     elif role:
-        yield Text(
+        yield Paragraph(
             f"No step of this runbook waits for the {role}. Decide, inform people, and make sure "
             "that the work continues."
         )
@@ -193,7 +195,7 @@ def _order(
         ),
         form=True,
     )
-    yield Text("The column 'takes' has the duration of each step in the last drill.")
+    yield Paragraph("The column 'takes' has the duration of each step in the last drill.")
 
 
 def _person_text(role: str, people: Sequence[Person]) -> str:
@@ -208,13 +210,13 @@ def _needs(known: KitPlan) -> Iterator[Block]:
     if not known.needs:
         return
     yield Heading(2, "Install first")
-    yield Text("The plan needs these things, and the kit does not contain them:")
+    yield Paragraph("The plan needs these things, and the kit does not contain them:")
     yield Items(known.needs)
 
 
 def _with_drd(plan: Plan) -> Iterator[Block]:
     yield Heading(2, "With drd")
-    yield Text(
+    yield Paragraph(
         "Run these commands as root, on a machine with drd, restic and the client programs of the "
         "databases. THE-KIT is the file of the kit, PASSPHRASE a file (mode 0600) with its "
         "passphrase. If the kit is encrypted for people, give --identity FILE instead; if it has "
@@ -226,12 +228,12 @@ def _with_drd(plan: Plan) -> Iterator[Block]:
         f"drd bootstrap --kit THE-KIT --passphrase-file PASSPHRASE\n{words} --dry-run\n{words}\n",
         shown=True,
     )
-    yield Text(
+    yield Paragraph(
         "If the restore point is newer than this kit, drd says so. Check the restore point with "
         "--dry-run, and type its id when drd asks; or use a point that the kit lists: --point ID."
     )
     if not plan.targets:
-        yield Text("The plan has no target: --in-place restores to the original places.")
+        yield Paragraph("The plan has no target: --in-place restores to the original places.")
 
 
 def scenario_option(plan: Plan) -> str:

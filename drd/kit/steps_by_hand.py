@@ -9,7 +9,7 @@ from shlex import quote
 from drd.actions.settings import StepSettings
 from drd.actions.start import StartSettings
 from drd.flows.drill.host_loss import HOST_LOSS
-from drd.kit.document import Block, Commands, Text
+from drd.kit.document import Block, Commands, Paragraph
 from drd.kit.steps import step_in_words
 from drd.model.plan import Plan
 from drd.model.runbook import Step, Wait
@@ -35,7 +35,7 @@ class StepsByHand:
             for s in self.plan.runbook
         ):
             return
-        yield Text("Set the environment of the runbook's commands:")
+        yield Paragraph("Set the environment of the runbook's commands:")
         yield Commands(
             f"export DRD_PLAN={quote(self.plan.name)} DRD_TARGET={quote(self.target or 'here')}\n"
             f"export DRD_MODE=recovery DRD_SCENARIO={HOST_LOSS}\n"
@@ -60,7 +60,7 @@ class StepsByHand:
         if self._unknown:
             names = ", ".join(f"${{{name}}}" for name in dict.fromkeys(self._unknown))
             said += f" Replace {names} by the real value:"
-        yield Text(said)
+        yield Paragraph(said)
         if lines:
             yield Commands("\n".join(lines) + "\n", shown=bool(self._unknown))
 

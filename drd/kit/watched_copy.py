@@ -34,7 +34,7 @@ def try_kit(
     with new_run(
         services, plan, RunKind.KIT, trigger=trigger, detail=where, subject=VERIFY
     ) as runner:
-        seen = _Seen()
+        seen = _KitFacts()
         try:
             verification = _verified(services, plan, watch, seen)
         except DrdError as error:
@@ -45,13 +45,13 @@ def try_kit(
 
 
 @dataclass
-class _Seen:
+class _KitFacts:
     """What is known of the file so far, even if it does not open."""
 
     detail: KitDetail = field(default_factory=KitDetail)
 
 
-def _finish(runner: Runner, seen: _Seen, problems: Sequence[DrdError]) -> None:
+def _finish(runner: Runner, seen: _KitFacts, problems: Sequence[DrdError]) -> None:
     services = runner.services
     services.catalogue.runs.finish(
         runner.owned,
@@ -65,7 +65,7 @@ def _finish(runner: Runner, seen: _Seen, problems: Sequence[DrdError]) -> None:
 
 
 def _verified(
-    services: Services, plan: Plan, watch: KitWatch | None, seen: _Seen
+    services: Services, plan: Plan, watch: KitWatch | None, seen: _KitFacts
 ) -> KitVerification:
     """Open and verify the copy; `seen` gets the known facts of the file, even if it does
     not open.

@@ -15,9 +15,9 @@ from typing import Literal
 
 from drd.model.actor import Actor
 from drd.model.finding import Said
-from drd.model.message import SEVERITIES, Severity
+from drd.model.message import SEVERITIES, Urgency
 
-State = Literal["firing", "acknowledged", "resolved"]
+AlertState = Literal["firing", "acknowledged", "resolved"]
 
 AT_ONCE = frozenset(
     {
@@ -40,12 +40,12 @@ reload can end them, which is proof enough. Backups are not among them: for an u
 second one succeeds.
 """
 
-Key = tuple[str, str, str]
+AlertKey = tuple[str, str, str]
 """What identifies an alert: plan, kind, subject."""
 
 
 @dataclass(frozen=True, slots=True)
-class Condition(Said[Severity]):
+class Condition(Said[Urgency]):
     """A current problem. `plan` is empty if it concerns the daemon; `subject` distinguishes
     problems of the same code in a plan (a repository, a disk). `finding` is the code of the
     readiness finding that made it."""
@@ -54,7 +54,7 @@ class Condition(Said[Severity]):
     finding: str = ""
 
     @property
-    def key(self) -> Key:
+    def key(self) -> AlertKey:
         return self.plan, self.code, self.subject
 
 
@@ -73,8 +73,8 @@ class Alert:
     plan: str
     code: str
     subject: str
-    state: State
-    severity: Severity
+    state: AlertState
+    severity: Urgency
     since: datetime
     text: str
     remedy: str = ""
@@ -89,7 +89,7 @@ class Alert:
     finding: str = ""
 
     @property
-    def key(self) -> Key:
+    def key(self) -> AlertKey:
         return self.plan, self.code, self.subject
 
 
@@ -110,7 +110,7 @@ class Rules:
     def holds(self, kind: str) -> timedelta:
         return timedelta(seconds=0 if kind in AT_ONCE else self.hold_s)
 
-    def reminds(self, severity: Severity) -> timedelta | None:
+    def reminds(self, severity: Urgency) -> timedelta | None:
         if severity == "info":
             return None
         return timedelta(
@@ -214,8 +214,8 @@ def acknowledged(
     return Transition(AlertChange.ACKNOWLEDGED, alert, after)
 
 
-def _by_key(conditions: Iterable[Condition]) -> dict[Key, Condition]:
-    by_key: dict[Key, Condition] = {}
+def _by_key(conditions: Iterable[Condition]) -> dict[AlertKey, Condition]:
+    by_key: dict[AlertKey, Condition] = {}
     for condition in conditions:
         other = by_key.get(condition.key)
         if other is None or rank(condition.severity) < rank(other.severity):

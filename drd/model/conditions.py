@@ -25,7 +25,7 @@ from drd.model.finding import Finding
 from drd.model.finding_codes import OF_REPOSITORY, PROTECTION, REPOSITORY, name_of
 from drd.model.kit_findings import EXPORT, VERIFY
 from drd.model.known_findings import OVER, PAUSED, disproved
-from drd.model.message import Severity
+from drd.model.message import Urgency
 from drd.model.repositories import DAMAGED, GONE
 from drd.model.run import RunKind
 from drd.model.text import without_output
@@ -130,7 +130,7 @@ def _is_as_scheduled(reason: Reason, assessment: Assessment) -> bool:
 
 def _severity(
     reason: Reason, assessment: Assessment, facts: PlanFacts | NotLoaded, now: datetime
-) -> Severity:
+) -> Urgency:
     if reason.verdict is Verdict.BREACHED or reason.code in (GONE, DAMAGED):
         return "critical"
     if reason.code == "plan-changed":
@@ -275,7 +275,7 @@ def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Conditio
     """
     bound_s = copy_bound_s(copy, facts.rpo_s)
     exposure_s = age(copy.data_time, now)
-    severity: Severity = "warning"
+    severity: Urgency = "warning"
     if copy.data_time is None:
         young = now - facts.first_loaded_at <= timedelta(seconds=bound_s)
         severity = "info" if young else "warning"
@@ -327,7 +327,7 @@ def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condit
             continue
         if finding.failed and disproved(facts, finding.code, finding.name):
             continue
-        severity: Severity = "warning" if finding.failed else "info"
+        severity: Urgency = "warning" if finding.failed else "info"
         text = f"{finding.name}: {without_output(finding.text)}"
         command = f"drd readiness {plan}"
         yield Condition(

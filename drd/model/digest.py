@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from drd.model.message import DIGEST, SEVERITIES, Message, Severity
+from drd.model.message import DIGEST, SEVERITIES, Message, Urgency
 from drd.model.text import left_out
 from drd.model.units import format_rfc3339, format_time, from_rfc3339, to_rfc3339
 
@@ -116,7 +116,7 @@ def _entry(message: Message) -> dict[str, Any]:
     }
 
 
-def _worst(severities: Iterable[str]) -> Severity:
+def _worst(severities: Iterable[str]) -> Urgency:
     severities_given = set(severities)
     return next((s for s in SEVERITIES if s in severities_given), "info")
 

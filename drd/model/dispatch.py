@@ -149,7 +149,7 @@ def _clock(at: datetime) -> str:
 # --- the backups that lie ahead -------------------------------------------------------------
 
 
-class _Queue:
+class _BackupQueue:
     """Backups by the time at which they have to begin, without those that were started."""
 
     def __init__(self, started: set[tuple[str, str, str]]) -> None:
@@ -177,8 +177,8 @@ class _Queue:
 class _LinedUp(NamedTuple):
     """The first backups in order. `work_s` are the seconds that so many of them take together."""
 
-    every: _Queue
-    stale: _Queue
+    every: _BackupQueue
+    stale: _BackupQueue
     begins: list[datetime]
     work_s: list[float]
 
@@ -198,7 +198,7 @@ class _Ahead:
     @cached_property
     def _lined_up(self) -> _LinedUp:
         """The backups in order, computed at the first question: there are as many as plans."""
-        every, stale = _Queue(self._started), _Queue(self._started)
+        every, stale = _BackupQueue(self._started), _BackupQueue(self._started)
         begins: list[tuple[datetime, float]] = []
         for due in self._dues():
             if due.job.kind == RunKind.BACKUP:

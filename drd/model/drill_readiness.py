@@ -14,7 +14,7 @@ from drd.model.plan import Plan
 from drd.model.readiness_finding import ReadinessFinding, judged_as
 from drd.model.run import DrillResult, Evidence
 from drd.model.runbook import LOOKING
-from drd.model.scenarios import Key, ScenarioDrill, standing, turn_s, valid_s
+from drd.model.scenarios import ScenarioDrill, StandingKey, standing, turn_s, valid_s
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
 from drd.model.source_version import SourceVersion
 from drd.model.units import format_duration, format_time
@@ -54,7 +54,7 @@ def of_drills(
     ]
 
 
-def subject_of(key: Key) -> str:
+def subject_of(key: StandingKey) -> str:
     """Return the subject of findings about the drills of a scenario, or of a scenario and a
     repository.
     """
@@ -69,7 +69,7 @@ def _changed(packages: Sequence[PackageFacts]) -> str:
 
 def _drill(
     plan: Plan,
-    key: Key,
+    key: StandingKey,
     last: Evidence | None,
     now: datetime,
     packages: Callable[[Evidence], Sequence[PackageFacts]],

@@ -129,10 +129,10 @@ def _of_result(
     ]
 
 
-Say = Callable[..., Reason]
+MakeReason = Callable[..., Reason]
 
 
-def _unproven(last: DrillFacts, drill: str, reason: Say) -> list[Reason]:
+def _unproven(last: DrillFacts, drill: str, reason: MakeReason) -> list[Reason]:
     """Return the reason that components were not proven: the restored components say nothing about
     the others.
     """
@@ -181,7 +181,7 @@ def _left_out_text(last: DrillFacts) -> str:
 
 
 def _changed(
-    facts: PlanFacts, scenario: ScenarioFacts, drill: str, reason: Say, *, named: bool
+    facts: PlanFacts, scenario: ScenarioFacts, drill: str, reason: MakeReason, *, named: bool
 ) -> list[Reason]:
     """Return the reason that something else was drilled: another text of the plan, or another
     version of a package that it uses."""
@@ -194,7 +194,7 @@ def _changed(
 
 
 def _late_reasons(
-    facts: PlanFacts, drill: str, since_s: float, wanted: int, reason: Say
+    facts: PlanFacts, drill: str, since_s: float, wanted: int, reason: MakeReason
 ) -> list[Reason]:
     """Return the reason for a late drill: overdue is at risk; a proof that is too old is
     unknown.

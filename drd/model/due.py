@@ -119,11 +119,11 @@ def share(*words: str) -> float:
 
 # --- regular times --------------------------------------------------------------------------
 
-Start = tuple[datetime, str, float]
+DueStart = tuple[datetime, str, float]
 """A start: when, why, and the seconds from one regular time to the next."""
 
 
-def _regular(job: Job, situation: Situation, now: datetime) -> Start | None:
+def _regular(job: Job, situation: Situation, now: datetime) -> DueStart | None:
     timing = job.timing
     if timing.follows:
         return _following(job, situation, now)
@@ -173,7 +173,7 @@ def _first(job: Job, situation: Situation, now: datetime) -> datetime:
     return situation.first_loaded_at + timedelta(seconds=spread_s)
 
 
-def _cron(job: Job, cron: str, situation: Situation, now: datetime) -> Start:
+def _cron(job: Job, cron: str, situation: Situation, now: datetime) -> DueStart:
     zone = job.timing.timezone
     jitter = timedelta(seconds=job.timing.jitter_s * share(*job.key))
     last = situation.runs.last_started_at or situation.first_loaded_at
@@ -189,7 +189,7 @@ def _cron(job: Job, cron: str, situation: Situation, now: datetime) -> Start:
     return at, words, gap.total_seconds()
 
 
-def _auto(job: Job, situation: Situation, now: datetime) -> Start:
+def _auto(job: Job, situation: Situation, now: datetime) -> DueStart:
     """Return a start as late as the RPO allows. After a backup that made no newer point, the next
     start is an interval later.
     """
@@ -236,7 +236,7 @@ def _before_blackout(
     return None
 
 
-def _following(job: Job, situation: Situation, now: datetime) -> Start | None:
+def _following(job: Job, situation: Situation, now: datetime) -> DueStart | None:
     """Return a start at once if there is a point that the copy does not hold; after a failed
     attempt an RPO later, unless a retry comes first.
     """

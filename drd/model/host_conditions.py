@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from drd.model.alert_facts import ChannelState, DiskFacts, HostFacts
 from drd.model.alerts import Condition
 from drd.model.exposure import age
-from drd.model.message import Severity
+from drd.model.message import Urgency
 from drd.model.text import counted, some, without_output
 from drd.model.units import format_duration, format_size, to_rfc3339
 
@@ -121,7 +121,7 @@ def _down(host: HostFacts, rpos: Sequence[tuple[str, float]], now: datetime) -> 
 
 def _disk(disk: DiskFacts) -> Iterator[Condition]:
     uses = " and ".join(disk.uses)
-    severity: Severity = "warning"
+    severity: Urgency = "warning"
     if disk.free_bytes is None or not disk.total_bytes:
         text = f"cannot read the free space of {disk.path} ({uses}): {disk.error or 'no answer'}"
     else:
@@ -149,6 +149,6 @@ def _channels(channels: Sequence[ChannelState], now: datetime) -> Iterator[Condi
         text = f"channel {channel.name} cannot deliver messages"
         if since_s is not None:
             text += f" since {format_duration(since_s)} ({counted(channel.tries, 'try', 'tries')})"
-        severity: Severity = "critical" if all_dead and not channel.plan else "warning"
+        severity: Urgency = "critical" if all_dead and not channel.plan else "warning"
         command = "drd notify test"
         yield Condition(CHANNEL, severity, channel.name, f"{text}{why}", command, plan=channel.plan)

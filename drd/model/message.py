@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from drd.model.units import from_rfc3339, to_rfc3339
 
-Severity = Literal["critical", "warning", "info"]
+Urgency = Literal["critical", "warning", "info"]
 
-SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
+SEVERITIES: tuple[Urgency, ...] = ("critical", "warning", "info")
 """All severities, the worst first."""
 
 RunEvent = Literal["backup", "drill", "recovery", "copy", "retention", "prune", "verification"]
@@ -41,7 +41,7 @@ class Message:
 
     event: str
     plan: str
-    severity: Severity
+    severity: Urgency
     title: str
     text: str
     at: datetime
@@ -89,7 +89,7 @@ class ChannelSpec:
     settings: object
     on: tuple[str, ...] = DEFAULT_EVENTS
     plans: tuple[str, ...] = ()
-    severities: tuple[Severity, ...] = SEVERITIES
+    severities: tuple[Urgency, ...] = SEVERITIES
     is_heartbeat: bool = False
 
     def is_for(self, plan: str) -> bool:

@@ -103,7 +103,7 @@ class RepositorySpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Blackout:
     """A time of the week in which nothing may start, in minutes after midnight of local time.
     `days` are those on which it begins, 0 for Monday. A `to_min` that is not later than `from_min`
     is on the next day. 24:00 is 1440.
@@ -124,7 +124,7 @@ class Times:
     every_s: float | None = None
     cron: str | None = None
     timezone: str = "UTC"
-    blackout: tuple[Window, ...] = ()
+    blackout: tuple[Blackout, ...] = ()
     timeout_s: float = 3600.0
     longest_gap_s: float | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drd.model.cause import with_remedy
-from drd.model.message import Message, Severity
+from drd.model.message import Message, Urgency
 from drd.model.run import CheckVerdict, DrillResult, Evidence, Run, RunKind, RunState
 from drd.model.units import format_duration
 
@@ -44,7 +44,7 @@ def _outcome(run: Run, evidence: Evidence | None) -> str:
     return str(run.state)
 
 
-def _severity(run: Run, evidence: Evidence | None) -> Severity:
+def _severity(run: Run, evidence: Evidence | None) -> Urgency:
     if evidence is not None and evidence.result is DrillResult.INCONCLUSIVE:
         return "warning"
     if run.state in (RunState.SUCCEEDED, RunState.CANCELLED, RunState.PAUSED):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from drd.model.message import Severity
+from drd.model.message import Urgency
 from drd.model.run import StepState
 from drd.model.text import either
 
@@ -62,7 +62,7 @@ class Notice:
     """The text of a notification."""
 
     text: str
-    severity: Severity = "info"
+    severity: Urgency = "info"
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,13 +45,13 @@ class Standing(NamedTuple):
     bound: datetime | None = None
 
 
-Key = tuple[str, str]
+StandingKey = tuple[str, str]
 """A scenario, and the repository that drills were limited to; empty for any."""
 
 
-def standing(drills: Iterable[ScenarioDrill]) -> dict[Key, Standing]:
+def standing(drills: Iterable[ScenarioDrill]) -> dict[StandingKey, Standing]:
     """Return the results that count by scenario and repository; `drills` are in any order."""
-    standings: dict[Key, Standing] = {}
+    standings: dict[StandingKey, Standing] = {}
     for drill in sorted(drills, key=lambda d: d.at):
         key = (drill.scenario, drill.repository)
         standings[key] = _after(standings.get(key), drill)
@@ -62,7 +62,7 @@ def standing(drills: Iterable[ScenarioDrill]) -> dict[Key, Standing]:
     return standings
 
 
-def _said_as_well(drill: ScenarioDrill, found: Mapping[Key, Standing]) -> list[Key]:
+def _said_as_well(drill: ScenarioDrill, found: Mapping[StandingKey, Standing]) -> list[StandingKey]:
     """Return what else a pass proves: a drill that read everything from one repository proves that
     repository; a drill limited to a repository proves the scenario, unless a drill without that
     limit failed.

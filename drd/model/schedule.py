@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from drd.model.kit_findings import VERIFY
-from drd.model.plan import Component, KitWatch, Objectives, Plan, RepositorySpec, Times, Window
+from drd.model.plan import Blackout, Component, KitWatch, Objectives, Plan, RepositorySpec, Times
 from drd.model.run import RunKind
 
 READINESS_EVERY_S = 86400.0
@@ -47,7 +47,7 @@ class Timing:
     auto: bool = False
     follows: bool = False
     timezone: str = "UTC"
-    blackout: tuple[Window, ...] = ()
+    blackout: tuple[Blackout, ...] = ()
     jitter_s: float = 0.0
     timeout_s: float = 3600.0
     retries: int = 3
@@ -140,7 +140,7 @@ def _job_from_json(plan: str, rpo_s: float, data: Mapping[str, Any]) -> Job:
     timing = _known_fields(Timing, data["timing"])
     if "blackout" in timing:
         timing["blackout"] = tuple(
-            Window(w["from_min"], w["to_min"], tuple(w["days"])) for w in timing["blackout"]
+            Blackout(w["from_min"], w["to_min"], tuple(w["days"])) for w in timing["blackout"]
         )
     return Job(
         plan,

@@ -96,18 +96,18 @@ class _Now(datetime):
 
     def __sub__(self, other: Any) -> Any:
         if isinstance(other, timedelta):
-            if isinstance(other, _Span):
+            if isinstance(other, _GrowingSpan):
                 return _unknown(self.marks, self.plain() - other.plain())
             return _Now.of(self.plain() - other, self.marks)
         if isinstance(other, _Now):
             return self.plain() - other.plain()
-        return _Span.of(self.plain() - other, self.marks, 1.0)
+        return _GrowingSpan.of(self.plain() - other, self.marks, 1.0)
 
     def __rsub__(self, other: datetime) -> Any:
-        return _Span.of(other - self.plain(), self.marks, -1.0)
+        return _GrowingSpan.of(other - self.plain(), self.marks, -1.0)
 
     def __add__(self, other: timedelta) -> Any:
-        if isinstance(other, _Span):
+        if isinstance(other, _GrowingSpan):
             return _unknown(self.marks, self.plain() + other.plain())
         return _Now.of(self.plain() + other, self.marks)
 
@@ -168,14 +168,14 @@ def _unknown(marks: _Marks, value: _T) -> _T:
     return value
 
 
-class _Span(timedelta):
+class _GrowingSpan(timedelta):
     """A span of time that grows by `speed` seconds a second."""
 
     marks: _Marks
     speed: float
 
     @classmethod
-    def of(cls, span: timedelta, marks: _Marks, speed: float) -> _Span:
+    def of(cls, span: timedelta, marks: _Marks, speed: float) -> _GrowingSpan:
         made = cls(span.days, span.seconds, span.microseconds)
         made.marks, made.speed = marks, speed
         return made
@@ -191,7 +191,7 @@ class _Span(timedelta):
         return _unknown(self.marks, str(self.plain()))
 
     def _with(self, span: timedelta, speed: float) -> timedelta:
-        return _Span.of(span, self.marks, speed) if speed else span
+        return _GrowingSpan.of(span, self.marks, speed) if speed else span
 
     def __add__(self, other: timedelta) -> Any:
         return self._with(self.plain() + _plain(other), self.speed + _speed(other))
@@ -254,11 +254,11 @@ class _Span(timedelta):
 
 
 def _plain(span: timedelta) -> timedelta:
-    return span.plain() if isinstance(span, _Span) else span
+    return span.plain() if isinstance(span, _GrowingSpan) else span
 
 
 def _speed(value: object) -> float:
-    return value.speed if isinstance(value, _Span) else 0.0
+    return value.speed if isinstance(value, _GrowingSpan) else 0.0
 
 
 _Line = tuple[float, float]

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from drd.model.malformed import Malformed
-from drd.model.plan import Window
+from drd.model.plan import Blackout
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MIN = 24 * 60
@@ -29,7 +29,7 @@ def minutes_of(text: str) -> int:
     return total
 
 
-def window_text(window: Window) -> str:
+def window_text(window: Blackout) -> str:
     """Format a window: `22:00-06:00`, with the days if it is not every day: `mon,tue
     22:00-06:00`.
     """
@@ -40,8 +40,8 @@ def window_text(window: Window) -> str:
 
 
 def blackout_at(
-    windows: Sequence[Window], timezone: str, at: datetime
-) -> tuple[datetime, datetime, Window] | None:
+    windows: Sequence[Blackout], timezone: str, at: datetime
+) -> tuple[datetime, datetime, Blackout] | None:
     """Return the window in force at `at`: its begin, its end (the first instant after it), and
     itself; of several the one that ends last. None if something may start.
     """
@@ -50,8 +50,8 @@ def blackout_at(
 
 
 def released(
-    windows: Sequence[Window], timezone: str, at: datetime
-) -> tuple[datetime, Window | None]:
+    windows: Sequence[Blackout], timezone: str, at: datetime
+) -> tuple[datetime, Blackout | None]:
     """Return the first instant from `at` on at which something may start, and the last window that
     delays it. Windows that follow each other without a gap are one.
     """
@@ -64,7 +64,7 @@ def released(
     return at, last
 
 
-def longest_blackout_s(windows: Sequence[Window]) -> float:
+def longest_blackout_s(windows: Sequence[Blackout]) -> float:
     """Return the seconds of the longest time in a usual week without any start; a week or more:
     always.
     """
@@ -79,7 +79,7 @@ def longest_blackout_s(windows: Sequence[Window]) -> float:
     return min(longest, _WEEK_MIN) * 60.0
 
 
-def _weekly(windows: Sequence[Window]) -> Iterator[tuple[int, int]]:
+def _weekly(windows: Sequence[Blackout]) -> Iterator[tuple[int, int]]:
     """Return begin and end in minutes of two weeks in a row, so that a window across Sunday is
     whole.
     """
@@ -90,13 +90,13 @@ def _weekly(windows: Sequence[Window]) -> Iterator[tuple[int, int]]:
                 yield start, start + _length(window)
 
 
-def _length(window: Window) -> int:
+def _length(window: Blackout) -> int:
     return (window.to_min - window.from_min) % DAY_MIN or DAY_MIN
 
 
 def _spans(
-    windows: Sequence[Window], timezone: str, at: datetime
-) -> Iterator[tuple[datetime, datetime, Window]]:
+    windows: Sequence[Blackout], timezone: str, at: datetime
+) -> Iterator[tuple[datetime, datetime, Blackout]]:
     """Return the windows that begin on the local day of `at` or on the day before, as instants."""
     zone = ZoneInfo(timezone)
     today = at.astimezone(zone).date()

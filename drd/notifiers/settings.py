@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from drd.fields import AbsolutePath, Duration, Secret, Settings
-from drd.model.message import DEFAULT_EVENTS, Event, RunEvent, Severity
+from drd.model.message import DEFAULT_EVENTS, Event, RunEvent, Urgency
 from drd.model.plan import NAME
 
 
@@ -51,10 +51,10 @@ class Carrier(Named):
         min_length=1,
         description="What the channel reports: changes of alerts, and ends of runs by kind.",
     )
-    severity: list[Severity] | None = Field(
+    severity: list[Urgency] | None = Field(
         None, min_length=1, description="Only messages of these severities."
     )
-    min_severity: Severity | None = Field(
+    min_severity: Urgency | None = Field(
         None, description="Only messages of at least this severity; info means all."
     )
 

@@ -45,7 +45,7 @@ def _address(text: str) -> str:
     return text
 
 
-Address = Annotated[str, AfterValidator(_address)]
+MailAddress = Annotated[str, AfterValidator(_address)]
 
 
 class SmtpSettings(Carrier):
@@ -68,10 +68,10 @@ class SmtpSettings(Carrier):
         None, min_length=1, description="The user name of the login; needs `password`."
     )
     password: Secret | None = Field(None, description="The password of `user`.")
-    sender: Address | None = Field(
+    sender: MailAddress | None = Field(
         None, description="The sender (default: drd@ and this host's name)."
     )
-    to: list[Address] = Field(min_length=1, description="The recipients.")
+    to: list[MailAddress] = Field(min_length=1, description="The recipients.")
     timeout: Duration = Field(30.0, description="Time limit of one try.")
 
     def contradictions(self) -> Iterator[Contradiction]:

@@ -62,7 +62,7 @@ def in_time(work: Callable[[], T], endpoint: str, most: int = LARGEST_ANSWER) ->
     """Return or raise what `work` does, which sends requests by `session()`; reads at most `most`
     bytes of an object. Raises RepositoryUnreachable when it takes too long, and Cancelled at once.
     """
-    asked, begun = _Request(work, most), time.monotonic()
+    asked, begun = _RequestThread(work, most), time.monotonic()
     doubted = begun - _silent.get(endpoint, -RequestTimes.doubt_s) < RequestTimes.doubt_s
     patience_s = min(RequestTimes.again_s, RequestTimes.all_s) if doubted else RequestTimes.all_s
     asked.start()
@@ -82,7 +82,7 @@ def in_time(work: Callable[[], T], endpoint: str, most: int = LARGEST_ANSWER) ->
     return asked.outcome()
 
 
-class _Request(threading.Thread, Generic[T]):
+class _RequestThread(threading.Thread, Generic[T]):
     def __init__(self, work: Callable[[], T], most: int) -> None:
         super().__init__(name="drd-s3", daemon=True)
         self.most = most

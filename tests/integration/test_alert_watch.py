@@ -24,13 +24,13 @@ from drd.flows.status.overview import plan_files
 from drd.model.alert_facts import HostFacts
 from drd.model.message import ChannelSpec
 from drd.model.plan import (
+    Blackout,
     Plan,
     PrunePolicy,
     RepositorySpec,
     RetentionPolicy,
     SecretRef,
     VerificationPolicy,
-    Window,
 )
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import ReadinessDetail
@@ -279,7 +279,7 @@ def test_what_a_readiness_run_found_stays_until_another_one_did_not(bench: Bench
 def test_work_by_cron_is_overdue_by_its_own_times_and_never_within_a_blackout(
     bench: Bench,
 ) -> None:
-    night = Window(0, 24 * 60, days=(3, 4))  # the tests' noon is a Wednesday's
+    night = Blackout(0, 24 * 60, days=(3, 4))  # the tests' noon is a Wednesday's
     every_day = PrunePolicy(every_s=None, cron="0 13 * * *", blackout=(night,))
     bench.load(replace(plan(), prune=every_day, retention=RetentionPolicy(daily=7)))
 

@@ -24,7 +24,7 @@ from drd.model.facts import CopyFacts, FindingFacts, NotLoaded, PausedFacts, Pla
 from drd.model.finding import Finding
 from drd.model.host_conditions import AT_THE_HOST, has_just_come_back, host_conditions
 from drd.model.job_history import JobHistory
-from drd.model.message import Severity
+from drd.model.message import Urgency
 from drd.model.verdicts import Verdict
 from tests.status_support import (
     DAY,
@@ -40,7 +40,7 @@ from tests.status_support import (
     repository,
 )
 
-Found = list[tuple[str, Severity]]
+Found = list[tuple[str, Urgency]]
 
 
 def ran(kind: str, **known: Any) -> JobHistory:
@@ -110,7 +110,7 @@ def test_a_point_from_the_future_raises_an_alert() -> None:
     ],
 )
 def test_problems_of_drills_and_plan_files_raise_alerts(
-    changes: dict[str, Any], found: tuple[str, Severity]
+    changes: dict[str, Any], found: tuple[str, Urgency]
 ) -> None:
     assert of_plan(healthy(**changes)) == [found]
 

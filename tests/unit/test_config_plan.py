@@ -17,6 +17,7 @@ from drd.kinds.files.settings import FilesTarget
 from drd.kinds.postgres.settings import PostgresSettings
 from drd.model.plan import (
     BackupPolicy,
+    Blackout,
     CopyPolicy,
     DrillPolicy,
     Hook,
@@ -26,7 +27,6 @@ from drd.model.plan import (
     ReadinessPolicy,
     Step,
     VerificationPolicy,
-    Window,
 )
 from tests.config_support import EXAMPLES, GOOD, changed, load, problems, write_plan
 
@@ -335,7 +335,7 @@ def test_times_of_a_plan_are_what_was_written(tmp_path: Path) -> None:
         "verification: {every: 3d, read_all_within: 30d}",
     )
     plan = load(tmp_path, text).plan
-    window = Window(22 * 60, 6 * 60 + 30, (0, 6))
+    window = Blackout(22 * 60, 6 * 60 + 30, (0, 6))
     assert plan.backup == BackupPolicy(
         timezone="Europe/Berlin",
         longest_gap_s=2700.0,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from drd.model.dispatch import RunLimits, Running, StartDecision, choose
 from drd.model.due import Due
-from drd.model.plan import Window
+from drd.model.plan import Blackout
 from drd.model.schedule import Job, Timing
 from tests.schedule_support import DAY, HOUR, MINUTE, NOW, ago, ahead
 
@@ -145,7 +145,7 @@ def test_retention_and_prune_of_a_plan_exclude_each_other(one: str, other: str) 
 
 
 def test_blackout_that_has_begun_meanwhile_holds_what_was_due_before() -> None:
-    night = Timing(every_s=300, blackout=(Window(22 * 60, 6 * 60),))
+    night = Timing(every_s=300, blackout=(Blackout(22 * 60, 6 * 60),))
     late = due(at=ago(3 * HOUR))
     late = replace(late, job=replace(late.job, timing=night))
     assert alone(late) == "blackout until 06:00 UTC"

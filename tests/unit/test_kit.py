@@ -12,7 +12,7 @@ import pytest
 from drd.errors import KitDamaged, TargetUnwritable, UsageError, WrongKey
 from drd.kinds.registry import by_hand_of
 from drd.kit.archive import pack, unpack
-from drd.kit.document import Commands, Heading, Items, Table, Text, html, markdown
+from drd.kit.document import Commands, Heading, Items, Paragraph, Table, html, markdown
 from drd.kit.sealing import Lock, read_passphrase, seal, unseal, write_kit
 from drd.model.kit import (
     Key,
@@ -170,7 +170,7 @@ def test_every_kind_of_component_has_instructions_by_hand() -> None:
 def test_pages_say_the_same_in_markdown_and_html() -> None:
     page = [
         Heading(1, "A & B"),
-        Text("x < y"),
+        Paragraph("x < y"),
         Items(("one", "two"), numbered=True),
         Table(("a", "b"), (("1|2", "3\n4"),)),
         Commands("echo '<&>'\n"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from drd.config.daemon_schema import Person
-from drd.kit.document import Commands, Text, html, markdown
+from drd.kit.document import Commands, Paragraph, html, markdown
 from drd.kit.runbook import LastDrill, runbook
 from drd.kit.steps import printed_steps
 from drd.kit.steps_by_hand import StepsByHand
@@ -105,7 +105,7 @@ def test_the_steps_are_done_in_bash(plan: Plan, tmp_path: Path) -> None:
     assert (tmp_path / "moved").read_text() == told
     [shown] = [b for b in blocks if isinstance(b, Commands) and b.shown]
     assert "no-such-program '${steps.move.output}'" in shown.text
-    words = [b.text for b in blocks if isinstance(b, Text)]
+    words = [b.text for b in blocks if isinstance(b, Paragraph)]
     assert any("Replace ${steps.move.output} by the real value" in w for w in words)
     assert not any("elsewhere" in w for w in words)
 

@@ -15,6 +15,7 @@ from drd.kinds.registry import host_of
 from drd.model.due import next_due
 from drd.model.plan import (
     BackupPolicy,
+    Blackout,
     Component,
     CopyPolicy,
     DrillPolicy,
@@ -23,7 +24,6 @@ from drd.model.plan import (
     RetentionPolicy,
     SecretRef,
     VerificationPolicy,
-    Window,
 )
 from drd.model.schedule import (
     Job,
@@ -38,7 +38,7 @@ from tests.config_support import EXAMPLES
 from tests.schedule_support import DAY, HOUR, MINUTE, NOW, ago, plan, repository, situation
 
 SERVERS = host_of(lambda ref: str(ref.value) if ref.source == "text" else None)
-NIGHT = Window(22 * 60, 6 * 60, (0, 4))
+NIGHT = Blackout(22 * 60, 6 * 60, (0, 4))
 
 
 def jobs(**changes: object) -> dict[tuple[str, str], Job]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drd.model.due import Situation, next_due, share
-from drd.model.plan import Window
+from drd.model.plan import Blackout
 from drd.model.schedule import Job, Timing
 from tests.schedule_support import (
     DAY,
@@ -28,7 +28,7 @@ from tests.schedule_support import (
     situation,
 )
 
-NIGHT = Window(22 * 60, 6 * 60)
+NIGHT = Blackout(22 * 60, 6 * 60)
 YEARS = timedelta(days=10 * 365)
 
 
@@ -288,7 +288,7 @@ def test_nothing_starts_in_a_blackout_and_all_goes_on_after_it(
 
 
 def test_backup_by_the_rpo_is_made_before_a_blackout_that_would_break_it() -> None:
-    lunch = Window(12 * 60, 12 * 60 + 10)
+    lunch = Blackout(12 * 60, 12 * 60 + 10)
     for start in range(20):
         daemon = Daemon(
             job(auto=True, blackout=(lunch,)),
@@ -300,7 +300,7 @@ def test_backup_by_the_rpo_is_made_before_a_blackout_that_would_break_it() -> No
 
 
 def test_backup_by_the_rpo_waits_for_the_end_of_a_blackout_that_keeps_the_rpo() -> None:
-    short = Window(12 * 60, 12 * 60 + 3)
+    short = Blackout(12 * 60, 12 * 60 + 3)
     now = utc("2026-11-25T11:50:00")
     found = due(job(auto=True, blackout=(short,)), history(data_time=now, last_started_at=now), now)
     assert found.at == utc("2026-11-25T12:03:00")
@@ -527,7 +527,7 @@ histories = st.builds(
     last_state=st.sampled_from([None, "succeeded", "failed", "cancelled", "interrupted"]),
     last_error=st.sampled_from([None, "", "cannot connect"]),
 )
-WEEKEND = Window(0, 24 * 60, (5, 6))
+WEEKEND = Blackout(0, 24 * 60, (5, 6))
 timings = st.builds(
     Timing,
     every_s=st.floats(60, 7 * DAY),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drd.model.plan import Window
+from drd.model.plan import Blackout
 from drd.model.windows import (
     blackout_at,
     longest_blackout_s,
@@ -22,8 +22,8 @@ BERLIN = "Europe/Berlin"
 STEP = timedelta(minutes=5)
 
 
-def window(begin: str, end: str, *days: int) -> Window:
-    return Window(minutes_of(begin), minutes_of(end), days or tuple(range(7)))
+def window(begin: str, end: str, *days: int) -> Blackout:
+    return Blackout(minutes_of(begin), minutes_of(end), days or tuple(range(7)))
 
 
 NIGHT = window("22:00", "06:00")
@@ -67,7 +67,7 @@ def test_windows_that_touch_are_one() -> None:
 
 
 @pytest.mark.parametrize("windows", [(), (window("22:00", "23:00", 0),)])
-def test_time_outside_of_every_window_stays(windows: tuple[Window, ...]) -> None:
+def test_time_outside_of_every_window_stays(windows: tuple[Blackout, ...]) -> None:
     at = utc("2026-11-25T22:10:00.5")
     assert released(windows, "UTC", at) == (at, None)
 
@@ -86,7 +86,7 @@ def test_time_outside_of_every_window_stays(windows: tuple[Window, ...]) -> None
         ((window("12:00", "13:00"), window("12:30", "13:30")), 1.5),
     ],
 )
-def test_longest_time_without_a_start(windows: tuple[Window, ...], hours: float) -> None:
+def test_longest_time_without_a_start(windows: tuple[Blackout, ...], hours: float) -> None:
     assert longest_blackout_s(windows) == hours * 3600
 
 
@@ -133,7 +133,7 @@ CHANGES = [
 ])  # fmt: skip
 @pytest.mark.parametrize(("timezone", "day"), CHANGES)
 def test_windows_are_what_the_clock_on_the_wall_shows(
-    timezone: str, day: str, windows: tuple[Window, ...]
+    timezone: str, day: str, windows: tuple[Blackout, ...]
 ) -> None:
     zone = ZoneInfo(timezone)
     start = utc(day) - timedelta(days=1)
@@ -156,7 +156,7 @@ def shown_twice(at: datetime, zone: ZoneInfo) -> bool:
     return len(both) == 2
 
 
-def covers(window: Window, local: datetime) -> bool:
+def covers(window: Blackout, local: datetime) -> bool:
     minute = local.hour * 60 + local.minute
     days = window.days
     if window.from_min < window.to_min:
@@ -177,7 +177,7 @@ def test_window_holds_through_both_passes_of_a_doubled_hour(minute: str) -> None
 @given(
     st.lists(
         st.builds(
-            Window,
+            Blackout,
             st.integers(0, 1439),
             st.integers(0, 1440),
             st.sets(st.integers(0, 6), min_size=1).map(lambda days: tuple(sorted(days))),
@@ -187,7 +187,9 @@ def test_window_holds_through_both_passes_of_a_doubled_hour(minute: str) -> None
     st.integers(0, 4_000_000_000).map(lambda second: datetime.fromtimestamp(second, UTC)),
     st.sampled_from([BERLIN, "UTC", "America/New_York"]),
 )
-def test_release_is_the_end_of_waiting(windows: list[Window], at: datetime, timezone: str) -> None:
+def test_release_is_the_end_of_waiting(
+    windows: list[Blackout], at: datetime, timezone: str
+) -> None:
     free, last = released(windows, timezone, at)
     assert free >= at
     assert (last is None) == (free == at)
@@ -198,7 +200,7 @@ def test_release_is_the_end_of_waiting(windows: list[Window], at: datetime, time
 
 
 def test_of_several_windows_in_force_the_one_that_ends_last_counts() -> None:
-    long, late = Window(60, 300, tuple(range(7))), Window(120, 180, tuple(range(7)))
+    long, late = Blackout(60, 300, tuple(range(7))), Blackout(120, 180, tuple(range(7)))
     at = utc("2026-11-25T02:30:00")
     for windows in ((long, late), (late, long)):
         found = blackout_at(windows, "UTC", at)

@@ -61,7 +61,7 @@ class Heartbeats:
         self._open = open_watcher
         self._clock = clock
         self._mutex = threading.Lock()
-        self._addresses: dict[str, _Address] = {}
+        self._addresses: dict[str, _AddressQueue] = {}
         self._alive_at: dict[str, float] = {}
 
     def use(self, channels: Sequence[ChannelSpec]) -> None:
@@ -128,16 +128,16 @@ class Heartbeats:
             lines.append((f"{OF_A_PLAN}{plan.name}", plan.heartbeat))
         return lines
 
-    def _address(self, name: str, spec: Heartbeat) -> _Address:
+    def _address(self, name: str, spec: Heartbeat) -> _AddressQueue:
         with self._mutex:
             address = self._addresses.get(name)
             if address is None or address.spec != spec:
-                address = _Address(self._catalogue, name, spec, self._open, self._clock)
+                address = _AddressQueue(self._catalogue, name, spec, self._open, self._clock)
                 self._addresses[name] = address
             return address
 
 
-class _Address:
+class _AddressQueue:
     """One address: its queue, and a thread while that is not empty."""
 
     def __init__(

@@ -48,7 +48,7 @@ OLDEST_SYSTEMD = 254
 
 _SEAL = re.compile(rb"# drd \S+ put this file here, with the digest ([0-9a-f]{16})\.[^\n]*\n")
 
-Action = Literal["write", "update", "unchanged", "keep", "make", "give", "run", "remove"]
+InstallAction = Literal["write", "update", "unchanged", "keep", "make", "give", "run", "remove"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class InstallStep:
     `directory` marks the removal of a directory.
     """
 
-    action: Action
+    action: InstallAction
     subject: str
     note: str = ""
     content: bytes = b""

@@ -64,18 +64,18 @@ def verify(services: Services, plan: Plan) -> RebuildDifferences:
     return replace(seen.compared(seen.unknown), torn=torn)
 
 
-Place = tuple[Repository, SnapshotInfo]
+ManifestPlace = tuple[Repository, SnapshotInfo]
 """A repository, and a manifest in it."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _RepositoryContents:
     """The content of all repositories: for each point the manifests, in the order of the plan's
     repositories; and the points that the catalogue knows."""
 
     plan: str
     known: Mapping[str, RestorePoint]
-    places: Mapping[str, Sequence[Place]]
+    places: Mapping[str, Sequence[ManifestPlace]]
     unknown: Sequence[str]
     unreached: Mapping[str, DrdError]
     unreadable: Mapping[str, Mapping[str, str]]
@@ -106,8 +106,8 @@ class _Seen:
         )
 
 
-def _read_repositories(services: Services, plan: Plan) -> _Seen:
-    places: dict[str, list[Place]] = {}
+def _read_repositories(services: Services, plan: Plan) -> _RepositoryContents:
+    places: dict[str, list[ManifestPlace]] = {}
     proven: set[str] = set()
     read: list[tuple[Repository, Listing]] = []
     unreached: dict[str, DrdError] = {}
@@ -139,7 +139,9 @@ def _read_repositories(services: Services, plan: Plan) -> _Seen:
     # A copy that retention could not reach may still hold what it forgot.
     late = services.catalogue.points.forgotten(plan.name, strangers) - proven
     unknown = [run for run in strangers if run not in late]
-    return _Seen(plan.name, known, places, unknown, unreached, unreadable, read, listed_at)
+    return _RepositoryContents(
+        plan.name, known, places, unknown, unreached, unreadable, read, listed_at
+    )
 
 
 def _listing(services: Services, plan: Plan, repository: Repository) -> Listing:
@@ -157,7 +159,7 @@ def _was_never_made(services: Services, spec: RepositorySpec, error: DrdError) -
 
 
 def _read(
-    services: Services, plan: str, places: Sequence[Place], unreadable: dict[str, str]
+    services: Services, plan: str, places: Sequence[ManifestPlace], unreadable: dict[str, str]
 ) -> RestorePoint | None:
     """Return the point by the first readable manifest; the others are the same."""
     now = services.clock.now()
@@ -171,11 +173,11 @@ def _read(
     return None
 
 
-def _one_each(point: RestorePoint, places: Sequence[Place]) -> list[Place]:
+def _one_each(point: RestorePoint, places: Sequence[ManifestPlace]) -> list[ManifestPlace]:
     """Return a manifest for each repository: the known one, else the oldest. Anyone who has the key
     can store a second one with the same mark; the contents show which one is the point's
     (`drd.flows.repository.manifests.require_same`)."""
-    by_repository: dict[str, Place] = {}
+    by_repository: dict[str, ManifestPlace] = {}
     for repository, manifest in places:
         if (
             repository.name not in by_repository
@@ -185,7 +187,9 @@ def _one_each(point: RestorePoint, places: Sequence[Place]) -> list[Place]:
     return list(by_repository.values())
 
 
-def _correct_places(services: Services, seen: _Seen, unreadable: dict[str, str]) -> None:
+def _correct_places(
+    services: Services, seen: _RepositoryContents, unreadable: dict[str, str]
+) -> None:
     """Record where the known points lie, and which are gone."""
     for point in filter(seen.is_somewhere, seen.known.values()):
         places = _one_each(point, seen.places.get(point.id, ()))
@@ -218,7 +222,7 @@ def _is_its(
     return True
 
 
-def _note_missing(services: Services, seen: _Seen) -> dict[str, tuple[str, ...]]:
+def _note_missing(services: Services, seen: _RepositoryContents) -> dict[str, tuple[str, ...]]:
     """Note what the listings lack; returns the points that exist but are not whole, with their
     repositories."""
     now = services.catalogue.points.of_plan(seen.plan)
@@ -244,7 +248,7 @@ def _note_missing(services: Services, seen: _Seen) -> dict[str, tuple[str, ...]]
 
 
 def _points_without_manifest(
-    known: Sequence[RestorePoint], seen: _Seen, repository: str
+    known: Sequence[RestorePoint], seen: _RepositoryContents, repository: str
 ) -> list[str]:
     """Return, for a repository with unreadable snapshots, the points that have no manifest there at
     all.
@@ -259,7 +263,9 @@ def _points_without_manifest(
     ]
 
 
-def _placed(services: Services, point: RestorePoint, places: Sequence[Place]) -> RestorePoint:
+def _placed(
+    services: Services, point: RestorePoint, places: Sequence[ManifestPlace]
+) -> RestorePoint:
     """Return the point, with these places added."""
     repositories, copied = dict(point.repositories), dict(point.copied)
     for repository, manifest in places:

@@ -14,11 +14,11 @@ from drd.ports import Queue
 KEY = "refused"
 """The key of the record; `drd.catalogue.summary` reads it there."""
 
-Refused = Mapping[str, tuple[Path, str]]
+RefusedPlans = Mapping[str, tuple[Path, str]]
 """By plan: its file, and the error."""
 
 
-def note_all(queue: Queue, refused: Refused, now: datetime) -> None:
+def note_all(queue: Queue, refused: RefusedPlans, now: datetime) -> None:
     """Record that these files and no others are refused now."""
     noted = queue.noted(KEY)
     value = {name: _as_json(*refused[name]) for name in sorted(refused)}

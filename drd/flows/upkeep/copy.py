@@ -40,7 +40,7 @@ class _NotWhole(RepositoryDamaged):
     """restic reported success, but a point is not in the copy; the cause is unknown."""
 
 
-Held = Mapping[str, Sequence[SnapshotInfo]]
+SnapshotsByRun = Mapping[str, Sequence[SnapshotInfo]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class _CopyRun:
         self._copy_own(listing, there)
         return self._finish(len(held))
 
-    def _by_run(self, repository: Repository, listing: Listing) -> Held:
+    def _by_run(self, repository: Repository, listing: Listing) -> SnapshotsByRun:
         return genuine_by_run(self.services, self.plan.name, repository, listing)
 
     def _confirm(self) -> PreflightStepResult:
@@ -195,7 +195,7 @@ class _CopyRun:
             self.plan.name, self.spec.name, {}, list(manifests), now
         )
 
-    def _copy(self, batch: Sequence[RestorePoint], source: Held) -> None:
+    def _copy(self, batch: Sequence[RestorePoint], source: SnapshotsByRun) -> None:
         """Copy points together; one by one if one of them is damaged, for the sake of the
         others.
         """
@@ -210,7 +210,7 @@ class _CopyRun:
             else:
                 self._on_point_not_copied(first, error)
 
-    def _copied(self, batch: Sequence[RestorePoint], source: Held) -> CopyStepResult:
+    def _copied(self, batch: Sequence[RestorePoint], source: SnapshotsByRun) -> CopyStepResult:
         size = sum(p.size_bytes for p in batch)
         ids = [i for p in batch for i in _in_order(p, source[p.id])]
         try:
@@ -234,7 +234,7 @@ class _CopyRun:
             )
         return CopyStepResult(points=tuple(p.id for p in batch), bytes=size)
 
-    def _note_trees(self, points: Sequence[RestorePoint], source: Held) -> None:
+    def _note_trees(self, points: Sequence[RestorePoint], source: SnapshotsByRun) -> None:
         """Note the tree ids of the source's snapshots in the seal of each point. In the copy
         snapshots get other ids, and whoever has the copy's password can write which original they
         come from."""

@@ -40,7 +40,7 @@ from drd.ports import Repository, RepositoryKey
 from drd.secrets import EDGES_HINT, edges
 
 POLL_S = 1.0
-Missing = Callable[[], Sequence[str]]
+MissingCopies = Callable[[], Sequence[str]]
 """What is still missing until every plan that names the repository works with the new password."""
 
 
@@ -264,7 +264,7 @@ def _carry_out(
     work: _Rekeying,
     order: Rekey,
     known_before: tuple[Earlier, Sequence[SecretRef]],
-    missing: Missing,
+    missing: MissingCopies,
 ) -> Rekeyed:
     services, spec = runner.services, order.repository
     earlier, before = known_before
@@ -308,7 +308,7 @@ def _carry_out(
     )
 
 
-def _wait(services: Services, runner: Runner, missing: Missing, *, waits: bool) -> list[str]:
+def _wait(services: Services, runner: Runner, missing: MissingCopies, *, waits: bool) -> list[str]:
     """Return what is missing at the end: nothing if it waited."""
     left = list(missing())
     if not left or not waits:

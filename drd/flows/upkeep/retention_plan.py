@@ -88,14 +88,14 @@ def plan_forgetting(
     used = _in_use(services, plan)
     # After who uses them, so that a drill that has ended meanwhile has proven its point.
     points = [p for p in services.catalogue.points.of_plan(plan.name) if p.id in recorded]
-    seen = _Seen(points, [primary, *copies], unreached, used)
+    seen = _KnownPoints(points, [primary, *copies], unreached, used)
     missing = missing_snapshots(services, plan.name, points, seen.inventories)
     pauses += _of_listings(services, seen, missing, pauses)
     return _decided(services, plan, seen, pauses, missing, force=force)
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _KnownPoints:
     """The points that the catalogue knew before the listings were made, and these, the primary
     repository first; `used` are points that somebody is restoring now.
     """
@@ -143,7 +143,7 @@ def _list_copies(
 
 
 def _of_listings(
-    services: Services, seen: _Seen, missing: Missing, before: Sequence[Pause]
+    services: Services, seen: _KnownPoints, missing: Missing, before: Sequence[Pause]
 ) -> list[Pause]:
     """Return the pauses that the listings add to those known `before`."""
     now = services.clock.now()
@@ -162,7 +162,7 @@ def _of_listings(
 def _decided(
     services: Services,
     plan: Plan,
-    seen: _Seen,
+    seen: _KnownPoints,
     pauses: Sequence[Pause],
     missing: Missing,
     *,

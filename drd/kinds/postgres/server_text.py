@@ -19,12 +19,12 @@ from psycopg.adapt import Loader
 from psycopg.types.string import StrDumperUnknown
 
 
-class _Text(Loader):
+class _TextLoader(Loader):
     def load(self, data: Buffer) -> str:
         return bytes(data).decode("utf-8", "surrogateescape")
 
 
-class _Json(Loader):
+class _JsonLoader(Loader):
     def load(self, data: Buffer) -> Any:
         return json.loads(bytes(data).decode("utf-8", "surrogateescape"))
 
@@ -47,9 +47,9 @@ def shown(text: str) -> str:
 def keep_bytes(connection: psycopg.Connection[Any]) -> None:
     """Make the connection read and write such text."""
     for name in ("text", "name", "varchar", "bpchar"):
-        connection.adapters.register_loader(name, _Text)
+        connection.adapters.register_loader(name, _TextLoader)
     for name in ("json", "jsonb"):
-        connection.adapters.register_loader(name, _Json)
+        connection.adapters.register_loader(name, _JsonLoader)
     connection.adapters.register_dumper(str, _String)
 
 

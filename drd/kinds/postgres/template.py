@@ -27,7 +27,7 @@ ROOM_BYTES = 2 << 30
 
 _DIGEST = "digest"
 
-Run = Callable[[list[str]], Completed]
+RunTool = Callable[[list[str]], Completed]
 """Runs a command as the user of the servers."""
 
 
@@ -46,7 +46,7 @@ class ClusterTemplate:
         given = [*initdb.argv, *sorted(map("=".join, initdb.env.items())), _zone(), _name(user)]
         self._home = shelf / f"{self._family}{self._made_by}-{_digest(given)}"
 
-    def copy(self, into: Path, run: Run) -> bool:
+    def copy(self, into: Path, run: RunTool) -> bool:
         """Make `into` a new cluster; return False, and leave nothing there, without an intact
         template.
         """
@@ -79,7 +79,7 @@ class ClusterTemplate:
             return False
         return all(f.st_uid in trusted and not f.st_mode & 0o022 for f in stats)
 
-    def keep(self, data: Path, run: Run, *, own: Callable[[Path], None]) -> None:
+    def keep(self, data: Path, run: RunTool, *, own: Callable[[Path], None]) -> None:
         """Keep a copy of a cluster that nothing has used yet, if there is space. `own` gives a
         directory to the user. Raises nothing: a failure only means that there is no template.
         """
@@ -130,7 +130,7 @@ def contents(data: Path) -> str:
     return _digest(sorted(digests))
 
 
-def _copied(source: Path, into: Path, run: Run) -> bool:
+def _copied(source: Path, into: Path, run: RunTool) -> bool:
     return run(["cp", "-a", "--reflink=auto", "--", str(source), str(into)]).exit_code == 0
 
 

@@ -11,13 +11,13 @@ from drd.errors import RepositoryError, ToolError, ToolMissing
 
 T = TypeVar("T")
 
-Answer = Callable[[Sequence[str]], str]
+AskRestic = Callable[[Sequence[str]], str]
 """Runs restic with the words given (without the program) and returns its output."""
 
-_answer: ContextVar[Answer] = ContextVar("answer")
+_answer: ContextVar[AskRestic] = ContextVar("answer")
 
 
-def ask(answer: Answer, question: Callable[[Any], T]) -> T:
+def ask(answer: AskRestic, question: Callable[[Any], T]) -> T:
     """Put `question` to resticpy; `answer` runs the one restic call that it makes.
 
     Safe in several threads: nothing is kept in resticpy's module. Errors of `answer` pass through;

@@ -68,7 +68,7 @@ class SnapshotQuestions:
         """Return the paths of the files whose noted length is wrong, in restic's order; empty when
         there are too many. The dry run of `restic repair snapshots` names them; it takes no lock
         and writes nothing."""
-        listener = _Named()
+        listener = _NamedPaths()
         words = ["repair", "snapshots", "--dry-run", *ids([self.snapshot])]
         judge(self.runner.run(words, listener, retry_lock_s=self.retry_lock_s), self.runner.url)
         return listener.paths if len(listener.paths) <= _MOST else []
@@ -92,7 +92,7 @@ class SnapshotQuestions:
         )
 
 
-class _Named(Listener):
+class _NamedPaths(Listener):
     def __init__(self) -> None:
         super().__init__()
         self.paths: list[bytes] = []

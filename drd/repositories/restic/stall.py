@@ -45,7 +45,7 @@ class StallWatch:
         self._last = -1
         self._clock = clock
         self._since = clock()
-        self._look: _Probe | None = None
+        self._look: _ProbeThread | None = None
         self._next = 0.0
         self._failing_since: float | None = None
 
@@ -61,9 +61,9 @@ class StallWatch:
             self._judge(self._look, now)
         if (self._look is None or self._look.over) and now >= self._next:
             self._next = now + self._patience.every_s
-            self._look = _Probe(self._probe, now)
+            self._look = _ProbeThread(self._probe, now)
 
-    def _judge(self, look: _Probe, now: float) -> None:
+    def _judge(self, look: _ProbeThread, now: float) -> None:
         error = look.error
         if not look.over:
             if now - look.begun < self._patience.probe_s:
@@ -81,7 +81,7 @@ class StallWatch:
             raise error
 
 
-class _Probe(threading.Thread):
+class _ProbeThread(threading.Thread):
     def __init__(self, probe: Callable[[], None], begun: float) -> None:
         super().__init__(name="drd-probe", daemon=True)
         self.begun = begun
