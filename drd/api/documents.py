@@ -320,8 +320,8 @@ def alert_document(alert: Alert) -> Document:
     return {
         "alert": alert.id,
         "plan": alert.plan,
-        "kind": alert.code,
-        "code": alert.finding or alert.code,
+        "kind": alert.kind,
+        "code": alert.code or alert.kind,
         "subject": alert.subject,
         "severity": alert.severity,
         "state": alert.state,

@@ -18,11 +18,11 @@ from drd.model.actor import Actor
 from drd.model.alerts import Alert, AlertChange, Transition, acknowledged
 from drd.ports.alerts import Tell, Watched, no_notifications
 
-_RENAMED = {"code": "kind", "text": "message", "remedy": "command", "finding": "code"}
+_RENAMED = {"text": "message", "remedy": "command"}
 _COLUMNS = {f.name: _RENAMED.get(f.name, f.name) for f in fields(Alert)}
 """The column of each field."""
 _ACTOR = "acknowledged_actor"
-_KEPT = ("severity", "text", "remedy", "finding", "seen_at", "told_at", "gone_at")
+_KEPT = ("severity", "text", "remedy", "code", "seen_at", "told_at", "gone_at")
 """The fields that change without a message. An acknowledgement writes none of them."""
 
 _is_open = alerts.c.resolved_at.is_(None)
@@ -171,7 +171,7 @@ def _by_prefix(connection: Connection, prefix: str) -> Alert:
     if not still:
         raise UsageError(f"alert {prefix} is resolved already", hint=listed)
     if len(still) > 1:
-        names = ", ".join(f"{a.id} ({a.code} of {a.plan or 'drd'})" for a in still)
+        names = ", ".join(f"{a.id} ({a.kind} of {a.plan or 'drd'})" for a in still)
         raise UsageError(
             f"several alerts start with {prefix}", hint=f"give more of the id: {names}"
         )

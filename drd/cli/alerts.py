@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-_SAME = {f.name for f in fields(Alert)} - {"id", "code", "finding", "acknowledged_actor"}
+_SAME = {f.name for f in fields(Alert)} - {"id", "acknowledged_actor"}
 """Fields of an alert that its document calls the same."""
 
 
@@ -55,10 +55,7 @@ def alert_of(document: dict[str, Any]) -> Alert:
     for key in ("since", "acknowledged_until", "gone_at", "resolved_at"):
         values[key] = from_rfc3339(values[key]) if values[key] else None
     actor = Actor.from_json(document["acknowledged_actor"])
-    code, finding = document["kind"], document["code"]
-    return Alert(
-        id=document["alert"], code=code, finding=finding, acknowledged_actor=actor, **values
-    )
+    return Alert(id=document["alert"], acknowledged_actor=actor, **values)
 
 
 _STYLES = {"critical": "bad", "warning": "warn", "info": ""}

@@ -308,7 +308,7 @@ class Monitor:
                 f"alert.{transition.change}",
                 plan=alert.plan or None,
                 alert=alert.id,
-                kind=alert.code,
+                kind=alert.kind,
                 severity=alert.severity,
                 what=alert.text,
             )

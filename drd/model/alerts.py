@@ -1,6 +1,6 @@
 """`reconcile()` decides what happens to alerts when conditions appear, last and end. Pure.
 
-The same plan, code and subject is the same alert until its condition has been gone for the hold
+The same plan, kind and subject is the same alert until its condition has been gone for the hold
 time, so a condition that comes and goes is reported once. The clock may be set back: a time in the
 future counts as now.
 """
@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import Literal
 
 from drd.model.actor import Actor
-from drd.model.finding import Said
 from drd.model.message import SEVERITIES, Urgency
 
 AlertState = Literal["firing", "acknowledged", "resolved"]
@@ -35,7 +34,7 @@ AT_ONCE = frozenset(
         "configuration",
     }
 )
-"""Codes of alerts that are resolved without a hold time, because only the end of a rare run or a
+"""Kinds of alerts that are resolved without a hold time, because only the end of a rare run or a
 reload can end them, which is proof enough. Backups are not among them: for an unstable source every
 second one succeeds.
 """
@@ -45,24 +44,29 @@ AlertKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Condition(Said[Urgency]):
-    """A current problem. `plan` is empty if it concerns the daemon; `subject` distinguishes
-    problems of the same code in a plan (a repository, a disk). `finding` is the code of the
-    readiness finding that made it."""
+class Condition:
+    """A current problem. `kind` and `code` are those of its alert; `code` is empty if the kind is
+    the code as well. `plan` is empty if it concerns the daemon; `subject` distinguishes problems of
+    the same kind in a plan (a repository, a disk)."""
 
+    kind: str
+    severity: Urgency
+    subject: str
+    text: str
+    remedy: str = ""
     plan: str = ""
-    finding: str = ""
+    code: str = ""
 
     @property
     def key(self) -> AlertKey:
-        return self.plan, self.code, self.subject
+        return self.plan, self.kind, self.subject
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A lasting condition. `since` is when it began, `finding` the code of the readiness finding
-    that made it. In the catalogue and in JSON, `code` is called `kind`, `text` `message`, `remedy`
-    `command`, and `finding` `code`.
+    """A lasting condition. `since` is when it began. `code` is that of the readiness finding that
+    made it; empty if none did: then the `kind` is the code as well. In the catalogue and in JSON,
+    `text` is called `message`, and `remedy` `command`.
 
     `seen_at` is when the condition was last there in this severity, to a fifth of the hold time;
     `gone_at` since when it is gone. `told_at` is when the last message was sent. An
@@ -71,7 +75,7 @@ class Alert:
 
     id: str
     plan: str
-    code: str
+    kind: str
     subject: str
     state: AlertState
     severity: Urgency
@@ -86,11 +90,11 @@ class Alert:
     acknowledged_why: str | None = None
     acknowledged_actor: Actor | None = None
     resolved_at: datetime | None = None
-    finding: str = ""
+    code: str = ""
 
     @property
     def key(self) -> AlertKey:
-        return self.plan, self.code, self.subject
+        return self.plan, self.kind, self.subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +229,13 @@ def _by_key(conditions: Iterable[Condition]) -> dict[AlertKey, Condition]:
 
 def _as_before(alert: Alert) -> Condition:
     return Condition(
-        alert.code, alert.severity, alert.subject, alert.text, alert.remedy, plan=alert.plan
+        alert.kind,
+        alert.severity,
+        alert.subject,
+        alert.text,
+        alert.remedy,
+        alert.plan,
+        alert.code,
     )
 
 
@@ -233,14 +243,14 @@ def _fire(condition: Condition, now: datetime, new: str) -> Transition:
     alert = Alert(
         id=new,
         plan=condition.plan,
-        code=condition.code,
+        kind=condition.kind,
         subject=condition.subject,
         state="firing",
         severity=condition.severity,
         since=now,
         text=condition.text,
         remedy=condition.remedy,
-        finding=condition.finding,
+        code=condition.code,
         seen_at=now,
         told_at=now,
     )
@@ -251,7 +261,7 @@ def _on_condition_gone(alert: Alert, now: datetime, rules: Rules) -> Transition 
     """Note that the condition is gone, or resolve the alert after the hold time. A clock that was
     set back restarts the hold time.
     """
-    hold = rules.holds(alert.code)
+    hold = rules.holds(alert.kind)
     gone_at = alert.gone_at
     if gone_at is None or gone_at > now:
         gone_at = now
@@ -302,7 +312,7 @@ def _renewed(alert: Alert, condition: Condition, now: datetime) -> Alert:
         severity=condition.severity,
         text=condition.text,
         remedy=condition.remedy,
-        finding=condition.finding,
+        code=condition.code,
         seen_at=now,
         gone_at=None,
     )

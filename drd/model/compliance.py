@@ -39,7 +39,7 @@ MEASURABLE_BYTES = 64 << 20
 
 
 LOOKING_AHEAD = ("not-ready", "repository-unreachable", "repository-unprotected")
-"""Codes of alerts about readiness findings."""
+"""Kinds of alerts about readiness findings."""
 
 
 def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
@@ -164,7 +164,7 @@ def _looked_ahead(facts: PlanFacts, text: str, first: FindingFacts) -> list[Reas
     """Return the reason from the last readiness check; none if an alert shows its first finding
     already.
     """
-    if any(alert.code in LOOKING_AHEAD and alert.subject == first.name for alert in facts.alerts):
+    if any(alert.kind in LOOKING_AHEAD and alert.subject == first.name for alert in facts.alerts):
         return []
     return [Reason(Verdict.MET, text, f"drd readiness {facts.plan}")]
 

@@ -93,7 +93,7 @@ def is_late(condition: Condition) -> bool:
     """Return the condition that work was not done in time. What would be lost meanwhile is a
     separate condition.
     """
-    return condition.code in _LATE
+    return condition.kind in _LATE
 
 
 # --- verdicts -------------------------------------------------------------------------------
@@ -102,17 +102,17 @@ def is_late(condition: Condition) -> bool:
 def _of_reason(
     reason: Reason, assessment: Assessment, facts: PlanFacts | NotLoaded, now: datetime
 ) -> Condition | None:
-    if not reason.code or _is_as_scheduled(reason, assessment):
+    if not reason.kind or _is_as_scheduled(reason, assessment):
         return None
     severity = _severity(reason, assessment, facts, now)
     return Condition(
-        reason.code,
+        reason.kind,
         severity,
         reason.subject,
         reason.text,
         reason.remedy,
         plan=assessment.plan,
-        finding=reason.finding,
+        code=reason.code,
     )
 
 
@@ -121,7 +121,7 @@ def _is_as_scheduled(reason: Reason, assessment: Assessment) -> bool:
     round. That is one lasting fact (`schedule-too-slow`), and not news each time.
     """
     rpo = assessment.rpo
-    if reason.code != "rpo" or reason.verdict is not Verdict.AT_RISK:
+    if reason.kind != "rpo" or reason.verdict is not Verdict.AT_RISK:
         return False
     if rpo.exposure_s is None or rpo.achievable_s is None:
         return False
@@ -131,17 +131,17 @@ def _is_as_scheduled(reason: Reason, assessment: Assessment) -> bool:
 def _severity(
     reason: Reason, assessment: Assessment, facts: PlanFacts | NotLoaded, now: datetime
 ) -> Urgency:
-    if reason.verdict is Verdict.BREACHED or reason.code in (GONE, DAMAGED):
+    if reason.verdict is Verdict.BREACHED or reason.kind in (GONE, DAMAGED):
         return "critical"
-    if reason.code == "plan-changed":
+    if reason.kind == "plan-changed":
         return "info"
-    if reason.code == "no-point":
+    if reason.kind == "no-point":
         return "info"  # the first backup may still come in time
-    if reason.code == "schedule-too-slow":
+    if reason.kind == "schedule-too-slow":
         rpo = assessment.rpo
         holds = (rpo.achievable_s or 0.0) <= (rpo.objective_s or 0.0)
         return "info" if holds else "warning"
-    if reason.code == "never-drilled" and isinstance(facts, PlanFacts):
+    if reason.kind == "never-drilled" and isinstance(facts, PlanFacts):
         young = now - facts.first_loaded_at <= FIRST_DRILL + timedelta(seconds=facts.rpo_s)
         return "info" if young and facts.drill_every_s is not None else "warning"
     return "warning"
@@ -318,18 +318,16 @@ def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condit
         about_repository = finding.code in OF_REPOSITORY
         if about_repository and finding.subject in told:
             continue
-        code = "not-ready"
+        kind = "not-ready"
         if finding.code == PROTECTION:
-            code = "repository-unprotected"
+            kind = "repository-unprotected"
         elif about_repository and finding.code not in _IN_REACH:
-            code = "repository-unreachable"
-        if not finding.failed and code != "repository-unprotected":
+            kind = "repository-unreachable"
+        if not finding.failed and kind != "repository-unprotected":
             continue
         if finding.failed and disproved(facts, finding.code, finding.name):
             continue
         severity: Urgency = "warning" if finding.failed else "info"
         text = f"{finding.name}: {without_output(finding.text)}"
         command = f"drd readiness {plan}"
-        yield Condition(
-            code, severity, finding.name, text, command, plan=plan, finding=finding.code
-        )
+        yield Condition(kind, severity, finding.name, text, command, plan=plan, code=finding.code)

@@ -17,7 +17,7 @@ from drd.model.units import format_duration
 from drd.model.verdicts import DrillAssessment, Reason, ScenarioAssessment, Verdict, worst
 
 UNPROVEN = "drill-unproven"
-"""The code of the alert for components that a passed drill did not restore or did not compare."""
+"""The kind of the alert for components that a passed drill did not restore or did not compare."""
 
 
 def is_overdue(late_s: float, period_s: float) -> bool:
@@ -96,8 +96,8 @@ def _of_result(
     again = again_of(facts, scenario, named=named)
     subject = _name(scenario) if named else ""
 
-    def reason(verdict: Verdict, text: str, code: str, remedy: str = again) -> Reason:
-        return Reason(verdict, text, remedy, code, subject=subject)
+    def reason(verdict: Verdict, text: str, kind: str, remedy: str = again) -> Reason:
+        return Reason(verdict, text, remedy, kind, subject=subject)
 
     if last is None:
         text = "never drilled, so nobody knows whether it can be restored"

@@ -271,7 +271,7 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
 
 
 def _trouble(facts: PlanFacts, now: datetime) -> FindingFacts | None:
-    """Return why there is no newer point, with the code of the alert that reports the same:
+    """Return why there is no newer point, with the kind of the alert that reports the same:
     failures since the last success, else the incomplete point (a point that was rebuilt from a
     repository has no run).
     """
@@ -280,8 +280,8 @@ def _trouble(facts: PlanFacts, now: datetime) -> FindingFacts | None:
         text = f"{without_output(error) or 'backup failed'} ({tried(tries, at, now)})"
         # As the alerts have it: a run that left an incomplete point is told as that.
         left_a_point = facts.incomplete is not None and facts.incomplete.id == run
-        code = "point-incomplete" if left_a_point else "backup-failing"
-        return FindingFacts(code, "", text, f"drd run show {run}")
+        kind = "point-incomplete" if left_a_point else "backup-failing"
+        return FindingFacts(kind, "", text, f"drd run show {run}")
     if facts.incomplete is not None:
         text = incomplete_point(facts.incomplete)
         return FindingFacts("point-incomplete", "", text, f"drd points {facts.plan}")
@@ -315,7 +315,7 @@ def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
         takes = f"backup {every}"
     reaches = f"exposure reaches {format_duration(achievable_s)}"
     text = f"{takes}: {reaches} of {format_duration(facts.rpo_s)}"
-    return Reason(Verdict.AT_RISK, text, code="schedule-too-slow")
+    return Reason(Verdict.AT_RISK, text, kind="schedule-too-slow")
 
 
 def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:

@@ -224,12 +224,12 @@ class ScenarioFacts(NamedTuple):
 
 class AlertFacts(NamedTuple):
     """An alert that is not resolved; who acknowledged it last, and until when (None: until it is
-    resolved). `subject` is the part of the plan that it is about. `finding` is the code of
-    the readiness finding that raised it, empty if none did.
+    resolved). `subject` is the part of the plan that it is about. `code` is that of the readiness
+    finding that raised it; empty if none did: then the `kind` is the code as well.
     """
 
     id: str
-    code: str
+    kind: str
     state: str
     since: datetime
     text: str
@@ -238,7 +238,7 @@ class AlertFacts(NamedTuple):
     acknowledged_by: str | None = None
     acknowledged_until: datetime | None = None
     subject: str = ""
-    finding: str = ""
+    code: str = ""
 
 
 class RunningFacts(NamedTuple):

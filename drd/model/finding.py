@@ -8,40 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
 from drd.model.finding_codes import UNNAMED, name_of
 
 Severity = Literal["ok", "warning", "error"]
 """docs/findings.md says how alerts, which have another scale, follow from it."""
 
-_Scale = TypeVar("_Scale")
-
 
 @dataclass(frozen=True, slots=True)
-class Said(Generic[_Scale]):
-    """What findings and the conditions of alerts have in common.
+class Finding:
+    """One thing that was examined, and how it is.
 
     `subject` is what it is about: a component, a repository, a scenario; empty for the host or the
     plan as a whole. `remedy` is exact enough to paste.
-    """
-
-    code: str
-    severity: _Scale
-    subject: str
-    text: str
-    remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding(Said[Severity]):
-    """One thing that was examined, and how it is.
-
     An `error` would end a run or withhold `ready`; a `warning` works, but deserves attention.
     `where` is the target or the step for which it was examined. `rights` marks an error that
     somebody with more rights may not have.
     """
 
+    code: str
+    severity: Severity
+    subject: str
+    text: str
+    remedy: str = ""
     where: str = ""
     rights: bool = False
 

@@ -25,7 +25,7 @@ AT_THE_HOST = frozenset({"catalogue", "clock-jumped", "configuration", "disk"})
 """Kinds that are known without reading the catalogue."""
 
 CHANNEL = "channel"
-"""The code of the alert about a channel; it belongs to a plan if the channel does."""
+"""The kind of the alert about a channel; it belongs to a plan if the channel does."""
 
 DISK_SHARE = 0.05
 DISK_CRITICAL_SHARE = 0.01

@@ -36,14 +36,14 @@ _BY_REASONS = frozenset(
         VANISHED,
     }
 )
-"""Codes of alerts that only a reason of a verdict raises: without the reason the condition
+"""Kinds of alerts that only a reason of a verdict raises: without the reason the condition
 is gone.
 """
 
 
 PAUSED = "retention-paused"
 OVER = "retention-over-limit"
-"""Codes of alerts about pauses of retention."""
+"""Kinds of alerts about pauses of retention."""
 
 
 def standing_alerts(
@@ -54,21 +54,21 @@ def standing_alerts(
     """
     if not facts.alerts:
         return ()  # most plans
-    there = {(reason.code, reason.subject) for reason in reasons}
+    there = {(reason.kind, reason.subject) for reason in reasons}
     retention = {reason.says_why for reason in reasons}
 
     def holds(alert: AlertFacts) -> bool:
-        if alert.code in _BY_REASONS:
-            return (alert.code, alert.subject) in there
-        if alert.code in (PAUSED, OVER):
-            return alert.code in retention
-        if alert.code == "copy-behind":
+        if alert.kind in _BY_REASONS:
+            return (alert.kind, alert.subject) in there
+        if alert.kind in (PAUSED, OVER):
+            return alert.kind in retention
+        if alert.kind == "copy-behind":
             return alert.subject in behind
-        if alert.code == "backup-failing":
+        if alert.kind == "backup-failing":
             return facts.failures is not None
-        if alert.code == "point-incomplete":
+        if alert.kind == "point-incomplete":
             return facts.incomplete is not None
-        if alert.code in (SILENT, "not-ready") and (alert.code, alert.subject) not in there:
+        if alert.kind in (SILENT, "not-ready") and (alert.kind, alert.subject) not in there:
             return _may_be_found(facts, alert)
         return True
 
@@ -80,7 +80,7 @@ def _may_be_found(facts: PlanFacts, alert: AlertFacts) -> bool:
     it since. A run that failed found out nothing.
     """
     unready = facts.unready
-    if unready is None or disproved(facts, alert.finding, alert.subject):
+    if unready is None or disproved(facts, alert.code, alert.subject):
         return False
     return not unready.readiness or any(f.name == alert.subject for f in unready.findings)
 

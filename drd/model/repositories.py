@@ -145,7 +145,7 @@ def _reasons_of_one(
         stuck = repository.copy_of is None and _backup_is_stuck(facts, repository, now)
         at_risk = Verdict.AT_RISK if stuck else Verdict.MET
         subject = name_of(REPOSITORY, name)  # as a look ahead has it: it is the same alert
-        reasons.append(Reason(at_risk, text, again, SILENT, subject=subject, finding=REPOSITORY))
+        reasons.append(Reason(at_risk, text, again, SILENT, subject=subject, code=REPOSITORY))
     if repository.damage is not None:
         # What of it is damaged is no way back; whether something else is, the lead has said.
         lost_by_it = lead if repository.newest is not None else ""

@@ -91,16 +91,16 @@ def notes_of(plan: Assessment, at: datetime) -> list[Note]:
     copies that are behind.
     """
     notes = []
-    alerts = {alert.code: alert for alert in plan.alerts}
-    by_subject = {(alert.code, alert.subject): alert for alert in plan.alerts}
+    alerts = {alert.kind: alert for alert in plan.alerts}
+    by_subject = {(alert.kind, alert.subject): alert for alert in plan.alerts}
     for reason in plan.reasons:
         style = "" if reason.verdict is Verdict.MET else STYLE[reason.verdict]
-        alert = by_subject.get((reason.code, reason.subject)) or alerts.get(reason.code)
+        alert = by_subject.get((reason.kind, reason.subject)) or alerts.get(reason.kind)
         alert = alert or alerts.get(reason.says_why)
         text = f"{reason.text} ({_state(alert, at)})" if alert else reason.text
         notes.append(Note(plan.plan, Cell(text, style), reason.remedy))
-    said = {code for reason in plan.reasons for code in (reason.code, reason.says_why)}
-    others = [alert for alert in plan.alerts if alert.code not in said]
+    said = {kind for reason in plan.reasons for kind in (reason.kind, reason.says_why)}
+    others = [alert for alert in plan.alerts if alert.kind not in said]
     notes += [alert_note(plan.plan, alert, at) for alert in others]
     if "copy-behind" not in alerts:
         states = {r.repository: r.state for r in plan.repositories}

@@ -128,7 +128,7 @@ def _notes_in_advance(
     cells = [*row, *(note.text for note in sentences)]
     texts = [*(cell.text for cell in cells), first]
     whole = "\n".join(texts)
-    kinds = [alert.code for alert in facts.alerts]
+    kinds = [alert.kind for alert in facts.alerts]
     if len(set(kinds)) < len(kinds) or whole.count("\n") != len(texts) - 1 or PLACE in repr(facts):
         return None
     filled = _with_places(whole, places)

@@ -49,19 +49,19 @@ class Reason(NamedTuple):
     """A finding about a verdict: why it is what it is, and the command to run next, if one helps.
     In place of a severity it has the `verdict` that it leads to alone; `met` for a mere note.
 
-    `code` is that of its alert; empty if it raises none. `says_why` is the code of an alert about
+    `kind` is that of its alert; empty if it raises none. `says_why` is the kind of an alert about
     runs whose words the text includes; empty if none. `subject` is the part of the plan that it is
-    about, if there may be several: a repository, a scenario. `finding` is the code of the readiness
+    about, if there may be several: a repository, a scenario. `code` is that of the readiness
     finding that says the same.
     """
 
     verdict: Verdict
     text: str
     remedy: str = ""
-    code: str = ""
+    kind: str = ""
     says_why: str = ""
     subject: str = ""
-    finding: str = ""
+    code: str = ""
 
     def __str__(self) -> str:
         return f"{self.text}: {self.remedy}" if self.remedy else self.text

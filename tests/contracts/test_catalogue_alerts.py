@@ -60,7 +60,7 @@ def test_an_alert_comes_back_as_it_was_written(catalogue: SqlCatalogue) -> None:
     assert rpo.after == Alert(
         id="a0000000",
         plan="orders-api",
-        code="rpo",
+        kind="rpo",
         subject="",
         state="firing",
         severity="warning",
@@ -109,7 +109,7 @@ def test_messages_are_in_the_outbox_if_and_only_if_the_alert_is_recorded(
     [fired] = reconcile([DISK], [], at(3), Rules(), new_id=lambda: "d0000000")
     with pytest.raises(ZeroDivisionError):
         catalogue.alerts.apply([fired], at(3), fails)
-    assert [a.code for a in catalogue.alerts.open()] == ["rpo"]
+    assert [a.kind for a in catalogue.alerts.open()] == ["rpo"]
 
 
 def test_outdated_transitions_are_neither_recorded_nor_sent(
@@ -157,7 +157,7 @@ def test_a_duplicate_alert_id_is_not_recorded(catalogue: SqlCatalogue) -> None:
 def test_an_alert_is_acknowledged_by_the_beginning_of_its_id(catalogue: SqlCatalogue) -> None:
     look(catalogue.alerts, 0, RPO, DISK)
     found = acknowledge(catalogue, "a")
-    assert (found.code, found.state, found.acknowledged_by) == ("rpo", "acknowledged", "anna")
+    assert (found.kind, found.state, found.acknowledged_by) == ("rpo", "acknowledged", "anna")
     assert found in catalogue.alerts.open()
 
 
@@ -210,8 +210,8 @@ def test_status_gets_open_alerts_most_severe_first(
 ) -> None:
     for name in ("orders-api", "billing"):
         catalogue.plans.load(plan(name), file_digest="f", at=at(0))
-    changed = replace(RPO, code="plan-changed", severity="info")
-    grave = replace(RPO, code="rto", severity="critical")
+    changed = replace(RPO, kind="plan-changed", severity="info")
+    grave = replace(RPO, kind="rto", severity="critical")
     look(catalogue.alerts, 0, RPO, changed)
     look(catalogue.alerts, 1, RPO, changed, grave, DISK, ids="cd")
     acknowledge(catalogue, "a0")
@@ -219,13 +219,13 @@ def test_status_gets_open_alerts_most_severe_first(
     for read in (read_status, read_through_sqlalchemy):
         found = read(catalogue_url, None)
         [orders] = [p for p in found.plans if p.plan == "orders-api"]
-        assert [a.code for a in orders.alerts] == ["rto", "rpo", "plan-changed"]
+        assert [a.kind for a in orders.alerts] == ["rto", "rpo", "plan-changed"]
         assert orders.alerts[1] == AlertFacts(
             "a0000000", "rpo", "acknowledged", at(0), "late", "warning", "drd backup orders-api",
             "anna", at(600),
         )  # fmt: skip
-        assert [a.code for a in found.alerts] == ["disk"]
-        assert [a.code for a in read(catalogue_url, "billing").alerts] == ["disk"]
+        assert [a.kind for a in found.alerts] == ["disk"]
+        assert [a.kind for a in read(catalogue_url, "billing").alerts] == ["disk"]
 
 
 def test_verifications_and_findings_are_read_by_plan(catalogue: SqlCatalogue) -> None:

@@ -66,7 +66,7 @@ def test_every_table_with_rows_of_plans_is_emptied_or_named_here() -> None:
 def test_an_open_alert_stays_until_it_is_resolved(catalogue: SqlCatalogue) -> None:
     lived(catalogue, "billing")
     alert = Alert(
-        id="a1", plan="billing", code="rpo", subject="", severity="critical", state="firing",
+        id="a1", plan="billing", kind="rpo", subject="", severity="critical", state="firing",
         since=at(0), text="late", seen_at=at(0), told_at=at(0),
     )  # fmt: skip
     catalogue.alerts.apply([Transition(AlertChange.FIRED, None, alert)], at(0), lambda _: [])

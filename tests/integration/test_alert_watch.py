@@ -98,7 +98,7 @@ class Bench:
 
 
 def said(outlook: WatchResult) -> list[str]:
-    return [f"{t.change} {t.after.code}" for t in outlook.transitions if t.change.event is not None]
+    return [f"{t.change} {t.after.kind}" for t in outlook.transitions if t.change.event is not None]
 
 
 @pytest.fixture
@@ -141,10 +141,10 @@ def test_evaluating_one_plan_leaves_other_alerts_alone(bench: Bench) -> None:
     bench.load(replace(plan(), name="other"))
     bench.evaluate(1, clock_jump_s=50.0, clock_jumped_at=at(1))
     bench.healthy(2)
-    open_before = {(a.plan, a.code) for a in bench.catalogue.alerts.open()}
+    open_before = {(a.plan, a.kind) for a in bench.catalogue.alerts.open()}
     outlook = bench.watch.evaluate_plans(["orders-api"], HostFacts(), at(4))
     assert said(outlook) == ["resolved never-drilled", "resolved no-point"]
-    assert {(a.plan, a.code) for a in outlook.open_alerts} == open_before - {
+    assert {(a.plan, a.kind) for a in outlook.open_alerts} == open_before - {
         ("orders-api", "never-drilled"),
         ("orders-api", "no-point"),
     }
@@ -179,7 +179,7 @@ def test_plan_files_that_were_refused_say_why(bench: Bench) -> None:
     refused = {"new": "new.yaml:3: unknown key"}
     outlook = bench.watch.evaluate(HostFacts(), at(0), refused)
     [alert] = [a for a in outlook.open_alerts if a.plan == "new"]
-    assert (alert.code, alert.text) == ("plan-not-loaded", "not loaded: new.yaml:3: unknown key")
+    assert (alert.kind, alert.text) == ("plan-not-loaded", "not loaded: new.yaml:3: unknown key")
 
 
 def test_a_plan_file_may_wait_some_minutes_for_its_reload(bench: Bench) -> None:
@@ -227,7 +227,7 @@ def test_copies_and_work_that_never_happened_fire(bench: Bench) -> None:
         "fired rpo",
         "fired drill-overdue",
     }
-    kinds = [(a.code, a.subject) for a in bench.catalogue.alerts.open()]
+    kinds = [(a.kind, a.subject) for a in bench.catalogue.alerts.open()]
     assert ("verification-overdue", "primary") in kinds
     assert ("verification-overdue", "offsite") in kinds
 
@@ -287,7 +287,7 @@ def test_work_by_cron_is_overdue_by_its_own_times_and_never_within_a_blackout(
         minute = hours * 60
         bench.healthy(minute - 2)
         outlook = bench.evaluate(minute)
-        return "prune-overdue" in {a.code for a in outlook.open_alerts}
+        return "prune-overdue" in {a.kind for a in outlook.open_alerts}
 
     owned = bench.catalogue.runs.begin(
         plan(), RunKind.PRUNE, trigger="schedule", at=at(61), subject="primary"
@@ -311,7 +311,7 @@ def test_a_rotating_reading_is_overdue_when_all_its_parts_should_be_done(bench: 
 
     def is_overdue(days: float) -> bool:
         outlook = bench.evaluate(days * 24 * 60)
-        return "reading-overdue" in {a.code for a in outlook.open_alerts}
+        return "reading-overdue" in {a.kind for a in outlook.open_alerts}
 
     assert not is_overdue(10.9)
     assert is_overdue(11.1)
@@ -392,7 +392,7 @@ def test_on_a_full_disk_alerts_still_go_out_once_and_are_recorded_later(full: Pa
     ballast.unlink()
     bench.healthy(21)
     assert bench.told(22) == []
-    recorded = {a.code: a.since for a in bench.catalogue.alerts.open()}
+    recorded = {a.kind: a.since for a in bench.catalogue.alerts.open()}
     assert recorded["catalogue"] == recorded["rpo"] == at(20)
     assert bench.outbox() == [], "what was told directly is not told again"
     bench.healthy(26)
@@ -410,7 +410,7 @@ def test_an_unreadable_catalogue_resolves_no_alert(bench: Bench) -> None:
     outlook = bench.evaluate(60)
     assert [m.title for _, m in outlook.unrecorded if m.plan == ""]
     assert outlook.plans == ()
-    assert {a.code for a in outlook.open_alerts} == {"catalogue", "never-drilled", "no-point"}
+    assert {a.kind for a in outlook.open_alerts} == {"catalogue", "never-drilled", "no-point"}
     assert bench.evaluate(61).unrecorded == ()
     hidden.rename(database)
     assert bench.told(62) == ["escalated no-point"]
@@ -422,13 +422,13 @@ def test_an_acknowledgement_stands_over_what_could_not_be_recorded(full: Path) -
     bench = Bench(full)
     bench.load()
     bench.evaluate(1)
-    [alert] = [a for a in bench.catalogue.alerts.open() if a.code == "no-point"]
+    [alert] = [a for a in bench.catalogue.alerts.open() if a.kind == "no-point"]
     ballast = fill(full)
     assert "escalated no-point" in said(bench.evaluate(20))
     ballast.unlink()
     bench.catalogue.alerts.acknowledge(alert.id, by="anna", until=None, why=None, at=at(21))
     assert "escalated no-point" in bench.told(22), "the acknowledged one was less grave"
-    [alert] = [a for a in bench.catalogue.alerts.open() if a.code == "no-point"]
+    [alert] = [a for a in bench.catalogue.alerts.open() if a.kind == "no-point"]
     assert (alert.state, alert.severity, alert.acknowledged_by) == ("firing", "critical", "anna")
     bench.catalogue.close()
 
@@ -481,4 +481,4 @@ def test_work_late_after_sleep_raises_no_alert_for_an_hour(bench: Bench) -> None
     assert "fired retention-overdue" in bench.told(days + 61, **slept)
     again = {"down_from": at(days + 62), "down_to": at(2 * days)}
     assert "resolved retention-overdue" not in bench.told(2 * days, **again)
-    assert ("retention-overdue", "") in {(a.code, a.subject) for a in bench.catalogue.alerts.open()}
+    assert ("retention-overdue", "") in {(a.kind, a.subject) for a in bench.catalogue.alerts.open()}

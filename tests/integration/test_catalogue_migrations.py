@@ -393,7 +393,7 @@ def test_an_upgrade_converts_sentences_to_codes(url: str, tmp_path: Path) -> Non
     assert facts.failures.code == "service-stopped"
     assert facts.repositories[0].damage == "data of 2 directories is gone"
     assert catalogue.health.of_plan("shop")[0].repair == "none"
-    assert {a.id: a.finding for a in facts.alerts} == {
+    assert {a.id: a.code for a in facts.alerts} == {
         "a1": "repository-key",
         "a2": "unnamed",
         "a3": "",

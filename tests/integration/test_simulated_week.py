@@ -265,7 +265,7 @@ class Watch:
                 continue
             if fires is None:
                 fires = {a.plan for a in self.host.app.catalogue.alerts.open()
-                         if a.code == "rpo" and a.severity == "critical"}  # fmt: skip
+                         if a.kind == "rpo" and a.severity == "critical"}  # fmt: skip
             if (plan in fires) != breached:
                 self._say(f"{plan} is {'breached' if breached else 'well'}, and alerts: {fires}")
             spent[plan] = 0

@@ -51,16 +51,16 @@ def ran(kind: str, **known: Any) -> JobHistory:
 def of_plan(facts: PlanFacts | NotLoaded, more: PlanMore | None = None) -> Found:
     found = conditions(assess(facts, NOW), facts, more or PlanMore(), NOW)
     assert all(c.plan == facts.plan for c in found)
-    return sorted((c.code, c.severity) for c in found)
+    return sorted((c.kind, c.severity) for c in found)
 
 
 def words(facts: PlanFacts, more: PlanMore | None = None) -> list[str]:
     found = conditions(assess(facts, NOW), facts, more or PlanMore(), NOW)
-    return [f"{c.code} {c.subject}: {c.text} > {c.remedy}" for c in found]
+    return [f"{c.kind} {c.subject}: {c.text} > {c.remedy}" for c in found]
 
 
 def of_host(rpos: Any = (("orders-api", 900.0),), **host: Any) -> Found:
-    return [(c.code, c.severity) for c in host_conditions(HostFacts(**host), rpos, NOW)]
+    return [(c.kind, c.severity) for c in host_conditions(HostFacts(**host), rpos, NOW)]
 
 
 # --- objectives -----------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def test_retention_that_waits_is_told_by_one_alert_each() -> None:
     for pauses, severity in (((clock,), "warning"), ((clock, told), "warning"), ((told,), "info")):
         facts = healthy(paused=PausedFacts(since, pauses))
         found = conditions(assess(facts, NOW), facts, PlanMore(), NOW)
-        assert [(c.code, c.subject, c.severity) for c in found] == [
+        assert [(c.kind, c.subject, c.severity) for c in found] == [
             ("retention-paused", "", severity)
         ]
         assert all(pause.text in found[0].text for pause in pauses)
@@ -166,8 +166,8 @@ def test_every_kind_that_ends_at_once_exists() -> None:
     found |= {kind for kind, _ in of_plan(healthy(digest="d2"))}
     found |= {kind for kind, _ in of_plan(healthy(load_error="its file is gone"))}
     refused = HostFacts(configuration_error="drd.yaml:1: limts: unknown key")
-    found |= {c.code for c in host_conditions(refused, None, NOW)}
-    found |= {exposed_file("p", "is open", "chmod").code, stored_text_differs("p", "other").code}
+    found |= {c.kind for c in host_conditions(refused, None, NOW)}
+    found |= {exposed_file("p", "is open", "chmod").kind, stored_text_differs("p", "other").kind}
     assert found >= AT_ONCE
 
 
@@ -420,7 +420,7 @@ def test_downtime_beyond_an_rpo_raises_an_alert() -> None:
     rpos = (("a", 900.0), ("b", 7200.0))
     down: dict[str, Any] = {"down_from": ago(HOUR + MINUTE), "down_to": ago(MINUTE)}
     [found] = host_conditions(HostFacts(**down), rpos, NOW)
-    assert (found.code, found.severity) == ("daemon-down", "warning")
+    assert (found.kind, found.severity) == ("daemon-down", "warning")
     assert found.text == "drd was down, or its host slept, for 1h: longer than the RPO of a"
     assert of_host((("b", 7200.0),), **down) == []
     assert of_host(rpos, down_from=ago(HOUR), down_to=ago(HOUR - MINUTE)) == []

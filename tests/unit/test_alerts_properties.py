@@ -51,7 +51,7 @@ def test_open_alerts_are_conditions_and_alerts_in_the_hold_time(seed: int, jumps
         for alert in world.alerts.values():
             if alert.gone_at is not None:
                 assert timedelta() <= now - alert.gone_at < HOLD
-                assert alert.code not in AT_ONCE
+                assert alert.kind not in AT_ONCE
         assert len({t.after.id for t in found}) == len(found), "one transition for each"
         assert world.transitions(now, *conditions) == [], "looking again changes nothing"
         maybe_acknowledge(random, world, now)
@@ -67,7 +67,7 @@ def test_resolved_alerts_were_gone_for_the_hold_time(seed: int) -> None:
         for condition in conditions:
             last_there[condition.key] = now
         for transition in world.transitions(now, *conditions):
-            if transition.change is AlertChange.RESOLVED and transition.after.code not in AT_ONCE:
+            if transition.change is AlertChange.RESOLVED and transition.after.kind not in AT_ONCE:
                 assert now - last_there[transition.after.key] >= HOLD
 
 

@@ -71,15 +71,15 @@ def test_the_page_lists_the_codes_that_the_code_gives_and_no_others() -> None:
     assert set(listed) == {*_codes()} - {UNNAMED}
 
 
-def _alert_codes() -> Iterator[str]:
-    """Every code that the code gives to a condition, or to a reason that makes one; of a code that
+def _alert_kinds() -> Iterator[str]:
+    """Every kind that the code gives to a condition, or to a reason that makes one; of a kind that
     is put together, `*` stands for what is filled in."""
     for path in sorted((ROOT / "model").glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         place, known = {"Condition": 0, "Reason": 3}, dict(_CONSTANTS)
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and any(a.arg == "code" for a in node.args.args):
-                place[node.name] = [a.arg for a in node.args.args].index("code")
+            if isinstance(node, ast.FunctionDef) and any(a.arg == "kind" for a in node.args.args):
+                place[node.name] = [a.arg for a in node.args.args].index("kind")
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
                 known |= {t.id: node.value.value for t in node.targets if isinstance(t, ast.Name)}
             elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("drd.model"):
@@ -90,12 +90,12 @@ def _alert_codes() -> Iterator[str]:
         if not of_alerts:
             continue
         chosen = (n for n in ast.walk(tree) if isinstance(n, ast.Assign))
-        for node in (n for n in chosen if getattr(n.targets[0], "id", "") == "code"):
+        for node in (n for n in chosen if getattr(n.targets[0], "id", "") == "kind"):
             yield from _texts_of(node.value, known)
         helpers = {"reason"} & place.keys()
         for call in [c for c in calls if getattr(c.func, "id", "") in helpers] + of_alerts:
             at = place[call.func.id]  # type: ignore[attr-defined]
-            given = next((k.value for k in call.keywords if k.arg == "code"), None)
+            given = next((k.value for k in call.keywords if k.arg == "kind"), None)
             if given is None and len(call.args) > at:
                 given = call.args[at]
             yield from _texts_of(given, known)
@@ -110,13 +110,13 @@ def _texts_of(given: ast.expr | None, known: dict[str, str]) -> Iterator[str]:
         yield known[given.id]
 
 
-def test_the_page_on_alerts_lists_the_codes_that_the_code_gives_and_no_others() -> None:
+def test_the_page_on_alerts_lists_the_kinds_that_the_code_gives_and_no_others() -> None:
     rows = re.findall(
         r"^\| (`[^|]*`) \| [^|]* \|", ALERTS.read_text(encoding="utf-8"), re.MULTILINE
     )
-    listed = [code for row in rows for code in re.findall(r"`([\w-]+)`", row)]
+    listed = [kind for row in rows for kind in re.findall(r"`([\w-]+)`", row)]
     assert len(listed) == len(set(listed))
-    given = {code for code in _alert_codes() if code}
+    given = {kind for kind in _alert_kinds() if kind}
     assert {"rpo", "drill-failed", "disk", "channel", "*-failing", "*-overdue"} <= given
     assert [c for c in given if not any(fnmatchcase(known, c) for known in listed)] == []
     assert [c for c in listed if not any(fnmatchcase(c, known) for known in given)] == []

@@ -62,29 +62,29 @@ def reason(kind: str, subject: str = "", says_why: str = "") -> Reason:
     ],
 )
 def test_an_alert_of_a_reason_stands_as_long_as_the_reason(kind: str) -> None:
-    assert not stands(healthy(), code=kind)
-    assert stands(healthy(), reason(kind), code=kind)
-    assert not stands(healthy(), reason(kind, "offsite"), code=kind)
-    assert stands(healthy(), reason(kind, "offsite"), code=kind, subject="offsite")
+    assert not stands(healthy(), kind=kind)
+    assert stands(healthy(), reason(kind), kind=kind)
+    assert not stands(healthy(), reason(kind, "offsite"), kind=kind)
+    assert stands(healthy(), reason(kind, "offsite"), kind=kind, subject="offsite")
 
 
 def test_alerts_of_retention_stand_while_a_reason_says_why() -> None:
     for kind in (PAUSED, OVER):
-        assert not stands(healthy(), code=kind)
-        assert stands(healthy(), reason("", says_why=kind), code=kind)
+        assert not stands(healthy(), kind=kind)
+        assert stands(healthy(), reason("", says_why=kind), kind=kind)
 
 
 def test_alerts_of_facts_stand_while_these_are_there() -> None:
-    assert stands(healthy(), behind=("offsite",), code="copy-behind", subject="offsite")
-    assert not stands(healthy(), behind=("other",), code="copy-behind", subject="offsite")
-    assert stands(healthy(failures=failures()), code="backup-failing")
-    assert not stands(healthy(), code="backup-failing")
-    assert stands(healthy(incomplete=incomplete()), code="point-incomplete")
-    assert not stands(healthy(), code="point-incomplete")
+    assert stands(healthy(), behind=("offsite",), kind="copy-behind", subject="offsite")
+    assert not stands(healthy(), behind=("other",), kind="copy-behind", subject="offsite")
+    assert stands(healthy(failures=failures()), kind="backup-failing")
+    assert not stands(healthy(), kind="backup-failing")
+    assert stands(healthy(incomplete=incomplete()), kind="point-incomplete")
+    assert not stands(healthy(), kind="point-incomplete")
 
 
 def test_other_alerts_stand_until_they_are_resolved() -> None:
-    assert stands(healthy(), code="disk")
+    assert stands(healthy(), kind="disk")
     assert standing_alerts(healthy(), [], ()) == ()
 
 
@@ -92,13 +92,13 @@ def test_what_readiness_found_stands_until_it_is_disproved() -> None:
     name = name_of(KEY, "offsite")
     found = facts(unready=unready((KEY, name)))
     for kind in ("not-ready", SILENT):
-        assert stands(found, code=kind, subject=name)
-        assert not stands(found, code=kind, subject="another")
-        assert stands(found, reason(kind, "another"), code=kind, subject="another")
-        assert not stands(healthy(), code=kind, subject=name)
+        assert stands(found, kind=kind, subject=name)
+        assert not stands(found, kind=kind, subject="another")
+        assert stands(found, reason(kind, "another"), kind=kind, subject="another")
+        assert not stands(healthy(), kind=kind, subject=name)
         # A run that failed found out nothing.
         failed = facts(unready=unready(readiness=""))
-        assert stands(failed, code=kind, subject="another")
+        assert stands(failed, kind=kind, subject="another")
 
 
 def test_a_stored_point_disproves_that_there_is_none() -> None:

@@ -390,7 +390,7 @@ def test_an_unchecked_repository_is_not_green() -> None:
     """After the plan has got another URL: points of the former place do not count."""
     unmet = repository(newest=None, met=False)
     (told,) = (
-        r for r in assess(healthy(newest=None, repositories=(unmet,)), NOW).reasons if r.code
+        r for r in assess(healthy(newest=None, repositories=(unmet,)), NOW).reasons if r.kind
     )
     assert (
         "drd has not yet found a repository at the plan's present address of primary" in told.text
@@ -405,11 +405,11 @@ def test_an_unchecked_repository_is_not_green() -> None:
 
 def test_an_alert_leaves_the_status_with_its_reason() -> None:
     gone = AlertFacts("a1", "repository-gone", "firing", ago(60), "is gone", subject="primary")
-    failing = gone._replace(code="backup-failing", subject="")
+    failing = gone._replace(kind="backup-failing", subject="")
     silent = gone._replace(
-        code="repository-unreachable", subject="repository primary", finding="repository"
+        kind="repository-unreachable", subject="repository primary", code="repository"
     )
-    ahead = gone._replace(code="not-ready", subject="restore point", finding="restore-point")
+    ahead = gone._replace(kind="not-ready", subject="restore point", code="restore-point")
     looked = unready(
         "not ready", ("restore-point", "", "there is no complete restore point"), since_s=200
     )
@@ -419,14 +419,14 @@ def test_an_alert_leaves_the_status_with_its_reason() -> None:
     lost = repository(lost="gone", lost_since=ago(60), sound=None)
     found = looked._replace(at=ago(60))
     hurt = healthy(alerts=alerts, repositories=(lost,), failures=failures(), unready=found)
-    assert {a.code for a in assess(hurt, NOW).alerts} == {
+    assert {a.kind for a in assess(hurt, NOW).alerts} == {
         "repository-gone",
         "backup-failing",
         "not-ready",
     }
     assert not assess(healthy(alerts=(ahead,)), NOW).alerts, "the last look found all in order"
     broken = UnreadyFacts(ago(60), "took longer than 5m")
-    other = ahead._replace(subject="kit missing", code="kit-missing")
+    other = ahead._replace(subject="kit missing", kind="kit-missing")
     assert assess(healthy(alerts=(other,), unready=broken), NOW).alerts, "it did not look"
     assert not assess(healthy(alerts=(ahead,), unready=broken), NOW).alerts, "there is a point"
     elsewhere = gone._replace(subject="offsite")

@@ -36,7 +36,7 @@ def vanished(exposure_s: float = 100, *, points: int = 1, seen_s: float = 60) ->
 
 
 def reasons(facts: PlanFacts, kind: str) -> list[Reason]:
-    return [r for r in judge_repositories(facts, NOW) if r.code == kind]
+    return [r for r in judge_repositories(facts, NOW) if r.kind == kind]
 
 
 # --- what is left ---
@@ -169,7 +169,7 @@ def test_damage_is_breached_only_where_nothing_else_is_left() -> None:
 
 def test_lost_and_damaged_are_two_reasons() -> None:
     both = repository(damage="a pack is gone", lost="gone", unreachable="no answer", sound=None)
-    kinds = [r.code for r in judge_repositories(plan(both), NOW)]
+    kinds = [r.kind for r in judge_repositories(plan(both), NOW)]
     assert kinds == [GONE, DAMAGED]
 
 

@@ -444,7 +444,7 @@ def test_nagios_line_and_exit_code(facts: list[PlanFacts], code: int, line: str)
     ],
 )
 def test_nagios_is_never_ok_while_an_alert_is_critical(changes: dict[str, Any], code: int) -> None:
-    found = alert(code="verification-overdue", text="nobody reads it", **changes)
+    found = alert(kind="verification-overdue", text="nobody reads it", **changes)
     for status in (
         StatusFacts([healthy(alerts=(found,))]),
         StatusFacts([healthy()], (found,)),  # one of drd's own

@@ -164,7 +164,7 @@ def test_alerts_stand_below_the_reasons() -> None:
 
 
 def test_an_alert_whose_reason_is_said_already_is_named_beside_it() -> None:
-    late = alert(id="3f9a", code="rpo", severity="critical")
+    late = alert(id="3f9a", kind="rpo", severity="critical")
     own = alert(id="77aa", state="acknowledged", acknowledged_by="anna")
     lines = screen(healthy(newest=point(HOUR), alerts=(late, own)))
     assert lines[-2] == (
@@ -176,7 +176,7 @@ def test_an_alert_whose_reason_is_said_already_is_named_beside_it() -> None:
 
 @pytest.mark.parametrize("exposure_s", [MINUTE, HOUR])
 def test_a_failure_that_a_reason_gives_is_not_said_again_by_its_alert(exposure_s: float) -> None:
-    own = alert(id="77aa", code="backup-failing", text="backup failed: pg_dump cannot connect")
+    own = alert(id="77aa", kind="backup-failing", text="backup failed: pg_dump cannot connect")
     found = screen(
         healthy(newest=point(exposure_s), failures=failures(2), alerts=(own,)), width=NO_LIMIT
     )
@@ -185,7 +185,7 @@ def test_a_failure_that_a_reason_gives_is_not_said_again_by_its_alert(exposure_s
 
 
 def test_an_incomplete_point_is_not_said_again_by_its_alert() -> None:
-    own = alert(id="77aa", code="point-incomplete", text="newest point is incomplete: db: gone")
+    own = alert(id="77aa", kind="point-incomplete", text="newest point is incomplete: db: gone")
     left = failures(2, "db: gone")._replace(run="9b0d")
     facts = healthy(newest=None, incomplete=incomplete(), failures=left, alerts=(own,))
     [told] = [line for line in screen(facts, width=NO_LIMIT) if "db: gone" in line]

@@ -214,7 +214,7 @@ def loud() -> st.SearchStrategy[PlanFacts]:
     alerts = st.lists(
         st.builds(
             alert,
-            code=st.sampled_from(["rpo", "backup-failing", "never-drilled", "copy-behind", "disk"]),
+            kind=st.sampled_from(["rpo", "backup-failing", "never-drilled", "copy-behind", "disk"]),
             since=long_ago,
             text=words,
             severity=st.sampled_from(["warning", "critical"]),

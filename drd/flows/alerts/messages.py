@@ -41,7 +41,7 @@ def message(transition: Transition) -> Message | None:
         alert=alert.id,
         details={
             "change": transition.change.value,
-            "kind": alert.code,
+            "kind": alert.kind,
             "subject": alert.subject,
             "state": alert.state,
             "since": to_rfc3339(alert.since),

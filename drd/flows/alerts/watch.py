@@ -246,7 +246,7 @@ class AlertWatch:
         problems, unknown = self._judge(subjects(StatusFacts(facts), ()), now)
         return _Observation(
             problems,
-            lambda a: a.plan in names_read and a.code != CHANNEL and not _is_unknown(a, unknown),
+            lambda a: a.plan in names_read and a.kind != CHANNEL and not _is_unknown(a, unknown),
             tuple(self._plans.values()),
         )
 
@@ -263,7 +263,7 @@ class AlertWatch:
             assessment = assess(facts, now)
             of_plan = conditions(assessment, facts, more, now)
             if self._may_still_be_loaded(name, facts, now):
-                of_plan = [c for c in of_plan if c.code != NOT_LOADED]
+                of_plan = [c for c in of_plan if c.kind != NOT_LOADED]
                 unknown[name, NOT_LOADED] = None
             problems += of_plan
             if name in self._differing:
@@ -303,11 +303,11 @@ class AlertWatch:
         """Check what needs no catalogue."""
         host = replace(host, disks=tuple(disks(self._sources.places, 0)))
         problems = host_conditions(host, None, now)
-        return _Observation(problems, lambda a: not a.plan and a.code in AT_THE_HOST, ())
+        return _Observation(problems, lambda a: not a.plan and a.kind in AT_THE_HOST, ())
 
 
 def _is_unknown(alert: Alert, unknown: _Unknown) -> bool:
-    subjects = unknown.get((alert.plan, alert.code), ())
+    subjects = unknown.get((alert.plan, alert.kind), ())
     return subjects is None or alert.subject in subjects
 
 

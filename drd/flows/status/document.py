@@ -171,8 +171,8 @@ def _alert(alert: AlertFacts, plan: str) -> dict[str, Any]:
     return {
         "alert": alert.id,
         "plan": plan,
-        "kind": alert.code,
-        "code": alert.finding or alert.code,
+        "kind": alert.kind,
+        "code": alert.code or alert.kind,
         "subject": alert.subject,
         "state": alert.state,
         "since": to_rfc3339(alert.since),
