@@ -18,7 +18,7 @@ from drd.flows.runbook.permissions import compare_with_starter
 from drd.flows.schedules import Agenda
 from drd.flows.status.daemon_alive import daemon_lives
 from drd.flows.status.document import status_json
-from drd.flows.status.overview import collect, plan_files
+from drd.flows.status.overview import collect
 from drd.model.alerts import Alert, rank
 from drd.model.compliance import assess
 from drd.model.due import Due
@@ -30,6 +30,7 @@ from drd.model.step_record import StepRecord
 from drd.model.step_results import PersonStepResult
 from drd.model.units import to_rfc3339
 from drd.model.verdicts import Assessment
+from drd.plan_files import plan_files
 from drd.ports import Aside
 from drd.ports.health import KnownRepository
 

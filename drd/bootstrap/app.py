@@ -13,6 +13,7 @@ import drd
 from drd import secrets
 from drd.actions import action_for
 from drd.bootstrap.channels import Channels
+from drd.bootstrap.plans import Plans
 from drd.bootstrap.state import OpenState
 from drd.catalogue.summary import read_facts
 from drd.checks import check_for, comparison
@@ -23,7 +24,6 @@ from drd.config.daemon import (
 )
 from drd.config.exposed_files import findings
 from drd.config.location import config_path
-from drd.config.plans import Plans
 from drd.config.run_settings import PlanInForce
 from drd.flows.drill.host_loss import HostFromKit, KitAt
 from drd.flows.root.adapters import kinds_of, repository_of

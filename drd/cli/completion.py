@@ -57,7 +57,7 @@ def _plans(*, prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[st
 def _plan_files(args: argparse.Namespace) -> dict[str, str]:
     """Return the file of each plan by the plan's name."""
     from drd.config.location import config_path, state_and_plans
-    from drd.flows.status.overview import plan_files, plan_name
+    from drd.plan_files import plan_files, plan_name
 
     try:
         path, explicit = config_path(getattr(args, "config", None))

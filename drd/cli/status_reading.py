@@ -21,10 +21,10 @@ from drd.flows.status.overview import (
     SummaryContent,
     collect,
     collect_known,
-    plan_files,
 )
 from drd.model.facts import PlanFacts, StatusFacts
 from drd.named import NamedTuple
+from drd.plan_files import plan_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from drd.config.location import config_path
 from drd.errors import DrdError
 from drd.flows.state.foreign_files import wrong_entries
 from drd.flows.state.modes import open_to_others
-from drd.flows.status.overview import plan_files
 from drd.model.text import some
+from drd.plan_files import plan_files
 
 _DROP_INS = "etc/systemd/system/drd.service.d"
 _MODES = ("UMask", "StateDirectoryMode", "CacheDirectoryMode", "ReadWritePaths")

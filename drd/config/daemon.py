@@ -24,11 +24,11 @@ from drd.config.reading import read_bytes
 from drd.config.yaml import read
 from drd.errors import ConfigError, Problem, UnknownPlan
 from drd.flows.state.places import StatePlaces
-from drd.flows.status.overview import plan_files, plan_name
 from drd.model.alerts import Rules
 from drd.model.message import ChannelSpec
 from drd.model.plan import KitWatch, SecretRef, Sharing
 from drd.model.text import either
+from drd.plan_files import plan_files, plan_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,6 @@ from drd.daemon.run_heartbeats import RunHeartbeats
 from drd.errors import CatalogueError, DrdError
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.state.foreign_files import standing
-from drd.flows.status.overview import plan_files
 from drd.kinds.registry import room_of
 from drd.model.alerts import AlertChange
 from drd.model.clock import SCHEDULE_TOLERANCE_S
@@ -36,6 +35,7 @@ from drd.model.run_message import message_of_run
 from drd.model.schedule import Schedule
 from drd.model.text import counted
 from drd.model.verdicts import Verdict
+from drd.plan_files import plan_files
 from drd.process import shielded
 
 _log = log.get()

@@ -20,7 +20,6 @@ from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.catalogue.summary_tables import component_summary, plan_summary
 from drd.catalogue.tables import plans
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
-from drd.flows.status.overview import plan_files
 from drd.model.alert_facts import HostFacts
 from drd.model.message import ChannelSpec
 from drd.model.plan import (
@@ -36,6 +35,7 @@ from drd.model.run import RunKind, RunState
 from drd.model.run_details import ReadinessDetail
 from drd.model.schedule import Schedule, schedule_of
 from drd.model.snapshot import ComponentSnapshot
+from drd.plan_files import plan_files
 from tests.catalogue_support import at, captured, evidence, plan, point
 
 HOOK = ChannelSpec("hook", "webhook", None)

@@ -17,10 +17,10 @@ from drd.config.plan_file import load_plan
 from drd.daemon.sd_notify import ServiceManager
 from drd.daemon.service import Daemon
 from drd.flows.alerts.watch import AlertWatch, WatchSources
-from drd.flows.status.overview import plan_files
 from drd.model.alert_facts import HostFacts
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import ReadinessDetail
+from drd.plan_files import plan_files
 
 PLAN = """\
 plan: {name}

@@ -16,13 +16,7 @@ import pytest
 
 from drd.errors import UnknownPlan
 from drd.flows.status.document import nagios, status_json
-from drd.flows.status.overview import (
-    StatusDocument,
-    collect,
-    plan_files,
-    plan_name,
-    trouble_at_rest,
-)
+from drd.flows.status.overview import StatusDocument, collect, trouble_at_rest
 from drd.model.facts import (
     ComponentFacts,
     CopyFacts,
@@ -32,6 +26,7 @@ from drd.model.facts import (
     StatusFacts,
 )
 from drd.model.verdicts import Readiness, Verdict
+from drd.plan_files import plan_files, plan_name
 from tests.status_support import DAY, HOUR, NOW, ago, alert, drill, failures, healthy, point
 
 PLAN = "# the orders\nplan: orders-api\nowner: payments team\n"

@@ -17,7 +17,7 @@ from drd.flows.alerts.facts import Histories, disks, drill_bytes
 from drd.flows.alerts.memory import UnsavedAlerts
 from drd.flows.alerts.messages import routed
 from drd.flows.alerts.outbox import still_there
-from drd.flows.status.overview import FoundPlanFile, refused, subjects
+from drd.flows.status.overview import refused, subjects
 from drd.model.alert_facts import ChannelState, HostFacts, PlanMore
 from drd.model.alerts import Alert, Condition, Rules, Transition, reconcile
 from drd.model.compliance import assess
@@ -32,6 +32,7 @@ from drd.model.host_conditions import (
 from drd.model.message import ChannelSpec, Routed
 from drd.model.schedule import Schedule
 from drd.model.verdicts import Assessment
+from drd.plan_files import FoundPlanFile
 from drd.ports import Catalogue
 from drd.ports.kinds import UNKNOWN_ROOM
 from drd.ports.notify import ChannelFacts

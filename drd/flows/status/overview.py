@@ -7,7 +7,6 @@ starts cold in monitoring once a minute, and must answer when everything else is
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
@@ -21,6 +20,7 @@ from drd.model.text import either, some
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, Verdict, worst
 from drd.named import NamedTuple
+from drd.plan_files import FoundPlanFile, digest_of, plan_name, stat_file
 
 SILENT_S = 150.0
 """A daemon sends a heartbeat every half minute; after five missed ones it is silent."""
@@ -30,17 +30,6 @@ FRESH_S = 120.0
 
 SUMMARY = "status"
 """The name of the file in the public directory."""
-
-_NAME_WITHIN = 65536
-"""The bytes of a plan file that are searched for its name."""
-
-
-class FoundPlanFile(NamedTuple):
-    """A plan file on disk, by its directory entry alone."""
-
-    path: str
-    mtime_ns: int
-    size: int
 
 
 class DaemonState(NamedTuple):
@@ -88,17 +77,6 @@ def trouble_at_rest(state_url: str) -> str | None:
     if space.f_bfree == 0 or (space.f_files and space.f_ffree == 0):
         return f"{directory} is full: nothing new is recorded"
     return None
-
-
-def plan_files(directory: str | os.PathLike[str]) -> list[FoundPlanFile]:
-    """Return the plan files of a directory, without opening any; none if there is no directory."""
-    try:
-        with os.scandir(directory) as entries:
-            names = [e.name for e in entries if _is_plan(e.name)]
-    except OSError:
-        return []
-    base = os.path.join(os.path.abspath(directory), "")  # noqa: PTH100, PTH118
-    return [file for name in sorted(names) if (file := _stat_file(base + name)) is not None]
 
 
 def collect(
@@ -183,7 +161,7 @@ def _still_true(
     stay: dict[str, Brief | Told] = {}
     for brief in briefs:
         if brief.since <= at < brief.until:
-            file = on_disk.get(brief.file) or _stat_file(brief.file)
+            file = on_disk.get(brief.file) or stat_file(brief.file)
             if file is not None and file[1:] == (brief.file_mtime_ns, brief.file_size):
                 stay[brief.plan] = brief
                 on_disk.pop(brief.file, None)
@@ -225,7 +203,7 @@ def subjects(
     by_name: dict[str, PlanFacts | NotLoaded] = {}
     for name, known in loaded.items():
         file = os.path.abspath(known.file) if known.file else ""  # noqa: PTH100
-        by_name[name] = _compare(known, file, on_disk.pop(file, None) or _stat_file(file))
+        by_name[name] = _compare(known, file, on_disk.pop(file, None) or stat_file(file))
     for stranger in on_disk.values():
         name = plan_name(stranger.path)
         if name in loaded:
@@ -252,34 +230,6 @@ def _never_loaded(name: str, file: FoundPlanFile, facts: StatusFacts) -> NotLoad
     return subject._replace(alerts=facts.others.get(name, ()))
 
 
-def plan_name(path: str) -> str:
-    """Return the name in a plan file, else the file's own; YAML is not parsed for it."""
-    try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            head = (file.read(_NAME_WITHIN) or b"").decode("utf-8", "replace")
-    except OSError:
-        head = ""
-    match = re.search(r"""^plan\s*:\s*(["']?)([a-z0-9-]{1,40})\1\s*(?:#.*)?$""", head, re.MULTILINE)
-    return match[2] if match else os.path.basename(path).rsplit(".", 1)[0]  # noqa: PTH119
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Open a file without blocking: a FIFO with the name of a plan must not block."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _is_plan(name: str) -> bool:
-    return name.endswith((".yaml", ".yml")) and not name.startswith(".")
-
-
-def _stat_file(path: str) -> FoundPlanFile | None:
-    try:
-        info = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return None
-    return FoundPlanFile(path, info.st_mtime_ns, info.st_size)
-
-
 def _compare(facts: PlanFacts, path: str, found: FoundPlanFile | None) -> PlanFacts:
     """Return the facts with what the file on disk says about whether they are still the plan's. A
     file that equals the loaded one again cancels an earlier `load_error`.
@@ -291,20 +241,10 @@ def _compare(facts: PlanFacts, path: str, found: FoundPlanFile | None) -> PlanFa
             load_error=f"the plan's file {path} is gone: put it back", file_gone=True
         )
     if (found.mtime_ns, found.size) == (facts.file_mtime_ns, facts.file_size) or (
-        facts.file_digest and facts.file_digest == _digest(path)
+        facts.file_digest and facts.file_digest == digest_of(path)
     ):
         return facts if facts.load_error is None else facts._replace(load_error=None)
     return facts._replace(load_error=facts.load_error or f"{path} changed since it was loaded")
-
-
-def _digest(path: str) -> str | None:
-    import hashlib
-
-    try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            return hashlib.sha256(file.read()).hexdigest()
-    except OSError:
-        return None
 
 
 def _unknown(plan: str, known: Iterable[str]) -> UnknownPlan:

@@ -1,0 +1,72 @@
+"""The plan files of a directory, and the names in them, without parsing YAML.
+
+`drd status`, which starts cold, imports this: the standard library is enough for it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from drd.named import NamedTuple
+
+_NAME_WITHIN = 65536
+"""The bytes of a plan file that are searched for its name."""
+
+
+class FoundPlanFile(NamedTuple):
+    """A plan file on disk, by its directory entry alone."""
+
+    path: str
+    mtime_ns: int
+    size: int
+
+
+def plan_files(directory: str | os.PathLike[str]) -> list[FoundPlanFile]:
+    """Return the plan files of a directory, without opening any; none if there is no directory."""
+    try:
+        with os.scandir(directory) as entries:
+            names = [e.name for e in entries if _is_plan(e.name)]
+    except OSError:
+        return []
+    base = os.path.join(os.path.abspath(directory), "")  # noqa: PTH100, PTH118
+    return [file for name in sorted(names) if (file := stat_file(base + name)) is not None]
+
+
+def plan_name(path: str) -> str:
+    """Return the name in a plan file, else the file's own; YAML is not parsed for it."""
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            head = (file.read(_NAME_WITHIN) or b"").decode("utf-8", "replace")
+    except OSError:
+        head = ""
+    match = re.search(r"""^plan\s*:\s*(["']?)([a-z0-9-]{1,40})\1\s*(?:#.*)?$""", head, re.MULTILINE)
+    return match[2] if match else os.path.basename(path).rsplit(".", 1)[0]  # noqa: PTH119
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file without blocking: a FIFO with the name of a plan must not block."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _is_plan(name: str) -> bool:
+    return name.endswith((".yaml", ".yml")) and not name.startswith(".")
+
+
+def stat_file(path: str) -> FoundPlanFile | None:
+    try:
+        info = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return FoundPlanFile(path, info.st_mtime_ns, info.st_size)
+
+
+def digest_of(path: str) -> str | None:
+    """Return the digest of a file; None if it cannot be read."""
+    import hashlib
+
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return None
