@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import drd
 from drd import secrets
+from drd.bootstrap.state import state_places
 from drd.config.daemon import DaemonSettings, file_gone, find_plan, plans_by_name
 from drd.config.exposed_files import (
     Exposed,
@@ -132,6 +133,7 @@ class Plans:
         compiled = {
             "drd": drd.__version__,
             "kit": self.kit_interval_s,
+            "components": list(plan.components),
             "heartbeat": plan.heartbeat is not None,
             "secret_files": secret_files(plan),
             **schedule.to_json(),
@@ -146,7 +148,7 @@ class Plans:
         component, with a name that commands take for an option."""
 
         def came_back() -> bool:
-            return coming_back or came_after_another(self.catalogue, self.settings.places)
+            return coming_back or came_after_another(self.catalogue, state_places(self.settings))
 
         require_safe(loaded, self.catalogue, self.trusted_users, in_force, came_back=came_back)
         if loaded.odd_names and not came_back():
@@ -155,14 +157,28 @@ class Plans:
                 raise ConfigError(refused)
 
     def _is_in_force(self, name: str, odd: Problem) -> bool:
-        """Return whether the plan in force has this name already, or nobody knows its text."""
+        """Return whether the plan in force has this name already, or nobody knows its names."""
         if name not in self.catalogue.plans.names() and not self.catalogue.points.of_plan(name):
             return False
-        try:
-            plan = self._stored(name)
-        except (UnknownPlan, ConfigError):
+        components = self._components_in_force(name)
+        if components is None:
             return True
-        return odd.path in {"plan", *(dotted(("components", one)) for one in plan.components)}
+        return odd.path in {"plan", *(dotted(("components", one)) for one in components)}
+
+    def _components_in_force(self, name: str) -> Collection[str] | None:
+        """Return the names of the components of the plan in force, as they were compiled when it
+        was accepted; None if nobody knows them. In a row of an older drd only the text has them,
+        which root does not read in another user's state."""
+        rows = self.catalogue.queue.plan_rows([name])
+        compiled = (rows[0].schedule or {}).get("components") if rows else None
+        if isinstance(compiled, list):
+            return [str(one) for one in compiled]
+        if rights.acts_for() is not None:
+            return None
+        try:
+            return self._stored(name).components
+        except (UnknownPlan, ConfigError):
+            return None
 
     def _stored(self, name: str) -> Plan:
         """Return the plan from the text that was put in force last. Raises UnknownPlan if there is

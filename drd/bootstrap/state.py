@@ -14,10 +14,17 @@ from drd.errors import CatalogueError, NotOwner
 from drd.flows.root.trusted_rows import is_noted
 from drd.flows.state.former_catalogue import is_missing, note_former
 from drd.flows.state.modes import close_state
+from drd.flows.state.places import StatePlaces
 from drd.flows.status.publishing import Publisher, Publishing, SummaryPlace, SummarySource
 from drd.ports import Catalogue, Clock
 from drd.process import rights, user_name
 from drd.process.actors import as_root_types_it
+
+
+def state_places(settings: DaemonSettings) -> StatePlaces:
+    """Return the directories of drd's own."""
+    locks = (settings.state_dir or settings.work_dir) / "locks"
+    return StatePlaces(settings.database, locks, settings.work_dir, settings.cache_dir)
 
 
 class OpenState:
@@ -92,8 +99,9 @@ class OpenState:
 
         settings = self._settings()
         state_dir = settings.state_dir or settings.work_dir
-        close_state(settings.places, renew)
-        begins = is_missing(settings.places)
+        places = state_places(settings)
+        close_state(places, renew)
+        begins = is_missing(places)
         try:
             self._catalogue = open_catalogue(
                 settings.state_url,
@@ -112,7 +120,7 @@ class OpenState:
                 hint=as_root_types_it(),
             ) from error
         if begins:
-            note_former(self._catalogue, settings.places, self._clock.now())
+            note_former(self._catalogue, places, self._clock.now())
         if self._publishes and self.is_ours:
             self._publishing = Publishing(self._publisher(), told=self._service)
             self._publishing.start()

@@ -10,6 +10,7 @@ from typing import Any
 
 from drd import secrets
 from drd.api.findings import doctor_document
+from drd.bootstrap.state import state_places
 from drd.cli import output
 from drd.cli.as_service import as_service
 from drd.cli.findings import name_width, print_findings, worth_showing
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         settings = app.settings
         for f in open_to_readers(settings.public_dir, settings.read_group):
             items.append(doctor_document("drd", f))
-        items += [doctor_document("drd", f) for f in state_findings(settings.places)]
+        items += [doctor_document("drd", f) for f in state_findings(state_places(settings))]
     ok = all(item["ok"] for item in items)
     if args.json:
         output.print_json({"ok": ok, "items": items})

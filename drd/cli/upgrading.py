@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from drd import secrets
+from drd.bootstrap.state import state_places
 from drd.catalogue.version import HEAD
 from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.exposed_files import in_directory, trusted_users
@@ -58,7 +59,7 @@ def notices(config: str | None, prefix: Path) -> list[UpgradeNotice]:
 
 
 def _closed(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
-    paths = open_to_others(settings.places)
+    paths = open_to_others(state_places(settings))
     if paths:
         named = some(paths, _NAMED)
         yield UpgradeNotice(
@@ -74,7 +75,7 @@ def _closed(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
 
 def _foreign_files(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
     """Files in the state that others have put there, or can open by another name."""
-    for entry in wrong_entries(settings.places):
+    for entry in wrong_entries(state_places(settings)):
         if entry.deed == "made private":
             remedy = f"give {entry.path} to the owner of the state or root, mode 0700"
             yield UpgradeNotice("person", str(entry), remedy)
@@ -117,7 +118,7 @@ def _catalogue(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
             return
     except PermissionError:  # another user's: only root can go on from here
         return
-    wrong = [e for e in wrong_entries(settings.places) if e.path.parent == database.parent]
+    wrong = [e for e in wrong_entries(state_places(settings)) if e.path.parent == database.parent]
     # Files that others have put beside it are not opened.
     how = "immutable=1" if any(e.deed in ("removed", "set aside") for e in wrong) else "mode=ro"
     try:

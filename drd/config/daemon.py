@@ -23,7 +23,6 @@ from drd.config.problems import Report, translate
 from drd.config.reading import read_bytes
 from drd.config.yaml import read
 from drd.errors import ConfigError, Problem, UnknownPlan
-from drd.flows.state.places import StatePlaces
 from drd.model.alerts import Rules
 from drd.model.message import ChannelSpec
 from drd.model.plan import KitWatch, SecretRef, Sharing
@@ -91,12 +90,6 @@ class DaemonSettings:
         if not self.state_url.startswith("sqlite:///"):
             return None
         return Path(self.state_url.removeprefix("sqlite:///").partition("?")[0])
-
-    @property
-    def places(self) -> StatePlaces:
-        """The directories of drd's own."""
-        locks = (self.state_dir or self.work_dir) / "locks"
-        return StatePlaces(self.database, locks, self.work_dir, self.cache_dir)
 
     @property
     def state_dir(self) -> Path | None:

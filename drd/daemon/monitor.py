@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from drd import log
 from drd.bootstrap import App
+from drd.bootstrap.state import state_places
 from drd.catalogue.changed import KeptFacts
 from drd.catalogue.diagnosis import explain
 from drd.config.daemon import DaemonSettings
@@ -279,7 +280,7 @@ class Monitor:
         now = self._app.clock.now()
         custody = self._app.catalogue.custody.check(now)
         why = custody.contested if custody is not None else None
-        wrong = standing(self._app.settings.places)
+        wrong = standing(state_places(self._app.settings))
         host = self._host.change(contested=why, state_wrong=wrong)
         self._changed.clear()
         refused = self._refused

@@ -72,6 +72,30 @@ def test_a_plan_in_force_keeps_its_names(app: App, tmp_path: Path) -> None:
     assert problem.path == "components.-other"
 
 
+def test_the_names_in_force_are_known_without_reading_the_text_in_force(
+    app: App, tmp_path: Path
+) -> None:
+    app.plans.accept(load_plan(Path(written(tmp_path, "-shop", "-conf"))))
+    [row] = app.catalogue.queue.plan_rows(["-shop"])
+    assert row.schedule is not None
+    app.catalogue.queue.accept("-shop", "nobody reads this", row.schedule)
+    assert app.plans.load(written(tmp_path, "-shop", "-conf")).name == "-shop"
+    app.catalogue.queue.accept("-shop", "nobody reads this", row.schedule)
+    [problem] = refusal(app, written(tmp_path, "-shop", "-other"))
+    assert problem.path == "components.-other"
+
+
+def test_in_a_row_of_an_older_drd_the_text_has_the_names_in_force(app: App, tmp_path: Path) -> None:
+    loaded = load_plan(Path(written(tmp_path, "-shop", "-conf")))
+    app.plans.accept(loaded)
+    [row] = app.catalogue.queue.plan_rows(["-shop"])
+    older = {key: value for key, value in (row.schedule or {}).items() if key != "components"}
+    app.catalogue.queue.accept("-shop", loaded.text, older)
+    [problem] = refusal(app, written(tmp_path, "-shop", "-other"))
+    assert problem.path == "components.-other"
+    assert app.plans.load(written(tmp_path, "-shop", "-conf")).name == "-shop"
+
+
 def test_a_plan_that_comes_back_keeps_its_names(app: App, tmp_path: Path) -> None:
     file = written(tmp_path, "-shop", "conf")
     assert app.plans.load(file, coming_back=True).name == "-shop"
