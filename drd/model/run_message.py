@@ -7,6 +7,7 @@ from typing import Any
 from drd.model.cause import with_remedy
 from drd.model.message import Message, Urgency
 from drd.model.run import CheckVerdict, DrillResult, Evidence, Run, RunKind, RunState
+from drd.model.run_details import DrillDetail
 from drd.model.units import format_duration
 
 _GRAVE = (RunKind.DRILL, RunKind.RECOVERY)
@@ -62,11 +63,18 @@ def _lines(run: Run, evidence: Evidence | None) -> list[str]:
         lines.append(f"recovered in {format_duration(evidence.rta_s)}")
     if evidence.rpa_s is not None:
         lines.append(f"{format_duration(evidence.rpa_s)} of data lost")
-    if evidence.reason and evidence.reason != run.error:
+    if evidence.reason and not (run.error and _ended_by_its_evidence(run)):
         lines.append(with_remedy(evidence.reason, evidence.remedy))
     failed = [c for c in evidence.checks if c.verdict is CheckVerdict.FAILED]
     lines += [f"failed check {c.name}: {c.observed}, expected {c.expected}" for c in failed]
     return lines
+
+
+def _ended_by_its_evidence(run: Run) -> bool:
+    """Return whether the error of the run is the reason in its evidence. A process that died after
+    it recorded the evidence left no result: its run has another error.
+    """
+    return isinstance(run.detail, DrillDetail) and run.detail.result is not None
 
 
 def _details(run: Run, evidence: Evidence | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from drd.model.digest import ENTRIES, digest
 from drd.model.message import DIGEST, SEVERITIES, Message, route
 from drd.model.run import CheckResult, CheckVerdict, DrillResult, Run, RunKind, RunState
-from drd.model.run_details import BackupDetail
+from drd.model.run_details import BackupDetail, DrillDetail
 from drd.model.run_message import message_of_run
 from tests.catalogue_support import evidence
 from tests.notify_support import NOON, channel, message
@@ -146,6 +146,17 @@ def test_an_inconclusive_drill_is_no_good_news() -> None:
     assert told.severity == "warning"
     assert "drill inconclusive" in told.title
     assert "no check looked at data" in told.text
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_the_reason_of_a_drill_is_told_once(recorded: bool) -> None:
+    """Its run has the reason as its error, unless the process died before that was recorded."""
+    why = "no space left for the sandbox"
+    found = evidence(result=DrillResult.INCONCLUSIVE, reason=why, rta_s=None, rpa_s=None)
+    detail = DrillDetail(result="inconclusive" if recorded else None)
+    error = why if recorded else "its process died"
+    told = message_of_run(run(RunState.FAILED, RunKind.DRILL, error=error, detail=detail), found)
+    assert told.text.splitlines() == ([why] if recorded else ["its process died", why])
 
 
 # --- digests ------------------------------------------------------------------------------------
