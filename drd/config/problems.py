@@ -100,8 +100,13 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """`did you mean "x"?`; empty where nothing is near."""
-    close = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
-    return f'did you mean "{close[0]}"?' if close else ""
+    close = _closest(word, known)
+    return f'did you mean "{close}"?' if close else ""
+
+
+def _closest(word: str, known: Sequence[str]) -> str:
+    """Return the known word that was probably meant; empty where nothing is near."""
+    return next(iter(get_close_matches(word.lower(), known, n=1, cutoff=0.6)), "")
 
 
 _FAMILIES = {"components": "kinds", "checks": "checks", "runbook": "actions", "notify": "notifiers"}
@@ -149,8 +154,8 @@ def translate(
 def _is_meant(missing: Path, sentences: Mapping[tuple[Path, str], _Sentence]) -> bool:
     """Return whether another key was taken for a misspelling of this one: then it is not
     missing."""
-    hint = f'did you mean "{missing[-1]}"?'
-    return any(p[:-1] == missing[:-1] and s.hint == hint for (p, _), s in sentences.items())
+    key = missing[-1]
+    return any(p[:-1] == missing[:-1] and s.meant == key for (p, _), s in sentences.items())
 
 
 def _misspelt(item: Mapping[str, Any], path: Path) -> Path:
@@ -186,12 +191,14 @@ def _locate(item: Mapping[str, Any], data: Any) -> tuple[Path, str]:
 
 class _Sentence(NamedTuple):
     """What is wrong at one place, and what to do. `of_key`: it is about the key rather than the
-    value. `is_missing`: the key is not there.
+    value. `meant` is the key that was probably meant, for an unknown one. `is_missing`: the key is
+    not there.
     """
 
     message: str
     hint: str
     of_key: bool = False
+    meant: str = ""
     is_missing: bool = False
 
 
@@ -250,13 +257,14 @@ class _Translation:
                 text = f"a step does one thing, and this one has {own} and {key}"
                 return _Sentence(text, hint, of_key=True)
             known = [k for k in known if k not in kinds]
-        close = did_you_mean(key, [k for k in known if k not in beside])
-        return _Sentence(f'unknown key "{key}"', close or _listed(known), of_key=True)
+        free = [k for k in known if k not in beside]
+        hint = did_you_mean(key, free) or _listed(known)
+        return _Sentence(f'unknown key "{key}"', hint, of_key=True, meant=_closest(key, free))
 
     def _missing(self) -> _Sentence:
         key = str(self.path[-1])
         about = self.view.properties(self.path[:-1], self.data).get(key, {}).get("description", "")
-        hint = f"add {key}: {_lower(about)}" if about else f"add {key}."
+        hint = f"add {key}. {about}" if about else f"add {key}."
         return _Sentence(f"{key} is missing", hint, of_key=True, is_missing=True)
 
     def _kind(self) -> _Sentence:
@@ -269,7 +277,8 @@ class _Translation:
             return _Sentence(f'unknown kind "{kind}"', hint)
         if isinstance(self.path[-1], str) and key != "kind":
             words = step_kinds() if self.path[0] == "runbook" else ("kind",)
-            return _Sentence(f'unknown key "{key}"', nearest(key, words))
+            hint = nearest(key, words)
+            return _Sentence(f'unknown key "{key}"', hint, meant=_closest(key, words))
         if key == "kind":
             hint = f"write its kind, like kind: {self._some_kind()}"
             return _Sentence("kind is missing", hint, is_missing=True)
@@ -379,9 +388,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-def _lower(sentence: str) -> str:
-    """Return the first sentence of a description, to follow a colon."""
-    first = re.split(r"(?<=[.:]) ", sentence.strip(), maxsplit=1)[0].rstrip(".:")
-    return f"{first[:1].lower()}{first[1:]}." if first[1:2].islower() else f"{first}."

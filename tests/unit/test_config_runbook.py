@@ -30,7 +30,7 @@ MOVE = "rehearse: skip, reason: moves traffic"
 ALL = 'command: {run: [switch, "${service}"]}'
 # fmt: off
 MISTAKES = [
-    (ASK, "{name: ask, approve: {why: x}}", "approve.by", "by is missing", "add by: the role that the approving person must have under `people` in drd.yaml."),
+    (ASK, "{name: ask, approve: {why: x}}", "approve.by", "by is missing", "add by. The role that the approving person must have under `people` in drd.yaml."),
     (ASK, "{name: ask, approve: {by: x}, retries: 2}", "retries", "is not possible in a step of kind approve", "remove it."),
     (ASK, "{name: ask, approve: {by: x}, timeout: 2m}", "timeout", "is not possible in a step of kind approve", "remove it, and set expires under approve."),
     (ASK, "{name: ask, approve: {by: x}, rehearse: skip, reason: y}", "rehearse", "a drill always rehearses an approval: it grants the approval and reports that", "remove rehearse."),
