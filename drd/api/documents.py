@@ -23,7 +23,7 @@ from drd.model.alerts import Alert, rank
 from drd.model.compliance import assess
 from drd.model.due import Due
 from drd.model.holds import Hold
-from drd.model.run import Decision, Run
+from drd.model.run import Decision, Run, RunKind
 from drd.model.schedule import Schedule
 from drd.model.snapshot import RestorePoint
 from drd.model.step_record import StepRecord
@@ -99,9 +99,18 @@ def run(app: App, prefix: str) -> Document:
         "token": run.token,
         "detail": run.detail.to_json(),
         "aside": asides(noted(app.catalogue, run)),
+        "phases": _phases(app, run),
         "steps": [_step(s) for s in app.catalogue.steps.of_run(run.id)],
         "decisions": [_decision(run, said, d) for d in said],
     }
+
+
+def _phases(app: App, run: Run) -> dict[str, float]:
+    """Return the phases of a drill or recovery, in seconds; none before its end."""
+    if run.kind not in (RunKind.DRILL, RunKind.RECOVERY):
+        return {}
+    evidence = app.catalogue.evidence.newest(run.plan, limit=200)
+    return next((dict(e.phases) for e in evidence if e.run == run.id), {})
 
 
 def asides(found: Sequence[Aside]) -> list[Document]:

@@ -51,8 +51,10 @@ def evidence_of(document: Mapping[str, Any]) -> Evidence:
     )
 
 
-def print_phases(evidence: Evidence) -> None:
-    for name, seconds in evidence.phases.items():
+def print_phases(phases: Mapping[str, Any]) -> None:
+    for name, seconds in phases.items():
+        if not isinstance(seconds, int | float):  # from a later drd
+            continue
         output.say(f"  {name.removesuffix('_s'):<10} {format_duration(seconds)}")
 
 

@@ -128,7 +128,7 @@ def _print(outcome: DrillOutcome, plan: str, goals: Objectives, *, colour: bool)
         )
     else:
         output.say(f"{plan}: drill")
-    print_phases(evidence)
+    print_phases(evidence.phases)
     if evidence.checks or evidence.result != "inconclusive":
         print_checks(evidence, colour=colour)
     if outcome.restoration is not None:

@@ -214,7 +214,7 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
     if args.quiet:
         return
     output.say(f"{evidence.plan}: point {evidence.point} into {into(planned.request)}")
-    print_phases(evidence)
+    print_phases(evidence.phases)
     print_checks(evidence, colour=colour, steps=False)
     for name in work.destinations:
         for note in _notes(work, name):

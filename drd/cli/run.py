@@ -7,7 +7,7 @@ from typing import Any
 
 from drd.cli import output
 from drd.cli.aside import say_asides
-from drd.cli.checks_table import print_fence
+from drd.cli.checks_table import print_fence, print_phases
 from drd.cli.follow import RunSource, follow
 from drd.cli.recorded import recorded_error
 from drd.cli.session import session
@@ -29,6 +29,7 @@ def show(args: argparse.Namespace) -> int:
         output.print_json(run)
     else:
         _print(run)
+        print_phases(run.get("phases", {}))
         _print_fence(run)
         _print_decisions(run)
         say_asides(run["aside"], run["run"])

@@ -38,6 +38,7 @@ PLACES = ["preflight", *STEPS, "restore db", "restore conf"]
 SHORT = [("undone", "announce"), ("undone", "serve"), ("inside", "pause")]
 ENDS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 RECOVER = ("recover", "shop", "--target", "standby", "--yes")
+PHASES = ["fetch_s", "restore_s", "validate_s"]
 _WITH_LOGIN = """
 import os, sys
 with open("/proc/self/loginuid", "w") as own:
@@ -330,6 +331,10 @@ def test_what_stopped_a_runbook_after_the_restore_is_named(
     drilled = site.drd("drill", "shop", code=4).out
     assert drilled.splitlines()[-1] == f"failed: {failed}"
     assert "(expected succeeds)" not in drilled
+    (drill,) = (run["run"] for run in site.runs() if run["kind"] == "drill")
+    assert list(site.drd("run", "show", drill, "--json").json["phases"])[:3] == PHASES
+    for text in (drilled, site.drd("run", "show", drill).out):
+        assert all(f"\n  {phase.removesuffix('_s'):<10} " in text for phase in PHASES), text
     compared = "not proven db: not compared: check orders are there failed" not in drilled
     assert compared == (query == "select 1"), drilled
     recovered = site.drd(*RECOVER, code=None).out

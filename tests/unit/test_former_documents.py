@@ -135,6 +135,7 @@ def test_a_run_and_its_steps(
         **run_document(FAILED),
         "detail": FAILED.detail.to_json(),
         "aside": [],
+        "phases": {"fetch_s": 1.0},
         "steps": [_step()],
         "decisions": [],
     }

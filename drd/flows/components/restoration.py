@@ -190,11 +190,14 @@ def _effect(
             fetch = fetched(work.holders, snapshot, destination.landing(), work.part)
         work.spans.append(fetch.span)
         preparing.result()
-    private = manifest().private.get(name, {})
-    process.check_cancelled()
-    restored = destination.restore(snapshot, private, on_progress=work.services.on_progress)
-    ended, landed = clock.monotonic(), max(begun, fetch.span.end)
-    work.spans.append(Span("restore", landed, ended))
+    landed = max(begun, fetch.span.end)
+    try:
+        private = manifest().private.get(name, {})
+        process.check_cancelled()
+        restored = destination.restore(snapshot, private, on_progress=work.services.on_progress)
+    finally:
+        ended = clock.monotonic()
+        work.spans.append(Span("restore", landed, ended))
     return RestoreStepResult(
         ahead_s=round(max(0.0, begun - fetch.span.begin), 3),
         fetch_s=round(fetch.span.end - fetch.span.begin, 3),

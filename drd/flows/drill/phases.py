@@ -164,13 +164,14 @@ class RunbookEnded:
     def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
         evidence = self.restoring.evidence(result, why)
         work, point = self.restoring.work, self.restoring.chosen.choice.point
+        phases = split(work.spans, work.begun, self.ended, idle="serve")
         if why is not None or work.errors or not self.restoring.engine.outcome.through:
-            return evidence
+            return replace(evidence, phases={name: s for name, s in phases.items() if s})
         return replace(
             evidence,
             rpa_s=(self.begun.t0 - point.data_time).total_seconds(),
             rta_s=round(self.ended - work.begun, 3),
-            phases=split(work.spans, work.begun, self.ended, idle="serve"),
+            phases=phases,
             restored_bytes=sum(c.bytes for c in point.components if c.component in work.restored),
         )
 
