@@ -17,7 +17,8 @@ SELECT p.name, p.owner, p.rpo_s, p.rto_s, p.window_s, p.digest, p.first_loaded_a
   s.failure_tries, f.id, f.finished_at, f.error, f.state, f.error_code,
   d.{_DRILL.format("d")},
   e.{_DRILL.format("e")},
-  s.vanished_points, v.data_time, v.available_at, s.vanished_at
+  s.vanished_points, v.data_time, v.available_at, s.vanished_at,
+  p.extensions
 FROM plans p
   LEFT JOIN plan_summary s ON s.plan = p.name
   LEFT JOIN points n ON n.id = s.newest_point

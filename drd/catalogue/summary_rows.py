@@ -75,7 +75,12 @@ def plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
         last_drill=_drill(row[31:47]),
         last_passed_drill=_drill(row[47:63]),
         vanished=_vanished(row[63:67]),
+        packages=_used(row[67]),
     )
+
+
+def _used(noted: str | None) -> dict[str, str]:
+    return {str(name): str(number) for name, number in json(noted).items()} if noted else {}
 
 
 def _point(row: Sequence[Any]) -> PointFacts | None:

@@ -275,8 +275,10 @@ class PlanFacts(NamedTuple):
     is AUTO, the exposure that drd keeps to. `drill_every_s` of a cron line is its longest gap, too.
     `file` (absolute), `file_mtime_ns` and `file_size` are the plan file as it was loaded, so that
     a changed one is noticed by a stat; `file_digest` (sha256 of its bytes) tells one that was
-    only touched. `load_error` says that the file changed or broke since and could not
-    be loaded; figures are then those of the plan as loaded. `file_gone`: there is none any more.
+    only touched. `packages` are the extensions that the plan uses, with the first numbers of their
+    versions, as it was loaded. `load_error` says that the file or a package changed or broke since
+    and could not be loaded; figures are then those of the plan as loaded. `file_gone`: there is
+    none any more.
     `newest` is the complete point with the latest data time; `incomplete` the newest incomplete
     point with a later one. `complete_points` counts those that are kept. `backup_p95_s` is the
     95th percentile of the durations of successful backups. `missed` are the intervals without
@@ -327,6 +329,7 @@ class PlanFacts(NamedTuple):
     paused: PausedFacts | None = None
     waiting: int = 0
     holds: tuple[HoldFacts, ...] = ()
+    packages: dict[str, str] = {}  # noqa: RUF012 (facts never change)
 
 
 class RefusedFacts(NamedTuple):

@@ -35,7 +35,8 @@ class Brief(NamedTuple):
     """The status of a plan that is met, valid from `since` and before `until`. Times are
     microseconds since the epoch, since differences of these are exact. `file` with its time and
     size is the plan file as it was loaded. `copied` is the data time of the copy that is furthest
-    behind, None without copies. `attainment` is the course of that share since `since`.
+    behind, None without copies. `attainment` is the course of that share since `since`. `packages`
+    are those of the plan, as in its facts.
     """
 
     plan: str
@@ -53,6 +54,7 @@ class Brief(NamedTuple):
     rehearsed: tuple[int, int] | None
     copied: int | None
     attained: Course | None
+    packages: dict[str, str]
 
     # What a full assessment would have in these places, so that either can stand for a plan.
 
@@ -150,6 +152,7 @@ def _notes_in_advance(
         has_copies=bool(found.copies),
         has_reasons=bool(found.reasons),
         critical=[a.text for a in found.alerts if a.severity == "critical"],
+        packages=facts.packages,
     )
 
 
@@ -197,6 +200,7 @@ def _brief(facts: PlanFacts, found: Assessment, between: tuple[int, int]) -> Bri
         rehearsed=drill.rehearsed,
         copied=min(copied, default=None),
         attained=attained,
+        packages=facts.packages,
     )
 
 

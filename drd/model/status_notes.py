@@ -40,7 +40,8 @@ class Told(NamedTuple):
     """The texts of a plan from `since` and before `until`; both, and its file, are like those of a
     `Brief`. `texts` are those of a row, of the copies, of each sentence, and of the first reason,
     one a line and with a `PLACE` for each of `places`. `styles` are those of the row, the copies
-    and the sentences. `critical` are messages of critical alerts.
+    and the sentences. `critical` are messages of critical alerts. `packages` are those of the plan,
+    as in its facts.
     """
 
     plan: str
@@ -57,6 +58,7 @@ class Told(NamedTuple):
     has_copies: bool
     has_reasons: bool
     critical: list[str]
+    packages: dict[str, str]
 
     @property
     def verdict(self) -> Verdict:

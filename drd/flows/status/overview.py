@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from drd.errors import UnknownPlan
+from drd.flows.status.packages import changed_package
 from drd.model.compliance import assess
 from drd.model.exposure import age
 from drd.model.facts import AlertFacts, DaemonFacts, NotLoaded, PlanFacts, StatusFacts
@@ -162,7 +163,8 @@ def _still_true(
     for brief in briefs:
         if brief.since <= at < brief.until:
             file = on_disk.get(brief.file) or stat_file(brief.file)
-            if file is not None and file[1:] == (brief.file_mtime_ns, brief.file_size):
+            same = file is not None and file[1:] == (brief.file_mtime_ns, brief.file_size)
+            if same and not (brief.packages and changed_package(brief.packages)):
                 stay[brief.plan] = brief
                 on_disk.pop(brief.file, None)
     return stay
@@ -231,8 +233,9 @@ def _never_loaded(name: str, file: FoundPlanFile, facts: StatusFacts) -> NotLoad
 
 
 def _compare(facts: PlanFacts, path: str, found: FoundPlanFile | None) -> PlanFacts:
-    """Return the facts with what the file on disk says about whether they are still the plan's. A
-    file that equals the loaded one again cancels an earlier `load_error`.
+    """Return the facts with what the file on disk and the packages say about whether they are still
+    the plan's. A file that equals the loaded one again cancels an earlier `load_error`, unless that
+    may be about a package.
     """
     if not path:
         return facts
@@ -243,6 +246,9 @@ def _compare(facts: PlanFacts, path: str, found: FoundPlanFile | None) -> PlanFa
     if (found.mtime_ns, found.size) == (facts.file_mtime_ns, facts.file_size) or (
         facts.file_digest and facts.file_digest == digest_of(path)
     ):
+        if facts.packages:
+            changed = changed_package(facts.packages)
+            return facts._replace(load_error=changed or facts.load_error)
         return facts if facts.load_error is None else facts._replace(load_error=None)
     return facts._replace(load_error=facts.load_error or f"{path} changed since it was loaded")
 
