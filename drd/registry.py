@@ -49,6 +49,24 @@ class Added(NamedTuple):
     extension: Extension
 
 
+class Unavailable(NamedTuple):
+    """A package that drd.yaml names, and that drd cannot use: why, and the remedy. `members` are
+    the families and names that it would add, None if drd cannot know them."""
+
+    name: str
+    why: str
+    remedy: str
+    members: frozenset[tuple[str, str]] | None
+
+    @property
+    def text(self) -> str:
+        """Say what is wrong, and what follows."""
+        return f"{self.why}; drd refuses the plans that use this package, and no others"
+
+    def may_add(self, family: str, name: str) -> bool:
+        return self.members is None or (family, name) in self.members
+
+
 class Registry(Generic[Member]):
     """The members of one family by name: drd's own, then those of packages in use."""
 
@@ -159,6 +177,7 @@ FAMILIES: Mapping[str, Registry[object]] = {
 }
 
 _in_use: tuple[Added, ...] = ()
+_unavailable: tuple[Unavailable, ...] = ()
 _closed: ContextVar[bool] = ContextVar("_closed", default=False)
 
 
@@ -167,25 +186,43 @@ def in_use() -> tuple[Added, ...]:
     return _in_use
 
 
+def extensions() -> frozenset[Extension]:
+    """Return the packages of others that are in use."""
+    return frozenset(added.extension for added in _in_use)
+
+
+def unavailable() -> tuple[Unavailable, ...]:
+    """Return the packages that drd.yaml names and that drd cannot use."""
+    return _unavailable
+
+
+def unavailable_with(family: str, name: str) -> Unavailable | None:
+    """Return the package that would add this member if drd could use it; else one that may add it,
+    since drd does not know what it adds."""
+    known = [one for one in _unavailable if one.members is not None and one.may_add(family, name)]
+    return next(iter([*known, *(one for one in _unavailable if one.members is None)]), None)
+
+
 @contextmanager
 def unless_refused() -> Iterator[None]:
     """Restore the members that were in use before if the body fails."""
-    before = _in_use
+    before = _in_use, _unavailable
     try:
         yield
     except BaseException:
-        use(before)
+        use(*before)
         raise
 
 
 @contextmanager
 def only_those_in_use() -> Iterator[None]:
     """A drd.yaml that is read meanwhile has nothing imported: it comes from a kit in a drill."""
-    token = _closed.set(True)
+    token, before = _closed.set(True), (_in_use, _unavailable)
     try:
         yield
     finally:
         _closed.reset(token)
+        use(*before)
 
 
 def is_closed() -> bool:
@@ -233,9 +270,10 @@ def packages_with(family: str, name: str) -> tuple[str, ...]:
     return tuple(sorted({point.dist.name for point in points if point.dist is not None}))
 
 
-def use(added: Sequence[Added]) -> None:
-    """Use these members beside drd's own from now on, and no others."""
-    global _in_use  # noqa: PLW0603 (one process has one set of members)
-    _in_use = tuple(added)
+def use(added: Sequence[Added], unavailable: Sequence[Unavailable] = ()) -> None:
+    """Use these members beside drd's own from now on, and no others. `unavailable` are the packages
+    that should add more."""
+    global _in_use, _unavailable
+    _in_use, _unavailable = tuple(added), tuple(unavailable)
     for registry in FAMILIES.values():
         registry.use(_in_use)

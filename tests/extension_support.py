@@ -93,6 +93,19 @@ def use(directory: Path, text: str = "extensions: [drd-example]\n") -> None:
     load_settings(settings_of(directory, text), explicit=True)
 
 
+ONLY_THOSE = "; drd refuses the plans that use this package, and no others"
+
+
+def unusable(directory: Path, text: str | None) -> Problem:
+    """The one warning about a package of a drd.yaml (None: of the one there), which is read all the
+    same: without its end, which is always the same."""
+    file = directory / "drd.yaml" if text is None else settings_of(directory, text)
+    settings = load_settings(file, explicit=True)
+    (problem,) = settings.warnings
+    assert problem.message.endswith(ONLY_THOSE)
+    return problem._replace(message=problem.message.removesuffix(ONLY_THOSE))
+
+
 def refused(directory: Path, text: str) -> Problem:
     with pytest.raises(ConfigError) as caught:
         use(directory, text)

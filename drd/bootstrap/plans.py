@@ -33,6 +33,7 @@ from drd.model.plan import Plan
 from drd.model.schedule import Schedule, schedule_of
 from drd.ports import Catalogue, Clock
 from drd.process import rights
+from drd.registry import extensions_used
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ class Plans:
             "components": list(plan.components),
             "heartbeat": plan.heartbeat is not None,
             "secret_files": secret_files(plan),
+            "packages": dict(extensions_used(plan)),
             **schedule.to_json(),
         }
         self.catalogue.queue.accept(plan.name, loaded.text, compiled)

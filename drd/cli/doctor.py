@@ -24,6 +24,7 @@ from drd.flows.status.publishing import findings as open_to_readers
 from drd.kit.state import findings as kit_findings
 from drd.model.finding import Finding
 from drd.model.text import counted
+from drd.registry import unavailable
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,6 +47,9 @@ def run(args: argparse.Namespace) -> int:
         for f in open_to_readers(settings.public_dir, settings.read_group):
             items.append(doctor_document("drd", f))
         items += [doctor_document("drd", f) for f in state_findings(state_places(settings))]
+        for package in unavailable():
+            found = Finding("extension", "warning", package.name, package.text, package.remedy)
+            items.append(doctor_document("drd", found))
     ok = all(item["ok"] for item in items)
     if args.json:
         output.print_json({"ok": ok, "items": items})

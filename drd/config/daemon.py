@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from drd import registry
 from drd.config.address import loopback
 from drd.config.daemon_schema import DaemonFile
-from drd.config.extensions import load_extensions
+from drd.config.extensions import use_extensions
 from drd.config.json_schema import SchemaView
 from drd.config.kit import sharing, watch
 from drd.config.notify import channels
@@ -116,8 +116,6 @@ def load_settings(path: Path | None, *, explicit: bool, extended: bool = True) -
     with registry.unless_refused():
         if extended:
             _extend(report)
-            if any(problem.path.startswith("extensions") for problem in report.errors):
-                raise ConfigError(report.errors)
         file = _validated(report, extended=extended)
         if file is None or report.errors:
             raise ConfigError(report.errors)
@@ -135,11 +133,7 @@ def _extend(report: Report) -> None:
     named = data.get("extensions") if isinstance(data, dict) else None
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
         named = []
-    if not named and not registry.is_closed():
-        registry.use(())
-        return
-
-    registry.use(load_extensions(named, report))
+    use_extensions(named, report)
 
 
 def _is_missing(path: Path) -> bool:

@@ -12,10 +12,12 @@ from drd.config.paths import DEFAULT_PLANS, DEFAULT_STATE
 from drd.config.registry_fields import OfKind
 from drd.fields import REFERENCE_SCHEMA, Duration, Secret, Settings
 from drd.model.malformed import Malformed
-from drd.notifiers.settings import Named
+from drd.notifiers.settings import Named, UnavailableChannel
 from drd.registry import NOTIFIERS
 
-Channel = Annotated[Named, OfKind(NOTIFIERS, lambda spec: spec.settings)]
+Channel = Annotated[
+    Named, OfKind(NOTIFIERS, lambda spec: spec.settings, unavailable=UnavailableChannel)
+]
 
 Place = Annotated[str, Field(min_length=1, json_schema_extra={"format": "path"})]
 

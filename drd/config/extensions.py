@@ -2,15 +2,18 @@
 
 They run with drd's keys, and as root if drd does. So drd imports only those that drd.yaml names,
 and under root only those that nobody but root can change. Nothing in a plan, a kit or a repository
-makes drd import one."""
+makes drd import one.
+
+A package that drd cannot use is a warning, and an error of the plans that use it: others go on."""
 
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Literal, NamedTuple, get_args, get_origin
 
 from drd import registry
 from drd.checks.settings import CheckSettings
@@ -29,7 +32,7 @@ from drd.ports.check import CheckKind
 from drd.ports.kinds import KindSpec
 from drd.ports.notify import ChannelKind
 from drd.process import rights
-from drd.registry import FAMILIES, Added, Extension
+from drd.registry import FAMILIES, Added, Extension, Unavailable
 
 GROUPS = {f"drd.{family}": family for family in FAMILIES}
 """The families by the groups of entry points that add to them."""
@@ -54,23 +57,34 @@ class _NotUsable(Exception):
         self.hint = hint
 
 
-def load_extensions(names: Sequence[str], report: Report) -> tuple[Added, ...]:
-    """Return the members that these packages add. Errors of a package go into the report, on its
-    line.
+class _Disputed(_NotUsable):
+    """Two packages add the same member: neither is used, whichever drd.yaml names first."""
+
+
+class Loaded(NamedTuple):
+    """What the packages add, and those that drd cannot use."""
+
+    added: tuple[Added, ...] = ()
+    unavailable: tuple[Unavailable, ...] = ()
+
+
+def load_extensions(names: Sequence[str], report: Report) -> Loaded:
+    """Return the members that these packages add. A package that cannot be used is a warning in the
+    report, on its line; one that is named twice is an error.
     """
-    if registry.is_closed():
-        return _those_in_use(names, report)
-    if names and rights.may_be_root() and not _is_roots_alone(report):
-        return ()
-    members: list[Added] = []
     for at, name in enumerate(names):
-        try:
-            if name in names[:at]:
-                raise _NotUsable(f"names {name} twice", "remove one of them.")
-            members += _members(name, members)
-        except _NotUsable as error:
-            report.error(("extensions", at), error.message, error.hint)
-    return tuple(members)
+        if name in names[:at]:
+            report.error(("extensions", at), f"names {name} twice", "remove one of them.")
+    names = tuple(dict.fromkeys(names))
+    loaded = _those_in_use(names) if registry.is_closed() else _loaded(names, report)
+    for one in loaded.unavailable:
+        report.warn(("extensions", names.index(one.name)), one.text, one.remedy)
+    return loaded
+
+
+def use_extensions(names: Sequence[str], report: Report) -> None:
+    """Use the members that these packages add from now on, and no others."""
+    registry.use(*load_extensions(names, report))
 
 
 def use_those_of(names: Sequence[str], file: Path | None) -> None:
@@ -87,45 +101,81 @@ def use_those_of_text(text: str, file: str) -> None:
 
 
 def _use(names: Sequence[str], report: Report) -> None:
-    added = load_extensions(names, report)
+    loaded = load_extensions(names, report)
     if report.errors:
         raise ConfigError(report.errors)
-    registry.use(added)
+    registry.use(*loaded)
 
 
-def _those_in_use(names: Sequence[str], report: Report) -> tuple[Added, ...]:
-    known = {added.extension.name for added in registry.in_use()}
-    for at, name in enumerate(names):
-        if name not in known:
-            hint = (
-                "if this host needs the package, add it to `extensions` in this host's own "
-                "drd.yaml."
-            )
-            report.error(
-                ("extensions", at),
-                f"the drd.yaml of this host does not name the extension {name}",
-                hint,
-            )
-    return registry.in_use()
+def _those_in_use(names: Sequence[str]) -> Loaded:
+    known = {one.name for one in registry.extensions()}
+    before = {one.name: one for one in registry.unavailable()}
+    hint = "if this host needs the package, add it to `extensions` in this host's own drd.yaml."
+    unavailable = [
+        before.get(name)
+        or Unavailable(
+            name, f"the drd.yaml of this host does not name the extension {name}", hint, None
+        )
+        for name in names
+        if name not in known
+    ]
+    return Loaded(registry.in_use(), tuple(unavailable))
 
 
-def _is_roots_alone(report: Report) -> bool:
-    """Return whether only root can write drd.yaml, and so choose what root imports."""
+def _loaded(names: Sequence[str], report: Report) -> Loaded:
+    exposed = _exposed_list(report) if names and rights.may_be_root() else None
+    members: list[Added] = []
+    unavailable: list[Unavailable] = []
+    disputed: frozenset[tuple[str, str]] = frozenset()
+    for name in names:
+        try:
+            if exposed is not None:
+                raise exposed
+            members += _members(name, members)
+        except _NotUsable as error:
+            promised = _promised(name)
+            unavailable.append(Unavailable(name, error.message, error.hint, promised))
+            if isinstance(error, _Disputed) and promised is not None:
+                disputed |= promised
+    kept = (one for one in members if (one.family, one.name) not in disputed)
+    return Loaded(tuple(kept), tuple(unavailable))
+
+
+def _promised(name: str) -> frozenset[tuple[str, str]] | None:
+    """Return what a package would add, by its metadata; None if it is not installed. drd's own
+    members cannot be replaced."""
+    try:
+        points = _points(distribution(name))
+    except (PackageNotFoundError, ValueError):
+        return None
+    members = {(GROUPS[point.group], point.name) for point in points}
+    return frozenset((f, n) for f, n in members if not FAMILIES[f].is_own(n))
+
+
+def _exposed_list(report: Report) -> _NotUsable | None:
+    """Return the error if others than root can write drd.yaml, and so choose what root imports."""
     exposed = exposed_plan(report.document.file, {0})
     if exposed is None or exposed.is_told_only:
-        return True
+        return None
     message = f"drd as root does not import the extensions of this file: {exposed}"
-    report.error(("extensions",), message, exposed.remedy)
-    return False
+    return _NotUsable(message, exposed.remedy)
+
+
+def _points(package: Distribution) -> list[EntryPoint]:
+    return [point for point in package.entry_points if point.group in GROUPS]
 
 
 def _members(name: str, before: Sequence[Added]) -> list[Added]:
     try:
         package = distribution(name)
     except (PackageNotFoundError, ValueError):
-        hint = f"install it beside drd: pip install {name}; or remove {name} from `extensions`."
+        hint = (
+            f"install it into {sys.prefix}, from the place where {name} was published for you (by "
+            "its name alone, pip may install a stranger's package from PyPI); or remove it from "
+            "`extensions`."
+        )
         raise _NotUsable(f"the package {name} is not installed", hint) from None
-    points = [point for point in package.entry_points if point.group in GROUPS]
+    points = _points(package)
     if not points:
         hint = f"the package needs entry points in {', '.join(GROUPS)}: {PAGE}"
         raise _NotUsable(f"the package {name} adds nothing to drd", hint)
@@ -150,14 +200,14 @@ def _member(point: EntryPoint, extension: Extension, before: Sequence[Added]) ->
         )
     for other in before:
         if (other.family, other.name) == (family, name):
-            raise _NotUsable(
+            raise _Disputed(
                 f"{what}, but the package {other.extension.name} adds a "
                 f"{_SINGULAR[family]} with the same name",
                 "remove one of the two packages from `extensions`.",
             )
     try:
         spec = point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {error}"
         hint = f"this shows the whole error: python -c 'import {point.module}'"
         raise _NotUsable(f"drd cannot import the package {extension.name}: {said}", hint) from error

@@ -9,7 +9,8 @@ from drd.config.problems import Report, require_whole_path
 from drd.config.yaml import Path
 from drd.model.message import SEVERITIES, ChannelSpec, Urgency
 from drd.model.plan import Heartbeat
-from drd.notifiers.settings import Carrier, HeartbeatSettings, Named
+from drd.notifiers.settings import Carrier, HeartbeatSettings, Named, UnavailableChannel
+from drd.registry import unavailable_with
 
 
 def channels(entries: Sequence[Named], report: Report) -> tuple[ChannelSpec, ...]:
@@ -17,6 +18,10 @@ def channels(entries: Sequence[Named], report: Report) -> tuple[ChannelSpec, ...
     names = _names(entries, report)
     for index, entry in enumerate(entries):
         _check(entry, ("notify", index), report)
+        package = unavailable_with("notifiers", entry.kind)
+        if isinstance(entry, UnavailableChannel) and package is not None:
+            message = f"the channel {names[index]} delivers no messages: {package.why}"
+            report.warn(("notify", index, "kind"), message, package.remedy)
     return tuple(_spec(name, entry) for name, entry in zip(names, entries, strict=True))
 
 

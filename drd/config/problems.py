@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from drd.config.absent_kinds import FAMILY_OF, not_in_use, unavailable
 from drd.config.json_schema import SchemaView, has_member
 from drd.config.steps import KEYS_OF_EVERY_STEP, step_kinds
 from drd.config.yaml import Document, Path, dotted
 from drd.errors import Problem
 from drd.model.malformed import Malformed
 from drd.model.text import either
-from drd.registry import FAMILIES, packages_with
+from drd.registry import FAMILIES
 
 NAME_HINT = "use lower-case letters, digits and hyphens, at most 40."
 
@@ -107,19 +108,6 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 def _closest(word: str, known: Sequence[str]) -> str:
     """Return the known word that was probably meant; empty where nothing is near."""
     return next(iter(get_close_matches(word.lower(), known, n=1, cutoff=0.6)), "")
-
-
-_FAMILIES = {"components": "kinds", "checks": "checks", "runbook": "actions", "notify": "notifiers"}
-"""The families of the elements in these sections."""
-
-
-def not_in_use(section: str, name: str) -> str:
-    """Return the remedy if an installed package that drd.yaml does not name has this member; empty
-    otherwise."""
-    packages = packages_with(_FAMILIES[section], name)
-    if not packages:
-        return ""
-    return f"the package {packages[0]} has this kind: add extensions: [{packages[0]}] to drd.yaml."
 
 
 def _listed(known: Sequence[str]) -> str:
@@ -273,6 +261,8 @@ class _Translation:
         if "tag" in context:
             kind = str(context["tag"])
             tags = re.findall(r"'([^']*)'", str(context.get("expected_tags", "")))
+            if lacking := unavailable(str(self.path[0]), kind):
+                return _Sentence(*lacking)
             hint = not_in_use(str(self.path[0]), kind) or nearest(kind, tags)
             return _Sentence(f'unknown kind "{kind}"', hint)
         if isinstance(self.path[-1], str) and key != "kind":
@@ -283,12 +273,15 @@ class _Translation:
             hint = f"write its kind, like kind: {self._some_kind()}"
             return _Sentence("kind is missing", hint, is_missing=True)
         keys = self.item["input"] if isinstance(self.item["input"], dict) else ()
-        unused = next(filter(None, (not_in_use("runbook", str(key)) for key in keys)), "")
+        own = [str(key) for key in keys if key not in KEYS_OF_EVERY_STEP]
+        if lacking := next(filter(None, (unavailable("runbook", key) for key in own)), None):
+            return _Sentence(*lacking)
+        unused = next(filter(None, (not_in_use("runbook", key) for key in own)), "")
         some = f"write one of {', '.join(step_kinds())}, like `restore: all`."
         return _Sentence("is not a step of a runbook", unused or some)
 
     def _some_kind(self) -> str:
-        return f"{FAMILIES[_FAMILIES[str(self.path[0])]].names[0]}."
+        return f"{FAMILIES[FAMILY_OF[str(self.path[0])]].names[0]}."
 
     def _other(self, kind: str, value: Any) -> _Sentence:
         context = self.item.get("ctx", {})

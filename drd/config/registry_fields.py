@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, GetCoreSchemaHandler, GetJsonSchemaHa
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
+from drd.config.absent_kinds import lacking
 from drd.fields import Settings
 from drd.registry import Registry
 
@@ -19,10 +20,17 @@ ModelOf = Callable[[Any], type[Settings]]
 class OfKind:
     """An element with the key `kind`, which names a member of the registry."""
 
-    def __init__(self, registry: Registry[Any], model_of: ModelOf) -> None:
-        """`model_of` gives the model of a member's specification."""
+    def __init__(
+        self,
+        registry: Registry[Any],
+        model_of: ModelOf,
+        unavailable: type[Settings] | None = None,
+    ) -> None:
+        """`model_of` gives the model of a member's specification. `unavailable` is the model of an
+        element whose package cannot be used; None: it is an error."""
         self.registry = registry
         self.model_of = model_of
+        self.unavailable = unavailable
 
     def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self._validated)
@@ -43,6 +51,9 @@ class OfKind:
         if "kind" not in value:
             raise PydanticKnownError("union_tag_not_found", {"discriminator": "'kind'"})
         kind = value["kind"]
+        stand_in = self.unavailable
+        if stand_in is not None and isinstance(kind, str) and lacking(self.registry.family, kind):
+            return stand_in.model_validate(value)
         if not isinstance(kind, str) or kind not in self.registry:
             expected = ", ".join(f"'{name}'" for name in self.registry.names)
             tag = {"discriminator": "'kind'", "tag": str(kind), "expected_tags": expected}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from drd.config.problems import Report, not_in_use
+from drd.config.absent_kinds import not_in_use, unavailable
+from drd.config.problems import Report
 from drd.model.plan import SCENARIOS
 from drd.registry import CHECKS, KINDS
 
@@ -27,6 +28,8 @@ def _kind(
 ) -> None:
     kind = element.get("kind")
     if isinstance(kind, str) and kind in later and kind not in now:
+        if unavailable(str(path[0]), kind) is not None:
+            return
         hint = not_in_use(str(path[0]), kind) or f"this version knows {', '.join(now)}."
         _refuse(report, (*path, "kind"), f"kind {kind}", hint)
         report.broken.add(path)

@@ -38,6 +38,7 @@ from drd.model.text import counted
 from drd.model.verdicts import Verdict
 from drd.plan_files import plan_files
 from drd.process import shielded
+from drd.registry import unavailable
 
 _log = log.get()
 
@@ -96,6 +97,7 @@ class Monitor:
         self._heartbeats = RunHeartbeats(app)
         self._figures = Figures(app, self.tick_age_s)
         self._host = HostRecord()
+        self._note_extensions()
         self._refused: Mapping[str, str] | None = None
         self._settings_changed = threading.Event()
         self._ended_runs: deque[Run] = deque()
@@ -170,8 +172,12 @@ class Monitor:
         self._figures.listen(settings.metrics_http)
         self._app.settings = settings
         self._host.change(configuration_error=None)
+        self._note_extensions()
         self._settings_changed.set()
         self.assess_soon()
+
+    def _note_extensions(self) -> None:
+        self._host.change(extensions=tuple((one.name, one.text) for one in unavailable()))
 
     def not_reconfigured(self, error: DrdError) -> None:
         self._host.change(configuration_error=error.line)

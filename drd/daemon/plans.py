@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import drd
-from drd import log
+from drd import log, registry
 from drd.bootstrap import App
 from drd.config.daemon import clash, plans_by_name
 from drd.config.plan_file import load_plan
@@ -177,6 +177,9 @@ class PlanBook:
             return False
         if row.schedule.get("kit") != self._app.plans.kit_interval_s:
             return False  # drd.yaml's settings for kits have changed since
+        packages = row.schedule.get("packages", {}).items()
+        if packages and not packages <= dict(registry.extensions()).items():
+            return False  # a package has another version since, or cannot be used
         there = path.stat()
         known = (row.file, row.file_mtime_ns, row.file_size)
         return known == (os.path.abspath(path), there.st_mtime_ns, there.st_size)  # noqa: PTH100

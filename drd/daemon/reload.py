@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 
 from drd import registry
 from drd.bootstrap import App
 from drd.config.daemon import DaemonSettings
 from drd.daemon.credentials import require_credentials
+from drd.errors import ConfigError
 
 _AT_START_ONLY = {
     "state_url": "state",
@@ -53,13 +55,15 @@ def reread(app: App) -> Reread:
     """Return the current drd.yaml, except for what only a restart can change.
 
     Raises ConfigError, including for a channel or a kit that names a credential which the service
-    did not get at its start."""
+    did not get at its start, and for a package in use that could not be used any more."""
     with registry.unless_refused():
         return _reread(app)
 
 
 def _reread(app: App) -> Reread:
+    in_use = {one.name for one in registry.extensions()}
     before, now = app.settings, app.read_settings()
+    _require_packages(now, in_use)
     differ = [
         f.name
         for f in fields(DaemonSettings)
@@ -76,3 +80,17 @@ def _reread(app: App) -> Reread:
         tuple(dict.fromkeys(_KEYS.get(name, "limits") for name in taken)),
         tuple(_AT_START_ONLY[name] for name in kept),
     )
+
+
+def _require_packages(now: DaemonSettings, in_use: Collection[str]) -> None:
+    """Refuse a drd.yaml that names a package in use which could not be used any more: the plans
+    that use it keep what they have."""
+    lost = [
+        warning._replace(severity="error", message=one.why)
+        for one in registry.unavailable()
+        if one.name in in_use
+        for warning in now.warnings
+        if warning.path == f"extensions[{now.extensions.index(one.name)}]"
+    ]
+    if lost:
+        raise ConfigError(lost)

@@ -39,6 +39,7 @@ from drd.model.plan import NAME, OWN_COMPONENT, Plan, RepositorySpec, S3Access, 
 from drd.model.seals import Seal
 from drd.model.units import format_time
 from drd.ports import Catalogue, Repository
+from drd.registry import unavailable
 from drd.repositories import open_repository
 
 
@@ -120,6 +121,7 @@ def from_kit(
         )
         layout = lay_out(belongings, root)
         own, notes = _replica(reached, room, now)
+        notes += _unusable()
         notes += [
             f"{path} exists and differs from the kit: it stays unchanged" for path in kept(layout)
         ]
@@ -184,7 +186,7 @@ def from_repository(
         use_those_of_text(own.config or "", f"{ETC}/drd.yaml")
         files = _authorities(own.plans, normal, ca_cert)
         layout = lay_out(LostHost(own.plans, own.config, ETC, secrets, files), root)
-        notes = [own.why] if own.why else _left_out(own)
+        notes = [*([own.why] if own.why else _left_out(own)), *_unusable()]
         prepared = _prepared(layout, own, tuple(own.plans), notes)
         yield replace(prepared, orders=orders, typed=spec)
 
@@ -243,6 +245,11 @@ def _replica(
     except DrdError as error:
         return None, [f"the history of runs is lost: {error.message}"]
     return own, [f"the history of runs is lost: {own.why}"] if own.why else _left_out(own)
+
+
+def _unusable() -> list[str]:
+    """Name the packages of the new drd.yaml that drd cannot use here."""
+    return [f"{one.text}: {one.remedy}" for one in unavailable()]
 
 
 def _left_out(own: StateSnapshot) -> list[str]:

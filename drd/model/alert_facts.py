@@ -87,7 +87,8 @@ class HostFacts:
     in which the host was awake without a daemon. `catalogue_error` is why the catalogue cannot be
     read or written, None if it can. `contested` says why this state may be a copy of one that
     another drd uses. `state_wrong` are files in the state that others have put there or can open.
-    `configuration_error` is the error of a drd.yaml that a reload refused.
+    `configuration_error` is the error of a drd.yaml that a reload refused. `extensions` has by name
+    what is wrong with packages that drd.yaml names.
     """
 
     clock_jump_s: float | None = None
@@ -100,3 +101,4 @@ class HostFacts:
     channels: tuple[ChannelState, ...] = ()
     contested: str | None = None
     state_wrong: str | None = None
+    extensions: tuple[tuple[str, str], ...] = ()

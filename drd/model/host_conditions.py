@@ -39,7 +39,7 @@ def host_conditions(
     if nobody can say.
     """
     conditions = [*_catalogue(host), *_configuration(host), *_clock(host, now)]
-    conditions += [*_contested(host), *_of_others(host)]
+    conditions += [*_contested(host), *_of_others(host), *_extensions(host)]
     if rpos is not None:
         conditions += [*_no_plan(rpos), *_down(host, rpos, now)]
     conditions += [c for disk in host.disks for c in _disk(disk)]
@@ -86,6 +86,11 @@ def _contested(host: HostFacts) -> Iterator[Condition]:
 def _of_others(host: HostFacts) -> Iterator[Condition]:
     if host.state_wrong is not None:
         yield Condition("state-shared", "critical", "", host.state_wrong, "drd doctor")
+
+
+def _extensions(host: HostFacts) -> Iterator[Condition]:
+    for name, text in host.extensions:
+        yield Condition("extension", "warning", name, text, "drd doctor")
 
 
 def _no_plan(rpos: Sequence[tuple[str, float]]) -> Iterator[Condition]:

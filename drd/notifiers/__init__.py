@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drd.registry import NOTIFIERS
+from drd.errors import NotifyError
+from drd.registry import NOTIFIERS, unavailable_with
 
 if TYPE_CHECKING:
     from drd.model.message import ChannelSpec
@@ -13,7 +14,13 @@ if TYPE_CHECKING:
 
 
 def open_notifier(spec: ChannelSpec, *, resolve: Resolve) -> Notifier:
-    """Return the channel of an entry. Secrets are resolved at each delivery."""
+    """Return the channel of an entry. Secrets are resolved at each delivery. Raises NotifyError if
+    drd cannot use the package that adds this kind."""
+    if spec.kind not in NOTIFIERS and (package := unavailable_with("notifiers", spec.kind)):
+        raise NotifyError(
+            f'the kind of this channel, "{spec.kind}", is unavailable: {package.why}',
+            hint=package.remedy,
+        )
     return NOTIFIERS[spec.kind].open(spec, resolve)
 
 

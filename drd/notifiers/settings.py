@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from drd.fields import AbsolutePath, Duration, Secret, Settings
 from drd.model.message import DEFAULT_EVENTS, Event, RunEvent, Urgency
@@ -57,6 +57,14 @@ class Carrier(Named):
     min_severity: Urgency | None = Field(
         None, description="Only messages of at least this severity; info means all."
     )
+
+
+class UnavailableChannel(Carrier):
+    """A channel whose package drd cannot use: it delivers nothing, and its messages wait."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    kind: str
 
 
 class HeartbeatSettings(Named):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from drd.registry import KINDS
-from tests.e2e.site import Site
+from tests.e2e.site import Site, make_tree
 from tests.extension_support import EXAMPLES, install_example
 
 LINES = 80
@@ -131,6 +132,94 @@ def test_without_the_extension_the_plan_says_what_is_missing(site: Site) -> None
     settings.write_text(settings.read_text().replace("extensions: [drd-notes]\n", ""))
     said = site.drd("plan", "check", "shop", code=2)
     assert 'unknown kind "notes"' in said.out + said.err
+
+
+OTHER = """
+components:
+  conf: {{kind: files, paths: [{base}/etc]}}
+targets:
+  standby: {{conf: {{path: {base}/back/etc}}}}
+checks:
+  - {{name: all files are back, kind: files, component: conf}}
+"""
+
+
+def _of(site: Site, plan: str) -> dict[str, Any]:
+    plans = site.drd("status", "--json", code=None).json["plans"]
+    return next(p for p in plans if p["plan"] == plan)
+
+
+def test_a_missing_package_stops_only_the_plans_that_use_it(
+    short_tmp: Path, tmp_path: Path
+) -> None:
+    packages = install_example(tmp_path / "packages", "drd-notes")
+    site = _site(short_tmp, packages, "drd-notes")
+    (site.base / "todo.txt").write_text("buy milk\ncall home\n")
+    (site.base / "back").mkdir()
+    make_tree(site.base / "etc")
+    site.plan(PLAN.format(base=site.base))
+    site.plan(OTHER.format(base=site.base), name="other")
+    for plan in ("shop", "other"):
+        site.drd("backup", plan)
+        site.drd("drill", plan)
+    proven = {name: _of(site, name)["readiness"] for name in ("shop", "other")}
+    digests = site.catalogue("select name, digest from plans order by name")
+
+    packages.rename(tmp_path / "away")
+    packages.mkdir()
+    site.drd("backup", "other")
+    site.drd("drill", "other")
+    site.drd("recover", "other", "--target", "standby", "--yes")
+    (back,) = (site.base / "back").rglob("app.conf")
+    assert back.read_text() == "listen 8080;\n"
+    missing = "the package drd-notes, which it uses, is not installed in "
+    assert any(missing in reason for reason in _of(site, "shop")["reasons"])
+    assert (_of(site, "other")["reasons"], _of(site, "other")["readiness"]) == (
+        [],
+        proven["other"],
+    )
+    (found,) = (
+        item
+        for item in site.drd("doctor", "other", "--json").json["items"]
+        if item["severity"] != "ok" and item["code"] == "extension"
+    )
+    assert (found["subject"], found["severity"]) == ("drd-notes", "warning")
+    assert found["text"].startswith("the package drd-notes is not installed; ")
+    refused_with = (
+        f'{site.base}/plans/shop.yaml:11: components.todo.kind: unknown kind "notes": an extension '
+        "may add it, but the package drd-notes is not installed"
+    )
+    for words in (
+        ("backup",),
+        ("drill",),
+        ("recover", "--target", "standby", "--yes"),
+        ("doctor",),
+    ):
+        assert refused_with in site.drd(words[0], "shop", *words[1:], code=2).err
+
+    packages.rmdir()
+    (tmp_path / "away").rename(packages)
+    site.drd("backup", "shop")
+    assert site.catalogue("select name, digest from plans order by name") == digests
+    assert {name: _of(site, name)["readiness"] for name in ("shop", "other")} == proven
+    assert _of(site, "shop")["reasons"] == []
+
+
+def test_status_notices_that_a_package_has_another_version(short_tmp: Path, tmp_path: Path) -> None:
+    packages = install_example(tmp_path / "packages", "drd-notes")
+    site = _site(short_tmp, packages, "drd-notes")
+    (site.base / "todo.txt").write_text("buy milk\ncall home\n")
+    site.plan(PLAN.format(base=site.base))
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    install_example(packages, "drd-notes", version="1.7.3")
+    assert _of(site, "shop")["reasons"] == []
+    install_example(packages, "drd-notes", version="2.0.0")
+    changed = (
+        "not loaded: the package drd-notes, which it uses, is version 2.0.0 now, and was version 1 "
+        "when drd loaded the plan"
+    )
+    assert any(changed in reason for reason in _of(site, "shop")["reasons"])
 
 
 CARDS = """

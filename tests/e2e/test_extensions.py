@@ -129,7 +129,10 @@ def test_a_new_host_is_made_from_a_kit_and_from_a_repository(site: Site) -> None
     root = site.base / "bare"
     root.mkdir()
     said = site.drd("bootstrap", *from_kit, "--root", str(root), code=2).err
-    assert "/etc/drd/drd.yaml:5: extensions[0]: the package drd-example is not installed" in said
+    assert (
+        'etc/plans/shop.yaml:13: checks[1].kind: unknown kind "contains": an extension may add it, '
+        "but the package drd-example is not installed" in said
+    )
     assert list(root.iterdir()) == []
 
 

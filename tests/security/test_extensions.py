@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from drd.config.daemon import load_settings
-from drd.errors import ConfigError
 from drd.kit.plan_effects import orders
 from drd.registry import CHECKS, only_those_in_use
 from tests.config_support import GOOD, problems
@@ -18,8 +16,8 @@ from tests.extension_support import (
     install_example,
     mine,
     packages_in,
-    refused,
     settings_of,
+    unusable,
     use,
 )
 
@@ -43,7 +41,7 @@ def test_a_plan_has_no_package_imported(packages: Path, tmp_path: Path) -> None:
 def test_a_drd_yaml_out_of_a_kit_has_nothing_imported(packages: Path, tmp_path: Path) -> None:
     mine(packages, "raise AssertionError('imported')")
     with only_those_in_use():
-        problem = refused(tmp_path, "extensions: [drd-mine]\n")
+        problem = unusable(tmp_path, "extensions: [drd-mine]\n")
     assert problem.message == "the drd.yaml of this host does not name the extension drd-mine"
     assert problem.hint == (
         "if this host needs the package, add it to `extensions` in this host's own drd.yaml."
@@ -71,7 +69,7 @@ def test_root_imports_nothing_that_others_can_change(packages: Path, tmp_path: P
     install_example(packages)
     module = packages / "drd_example/note.py"
     module.chmod(0o666)
-    problem = refused(tmp_path, "extensions: [drd-example]\n")
+    problem = unusable(tmp_path, "extensions: [drd-example]\n")
     assert problem.message == (
         f"drd as root does not import the package drd-example: {module} can be written by anyone"
     )
@@ -85,7 +83,7 @@ def test_root_imports_nothing_from_a_directory_of_others(packages: Path, tmp_pat
     os.chown(packages, 65534, 65534)
     assert (
         "drd as root does not import the package drd-example"
-        in refused(tmp_path, "extensions: [drd-example]\n").message
+        in unusable(tmp_path, "extensions: [drd-example]\n").message
     )
     assert "drd_example" not in sys.modules
 
@@ -97,10 +95,8 @@ def test_root_imports_nothing_for_a_drd_yaml_of_others(
     install_example(packages)
     file = settings_of(short_tmp, "extensions: [drd-example]\n")
     os.chown(file, 65534, 65534)
-    with pytest.raises(ConfigError) as caught:
-        load_settings(file, explicit=True)
-    assert (
-        "drd as root does not import the extensions of this file"
-        in caught.value.problems[0].message
-    )
+    problem = unusable(short_tmp, None)
+    assert "drd as root does not import the extensions of this file" in problem.message
+    (problem,) = problems(tmp_path, GOOD + "runbook: [{restore: all}, {note: {}}]\n")
+    assert problem.message.startswith('kind "note" is unavailable: drd as root does not import')
     assert "drd_example" not in sys.modules

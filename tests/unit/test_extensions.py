@@ -16,7 +16,7 @@ from drd.cli.main import main
 from drd.config.daemon import load_settings
 from drd.config.run_settings import VARIABLE, from_environment, to_text
 from drd.daemon.reload import reread
-from drd.errors import ConfigError
+from drd.errors import ConfigError, NotifyError
 from drd.kit.document import Commands
 from drd.kit.programs import KitPrograms
 from drd.kit.steps import step_in_words
@@ -33,6 +33,7 @@ from tests.extension_support import (
     packages_in,
     refused,
     settings_of,
+    unusable,
     use,
 )
 
@@ -154,25 +155,27 @@ def test_the_hash_of_a_plan_has_the_first_number_of_what_it_uses(
 
 
 def test_a_package_that_is_not_there_is_named_with_its_line(tmp_path: Path) -> None:
-    problem = refused(tmp_path, "log: {level: info}\nextensions:\n  - drd-nowhere\n")
+    problem = unusable(tmp_path, "log: {level: info}\nextensions:\n  - drd-nowhere\n")
     assert (problem.line, problem.path) == (3, "extensions[0]")
     assert problem.message == "the package drd-nowhere is not installed"
     assert problem.hint == (
-        "install it beside drd: pip install drd-nowhere; or remove drd-nowhere from `extensions`."
+        f"install it into {sys.prefix}, from the place where drd-nowhere was published for you (by "
+        "its name alone, pip may install a stranger's package from PyPI); or remove it from "
+        "`extensions`."
     )
 
 
 def test_a_package_without_entry_points_adds_nothing(packages: Path, tmp_path: Path) -> None:
     install(packages, "drd-mine", {"mine.py": ""}, {"console_scripts": {"mine": "mine:main"}})
     assert (
-        refused(tmp_path, "extensions: [drd-mine]\n").message
+        unusable(tmp_path, "extensions: [drd-mine]\n").message
         == "the package drd-mine adds nothing to drd"
     )
 
 
 def test_a_name_that_drd_has_is_refused(packages: Path, tmp_path: Path) -> None:
     mine(packages, "raise AssertionError('imported')", name="sql")
-    problem = refused(tmp_path, "extensions: [drd-mine]\n")
+    problem = unusable(tmp_path, "extensions: [drd-mine]\n")
     assert problem.message == (
         "the package drd-mine adds the check sql, but drd itself has a check sql"
     )
@@ -181,7 +184,7 @@ def test_a_name_that_drd_has_is_refused(packages: Path, tmp_path: Path) -> None:
 def test_a_name_that_another_package_has_is_refused(packages: Path, tmp_path: Path) -> None:
     install_example(packages)
     mine(packages, "", name="contains")
-    problem = refused(tmp_path, "extensions: [drd-example, drd-mine]\n")
+    problem = unusable(tmp_path, "extensions: [drd-example, drd-mine]\n")
     assert problem.message == (
         "the package drd-mine adds the check contains, but the package drd-example adds a check "
         "with the same name"
@@ -190,7 +193,7 @@ def test_a_name_that_another_package_has_is_refused(packages: Path, tmp_path: Pa
 
 def test_a_package_that_cannot_be_imported_says_why(packages: Path, tmp_path: Path) -> None:
     mine(packages, "import nothing_of_that_name\n")
-    problem = refused(tmp_path, "extensions: [drd-mine]\n")
+    problem = unusable(tmp_path, "extensions: [drd-mine]\n")
     assert problem.message == (
         "drd cannot import the package drd-mine: ModuleNotFoundError: No module named "
         "'nothing_of_that_name'"
@@ -226,7 +229,7 @@ def test_what_is_no_member_is_refused(
     packages: Path, tmp_path: Path, *, code: str, group: str, name: str, why: str
 ) -> None:
     mine(packages, code, group, name)
-    assert refused(tmp_path, "extensions: [drd-mine]\n").message.endswith(why)
+    assert unusable(tmp_path, "extensions: [drd-mine]\n").message.endswith(why)
 
 
 def test_a_channel_of_a_package_has_its_errors_named(packages: Path, tmp_path: Path) -> None:
@@ -246,6 +249,110 @@ def test_a_channel_of_a_package_takes_messages(packages: Path, tmp_path: Path) -
     more = {"alert": None, "run": None, "details": {}, "at": "2026-03-01T12:00:00Z"}
     open_notifier(spec, resolve=pytest.fail).deliver(Message.from_json({**data, **more}))
     assert json.loads((tmp_path / "book").read_text())["title"] == "t"
+
+
+# --- what a package that cannot be used leaves alone --------------------------------------------
+
+
+@pytest.mark.parametrize("code", [None, "raise OSError('out of order')\n", "raise SystemExit(3)\n"])
+def test_a_plan_that_does_not_use_a_broken_package_goes_on(
+    packages: Path, tmp_path: Path, code: str | None
+) -> None:
+    before = load(tmp_path, GOOD).plan.digest
+    if code is not None:
+        mine(packages, code)
+    unusable(tmp_path, "extensions: [drd-mine]\n")
+    assert load(tmp_path, GOOD).plan.digest == before
+
+
+def test_a_broken_package_leaves_the_others_in_use(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    use(tmp_path)
+    before = load(tmp_path, WITH_CHECK).plan.digest
+    unusable(tmp_path, "extensions: [drd-nowhere, drd-example]\n")
+    assert load(tmp_path, WITH_CHECK).plan.digest == before
+
+
+def test_a_plan_that_uses_a_package_that_cannot_be_imported_is_refused(
+    packages: Path, tmp_path: Path
+) -> None:
+    mine(packages, "raise OSError('out of order')\n", name="contains")
+    unusable(tmp_path, "extensions: [drd-mine]\n")
+    (problem,) = problems(tmp_path, WITH_CHECK)
+    line = WITH_CHECK.splitlines().index(CHECK.splitlines()[1]) + 1
+    assert (problem.file, problem.line) == (str(tmp_path / "shop.yaml"), line)
+    assert problem.path == "checks[3].kind"
+    assert problem.message == (
+        'kind "contains" is unavailable: drd cannot import the package drd-mine: OSError: out of '
+        "order"
+    )
+    assert problem.hint == "this shows the whole error: python -c 'import mine'"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [(WITH_CHECK, "contains"), (GOOD + STEPS, "note")], ids=["check", "step"]
+)
+def test_a_plan_that_may_use_a_missing_package_is_refused(
+    tmp_path: Path, text: str, name: str
+) -> None:
+    unusable(tmp_path, "extensions: [drd-nowhere]\n")
+    (problem,) = problems(tmp_path, text)
+    assert problem.message == (
+        f'unknown kind "{name}": an extension may add it, but the package drd-nowhere is not '
+        "installed"
+    )
+    assert problem.hint.startswith(f"install it into {sys.prefix}, from the place where")
+
+
+def test_a_misspelt_kind_of_drd_is_no_matter_of_a_missing_package(tmp_path: Path) -> None:
+    unusable(tmp_path, "extensions: [drd-nowhere]\n")
+    text = changed("kind: files, component: etc", "kind: filse, component: etc")
+    (problem,) = problems(tmp_path, text)
+    assert problem.message == 'unknown kind "filse"'
+    assert problem.hint == 'did you mean "files"?'
+
+
+def test_of_a_name_that_two_packages_add_neither_is_used(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    mine(packages, "from drd_example.contains import SPEC\n", name="contains")
+    for names in ("drd-example, drd-mine", "drd-mine, drd-example"):
+        unusable(tmp_path, f"extensions: [{names}]\n")
+        (problem,) = problems(tmp_path, WITH_CHECK)
+        assert problem.message.startswith('kind "contains" is unavailable: the package drd-')
+
+
+def test_messages_for_a_channel_of_a_missing_package_wait(tmp_path: Path) -> None:
+    text = "extensions: [drd-nowhere]\nnotify:\n  - {kind: logbook, on: [drill], path: /x}\n"
+    settings = load_settings(settings_of(tmp_path, text), explicit=True)
+    (channel,) = settings.channels
+    assert (channel.name, channel.on) == ("logbook-1", ("drill",))
+    warning = settings.warnings[-1]
+    assert (warning.line, warning.path) == (3, "notify[0].kind")
+    assert warning.message == (
+        "the channel logbook-1 delivers no messages: the package drd-nowhere is not installed"
+    )
+    with pytest.raises(NotifyError) as caught:
+        open_notifier(channel, resolve=pytest.fail)
+    assert not caught.value.permanent
+    assert caught.value.message == (
+        'the kind of this channel, "logbook", is unavailable: the package drd-nowhere is not '
+        "installed"
+    )
+
+
+def test_a_misspelt_channel_is_refused_whatever_package_is_missing(tmp_path: Path) -> None:
+    text = "extensions: [drd-nowhere]\nnotify: [{kind: webhok, url: https://x.example}]\n"
+    assert refused(tmp_path, text).message == 'unknown kind "webhok"'
+
+
+def test_a_run_of_the_daemon_goes_on_without_a_package_that_it_does_not_use(tmp_path: Path) -> None:
+    told = to_text(
+        load_settings(settings_of(tmp_path, "extensions: [drd-nowhere]\n"), explicit=True)
+    )
+    found = from_environment({VARIABLE: told})
+    assert found is not None
+    assert found.extensions == ("drd-nowhere",)
+    assert [one.name for one in registry.unavailable()] == ["drd-nowhere"]
 
 
 # --- who says so ------------------------------------------------------------------------------

@@ -1,0 +1,47 @@
+"""Kinds that are not in use: packages of others that have them, or may have them."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from drd.registry import FAMILIES, Unavailable, packages_with, unavailable_with
+
+FAMILY_OF = {"components": "kinds", "checks": "checks", "runbook": "actions", "notify": "notifiers"}
+"""The families of the elements in these sections."""
+
+
+_NEAR = 0.75
+
+
+def lacking(family: str, name: str) -> Unavailable | None:
+    """Return the package of drd.yaml that adds this kind, or may add it, and that drd cannot use;
+    None if there is none, or if the name is probably a misspelling."""
+    registry = FAMILIES[family]
+    package = unavailable_with(family, name)
+    if name in registry or package is None:
+        return None
+    if package.members is None and get_close_matches(name, registry.names, n=1, cutoff=_NEAR):
+        return None
+    return package
+
+
+def unavailable(section: str, name: str) -> tuple[str, str] | None:
+    """Return the error of an element of a kind that is `lacking`, and the remedy; None if it is
+    not."""
+    package = lacking(FAMILY_OF[section], name)
+    if package is None:
+        return None
+    if package.members is None:
+        message = f'unknown kind "{name}": an extension may add it, but {package.why}'
+    else:
+        message = f'kind "{name}" is unavailable: {package.why}'
+    return message, package.remedy
+
+
+def not_in_use(section: str, name: str) -> str:
+    """Return the remedy if an installed package that drd.yaml does not name has this member; empty
+    otherwise."""
+    packages = packages_with(FAMILY_OF[section], name)
+    if not packages:
+        return ""
+    return f"the package {packages[0]} has this kind: add extensions: [{packages[0]}] to drd.yaml."
