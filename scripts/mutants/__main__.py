@@ -20,15 +20,16 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from mutants import ROOT
 from mutants.changes import Mutant, changes, functions, mutants_of
 from mutants.reach import Noted, recorded
-from mutants.running import BROKEN, CANNOT, Ran, Warm, copies, run_tests
+from mutants.running import BROKEN, CANNOT, TESTS, Ran, Warm, copies, run_tests
 
 DECIDES = (
     "drd/model/*.py",
@@ -66,38 +67,52 @@ def equivalents(path: Path = EQUIVALENTS) -> dict[tuple[str, ...], str]:
 class Judge:
     """Runs the tests against mutants, each in a tree that no other uses meanwhile."""
 
-    def __init__(self, trees: Iterable[Path], tests: Noted) -> None:
-        self.tests = tests
+    def __init__(
+        self, trees: Iterable[Path], tests: Noted, importers: Mapping[str, set[str]]
+    ) -> None:
+        self.tests, self.importers = tests, importers
         self.free: queue.Queue[Warm] = queue.Queue()
         for tree in trees:
             self.free.put(Warm(tree))
         self.stamp = iter(range(1_000_000_000, 2_000_000_000))
-        self.importers = importers()
-        self.sound: dict[str, bool] = {}
+        self.sound: set[tuple[str, bool]] = set()  # and whether it ran in a fresh interpreter
+        self.unsound: set[str] = set()
+        self.irreplaceable: set[Mutant] = set()
 
     def close(self) -> None:
         while not self.free.empty():
             self.free.get().close()
 
-    def chosen(self, mutant: Mutant) -> list[str]:
+    def chosen(self, mutant: Mutant, tree: Path) -> list[str]:
         """The tests that ran the function, the quickest first. Of what runs at the import of a
-        module: those that ran any function of it, then those of a module that imports it."""
-        if not mutant.function:
-            near = {mutant.file, *self.importers.get(mutant.file, ())}
-            chosen = [t for t, (_, files) in self.tests.items() if near & files.keys()]
-        else:
-            names = list(functions((ROOT / mutant.file).read_bytes()))
+        module: those in files that import it, then those that ran any function of it, then those
+        of a module that imports it."""
+        if mutant.function:
+            names = list(functions((tree / mutant.file).read_bytes()))
             bit = 1 << names.index(mutant.function)
-            chosen = [t for t, (_, f) in self.tests.items() if f.get(mutant.file, 0) & bit]
-        left = [test for test in chosen if self.sound.get(test, True)]
-        return sorted(
-            left, key=lambda test: (mutant.file not in self.tests[test][1], self.tests[test][0])
-        )
+            chosen = {t for t, (_, files) in self.tests.items() if files.get(mutant.file, 0) & bit}
+            asking = set()
+        else:
+            near = {mutant.file, *self.importers.get(mutant.file, ())}
+            asking = {t for t in self.tests if t.partition("::")[0] in near}
+            chosen = {t for t, (_, files) in self.tests.items() if near & files.keys()} | asking
+
+        def order(test: str) -> tuple[bool, bool, float]:
+            seconds, files = self.tests[test]
+            return test not in asking, mutant.file not in files, seconds
+
+        return sorted(chosen - self.unsound, key=order)
 
     def verdict(self, mutant: Mutant) -> tuple[str, list[str]]:
+        """A test kills a mutant if it fails twice with it and passes without it: what a busy
+        machine made fail once, and what always fails, kills nothing."""
         warm = self.free.get()
         try:
-            while tests := self.chosen(mutant):
+            tests = self.chosen(mutant, warm.tree)
+            if not tests and mutant.function:  # perhaps it runs only when a module is imported
+                mutant = replace(mutant, function="")
+                tests = self.chosen(mutant, warm.tree)
+            while tests:
                 ran = self.against(mutant, warm, tests)
                 if gone := set(NOT_FOUND.findall(ran.output)):  # the change is in their parameters
                     bases = {t: t.partition("[")[0] for t in tests}
@@ -107,57 +122,87 @@ class Judge:
                     return "survived", tests
                 if ran.code == BROKEN or "ERROR: not found:" in ran.output:
                     raise RuntimeError(f"the tests of {mutant} did not run:\n{ran.output[-3000:]}")
-                late = ran.code is None or TIMED_OUT.search(ran.output)
                 failed = FAILED.search(ran.output)
-                if failed is None or self.is_sound(warm, failed[1]):
+                again = self.against(mutant, warm, [failed[1]] if failed else tests)
+                if again.code != 0 and self.pass_without(mutant, warm, failed and failed[1], tests):
+                    late = again.code is None or TIMED_OUT.search(again.output)
                     return "timeout" if late else "killed", tests
+                if failed is None:
+                    return "survived", tests
+                tests = [test for test in tests if not concerns(failed[1], test)]
             return "survived", []
         finally:
             self.free.put(warm)
 
-    def is_sound(self, warm: Warm, test: str) -> bool:
-        """Whether a test that failed passes without the mutant."""
-        if test in self.tests and test not in self.sound:
-            again = (warm.run([test], self.deadline_s([test])) for _ in range(2))
-            self.sound[test] = any(ran.code == 0 for ran in again)
-            if not self.sound[test]:
-                print(f"left out, since it fails without a mutant: {test}", flush=True)
-        return self.sound.get(test, True)
+    def pass_without(
+        self, mutant: Mutant, warm: Warm, failed: str | None, tests: list[str]
+    ) -> bool:
+        """Whether the test that failed passes without the mutant, run in the same way. Without a
+        name, all of them: the mutant ended the interpreter, or left a process behind."""
+        if failed is not None and (failed, self.is_fresh(mutant)) in self.sound:
+            return True
+        alone = tests if failed is None else [failed]
+        if failed not in self.tests:  # the mutant changes its parameters
+            alone = [test.partition("[")[0] for test in alone]
+        passed = any(self.against(mutant, warm, alone, apply=False).code == 0 for _ in range(2))
+        if passed and failed is not None:
+            self.sound.add((failed, self.is_fresh(mutant)))
+        elif not passed:
+            self.unsound.update(test for test in tests if concerns(failed or test, test))
+            print(f"left out, since it fails without a mutant: {failed or tests}", flush=True)
+        return passed
+
+    def is_fresh(self, mutant: Mutant) -> bool:
+        """Whether it takes an interpreter that has imported nothing of drd before."""
+        return not mutant.function or mutant in self.irreplaceable
 
     def deadline_s(self, tests: list[str]) -> float:
         return SPARE_S + 10 * sum(self.tests[test][0] for test in tests if test in self.tests)
 
-    def against(self, mutant: Mutant, warm: Warm, tests: list[str]) -> Ran:
+    def against(self, mutant: Mutant, warm: Warm, tests: list[str], *, apply: bool = True) -> Ran:
+        """Run the tests with the mutant, or in the same way without it."""
         path = warm.tree / mutant.file
         source, before = path.read_bytes(), path.stat()
         listed = warm.tree / ".tests"
         listed.write_text("\n".join(tests))
         arguments, changed = ["-x", f"@{listed}"], mutant.applied(source)
+        if not apply:
+            changed = source
         seconds = self.deadline_s(tests)
         try:
             path.write_bytes(changed)
             stamp = next(self.stamp)  # or Python takes the bytecode of another mutant
             os.utime(path, (stamp, stamp))
-            if mutant.function:
-                ran = warm.run(arguments, seconds, (str(path), source, changed))
+            if not self.is_fresh(mutant):
+                change = (str(path), source, changed) if apply else None
+                ran = warm.run(arguments, seconds, change)
                 if ran.code != CANNOT:
                     return ran
+                self.irreplaceable.add(mutant)
             return run_tests(warm.tree, arguments, seconds)
         finally:
             path.write_bytes(source)
             os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
+def concerns(failed: str, test: str) -> bool:
+    """Whether what failed is this test, one of its parameters, or the file that it is in."""
+    return failed == test or failed.startswith(f"{test}[") or test.startswith(f"{failed}::")
+
+
 def importers() -> dict[str, set[str]]:
-    """Which modules of drd import each."""
+    """Which modules of drd and files of tests import each module, or the package that it is in."""
     by: dict[str, set[str]] = {}
-    for path in (ROOT / "drd").rglob("*.py"):
+    for path in (p for top in ("drd", *TESTS) for p in (ROOT / top).rglob("*.py")):
+        importer = str(path.relative_to(ROOT))
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("drd"):
                 module = node.module or ""
                 for name in (module, *(f"{module}.{a.name}" for a in node.names)):
-                    file = name.replace(".", "/") + ".py"
-                    by.setdefault(file, set()).add(str(path.relative_to(ROOT)))
+                    place = ROOT / name.replace(".", "/")
+                    inside = place.glob("*.py") if importer.startswith("tests/") else ()
+                    for file in (place.with_suffix(".py"), *inside):
+                        by.setdefault(str(file.relative_to(ROOT)), set()).add(importer)
     return by
 
 
@@ -195,7 +240,7 @@ def main() -> int:
     print(f"{len(sample) - len(rest)} known to be equivalent", flush=True)
     ended: Counter[str] = Counter()
     with copies(given.jobs) as trees, ThreadPoolExecutor(given.jobs) as pool:
-        judge = Judge(trees, recorded(trees[0], given.jobs))
+        judge = Judge(trees, recorded(trees[0], given.jobs), importers())
         for mutant, (verdict, tests) in zip(rest, pool.map(judge.verdict, rest), strict=True):
             ended[verdict] += 1
             print({"killed": ".", "timeout": "T"}.get(verdict, "\n"), end="", flush=True)

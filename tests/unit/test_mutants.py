@@ -79,3 +79,83 @@ def test_a_mutant_is_known_by_its_content_and_runs_in_its_function(changes: Any)
     assert first.function == "older"
     assert b"if now <= LIMIT and not b:" in first.applied(SOURCE.encode())
     assert list(changes.functions(SOURCE.encode())) == ["older"]
+
+
+# --- what kills -----------------------------------------------------------------------------
+
+
+A, B = "tests/unit/test_a.py::test_a", "tests/unit/test_b.py::test_b[1]"
+
+
+class Runs:
+    """What pytest says of the tests `fail`, with a mutant and without it."""
+
+    def __init__(self, *fail: tuple[str, bool], once: bool = False, says: str = "") -> None:
+        self.fail, self.once, self.says = [*fail], once, says
+
+    def of(self, running: Any, tests: list[str], *, apply: bool) -> Any:
+        for test in tests:
+            if (test, apply) in self.fail:
+                if self.once:
+                    self.fail.remove((test, apply))
+                return running.Ran(1, self.says or f"FAILED {test} - assert 1 == 2")
+        return running.Ran(0, "")
+
+
+@pytest.fixture
+def judged(changes: Any, tmp_path: Path) -> Any:
+    """Returns the verdict over a mutant that A and B reach, and the tests left in the end."""
+    program = importlib.import_module("mutants.__main__")
+    running = importlib.import_module("mutants.running")
+    (tmp_path / "m.py").write_text(SOURCE)
+    [mutant] = [
+        m for m in changes.Mutants("m.py", SOURCE.encode()).found.values() if "<=" in m.text
+    ]
+
+    def judge(runs: Runs) -> tuple[str, list[str]]:
+        class Judge(program.Judge):  # type: ignore[misc, name-defined]
+            def against(self, _: Any, __: Any, tests: list[str], *, apply: bool = True) -> Any:
+                return runs.of(running, tests, apply=apply)
+
+        judge = Judge([], {A: (0.1, {"m.py": 1}), B: (0.2, {"m.py": 1})}, {})
+        judge.free.put(type("Tree", (), {"tree": tmp_path})())
+        verdict: tuple[str, list[str]] = judge.verdict(mutant)
+        return verdict
+
+    return judge
+
+
+def test_a_test_kills_that_fails_with_the_mutant_alone(judged: Any) -> None:
+    assert judged(Runs((B, True))) == ("killed", [A, B])
+    assert judged(Runs()) == ("survived", [A, B])
+
+
+def test_a_test_that_fails_without_the_mutant_kills_nothing(judged: Any) -> None:
+    assert judged(Runs((B, True), (B, False))) == ("survived", [A])
+    assert judged(Runs((A, True), (A, False), (B, True))) == ("killed", [B])
+
+
+def test_a_test_that_fails_once_kills_nothing(judged: Any) -> None:
+    assert judged(Runs((A, True), once=True)) == ("survived", [B])
+    assert judged(Runs((A, True), once=True, says="left running: 7")) == ("survived", [A, B])
+
+
+def test_what_passes_every_deadline_again_is_killed_by_it(judged: Any) -> None:
+    late = f"E   Failed: Timeout (>120.0s) from pytest-timeout.\nFAILED {A} - Failed: Timeout"
+    assert judged(Runs((A, True), says=late)) == ("timeout", [A, B])
+
+
+def test_an_error_of_an_import_kills_only_if_the_mutant_makes_it(judged: Any) -> None:
+    error = "ERROR tests/unit/test_a.py - ImportError"
+    file = "tests/unit/test_a.py"
+    assert judged(Runs((A, True), (file, True), says=error))[0] == "killed"
+    assert judged(Runs((A, True), (file, True), (file, False), says=error)) == ("survived", [B])
+
+
+def test_a_failed_test_names_what_is_left_out_with_it(judged: Any) -> None:
+    concerns = importlib.import_module("mutants.__main__").concerns
+    assert concerns(B, B)
+    assert concerns(B, "tests/unit/test_b.py::test_b")
+    assert concerns("tests/unit/test_b.py", B)
+    assert not concerns(B, A)
+    assert not concerns("tests/unit/test_b.py::test_b[10]", B)
