@@ -22,9 +22,9 @@ from drd.model.plan import (
     S3Access,
     VerificationPolicy,
 )
-from drd.model.readiness import Readiness
 from drd.model.run_details import RunDetail
 from drd.model.step_results import StepResult
+from drd.model.verdicts import Readiness
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 NOTHING: tuple[object, ...] = (None, "", b"", 0, 0.0, False, (), [], {}, set(), frozenset())
@@ -97,7 +97,7 @@ SOMETHING: dict[str, object] = {
 
 
 def records() -> Iterator[type]:
-    """The dataclasses of the modules that decide."""
+    """The classes of the modules that decide."""
     modules = [
         *(
             importlib.import_module(f"{package.__name__}.{found.name}")
@@ -109,13 +109,12 @@ def records() -> Iterator[type]:
     ]
     for module in modules:
         for record in vars(module).values():
-            own = inspect.isclass(record) and record.__module__ == module.__name__
-            if own and is_dataclass(record):
+            if isinstance(record, type) and record.__module__ == module.__name__:
                 yield record
 
 
 def defaults() -> Iterator[tuple[str, object]]:
-    for record in records():
+    for record in filter(is_dataclass, records()):
         for field in fields(record):
             if field.name not in inspect.get_annotations(record):
                 continue  # of the class that it extends
