@@ -18,7 +18,13 @@ from drd.model.alert_facts import (
 from drd.model.alerts import AT_ONCE
 from drd.model.cause import STOPPED
 from drd.model.compliance import assess
-from drd.model.conditions import blind, conditions, exposed_file, stored_text_differs
+from drd.model.conditions import (
+    blind,
+    conditions,
+    exposed_file,
+    is_late,
+    stored_text_differs,
+)
 from drd.model.exposure import judge_copy
 from drd.model.facts import CopyFacts, FindingFacts, NotLoaded, PausedFacts, PlanFacts
 from drd.model.finding import Finding
@@ -83,10 +89,15 @@ def test_a_schedule_that_uses_up_the_rpo_is_one_alert_and_not_one_a_round() -> N
 
     for exposure_s in (5 * MINUTE, 13 * MINUTE, 14.4 * MINUTE):
         assert tight(exposure_s) == [("schedule-too-slow", "info")]
+    assert tight(14.5 * MINUTE) == [("schedule-too-slow", "info")]  # as far as it can reach
     assert tight(14.8 * MINUTE) == [("rpo", "warning"), ("schedule-too-slow", "info")]
     assert ("rpo", "critical") in tight(16 * MINUTE)
     slow = healthy(interval_s=20 * MINUTE)
     assert of_plan(slow) == [("schedule-too-slow", "warning")]
+    assert of_plan(healthy(interval_s=15 * MINUTE - 20)) == [("schedule-too-slow", "info")]
+    assert of_plan(healthy(interval_s=15 * MINUTE - 19)) == [("schedule-too-slow", "warning")]
+    by_hand = healthy(interval_s=None, newest=point(13 * MINUTE))
+    assert of_plan(by_hand) == [("rpo", "warning")], "nobody knows how far it can reach"
 
 
 def test_a_missing_first_point_escalates_after_its_time() -> None:
@@ -119,8 +130,9 @@ def test_never_drilled_waits_a_day_for_the_first_drill_of_a_schedule() -> None:
     never = healthy(last_drill=None, last_passed_drill=None, first_loaded_at=ago(HOUR))
     assert of_plan(never) == [("never-drilled", "info")]
     assert of_plan(never._replace(drill_every_s=None)) == [("never-drilled", "warning")]
-    late = never._replace(first_loaded_at=ago(2 * DAY))
-    assert of_plan(late) == [("never-drilled", "warning")]
+    for loaded_s, severity in ((DAY + 15 * MINUTE, "info"), (DAY + 15 * MINUTE + 1, "warning")):
+        late = never._replace(first_loaded_at=ago(loaded_s))
+        assert of_plan(late) == [("never-drilled", severity)]
 
 
 def test_a_recovery_time_that_is_broken_is_critical() -> None:
@@ -192,6 +204,19 @@ def test_one_restart_of_the_service_is_no_failure_repeated_restarts_are() -> Non
     ]
     assert of_plan(healthy(), stopped(1)) == []
     assert of_plan(healthy(), stopped(2)) == [("verification-failing", "warning")]
+
+
+def test_damage_of_another_repository_or_none_leaves_the_failure_of_a_verification() -> None:
+    job = JobFacts(ran("verification", tries=2, last_error_code="repository-damaged"))
+    for known in (
+        VerificationFacts("offsite", "rot", None, ago(DAY)),
+        VerificationFacts("primary", None, None, ago(DAY)),
+    ):
+        more = PlanMore((job,), verifications=(known,))
+        assert of_plan(healthy(), more) == [("verification-failing", "warning")]
+    other = JobFacts(ran("prune", tries=2, last_error_code="repository-damaged"))
+    more = PlanMore((other,), verifications=(VerificationFacts("primary", "rot", None, ago(DAY)),))
+    assert of_plan(healthy(), more) == [("prune-failing", "warning")]
 
 
 def test_damage_raises_one_alert() -> None:
@@ -275,6 +300,68 @@ def test_only_a_paused_prune_has_an_alert_of_its_own(kind: str) -> None:
     assert found == ([("prune-paused", "warning")] if kind == "prune" else [])
 
 
+def test_a_job_says_what_it_is_about_and_when_it_was_done_last() -> None:
+    due_at = ago(3 * HOUR)
+    late = JobFacts(ran("copy"), since=due_at, due_at=due_at, done_at=ago(DAY))
+    [text] = words(healthy(), PlanMore((late,)))
+    assert text == (
+        "copy-overdue primary: copying of primary overdue by 3h, last done 1d ago > drd schedule "
+        "orders-api"
+    )
+    never = JobFacts(JobHistory(kind="readiness"), since=due_at, due_at=due_at)
+    assert words(healthy(), PlanMore((never,))) == [
+        "readiness-overdue : looking ahead overdue by 3h, never done > drd schedule orders-api"
+    ]
+    kit = JobHistory(kind="kit", subject="verify", tries=2, last_finished_at=ago(HOUR))
+    assert words(healthy(), PlanMore((JobFacts(kit),))) == [
+        "kit-failing verify: test of the recovery kit failed (2 tries, last 1h ago) > "
+    ]
+
+
+def test_an_hour_of_delay_is_not_overdue_where_the_time_before_is_not_known() -> None:
+    for late_s, overdue in ((HOUR, False), (HOUR + 1, True)):
+        job = JobFacts(JobHistory(kind="prune"), since=None, due_at=ago(late_s))
+        assert bool(of_plan(healthy(), PlanMore((job,)))) == overdue
+
+
+@pytest.mark.parametrize(
+    ("known", "severity"),
+    [
+        ({"tries": 1}, "info"),
+        ({"tries": 2}, "warning"),
+        ({"tries": 1, "permanent": True}, "warning"),
+    ],
+)
+def test_one_failure_of_a_job_that_a_retry_may_help_is_only_noted(
+    known: dict[str, Any], severity: Severity
+) -> None:
+    assert of_plan(healthy(), PlanMore((JobFacts(ran("copy", **known)),))) == [
+        ("copy-failing", severity)
+    ]
+    assert of_plan(healthy(), PlanMore((JobFacts(ran("readiness", **known)),))) == []
+    assert of_plan(healthy(), PlanMore((JobFacts(ran("backup", **known)),))) == []
+
+
+def test_a_permanent_failure_of_another_job_says_nothing_of_the_backup() -> None:
+    other = PlanMore((JobFacts(ran("copy", permanent=True)),))
+    assert of_plan(healthy(failures=failures(1)), other) == [("backup-failing", "info")]
+
+
+def test_only_late_work_is_late() -> None:
+    due_at = ago(3 * HOUR)
+    late = PlanMore((JobFacts(ran("copy"), since=due_at, due_at=due_at),))
+    reading = VerificationFacts("primary", None, None, ago(90 * DAY), 1, ago(30 * DAY))
+    more = PlanMore(late.jobs, verifications=(reading,))
+    facts = healthy(last_drill=drill(since_s=8 * DAY), waiting=1)
+    found = conditions(assess(facts, NOW), facts, more, NOW)
+    assert {c.code: is_late(c) for c in found} == {
+        "copy-overdue": True,
+        "reading-overdue": True,
+        "drill-overdue": True,
+        "retention-over-limit": False,
+    }
+
+
 def test_drill_without_a_result_and_failed_drill_are_different_alerts() -> None:
     job = PlanMore((JobFacts(JobHistory(kind="drill", tries=2, last_error="no room")),))
     assert of_plan(healthy(), job) == [("drill-failing", "warning")]
@@ -286,7 +373,12 @@ def test_drill_without_a_result_and_failed_drill_are_different_alerts() -> None:
 
 @pytest.mark.parametrize(
     ("age_s", "found"),
-    [(10 * MINUTE, []), (29 * MINUTE, []), (31 * MINUTE, [("copy-behind", "warning")])],
+    [
+        (10 * MINUTE, []),
+        (30 * MINUTE, []),
+        (30 * MINUTE + 1, [("copy-behind", "warning")]),
+        (-5, []),  # clocks differ by little
+    ],
 )
 def test_a_copy_is_behind_after_twice_the_rpo(age_s: float, found: Found) -> None:
     more = PlanMore(copies=(CopyFacts("offsite", "primary", ago(age_s)),))
@@ -305,7 +397,9 @@ def test_a_copy_with_a_schedule_of_its_own_may_be_older_by_its_pause(
 def test_an_empty_copy_raises_an_alert() -> None:
     more = PlanMore(copies=(CopyFacts("offsite", "primary"),))
     assert of_plan(healthy(), more) == [("copy-behind", "warning")]
-    assert of_plan(healthy(first_loaded_at=ago(MINUTE)), more) == [("copy-behind", "info")]
+    for loaded_s, severity in ((30 * MINUTE, "info"), (30 * MINUTE + 1, "warning")):
+        young = healthy(first_loaded_at=ago(loaded_s))
+        assert of_plan(young, more) == [("copy-behind", severity)]
     ahead = PlanMore(copies=(CopyFacts("offsite", "primary", ago(-HOUR)),))
     assert of_plan(healthy(), ahead) == [("copy-behind", "warning")]
 
@@ -350,6 +444,26 @@ def test_findings_of_the_last_readiness_run_raise_alerts() -> None:
     ]
 
 
+def test_a_finding_about_a_repository_that_has_an_alert_raises_no_other() -> None:
+    key = Finding("repository-key", "error", "primary", "wrong password")
+    elsewhere = Finding("source", "error", "primary", "a component has the same name")
+    more = PlanMore(readiness=(key, elsewhere))
+    assert of_plan(healthy(), more) == [
+        ("not-ready", "warning"),
+        ("repository-unreachable", "warning"),
+    ]
+    for trouble in ({"lost": "gone"}, {"unreachable": "no answer"}):
+        codes = [c for c, _ in of_plan(healthy(repositories=(repository(**trouble),)), more)]
+        assert codes.count("not-ready") == 1
+        assert codes.count("repository-unreachable") == int("unreachable" in trouble)
+
+
+def test_what_proves_that_a_repository_was_reached_is_not_out_of_reach() -> None:
+    for code in ("repository-clock", "repository-locks"):
+        wrong = PlanMore(readiness=(Finding(code, "error", "primary", "2 h ahead"),))
+        assert of_plan(healthy(), wrong) == [("not-ready", "warning")]
+
+
 def test_each_repository_without_protection_is_an_alert_of_its_own() -> None:
     findings = tuple(
         Finding("repository-protection", "error", name, "bucket has no lock")
@@ -391,8 +505,11 @@ def test_nothing_is_bad_about_a_healthy_host() -> None:
     ("free", "needed", "found"),
     [
         (60, 50, []),
+        (60, 60, []),
         (60, 61, ["warning"]),
+        (50, 0, []),
         (49, 0, ["warning"]),
+        (10, 0, ["warning"]),
         (9, 0, ["critical"]),
         (None, 0, ["warning"]),
     ],
@@ -400,6 +517,35 @@ def test_nothing_is_bad_about_a_healthy_host() -> None:
 def test_a_disk_that_is_about_to_fill(free: int | None, needed: int, found: list[str]) -> None:
     disk = DiskFacts("/var", ("work_dir", "state"), free, 1000, needed)
     assert of_host(disks=(disk,)) == [("disk", severity) for severity in found]
+
+
+def test_a_disk_says_who_uses_it_and_how_much_is_free() -> None:
+    def text(**known: Any) -> str:
+        disk = DiskFacts(**{"path": "/var", "uses": ("work_dir", "state"), **known})
+        [found] = host_conditions(HostFacts(disks=(disk,)), None, NOW)
+        assert (found.subject, found.remedy) == ("/var", "df -h /var")
+        return found.text
+
+    lead = "/var (work_dir and state) is almost full:"
+    assert text(free_bytes=40, total_bytes=1000) == f"{lead} 40 B free of 1000 B"
+    assert text(free_bytes=60, total_bytes=1000, needed_bytes=70) == (
+        f"{lead} 60 B free, a drill needs 70 B"
+    )
+    unknown = "cannot read the free space of /var (work_dir and state):"
+    assert text(free_bytes=None, total_bytes=1000) == f"{unknown} no answer"
+    assert text(free_bytes=1, total_bytes=0, error="it is stale") == f"{unknown} it is stale"
+
+
+def test_a_dead_channel_says_since_when_and_why() -> None:
+    def text(**known: Any) -> str:
+        channel = ChannelState("mail", dead=True, **known)
+        [found] = host_conditions(HostFacts(channels=(channel,)), None, NOW)
+        return found.text
+
+    assert text() == "channel mail cannot deliver messages"
+    assert text(failing_since=ago(HOUR), tries=2, error="refused\nby the server") == (
+        "channel mail cannot deliver messages since 1h (2 tries): refused"
+    )
 
 
 def test_a_dead_channel_is_critical_when_it_was_the_last() -> None:
@@ -412,7 +558,8 @@ def test_a_dead_channel_is_critical_when_it_was_the_last() -> None:
 
 @pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
 def test_a_clock_jump_stays_an_alert_for_an_hour(jump_s: float) -> None:
-    for since_s, found in ((MINUTE, [("clock-jumped", "warning")]), (2 * HOUR, [])):
+    jumped: Found = [("clock-jumped", "warning")]
+    for since_s, found in ((MINUTE, jumped), (HOUR, jumped), (HOUR + 1, []), (-HOUR - 1, [])):
         assert of_host(clock_jump_s=jump_s, clock_jumped_at=ago(since_s)) == found
 
 
@@ -424,6 +571,14 @@ def test_downtime_beyond_an_rpo_raises_an_alert() -> None:
     assert found.text == "drd was down, or its host slept, for 1h: longer than the RPO of a"
     assert of_host((("b", 7200.0),), **down) == []
     assert of_host(rpos, down_from=ago(HOUR), down_to=ago(HOUR - MINUTE)) == []
+    assert of_host(rpos, down_from=ago(1000), down_to=ago(100)) == [], "as long as the RPO"
+    assert of_host(rpos, down_from=ago(1001), down_to=ago(100)) == [("daemon-down", "warning")]
+    for ended_s, told in ((HOUR, True), (HOUR + 1, False), (-HOUR - 1, False)):
+        ended: dict[str, Any] = {"down_from": ago(ended_s + DAY), "down_to": ago(ended_s)}
+        assert bool(of_host(rpos, **ended)) == told
+    assert of_host(None, **down) == []
+    [two] = host_conditions(HostFacts(down_from=ago(DAY), down_to=NOW), rpos, NOW)
+    assert two.text.endswith("longer than the RPO of a, b")
 
 
 def test_no_plan_and_no_catalogue_fire() -> None:
@@ -444,7 +599,12 @@ def test_no_plan_and_no_catalogue_fire() -> None:
         ({"down_from": ago(HOUR - 1), "down_to": NOW}, False),
         ({"down_from": ago(DAY), "down_to": ago(HOUR)}, False),
         ({"down_from": ago(DAY), "down_to": ago(HOUR - 1)}, True),
-        ({"clock_jump_s": 2 * HOUR, "clock_jumped_at": ago(MINUTE)}, True),
+        ({"clock_jump_s": HOUR, "clock_jumped_at": ago(MINUTE)}, True),
+        ({"clock_jump_s": HOUR - 1, "clock_jumped_at": ago(MINUTE)}, False),
+        ({"down_from": ago(DAY)}, False),
+        ({"down_to": ago(MINUTE)}, False),
+        ({"clock_jump_s": 2 * HOUR}, False),
+        ({"clock_jumped_at": ago(MINUTE)}, False),
         ({"clock_jump_s": 2 * HOUR, "clock_jumped_at": ago(-MINUTE)}, False),
         ({"clock_jump_s": -2 * HOUR, "clock_jumped_at": ago(MINUTE)}, False),
     ],

@@ -12,14 +12,22 @@ from hypothesis import strategies as st
 from drd.model.run import StepState
 from drd.model.runbook import (
     LOOKING,
+    Ask,
     Circumstances,
     Moves,
+    Service,
     Step,
+    Undo,
     When,
     before,
+    can_be_undone,
     cycle,
+    groups,
     next_moves,
+    stops,
+    unmet,
     waits_for,
+    wants_two_persons,
 )
 
 DONE, FAILED, SKIPPED = StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED
@@ -134,6 +142,78 @@ def test_partial_recoveries_skip_steps_for_the_whole_service() -> None:
     assert moves(steps).skip == ()
 
 
+def test_an_approval_by_two_persons_is_asked_for_in_each_partial_recovery() -> None:
+    alone = replace(HERE, only=("db",))
+    one = step("ask", "approve", settings=Ask("May it?"))
+    two = step("ask", "approve", settings=Ask("May it?", two_person=True))
+    assert wants_two_persons(two)
+    assert not wants_two_persons(one)
+    assert not wants_two_persons(step("ask", "approve"))
+    assert not wants_two_persons(step("do", "manual", settings=Ask("Do it.", two_person=True)))
+    assert unmet(one, {}, alone) == "only db was requested"
+    assert unmet(two, {}, alone) is None
+    assert unmet(one, {}, HERE) is None
+
+
+def test_an_approval_by_two_persons_does_not_hang_on_a_step_that_the_part_left_out() -> None:
+    alone = replace(HERE, only=("db", "conf"))
+    when = When(step="stop", ended=(DONE, FAILED))
+    two = step("ask", "approve", settings=Ask("May it?", two_person=True), when=when)
+    why = "only when stop has succeeded or failed, but it skipped"
+    assert unmet(two, {"stop": SKIPPED}, alone) is None
+    assert unmet(two, {"stop": SKIPPED}, HERE) == why
+    assert unmet(two, {"stop": FAILED}, alone) is None
+    assert unmet(two, {"stop": RUNNING}, alone) == why.replace("skipped", "running")
+    assert unmet(two, {}, alone) == (
+        "only when stop has succeeded or failed, but it has not started"
+    )
+    one = replace(two, settings=Ask("May it?"), component="db")
+    assert unmet(one, {"stop": SKIPPED}, alone) == why
+
+
+def test_a_condition_names_all_scenarios_and_targets_that_it_is_for() -> None:
+    when = When(scenarios=("region-loss", "host-loss"), targets=("standby", "sandbox"))
+    elsewhere = replace(HERE, scenario="host-loss", target="spare")
+    assert unmet(step("a", when=when), {}, HERE) == "only in region-loss or host-loss"
+    assert unmet(step("a", when=when), {}, elsewhere) == "only for the target standby or sandbox"
+    assert unmet(step("a", when=when), {}, replace(elsewhere, target="sandbox")) is None
+
+
+def test_a_stop_ends_what_has_the_same_unit_or_what_it_names() -> None:
+    start = step("serve", "start", service=Service("start", unit="web.service"))
+    program = step("serve", "start", service=Service("start", program=True))
+    unit = step("end", "stop", service=Service("stop", unit="web.service"))
+    named = step("end", "stop", service=Service("stop", step="serve"))
+    assert stops(unit, start)
+    assert stops(named, start)
+    assert stops(named, program)
+    assert not stops(unit, program)
+    assert not stops(unit, step("serve"))
+    assert not stops(named, step("other", "start", service=Service("start")))
+    assert not stops(step("end", "stop", service=Service("stop")), program)
+    assert not stops(start, start)
+    assert not stops(step("end"), start)
+
+
+def test_a_step_is_undone_by_its_command_or_by_ending_its_program() -> None:
+    assert can_be_undone(step("a", rollback=Undo(("undo",))))
+    assert can_be_undone(step("a", service=Service("start", program=True)))
+    assert not can_be_undone(step("a", service=Service("start", unit="web.service")))
+    assert not can_be_undone(step("a", service=Service("stop", program=True)))
+    assert not can_be_undone(step("a"))
+    assert step("a", service=Service("start")).starts
+    assert not step("a", service=Service("stop")).starts
+    assert not step("a").starts
+
+
+def test_only_neighbours_of_one_group_are_together() -> None:
+    kinds = ["", "g", "g", "h", "", "", "g"]
+    steps = [step(f"s{n}", group=group or None) for n, group in enumerate(kinds)]
+    found = [[s.name for s in part] for part in groups(steps)]
+    assert found == [["s0"], ["s1", "s2"], ["s3"], ["s4"], ["s5"], ["s6"]]
+    assert list(groups([])) == []
+
+
 def test_a_step_that_was_cancelled_begins_again() -> None:
     assert moves([step("a")], a=StepState.CANCELLED).begin == ("a",)
 
@@ -142,6 +222,7 @@ def test_steps_that_wait_for_each_other_are_found() -> None:
     assert cycle({"a": ["b"], "b": ["c"], "c": ["b"]}) == ("b", "c", "b")
     assert cycle({"a": ["b", "c"], "b": ["c"], "c": []}) is None
     assert cycle({"a": ["a"]}) == ("a", "a")
+    assert cycle({"a": ["unknown"], "b": ["a"], "c": ["b", "d"], "d": ["c"]}) == ("c", "d", "c")
 
 
 # --- any runbook, any outcome -----------------------------------------------------------------

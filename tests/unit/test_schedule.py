@@ -152,6 +152,40 @@ def test_starts_are_spread_unless_a_cron_line_says_when(
     assert jobs(backup=backup)["backup", ""].timing.jitter_s == jitter_s
 
 
+def test_what_a_plan_has_no_times_for_has_those_of_drd() -> None:
+    found = jobs(retention=RetentionPolicy(daily=7, every_s=DAY))
+    assert found["readiness", ""].timing == Timing(
+        every_s=DAY, jitter_s=15 * MINUTE, timeout_s=5 * MINUTE, retries=5
+    )
+    assert found["retention", ""].timing == Timing(
+        every_s=DAY, jitter_s=0.1 * DAY, timeout_s=HOUR, retries=3
+    )
+    [trying] = [j for j in schedule_of(plan(), KitWatch("/k", DAY)).jobs if j.kind == "kit"]
+    assert (trying.timing.timeout_s, trying.timing.retries) == (30 * MINUTE, 3)
+    assert (trying.subject, trying.rpo_s) == ("verify", 15 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("policy", "jitter_s"),
+    [
+        (DrillPolicy(every_s=7 * DAY), HOUR),
+        (DrillPolicy(every_s=5 * HOUR), 30 * MINUTE),
+        (DrillPolicy(cron="0 4 * * 0"), 0.0),
+    ],
+)
+def test_first_drills_are_spread_over_a_tenth_of_their_period_and_at_most_an_hour(
+    policy: DrillPolicy, jitter_s: float
+) -> None:
+    assert jobs(drill=policy)["drill", ""].timing.jitter_s == jitter_s
+
+
+def test_first_verifications_are_spread_over_a_tenth_of_their_period() -> None:
+    found = jobs(verification=VerificationPolicy(every_s=7 * DAY))
+    assert found["verification", "primary"].timing.jitter_s == pytest.approx(0.7 * DAY)
+    found = jobs(verification=VerificationPolicy(every_s=None, cron="0 4 * * 0"))
+    assert found["verification", "primary"].timing.jitter_s == 0.0
+
+
 # --- hosts ------------------------------------------------------------------------------------
 
 

@@ -195,6 +195,82 @@ def test_nightly_backup_runs_once_a_night_when_the_clocks_change(
     assert {trigger for _, trigger in daemon.starts} == {"schedule"}
 
 
+def test_cron_drills_a_scenario_that_never_was_without_waiting_for_its_time() -> None:
+    weekly = job("drill", cron="0 3 * * 0")
+    ran = history(last_started_at=ago(DAY), drilled_at=ago(DAY - 60), undrilled=("host-loss",))
+    found = due(weekly, ran)
+    assert (found.at, found.why) == (ago(DAY - 60), "host-loss was never drilled")
+    assert found.deadline == utc("2026-11-29T03:00:00")
+    late = changed(ran, drilled_at=ahead(30))  # as clocks differ
+    assert due(weekly, late).at == ahead(30)
+    sunday = utc("2026-11-29T03:00:00")
+    assert due(weekly, changed(ran, undrilled=())).at == sunday
+    assert due(job("backup", cron="0 3 * * 0"), ran).at == sunday
+    unproven = changed(ran, drilled_at=None)
+    assert due(weekly, unproven).at == sunday, "it left no evidence"
+
+
+def test_cron_that_was_due_while_a_scenario_was_undrilled_keeps_its_time() -> None:
+    ran = history(last_started_at=ago(2 * HOUR), drilled_at=ago(MINUTE), undrilled=("host-loss",))
+    found = due(job("drill", cron="0 * * * *"), ran)
+    assert (found.at, found.why) == (utc("2026-11-24T23:00:00"), "cron 0 * * * * UTC")
+
+
+def test_the_first_drill_of_a_scenario_does_not_wait_for_its_share() -> None:
+    new = situation(ago(HOUR), data_time=ago(60), undrilled=("host-loss",))
+    found = due(job("drill", every_s=DAY, jitter_s=HOUR), new)
+    assert (found.at, found.why) == (ago(HOUR), "host-loss was never drilled")
+    set_back = replace(new, first_loaded_at=ahead(DAY))
+    assert due(job("drill", every_s=DAY, jitter_s=HOUR), set_back).at == NOW
+    assert due(job("prune", every_s=DAY, jitter_s=HOUR), new).at > ago(HOUR)
+
+
+# --- pauses between jobs ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("forgot_s", "at_s", "pauses"),
+    [
+        (MINUTE, HOUR - MINUTE, True),
+        (HOUR - 1, 1, True),
+        (HOUR, 0, False),
+        (2 * HOUR, 0, False),
+        (-60, HOUR + 60, True),  # as clocks differ
+        (-61, 0, False),  # a clock was set back: nobody believes it
+    ],
+)
+def test_prune_begins_some_time_after_the_last_retention(
+    forgot_s: float, at_s: float, pauses: bool
+) -> None:
+    known = history(last_started_at=ago(DAY), forgot_at=ago(forgot_s), apart_s=HOUR)
+    found = due(job("prune", every_s=DAY), known)
+    assert found.at == ahead(at_s)
+    words = "; with a pause after the retention" if pauses else ""
+    assert found.why == f"every 1d, last 2026-11-24 00:31{words}"
+
+
+def test_readiness_waits_for_the_first_point_as_long_as_that_may_take() -> None:
+    new = situation(first_loaded_at=ago(MINUTE))
+    soon = job("readiness", every_s=DAY, jitter_s=900.0)
+    assert due(soon, new).at == ago(MINUTE) + timedelta(seconds=900)
+    assert due(soon, replace(new, data_time=ago(30))).at < ago(MINUTE) + timedelta(seconds=900)
+    assert due(job(jitter_s=900.0), new).at < ago(MINUTE) + timedelta(seconds=900)
+
+
+@pytest.mark.parametrize(("late_s", "trigger"), [(60, "schedule"), (61, "catch-up")])
+def test_a_start_that_is_more_than_a_minute_late_was_missed(late_s: float, trigger: str) -> None:
+    known = history(last_started_at=ago(5 * MINUTE + late_s))
+    assert due(job(), known).trigger == trigger
+
+
+@pytest.mark.parametrize(("ahead_s", "believed"), [(60, True), (61, False)])
+def test_times_up_to_a_minute_ahead_are_those_of_another_clock(
+    ahead_s: float, believed: bool
+) -> None:
+    known = history(last_started_at=ahead(ahead_s))
+    assert ("set back" in due(job(), known).why) is not believed
+
+
 # --- auto ---------------------------------------------------------------------------------------
 
 
@@ -234,6 +310,12 @@ def test_auto_after_a_permanent_failure_waits_for_the_interval() -> None:
         permanent=True,
     )
     assert due(job(auto=True), known).at == ago(60) + timedelta(seconds=675)
+
+
+def test_auto_after_a_backup_without_a_new_point_waits_an_interval() -> None:
+    for early_s, at in ((0, ahead(675)), (1, ago(1))):
+        known = history(data_time=ago(675 + early_s), last_started_at=ago(2 * early_s))
+        assert due(job(auto=True), known).at == at
 
 
 def test_run_by_hand_that_failed_does_not_put_off_the_next_one() -> None:
@@ -314,6 +396,18 @@ def test_backup_before_a_blackout_is_made_once() -> None:
     assert last[-1] >= utc("2026-11-25T21:45:00")
     assert (last[-1] - last[-2]).total_seconds() >= 60
     assert len(last) <= 13
+
+
+def test_backup_that_began_just_before_a_blackout_is_not_begun_again() -> None:
+    began = utc("2026-11-24T21:59:00")
+    night = job(auto=True, blackout=(NIGHT,))
+    for at_s, before in ((0, False), (1, True)):
+        known = history(data_time=began - timedelta(seconds=at_s), last_started_at=None)
+        found = due(night, known, began)
+        assert (found.why == "rpo 15m: before the blackout begins") == before
+        assert found.at == (began if before else utc("2026-11-25T06:00:00"))
+    again = history(data_time=began - timedelta(minutes=5), last_started_at=began)
+    assert due(night, again, began).at == utc("2026-11-25T06:00:00"), "it made no point"
 
 
 # --- retries ------------------------------------------------------------------------------------
@@ -456,6 +550,29 @@ def test_copy_that_a_retry_cannot_help_waits_for_the_next_point_or_an_rpo(
     assert due(COPY, newer).at <= ahead(60)
 
 
+def test_copy_that_somebody_cancelled_waits_for_the_next_point_or_an_rpo() -> None:
+    def at(**known: object) -> datetime:
+        cancelled = history(
+            copied_time=ago(DAY),
+            last_started_at=ago(60),
+            last_finished_at=ago(50),
+            last_state="cancelled",
+        )
+        return due(COPY, changed(cancelled, **known)).at  # type: ignore[arg-type]
+
+    assert at(data_time=ago(61)) == ago(60) + timedelta(minutes=15)
+    assert at(data_time=ago(60)) == ago(60) + timedelta(minutes=15)
+    assert at(data_time=ago(59)) == ahead(10), "a minute after the last"
+    assert at(last_started_at=None) == ahead(10)
+    assert at(last_started_at=ahead(DAY)) == ahead(10), "a clock was set back"
+
+
+def test_copy_of_a_point_from_the_future_does_not_wait_for_it() -> None:
+    known = history(data_time=ahead(DAY), last_started_at=None, last_finished_at=None)
+    found = due(COPY, known)
+    assert (found.at, found.why) == (NOW, "copy offsite lacks the point of 00:31")
+
+
 def test_failed_copy_is_retried() -> None:
     found = due(COPY, failed(2, copied_time=ago(DAY)))
     assert found.trigger == "retry"
@@ -502,6 +619,11 @@ def test_others_have_until_their_next_regular_time(
 ) -> None:
     found = due(job("drill", **timing), history())
     assert (found.deadline - found.at).total_seconds() == period_s
+
+
+def test_deadline_counts_from_now_where_no_time_is_believed() -> None:
+    future = situation(first_loaded_at=ahead(DAY), data_time=ahead(DAY))
+    assert due(job(), future).deadline == ahead(15 * MINUTE)
 
 
 def test_copy_has_to_begin_within_the_rpo_of_what_it_holds() -> None:
