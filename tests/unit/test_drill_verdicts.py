@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from drd.model.drill_verdicts import judge_drill, remedy_of
-from drd.model.facts import ScenarioFacts
+from drd.model.drill_verdicts import is_overdue, judge_drill, of_plan, remedy_of, wanted_of
+from drd.model.facts import ScenarioFacts, Unproven
 from drd.model.run import (
     CheckResult,
     CheckVerdict,
@@ -17,7 +17,7 @@ from drd.model.run import (
     taken_back,
 )
 from drd.model.verdicts import Reason, Verdict
-from tests.status_support import NOW, drill, healthy, scenario
+from tests.status_support import DAY, HOUR, NOW, ago, drill, healthy, scenario
 
 
 def reasons(*scenarios: ScenarioFacts) -> list[Reason]:
@@ -96,3 +96,162 @@ def test_a_scenario_that_the_plan_does_not_want_any_more_is_named() -> None:
 def test_a_drill_from_one_repository_names_it() -> None:
     [reason] = reasons(scenario(), failed(repository="offsite"))
     assert reason.subject == "database-loss from offsite"
+
+
+# --- what was proven, and what was not ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("period_s", "late_s", "overdue"),
+    [
+        (0.0, 3600.0, False),
+        (0.0, 3601.0, True),
+        (36_000.0, 3600.0, False),
+        (40_000.0, 4000.0, False),
+        (40_000.0, 4001.0, True),
+    ],
+)
+def test_work_is_overdue_by_an_hour_or_a_tenth_of_its_period(
+    period_s: float, late_s: float, overdue: bool
+) -> None:
+    assert is_overdue(late_s, period_s) == overdue
+
+
+def test_a_plan_without_noted_scenarios_has_the_usual_one() -> None:
+    assert of_plan(healthy(scenarios=())) == (
+        ScenarioFacts("database-loss", last=drill(), passed=drill()),
+    )
+    other = scenario("host-loss")
+    assert of_plan(healthy(scenarios=(other,))) == (other,)
+
+
+def test_scenarios_that_are_wanted_from_any_repository_take_turns() -> None:
+    unwanted, held = scenario(wanted=False), scenario(repository="offsite")
+    assert wanted_of((scenario(), scenario("host-loss"), unwanted, held)) == 2
+
+
+def test_the_next_drill_is_that_of_the_first_scenario_whose_turn_it_is() -> None:
+    late = scenario("host-loss", last=drill(scenario="host-loss", since_s=20 * DAY))
+    held = scenario(repository="offsite", last=drill(since_s=60 * DAY))
+    unwanted = scenario("region-loss", wanted=False, last=drill(since_s=50 * DAY))
+    found, _ = judge_drill(healthy(scenarios=(scenario(), late, held, unwanted)), NOW)
+    assert found.due_at == ago(20 * DAY - 2 * 7 * DAY)
+    by_hand, _ = judge_drill(healthy(scenarios=(scenario(), late), drill_every_s=None), NOW)
+    assert by_hand.due_at is None
+    never = healthy(scenarios=(scenario(last=None, passed=None),), first_loaded_at=ago(3 * DAY))
+    assert judge_drill(never, NOW)[0].due_at == ago(3 * DAY)
+
+
+def test_the_last_drill_is_shown_whatever_it_was_of() -> None:
+    last = drill("failed", scenario="host-loss")._replace(rehearsed=(3, 4))
+    found, _ = judge_drill(healthy(last_drill=last), NOW)
+    assert (found.last_at, found.result, found.rehearsed) == (last.at, "failed", (3, 4))
+    none, _ = judge_drill(healthy(last_drill=None, last_passed_drill=None), NOW)
+    assert (none.last_at, none.result, none.rehearsed) == (None, None, None)
+
+
+def test_a_pass_holds_for_two_turns_and_a_failure_for_none() -> None:
+    passed, lost = scenario(), failed("host-loss")
+    found, _ = judge_drill(healthy(scenarios=(passed, lost)), NOW)
+    assert [s.valid_until for s in found.scenarios] == [ago(2 * DAY - 4 * 7 * DAY), None]
+    assert [s.result for s in found.scenarios] == ["passed", "failed"]
+    assert [s.verdict for s in found.scenarios] == [Verdict.MET, Verdict.BREACHED]
+
+
+def test_what_a_passed_drill_did_not_prove_is_at_risk_with_its_remedy() -> None:
+    left = (Unproven("db", "was empty", "empty"), Unproven("conf", "is in no step", "in-no-step"))
+    proven = scenario(last=drill(unproven=left))
+    found, [reason] = judge_drill(healthy(scenarios=(proven,)), NOW)
+    assert (reason.verdict, reason.code) == (Verdict.AT_RISK, "drill-unproven")
+    assert reason.text == ("last drill did not prove everything: db was empty; conf is in no step")
+    assert reason.remedy == remedy_of(left)
+    assert found.scenarios[0].unproven == left
+    other = scenario(last=drill(unproven=(Unproven("db", "was not restored"),)))
+    [reason] = reasons(other)
+    assert reason.remedy == "drd drill orders-api"
+    never, _ = judge_drill(healthy(scenarios=(scenario(last=None, passed=None),)), NOW)
+    assert never.scenarios[0].unproven == ()
+
+
+@pytest.mark.parametrize(
+    ("codes", "remedy"),
+    [
+        (["not-restored", "not-compared", ""], ""),
+        (["no-check", "no-check"], "add a check for c0, c1 under `checks`"),
+        (["no-check", "in-no-step"], "runbook that restores c1: `restore: c1`"),
+        (["in-no-step", "empty", "no-check"], "check the source of c1; if it may be empty"),
+    ],
+)
+def test_the_remedy_is_that_of_the_most_serious_gap(codes: list[str], remedy: str) -> None:
+    found = remedy_of([Unproven(f"c{n}", "why", code) for n, code in enumerate(codes)])
+    assert remedy in found
+    assert bool(found) == bool(remedy)
+
+
+def test_an_inconclusive_drill_says_why_or_what_it_left_out() -> None:
+    left = (Unproven("db", "has no check", "no-check"),)
+    [reason] = reasons(scenario(last=drill("inconclusive", unproven=left)))
+    assert reason.text == "drill was inconclusive 2d ago: db has no check"
+    assert reason.remedy == remedy_of(left)
+    [reason] = reasons(scenario(last=drill("inconclusive", unproven=left, reason="no room\nx")))
+    assert reason.text == "drill was inconclusive 2d ago: no room"
+    [reason] = reasons(scenario(last=drill("inconclusive")))
+    assert (reason.text, reason.remedy) == (
+        "drill was inconclusive 2d ago",
+        "drd drill orders-api",
+    )
+    assert reasons(scenario(), scenario("host-loss", wanted=False, last=drill("other"))) == []
+
+
+@pytest.mark.parametrize(
+    ("every_s", "since_s", "text"),
+    [
+        (7 * DAY, 14 * DAY, "drill overdue by 7d (every 7d)"),
+        (7 * DAY, 14 * DAY + 1, "last drill passed 14d ago, but counts only for 14d"),
+        (None, 90 * DAY, ""),
+        (None, 90 * DAY + HOUR, "last drill passed 90d 1h ago, but counts only for 90d"),
+    ],
+)
+def test_a_pass_that_is_too_old_counts_no_more(
+    every_s: float | None, since_s: float, text: str
+) -> None:
+    facts = healthy(scenarios=(scenario(last=drill(since_s=since_s)),), drill_every_s=every_s)
+    assert [r.text for r in judge_drill(facts, NOW)[1]] == ([text] if text else [])
+
+
+def test_a_drill_that_was_held_to_a_repository_has_no_turn_and_no_age() -> None:
+    old = drill(since_s=400 * DAY, plan_digest="older")
+    assert reasons(scenario(), scenario(repository="offsite", last=old)) == []
+    ahead = scenario(repository="offsite", last=drill(since_s=-HOUR))
+    [reason] = reasons(scenario(), ahead)
+    assert reason.text == (
+        "last drill of database-loss from offsite is dated 1h in the future: a clock was set back"
+    )
+    assert reason.remedy == ("drd drill orders-api --scenario database-loss --repository offsite")
+
+
+def test_a_changed_plan_names_the_scenario_if_there_are_several() -> None:
+    old = scenario(last=drill(plan_digest="older"))
+    [reason] = reasons(old)
+    assert (reason.text, reason.code) == ("plan changed since its last drill", "plan-changed")
+    [reason] = reasons(old, scenario("host-loss"))
+    assert reason.text == "plan changed since the last drill of database-loss"
+    assert reason.remedy == "drd drill orders-api --scenario database-loss"
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        ({"file": "/p/a.yaml"}, "drd doctor /p/a.yaml"),
+        ({}, "drd doctor orders-api"),
+        ({"file": "/p/a.yaml", "file_gone": True}, "drd plan forget orders-api"),
+    ],
+)
+def test_a_plan_that_is_not_loaded_is_at_risk(changes: dict[str, object], remedy: str) -> None:
+    found, [reason] = judge_drill(healthy(load_error="its file is broken", **changes), NOW)
+    assert (found.verdict, reason.code, reason.remedy) == (
+        Verdict.AT_RISK,
+        "plan-not-loaded",
+        remedy,
+    )
+    assert reason.text == "not loaded: its file is broken"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from drd.model.digest import ENTRIES, digest
+from drd.model.digest import ENTRIES, SHOWN, digest
 from drd.model.message import DIGEST, SEVERITIES, Message, route
 from drd.model.run import CheckResult, CheckVerdict, DrillResult, Run, RunKind, RunState
 from drd.model.run_details import BackupDetail, DrillDetail
@@ -140,6 +140,48 @@ def test_a_drill_is_told_with_what_it_measured_and_which_check_failed() -> None:
     assert told.details["result"] == "failed"
 
 
+def test_a_run_that_waits_on_purpose_is_no_failure() -> None:
+    told = message_of_run(run(RunState.PAUSED, RunKind.PRUNE))
+    assert (told.severity, told.title) == ("info", "orders-api: prune paused after 1m 33s")
+
+
+def test_a_recovery_that_was_cancelled_is_told_by_its_state_and_not_by_its_evidence() -> None:
+    found = evidence(result=DrillResult.FAILED, rta_s=None, rpa_s=None, checks=())
+    told = message_of_run(run(RunState.CANCELLED, RunKind.RECOVERY), found)
+    assert told.title == "orders-api: recovery cancelled after 1m 33s"
+    assert (told.severity, told.text) == ("info", "")
+    assert told.details["point"] == found.point
+
+
+def test_what_was_measured_as_nothing_is_told_as_well() -> None:
+    found = evidence(result=DrillResult.PASSED, rta_s=0.0, rpa_s=0.0, checks=())
+    told = message_of_run(run(kind=RunKind.DRILL), found)
+    assert told.text.splitlines() == ["recovered in 0s", "0s of data lost"]
+
+
+def test_the_reason_of_a_drill_is_told_once_and_with_its_remedy() -> None:
+    found = evidence(
+        result=DrillResult.INCONCLUSIVE, reason="no room", remedy="free 1 GiB", checks=()
+    )
+    same = message_of_run(run(RunState.FAILED, RunKind.DRILL, error="no room"), found)
+    assert [line for line in same.text.splitlines() if "no room" in line] == ["no room"]
+    other = message_of_run(run(RunState.FAILED, RunKind.DRILL, error="it broke"), found)
+    assert other.text.splitlines()[0] == "it broke"
+    assert other.text.splitlines()[-2:] == ["no room", "remedy: free 1 GiB"]
+
+
+def test_programs_get_the_facts_of_a_run() -> None:
+    detail = BackupDetail(point="p1", remedy="start it")
+    told = message_of_run(run(RunState.FAILED, error="it is down", detail=detail))
+    assert told.details["fact"] == "it is down"
+    assert told.details["remedy"] == "start it"
+    assert "start it" in told.details["error"]
+    assert (told.details["state"], told.details["subject"]) == ("failed", None)
+    assert (told.details["result"], told.details["rta_s"], told.details["rpa_s"]) == (None,) * 3
+    fine = message_of_run(run(subject="offsite"))
+    assert (fine.details["error"], fine.details["subject"]) == (None, "offsite")
+
+
 def test_an_inconclusive_drill_is_no_good_news() -> None:
     found = evidence(result=DrillResult.INCONCLUSIVE, reason="no check looked at data")
     told = message_of_run(run(RunState.SUCCEEDED, RunKind.DRILL), found)
@@ -228,6 +270,75 @@ def test_however_much_was_missed_a_digest_stays_small_and_keeps_what_matters() -
     assert standing == {f"a{day * 100}" for day in range(30)}
     assert len(json.dumps(told.to_json())) < 100_000
     assert len(told.text.splitlines()) < 50
+
+
+def test_a_digest_lists_two_hundred_alerts_and_shows_thirty() -> None:
+    assert (ENTRIES, SHOWN) == (200, 30)
+    told = digest([alert(n, "firing", n) for n in range(SHOWN)], NOON)
+    assert told.text.splitlines()[2].endswith(f"firing: alert {SHOWN - 1} firing")
+    assert len(told.text.splitlines()) == 2 + SHOWN
+    more = digest([alert(n, "firing", n) for n in range(SHOWN + 1)], NOON)
+    assert more.text.splitlines()[-1] == "and 1 more; see `drd alerts` and `drd runs`"
+    full = digest([alert(n, "firing", n) for n in range(ENTRIES)], NOON)
+    assert (len(full.details["entries"]), full.details["left_out"]) == (ENTRIES, 0)
+    over = digest([alert(n, "firing", n) for n in range(ENTRIES + 1)], NOON)
+    assert (len(over.details["entries"]), over.details["left_out"]) == (ENTRIES, 1)
+    assert over.text.splitlines()[-1].startswith(f"and {ENTRIES + 1 - SHOWN} more; ")
+
+
+def test_a_digest_drops_what_is_over_first_and_what_is_critical_last() -> None:
+    many = [alert(n, "firing", n, severity="warning") for n in range(ENTRIES)]
+    grave = alert(500, "firing", -2, severity="critical")
+    over = alert(501, "resolved", -1, severity="critical")
+    kept = {e["alert"] for e in digest([grave, over, *many], NOON).details["entries"]}
+    assert "a500" in kept
+    assert not kept & {"a501", "a0"}
+    assert len(kept) == ENTRIES
+
+
+def test_a_digest_shows_what_lasts_before_what_is_over_and_the_newest_first() -> None:
+    told = digest(
+        [alert(1, "firing", 0), alert(2, "resolved", 1), alert(3, "firing", 2)],
+        NOON + timedelta(hours=1),
+    )
+    assert told.text.splitlines()[2:] == [
+        "2026-11-25 12:02 UTC  firing: alert 3 firing",
+        "2026-11-25 12:00 UTC  firing: alert 1 firing",
+        "2026-11-25 12:01 UTC  resolved: alert 2 resolved",
+    ]
+    assert told.details["since"] == "2026-11-25T12:00:00Z"
+
+
+def test_a_digest_belongs_to_a_plan_if_all_of_it_does() -> None:
+    one, other = alert(1, "firing", 0), alert(2, "firing", 1, plan="billing")
+    assert digest([one], NOON).plan == "orders-api"
+    assert digest([one, other], NOON).plan == ""
+
+
+def test_messages_of_neither_an_alert_nor_a_run_stay_apart_in_a_digest() -> None:
+    tests = [message(f"test {n}", event="test", severity="info") for n in range(2)]
+    told = digest(tests, NOON)
+    assert [e["title"] for e in told.details["entries"]] == ["test 0", "test 1"]
+    assert (told.title, told.details["runs"]) == ("2 messages in one", {})
+    again = digest([digest(tests, NOON), tests[0]], NOON)
+    assert [e["title"] for e in again.details["entries"]] == ["test 1", "test 0"]
+    assert again.details["messages"] == 3
+
+
+def test_a_digest_counts_runs_by_their_result_or_their_state() -> None:
+    passed = message_of_run(run(kind=RunKind.DRILL), evidence(result=DrillResult.PASSED))
+    stopped = message_of_run(run(RunState.CANCELLED))
+    strange = message("copied", event="copy", run="r9", severity="info")
+    told = digest([replace(passed, run="r8"), stopped, strange], NOON)
+    assert told.details["runs"] == {"backup cancelled": 1, "copy over": 1, "drill passed": 1}
+    assert told.details["entries"] == []
+    assert (told.severity, told.title) == ("info", "3 messages in one")
+    assert told.text.splitlines()[-4:] == [
+        "runs:",
+        "  1 backup cancelled",
+        "  1 copy over",
+        "  1 drill passed",
+    ]
 
 
 def test_severities_go_from_the_worst_down() -> None:
