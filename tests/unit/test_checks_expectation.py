@@ -46,6 +46,13 @@ def judged(expect: str | float, value: Any, **around: Any) -> Judgement:
         (True, Comparison("==", "true")),
         ("== null", Comparison("==", None)),
         ("== 'null'", Comparison("==", "null")),
+        ('!= "draft"', Comparison("!=", "draft")),
+        ("!= NULL", Comparison("!=", None)),
+        ("== ''", Comparison("==", "")),
+        ("== '", Comparison("==", "'")),
+        ("'draft\"", Comparison("==", "'draft\"")),
+        ("abba", Comparison("==", "abba")),
+        (False, Comparison("==", "false")),
         ("within rpo", Recent(None)),
         ("within RPO", Recent(None)),
         ("within 2h", Recent(7200.0)),
@@ -121,6 +128,16 @@ def test_what_is_not_understood_says_which_forms_there_are(text: str) -> None:
         ("within 10% of -100", -109, True),
         ("within 10% of 0", 0, True),
         ("within 10% of 0", 1, False),
+        ("within 10% of 5000", 5500, True),
+        ("within 10% of 5000", 4499, False),
+        ("within 10% of -100", -110, True),
+        ("within 10% of -100", -111, False),
+        (">= 3", 2.9999, False),
+        ("<= 3", 3, True),
+        ("< 3", 3, False),
+        ("> 3", 3, False),
+        ("== null", "null", False),
+        ("!= 1", True, False),
     ],
 )
 def test_a_value_passes_exactly_when_it_meets_the_expectation(
@@ -135,7 +152,8 @@ def test_a_value_passes_exactly_when_it_meets_the_expectation(
         ("within rpo", AT - timedelta(seconds=900), True),
         ("within rpo", AT - timedelta(seconds=901), False),
         ("within 2h", AT - timedelta(hours=2), True),
-        ("within rpo", AT + timedelta(seconds=59), True),
+        ("within 2h", AT - timedelta(hours=2, seconds=1), False),
+        ("within rpo", AT + timedelta(seconds=60), True),
         ("within rpo", AT + timedelta(seconds=61), False),
         ("within rpo", AT + timedelta(days=365), False),
         ("within rpo", AT.astimezone(timezone(timedelta(hours=5))), True),
@@ -183,6 +201,17 @@ def test_a_time_is_measured_back_from_the_data_time(expect: str, value: Any, met
             "within 2h",
         ),
         ("within rpo", None, "NULL, which is not a time", "within the RPO of 15m"),
+        ("within rpo", AT, "0s before the data time", "within the RPO of 15m"),
+        (
+            "within 1d",
+            date(2026, 3, 1),
+            "12h before the data time (a date: its beginning in UTC)",
+            "within 1d",
+        ),
+        ("== null", True, "true", "== NULL"),
+        ("> 0", Decimal("1234.50"), "1,234.50", "> 0"),
+        ("> 1234", 0.5, "0.5", "> 1,234"),
+        ("within 2.50% of 8", 8, "8", "within 2.5% of 8"),
         ("within 10% of 5000", 4800, "4,800", "within 10% of 5,000"),
     ],
 )
@@ -194,6 +223,28 @@ def test_values_are_shown_for_people(expect: str, value: Any, observed: str, exp
 def test_a_truth_value_is_no_time() -> None:
     assert to_time(True) == (None, "")
     assert to_time(1) == (datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), "")
+
+
+def test_numbers_are_times_in_seconds_or_in_parts_of_them() -> None:
+    """Seconds until the year 5138, then milliseconds and microseconds."""
+    assert to_time(10**11)[0] == datetime(5138, 11, 16, 9, 46, 40, tzinfo=UTC)
+    assert to_time(10**11 + 1000)[0] == datetime(1973, 3, 3, 9, 46, 41, tzinfo=UTC)
+    assert to_time(-(10**11) - 1000)[0] == datetime(1966, 10, 31, 14, 13, 19, tzinfo=UTC)
+    assert to_time(10**14)[0] == datetime(5138, 11, 16, 9, 46, 40, tzinfo=UTC)
+    assert to_time(10**15)[0] == datetime(2001, 9, 9, 1, 46, 40, tzinfo=UTC)
+    assert to_time(10**18) == (None, "")
+
+
+def test_a_short_text_is_a_date_and_a_longer_one_a_time() -> None:
+    assert to_time("2026-03-01") == (
+        datetime(2026, 3, 1, tzinfo=UTC),
+        " (a date: its beginning in UTC)",
+    )
+    assert to_time(" 2026-03-01T12 ") == (
+        datetime(2026, 3, 1, 12, tzinfo=UTC),
+        " (it has no time zone: taken as UTC)",
+    )
+    assert to_time("") == (None, "")
 
 
 def test_no_more_of_the_data_is_shown_than_one_short_line() -> None:
@@ -211,7 +262,18 @@ def test_a_share_is_of_what_was_known_before(baseline: Any) -> None:
 def test_a_share_of_nothing_known_is_not_run_with_the_reason() -> None:
     found = judged("within 10%", 5, no_baseline="never asked")
     assert (found.verdict, found.observed) == (CheckVerdict.NOT_RUN, "never asked")
-    assert judged("within 10%", 5, baseline="NULL").verdict is CheckVerdict.NOT_RUN
+    assert found.expected == "within 10% of the source's answer"
+    unknown = judged("within 10%", 5, baseline="NULL")
+    assert (unknown.verdict, unknown.observed) == (
+        CheckVerdict.NOT_RUN,
+        "the source's answer at backup was not a number",
+    )
+
+
+def test_only_a_comparison_is_shown_with_its_bound() -> None:
+    assert judged("> 0", 1).bound
+    assert not judged("within 10% of 5", 5).bound
+    assert not judged("within rpo", AT).bound
 
 
 @pytest.mark.parametrize(
@@ -242,3 +304,20 @@ def test_a_tolerance_allows_in_both_directions() -> None:
     assert not Tolerance(share=Decimal(1)).allows(0, 1)
     assert Tolerance().exact
     assert not Tolerance(rows=1).exact
+    assert not Tolerance(share=Decimal(1)).exact
+    assert Tolerance(rows=2).allows(10, 12)
+    assert Tolerance(share=Decimal(1)).allows(1000, 1010)
+    assert Tolerance(rows=20, share=Decimal(1)).allows(1000, 980)
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "words"),
+    [
+        (Tolerance(), "as at backup"),
+        (Tolerance(rows=1200), "as at backup, plus or minus 1,200 rows"),
+        (Tolerance(share=Decimal("0.50")), "as at backup, plus or minus 0.5%"),
+        (Tolerance(share=Decimal(100)), "as at backup, plus or minus 100%"),
+    ],
+)
+def test_a_tolerance_is_put_into_words(tolerance: Tolerance, words: str) -> None:
+    assert str(tolerance) == words

@@ -29,8 +29,13 @@ def test_added_removed_grown_and_changed_tables_are_listed() -> None:
 
 
 def test_as_many_rows_is_not_the_same_rows() -> None:
-    found = difference(database(t=5), database(t=(5, "d")), owners=True)
-    assert (found.only_counted, found.equal) == (1, None)
+    for a, b in (
+        (database(t=5), database(t=(5, "d"))),
+        (database(t=(5, "d")), database(t=5)),
+        (database(t=5), database(t=5)),
+    ):
+        found = difference(a, b, owners=True)
+        assert (found.only_counted, found.compared, found.equal) == (1, 1, None)
     assert difference(database(t=(5, "d")), database(t=(5, "d")), owners=True).equal is True
 
 
@@ -49,6 +54,17 @@ def test_the_owner_of_a_database_is_a_property() -> None:
     found = difference(a, b, owners=True)
     assert found.properties == (PropertyChange("owner", "shop", "root"),)
     assert found.equal is False
+
+
+def test_a_table_that_one_side_does_not_have_is_no_unread_one() -> None:
+    unread = DatabaseFingerprint("counts", {}, {"t": "no time was left"})
+    gone = difference(unread, database(), owners=True)
+    assert gone.tables == (TableChange("t", "removed", None, None),)
+    new = difference(database(), unread, owners=True)
+    assert new.tables == (TableChange("t", "added", None, None),)
+    assert (gone.unknown, new.unknown, new.equal) == ((), (), False)
+    both = difference(unread, replace(unread, not_reached={"t": "no right"}), owners=True)
+    assert both.unknown == (("t", "no time was left"),)
 
 
 FILE = FileEntry("file", 0o644, 0, 0, size=4, digest="d")
@@ -83,3 +99,16 @@ def test_entries_that_moved_or_could_not_be_read_are_unknown() -> None:
         "/shut": "permission denied",
     }
     assert (found.files, found.equal) == ((), None)
+    moved = {"/log": replace(FILE, volatile=True)}
+    for one, other in (({}, moved), (moved, {}), ({"/log": FILE}, moved)):
+        found = difference(TreeFingerprint(one), TreeFingerprint(other), owners=True)
+        assert dict(found.unknown) == {"/log": "it changed during the capture"}
+    shut = TreeFingerprint({}, {"/shut": "permission denied"})
+    found = difference(TreeFingerprint({"/shut": FILE}), shut, owners=True)
+    assert (dict(found.unknown), found.files) == ({"/shut": "permission denied"}, ())
+
+
+def test_tables_and_entries_are_counted_by_their_names() -> None:
+    assert difference(database(), database(), owners=True).counted == ("table", "tables")
+    trees = TreeFingerprint({}), TreeFingerprint({})
+    assert difference(*trees, owners=True).counted == ("entry", "entries")

@@ -15,7 +15,7 @@ from drd.kinds.file_system import no_directory, space_finding, unwritable
 from drd.model.compliance import assess
 from drd.model.coverage import Coverage
 from drd.model.drill_readiness import of_coverage, of_drills, of_tools, of_versions
-from drd.model.facts import AlertFacts, FindingFacts, PackageFacts, UnreadyFacts
+from drd.model.facts import AlertFacts, FindingFacts, PackageFacts, Unproven, UnreadyFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import name_of
 from drd.model.plan import DrillPolicy
@@ -29,10 +29,11 @@ from drd.model.readiness import (
 from drd.model.readiness_finding import ReadinessException, ReadinessFinding
 from drd.model.run import DrillResult
 from drd.model.runbook import Ask, Step
+from drd.model.source_version import SourceVersion
 from drd.model.verdicts import Readiness
 from drd.registry import source_version
 from tests.catalogue_support import T0, at, captured, evidence, plan, point
-from tests.status_support import NOW, ago, drill, failures, healthy, repository
+from tests.status_support import HOUR, NOW, ago, drill, failures, healthy, repository
 from tests.user_support import NOBODY, acting_as, as_root
 
 READY, NEEDS_DRILL, NOT_READY = Readiness.READY, Readiness.NEEDS_DRILL, Readiness.NOT_READY
@@ -79,6 +80,39 @@ def test_an_exception_holds_until_its_end_and_is_never_forgotten() -> None:
     assert mistyped.readiness is NOT_READY
     assert "there is no such finding" in mistyped.findings[1].finding.text
     assert 'write "repository primary"' in mistyped.findings[1].finding.remedy
+
+
+def test_an_exception_names_its_last_day_and_its_reason() -> None:
+    until = ReadinessException("restic", "known", T0.replace(hour=0))
+    for now, what in (
+        (T0, "has expired"),
+        (T0 - timedelta(days=1), "is not needed: the finding is fine"),
+    ):
+        [told, _] = judge([FINE], [until], now).findings
+        assert told.finding.text == f"the exception until 2026-11-24 (known) {what}"
+        assert (told.finding.subject, told.allows) == ("restic", READY)
+    at_its_end = ReadinessException("repository primary", "known", T0)
+    assert judge([GONE], [at_its_end], T0).readiness is NOT_READY
+    assert judge([GONE], [at_its_end], T0 - timedelta(seconds=1)).readiness is READY
+
+
+def test_a_name_that_is_like_no_finding_gets_no_proposal() -> None:
+    [told, _] = judge([FINE], [exception("zzz")], T0).findings
+    assert told.finding.remedy == "remove the exception from `readiness` of the plan."
+    [told, _] = judge([FINE], [exception("rostic", days=-1)], T0).findings
+    assert told.finding.remedy.endswith(", or set a later end.")
+
+
+def test_an_exception_accepts_all_findings_of_its_name_and_no_other() -> None:
+    report = judge([GONE, UNPROVEN, GONE], [exception("repository primary")], T0)
+    assert (report.readiness, len(report.withholding)) == (NEEDS_DRILL, 1)
+    assert [f.finding.name for f in report.findings] == [
+        "drill database-loss",
+        "repository primary",
+        "repository primary",
+    ]
+    warned = judge([WARNING, GONE, FINE], [exception("repository primary")], T0)
+    assert [f.finding.severity for f in warned.findings] == ["error", "warning", "ok"]
 
 
 DRILLED = f"{evidence().finished_at:%Y-%m-%d %H:%M} UTC"
@@ -142,6 +176,66 @@ def test_another_version_of_a_package_than_in_the_drill_is_named() -> None:
     assert finding.finding.remedy == "drd drill orders-api --scenario database-loss"
 
 
+@pytest.mark.parametrize(
+    ("scenarios", "days", "words"),
+    [
+        (1, 7, ""),
+        (1, 7.7, ""),
+        (1, 7.8, "and the next drill is overdue by 19h"),
+        (1, 14.1, "but a passed drill counts only for 14d"),
+        (2, 14, ""),
+        (2, 16, "and the next drill is overdue by 2d"),
+        (2, 29, "but a passed drill counts only for 28d"),
+    ],
+)
+def test_a_pass_counts_for_two_turns(scenarios: int, days: float, words: str) -> None:
+    names = ("database-loss", "region-loss")[:scenarios]
+    drilled = replace(plan(), drill=DrillPolicy(every_s=7 * 86400.0, scenarios=names))
+    first = of_drills(drilled, [evidence()], T0 + timedelta(days=days))[0]
+    assert first.allows is (NEEDS_DRILL if words else READY)
+    assert words in first.finding.text
+    assert first.proof
+
+
+def test_without_a_schedule_a_pass_counts_for_ninety_days() -> None:
+    by_hand = replace(plan(), drill=DrillPolicy())
+    [fine] = of_drills(by_hand, [evidence(rta_s=None)], T0 + timedelta(days=90))
+    assert fine.finding.text == f"passed {DRILLED}"
+    [late] = of_drills(by_hand, [evidence()], T0 + timedelta(days=90, seconds=1))
+    assert late.finding.text.endswith("but a passed drill counts only for 90d")
+
+
+def test_what_a_drill_left_out_has_its_own_remedy() -> None:
+    left = (Unproven("db", "was empty", "empty"), Unproven("conf", "has no check", "no-check"))
+    [passed] = of_drills(plan(), [evidence(unproven=left)], at(1))
+    assert passed.allows is NOT_READY
+    assert passed.finding.text == (
+        f"passed {DRILLED}, but did not prove everything: db was empty; conf has no check"
+    )
+    assert "may_be_empty" in passed.finding.remedy
+    unclear = evidence(result=DrillResult.INCONCLUSIVE, unproven=left)
+    [found] = of_drills(plan(), [unclear], at(1))
+    assert "may_be_empty" in found.finding.remedy
+    [found] = of_drills(plan(), [replace(unclear, unproven=())], at(1))
+    assert found.finding.remedy == "drd drill orders-api --scenario database-loss"
+
+
+def test_a_drill_that_did_not_pass_says_how_to_see_or_repeat_it() -> None:
+    failed = evidence(result=DrillResult.FAILED)
+    [found] = of_drills(plan(), [failed], at(1))
+    assert (found.finding.text, found.finding.remedy) == (
+        f"failed {DRILLED}",
+        "drd run show 0badcafe",
+    )
+    held = evidence(id="e0", repository="primary", result=DrillResult.INCONCLUSIVE)
+    _, found = of_drills(plan(), [evidence(), held], at(1))
+    assert found.finding.remedy == (
+        "drd drill orders-api --scenario database-loss --repository primary"
+    )
+    passed = evidence(id="e0", repository="primary")
+    assert len(of_drills(plan(), [evidence(), passed], at(1))) == 1
+
+
 def test_an_upgraded_server_has_not_been_brought_back_yet() -> None:
     def holding(major: int) -> object:
         facts = {"server_major": major}
@@ -185,6 +279,10 @@ def test_before_version_1_the_second_number_is_the_series() -> None:
     [large] = of_tools(plan(), {"restic": "0.18.0"}, {"restic": "0.19.0"})
     assert (small.allows, large.allows) == (READY, NEEDS_DRILL)
     assert of_tools(plan(), {}, {"restic": "0.19.0"}) == [], "nothing was written down"
+    [bare] = of_tools(plan(), {"x": "0"}, {"x": "0.0"})
+    assert bare.allows is NEEDS_DRILL
+    [unnumbered] = of_tools(plan(), {"x": "old"}, {"x": "new"})
+    assert (unnumbered.allows, unnumbered.finding.severity) == (READY, "warning")
 
 
 def test_a_server_of_another_minor_version_is_told() -> None:
@@ -194,6 +292,38 @@ def test_a_server_of_another_minor_version_is_told() -> None:
 
     [found] = of_versions(plan(), holding("17.5"), holding("17.6"), source_version)  # type: ignore[arg-type]
     assert (found.finding.severity, found.allows) == ("warning", READY)
+    assert found.finding.text == "17.6 now, but 17.5 at the last passed drill"
+    [found] = of_versions(plan(), holding("17.5"), holding("17.5"), source_version)  # type: ignore[arg-type]
+    assert (found.finding.severity, found.finding.text) == (
+        "ok",
+        "17.5, as at the last passed drill",
+    )
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "text"),
+    [
+        (SourceVersion("17", "17.5"), SourceVersion("17"), "17 now, but 17.5 at the last"),
+        (SourceVersion("17"), SourceVersion("17", "17.6"), "17.6 now, but 17 at the last"),
+        (SourceVersion("17"), SourceVersion("17"), "17, as at the last passed drill"),
+        (SourceVersion("17"), SourceVersion(), ""),
+        (SourceVersion(), SourceVersion("17"), ""),
+    ],
+)
+def test_versions_are_compared_as_far_as_they_are_known(
+    then: SourceVersion, now: SourceVersion, text: str
+) -> None:
+    old, new = (point(n, T0, components=[captured()]) for n in ("old", "new"))
+    known = {id(old.components[0]): then, id(new.components[0]): now}
+    found = of_versions(plan(), old, new, lambda component: known[id(component)])
+    assert [f.finding.text[: len(text)] for f in found] == ([text] if text else [])
+
+
+def test_a_component_that_the_drill_did_not_know_has_no_version_to_compare() -> None:
+    old, new = point("old", T0), point("new", T0, components=[captured("late")])
+    version = SourceVersion("17")
+    assert of_versions(plan(), old, new, lambda _: version) == []
+    assert of_versions(plan(), new, None, lambda _: version) == []
 
 
 def test_steps_that_no_drill_carries_out_are_named() -> None:
@@ -207,6 +337,11 @@ def test_steps_that_no_drill_carries_out_are_named() -> None:
     whole = evidence(coverage=Coverage(9, 9), not_rehearsed=())
     assert of_coverage(plan(), [whole])[0].finding.severity == "ok"
     assert of_coverage(plan(), [evidence()]) == []
+    assert of_coverage(plan(), []) == []
+    recovery = replace(whole, target="standby")
+    assert of_coverage(plan(), [recovery]) == []
+    [only] = of_coverage(plan(), [whole])
+    assert only.finding.text == "9 of 9 steps rehearsed", "the plan has no runbook of its own"
 
 
 def test_a_plan_without_a_runbook_is_not_told_of_its_steps() -> None:
@@ -238,6 +373,21 @@ def test_somebody_has_to_hold_each_role_that_is_asked() -> None:
     )
     assert {f.allows for f in of_people(asking, {})} == {NOT_READY}
     assert of_people(plan(), {}) == []
+    nobody = {f.finding.name: f.finding for f in of_people(asking, {})}["people: anybody"]
+    assert nobody.text == "step look needs a person, but drd.yaml names no person"
+    assert nobody.remedy == "add a person to drd.yaml: people: [{name: NAME}]"
+    lead = found["people: lead"].finding
+    assert lead.remedy.endswith("people: [{name: NAME, roles: [lead]}]")
+    twice = (*steps, Step("again", "approve", settings=Ask("again?", role="lead")))
+    [two] = [
+        f.finding.text
+        for f in of_people(replace(plan(), runbook=twice), {"ann": ("operator",)})
+        if f.finding.subject == "lead"
+    ]
+    assert two.startswith("steps go, again need a person with the role lead")
+    both = {"ann": ("operator",), "bob": ("lead", "operator")}
+    named = {f.finding.subject: f.finding.text for f in of_people(asking, both)}
+    assert named == {"lead": "bob", "operator": "ann, bob", "anybody": "ann, bob"}
 
 
 def test_without_a_point_nothing_is_ready() -> None:
@@ -271,9 +421,41 @@ def test_objectives_warn() -> None:
     assert left["projection against RTO"].finding.severity == "warning"
     assert left["projection against RTO"].finding.remedy.startswith("drd status")
     broken = assess(healthy(load_error="line 3"), NOW)
-    assert {f.finding.name: f.allows for f in of_assessment(plan(), broken)}[
-        "plan file"
-    ] is NEEDS_DRILL
+    [file] = [f for f in of_assessment(plan(), broken) if f.finding.name == "plan file"]
+    assert (file.allows, file.proof, file.finding.remedy) == (
+        NEEDS_DRILL,
+        True,
+        "drd doctor orders-api",
+    )
+    assert file.finding.text == "the file on disk is not in force: line 3"
+    fine = plain["plan file"]
+    assert (fine.finding.text, fine.allows, fine.proof) == ("in force, hash d1", READY, False)
+
+
+@pytest.mark.parametrize(("over_s", "severity"), [(0, "ok"), (1, "warning")])
+def test_an_objective_that_is_met_exactly_is_met(over_s: float, severity: str) -> None:
+    rpo_s, rto_s = plan().objectives.rpo_s, plan().objectives.rto_s
+    exact = healthy(
+        interval_s=rpo_s - 20 + over_s,
+        backup_p95_s=20.0,
+        rto_s=HOUR,
+        last_passed_drill=drill(rta_s=rto_s + over_s),
+    )
+    found = {f.finding.code: f.finding for f in of_assessment(plan(), assess(exact, NOW))}
+    assert found["schedule"].severity == found["projection"].severity == severity
+
+
+def test_each_damaged_repository_withholds_ready() -> None:
+    hurt = healthy(
+        repositories=(
+            repository(),
+            repository("offsite", damage="rot", damaged_since=ago(60)),
+            repository("third", unreachable="no answer"),
+        )
+    )
+    found = [f for f in of_assessment(plan(), assess(hurt, NOW)) if f.finding.severity == "error"]
+    assert [(f.finding.subject, f.allows, f.proof) for f in found] == [("offsite", NOT_READY, True)]
+    assert found[0].finding.remedy.startswith("drd verify orders-api --repository offsite")
 
 
 # --- targets --------------------------------------------------------------------------------
