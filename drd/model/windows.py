@@ -7,6 +7,7 @@ ends with the last time that its `to` is; where a time does not exist, the chang
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -21,10 +22,9 @@ _WEEK_MIN = 7 * DAY_MIN
 
 def minutes_of(text: str) -> int:
     """Return the minutes after midnight of `22:00`; `24:00` is 1440. Raises ValueError."""
-    hours, _, minutes = text.partition(":")
-    plain = all(part.isascii() and part.isdigit() and len(part) <= 2 for part in (hours, minutes))
-    total = int(hours) * 60 + int(minutes) if plain and len(minutes) == 2 else -1
-    if not 0 <= total <= DAY_MIN or int(minutes) > 59:
+    match = re.fullmatch(r"(\d{1,2}):([0-5]\d)", text, re.ASCII)
+    total = int(match[1]) * 60 + int(match[2]) if match else None
+    if total is None or total > DAY_MIN:
         raise Malformed(f"{text!r} is not a time of day", 'write it in quotes, like "22:00"')
     return total
 
@@ -68,12 +68,10 @@ def longest_blackout_s(windows: Sequence[Blackout]) -> float:
     """Return the seconds of the longest time in a usual week without any start; a week or more:
     always.
     """
-    spans = sorted(_weekly(windows))
-    longest = reach = 0
-    begin = -1
-    for start, end in spans:
-        if begin < 0 or start > reach:
-            begin, reach = start, end
+    longest = begin = reach = 0
+    for start, end in sorted(_weekly(windows)):
+        if start > reach:
+            begin = start
         reach = max(reach, end)
         longest = max(longest, reach - begin)
     return min(longest, _WEEK_MIN) * 60.0

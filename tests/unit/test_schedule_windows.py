@@ -72,6 +72,14 @@ def test_time_outside_of_every_window_stays(windows: tuple[Blackout, ...]) -> No
     assert released(windows, "UTC", at) == (at, None)
 
 
+def test_a_blackout_without_an_end_is_followed_for_a_week_and_a_window() -> None:
+    always = window("00:00", "24:00")
+    at = utc("2026-11-25T12:00:00")
+    assert released((always,), "UTC", at) == (utc("2026-12-03T00:00:00"), always)
+    halves = (window("00:00", "12:00"), window("12:00", "24:00"))
+    assert released(halves, "UTC", at) == (utc("2026-12-03T00:00:00"), halves[1])
+
+
 @pytest.mark.parametrize(
     ("windows", "hours"),
     [
@@ -84,6 +92,10 @@ def test_time_outside_of_every_window_stays(windows: tuple[Blackout, ...]) -> No
         ((window("06:00", "22:00"), NIGHT), 7 * 24),
         ((window("00:00", "24:00"),), 7 * 24),
         ((window("12:00", "13:00"), window("12:30", "13:30")), 1.5),
+        ((window("12:00", "14:00"), window("12:30", "13:30")), 2),
+        ((window("12:00", "13:00"), window("14:00", "14:30")), 1),
+        ((window("12:00", "12:30"), window("14:00", "15:00")), 1),
+        ((window("00:00", "00:01", 0), window("00:02", "00:03", 0)), 1 / 60),
     ],
 )
 def test_longest_time_without_a_start(windows: tuple[Blackout, ...], hours: float) -> None:
@@ -97,7 +109,23 @@ def test_times_of_day_are_parsed(text: str, minutes: int) -> None:
     assert minutes_of(text) == minutes
 
 
-@pytest.mark.parametrize("text", ["", "22", "22:0", "22:60", "24:01", "-1:00", "1:2:3", "²2:00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "22",
+        "22:0",
+        "22:60",
+        "24:01",
+        "-1:00",
+        "1:2:3",
+        "²2:00",
+        "022:00",
+        ":00",
+        "1:000",
+        "x:00",
+    ],
+)
 def test_invalid_times_of_day_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match='write it in quotes, like "22:00"'):
         minutes_of(text)
