@@ -333,7 +333,7 @@ def test_an_hour_of_delay_is_not_overdue_where_the_time_before_is_not_known() ->
     ],
 )
 def test_one_failure_of_a_job_that_a_retry_may_help_is_only_noted(
-    known: dict[str, Any], severity: Severity
+    known: dict[str, Any], severity: str
 ) -> None:
     assert of_plan(healthy(), PlanMore((JobFacts(ran("copy", **known)),))) == [
         ("copy-failing", severity)
@@ -354,7 +354,7 @@ def test_only_late_work_is_late() -> None:
     more = PlanMore(late.jobs, verifications=(reading,))
     facts = healthy(last_drill=drill(since_s=8 * DAY), waiting=1)
     found = conditions(assess(facts, NOW), facts, more, NOW)
-    assert {c.code: is_late(c) for c in found} == {
+    assert {c.kind: is_late(c) for c in found} == {
         "copy-overdue": True,
         "reading-overdue": True,
         "drill-overdue": True,

@@ -35,7 +35,7 @@ SOMETHING: dict[str, object] = {
     "Hook.timeout_s": MINUTE,
     "S3Access.bucket_lookup": "auto",
     "RepositorySpec.s3": S3Access(),
-    "Window.days": (0, 1, 2, 3, 4, 5, 6),
+    "Blackout.days": (0, 1, 2, 3, 4, 5, 6),
     "Times.timezone": "UTC",
     "Times.timeout_s": HOUR,
     "BackupPolicy.retries": 5,

@@ -162,7 +162,7 @@ def test_what_a_passed_drill_did_not_prove_is_at_risk_with_its_remedy() -> None:
     left = (Unproven("db", "was empty", "empty"), Unproven("conf", "is in no step", "in-no-step"))
     proven = scenario(last=drill(unproven=left))
     found, [reason] = judge_drill(healthy(scenarios=(proven,)), NOW)
-    assert (reason.verdict, reason.code) == (Verdict.AT_RISK, "drill-unproven")
+    assert (reason.verdict, reason.kind) == (Verdict.AT_RISK, "drill-unproven")
     assert reason.text == ("last drill did not prove everything: db was empty; conf is in no step")
     assert reason.remedy == remedy_of(left)
     assert found.scenarios[0].unproven == left
@@ -233,7 +233,7 @@ def test_a_drill_that_was_held_to_a_repository_has_no_turn_and_no_age() -> None:
 def test_a_changed_plan_names_the_scenario_if_there_are_several() -> None:
     old = scenario(last=drill(plan_digest="older"))
     [reason] = reasons(old)
-    assert (reason.text, reason.code) == ("plan changed since its last drill", "plan-changed")
+    assert (reason.text, reason.kind) == ("plan changed since its last drill", "plan-changed")
     [reason] = reasons(old, scenario("host-loss"))
     assert reason.text == "plan changed since the last drill of database-loss"
     assert reason.remedy == "drd drill orders-api --scenario database-loss"
@@ -249,7 +249,7 @@ def test_a_changed_plan_names_the_scenario_if_there_are_several() -> None:
 )
 def test_a_plan_that_is_not_loaded_is_at_risk(changes: dict[str, object], remedy: str) -> None:
     found, [reason] = judge_drill(healthy(load_error="its file is broken", **changes), NOW)
-    assert (found.verdict, reason.code, reason.remedy) == (
+    assert (found.verdict, reason.kind, reason.remedy) == (
         Verdict.AT_RISK,
         "plan-not-loaded",
         remedy,
