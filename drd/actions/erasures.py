@@ -89,10 +89,13 @@ class ErasuresSettings(StepSettings):
 
     component: str = Field(description="The component that people are erased from.")
     register_: Register = Field(
-        alias="register", description="The list of erased people, with times."
+        alias="register",
+        description="Where drd finds the ids of the erased people: a file or a command.",
     )
-    replay: Replay = Field(description="How the erasures are repeated.")
-    check: StillThere = Field(description="How drd checks that no erased person exists.")
+    replay: Replay = Field(description="How drd erases these people again: SQL or a command.")
+    check: StillThere = Field(
+        description="How drd checks that no erased person exists: SQL or a command."
+    )
 
     def all_commands(self) -> Iterator[Placed]:
         parts = {

@@ -102,7 +102,7 @@ class StartSettings(Rehearsed):
     def contradictions(self) -> Iterator[Contradiction]:
         if (self.command is None) == (self.unit is None):
             hint = "give one of command and unit."
-            yield Contradiction((), "needs exactly one of command and unit", hint)
+            yield Contradiction((), "needs exactly one of the keys command and unit", hint)
         words = [*(self.command or ()), *self.env.values(), self.url or ""]
         if self.port is None and any("port" in references(w) for w in words):
             hint = "add port: the port that the program listens on in a recovery."

@@ -8,6 +8,7 @@ from drd import process
 from drd.cli import output
 from drd.cli.session import session
 from drd.errors import UsageError
+from drd.model.custody import WHILE_CONTESTED
 from drd.model.units import format_time
 
 
@@ -38,8 +39,7 @@ def run(args: argparse.Namespace) -> int:
         output.say(f"  {output.unmarked(custody.reason)}{by}")
     if custody.contested is not None:
         output.complain(
-            f"{custody.contested}: until a person decides, drd on this machine forgets no restore "
-            "points, prunes nothing, and does not touch unfinished runs",
+            f"{custody.contested}: {WHILE_CONTESTED}",
             "if this machine takes over: drd adopt --reason TEXT; if not: "
             "systemctl disable --now drd",
         )

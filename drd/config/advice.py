@@ -43,7 +43,7 @@ def advise_on_names(parsed: Parsed, report: Report) -> tuple[Problem, ...]:
             continue
         text = f"the name {name} begins with a hyphen: commands would take it for an option"
         hint = "begin it with a letter or a digit."
-        report.warn(path, f"{text}; drd refuses a new plan with it", hint)
+        report.warn(path, f"{text}; drd refuses a new plan with such a name", hint)
         warning = report.problems[-1]
         errors.append(warning._replace(message=text, severity="error"))
     return tuple(errors)
@@ -71,7 +71,11 @@ def _schedule(parsed: Parsed, report: Report) -> None:
     interval = interval_s(plan)
     if interval is None:
         message = "no backup schedule: backups start only by hand"
-        report.warn(("backup",), message, "add backup: {every: …} with a time below the RPO.")
+        report.warn(
+            ("backup",),
+            message,
+            "add for example `backup: {every: 30m}`, with a time shorter than the RPO.",
+        )
     elif interval >= plan.objectives.rpo:
         what = f"a backup every {format_duration(interval)}"
         message = f"{what} cannot keep an RPO of {format_duration(plan.objectives.rpo)}"
@@ -86,19 +90,19 @@ def _schedule(parsed: Parsed, report: Report) -> None:
         report.warn(("backup", "blackout"), message, hint)
     if plan.drill.every is None and plan.drill.cron is None:
         message = "no drill schedule: nobody notices when the backups can no longer be restored"
-        report.warn(("drill",), message, "add drill: {every: 7d}.")
+        report.warn(("drill",), message, "add for example `drill: {every: 7d}`.")
     rules = plan.retention.model_dump(exclude={"max_repack", "every"})
     if not any(rules.values()):
         message = "no retention: restore points are kept for ever"
-        hint = "add retention: {keep_within: 2d, daily: 14, weekly: 8, monthly: 12}."
+        hint = "add for example `retention: {keep_within: 2d, daily: 14, weekly: 8, monthly: 12}`."
         report.warn(("retention",), message, hint)
 
 
 def _copies(parsed: Parsed, report: Report) -> None:
     plan = parsed.file
     if plan.copies != Copy() and all(r.copy_of is None for r in plan.repositories.values()):
-        message = "`copy` has a schedule, but no repository has copy_of"
-        report.warn(("copy",), message, "add copy_of to a repository, or remove `copy`.")
+        message = "`copy` has settings, but no repository of this plan has `copy_of`"
+        report.warn(("copy",), message, "add `copy_of` to a repository, or remove `copy`.")
 
 
 def _repository(parsed: Parsed, report: Report) -> None:
@@ -110,7 +114,10 @@ def _repository(parsed: Parsed, report: Report) -> None:
             report.warn(("repositories", name, "url"), message, hint)
         if repository.protection == "append-only" and parsed.file.retention.every not in _BY_HAND:
             message = "the repository is append-only: retention will fail"
-            hint = "set retention.every and prune.every to never, and run both from a safe host."
+            hint = (
+                "set `every: never` under `retention` and under `prune`, and run both from a host "
+                "that may delete."
+            )
             report.warn(("repositories", name, "protection"), message, hint)
         if repository.url.startswith("s3:http://"):
             message = "the connection to the repository is not encrypted"
@@ -123,7 +130,7 @@ def _checks(parsed: Parsed, report: Report) -> None:
     looked_at = {c.component for c in plan.checks} - {None}
     if not looked_at:
         message = "no check reads data: every drill will be inconclusive"
-        hint = "add a rows, files or sql check for each component."
+        hint = "add a check for each component, of kind rows, files or sql."
         report.warn(("checks",), message, hint)
         return
     for name in (n for n in plan.components if n not in looked_at):
@@ -131,14 +138,20 @@ def _checks(parsed: Parsed, report: Report) -> None:
             f"no check covers component {name}: a drill will not notice if the data of "
             f"{name} is wrong"
         )
-        report.warn(("components", name), message, f"add a rows, files or sql check for {name}.")
+        report.warn(
+            ("components", name), message, f"add a check of kind rows, files or sql for {name}."
+        )
     for at, check in zip(parsed.check_at, plan.checks, strict=True):
         component = plan.components.get(check.component or "")
         if component is None or not CHECKS[check.kind].compares:
             continue
         if not KINDS[component.kind].fingerprints(component):
-            message = f"this check cannot compare: component {check.component} has fingerprint: off"
-            report.warn(("checks", at), message, "set fingerprint: counts, or use sql checks.")
+            message = (
+                f"this check cannot compare: component {check.component} has `fingerprint: off`"
+            )
+            report.warn(
+                ("checks", at), message, "set `fingerprint: counts`, or use checks of kind sql."
+            )
 
 
 def _runbook(parsed: Parsed, report: Report) -> None:
@@ -155,7 +168,7 @@ def _runbook(parsed: Parsed, report: Report) -> None:
     for at, check in zip(parsed.check_at, parsed.file.checks, strict=True):
         if check.name not in checked:
             message = f'no step of the runbook runs the check "{check.name}"'
-            report.warn(("checks", at), message, "add a step check: all after the restore.")
+            report.warn(("checks", at), message, "add a step `check: all` after the restore.")
 
 
 def _targets(parsed: Parsed, report: Report) -> None:

@@ -15,11 +15,11 @@ def check_copies(parsed: Parsed, report: Report) -> None:
     raw = _raw(report)
     originals = [n for n, r in raw.items() if not (isinstance(r, dict) and "copy_of" in r)]
     for name in originals[1:]:
-        message = f"backups already go to {originals[0]}"
-        hint = f"add copy_of: {originals[0]}, or remove one of them."
+        message = f"backups already go to repository {originals[0]}; only one can receive them"
+        hint = f"add `copy_of: {originals[0]}` here, or remove one of the two repositories."
         report.error(("repositories", name), message, hint, of_key=True)
     if raw and not originals:
-        hint = "remove copy_of from the repository that receives the backups."
+        hint = "remove `copy_of` from the repository that receives the backups."
         report.error(
             ("repositories",), "all repositories are copies: none receives the backups", hint
         )
@@ -42,7 +42,7 @@ def _source(
     path = ("repositories", name, "copy_of")
     if copy_of == name:
         others = [n for n in raw if n != name]
-        hint = f"name another repository: {', '.join(others)}." if others else "remove copy_of."
+        hint = f"name another repository: {', '.join(others)}." if others else "remove `copy_of`."
         report.error(path, f"repository {name} is a copy of itself", hint)
     elif copy_of not in raw:
         hint = nearest(copy_of, [n for n in raw if n != name])
@@ -52,7 +52,7 @@ def _source(
         report.error(
             path,
             f"the copies form a circle: {words}",
-            "in one of them, write as copy_of the repository that receives the backups.",
+            "in one of them, set `copy_of` to the repository that receives the backups.",
         )
 
 
@@ -77,8 +77,8 @@ def _places(parsed: Parsed, report: Report) -> None:
         except ValueError:
             continue
         if url in first:
-            message = f"repository {first[url]} has the same address"
-            hint = "give it another URL, best at another provider."
+            message = f"repository {first[url]} has the same URL"
+            hint = "give one of the two another URL, best at another provider."
             report.error(("repositories", name, "url"), message, hint)
         first.setdefault(url, name)
 
@@ -89,5 +89,5 @@ def _scenarios(parsed: Parsed, raw: dict[str, Any], originals: list[str], report
     for index, scenario in enumerate(parsed.file.drill.scenarios):
         if scenario == "region-loss":
             message = "region-loss needs a copy that is left when the repository is gone"
-            hint = "add a repository with copy_of, or remove this scenario."
+            hint = "add a repository with `copy_of`, or remove this scenario."
             report.error(("drill", "scenarios", index), message, hint)

@@ -41,7 +41,7 @@ def _state(url: str) -> str:
         raise Malformed(f"{scheme} databases are not supported", "use sqlite or postgresql")
     if ":" in rest.partition("/")[0].rpartition("@")[0] or "password=" in rest:
         raise Malformed(
-            "contains a password", "write it as {url: URL, password: {credential: NAME}}"
+            "contains a password", "write `{url: URL, password: {credential: NAME}}` instead"
         )
     return url
 
@@ -50,7 +50,8 @@ class State(Settings):
     """Where the catalogue is. The password never stands in the URL."""
 
     url: Annotated[str, AfterValidator(_state)] = Field(
-        description="SQLAlchemy URL of the catalogue."
+        description="URL of the catalogue's database, as SQLAlchemy writes it: "
+        "`postgresql://drd@db1/drd`."
     )
     password: Secret | None = Field(None, description="The password of the database's user.")
 
@@ -102,12 +103,17 @@ class Limits(Settings):
 
     runs: Positive = Field(4, description="How many runs of any kind may run at the same time.")
     backups: Positive | None = Field(
-        None, description="How many of them may be backups (default: `runs`)."
+        None, description="How many backups may run at the same time (default: as many as `runs`)."
     )
-    drills: Positive = Field(1, description="How many may be drills.")
-    copies: Positive = Field(2, description="How many may copy to a repository.")
+    drills: Positive = Field(1, description="How many drills may run at the same time.")
+    copies: Positive = Field(
+        2,
+        description="How many runs may copy restore points to another repository at the same time.",
+    )
     maintenance: Positive = Field(
-        1, description="How many may be retention, prune or verification, together."
+        1,
+        description="How many runs of retention, prune and verification, together, may run at the "
+        "same time.",
     )
     per_repository: Positive = Field(
         2,
@@ -116,7 +122,7 @@ class Limits(Settings):
         "the same time.",
     )
     per_host: Positive = Field(
-        2, description="How many backups may read from the same database host."
+        2, description="How many runs may read from the same database host at the same time."
     )
 
 
@@ -213,8 +219,9 @@ class DaemonFile(Settings):
         WithJsonSchema(_STATE_SCHEMA),
     ] = Field(
         State(url=DEFAULT_STATE),
-        description="SQLAlchemy URL of the catalogue. If the database needs a password: "
-        "{url: URL, password: REFERENCE}.",
+        description="URL of the catalogue's database, as SQLAlchemy writes it: "
+        "`sqlite:////PATH` or `postgresql://USER@HOST/DATABASE`. If the database needs a password: "
+        "`{url: URL, password: {credential: NAME}}`.",
     )
     public_dir: Place | None = Field(
         None,

@@ -43,10 +43,12 @@ def _explicit(parsed: Parsed, report: Report) -> None:
             continue
         path = ("runbook", at, ERASURES)
         if erasures is None:
-            hint = "add erasures: {component: …, register: …, replay: …, check: …} to the plan."
+            hint = (
+                "add a section `erasures` to the plan: docs/recovery.md, Erasures since the point."
+            )
             report.error(path, "this step replays erasures, but the plan has no `erasures`", hint)
         elif body(step) != erasures.component:
-            hint = f"write erasures: {erasures.component}."
+            hint = f"write `erasures: {erasures.component}`."
             report.error(
                 path, f"`erasures` of this plan is for component {erasures.component}", hint
             )
@@ -66,7 +68,7 @@ def _one_of_each(erasures: ErasuresSettings, report: Report) -> None:
         if sum(getattr(part, name) is not None for name in names) != 1:
             both = " and ".join(names)
             hint = f"give {either(names)}, not both."
-            report.error(("erasures", key), f"needs exactly one of {both}", hint)
+            report.error(("erasures", key), f"needs exactly one of the keys {both}", hint)
 
 
 def _component(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> None:
@@ -78,7 +80,7 @@ def _component(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> No
     for key, part in (("replay", erasures.replay), ("check", erasures.check)):
         if part.sql is not None and kind in KINDS and Ability.SQL not in KINDS[kind].can:
             message = f"component {name} is of kind {kind}, which cannot execute SQL"
-            report.error(("erasures", key, "sql"), message, "give command instead of sql.")
+            report.error(("erasures", key, "sql"), message, "give `command` instead of `sql`.")
 
 
 def _register(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> None:
@@ -88,8 +90,8 @@ def _register(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> Non
         return
     for what, place in _places(parsed):
         if PurePosixPath(file).is_relative_to(place):
-            message = f"is in {what}: a recovery would replace the register by an old version"
-            hint = "keep the register outside of what the plan restores."
+            message = f"is in {what}: a recovery would replace this list by an old version"
+            hint = "keep the list of erased people outside of what the plan restores."
             report.error(("erasures", "register", "file"), message, hint)
             return
 

@@ -146,7 +146,7 @@ def _beside_others(reached: PlanPath) -> Exposed | None:
         if reached.file.info.st_nlink > 1:
             why = (
                 "has a second hard link, and others can put files in its directory "
-                f"{directory.place}"
+                f"{directory.place}: the file may come from somebody else"
             )
             return Exposed(reached.path, why, remedy)
         why = f"is in {directory.place}, where others can put files"

@@ -59,12 +59,12 @@ class KitVerify(Settings):
 def _one_way(kit: DaemonKit | PlanKit) -> DaemonKit | PlanKit:
     """age encrypts for a passphrase or for recipients, never for both."""
     if kit.recipients and kit.shares is not None:
-        raise Malformed("has both recipients and shares", "keep one of them")
+        raise Malformed("has both `recipients` and `shares`", "keep one of them")
     if kit.file is not None and kit.shares is not None:
         raise Malformed(
-            "has both file and shares",
-            "only several people together can open a kit with shares: remove file, and let these "
-            "people try the kit with drd kit verify",
+            "has both `file` and `shares`: drd cannot test a kit with shares alone, because only "
+            "several people together can open such a kit",
+            "remove `file`, and let these people test the kit with drd kit verify",
         )
     openers = [ref for ref in (kit.passphrase, kit.identity) if ref is not None]
     if kit.file is None and (openers or kit.verify is not None):

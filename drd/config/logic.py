@@ -92,7 +92,7 @@ def _names_of(report: Report, section: str) -> list[str]:
 def _repository(repository: RepositorySettings, path: Path, report: Report) -> None:
     if repository.url.startswith("/"):
         if repository.s3 is not None:
-            hint = "remove s3, or write the url as s3:https://host/bucket/prefix."
+            hint = "remove `s3`, or write the URL as s3:https://host/bucket/prefix."
             report.error((*path, "s3"), "does not apply to a local repository", hint, of_key=True)
         return
     try:
@@ -106,10 +106,10 @@ def _repository(repository: RepositorySettings, path: Path, report: Report) -> N
 def _keys(s3: S3, path: Path, report: Report) -> None:
     for given, missing in (("access_key", "secret_key"), ("secret_key", "access_key")):
         if getattr(s3, given) is not None and getattr(s3, missing) is None:
-            hint = "give both, or neither to use the instance's role."
-            report.error((*path, given), f"also needs {missing}", hint, of_key=True)
+            hint = "give both; or neither, to use the role of the cloud instance."
+            report.error((*path, given), f"also needs `{missing}`", hint, of_key=True)
     if s3.session_token is not None and s3.access_key is None and s3.secret_key is None:
-        message = "needs access_key and secret_key"
+        message = "needs `access_key` and `secret_key`"
         report.error((*path, "session_token"), message, "give all three.", of_key=True)
 
 

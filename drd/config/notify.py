@@ -49,7 +49,7 @@ def _names(entries: Sequence[Named], report: Report) -> list[str]:
 
 def _check(entry: Named, path: Path, report: Report) -> None:
     if isinstance(entry, Carrier) and entry.severity is not None and entry.min_severity is not None:
-        message, hint = "cannot be combined with severity", "keep one of them."
+        message, hint = "cannot be combined with `severity`", "keep one of them."
         report.error((*path, "min_severity"), message, hint, of_key=True)
     for wrong in entry.contradictions():
         report.error((*path, *wrong.path), wrong.message, wrong.hint, of_key=wrong.of_key)

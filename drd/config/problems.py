@@ -190,6 +190,7 @@ class _Sentence(NamedTuple):
     is_missing: bool = False
 
 
+_REFERENCE = "the possible values are in docs/plan-reference.md"
 _EMPTY = _Sentence("is empty", "give the key a value, or remove the line.")
 
 
@@ -241,8 +242,8 @@ class _Translation:
         if set(kinds) <= set(known):  # a step: only the keys of its own kind
             own = next((k for k in kinds if k in beside), "")
             if key in kinds and own:
-                hint = f"write {key} as a step of its own, in another item of the list."
-                text = f"a step does one thing, and this one has {own} and {key}"
+                hint = f"write `{key}` as a step of its own, in another item of the list."
+                text = f"a step does one thing, and this one has both `{own}` and `{key}`"
                 return _Sentence(text, hint, of_key=True)
             known = [k for k in known if k not in kinds]
         free = [k for k in known if k not in beside]
@@ -270,7 +271,7 @@ class _Translation:
             hint = nearest(key, words)
             return _Sentence(f'unknown key "{key}"', hint, meant=_closest(key, words))
         if key == "kind":
-            hint = f"write its kind, like kind: {self._some_kind()}"
+            hint = f"write its kind, for example `kind: {self._some_kind()}`."
             return _Sentence("kind is missing", hint, is_missing=True)
         keys = self.item["input"] if isinstance(self.item["input"], dict) else ()
         own = [str(key) for key in keys if key not in KEYS_OF_EVERY_STEP]
@@ -281,13 +282,13 @@ class _Translation:
         return _Sentence("is not a step of a runbook", unused or some)
 
     def _some_kind(self) -> str:
-        return f"{FAMILIES[FAMILY_OF[str(self.path[0])]].names[0]}."
+        return FAMILIES[FAMILY_OF[str(self.path[0])]].names[0]
 
     def _other(self, kind: str, value: Any) -> _Sentence:
         context = self.item.get("ctx", {})
         if kind == "value_error":
             malformed = Malformed.of(context["error"])
-            return _Sentence(malformed.fact, f"{malformed.remedy or 'see `drd plan schema`'}.")
+            return _Sentence(malformed.fact, f"{malformed.remedy or _REFERENCE}.")
         if kind == "literal_error":
             choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
             return _no_choice(value, choices)
@@ -304,7 +305,7 @@ class _Translation:
             return _Sentence(f"is longer than {context['max_length']} characters", "shorten it.")
         reason = str(self.item["msg"]).removeprefix("Input ")
         text = f"{_shown(value)} is not possible: it {reason}"
-        return _Sentence(text, "see `drd plan schema`.")
+        return _Sentence(text, "the possible values are in docs/plan-reference.md.")
 
     def _out_of_range(self, value: Any) -> _Sentence:
         """Name both bounds, not only the one that was missed."""

@@ -30,7 +30,7 @@ class AcceptedFinding(Settings):
         min_length=1, description="The reason for accepting the finding, for later readers."
     )
     until: Annotated[str, AfterValidator(_day)] = Field(
-        description="The last day (UTC) on which the finding is accepted: 2026-12-31."
+        description="The last day (UTC) on which the finding is accepted, for example 2026-12-31."
     )
 
 

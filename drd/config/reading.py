@@ -59,7 +59,8 @@ def _unreadable(path: Path, error: OSError, what: str) -> ConfigError:
         FileNotFoundError: "check the name; `drd plan check` lists the plans."
         if what == "plan"
         else "check --config and $DRD_CONFIG.",
-        PermissionError: f"let the user of this command read it: chgrp drd {path}; chmod g+r.",
+        PermissionError: "let the user of this command read it, for example: "
+        f"chgrp drd {path} && chmod g+r {path}",
         IsADirectoryError: f"name the {what}'s file, not its directory.",
     }
     hint = hints.get(type(error), "check the disk and the mount.")

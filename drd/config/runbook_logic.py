@@ -243,7 +243,7 @@ class _Review:
         if when is None:
             return
         if when.scenario is None and when.target is None and when.step is None:
-            self.report.error(at, "has no condition", "give scenario, target or step.")
+            self.report.error(at, "has no condition", "give `scenario`, `target` or `step`.")
         self._require_known(when.scenario, SCENARIOS, (*at, "scenario"), "scenario")
         targets = (*self.parsed.targets, IN_PLACE, SANDBOX)
         if not self.report.has_broken(("targets",)):
@@ -255,7 +255,7 @@ class _Review:
             self.report.error(
                 (*at, "is"),
                 "needs `step`",
-                "add step: NAME, the step whose state is meant.",
+                "add `step: NAME`, the step whose state is meant.",
                 of_key=True,
             )
 
@@ -339,7 +339,7 @@ def check_roles(parsed: Parsed, report: Report, known: Collection[str]) -> None:
     for path, role in roles(parsed):
         if role in known:
             continue
-        add = f"people: [{{name: …, roles: [{role}]}}]"
+        add = f"`people: [{{name: NAME, roles: [{role}]}}]`"
         near = nearest(role, sorted(known)) if known else ""
         hint = f"{near} Or add a person: {add}." if near else f"add a person: {add}."
         report.warn(path, f'nobody in drd.yaml has the role "{role}"', hint)

@@ -95,8 +95,10 @@ AnyCheck = Annotated[CheckSettings, OfKind(CHECKS, lambda spec: spec.settings)]
 class ObjectivesSettings(Settings):
     """The objectives."""
 
-    rpo: Duration = Field(description="How much data may be lost, as time: `15m`.")
-    rto: Duration = Field(description="How long the service may be down: `30m`.")
+    rpo: Duration = Field(
+        description="How much data may be lost, as a time: with `15m`, that of 15 minutes."
+    )
+    rto: Duration = Field(description="How long the service may be down, for example `30m`.")
     window: Duration = Field(
         90 * 86400.0,
         description="The time over which drd reports the attainment: the share of this time in "

@@ -42,30 +42,40 @@ class _StepReview:
             message = (
                 "a drill always rehearses an approval: it grants the approval and reports that"
             )
-            self.report.error(at, message, "remove rehearse.")
+            self.report.error(at, message, "remove `rehearse`.")
         elif how.rehearse == "skip" and how.reason is None:
-            self.report.error(at, "a step with rehearse: skip needs a reason", "add reason: TEXT.")
+            self.report.error(
+                at, "a step with `rehearse: skip` needs a reason", "add `reason: TEXT`."
+            )
         elif how.rehearse == "simulate" and how.stand_in is None:
-            hint = "add with: [COMMAND, …]. A drill runs this command in place of the step."
+            hint = "add `with: [COMMAND, …]`. A drill runs this command in place of the step."
             self.report.error(at, "needs `with`, the command that simulates the step", hint)
         elif how.rehearse == "simulate" and kind in ("restore", "check"):
-            hint = "remove rehearse, or write rehearse: skip and reason: TEXT."
+            hint = "remove `rehearse`, or write `rehearse: skip` and `reason: TEXT`."
             self.report.error(at, f"a {kind} step cannot be simulated", hint)
         elif how.rehearse == "run" and kind == "manual":
-            hint = "remove rehearse, or simulate the step: rehearse: simulate, with: [COMMAND, …]."
+            hint = (
+                "remove `rehearse`, or simulate the step: `rehearse: simulate` and "
+                "`with: [COMMAND, …]`."
+            )
             self.report.error(at, "a drill cannot run a manual step", hint)
         elif how.reason is not None and how.rehearse != "skip" and kind != "manual":
             self.report.error(
                 at,
-                "`reason` is allowed only in a step with rehearse: skip",
-                "add rehearse: skip to this step, or remove reason.",
+                "`reason` is allowed only in a step with `rehearse: skip`",
+                "add `rehearse: skip` to this step, or remove `reason`.",
             )
         elif how.stand_in is not None and how.rehearse != "simulate":
-            hint = "add rehearse: simulate to this step, or remove with."
-            self.report.error(at, "`with` is allowed only in a step with rehearse: simulate", hint)
+            hint = "add `rehearse: simulate` to this step, or remove `with`."
+            self.report.error(
+                at, "`with` is allowed only in a step with `rehearse: simulate`", hint
+            )
         elif how.rehearse in (None, "run") and self._is_of_host(step):
-            message = f"a drill cannot {kind} the host's own unit"
-            hint = "add rehearse: skip with a reason, or rehearse: simulate with a command."
+            message = f"a drill cannot {kind} a systemd unit of the host"
+            hint = (
+                "add `rehearse: skip` and `reason: TEXT`, or `rehearse: simulate` and "
+                "`with: [COMMAND, …]`."
+            )
             self.report.error((*path, kind, "unit"), message, hint)
 
     def _is_of_host(self, step: StepKeys) -> bool:
@@ -84,11 +94,11 @@ class _StepReview:
         kind = step.kind
         if step.timeout is not None and kind in ("restore", "check", "wait", *PEOPLE):
             hints = {
-                "check": "remove it, and set timeout in each check.",
+                "check": "remove it, and set `timeout` in each check.",
                 "restore": "remove it: a restore that gets no more data ends by itself.",
                 "wait": "remove it.",
             }
-            hint = hints.get(kind, f"remove it, and set expires under {kind}.")
+            hint = hints.get(kind, f"remove it, and set `expires` under `{kind}`.")
             message = f"is not possible in a step of kind {kind}"
             self.report.error((*path, "timeout"), message, hint, of_key=True)
         if kind in PEOPLE and step.retries:

@@ -138,7 +138,7 @@ class NotifySettings(Rehearsed):
 class WaitSettings(Rehearsed):
     """Wait for some time."""
 
-    time: Duration = Field(alias="for", description="How long the step waits: `30s`.")
+    time: Duration = Field(alias="for", description="How long the step waits, for example `30s`.")
 
 
 Manual = Annotated[ManualSettings, short("do"), or_text(ManualSettings)]
@@ -272,7 +272,7 @@ class WaitStep(StepKeys):
 
     kind: ClassVar = "wait"
 
-    wait: Wait = Field(description="The duration: `wait: 30s`.")
+    wait: Wait = Field(description="How long the step waits, for example `wait: 30s`.")
 
 
 class NotifyStep(StepKeys):

@@ -35,7 +35,7 @@ def check_timing(parsed: Parsed, report: Report) -> None:
         section = getattr(parsed.file, field)
         if section.every is not None and section.cron is not None:
             hint = "keep one of them."
-            report.error((name, "cron"), "cannot be combined with every", hint, of_key=True)
+            report.error((name, "cron"), "cannot be combined with `every`", hint, of_key=True)
         if not _is_zone(section.timezone):
             message = f'there is no time zone "{section.timezone}"'
             hint = _nearest_zone(section.timezone, available_timezones())
@@ -65,10 +65,10 @@ def blackout(windows: Sequence[BlackoutSettings]) -> tuple[Blackout, ...]:
 def _windows(windows: Sequence[BlackoutSettings], path: Path, report: Report) -> None:
     for index, window in enumerate(windows):
         if window.from_ == window.to:
-            hint = 'for a whole day, write from: "00:00", to: "24:00".'
+            hint = 'for a whole day, write `from: "00:00"` and `to: "24:00"`.'
             report.error((*path, index, "to"), f"the window begins and ends at {window.to}", hint)
         elif minutes_of(window.from_) == DAY_MIN:
-            hint = 'write "00:00" with the next day.'
+            hint = 'write `from: "00:00"`, with the next day.'
             report.error((*path, index, "from"), "no day begins at 24:00", hint)
     if not report.has_broken(path) and longest_blackout_s(blackout(windows)) >= _WEEK_S:
         hint = "leave a part of the week free."
@@ -85,8 +85,8 @@ def _read_all(parsed: Parsed, report: Report) -> None:
     if verification.cron is not None:
         between_s = longest_gap(verification.cron, verification.timezone)
     if between_s is not None and verification.read_all_within < between_s:
-        message = f"is shorter than the {format_duration(between_s)} between two checks"
-        hint = "check more often, or allow more time."
+        message = f"is shorter than the {format_duration(between_s)} between two verifications"
+        hint = "verify more often, or allow more time."
         report.error(("verification", "read_all_within"), message, hint)
 
 

@@ -201,7 +201,13 @@ def _attach(parent: _List | _Map, node: _Node) -> None:
 
 
 def _too_deep(file: str, line: int) -> Problem:
-    return Problem(file, line, "", f"is nested deeper than {MAX_DEPTH} levels", "a plan needs 7.")
+    return Problem(
+        file,
+        line,
+        "",
+        f"is nested deeper than {MAX_DEPTH} levels",
+        "use fewer levels: a plan needs 7 at most.",
+    )
 
 
 # --- nodes to values ------------------------------------------------------------------------

@@ -305,7 +305,7 @@ class Daemon:
             self._api.reconfigured()
         if reread_settings.changed:
             _log.info("configuration.changed", keys=list(reread_settings.changed))
-            self._agenda.note_change(self._app.clock.now(), "drd.yaml that changed")
+            self._agenda.note_change(self._app.clock.now(), "drd.yaml changed")
         if not reread_settings.waiting:
             return []
         _log.warning(

@@ -96,7 +96,7 @@ class Agenda:
     def set_plan(self, row: PlanRow, schedule: Schedule, now: datetime) -> None:
         """Put this plan in force."""
         if row.name in self._plans:
-            self._changed[row.name] = (now, "plan that changed")
+            self._changed[row.name] = (now, "the plan changed")
         self._plans[row.name] = _ScheduledPlan(schedule, row)
         self._plan(row.name, now)
 
@@ -212,7 +212,7 @@ class Agenda:
         if row.kind in _MEETING and before is not None and before.tries and not row.tries:
             at = row.last_success_at or row.last_finished_at
             if at is not None:
-                self._changed[row.plan] = (at, f"{row.kind} that succeeds again")
+                self._changed[row.plan] = (at, f"a {row.kind} succeeded again")
         self._rows[key] = row
 
     def _news(self, job: Job) -> tuple[datetime, str] | None:
@@ -222,7 +222,11 @@ class Agenda:
         telling = {RunKind.READINESS: _TELLING, RunKind.KIT: ((RunKind.KIT, EXPORT),)}
         plan = job.plan
         rows = [self._rows.get((plan, *key)) for key in telling.get(RunKind(job.kind), ())]
-        ended = [(row.last_finished_at, row.kind) for row in rows if row and row.last_finished_at]
+        ended = [
+            (row.last_finished_at, f"a {row.kind} ended")
+            for row in rows
+            if row and row.last_finished_at
+        ]
         if job.kind == RunKind.READINESS:
             ended += self._met(plan)
         return max(ended, default=None)
@@ -243,7 +247,7 @@ class Agenda:
         for job in self._plans[plan].schedule.jobs:
             row = self._rows.get(job.key) if job.kind in _MEETING else None
             if row is not None and row.tries == 1 and row.last_finished_at is not None:
-                yield row.last_finished_at, f"{row.kind} that failed"
+                yield row.last_finished_at, f"a {row.kind} failed"
         if plan in self._changed:
             yield self._changed[plan]
 

@@ -111,7 +111,7 @@ def judge_retention(facts: PlanFacts, now: datetime) -> list[Reason]:
         text = f"retention is paused: {why}"
         reasons.append(Reason(Verdict.MET, text, command, says_why=PAUSED))
     if facts.waiting:
-        text = over_limit(facts.waiting)
+        text = over_limit(facts.plan, facts.waiting)
         command = f"drd retention {facts.plan} --dry-run"
         reasons.append(Reason(Verdict.MET, text, command, says_why=OVER))
     return reasons
@@ -129,11 +129,14 @@ def standing_pauses(facts: PlanFacts, now: datetime) -> list[FindingFacts]:
     return [pause for pause in facts.paused.pauses if holds.get(pause.code, True)]
 
 
-def over_limit(waiting: int) -> str:
+def over_limit(plan: str, waiting: int) -> str:
     """Describe how many points are over the limit of one retention run."""
-    these = counted(waiting, "restore point is", "restore points are")
-    wait = noun(waiting, "waits", "wait")
-    return f"{these} over the limit of one retention, and {wait} for drd retention --force"
+    these = counted(waiting, "restore point")
+    they = noun(waiting, "it stays", "they stay")
+    return (
+        f"retention kept {these} that no rule keeps, because one run may not forget so many: "
+        f"{they} until somebody runs drd retention {plan} --force"
+    )
 
 
 def judge_readiness(
@@ -208,7 +211,7 @@ def judge_rto(facts: PlanFacts) -> tuple[RtoAssessment, list[Reason]]:
     if not proofs:
         return RtoAssessment(facts.rto_s, None, None, Verdict.UNKNOWN), []
     if len(timed) < len(proofs):
-        text = "the last passed drill measured no time"
+        text = "the last passed drill did not measure how long the recovery took"
         reason = Reason(Verdict.UNKNOWN, text, f"drd drill {facts.plan}", "rto")
         return RtoAssessment(facts.rto_s, None, None, Verdict.UNKNOWN), [reason]
     # One that missed the objective, else the slowest.
@@ -230,13 +233,17 @@ def _judge_time(
 ) -> list[Reason]:
     rto = format_duration(facts.rto_s)
     if actual_s > facts.rto_s:
-        text = f"the last recovery in a drill took {format_duration(actual_s)}, the RTO is {rto}"
+        took = format_duration(actual_s)
+        text = f"the recovery in the last passed drill took {took}, but the RTO is {rto}"
         return [Reason(Verdict.BREACHED, text, f"drd run show {proof.run}", "rto")]
     if projected_s > facts.rto_s:
         now_bytes = facts.newest.bytes if facts.newest else 0
         grown = f"{format_size(proof.restored_bytes)} to {format_size(now_bytes)}"
-        text = f"data grew from {grown}: a recovery would take {format_duration(projected_s)}"
-        return [Reason(Verdict.AT_RISK, f"{text} of {rto}", f"drd drill {facts.plan}", "rto")]
+        text = (
+            f"the data grew from {grown} since the last passed drill: a recovery would now take "
+            f"about {format_duration(projected_s)}, but the RTO is {rto}"
+        )
+        return [Reason(Verdict.AT_RISK, text, f"drd drill {facts.plan}", "rto")]
     return []
 
 

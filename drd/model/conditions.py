@@ -35,7 +35,7 @@ from drd.model.verdicts import Assessment, Reason, Verdict
 FIRST_DRILL = timedelta(days=1)
 """Time for the first drill of a new plan, after its first backup."""
 
-_WORDS = {"copy": "copying", "prune": "pruning", "readiness": "looking ahead"}
+_WORDS = {"copy": "copying", "prune": "pruning", "readiness": "the readiness check"}
 _KIT_WORDS = {EXPORT: "export of the recovery kit", VERIFY: "test of the recovery kit"}
 _IN_REACH = ("repository-clock", "repository-locks")
 """Codes of findings that prove that a repository was reached."""
@@ -202,7 +202,7 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
     elif job.due_at is not None and _is_overdue(job.since, job.due_at, now):
         late = format_duration((now - job.due_at).total_seconds())
         last = f"last done {ago(job.done_at, now)}" if job.done_at else "never done"
-        text = f"{what} overdue by {late}, {last}"
+        text = f"{what} is overdue by {late}, {last}"
         command = f"drd schedule {facts.plan}"
         yield Condition(
             f"{runs.kind}-overdue", "warning", runs.subject, text, command, plan=facts.plan
@@ -233,7 +233,7 @@ def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
             plan=facts.plan,
         )
     if facts.waiting:
-        text = over_limit(facts.waiting)
+        text = over_limit(facts.plan, facts.waiting)
         yield Condition(OVER, "warning", "", text, f"{command} --dry-run", plan=facts.plan)
 
 
@@ -279,9 +279,12 @@ def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Conditio
     if copy.data_time is None:
         young = now - facts.first_loaded_at <= timedelta(seconds=bound_s)
         severity = "info" if young else "warning"
-        text = f"copy {copy.repository} contains no complete point"
+        text = f"copy {copy.repository} contains no complete restore point"
     elif exposure_s is None:
-        text = f"newest point in copy {copy.repository} is dated in the future"
+        text = (
+            f"the newest restore point in copy {copy.repository} is dated in the future: a clock "
+            "is or was wrong"
+        )
     elif exposure_s > bound_s:
         text = (
             f"copy {copy.repository} is behind: its newest data is "

@@ -11,6 +11,12 @@ from typing import Any
 from drd.model.actor import Actor
 from drd.named import NamedTuple
 
+WHILE_CONTESTED = (
+    "until a person decides which host goes on, drd on this host forgets no restore point, prunes "
+    "no repository and does not touch unfinished runs"
+)
+"""What drd does not do while its state may be a copy of another one that is in use."""
+
 
 class StatePlace(NamedTuple):
     """Where a state lies. The inode number of its file distinguishes a copied directory under the

@@ -139,7 +139,7 @@ def _blackout(job: Job, now: datetime) -> str | None:
     if not job.timing.blackout:
         return None
     until, window = released(job.timing.blackout, job.timing.timezone, now)
-    return f"blackout until {_clock(until)}" if window is not None else None
+    return f"waits for the end of the blackout at {_clock(until)}" if window is not None else None
 
 
 def _clock(at: datetime) -> str:
@@ -317,19 +317,23 @@ class _Board:
 
     def _full_slots(self) -> str | None:
         limit = self._limits.runs
-        return f"limit: {self._runs} of {limit} runs" if self._runs >= limit else None
+        if self._runs < limit:
+            return None
+        return _at_the_limit(self._runs, limit, "runs", "runs")
 
     def _full(self, group: str) -> str | None:
         limit, there = self._of_group.get(group), self._groups[group]
         if limit is None or there < limit:
             return None
-        return f"limit: {there} of {limit} {group}"
+        setting = group if group in _SETTINGS else ""
+        return _at_the_limit(there, limit, _GROUP_WORDS.get(group, f"{group} runs"), setting)
 
     def _full_host(self, job: Job) -> str | None:
         limit = self._limits.per_host
         for host in job.hosts:
             if self._hosts[host] >= limit:
-                return f"limit: {self._hosts[host]} of {limit} runs that read from {host}"
+                what = f"runs that read from {host}"
+                return _at_the_limit(self._hosts[host], limit, what, "per_host")
         return None
 
     def _crowded(self, due: Due, ahead: _Ahead) -> str | None:
@@ -370,12 +374,26 @@ class _Board:
         if due.job.kind == RunKind.BACKUP:
             users = [user for user in users if user.kind not in _BACKGROUND]
         if len(users) >= limit:
-            return f"limit: {len(users)} of {limit} runs that use the repository {url}"
+            what = f"runs that use the repository {url}"
+            return _at_the_limit(len(users), limit, what, "per_repository")
         promised = self._promised.get(url)
         if promised is None or (due.job.kind == RunKind.BACKUP and ahead.is_close(due)):
             return None
         # Else runs that overlap would keep an exclusive one out for ever.
         return f"waits for {promised.job.kind} of {promised.job.plan}, which is overdue"
+
+
+_SETTINGS = frozenset(_GROUPS.values())
+_GROUP_WORDS = {
+    **{group: group for group in _SETTINGS},
+    "maintenance": "runs of retention, prune or verification",
+}
+
+
+def _at_the_limit(there: int, limit: int, what: str, setting: str) -> str:
+    """Say that a limit of drd.yaml is reached; `setting` is empty if the limit is fixed."""
+    where = f" (`limits: {{{setting}: {limit}}}` in drd.yaml)" if setting else ""
+    return f"waits: {there} of at most {limit} {what} are in progress{where}"
 
 
 def _group(kind: str) -> str:

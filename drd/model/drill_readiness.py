@@ -115,7 +115,7 @@ def _drill(
             return unproven(
                 f"passed {when}, and the next drill is overdue by {format_duration(late_s)}"
             )
-    took = f", back in {format_duration(last.rta_s)}" if last.rta_s is not None else ""
+    took = f", recovered in {format_duration(last.rta_s)}" if last.rta_s is not None else ""
     return judged_as(DRILL, "ok", subject, f"passed {when}{took}", proof=True)
 
 
@@ -144,7 +144,7 @@ def of_versions(
         if now.series == then.series:
             judged.append(_same_series(plan, name, now, then))
             continue
-        text = f"{now.series} now, but {then.series} at the last passed drill"
+        text = f"version {now.series} now, but version {then.series} at the last passed drill"
         again = f"drd drill {plan.name}"
         judged.append(judged_as(_VERSION, "error", name, text, again, allows=Readiness.NEEDS_DRILL))
     return judged
@@ -155,8 +155,9 @@ def _same_series(
 ) -> ReadinessFinding:
     here = now.exact or now.series
     if now.exact == then.exact:
-        return judged_as(_VERSION, "ok", name, f"{here}, as at the last passed drill")
-    text = f"{here} now, but {then.exact or then.series} at the last passed drill"
+        return judged_as(_VERSION, "ok", name, f"version {here}, as at the last passed drill")
+    before = then.exact or then.series
+    text = f"version {here} now, but version {before} at the last passed drill"
     return judged_as(_VERSION, "warning", name, text, f"drd drill {plan.name}")
 
 
@@ -168,10 +169,10 @@ def of_tools(plan: Plan, then: Mapping[str, str], now: Mapping[str, str]) -> lis
     for tool in (t for t in now if t in then):
         version, before = now[tool], then[tool]
         if version == before:
-            text = f"{version}, as in the last passed drill"
+            text = f"version {version}, as at the last passed drill"
             judged.append(judged_as("tool-version", "ok", tool, text))
             continue
-        text = f"{version} here now, but {before} in the last passed drill"
+        text = f"version {version} on this host, but version {before} at the last passed drill"
         again = f"drd drill {plan.name}"
         if _series(version) == _series(before):
             judged.append(judged_as("tool-version", "warning", tool, text, again))
@@ -215,7 +216,10 @@ def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]
         return []
     judged = []
     if last.fence.missing and last.fence.fenced:
-        remedy = "see docs/sandbox.md; `drill: {fence: required}` refuses such drills."
+        remedy = (
+            "give this host what is missing: docs/sandbox.md. With `drill: {fence: required}` in "
+            "the plan, such a drill is inconclusive."
+        )
         text = f"the last drill ran with only a part of the fence: {last.fence.words()}"
         if not last.fence.held:
             text = f"the last drill ran unfenced: {listed(last.fence.missing)}"

@@ -103,7 +103,7 @@ def next_due(job: Job, situation: Situation, now: datetime) -> Due | None:
     forgot_at = _believed(situation.forgot_at, now)
     if forgot_at is not None and at < forgot_at + timedelta(seconds=situation.apart_s):
         at = forgot_at + timedelta(seconds=situation.apart_s)
-        why = f"{why}; with a pause after the retention"
+        why = f"{why}; later, because it runs some time after retention"
     at, why = _outside_blackout(job, at, why, now)
     if trigger == "schedule" and (now - at).total_seconds() > CATCH_UP_AFTER_S:
         trigger = "catch-up"
@@ -139,12 +139,12 @@ def _regular(job: Job, situation: Situation, now: datetime) -> DueStart | None:
     if (never := _never_drilled(job, situation, now)) is not None:
         return *never, timing.every_s
     if last is None:
-        return _first(job, situation, now), f"{words}, first", timing.every_s
+        return _first(job, situation, now), f"{words}: the first run", timing.every_s
     if situation.news is not None and last < situation.news[0] and _is_past(situation.news[0], now):
         ended, what = situation.news
-        return ended, f"{what} of {_clock(ended, now)} may change the result", timing.every_s
+        return ended, f"{what} at {_clock(ended, now)}, which may change the result", timing.every_s
     at = last + timedelta(seconds=timing.every_s)
-    return at, f"{words}, last {_clock(last, now)}", timing.every_s
+    return at, f"{words}, last start {_clock(last, now)}", timing.every_s
 
 
 def _never_drilled(job: Job, situation: Situation, now: datetime) -> tuple[datetime, str] | None:
@@ -200,22 +200,25 @@ def _auto(job: Job, situation: Situation, now: datetime) -> DueStart:
     data = _believed(situation.data_time, now)
     last = _believed(situation.runs.last_started_at, now)
     if data is None and last is None:
-        if (unknown := situation.data_time or situation.runs.last_started_at) is not None:
-            return now, f"rpo {rpo}, {_set_back(unknown, now)}", interval_s
-        return _first(job, situation, now), f"rpo {rpo}, first", interval_s
+        if (dated := situation.data_time) is not None:
+            what = "the newest restore point"
+            return now, f"rpo {rpo}, {_set_back(dated, now, what)}", interval_s
+        if (started := situation.runs.last_started_at) is not None:
+            return now, f"rpo {rpo}, {_set_back(started, now)}", interval_s
+        return _first(job, situation, now), f"rpo {rpo}: the first run", interval_s
     if last is not None and (data is None or last >= data + interval):
-        words = f"rpo {rpo}: last start {_clock(last, now)} + {format_duration(interval_s)}"
-        return last + interval, words, interval_s
+        after = f"{format_duration(interval_s)} after the last start at {_clock(last, now)}"
+        return last + interval, f"rpo {rpo}: {after}", interval_s
     assert data is not None
     at = data + interval
     words = f"rpo {rpo}: data of {_clock(data, now)} + {rpo}"
-    words += f" - usual {format_duration(expected_s)}" if expected_s else ""
-    words += f" - margin {format_duration(margin_s(job.rpo_s))}"
+    words += f" - {format_duration(expected_s)} for the backup" if expected_s else ""
+    words += f" - {format_duration(margin_s(job.rpo_s))} in reserve"
     earlier = _before_blackout(
         job, at, data + timedelta(seconds=job.rpo_s - expected_s), expected_s
     )
     if earlier is not None and earlier > (last or data):
-        return earlier, f"rpo {rpo}: before the blackout begins", interval_s
+        return earlier, f"rpo {rpo}: early, to be done before the blackout begins", interval_s
     return at, words, interval_s
 
 
@@ -244,7 +247,7 @@ def _following(job: Job, situation: Situation, now: datetime) -> DueStart | None
     if data is None or (copied is not None and copied >= data):
         return None
     data = min(data, now)
-    words = f"copy {job.subject} lacks the point of {_clock(data, now)}"
+    words = f"copy {job.subject} does not have the restore point of {_clock(data, now)} yet"
     last = _believed(situation.runs.last_started_at, now)
     failed = situation.runs.tries > 0 or situation.runs.last_state == RunState.CANCELLED
     if failed and last is not None and last >= data:
@@ -297,7 +300,8 @@ def _outside_blackout(job: Job, at: datetime, why: str, now: datetime) -> tuple[
             free, window = until, holding
     if window is None:
         return at, why
-    return free, f"{why}; blackout {window_text(window)} until {_clock(free, now)}"
+    when = f"at {_clock(free, now)}, when the blackout {window_text(window)} ends"
+    return free, f"{why}; {when}"
 
 
 def _deadline(
@@ -321,9 +325,9 @@ def _believed(at: datetime | None, now: datetime) -> datetime | None:
     return at if at is not None and _is_past(at, now) else None
 
 
-def _set_back(at: datetime, now: datetime) -> str:
+def _set_back(at: datetime, now: datetime, what: str = "the last start") -> str:
     ahead = format_duration((at - now).total_seconds())
-    return f"the last one is dated {ahead} in the future: a clock was set back"
+    return f"{what} is dated {ahead} in the future: a clock was set back"
 
 
 def _clock(at: datetime, now: datetime) -> str:

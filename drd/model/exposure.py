@@ -261,9 +261,9 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
     known_before = facts.last_drill is not None or any(c.data_time for c in facts.components)
     if unmet and known_before:
         text = (
-            f"{text} that counts: drd has not yet found a repository at the plan's present "
-            f"address of {' and '.join(unmet)} (points of a former address: drd points "
-            f"{facts.plan})"
+            f"{text} that counts: the plan has another URL for {' and '.join(unmet)} than "
+            "before, and drd has not yet found a repository there (restore points at the former "
+            f"URL: drd points {facts.plan})"
         )
         return Reason(verdict, text, f"drd doctor {facts.plan}", "no-point")
     text = f"{text}: nothing could be restored"
@@ -309,12 +309,12 @@ def _never_captured(facts: PlanFacts) -> list[Reason]:
 def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
     every = f"every {format_duration(facts.interval_s)}"
     if facts.cron == AUTO:
-        every = "and the next one starts at once"
-    takes = f"a backup usually takes {format_duration(facts.backup_p95_s)} {every}"
+        every = "when the one before has ended"
+    takes = f"a backup usually takes {format_duration(facts.backup_p95_s)} and starts {every}"
     if facts.backup_p95_s is None:
-        takes = f"backup {every}"
+        takes = f"a backup starts {every}"
     reaches = f"exposure reaches {format_duration(achievable_s)}"
-    text = f"{takes}: {reaches} of {format_duration(facts.rpo_s)}"
+    text = f"{takes}: {reaches}, the RPO is {format_duration(facts.rpo_s)}"
     return Reason(Verdict.AT_RISK, text, kind="schedule-too-slow")
 
 

@@ -48,7 +48,7 @@ class FenceReport:
         if not self.held:
             return f"unfenced: {listed(self.missing)}"
         names = f"{', '.join(self.held)} ({limits_in_words(self.limits)})"
-        return f"{names}; missing: {listed(self.missing)}" if self.missing else names
+        return f"active: {names}; missing: {listed(self.missing)}" if self.missing else names
 
     def to_json(self) -> dict[str, Any]:
         """Convert to plain JSON; `from_json` is the inverse."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from drd.model.alert_facts import ChannelState, DiskFacts, HostFacts
 from drd.model.alerts import Condition
+from drd.model.custody import WHILE_CONTESTED
 from drd.model.exposure import age
 from drd.model.message import Urgency
 from drd.model.text import counted, some, without_output
@@ -69,17 +70,15 @@ def _catalogue(host: HostFacts) -> Iterator[Condition]:
 
 def _configuration(host: HostFacts) -> Iterator[Condition]:
     if host.configuration_error is not None:
-        text = "drd.yaml was refused, and the previous one stays in force: "
+        text = "drd cannot use drd.yaml as it is now, and keeps the settings that it read before: "
         text += host.configuration_error
-        yield Condition("configuration", "warning", "", text, "systemctl reload drd")
+        remedy = "correct drd.yaml, then: systemctl reload drd"
+        yield Condition("configuration", "warning", "", text, remedy)
 
 
 def _contested(host: HostFacts) -> Iterator[Condition]:
     if host.contested is not None:
-        text = (
-            f"{host.contested}: until a person decides, drd on this host forgets no restore "
-            "points, prunes nothing, and does not touch unfinished runs"
-        )
+        text = f"{host.contested}: {WHILE_CONTESTED}"
         yield Condition("state-contested", "critical", "", text, "drd adopt")
 
 

@@ -88,7 +88,10 @@ def kit_findings(
         text = f"{made} was never tried: it is unknown whether the kit works"
         findings.append(Finding("kit-not-verified", severity, "", text, verify))
     elif record.problem is not None:
-        text = f"{_last(record.verified_at)} {made} did not open every repository: {record.problem}"
+        text = (
+            f"{made} did not open every repository when it was tried last, "
+            f"{format_time(record.verified_at)}: {record.problem}"
+        )
         remedy = verify if record.away else export
         findings.append(Finding("kit-does-not-open", severity, "", text, remedy))
     tried = record.tried
@@ -97,14 +100,11 @@ def kit_findings(
     if tried is not None and tried.file == file and tried.problem is not None:
         again = f"{export}, then {verify}"
         if not tried.there:
-            text = f"drd cannot read the copy of the kit to try: {tried.problem}"
+            text = f"drd cannot read the copy of the kit that it tests: {tried.problem}"
             findings.append(Finding("kit-missing", severity, "", text, again))
         elif tried.sha256 != record.sha256:
-            text = f"{_last(tried.at)} the kit {file} did not work: {tried.problem}"
+            when = format_time(tried.at)
+            text = f"the kit {file} did not work when it was tried last, {when}: {tried.problem}"
             remedy = verify if tried.away else again
             findings.append(Finding("kit-does-not-open", severity, "", text, remedy))
     return tuple(findings)
-
-
-def _last(at: datetime) -> str:
-    return f"tried last {format_time(at)}:"

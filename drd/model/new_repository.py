@@ -33,17 +33,18 @@ def _steps(plan: Plan, spec: RepositorySpec) -> Iterator[str]:
     name = f"{spec.name}-new"
     source = plan.primary.name if spec.copy_of is None else spec.copy_of
     yield (
-        f"in {plan.file}, add under repositories, with its own URL and password:\n     {name}: "
+        f"in {plan.file}, add under `repositories:`, with its own URL and password:\n     {name}: "
         f"{{url: NEW-URL, password: {{credential: {plan.name}-{name}}}, copy_of: {source}}}"
     )
-    yield "systemctl reload drd    (restart, if the password is a new credential)"
+    yield "systemctl reload drd    (if the password is a new credential: systemctl restart drd)"
     yield f"drd copy {plan.name} --repository {name}"
     yield f"drd verify {plan.name} --repository {name} && drd drill {plan.name} --repository {name}"
     if spec.copy_of is not None:
-        yield f"remove {spec.name} from {plan.file}, and reload"
+        yield f"remove {spec.name} from {plan.file}, then: systemctl reload drd"
     else:
         yield (
-            f"in {plan.file}: remove copy_of of {name}, and remove {spec.name} (its other copies "
-            f"get\n     copy_of: {name}), reload, then: drd backup {plan.name}"
+            f"in {plan.file}: remove `copy_of` of {name}, and remove {spec.name} (in its other "
+            f"copies write\n     `copy_of: {name}`), then: systemctl reload drd && drd backup "
+            f"{plan.name}"
         )
     yield f"drd kit export {plan.name} --to FILE"

@@ -213,7 +213,7 @@ def of_jump(plan: str, jumped_s: float | None) -> list[Pause]:
 
 def lists_less(missing: Sequence[str]) -> str:
     """Say that a repository lacks snapshots of these points; its name precedes the text."""
-    return f"no longer lists all snapshots of {named(missing)}, which drd did not forget"
+    return f"no longer lists all snapshots of {named(missing)}, and drd did not remove them"
 
 
 def named(points: Sequence[str]) -> str:

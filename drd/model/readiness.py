@@ -83,7 +83,7 @@ def _useless(exception: ReadinessException, names: Sequence[str], *, over: bool)
     if over:
         what, remedy = "has expired", f"{remedy}, or set a later end"
     elif exception.finding in names:
-        what = "is not needed: the finding is fine"
+        what = "is not needed: the finding is ok now"
     else:
         what = "is not needed: there is no such finding now"
         close = get_close_matches(exception.finding, names, n=1)
@@ -152,12 +152,12 @@ def _rpo(plan: Plan, assessed: Assessment) -> ReadinessFinding:
             "drd does not know how old the newest data gets between two backups: there was no "
             f"backup yet, or backups are made only by hand (RPO {promised})"
         )
-        return judged_as("schedule", "warning", "", text, "set `backup: {every: …}` in the plan.")
+        remedy = "set the time between backups in the plan, for example `backup: {every: 1h}`."
+        return judged_as("schedule", "warning", "", text, remedy)
     text = f"exposure reaches {format_duration(rpo)}, the RPO is {promised}"
     if rpo > plan.objectives.rpo_s:
-        return judged_as(
-            "schedule", "warning", "", text, "back up more often: `backup: {every: …}`."
-        )
+        remedy = "back up more often: set a shorter `every` under `backup:` in the plan."
+        return judged_as("schedule", "warning", "", text, remedy)
     return judged_as("schedule", "ok", "", text)
 
 

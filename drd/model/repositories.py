@@ -119,7 +119,8 @@ def judge_repositories(facts: PlanFacts, now: datetime) -> list[Reason]:
         reasons += [
             Reason(
                 Verdict.MET,
-                f"repository {r.repository}: drd has not yet found a repository at its present URL",
+                f"repository {r.repository}: drd has not yet found a repository at the URL that "
+                "the plan has now",
                 f"drd backup {facts.plan}",
             )
             for r in facts.repositories
@@ -158,8 +159,8 @@ def _reasons_of_one(
         lost_by_it = lead if repository.newest is not None and repository.lost is None else ""
         verdict = Verdict.BREACHED if lost_by_it else Verdict.AT_RISK
         text = (
-            f"{lost_by_it}repository {name} no longer lists all snapshots of {points}, which drd "
-            "did not forget"
+            f"{lost_by_it}repository {name} no longer lists all snapshots of {points}, and drd "
+            "did not remove them"
         )
         command = f"drd retention {facts.plan} --dry-run"
         reasons.append(Reason(verdict, text, command, VANISHED, subject=name))
@@ -184,9 +185,7 @@ def _vanished(facts: PlanFacts) -> list[Reason]:
     points = counted(count, "restore point is", "restore points are")
     them = noun(count, "it", "them")
     when = format_time(at)
-    text = (
-        f"{points} no longer in the repository, although drd did not forget {them}: noticed {when}"
-    )
+    text = f"{points} no longer in the repository, and drd did not remove {them} (noticed {when})"
     if left is None and facts.newest is None:
         text = f"everything would be lost: {text}"
         return [Reason(Verdict.BREACHED, text, f"drd points {facts.plan}", VANISHED)]

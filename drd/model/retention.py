@@ -45,7 +45,7 @@ class RetentionPlan(NamedTuple):
     over: tuple[str, ...] = ()
 
 
-OVER = "waits for --force"
+OVER = "over the limit of this run: forgotten only with --force"
 """The reason why a point stays that no rule keeps."""
 
 

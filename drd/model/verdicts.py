@@ -150,7 +150,7 @@ class CopyAssessment(NamedTuple):
 
 def lost_words(lost: str) -> str:
     """Return the words that follow the name of a repository in which nothing can be read."""
-    return "is another repository" if lost == "replaced" else f"is {lost}"
+    return "was replaced by another repository" if lost == "replaced" else f"is {lost}"
 
 
 class RepositoryAssessment(NamedTuple):

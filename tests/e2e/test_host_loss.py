@@ -127,7 +127,7 @@ def test_the_daemon_tests_the_kit_and_alerts_on_failure(small: Site) -> None:
     export(small)
     items = small.drd("schedule", "shop", "--json").json["items"]
     (item,) = (i for i in items if i["kind"] == "kit")
-    assert (item["repository"], item["why"]) == (None, "every 2s, first")
+    assert (item["repository"], item["why"]) == (None, "every 2s: the first run")
 
     def tries(state: str) -> list[str]:
         return [

@@ -105,5 +105,5 @@ def test_the_check_of_a_plan_warns_of_such_a_name(tmp_path: Path) -> None:
     (tmp_path / "plans").mkdir()
     found = load_plan(Path(written(tmp_path, "shop", "-conf"))).warnings
     [warning] = [w for w in found if w.path == "components.-conf" and "hyphen" in w.message]
-    assert warning.message.endswith("; drd refuses a new plan with it")
+    assert warning.message.endswith("; drd refuses a new plan with such a name")
     assert (warning.line, warning.severity) == (7, "warning")

@@ -92,7 +92,9 @@ def test_an_rpo_that_the_schedule_cannot_keep_is_at_risk(
 
 def test_schedule_beyond_the_rpo_is_explained() -> None:
     plan = judged(rpo_s=HOUR, interval_s=30 * MINUTE, backup_p95_s=22 * MINUTE)
-    assert "a backup usually takes 22m every 30m: exposure reaches 52m of 1h" in words(plan)
+    assert (
+        "a backup usually takes 22m and starts every 30m: exposure reaches 52m, the RPO is 1h"
+    ) in words(plan)
 
 
 @pytest.mark.parametrize(
@@ -289,8 +291,8 @@ def test_schedule_by_the_rpo_keeps_it_until_backups_take_half_of_it(
 def test_backups_that_take_half_of_the_rpo_are_a_reason() -> None:
     plan = judged(interval_s=675.0, cron="auto", backup_p95_s=400.0)
     assert (
-        "a backup usually takes 6m 40s and the next one starts at once: exposure reaches 13m "
-        "20s of 15m"
+        "a backup usually takes 6m 40s and starts when the one before has ended: exposure reaches "
+        "13m 20s, the RPO is 15m"
     ) in [reason.text for reason in plan.reasons]
 
 
@@ -389,7 +391,7 @@ def test_passed_drill_that_measured_no_time_leaves_the_rto_unknown() -> None:
     last = drill(rta_s=None)
     plan = judged(last_drill=last, last_passed_drill=last)
     assert plan.rto.verdict is UNKNOWN
-    assert "the last passed drill measured no time" in words(plan)
+    assert "the last passed drill did not measure how long the recovery took" in words(plan)
 
 
 def test_plan_never_loaded_is_unknown_with_the_reason() -> None:
@@ -422,7 +424,9 @@ def test_gravest_reason_comes_first() -> None:
     plan = judged(newest=point(60), failures=failures(2), digest="other", rto_s=1.0)
     verdicts = [r.verdict for r in plan.reasons]
     assert verdicts == [BREACHED, AT_RISK, MET]
-    assert plan.reasons[0].text == "the last recovery in a drill took 1m 34s, the RTO is 1s"
+    assert plan.reasons[0].text == (
+        "the recovery in the last passed drill took 1m 34s, but the RTO is 1s"
+    )
 
 
 def test_alerts_do_not_change_the_verdict() -> None:

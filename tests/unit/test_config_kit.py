@@ -67,7 +67,10 @@ def test_a_plan_that_wants_shares_says_so(tmp_path: Path) -> None:
         ("{file: /k, passphrase: {env: P}, identity: {env: I}}", "both passphrase and identity"),
         ("{passphrase: {env: P}}", "but no file"),
         ("{verify: {every: 1d}}", "but no file"),
-        ("{file: /k, passphrase: {env: P}, shares: 2/3}", "has both file and shares"),
+        (
+            "{file: /k, passphrase: {env: P}, shares: 2/3}",
+            "has both `file` and `shares`: drd cannot test",
+        ),
     ],
 )
 def test_a_copy_that_nobody_could_try_is_refused(tmp_path: Path, kit: str, said: str) -> None:
@@ -105,5 +108,5 @@ def test_shares_that_are_none_and_two_ways_at_once_are_refused(tmp_path: Path) -
         load_settings(file, explicit=True)
     assert "write 3/5" in caught.value.problems[0].hint
     file.write_text("log: {level: info}\nkit:\n  shares: 2/3\n  recipients: [age1abc]\n")
-    with pytest.raises(ConfigError, match=r"drd\.yaml:\d: kit: has both recipients and shares"):
+    with pytest.raises(ConfigError, match=r"drd\.yaml:\d: kit: has both `recipients` and `shares`"):
         load_settings(file, explicit=True)

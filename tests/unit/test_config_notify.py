@@ -71,7 +71,7 @@ def test_without_channels_there_are_none(tmp_path: Path) -> None:
 
 
 BROKEN = [
-    ("{url: {env: X}}", "notify[0].kind", "kind is missing", "write its kind, like kind: webhook."),
+    ("{url: {env: X}}", "notify[0].kind", "kind is missing", "write its kind, for example `kind: webhook`."),
     ("{kind: mail}", "notify[0].kind", 'unknown kind "mail"', "use one of: webhook, smtp, exec, apprise, heartbeat."),
     ("{kind: webhook}", "notify[0].url", "url is missing", "add url. The address of the receiver."),
     ("{kind: webhook, url: 'https://x/y'}", "notify[0].url", "a secret must be a reference", "use {file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}."),
@@ -79,7 +79,7 @@ BROKEN = [
     ("{kind: webhook, url: {env: X}, on: [fired]}", "notify[0].on[0]", '"fired" is not possible here', "write firing, acknowledged, resolved, backup, drill, recovery, copy, retention, prune or verification."),
     ("{kind: webhook, url: {env: X}, on: []}", "notify[0].on", "is empty", "give the key a value, or remove the line."),
     ("{kind: webhook, url: {env: X}, name: My Hook}", "notify[0].name", '"My Hook" is not a possible name', 'use lower-case letters, digits and hyphens, at most 40. "my-hook" is allowed.'),
-    ("{kind: webhook, url: {env: X}, severity: [info], min_severity: info}", "notify[0].min_severity", "cannot be combined with severity", "keep one of them."),
+    ("{kind: webhook, url: {env: X}, severity: [info], min_severity: info}", "notify[0].min_severity", "cannot be combined with `severity`", "keep one of them."),
     ("{kind: webhook, url: {env: X}, min_severity: fatal}", "notify[0].min_severity", '"fatal" is not possible here', "write critical, warning or info."),
     ("{kind: webhook, url: {env: X}, timeout: 10}", "notify[0].timeout", "10 is not a duration", "write a number and a unit, like 15m or 7d."),
     ("{kind: smtp, host: m, to: []}", "notify[0].to", "is empty", "give the key a value, or remove the line."),

@@ -32,31 +32,31 @@ ALL = 'command: {run: [switch, "${service}"]}'
 MISTAKES = [
     (ASK, "{name: ask, approve: {why: x}}", "approve.by", "by is missing", "add by. The role that the approving person must have under `people` in drd.yaml."),
     (ASK, "{name: ask, approve: {by: x}, retries: 2}", "retries", "is not possible in a step of kind approve", "remove it."),
-    (ASK, "{name: ask, approve: {by: x}, timeout: 2m}", "timeout", "is not possible in a step of kind approve", "remove it, and set expires under approve."),
-    (ASK, "{name: ask, approve: {by: x}, rehearse: skip, reason: y}", "rehearse", "a drill always rehearses an approval: it grants the approval and reports that", "remove rehearse."),
-    (ASK, "{name: ask, manual: pull the plug, rehearse: run}", "rehearse", "a drill cannot run a manual step", "remove rehearse, or simulate the step: rehearse: simulate, with: [COMMAND, …]."),
+    (ASK, "{name: ask, approve: {by: x}, timeout: 2m}", "timeout", "is not possible in a step of kind approve", "remove it, and set `expires` under `approve`."),
+    (ASK, "{name: ask, approve: {by: x}, rehearse: skip, reason: y}", "rehearse", "a drill always rehearses an approval: it grants the approval and reports that", "remove `rehearse`."),
+    (ASK, "{name: ask, manual: pull the plug, rehearse: run}", "rehearse", "a drill cannot run a manual step", "remove `rehearse`, or simulate the step: `rehearse: simulate` and `with: [COMMAND, …]`."),
     (ASK, "{name: ask, wait: soon}", "wait", "'soon' is not a duration", "write a number and a unit, like 15m or 7d."),
     (ASK, "{name: ask, wait: 3s, needs: [serv]}", "needs[0]", 'there is no step "serv"', 'did you mean "serve"?'),
     (ASK, "{name: ask, wait: 3s, needs: [move]}", "needs[0]", "needs move, which comes later in the runbook", "move move above ask, or remove move from the needs of ask."),
     (ASK, "{name: ask, wait: 3s, needs: [ask]}", "needs[0]", "the steps wait for each other: ask → ask", "remove one of these needs."),
-    (ASK, "{name: ask, wait: 3s, when: {}}", "when", "has no condition", "give scenario, target or step."),
+    (ASK, "{name: ask, wait: 3s, when: {}}", "when", "has no condition", "give `scenario`, `target` or `step`."),
     (ASK, "{name: ask, wait: 3s, when: {scenario: database-los}}", "when.scenario", 'there is no scenario "database-los"', 'did you mean "database-loss"?'),
     (ASK, "{name: ask, wait: 3s, when: {target: standby}}", "when.target", 'there is no target "standby"', 'did you mean "sandbox"?'),
     (ASK, "{name: ask, wait: 3s, when: {step: back, is: gone}}", "when.is", '"gone" is not possible here', "write succeeded, failed or skipped."),
     (ASK, "{name: ask, wait: 3s, when: {step: bak}}", "when.step", 'there is no step "bak" that the condition could refer to', 'did you mean "back"?'),
     (ASK, "{name: ask, sql: {component: etc, query: x}}", "sql.component", "a sql step cannot work on component etc, which is of kind files", "this kind of step works on postgres and sqlite components."),
     (ASK, "{name: ask, stop: {step: back}}", "stop.step", 'there is no step "back" that starts something', "use one of: serve."),
-    (ASK, "{name: ask, stop: {unit: x.service}}", "stop.unit", "a drill cannot stop the host's own unit", "add rehearse: skip with a reason, or rehearse: simulate with a command."),
-    (ASK, "{name: ask, stop: {unit: x.service, step: serve}, rehearse: skip, reason: y}", "stop", "needs exactly one of step, unit and command", "give one of step, unit and command."),
+    (ASK, "{name: ask, stop: {unit: x.service}}", "stop.unit", "a drill cannot stop a systemd unit of the host", "add `rehearse: skip` and `reason: TEXT`, or `rehearse: simulate` and `with: [COMMAND, …]`."),
+    (ASK, "{name: ask, stop: {unit: x.service, step: serve}, rehearse: skip, reason: y}", "stop", "needs exactly one of the keys step, unit and command", "give one of step, unit and command."),
     (ASK, "{name: ask, http: {url: 'http://x/', method: PUSH}}", "http.method", '"PUSH" is not possible here', "write GET, HEAD, POST, PUT, PATCH or DELETE."),
     (ASK, "{name: ask, notify: {message: x, severity: bad}}", "notify.severity", '"bad" is not possible here', "write critical, warning or info."),
     (ASK, "{name: preflight, wait: 3s}", "name", "the name \"preflight\" is reserved for a step of drd's own", "choose another name."),
-    (SERVE, "{command: [x], unit: y, port: 1, as: service}", "start", "needs exactly one of command and unit", "give one of command and unit."),
+    (SERVE, "{command: [x], unit: y, port: 1, as: service}", "start", "needs exactly one of the keys command and unit", "give one of command and unit."),
     (SERVE, '{command: [x, "${port}"], url: "http://h", as: service}', "start", "uses ${port}, but port is missing", "add port: the port that the program listens on in a recovery."),
-    (MOVE, "rehearse: skip", "rehearse", "a step with rehearse: skip needs a reason", "add reason: TEXT."),
-    (MOVE, "rehearse: simulate", "rehearse", "needs `with`, the command that simulates the step", "add with: [COMMAND, …]. A drill runs this command in place of the step."),
-    (MOVE, "reason: moves traffic", "reason", "`reason` is allowed only in a step with rehearse: skip",
-                "add rehearse: skip to this step, or remove reason.",),
+    (MOVE, "rehearse: skip", "rehearse", "a step with `rehearse: skip` needs a reason", "add `reason: TEXT`."),
+    (MOVE, "rehearse: simulate", "rehearse", "needs `with`, the command that simulates the step", "add `with: [COMMAND, …]`. A drill runs this command in place of the step."),
+    (MOVE, "reason: moves traffic", "reason", "`reason` is allowed only in a step with `rehearse: skip`",
+                "add `rehearse: skip` to this step, or remove `reason`.",),
     (MOVE, "with: [true]", "with[0]", "is true or false, not text", "put it in quotes."),
     (MOVE, "on_failure: stop", "on_failure", '"stop" is not possible here', "write abort, continue or ask."),
     (MOVE, "rollback: []", "rollback", "is empty", "give the key a value, or remove the line."),
@@ -127,9 +127,9 @@ def test_roles_without_a_person_get_a_warning(tmp_path: Path) -> None:
     [warning] = load_plan(path, {"comander"}).warnings
     assert (warning.line, warning.path) == (28, "runbook[2].approve.by")
     assert warning.message == 'nobody in drd.yaml has the role "commander"'
-    assert warning.hint.startswith('did you mean "comander"? Or add a person: people: [')
+    assert warning.hint.startswith('did you mean "comander"? Or add a person: `people: [')
     [warning] = load_plan(path, set()).warnings
-    assert warning.hint == "add a person: people: [{name: …, roles: [commander]}]."
+    assert warning.hint == "add a person: `people: [{name: NAME, roles: [commander]}]`."
 
 
 @pytest.mark.parametrize(
@@ -190,13 +190,13 @@ def test_erasures_come_after_the_checks_and_before_all_that_serves(tmp_path: Pat
 # fmt: off
 BAD_ERASURES = [
     ("component: db", "component: dbb", "component", 'there is no component "dbb"', 'did you mean "db"?'),
-    ("component: db", "component: etc", "replay.sql", "component etc is of kind files, which cannot execute SQL", "give command instead of sql."),
+    ("component: db", "component: etc", "replay.sql", "component etc is of kind files, which cannot execute SQL", "give `command` instead of `sql`."),
     ("file: /srv/register", "command: [bin/erased]", "register.command[0]", '"bin/erased" is a relative path', "write its whole path, or the name of a program on PATH."),
     ("file: /srv/register", 'command: [erased, "${data_tim}"]', "register.command[1]", "there is no value ${data_tim}", 'did you mean "data_time"?'),
-    ("file: /srv/register", "file: /etc/shop/register", "register.file", "is in the component etc: a recovery would replace the register by an old version", "keep the register outside of what the plan restores."),
-    ("file: /srv/register", "file: /srv/shop/shop.db", "register.file", "is in the component store: a recovery would replace the register by an old version", "keep the register outside of what the plan restores."),
-    ("{file: /srv/register}", "{}", "register", "needs exactly one of file and command", "give file or command, not both."),
-    ("replay: {", "replay: {command: [x], ", "replay", "needs exactly one of sql and command", "give sql or command, not both."),
+    ("file: /srv/register", "file: /etc/shop/register", "register.file", "is in the component etc: a recovery would replace this list by an old version", "keep the list of erased people outside of what the plan restores."),
+    ("file: /srv/register", "file: /srv/shop/shop.db", "register.file", "is in the component store: a recovery would replace this list by an old version", "keep the list of erased people outside of what the plan restores."),
+    ("{file: /srv/register}", "{}", "register", "needs exactly one of the keys file and command", "give file or command, not both."),
+    ("replay: {", "replay: {command: [x], ", "replay", "needs exactly one of the keys sql and command", "give sql or command, not both."),
 ]
 # fmt: on
 
@@ -214,7 +214,7 @@ def test_steps_of_erasures_fit_the_plan(tmp_path: Path) -> None:
     [problem] = problems(tmp_path, GOOD + STEPS + "  - erasures: db\n")
     assert problem.message == "this step replays erasures, but the plan has no `erasures`"
     [problem] = problems(tmp_path, GOOD + STEPS + "  - erasures: store\n" + ERASURES)
-    assert problem.hint == "write erasures: db."
+    assert problem.hint == "write `erasures: db`."
     twice = STEPS + "  - erasures: db\n  - {name: more, erasures: db}\n"
     [problem] = problems(tmp_path, GOOD + twice + ERASURES)
     assert problem.message == "an earlier step already replays the erasures"

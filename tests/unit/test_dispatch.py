@@ -59,6 +59,14 @@ def alone(due: Due, *others: Due, running: Sequence[Running] = (), limits: RunLi
     return dict(found.waiting).get(due, "" if due in found.start else "not due")
 
 
+def waits(what: str, setting: str = "") -> str:
+    where = f" (`limits: {{{setting}}}` in drd.yaml)" if setting else ""
+    return f"waits: {what} are in progress{where}"
+
+
+MAINTENANCE = waits("1 of at most 1 runs of retention, prune or verification", "maintenance: 1")
+
+
 # --- order and limits ---------------------------------------------------------------------------
 
 
@@ -72,21 +80,23 @@ def test_earliest_deadline_first() -> None:
     dues = [due(plan=f"p{n}", deadline=ahead(60 * (5 - n))) for n in range(5)]
     found = choose(dues, (), RunLimits(runs=3), NOW)
     assert ran(found) == ["backup of p4", "backup of p3", "backup of p2"]
-    assert why(found) == {f"backup of p{n}": "limit: 3 of 3 runs" for n in (0, 1)}
+    assert why(found) == {
+        f"backup of p{n}": waits("3 of at most 3 runs", "runs: 3") for n in (0, 1)
+    }
 
 
 @pytest.mark.parametrize(
     ("kind", "limits", "words"),
     [
-        ("backup", RunLimits(backups=1), "limit: 1 of 1 backups"),
-        ("drill", RunLimits(), "limit: 1 of 1 drills"),
-        ("copy", RunLimits(copies=1), "limit: 1 of 1 copies"),
-        ("prune", RunLimits(), "limit: 1 of 1 maintenance"),
-        ("retention", RunLimits(), "limit: 1 of 1 maintenance"),
-        ("verification", RunLimits(), "limit: 1 of 1 maintenance"),
-        ("readiness", RunLimits(), "limit: 1 of 1 readiness"),
-        ("kit", RunLimits(), "limit: 1 of 1 kit"),
-        ("backup", RunLimits(runs=1), "limit: 1 of 1 runs"),
+        ("backup", RunLimits(backups=1), waits("1 of at most 1 backups", "backups: 1")),
+        ("drill", RunLimits(), waits("1 of at most 1 drills", "drills: 1")),
+        ("copy", RunLimits(copies=1), waits("1 of at most 1 copies", "copies: 1")),
+        ("prune", RunLimits(), MAINTENANCE),
+        ("retention", RunLimits(), MAINTENANCE),
+        ("verification", RunLimits(), MAINTENANCE),
+        ("readiness", RunLimits(), waits("1 of at most 1 readiness runs")),
+        ("kit", RunLimits(), waits("1 of at most 1 kit runs")),
+        ("backup", RunLimits(runs=1), waits("1 of at most 1 runs", "runs: 1")),
     ],
 )
 def test_only_so_many_runs_of_a_kind_start_at_once(
@@ -107,7 +117,9 @@ def test_backups_may_take_all_slots_unless_limited() -> None:
 
 def test_runs_of_other_commands_take_slots() -> None:
     running = [Running("billing", "recovery"), Running("shop", "backup")]
-    assert alone(due(), running=running, limits=RunLimits(runs=2)) == "limit: 2 of 2 runs"
+    assert alone(due(), running=running, limits=RunLimits(runs=2)) == waits(
+        "2 of at most 2 runs", "runs: 2"
+    )
 
 
 def test_repository_has_its_limit() -> None:
@@ -116,14 +128,18 @@ def test_repository_has_its_limit() -> None:
     found = choose(dues, (), RunLimits(per_repository=2), NOW)
     assert len(found.start) == 2
     (reason,) = why(found).values()
-    assert reason == "limit: 2 of 2 runs that use the repository /srv/shared"
+    assert reason == waits(
+        "2 of at most 2 runs that use the repository /srv/shared", "per_repository: 2"
+    )
 
 
 def test_host_of_a_component_has_its_limit() -> None:
     dues = [due(plan=f"p{n}", hosts=("db1", f"db-of-p{n}")) for n in range(3)]
     found = choose(dues, (), RunLimits(per_host=2), NOW)
     assert ran(found) == ["backup of p0", "backup of p1"]
-    assert why(found) == {"backup of p2": "limit: 2 of 2 runs that read from db1"}
+    assert why(found) == {
+        "backup of p2": waits("2 of at most 2 runs that read from db1", "per_host: 2")
+    }
     there = [Running.of(d.job) for d in dues[:2]]
     assert "db1" in alone(dues[2], running=there, limits=RunLimits(per_host=2))
 
@@ -148,7 +164,7 @@ def test_blackout_that_has_begun_meanwhile_holds_what_was_due_before() -> None:
     night = Timing(every_s=300, blackout=(Blackout(22 * 60, 6 * 60),))
     late = due(at=ago(3 * HOUR))
     late = replace(late, job=replace(late.job, timing=night))
-    assert alone(late) == "blackout until 06:00 UTC"
+    assert alone(late) == "waits for the end of the blackout at 06:00 UTC"
 
 
 # --- exclusive use of a repository --------------------------------------------------------------
@@ -226,7 +242,9 @@ def test_backups_run_beside_jobs_of_unknown_duration(kind: str) -> None:
     ]
     limits = RunLimits(runs=4, drills=2, per_repository=2)
     assert alone(due(**shared), running=running, limits=limits) == ""
-    assert "limit: 3 of 2" in alone(due("drill", **shared), running=running, limits=limits)
+    assert "waits: 3 of at most 2 runs" in alone(
+        due("drill", **shared), running=running, limits=limits
+    )
 
 
 @pytest.mark.parametrize("kind", BACKGROUND)

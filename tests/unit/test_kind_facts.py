@@ -99,9 +99,9 @@ def test_a_kind_of_its_own_says_which_version_was_backed_up() -> None:
         for release in ("7.2", "8.0")
     )
     [other] = of_versions(plan(), old, new, version)
-    assert other.finding.text == "8 now, but 7 at the last passed drill"
+    assert other.finding.text == "version 8 now, but version 7 at the last passed drill"
     [same] = of_versions(plan(), old, old, version)
-    assert same.finding.text == "7.2, as at the last passed drill"
+    assert same.finding.text == "version 7.2, as at the last passed drill"
 
 
 def test_a_kind_that_records_no_version_is_not_compared() -> None:

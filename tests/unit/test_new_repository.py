@@ -12,12 +12,14 @@ BILLING = plan("billing", file="/p/billing.yaml")
 
 def test_a_new_primary_begins_as_a_copy_and_takes_over() -> None:
     lines = new_repository([(SHOP, PRIMARY)])
-    assert lines[0] == "1. in /p/shop.yaml, add under repositories, with its own URL and password:"
+    assert (
+        lines[0] == "1. in /p/shop.yaml, add under `repositories:`, with its own URL and password:"
+    )
     assert lines[1].strip() == (
         "primary-new: {url: NEW-URL, password: {credential: shop-primary-new}, copy_of: primary}"
     )
     assert "3. drd copy shop --repository primary-new" in lines
-    assert "remove copy_of of primary-new, and remove primary" in "\n".join(lines)
+    assert "remove `copy_of` of primary-new, and remove primary" in "\n".join(lines)
     assert lines[-2].startswith("then, and if no other host stores there, delete this repository")
     assert lines[-1].strip() == "/srv/primary"
 
@@ -26,7 +28,7 @@ def test_a_new_copy_is_of_the_same_repository_and_replaces_the_old_one() -> None
     text = "\n".join(new_repository([(SHOP, OFFSITE)]))
     assert "offsite-new: {url: NEW-URL" in text
     assert "copy_of: primary}" in text
-    assert "remove offsite from /p/shop.yaml, and reload" in text
+    assert "remove offsite from /p/shop.yaml, then: systemctl reload drd" in text
     assert "remove copy_of" not in text
 
 

@@ -89,7 +89,7 @@ def test_check_shows_warnings_and_exits_with_0(home: Path, capsys: Output) -> No
     assert run("check") == 0
     out = capsys.readouterr().out
     assert f"{path}:1: warning: drill: no drill schedule" in out
-    assert "HINT: add drill: {every: 7d}." in out
+    assert "HINT: add for example `drill: {every: 7d}`." in out
     assert out.endswith("shop: ok (3 components, RPO 1h, RTO 1h, 1 warning)\n")
 
 

@@ -75,7 +75,7 @@ def test_an_exception_holds_until_its_end_and_is_never_forgotten() -> None:
     idle = judge([FINE], [exception("restic")], T0)
     assert idle.readiness is READY
     assert idle.findings[0].finding.severity == "warning"
-    assert "not needed: the finding is fine" in idle.findings[0].finding.text
+    assert "not needed: the finding is ok now" in idle.findings[0].finding.text
     mistyped = judge([GONE], [exception("repositry primary")], T0)
     assert mistyped.readiness is NOT_READY
     assert "there is no such finding" in mistyped.findings[1].finding.text
@@ -121,7 +121,7 @@ DRILLED = f"{evidence().finished_at:%Y-%m-%d %H:%M} UTC"
 @pytest.mark.parametrize(
     ("change", "allows", "words"),
     [
-        ({}, READY, f"passed {DRILLED}, back in 9.6s"),
+        ({}, READY, f"passed {DRILLED}, recovered in 9.6s"),
         ({"result": DrillResult.FAILED, "reason": "rows"}, NOT_READY, f"failed {DRILLED}: rows"),
         ({"result": DrillResult.INCONCLUSIVE}, NEEDS_DRILL, f"inconclusive {DRILLED}"),
         ({"plan_digest": "old"}, NEEDS_DRILL, "the plan has changed since then"),
@@ -247,7 +247,7 @@ def test_an_upgraded_server_has_not_been_brought_back_yet() -> None:
     [other] = of_versions(plan(), old, new, source_version)  # type: ignore[arg-type]
     assert (other.allows, other.finding.text) == (
         NEEDS_DRILL,
-        "17 now, but 16 at the last passed drill",
+        "version 17 now, but version 16 at the last passed drill",
     )
     assert of_versions(plan(), None, new, source_version) == []  # type: ignore[arg-type]
 
@@ -270,7 +270,9 @@ def test_another_program_than_in_the_last_drill_is_named(
         severity,
     )
     if severity != "ok":
-        assert found.finding.text == f"{now} here now, but 17.12 in the last passed drill"
+        assert found.finding.text == (
+            f"version {now} on this host, but version 17.12 at the last passed drill"
+        )
         assert found.finding.remedy == "drd drill orders-api"
 
 
@@ -410,7 +412,7 @@ def test_objectives_warn() -> None:
     worse = {f.finding.name: f for f in of_assessment(plan(), assess(slow, NOW))}
     assert worse["schedule against RPO"].finding.severity == "warning"
     assert worse["projection against RTO"].finding.severity == "warning"
-    both = {"schedule against RPO": "backup: {every: …}", "projection against RTO": "drd drill"}
+    both = {"schedule against RPO": "backup: {every: 1h}", "projection against RTO": "drd drill"}
     unknown = healthy(interval_s=None, last_passed_drill=None, last_drill=None)
     by_hand = {f.finding.name: f for f in of_assessment(plan(), assess(unknown, NOW))}
     for name, remedy in both.items():
@@ -575,8 +577,9 @@ def test_an_unchecked_repository_is_not_green() -> None:
         r for r in assess(healthy(newest=None, repositories=(unmet,)), NOW).reasons if r.kind
     )
     assert (
-        "drd has not yet found a repository at the plan's present address of primary" in told.text
-    )
+        "the plan has another URL for primary than before, and drd has not yet found a repository "
+        "there"
+    ) in told.text
     assert told.remedy == "drd doctor orders-api"
     new = healthy(newest=None, repositories=(unmet,), last_drill=None, components=())
     assert "no restore point yet: nothing could be restored" in str(assess(new, NOW).reasons)

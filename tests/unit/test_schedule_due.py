@@ -42,7 +42,7 @@ def utc(text: str) -> datetime:
 def test_next_start_is_an_interval_after_the_last() -> None:
     found = due(job(every_s=15 * MINUTE), history(last_started_at=ago(6 * MINUTE)))
     assert found.at == ahead(9 * MINUTE)
-    assert found.why == "every 15m, last 00:25"
+    assert found.why == "every 15m, last start 00:25"
     assert found.trigger == "schedule"
 
 
@@ -52,13 +52,13 @@ def test_first_start_is_soon_after_the_first_load_and_not_for_all_at_once() -> N
     assert len(starts) == 50
     assert all(NOW <= at < ahead(300) for at in starts)
     assert due(job(), new).at == NOW
-    assert due(job(), new).why == "every 5m, first"
+    assert due(job(), new).why == "every 5m: the first run"
 
 
 def test_readiness_runs_at_once_after_relevant_changes() -> None:
     looked = history(last_started_at=ago(6 * MINUTE), news=(ago(MINUTE), "drill"))
     found = due(job("readiness", every_s=DAY), looked)
-    assert (found.at, found.why) == (ago(MINUTE), "drill of 00:30 may change the result")
+    assert (found.at, found.why) == (ago(MINUTE), "drill at 00:30, which may change the result")
     older = replace(looked, news=(ago(7 * MINUTE), "drill"))
     assert due(job("readiness", every_s=DAY), older).at == ahead(DAY - 6 * MINUTE)
     not_believed = replace(looked, news=(ahead(DAY), "drill"))
@@ -135,9 +135,10 @@ def test_a_small_clock_correction_changes_nothing(timing: dict[str, object]) -> 
 
 def test_clock_that_was_set_back_is_said() -> None:
     future = history(last_started_at=ahead(DAY), data_time=ahead(DAY))
-    words = "the last one is dated 1d in the future: a clock was set back"
+    words = "the last start is dated 1d in the future: a clock was set back"
     assert due(job(every_s=HOUR), future).why == f"every 1h, {words}"
     assert due(job(cron="0 3 * * *"), future).why == f"cron 0 3 * * * UTC, {words}"
+    words = "the newest restore point is dated 1d in the future: a clock was set back"
     assert due(job(auto=True), future).why == f"rpo 15m, {words}"
 
 
@@ -278,7 +279,7 @@ def test_auto_is_as_late_as_the_rpo_allows() -> None:
     known = history(data_time=ago(6 * MINUTE), last_started_at=ago(6 * MINUTE), p95_s=2 * MINUTE)
     found = due(job(auto=True), known)
     assert found.at == known.data_time + timedelta(minutes=15 - 2, seconds=-225)  # type: ignore[operator]
-    assert found.why == "rpo 15m: data of 00:25 + 15m - usual 2m - margin 3m 45s"
+    assert found.why == "rpo 15m: data of 00:25 + 15m - 2m for the backup - 3m 45s in reserve"
     assert found.deadline == known.data_time + timedelta(minutes=13)  # type: ignore[operator]
 
 
@@ -329,7 +330,9 @@ def test_run_by_hand_that_failed_does_not_put_off_the_next_one() -> None:
 def test_start_in_a_blackout_moves_to_its_end_and_says_so() -> None:
     found = due(job(every_s=15 * MINUTE, blackout=(NIGHT,)), history())
     assert found.at == utc("2026-11-25T06:00:00")
-    assert found.why == "every 15m, last 00:26; blackout 22:00-06:00 until 06:00"
+    assert found.why == (
+        "every 15m, last start 00:26; at 06:00, when the blackout 22:00-06:00 ends"
+    )
 
 
 def test_what_came_due_before_a_blackout_waits_as_well() -> None:
@@ -519,7 +522,7 @@ COPY = replace(job("copy", follows=True, retries=2), subject="offsite")
 def test_copy_is_due_as_soon_as_there_is_a_new_point() -> None:
     found = due(COPY, history(last_started_at=None, last_finished_at=None))
     assert found.at == ago(5 * MINUTE)
-    assert found.why == "copy offsite lacks the point of 00:26"
+    assert found.why == "copy offsite does not have the restore point of 00:26 yet"
     assert next_due(COPY, history(copied_time=ago(5 * MINUTE)), NOW) is None
 
 
@@ -582,7 +585,7 @@ def test_failed_copy_is_retried() -> None:
 @pytest.mark.parametrize(
     ("timing", "at", "why"),
     [
-        ({"every_s": DAY}, ago(MINUTE) + timedelta(days=1), "every 1d, last 00:30"),
+        ({"every_s": DAY}, ago(MINUTE) + timedelta(days=1), "every 1d, last start 00:30"),
         ({"cron": "0 3 * * *"}, datetime(2026, 11, 25, 3, tzinfo=UTC), "cron 0 3 * * * UTC"),
     ],
 )

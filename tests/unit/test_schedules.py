@@ -108,7 +108,7 @@ def test_failing_and_recovered_runs_trigger_readiness() -> None:
     failed = later(row("backup", 3, 50 * MINUTE, tries=1))
     assert (failed.at, failed.why) == (
         ago(50 * MINUTE),
-        "backup that failed of 2026-11-24 23:41 may change the result",
+        "a backup failed at 2026-11-24 23:41, which may change the result",
     )
     assert later(row("readiness", 4, 49 * MINUTE), row("backup", 5, 40 * MINUTE, tries=2)).at > NOW
     mended = later(row("backup", 6, 30 * MINUTE))
@@ -130,6 +130,12 @@ def test_changed_plans_and_configuration_trigger_readiness() -> None:
     made.refresh(NOW)
     assert look().at > NOW
     made.set_plan(row, schedule_of(COPIED), NOW)
-    assert (look().at, look().why) == (NOW, "plan that changed of 00:31 may change the result")
-    made.note_change(NOW, "drd.yaml that changed")
-    assert (look().at, look().why) == (NOW, "drd.yaml that changed of 00:31 may change the result")
+    assert (look().at, look().why) == (
+        NOW,
+        "the plan changed at 00:31, which may change the result",
+    )
+    made.note_change(NOW, "drd.yaml changed")
+    assert (look().at, look().why) == (
+        NOW,
+        "drd.yaml changed at 00:31, which may change the result",
+    )

@@ -68,12 +68,13 @@ THE_SCREEN = (
     " ready        100 %\n"
     "\n"
     "billing  last complete backup 3h 02m ago: pg_dump cannot connect (11 tries, "
-    "last 4m ago)  drd run show 4f2a\n"
+    "last 4m ago)       drd run show 4f2a\n"
     "         never drilled, so nobody knows whether it can be restored           "
-    "             drd drill billing\n"
-    "catalog  a backup usually takes 22m every 30m: exposure reaches 52m of 1h\n"
+    "                  drd drill billing\n"
+    "catalog  a backup usually takes 22m and starts every 30m: exposure reaches 52m, "
+    "the RPO is 1h\n"
     "         plan changed since its last drill                                   "
-    "             drd drill catalog"
+    "                  drd drill catalog"
 )
 
 

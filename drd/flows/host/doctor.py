@@ -24,6 +24,7 @@ from drd.flows.state.leftovers import leftovers
 from drd.flows.state.run_dirs import component_place, remove_run, sandbox_place
 from drd.flows.upkeep.rekey_history import BY_MASK
 from drd.masking import MASK
+from drd.model.custody import WHILE_CONTESTED
 from drd.model.finding import Finding
 from drd.model.finding_codes import IN_REPOSITORY, KEY, PROTECTION, REPOSITORY
 from drd.model.pauses import lists_less
@@ -113,10 +114,7 @@ def _custody(services: Services) -> list[Finding]:
     why = contested.contested(services)
     if why is None:
         return []
-    detail = (
-        f"{why}: on this host, drd forgets no restore point, prunes no repository and does not "
-        "touch unfinished runs"
-    )
+    detail = f"{why}: {WHILE_CONTESTED}"
     return [Finding("this-state", "error", "", detail, contested.HINT)]
 
 

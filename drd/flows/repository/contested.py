@@ -18,6 +18,7 @@ from drd.errors import DrdError
 from drd.flows.repository import listings
 from drd.flows.services import Services
 from drd.model.clock import OWNER_SKEW
+from drd.model.custody import WHILE_CONTESTED
 from drd.model.pauses import Pause
 from drd.model.plan import OWN_COMPONENT, Plan
 from drd.model.run import Run
@@ -159,7 +160,4 @@ def _is_within(lock: LockInfo, times: Iterable[tuple[datetime, datetime | None]]
 def _contest(services: Services, why: str) -> None:
     services.catalogue.custody.contest(why, services.clock.now())
     log.get().error("state.contested", why=why)
-    services.warn(
-        f"{why}: on this host, drd forgets no restore point, prunes no repository and does not "
-        f"touch unfinished runs. {HINT}"
-    )
+    services.warn(f"{why}: {WHILE_CONTESTED}. {HINT}")
