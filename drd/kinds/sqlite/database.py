@@ -19,7 +19,7 @@ from drd.masking import beginning
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, TableState
 from drd.model.text import counted
 from drd.model.units import format_duration
-from drd.process import cancelled, check_cancelled
+from drd.process.cancel import cancelled, check_cancelled
 
 _STEPS = 20_000
 """Virtual machine steps between two checks of the clock: some milliseconds."""

@@ -30,17 +30,18 @@ from drd.model.snapshot import DatabaseFingerprint, Fingerprint, TableState
 from drd.process import Child, Command, Fence
 
 _PACKAGE = Path(__file__).resolve().parents[2]
+_BARE = ("drd", "drd.kinds", "drd.kinds.sqlite", "drd.process")
 _BOOT = f"""
-import importlib.util as find, sys
-spec = find.spec_from_file_location(
-    "drd", {str(_PACKAGE / "__init__.py")!r}, submodule_search_locations=[{str(_PACKAGE)!r}])
-sys.modules["drd"] = find.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["drd"])
+import sys, types
+for name in {_BARE!r}:
+    sys.modules[name] = package = types.ModuleType(name)
+    package.__path__ = [{str(_PACKAGE.parent)!r} + "/" + name.replace(".", "/")]
 from drd.kinds.sqlite.fenced_process import main
 main()
 """
-"""Code that finds the package by its path: the directory above it cannot be listed behind the
-fence.
+"""Code that finds the packages by their paths: the directory above them cannot be listed behind the
+fence. What the packages themselves import (settings, all of drd.process) takes longer than reading
+a small database, so they stay empty. Nothing but the standard library is there.
 """
 
 _CHECK = "the file may be damaged: run `PRAGMA integrity_check` in sqlite3."
@@ -133,7 +134,7 @@ class SqliteReader:
             reads, self._to = os.pipe2(os.O_CLOEXEC)
             nothing = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
             try:
-                argv = (sys.executable, "-I", "-c", _BOOT)
+                argv = (sys.executable, "-I", "-S", "-c", _BOOT)
                 command = Command(argv, cwd=Path("/"), drop_capabilities=True, fence=self._fence)
                 self._child = process.start(command, stdin=reads, stderr=nothing)
             except BaseException:
