@@ -6,6 +6,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from sqlalchemy.pool import QueuePool
 
 from drd import log, masking
 from drd.catalogue.engine import Database
-from tests import light_catalogue, light_tools, warm
+from tests import light_catalogue, light_tools, memory, warm
 from tests.servers import (
     PostgresServer,
     S3Server,
@@ -125,13 +126,17 @@ def _run_directory() -> Path:
     return Path(os.environ[_RUN_DIRECTORY])
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("reruns", None):
         raise pytest.UsageError("only tests marked `kills` are run again, so --reruns is refused")
     if not hasattr(config, "workerinput"):
-        run = short_directory()
-        os.environ[_RUN_DIRECTORY] = str(run.__enter__())
-        config.add_cleanup(lambda: run.__exit__(None, None, None))
+        run = ExitStack()
+        config.add_cleanup(run.close)
+        os.environ[_RUN_DIRECTORY] = str(run.enter_context(short_directory()))
+        run.enter_context(memory.in_memory(_run_directory()))
+        warm.live_as_long_as_we()
+        config.option.basetemp = config.option.basetemp or f"{_run_directory()}/pytest"
     light_catalogue.install()
     light_tools.install()
 

@@ -11,6 +11,7 @@ here starts its workers from here, too (`warm_workers`). Services are always fre
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import gc
 import os
@@ -29,7 +30,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import drd
-from tests import light_catalogue, light_tools, warm_catalogue, warm_process, warm_workers
+from tests import light_catalogue, light_tools, warm_process, warm_rehearsal, warm_workers
 
 _ROOT = str(Path(drd.__file__).parents[1])
 _AT_START = ("LD_", "LC_", "LANG", "PYTHON", "FAKETIME", "TZ", "MALLOC_", "GLIBC_", "DRD_GRACE_S")
@@ -160,27 +161,52 @@ def _server_for(env: Mapping[str, str], *, at_once: bool) -> str:
     environment that nobody asked for before."""
     wanted = _of_start(env)
     if wanted == _of_start(os.environ):
-        return _servers[0].address if _servers else _begun({}, os.environ).address
-    for server in _servers[1:]:
+        return _shared()
+    for server in _servers:
         if server.of_start == wanted:
             return server.address
     if not at_once and wanted not in _seen:
         _seen.append(wanted)
         return ""
-    if not _servers:
-        _begun({}, os.environ)
-    while len(_servers) > _SERVERS:
-        _servers.pop(1).end()
-    return _begun(wanted, env).address
+    while len(_servers) >= _SERVERS:
+        _servers.pop(0).end()
+    _servers.append(_begun(wanted, env))
+    return _servers[-1].address
 
 
 _SERVERS = 2
 """How many servers with an environment of their own live at the same time."""
 
 
+@functools.cache
+def _shared() -> str:
+    """The server of the whole run, for an environment as ours: whoever needs it first starts it."""
+    run = Path(os.environ["DRD_TEST_RUN"])
+    noted = run / "warm"
+    with (run / "warm.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not noted.exists():
+            alive = os.open(run / _ALIVE, os.O_RDONLY | os.O_NONBLOCK)
+            _started.append(_begun({}, os.environ, stdin=alive))
+            os.close(alive)
+            noted.write_text(_started[0].address)
+    return noted.read_text()
+
+
+_ALIVE = "warm.alive"
+"""A pipe in the directory of the run, which the process that began the run holds open."""
+
+
+def live_as_long_as_we() -> None:
+    """Let the server of the run end with this process at the latest, or at `end` here."""
+    pipe = Path(os.environ["DRD_TEST_RUN"], _ALIVE)
+    os.mkfifo(pipe)
+    _held.append(os.open(pipe, os.O_RDWR))
+
+
 @dataclass
 class _Server:
-    """It ends with us at the latest: our end of its pipe is open until then."""
+    """It ends when nobody has the other end of its pipe any more."""
 
     address: str
     of_start: dict[str, str]
@@ -192,28 +218,32 @@ class _Server:
 
 
 _servers: list[_Server] = []
+_started: list[_Server] = []
+_held: list[int] = []
 _seen: list[dict[str, str]] = []
 
 
 def end() -> None:
-    """End the servers, if there are any."""
+    """End the servers of this process, if there are any."""
+    while _held:
+        os.close(_held.pop())
     while _servers:
         _servers.pop().end()
 
 
-def _begun(of_start: dict[str, str], like: Mapping[str, str]) -> _Server:
+def _begun(
+    of_start: dict[str, str], like: Mapping[str, str], *, stdin: int = subprocess.PIPE
+) -> _Server:
     directory = tempfile.mkdtemp(prefix="warm-", dir=os.environ.get("DRD_TEST_RUN"))
     address = f"{directory}/socket"
     words = [sys.executable, "-m", "tests.warm", address, "." * warm_process.ROOM]
     env = {n: v for n, v in os.environ.items() if not n.startswith(_AT_START)}
     env |= {n: v for n, v in like.items() if n.startswith(_AT_START)}
     env["DRD_TEST_ROOM"] = "." * warm_process.ROOM
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(words, cwd=_ROOT, env=env, stdin=pipe, stdout=pipe)
+    process = subprocess.Popen(words, cwd=_ROOT, env=env, stdin=stdin, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
-    _servers.append(_Server(address, of_start, process))
-    return _servers[-1]
+    return _Server(address, of_start, process)
 
 
 # --- the server ---------------------------------------------------------------------------------
@@ -248,7 +278,7 @@ def _serve(address: str) -> None:
     light_tools.install()
     if "DRD_TEST_RUN" in around:
         light_tools.share_clusters(Path(around["DRD_TEST_RUN"]))
-    warm_catalogue.rehearse()
+    warm_rehearsal.rehearse()
     gc.collect()
     gc.freeze()  # a fork copies each page that a collection writes to
     with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as waiting:

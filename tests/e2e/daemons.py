@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -117,12 +118,13 @@ class WallClock:
     it."""
 
     def __init__(self, site: Site) -> None:
-        self._file = site.base / "clock"
+        # One file for all tests of this process, whose drd is then forked from one interpreter.
+        self.file = Path(os.environ["DRD_TEST_RUN"]) / f"clock-{os.getpid()}"
         [library] = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
         self.set(0)
         site.environment |= {
             "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_TIMESTAMP_FILE": str(self.file),
             "FAKETIME_CACHE_DURATION": "1",  # seconds until it is seen
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
@@ -130,9 +132,9 @@ class WallClock:
     def set(self, ahead_s: int) -> None:
         """To so many seconds ahead of the true time."""
         self._ahead = timedelta(seconds=ahead_s)
-        there = self._file.with_suffix(".new")
+        there = self.file.with_suffix(".new")
         there.write_text(f"{ahead_s:+d}\n")
-        there.replace(self._file)
+        there.replace(self.file)
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self._ahead

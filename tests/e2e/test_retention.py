@@ -35,7 +35,7 @@ class Nights:
         }
         self.later = site.base / "clock.later"
         plan = site.base / "plans/shop.yaml"
-        move = f"[ ! -e {self.later} ] || mv {self.later} {site.base}/clock"
+        move = f"[ ! -e {self.later} ] || mv {self.later} {self.clock.file}"
         wait = f"while [ -e {self.later} ]; do sleep 0.05; done"
         text = plan.read_text()
         text = text.replace(

@@ -1,5 +1,5 @@
-"""What the warm interpreter compiles before it forks: the statements of a backup, a drill and a
-recovery, on a catalogue that nobody keeps."""
+"""What the warm interpreter makes before it forks: the models that plans are read by, and the
+compiled statements of a backup, a drill and a recovery, on a catalogue that nobody keeps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
+from drd.config.plan_file import plan_of_text
 from drd.model.plan import (
     BackupPolicy,
     Component,
@@ -46,6 +47,8 @@ _PLAN = Plan(
 
 
 def rehearse() -> None:
+    for file in Path("plans").glob("*.yaml"):
+        plan_of_text(file.read_text(), file)
     with tempfile.TemporaryDirectory(dir=os.environ.get("DRD_TEST_RUN")) as directory:
         url = f"sqlite:///{Path(directory) / 'drd.db'}"
         catalogue = open_catalogue(url, create=True, state_dir=Path(directory))
