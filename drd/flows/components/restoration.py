@@ -75,7 +75,6 @@ class Restoration:
     spans: list[Span] = field(default_factory=list)
     restored: dict[str, Restored] = field(default_factory=dict)
     errors: dict[str, DrdError] = field(default_factory=dict)
-    checks: list[CheckResult] = field(default_factory=list)
 
 
 def begin(

@@ -4,7 +4,7 @@ nothing of them was compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from drd.flows.components.restoration import Restoration
 from drd.flows.runbook.engine import Engine
@@ -30,7 +30,7 @@ def unproven(work: Restoration, engine: Engine) -> tuple[Unproven, ...]:
         snapshot = work.point.component(name)
         seen = snapshot.fingerprint if snapshot is not None else None
         empty = seen is not None and seen.was_empty(may_be_empty=component.may_be_empty)
-        if (why := _not_compared(name, work.checks)) is not None:
+        if (why := _not_compared(name, engine.rows)) is not None:
             code = EMPTY if empty else "not-compared"
             unproven_components.append(
                 Unproven(name, why, code) if why else _unseen(name, empty=empty)
@@ -63,7 +63,7 @@ def _left_out(work: Restoration, engine: Engine) -> Iterator[str]:
             yield from (c for s in step.subjects if (c := components.get(s)) is not None)
 
 
-def _not_compared(component: str, checks: list[CheckResult]) -> str | None:
+def _not_compared(component: str, checks: Sequence[CheckResult]) -> str | None:
     """Return why nothing was compared; None if a check has read the data and passed; empty if no
     check looked at it.
     """

@@ -15,7 +15,8 @@ from drd.flows.drill.coverage import unproven
 from drd.flows.drill.request import DrillRequest
 from drd.flows.durable_steps import Runner
 from drd.flows.restore.point_choice import Choice
-from drd.flows.runbook.engine import Engine, rehearsed
+from drd.flows.runbook.engine import Engine
+from drd.flows.runbook.outcome import rehearsed
 from drd.flows.services import Services
 from drd.model.cause import Cause
 from drd.model.plan import Plan
@@ -75,16 +76,16 @@ class FencesReady:
 class HostReady:
     """The host is there that restores: this one, or in a drill of host-loss one from the kit.
 
-    `plan` is that host's, with its `plan_digest`, and `services` open its repositories, but record
-    here. `knowing` are the services whose catalogue knows the points. `checks` and `spans` are
-    about making the host.
+    `plan` is that host's, with its `plan_digest`. `own_services` are that host's own: its catalogue
+    knows the points. `work_services` open its repositories as well, but record in this host's
+    catalogue. `checks` and `spans` are about making the host.
     """
 
     fenced: FencesReady
     plan: Plan
     plan_digest: str
-    services: Services
-    knowing: Services
+    work_services: Services
+    own_services: Services
     checks: tuple[CheckResult, ...] = ()
     spans: tuple[Span, ...] = ()
 
@@ -138,11 +139,11 @@ class RunbookBegun:
         return self.chosen.begun
 
     def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
-        coverage, left_out = rehearsed(self.engine)
+        coverage, left_out = rehearsed(self.engine.steps, self.engine.outcome)
         is_part = bool(self.begun.request.components)
         return replace(
             self.chosen.evidence(result, why),
-            checks=(*self.chosen.host.checks, *self.work.checks),
+            checks=(*self.chosen.host.checks, *self.engine.rows),
             not_rehearsed=left_out,
             coverage=coverage,
             given_by=tuple(self.work.holders.used),
@@ -152,17 +153,25 @@ class RunbookBegun:
 
 @dataclass(frozen=True, slots=True)
 class RunbookEnded:
-    """The runbook has ended, at `ended` by the monotonic clock."""
+    """The runbook has ended, at `ended` by the monotonic clock. `rows` are all that it shows."""
 
     restoring: RunbookBegun
     ended: float
+    rows: tuple[CheckResult, ...]
 
     @property
     def begun(self) -> RunBegun:
         return self.restoring.begun
 
+    @property
+    def checks(self) -> tuple[CheckResult, ...]:
+        """What the drill is judged by."""
+        return (*self.restoring.chosen.host.checks, *self.rows)
+
     def evidence(self, result: DrillResult, why: Cause | None) -> Evidence:
         evidence = self.restoring.evidence(result, why)
+        if why is None:
+            evidence = replace(evidence, checks=self.checks)
         work, point = self.restoring.work, self.restoring.chosen.choice.point
         phases = split(work.spans, work.begun, self.ended, idle="serve")
         if why is not None or work.errors or not self.restoring.engine.outcome.through:

@@ -52,7 +52,7 @@ from drd.flows.repository.identity import probe_repository
 from drd.flows.repository.missing import forgotten_since
 from drd.flows.repository.observed_state import note_damage
 from drd.flows.restore.point_choice import Choice, choose, drill_choice, drill_scenario
-from drd.flows.runbook.engine import Engine, failures
+from drd.flows.runbook.engine import Engine
 from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
@@ -182,7 +182,8 @@ class _Rehearsal:
         begun.runner.step("choose point", "choose", lambda: recorded)
         restoring = self._reach(self._prepare(chosen))
         restoring.engine.execute()
-        return self._reach(RunbookEnded(restoring, begun.services.clock.monotonic()))
+        ended = begun.services.clock.monotonic()
+        return self._reach(RunbookEnded(restoring, ended, restoring.engine.all_rows))
 
     def _reach(self, phase: R) -> R:
         self.reached = phase
@@ -222,14 +223,14 @@ class _Rehearsal:
         host, begun = chosen.host, self._begun
         point, run = chosen.choice.point, begun.runner.run.id
         destinations = self._destinations(chosen)
-        cache = restoration.cold_cache(host.services, run)
-        holders = Holders(host.services, host.plan, point, only=begun.only, cache=cache)
+        cache = restoration.cold_cache(host.work_services, run)
+        holders = Holders(host.work_services, host.plan, point, only=begun.only, cache=cache)
         work = restoration.begin(
             begun.runner, holders, destinations, fences=host.fenced.fences, before=host.spans
         )
         pool = self._sandboxes.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drd-tools"))
-        versions = pool.submit(tool_versions, host.services, host.plan, point)
-        directory = believed_directory(host.services, run) / "started"
+        versions = pool.submit(tool_versions, host.work_services, host.plan, point)
+        directory = believed_directory(host.work_services, run) / "started"
         self._sandboxes.callback(_end_started, directory)
         circumstances = Circumstances(
             str(begun.request.scenario), SANDBOX, begun.request.components
@@ -252,8 +253,9 @@ class _Rehearsal:
                     f"restore point {point.id} does not contain component {name}",
                     hint=f"use a complete one: drd points {host.plan.name}",
                 )
-            place = sandbox_place(host.services, begun.runner.run.id, component, host.fenced.fences)
-            made[name] = host.services.kinds(component.kind).sandbox(component, snapshot, place)
+            services, run = host.work_services, begun.runner.run.id
+            place = sandbox_place(services, run, component, host.fenced.fences)
+            made[name] = services.kinds(component.kind).sandbox(component, snapshot, place)
             self._sandboxes.callback(restoration.close, made[name])
         return made
 
@@ -266,8 +268,8 @@ def _this_host(fenced: FencesReady) -> HostReady:
 def _choose(host: HostReady) -> Choice:
     request, only = host.begun.request, host.begun.only
     if request.point is None:
-        return drill_choice(host.knowing, host.plan, held_by=only)
-    return choose(host.knowing, host.plan, point=request.point, held_by=only)
+        return drill_choice(host.own_services, host.plan, held_by=only)
+    return choose(host.own_services, host.plan, point=request.point, held_by=only)
 
 
 # --- the result -----------------------------------------------------------------------------------
@@ -280,10 +282,8 @@ def _judge(restored: RunbookEnded) -> DrillOutcome:
     why = _inconclusive_cause(restoring, list(work.errors.values()))
     if why is not None:
         return _inconclusive(restored, why)
-    work.checks[:0] = restoration.restore_failures(work)
-    work.checks += [*restoration.rows_of_passed_over(work), *failures(restoring.engine)]
     _note_damage(restoring)
-    result = drill_result([*restoring.chosen.host.checks, *work.checks])
+    result = drill_result(restored.checks)
     outcome = _record(restored, restored.evidence(result, None), None)
     keep = restored.begun.request.keep
     if keep is not None:
@@ -302,7 +302,7 @@ def _unreadable(reached: Phase, error: RepositoryDamaged | PointGone) -> DrillOu
     if isinstance(reached, RunbookBegun):
         try:
             for repository in reached.work.holders.repositories:
-                probe_repository(reached.chosen.host.services, repository)
+                probe_repository(reached.chosen.host.work_services, repository)
             other = _forgotten(reached)
         except RepositoryError as elsewhere:
             other = elsewhere
@@ -323,13 +323,13 @@ def _forgotten(restoring: RunbookBegun) -> RepositoryError | None:
     """Why the point is missing, if that proves nothing about the others."""
     host, work = restoring.chosen.host, restoring.work
     return forgotten_since(
-        host.services, host.plan.name, work.point.id, work.holders.repositories, host.begun.t0
+        host.work_services, host.plan.name, work.point.id, work.holders.repositories, host.begun.t0
     )
 
 
 def _note_damage(restoring: RunbookBegun) -> None:
     host, work = restoring.chosen.host, restoring.work
-    note_damage(host.services, host.plan.name, work.point.id, work.holders.damaged)
+    note_damage(host.work_services, host.plan.name, work.point.id, work.holders.damaged)
 
 
 def _record(reached: Phase, evidence: Evidence, error: DrdError | None) -> DrillOutcome:

@@ -30,7 +30,8 @@ from drd.flows.restore.preflight import (
     warn,
 )
 from drd.flows.restore.recovery_plan import RecoveryPlan
-from drd.flows.runbook.engine import Engine, Outcome, failures
+from drd.flows.runbook.engine import Engine
+from drd.flows.runbook.outcome import Outcome
 from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import started_directory, swept_afterwards
@@ -40,6 +41,7 @@ from drd.model.recovery_phases import Span, split
 from drd.model.run import (
     PARTIAL,
     RECOVERY,
+    CheckResult,
     Decision,
     DrillResult,
     Evidence,
@@ -100,10 +102,8 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
             _preflight_again(services, plan, destinations, holders, runner)
         engine = Engine(work, _step_runner(services, plan, work))
         engine.execute()
-        work.checks[:0] = restoration.restore_failures(work)
-        work.checks += [*restoration.rows_of_passed_over(work), *failures(engine)]
-        work.checks += plan.single.left_out if plan.single is not None else ()
-        return _record(services, plan, work, engine)
+        left_out = plan.single.left_out if plan.single is not None else ()
+        return _record(services, plan, engine, (*engine.all_rows, *left_out))
 
 
 def _preflight_again(
@@ -198,11 +198,12 @@ def _step_runner(services: Services, plan: RecoveryPlan, work: Restoration) -> S
 
 
 def _record(
-    services: Services, plan: RecoveryPlan, work: Restoration, engine: Engine
+    services: Services, plan: RecoveryPlan, engine: Engine, checks: tuple[CheckResult, ...]
 ) -> RecoveryOutcome:
+    work = engine.work
     runner, now = work.runner, services.clock.now()
     back = not work.errors and engine.outcome.through
-    result = drill_result(work.checks)
+    result = drill_result(checks)
     started = runner.run.started_at or now
     lost_at = plan.request.lost_at or started
     spans = _spans(services, runner, plan.plan)
@@ -223,7 +224,7 @@ def _record(
         rta_s=round((now - lost_at).total_seconds(), 3) if back else None,
         judged=not plan.partial,
         phases=split(spans, lost_at.timestamp(), now.timestamp(), idle="decide") if back else {},
-        checks=tuple(work.checks),
+        checks=checks,
         target=plan.request.target,
         lost_at=lost_at,
         restored_bytes=sum(c.bytes for c in plan.point.components if c.component in work.restored),

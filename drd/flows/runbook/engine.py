@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from drd import process
 from drd.errors import CatalogueError, DrdError, Fenced
@@ -16,36 +16,21 @@ from drd.flows.components import restoration
 from drd.flows.components.restoration import Restoration
 from drd.flows.durable_steps import Runner, describe, result_of
 from drd.flows.runbook.decisions import DecisionRequests
+from drd.flows.runbook.outcome import Outcome, failures
 from drd.flows.runbook.step_runner import StepRunner, is_failure
 from drd.model.cause import Cause
-from drd.model.coverage import Coverage
 from drd.model.plan import IN_PLACE
 from drd.model.progression import Progression, Stage, StepView
 from drd.model.recovery_phases import Span
-from drd.model.run import STEP_SUCCEEDS, CheckResult, CheckVerdict, RunState, StepState
+from drd.model.run import CheckResult, CheckVerdict, RunState, StepState
 from drd.model.run_details import RecoveryDetail, RunDetail
-from drd.model.runbook import LOOKING, PEOPLE, Moves, Step, next_moves, stops
+from drd.model.runbook import PEOPLE, Moves, Step, next_moves, stops
 from drd.model.step_record import StepRecord
 from drd.model.step_results import ActionStepResult, CheckStepResult, PersonStepResult, StepResult
 
 _POLL_S = 0.25
 _AT_ONCE = 16
 _PHASES = {"check": "validate", "approve": "decide", "manual": "decide"}
-
-
-@dataclass
-class Outcome:
-    """How a runbook ended. `succeeded` means that no step blocked it; it is `through` even if
-    checks failed that nothing was to follow; `fatal` means that a step that is not a check has
-    failed for good. `states` has every step that was begun or left out, `causes` why it failed or
-    was left out, `never` those that were not begun."""
-
-    succeeded: bool = False
-    states: dict[str, StepState] = field(default_factory=dict)
-    through: bool = False
-    fatal: bool = False
-    causes: dict[str, Cause] = field(default_factory=dict)
-    never: tuple[str, ...] = ()
 
 
 def runbook_of(work: Restoration) -> tuple[Step, ...]:
@@ -94,9 +79,9 @@ class Engine:
             except BaseException:
                 self.step_runner.stop()
                 raise
-            finally:
-                self._collect_checks()
-        self.outcome.fatal = any(r.verdict is CheckVerdict.FAILED for r in failures(self))
+        self.outcome.fatal = any(
+            r.verdict is CheckVerdict.FAILED for r in failures(self.steps, self.outcome)
+        )
         self.outcome.through = not self.outcome.never and not self.outcome.fatal
         self._show(over=True)
         return self.outcome
@@ -312,9 +297,22 @@ class Engine:
 
     # for others
 
-    def _collect_checks(self) -> None:
-        rows = [row for name in self.steps for row in self.checks.get(name, ())]
-        self.work.checks += dict.fromkeys(rows)
+    @property
+    def rows(self) -> tuple[CheckResult, ...]:
+        """The results of the checks in the steps that have ended, each once."""
+        rows = (row for name in self.steps for row in self.checks.get(name, ()))
+        return tuple(dict.fromkeys(rows))
+
+    @property
+    def all_rows(self) -> tuple[CheckResult, ...]:
+        """Everything that the runbook shows once it has ended: what could not be restored, the
+        results of its checks, what another repository provided, and its other failures."""
+        return (
+            *restoration.restore_failures(self.work),
+            *self.rows,
+            *restoration.rows_of_passed_over(self.work),
+            *failures(self.steps, self.outcome),
+        )
 
     def _show(self, *, over: bool = False) -> None:
         run, clock = self.runner.run, self.services.clock
@@ -342,51 +340,6 @@ class Engine:
             took = self.services.clock.monotonic() - self.began_at[step.name]
         is_earlier = step.name in self.done_earlier
         return StepView(step.name, step.kind, stage, took, says, is_earlier, command)
-
-
-def rehearsed(engine: Engine) -> tuple[Coverage, tuple[tuple[str, str], ...]]:
-    """Return how much of the runbook a drill executed, and what it did not, each with its
-    reason.
-    """
-    left_out: list[tuple[str, str]] = []
-    simulated: list[tuple[str, str]] = []
-    granted: list[str] = []
-    failed = [n for n, s in engine.states.items() if s is StepState.FAILED]
-    for name, step in engine.steps.items():
-        state = engine.states.get(name)
-        if state is StepState.SKIPPED:
-            left_out.append((name, engine.causes[name].text))
-        elif state not in (StepState.SUCCEEDED, StepState.FAILED):
-            left_out.append((name, f"{', '.join(failed)} failed before" if failed else "not begun"))
-        elif step.rehearse == "simulate":
-            simulated.append((name, " ".join(step.stand_in)))
-        elif step.kind == "approve":
-            granted.append(name)
-    steps = len(engine.steps)
-    coverage = Coverage(steps - len(left_out), steps, tuple(simulated), tuple(granted))
-    return coverage, tuple(left_out)
-
-
-def failures(engine: Engine) -> list[CheckResult]:
-    """Return a row for each failed step whose failure no other row reports."""
-    rows = []
-    for name, state in engine.states.items():
-        step = engine.steps[name]
-        if state is not StepState.FAILED or step.kind in LOOKING:
-            continue
-        passed_over = step.on_failure == "continue"
-        rows.append(
-            CheckResult(
-                f"step {name}",
-                None,
-                CheckVerdict.NOT_RUN if passed_over else CheckVerdict.FAILED,
-                ("failure ignored: " if passed_over else "") + engine.causes[name].line,
-                STEP_SUCCEEDS,
-                part=passed_over,
-                looked_at_data=False,
-            )
-        )
-    return rows
 
 
 def _result_text(result: StepResult) -> str:
