@@ -10,7 +10,8 @@ from typing import Any
 from drd.bootstrap import App
 from drd.config.daemon import load_settings
 from drd.flows.backup.run import BackupRequest, backup
-from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest, plan_recovery
+from drd.flows.restore.recovery_plan import RecoveryPlan, plan_recovery
+from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.services import Services, never_booted
 from drd.flows.upkeep.copy import copy
 from drd.model.plan import Plan, RepositorySpec

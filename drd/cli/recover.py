@@ -23,7 +23,8 @@ from drd.flows.restore.kit_origin import Origin, is_known, origin_of
 from drd.flows.restore.point_choice import parse_time
 from drd.flows.restore.preflight import PreflightResult, preflight_only
 from drd.flows.restore.recovery import RecoveryOutcome, recover
-from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest, plan_recovery
+from drd.flows.restore.recovery_plan import RecoveryPlan, plan_recovery
+from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.services import Services
 from drd.model.plan import IN_PLACE, Plan
 from drd.model.run import Evidence, RunKind, StepState

@@ -10,7 +10,8 @@ from typing import Any
 from drd.cli import output, single
 from drd.flows.restore.kit_origin import Origin
 from drd.flows.restore.preflight import PreflightResult
-from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest
+from drd.flows.restore.recovery_plan import RecoveryPlan
+from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.restore.single_items import Changes
 from drd.model.plan import IN_PLACE
 from drd.model.runbook import LOOKING, PEOPLE, Step, waits_for

@@ -76,7 +76,7 @@ class DrillDetail(RunDetail):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryDetail(RunDetail):
-    """The request (`drd.flows.restore.recovery_plan.RecoveryRequest`); `asked_at`, when a person
+    """The request (`drd.flows.restore.recovery_request.RecoveryRequest`); `asked_at`, when a person
     began to handle it; the components that it has `begun`, and the digests of the files that the
     plan's `commands` name. Its end adds `result`, and the steps that were `rolled_back`."""
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from drd import log, process
 from drd.errors import AlreadyRunning, DrdError, TargetError, UsageError
-from drd.flows.restore.recovery_plan import RecoveryRequest, target_of
+from drd.flows.restore.recovery_request import RecoveryRequest, target_of
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import remove_run, target_place
 from drd.model.actor import Actor

@@ -29,7 +29,8 @@ from drd.flows.restore.blockers import Blockers
 from drd.flows.restore.kit_origin import require_accepted
 from drd.flows.restore.known_problems import require_whole
 from drd.flows.restore.production_guard import require_elsewhere
-from drd.flows.restore.recovery_plan import RecoveryPlan, require_within, target_of
+from drd.flows.restore.recovery_plan import RecoveryPlan, require_within
+from drd.flows.restore.recovery_request import target_of
 from drd.flows.runbook.permissions import require_approvable, require_still_approvable
 from drd.flows.runbook.step_runner import preflight_step
 from drd.flows.services import Services

@@ -11,7 +11,8 @@ from drd.errors import AlreadyRunning, CatalogueError, DrdError, Fenced, UsageEr
 from drd.flows.durable_steps import describe
 from drd.flows.restore.preflight import require_answerable
 from drd.flows.restore.recovery import adopted, opened
-from drd.flows.restore.recovery_plan import RecoveryPlan, RecoveryRequest, plan_recovery
+from drd.flows.restore.recovery_plan import RecoveryPlan, plan_recovery
+from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.services import Services
 from drd.model.actor import Actor
 from drd.model.cause import Cause
