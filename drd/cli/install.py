@@ -9,7 +9,8 @@ from typing import Any
 
 from drd.cli import output
 from drd.cli.upgrading import UpgradeNotice, notices
-from drd.flows.host.install import UNIT, Installation, entry_point, execute, plan_install
+from drd.flows.host.install import Installation, execute, plan_install
+from drd.flows.host.shipped_files import UNIT, entry_point
 
 _WORDS = {
     "write": ("wrote", "would write"),

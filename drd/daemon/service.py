@@ -13,9 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
-from types import FrameType
 
 import drd
 from drd import log
@@ -31,6 +29,7 @@ from drd.daemon.plans import PlanBook
 from drd.daemon.probes import Probes
 from drd.daemon.reload import reread
 from drd.daemon.sd_notify import ServiceManager
+from drd.daemon.signals import SignalHandlers, SignalRequests
 from drd.daemon.supervisor import Supervisor
 from drd.daemon.workers import Workers
 from drd.errors import CatalogueError, DrdError
@@ -59,14 +58,6 @@ STOP_GRACE_S = 40.0
 """How long runs may take to end when the service stops; below TimeoutStopSec of the unit."""
 
 
-@dataclass
-class _SignalRequests:
-    """What signals asked for."""
-
-    stop: str = ""
-    reload: bool = False
-
-
 class Daemon:
     """One daemon of one state directory. `run` returns when it is asked to stop.
 
@@ -85,7 +76,7 @@ class Daemon:
         self._app = app
         self._choose_log = choose_log
         self._manager = manager
-        self._requested = _SignalRequests()
+        self._requested = SignalRequests()
         self._tick_now = False
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._clocks = Clocks()
@@ -111,7 +102,7 @@ class Daemon:
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT. Raises AlreadyRunning when another daemon has this state."""
-        with self._app.catalogue.lock("daemon", wait_s=0.0), _Signals(self._on_signal):
+        with self._app.catalogue.lock("daemon", wait_s=0.0), SignalHandlers(self._on_signal):
             self._start_up()
             try:
                 while not self._requested.stop:
@@ -376,27 +367,6 @@ class Daemon:
         value = {"version": drd.__version__, **what}
         self._app.catalogue.queue.note(SIGN_OF_LIFE, value, self._app.clock.now())
         self._sign_of_life_at = self._app.clock.monotonic()
-
-
-class _Signals:
-    """Signal handlers while the body runs."""
-
-    _NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-    def __init__(self, handler: Callable[[int], None]) -> None:
-        self._handler = handler
-        self._before: dict[int, object] = {}
-
-    def __enter__(self) -> None:
-        def handle(number: int, _: FrameType | None) -> None:
-            self._handler(number)
-
-        for number in self._NUMBERS:
-            self._before[number] = signal.signal(number, handle)
-
-    def __exit__(self, *_: object) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)  # type: ignore[arg-type]
 
 
 def limits_of(app: App) -> RunLimits:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from drd import modes
 from drd.errors import TargetNotEmpty, TargetUnwritable
-from drd.flows.host.install import is_as_put
+from drd.flows.host.shipped_files import is_as_put
 from drd.kit.layout import CREDENTIALS, Layout, PlacedFile, root_path
 
 

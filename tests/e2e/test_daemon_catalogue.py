@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from drd.daemon.service import BUSY_S, POLL_S
-from drd.flows.host.install import SHIPPED
+from drd.flows.host.shipped_files import SHIPPED
 from tests.e2e.daemons import daemon, fill, quick_plan, rows, tell_a_script, text_of, until
 from tests.e2e.site import Site, make_tree
 

@@ -16,7 +16,7 @@ import pytest
 from drd import process
 from drd.actions import start, stop
 from drd.errors import RepositoryError
-from drd.kinds.postgres.connection import Address
+from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.dump import DumpOrder, dump_command
 from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.server import ThrowAwayServer

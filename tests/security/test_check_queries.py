@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from drd.errors import SourceError
-from drd.kinds.postgres.connection import address_of
+from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.inspect import PostgresInspector
 from drd.kinds.sqlite.inspector import SqliteInspector
 from drd.model.plan import SecretRef

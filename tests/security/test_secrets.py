@@ -16,7 +16,8 @@ import pytest
 
 from drd import masking, process
 from drd.errors import DrdError, SecretUnavailable, SourceError
-from drd.kinds.postgres.connection import address_of, connect
+from drd.kinds.postgres.address import address_of
+from drd.kinds.postgres.connection import connect
 from drd.kit.archive import unpack
 from drd.kit.by_hand import KitPlaces, opening
 from drd.kit.layout import LostHost, lay_out

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from drd.cli.main import main
-from drd.flows.host.install import is_as_put, sealed
+from drd.flows.host.shipped_files import is_as_put, sealed
 from tests.e2e.site import Result
 from tests.user_support import NOBODY, acting_as, as_root
 

@@ -14,7 +14,7 @@ from drd.config.daemon import load_settings
 from drd.config.daemon_schema import DaemonFile
 from drd.config.yaml import read
 from drd.errors import UsageError
-from drd.flows.host.install import (
+from drd.flows.host.shipped_files import (
     CONFIG,
     FILES,
     SHIPPED,

@@ -8,7 +8,8 @@ import pytest
 
 from drd.errors import SourceError
 from drd.kinds.postgres import database, roles
-from drd.kinds.postgres.connection import Address, address_of, write_password_file
+from drd.kinds.postgres.address import Address, address_of
+from drd.kinds.postgres.connection import write_password_file
 from drd.kinds.postgres.dsn import holds_password
 from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.load import passes

@@ -1,9 +1,7 @@
 """Install the service's files, and remove them: first a plan of what would happen, then its
 execution.
 
-Plans, credentials and state are never touched. A file of drd's has its own digest in its first
-line, so that a later version may replace it and `drd uninstall` may remove it; a file that was
-changed since belongs to its editor and stays."""
+Plans, credentials and state are never touched."""
 
 from __future__ import annotations
 
@@ -16,28 +14,23 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-import drd
 from drd import process
 from drd.errors import DrdError, TargetUnwritable, UsageError
+from drd.flows.host.shipped_files import (
+    CONFIG,
+    FILES,
+    SYSUSERS,
+    TMPFILES,
+    UNIT,
+    entry_point,
+    is_as_put,
+    shipped,
+)
 from drd.model.text import left_out
 from drd.modes import give_away
-
-SHIPPED = Path(drd.__file__).parent / "systemd"
-UNIT = "etc/systemd/system/drd.service"
-SYSUSERS = "etc/sysusers.d/drd.conf"
-TMPFILES = "etc/tmpfiles.d/drd.conf"
-CONFIG = "etc/drd/drd.yaml"
-FILES = {
-    UNIT: "drd.service",
-    SYSUSERS: "drd.sysusers.conf",
-    TMPFILES: "drd.tmpfiles.conf",
-    CONFIG: "drd.yaml",
-}
-"""The destination of each shipped file, below the prefix."""
 
 DIRECTORIES = {"etc/drd": 0o755, "etc/drd/plans": 0o755, "etc/drd/credentials": 0o700}
 STATE = {"var/lib/drd": 0o700, "var/cache/drd": 0o700, "var/lib/drd-public": 0o751}
@@ -45,8 +38,6 @@ STATE = {"var/lib/drd": 0o700, "var/cache/drd": 0o700, "var/lib/drd-public": 0o7
 
 OLDEST_SYSTEMD = 254
 """Type=notify-reload came with 253, RestartSteps= with 254."""
-
-_SEAL = re.compile(rb"# drd \S+ put this file here, with the digest ([0-9a-f]{16})\.[^\n]*\n")
 
 InstallAction = Literal["write", "update", "unchanged", "keep", "make", "give", "run", "remove"]
 
@@ -87,54 +78,6 @@ class Installation:
         return any(
             s.subject == str(self.prefix / path) and s.action in changing for s in self.steps
         )
-
-
-def sealed(body: bytes, *, about: str) -> bytes:
-    """The file as it is installed: with a first line that shows whether it was changed since."""
-    first = (
-        f"# drd {drd.__version__} put this file here, with the digest {_digest(body)}. {about}\n"
-    )
-    return first.encode() + body
-
-
-def is_as_put(content: bytes) -> bool:
-    """Return whether a drd of any version wrote it, and nobody changed it since."""
-    seal = _SEAL.match(content)
-    return seal is not None and seal[1].decode() == _digest(content[seal.end() :])
-
-
-def _digest(body: bytes) -> str:
-    return sha256(body).hexdigest()[:16]
-
-
-def entry_point() -> list[str]:
-    """Return the words that start drd as this process was started: the program beside the
-    interpreter."""
-    program = Path(sys.executable).with_name("drd")
-    if os.access(program, os.X_OK):
-        return [str(program)]
-    return [sys.executable, "-m", "drd"]
-
-
-def shipped(path: str, program: Sequence[str]) -> bytes:
-    """Return the content of the file at `path`, for a service that is started by `program`."""
-    body = (SHIPPED / FILES[path]).read_bytes()
-    if path == UNIT:
-        body = body.replace(b"@DRD@", " ".join(_unit_word(w) for w in program).encode())
-        return sealed(body, about="Change it with `systemctl edit drd`.")
-    if path == CONFIG:
-        return sealed(body, about="This file is yours: drd never overwrites it.")
-    return sealed(body, about="drd never overwrites a changed file.")
-
-
-def _unit_word(word: str) -> str:
-    """Return a word of ExecStart=, quoted as systemd.syntax(7) requires."""
-    if re.search(r"[\x00-\x1f'\"\\]", word):
-        raise UsageError(
-            f"systemd starts no program whose path has quotes or backslashes: {word!r}",
-            hint="install drd elsewhere, such as in /opt/drd.",
-        )
-    return f'"{word}"'.replace("%", "%%") if re.search(r"[\s;]", word) else word.replace("%", "%%")
 
 
 # --- installing ---------------------------------------------------------------------------------

@@ -18,8 +18,9 @@ import psycopg
 
 from drd import log
 from drd.errors import SourceError, TargetError
+from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.cluster import Cluster
-from drd.kinds.postgres.connection import Address, connect, search_path, words
+from drd.kinds.postgres.connection import connect, search_path, words
 from drd.kinds.postgres.quoting import ident, literal, set_clause
 from drd.kinds.postgres.server_text import as_stored, encoded
 

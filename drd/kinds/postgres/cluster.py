@@ -16,13 +16,8 @@ import psycopg
 from drd import process
 from drd.errors import SourceError, SourceMissing, TargetError
 from drd.kinds.postgres import database, roles
-from drd.kinds.postgres.connection import (
-    Address,
-    Connection,
-    connect,
-    no_event_triggers,
-    words,
-)
+from drd.kinds.postgres.address import Address
+from drd.kinds.postgres.connection import Connection, connect, no_event_triggers, words
 from drd.kinds.postgres.quoting import ident
 from drd.kinds.postgres.server_text import as_stored, encoded, shown
 from drd.model.text import counted, either

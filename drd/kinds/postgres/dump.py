@@ -10,7 +10,8 @@ from typing import Literal
 import psycopg
 
 from drd.errors import DumpFailed, ToolTooOld
-from drd.kinds.postgres.connection import Address, Connection
+from drd.kinds.postgres.address import Address
+from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.tools import PostgresPrograms
 from drd.model.units import format_duration
 from drd.process import Command

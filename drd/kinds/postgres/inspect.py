@@ -14,7 +14,8 @@ import psycopg
 
 from drd.errors import DeadlineExceeded, NotSupported, SourceError, SourceUnreachable
 from drd.kinds.postgres import database
-from drd.kinds.postgres.connection import Address, Connection, connect, interruptible, words
+from drd.kinds.postgres.address import Address
+from drd.kinds.postgres.connection import Connection, connect, interruptible, words
 from drd.kinds.postgres.fingerprint import describe, names_of
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint
 from drd.model.units import format_duration, to_rfc3339

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import psycopg
 
+from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.cluster import Cluster, as_target_error
-from drd.kinds.postgres.connection import address_of
 from drd.kinds.postgres.publish import DatabasePublication
 from drd.model.plan import SecretRef
 from drd.ports import Aside, mark_of

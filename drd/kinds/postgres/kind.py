@@ -12,7 +12,8 @@ import psycopg
 from drd.errors import DrdError, UsageError
 from drd.kinds.postgres import SPEC, database, naming, server
 from drd.kinds.postgres import part as parts
-from drd.kinds.postgres.connection import address_of, connect, words
+from drd.kinds.postgres.address import address_of
+from drd.kinds.postgres.connection import connect, words
 from drd.kinds.postgres.kept_copy import KeptDatabase
 from drd.kinds.postgres.manifest import require_written
 from drd.kinds.postgres.same_place import same_place

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from drd.kinds.postgres.connection import Address
+from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.tools import PostgresPrograms
 from drd.process import Command, Completed, run
 

@@ -8,13 +8,8 @@ from dataclasses import replace
 from typing import Literal
 
 from drd.kinds.postgres import database
-from drd.kinds.postgres.connection import (
-    Address,
-    Connection,
-    address_of,
-    connect,
-    interruptible,
-)
+from drd.kinds.postgres.address import Address, address_of
+from drd.kinds.postgres.connection import Connection, connect, interruptible
 from drd.kinds.postgres.copies import PlacedTables
 from drd.kinds.postgres.fingerprint import describe, others_of, split_name
 from drd.kinds.postgres.inspect import PostgresInspector

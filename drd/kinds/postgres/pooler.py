@@ -9,7 +9,8 @@ from __future__ import annotations
 import psycopg
 
 from drd.errors import SourceError
-from drd.kinds.postgres.connection import Address, Connection, connect, words
+from drd.kinds.postgres.address import Address
+from drd.kinds.postgres.connection import Connection, connect, words
 
 _HINT = "use the server's own host and port in dsn, not the pooler's."
 

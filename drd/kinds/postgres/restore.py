@@ -16,9 +16,10 @@ import psycopg
 
 from drd.errors import SandboxUnavailable, TargetError
 from drd.kinds.postgres import database
+from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.as_owner import LEFT_OUT, owners_login
 from drd.kinds.postgres.cluster import Cluster, as_target_error
-from drd.kinds.postgres.connection import Address, connect, password_file
+from drd.kinds.postgres.connection import connect, password_file
 from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.manifest import filename
 from drd.kinds.postgres.publish import DatabasePublication

@@ -13,8 +13,8 @@ from contextlib import closing
 import psycopg
 
 from drd.errors import DrdError
+from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.cluster import Cluster
-from drd.kinds.postgres.connection import Address, address_of
 from drd.model.plan import SecretRef
 
 _SERVER = "SELECT pg_catalog.pg_postmaster_start_time()::text"

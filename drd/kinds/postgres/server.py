@@ -20,7 +20,8 @@ from pathlib import Path
 
 from drd import process
 from drd.errors import DrdError, SandboxUnavailable, ToolError
-from drd.kinds.postgres.connection import PASSFILE, Address, connect, no_event_triggers
+from drd.kinds.postgres.address import Address
+from drd.kinds.postgres.connection import PASSFILE, connect, no_event_triggers
 from drd.kinds.postgres.template import ClusterTemplate
 from drd.kinds.postgres.tools import PostgresPrograms, programs_for
 from drd.ports import Workplace

@@ -15,15 +15,8 @@ import psycopg
 
 from drd.errors import DrdError, DumpFailed, ImplausibleDump, SourceError, SourceUnreachable
 from drd.kinds.postgres import database, foreign_code, rights, roles
-from drd.kinds.postgres.connection import (
-    Address,
-    Connection,
-    address_of,
-    connect,
-    interruptible,
-    password_file,
-    words,
-)
+from drd.kinds.postgres.address import Address, address_of
+from drd.kinds.postgres.connection import Connection, connect, interruptible, password_file, words
 from drd.kinds.postgres.dump import DumpOrder, dump_command, explained
 from drd.kinds.postgres.exported_snapshot import Moment, export_snapshot
 from drd.kinds.postgres.fingerprint import describe

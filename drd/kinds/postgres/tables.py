@@ -19,12 +19,7 @@ from drd.errors import TargetError, TargetNotEmpty
 from drd.kinds.postgres import database
 from drd.kinds.postgres.archive import Archive
 from drd.kinds.postgres.cluster import Cluster, as_target_error
-from drd.kinds.postgres.connection import (
-    Connection,
-    connect,
-    interruptible,
-    password_file,
-)
+from drd.kinds.postgres.connection import Connection, connect, interruptible, password_file
 from drd.kinds.postgres.copies import PlacedTables, clear, placed_before, put_in_place, taken_names
 from drd.kinds.postgres.detach_tables import Copies, Detached
 from drd.kinds.postgres.extract import Extraction

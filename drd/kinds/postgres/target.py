@@ -15,17 +15,10 @@ from drd import log
 from drd.errors import DrdError, SourceError, TargetError, ToolError
 from drd.kinds.file_system import fresh
 from drd.kinds.postgres import foreign_code, risky_roles
+from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.as_owner import drop_login, login_for_questions
 from drd.kinds.postgres.cluster import Cluster, as_target_error
-from drd.kinds.postgres.connection import (
-    PASSFILE,
-    Address,
-    address_of,
-    connect,
-    path_option,
-    words,
-    write_password_file,
-)
+from drd.kinds.postgres.connection import PASSFILE, connect, path_option, words, write_password_file
 from drd.kinds.postgres.inspect import PostgresInspector
 from drd.kinds.postgres.publish import DatabasePublication
 from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file, room

@@ -7,6 +7,7 @@ import pytest
 
 from drd.errors import SourceError
 from drd.kinds.postgres import connection
+from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.cluster import Cluster
 from drd.model.plan import SecretRef
 from drd.ports import Workplace
@@ -29,12 +30,12 @@ def test_no_time_limit_of_the_server_ends_our_sessions(postgres: PostgresServer)
     postgres.execute("ALTER ROLE hurried SET idle_session_timeout = '1s'")
     postgres.execute("ALTER ROLE hurried SET transaction_timeout = '1s'")
     with connection.connect(
-        connection.address_of(SecretRef("text", postgres.dsn("postgres", "hurried")))
+        address_of(SecretRef("text", postgres.dsn("postgres", "hurried")))
     ) as session:
         names = ("idle_session", "transaction", "idle_in_transaction_session", "statement", "lock")
         limits = [session.execute(f"SHOW {n}_timeout".encode()).fetchone() for n in names]
     assert limits == [("0",)] * 5
-    address = connection.address_of(SecretRef("text", postgres.dsn("postgres", "hurried")))
+    address = address_of(SecretRef("text", postgres.dsn("postgres", "hurried")))
     with psycopg.connect(Cluster(address, "drd_x").undisturbed("postgres").conninfo) as session:
         assert session.execute("SHOW idle_session_timeout").fetchone() == ("0",)
 

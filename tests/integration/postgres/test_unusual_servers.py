@@ -14,7 +14,8 @@ import pytest
 from drd import process
 from drd.errors import DumpFailed, SandboxUnavailable, TargetNotEmpty
 from drd.kinds.postgres import dump
-from drd.kinds.postgres.connection import address_of, connect
+from drd.kinds.postgres.address import address_of
+from drd.kinds.postgres.connection import connect
 from drd.kinds.postgres.fingerprint import describe
 from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.settings import PostgresTarget
