@@ -158,6 +158,7 @@ class TreeFingerprint:
 
 
 Fingerprint = DatabaseFingerprint | TreeFingerprint
+"""All shapes, since manifests are read strictly: a kind of an extension takes one of these."""
 
 
 def fingerprint_from_json(data: Mapping[str, Any]) -> Fingerprint:

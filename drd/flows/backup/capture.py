@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from drd.errors import ImplausibleDump
+from drd.errors import ImplausibleDump, NotSupported
 from drd.flows.hooks import run_after, run_after_anyway, run_before
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place
@@ -85,6 +85,7 @@ def _capture(services: Services, order: CaptureOrder) -> Captured:
     with source.open() as taken:
         fingerprint, stored, answers = _store(services, order, taken)
         fingerprint = taken.verify(stored, fingerprint)
+        _require_readable(component, fingerprint)
         _plausible(services, order, stored)
         snapshot = ComponentSnapshot(
             component=component.name,
@@ -118,6 +119,18 @@ def _store(
         )
         fingerprint = description.result()
     return fingerprint, stored, taken.observe(baseline_queries(order.plan, order.component.name))
+
+
+def _require_readable(component: Component, fingerprint: object) -> None:
+    """Refuse a fingerprint of a shape that no reader of manifests knows: the point could be stored,
+    but never read again."""
+    if fingerprint is None or isinstance(fingerprint, Fingerprint):
+        return
+    raise NotSupported(
+        f"kind {component.kind} describes {component.name} by {type(fingerprint).__name__}: "
+        "drd could not read this fingerprint from a repository",
+        hint="its package must use DatabaseFingerprint or TreeFingerprint: see docs/extending.md.",
+    )
 
 
 def baseline_queries(plan: Plan, component: str) -> dict[str, str]:
