@@ -136,10 +136,12 @@ def tls_context(ca_cert: str | None, *, beside_system: bool = False) -> ssl.SSLC
         if beside_system and ca_cert is not None:
             context.load_verify_locations(ca_cert)
     except (OSError, ssl.SSLError) as error:
-        why = error.strerror if isinstance(error, FileNotFoundError) else "is not a PEM certificate"
+        why = (error.strerror or str(error)).lower()
+        if isinstance(error, ssl.SSLError):
+            why = "it is not a PEM certificate"
         raise NoAnswer(
-            f"ca_cert {ca_cert}: {str(why).lower()}",
-            hint="set ca_cert to the PEM file of the certificate authority.",
+            f"cannot use `ca_cert` {ca_cert}: {why}",
+            hint="set `ca_cert` to the PEM file of the certificate authority.",
             permanent=True,
         ) from None
     if ca_cert is not None:
@@ -227,5 +229,5 @@ def _explained(host: str, error: Exception) -> NoAnswer:
             hint="check that the secret is one line without spaces.",
             permanent=True,
         )
-    why = getattr(error, "strerror", None) or str(error)
-    return NoAnswer(f"cannot reach {host}: {why.lower()}", hint="check that it is running.")
+    why = (getattr(error, "strerror", None) or "").lower() or str(error)
+    return NoAnswer(f"cannot reach {host}: {why}", hint="check that it is running.")

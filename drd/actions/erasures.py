@@ -57,13 +57,14 @@ class Replay(Settings):
     sql: str | None = Field(
         None,
         min_length=1,
-        description="SQL, executed in one transaction, which finds the ids in the table "
-        "`drd_erased (id text)`.",
+        description="SQL that erases these people, executed in one transaction. It finds the ids "
+        "in the table `drd_erased (id text)`: `DELETE FROM people WHERE id::text IN (SELECT id "
+        "FROM drd_erased)`.",
     )
     command: Words | None = Field(
         None,
-        description="A command that gets the ids on its standard input, one a line, and the "
-        "component's address in its environment; drd uses no shell.",
+        description="A command that erases these people. It gets the ids on its standard input, "
+        "one a line, and the component's address in its environment; drd uses no shell.",
     )
 
 
@@ -73,7 +74,8 @@ class StillThere(Settings):
     sql: str | None = Field(
         None,
         min_length=1,
-        description="A query that counts the people of `drd_erased` who still exist; must be 0.",
+        description="A query that counts the people of the table `drd_erased` who still exist. The "
+        "check passes if it gives 0.",
     )
     command: Words | None = Field(
         None,
@@ -107,7 +109,7 @@ class ErasuresSettings(StepSettings):
 
     def host_needs(self) -> Iterator[str]:
         if self.register_.file:
-            yield f"the register of erasures {self.register_.file}"
+            yield f"the list of erased people {self.register_.file}"
 
 
 class Erasures:
@@ -119,8 +121,8 @@ class Erasures:
         findings: list[Finding] = []
         file = settings.register_.file
         if file is not None and not os.access(file, os.R_OK):
-            hint = f"restore {file} first: without this register, erased people exist again."
-            detail = f"cannot read the register of erasures {file}"
+            hint = f"restore {file} first: without this list, erased people exist again."
+            detail = f"cannot read the list of erased people {file}"
             findings.append(Finding("register", "error", "", detail, hint))
         for words in (settings.register_.command, settings.replay.command, settings.check.command):
             # No earlier step can help: without it nobody can be erased again.
@@ -132,7 +134,7 @@ class Erasures:
         assert isinstance(settings, ErasuresSettings)
         since = context.value("data_time")
         ids = list(dict.fromkeys(_registered(settings, context, from_rfc3339(since))))
-        told = f"{counted(len(ids), 'erasure')} since {since} replayed"
+        told = f"{counted(len(ids), 'erasure')} since {since} repeated"
         work = _RunningReplay(settings, context, ids)
         in_table = settings.replay.sql is not None or settings.check.sql is not None
         try:
@@ -142,7 +144,7 @@ class Erasures:
                 work.command(settings.replay.command)
         except DrdError as error:
             raise StepFailed(
-                f"could not replay the erasures since {since}: {error.message}",
+                f"could not repeat the erasures since {since}: {error.message}",
                 hint=error.hint,
                 result={"found": len(ids)},
             ) from error
@@ -230,9 +232,10 @@ def _registered(
             yield from _of_file(Path(str(register.file)), since)
     except StepFailed as error:
         raise StepFailed(
-            f"cannot read the register of erasures: {error.message}",
+            f"cannot read the list of erased people: {error.message}",
             hint=error.hint
-            or "make the register readable: without the register, erased people exist again.",
+            or "make the list readable (`register` in the plan): without it, erased people exist "
+            "again.",
         ) from error
 
 
@@ -265,7 +268,7 @@ def _sound(one: str) -> str:
     if "\\" in one or not one.isprintable():
         raise StepFailed(
             "an id contains a backslash or a control character, which drd does not accept",
-            hint="correct this id in the register.",
+            hint="correct this id in the list of erased people.",
         )
     return one
 

@@ -35,8 +35,8 @@ class SqlSettings(Rehearsed):
             within_quotes(self.query)
         except ValueError as error:
             hint = (
-                "write the value without quotes, like: where name = ${plan}; drd does not "
-                "replace $${…}."
+                "write the value without quotes, for example `where name = ${plan}`. For a text "
+                "that drd must not replace, write `$${…}`."
             )
             yield Contradiction(("query",), str(error), hint)
 

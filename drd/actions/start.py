@@ -101,22 +101,22 @@ class StartSettings(Rehearsed):
 
     def contradictions(self) -> Iterator[Contradiction]:
         if (self.command is None) == (self.unit is None):
-            hint = "give one of command and unit."
+            hint = "give one of `command` and `unit`."
             yield Contradiction((), "needs exactly one of the keys command and unit", hint)
         words = [*(self.command or ()), *self.env.values(), self.url or ""]
         if self.port is None and any("port" in references(w) for w in words):
-            hint = "add port: the port that the program listens on in a recovery."
-            yield Contradiction((), "uses ${port}, but port is missing", hint)
+            hint = "add `port`: the port that the program listens on in a recovery."
+            yield Contradiction((), "uses ${port}, but `port` is missing", hint)
         has_address = self.url is not None or self.port is not None
         ready = self.ready
         if ready is not None and (ready.http or "").startswith("/") and not has_address:
-            hint = "add url or port, or write the whole URL."
-            yield Contradiction(("ready", "http"), "a path needs url or port", hint)
+            hint = "add `url` or `port`, or write the whole URL."
+            yield Contradiction(("ready", "http"), "a path needs `url` or `port`", hint)
         if ready is not None and ready.http is None and ready.command is None:
-            yield Contradiction(("ready",), "is empty", "give http or command.")
+            yield Contradiction(("ready",), "is empty", "give `http` or `command`.")
         if self.known_as is not None and not has_address:
-            message = f"${{{self.known_as}}} has no address without url or port"
-            yield Contradiction(("as",), message, "add url or port.")
+            message = f"${{{self.known_as}}} stands for the URL of this service, which is not known"
+            yield Contradiction(("as",), message, "add `url` or `port`.")
 
     def all_commands(self) -> Iterator[Placed]:
         if self.command:
@@ -289,7 +289,7 @@ def _until_ready(
                 f"{unit or context.step.name} was not ready within "
                 f"{format_duration(ready.within)}: {why}",
                 hint=_last_line(context)
-                or "raise ready.within if the service needs longer to start.",
+                or "raise `within` under `ready` if the service needs longer to start.",
             )
         time.sleep(_LOOK_S)
 

@@ -31,7 +31,7 @@ class StopSettings(Rehearsed):
 
     def contradictions(self) -> Iterator[Contradiction]:
         if sum(one is not None for one in (self.step, self.unit, self.command)) != 1:
-            hint = "give one of step, unit and command."
+            hint = "give one of `step`, `unit` and `command`."
             yield Contradiction((), "needs exactly one of the keys step, unit and command", hint)
 
     def all_commands(self) -> Iterator[Placed]:

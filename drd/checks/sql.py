@@ -96,7 +96,10 @@ def _surroundings(spec: CheckSpec, settings: SqlCheck, context: CheckContext) ->
     for known in (observations, context.last_observed):
         if known.get(spec.name) is not None:
             return Surroundings(rpo_s, at, baseline=known[spec.name])
-    missing = "the source was not queried at backup, and no earlier drill has passed"
+    missing = (
+        "there is no earlier answer to compare with: the source was not queried at backup, and no "
+        "earlier drill has passed"
+    )
     return Surroundings(rpo_s, at, no_baseline=missing)
 
 

@@ -238,7 +238,8 @@ def as_target_error(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TargetError(
-            f"cannot exchange the data at {place}: {error.strerror}: {error.filename}",
+            f"cannot exchange the present data at {place} and its kept copy: {error.filename}: "
+            f"{error.strerror}",
             hint="run the command as a user with the right to write there, for instance root.",
         ) from error
 

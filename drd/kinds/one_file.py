@@ -69,7 +69,7 @@ def require_file(component: str, path: Path) -> os.stat_result:
     except OSError as error:
         raise SourceError(
             f"cannot read {path}: {error.strerror}",
-            hint="give this user access to the directories above it.",
+            hint="give the user that runs drd access to the directories above it.",
         ) from error
     if not stat.S_ISREG(info.st_mode):
         raise SourceError(f"{path} is not a file", hint="`path` must name a regular file.")

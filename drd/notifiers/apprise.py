@@ -28,8 +28,10 @@ class AppriseSettings(Carrier):
     """Messages through any of the services that Apprise knows."""
 
     kind: Literal["apprise"]
-    url: Secret = Field(description="One URL in Apprise's notation.")
-    timeout: Duration = Field(30.0, description="Time limit of one try.")
+    url: Secret = Field(
+        description="The receiver, as a URL that Apprise takes (https://github.com/caronc/apprise)."
+    )
+    timeout: Duration = Field(30.0, description="Time limit of one try to send a message.")
 
 
 class AppriseUrl:

@@ -30,7 +30,7 @@ class ExecSettings(Carrier):
         description="The command's words; drd uses no shell. The command gets no secret.",
     )
     timeout: Duration = Field(
-        30.0, description="Time limit; drd then ends the command, and it has failed."
+        30.0, description="Time limit. drd ends a command that takes longer, and tries again later."
     )
 
     def all_commands(self) -> Iterator[Placed]:
@@ -70,7 +70,8 @@ class Exec:
                 hint="find out what the command waits for, or raise `timeout`.",
             ) from error
         except (DrdError, OSError) as error:
-            raise NotifyError(f"cannot start {command.title}: {error}") from error
+            why = getattr(error, "strerror", None) or error
+            raise NotifyError(f"cannot start {command.title}: {why}") from error
         if done.exit_code != 0:
             raise NotifyError(_fault(command.title, done))
         return f"{command.title} exited with 0"

@@ -72,7 +72,7 @@ class HeartbeatSettings(Named):
     runs of `plans`, or without any, for the daemon itself."""
 
     kind: Literal["heartbeat"]
-    url: Secret = Field(description="The address of the receiver.")
+    url: Secret = Field(description="The URL of the watcher, which gets the heartbeats.")
     on: list[RunEvent] = Field(
         default=["backup"], min_length=1, description="Which runs of these plans send heartbeats."
     )
@@ -80,14 +80,14 @@ class HeartbeatSettings(Named):
     ca_cert: AbsolutePath | None = Field(
         None, description="PEM file of your own certificate authority."
     )
-    timeout: Duration = Field(10.0, description="Time limit of one try.")
+    timeout: Duration = Field(10.0, description="Time limit of one try to send a heartbeat.")
 
 
 class PlanHeartbeat(Settings):
     """A heartbeat for each run, for a watcher elsewhere that notices silence: POST to URL/start
     when it begins, to the URL when it succeeded, to URL/fail when it did not."""
 
-    url: Secret = Field(description="The address of the receiver.")
+    url: Secret = Field(description="The URL of the watcher, which gets the heartbeats.")
     on: list[RunEvent] = Field(
         default=["backup"],
         min_length=1,

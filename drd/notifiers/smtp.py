@@ -72,7 +72,7 @@ class SmtpSettings(Carrier):
         None, description="The sender (default: drd@ and this host's name)."
     )
     to: list[MailAddress] = Field(min_length=1, description="The recipients.")
-    timeout: Duration = Field(30.0, description="Time limit of one try.")
+    timeout: Duration = Field(30.0, description="Time limit of one try to send a message.")
 
     def contradictions(self) -> Iterator[Contradiction]:
         for given, missing in (("user", "password"), ("password", "user")):
@@ -237,7 +237,7 @@ def _refused(host: str, error: smtplib.SMTPException) -> NotifyError:
         if "STARTTLS" in str(error):
             return NotifyError(
                 f"{host} does not offer STARTTLS",
-                hint="use tls: tls with port 465; tls: none only if the network is trusted.",
+                hint="use `tls: tls` with `port: 465`; `tls: none` only if the network is trusted.",
                 permanent=True,
             )
         return NotifyError(f"{host} does not support a necessary function: {error}", permanent=True)
@@ -273,9 +273,9 @@ def _cut(host: str, timeout_s: float, *, late: bool, error: Exception) -> Notify
             f"host {host} does not exist, or its name cannot be resolved now",
             hint="check `host`, and DNS on this host.",
         )
-    why = getattr(error, "strerror", None) or str(error)
+    why = (getattr(error, "strerror", None) or "").lower() or str(error)
     return NotifyError(
-        f"connection to {host} failed: {str(why).lower()}", hint="check host, port and tls."
+        f"the connection to {host} failed: {why}", hint="check `host`, `port` and `tls`."
     )
 
 

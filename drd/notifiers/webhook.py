@@ -35,7 +35,7 @@ class WebhookSettings(Carrier):
     ca_cert: AbsolutePath | None = Field(
         None, description="PEM file of your own certificate authority."
     )
-    timeout: Duration = Field(10.0, description="Time limit of one try.")
+    timeout: Duration = Field(10.0, description="Time limit of one try to send a message.")
 
 
 class Webhook:

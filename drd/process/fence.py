@@ -233,7 +233,7 @@ def refused_hint(text: str) -> str:
         return ""
     return (
         "in a drill, this command can use only the files and hosts that the plan allows. Add what "
-        "the command needs to the plan: drill: {read: [PATH], reach: ['HOST:PORT']}. The command "
+        "the command needs to the plan: `drill: {read: [PATH], reach: ['HOST:PORT']}`. The command "
         "may write only below $HOME. docs/sandbox.md lists what is always allowed."
     )
 

@@ -60,7 +60,7 @@ def owner_of(state: Path, work_dir: Path) -> StateOwner:
         _warn(
             f"the state {state} belongs to root, but {user_name(other.uid)} can change "
             f"{work_dir}, which drd uses",
-            f"chown -R root: {work_dir}, or set work_dir: in drd.yaml to a directory of root",
+            f"chown -R root: {work_dir}, or set `work_dir` in drd.yaml to a directory of root",
         )
     return owner
 
@@ -77,7 +77,7 @@ def _decide_owner(place: Path, *, beside: bool = False) -> StateOwner:
     except OSError as error:
         raise DrdError(
             f"cannot find out who owns {place}: {error.strerror}",
-            hint="check state: and work_dir: in drd.yaml.",
+            hint="check `state` and `work_dir` in drd.yaml.",
         ) from error
 
 
@@ -103,7 +103,7 @@ def _first_owner(place: Path, way: PathWalk, *, beside: bool) -> StateOwner:
             raise DrdError(
                 f"{link.place} is a link that belongs to {whose}, but it leads to files of "
                 f"{user_name(end)}, so root does not follow the link to {place}",
-                hint="write the real path in drd.yaml (state:, work_dir:); or, if the link is "
+                hint="write the real path in drd.yaml (`state`, `work_dir`); or, if the link is "
                 f"right, make root its owner: chown -h root: {link.place}",
             )
     strangers = [p for p in way.passed if p.info.st_uid != 0]
@@ -131,7 +131,7 @@ def _warn_if_writable(place: Path, way: PathWalk, *, beside: bool) -> None:
             continue
         remedy = f"chmod go-w {directory.place}"
         if _is_sticky(info):
-            remedy = "set a directory that only drd uses in drd.yaml (state:, work_dir:)"
+            remedy = "set a directory that only drd uses in drd.yaml (`state`, `work_dir`)"
         _warn(
             f"{directory.place} belongs to root, but others can write to it and so replace {place}",
             remedy,

@@ -58,7 +58,7 @@ def test_drills_prove_erasures_and_recoveries_apply_them(short_tmp: Path) -> Non
     register.rename(register.with_suffix(".away"))
     words = ("recover", "shop", "--target", "standby", "--yes")
     refused = site.drd(*words, code=1)
-    assert f"cannot read the register of erasures {register}" in refused.err
+    assert f"cannot read the list of erased people {register}" in refused.err
     assert not (short_tmp / "back/shop.db").exists()
     register.with_suffix(".away").rename(register)
 

@@ -195,9 +195,9 @@ def test_an_own_authority_is_trusted_as_people_make_them(tmp_path: Path) -> None
 def test_a_file_that_is_no_certificate_is_named(certificate: Path) -> None:
     missing = certificate.with_name("none.pem")
     error = refusal(webhook("https://localhost/", ca_cert=str(missing)))
-    assert error.message == f"ca_cert {missing}: no such file or directory"
+    assert error.message == f"cannot use `ca_cert` {missing}: no such file or directory"
     error = refusal(webhook("https://localhost/", ca_cert=__file__))
-    assert error.message == f"ca_cert {__file__}: is not a pem certificate"
+    assert error.message == f"cannot use `ca_cert` {__file__}: it is not a PEM certificate"
 
 
 @contextmanager

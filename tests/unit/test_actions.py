@@ -63,7 +63,7 @@ def test_a_register_of_erasures_that_cannot_be_read_is_an_error(tmp_path: Path) 
         assert not any(f.severity != "error" for f in looked)
         return [f.text for f in looked]
 
-    unreadable = f"cannot read the register of erasures {register}"
+    unreadable = f"cannot read the list of erased people {register}"
     assert found(file=str(register)) == [unreadable, NO_TOOL]
     register.touch()
     assert found(file=str(register)) == [NO_TOOL]

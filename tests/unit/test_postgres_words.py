@@ -237,7 +237,10 @@ def test_a_password_that_could_not_be_read_makes_no_difference() -> None:
     assert roles.differences(saved, now, existed=["app"]) == []
     saved["passwords"] = True
     (sentence,) = roles.differences(saved, now, existed=["app"])
-    assert sentence == "role app exists, but differs from the backup, which has no password"
+    assert (
+        sentence
+        == "role app existed already, and drd did not change it; at backup it had no password"
+    )
 
 
 PROPERTIES = {
@@ -258,7 +261,7 @@ PROPERTIES = {
         ({"settings": []}, "setting work_mem=1MB is missing"),
         ({"comment": "y"}, "comment is 'y', but '' at backup"),
         ({"extensions": {"plpgsql": "1.0"}}, "extension citext is missing"),
-        ({"has_public": False}, "existence of schema public is False, but True at backup"),
+        ({"has_public": False}, "schema public does not exist, but did at backup"),
     ],
 )
 def test_a_lost_property_is_a_difference(change: dict[str, object], sentence: str) -> None:

@@ -342,7 +342,8 @@ def _copy(landed: Path, staged: Path) -> None:
     done = process.run(process.Command(words, name="cp"))
     if done.exit_code != 0:
         raise TargetError(
-            f"cannot copy {landed} to {staged}: {done.complaint}", hint="free space there."
+            f"cannot copy {landed} to {staged}: {done.complaint}",
+            hint=f"check the space and the rights in {staged.parent}.",
         )
 
 

@@ -63,8 +63,8 @@ def set_id_finding(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[Findi
         "set-group-ID bits"
     )
     hint = (
-        "if a program needs these bits: afterwards chown the file to its owner, then chmod u+s "
-        "or g+s."
+        "if a program needs these bits, give each file its owner after the recovery (chown), and "
+        "then the bits: chmod u+s FILE, or chmod g+s FILE"
     )
     return [Finding("set-user-id", "warning", "", detail, hint)]
 

@@ -201,7 +201,10 @@ class FilesPart(NamedDestination):
         findings = [
             Finding("target", "ok", "", f"{parent} can be written"),
             space_finding(
-                parent, need, what=f"restored data of {self._component}", hint="free space there."
+                parent,
+                need,
+                what=f"restored data of {self._component}",
+                hint=f"free space in {parent}.",
             ),
             *device_findings(snapshot),
             *set_id_finding(snapshot, no_owner=self._no_owner),
@@ -219,11 +222,20 @@ class FilesPart(NamedDestination):
                 yield wrong
             elif above.stat().st_dev != parent.stat().st_dev:
                 hint = f"restore {way.target} by a separate recovery."
-                detail = f"{above} and {parent} are on different file systems"
+                detail = (
+                    f"{above} and {parent} are on different file systems, but one recovery of "
+                    "single paths can write only to one"
+                )
                 yield Finding("target", "error", "", detail, hint)
             elif way.target.is_mount():
                 hint = "give --into DIRECTORY, and move the files from there."
-                yield Finding("target", "error", "", f"{way.target} is a mount point", hint)
+                yield Finding(
+                    "target",
+                    "error",
+                    "",
+                    f"{way.target} is a mount point: drd cannot replace it",
+                    hint,
+                )
 
     def _refuse_content(self) -> None:
         there = [

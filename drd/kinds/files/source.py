@@ -154,7 +154,7 @@ class FilesSource:
             except OSError as error:
                 raise SourceError(
                     f"cannot read {path}: {error.strerror}",
-                    hint="give this user access to the directories above it.",
+                    hint="give the user that runs drd access to the directories above it.",
                 ) from error
             else:
                 if kind_of(info.st_mode) == "socket":

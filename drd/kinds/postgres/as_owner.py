@@ -89,8 +89,10 @@ def _require_harmless(cluster: Cluster, owner: str) -> None:
     row = cluster.one(_POWERFUL, [owner])
     if row is not None:
         raise TargetError(
-            f"the database's owner {owner} has the rights of superuser {row[0]}",
-            hint="restore without --as-owner, or give the database another owner first.",
+            f"--as-owner would not protect this server: the database's owner {owner} has the "
+            f"rights of superuser {row[0]}, and code in the backup would get them",
+            hint="give the database another owner first; or, if you trust the code in the backup, "
+            "restore without --as-owner.",
         )
 
 

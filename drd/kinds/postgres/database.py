@@ -184,6 +184,17 @@ _PLAIN = {
     "has_public": "existence of schema public",
 }
 _OF_OWNERS = frozenset({"owner"})
+_YES_NO = {
+    "is_template": (
+        "the database is not a template, but was one at backup",
+        "the database is a template, but was not one at backup",
+    ),
+    "has_public": (
+        "schema public does not exist, but did at backup",
+        "schema public exists, but did not at backup",
+    ),
+}
+"""What differs, if a property is false now, and if it is true."""
 
 
 def differences(saved: Properties, now: Properties, *, with_owner: bool) -> list[str]:
@@ -191,7 +202,9 @@ def differences(saved: Properties, now: Properties, *, with_owner: bool) -> list
     (it belongs to the server), as is the version of a collation.
     """
     sentences = [
-        f"{label} is {now[key]!r}, but {saved[key]!r} at backup"
+        _YES_NO[key][bool(now[key])]
+        if key in _YES_NO
+        else f"{label} is {now[key]!r}, but {saved[key]!r} at backup"
         for key, label in _PLAIN.items()
         if (with_owner or key not in _OF_OWNERS) and (now[key] or None) != (saved[key] or None)
     ]

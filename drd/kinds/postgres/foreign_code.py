@@ -135,6 +135,7 @@ def _sentences(known: Mapping[str, Any], user: str, *, asked: bool) -> Iterator[
         return
     lead = "" if parts else f"this code of other users would run as superuser {user} "
     where = f"{lead}if a check, a step or a command uses it: "
+    where = f"also, {where}" if parts else where
     if foreign_calls.READ not in known:
         yield f"{where}views and functions of other users (the restore point does not list them)"
     elif met := foreign_calls.met(known):

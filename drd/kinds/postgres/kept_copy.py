@@ -49,7 +49,10 @@ class KeptDatabase:
         return asides
 
     def swap(self, *, back: bool) -> None:
-        with as_target_error(f"cannot exchange the databases of {self._component}"):
+        with as_target_error(
+            f"cannot exchange the present database of {self._component} and its kept copy (drd "
+            "exchanges both or none)"
+        ):
             self._names()[1].swap(back=back)
 
     def discard(self) -> None:

@@ -127,7 +127,9 @@ def _tables(connection: Connection, role: str) -> Finding:
             f" GRANT SELECT ON {'SEQUENCE ' if kind == 'S' else ''}{table} TO {user};"
             for table, kind, _ in rows
         )
-    return Finding("rights", "error", "", f"{role} cannot read {_few([r[0] for r in rows])}", hint)
+    return Finding(
+        "rights", "error", "", f"user {role} cannot read {_few([r[0] for r in rows])}", hint
+    )
 
 
 def _row_security(connection: Connection, role: str) -> Finding:
@@ -137,10 +139,10 @@ def _row_security(connection: Connection, role: str) -> Finding:
     forced = [table for table, force in rows if force]
     hint = f"ALTER ROLE {_quoted(connection, role)} BYPASSRLS;"
     if forced:
-        hint += f" -- the owner is restricted, too: row security is forced on {_few(forced)}"
+        hint += f" -- needed by the owner, too: FORCE ROW LEVEL SECURITY is set on {_few(forced)}"
     tables = _few([table for table, _ in rows])
     return Finding(
-        "row-security", "error", "", f"row security hides rows of {tables} from {role}", hint
+        "row-security", "error", "", f"row security hides rows of {tables} from user {role}", hint
     )
 
 

@@ -250,7 +250,8 @@ def differences(saved: Globals, now: Globals, *, existed: Sequence[str]) -> list
             words = _attribute_differences(role, here[role["name"]], saved, now)
             if words:
                 sentences.append(
-                    f"role {role['name']} exists, but differs from the backup, which has {words}"
+                    f"role {role['name']} existed already, and drd did not change it; at backup it "
+                    f"had {words}"
                 )
     member = {(m["role"], m["member"]) for m in now["memberships"]}
     sentences += [

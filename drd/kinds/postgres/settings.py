@@ -23,8 +23,9 @@ class PostgresSettings(Settings):
 
     kind: Literal["postgres"]
     dsn: Connection = Field(
-        description="libpq URI or key=value string of the database, as a secret reference, "
-        "or as text if it contains no password."
+        description="The connection string of the database (libpq): a secret reference such as "
+        "`{credential: NAME}`, or, if it contains no password, the text itself: "
+        "`postgresql://drd@db1/orders`."
     )
     bin_dir: AbsolutePath | None = Field(
         None,

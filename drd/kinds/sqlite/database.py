@@ -28,9 +28,11 @@ _VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\s", re.IGNORECASE)
 
 _REMEDIES = {
     "NOTADB": "check `path`: it must be an SQLite database that is not encrypted.",
-    "CORRUPT": "run `PRAGMA integrity_check` in sqlite3; restore a point from before the damage.",
-    "READONLY_ROLLBACK": "the last writer was killed: open the database once for writing, so "
-    "that SQLite finishes the interrupted transaction.",
+    "CORRUPT": "run `PRAGMA integrity_check` in sqlite3; use a restore point from before the "
+    "damage.",
+    "READONLY_ROLLBACK": "the last writer was killed: open the database once as a user who may "
+    "write to it, for example by `sqlite3 FILE .tables`, so that SQLite undoes the interrupted "
+    "transaction.",
     "READONLY_DIRECTORY": "readers of a WAL database need its -shm file: give this user the right "
     "to write to the directory, or to read NAME-shm and NAME-wal.",
     "CANTOPEN": "let this user read the file and, in WAL mode, NAME-wal and NAME-shm.",

@@ -78,7 +78,8 @@ def _check_keys(runner: ResticRunner) -> list[Finding]:
     elif len(keys.others) >= foreign_objects.RESTIC_TRIES:
         detail = (
             f"{counted(len(keys.others), 'key')} that this password does not open: drd ignores "
-            f"them, but restic itself tries {foreign_objects.RESTIC_TRIES} and then fails"
+            f"them, but restic itself gives up after {foreign_objects.RESTIC_TRIES} keys, perhaps "
+            "before it comes to the right one"
         )
         hint = "if nobody else uses the repository, remove these keys: "
         hint += foreign_objects.removal(session.place, "keys", keys.others)

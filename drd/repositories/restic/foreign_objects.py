@@ -146,9 +146,9 @@ def keys_error(session: Session, keys: Keys) -> RepositoryError | None:
             f"keys/. The password opens none of the {count - len(keys.untried):,} that drd "
             f"tried, and {len(keys.untried):,} are left after {format_duration(SEARCH_S)}{what}",
             hint="keys/ has one file for each password, and anyone with write access can add "
-            "files. List them (the oldest is usually the repository's own): "
-            f"{session.place.list_command('keys')}; remove the keys that nobody uses: "
-            f"{remove}; then try again.",
+            "files. List them (the oldest is usually the repository's own) with "
+            f"`{session.place.list_command('keys')}`, remove the keys that nobody uses with "
+            f"`{remove}`, then try again.",
             below="keys",
         )
     if keys.bad:
@@ -206,10 +206,10 @@ def _indexes_error(session: Session, found: Mapping[str, bool]) -> RepositoryErr
     return RepositoryDamaged(error.message, hint=error.hint)
 
 
-_AFTERWARDS: Mapping[Kept, str] = {
-    "keys": "no password works with this key",
-    "locks": "first check that no restic is running there",
-    "index": "then run `restic repair index` to index the data again",
+_REMOVE: Mapping[Kept, str] = {
+    "keys": "remove it, since no password works with this key: {}",
+    "locks": "first check that no restic is running there, then remove it: {}",
+    "index": "remove it with `{}`, then run `restic repair index` to index the data again.",
 }
 
 
@@ -217,7 +217,7 @@ def objects_error(session: Session, below: Kept, found: Mapping[str, str]) -> Fo
     """Return the error that names the objects, and the commands that remove them."""
     return ForeignObjects(
         f"restic cannot work with the repository at {session.spec.url}: {listed(below, found)}",
-        hint=f"remove it: {removal(session.place, below, found)} ({_AFTERWARDS[below]}).",
+        hint=_REMOVE[below].format(removal(session.place, below, found)),
         below=below,
     )
 

@@ -321,7 +321,7 @@ class ResticRunner:
     def _locked_by_other(self, error: RepositoryDamaged) -> RepositoryLocked:
         host = self._foreign_lock_host
         return RepositoryLocked(
-            f"{error.message}; drd read without a lock, because {host} holds one",
+            f"{error.message}; perhaps only because drd read without a lock: host {host} holds one",
             hint=f"if a prune runs on {host}, wait until it ends or stop it, then try again.",
         )
 

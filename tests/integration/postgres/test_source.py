@@ -231,7 +231,7 @@ def test_configuration_that_an_extension_declared_has_to_be_readable(
     shop.execute("DROP ROLE IF EXISTS keeper; CREATE ROLE keeper LOGIN")
     with pytest.raises(SourceError) as caught:
         source(shop.dsn(name, "keeper"), place).probe()
-    assert caught.value.message == "keeper cannot read public.settings"
+    assert caught.value.message == "user keeper cannot read public.settings"
 
 
 def test_forced_row_security_stops_even_the_owner(shop: PostgresServer, place: Workplace) -> None:

@@ -156,7 +156,7 @@ def test_existing_roles_are_not_altered_and_the_differences_are_told(
     assert target_server.execute("SELECT * FROM pg_authid WHERE rolname = 'seller'") == before
     (note,) = [n for n in restored.notes if "seller" in n]
     assert note.startswith(
-        "role seller exists, but differs from the backup, which has CREATEDB, LOGIN"
+        "role seller existed already, and drd did not change it; at backup it had CREATEDB, LOGIN"
     )
     assert "another password" in note
     assert "SCRAM" not in str(restored)
