@@ -185,7 +185,7 @@ def _vanished(facts: PlanFacts) -> list[Reason]:
     points = counted(count, "restore point is", "restore points are")
     them = noun(count, "it", "them")
     when = format_time(at)
-    text = f"{points} no longer in the repository, and drd did not remove {them} (noticed {when})"
+    text = f"{points} no longer in the repository, and drd did not remove {them}; noticed {when}"
     if left is None and facts.newest is None:
         text = f"everything would be lost: {text}"
         return [Reason(Verdict.BREACHED, text, f"drd points {facts.plan}", VANISHED)]

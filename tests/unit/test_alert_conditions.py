@@ -305,12 +305,15 @@ def test_a_job_says_what_it_is_about_and_when_it_was_done_last() -> None:
     late = JobFacts(ran("copy"), since=due_at, due_at=due_at, done_at=ago(DAY))
     [text] = words(healthy(), PlanMore((late,)))
     assert text == (
-        "copy-overdue primary: copying of primary overdue by 3h, last done 1d ago > drd schedule "
-        "orders-api"
+        "copy-overdue primary: copying of primary is overdue by 3h, last done 1d ago > drd "
+        "schedule orders-api"
     )
     never = JobFacts(JobHistory(kind="readiness"), since=due_at, due_at=due_at)
     assert words(healthy(), PlanMore((never,))) == [
-        "readiness-overdue : looking ahead overdue by 3h, never done > drd schedule orders-api"
+        (
+            "readiness-overdue : the readiness check is overdue by 3h, never done > drd schedule "
+            "orders-api"
+        )
     ]
     kit = JobHistory(kind="kit", subject="verify", tries=2, last_finished_at=ago(HOUR))
     assert words(healthy(), PlanMore((JobFacts(kit),))) == [

@@ -86,7 +86,7 @@ def test_an_exception_names_its_last_day_and_its_reason() -> None:
     until = ReadinessException("restic", "known", T0.replace(hour=0))
     for now, what in (
         (T0, "has expired"),
-        (T0 - timedelta(days=1), "is not needed: the finding is fine"),
+        (T0 - timedelta(days=1), "is not needed: the finding is ok now"),
     ):
         [told, _] = judge([FINE], [until], now).findings
         assert told.finding.text == f"the exception until 2026-11-24 (known) {what}"
@@ -294,20 +294,28 @@ def test_a_server_of_another_minor_version_is_told() -> None:
 
     [found] = of_versions(plan(), holding("17.5"), holding("17.6"), source_version)  # type: ignore[arg-type]
     assert (found.finding.severity, found.allows) == ("warning", READY)
-    assert found.finding.text == "17.6 now, but 17.5 at the last passed drill"
+    assert found.finding.text == "version 17.6 now, but version 17.5 at the last passed drill"
     [found] = of_versions(plan(), holding("17.5"), holding("17.5"), source_version)  # type: ignore[arg-type]
     assert (found.finding.severity, found.finding.text) == (
         "ok",
-        "17.5, as at the last passed drill",
+        "version 17.5, as at the last passed drill",
     )
 
 
 @pytest.mark.parametrize(
     ("then", "now", "text"),
     [
-        (SourceVersion("17", "17.5"), SourceVersion("17"), "17 now, but 17.5 at the last"),
-        (SourceVersion("17"), SourceVersion("17", "17.6"), "17.6 now, but 17 at the last"),
-        (SourceVersion("17"), SourceVersion("17"), "17, as at the last passed drill"),
+        (
+            SourceVersion("17", "17.5"),
+            SourceVersion("17"),
+            "version 17 now, but version 17.5 at the last",
+        ),
+        (
+            SourceVersion("17"),
+            SourceVersion("17", "17.6"),
+            "version 17.6 now, but version 17 at the last",
+        ),
+        (SourceVersion("17"), SourceVersion("17"), "version 17, as at the last passed drill"),
         (SourceVersion("17"), SourceVersion(), ""),
         (SourceVersion(), SourceVersion("17"), ""),
     ],

@@ -246,8 +246,8 @@ def test_prune_begins_some_time_after_the_last_retention(
     known = history(last_started_at=ago(DAY), forgot_at=ago(forgot_s), apart_s=HOUR)
     found = due(job("prune", every_s=DAY), known)
     assert found.at == ahead(at_s)
-    words = "; with a pause after the retention" if pauses else ""
-    assert found.why == f"every 1d, last 2026-11-24 00:31{words}"
+    words = "; later, because it runs some time after retention" if pauses else ""
+    assert found.why == f"every 1d, last start 2026-11-24 00:31{words}"
 
 
 def test_readiness_waits_for_the_first_point_as_long_as_that_may_take() -> None:
@@ -407,7 +407,7 @@ def test_backup_that_began_just_before_a_blackout_is_not_begun_again() -> None:
     for at_s, before in ((0, False), (1, True)):
         known = history(data_time=began - timedelta(seconds=at_s), last_started_at=None)
         found = due(night, known, began)
-        assert (found.why == "rpo 15m: before the blackout begins") == before
+        assert (found.why == "rpo 15m: early, to be done before the blackout begins") == before
         assert found.at == (began if before else utc("2026-11-25T06:00:00"))
     again = history(data_time=began - timedelta(minutes=5), last_started_at=began)
     assert due(night, again, began).at == utc("2026-11-25T06:00:00"), "it made no point"
@@ -573,7 +573,10 @@ def test_copy_that_somebody_cancelled_waits_for_the_next_point_or_an_rpo() -> No
 def test_copy_of_a_point_from_the_future_does_not_wait_for_it() -> None:
     known = history(data_time=ahead(DAY), last_started_at=None, last_finished_at=None)
     found = due(COPY, known)
-    assert (found.at, found.why) == (NOW, "copy offsite lacks the point of 00:31")
+    assert (found.at, found.why) == (
+        NOW,
+        "copy offsite does not have the restore point of 00:31 yet",
+    )
 
 
 def test_failed_copy_is_retried() -> None:
