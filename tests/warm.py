@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import functools
 import gc
+import hashlib
 import os
 import pkgutil
 import selectors
@@ -30,7 +31,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import drd
-from tests import light_catalogue, light_tools, warm_process, warm_rehearsal, warm_workers
+from tests import (
+    light_catalogue,
+    light_tools,
+    warm_client,
+    warm_process,
+    warm_rehearsal,
+    warm_workers,
+)
 
 _ROOT = str(Path(drd.__file__).parents[1])
 _AT_START = ("LD_", "LC_", "LANG", "PYTHON", "FAKETIME", "TZ", "MALLOC_", "GLIBC_", "DRD_GRACE_S")
@@ -146,10 +154,33 @@ def start(
     return Child(argv, connection, *(outer for outer, _ in pipes))
 
 
+def program(env: Mapping[str, str]) -> str:
+    """A directory for the PATH of a script: its `drd` asks a server for the command. In another
+    environment of its start than this one it starts a fresh interpreter."""
+    beside = Path(sys.executable).parent
+    if "DRD_TEST_COLD" in os.environ:
+        return str(beside)
+    fresh = [sys.executable, str(beside / "drd")]
+    here = {n: v for n, v in env.items() if n.startswith(_AT_START) and n not in warm_client.SAME}
+    around = "\n".join(sorted(f"{n}={v}" for n, v in here.items()))
+    arguments = (_server_for(env, at_once=True), fresh, around, _AT_START)
+    name = hashlib.sha256(repr(arguments).encode()).hexdigest()
+    directory = Path(os.environ["DRD_TEST_RUN"], f"bin-{name[:8]}-{os.getpid()}")
+    if not directory.exists():
+        directory.mkdir()
+        file = directory / "drd"
+        file.write_text(
+            f"#!{sys.executable} -IS\nimport sys\nsys.path.append({str(Path(__file__).parent)!r})\n"
+            f"from warm_client import main\nmain{arguments!r}\n"
+        )
+        file.chmod(0o755)
+    return str(directory)
+
+
 def _of_start(env: Mapping[str, str]) -> dict[str, str]:
     """Without what is the same to a command whose modules are loaded and whose text is UTF-8."""
     found = {name: value for name, value in env.items() if name.startswith(_AT_START)}
-    for name in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
+    for name in warm_client.SAME:
         found.pop(name, None)
     if found.get("PYTHONPATH") in (_ROOT, os.environ.get("PYTHONPATH", _ROOT)):
         del found["PYTHONPATH"]
@@ -302,15 +333,16 @@ def _command(connection: socket.socket, waiting: selectors.BaseSelector) -> None
     """Become the command in a new process, and watch that and the connection."""
     found = warm_process.received(connection)
     assert found is not None
-    request, (out, err) = found
+    request, fds = found
     pid = os.fork()
     if pid == 0:
         for _, key in list(waiting.get_map().items()):
             if key.fd > 0:
                 os.close(key.fd)
         waiting.close()
-        _become(connection, request, out, err)
-    os.close(out), os.close(err)
+        _become(connection, request, fds)
+    for fd in fds:
+        os.close(fd)
     process = os.pidfd_open(pid)
     waiting.register(process, selectors.EVENT_READ, (process, connection))
 
@@ -332,13 +364,17 @@ def _over(process: int, connection: socket.socket, waiting: selectors.BaseSelect
         os.close(process)
 
 
-def _become(connection: socket.socket, request: list[Any], out: int, err: int) -> NoReturn:
-    argv, words, env, cwd, dies_at = request
-    nothing = os.open(os.devnull, os.O_RDONLY)
+def _become(connection: socket.socket, request: list[Any], fds: list[int]) -> NoReturn:
+    argv, words, env, cwd, dies_at, *mask = request
+    if mask:  # from `warm_client`
+        os.umask(*mask)
+        warm_process.die_with(fds.pop())
+    else:
+        fds.insert(0, os.open(os.devnull, os.O_RDONLY))
     os.setsid()
     if "daemon" in words:
         warm_workers.install()
-    warm_process.become(argv, env, cwd, (nothing, out, err), connection)
+    warm_process.become(argv, env, cwd, fds, connection)
     os._exit(warm_process.carried_out(words, dies_at))
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import array
 import atexit
 import ctypes
+import fcntl
 import io
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -35,7 +37,7 @@ def send(connection: socket.socket, request: object, fds: Sequence[int | None]) 
 
 def received(connection: socket.socket) -> tuple[Any, list[int]] | None:
     """The next request and its descriptors; None when the other side is gone."""
-    header, ancillary, _, _ = connection.recvmsg(4, socket.CMSG_SPACE(8))
+    header, ancillary, _, _ = connection.recvmsg(4, socket.CMSG_SPACE(16))
     if not header:
         return None
     fds = array.array("i")
@@ -82,6 +84,14 @@ def become(
     show(argv, env)
     asked_by.sendall(os.getpid().to_bytes(4, "big"))
     asked_by.close()
+
+
+def die_with(pipe: int) -> None:
+    """Be killed when nobody has the other end of a pipe any more, to which nobody writes."""
+    os.set_inheritable(pipe, False)
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETFL, os.O_ASYNC)
 
 
 def show(argv: Sequence[str], env: Mapping[str, str]) -> None:

@@ -6,12 +6,12 @@ import os
 import re
 import secrets
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.e2e.copies import copied_site
 from tests.e2e.runbook_site import run_id, runbook_site, traced, until, waits_for
 from tests.e2e.site import Site, make_sqlite, make_tree
@@ -208,7 +208,7 @@ def test_the_first_plan_of_the_readme_works(
         {
             "DRD_CONFIG": str(site.base / "drd.yaml"),
             "CREDENTIALS_DIRECTORY": str(short_tmp / "credentials"),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{warm.program(os.environ)}:{os.environ['PATH']}",
         },
     )
     assert "1 plan: 1 met" in told
@@ -227,7 +227,7 @@ def test_the_page_on_copies_is_followed(short_tmp: Path) -> None:
         short_tmp,
         {
             "DRD_CONFIG": str(site.base / "drd.yaml"),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{warm.program(os.environ)}:{os.environ['PATH']}",
         },
     )
     assert "orders-api: offsite: 1 restore point copied, 1 in this copy" in told
@@ -279,7 +279,7 @@ def _drd(site: Site) -> dict[str, str]:
     return {
         **site.env(),
         "DRD_CONFIG": str(site.base / "drd.yaml"),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{warm.program(os.environ)}:{os.environ['PATH']}",
     }
 
 

@@ -9,13 +9,13 @@ import os
 import re
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyrage
 import pytest
 
+from tests import warm
 from tests.e2e.kit_site import (
     PASSPHRASE,
     KitSite,
@@ -374,6 +374,6 @@ def test_commands_of_the_page_work(small: Site) -> None:
     }.items():
         assert shown in script
         script = script.replace(shown, here)
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{warm.program(os.environ)}:{os.environ['PATH']}"
     told = bash(script, small.base, {**small.env(), "PATH": path})
     assert "same as on this host" in told
