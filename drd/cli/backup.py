@@ -20,11 +20,12 @@ from drd.model.units import format_duration, format_size, format_time, from_rfc3
 
 
 class _Result(NamedTuple):
-    """The document of a finished backup, from which its text is made, and why parts of it failed,
-    by component; by plan if the whole run did."""
+    """The document of a finished backup, from which its text is made. `failure` is why the whole
+    run failed, and `first_exit_code` that of the first error, if this process knows it."""
 
     document: dict[str, Any]
-    errors: Mapping[str, DrdError]
+    failure: DrdError | None = None
+    first_exit_code: int = DrdError.exit_code
 
     @property
     def exit_code(self) -> int:
@@ -32,8 +33,16 @@ class _Result(NamedTuple):
         error."""
         if self.document["state"] == RunState.SUCCEEDED:
             return 0
-        first = next(iter(self.errors.values()), None)
-        return first.exit_code if self.document["point"] is None and first is not None else 1
+        return self.first_exit_code if self.document["point"] is None else 1
+
+    @property
+    def errors(self) -> Mapping[str, tuple[str, str]]:
+        """Why components failed, and the remedies: by component; by plan if the whole run did."""
+        if self.failure is not None:
+            return {self.document["plan"]: (self.failure.message, self.failure.hint)}
+        rows = self.document["components"]
+        recorded = {row["component"]: recorded_error(row) for row in rows}
+        return {name: (fact, remedy) for name, (fact, remedy) in recorded.items() if fact}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         if app.state.is_ours:
             plan = app.plans.load(args.plan)
             outcome = backup(app.services(plan), plan, request)
-            result = _Result(backup_document(outcome), outcome.errors)
+            result = _Result(backup_document(outcome), first_exit_code=outcome.exit_code)
         else:
             result = _by_the_daemon(app, args)
         if args.json:
@@ -66,12 +75,10 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> _Result:
     )
     document = done["document"]
     if document is not None:
-        said = {row["component"]: recorded_error(row) for row in document["components"]}
-        errors = {name: DrdError(fact, hint=hint) for name, (fact, hint) in said.items() if fact}
-        return _Result(document, errors)
+        return _Result(document)
     run, plan, state = done["run"], done["plan"], RunState(done["state"])
     document = backup_document(BackupOutcome(run, plan, state, None, ()))
-    return _Result(document, {plan: failure_of(done)})
+    return _Result(document, failure_of(done))
 
 
 def _print(result: _Result, *, quiet: bool) -> None:
@@ -90,8 +97,8 @@ def _print(result: _Result, *, quiet: bool) -> None:
         output.say(f"{document['plan']}: backup {document['run']} ended: {document['state']}")
         if rows:
             output.say(output.table(rows))
-    for name, error in result.errors.items():
-        output.complain(f"{name}: {error.message}", error.hint)
+    for name, (fact, remedy) in result.errors.items():
+        output.complain(f"{name}: {fact}", remedy)
     if not quiet:
         output.say(_sentence(document))
 

@@ -24,8 +24,9 @@ def test_a_fingerprint_that_could_not_be_read_back_is_refused_by_the_name_of_its
     monkeypatch.setattr(FilesCapture, "verify", lambda *_: OwnShape())
     done = backup(world.services, world.plan, BackupRequest())
     assert (done.state, done.point) == (RunState.FAILED, None)
-    assert str(done.errors["conf"]) == (
+    [error] = [row.error for row in done.components if row.component == "conf"]
+    assert error == (
         "kind files describes conf by OwnShape: drd could not read this fingerprint from a "
         "repository"
     )
-    assert done.errors["conf"].permanent
+    assert world.catalogue.runs.get(done.run).detail.permanent

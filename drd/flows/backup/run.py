@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from drd import process
 from drd.errors import Cancelled, DrdError, Fenced, RepositoryError
@@ -43,15 +43,15 @@ MANIFEST_TAG = "manifest"
 
 @dataclass(frozen=True, slots=True)
 class BackupOutcome:
-    """The result of a backup run. `point` is None when nothing could be captured; `errors` has the
-    errors of failed components, by name."""
+    """The result of a backup run. `point` is None when nothing could be captured. `components` say
+    why one failed; `exit_code` is that of the first error."""
 
     run: str
     plan: str
     state: RunState
     point: RestorePoint | None
     components: tuple[ComponentSnapshot, ...]
-    errors: Mapping[str, DrdError] = field(default_factory=dict)
+    exit_code: int = DrdError.exit_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +252,7 @@ class _BackupRun:
                 permanent=bool(self.errors) and all(map(is_permanent, self.errors.values())),
             ),
         )
+        first = next(iter(self.errors.values()), DrdError)
         return BackupOutcome(
-            self.runner.run.id, self.plan.name, state, point, tuple(rows), dict(self.errors)
+            self.runner.run.id, self.plan.name, state, point, tuple(rows), first.exit_code
         )
