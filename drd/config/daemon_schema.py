@@ -140,7 +140,9 @@ class Log(Settings):
 class Person(Settings):
     """A person who answers for something."""
 
-    name: str = Field(min_length=1, description="The name of the person, as --by takes it.")
+    name: str = Field(
+        min_length=1, description="The name of the person, as the option --by of commands takes it."
+    )
     email: str | None = Field(
         None, description="The person's e-mail address, printed on the pages of the recovery kit."
     )
@@ -148,7 +150,8 @@ class Person(Settings):
         None, description="The person's phone number, printed on the pages of the recovery kit."
     )
     roles: list[str] = Field(
-        default_factory=list, description="The roles of the person, as steps of runbooks name them."
+        default_factory=list,
+        description="The roles of the person, as steps of runbooks name them under `by`.",
     )
     user: str | None = Field(
         None,
@@ -174,13 +177,13 @@ class Groups(Settings):
     read: str = Field(
         "drd",
         min_length=1,
-        description="The group that may read the status, runs, points and alerts.",
+        description="The system group whose members may read the status, runs, points and alerts.",
     )
     operate: str = Field(
         "drd-operator",
         min_length=1,
-        description="The group that may also start backups and drills, cancel, "
-        "acknowledge and approve.",
+        description="The system group whose members may also start backups and drills, cancel "
+        "runs, acknowledge alerts and approve steps.",
     )
 
 
@@ -188,10 +191,14 @@ class Metrics(Settings):
     """Where metrics for monitoring go."""
 
     textfile: Annotated[str, AfterValidator(_textfile)] | None = Field(
-        None, description="A *.prom file in the directory that Prometheus's node exporter reads."
+        None,
+        description="Path of a *.prom file, in the directory that Prometheus's node exporter "
+        "reads: drd writes its metrics there.",
     )
     http: Annotated[str, AfterValidator(_http)] | None = Field(
-        None, description="Address and port on loopback that serve /metrics and /healthz."
+        None,
+        description="Address and port on loopback on which drd serves /metrics and /healthz, for "
+        "example 127.0.0.1:9473.",
     )
 
 

@@ -186,7 +186,7 @@ class Retention(Settings):
     max_repack: Size | None = Field(
         None,
         description="How much data one prune may rewrite, like `2G`: this limits how long "
-        "backups wait for the prune. By default, as much as is worthwhile.",
+        "backups wait for the prune. By default, as much as restic finds worthwhile.",
     )
     every: DurationOrNever | None = Field(
         None,

@@ -218,8 +218,8 @@ class StepKeys(Rehearsed):
     pause: Duration = Field(5.0, description="The time between two tries.")
     timeout: Duration | None = Field(
         None,
-        description="Time limit of one try. Not for restore and check. Defaults: 1h for "
-        "commands, 30s for requests, 5m for SQL.",
+        description="Time limit of one try of the step. Not for restore and check. Defaults: 1h "
+        "for commands, 30s for requests, 5m for SQL.",
     )
     on_failure: Literal["abort", "continue", "ask"] | None = Field(
         None,

@@ -54,7 +54,7 @@ def _landlock(abi: int, wanted: int, since: str) -> str:
 
 def _calls() -> str | None:
     if kernel.MACHINE not in AUDIT_ARCH or kernel.SECCOMP < 0:
-        return f"drd does not know the system calls of {kernel.MACHINE}"
+        return f"drd has no fence for processors of type {kernel.MACHINE}"
     if not _knows(_ALLOW):
         return "the kernel has no seccomp filters, or drd may not use them"
     return None
@@ -71,7 +71,9 @@ def _knows(action: int) -> bool:
 
 def _network() -> str | None:
     if not _knows(_NOTIFY):
-        return "the kernel's seccomp lacks the function for supervisors, which Linux 5.0 added"
+        return (
+            "the kernel cannot hand system calls to a supervisor (seccomp; Linux 5.0 or later can)"
+        )
     scope = _yama()
     if scope > _ATTACH_FOR_CHILDREN and os.geteuid() != 0:
         return f"kernel.yama.ptrace_scope is {scope}: only root can supervise a process"

@@ -85,7 +85,7 @@ def _drill(
         return judged_as(DRILL, "error", subject, text, remedy or again, allows=allows, proof=True)
 
     if last is None:
-        return unproven("never rehearsed")
+        return unproven("never drilled")
     since_s = (now - last.finished_at).total_seconds()
     when = format_time(last.finished_at)  # the finding is shown for days
     why = f": {last.reason}" if last.reason else ""

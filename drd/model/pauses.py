@@ -142,7 +142,7 @@ def of_damage(
             hint = (
                 "repair the repository (docs/copies.md, Repairing a repository), or forget the "
                 f"points: drd points forget {' '.join(open_ones[:_NAMED])} --repository "
-                f"{damage.repository} --reason …"
+                f"{damage.repository} --reason TEXT"
             )
         text = f"repository {damage.repository} is damaged: {what}"
         pauses.append(Pause("damage", "warning", damage.repository, text, hint))
@@ -163,16 +163,21 @@ def of_listing(repository: str, missing: Sequence[str], *, nowhere: bool = False
             repository,
             f"repository {repository} {lists_less(missing)}",
             "find out who removed the snapshots. Then restore the snapshots, or forget the "
-            f"points: drd points forget {' '.join(missing[:_IN_A_COMMAND])}{only} --reason …",
+            f"points: drd points forget {' '.join(missing[:_IN_A_COMMAND])}{only} --reason TEXT",
         )
     ]
+
+
+_REMOVE_UNREADABLE = (
+    "drd catalogue verify names what cannot be read, and prints the commands that remove it."
+)
 
 
 def of_unreadable(text: str, hint: str | None) -> Pause:
     """Pause if something in the listing cannot be read: it may be the manifest of a point that
     would be forgotten.
     """
-    return Pause("unreadable", "warning", "", text, hint or "remove the unreadable data.")
+    return Pause("unreadable", "warning", "", text, hint or _REMOVE_UNREADABLE)
 
 
 def of_clock(repository: str, ahead_s: float | None) -> list[Pause]:
@@ -206,7 +211,7 @@ def of_jump(plan: str, jumped_s: float | None) -> list[Pause]:
             f"this host's clock was set {way} by {format_duration(abs(jumped_s))}, and nobody "
             "has confirmed the new time",
             f"check the clock: timedatectl. If the time is right now: drd retention {plan} "
-            "--clock-is-right --reason …",
+            "--clock-is-right --reason TEXT",
         )
     ]
 

@@ -30,7 +30,7 @@ def repair_ways(
             f"until the repository is repaired, recover with drd recover … --repository {others[0]}"
         )
     points = " ".join((affected or ["POINT"])[:_IN_A_COMMAND])
-    forget = f"drd points forget {points} --repository {repository} --reason …"
+    forget = f"drd points forget {points} --repository {repository} --reason TEXT"
     store = [f"drd backup {plan}"]
     if is_copy:  # what it still lists is not copied again
         store = [*([forget] if others else []), f"drd copy {plan} --repository {repository}"]

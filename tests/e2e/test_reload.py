@@ -110,7 +110,10 @@ def test_a_broken_drd_yaml_changes_nothing_and_is_reported(site: Site) -> None:
         assert refused["hint"]
         [alert] = until(lambda: own_alerts(site), "the alert", running)
         assert f"{site.base}/drd.yaml:6: limits.runs: " in alert["message"]
-        until(lambda: told.exists() and "drd.yaml was refused" in told.read_text(), "the message")
+        until(
+            lambda: told.exists() and "drd cannot use drd.yaml as it is now" in told.read_text(),
+            "the message",
+        )
         goes_on(site, running)
 
         with socket.socket() as taken:

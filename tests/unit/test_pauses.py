@@ -53,7 +53,7 @@ def test_damage_pauses_until_it_is_mended_or_given_up() -> None:
     [pause] = damage(("a", "b"))
     assert pause.code == "damage"
     assert "restore points a, b" in pause.text
-    assert "drd points forget a b --repository primary --reason …" in pause.remedy
+    assert "drd points forget a b --repository primary --reason TEXT" in pause.remedy
     [pause] = damage(("a", "b"), ("a", ""))
     assert "forget b --repository" in pause.remedy
     assert damage(("a",), ("a", "primary")) == []
@@ -79,7 +79,7 @@ def test_a_listing_that_shrank_names_points_and_repository() -> None:
     assert pause.text.startswith(
         "repository primary no longer lists all snapshots of restore point a,"
     )
-    assert "forget a --repository primary --reason …" in pause.remedy
+    assert "forget a --repository primary --reason TEXT" in pause.remedy
     [pause] = of_listing("primary", MANY, nowhere=True)
     assert "--repository" not in pause.remedy
     assert " p199 --reason" in pause.remedy

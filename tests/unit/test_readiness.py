@@ -126,8 +126,8 @@ DRILLED = f"{evidence().finished_at:%Y-%m-%d %H:%M} UTC"
         ({"result": DrillResult.INCONCLUSIVE}, NEEDS_DRILL, f"inconclusive {DRILLED}"),
         ({"plan_digest": "old"}, NEEDS_DRILL, "the plan has changed since then"),
         ({"finished_at": T0 - timedelta(days=9)}, NEEDS_DRILL, "overdue by 1d"),
-        ({"scenario": "region-loss"}, NEEDS_DRILL, "never rehearsed"),
-        ({"target": "standby"}, NEEDS_DRILL, "never rehearsed"),
+        ({"scenario": "region-loss"}, NEEDS_DRILL, "never drilled"),
+        ({"target": "standby"}, NEEDS_DRILL, "never drilled"),
     ],
 )
 def test_a_drill_proves_its_scenario(
@@ -526,7 +526,7 @@ def test_status_shows_readiness_findings() -> None:
 
 
 def test_a_later_drill_outdates_readiness_findings() -> None:
-    needs = unready("needs drill", ("drill", "region-loss", "never rehearsed"))
+    needs = unready("needs drill", ("drill", "region-loss", "never drilled"))
     assert assess(healthy(unready=needs), NOW).readiness is NEEDS_DRILL
     own = drill(since_s=30, scenario="region-loss")
     since = healthy(unready=needs, last_drill=own, last_passed_drill=own)
@@ -534,7 +534,7 @@ def test_a_later_drill_outdates_readiness_findings() -> None:
     other = since._replace(last_drill=drill(since_s=30, scenario="database-loss"))
     told = assess(other, NOW)
     assert told.readiness is NEEDS_DRILL
-    assert "drill region-loss: never rehearsed: drd readiness" in str(told.reasons[-1])
+    assert "drill region-loss: never drilled: drd readiness" in str(told.reasons[-1])
     upgraded = unready("needs drill", ("tool-version", "restic", "2 here now, 1 in the last"))
     assert assess(other._replace(unready=upgraded), NOW).readiness is READY
 
@@ -542,7 +542,7 @@ def test_a_later_drill_outdates_readiness_findings() -> None:
 def test_a_plan_that_needs_more_than_a_drill_is_not_ready() -> None:
     found = [
         ("repository", "primary", "directory /r is gone"),
-        ("drill", "region-loss", "never rehearsed"),
+        ("drill", "region-loss", "never drilled"),
         ("kit-missing", "", "none"),
     ]
     assert assess(healthy(unready=unready("not ready", *found, since_s=300)), NOW).readiness is (

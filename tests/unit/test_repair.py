@@ -8,7 +8,7 @@ from drd.errors import Repair
 from drd.model.repair import repair_ways
 
 AGAIN = "drd verify shop --repository primary"
-FORGET = "drd points forget a b --repository primary --reason …"
+FORGET = "drd points forget a b --repository primary --reason TEXT"
 
 
 def ways(

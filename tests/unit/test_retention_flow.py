@@ -468,7 +468,7 @@ def test_points_of_the_future_are_to_be_given_up_by_name(
     world.stored(IDS[8], NOON + DAY)
     plan = forgetting(world)
     assert codes(plan) == ["future"]
-    assert f"`drd points forget {IDS[8]} --reason …`" in plan.pauses[0].remedy
+    assert f"`drd points forget {IDS[8]} --reason TEXT`" in plan.pauses[0].remedy
     assert "restic forget" not in plan.pauses[0].remedy
 
 
@@ -478,7 +478,7 @@ def test_a_point_of_the_future_with_sound_snapshots_pauses_it(
     world.catalogue.points.record(replace(points[6], available_at=NOON + DAY))
     [pause] = forgetting(world).pauses
     assert pause.code == "future"
-    assert f"`drd points forget {IDS[6]} --reason …`" in pause.remedy
+    assert f"`drd points forget {IDS[6]} --reason TEXT`" in pause.remedy
     assert pause.text.startswith(f"restore point {IDS[6]} is dated 2026-11-26T12:00:00Z")
 
 

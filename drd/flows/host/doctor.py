@@ -169,7 +169,7 @@ def _missing(services: Services, plan: Plan, repository: Repository) -> list[Fin
             repository.name,
             lists_less(list(missing)),
             f"drd retention {plan.name} --dry-run lists them; to forget a point there: drd "
-            f"points forget POINT --repository {repository.name} --reason …",
+            f"points forget POINT --repository {repository.name} --reason TEXT",
         )
     ]
 

@@ -277,7 +277,7 @@ def out_of_the_future(points: Sequence[str], snapshots: Sequence[SnapshotInfo]) 
     """
     ways = []
     if points:
-        ways.append(f"`drd points forget {' '.join(points[:MOST_NAMED])} --reason …`")
+        ways.append(f"`drd points forget {' '.join(points[:MOST_NAMED])} --reason TEXT`")
     if snapshots:
         ids = [s.id[:8] for s in snapshots]
         rest = ", and again for the rest" if len(ids) > MOST_NAMED else ""

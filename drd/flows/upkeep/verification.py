@@ -136,7 +136,7 @@ class _VerificationRun:
             f"{self.spec.name} {lists_less(missing)}; the rest is readable",
             hint=f"find out who removed the snapshots.{have} To forget the damaged points there: "
             f"drd points forget {' '.join(missing[:5])} --repository {self.spec.name} "
-            "--reason …",
+            "--reason TEXT",
         )
 
     def _is_hurt(self) -> bool:

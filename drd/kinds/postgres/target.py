@@ -186,7 +186,7 @@ class PostgresTargetDatabase:
                 f"the target's PostgreSQL {here} is older than the {made} that made the dump",
                 hint=f"restore into PostgreSQL {max(source, dump)} or newer.",
             )
-        return f"{here}; the dump is from {source}"
+        return f"the target has PostgreSQL {here}, the source had PostgreSQL {source}"
 
     def _require_empty(self, cluster: Cluster, overwrite: bool) -> None:
         agreed = self._place.directory / _OVERWRITE

@@ -216,7 +216,7 @@ def test_a_transaction_that_its_writer_never_finished_is_said_with_a_remedy(
     before = path.stat().st_mtime_ns
     with pytest.raises(SourceError) as caught:
         source(path, work).probe()
-    assert "finishes the interrupted transaction" in caught.value.hint
+    assert "undoes the interrupted transaction" in caught.value.hint
     assert path.stat().st_mtime_ns == before
 
 
