@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from drd.api import documents, findings, outcomes, requests
+from drd.api import alert_documents, documents, findings, outcomes, requests
 from drd.api.acknowledging import acknowledge, known_person
 from drd.api.caller import Caller
 from drd.api.requests import Request
@@ -211,7 +211,7 @@ def _schedule(asked: AdmittedRequest) -> Document:
 
 def _alerts(asked: AdmittedRequest) -> Document:
     query = asked.of(requests.AlertsQuery)
-    return documents.alerts(asked.app, _known_plan(asked, query.plan), all_of_them=query.all)
+    return alert_documents.alerts(asked.app, _known_plan(asked, query.plan), all_of_them=query.all)
 
 
 def _ack(asked: AdmittedRequest) -> Document:
@@ -228,7 +228,7 @@ def _ack(asked: AdmittedRequest) -> Document:
         actor=caller.actor(body.by),
     )
     asked.wake()
-    return documents.alert_document(alert)
+    return alert_documents.alert_document(alert)
 
 
 def _readiness(asked: AdmittedRequest) -> Document:

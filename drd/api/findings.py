@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from drd.api.documents import assessed
+from drd.api.alert_documents import assessed
 from drd.api.values import Document, text_of, time_of
 from drd.bootstrap import App
 from drd.model.finding import Finding

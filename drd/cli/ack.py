@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from drd.api.acknowledging import acknowledge, known_person
-from drd.api.documents import alert_document
+from drd.api.alert_documents import alert_document
 from drd.bootstrap import App, app
 from drd.cli import output
 from drd.cli.alerts import alert_of

@@ -9,7 +9,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
-from drd.api import documents
+from drd.api import alert_documents
 from drd.cli import output, remote
 from drd.cli.render import notes, terminal_width
 from drd.flows.alerts.messages import acknowledgement
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     document = remote.document(
         args,
         "/v1/alerts",
-        lambda app: documents.alerts(app, args.plan, all_of_them=args.all),
+        lambda app: alert_documents.alerts(app, args.plan, all_of_them=args.all),
         plan=args.plan,
         all=args.all,
     )

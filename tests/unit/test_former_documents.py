@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from drd.api.documents import alert_document, run_document
+from drd.api.alert_documents import alert_document
+from drd.api.documents import run_document
 from drd.api.findings import doctor_document
 from drd.api.outcomes import backup_document, evidence_document
 from drd.api.values import error_document
