@@ -34,6 +34,7 @@ DrdError                         1   a run failed
 │   ├── TargetIsProduction       1   a named target is where a component is backed up from
 │   └── TargetUnwritable         1   no room, or no right to write, where data was to land
 ├── SandboxUnavailable           5   a drill cannot be carried out here: inconclusive
+├── ExtensionFailed              1   code of an extension raised what it must not raise
 ├── StepFailed                   1   a step of a runbook did not do what it should
 ├── NoRestorePoint              13
 ├── AlreadyRunning              11   another drd process owns a run of this plan
@@ -221,8 +222,7 @@ packs; nothing, where the index has forgotten already what is gone."""
 class RepositoryDamaged(RepositoryError):
     """`parts` are the damaged files of the repository, `trees` the directories in it that lack
     data: either all that is damaged, or empty when it is not known. `damage` says what is damaged
-    without the repository's name, `repair` by what it is mended.
-    """
+    without the repository's name, `repair` by what it is mended."""
 
     def __init__(
         self,
@@ -255,8 +255,7 @@ class ManifestTooNew(ManifestRefused):
 
 class ForeignObjects(RepositoryError):
     """Objects in the repository's place that do not belong to it keep restic from working: they lie
-    `below` the directory of that name. The hint has the commands that remove them.
-    """
+    `below` the directory of that name. The hint has the commands that remove them."""
 
     def __init__(self, message: str, *, hint: str, below: str) -> None:
         super().__init__(message, hint=hint)
@@ -275,9 +274,7 @@ class RepositoryReadOnly(RepositoryError):
 
 class SnapshotIncomplete(RepositoryError):
     """restic made a snapshot but could not read all of the source (its exit code 3).
-
-    `snapshot` is the id of the stored part, `unread` names the files that were not read.
-    """
+    `snapshot` is the id of the stored part, `unread` names the files that were not read."""
 
     def __init__(
         self, message: str, *, snapshot: str = "", unread: Sequence[str] = (), hint: str = ""
@@ -289,8 +286,7 @@ class SnapshotIncomplete(RepositoryError):
 
 class RepositoryMissing(RepositoryError):
     """`state` is `gone` (no such bucket or directory), `emptied` (a place without a repository) or
-    `replaced` (another repository).
-    """
+    `replaced` (another repository)."""
 
     exit_code = 10
 
@@ -334,6 +330,10 @@ class SandboxUnavailable(DrdError):
     """This host lacks something that a drill needs: the drill is inconclusive, not failed."""
 
     exit_code = 5
+
+
+class ExtensionFailed(DrdError):
+    """The message names the package, the class of the exception and its text."""
 
 
 class StepFailed(DrdError):

@@ -13,9 +13,9 @@ from typing import Any
 
 from drd.masking import mask, masked
 
-__all__ = ["Logger", "configure", "get", "mask", "masked"]
+__all__ = ["LEVELS", "Logger", "configure", "get", "mask", "masked"]
 
-_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 _chosen = {"level": "warning", "style": "auto"}
 
@@ -47,7 +47,7 @@ class Logger:
         self._log("error", event, keys)
 
     def _log(self, level: str, event: str, keys: Mapping[str, Any]) -> None:
-        if _LEVELS[level] >= _LEVELS[_chosen["level"]]:
+        if LEVELS[level] >= LEVELS[_chosen["level"]]:
             logger = _structlog().get_logger(**self._context)
             getattr(logger, level)(event, **keys)
 
@@ -122,7 +122,7 @@ def _structlog() -> Any:
             *([_escape_event] if console and not journal.is_ours() else []),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[_chosen["level"]]),
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[_chosen["level"]]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )

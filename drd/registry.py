@@ -41,12 +41,13 @@ class Extension(NamedTuple):
 
 
 class Added(NamedTuple):
-    """A member that a package adds to a family."""
+    """A member that a package adds to a family, by its entry point in a `module`."""
 
     family: str
     name: str
     spec: object
     extension: Extension
+    module: str = ""
 
 
 class Unavailable(NamedTuple):
@@ -189,6 +190,14 @@ def in_use() -> tuple[Added, ...]:
 def extensions() -> frozenset[Extension]:
     """Return the packages of others that are in use."""
     return frozenset(added.extension for added in _in_use)
+
+
+def extension_of_module(module: str) -> Extension | None:
+    """Return the package in use that a Python module belongs to; None for all other modules."""
+    top = module.partition(".")[0]
+    return next(
+        (added.extension for added in _in_use if added.module.partition(".")[0] == top), None
+    )
 
 
 def unavailable() -> tuple[Unavailable, ...]:

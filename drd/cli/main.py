@@ -232,6 +232,7 @@ def _discard_output() -> None:
 def _unforeseen(error: Exception, args: argparse.Namespace) -> int:
     """Output that cannot be written, or a bug: a bug keeps its traceback, on stderr."""
     from drd.cli import output
+    from drd.extension_faults import fault
 
     try:
         if isinstance(error, OSError) and error.filename is None:
@@ -241,7 +242,7 @@ def _unforeseen(error: Exception, args: argparse.Namespace) -> int:
         _discard_output()
         output.complain(f"cannot write the output: {(full.strerror or str(full)).lower()}")
         return 1
-    known = exhausted(error) or _of_catalogue(error, args)
+    known = exhausted(error) or fault(error) or _of_catalogue(error, args)
     if known is not None:
         return _report(known, args)
     import traceback

@@ -25,7 +25,7 @@ def session(args: argparse.Namespace, *, reading: bool = False, acts: bool = Tru
     """An App whose runs are cancelled by SIGINT and SIGTERM, with progress on a terminal. A command
     that `acts` tells root of a running daemon; a dry run does not act."""
     quiet = bool(args.quiet or getattr(args, "json", False))
-    log.configure(level="error" if args.quiet else "warning")
+    _configure_log(args)
     progress = ProgressLine(enabled=sys.stderr.isatty() and not quiet)
 
     output.over(progress.clear)
@@ -91,9 +91,16 @@ def loaded_plans(app: App, name: str | None) -> Iterator[tuple[str, Plan | DrdEr
 @contextmanager
 def without_host(args: argparse.Namespace) -> Iterator[None]:
     """The same for verbs that must work without a configuration, or with a broken one."""
-    log.configure(level="error" if args.quiet else "warning")
+    _configure_log(args)
     with _cancelled_by_signals():
         yield
+
+
+def _configure_log(args: argparse.Namespace) -> None:
+    """`DRD_LOG` chooses what a command logs."""
+    usual = "error" if args.quiet else "warning"
+    chosen = os.environ.get("DRD_LOG", "")
+    log.configure(level=chosen if chosen in log.LEVELS else usual)
 
 
 @contextmanager

@@ -214,7 +214,7 @@ def _member(point: EntryPoint, extension: Extension, before: Sequence[Added]) ->
     fault = _fault(family, name, spec)
     if fault:
         raise _NotUsable(f"{what}, which {fault}", PAGE)
-    return Added(family, name, spec, extension)
+    return Added(family, name, spec, extension, point.module)
 
 
 def _fault(family: str, name: str, spec: object) -> str:

@@ -6,7 +6,7 @@ from drd.checks.settings import CheckSettings
 from drd.config.copies import check_copies
 from drd.config.erasures_logic import check_erasures
 from drd.config.parse import Parsed
-from drd.config.problems import Report, nearest, require_whole_path
+from drd.config.problems import Report, nearest, reported, require_whole_path
 from drd.config.runbook_logic import check_runbook
 from drd.config.schema import S3, HookSettings, RepositorySettings
 from drd.config.timing_logic import check_timing
@@ -65,10 +65,11 @@ def _components(parsed: Parsed, report: Report) -> None:
 
 def _contradictions(settings: Settings, path: Path, report: Report) -> None:
     """Report what settings say about their own errors, and about the commands that they name."""
-    for wrong in settings.contradictions():
-        report.error((*path, *wrong.path), wrong.message, wrong.hint, of_key=wrong.of_key)
-    for below, words in settings.all_commands():
-        require_whole_path(words, (*path, *below, 0), report)
+    with reported(report, path):
+        for wrong in settings.contradictions():
+            report.error((*path, *wrong.path), wrong.message, wrong.hint, of_key=wrong.of_key)
+        for below, words in settings.all_commands():
+            require_whole_path(words, (*path, *below, 0), report)
 
 
 # --- repositories ---------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drd.config.problems import Report, require_whole_path
+from drd.config.problems import Report, reported, require_whole_path
 from drd.config.yaml import Path
 from drd.model.message import SEVERITIES, ChannelSpec, Urgency
 from drd.model.plan import Heartbeat
@@ -17,7 +17,8 @@ def channels(entries: Sequence[Named], report: Report) -> tuple[ChannelSpec, ...
     """Every entry with its name; contradictions go into the report, each on its line."""
     names = _names(entries, report)
     for index, entry in enumerate(entries):
-        _check(entry, ("notify", index), report)
+        with reported(report, ("notify", index)):
+            _check(entry, ("notify", index), report)
         package = unavailable_with("notifiers", entry.kind)
         if isinstance(entry, UnavailableChannel) and package is not None:
             message = f"the channel {names[index]} delivers no messages: {package.why}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from drd.config.reading import read_plan
 from drd.config.resolved import plan_mapping
 from drd.config.runbook_logic import check_roles
 from drd.config.yaml import read
-from drd.errors import ConfigError, Problem
+from drd.errors import ConfigError, ExtensionFailed, Problem
+from drd.extension_faults import attributed
 from drd.model.plan import Plan
 
 
@@ -56,11 +58,13 @@ def load_plan(
 
     Raises ConfigError with every problem, in the order of their lines."""
     raw, reached = read_plan(path, ways)
-    parsed, report = checked(raw, path, roles)
-    advise(parsed, report, path)
-    odd_names = advise_on_names(parsed, report)
+    with _faults_as_problems(path):
+        parsed, report = checked(raw, path, roles)
+        advise(parsed, report, path)
+        odd_names = advise_on_names(parsed, report)
+        plan = build_plan(parsed, Path(os.path.abspath(path)))  # noqa: PTH100 (keeps symlinks)
     return LoadedPlan(
-        plan=build_plan(parsed, Path(os.path.abspath(path))),  # noqa: PTH100 (keeps symlinks)
+        plan=plan,
         warnings=report.warnings,
         file_digest=hashlib.sha256(raw).hexdigest(),
         size=reached.file.info.st_size,
@@ -76,8 +80,19 @@ def plan_of_text(text: str, path: Path) -> Plan:
     """Return the plan from a text that was in the file `path` when it was accepted.
 
     Raises ConfigError: a newer drd may be stricter than the one that accepted it."""
-    parsed, _ = checked(text.encode(), path)
-    return build_plan(parsed, path)
+    with _faults_as_problems(path):
+        parsed, _ = checked(text.encode(), path)
+        return build_plan(parsed, path)
+
+
+@contextmanager
+def _faults_as_problems(path: Path) -> Iterator[None]:
+    """Refuse the plan if the code of an extension raises what it must not raise."""
+    try:
+        with attributed(""):
+            yield
+    except ExtensionFailed as error:
+        raise ConfigError([Problem(str(path), 1, "", error.message, error.hint)]) from error
 
 
 def checked(raw: bytes, path: Path, roles: Collection[str] | None = None) -> tuple[Parsed, Report]:

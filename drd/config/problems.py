@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -13,7 +14,8 @@ from drd.config.absent_kinds import FAMILY_OF, not_in_use, unavailable
 from drd.config.json_schema import SchemaView, has_member
 from drd.config.steps import KEYS_OF_EVERY_STEP, step_kinds
 from drd.config.yaml import Document, Path, dotted
-from drd.errors import Problem
+from drd.errors import ExtensionFailed, Problem
+from drd.extension_faults import attributed
 from drd.model.malformed import Malformed
 from drd.model.text import either
 from drd.registry import FAMILIES
@@ -92,6 +94,16 @@ class Report:
         line = self.document.line(path, of_key=of_key)
         problem = Problem(self.document.file, line, dotted(path), message, hint, severity)
         self.problems.append(problem)
+
+
+@contextmanager
+def reported(report: Report, path: Path) -> Iterator[None]:
+    """Report at `path` what the code of an extension must not raise."""
+    try:
+        with attributed(""):
+            yield
+    except ExtensionFailed as error:
+        report.error(path, error.message, error.hint)
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

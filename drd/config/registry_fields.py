@@ -6,12 +6,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Union
 
-from pydantic import Discriminator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic import (
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from drd.config.absent_kinds import lacking
+from drd.extension_faults import FOREIGN, fault
 from drd.fields import Settings
+from drd.model.malformed import Malformed
 from drd.registry import Registry
 
 ModelOf = Callable[[Any], type[Settings]]
@@ -58,7 +67,16 @@ class OfKind:
             expected = ", ".join(f"'{name}'" for name in self.registry.names)
             tag = {"discriminator": "'kind'", "tag": str(kind), "expected_tags": expected}
             raise PydanticKnownError("union_tag_invalid", tag)
-        return self.model_of(self.registry[kind]).model_validate(value)
+        model = self.model_of(self.registry[kind])
+        try:
+            return model.model_validate(value)
+        except ValidationError:
+            raise
+        except FOREIGN as error:
+            failed = fault(error, "", self.registry.extension(kind))
+            if failed is None:
+                raise
+            raise Malformed(failed.message, failed.hint) from error
 
 
 class AsWritten:

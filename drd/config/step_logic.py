@@ -5,7 +5,7 @@ together.
 from __future__ import annotations
 
 from drd.actions.settings import StepSettings
-from drd.config.problems import Report, require_whole_path
+from drd.config.problems import Report, reported, require_whole_path
 from drd.config.runbook import body, commands, rehearsal
 from drd.config.steps import StepKeys
 from drd.config.yaml import Path
@@ -17,7 +17,8 @@ from drd.registry import ACTIONS
 
 def check_step(step: StepKeys, path: Path, report: Report) -> None:
     """Report contradictions in the step at `path`."""
-    _StepReview(report).check(step, path)
+    with reported(report, path):
+        _StepReview(report).check(step, path)
 
 
 class _StepReview:

@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 from drd import log, process
 from drd.errors import Cancelled, DrdError, Fenced, StepFailed
 from drd.exhaustion import exhausted
+from drd.extension_faults import FOREIGN, fault
 from drd.flows.services import Services
 from drd.model import step_results
 from drd.model.cause import Cause
@@ -52,8 +53,11 @@ class Runner:
             raise
         except Fenced:
             raise
-        except Exception as error:
+        except FOREIGN as raised:
+            error = fault(raised) or raised
             self._end(name, StepState.FAILED, describe(error), result_of(error, kind))
+            if error is not raised:
+                raise error from raised
             raise
         catalogue.steps.finish(self.owned, name, StepState.SUCCEEDED, at=clock.now(), result=result)
         return result
@@ -73,7 +77,7 @@ class Runner:
             )
 
 
-def result_of(error: Exception, kind: str) -> StepResult:
+def result_of(error: BaseException, kind: str) -> StepResult:
     """Return what a step of this kind reported before it failed."""
     return step_results.read(kind, error.result if isinstance(error, StepFailed) else {})
 
@@ -135,7 +139,7 @@ def closing_run(services: Services, owned: RunLease) -> Iterator[Runner]:
         logger.info("run.finished", state=str(state))
         raise
     except BaseException as raised:
-        error = exhausted(raised, services.work_dir) or raised
+        error = exhausted(raised, services.work_dir) or fault(raised) or raised
         cause = describe(error)
         _finish(services, owned, RunState.FAILED, cause, permanent=is_permanent(error))
         logger.info("run.finished", state="failed", error=cause.line)

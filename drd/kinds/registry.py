@@ -7,6 +7,7 @@ from functools import cache
 from pkgutil import resolve_name
 
 from drd.errors import NotSupported
+from drd.extension_faults import FOREIGN, attributed, fault
 from drd.model.plan import Component
 from drd.ports import Kind
 from drd.ports.by_hand import ByHandOf
@@ -15,8 +16,17 @@ from drd.registry import KINDS
 
 
 def host_of(reveal: Reveal) -> Callable[[Component], str]:
-    """Return the server that a component is read from."""
-    return lambda component: KINDS[component.kind].host(component.settings, reveal)
+    """Return the server that a component is read from; none where an extension cannot say."""
+
+    def host(component: Component) -> str:
+        try:
+            return KINDS[component.kind].host(component.settings, reveal)
+        except FOREIGN as error:
+            if fault(error, component.name, KINDS.extension(component.kind)) is None:
+                raise
+            return ""
+
+    return host
 
 
 def room_of(kind: str) -> float:
@@ -43,5 +53,6 @@ def by_hand_of(kind: str) -> ByHandOf:
 @cache
 def kind_for(name: str) -> Kind:
     """Return the adapter of a kind; each is imported when it is first needed."""
-    kind: Kind = KINDS[name].open()
+    with attributed(f"kind {name}", KINDS.extension(name)):
+        kind: Kind = KINDS[name].open()
     return kind

@@ -14,11 +14,13 @@ from datetime import datetime, timedelta
 
 from drd import log
 from drd.errors import AlreadyRunning, Cancelled, CatalogueError, DrdError, NotifyError
+from drd.extension_faults import FOREIGN, fault
 from drd.flows.durable_steps import describe
 from drd.model.digest import digest
 from drd.model.message import ChannelSpec, Message, Routed
 from drd.ports import Catalogue, Clock
 from drd.ports.notify import ChannelFacts, NotifierFactory, Outbox, Waiting
+from drd.registry import NOTIFIERS
 
 FIRST_PAUSE_S = 10.0
 LONGEST_PAUSE_S = 900.0
@@ -329,8 +331,11 @@ def hand_over(
         return attempt(open_notifier(channel).deliver(message))
     except DrdError as error:
         return attempt("", error)
-    except Exception as error:  # noqa: BLE001 (a channel that breaks must not take others along)
-        return attempt("", NotifyError(f"{type(error).__name__}: {error}", hint="this is a bug."))
+    except FOREIGN as error:
+        # A channel that breaks must not take others along.
+        failed = fault(error, "", NOTIFIERS.extension(channel.kind))
+        text = failed.message if failed else f"{type(error).__name__}: {error}"
+        return attempt("", NotifyError(text, hint=failed.hint if failed else "this is a bug."))
 
 
 def deliver_repeatedly(

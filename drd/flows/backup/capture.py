@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drd.errors import ImplausibleDump, NotSupported
+from drd.extension_faults import attributed
 from drd.flows.hooks import run_after, run_after_anyway, run_before
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place
@@ -17,7 +18,7 @@ from drd.model.plan import Component, Plan
 from drd.model.snapshot import ComponentSnapshot, Fingerprint, StoredSnapshot
 from drd.model.step_results import PreflightStepResult
 from drd.ports import Capture, Repository
-from drd.registry import CHECKS
+from drd.registry import CHECKS, KINDS
 
 SHRUNK_TO = 0.1
 """Below this share of the smallest of the last three captures a dump is refused as implausible."""
@@ -63,7 +64,8 @@ def capture(services: Services, order: CaptureOrder) -> Captured:
             # It may create what the probe looks for.
             order.confirmed.result()
             run_before(component)
-        taken = _capture(services, order)
+        with attributed("", KINDS.extension(component.kind)):
+            taken = _capture(services, order)
     except BaseException:
         # Even if `before` itself failed or did not end: it may have had an effect.
         for sentence in run_after_anyway(component):

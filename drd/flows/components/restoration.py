@@ -24,6 +24,7 @@ from drd.errors import (
     StepFailed,
     WrongKey,
 )
+from drd.extension_faults import FOREIGN, attributed, fault
 from drd.flows.components.fence import for_command
 from drd.flows.components.fetch import fetched
 from drd.flows.components.prefetch import Prefetch
@@ -31,7 +32,7 @@ from drd.flows.components.repository_choice import Holders
 from drd.flows.durable_steps import Runner, describe
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import believed_directory
-from drd.model.plan import Plan
+from drd.model.plan import CheckSpec, Plan
 from drd.model.recovery_phases import Span
 from drd.model.run import RESTORES, CheckResult, CheckVerdict, StepState
 from drd.model.single_item import Part
@@ -41,7 +42,7 @@ from drd.model.step_results import CheckStepResult, RestoreStepResult
 from drd.ports import CheckContext, Destination, Restored
 from drd.process import rights
 from drd.process.rights import Purpose
-from drd.registry import CHECKS
+from drd.registry import CHECKS, KINDS
 
 ENDS_ALL = (
     Fenced,
@@ -159,7 +160,7 @@ def _restore_one(work: Restoration, name: str, manifest: Callable[[], Manifest])
         result = work.runner.step(
             f"restore {name}",
             RESTORE,
-            lambda: _effect(work, snapshot, destination, manifest),
+            lambda: _attributed_effect(work, snapshot, destination, manifest),
             subject=name,
         )
     except DrdError as error:
@@ -172,6 +173,16 @@ def _restore_one(work: Restoration, name: str, manifest: Callable[[], Manifest])
 
 def _restored(result: RestoreStepResult) -> Restored:
     return Restored(result.notes, result.differences, result.not_restored)
+
+
+def _attributed_effect(
+    work: Restoration,
+    snapshot: ComponentSnapshot,
+    destination: Destination,
+    manifest: Callable[[], Manifest],
+) -> RestoreStepResult:
+    with attributed("", KINDS.extension(snapshot.kind)):
+        return _effect(work, snapshot, destination, manifest)
 
 
 def _effect(
@@ -234,14 +245,26 @@ def run_checks(work: Restoration, names: Sequence[str]) -> CheckStepResult:
         if spec.component in work.errors:
             rows.append(_missing(spec.name, spec.component, work.errors[spec.component]))
             continue
-        with rights.root(Purpose.OWNERS) if CHECKS[spec.kind].reads_as_root else nullcontext():
-            rows += services.checks(spec.kind).run(spec, context)
+        rows += _rows_of_check(work, spec, context)
     result = CheckStepResult(checks=tuple(rows))
     bad = [r for r in rows if r.verdict is not CheckVerdict.PASSED and not r.part]
     if bad:
         text = ", ".join(f"{r.name} ({str(r.verdict).replace('_', ' ')})" for r in bad)
         raise StepFailed(text, result=result.to_json())
     return result
+
+
+def _rows_of_check(work: Restoration, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
+    """Run a check. It is not_run where the code of an extension raised what it must not raise."""
+    try:
+        with rights.root(Purpose.OWNERS) if CHECKS[spec.kind].reads_as_root else nullcontext():
+            return list(work.services.checks(spec.kind).run(spec, context))
+    except FOREIGN as error:
+        failed = fault(error, "", CHECKS.extension(spec.kind))
+        if failed is None:
+            raise
+        why = describe(failed).line
+        return [CheckResult(spec.name, spec.component, CheckVerdict.NOT_RUN, why, "can be checked")]
 
 
 def fence(work: Restoration, by: str, written: Sequence[str]) -> process.Fence | None:

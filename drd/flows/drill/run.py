@@ -31,6 +31,7 @@ from drd.errors import (
     UsageError,
     WrongKey,
 )
+from drd.extension_faults import attributed
 from drd.flows.component_names import require_components
 from drd.flows.components import restoration
 from drd.flows.components.fence import drill_fences
@@ -76,6 +77,7 @@ from drd.model.runbook import SANDBOX, Circumstances
 from drd.model.step_results import ChoiceStepResult, KitStepResult
 from drd.ports import Destination
 from drd.process import background
+from drd.registry import KINDS
 
 _INCONCLUSIVE = (
     SandboxUnavailable,
@@ -255,7 +257,9 @@ class _Rehearsal:
                 )
             services, run = host.work_services, begun.runner.run.id
             place = sandbox_place(services, run, component, host.fenced.fences)
-            made[name] = services.kinds(component.kind).sandbox(component, snapshot, place)
+            with attributed(name, KINDS.extension(component.kind)):
+                kind = services.kinds(component.kind)
+                made[name] = kind.sandbox(component, snapshot, place)
             self._sandboxes.callback(restoration.close, made[name])
         return made
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from uuid import uuid4
 
 from drd import process
-from drd.errors import CatalogueError, DrdError
+from drd.errors import CatalogueError, DrdError, ExtensionFailed
+from drd.extension_faults import attributed
 from drd.flows.host.fence_trial import try_fence
 from drd.flows.host.unit_limits import confinement
 from drd.flows.repository import contested
@@ -48,7 +49,11 @@ def examine(
             services, plan, services.work_dir
         )
         for name, component in plan.components.items():
-            kind = services.kinds(component.kind)
+            try:
+                kind = services.kinds(component.kind)
+            except ExtensionFailed as error:
+                findings.append(Finding("source", "error", name, error.message, error.hint))
+                continue
             of_source = _tried(
                 "source",
                 name,
@@ -74,7 +79,7 @@ def examine(
         if any(ref.source == "command" for ref in references(plan)):
             findings += _masked(services, plan)
         findings += _tried("fence", "", lambda: try_fence(services, plan, probe))
-        findings += _disk(services, plan)
+        findings += _tried("room-for-a-drill", "", lambda: _disk(services, plan))
         findings += _aside(services, plan)
         findings += _clock() + _custody(services)
         findings += leftovers(services)
@@ -211,7 +216,8 @@ def _identity_findings(services: Services, repository: Repository) -> list[Findi
 
 def _tried(code: str, subject: str, attempt: Doctored) -> list[Finding]:
     try:
-        return list(attempt())
+        with attributed(subject):
+            return list(attempt())
     except DrdError as error:
         return [Finding(code, "error", subject, error.message, error.hint)]
 

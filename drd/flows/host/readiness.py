@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from drd.errors import DrdError, UsageError
+from drd.extension_faults import attributed
 from drd.flows.components.tools import tool_versions
 from drd.flows.durable_steps import new_run
 from drd.flows.host.doctor import examine
@@ -27,7 +28,7 @@ from drd.model.run import DrillResult, RunKind, RunState
 from drd.model.run_details import DrillDetail, ReadinessDetail
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.verdicts import Readiness
-from drd.registry import extensions_used, source_version
+from drd.registry import KINDS, extensions_used, source_version
 
 
 def evaluate(
@@ -124,9 +125,11 @@ def _target(
                 continue
             component = plan.components[name]
             place = target_place(services, run, component)
-            kind = services.kinds(component.kind)
             try:
-                for finding in kind.target(component, settings, place).check_access(snapshot):
+                with attributed("", KINDS.extension(component.kind)):
+                    kind = services.kinds(component.kind)
+                    findings = list(kind.target(component, settings, place).check_access(snapshot))
+                for finding in findings:
                     yield at_target(services, finding, where, name)
             except DrdError as error:
                 failed = Finding("target-unavailable", "error", name, error.message, error.hint)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from drd import process
-from drd.errors import Cancelled, DrdError, StepFailed
+from drd.errors import Cancelled, DrdError, ExtensionFailed, StepFailed
+from drd.extension_faults import attributed
 from drd.flows.components import restoration
 from drd.flows.components.restoration import Restoration
 from drd.flows.services import Services
@@ -112,7 +113,8 @@ class StepRunner:
         with rights.root(self._purpose):
             if starts and self.drill:  # in the run's own directory
                 self.directory.mkdir(mode=0o700, exist_ok=True)
-            reported = self.work.services.actions(kind).run(context)
+            with attributed("", ACTIONS.extension(kind)):
+                reported = self.work.services.actions(kind).run(context)
         return _as_result(kind, reported)
 
     @property
@@ -124,7 +126,10 @@ class StepRunner:
     def lasts(self, step: Step) -> bool:
         """Return whether what a step has started still runs."""
         action, context = self.work.services.actions(step.kind), self._context(step)
-        with rights.root(self._purpose):
+        with (
+            rights.root(self._purpose),
+            attributed(f"step {step.name}", ACTIONS.extension(step.kind)),
+        ):
             return not isinstance(action, Lasting) or action.lasts(context)
 
     def _context(self, step: Step) -> ActionContext:
@@ -304,7 +309,11 @@ def preflight_step(
     """
     if step.kind in LOOKING or step.settings is None or isinstance(step.settings, OURS):
         return []
-    findings = services.actions(step.kind).preflight(step)
+    try:
+        with attributed("its preflight", ACTIONS.extension(step.kind)):
+            findings = list(services.actions(step.kind).preflight(step))
+    except ExtensionFailed as error:
+        findings = [Finding("extension", "warning", "", error.message, error.hint)]
     if earlier is not None and not any(map(_may_free_ports, earlier)):
         findings = [replace(f, severity="error") if f.code == PORT else f for f in findings]
     where = f"step {step.name}"

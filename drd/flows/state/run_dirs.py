@@ -22,6 +22,7 @@ from pathlib import Path
 
 from drd import log, process
 from drd.errors import DrdError, SandboxUnavailable, UsageError
+from drd.extension_faults import attributed
 from drd.flows.services import Services
 from drd.model.plan import Component
 from drd.model.run import Run, sound_id
@@ -42,6 +43,7 @@ from drd.process.private import (
     why_not_private,
 )
 from drd.process.rights import Purpose
+from drd.registry import KINDS
 
 RUN = "run-"
 STARTED = "started-"
@@ -294,8 +296,9 @@ def _remove(services: Services, root: Path, directory: Path, row: Run | None) ->
         return notes
     if why_not_private(root) is None:
         for place in _components(directory):
-            with suppress(DrdError):
-                notes += services.kinds(place.name.rpartition(".")[2]).sweep(place)
+            kind = place.name.rpartition(".")[2]
+            with suppress(DrdError), attributed(str(place), KINDS.extension(kind)):
+                notes += services.kinds(kind).sweep(place)
     elif directory not in _made:
         return notes
     # Where others can write nothing that is read there is believed: it goes, and no more.
