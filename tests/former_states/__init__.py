@@ -1,0 +1,1 @@
+"""States that earlier versions of drd made, as text, and how they are made and put back."""
