@@ -26,8 +26,8 @@ class SqlSettings(Rehearsed):
     component: str = Field(description="The database.")
     query: str = Field(
         min_length=1,
-        description="The SQL. Its changes are committed at the end. `${…}` in it is a string, "
-        "with or without quotes.",
+        description="The SQL. Its changes are committed at the end. drd writes a value such "
+        "as `${point}` as a string of SQL, with or without quotes around it.",
     )
 
     def contradictions(self) -> Iterator[Contradiction]:

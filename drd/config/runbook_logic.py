@@ -305,7 +305,9 @@ class _Review:
             self.report.error(path, f'${{{whole}}}: there is no component "{component}"', hint)
         elif key and key not in (known := _values_of_places()):
             hint = nearest(key, known)
-            self.report.error(path, f'${{{whole}}}: an address has no "{key}"', hint)
+            self.report.error(
+                path, f'${{{whole}}}: the address of a component has no "{key}"', hint
+            )
         else:
             self._component(component, name, path)
 
@@ -317,7 +319,9 @@ class _Review:
             known = given_by(self.by_name[wanted].kind)
             if key not in known:
                 hint = nearest(key, known)
-                self.report.error(path, f'${{{reference}}}: step {wanted} gives no "{key}"', hint)
+                self.report.error(
+                    path, f'${{{reference}}}: step {wanted} has no result "{key}"', hint
+                )
 
 
 def _values_of_places() -> tuple[str, ...]:

@@ -70,8 +70,8 @@ class Beside:
         if os.path.lexists(self.target):
             if os.path.lexists(take):
                 raise TargetError(
-                    f"{take} and {give} both exist beside {self.target}",
-                    hint=f"drd made {give}: move {take} away, then try again.",
+                    f"cannot move {self.target} to {take}: both exist beside the kept copy {give}",
+                    hint=f"drd did not make {take}: move it away, then try again.",
                 )
             self._move(self.target, take)
         self._move(give, self.target)

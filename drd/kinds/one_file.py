@@ -52,7 +52,7 @@ from drd.ports import (
     Workplace,
 )
 
-NOT_EMPTY = "give an empty --target, or --overwrite if losing its content is intended."
+NOT_EMPTY = "give an empty --target, or --overwrite if its content may be replaced."
 _MOST_ID = (1 << 32) - 1
 
 

@@ -202,7 +202,7 @@ def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFindi
     text = last.coverage.words()
     if not last.not_rehearsed:
         if plan.runbook and all(step.kind in LOOKING for step in plan.runbook):
-            text = "restore and checks rehearsed; the plan has no other steps"
+            text = "the drill rehearsed restore and checks; the plan has no other steps"
         return [judged_as("rehearsal", "ok", "", text)]
     left_out = "\n".join(f"{step}: {reason}" for step, reason in last.not_rehearsed)
     remedy = f"let drills run these steps, or simulate them: `rehearse` in {plan.file}."

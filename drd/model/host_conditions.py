@@ -152,7 +152,7 @@ def _channels(channels: Sequence[ChannelState], now: datetime) -> Iterator[Condi
         since_s = age(channel.failing_since, now)
         text = f"channel {channel.name} cannot deliver messages"
         if since_s is not None:
-            text += f" since {format_duration(since_s)} ({counted(channel.tries, 'try', 'tries')})"
+            text += f" for {format_duration(since_s)} ({counted(channel.tries, 'try', 'tries')})"
         severity: Urgency = "critical" if all_dead and not channel.plan else "warning"
         command = "drd notify test"
         yield Condition(CHANNEL, severity, channel.name, f"{text}{why}", command, plan=channel.plan)

@@ -74,7 +74,9 @@ class HeartbeatSettings(Named):
     kind: Literal["heartbeat"]
     url: Secret = Field(description="The URL of the watcher, which gets the heartbeats.")
     on: list[RunEvent] = Field(
-        default=["backup"], min_length=1, description="Which runs of these plans send heartbeats."
+        default=["backup"],
+        min_length=1,
+        description="Which kinds of run of `plans` send heartbeats.",
     )
     every: Duration = Field(60.0, description="Time between two heartbeats of the daemon.")
     ca_cert: AbsolutePath | None = Field(

@@ -78,15 +78,15 @@ class SmtpSettings(Carrier):
         for given, missing in (("user", "password"), ("password", "user")):
             if getattr(self, given) is not None and getattr(self, missing) is None:
                 hint = "give both, or neither."
-                yield Contradiction((given,), f"also needs {missing}", hint, of_key=True)
+                yield Contradiction((given,), f"also needs `{missing}`", hint, of_key=True)
         if self.tls != "none":
             return
         if self.password is not None and not _is_here(self.host):
-            hint = "use tls: starttls or tls: tls."
+            hint = "use `tls: starttls` or `tls: tls`."
             yield Contradiction(("tls",), "would send the password unencrypted", hint)
         if self.ca_cert is not None:
-            hint = "remove ca_cert, or use tls: starttls or tls: tls."
-            yield Contradiction(("ca_cert",), "has no effect with tls: none", hint, of_key=True)
+            hint = "remove `ca_cert`, or use `tls: starttls` or `tls: tls`."
+            yield Contradiction(("ca_cert",), "has no effect with `tls: none`", hint, of_key=True)
 
 
 def _is_here(host: str) -> bool:

@@ -27,11 +27,15 @@ class WebhookSettings(Carrier):
     """Messages as JSON by HTTP POST."""
 
     kind: Literal["webhook"]
-    url: Secret = Field(description="The address of the receiver.")
+    url: Secret = Field(description="The URL that drd sends messages to.")
     secret: Secret | None = Field(
-        None, description="Key of the signature (HMAC-SHA256 of the body) in X-Drd-Signature."
+        None,
+        description="A key. drd signs each message with it (HMAC-SHA256 of the body) in the header "
+        "`X-Drd-Signature`.",
     )
-    token: Secret | None = Field(None, description="Sent as Authorization: Bearer TOKEN.")
+    token: Secret | None = Field(
+        None, description="A token, which drd sends in the header `Authorization: Bearer TOKEN`."
+    )
     ca_cert: AbsolutePath | None = Field(
         None, description="PEM file of your own certificate authority."
     )

@@ -337,7 +337,7 @@ def test_a_dead_channel_is_reported_through_the_others(bench: Bench) -> None:
     bench.catalogue.outbox.tried("hook", "webhook", at=at(7), error=None)
     assert bench.told(8) == ["fired channel"]
     [title] = bench.outbox()
-    assert title == "drd: channel mail cannot deliver messages since 8m (8 tries): refused"
+    assert title == "drd: channel mail cannot deliver messages for 8m (8 tries): refused"
 
 
 def test_a_disk_too_small_for_a_drill_raises_an_alert(bench: Bench) -> None:

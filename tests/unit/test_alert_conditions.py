@@ -547,7 +547,7 @@ def test_a_dead_channel_says_since_when_and_why() -> None:
 
     assert text() == "channel mail cannot deliver messages"
     assert text(failing_since=ago(HOUR), tries=2, error="refused\nby the server") == (
-        "channel mail cannot deliver messages since 1h (2 tries): refused"
+        "channel mail cannot deliver messages for 1h (2 tries): refused"
     )
 
 

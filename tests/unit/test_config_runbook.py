@@ -62,8 +62,8 @@ MISTAKES = [
     (MOVE, "rollback: []", "rollback", "is empty", "give the key a value, or remove the line."),
     (ALL, "command: {run: [bin/switch]}", "command.run[0]", '"bin/switch" is a relative path', "write its whole path, or the name of a program on PATH."),
     (ALL, 'command: {run: [x, "${servise}"]}', "command.run[1]", "there is no value ${servise}", 'did you mean "service"?'),
-    (ALL, 'command: {run: [x, "${etc.pth}"]}', "command.run[1]", '${etc.pth}: an address has no "pth"', 'did you mean "path"?'),
-    (ALL, 'command: {run: [x, "${steps.ask.who}"]}', "command.run[1]", '${steps.ask.who}: step ask gives no "who"', "use one of: by, comment, state."),
+    (ALL, 'command: {run: [x, "${etc.pth}"]}', "command.run[1]", '${etc.pth}: the address of a component has no "pth"', 'did you mean "path"?'),
+    (ALL, 'command: {run: [x, "${steps.ask.who}"]}', "command.run[1]", '${steps.ask.who}: step ask has no result "who"', "use one of: by, comment, state."),
     (ALL, 'command: {run: [x], component: dbb}', "command.component", 'there is no component "dbb"', 'did you mean "db"?'),
 ]
 # fmt: on

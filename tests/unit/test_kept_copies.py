@@ -125,9 +125,7 @@ def test_an_obstacle_to_an_exchange_is_named(tmp_path: Path) -> None:
     place.after.write_text("somebody's")
     with pytest.raises(TargetError, match="both exist beside") as caught:
         place.swap(back=True)
-    assert caught.value.hint == (
-        f"drd made {place.before}: move {place.after} away, then try again."
-    )
+    assert caught.value.hint == (f"drd did not make {place.after}: move it away, then try again.")
     assert seen(tmp_path / "t")["shop.db"] == "new"
 
 

@@ -359,7 +359,9 @@ def test_a_plan_without_a_runbook_is_not_told_of_its_steps() -> None:
     [fine] = of_coverage(
         replace(plan(), runbook=steps), [evidence(coverage=Coverage(2, 2), not_rehearsed=())]
     )
-    assert fine.finding.text == "restore and checks rehearsed; the plan has no other steps"
+    assert (
+        fine.finding.text == "the drill rehearsed restore and checks; the plan has no other steps"
+    )
     more = (*steps, Step("dns", "manual", settings=Ask("switch")))
     [fine] = of_coverage(
         replace(plan(), runbook=more), [evidence(coverage=Coverage(3, 3), not_rehearsed=())]

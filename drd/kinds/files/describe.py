@@ -70,7 +70,9 @@ class Describer:
         if self._is_out_of_time():
             assert self._budget_s is not None
             spent = format_duration(self._budget_s)
-            self.not_reached[name] = f"the time budget of {spent} was used up"
+            self.not_reached[name] = (
+                f"the time limit of the fingerprint (`budget: {spent}`) was reached"
+            )
             return None
         try:
             return self._sha256(path)
@@ -108,7 +110,7 @@ class Describer:
             raise
         except OSError as error:
             if error.errno != errno.ENOTSUP:
-                self.not_reached[name] = f"extended attributes: {error.strerror}"
+                self.not_reached[name] = f"cannot read its extended attributes: {error.strerror}"
             return None
         return ":".join(parts).rstrip(":") or None
 

@@ -203,7 +203,7 @@ class FilesTargetDestination(NamedDestination):
         if not publication.begun() and (held := publication.content()):
             raise TargetNotEmpty(
                 f"target {target} is not empty ({counted(len(held), 'entry', 'entries')})",
-                hint="give an empty --target, or --overwrite if losing its content is intended.",
+                hint="give an empty --target, or --overwrite if its content may be replaced.",
             )
 
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:

@@ -195,7 +195,7 @@ class FilesInPlace(NamedDestination):
             held = counted(count, "entry", "entries")
         raise TargetNotEmpty(
             f"{root.path} is not empty ({held})",
-            hint="give --overwrite if losing its content is intended.",
+            hint="give --overwrite if its content may be replaced.",
         )
 
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:

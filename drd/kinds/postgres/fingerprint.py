@@ -137,7 +137,9 @@ def describe(
             states[name] = state
         else:
             not_reached[name] = (
-                state or f"the time budget of {format_duration(budget_s)} was used up"
+                state
+                or f"the time limit of the fingerprint (`budget: {format_duration(budget_s)}`) was "
+                "reached"
             )
     return DatabaseFingerprint(
         mode, states, not_reached, dict(properties), frozenset(derived), partitioned, others

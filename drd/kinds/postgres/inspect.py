@@ -43,7 +43,9 @@ def _bounded(connection: Connection, timeout_s: float, what: str, late_hint: str
         ) from error
     except psycopg.Error as error:
         if connection.closed or connection.broken:
-            raise SourceUnreachable(f"lost the connection: {words(error)}") from error
+            raise SourceUnreachable(
+                f"lost the connection to the database: {words(error)}"
+            ) from error
         raise SourceError(words(error), hint=f"run the {what} in psql to see the error.") from error
 
 

@@ -105,14 +105,14 @@ def _pair(value: Any, place: str) -> None:
 
 def _function(value: Any, place: str) -> None:
     if not isinstance(value, list) or len(value) != 3:
-        raise strict.refuse(place, "must be a function, owner and uses", value)
+        raise strict.refuse(place, "must be a list of function, owner and uses", value)
     for text in (*value[:2], *strict.each(strict.text, value[2], place)):
         strict.text(text, place)
 
 
 def _expressions(value: Any, place: str) -> None:
     if not isinstance(value, list) or len(value) != 2:
-        raise strict.refuse(place, "must be an owner and a number", value)
+        raise strict.refuse(place, "must be a list of owner and number", value)
     name(value[0], place)
     strict.count(value[1], place)
 

@@ -69,7 +69,7 @@ class DatabasePublication:
         if content and not overwrite:
             raise TargetNotEmpty(
                 f'target database "{self.final}" is not empty ({content})',
-                hint="give an empty --target, or --overwrite if losing these tables is intended.",
+                hint="give an empty --target, or --overwrite if these tables may be replaced.",
             )
         return content
 

@@ -309,8 +309,8 @@ class PostgresTables(PostgresTargetDatabase):
         for name in sorted(was.keys() | now.keys()):
             if was.get(name) != now.get(name):
                 raise TargetError(
-                    f"table {name} changed during the restore: {was.get(name)} became "
-                    f"{now.get(name)}",
+                    f"the restored table {name} differs from that of the restore point: "
+                    f"{now.get(name)} instead of {was.get(name)}",
                     hint="check whether functions or types of the table's columns differ on the "
                     "target. A restore of the whole database includes them: --into NAME "
                     "without --table.",

@@ -239,7 +239,7 @@ def take_fingerprint(
     deadline = time.monotonic() + budget_s
     tables: dict[str, TableState] = {}
     not_reached: dict[str, str] = {}
-    late = f"the time budget of {format_duration(budget_s)} was used up"
+    late = f"the time limit of the fingerprint (`budget: {format_duration(budget_s)}`) was reached"
     try:
         for name in table_names(connection):
             if only is not None and name not in only:

@@ -224,7 +224,11 @@ class SqliteTables(NamedDestination):
             self._require_free(there)
             self._fill(there, copy)
             if database.table_state(there, self._name) != was:
-                raise TargetError(f"table {self._table} changed during the restore", hint=_WHOLE)
+                raise TargetError(
+                    f"the restored table {self._table} would differ from that of the restore "
+                    "point; drd changed nothing",
+                    hint=_WHOLE,
+                )
 
     def _rename(self, copy: sqlite3.Connection) -> list[str]:
         """Give the table its new name in the restored file; return notes about what is left out."""
