@@ -41,10 +41,7 @@ def row_of(plan: Assessment, at: datetime) -> list[Cell]:
         Cell(plan.verdict.words, STYLE[plan.verdict]),
         Cell(lose, "" if rpo.verdict is Verdict.MET else STYLE[rpo.verdict]),
         Cell(objective(rpo.objective_s)),
-        Cell(
-            back,
-            "bad" if back == "never" else "" if rto.verdict is Verdict.MET else STYLE[rto.verdict],
-        ),
+        Cell(back, "" if rto.verdict is Verdict.MET else STYLE[rto.verdict]),
         Cell(objective(rto.objective_s)),
         Cell(_last_drill(plan, at), "bad" if plan.drill.result == "failed" else ""),
         Cell(plan.readiness.value, READINESS_STYLE[plan.readiness]),

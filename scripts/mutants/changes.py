@@ -59,7 +59,10 @@ class Mutant:
         """Identifies the mutant by its content: the same after lines above it were added or
         removed.
         """
-        return (f"{self.file} {self.scope}", *(line[0] + line[1:].strip() for line in self.diff))
+        return (
+            f"{self.file} {self.scope}".rstrip(),
+            *(line[0] + line[1:].strip() for line in self.diff),
+        )
 
 
 class Mutants(ast.NodeVisitor):

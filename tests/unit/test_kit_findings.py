@@ -80,3 +80,35 @@ def test_a_copy_that_is_gone_now_is_missing_whatever_was_tried(tried: KitTry, wh
     [gone] = kit_findings("shop", "d1", record, required=False, file="/k", gone=True)
     assert gone.name == "kit missing"
     assert gone.text.endswith(why)
+
+
+def test_a_kit_that_opens_nothing_is_made_anew_unless_the_repositories_were_away() -> None:
+    record = replace(GOOD, problem="primary: no answer")
+    [found] = kit_findings("shop", "d1", record, required=False)
+    assert found.remedy == "drd kit export shop --to FILE --passphrase-file F"
+    assert found.text == (
+        "tried last 2026-11-25 00:31 UTC: the kit of 2026-11-25 00:31 UTC did not open every "
+        "repository: primary: no answer"
+    )
+    [found] = kit_findings("shop", "d1", replace(record, away=True), required=False)
+    assert found.remedy == "drd kit verify FILE --passphrase-file F"
+
+
+def test_a_tried_copy_that_opens_nothing_is_made_anew_unless_the_repositories_were_away() -> None:
+    tried = KitTry("/k", NOW, "is damaged", sha256="bb")
+    for away, remedy in (
+        (True, "drd kit verify /k --identity F"),
+        (False, "drd kit export shop --to /k, then drd kit verify /k --identity F"),
+    ):
+        record = replace(GOOD, tried=replace(tried, away=away))
+        [found] = kit_findings("shop", "d1", record, required=False, file="/k", opener=IDENTITY)
+        assert found.remedy == remedy
+    assert found.text == "tried last 2026-11-25 00:31 UTC: the kit /k did not work: is damaged"
+
+
+def test_a_copy_that_nobody_named_or_that_is_there_is_not_missing() -> None:
+    assert kit_findings("shop", "d1", GOOD, required=True, gone=True) == ()
+    assert kit_findings("shop", "d1", GOOD, required=True, file="/k") == ()
+    [never] = kit_findings("shop", "d1", None, required=True, file="/k", gone=True)
+    assert never.text.startswith("nobody has exported a recovery kit")
+    assert never.remedy == "drd kit export shop --to /k --passphrase-file F"

@@ -1,0 +1,120 @@
+"""The bounds, tolerances and spans by which drd decides: each is changed on purpose only."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from drd.checks import words
+from drd.flows.restore import point_choice
+from drd.flows.upkeep import retention_plan, retention_share
+from drd.model import (
+    actor,
+    clock,
+    compliance,
+    conditions,
+    digest,
+    dispatch,
+    due,
+    exposure,
+    holds,
+    host_conditions,
+    kit,
+    manifest,
+    read_progress,
+    scenarios,
+    schedule,
+    single_item,
+    snapshot,
+    strict,
+    windows,
+)
+
+SECOND, MINUTE, HOUR, DAY = 1.0, 60.0, 3600.0, 86400.0
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+
+def test_clocks_may_differ_by_seconds_and_hosts_by_minutes() -> None:
+    assert clock.AGE_TOLERANCE_S == 5 * SECOND
+    assert timedelta(seconds=5) == clock.OWNER_SKEW
+    assert clock.SCHEDULE_TOLERANCE_S == clock.SERVER_SKEW_S == clock.DATA_SKEW_S == MINUTE
+    assert clock.JUMP_S == 2 * MINUTE
+    assert timedelta(minutes=2) == clock.SNAPSHOT_SKEW
+    assert timedelta(hours=1) == clock.FAR_AHEAD
+    assert timedelta(hours=2) == clock.LONGEST_WAIT
+
+
+def test_objectives_are_at_risk_before_they_are_missed() -> None:
+    assert exposure.AT_RISK_SHARE == 0.8
+    assert exposure.COPY_BOUND == 2
+    assert timedelta(days=1) == exposure.RECENT
+    assert compliance.MEASURABLE_BYTES == 64 * MIB
+    assert schedule.MARGIN_SHARE == 0.25
+    assert schedule.MARGIN_AT_LEAST_S == 30 * SECOND
+
+
+def test_a_pass_counts_for_two_turns_or_for_ninety_days() -> None:
+    assert scenarios.VALID_TURNS == 2
+    assert scenarios.VALID_WITHOUT_SCHEDULE_S == 90 * DAY
+    assert point_choice.DEFAULT_RANDOM_WITHIN_S == 30 * DAY
+
+
+def test_jobs_are_late_after_a_minute_and_retried_for_hours() -> None:
+    assert due.CATCH_UP_AFTER_S == due.COPY_PAUSE_S == MINUTE
+    assert due.RETRY_FIRST_S == (MINUTE, 30 * MINUTE)
+    assert due.RETRY_SHARE == 0.005
+    assert due.RETRY_LONGEST_S == 6 * HOUR
+    assert due.RETRY_JITTER == 0.25
+    assert dispatch.UNKNOWN_DURATION_S == MINUTE
+    assert dispatch.FIRST_DURATION_S == 10 * MINUTE
+    assert dispatch.FRESH_SHARE == 0.9
+
+
+def test_drds_own_jobs_have_these_times() -> None:
+    assert schedule.READINESS_EVERY_S == DAY
+    assert schedule.READINESS_SOON_S == 15 * MINUTE
+    assert schedule.READINESS_TIMEOUT_S == 5 * MINUTE
+    assert schedule.RETENTION_TIMEOUT_S == HOUR
+    assert schedule.KIT_TIMEOUT_S == 30 * MINUTE
+    assert windows.DAY_MIN == 1440
+
+
+def test_alerts_wait_an_hour_or_a_day_for_what_may_still_come() -> None:
+    hour = timedelta(hours=1)
+    assert hour == host_conditions.TOLD_FOR == host_conditions.OVERDUE_AFTER
+    assert hour == host_conditions.TO_MAKE_UP
+    assert timedelta(days=1) == conditions.FIRST_DRILL
+    assert host_conditions.DISK_SHARE == 0.05
+    assert host_conditions.DISK_CRITICAL_SHARE == 0.01
+
+
+def test_messages_and_results_stay_short() -> None:
+    assert (digest.ENTRIES, digest.SHOWN) == (200, 30)
+    assert (words.LONGEST, words.NAMED) == (80, 5)
+    assert retention_plan.MOST_NAMED == 200
+    assert holds.LONGEST_REASON == 2000
+    assert single_item.NEAR == 3
+
+
+def test_what_others_wrote_is_bounded() -> None:
+    assert strict.MOST_BYTES == GIB
+    assert strict.MOST_DEPTH == 24
+    assert strict.MOST_ITEMS == 20_000_000
+    assert strict.LONGEST_TEXT == 4 * KIB
+    assert strict.LONGEST_SQL == 64 * MIB
+    assert strict.MOST == 2**63 - 1
+    assert manifest.MOST_COMPONENTS == 1000
+    assert manifest.MOST_ANSWERS == 10_000
+
+
+def test_documents_have_the_version_that_other_hosts_read() -> None:
+    assert snapshot.MANIFEST_SCHEMA == 1
+    assert kit.KIT_SCHEMA == 1
+    assert actor.NO_LOGIN == 2**32 - 1
+
+
+def test_retention_and_verification_take_these_shares() -> None:
+    assert snapshot.TORN_SHARE == 0.1
+    assert read_progress.MOST_PARTS == 256
+    assert read_progress.LATE_SHARE == 0.1
+    assert timedelta(days=1) == retention_share.FOREIGN_LEFTOVER
+    assert retention_share.KEEP_OWN == 48
