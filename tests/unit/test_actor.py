@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -49,6 +51,9 @@ def test_one_of_several_operators_is_enough() -> None:
     assert compare_all([anna, bert], bert) is SAME
     assert compare_all([anna, nobody], bert) is UNKNOWN
     assert compare_all([anna], bert) is OTHER
+    assert compare_all([], bert) is OTHER
+    assert compare_all([nobody, bert], bert) is SAME
+    assert compare_all([None], bert) is UNKNOWN
 
 
 def test_claims_are_kept_beside_the_kernels_facts() -> None:
@@ -79,3 +84,69 @@ def test_words_name_the_login_behind_root() -> None:
     assert anna.short() == "root, logged in as anna"
     alone = Actor(0, "root", None, "db1", "socket")
     assert alone.words() == "root (uid 0), without a login, through the socket of db1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "short"),
+    [
+        ({}, "anna (uid 1000), at a terminal of db1", "anna"),
+        ({"login_uid": None}, "anna (uid 1000), without a login, at a terminal of db1", "anna"),
+        (
+            {"login_uid": 7},
+            "anna (uid 1000), logged in as somebody (uid 7), at a terminal of db1",
+            "anna",
+        ),
+        (
+            {"login_uid": 7, "login_user": "bert"},
+            "anna (uid 1000), logged in as bert (uid 7), at a terminal of db1",
+            "anna, logged in as bert",
+        ),
+        ({"login_user": "anna"}, "anna (uid 1000), at a terminal of db1", "anna"),
+        ({"came": "schedule", "login_uid": 7}, "anna (uid 1000), by the schedule of db1", "anna"),
+        (
+            {"claimed_by": "x\ny"},
+            "anna (uid 1000), at a terminal of db1; claimed: --by x\\ny",
+            "anna",
+        ),
+        ({"user": "a\x1bb"}, "a\\x1bb (uid 1000), at a terminal of db1", "a\\x1bb"),
+        (
+            {"login_uid": 7, "login_user": "b\x1b"},
+            "anna (uid 1000), logged in as b\\x1b (uid 7), at a terminal of db1",
+            "anna, logged in as b\\x1b",
+        ),
+    ],
+)
+def test_an_actor_is_named_by_facts_and_apart_from_them_by_claims(
+    changes: dict[str, Any], words: str, short: str
+) -> None:
+    someone = replace(Actor(1000, "anna", 1000, "db1", "terminal"), **changes)
+    assert (someone.words(), someone.short()) == (words, short)
+
+
+@pytest.mark.parametrize(
+    ("someone", "person"),
+    [
+        (actor(1000, 1001), 1001),
+        (actor(0, 0), 0),
+        (actor(1000, None), 1000),
+        (actor(0, None), None),
+        (actor(1000, None, known=False), None),
+    ],
+)
+def test_a_person_is_the_login_or_a_user_that_is_not_root(
+    someone: Actor, person: int | None
+) -> None:
+    assert someone.person == person
+
+
+def test_rows_of_older_versions_know_less_of_an_actor() -> None:
+    assert Actor.from_json(None) is None
+    assert Actor.from_json({}) is None
+    bare = {"uid": "7", "user": "u", "host": "h", "came": "terminal"}
+    assert Actor.from_json(bare) == Actor(7, "u", None, "h", "terminal")
+    by_socket = Actor.from_json({**bare, "came": "socket"})
+    assert by_socket == Actor(7, "u", None, "h", "socket", login_known=False)
+    logged_in = Actor.from_json({**bare, "came": "socket", "login_uid": 7})
+    assert logged_in == Actor(7, "u", 7, "h", "socket")
+    said = Actor.from_json({**bare, "claimed": {"sudo_user": "eve"}, "login_known": False})
+    assert said == Actor(7, "u", None, "h", "terminal", claimed_user="eve", login_known=False)

@@ -32,6 +32,10 @@ def test_an_s3_url_is_endpoint_bucket_and_prefix(url: str, location: S3Location)
         ("s3:https://me:secret@s3.example.com/b1", "user or password"),
         ("s3:https://s3.example.com/b1?x=1", "query"),
         ("s3:https://s3.example.com/-b", "name of a bucket"),
+        ("s3:https://s3.example.com/b", "name of a bucket"),
+        ("s3:https://s3.example.com/" + "b" * 256, "name of a bucket"),
+        ("s3:https://s3.example.com/b1#x", "fragment"),
+        ("s3:https://me@s3.example.com/b1", "user or password"),
         ("s3:https://s3.example.com:nine/b1", "port|Port"),
     ],
 )
@@ -45,11 +49,18 @@ def test_ports_follow_the_scheme() -> None:
     assert parse_s3("s3:https://h/b1").port == 443
     assert parse_s3("s3:http://h/b1").port == 80
     assert parse_s3("s3:http://h:8333/b1").port == 8333
+    assert parse_s3("s3:https://h:443/b1").secure
+    assert not parse_s3("s3:http://h:443/b1").secure
+    assert parse_s3("s3:https://S3.example.com:9/b1").host == "s3.example.com"
+    assert parse_s3("s3:https://h/" + "b" * 255).bucket == "b" * 255
+    assert not is_s3("/srv/s3:x")
 
 
 def test_one_place_has_one_spelling() -> None:
     assert normal_url("s3:s3.example.com/b1/p/") == "s3:https://s3.example.com/b1/p"
     assert normal_url("/srv/backup/") == "/srv/backup"
+    assert normal_url("//srv/backup//") == "/srv/backup"
+    assert normal_url("s3:http://h/b1//p//") == "s3:http://h/b1/p"
 
 
 @pytest.mark.parametrize("url", ["backup", "./backup", "sftp:host:/backup", ""])

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from drd.model.text import and_more, counted, in_one_line, some, without_output
+from drd.model.text import (
+    and_more,
+    counted,
+    either,
+    escaped,
+    in_one_line,
+    left_out,
+    noun,
+    short_id,
+    some,
+    without_output,
+)
 
 
 @pytest.mark.parametrize(
@@ -13,6 +24,7 @@ from drd.model.text import and_more, counted, in_one_line, some, without_output
         ([], ""),
         (["a"], "a"),
         (["a", "b", "c"], "a, b, c"),
+        (["a", "b", "c", "d"], "a, b, c and 1 more"),
         (["a", "b", "c", "d", "e"], "a, b, c and 2 more"),
     ],
 )
@@ -34,3 +46,39 @@ def test_the_output_of_a_program_is_put_in_one_line_or_left_out() -> None:
     fact = "pg_dump exited with 1: refused\n  is the server running?"
     assert in_one_line(fact) == "pg_dump exited with 1: refused; is the server running?"
     assert without_output(fact) == "pg_dump exited with 1: refused"
+
+
+def test_names_of_which_one_applies_are_parted_by_or() -> None:
+    assert [either(names) for names in ([], ["a"], ["a", "b"], ["a", "b", 3])] == [
+        "",
+        "a",
+        "a or b",
+        "a, b or 3",
+    ]
+
+
+def test_counts_of_what_is_left_out_begin_at_one() -> None:
+    assert [left_out(n) for n in (-1, 0, 1, 1234)] == ["", "", " and 1 more", " and 1,234 more"]
+    assert [and_more(n) for n in (-1, 1)] == ["", " (and 1 more)"]
+    assert [noun(n, "it", "them") for n in (0, 1, 2)] == ["them", "it", "them"]
+    assert noun(2, "file") == "files"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("caf\xe9", "caf\xe9"),
+        ("a\nb\x1b", "a\\nb\\x1b"),
+        ("\u202ereversed", "\\u202ereversed"),
+        ("caf\xe9\udcff\x07", "caf\xe9\\xff\\x07"),
+    ],
+)
+def test_what_a_terminal_would_interpret_is_escaped(text: str, shown: str) -> None:
+    assert escaped(text) == shown
+
+
+def test_an_id_is_shortened_and_anything_else_not_repeated() -> None:
+    assert short_id("0123456789abcdef" * 4) == "01234567"
+    for other in ("0123456789ABCDEF" * 4, "0123456789abcdef" * 4 + "0", "", "$(rm)"):
+        assert short_id(other) == "an invalid id"

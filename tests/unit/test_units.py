@@ -9,8 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drd.model.units import (
+    AGE,
+    DURATION,
+    SHARE,
+    bare_time,
+    format_age,
     format_duration,
+    format_rfc3339,
+    format_share,
     format_size,
+    format_time,
     from_rfc3339,
     parse_duration,
     parse_size,
@@ -27,6 +35,12 @@ from drd.model.units import (
         ("2w", 1209600),
         ("0.5s", 0.5),
         ("1h 5m", 3900),
+        ("1s", 1),
+        ("1m", 60),
+        ("1h", 3600),
+        ("1d", 86400),
+        ("1w", 604800),
+        (" 1.5 h ", 5400),
     ],
 )
 def test_duration_is_read(text: str, seconds: float) -> None:
@@ -40,7 +54,20 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "count"), [("512M", 512 << 20), ("1.5GiB", 3 << 29), ("100", 100), ("2 kB", 2048)]
+    ("text", "count"),
+    [
+        ("512M", 512 << 20),
+        ("1.5GiB", 3 << 29),
+        ("100", 100),
+        ("2 kB", 2048),
+        ("7b", 7),
+        ("1K", 1 << 10),
+        ("1m", 1 << 20),
+        ("1G", 1 << 30),
+        ("1t", 1 << 40),
+        (" 3 TiB ", 3 << 40),
+        ("0.5k", 512),
+    ],
 )
 def test_size_is_read(text: str, count: int) -> None:
     assert parse_size(text) == count
@@ -58,6 +85,58 @@ def test_duration_is_written(seconds: float | None, text: str) -> None:
     assert format_duration(seconds) == text
 
 
+@pytest.mark.parametrize("text", ["", "M", "1X", "1KM", "-1M", "1,5G", "1e3"])
+def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match="like 512M"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (9.94, "9.9s"), (9.96, "10s"), (10, "10s"), (59.9, "59s"), (61, "1m 01s"),
+        (3599, "59m 59s"), (3659, "1h"), (3660, "1h 01m"), (86399, "23h 59m"),
+        (86400 + 3599, "1d"), (90000, "1d 1h"), (10 * 86400 + 11 * 3600, "10d 11h"),
+        (-0.5, "-0.5s"),
+    ],
+)  # fmt: skip
+def test_duration_changes_its_units_at_their_bounds(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.5, "0.5s"), (61, "1m"), (7199, "1h"), (2 * 86400 + 3600, "2d"), (-90, "-1m")],
+)
+def test_age_has_one_unit(seconds: float, text: str) -> None:
+    assert format_age(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1.0, "100.00 %"), (0.99999, "99.99 %"), (0.9987, "99.87 %"), (0.0, "0.00 %")],
+)
+def test_share_is_rounded_down(share: float, text: str) -> None:
+    assert format_share(share) == text
+
+
+class Aging(float):
+    """A number that has a place in texts, and keeps in `asked` how it is to be shown."""
+
+    asked: list[int]
+
+    def place(self, how: int) -> str | None:
+        self.asked.append(how)
+        return "here" if self > 0 else None
+
+
+def test_a_number_that_ages_is_shown_by_its_place() -> None:
+    for number, shown in ((Aging(60), ["here"] * 3), (Aging(0), ["0s", "0s", "0.00 %"])):
+        number.asked = []
+        assert [format_duration(number), format_age(number), format_share(number)] == shown
+        assert number.asked == [DURATION, AGE, SHARE] == [0, 1, 2]
+
+
 @given(st.integers(0, 10**9))
 def test_written_duration_reads_back_to_what_was_shown(seconds: int) -> None:
     back = parse_duration(format_duration(seconds))
@@ -67,9 +146,24 @@ def test_written_duration_reads_back_to_what_was_shown(seconds: int) -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (612 << 20, "612 MiB"), (3 << 40, "3.0 TiB")],
+    [
+        (None, "unknown"),
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (100 << 10, "100 KiB"),
+        ((100 << 10) - 52, "99.9 KiB"),
+        (1 << 20, "1.0 MiB"),
+        (612 << 20, "612 MiB"),
+        (1 << 30, "1.0 GiB"),
+        ((1 << 40) - (1 << 30), "1023 GiB"),
+        (1 << 40, "1.0 TiB"),
+        (3 << 40, "3.0 TiB"),
+        (2048 << 40, "2048.0 TiB"),
+    ],
 )
-def test_size_is_written(count: int, text: str) -> None:
+def test_size_is_written(count: int | None, text: str) -> None:
     assert format_size(count) == text
 
 
@@ -87,3 +181,14 @@ def test_time_that_no_calendar_has_in_utc_is_refused(text: str) -> None:
 def test_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="time zone"):
         from_rfc3339("2026-11-25T00:31:00")
+
+
+def test_times_are_shown_in_utc_and_with_seconds_where_these_are_wanted() -> None:
+    at = from_rfc3339("2026-11-25T01:31:07+01:00")
+    assert format_time(at) == "2026-11-25 00:31 UTC"
+    assert format_time(at, seconds=True) == "2026-11-25 00:31:07 UTC"
+    text = to_rfc3339(at)
+    assert text == "2026-11-25T00:31:07Z"
+    assert format_rfc3339(text) == "2026-11-25 00:31 UTC"
+    assert format_rfc3339(text, seconds=True) == "2026-11-25 00:31:07 UTC"
+    assert bare_time(text) == "2026-11-25 00:31:07"

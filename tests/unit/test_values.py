@@ -12,8 +12,37 @@ from drd.actions import action_for
 from drd.actions.sql import SqlSettings
 from drd.errors import StepFailed
 from drd.model.runbook import Step
-from drd.model.values import within_quotes
+from drd.model.values import filled, pieces, references, within_quotes
 from drd.ports.action import ActionContext
+
+
+def test_references_are_named_and_doubled_dollars_are_none() -> None:
+    text = "a ${point} $${x} ${ target.db.path }${b} $c {d} ${e{f}}"
+    assert references(text) == ["point", "target.db.path", "b"]
+    assert references("$${a}") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("", []),
+        ("plain", [(False, "plain")]),
+        ("${a}", [(True, "a")]),
+        ("x ${ a } y", [(False, "x "), (True, "a"), (False, " y")]),
+        ("${a}${b}", [(True, "a"), (True, "b")]),
+        ("$${a} ${b}", [(False, "${a} "), (True, "b")]),
+        ("${b} $${a}", [(True, "b"), (False, " ${a}")]),
+    ],
+)
+def test_a_text_is_split_into_references_and_the_rest(
+    text: str, parts: list[tuple[bool, str]]
+) -> None:
+    assert pieces(text) == parts
+
+
+def test_references_are_replaced_once() -> None:
+    values = {"a": "${b}", "b": "no"}
+    assert filled("x ${a} ${ b } $${a}", values.__getitem__) == "x ${b} no ${a}"
 
 
 @pytest.mark.parametrize(
@@ -26,6 +55,10 @@ from drd.ports.action import ActionContext
         ("do $x$ it's $x$; select ${run}", "do $x$ it's $x$; select '${run}'"),
         ("select $${x}, ${run}", "select $${x}, '${run}'"),
         ("select 'unclosed", "select 'unclosed"),
+        ("select E'it\\'s', ${a}", "select E'it\\'s', '${a}'"),
+        ("select /* one\ntwo's */ ${a}", "select /* one\ntwo's */ '${a}'"),
+        ("do $x$ a\nb $x$; select ${a}", "do $x$ a\nb $x$; select '${a}'"),
+        ("select 1 -- it's\n, ${a}", "select 1 -- it's\n, '${a}'"),
     ],
 )
 def test_a_value_stands_in_a_string(sql: str, quoted: str) -> None:
@@ -40,6 +73,9 @@ def test_a_value_stands_in_a_string(sql: str, quoted: str) -> None:
         "select E'${run}'",
         "$$ ${run} $$",
         "select 'x ${run}",
+        'select ${run}, "x',
+        "select /* ${run} */ 1",
+        "$x$ ${run} $x$",
     ],
 )
 def test_values_outside_strings_are_refused(sql: str) -> None:
