@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from drd.checks.files import SPEC, FilesCheck, TreeComparison, compare
-from drd.checks.words import number, printable, shorten
+from drd.checks.words import number, printable, shorten, some
 from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.model.entry_difference import entry_differences
 from drd.model.plan import CheckSpec, Component
@@ -37,8 +38,9 @@ def check(
     is_root: bool = True,
     may_be_empty: bool = False,
 ) -> list[CheckResult]:
-    def fingerprint(like: object, _: float) -> Fingerprint:
+    def fingerprint(like: object, budget_s: float) -> Fingerprint:
         assert like is before
+        assert budget_s == 3600.0
         if isinstance(now, Exception):
             raise now
         return now
@@ -215,7 +217,7 @@ def test_an_error_while_comparing_files_is_in_the_verdict(
 
 def test_without_a_fingerprint_nothing_is_compared() -> None:
     [own] = check(None, tree())
-    assert own.verdict is NOT_RUN
+    assert (own.verdict, own.looked_at_data, own.part) == (NOT_RUN, True, False)
 
 
 def test_it_fits_the_kinds_that_are_compared_by_it() -> None:
@@ -236,4 +238,7 @@ def test_texts_are_one_short_line() -> None:
     assert shorten(" a \n b ") == "a b"
     assert shorten("x" * 80) == "x" * 80
     assert shorten("x" * 81) == "x" * 79 + "…"
+    assert shorten("abcd", 3) == "ab…"
     assert number(312044) == "312,044"
+    assert number(Decimal("-1234.50")) == "-1,234.50"
+    assert some(["a", "b", "c", "d", "e", "f"]) == "a; b; c; d; e; and 1 more"

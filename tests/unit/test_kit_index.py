@@ -148,6 +148,24 @@ def test_what_drd_does_not_write_is_refused(
     assert why in refused(change)
 
 
+@pytest.mark.parametrize(
+    ("key", "most"), [("plans", 100_000), ("secrets", 100_000), ("programs", 100_000)]
+)
+def test_lists_of_a_kit_are_bounded(key: str, most: int) -> None:
+    assert "is missing" in refused(lambda d: d.update({key: [{}] * most}))
+    assert refused(lambda d: d.update({key: [{}] * (most + 1)})) == (
+        f"{key} has more than {most:,} items"
+    )
+
+
+@pytest.mark.parametrize(("key", "most"), [("files", 100_000), ("digests", 1_000_000)])
+def test_names_in_a_kit_are_bounded(key: str, most: int) -> None:
+    many: dict[str, object] = {str(n): 1 for n in range(most)}
+    assert "is not text" in refused(lambda d: d.update({key: many}))
+    many["one more"] = 1
+    assert refused(lambda d: d.update({key: many})) == f"{key} has more than {most:,} entries"
+
+
 @pytest.mark.parametrize("name", ["", "/a", "a/", "a//b", "./a", "a/..", "..", "a/./b"])
 def test_files_of_a_kit_lie_below_its_directory(name: str) -> None:
     with pytest.raises(strict.UnexpectedValue, match="is not a file of a kit"):

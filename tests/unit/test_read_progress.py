@@ -53,6 +53,24 @@ def test_a_manual_verification_reads_all_remaining_parts() -> None:
     assert due_parts(Reading(12, 5, T0), None, 90 * DAY, T0) == 8
 
 
+def test_more_parts_are_read_at_once_when_fewer_runs_are_left() -> None:
+    """The last one may end later than planned by a tenth of the time between two runs."""
+
+    def due(left: int, time_left_s: float) -> int:
+        now = T0 + timedelta(seconds=100 - time_left_s)
+        return due_parts(Reading(12, 13 - left, T0), 10.0, 100.0, now)
+
+    assert [due(2, s) for s in (21, 11, 10.9, 0, -50)] == [1, 1, 2, 2, 2]
+    assert [due(5, s) for s in (42, 21, 11, 10.9)] == [1, 2, 3, 5]
+    assert due(12, 100) == 2
+    assert due(1, -50) == 1
+
+
+def test_everything_may_be_read_at_once() -> None:
+    whole = Reading(12, 5, T0).read_all(T0 + timedelta(days=1))
+    assert whole == Reading(12, 1, *[T0 + timedelta(days=1)] * 3)
+
+
 @given(
     interval_days=st.integers(1, 20),
     within_days=st.integers(20, 200),

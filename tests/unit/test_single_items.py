@@ -12,7 +12,7 @@ from drd.kinds.postgres.extract import foreign_key
 from drd.kinds.postgres.naming import database_name, parts
 from drd.kinds.sqlite.definition import renamed_index, without_foreign_keys
 from drd.kinds.sqlite.tables import narrow as narrow_sqlite
-from drd.model.single_item import Part, near
+from drd.model.single_item import Part, hint_of_names, near
 from drd.model.snapshot import (
     ComponentSnapshot,
     DatabaseFingerprint,
@@ -147,3 +147,34 @@ def test_a_table_of_sqlite_is_found_however_it_is_written() -> None:
             narrow_sqlite(of, Part(tables, (), into))
     with pytest.raises(NotSupported, match="kind sqlite cannot restore single paths"):
         sqlite.SPEC.require_part(Part((), ("/etc",)))
+
+
+def test_names_that_are_alike_are_proposed_by_their_last_part_first() -> None:
+    known = ["public.orders", "old.orders", 'x."Orders"', "z.orders", "public.order_lines"]
+    assert near("orders", known, separator=".") == ["old.orders", "public.orders", 'x."Orders"']
+    assert near('s."ORDERS"', known, separator=".") == near("orders", known, separator=".")
+    assert near("public.ordrs", known, separator=".")[0] == "public.orders"
+    assert near("s.ordr_lines", ["a_long_schema.order_lines"], separator=".") == [
+        "a_long_schema.order_lines"
+    ]
+    assert near("nothing", known, separator=".") == []
+
+
+def test_of_very_many_names_only_the_last_part_is_compared() -> None:
+    many = [f"t.n{n}" for n in range(20_000)]
+    assert near("t.n12x", many, separator=".")
+    assert near("t.n12x", [*many, "t.more"], separator=".") == []
+    assert near("x.n12", [*many, "t.more"], separator=".") == ["t.n12"]
+
+
+def test_a_hint_names_what_somebody_may_have_meant() -> None:
+    assert hint_of_names([]) == ""
+    assert hint_of_names(["a", "b"]) == "did you mean a or b?"
+
+
+def test_a_part_is_whole_without_tables_and_paths() -> None:
+    assert Part().is_whole
+    assert Part(into="copy").is_whole
+    assert not Part(tables=("t",)).is_whole
+    assert not Part(paths=("/p",)).is_whole
+    assert Part(tables=("t",), paths=("/p",)).names == ("t", "/p")
