@@ -77,9 +77,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @cache
-def digest(file: str) -> str:
-    """Return the digest of a test's text, or of the names of a module's functions."""
-    path = ROOT / file
+def digest(tree: Path, file: str) -> str:
+    """Return the digest of a test's text, or of the names of a module's functions, in the copy in
+    which the tests run: the work tree may change meanwhile.
+    """
+    path = tree / file
     if file.startswith("drd/"):
         text = "\n".join(functions(path.read_bytes())).encode() if path.exists() else b""
     else:
@@ -91,10 +93,11 @@ def recorded(tree: Path, jobs: int) -> Noted:
     """Return what was recorded before. Only test files run again that changed, or that reached a
     module with added or removed functions.
     """
-    found = (str(p.relative_to(ROOT)) for t in TESTS for p in sorted((ROOT / t).rglob("test_*.py")))
+    found = (str(p.relative_to(tree)) for t in TESTS for p in sorted((tree / t).rglob("test_*.py")))
     files = [file for file in found if file not in NO_TESTS]
     known = json.loads(CACHE.read_text()) if CACHE.exists() else {}
-    now = {f: digest(f) for f in {*files, *(f for entry in known.values() for f in entry["of"])}}
+    noted_files = {file for entry in known.values() for file in entry["of"]}
+    now = {file: digest(tree, file) for file in {*files, *noted_files}}
     kept = {
         f: entry
         for f, entry in known.items()
@@ -106,7 +109,7 @@ def recorded(tree: Path, jobs: int) -> Noted:
         for test, entry in noted_now(tree, missing, jobs):
             of = kept[test.partition("::")[0]]
             of["tests"][test] = entry
-            of["of"] |= {file: digest(file) for file in entry[1] if file not in of["of"]}
+            of["of"] |= {f: digest(tree, f) for f in entry[1] if f not in of["of"]}
         CACHE.parent.mkdir(exist_ok=True)
         CACHE.write_text(json.dumps(kept))
     return {test: tuple(e) for entry in kept.values() for test, e in entry["tests"].items()}
