@@ -144,8 +144,9 @@ class Mutants(ast.NodeVisitor):
             self.visit(node.value)
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        slots = any(isinstance(t, ast.Name) and t.id == "__slots__" for t in node.targets)
-        if not slots and not (not self.function and isinstance(node.value, ast.BinOp)):
+        names = {t.id for t in node.targets if isinstance(t, ast.Name)}
+        left_out = names & {"__slots__", "TYPE_CHECKING"}  # layout, and what type checkers read
+        if not left_out and not (not self.function and isinstance(node.value, ast.BinOp)):
             self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drd.model.cron import ALIASES, next_after, normalised
+from drd.model.cron import ALIASES, longest_gap, next_after, normalised
 
 BERLIN = "Europe/Berlin"
 NEW_YORK = "America/New_York"
@@ -94,6 +94,50 @@ def test_every_alias_has_been_tried() -> None:
 def test_what_never_comes_is_refused(unknown: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         normalised(unknown)
+
+
+@pytest.mark.parametrize(
+    ("expression", "gap"),
+    [
+        ("* * * * *", timedelta(minutes=1)),
+        ("0 3 * * *", timedelta(days=1)),
+        ("0 3 * * mon-fri", timedelta(days=3)),
+        ("0 0 1 */2 *", timedelta(days=62)),
+        ("0 0 29 2 *", timedelta(days=8 * 365 + 1)),  # 2100 has no such day
+        ("0-49 0-19 1-12 * *", timedelta(days=19, hours=4, minutes=11)),
+        ("1-50 0-19 1-12 * *", timedelta(hours=4, minutes=11)),  # 12,000 starts before the gap
+    ],
+)
+def test_longest_gap_is_found_within_two_months_twenty_starts_and_no_more_than_twelve_thousand(
+    expression: str, gap: timedelta
+) -> None:
+    assert longest_gap(expression, "UTC") == gap.total_seconds()
+
+
+def test_longest_gap_is_that_of_the_clock_on_the_wall() -> None:
+    assert longest_gap("0 3 * * *", BERLIN) == 86400.0
+    assert longest_gap("30 2 1 * *", BERLIN) == 31 * 86400.0 + 3600  # and an hour of October
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (10, "is not a cron expression"),
+        ("@sometimes", "@sometimes is not known"),
+        ("* * * *", r"'\* \* \* \*' has 4 fields"),
+        ("*", r"'\*' has 1 field"),
+        ("* * * * * *", "has 6 fields"),
+        ("0 0 30 2 *", "is not a cron expression: "),
+    ],
+)
+def test_what_is_no_expression_says_what_is_wrong(value: object, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        normalised(value)
+
+
+def test_expressions_have_single_blanks_and_numbers_for_the_last_weekday() -> None:
+    assert normalised(" 0  3\t* * * ") == "0 3 * * *"
+    assert normalised("0 3 * * monL,SUNL") == "0 3 * * 1L,0L"
 
 
 SPRING = (utc("2026-03-28T00:00:00"), utc("2026-03-30T23:59:00"))

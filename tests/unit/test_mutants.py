@@ -15,6 +15,7 @@ SOURCE = '''
 """A docstring with 1 number."""
 from a import b
 
+TYPE_CHECKING = False
 LIMIT = 5
 
 
@@ -60,6 +61,7 @@ def test_each_decision_is_changed_and_texts_are_not(changes: Any) -> None:
     } <= lines
     assert not any("docstring" in d or "log" in d or "assert" in d for m in found for d in m.diff)
     assert not any("too much" in m.diff[-1] for m in found)
+    assert not any("TYPE_CHECKING" in m.diff[-1] for m in found)
 
 
 def test_a_mutant_is_known_by_its_content_and_runs_in_its_function(changes: Any) -> None:
@@ -75,7 +77,7 @@ def test_a_mutant_is_known_by_its_content_and_runs_in_its_function(changes: Any)
             "+if now <= LIMIT and not b:",
         )
     )
-    assert (first.line, second.line) == (12, 13)
+    assert (first.line, second.line) == (13, 14)
     assert first.function == "older"
     assert b"if now <= LIMIT and not b:" in first.applied(SOURCE.encode())
     assert list(changes.functions(SOURCE.encode())) == ["older"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import MISSING, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,33 @@ def test_sparse_fields_are_not_written_when_they_say_nothing() -> None:
     assert DrillDetail(components=(), fence=None).to_json() == {"fence": None}
     assert RunDetail(error_code="").to_json() == {"error_code": ""}
     assert RunDetail(error_code=None).to_json() == {}
+
+
+def test_these_fields_are_written_only_if_they_say_something() -> None:
+    classes = [type(run_details.read(kind, {})) for kind in RunKind]
+    sparse = {
+        f"{cls.__name__}.{field.name}"
+        for cls in (RunDetail, AskedOptions, *classes)
+        for field in fields(cls)
+        if field.init and not cls(**{field.name: default_of(field)}).to_json()
+    }
+    shared = {f"{cls.__name__}.error_code" for cls in (RunDetail, *classes)}
+    assert sparse == shared | {
+        "DrillDetail.components",
+        *(f"RecoveryDetail.{name}" for name in ("repository", "scenario", "in_place", "part")),
+        *(f"RetentionDetail.{name}" for name in ("force", "clock_is_right", "by")),
+        *(f"KitDetail.{name}" for name in ("file", "sha256", "away")),
+    }
+
+
+def default_of(field: Any) -> Any:
+    return field.default if field.default is not MISSING else field.default_factory()
+
+
+def test_what_was_read_is_no_part_of_a_value() -> None:
+    written, read = RunDetail(point="ab"), RunDetail.from_json({"point": "ab", "x": 1})
+    assert written == read
+    assert "json" not in repr(read)
 
 
 def test_values_come_back_as_they_were() -> None:

@@ -93,6 +93,31 @@ def test_decoded_facts_have_their_types() -> None:
     )  # fmt: skip
 
 
+def test_facts_are_written_as_the_last_version_did() -> None:
+    """A file of another form would be refused, or read as something else."""
+    hold = HoldFacts("p1", "a lawsuit", None, "anna")
+    number = 2 + sorted(FORMAT.split(" "), key=lambda c: c.split("(")[0]).index(
+        next(c for c in FORMAT.split(" ") if c.startswith("HoldFacts("))
+    )
+    assert encode(hold) == [number, "p1", "a lawsuit", None, "anna"]
+    assert encode((NOW, [1.5], {"a": True})) == [
+        0,
+        [1, "2026-11-25T00:31:00+00:00"],
+        [0, 1.5],
+        {"a": True},
+    ]
+    assert decode([0, [1, "2026-11-25T01:31:00+01:00"], [0], {"a": [0, 1]}]) == (
+        NOW,
+        (),
+        {"a": (1,)},
+    )
+
+
+def test_times_of_a_brief_are_microseconds_since_1970() -> None:
+    assert microseconds(datetime.fromisoformat("1970-01-01T00:00:00.000001+00:00")) == 1
+    assert microseconds(NOW) == NOW.timestamp() * 1e6
+
+
 def test_every_class_of_facts_is_known_to_the_file() -> None:
     named = {
         c for c in vars(facts_module).values() if isinstance(c, type) and hasattr(c, "_fields")

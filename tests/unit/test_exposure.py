@@ -1,0 +1,224 @@
+"""What would be lost: of a plan, of each component, of each copy, and in which words."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from drd.model.exposure import (
+    against,
+    age,
+    ago,
+    copy_bound_s,
+    incomplete_point,
+    judge_component,
+    judge_copy,
+    judge_rpo,
+    tried,
+)
+from drd.model.facts import ComponentFacts, CopyFacts, IncompleteFacts, PlanFacts
+from drd.model.verdicts import Reason, Verdict
+from tests.status_support import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    drill,
+    failures,
+    healthy,
+    incomplete,
+    point,
+    repository,
+)
+from tests.status_support import ago as before
+
+MET, AT_RISK, UNKNOWN, BREACHED = (
+    Verdict.MET,
+    Verdict.AT_RISK,
+    Verdict.UNKNOWN,
+    Verdict.BREACHED,
+)
+
+
+def reasons(facts: PlanFacts) -> list[Reason]:
+    return judge_rpo(facts, NOW)[1]
+
+
+# --- ages -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("at", "seconds", "words"),
+    [
+        (before(252), 252.0, "4m 12s ago"),
+        (NOW, 0.0, "0s ago"),
+        (before(-5), 0.0, "0s ago"),
+        (before(-6), None, "in the future"),
+        (None, None, "at an unknown time"),
+    ],
+)
+def test_an_age_is_never_negative(at: datetime | None, seconds: float | None, words: str) -> None:
+    assert (age(at, NOW), ago(at, NOW)) == (seconds, words)
+
+
+def test_tries_are_counted_from_the_second_on() -> None:
+    assert tried(0, before(60), NOW) == tried(1, before(60), NOW) == "tried 1m ago"
+    assert tried(2, before(60), NOW) == "2 tries, last 1m ago"
+
+
+@pytest.mark.parametrize(
+    ("exposure_s", "verdict"),
+    [(None, UNKNOWN), (80.0, MET), (80.1, AT_RISK), (100.0, AT_RISK), (100.1, BREACHED)],
+)
+def test_an_exposure_of_the_rpo_still_meets_it(exposure_s: float | None, verdict: Verdict) -> None:
+    assert against(exposure_s, 100.0) is verdict
+
+
+# --- components -----------------------------------------------------------------------------
+
+
+def component(lost_since: datetime | None, facts: PlanFacts, **known: Any) -> tuple[Any, ...]:
+    of = ComponentFacts("db", "postgres", **{"data_time": before(60), "size_bytes": 5, **known})
+    found = judge_component(facts, of, lost_since, NOW)
+    return found.data_time, found.exposure_s, found.verdict
+
+
+def test_a_component_is_as_old_as_what_can_be_read_of_it() -> None:
+    old = point(14 * MINUTE)
+    left = healthy(repositories=(repository(newest=point(60), sound=old),))
+    assert component(None, left) == (before(60), 60.0, MET)
+    assert component(before(30), left) == (before(14 * MINUTE), 14 * MINUTE, AT_RISK)
+    older = {"data_time": before(15 * MINUTE)}
+    assert component(before(30), left, **older) == (before(15 * MINUTE), 15 * MINUTE, AT_RISK)
+    assert component(before(30), left, data_time=None) == (None, None, UNKNOWN)
+    nothing = healthy(repositories=(repository(lost="gone"),))
+    assert component(before(30), nothing) == (None, None, BREACHED)
+
+
+def test_a_component_whose_last_capture_failed_is_at_risk_at_least() -> None:
+    assert component(None, healthy(), error="gone") == (before(60), 60.0, AT_RISK)
+    late = {"data_time": before(HOUR), "error": "gone"}
+    assert component(None, healthy(), **late) == (before(HOUR), HOUR, BREACHED)
+
+
+# --- copies ---------------------------------------------------------------------------------
+
+
+def copy(facts: PlanFacts, data_s: float | None = 60.0) -> tuple[Any, ...]:
+    at = before(data_s) if data_s is not None else None
+    found = judge_copy(facts, CopyFacts("offsite", "primary", at), NOW)
+    return found.data_time, found.exposure_s, found.verdict
+
+
+@pytest.mark.parametrize("trouble", [{"damage": "rot"}, {"missing": 1}])
+def test_a_copy_that_is_hurt_is_as_old_as_its_sound_points(trouble: dict[str, Any]) -> None:
+    def place(**more: Any) -> PlanFacts:
+        return healthy(repositories=(repository(), repository("offsite", **more)))
+
+    assert copy(place()) == (before(60), 60.0, MET)
+    assert copy(place(**trouble, sound=point(HOUR))) == (before(HOUR), HOUR, BREACHED)
+    assert copy(place(**trouble, sound=None)) == (None, None, BREACHED)
+    assert copy(place(lost="gone")) == (None, None, BREACHED)
+    assert copy(place(lost="gone"), None) == (None, None, UNKNOWN)
+    assert copy(healthy(repositories=(repository(**trouble),))) == (before(60), 60.0, MET)
+
+
+def test_a_copy_may_be_twice_the_rpo_and_its_pause_behind() -> None:
+    assert copy_bound_s(CopyFacts("offsite", "primary", pause_s=DAY), 900.0) == DAY + 1800
+    assert copy(healthy(), 24 * MINUTE)[2] is MET
+    assert copy(healthy(), 24 * MINUTE + 1)[2] is AT_RISK
+    assert copy(healthy(), 30 * MINUTE)[2] is AT_RISK
+    assert copy(healthy(), 30 * MINUTE + 1)[2] is BREACHED
+
+
+# --- reasons --------------------------------------------------------------------------------
+
+
+def test_what_an_incomplete_point_lacks_is_named_in_one_line_each() -> None:
+    assert incomplete_point(incomplete()) == (
+        "newest point 9b0d is incomplete: sessions: redis is gone"
+    )
+    two = IncompleteFacts("9b0d", NOW, (("a", "x\nmore"), ("b", "y")))
+    assert incomplete_point(two) == "newest point 9b0d is incomplete: a: x; b: y"
+    assert incomplete_point(IncompleteFacts("9b0d", NOW, ())) == "newest point 9b0d is incomplete"
+
+
+def test_the_run_that_left_an_incomplete_point_is_told_as_that() -> None:
+    left = incomplete()
+    for run, code in (("9b0d", "point-incomplete"), ("4f2a", "backup-failing")):
+        failed = failures(1)._replace(run=run)
+        [told] = reasons(healthy(incomplete=left, failures=failed))
+        assert (told.says_why, told.remedy) == (code, f"drd run show {run}")
+        assert told.text == "last backup failed: pg_dump cannot connect (tried 4m ago)"
+    [told] = reasons(healthy(incomplete=left))
+    assert (told.says_why, told.remedy) == ("point-incomplete", "drd points orders-api")
+    assert told.text == "newest point 9b0d is incomplete: sessions: redis is gone"
+    [told] = reasons(healthy(failures=failures(2, "")))
+    assert told.text == "last backup failed: backup failed (2 tries, last 4m ago)"
+
+
+def test_an_older_point_that_is_left_is_at_risk_at_least() -> None:
+    def left(exposure_s: float) -> Reason:
+        damaged = repository(
+            newest=point(60), sound=point(exposure_s), damage="rot", damaged_since=before(30)
+        )
+        facts = healthy(newest=point(60), repositories=(damaged,))
+        [told] = [r for r in reasons(facts) if r.kind == "rpo"]
+        return told
+
+    assert left(61).verdict is AT_RISK
+    assert left(15 * MINUTE + 1).verdict is BREACHED
+    assert left(HOUR).text == "the newest readable restore point is 1h old"
+    assert left(HOUR).remedy == "drd backup orders-api"
+
+
+def test_without_any_readable_point_everything_would_be_lost_or_nobody_knows() -> None:
+    empty = healthy(repositories=(repository(newest=None, sound=None),))
+    [told] = [r for r in reasons(empty) if r.kind == "rpo"]
+    assert (told.verdict, told.remedy) == (BREACHED, "drd doctor orders-api")
+    assert told.text.startswith("everything would be lost: no repository")
+    [told] = reasons(healthy(repositories=()))
+    assert (told.verdict, told.kind) == (UNKNOWN, "rpo")
+    assert told.text == "drd does not know which repository holds the restore points"
+    gone = healthy(repositories=(repository(lost="gone"),))
+    assert [r.kind for r in reasons(gone)] == ["repository-gone"]
+
+
+def test_a_former_address_is_named_where_points_were_known_before() -> None:
+    unmet = (
+        repository(newest=None, sound=None, met=False),
+        repository("offsite", newest=None, sound=None, met=False),
+        repository("third", newest=None, sound=None),
+    )
+    facts = healthy(newest=None, repositories=unmet, first_loaded_at=before(60))
+    [told] = [r for r in reasons(facts) if r.kind == "no-point"]
+    assert told.verdict is UNKNOWN
+    assert told.text == (
+        "no restore point yet that counts: drd has not yet found a repository at the plan's "
+        "present address of primary and offsite (points of a former address: drd points "
+        "orders-api)"
+    )
+    assert told.remedy == "drd doctor orders-api"
+    new = ComponentFacts("orders-db", "postgres")
+    never = facts._replace(last_drill=None, components=(new,))
+    [told] = [r for r in reasons(never) if r.kind == "no-point"]
+    assert told.text == "no restore point yet: nothing could be restored"
+    for known in ({"last_drill": drill()}, {"components": facts.components}):
+        [told] = [r for r in reasons(never._replace(**known)) if r.kind == "no-point"]
+        assert "that counts" in told.text
+    failing = facts._replace(failures=failures(1))
+    [told] = [r for r in reasons(failing) if r.kind == "no-point"]
+    assert told.text == "no restore point yet: pg_dump cannot connect (tried 4m ago)"
+
+
+def test_the_newest_of_several_misses_is_shown() -> None:
+    missed = (
+        (before(20 * HOUR), before(19 * HOUR)),
+        (before(3 * HOUR), before(2 * HOUR)),
+    )
+    [told] = reasons(healthy(missed=missed))
+    assert told.text == "the RPO was missed for 1h; this ended 2h ago"
+    young = healthy(missed=missed[1:], first_loaded_at=before(3 * HOUR))
+    assert reasons(young) == [], "it waited for the very first backup"
