@@ -6,8 +6,9 @@
     MUTANTS_TESTS=tests/unit make mutants      without the contract tests: quicker, kills fewer
 
 Each mutant is one small change in a module that decides. The tests that ran the changed function
-run against it in a copy of the work tree below the temporary directory. Known equivalents, with
-the reason for each, stand in mutants.equivalent. Exit 1 when less than 95 % of the rest are killed.
+run against it in a copy of the work tree below the temporary directory. It is killed if the same
+test fails twice with it and passes without it. Known equivalents, with the reason for each, stand
+in mutants.equivalent. Exit 1 when less than 95 % of the rest are killed.
 """
 
 from __future__ import annotations
