@@ -196,9 +196,9 @@ def test_a_former_address_is_named_where_points_were_known_before() -> None:
     [told] = [r for r in reasons(facts) if r.kind == "no-point"]
     assert told.verdict is UNKNOWN
     assert told.text == (
-        "no restore point yet that counts: drd has not yet found a repository at the plan's "
-        "present address of primary and offsite (points of a former address: drd points "
-        "orders-api)"
+        "no restore point yet that counts: the plan has another URL for primary and offsite than "
+        "before, and drd has not yet found a repository there (restore points at the former URL: "
+        "drd points orders-api)"
     )
     assert told.remedy == "drd doctor orders-api"
     new = ComponentFacts("orders-db", "postgres")

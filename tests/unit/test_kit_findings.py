@@ -87,8 +87,8 @@ def test_a_kit_that_opens_nothing_is_made_anew_unless_the_repositories_were_away
     [found] = kit_findings("shop", "d1", record, required=False)
     assert found.remedy == "drd kit export shop --to FILE --passphrase-file F"
     assert found.text == (
-        "tried last 2026-11-25 00:31 UTC: the kit of 2026-11-25 00:31 UTC did not open every "
-        "repository: primary: no answer"
+        "the kit of 2026-11-25 00:31 UTC did not open every repository when it was tried last, "
+        "2026-11-25 00:31 UTC: primary: no answer"
     )
     [found] = kit_findings("shop", "d1", replace(record, away=True), required=False)
     assert found.remedy == "drd kit verify FILE --passphrase-file F"
@@ -103,7 +103,9 @@ def test_a_tried_copy_that_opens_nothing_is_made_anew_unless_the_repositories_we
         record = replace(GOOD, tried=replace(tried, away=away))
         [found] = kit_findings("shop", "d1", record, required=False, file="/k", opener=IDENTITY)
         assert found.remedy == remedy
-    assert found.text == "tried last 2026-11-25 00:31 UTC: the kit /k did not work: is damaged"
+    assert found.text == (
+        "the kit /k did not work when it was tried last, 2026-11-25 00:31 UTC: is damaged"
+    )
 
 
 def test_a_copy_that_nobody_named_or_that_is_there_is_not_missing() -> None:

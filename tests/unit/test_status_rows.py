@@ -193,7 +193,7 @@ def test_a_copy_that_is_behind_says_why_and_what_to_do(
 
 
 def test_another_repository_in_the_place_of_one_is_called_so() -> None:
-    assert lost_words("replaced") == "is another repository"
+    assert lost_words("replaced") == "was replaced by another repository"
     assert lost_words("gone") == "is gone"
 
 
