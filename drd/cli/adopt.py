@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     if custody.contested is not None:
         output.complain(
             f"{custody.contested}: {WHILE_CONTESTED}",
-            "if this machine takes over: drd adopt --reason TEXT; if not: "
-            "systemctl disable --now drd",
+            "if another machine takes over, stop drd on this one: `systemctl disable --now drd`. "
+            "If this machine takes over: `drd adopt --reason TEXT`",
         )
     return 0

@@ -39,8 +39,8 @@ def run(args: argparse.Namespace) -> int:
         _print(alerts, passing, datetime.now(UTC), output.colours(args.no_color))
     if not document["watched"] and not args.json:
         output.warn(
-            "no daemon runs, so nothing checks for problems: systemctl start drd; until then drd "
-            "status shows the last known state"
+            "no daemon runs, so nothing checks for problems, and drd status shows the last known "
+            "state. Start the daemon: systemctl start drd"
         )
     return 0
 

@@ -16,10 +16,11 @@ from drd.ports import Aside
 
 
 def line(aside: Aside) -> str:
-    """`db: /srv/shop.db.drd_4f2a1c3e_before (1.2 GB), what was at /srv/shop.db before`."""
+    """`db: /srv/shop.db.drd_4f2a1c3e_before (1.2 GB): the data that was in /srv/shop.db before`."""
     size = f" ({format_size(aside.bytes)})" if aside.bytes is not None else ""
-    what = "what was there before" if aside.former else "what the recovery restored"
-    return output.masked(f"{aside.component}: {aside.kept}{size}, {what}: {aside.place}")
+    what = "was" if aside.former else "the recovery restored"
+    where = f"in {aside.place} before" if aside.former else f"to {aside.place}"
+    return output.masked(f"{aside.component}: {aside.kept}{size}: the data that {what} {where}")
 
 
 def say_asides(found: Sequence[dict[str, Any]], run: str) -> None:
@@ -34,11 +35,13 @@ def say_asides(found: Sequence[dict[str, Any]], run: str) -> None:
 def say_all(found: Sequence[Aside], run: str) -> None:
     """Print the kept copies, and the two commands for them."""
     for aside in found:
-        output.say(f"  set aside  {line(aside)}")
+        output.say(f"  kept copy  {line(aside)}")
     if any(a.former for a in found):
-        output.say(f"  to put it back: drd undo {run}; to remove it for good: drd done {run}")
+        output.say(f"  to put the old data back: drd undo {run}")
     elif found:
-        output.say(f"  to revert the undo: drd undo {run} --redo; to remove it: drd done {run}")
+        output.say(f"  to revert the undo: drd undo {run} --redo")
+    if found:
+        output.say(f"  to remove the kept copies for good: drd done {run}")
 
 
 def documents(found: Iterable[Aside]) -> list[dict[str, Any]]:

@@ -74,9 +74,10 @@ def _source(
     if args.kit:
         if not given or args.password_file or args.ca_cert or args.accept_commands:
             raise UsageError(
-                "a kit takes --passphrase-file, --identity or --share, and no other key option",
-                hint="the kit's first line says which of them; the kit contains the repository's "
-                "password.",
+                "with --kit, give --passphrase-file, --identity or --share; --password-file, "
+                "--ca-cert and --accept-commands are only for --repository",
+                hint="the first line of the kit says which of the three opens it. The kit contains "
+                "the passwords of the repositories.",
             )
         sealed = read_kit(Path(args.kit))
         kit = unpack(unseal(sealed, key_of(args), name=args.kit), name=args.kit)
@@ -86,8 +87,10 @@ def _source(
         return
     if given or not args.password_file:
         raise UsageError(
-            "--repository takes --password-file, and no other key option",
-            hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for the keys of a bucket.",
+            "with --repository, give --password-file; --passphrase-file, --identity and --share "
+            "are only for --kit",
+            hint="the keys of a bucket belong in the environment: AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY.",
         )
     password = read_passphrase(Path(args.password_file))
     authority = str(Path(args.ca_cert).absolute()) if args.ca_cert else None
@@ -174,12 +177,12 @@ def _say(
         output.say(f"{plan.name}: {_plan_text(plan)}")
     for plan in (p for p in found if p.left):
         output.say(
-            f"{plan.name}: repository {', '.join(plan.left)} was not read; to get its restore "
+            f"{plan.name}: drd did not read repository {', '.join(plan.left)}. To get its restore "
             f"points: drd --config {prepared.layout.config} catalogue rebuild {plan.name}"
         )
     for needed in prepared.layout.needed:
         when = "to recover" if needed.restoring else "later"
-        output.say(f"needed {when}: {needed.path} ({needed.use})")
+        output.say(f"not on this host, but needed {when}: {needed.path} ({needed.use})")
     ready = next((p for p in found if p.newest), None)
     if ready is not None:
         target = next((f"--target {t}" for t in ready.targets), "--in-place")
@@ -189,8 +192,8 @@ def _say(
         )
     elif found:
         output.say(
-            "The files are in place. When a repository is reachable: drd --config "
-            f"{prepared.layout.config} catalogue rebuild {found[0].name}"
+            "drd wrote the files, but knows no complete restore point. When a repository can be "
+            f"reached: drd --config {prepared.layout.config} catalogue rebuild {found[0].name}"
         )
 
 

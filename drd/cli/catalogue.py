@@ -38,7 +38,8 @@ def _each(args: argparse.Namespace, verb: str) -> int:
             where = app.settings.plans_dir
             raise UsageError(
                 f"there is no plan in {where}",
-                hint="copy the plan files of this host there: drd needs the repositories in them.",
+                hint="copy the plan files of this host to that directory: drd learns from them "
+                "which repositories to read.",
             )
         for name in names:
             try:
@@ -68,20 +69,22 @@ def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
     plan = app.plans.load(name)
     restored = restore_holds(app.services(plan), plan, aside)
     for hold in restored.holds:
-        output.warn(f"{name}: {sentence(hold)}, as before")
+        output.warn(f"{name}: drd restored a hold: {sentence(hold)}")
     if restored.stored_at is not None:
         since = format_time(restored.stored_at, seconds=True)
         output.warn(
-            f"{name}: holds made after {since} are unknown: hold those points again with drd hold"
+            f"{name}: drd does not know holds that were made after {since}. Hold those restore "
+            "points again: drd hold POINT --reason TEXT"
         )
     else:
         why = (
-            f": {restored.why}"
+            f" ({restored.why})"
             if restored.why
-            else ": its repositories contain no copy of drd's catalogue"
+            else " (its repositories contain no copy of drd's catalogue)"
         )
         output.warn(
-            f"{name}: the holds of its points are unknown{why}: hold them again with drd hold"
+            f"{name}: drd does not know which restore points were held{why}. Hold them again: drd "
+            "hold POINT --reason TEXT"
         )
 
 
@@ -93,7 +96,7 @@ def _set_damaged_aside(app: App) -> Path | None:
     except CatalogueError as error:
         kept = app.state.set_catalogue_aside()
         why = output.masked(error.message)
-        output.warn(f"the catalogue could not be read and was set aside as {kept}: {why}")
+        output.warn(f"drd could not read the catalogue, and renamed it to {kept}: {why}")
         return kept
     return None
 
@@ -121,17 +124,18 @@ def _show(
         output.print_json({"plans": plans, "errors": errors})
         return
     for c in found:
-        word = "added" if verb == "rebuild" else "not in the catalogue"
+        word = "added to the catalogue" if verb == "rebuild" else "only in a repository"
         output.say(
-            f"plan {c.plan}: {counted(len(c.known), 'restore point')} known, {len(c.unknown)} "
-            f"{word}, {len(c.vanished)} no longer in the repository"
+            f"plan {c.plan}: {counted(len(c.known), 'restore point')} in the catalogue and in a "
+            f"repository, {len(c.unknown)} {word}, {len(c.vanished)} no longer in any repository"
         )
         for point, places in c.torn.items():
             output.complain(
-                f"restore point {point} of plan {c.plan} lacks snapshots in repository "
-                f"{', '.join(places)}, and drd did not forget these snapshots",
-                f"another repository of the plan may still have them. If you give the point up in "
-                f"{places[0]}: drd points forget {point} --repository {places[0]} --reason TEXT",
+                f"restore point {point} of plan {c.plan} is incomplete in repository "
+                f"{', '.join(places)}: somebody else than drd removed snapshots of it",
+                "find out who removed them. In which repositories each point is incomplete: `drd "
+                f"points {c.plan}`. If you do not need this point in {places[0]} any more: drd "
+                f"points forget {point} --repository {places[0]} --reason TEXT",
             )
         for repository, reason in c.unreached.items():
             output.complain(

@@ -72,7 +72,7 @@ def print_coverage(evidence: Evidence) -> None:
     for step, stand_in in coverage.simulated:
         output.say(f"  simulated  {step}: {stand_in}")
     for step in coverage.granted:
-        output.say(f"  granted    {step}: by the drill itself")
+        output.say(f"  approved   {step}: by the drill itself, not by a person")
     for step, reason in evidence.not_rehearsed:
         output.say(f"  not rehearsed  {step}: {reason}")
     if evidence.not_rehearsed or coverage.simulated or coverage.granted:
@@ -88,10 +88,10 @@ def print_fence(fence: FenceReport | None, *, colour: bool) -> None:
         text = output.paint(text, "warn", colour)
     output.say(f"  fence      {text}")
     for one in (*fence.reach, *fence.read):
-        output.say(f"  declared   {one}")
+        output.say(f"  allowed    {one} (by `drill` in the plan)")
     for attempt in fence.tried:
-        tried = output.paint("tried to reach", "warn", colour)
-        output.say(f"  {tried} {output.unmarked(attempt.words)}: refused")
+        refused = output.paint("the fence refused", "warn", colour)
+        output.say(f"  {refused} an access of {output.unmarked(attempt.words)}")
 
 
 def what_failed(evidence: Evidence) -> str:

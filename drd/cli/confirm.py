@@ -14,7 +14,8 @@ def confirm(plan: str, what: str, hint: str) -> None:
     there is no terminal. `what` is `a recovery`."""
     if not sys.stdin.isatty():
         raise UsageError(
-            f"{what} needs a confirmation, but there is no terminal to ask on", hint=hint
+            f"{what} needs a confirmation, but there is no terminal on which drd could ask",
+            hint=hint,
         )
     _typed(plan, f"to begin, type the name of the plan ({plan}): ")
 
@@ -42,4 +43,4 @@ def _typed(wanted: str, question: str) -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     if answer.strip() != wanted:
-        raise Cancelled("not confirmed: nothing was touched")
+        raise Cancelled("not confirmed: nothing was changed")

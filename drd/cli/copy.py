@@ -59,7 +59,10 @@ def document(outcome: CopyOutcome) -> dict[str, Any]:
 def _print(outcome: CopyOutcome, *, quiet: bool) -> None:
     if not quiet:
         count = len(outcome.copied)
-        what = f"{counted(count, 'restore point')} copied" if count else "up to date"
-        output.say(f"{outcome.plan}: {outcome.repository}: {what}, {outcome.held} in this copy")
+        what = f"{counted(count, 'restore point')} copied" if count else "nothing to copy"
+        output.say(
+            f"{outcome.plan}: {outcome.repository}: {what}; this copy contains "
+            f"{counted(outcome.held, 'restore point')}"
+        )
     for point, error in outcome.errors.items():
         output.complain(f"restore point {point} was not copied: {error.message}", error.hint)

@@ -75,7 +75,7 @@ def _print(compared: LiveDifference, limit: int | None) -> None:
     if rows:
         output.say(output.table(rows[:limit], keep=3))
     if limit is not None and len(rows) > limit:
-        output.say(f"  …{left_out(len(rows) - limit)}: --all")
+        output.say(f"  …{left_out(len(rows) - limit)}: add --all")
     for line in _summary(compared, len(rows)):
         output.say(line)
 
@@ -99,7 +99,7 @@ def _counts(table: TableChange) -> str:
         known = b if a is None else a
         return "" if known is None else counted(known, "row")
     if a == b:
-        return f"{counted(b, 'row')} as before, other contents"
+        return f"{counted(b, 'row')} as before, but with other contents"
     return f"{a:,} -> {b:,} rows ({b - a:+,})"
 
 
@@ -114,8 +114,9 @@ def _summary(compared: LiveDifference, differing: int) -> Iterator[str]:
         yield f"{counted(differing, 'difference')}, {both} compared"
     if difference.only_counted:
         yield (
-            f"of {counted(difference.only_counted, *difference.counted)} only rows were counted: "
-            "rows changed in place do not show (`fingerprint: digest` sees them)"
+            f"of {counted(difference.only_counted, *difference.counted)} drd only counted the "
+            "rows: it does not see rows that were changed in place. With `fingerprint: digest` in "
+            "the plan it sees them from the next backup on"
         )
     for name, why in difference.unknown[:5]:
         yield f"unknown: {printable(name)}: {why}"

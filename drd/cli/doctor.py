@@ -82,11 +82,14 @@ def _print(items: list[dict[str, Any]], args: argparse.Namespace) -> None:
     bad = sum(i["severity"] == "error" for i in items)
     warnings = sum(i["severity"] == "warning" for i in items)
     if bad:
-        output.say(f"{bad} of {len(items)} findings failed{_and_warnings(warnings)}")
+        output.say(
+            f"{counted(bad, 'error')} among "
+            f"{counted(len(items), 'finding')}{_and_warnings(warnings)}"
+        )
     elif warnings:
-        output.say(f"none of {len(items)} findings failed{_and_warnings(warnings)}")
+        output.say(f"no errors among {counted(len(items), 'finding')}{_and_warnings(warnings)}")
     else:
-        output.say(f"all {len(items)} findings are fine")
+        output.say(f"no problems: all {len(items)} findings are ok")
 
 
 def _and_warnings(count: int) -> str:

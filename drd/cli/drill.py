@@ -160,8 +160,8 @@ def _sentence(outcome: DrillOutcome, goals: Objectives) -> str:
         return with_remedy(evidence.reason, evidence.remedy)
     if evidence.rta_s is None:
         return what_failed(evidence) or "not everything was restored"
-    back = f"back in {format_duration(evidence.rta_s)} (RTO {format_duration(goals.rto_s)})"
-    losing = f"losing {format_duration(evidence.rpa_s)}"
+    back = f"recovered in {format_duration(evidence.rta_s)} (RTO {format_duration(goals.rto_s)})"
+    losing = f"losing data of {format_duration(evidence.rpa_s)}"
     if evidence.judged:
         losing += f" (RPO {format_duration(goals.rpo_s)})"
     else:

@@ -25,7 +25,7 @@ _WORDS = {
 
 _KINDS = {
     "changes": "will change",
-    "refused": "will be refused",
+    "refused": "prevents the start of drd",
     "person": "needs a person",
 }
 

@@ -87,8 +87,9 @@ def _warn_of_lost(app: App, plans: Sequence[Plan]) -> None:
         for known in app.catalogue.health.of_plan(plan.name):
             if known.lost is not None:
                 output.warn(
-                    f"repository {known.repository} of {plan.name} {lost_words(known.lost)}: now "
-                    f"this kit cannot restore from it; run drd doctor {plan.name} for the remedy"
+                    f"repository {known.repository} of {plan.name} {lost_words(known.lost)}: until "
+                    "this is corrected, this kit cannot restore from this repository. For the "
+                    f"remedy: drd doctor {plan.name}"
                 )
 
 
@@ -167,11 +168,14 @@ def _say_export(args: argparse.Namespace, index: KitIndex, written: Written) -> 
             output.say(f"wrote {path}")
         needs = dict.fromkeys(n for plan in index.plans for n in plan.needs)
         if needs:
-            output.say(f"install on a new machine first: {', '.join(needs)}")
+            output.say(
+                f"before you use the kit on a new machine, install there: {', '.join(needs)}"
+            )
         how = "--passphrase-file F" if args.passphrase_file else "--identity F"
         if written.shares:
             how = "--share F --share F …"
-        output.say(f"Next: drd kit verify {args.to} {how}, then move it away from this host")
+        output.say(f"Next: drd kit verify {args.to} {how}")
+        output.say("Then move the kit away from this host.")
         if written.shares:
             output.say("Give each share to a different person, and remove all of them here.")
 

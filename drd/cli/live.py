@@ -87,7 +87,7 @@ class StepLog:
         if over and not self._only_needs:
             names = ", ".join(s.name for s in over)
             print(
-                output.shown(f"{now.now:%H:%M:%S} done before: {names}"),
+                output.shown(f"{now.now:%H:%M:%S} finished before, by another process: {names}"),
                 file=sys.stderr,
                 flush=True,
             )

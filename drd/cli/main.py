@@ -36,7 +36,7 @@ VERBS = {
     "approve": "approve a step that a recovery waits for",
     "done": "report a manual step, or a whole recovery, as done",
     "resume": "continue a recovery that stopped",
-    "retry": "retry a failed step of a recovery",
+    "retry": "try a failed step of a recovery again",
     "skip": "continue a recovery without one of its steps",
     "rollback": "roll back the steps of a recovery",
     "undo": "put back what a recovery replaced",
@@ -45,7 +45,7 @@ VERBS = {
     "retention": "forget restore points by the plan's policy",
     "hold": "keep a restore point whatever the rules say",
     "release": "end the hold on a restore point",
-    "adopt": "decide that this machine owns this state",
+    "adopt": "show or decide which machine owns drd's state",
     "prune": "remove data that no restore point needs",
     "repository": "give a repository a new password",
     "schedule": "what runs next, for how long, and why",
@@ -98,10 +98,10 @@ LESS_USED = (
 NOT_FOR_PEOPLE = ("worker",)
 
 EPILOG = (
-    "Begin with `drd plan new`, then `drd plan check`, `drd doctor`, `drd backup`, `drd drill`. "
-    "`drd VERB --help` has options and examples. Exit codes: 0 done, 1 failed, 2 usage, "
-    "3 breached or unknown, 4 check failed, 5 inconclusive, 10 no repository, "
-    "11 locked, 12 wrong key, 13 no point, 130 cancelled."
+    "Begin: `drd plan new`, `drd plan check`, `drd doctor`, `drd backup`, `drd drill`. "
+    "`drd VERB --help` has examples. Exit codes: 0 done, 1 failed, 2 usage, 3 "
+    "plan breached or unknown, 4 check failed, 5 nothing proven, 10 no repository, 11 locked, "
+    "12 wrong password or key, 13 no restore point, 130 cancelled."
 )
 
 

@@ -26,7 +26,7 @@ def global_options(parser: argparse.ArgumentParser, *, top: bool = False) -> Non
         "--config",
         metavar="FILE",
         default=default,
-        help="drd.yaml (else $DRD_CONFIG, else /etc/drd/drd.yaml)",
+        help="path of drd.yaml (default: $DRD_CONFIG, or /etc/drd/drd.yaml)",
     )
     parser.add_argument("--quiet", "-q", action="store_true", default=off, help="print errors only")
     parser.add_argument(

@@ -53,7 +53,7 @@ def _require_gone(app: App, name: str, known: Records) -> None:
     if files:
         raise UsageError(
             f"plan {name} still exists: its file is {files[0]}",
-            hint=f"rm {files[0]} && systemctl reload drd",
+            hint=f"if nobody needs the plan any more: rm {files[0]} && systemctl reload drd",
         )
 
 

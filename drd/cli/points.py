@@ -34,8 +34,10 @@ def run(args: argparse.Namespace) -> int:
         if offered or not gone:
             _print(document["plan"], offered, document["lost"])
         if gone:
-            where = ", ".join(f"{name} is {state}" for name, state in document["lost"].items())
-            output.warn(f"{counted(len(gone), 'restore point')} cannot be read: {where}")
+            where = ", ".join(
+                f"repository {name} is {state}" for name, state in document["lost"].items()
+            )
+            output.warn(f"{counted(len(gone), 'restore point')} cannot be read, because {where}")
     return 0
 
 
@@ -88,7 +90,7 @@ def _state(point: dict[str, Any]) -> str:
         places = ", ".join(
             f"{name} {known[:8]}".rstrip() for name, known in point["elsewhere"].items()
         )
-        return f"at a former place: {places}"
+        return f"only in a former repository of the plan: {places}"
     return "complete" if point["complete"] else "incomplete: " + _lacking(point["components"])
 
 

@@ -240,10 +240,10 @@ def _how_on(outcome: RecoveryOutcome) -> str:
     named = {step.name for step in outcome.restoration.plan.runbook if step.kind != "restore"}
     failed = next((n for n, s in states.items() if s is StepState.FAILED and n in named), None)
     if failed is None:
-        return f"not recovered; resume it: drd resume {run}"
+        return f"not recovered. Continue: drd resume {run}"
     return (
-        f"not recovered; drd resume {run} retries {failed}, drd skip {run} {failed} --why TEXT "
-        f"and then drd resume {run} continues without it"
+        f"not recovered. To try {failed} again: `drd resume {run}`. To continue without {failed}: "
+        f"`drd skip {run} {failed} --why TEXT`, then `drd resume {run}`"
     )
 
 
@@ -251,10 +251,13 @@ def _measured(evidence: Evidence, planned: RecoveryPlan) -> str:
     """Return the measurements, without the objectives if they prove nothing about them."""
     took, lost = format_duration(evidence.rta_s), format_duration(evidence.rpa_s)
     if planned.partial:
-        return f"back in {took}, with data of {format_time(planned.point.data_time, seconds=True)}"
+        return (
+            f"recovered in {took}, with data of "
+            f"{format_time(planned.point.data_time, seconds=True)}"
+        )
     goals = planned.plan.objectives
     rto, rpo = format_duration(goals.rto_s), format_duration(goals.rpo_s)
-    return f"back in {took} (RTO {rto}), lost {lost} (RPO {rpo})"
+    return f"recovered in {took} (RTO {rto}), lost data of {lost} (RPO {rpo})"
 
 
 def _print_step(outcome: RecoveryOutcome, name: str) -> None:

@@ -52,7 +52,7 @@ def print_plan(
         fate = (
             ""
             if request.no_undo
-            else ", and keeps the old data until drd done: there must be room for both"
+            else ", and keeps the old data until `drd done`: the disk needs room for both"
         )
         say(f"  overwrites the data of {what}{fate}")
 
@@ -159,7 +159,7 @@ def _steps(planned: RecoveryPlan) -> Iterator[str]:
         usual = planned.expected_steps.get(step.name)
         took = f"{format_duration(usual) if usual is not None else '':>8}  " if known else ""
         role = getattr(step.settings, "role", None)
-        asks = f"waits for {role or 'anyone'}" if step.kind in PEOPLE else ""
+        asks = f"waits for {role or 'any person'}" if step.kind in PEOPLE else ""
         why = planned.left_out(step)
         if why is not None:
             took, asks = f"{'':>8}  " if known else "", f"left out: {why}"

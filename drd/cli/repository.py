@@ -83,12 +83,16 @@ def _document(
 def _print(plan: Plan, spec: RepositorySpec, done: Rekeyed, to_do: Sequence[ToDo]) -> None:
     where = f"{plan.name}: {spec.name}"
     if done.missing:
-        output.say(f"{where}: the new password opens it ({done.new.describe()}), the old one too")
+        output.say(
+            f"{where}: the new password ({done.new.describe()}) opens the repository, and so does "
+            "the old one"
+        )
         output.say("  drd removes the old password as soon as:")
     else:
         output.say(f"{where}: the new password opens it ({done.new.describe()})")
-        removed = ", ".join(k[:8] for k in done.removed) or "was removed before"
-        output.say(f"  the old one no longer opens it (key {removed})")
+        keys = ", ".join(k[:8] for k in done.removed)
+        removed = f"drd removed key {keys}" if keys else "its key was removed before"
+        output.say(f"  the old password no longer opens it: {removed}")
     for line in done.missing:
         output.say(f"  - {line}")
     for key in done.others:
@@ -107,7 +111,7 @@ def _afterwards(
 ) -> list[ToDo]:
     """Return what people have left to do, and what a new password does not change."""
     if done.missing:
-        return [ToDo(f"after that: drd repository rekey {plan.name} --repository {spec.name}")]
+        return [ToDo(f"then: drd repository rekey {plan.name} --repository {spec.name}")]
     why = "the old password was ***" if done.by_mask else "the old password has leaked"
     kits = [f"- the recovery kit: drd kit export {p.name} --to FILE" for p, _ in keepers]
     unread = [

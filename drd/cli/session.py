@@ -67,7 +67,10 @@ def tell_of_daemon(app: App, args: argparse.Namespace) -> None:
     database = app.settings.database
     with suppress(CatalogueError):
         if (database is None or database.is_file()) and is_alive(app):
-            words = "a daemon runs on this host, too; commands of root work without it"
+            words = (
+                "a daemon runs on this host, but commands of root do the work themselves and do "
+                "not ask it"
+            )
             print(f"drd: note: {words}", file=sys.stderr)
 
 

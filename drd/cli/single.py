@@ -89,7 +89,9 @@ def lines(changed: Changes) -> Iterator[str]:
     for row in rows[:SHOWN]:
         yield "since then " + "  ".join(w.strip() for w in row if w)
     if len(rows) > SHOWN:
-        yield f"since then {counted(len(rows) - SHOWN, 'more difference')}: drd diff lists all"
+        yield (
+            f"since then {counted(len(rows) - SHOWN, 'more difference')}: all of them with drd diff"
+        )
 
 
 def _held(held: Held | None) -> str:

@@ -112,7 +112,11 @@ def render(
     worth_a_word = [p for p in plans if not isinstance(p, Brief)]
     below = notes(_notes(document, worth_a_word, tellings), width=width, colour=colour)
     if left_out:
-        below.insert(0, f"and {_counts(left_out, more=' more')}: drd status --all, drd status PLAN")
+        below.insert(
+            0,
+            f"and {_counts(left_out, more=' more')}: to see them: drd status --all, or "
+            "drd status PLAN",
+        )
     head = spread(_counts(everyone), at, min(width, plain_width))
     return "\n".join([head, "", *lines, *([""] if below else []), *below])
 

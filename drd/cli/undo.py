@@ -65,16 +65,20 @@ def _say(
     for aside in standing.gone:
         output.say(f"  missing    {line(aside)}")
     if before is not None:
-        now = "what the recovery restored" if args.redo else "what was there before"
+        now = (
+            "the data that the recovery restored"
+            if args.redo
+            else "the data from before the recovery"
+        )
         for component, place in dict.fromkeys((a.component, a.place) for a in before.held):
-            output.say(f"  in place   {component}: {place}, {now}")
+            output.say(f"  in place   {component}: {place} now has {now}")
         say_all(standing.held, run.id)
         return 0
     for aside in standing.held:
         if aside.former is not args.redo:
             output.say(f"  would be put back           {line(aside)}")
         else:
-            output.say(f"  not put back, copy kept at  {line(aside)}")
+            output.say(f"  stays a kept copy           {line(aside)}")
     if not standing.held:
         output.say(f"  there are no kept copies of run {run.id}")
     return 0

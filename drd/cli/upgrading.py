@@ -63,13 +63,15 @@ def _closed(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
     if paths:
         named = some(paths, _NAMED)
         yield UpgradeNotice(
-            "changes", f"the next start removes the rights of group and others: {named}"
+            "changes",
+            f"the next start of drd takes the access rights of group and others away from {named}",
         )
     state, public = settings.state_dir, settings.public_dir
     if state is not None and state.is_dir() and not public.is_dir():
         yield UpgradeNotice(
             "changes",
-            f"the next start creates {public}, which the group {settings.read_group} can read",
+            f"the next start of drd creates {public}, which the group {settings.read_group} can "
+            "read",
         )
 
 
@@ -80,17 +82,17 @@ def _foreign_files(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
             remedy = f"give {entry.path} to the owner of the state or root, mode 0700"
             yield UpgradeNotice("person", str(entry), remedy)
         elif not entry.is_catalogue:
-            yield UpgradeNotice("changes", f"{entry}: it is {entry.deed} at the next start")
+            yield UpgradeNotice("changes", f"{entry}: it is {entry.deed} at the next start of drd")
         elif entry.deed == "renewed":
             text = f"{entry}: the next start copies its data into a new file"
             yield UpgradeNotice("changes", f"{text}, unless a drd process has it open then")
         else:
-            text = f"{entry}: it is set aside at the next start, and a new catalogue is made"
+            text = f"{entry}: the next start of drd sets it aside, and makes a new catalogue"
             yield UpgradeNotice(
                 "person",
                 text,
-                f"before that, put drd's own catalogue back as {entry.path}, or restore the "
-                "points with drd catalogue rebuild",
+                f"before the start, put drd's own catalogue back as {entry.path}; or after it, "
+                "restore the points with drd catalogue rebuild",
             )
 
 
@@ -147,11 +149,9 @@ def _exposed(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
     owner = state.stat().st_uid if state is not None and state.is_dir() else 0
     files = [Path(file.path) for file in plan_files(settings.plans_dir)]
     for plan, exposed in in_directory(files, secrets.CREDENTIALS, trusted_users(owner)):
-        new = "an alert" if exposed.is_told_only else "refused"
-        text = (
-            f"{exposed}: drd raises an alert for {plan.name} if it was in force before; if it is "
-            f"new: {new}"
-        )
+        text = f"{exposed}: drd raises an alert for plan {plan.name}"
+        if not exposed.is_told_only:
+            text += " if the plan is in force already, and refuses the plan if it is new"
         yield UpgradeNotice("person", text, exposed.remedy)
 
 
@@ -165,5 +165,5 @@ def _drop_ins(prefix: Path) -> Iterator[UpgradeNotice]:
         if names:
             text = f"{file} sets {', '.join(names)}, which this version of the unit changes"
             yield UpgradeNotice(
-                "person", text, "check whether it is still wanted: systemctl cat drd"
+                "person", text, "check whether you still need these lines: systemctl cat drd"
             )

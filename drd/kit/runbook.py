@@ -108,7 +108,9 @@ def _rehearsed(rehearsal: LastDrill | None) -> Iterator[Block]:
             "No drill of this plan has passed yet: nobody knows how long the recovery takes."
         )
         return
-    took = f", back in {format_duration(rehearsal.rta_s)}" if rehearsal.rta_s is not None else ""
+    took = (
+        f", recovered in {format_duration(rehearsal.rta_s)}" if rehearsal.rta_s is not None else ""
+    )
     covered = f"; {rehearsal.covered}" if rehearsal.covered else ""
     yield Paragraph(
         f"Last drill: {format_time(rehearsal.at)} ({rehearsal.scenario}): passed{took}{covered}."

@@ -64,9 +64,9 @@ def test_complete_points_arrive_and_incomplete_ones_do_not(short_tmp: Path) -> N
     assert there["verdict"] == "met"
     second = backup(site)
     again = site.drd("copy", "shop", "--repository", "offsite")
-    assert "offsite: 1 restore point copied, 2 in this copy" in again.out
+    assert "offsite: 1 restore point copied; this copy contains 2 restore points" in again.out
     assert manifests(site) == {first, second}
-    assert "up to date" in site.drd("copy", "shop").out
+    assert "nothing to copy" in site.drd("copy", "shop").out
     assert_clean(site)
 
 

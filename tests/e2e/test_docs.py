@@ -230,8 +230,8 @@ def test_the_page_on_copies_is_followed(short_tmp: Path) -> None:
             "PATH": f"{warm.program(os.environ)}:{os.environ['PATH']}",
         },
     )
-    assert "orders-api: offsite: 1 restore point copied, 1 in this copy" in told
-    assert "1 restore point known, 0 added" in told
+    assert "orders-api: offsite: 1 restore point copied; this copy contains 1 restore point" in told
+    assert "1 restore point in the catalogue and in a repository, 0 added to the catalogue" in told
     assert "primary is sound: everything was read" in told
     assert (site.base / "back/shop.db").exists()
 

@@ -339,7 +339,7 @@ def test_what_stopped_a_runbook_after_the_restore_is_named(
     assert compared == (query == "select 1"), drilled
     recovered = site.drd(*RECOVER, code=None).out
     last = failed if command == "/bin/false" else "checks failed"
-    assert recovered.splitlines()[-1].startswith(f"{last}; not recovered; ")
+    assert recovered.splitlines()[-1].startswith(f"{last}; not recovered. ")
     assert recovered.count("step announce") == recovered.count("step announce failed;")
 
 

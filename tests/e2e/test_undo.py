@@ -40,8 +40,9 @@ def test_undo_restores_the_kept_copy_and_done_removes_it(site: Site) -> None:
     told = site.drd(*OVER).out
     run = recovery(site)
     kept = f"{site.base}/shop.db.drd_{run}_before"
-    assert f"set aside  db: {kept} (" in told
-    assert f"drd undo {run}; to remove it for good: drd done {run}" in told
+    assert f"kept copy  db: {kept} (" in told
+    assert f"to put the old data back: drd undo {run}\n" in told
+    assert f"to remove the kept copies for good: drd done {run}\n" in told
     assert now(site) == NEW
     assert f"db: {kept}" in site.drd("run", "show", run).out
     doctored = site.drd("doctor", "shop", "--json", code=None).json["items"]
@@ -50,7 +51,7 @@ def test_undo_restores_the_kept_copy_and_done_removes_it(site: Site) -> None:
     assert "would be put back           db" in dry
     assert now(site) == NEW
     assert (
-        "an undo needs a confirmation, but there is no terminal to ask on"
+        "an undo needs a confirmation, but there is no terminal on which drd could ask"
         in site.drd("undo", run, code=2).err
     )
     undone = site.drd("undo", run, "--by", "anna", "--yes", "--json").json

@@ -90,14 +90,14 @@ def counts(site: Site) -> bool:
 
 @WHAT
 def test_exchanged_data_is_copied_again(site: Site, what: str) -> None:
-    assert "up to date" in site.drd("copy", "shop").out, "the healthy twin"
+    assert "nothing to copy" in site.drd("copy", "shop").out, "the healthy twin"
     forge(site, what)
     told = site.drd("copy", "shop")
     assert "1 restore point copied" in told.out
     assert told.err.count("holds something else than drd stored") == 1
     (removal,) = re.findall(r"rm -f -- (\S+)", told.err)
     assert counts(site)
-    assert "up to date" in site.drd("copy", "shop").out
+    assert "nothing to copy" in site.drd("copy", "shop").out
     site.drd("verify", "shop", "--repository", "offsite")
     site.drd(*RECOVER, "--repository", "offsite")
     assert (site.base / "back/shop.db").read_bytes() != b"evil"

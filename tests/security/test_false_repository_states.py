@@ -62,7 +62,7 @@ def test_emptied_repository_is_breached_as_soon_as_a_backup_met_it(short_tmp: Pa
     assert [p["gone"] for p in site.points()] == [True]
     told = site.drd("points", "shop")
     assert site.points()[0]["point"] not in told.out, "what is not there is not offered"
-    assert "cannot be read: primary is emptied" in told.err
+    assert "cannot be read, because repository primary is emptied" in told.err
     assert plan["rpo"]["attainment"] < 1
     missed = plan["rpo"]["attainment"]
     assert missed > 0.2, "attainment counts it from when drd knew, not from before"
@@ -216,7 +216,7 @@ def test_a_listing_records_points_that_lost_a_snapshot(short_tmp: Path) -> None:
         ("doctor", "shop"): (1, "no longer lists all snapshots of restore point"),
         dry_run: (13, "the snapshot of db is missing"),
         ("verify", "shop"): (1, "no longer lists all snapshots of restore point"),
-        ("catalogue", "verify", "shop"): (1, "lacks snapshots in repository primary"),
+        ("catalogue", "verify", "shop"): (1, "is incomplete in repository primary"),
         ("drill", "shop"): (4, "db can be restored"),
     }
     for words, (code, text) in says.items():

@@ -114,7 +114,7 @@ def test_a_hold_outlives_the_catalogue(site: Site) -> None:
     told = site.drd("catalogue", "rebuild").err
     assert f"shop: {held} is held: audit" in told
     assert f"{released} is held" not in told, "the healthy twin"
-    assert "holds made after" in told
+    assert "does not know holds that were made after" in told
     assert retention(site)["forgotten"]
     assert {held, newest} <= kept(site)
     # Once more, and from the file that was damaged: it was made after the last backup.

@@ -55,7 +55,7 @@ def test_points_of_a_former_repository_do_not_count(site: Site) -> None:
     (shown,) = site.points()
     assert shown["repositories"] == []
     assert set(shown["elsewhere"]) == {"primary"}
-    assert "at a former place" in site.drd("points", "shop").out
+    assert "only in a former repository of the plan" in site.drd("points", "shop").out
     refused = site.drd("recover", "shop", "--target", "standby", "--point", old["point"], code=13)
     assert "which is no longer in the plan shop" in refused.err
     site.drd("recover", "shop", "--target", "standby", "--dry-run", code=13)

@@ -59,7 +59,10 @@ WRONG = [
     (
         ["catalogue", "rebuild"],
         "there is no plan in {home}/plans",
-        "copy the plan files of this host there: drd needs the repositories in them.",
+        (
+            "copy the plan files of this host to that directory: "
+            "drd learns from them which repositories to read."
+        ),
     ),
     (["doctor"], "there is no plan in {home}/plans", "write one with `drd plan new`."),
 ]

@@ -158,7 +158,7 @@ def test_the_page_says_whom_to_call_and_leaves_room_to_tick_off(plan: Plan) -> N
     last = LastDrill(NOW, "host-loss", 93.0, "7 of 11 steps rehearsed", {"data": 61.0})
     page = runbook(replace(plan, name="shop"), index, people, [], last)
     text = markdown(page).decode()
-    said = "(host-loss): passed, back in 1m 33s; 7 of 11 steps rehearsed."
+    said = "(host-loss): passed, recovered in 1m 33s; 7 of 11 steps rehearsed."
     assert said in text
     assert "| 1 | data | restore store (sqlite), etc (files) |  | 1m 01s |  |" in text
     assert "| commander: Ann +49 30 1 |  |  |" in text

@@ -77,7 +77,7 @@ def test_elsewhere_there_is_a_line_for_each_change(capsys: pytest.CaptureFixture
         )
     )
     assert capsys.readouterr().err.splitlines() == [
-        "00:31:00 done before: data",
+        "00:31:00 finished before, by another process: data",
         "00:31:00 look: failed after 2s: row counts (failed)",
         f"00:31:00 go: waiting: {ASKS}  {APPROVE}",
         "00:31:00 go: succeeded after 5s: approved by anna",

@@ -40,9 +40,10 @@ def test_state_of_before_says_what_changes_and_only_looks(config: Path) -> None:
     found = said(config)
 
     closed, made, renewed, migrated = found
-    removed = "changes: the next start removes the rights of group and others"
-    assert closed == f"{removed}: {state}, {state}/drd.db"
-    assert made == f"changes: the next start creates {state}-public, which the group drd can read"
+    removed = "changes: the next start of drd takes the access rights of group and others away"
+    assert closed == f"{removed} from {state}, {state}/drd.db"
+    creates = f"the next start of drd creates {state}-public, which the group drd can read"
+    assert made == f"changes: {creates}"
     assert renewed.startswith(f"changes: {state}/drd.db can be opened by others")
     assert migrated.startswith(
         f"changes: the next start upgrades the catalogue from version 0004 to {HEAD}, and"

@@ -28,7 +28,10 @@ def add_parser(sub: Verbs) -> None:
         help="who takes care of the alert (default: the person that `people` maps to your user)",
     )
     parser.add_argument(
-        "--until", metavar="TIME", help="the end of the silence: 8h, 2d, or 2026-11-25T08:00:00Z"
+        "--until",
+        metavar="TIME",
+        help="end of the silence, for example 8h, 2d or "
+        "2026-11-25T08:00:00Z (default: until the alert is resolved)",
     )
     parser.add_argument(
         "--why", metavar="TEXT", help="a note for the next person who reads the alert"

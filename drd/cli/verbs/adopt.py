@@ -6,8 +6,8 @@ from drd.cli.options import global_options
 from drd.cli.parser import Verbs
 
 EXAMPLES = (
-    "examples:\n"
-    "  drd adopt                                              whose state this is\n"
+    "examples:\n  drd adopt                                              which machine owns the "
+    "state\n"
     '  drd adopt --reason "the host was renamed to db2"       this machine takes over\n'
     "\n"
     "On a copy of drd's state (a cloned machine, a copied directory) drd forgets and prunes\n"
@@ -19,8 +19,8 @@ EXAMPLES = (
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "adopt",
-        description="Show who owns this state; with --reason make this machine the owner, "
-        "after it was renamed, restored, moved or cloned.",
+        description="Show which machine owns drd's state; with --reason make this machine the "
+        "owner, after it was renamed, restored, moved or cloned.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -12,7 +12,7 @@ examples:
   drd backup orders-api --dry-run                what would be captured, and where to
   drd backup orders-api --json | jq .point
 
-exit codes: 0 all that was asked for was captured, 1 something was not, 10 repository gone,
+exit codes: 0 all that was asked for was captured, 1 something was not, 10 no repository,
 11 another backup is running, 12 wrong repository password, 130 cancelled."""
 
 
@@ -35,7 +35,7 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--accept-size",
         action="store_true",
-        help="accept a component that shrank to almost nothing",
+        help="store a component even if it shrank to almost nothing",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.backup:run")

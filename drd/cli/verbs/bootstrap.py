@@ -52,7 +52,8 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--ca-cert",
         metavar="F",
-        help="PEM file of the certificate authority of the repository's server",
+        help="PEM file with the certificate authority of the repository's server, if the system "
+        "does not know it",
     )
     parser.add_argument(
         "--root", metavar="DIR", default="/", help="write all files below DIR (default: /)"

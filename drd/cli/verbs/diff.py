@@ -29,14 +29,18 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--component", "-c", required=True, metavar="C", help="the component to compare"
     )
-    parser.add_argument("--point", required=True, metavar="A", help="the restore point, by its id")
+    parser.add_argument(
+        "--point", required=True, metavar="A", help="id of the restore point, or its beginning"
+    )
     parser.add_argument(
         "--with",
         dest="other",
         default="live",
         metavar="B",
-        help="another point's id, or `live` (default)",
+        help="id of another restore point, or `live` for the live component (default: live)",
     )
-    parser.add_argument("--all", action="store_true", help="print every line")
+    parser.add_argument(
+        "--all", action="store_true", help="print all differences, not only the first ones"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.diff:run")

@@ -59,6 +59,10 @@ def add_parser(sub: Verbs) -> None:
         "drd.yaml names",
     )
     key_options(parser, required=False)
-    parser.add_argument("--keep", action="store_true", help="keep the sandbox until Ctrl-C")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep the sandbox after the drill, until you press Ctrl-C",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.drill:run")

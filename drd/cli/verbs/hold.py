@@ -28,7 +28,10 @@ def add_parser(sub: Verbs) -> None:
         "--reason", metavar="TEXT", required=True, help="the reason, which drd records"
     )
     parser.add_argument(
-        "--until", metavar="TIME", help="a date or time (UTC by default), or a duration: 90d"
+        "--until",
+        metavar="TIME",
+        help="end of the hold: a date or time (UTC by default), for "
+        "example 2027-03-31, or a duration, for example 90d (default: until drd release)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.hold:run")

@@ -54,11 +54,14 @@ def add_parser(sub: Verbs) -> None:
         "--recipient",
         action="append",
         metavar="R",
-        help="public key, age1… or ssh-…; may be given several times (default: those of `kit` in "
-        "the plan or drd.yaml)",
+        help="public key of a person who may open the kit, age1… or ssh-…; may be given several "
+        "times (default: those of `kit` in the plan or drd.yaml)",
     )
     lock.add_argument(
-        "--shares", metavar="K/N", help="a new passphrase in N shares, any K of which open the kit"
+        "--shares",
+        metavar="K/N",
+        help="encrypt the kit with a new passphrase, and write the "
+        "passphrase in N shares; any K of them open the kit, for example 3/5",
     )
     export.add_argument("--json", action="store_true", help="print one JSON document")
     export.set_defaults(handler="drd.cli.kit:export")
@@ -80,7 +83,9 @@ def key_options(parser: argparse.ArgumentParser, *, required: bool = True) -> No
     key = parser.add_mutually_exclusive_group(required=required)
     key.add_argument("--passphrase-file", metavar="F", help="file with the kit's passphrase")
     key.add_argument(
-        "--identity", metavar="F", help="age identity or SSH key, if the kit has recipients"
+        "--identity",
+        metavar="F",
+        help="file with the age identity or SSH key of a recipient of the kit",
     )
     key.add_argument(
         "--share",

@@ -131,7 +131,7 @@ def _add_new(verbs: Any) -> None:
             f"--{kind}", nargs="+", action="extend", default=[], metavar="WHERE", help=about
         )
         parser.add_argument(
-            f"--no-{kind}", action="store_true", help=f"do not search this host for {about}"
+            f"--no-{kind}", action="store_true", help=f"do not look for {about} on this host"
         )
     parser.add_argument(
         "--kind",
@@ -139,13 +139,18 @@ def _add_new(verbs: Any) -> None:
         action="append",
         default=[],
         metavar=("KIND", "WHERE"),
-        help="components of a kind that a package of `extensions` in drd.yaml adds",
+        help="components of a kind from a package that `extensions` in drd.yaml names, and where "
+        "their data is",
     )
     parser.add_argument(
-        "--repository", metavar="URL", help="s3:https://host/bucket/prefix or an absolute path"
+        "--repository",
+        metavar="URL",
+        help="where the backups are stored: s3:https://host/bucket/prefix or an absolute path",
     )
     parser.add_argument(
-        "--output", metavar="FILE", help="else NAME.yaml in the plans directory; - for stdout"
+        "--output",
+        metavar="FILE",
+        help="the file to write (default: NAME.yaml in the plans directory); - for stdout",
     )
     parser.add_argument("--force", action="store_true", help="overwrite an existing file")
     parser.set_defaults(handler="drd.cli.plan_new:new")

@@ -11,7 +11,9 @@ examples:
   drd readiness orders-api        one plan: drills, repository, targets, kit, objectives
   drd readiness --json | jq '.plans[] | {plan, readiness}'
 
-Accept a finding for a while in the plan: `readiness: {exceptions: [{finding, reason, until}]}`.
+To accept the finding NAME for a while, add to the plan:
+  readiness: {exceptions: [{finding: NAME, reason: TEXT, until: 2026-12-31}]}
+
 exit codes: 0 all ready, 3 at least one is not."""
 
 

@@ -51,8 +51,8 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--in-place",
         action="store_true",
-        help="restore over production: to the sources of the components, or to a "
-        "target that is a source",
+        help="restore over production: to the original places of the components, or to a target "
+        "that is such a place",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
@@ -109,7 +109,7 @@ def _how_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-owner",
         action="store_true",
-        help="restore without owners and grants that cannot be set",
+        help="restore even if owners or grants cannot be set, without these",
     )
     parser.add_argument(
         "--as-owner",

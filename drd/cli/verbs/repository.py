@@ -43,17 +43,21 @@ def add_parser(sub: Verbs) -> None:
         "--repository", metavar="NAME", help="default: the repository that receives the backups"
     )
     rekey.add_argument(
-        "--password", metavar="REF", help="where the new password is read from, as in a plan"
+        "--password",
+        metavar="REF",
+        help="where drd reads the new password from, as in a plan: "
+        "'{credential: NAME}' or '{file: PATH}'",
     )
     rekey.add_argument(
         "--old-password",
         metavar="REF",
-        help="where the old password is read from, if the plan does not name it",
+        help="where drd reads the old password from, if the plan does not name it: '{credential: "
+        "NAME}' or '{file: PATH}'",
     )
     rekey.add_argument(
         "--no-wait",
         action="store_true",
-        help="add and prove the new password now, and remove the old one later",
+        help="add and try the new password now, but do not wait until the old one can be removed",
     )
     rekey.add_argument(
         "--cut-off-others",

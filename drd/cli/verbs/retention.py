@@ -31,12 +31,14 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument("plan", help="name of a plan, or its file")
     parser.add_argument("--dry-run", action="store_true", help="print what would be forgotten")
     parser.add_argument(
-        "--force", action="store_true", help="also forget the points over the limit of one run"
+        "--force",
+        action="store_true",
+        help="also forget the points that exceed the limit of one run",
     )
     parser.add_argument(
         "--clock-is-right",
         action="store_true",
-        help="after the clock was set: trust the present time",
+        help="after somebody set the clock: confirm that the present time is right",
     )
     parser.add_argument(
         "--reason", metavar="TEXT", help="why, for the record; --force and --clock-is-right need it"

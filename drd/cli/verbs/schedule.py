@@ -16,13 +16,15 @@ examples:
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "schedule",
-        description="List the next start of each kind of run, as the daemon calculates it.",
+        description="List when each kind of run starts next, as the daemon calculates it.",
         epilog=EXAMPLES,
     )
     global_options(parser)
     parser.add_argument("plan", nargs="?", help="name of a plan")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--limit", type=count, metavar="N", help="show the next N starts")
-    length.add_argument("--all", action="store_true", help="show all starts")
+    length.add_argument(
+        "--limit", type=count, metavar="N", help="show only the next N scheduled runs"
+    )
+    length.add_argument("--all", action="store_true", help="show all scheduled runs")
     parser.set_defaults(handler="drd.cli.schedule:run")

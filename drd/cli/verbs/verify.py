@@ -26,7 +26,9 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument("plan", help="name of a plan, or its file")
     parser.add_argument("--repository", metavar="NAME", help="verify only this repository")
     parser.add_argument(
-        "--share", action="store_true", help="read as much as a scheduled run, not everything"
+        "--share",
+        action="store_true",
+        help="read only as much as a scheduled verification reads, not everything",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.verify:run")
