@@ -54,7 +54,7 @@ def refusal(user: str, settings: DaemonSettings) -> tuple[str, str]:
     """Return the error for a caller without any right, and the remedy."""
     read, operate = settings.read_group, settings.operate_group
     return (
-        f"user {user} may not ask the daemon",
+        f"user {user} may not use the socket of the daemon",
         (
             f"members of {read} may read, members of {operate} may also act: "
             f"sudo usermod -aG {read} {user}, then log in again."

@@ -199,7 +199,8 @@ def _joined(run: Run, options: AskedOptions) -> Document:
         raise AlreadyRunning(
             f"a {run.kind} of {run.plan} is already under way: run {run.id}",
             run=run.id,
-            hint=f"wait until it ends, then ask again: drd run show {run.id} --follow",
+            hint=f"wait until it ends (drd run show {run.id} --follow), then give the command "
+            "again.",
         )
     return {**documents.run_document(run), "joined": True}
 

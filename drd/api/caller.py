@@ -102,7 +102,7 @@ class Caller:
             return
         if self.person:
             raise Refused(
-                f"{self.person} (user {self.user}) has no right to: {what}",
+                f"{self.person} (user {self.user}) may not do this: {what}",
                 hint=f"give {self.person} a role with this right in drd.yaml, for instance "
                 "operator (docs/api.md); groups do not count for people in drd.yaml.",
             )
@@ -111,7 +111,7 @@ class Caller:
             (f"{read} or {operate}", read) if right is Right.READ else (operate, operate)
         )
         raise Refused(
-            f"user {self.user} has no right to: {what}",
+            f"user {self.user} may not do this: {what}",
             hint=f"members of the group {groups} have this right: sudo usermod -aG {group} "
             f"{self.user}, then log in again.",
         )
@@ -132,7 +132,8 @@ class Caller:
         if user is not None and self.peer.uid != 0:
             raise UsageError(
                 f"drd.yaml maps {by} to the user {user}, but you are the user {self.user}",
-                hint=f"let {by} answer as {user}, or leave out --by.",
+                hint=f"{by} has to give this command as user {user}; to answer yourself, leave out "
+                "--by.",
             )
         return by
 

@@ -312,7 +312,7 @@ def _restricted(value: Any, key: str = "") -> str | None:
     if key in _RESTRICTED and value:
         return f'"{key}" of a step'
     if isinstance(value, str) and _WITH_PASSWORD.search(value):
-        return "a password in an address"
+        return "a password in a URL"
     inner: Iterable[tuple[str, Any]] = ()
     if isinstance(value, Mapping):
         inner = value.items()

@@ -118,7 +118,7 @@ class _Reader(io.BufferedReader):
         if self._left < 0:
             raise Failed(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                f"address and headers have more than {LARGEST_HEAD} bytes",
+                f"the address and the headers of the request have more than {LARGEST_HEAD} bytes",
             )
         if not line.endswith(b"\n") and (line or self._begun):
             raise _too_early()
@@ -181,7 +181,9 @@ class _Handler(BaseHTTPRequestHandler):
             explain(error, settings.state_url, settings.state_password)
         except CatalogueError as found:
             return _failure(found)
-        return Failed(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", "check the log of drd.")
+        return Failed(
+            HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", "check drd's log: journalctl -u drd"
+        )
 
     def _find(self) -> Mapping[str, Any]:
         if self._refusal is not None:
@@ -190,7 +192,7 @@ class _Handler(BaseHTTPRequestHandler):
             address = urlsplit(self.path)
         except ValueError:
             raise Failed(
-                HTTPStatus.BAD_REQUEST, "the address cannot be read", exit_code=2
+                HTTPStatus.BAD_REQUEST, "drd cannot read the address of the request", exit_code=2
             ) from None
         endpoint, names = _match(self.command, address.path)
         settings = self._house.app.settings
@@ -302,7 +304,8 @@ def _match(method: str, path: str) -> tuple[Endpoint, dict[str, str]]:
             allowed.add(endpoint.method)
     if allowed:
         raise Failed(
-            HTTPStatus.METHOD_NOT_ALLOWED, f"{path} allows only {' and '.join(sorted(allowed))}"
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            f"{path} allows only the method {' or '.join(sorted(allowed))}",
         )
     raise Failed(HTTPStatus.NOT_FOUND, f"there is no {path[:80]!r}", "docs/api.md lists all paths.")
 
@@ -312,7 +315,9 @@ def _query(text: str) -> dict[str, Any]:
     try:
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
     except ValueError:
-        raise Failed(HTTPStatus.BAD_REQUEST, "the query cannot be read", exit_code=2) from None
+        raise Failed(
+            HTTPStatus.BAD_REQUEST, "drd cannot read the query of the address", exit_code=2
+        ) from None
     query: dict[str, Any] = {}
     for key, value in pairs:
         if key in query:
@@ -332,8 +337,8 @@ def _checked(endpoint: Endpoint, given: dict[str, Any]) -> requests.Request:
         known = ", ".join(endpoint.takes.model_fields) or "nothing"
         raise Failed(
             HTTPStatus.BAD_REQUEST,
-            f"{where or 'the request'}: {first['msg'].lower()}",
-            f"allowed: {known} (docs/api.md).",
+            f"{where or 'the request'}: {first['msg'][:1].lower()}{first['msg'][1:]}",
+            f"allowed keys: {known} (docs/api.md).",
             exit_code=2,
         ) from None
 

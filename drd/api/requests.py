@@ -59,7 +59,7 @@ class BackupBody(Request):
         description="Back up only these components; the restore point is then incomplete.",
     )
     accept_size: bool = Field(
-        False, description="Whether to accept a component that shrank to almost nothing."
+        False, description="Whether to store a component even if it shrank to almost nothing."
     )
 
 

@@ -289,7 +289,7 @@ def _listen(settings: DaemonSettings) -> socket.socket:
             hint="find out which other drd uses this directory, and end it; or set another "
             "public_dir in drd.yaml."
             if str(error) == _OTHER_DAEMON
-            else f"{directory} must belong to drd, and only drd may have the right to write in it.",
+            else f"{directory} must belong to drd's user, and nobody else may write in it.",
         ) from error
     return listener
 

@@ -119,7 +119,7 @@ class LockFiles:
                 raise AlreadyRunning(
                     f"another drd process has the lock: {name}",
                     run="",
-                    hint="wait for it to end, then try again; `drd runs` lists the runs.",
+                    hint="wait until it ends, then try again. `drd runs` lists the runs.",
                 )
             process.check_cancelled()
             time.sleep(_POLL_S)

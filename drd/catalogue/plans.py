@@ -146,7 +146,8 @@ def _require_no_open_run(connection: Connection, plan: str) -> None:
         raise AlreadyRunning(
             f"run {run} of plan {plan} has not ended yet",
             run=run,
-            hint=f"wait until it ends (drd run show {run} --follow), or stop it: drd cancel {run}.",
+            hint=f"wait until it ends: `drd run show {run} --follow`; or end it: `drd cancel "
+            f"{run}`",
         )
 
 

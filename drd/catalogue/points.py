@@ -230,7 +230,7 @@ def _only(plan: str, prefix: str, rows: Sequence[Row[Any]]) -> Row[Any]:
             if rows[0].vanished_at is not None:
                 raise NoRestorePoint(
                     f"restore point {rows[0].id} of plan {plan} is no longer in any repository: "
-                    f"drd did not forget it, and noticed its loss at {when}",
+                    f"somebody else than drd removed it; drd noticed this at {when}",
                     hint=hint,
                 )
             raise NoRestorePoint(
@@ -241,7 +241,7 @@ def _only(plan: str, prefix: str, rows: Sequence[Row[Any]]) -> Row[Any]:
     if len(chosen) > 1:
         raise UsageError(
             f"several restore points of {plan} start with {prefix!r}",
-            hint=f"give more of the id: {hint}",
+            hint=f"give more characters of the id: {hint}",
         )
     return chosen[0]
 

@@ -165,7 +165,7 @@ class SqlRunStore(SqlStore):
                 held.release()
             raise Fenced(
                 f"run {run.id} of {run.plan} is not pending any more",
-                hint=f"drd run show {run.id} shows the state of this run.",
+                hint=f"to see the state of this run: drd run show {run.id}",
             )
         return runs.by_prefix(connection, run.id), held
 
@@ -304,7 +304,7 @@ class SqlRunStore(SqlStore):
                 f"a {row.kind} of {run.plan} is already running: run {row.id}, process "
                 f"{row.owner_pid}" + (f" on {row.owner_host}" if self._elsewhere else ""),
                 run=row.id,
-                hint=f"watch it to its end: drd run show {row.id} --follow",
+                hint=f"wait until it ends: drd run show {row.id} --follow",
             )
 
     def _is_anothers(self, row: Row[Any]) -> bool:
@@ -361,5 +361,6 @@ def _lock_name(run: str) -> str:
         return f"{_LOCK}{sound_id(run)}"
     except ValueError as error:
         raise CatalogueError(
-            str(error), hint="the catalogue was changed by hand: check its runs with drd runs."
+            str(error),
+            hint="somebody changed the catalogue without drd: check its runs with drd runs.",
         ) from None

@@ -133,7 +133,7 @@ def fence(connection: Connection, owned: RunLease) -> Row[Any]:
     if row is None:
         raise Fenced(
             f"run {owned.run.id} of {owned.run.plan} was taken over by another process",
-            hint=f"drd run show {owned.run.id} shows the state of this run.",
+            hint=f"to see the state of this run: drd run show {owned.run.id}",
         )
     return row
 
@@ -193,7 +193,7 @@ def reopen(connection: Connection, run: Run, at: datetime, *, succeeded: bool) -
     if changed.rowcount != 1:
         raise UsageError(
             f"run {run.id} of {run.plan} cannot be resumed: its state is {run.state}",
-            hint=f"drd run show {run.id} says how it ended.",
+            hint=f"to see how it ended: drd run show {run.id}",
         )
     return by_prefix(connection, run.id)
 
@@ -207,7 +207,7 @@ def by_prefix(connection: Connection, prefix: str) -> Run:
     if len(rows) > 1:
         raise UsageError(
             f"several runs start with {prefix!r}",
-            hint="give more of the id: drd runs lists the runs.",
+            hint="give more characters of the id: drd runs lists the runs.",
         )
     return to_run(rows[0])
 

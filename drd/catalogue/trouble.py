@@ -46,9 +46,8 @@ def busy(place: str) -> CatalogueError:
 def read_only(place: str) -> CatalogueError:
     return CatalogueError(
         f"the catalogue's file system is read-only: {place}",
-        hint="find the reason in dmesg and mend it, then: mount -o remount,rw MOUNTPOINT. drd "
-        "loses "
-        "nothing that it has recorded.",
+        hint="drd loses nothing that it has recorded. Find the reason in `dmesg` and repair the "
+        "disk, then: mount -o remount,rw MOUNTPOINT",
         trouble="read-only",
     )
 
@@ -104,11 +103,14 @@ def malformed(path: Path | None, place: str, what: str) -> CatalogueError:
 def wrong_version(place: str, found: str, known: str) -> CatalogueError:
     """Return the error for tables of another version than this code's."""
     if found > known:
-        hint = f"upgrade drd, or restore the copy beside it: {place}.before-*"
+        hint = (
+            "install the newer version of drd again; or put the copy back that the upgrade kept: "
+            f"{place}.before-*"
+        )
     else:
-        hint = "`systemctl restart drd`, or the next `drd backup`, brings it up to date."
+        hint = "`systemctl restart drd`, or the next `drd backup`, upgrades it."
     return CatalogueError(
-        f"the catalogue {place} has version {found}, but this drd knows {known}",
+        f"the catalogue {place} has version {found}, but this drd works only with version {known}",
         hint=hint,
         trouble="version",
     )

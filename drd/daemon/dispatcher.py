@@ -121,7 +121,7 @@ class Dispatcher:
         try:
             self._workers.start(run)
         except (DrdError, OSError) as error:
-            text = f"its process could not be started: {error}"
+            text = f"drd could not start the process of the run: {error}"
             self._catalogue.queue.drop(run.id, str(RunState.FAILED), text, now)
             _log.error("run.not_started", run=run.id, plan=run.plan, error=str(error))
             return False

@@ -83,7 +83,11 @@ class PlanBook:
         for name in removed:
             self._agenda.drop_plan(name)
             self.texts.drop(name)
-            _log.warning("plan.gone", plan=name, remedy="its file is no longer there")
+            _log.warning(
+                "plan.gone",
+                plan=name,
+                remedy="the file of the plan is gone: if that is a mistake, put it back",
+            )
         return Reload(tuple(self._agenda.names()), removed, refused)
 
     def _load(
@@ -161,7 +165,9 @@ class PlanBook:
             return True
         self.texts.replaced(name)
         _log.error(
-            "plan.stored_text_differs", plan=name, remedy="the plan was read from its file again"
+            "plan.stored_text_differs",
+            plan=name,
+            remedy="nothing to do: drd has read the plan from its file again",
         )
         return False
 

@@ -302,7 +302,7 @@ class Daemon:
         _log.warning(
             "configuration.needs_restart",
             keys=list(reread_settings.waiting),
-            remedy="drd keeps the previous settings until systemctl restart drd",
+            remedy="drd keeps the previous settings until you restart it: systemctl restart drd",
         )
         return [f"needs a restart for {' and '.join(reread_settings.waiting)}"]
 

@@ -86,7 +86,7 @@ class Supervisor:
                     "run.killed",
                     run=run.id,
                     plan=run.plan,
-                    why="the process continued after its daemon had ended",
+                    why="the daemon that started this process had ended",
                 )
                 process.end_process(run.owner_pid, ask=signal.SIGKILL, grace_s=1.0)
 

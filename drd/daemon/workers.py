@@ -190,13 +190,15 @@ def _how_it_ended(worker: Worker, code: int) -> Cause:
     if worker.settles is not None:
         return worker.settles
     if code >= 0:
-        return Cause(f"its process ended with exit code {code} and without a result")
+        return Cause(f"the process of the run ended with exit code {code}, without a result")
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
     if worker.why and (worker.kill_at is None or worker.cancelled):
         return replace(worker.why, text=f"{worker.why.text}, and was killed")
     if code == -signal.SIGKILL and _oom_kills() > worker.oom_kills:
-        return Cause("its process was killed: the host or the service ran out of memory")
-    return Cause(f"its process was killed by {name}")
+        return Cause(
+            "the process of the run was killed, because the host or the service ran out of memory"
+        )
+    return Cause(f"the process of the run was killed by {name}")
 
 
 def _oom_kills() -> int:

@@ -42,5 +42,5 @@ def _run(hook: Hook | None, component: Component, which: str) -> None:
     if done.exit_code != 0:
         raise DumpFailed(
             f"{command.title} {done.failure}",
-            hint=f"run it by hand: {' '.join(hook.command)}",
+            hint=f"run it by hand to see what is wrong: {' '.join(hook.command)}",
         )

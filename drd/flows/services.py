@@ -37,17 +37,17 @@ def say_nothing(_: str) -> None:
 
 def no_action(kind: str) -> Action:
     """Refuse all steps beside restoring and checking: the default for callers that run none."""
-    raise NotSupported(f"steps of kind {kind} cannot be carried out here")
+    raise NotSupported(f"this command cannot execute steps of kind {kind}")
 
 
 def no_kit(_services: Services, plan: Plan, _trigger: str) -> object:
     """Refuse to try a kit: the default for callers without kits."""
-    raise NotSupported(f"the recovery kit of {plan.name} cannot be tried here")
+    raise NotSupported(f"this command cannot try the recovery kit of plan {plan.name}")
 
 
 def no_host(plan: Plan, _kit: object, _place: Path) -> AbstractContextManager[Any]:
     """Refuse to make a host: the default for callers without kits."""
-    raise NotSupported(f"{plan.name} cannot be recovered from a kit here")
+    raise NotSupported(f"this command cannot recover plan {plan.name} from a kit")
 
 
 def no_notifications(_: Message) -> list[str]:

@@ -76,10 +76,12 @@ def unpack(archive: bytes, *, name: str) -> Kit:
         named |= {p.file for p in index.programs} | {*index.files.values()}
         named |= {index.config} if index.config else set()
         if lacking := sorted(named - files.keys()):
-            raise strict.UnexpectedValue(f"the kit lacks {', '.join(lacking[:5])}")
+            raise strict.UnexpectedValue(
+                f"the kit does not contain {', '.join(lacking[:5])}, which its index lists"
+            )
         if strangers := sorted(files.keys() - index.digests.keys()):
             raise strict.UnexpectedValue(
-                f"the index of the kit does not list {', '.join(strangers[:5])}"
+                f"the kit contains {', '.join(strangers[:5])}, which its index does not list"
             )
     except (tarfile.TarError, ValueError, EOFError, OSError, OverflowError) as error:
         raise KitDamaged(
@@ -89,7 +91,7 @@ def unpack(archive: bytes, *, name: str) -> Kit:
     wrong = [f for f, digest in index.digests.items() if _digest(files, f) != digest]
     if wrong:
         raise KitDamaged(
-            f"{name} is damaged: wrong content of {', '.join(wrong)}",
+            f"{name} is damaged: the content of {', '.join(wrong)} differs from the kit's index",
             hint="use another copy of the kit.",
         )
     return Kit(index, files)

@@ -123,12 +123,13 @@ def from_kit(
         own, notes = _replica(reached, room, now)
         notes += _unusable()
         notes += [
-            f"{path} exists and differs from the kit: it stays unchanged" for path in kept(layout)
+            f"{path} exists and differs from the file in the kit: drd does not change it"
+            for path in kept(layout)
         ]
         if own is not None and own.taken_at > kit.index.made_at:
             notes += [
-                f"plan {name} was changed after the kit was made: the repository has the version "
-                f"of {format_time(own.taken_at)}, but drd uses the kit's version"
+                f"plan {name} was changed after the kit was made: the repository has the plan as "
+                f"it was at {format_time(own.taken_at)}, but drd installs the older plan of the kit"
                 for name, text in belongings.plans.items()
                 if own.plans.get(name, text) != text
             ]
@@ -179,7 +180,8 @@ def from_repository(
         if not secrets:
             raise NoRestorePoint(
                 f"repository {normal} contains plans, but none of them uses this URL",
-                hint="give the URL exactly as in the plan, or bootstrap from a kit.",
+                hint="give the URL exactly as in the plan, or bootstrap from a kit: drd bootstrap "
+                "--kit FILE",
             )
         orders = stored_orders(own.plans, own.config, url=normal, known=secrets)
         accept(own.taken_at, orders)
@@ -264,7 +266,8 @@ def _everything(repository: Repository, room: Path, now: datetime) -> StateSnaps
     if newest is None:
         raise NoRestorePoint(
             f"{repository.url} contains no plans of drd",
-            hint="bootstrap from a kit; or write the plan again, then drd catalogue rebuild.",
+            hint="bootstrap from a kit (drd bootstrap --kit FILE); or write the plan again, then: "
+            "drd catalogue rebuild",
         )
     own = fetch(*newest, room / "own", now)
     manifests = repository.snapshots(tags=["drd", "manifest"])

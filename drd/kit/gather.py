@@ -161,8 +161,8 @@ def _host_file(path: str) -> bytes:
         raise UsageError(
             f"cannot read {path}, which a repository's ca_cert names: "
             f"{(error.strerror or str(error)).lower()}",
-            hint="without this file nobody could open the repository: check the "
-            "path and its rights.",
+            hint="with a kit without this file nobody could open the repository: check that the "
+            "file exists and that this user may read it.",
         ) from None
 
 
@@ -208,7 +208,7 @@ def _hand(
             return write(component, settings, place=place, resolve=resolve), []
         except DrdError as error:
             hand = write(component, None, place=place, resolve=resolve)
-            said = Passage(f"The login of this target is not in the kit ({error.message}).")
+            said = Passage(f"The kit does not contain the login of this target ({error.message}).")
             return ByHand((said, *hand.passages), hand.files, hand.ask), [
                 f"{use} ({error.message})"
             ]

@@ -29,8 +29,8 @@ Host = Callable[[Path, str], AbstractContextManager[tuple[Services, Plan]]]
 """The services and the plan of that name on a host, by its drd.yaml."""
 
 _HOW = (
-    "set `kit: {file: …}` in the plan or drd.yaml with the passphrase or identity that opens it, "
-    "or give --kit and --passphrase-file."
+    "name the kit in the plan or drd.yaml, with `file:` and `passphrase:` or `identity:` in the "
+    "section `kit:`; or give --kit FILE and --passphrase-file FILE."
 )
 
 
@@ -97,7 +97,7 @@ def host_from_kit(
 def _summary(kit: Kit, known: KitPlan, points: int) -> str:
     secrets = sum(f" of {known.name}:" in s.use for s in kit.index.secrets)
     return (
-        f"kit of {format_time(kit.index.made_at)}: plan {known.digest[:12]}, "
+        f"kit of {format_time(kit.index.made_at)}: plan with hash {known.digest[:12]}, "
         f"{counted(len(known.repositories), 'repository', 'repositories')}, "
         f"{counted(secrets, 'secret', 'secrets')}; "
         f"{counted(points, 'restore point', 'restore points')} found in its repositories"
@@ -106,8 +106,11 @@ def _summary(kit: Kit, known: KitPlan, points: int) -> str:
 
 def _gaps(plan: Plan, known: KitPlan, prepared: Prepared) -> Iterator[KitGap]:
     if known.digest != plan.digest:
-        digests = f"the kit has {known.digest[:12]}, the plan in force has {plan.digest[:12]}"
-        yield KitGap("older than the plan", f"older than the plan: {digests}")
+        digests = (
+            f"the kit contains the plan with hash {known.digest[:12]}, the plan in force has hash "
+            f"{plan.digest[:12]}"
+        )
+        yield KitGap("older than the plan", f"the kit is older than the plan: {digests}")
     for repository in known.repositories:
         if repository.url.startswith("/"):
             subject = f"repository {repository.name} is a directory here"

@@ -52,8 +52,10 @@ def installed(layout: Layout, replica: Path | None) -> Iterator[list[Path]]:
     wrong = conflicts(layout)
     if wrong:
         raise TargetNotEmpty(
-            f"existing files differ from the kit's: {', '.join(map(str, wrong))}",
-            hint="move them away if they are not needed, or give another --root.",
+            "drd wrote nothing, because files exist that differ from those in the kit: "
+            f"{', '.join(map(str, wrong))}",
+            hint="if nobody needs these files, move them away; or write below another directory: "
+            "--root DIR",
         )
     undo = _NewFiles(layout)
     private = root_path(layout.root, CREDENTIALS)

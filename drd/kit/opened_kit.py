@@ -108,7 +108,7 @@ def confirm(repository: Repository, expected: str | None) -> None:
         )
     if expected is not None and actual != expected:
         raise RepositoryMissing(
-            f"the repository at {repository.url} is another one: its id is {actual[:8]}, the kit "
-            f"has {expected[:8]}",
-            hint="if the repository was replaced on purpose, export a new kit.",
+            f"the repository at {repository.url} is another one than when the kit was made: now "
+            f"its id is {actual[:8]}, then it was {expected[:8]}",
+            hint="if somebody replaced the repository on purpose, make a new kit: drd kit export",
         )

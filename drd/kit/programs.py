@@ -40,7 +40,7 @@ class KitPrograms:
         needs: dict[str, None] = {}
         for word in named_by(plan):
             path = file_of_word(word)
-            why = "is missing on the host that made the kit" if path is None else self._put(path)
+            why = "did not exist on the host that made the kit" if path is None else self._put(path)
             if path is not None and path in self.files:
                 needs |= dict.fromkeys(_interpreter(self.contents[self.files[path].file]))
             elif Path(word).name not in _EVERYWHERE:

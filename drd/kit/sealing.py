@@ -76,7 +76,8 @@ def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
         why = "" if said == "decryption failed" else f": {said}"
         raise WrongKey(
             f"the passphrase does not open {name}{why}",
-            hint="check the passphrase file; a kit for recipients takes --identity.",
+            hint="check the passphrase file; if the kit is encrypted for recipients, give "
+            "--identity FILE.",
         ) from None
 
 
@@ -88,7 +89,7 @@ def read_kit(path: Path) -> bytes:
     except OSError as error:
         raise UsageError(
             f"cannot read the kit {path}: {(error.strerror or str(error)).lower()}",
-            hint="name the file that drd kit export has written.",
+            hint="give the file that drd kit export has written.",
         ) from None
     if len(data) > LARGEST:
         raise UsageError(f"{path} is too large for a recovery kit", hint="check the path.")
@@ -195,7 +196,8 @@ def _recipient(text: str) -> Any:
             except pyrage.RecipientError as error:
                 raise UsageError(
                     f"{text!r} is not a recipient: {_error_text(error)}",
-                    hint="give the line that begins with age1 (age-keygen -y) or ssh-.",
+                    hint="give a public key: the line that begins with age1 (`age-keygen -y FILE` "
+                    "prints it) or with ssh-.",
                 ) from None
     raise UsageError(
         f"{text!r} is not a recipient",
@@ -227,10 +229,14 @@ def identities(text: bytes) -> list[Any]:
             hint="give the file that age-keygen wrote, or an SSH key without a passphrase.",
         ) from None
     if not identities_read:
-        raise UsageError("the identity file contains no identity", hint="make one with age-keygen.")
+        raise UsageError(
+            "the identity file contains no identity",
+            hint="make one with `age-keygen -o FILE`, or give an SSH key.",
+        )
     return identities_read
 
 
 def _error_text(error: Exception) -> str:
     """Return the library's message on one line; it contains no secret."""
-    return " ".join(str(error).split()).rstrip(".").lower()
+    text = " ".join(str(error).split()).rstrip(".")
+    return text[:1].lower() + text[1:]

@@ -73,7 +73,8 @@ def combine(paths: Sequence[Path]) -> str:
         first = next(iter(shares.values()), share)
         if (share.set, share.needed) != (first.set, first.needed):
             raise UsageError(
-                f"{path} is a share of another kit (set {share.set}, others {first.set})",
+                f"{path} is a share of another kit than the others: it has set {share.set}, the "
+                f"others have set {first.set}",
                 hint="use shares of the same kit.",
             )
         shares[share.number] = share
@@ -111,7 +112,8 @@ def _read(path: Path) -> KitShare:
     share = KitShare(lines["set"].lower(), int(lines["needed"]), text)
     if share.check != lines["check"].lower():
         raise UsageError(
-            f"{path}: the share does not match its check {lines['check']}: a character is wrong",
+            f"{path}: a character of the share is wrong: the share does not match its line check: "
+            f"{lines['check']}",
             hint="compare the file with the original, letter by letter.",
         )
     return share

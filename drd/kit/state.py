@@ -82,7 +82,7 @@ def keepers(settings: DaemonSettings, plans: Sequence[Plan]) -> tuple[str, ...] 
     named = {plan.name: _named(settings, plan) for plan in plans}
     if len(set(named.values())) > 1:
         raise UsageError(
-            f"the plans {', '.join(named)} name different recipients or shares",
+            f"plans {', '.join(named)} have different recipients or shares under `kit`",
             hint="make a kit for each plan, or give --recipient, --shares or --passphrase-file.",
         )
     recipients = next(iter(named.values()))

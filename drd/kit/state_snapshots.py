@@ -71,7 +71,7 @@ def fetch(
     except (OSError, ValueError, OverflowError, tarfile.TarError) as error:
         raise RepositoryDamaged(
             f"drd's own snapshot {snapshot.id[:8]} cannot be read: {error}",
-            hint="check the repository: drd verify PLAN",
+            hint="check the repository: drd verify PLAN (the name of a plan that stores there)",
         ) from None
     finally:
         archive.unlink()

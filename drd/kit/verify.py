@@ -87,7 +87,7 @@ class KitVerification:
         errors.sort(key=lambda problem: isinstance(problem, NoRestorePoint))
         changed: list[DrdError] = [
             KitOutdated(
-                f"plan {p.name} has changed since the kit was made",
+                f"plan {p.name} was changed after the kit was made",
                 hint=f"run drd kit export {p.name} …, and replace the old kit with the new one.",
             )
             for p in self.plans

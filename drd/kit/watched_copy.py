@@ -90,8 +90,8 @@ def _verified(
 
 
 WHERE = (
-    "set `kit` in the plan or drd.yaml: `file`, and the `passphrase` or `identity` that opens the "
-    "kit."
+    "name a copy of the kit in the plan or drd.yaml, with `file:` and `passphrase:` or `identity:` "
+    "in the section `kit:`."
 )
 
 
@@ -101,7 +101,8 @@ def read(file: str) -> bytes:
         return read_kit(Path(file))
     except UsageError as error:
         raise KitUnavailable(
-            error.message, hint=f"put a copy of the kit there: drd kit export PLAN --to {file} …"
+            error.message,
+            hint=f"put a copy of the kit there, for example: drd kit export PLAN --to {file}",
         ) from None
 
 

@@ -47,7 +47,7 @@ def daemon_metrics(daemon: DaemonFigures, plans: int) -> Iterator[Metric]:
     yield gauge("drd_runs_queued", "Runs that are due and waiting.", (), [((), daemon.queued)])
     yield gauge(
         "drd_notification_channel_up",
-        "Whether the channel's last message was delivered (1).",
+        "1 if the channel's last message was delivered.",
         ("channel",),
         (((printable(name),), float(up)) for name, up in daemon.channels.items()),
     )

@@ -24,7 +24,7 @@ _READINESS = tuple(r.replace(" ", "_") for r in Readiness)
 _FIGURES: tuple[tuple[str, str, Callable[[Assessment], float | None]], ...] = (
     (
         "drd_plan_load_error",
-        "Whether the present plan file is not in force: broken, changed, gone or new (1).",
+        "1 if the present plan file is not in force: it is broken, changed, gone or new.",
         lambda p: float(p.load_error is not None),
     ),
     (
@@ -39,7 +39,7 @@ _FIGURES: tuple[tuple[str, str, Callable[[Assessment], float | None]], ...] = (
     ),
     (
         "drd_rpo_achievable_seconds",
-        "Data loss that the schedule can reach: the interval plus the usual duration of a backup.",
+        "Largest data loss that the schedule allows: the interval plus the duration of a backup.",
         lambda p: p.rpo.achievable_s,
     ),
     (
@@ -81,13 +81,13 @@ Samples = Callable[[str, Assessment], Iterable[Sample]]
 _SAMPLES: tuple[tuple[str, str, tuple[str, ...], Samples], ...] = (
     (
         "drd_drill_result",
-        "Result of the last drill: 1 for this result; absent when there was none.",
+        "Result of the last drill: 1 for the result that it had; absent when there was none.",
         ("plan", "result"),
         lambda name, p: one_of((name,), DrillResult, p.drill.result),
     ),
     (
         "drd_plan_loses_everything",
-        "Whether no restore point is left to restore (1).",
+        "1 if drd knows no restore point that can be restored.",
         ("plan",),
         lambda name, p: [((name,), float(p.rpo.loses_everything))],
     ),
@@ -103,7 +103,7 @@ _SAMPLES: tuple[tuple[str, str, tuple[str, ...], Samples], ...] = (
     ),
     (
         "drd_scenario_verdict",
-        "Verdict of each scenario that the plan drills: 1 for the present one.",
+        "Verdict of each scenario that the plan drills: 1 for the verdict that holds now.",
         ("plan", "scenario", "verdict"),
         lambda name, p: (
             sample
@@ -143,13 +143,14 @@ def _states(named: Sequence[tuple[str, Assessment]]) -> Iterator[Metric]:
     )
     yield gauge(
         "drd_plan_verdict",
-        "Verdict of each objective: 1 for the present one; plan is the worst of the three.",
+        "Verdict of each objective: 1 for the verdict that holds now; plan is the worst of the "
+        "three.",
         ("plan", "objective", "verdict"),
         (sample for name, plan in named for sample in _verdicts(name, plan)),
     )
     yield gauge(
         "drd_plan_readiness",
-        "Readiness of the plan: 1 for the present one.",
+        "Readiness of the plan: 1 for the value that holds now.",
         ("plan", "readiness"),
         (s for n, p in named for s in one_of((n,), _READINESS, p.readiness.replace(" ", "_"))),
     )

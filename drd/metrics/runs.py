@@ -25,7 +25,7 @@ _RUN_FIGURES: tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...] 
     ),
     (
         "drd_run_succeeded",
-        "Whether the last finished run of the kind succeeded or was paused (1).",
+        "1 if the last finished run of the kind succeeded or was paused.",
         lambda r: None if r.state is None else float(r.state in _NO_FAILURE),
     ),
     (
@@ -66,7 +66,7 @@ def run_metrics(kept: CatalogueFigures, plans: frozenset[str], at: datetime) -> 
     )
     yield gauge(
         "drd_repository_damaged",
-        "Whether the last verification of the repository found damage (1).",
+        "1 if the last verification of the repository found damage.",
         ("plan", "repository"),
         ((values, float(v.damaged)) for values, v in verifications),
     )

@@ -60,7 +60,8 @@ def _remedy(path: Path, number: int | None) -> str:
         )
     if number == errno.EROFS:
         return (
-            f"add ReadWritePaths={path.parent} to the service (systemctl edit drd), or {elsewhere}."
+            f"let the service write there: `systemctl edit drd`, with ReadWritePaths={path.parent} "
+            f"in the section [Service], then `systemctl restart drd`; or {elsewhere}."
         )
     if number in (errno.EACCES, errno.EPERM):
         let = f"chgrp drd {path.parent} && chmod g+w {path.parent}"

@@ -145,7 +145,7 @@ def test_a_second_run_of_the_same_kind_is_refused(catalogue: SqlCatalogue, kind:
         begin(catalogue, kind)
 
     assert raised.value.run == owned.run.id
-    assert raised.value.hint == f"watch it to its end: drd run show {owned.run.id} --follow"
+    assert raised.value.hint == f"wait until it ends: drd run show {owned.run.id} --follow"
     assert len(catalogue.runs.newest()) == 1
 
 
@@ -251,7 +251,7 @@ def test_a_process_whose_run_was_taken_over_cannot_record(catalogue: SqlCatalogu
     with pytest.raises(Fenced):
         catalogue.runs.finish(mine, RunState.SUCCEEDED, at=at(2))
 
-    assert raised.value.hint == f"drd run show {mine.run.id} shows the state of this run."
+    assert raised.value.hint == f"to see the state of this run: drd run show {mine.run.id}"
     assert [s.state for s in catalogue.steps.of_run(mine.run.id)] == [StepState.RUNNING]
     assert catalogue.points.of_plan("orders-api", kept_only=False) == []
     assert catalogue.evidence.newest("orders-api") == []

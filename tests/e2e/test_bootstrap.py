@@ -41,7 +41,7 @@ def test_a_different_existing_file_is_not_overwritten(small: Site, machine: Mach
     mine.parent.mkdir(parents=True)
     mine.write_text("plan: shop\n")
     told = from_kit(small, machine, code=1)
-    assert f"existing files differ from the kit's: {mine}" in told
+    assert f"files exist that differ from those in the kit: {mine}" in told
     assert machine.everything() == {"etc/drd/plans/shop.yaml": b"plan: shop\n"}
 
 

@@ -162,7 +162,7 @@ def test_retention_forgets_in_copies_too_also_later(site: Site) -> None:
     site.drd("copy", "shop")
     offsite_of(site).rename(site.base / "away")
     refused = site.drd("retention", "shop", code=1)
-    assert "retention skipped for copy offsite" in refused.err
+    assert "retention could not forget restore points in copy offsite" in refused.err
     assert [p["point"] for p in site.points()] == [third]
     (site.base / "away").rename(offsite_of(site))
     assert manifests(site) == {second, third}

@@ -90,7 +90,7 @@ def test_a_killed_run_is_recorded_cleaned_up_and_repeated(site: Site) -> None:
         until(lambda: rows(site, where="state = 'interrupted'"), "the record", running)
         until(lambda: succeeded(site), "another backup", running)
     [(error,)] = rows(site, "error", "state = 'interrupted'")
-    assert error == "its process was killed by SIGKILL"
+    assert error == "the process of the run was killed by SIGKILL"
     [(error,)] = rows(site, "error", "state in ('failed', 'incomplete')")
     assert "restic was killed by SIGKILL, perhaps because memory ran out" in error
     assert running.process.returncode == 0

@@ -73,7 +73,7 @@ def test_a_drill_with_a_kit_uses_the_plan_in_the_kit(small: Site) -> None:
     plan.write_text(text.replace("every: 7d", "every: 7d, scenarios: [host-loss]"))
     told = drill(small)
     assert told["result"] == "passed"
-    assert "the kit has" in told["recovery kit: older than the plan"]
+    assert "the kit contains the plan with hash" in told["recovery kit: older than the plan"]
     assert "the plan has changed since then" in finding(small, "drill host-loss")
     export(small)
     drill(small)

@@ -285,7 +285,7 @@ def test_verify_tells_what_is_wrong(small: Site) -> None:
     plan.write_text(plan.read_text().replace("rto: 30m", "rto: 20m"))
     small.drd("catalogue", "verify")
     told = verify(small, code=4)
-    assert "plan shop has changed since the kit was made" in told.err
+    assert "plan shop was changed after the kit was made" in told.err
     Path(small.repository).rename(small.base / "aside")
     found = verify(small, "--json", code=10).json
     assert found["ok"] is False
@@ -306,7 +306,7 @@ def test_a_script_that_changed_makes_the_kit_outdated(small: Site) -> None:
     small.drd("kit", "export", "shop", *to)
     verify(small)
     script.write_text("#!/bin/sh\nfalse\n")
-    assert "plan shop has changed since the kit was made" in verify(small, code=4).err
+    assert "plan shop was changed after the kit was made" in verify(small, code=4).err
 
 
 def test_a_required_kit_that_is_not_in_order_is_found(small: Site) -> None:

@@ -149,7 +149,7 @@ def test_a_catalogue_of_a_newer_drd_is_left_alone(url: str, tmp_path: Path) -> N
     opened(url, tmp_path, of_tomorrow(tmp_path, NEXT)).close()
 
     with pytest.raises(
-        CatalogueError, match="has version 9999, but this drd knows " + OURS.head
+        CatalogueError, match="has version 9999, but this drd works only with version " + OURS.head
     ) as raised:
         opened(url, tmp_path)
 

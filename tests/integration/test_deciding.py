@@ -64,12 +64,12 @@ REFUSED: list[tuple[Callable[[Deciding], RecordedDecision], str, str]] = [
     (lambda d: d.agree("go-ahead", "approve", "eve", "", PEOPLE), "'eve' is not listed under `people`", "anna, bert"),
     (lambda d: d.agree("go-ahead", "approve", "anna", "", {}), "drd.yaml lists no people", "people: "),
     (lambda d: d.agree("plug", "approve", "bert", "", PEOPLE), "step plug is of kind manual", "drd done"),
-    (lambda d: d.agree("traffic", "done", "bert", "", PEOPLE), "step traffic is of kind command", "these steps wait: go-ahead"),
+    (lambda d: d.agree("traffic", "done", "bert", "", PEOPLE), "step traffic is of kind command", "steps of this run that wait: go-ahead"),
     (lambda d: d.agree("go-away", "approve", "anna", "", PEOPLE), "has no step 'go-away'", "did you mean go-ahead"),
     (lambda d: d.skip("go-ahead", "anna", "haste"), "go-ahead is an approval", "drd approve"),
-    (lambda d: d.skip("data", "anna", "haste"), "it is too late to skip this step: it has succeeded", "these steps wait"),
-    (lambda d: d.retry("traffic", "anna"), "this step does not wait for a retry: it has not started yet", "these steps wait"),
-    (lambda d: d.retry("plug", "anna"), "this step does not wait for a retry: it waits", "these steps wait"),
+    (lambda d: d.skip("data", "anna", "haste"), "it is too late to skip this step: it has succeeded", "steps of this run that wait"),
+    (lambda d: d.retry("traffic", "anna"), "this step does not wait for a retry: it has not started yet", "steps of this run that wait"),
+    (lambda d: d.retry("plug", "anna"), "this step does not wait for a retry: it waits", "steps of this run that wait"),
 ]  # fmt: skip
 
 

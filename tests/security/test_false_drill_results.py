@@ -249,5 +249,5 @@ def test_restored_component_that_no_check_compares_is_not_proven(short_tmp: Path
     site.drd("drill", "shop")
     plan_now = plan_of(site)
     assert (plan_now["verdict"], plan_now["readiness"]) == ("at_risk", "not ready")
-    assert "conf not compared: no check looked at its data" in reasons(site)
+    assert "conf not compared: no check read its data" in reasons(site)
     assert json.dumps(plan_now["drill"]["scenarios"][0]["unproven"]) != "[]"

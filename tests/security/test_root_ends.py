@@ -270,7 +270,7 @@ def test_a_recovery_during_undo_is_not_resumed(site: Site) -> None:  # noqa: F81
     site.killed_at("after:rollback mark", "rollback", run)
     assert state_of(site, run) == "running"
     told = site.drd(*ANEW)
-    assert f"{run}, which is open in the catalogue: it was rolled back" in told.err
+    assert f"{run}, which has not ended: it was rolled back" in told.err
     assert run_of(site) != run
     assert is_back(site)
 

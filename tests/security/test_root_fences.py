@@ -135,7 +135,7 @@ def test_scratch_directory_that_is_a_link_is_refused(tmp_path: Path, victim: Pat
     box = Fences(wanted=())
     try:
         (tmp_path / "scratch").symlink_to(victim)
-        with pytest.raises(SandboxUnavailable, match="was not made by this drill"):
+        with pytest.raises(SandboxUnavailable, match="because this drill did not make it"):
             for_command(box, "look", ["true"], [], tmp_path)
         (tmp_path / "scratch").unlink()
         fence = for_command(box, "look", ["true"], [], tmp_path)

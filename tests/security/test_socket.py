@@ -441,9 +441,9 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
         words = f"can be read only by the group {readers}, and user sys is not in it"
         assert words in status.err
         refused = as_user(site, STRANGER, [READERS], "backup", "shop", code=1)
-        assert "user sys has no right to: make a restore point" in refused.err
+        assert "user sys may not do this: make a restore point" in refused.err
         nobody = as_user(site, STRANGER, [], "runs", code=1)
-        assert "user sys may not ask the daemon" in nobody.err
+        assert "user sys may not use the socket of the daemon" in nobody.err
         unknown = as_user(site, STRANGER, [READERS], "points", "shopp", "--json", code=2)
         assert json.loads(unknown.out)["error"]["message"] == 'there is no plan "shopp"'
         beside = site.drd("cancel", run, code=2)  # which is over, but root is told first

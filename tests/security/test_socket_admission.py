@@ -84,7 +84,7 @@ def test_peer_of_no_group_is_refused_where_all_can_connect(open_house: House, ad
     assert stat.S_IMODE(open_house.path.lstat().st_mode) == 0o666
     status, found = ask(open_house.path, STRANGER, [MAIL], address)
     assert status == 403
-    assert found["error"]["message"] == "user sys may not ask the daemon"
+    assert found["error"]["message"] == "user sys may not use the socket of the daemon"
     assert "sudo usermod -aG games sys" in found["error"]["hint"]
 
 

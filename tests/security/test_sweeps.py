@@ -234,7 +234,7 @@ def _refused_without_a_stamp(here: Any, tmp_path: Path) -> None:
     begun = here.catalogue.runs.begin(plan(), RunKind.RECOVERY, trigger="manual", at=at(0))
     forged = tmp_path / f"started-{begun.run.id}"
     forged.mkdir()
-    with pytest.raises(Exception, match="was not made by run"):
+    with pytest.raises(Exception, match=f"because run {begun.run.id} did not make it"):
         started_directory(here, begun.run.id)  # type: ignore[arg-type]
     here.catalogue.runs.finish(begun, RunState.SUCCEEDED, at=at(1))
     sweep_started(here)  # type: ignore[arg-type]

@@ -41,10 +41,10 @@ def test_members_ask_the_service_and_strangers_get_nothing(system: Machine) -> N
 
     for user in ("olga", "anna"):
         assert "is complete" in as_user(system, user, "backup", "conf")
-    assert "user rita has no right to: make a restore point" in as_user(
+    assert "user rita may not do this: make a restore point" in as_user(
         system, "rita", "backup", "conf"
     )
-    assert "user sven may not ask the daemon" in as_user(system, "sven", "runs")
+    assert "user sven may not use the socket of the daemon" in as_user(system, "sven", "runs")
     asked = [r["actor"] for r in json.loads(as_user(system, "rita", "runs", "--json"))["runs"]]
     assert {(a["user"], a["came"]) for a in asked} == {
         ("olga", "socket"), ("anna", "socket"), ("drd", "schedule"),

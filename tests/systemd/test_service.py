@@ -235,7 +235,10 @@ def test_killed_run_is_recorded_swept_and_done_again(service: Machine) -> None:
     service.run("pkill", "-KILL", "-f", f"drd worker {first['run']}")
     service.wait_until(lambda: bool(hooked(service) - before), 60, "it is done again")
     [dead] = [r for r in runs(service, "slow", "backup") if r["run"] == first["run"]]
-    assert (dead["state"], dead["error"]) == ("interrupted", "its process was killed by SIGKILL")
+    assert (dead["state"], dead["error"]) == (
+        "interrupted",
+        "the process of the run was killed by SIGKILL",
+    )
     assert "run.died" in service.journal(f"RUN={first['run']}")
     assert service.sh(f"find /var/lib/drd/work -name '*{first['run']}*'") == ""
     assert is_active(service)
@@ -369,7 +372,8 @@ def test_state_of_before_is_upgraded_by_one_start(service: Machine) -> None:
         "chmod 660 /var/lib/drd/locks/*; rm -f /var/lib/drd/hook"  # not drd's own
     )
     assert (
-        "removes the rights of group and others" in service.run(DRD, "install", "--dry-run").stdout
+        "takes the access rights of group and others away"
+        in service.run(DRD, "install", "--dry-run").stdout
     )
     service.run(DRD, "install")
     service.run("systemctl", "start", "drd")

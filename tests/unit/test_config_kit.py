@@ -42,7 +42,7 @@ def test_plans_of_other_people_do_not_share_a_kit(tmp_path: Path) -> None:
     other = replace(one, name="other", kit=KitPolicy(recipients=("age1few",)))
     assert keepers(settings, [one]) == ("age1all",)
     assert keepers(settings, [other]) == ("age1few",)
-    with pytest.raises(UsageError, match="name different recipients or shares"):
+    with pytest.raises(UsageError, match="have different recipients or shares under `kit`"):
         keepers(settings, [one, other])
     with pytest.raises(UsageError, match="the kit has no recipient"):
         keepers(replace(settings, kit_recipients=()), [one])

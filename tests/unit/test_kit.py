@@ -128,7 +128,7 @@ def test_what_is_no_kit_is_called_so(identity: tuple[Lock, Key]) -> None:
 
 def test_a_file_that_was_changed_inside_is_named() -> None:
     archive = pack(INDEX, FILES).replace(b"top secret", b"tip secret")
-    with pytest.raises(KitDamaged, match="is damaged: wrong content of secrets/a"):
+    with pytest.raises(KitDamaged, match="is damaged: the content of secrets/a differs"):
         unpack(archive, name="k")
 
 

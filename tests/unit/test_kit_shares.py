@@ -97,7 +97,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     line = text.partition("share: ")[2].splitlines()[0]
     last = "0" if line[-1] != "0" else "1"
     paths[0].write_text(text.replace(line, line[:-1] + last))
-    with pytest.raises(UsageError, match="a character is wrong"):
+    with pytest.raises(UsageError, match="a character of the share is wrong"):
         combine(paths[:3])
     paths[0].write_text(text.replace(line, line[:-1]))
     with pytest.raises(UsageError, match="the share is incomplete"):

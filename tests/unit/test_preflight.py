@@ -331,7 +331,8 @@ def test_a_point_that_no_repository_lists_is_refused(world: World, point: Restor
     with pytest.raises(NoRestorePoint) as caught:
         run(plan, prefetch(world, plan, answers=False))
     assert caught.value.message == (
-        f"primary does not contain restore point {point.id}: its manifest is missing"
+        f"repository primary does not contain restore point {point.id} completely: "
+        "its manifest is missing"
     )
     assert caught.value.hint == "use another point: drd points shop."
 

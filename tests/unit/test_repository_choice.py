@@ -91,7 +91,7 @@ def test_a_point_of_former_repositories_names_them(world: World) -> None:
     with pytest.raises(NoRestorePoint) as caught:
         holders(world.plan, point)
     assert caught.value.message == (
-        f"restore point aaaaaaaa is in {places}, which is no longer in the plan shop"
+        f"restore point aaaaaaaa is only in {places}, and plan shop no longer names this repository"
     )
     assert (
         caught.value.hint

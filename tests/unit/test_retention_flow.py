@@ -245,7 +245,10 @@ def test_a_copy_forgets_what_was_forgotten_while_it_was_away(
     held = snapshots_of(world, "offsite", IDS[0], IDS[1])
     real = world.offsite
     away = replace(world.services, open_repository=lambda s: _away(world, s))
-    with pytest.raises(RepositoryError, match="retention skipped for copy offsite: no answer"):
+    with pytest.raises(
+        RepositoryError,
+        match="retention could not forget restore points in copy offsite: no answer",
+    ):
         forget(world, services=away)
     assert snapshots_of(world, "primary", IDS[0], IDS[1]) == set()
     assert world.offsite is real
@@ -680,8 +683,8 @@ def test_a_copy_that_removes_nothing_keeps_no_other_from_it(
     with pytest.raises(RepositoryError) as caught:
         forget(world)
     assert caught.value.message == (
-        "retention skipped for copy offsite: the repository still lists 6 of 6 snapshots that "
-        "drd has just forgotten"
+        "retention could not forget restore points in copy offsite: the repository still lists "
+        "6 of 6 snapshots that drd has just forgotten"
     )
     assert world.listed(world.primary) == set(IDS[2:8])
     assert len(world.catalogue.points.of_plan("shop")) == 6
@@ -693,7 +696,7 @@ def test_the_error_of_a_copy_is_as_lasting_as_its_cause(
     away = replace(world.services, open_repository=lambda s: _away(world, s))
     with pytest.raises(RepositoryError) as caught:
         forget(world, services=away)
-    assert caught.value.hint == "the next retention forgets these, too."
+    assert caught.value.hint == "the next retention forgets these restore points there, too."
     assert caught.value.permanent == RepositoryUnreachable("x").permanent
 
 

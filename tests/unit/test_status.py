@@ -158,7 +158,7 @@ def test_plan_that_was_refused_says_where_and_why(tmp_path: Path) -> None:
 
     file.write_text(PLAN + "rpo: 15m\n")
     [plan] = collect(lambda: facts, plan_files(tmp_path), NOW).plans
-    assert plan.reasons[0].text.endswith("(and 1 more) (changed since)")
+    assert plan.reasons[0].text.endswith("(and 1 more) (the file has changed since then)")
 
 
 def test_nothing_at_all_is_unknown(tmp_path: Path) -> None:
@@ -532,4 +532,4 @@ def test_a_full_disk_is_reported_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     full = os.statvfs_result((*space[:3], 0, *space[4:]))
     for seen, words in ((frozen, "is read-only now"), (full, "is full")):
         monkeypatch.setattr(os, "statvfs", lambda _, seen=seen: seen)
-        assert trouble_at_rest(url) == f"{tmp_path} {words}: nothing new is recorded"
+        assert trouble_at_rest(url) == f"{tmp_path} {words}: drd can record nothing new"

@@ -84,4 +84,4 @@ def test_summary_that_the_group_cannot_read_is_said(
     [found] = publishing.findings(tmp_path, ours)
     assert found.failed
     assert str(tmp_path / NAME) in found.text
-    assert f" {ours}, then: systemctl restart drd" in found.remedy
+    assert f" {ours} && sudo systemctl restart drd" in found.remedy

@@ -60,8 +60,8 @@ def _check(
             plan.name, repository.name, error.damage, None, begun_at, repair=error.repair
         )
         services.warn(
-            f"{error.message}: perhaps what drd stores now cannot be restored; details: "
-            f"drd status {plan.name}"
+            f"{error.message}. Perhaps what drd stores now cannot be restored. For details: drd "
+            f"status {plan.name}"
         )
         return error
     except DrdError as error:

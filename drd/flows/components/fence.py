@@ -134,8 +134,9 @@ def _scratch(directory: Path, name: str) -> Path:
 
 def _foreign_directory(place: Path) -> SandboxUnavailable:
     return SandboxUnavailable(
-        f"{place} was not made by this drill",
-        hint=f"find out who made this directory, and remove it: rm -r {place}",
+        f"drd does not use {place}, because this drill did not make it",
+        hint=f"find out who made this directory: `ls -ld {place}`. If nobody needs it: `rm -r "
+        f"{place}`",
     )
 
 

@@ -46,8 +46,8 @@ def holders(
     holding = tuple(s for name, s in plan.repositories.items() if name in point.repositories)
     if not holding and point.elsewhere:
         raise NoRestorePoint(
-            f"restore point {point.id} is in {former_places(point)}, which is no longer in "
-            f"the plan {plan.name}",
+            f"restore point {point.id} is only in {former_places(point)}, and plan {plan.name} no "
+            "longer names this repository",
             hint="add this repository to the plan again, or add a copy that has the point.",
         )
     if not holding:

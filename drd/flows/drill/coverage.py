@@ -48,7 +48,7 @@ def _not_restored(name: str, *, meant: bool) -> Unproven:
 
 
 def _unseen(name: str, *, empty: bool) -> Unproven:
-    return Unproven(name, "not compared: no check looked at its data", EMPTY if empty else NO_CHECK)
+    return Unproven(name, "not compared: no check read its data", EMPTY if empty else NO_CHECK)
 
 
 def _left_out(work: Restoration, engine: Engine) -> Iterator[str]:

@@ -155,7 +155,7 @@ def _execute(begun: RunBegun, sandboxes: ExitStack) -> DrillOutcome:
             raise
         full = SandboxUnavailable(
             f"no space left for the sandbox: {error.filename or begun.services.work_dir}",
-            hint="free space, or set work_dir to a larger disk.",
+            hint="free space, or set `work_dir` in drd.yaml to a directory on a larger disk.",
         )
         return _inconclusive(rehearsal.reached, full)
     return _judge(restored)

@@ -97,7 +97,8 @@ def _clock() -> list[Finding]:
                 "host-clock",
                 "ok",
                 "",
-                "the kernel does not report whether the clock is synchronised",
+                "drd cannot check the clock, as is usual in a container: the kernel does not "
+                "report whether the clock is synchronised",
             )
         ]
     if kept:
@@ -136,7 +137,8 @@ def _aside(services: Services, plan: Plan) -> list[Finding]:
                 aside.component,
                 f"run {run.id} replaced data {format_duration(since)} ago; drd keeps the old data "
                 f"as {aside.kept}{size}",
-                f"drd done {run.id} removes the old data; drd undo {run.id} restores it.",
+                f"to put the old data back: `drd undo {run.id}`. If nobody needs it, remove it for "
+                f"good: `drd done {run.id}`",
             )
         )
     return findings
@@ -173,8 +175,8 @@ def _missing(services: Services, plan: Plan, repository: Repository) -> list[Fin
             "error",
             repository.name,
             lists_less(list(missing)),
-            f"drd retention {plan.name} --dry-run lists them; to forget a point there: drd "
-            f"points forget POINT --repository {repository.name} --reason TEXT",
+            f"to list them: `drd retention {plan.name} --dry-run`. To forget a point there: `drd "
+            f"points forget POINT --repository {repository.name} --reason TEXT`",
         )
     ]
 
@@ -258,8 +260,8 @@ def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) 
             "repository-restic-password",
             "warning" if known else "error",
             spec.name,
-            f"the password ({spec.password.describe()}) {cut_off}: restic reads a "
-            "different one from a file or a command, and reports a wrong password",
+            f"the password ({spec.password.describe()}) {cut_off}: restic alone reads a different "
+            "password from a file or a command, and reports that the password is wrong",
             f"{rekey}\ngives the repository another password."
             if known
             else "drd makes no new repository with such a password: write the password without "
@@ -278,8 +280,9 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
                 code,
                 "error",
                 "",
-                f"{services.work_dir} cannot be written to",
-                "run as the user that owns it, or set work_dir.",
+                f"this user cannot write to {services.work_dir}",
+                "give the command as the user who owns this directory, or set `work_dir` in "
+                "drd.yaml to another one.",
             )
         ]
     free = shutil.disk_usage(services.work_dir).free
@@ -305,6 +308,8 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
             "ok" if free > needed else "error",
             "",
             detail,
-            "" if free > needed else "free space, or set work_dir to a larger disk.",
+            ""
+            if free > needed
+            else "free space, or set `work_dir` in drd.yaml to a directory on a larger disk.",
         )
     ]

@@ -70,7 +70,7 @@ def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
     fences = Fences(closed=tuple(hidden_places(services, plan)), limits=FenceLimits.usual(30.0))
     try:
         if not fences.parts:
-            return [_finding(plan, f"drills run unfenced: {listed(fences.missing.items())}")]
+            return [_finding(plan, f"drills run without a fence: {listed(fences.missing.items())}")]
         done, failed = _done(fences, run_directory(services, run))
         if failed:
             return [Finding("fence", "error", "", failed, "see docs/sandbox.md.")]
@@ -83,7 +83,9 @@ def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
             return [Finding("fence", "error", "", text, "see docs/sandbox.md.")]
         if fences.missing:
             text = f"a part of the fence is missing: {listed(fences.missing.items())}"
-            return [_finding(plan, text + (f"; it could {', '.join(wrong)}" if wrong else ""))]
+            if wrong:
+                text += f"; a process behind the rest of the fence could {', '.join(wrong)}"
+            return [_finding(plan, text)]
         limits = limits_in_words("control group" if fences.grouped else "rlimits")
         held = f"{', '.join(fences.parts)} work; {limits}"
         return [Finding("fence", "ok", "", f"tried: {held}")]
@@ -94,8 +96,8 @@ def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
 def _finding(plan: Plan, text: str) -> Finding:
     required = plan.drill.fence == "required"
     hint = (
-        "until this is mended, drills of this plan are inconclusive on this host; docs/sandbox.md "
-        "says what the kernel needs."
+        "until the whole fence works, drills of this plan are inconclusive on this host; "
+        "docs/sandbox.md says what the kernel needs."
         if required
         else "docs/sandbox.md says what the kernel needs."
     )
@@ -114,11 +116,11 @@ def _done(fences: Fences, directory: Path) -> tuple[dict[str, str], str]:
         fence = fences.fence("trial", [own], reads=reads)
         done = process.run(Command(argv, cwd=own, fence=fence, deadline_s=30.0))
     if fences.failures():
-        return {}, f"the fence cannot be set up: {'; '.join(fences.failures())}"
+        return {}, f"drd cannot set up the fence: {'; '.join(fences.failures())}"
     try:
         return dict(json.loads(done.stdout)), ""
     except ValueError:
-        return {}, f"the fence could not be tried: {done.complaint}"
+        return {}, f"drd could not try the fence: {done.complaint}"
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def _directory(found: Installation, place: Path, mode: int) -> InstallStep:
     if not place.is_dir():
         return InstallStep("make", f"{place}/", note=f"mode {mode:04o}", mode=mode)
     if mode == 0o700 and stat.S_IMODE(place.stat().st_mode) & ~mode:
-        found.notes.append(f"other users than root can open {place}: chmod 0700 {place}")
+        found.notes.append(f"other users than root can open {place}. Close it: chmod 0700 {place}")
     return InstallStep("unchanged", f"{place}/")
 
 
@@ -117,7 +117,7 @@ def _file(prefix: Path, path: str, wanted: bytes) -> InstallStep:
         return InstallStep("keep", str(place), note="yours")
     if is_as_put(current):
         return InstallStep("update", str(place), content=wanted)
-    note = "changed by hand; to get drd's own, remove it and install again"
+    note = "changed by hand; to get drd's version, remove the file, then give this command again"
     return InstallStep("keep", str(place), note=note)
 
 
@@ -142,7 +142,7 @@ def _set_up(found: Installation) -> Iterator[InstallStep]:
     for place in state:
         if _has_files_of_root(place):
             # drd was used as root before there was a service.
-            yield InstallStep("give", f"{place}/", note="root's files in it are given to drd")
+            yield InstallStep("give", f"{place}/", note="files of root in it become files of drd")
     if not manager_runs():
         found.notes.append("systemd does not run on this host, so it does not load the service")
     elif found.does(UNIT):
@@ -155,7 +155,7 @@ def _is_mode(place: Path, mode: int) -> bool:
 
 def _tool(found: Installation, words: Sequence[str], by_hand: str) -> Iterator[InstallStep]:
     if shutil.which(words[0]) is None:
-        found.notes.append(f"{words[0]} is not installed; do its work by hand: {by_hand}")
+        found.notes.append(f"{words[0]} is not installed. Do its work by hand: {by_hand}")
     else:
         yield InstallStep("run", " ".join(words), words=tuple(words))
 
@@ -202,7 +202,9 @@ def _obstacles(program: Sequence[str]) -> Iterator[UsageError]:
             yield UsageError(fact, hint=hint)
         closed = _closed_above(place)
         if closed is not None:
-            fact = f"the service's user cannot reach {place}: {closed} is closed to others"
+            fact = (
+                f"the user of the service, drd, cannot reach {place}: {closed} is closed to others"
+            )
             yield UsageError(fact, hint=hint)
 
 

@@ -26,8 +26,8 @@ from drd.model.units import to_rfc3339
 from drd.ports import LockInfo, Repository, SnapshotInfo
 
 HINT = (
-    "if this machine takes over (it was renamed, restored or moved): drd adopt --reason TEXT. If "
-    "this machine is a copy: stop drd on this machine (systemctl stop drd)."
+    "if this machine takes over (it was renamed, restored or moved): `drd adopt --reason TEXT`. If "
+    "this machine is a copy, stop drd on it: `systemctl stop drd`"
 )
 
 

@@ -131,7 +131,7 @@ def forgotten_since(
                 return None
         if retention is not None:
             return RepositoryError(
-                f"retention {retention} forgot restore point {point} meanwhile",
+                f"run {retention}, a retention, has forgotten restore point {point} meanwhile",
                 hint=f"the next drill uses another restore point: drd drill {plan}",
                 permanent=False,
             )
@@ -140,7 +140,7 @@ def forgotten_since(
         names = " and ".join(r.name for r in places)
         return PointGone(
             f"restore point {point} is no longer in {names}, and drd did not forget it",
-            hint="find out who removed it; the next drill uses another restore point.",
+            hint="find out who removed it. The next drill uses another restore point.",
         )
     return None
 

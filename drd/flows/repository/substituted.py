@@ -90,7 +90,7 @@ def _warning_text(
     again = ""
     if lost:
         real = noun(len(lost), "snapshot is", "snapshots are")
-        again = f"The real {real} missing there until drd copy {plan} copies again. "
+        again = f"The real {real} missing there until `drd copy {plan}` copies again. "
     remove = "; ".join(repository.removal(s.id) for _, s in forged[:_NAMED])
     return (
         f"{these} in {repository.name} {hold} something else than drd stored. Somebody who "

@@ -288,7 +288,8 @@ def _exclusive(services: Services, plan: Plan) -> Iterator[None]:
                 raise AlreadyRunning(
                     f"process {run.owner_pid} is executing run {run.id} of {run.plan}",
                     run=run.id,
-                    hint=f"check its progress: drd run show {run.id}; end it: drd cancel {run.id}",
+                    hint=f"to see its progress: `drd run show {run.id}`. To end it: `drd cancel "
+                    f"{run.id}`",
                 )
         yield
 
@@ -325,7 +326,7 @@ def _clear(services: Services, plan: Plan, dead: Run) -> None:
         if part is not None and not services.row_trust.has_record(dead):
             services.warn(
                 f"drd did not remove the unfinished data of run {dead.id} of plan {plan.name}, "
-                "because only the catalogue says where this data is. Remove it by hand: names that "
+                "because only the catalogue says where this data is. Remove it by hand: its names "
                 f"contain drd_{dead.id}"
             )
             return

@@ -15,6 +15,7 @@ from drd.model.repair import repair_ways
 from drd.model.snapshot import RestorePoint
 from drd.model.text import some
 from drd.model.units import format_time
+from drd.model.verdicts import lost_words
 from drd.ports.health import KnownRepository
 
 
@@ -88,9 +89,9 @@ def _other_repository(services: Services, plan: Plan, known: KnownRepository) ->
     if able is not None:
         target = next(iter(plan.targets), "TARGET")
         words = f"drd recover {plan.name} --target {target} --repository {able[0]}"
-        meanwhile = f"; until then: {words}"
+        meanwhile = f"; until then, restore from repository {able[0]}: {words}"
     return (
-        f"{known.url} is {known.lost}: nothing can be read there",
+        f"{known.url} {lost_words(known.lost)}: drd can read nothing there",
         f"when the repository is back: {_verify(plan, known)}{meanwhile}",
     )
 

@@ -300,7 +300,8 @@ def _require_listed(services: Services, plan: RecoveryPlan, repository: Reposito
             return
         lacking = f"the snapshot of {', '.join(lost)}"
     raise NoRestorePoint(
-        f"{repository.name} does not contain restore point {point.id}: {lacking} is missing",
+        f"repository {repository.name} does not contain restore point {point.id} completely: "
+        f"{lacking} is missing",
         hint=f"use another point: drd points {plan.plan.name}.",
     )
 

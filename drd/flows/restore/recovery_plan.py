@@ -278,8 +278,8 @@ def _reachable_repositories(
     lost = {k.repository: k.lost for k in services.catalogue.health.of_plan(plan.name) if k.lost}
     reachable = tuple(name for name in holding if name not in lost)
     notes = tuple(
-        f"repository {name} {lost_words(lost[name])}, as far as drd knows; drd reads from this "
-        "repository only if it is back"
+        f"repository {name} {lost_words(lost[name])}, as far as drd knows; drd reads from it only "
+        "if it is back"
         for name in holding
         if name in lost
     )
@@ -291,7 +291,9 @@ def _notes(
 ) -> tuple[str, ...]:
     left_out = [n for n in plan.components if n not in (*names, *forgotten)]
     why = (
-        "not asked for" if request.components else f"target {request.target} has no place for them"
+        "not named by --component"
+        if request.components
+        else f"target {request.target} has no place for them"
     )
     notes = [f"not restored: {', '.join(left_out)} ({why})"] if left_out else []
     if forgotten:
@@ -318,7 +320,7 @@ def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run 
             if doubt is None:
                 return run
             services.warn(
-                f"this command does not resume run {run.id}, which is open in the catalogue: "
-                f"{doubt}"
+                f"this command starts a new recovery and does not continue run {run.id}, which has "
+                f"not ended: {doubt}"
             )
     return None

@@ -62,7 +62,7 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
         )
         raise UsageError(
             f"run {run.id} of {run.plan} was {back}",
-            hint=f"drd {on}; drd recover starts again from the beginning.",
+            hint=f"drd {on}. A new `drd recover` starts from the beginning.",
         )
     planned = plan_recovery(services, plan, RecoveryRequest.of_run(run), continues=run)
     require_answerable(services, planned)
@@ -108,7 +108,8 @@ def _refuse_others(services: Services, run: Run, instead: str) -> None:
                 f"process {other.owner_pid} is executing run {other.id} of {run.plan}"
                 + (f" on {other.owner_host}" if other.owner_host else ""),
                 run=other.id,
-                hint=f"check its progress: drd run show {other.id}; end it: drd cancel {other.id}",
+                hint=f"to see its progress: `drd run show {other.id}`. To end it: `drd cancel "
+                f"{other.id}`",
             )
 
 

@@ -216,7 +216,7 @@ def changes(
         kind.spec.require(Ability.LIVE)
         now = kind.live(component, part, like, LIVE_S)
     except DrdError as error:
-        return Changes(unknown=f"cannot read the live data: {error.message}")
+        return Changes(unknown=f"drd cannot read the live data: {error.message}")
     differences = difference(like, now, owners=services.is_root)
     return Changes(tuple(_things(like, now, part)), differences)
 

@@ -141,7 +141,8 @@ class Ledger:
                 self.path.unlink()
         except OSError:
             self.warn(
-                f"{why}. The file is out of date: remove it as soon as its directory can be written"
+                f"{why}. The file has an older state of the run: remove it as soon as somebody can "
+                "write to its directory"
             )
         else:
             self.warn(f"{why}; root cannot resume that run later")
@@ -245,9 +246,9 @@ class Ledger:
         return NotAsNoted(
             f"run {self.run} of {self.head['plan']} was changed since root executed it: for "
             f"{what} the catalogue has {there}, root's own record has {here}",
-            hint="if the state's own user resumed the run, continue as that user (sudo -u USER "
-            "drd …); else somebody changed the catalogue from outside: find out who, and "
-            f"start again: {self.command}",
+            hint="if the user who owns drd's state resumed the run, continue as that user (sudo "
+            "-u USER drd …). If not, somebody changed the catalogue without drd: find out who, "
+            f"and start a new recovery: {self.command}",
         )
 
     @property

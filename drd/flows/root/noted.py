@@ -339,7 +339,7 @@ class NotedPoints:
             if point_of(point) != point_of(self._seen[point.id]):
                 raise NotAsNoted(
                     f"restore point {point.id} of {plan} was just changed in the catalogue",
-                    hint="somebody is changing the catalogue: find out who.",
+                    hint="somebody changes the catalogue without drd: find out who.",
                 )
         return point
 

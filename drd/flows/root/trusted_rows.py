@@ -85,8 +85,9 @@ class RootsRowTrust(RowTrust):
             # Its words are not shown as a command: they are the row's.
             raise self._no_record(
                 run,
-                f"continue as user {self._owner.name}: {self._owner.become} drd {verb} {run.id}; "
-                f"or start again: drd recover {run.plan} … (--dry-run shows what that would do).",
+                f"continue as user {self._owner.name}: `{self._owner.become} drd {verb} {run.id}`; "
+                f"or start a new recovery: `drd recover {run.plan} …` (with --dry-run it only "
+                "shows what it would do).",
             )
         try:
             believed = ledger.require_run(run)
@@ -94,7 +95,8 @@ class RootsRowTrust(RowTrust):
         except NotAsNoted as error:
             if verb == "rollback":
                 error.hint += (
-                    "; and roll back by hand what this run did: the plan has the commands."
+                    "\nBefore a new recovery, roll back by hand, the last step first: the "
+                    "`rollback` commands of the steps are in the plan."
                 )
             raise
         return believed
@@ -119,9 +121,9 @@ class RootsRowTrust(RowTrust):
         if not self.has_record(run):
             raise self._no_record(
                 run,
-                f"give the command as user {self._owner.name}: {self._owner.become} drd undo "
-                f"{run.id}, or drd done {run.id}; or do it by hand: the names of the run's kept "
-                f"copies contain drd_{run.id}.",
+                f"give the command as user {self._owner.name}, `{self._owner.become} drd undo "
+                f"{run.id}` or `{self._owner.become} drd done {run.id}`; or rename or remove the "
+                f"kept copies of the run by hand: their names contain drd_{run.id}.",
             )
 
     def sees(self, run: Run, point: RestorePoint) -> RestorePoint | None:

@@ -94,7 +94,7 @@ class Engine:
                 list(self.steps.values()), self.states, self.step_runner.circumstances
             )
             for name, why in moves.skip:
-                self._skip(name, f"the step's condition is not met: {why}")
+                self._skip(name, f"the condition (`when`) of the step is not met: {why}")
             for name in moves.begin:
                 self._begin(self.steps[name], pool)
             self.people.ask({n: self._cause_text(n) for n in moves.ask}, self._attempts(moves.ask))

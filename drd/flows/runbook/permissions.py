@@ -77,7 +77,7 @@ class Deciding:
         if known.kind != kind:
             verb = {"approve": "drd approve", "manual": "drd done"}.get(known.kind)
             raise UsageError(
-                f"step {step} is of kind {known.kind}, which cannot be answered by this command",
+                f"step {step} is of kind {known.kind}: this command is for steps of kind {kind}",
                 hint=f"use {verb} {self.run.id} {step}." if verb else self._what_waits(),
             )
         record = self._waiting(step)
@@ -91,7 +91,7 @@ class Deciding:
                 f"{name} does not hold the role {role}, which step {step} requires",
                 hint=f"ask somebody who holds this role: {either(holders)}."
                 if holders
-                else f"give a person in drd.yaml the role {role}.",
+                else "nobody holds this role: give it to a person under `people` in drd.yaml.",
             )
         if action == "approve" and wants_two_persons(known):
             self._another_person(step)
@@ -164,18 +164,23 @@ class Deciding:
         if own is Sameness.OTHER:
             return
         starter = self.run.actor.words() if self.run.actor is not None else "an unknown person"
-        again = f"drd approve {self.run.id} {step}, as another user"
+        again = f"drd approve {self.run.id} {step}"
         if own is Sameness.SAME:
             raise UsageError(
                 f"{step} needs a second person, but {starter} started this recovery as well",
-                hint=f"let another person approve it through the daemon's socket: {again}",
+                hint="let another person approve it, as a user of their own and not as root: "
+                f"{again}",
             )
-        hint = f"approve it through the daemon's socket: {again}."
+        hint = (
+            "approve it as a user of your own and not as root, so that the daemon can prove who "
+            f"you are: {again}"
+        )
         if _begun_by_unknown(self.catalogue, self.run):
             # No later approval can prove who that was.
             hint = (
-                f"nobody can approve it in this recovery: drd cancel {self.run.id}, then "
-                "start again from a login (ssh as yourself, then sudo drd recover …)."
+                "nobody can approve it in this recovery. End the recovery: `drd cancel "
+                f"{self.run.id}`. Then log in as yourself (ssh), and start it again: `sudo drd "
+                "recover …`"
             )
         raise UsageError(
             f"{step} needs a second person, and drd cannot prove that {self.actor.words()} "
@@ -202,8 +207,8 @@ class Deciding:
     def _what_waits(self) -> str:
         waiting = [r.name for r in self.records.values() if r.state is StepState.WAITING]
         if not waiting or self.run.state.final:
-            return f"see drd run show {self.run.id}."
-        return f"these steps wait: {', '.join(waiting)}."
+            return f"to see the state of the run: drd run show {self.run.id}"
+        return f"steps of this run that wait: {', '.join(waiting)}."
 
     def _record(
         self, step: str, action: str, by: str, comment: str, attempt: int
@@ -249,7 +254,8 @@ def require_still_approvable(
                 f"nobody can approve {', '.join(asking)}: run {run.id} was started or "
                 "resumed by root without a login, or by a user whose login could not be "
                 "read",
-                hint=f"end it and start again: drd cancel {run.id}, then drd recover {run.plan} …",
+                hint=f"end it: `drd cancel {run.id}`. Then log in as yourself, and start it again: "
+                f"`sudo drd recover {run.plan} …`",
             )
 
 
@@ -268,7 +274,7 @@ def _person(name: str, people: Mapping[str, Sequence[str]]) -> str:
     if not people:
         raise UsageError(
             "drd.yaml lists no people, so nobody can approve anything",
-            hint="add them: people: [{name: …, roles: […]}].",
+            hint="list them in drd.yaml, for example `people: [{name: anna, roles: [dba]}]`.",
         )
     if name in people:
         return name

@@ -248,7 +248,7 @@ class StepRunner:
             raise StepFailed(
                 f"the {key} of step {step} contains a secret that drd knows only as {MASK}, "
                 "because another process executed that step",
-                hint=f"carry out this step by hand, with the value from {step}; or start a new "
+                hint=f"do by hand what this step does, with the value from {step}; or start a new "
                 "recovery.",
             )
         return known

@@ -97,7 +97,10 @@ def _after_hooks(services: Services, plan: Plan, run: Run) -> list[str]:
             continue
         component = plan.components.get(step.subject)
         if component is not None and component.after is not None:
-            services.note(f"{component.name}: running its after hook, because run {run.id} died")
+            services.note(
+                f"drd runs the `after` hook of component {component.name}, because run {run.id} "
+                "died before it could"
+            )
             failed += run_after_anyway(component)
     for sentence in failed:
         log.get(run=run.id, plan=plan.name).error("hook.failed", what=sentence)

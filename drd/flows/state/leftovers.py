@@ -59,7 +59,10 @@ def _open(root: Path, why: str) -> Finding:
         f"others can change the files in {root}, so drd does not clean up after killed runs "
         f"there: {why}"
     )
-    hint = "allow only drd's user to write there (chmod go-w), or set work_dir to another place."
+    hint = (
+        f"allow only the user of drd to write there (`chmod go-w {root}`), or set `work_dir` in "
+        "drd.yaml to another directory."
+    )
     return Finding("work_dir", "warning", "", detail, hint)
 
 
@@ -84,7 +87,7 @@ def _below(services: Services, root: Path) -> Iterator[Finding]:
             "warning",
             "",
             f"{path} contains {size}{owner}, and {why}",
-            f"if no other drd of this host works there: rm -r {shlex.quote(str(path))}",
+            f"if no other drd on this host uses it: rm -r {shlex.quote(str(path))}",
         )
 
 

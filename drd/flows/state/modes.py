@@ -63,8 +63,8 @@ def close_state(places: StatePlaces, renew: Renew) -> list[str]:
         unsafe = shared or _others_change(places.state) or open_to_others(places)
         if unsafe or wrong_entries(places):
             what = (
-                "drd closed its state to group and others as far as it could; for the rest: "
-                "drd doctor"
+                "drd closed its state to group and others, but could not close everything. For the "
+                "rest: drd doctor"
             )
         _log.warning("state.closed", what=what, paths=f"{', '.join(closed[:_NAMED])}{more}")
     _refuse(shared)

@@ -172,8 +172,9 @@ def _stamped(directory: Path, run: str, row: Run | None, mode: int) -> Path:
 def _require_ours(directory: Path, run: str, row: Run | None) -> None:
     if not _is_own_directory(directory, row):
         raise SandboxUnavailable(
-            f"{directory} was not made by run {run}",
-            hint=f"find out who made this directory, and remove it: rm -r {directory}",
+            f"drd does not use {directory}, because run {run} did not make it",
+            hint=f"find out who made this directory: `ls -ld {directory}`. If nobody needs it: `rm "
+            f"-r {directory}`",
         )
 
 

@@ -74,9 +74,9 @@ def trouble_at_rest(state_url: str) -> str | None:
     except OSError:
         return None
     if space.f_flag & os.ST_RDONLY:
-        return f"{directory} is read-only now: nothing new is recorded"
+        return f"{directory} is read-only now: drd can record nothing new"
     if space.f_bfree == 0 or (space.f_files and space.f_ffree == 0):
-        return f"{directory} is full: nothing new is recorded"
+        return f"{directory} is full: drd can record nothing new"
     return None
 
 
@@ -178,7 +178,7 @@ def known_when(document: StatusDocument) -> str:
         return ""
     since_s = age(document.written_at, document.at)
     if since_s is None:
-        return "this status is dated in the future: a clock was set back"
+        return "the time of this status is in the future: the clock was set back"
     return f"this status is {format_duration(since_s)} old" if since_s > FRESH_S else ""
 
 
@@ -228,7 +228,7 @@ def _never_loaded(name: str, file: FoundPlanFile, facts: StatusFacts) -> NotLoad
     if why is not None:
         subject = refused(name, file.path, why.error)
         if (why.file_mtime_ns, why.file_size) != (file.mtime_ns, file.size):
-            subject = subject._replace(why=f"{subject.why} (changed since)")
+            subject = subject._replace(why=f"{subject.why} (the file has changed since then)")
     return subject._replace(alerts=facts.others.get(name, ()))
 
 

@@ -163,7 +163,7 @@ def findings(directory: Path, group: str) -> list[Finding]:
 
 
 def _remedy(uid: int, group: str) -> str:
-    return f"sudo adduser {user_name(uid)} {group}, then: systemctl restart drd"
+    return f"sudo adduser {user_name(uid)} {group} && sudo systemctl restart drd"
 
 
 def _flock(fd: int) -> bool:
@@ -226,7 +226,10 @@ class Publishing:
         except (OSError, CatalogueError) as error:
             why = getattr(error, "strerror", None) or str(error)
             if self._told and why != self._trouble:
-                remedy = "`drd install` makes the directory; drd.yaml names it: public_dir"
+                remedy = (
+                    "create the directory with `drd install`, or name another one: `public_dir` in "
+                    "drd.yaml"
+                )
                 _log.warning("summary.not_written", error=why, remedy=remedy)
             self._trouble = why
         except Exception as error:  # noqa: BLE001 (a thread has nobody above it)

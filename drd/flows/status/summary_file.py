@@ -366,15 +366,15 @@ def unreadable(directory: str, error: Exception) -> CatalogueError:
         user, group = _whose(directory)
         return CatalogueError(
             f"{place} can be read only by the group {group}, and user {user} is not in it",
-            hint=f"sudo adduser {user} {group}, then log in again; or sudo drd status. "
-            "Members of the operators' group can ask the daemon meanwhile: drd "
-            "alerts, drd points PLAN, drd runs",
+            hint=f"`sudo adduser {user} {group}`, then log in again; or `sudo drd status`. Members "
+            "of the operators' group can ask the daemon meanwhile: drd alerts, drd points PLAN, "
+            "drd runs",
         )
     why = "drd has not written it yet" if isinstance(error, FileNotFoundError) else str(error)
     return CatalogueError(
         f"cannot read the status {place}: {why}",
-        hint="start the daemon, which writes it (systemctl start drd), or run as root: sudo "
-        "drd status",
+        hint="start the daemon, which writes it: `sudo systemctl start drd`; or read the status as "
+        "root: `sudo drd status`",
     )
 
 

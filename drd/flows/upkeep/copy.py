@@ -150,7 +150,7 @@ class _CopyRun:
             raise RepositoryDamaged(
                 f"{self.spec.name} lost snapshots and data, so drd copies nothing into it: "
                 f"{damage.message}",
-                hint="repair it (docs/copies.md, Repairing a repository), then drd verify "
+                hint="repair it (docs/copies.md, Repairing a repository), then: drd verify "
                 f"{self.plan.name} --repository {self.spec.name}",
             )
         self.is_damaged = warn_of_damage(self.services, self.plan, self.spec.name)
@@ -230,7 +230,8 @@ class _CopyRun:
             raise _NotWhole(
                 f"drd could not copy restore point {', '.join(missing)} completely to repository "
                 f"{self.spec.name}",
-                hint=f"check repository {self.copy_of}: drd verify {self.plan.name}",
+                hint=f"the data to copy may be damaged. Check repository {self.copy_of}: drd "
+                f"verify {self.plan.name} --repository {self.copy_of}",
             )
         return CopyStepResult(points=tuple(p.id for p in batch), bytes=size)
 
@@ -285,14 +286,16 @@ class _CopyRun:
                 note_damage(self.services, self.plan.name, point.id, {self.copy_of: error})
         else:
             self.services.note(
-                f"restore point {point.id} was removed from {self.copy_of} meanwhile"
+                f"restore point {point.id} is not copied: it was removed from repository "
+                f"{self.copy_of} meanwhile"
             )
 
     def _torn(self, point: RestorePoint) -> RepositoryDamaged:
         return RepositoryDamaged(
             f"repository {self.copy_of} has the manifest of restore point {point.id}, but not all "
             "its snapshots",
-            hint=f"find out who removed the point, then run drd verify {self.plan.name}",
+            hint=f"find out who removed its snapshots, then: drd verify {self.plan.name} "
+            f"--repository {self.copy_of}",
         )
 
     def _copy_own(self, listing: Sequence[SnapshotInfo], there: Sequence[SnapshotInfo]) -> None:
@@ -316,7 +319,7 @@ class _CopyRun:
         left_s = self.ends - self.services.clock.monotonic()
         if left_s <= 0:
             raise DeadlineExceeded(
-                f"copying to {self.spec.name} did not finish in time",
+                f"copying to repository {self.spec.name} did not finish in time",
                 hint="the copied data stays; the next run continues.",
             )
         return left_s

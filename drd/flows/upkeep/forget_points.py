@@ -105,8 +105,8 @@ def _require_reasons(services: Services, plan: Plan, what: GiveUpRequest) -> Non
         if not _is_doubtful(point, kept.get(point), damaged, state, now):
             raise UsageError(
                 f"drd knows no damage of restore point {point}",
-                hint=f"run drd verify {plan.name} to search for damage; to forget the "
-                "point anyway, add --force.",
+                hint=f"to search for damage: `drd verify {plan.name}`. To forget the point anyway, "
+                "add --force.",
             )
         _require_lost(services, plan, what, kept.get(point), now)
 

@@ -124,7 +124,7 @@ class _Rekeying:
             spec = self._order.repository
             raise WrongKey(
                 f"no known password opens the repository at {spec.url}",
-                hint="give the right one: --old-password '{file: …}'.",
+                hint="say where drd can read the right one: --old-password '{file: PATH}'",
             )
         self.old = old
         current = [k.id for c in old for k in self.opened(c).list_keys() if k.current]
@@ -316,8 +316,8 @@ def _wait(services: Services, runner: Runner, missing: MissingCopies, *, waits: 
 
     def effect() -> RekeyStepResult:
         services.warn(
-            "drd waits for the plan. Ctrl-C is safe: both passwords open the repository, and the "
-            "same command continues later"
+            "drd waits until the plan names the new password. You may press Ctrl-C: both passwords "
+            "open the repository, and the same command continues later"
         )
         told: list[str] = []
         while left := list(missing()):

@@ -268,8 +268,8 @@ def _timeout_error(troubles: Mapping[str, DrdError]) -> RepositoryError:
     name, error = next(iter(troubles.items()))
     more = and_more(len(troubles) - 1)
     late = RepositoryError(
-        f"retention skipped for copy {name}{more}: {error.message}",
-        hint=error.hint or "the next retention forgets these, too.",
+        f"retention could not forget restore points in copy {name}{more}: {error.message}",
+        hint=error.hint or "the next retention forgets these restore points there, too.",
     )
     late.permanent = error.permanent
     return late

@@ -129,9 +129,14 @@ class _VerificationRun:
 
     def _not_all_there(self, missing: Sequence[str]) -> RepositoryDamaged:
         others = self._elsewhere(missing)
-        have = f" {others[0]} has all of these points (--repository {others[0]})." if others else ""
+        have = (
+            f" Repository {others[0]} has all of these points: restore them from there, with "
+            f"--repository {others[0]}."
+            if others
+            else ""
+        )
         if others and self.spec.copy_of is not None:
-            have += f" drd copy {self.plan.name} --repository {self.spec.name} copies them again."
+            have += f" `drd copy {self.plan.name} --repository {self.spec.name}` copies them again."
         return RepositoryDamaged(
             f"{self.spec.name} {lists_less(missing)}; the rest is readable",
             hint=f"find out who removed the snapshots.{have} To forget the damaged points there: "
@@ -173,9 +178,9 @@ class _VerificationRun:
         left_s = self.ends - self.services.clock.monotonic()
         if left_s <= 0:
             raise DeadlineExceeded(
-                f"reading {self.spec.name} did not finish in time",
+                f"reading repository {self.spec.name} did not finish in time",
                 hint="the parts that were read count; the next run continues. If this happens "
-                "again, raise verification.timeout.",
+                "again, set a longer `timeout:` in the section `verification:` of the plan.",
             )
         return left_s
 
