@@ -56,7 +56,7 @@ def refusal(user: str, settings: DaemonSettings) -> tuple[str, str]:
     return (
         f"user {user} may not use the socket of the daemon",
         (
-            f"members of {read} may read, members of {operate} may also act: "
-            f"sudo usermod -aG {read} {user}, then log in again."
+            f"members of {read} may read, members of {operate} may also act: `sudo usermod -aG "
+            f"{read} {user}`, then log in again."
         ),
     )

@@ -112,8 +112,8 @@ class Caller:
         )
         raise Refused(
             f"user {self.user} may not do this: {what}",
-            hint=f"members of the group {groups} have this right: sudo usermod -aG {group} "
-            f"{self.user}, then log in again.",
+            hint=f"members of the group {groups} have this right: `sudo usermod -aG {group} "
+            f"{self.user}`, then log in again.",
         )
 
     def actor(self, by: str | None = None) -> Actor:

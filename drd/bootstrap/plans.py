@@ -188,7 +188,9 @@ class Plans:
         rows = self.catalogue.queue.plan_rows([name])
         text = self.catalogue.queue.accepted(name)
         if not rows or text is None:
-            raise UnknownPlan(f"plan {name} was never loaded", hint=f"run drd doctor {name}")
+            raise UnknownPlan(
+                f"drd has never loaded plan {name}", hint=f"to see why: drd doctor {name}"
+            )
         return plan_of_text(text, Path(rows[0].file))
 
     def _of_roots_file(self, name: str) -> Plan:
@@ -239,6 +241,6 @@ def _no_path(name: str) -> str:
     if not PLAN_NAME.fullmatch(name):
         raise UnknownPlan(
             f"the catalogue has {name!r} in place of a plan's name",
-            hint="the catalogue was changed by hand: check its runs with drd runs.",
+            hint="somebody changed the catalogue without drd: check its runs with drd runs.",
         )
     return name

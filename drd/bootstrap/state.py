@@ -116,7 +116,7 @@ class OpenState:
             if self.is_ours:
                 raise
             raise NotOwner(
-                f"this needs root: the state belongs to {self.owner}",
+                f"this needs root: drd's state belongs to {self.owner}",
                 hint=as_root_types_it(),
             ) from error
         if begins:

@@ -164,7 +164,7 @@ class SqlQueue(SqlStore):
                 raise UsageError(
                     f"run {asked_run.id} of {asked_run.plan} is over: it {_ended(asked_run.state)}"
                     f"{_by_whom(asked_run)}",
-                    hint="drd runs lists the runs that are not over.",
+                    hint="`drd runs` lists the runs and their states.",
                 )
             connection.execute(
                 update(run_table)

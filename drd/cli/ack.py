@@ -41,7 +41,8 @@ def _acknowledged(app: App, args: argparse.Namespace) -> dict[str, Any]:
     name = app.settings.users.get(said["by"], said["by"]) if args.by is None else args.by
     if args.by is None and app.settings.people and name not in app.settings.people:
         raise UsageError(
-            "--by is missing: who takes care of the alert?", hint="give --by NAME, one of `people`."
+            "--by is missing: who takes care of the alert?",
+            hint="give --by NAME, one of `people` in drd.yaml.",
         )
     name = known_person(name, app.settings.people)
     alert = acknowledge(

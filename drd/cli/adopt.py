@@ -32,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     owner = custody.owner
     output.say(
-        f"this state belongs to {owner.path} on {owner.host}, since {format_time(custody.since)}"
+        f"the owner of this state is {owner.path} on host {owner.host}, since "
+        f"{format_time(custody.since)}"
     )
     if custody.reason:
         by = f", by {custody.by.words()}" if custody.by is not None else ""

@@ -110,7 +110,7 @@ def _sentence(document: Mapping[str, Any]) -> str:
     at = format_time(from_rfc3339(document["data_time"]), seconds=True)
     if document["state"] == RunState.INCOMPLETE:
         names = [row["component"] for row in components if row["state"] == "failed"]
-        return f"incomplete: restore point {point} lacks {', '.join(names)}"
+        return f"incomplete: restore point {point} does not contain {', '.join(names)}"
     if not document["complete"]:
         only = ", ".join(row["component"] for row in components)
         return f"restore point {point} of {at}, with {only} only: it does not count for the RPO"

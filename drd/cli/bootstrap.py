@@ -205,8 +205,8 @@ def _say_trouble(found: list[_PlanContents]) -> None:
             output.warn(f"{plan.name}: {why}")
         if plan.unlisted and not plan.listed:
             output.warn(
-                f"{plan.name}: this kit has no list of its restore points (an older drd made it): "
-                "all of them count as made after the kit"
+                f"{plan.name}: this kit has no list of its restore points (an older drd made it), "
+                "so drd treats all of them as made after the kit, and asks before it restores one"
             )
 
 

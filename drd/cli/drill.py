@@ -61,8 +61,8 @@ def _kit(args: argparse.Namespace) -> KitAt | None:
     given = args.passphrase_file or args.identity or args.share
     if bool(given) != bool(args.kit):
         raise UsageError(
-            "--kit needs what opens it: --passphrase-file, --identity or --share",
-            hint="without these options the drill uses the copy that `kit` in the plan or "
+            "with --kit, also give what opens the kit: --passphrase-file, --identity or --share",
+            hint="without --kit the drill uses the copy of the kit that `kit` in the plan or "
             "drd.yaml names.",
         )
     return KitAt(args.kit, lambda: key_of(args)) if args.kit else None
@@ -74,7 +74,7 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
     if own:
         owner = app.state.owner
         raise NotOwner(
-            f"only {owner}, who owns the state, can use {own}", hint=f"sudo -u {owner} drd …"
+            f"only {owner}, who owns drd's state, can use {own}", hint=f"sudo -u {owner} drd …"
         )
     done = asked(
         app,

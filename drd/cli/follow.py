@@ -97,7 +97,8 @@ def follow(source: RunSource, run: str, *, quiet: bool) -> Document:
             return now
         if now["state"] == "pending":
             source.require_daemon(
-                f"run {which} waits", f"systemctl start drd, or drd cancel {which}"
+                f"run {which} waits",
+                f"start the daemon: `systemctl start drd`; or end the run: `drd cancel {which}`",
             )
         if process.cancelled():
             raise Cancelled(f"run {which} continues; end it with: drd cancel {which}")

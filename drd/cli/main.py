@@ -28,7 +28,7 @@ VERBS = {
     "plan": "check, show, schema, new: write and understand plans",
     "doctor": "try everything that a run will need",
     "backup": "make a restore point of a plan",
-    "readiness": "whether each current plan is proven, and if not, why",
+    "readiness": "whether the recovery of each plan is proven, or why not",
     "points": "the restore points of a plan",
     "diff": "what changed since a restore point",
     "drill": "rehearse the recovery in a sandbox, check and measure it",

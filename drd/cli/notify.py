@@ -77,7 +77,7 @@ def _record(app: App, attempts: Sequence[DeliveryAttempt]) -> None:
                 remedy=why.remedy if why is not None else "",
             )
         except CatalogueError as trouble:
-            output.warn(f"not recorded: {trouble.message}")
+            output.warn(f"the result was not recorded: {trouble.message}")
             return
 
 

@@ -56,12 +56,13 @@ def _of_kinds(given: Sequence[Sequence[str]]) -> dict[str, list[str]]:
             package = KINDS.extension(kind)
             keys = f"the documentation of {package.name}" if package else "docs/plan-reference.md"
             raise UsageError(
-                f"drd plan new cannot begin with components of kind {kind}",
-                hint=f"write the component into the plan: {keys} has its keys.",
+                f"drd plan new cannot write components of kind {kind}",
+                hint=f"write the component into the plan by hand: {keys} lists its keys.",
             )
         if not where:
             raise UsageError(
-                f"--kind {kind} needs a place", hint=f"give one, like --kind {kind} /srv/data"
+                f"--kind {kind} needs the place of the data",
+                hint=f"for example: --kind {kind} /srv/data",
             )
         by_kind.setdefault(kind, []).extend(where)
     return by_kind

@@ -170,5 +170,5 @@ def _steps(planned: RecoveryPlan) -> Iterator[str]:
 def into(request: RecoveryRequest) -> str:
     """Return the destination of a recovery, in words."""
     if request.target == IN_PLACE:
-        return "its own place: PRODUCTION"
+        return "its original place: PRODUCTION"
     return f"{request.target}: PRODUCTION" if request.over_production else request.target

@@ -117,8 +117,8 @@ class Remote:
             )
         if isinstance(error, (FileNotFoundError, ConnectionRefusedError)):
             return NotOwner(
-                f"the state belongs to {self._owner}, and no daemon answers at {where}",
-                hint=f"{as_root_types_it()}, or systemctl start drd",
+                f"drd's state belongs to {self._owner}, and no daemon answers at {where}",
+                hint=f"{as_root_types_it()}; or start the daemon: systemctl start drd",
             )
         reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
         return NotOwner(f"cannot ask the daemon at {where}: {reason}", hint=as_root_types_it())

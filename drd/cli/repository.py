@@ -89,7 +89,7 @@ def _print(plan: Plan, spec: RepositorySpec, done: Rekeyed, to_do: Sequence[ToDo
         )
         output.say("  drd removes the old password as soon as:")
     else:
-        output.say(f"{where}: the new password opens it ({done.new.describe()})")
+        output.say(f"{where}: the new password ({done.new.describe()}) opens the repository")
         keys = ", ".join(k[:8] for k in done.removed)
         removed = f"drd removed key {keys}" if keys else "its key was removed before"
         output.say(f"  the old password no longer opens it: {removed}")

@@ -93,8 +93,8 @@ def _say_more(plan: str, forgetting: Forgetting, goes: str) -> None:
         )
     if forgetting.snapshots:
         output.say(
-            "  their data is still in the repository: the next scheduled prune removes it, or now: "
-            f"drd prune {plan}"
+            "  their data is still in the repository: the next scheduled prune removes it. To "
+            f"remove it now: drd prune {plan}"
         )
 
 

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     _say(args, run.id, undone.steps, undone.left, failed=undone.failed)
     if undone.error is not None:
         output.complain(
-            f"cannot roll back {undone.failed}: {undone.error.message}", undone.error.hint
+            f"cannot roll back step {undone.failed}: {undone.error.message}", undone.error.hint
         )
         return 1
     return 0
@@ -53,6 +53,7 @@ def _say(
             output.say(f"  {'would roll back' if dry else 'rolled back'}  {name}")
         if left:
             output.say(
-                f"  not rolled back, because the plan has no rollback for them: {', '.join(left)}"
+                "  not rolled back, because these steps have no `rollback` in the plan: "
+                f"{', '.join(left)}"
             )
     return 0

@@ -36,12 +36,13 @@ def run(args: argparse.Namespace) -> int:
         output.say(f"{left_out(len(dues) - limit).strip()} until {last}: drd schedule --all")
     for name in document["unknown"]:
         output.warn(
-            f"{escaped(name)} was loaded by an older drd: the daemon will work out its schedule"
+            f"an older drd loaded plan {escaped(name)}: its schedule is unknown until the daemon "
+            "loads the plan again"
         )
     for name, file in document["gone"].items():
         output.warn(
-            f"{escaped(name)} does not start any more, because {escaped(file)} is gone: "
-            f"drd plan forget {escaped(name)}"
+            f"no run of plan {escaped(name)} starts any more, because its file {escaped(file)} is "
+            f"gone. Put the file back, or forget the plan: drd plan forget {escaped(name)}"
         )
     return 0
 

@@ -54,7 +54,7 @@ def require_owner(app: App, command: str) -> None:
     they may use."""
     if not app.state.is_ours:
         raise NotOwner(
-            f"drd {command} needs root: the state belongs to {app.state.owner}",
+            f"drd {command} needs root: drd's state belongs to {app.state.owner}",
             hint=f"{as_root_types_it()}. Members of the group {app.settings.read_group} "
             "may use drd status, runs, points, alerts, schedule and readiness.",
         )

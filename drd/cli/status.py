@@ -114,8 +114,8 @@ def render(
     if left_out:
         below.insert(
             0,
-            f"and {_counts(left_out, more=' more')}: to see them: drd status --all, or "
-            "drd status PLAN",
+            f"and {_counts(left_out, more=' more')}. All plans: drd status --all; one plan: drd "
+            "status PLAN",
         )
     head = spread(_counts(everyone), at, min(width, plain_width))
     return "\n".join([head, "", *lines, *([""] if below else []), *below])

@@ -84,7 +84,7 @@ def _foreign_files(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
         elif not entry.is_catalogue:
             yield UpgradeNotice("changes", f"{entry}: it is {entry.deed} at the next start of drd")
         elif entry.deed == "renewed":
-            text = f"{entry}: the next start copies its data into a new file"
+            text = f"{entry}: the next start of drd copies its data into a new file"
             yield UpgradeNotice("changes", f"{text}, unless a drd process has it open then")
         else:
             text = f"{entry}: the next start of drd sets it aside, and makes a new catalogue"
@@ -127,19 +127,24 @@ def _catalogue(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
         with closing(sqlite3.connect(f"file:{database}?{how}", uri=True)) as connection:
             version = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
     except (sqlite3.Error, TypeError) as error:
-        yield UpgradeNotice("person", f"{database} cannot be read: {error}", "drd doctor")
+        yield UpgradeNotice(
+            "person", f"{database} cannot be read: {error}", "to find the reason: drd doctor"
+        )
         return
     if version < HEAD:
         kept = f"{database}.before-{HEAD}"
-        text = f"the next start upgrades the catalogue from version {version} to {HEAD}"
-        yield UpgradeNotice("changes", f"{text}, and copies it to {kept} before")
+        text = f"the next start of drd upgrades the catalogue from version {version} to {HEAD}"
+        yield UpgradeNotice("changes", f"{text}, and first copies it to {kept}")
     elif version > HEAD:
         text = (
             f"the catalogue has version {version}, but this drd supports only versions up to "
-            f"{HEAD}: it will not start"
+            f"{HEAD}, so drd will not start"
         )
         yield UpgradeNotice(
-            "refused", text, "install the newer drd, or go back as docs/operations.md says"
+            "refused",
+            text,
+            "install the newer version of drd again, or go back to the older "
+            "catalogue (docs/operations.md)",
         )
 
 

@@ -220,7 +220,10 @@ def _check(spec: CheckSpec, components: Mapping[str, ByHand]) -> Iterator[Block]
     elif kind.compares and hand is not None:
         yield Paragraph(f"{spec.name}: {_compared(hand, spec.component)}.")
     else:
-        yield Paragraph(f"{spec.name}: {spec.kind}, see the plan.")
+        yield Paragraph(
+            f"{spec.name}: a check of kind {spec.kind}, which the plan describes. No command here "
+            "executes it."
+        )
 
 
 def _compared(hand: ByHand, component: str | None) -> str:

@@ -18,7 +18,7 @@ from drd.model.units import format_duration, format_time, to_rfc3339
 
 _NO_SEALS = (
     "an older drd made this kit, so it has no list of restore points: a recovery from this kit "
-    "cannot tell a forged restore point from a real one; make a new kit with drd kit export"
+    "cannot tell a forged restore point from a real one. Make a new kit: drd kit export"
 )
 
 

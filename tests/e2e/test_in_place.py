@@ -55,7 +55,7 @@ def test_filled_production_is_replaced_only_with_overwrite(site: Site) -> None:
     assert "--overwrite" in refused.err
     assert orders(site.base / "shop.db") == 1500
     dry = site.drd("recover", "shop", "--in-place", "--overwrite", "--dry-run").out
-    assert "into its own place: PRODUCTION" in dry
+    assert "into its original place: PRODUCTION" in dry
     assert "overwrites the data of production, and keeps the old data until `drd done`" in dry
     site.drd("recover", "shop", "--in-place", "--overwrite", "--yes")
     assert orders(site.base / "shop.db") == 1000

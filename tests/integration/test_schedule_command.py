@@ -107,6 +107,7 @@ def test_nothing_of_a_plan_whose_file_is_gone_is_said_to_start(
     assert "service8" in out
     assert "service7" not in out
     assert (
-        f"service7 does not start any more, because {gone} is gone: drd plan forget service7"
+        f"no run of plan service7 starts any more, because its file {gone} is gone. "
+        "Put the file back, or forget the plan: drd plan forget service7"
     ) in err
     assert {i["plan"] for i in screen.items()} == {f"service{n}" for n in range(PLANS) if n != 7}

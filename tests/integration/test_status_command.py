@@ -141,7 +141,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def test_without_a_catalogue_the_plans_on_disk_are_unknown(bench: Bench) -> None:
     code, text = bench.status()
     assert code == 3
-    assert "not loaded: drd never read" in text
+    assert "not loaded: drd has not read" in text
     assert not bench.database.exists(), "status makes nothing"
 
 

@@ -163,7 +163,7 @@ def test_point_that_builds_on_data_that_is_gone_does_not_count(short_tmp: Path) 
     remove_below(Path(site.repository), "data", "snapshots")
 
     told = site.drd("backup", "shop")
-    assert "checking what else is missing" in told.err
+    assert "drd now checks what else is missing" in told.err
     assert loses_everything(site)["repositories"][0]["state"] == "damaged"
     site.drd("catalogue", "verify", code=None)
     loses_everything(site)
@@ -179,7 +179,7 @@ def test_copy_that_lost_data_is_not_filled_with_points_that_cannot_come_back(
     [first] = site.points()
     remove_below(offsite_of(site), "snapshots")
     told = site.drd("copy", "shop")
-    assert "checking what else is missing" in told.err
+    assert "drd now checks what else is missing" in told.err
     assert [p["repositories"] for p in site.points()] == [["offsite", "primary"]], (
         "the healthy twin"
     )
@@ -235,7 +235,7 @@ def test_a_listing_records_points_that_lost_a_snapshot(short_tmp: Path) -> None:
 
     held.rename(away)
     told = site.drd("backup", "shop")
-    assert "checking what else is missing" in told.err
+    assert "drd now checks what else is missing" in told.err
     plan = plan_of(site)
     assert (plan["verdict"], plan["readiness"]) == ("at_risk", "not ready"), (
         "the new point is whole"

@@ -78,7 +78,7 @@ def test_point_of_a_backup_that_began_before_lies_where_it_was_stored(site: Site
     (site.base / "go").touch()
     told = child.communicate(timeout=60)[1].decode()
     assert child.returncode == 0, told
-    assert "checking what else is missing" not in told
+    assert "checks what else is missing" not in told
     late = site.points()
     assert [(p["repositories"], set(p["elsewhere"])) for p in late] == [([], {"primary"})] * 2
     assert not [r for r in status(site)["repositories"] if r["state"] == "damaged"]  # type: ignore[attr-defined]

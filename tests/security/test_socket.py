@@ -434,7 +434,7 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
         assert shown.out == site.drd("run", "show", run).out
         assert "asked by   sys (uid 3), without a login, through the socket of" in shown.out
         doctor = as_user(site, STRANGER, [READERS], "doctor", "shop", code=1)
-        assert "drd: drd doctor needs root: the state belongs to root" in doctor.err
+        assert "drd: drd doctor needs root: drd's state belongs to root" in doctor.err
         assert "HINT: sudo drd doctor shop. Members of the group" in doctor.err
         status = as_user(site, STRANGER, [OPERATORS], "status", code=1)
         readers = grp.getgrgid(READERS).gr_name

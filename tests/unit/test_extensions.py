@@ -431,8 +431,9 @@ def test_a_kind_with_which_no_plan_can_begin_is_refused_by_name(
     _notes(packages)
     assert _new(tmp_path, "--kind", "notes", "/srv/a") == 2
     assert capsys.readouterr().err == (
-        "drd: drd plan new cannot begin with components of kind notes\n"
-        "HINT: write the component into the plan: the documentation of mine has its keys.\n"
+        "drd: drd plan new cannot write components of kind notes\n"
+        "HINT: write the component into the plan by hand: the documentation of mine lists "
+        "its keys.\n"
     )
     assert _new(tmp_path, "--kind", "mongo", "/srv/a") == 2
     assert "components of kind mongo are not supported" in capsys.readouterr().err

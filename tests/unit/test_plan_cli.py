@@ -293,8 +293,8 @@ def test_new_plan_begins_only_with_kinds_that_can(
     monkeypatch.setitem(KINDS._own, "files", "tests.files_without_a_beginning:SPEC")
     assert run("new", "--kind", "files", "/etc") == 2
     assert capsys.readouterr().err == (
-        "drd: drd plan new cannot begin with components of kind files\n"
-        "HINT: write the component into the plan: docs/plan-reference.md has its keys.\n"
+        "drd: drd plan new cannot write components of kind files\n"
+        "HINT: write the component into the plan by hand: docs/plan-reference.md lists its keys.\n"
     )
     for option, *place in (["--files", "/etc"], ["--no-files"]):
         assert run("new", "--no-postgres", "--output", "-", option, *place) == 2

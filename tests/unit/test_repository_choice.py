@@ -117,7 +117,7 @@ def test_after_a_region_loss_only_copies_are_left(world: World) -> None:
     with pytest.raises(UsageError) as caught:
         usable_repositories(world.plan, "primary", "region-loss")
     assert caught.value.message == (
-        "no repository is left after a region-loss: primary is not a copy"
+        "region-loss means that only copies are left: primary is not a copy"
     )
     assert caught.value.hint == "choose a copy: --repository offsite"
 
@@ -127,9 +127,9 @@ def test_a_region_loss_without_a_copy_is_refused(world: World) -> None:
     with pytest.raises(UsageError) as caught:
         usable_repositories(plan, None, "region-loss")
     assert (
-        caught.value.message == "no repository is left after a region-loss: plan shop has no copy"
+        caught.value.message == "region-loss means that only copies are left: plan shop has no copy"
     )
-    assert caught.value.hint == "add a repository with copy_of to the plan."
+    assert caught.value.hint == "add a repository with `copy_of:` to the plan (docs/copies.md)."
 
 
 # --- reading from them ---

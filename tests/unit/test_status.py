@@ -139,7 +139,7 @@ def test_plan_never_loaded_is_unknown(tmp_path: Path) -> None:
         ("orders-api", Verdict.MET),
     ]
     assert document.verdict is Verdict.UNKNOWN
-    assert document.plans[0].reasons[0].text == f"not loaded: drd never read {path}"
+    assert document.plans[0].reasons[0].text == f"not loaded: drd has not read {path} yet"
 
 
 def test_plan_that_was_refused_says_where_and_why(tmp_path: Path) -> None:

@@ -349,7 +349,7 @@ def test_terminal_shows_one_screen_of_many_plans_worst_first() -> None:
     assert short[: 3 + MANY] == whole[: 3 + MANY]
     assert short[3 + MANY :] == [
         "",
-        "and 62 more plans: 62 met: to see them: drd status --all, or drd status PLAN",
+        "and 62 more plans: 62 met. All plans: drd status --all; one plan: drd status PLAN",
         *whole[-4:],
     ]
 

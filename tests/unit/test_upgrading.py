@@ -46,9 +46,9 @@ def test_state_of_before_says_what_changes_and_only_looks(config: Path) -> None:
     assert made == f"changes: {creates}"
     assert renewed.startswith(f"changes: {state}/drd.db can be opened by others")
     assert migrated.startswith(
-        f"changes: the next start upgrades the catalogue from version 0004 to {HEAD}, and"
+        f"changes: the next start of drd upgrades the catalogue from version 0004 to {HEAD}, and"
     )
-    assert migrated.endswith(f"copies it to {state}/drd.db.before-{HEAD} before")
+    assert migrated.endswith(f"first copies it to {state}/drd.db.before-{HEAD}")
     assert oct(state.stat().st_mode)[-4:] == "2770"
 
 

@@ -10,7 +10,8 @@ examples:
   drd cancel 4f2a                end this run and all that it started (an id's beginning is enough)
   drd cancel 4f2a --json
 
-exit codes: 0 it has ended, 1 it has not, 2 there is no such run or it is over."""
+exit codes: 0 the run has ended, 1 it has not ended yet, 2 there is
+no such run, or it was over before."""
 
 
 def add_parser(sub: Verbs) -> None:

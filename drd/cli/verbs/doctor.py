@@ -28,6 +28,6 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--as-service",
         action="store_true",
-        help="with the user, the rights and the restrictions of drd.service (as root)",
+        help="try it with the user, the rights and the restrictions of drd.service (needs root)",
     )
     parser.set_defaults(handler="drd.cli.doctor:run")

@@ -28,8 +28,12 @@ def add_parser(sub: Verbs) -> None:
     global_options(parser)
     parser.add_argument("run", help="id of the run, or its beginning")
     parser.add_argument("step", nargs="?", help="the step's name")
-    parser.add_argument("--by", metavar="NAME", help="who has done it (required for a step)")
-    parser.add_argument("--comment", default="", metavar="TEXT", help="recorded with the decision")
+    parser.add_argument(
+        "--by", metavar="NAME", help="the person who did the step (required with STEP)"
+    )
+    parser.add_argument(
+        "--comment", default="", metavar="TEXT", help="a comment, which drd keeps with the decision"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what would be removed")
     parser.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")

@@ -109,7 +109,7 @@ def _how_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-owner",
         action="store_true",
-        help="restore even if owners or grants cannot be set, without these",
+        help="leave out owners and grants that cannot be set at the target",
     )
     parser.add_argument(
         "--as-owner",

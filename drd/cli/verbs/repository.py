@@ -26,7 +26,7 @@ works on it, 12 no known password opens the repository, 130 cancelled: both pass
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "repository",
-        description="Change a repository.",
+        description="Change a repository: give it a new password.",
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")

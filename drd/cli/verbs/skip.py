@@ -20,5 +20,7 @@ def add_parser(sub: Verbs) -> None:
         "is still to come. Approvals cannot be skipped.",
         examples=EXAMPLES,
     )
-    parser.add_argument("--why", required=True, metavar="TEXT", help="recorded with the decision")
+    parser.add_argument(
+        "--why", required=True, metavar="TEXT", help="the reason, which drd keeps with the decision"
+    )
     parser.add_argument("--by", metavar="NAME", help="who decides (default: your user)")

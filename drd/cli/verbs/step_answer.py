@@ -26,4 +26,6 @@ def add_person(parser: argparse.ArgumentParser, what: str) -> None:
         metavar="NAME",
         help=f"who {what} (default: the person that `people` maps to your user)",
     )
-    parser.add_argument("--comment", default="", metavar="TEXT", help="recorded with the decision")
+    parser.add_argument(
+        "--comment", default="", metavar="TEXT", help="a comment, which drd keeps with the decision"
+    )

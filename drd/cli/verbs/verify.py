@@ -11,8 +11,10 @@ examples:
   drd verify orders-api --repository offsite     only in this one
   drd verify orders-api --share                  only what the next run by schedule would read
 
-Backups go on meanwhile. exit codes: 0 sound, 1 damaged or not finished, 10 a repository is gone,
-11 another drd checks it, 12 wrong repository password, 130 cancelled."""
+Backups can run at the same time.
+
+exit codes: 0 all repositories are sound, 1 one is damaged or was not read completely, 10 a
+repository is gone, 11 another drd checks it, 12 wrong repository password, 130 cancelled."""
 
 
 def add_parser(sub: Verbs) -> None:

@@ -19,7 +19,7 @@ def add_parser(sub: Verbs) -> None:
         help="settle RUN, whose process died; HOW is the state that the run gets",
     )
     parser.add_argument(
-        "--cancelled", action="store_true", help="with --settle: a person asked for the end"
+        "--cancelled", action="store_true", help="with --settle: a person asked to end the run"
     )
     parser.add_argument(
         "--plan-on-stdin", action="store_true", help="read the plan's text from stdin"

@@ -52,7 +52,9 @@ def _check(
     services: Services, plan: Plan, repository: Repository, missing: list[str], ends: float
 ) -> RepositoryDamaged | None:
     begun_at = services.clock.now()
-    services.warn(f"{repository.name} {lists_less(missing)}: checking what else is missing")
+    services.warn(
+        f"repository {repository.name} {lists_less(missing)}: drd now checks what else is missing"
+    )
     try:
         repository.check(deadline_s=max(1.0, ends - services.clock.monotonic()))
     except RepositoryDamaged as error:

@@ -42,8 +42,8 @@ def drill_fences(services: Services, plan: Plan) -> Iterator[Fences]:
             missing = missing_text(fences.missing.items())
             raise SandboxUnavailable(
                 f"this host has no complete fence for a drill: {missing}",
-                hint=f"run drd doctor {plan.name}, which tries the fence; `drill: {{fence: "
-                "best}` drills with the parts of the fence that this host has.",
+                hint=f"to see why: drd doctor {plan.name}. To drill with the parts of the fence "
+                "that this host has, write `fence: best` in the section `drill:` of the plan.",
             )
         yield fences
     finally:

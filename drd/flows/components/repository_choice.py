@@ -93,8 +93,8 @@ def usable_repositories(
     if not copies:
         what = f"{only[0]} is not a copy" if only else f"plan {plan.name} has no copy"
         raise UsageError(
-            f"no repository is left after a region-loss: {what}",
-            hint="add a repository with copy_of to the plan."
+            f"region-loss means that only copies are left: {what}",
+            hint="add a repository with `copy_of:` to the plan (docs/copies.md)."
             if not plan.copies
             else f"choose a copy: --repository {plan.copies[0].name}",
         )

@@ -191,9 +191,9 @@ def _masked(services: Services, plan: Plan) -> list[Finding]:
         except DrdError:
             continue  # it cannot be reached, or is missing: another finding says so
         hint = (
-            f"drd repository rekey {plan.name} --repository {spec.name}\ngives the repository "
-            f"the plan's own password ({spec.password.describe()}), removes {MASK}, and prints "
-            "how to make a new repository, because anyone who could read the old one still can."
+            f"drd repository rekey {plan.name} --repository {spec.name}\ngives the repository the "
+            f"plan's own password ({spec.password.describe()}), removes the password {MASK}, and "
+            "prints how to make a new repository: whoever could read this one still can."
         )
         detail = f"does not open with {MASK}, which an older drd may have used as a password"
         if opens:

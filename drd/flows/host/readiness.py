@@ -143,6 +143,9 @@ def at_target(services: Services, finding: Finding, where: str, component: str) 
     failures are warnings."""
     judged = replace(finding, subject=finding.subject or component, where=where)
     if judged.failed and not services.is_root and judged.rights:
-        text = f"{judged.text} (as this user; a recovery runs with its operator's rights)"
+        text = (
+            f"{judged.text} (tried as this user; a recovery has the rights of the person who "
+            "starts it)"
+        )
         judged = replace(judged, severity="warning", text=text)
     return _tried(judged)

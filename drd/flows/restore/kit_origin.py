@@ -43,14 +43,13 @@ class Origin:
         """Lines for the person who decides about it."""
         made = format_time(self.base.made_at)
         if not self.base.listed:
-            yield (
-                f"{AFTER_KIT}: the kit of {made} has no list of its restore points, so drd cannot"
-            )
-            yield "tell them from forged ones (an older drd made the kit)"
+            yield f"{AFTER_KIT}: the kit of {made}, which an older drd made, has no list of its"
+            yield f"restore points. So drd cannot know whether {self.point.id} is genuine or forged"
         elif self.point.available_at > self.base.made_at:
             yield f"{AFTER_KIT} of {made}: only the repository proves that restore point"
             yield (
-                f"{self.point.id} is genuine, and anyone who has its password could have forged it"
+                f"{self.point.id} is genuine, and whoever has the repository's password could have "
+                "forged it"
             )
         else:
             yield f"{AFTER_KIT}, but dated before it: the kit of {made} does not list"

@@ -68,8 +68,8 @@ def choose(
             f"plan {plan.name} has no complete restore point{where}" + _but_incomplete(points),
             hint=f"drd copy {plan.name}"
             if held_by is not None and any(plan.repositories[n].copy_of for n in held_by)
-            else f"drd backup {plan.name}; if the repository has points that this host does not "
-            f"know: drd catalogue rebuild {plan.name}",
+            else f"to make one: `drd backup {plan.name}`. If the repository has points that this "
+            f"host does not know: `drd catalogue rebuild {plan.name}`",
         )
     chosen = newest
     if before is not None:

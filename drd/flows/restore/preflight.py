@@ -280,7 +280,8 @@ def _require_listed(services: Services, plan: RecoveryPlan, repository: Reposito
     if point.repositories.get(repository.name) in listing.unreadable:
         raise RepositoryDamaged(
             f"cannot read the manifest of restore point {point.id} in {repository.name}",
-            hint=f"use another point (drd points {plan.plan.name}), or another repository.",
+            hint=f"use another point (drd points {plan.plan.name} lists them), or another "
+            "repository: --repository NAME",
         )
     note_listing(
         services,

@@ -80,7 +80,8 @@ class RecoveryRequest:
         if not isinstance(said, RecoveryDetail) or said.target is None:
             raise UsageError(
                 f"the catalogue does not contain the request of run {run.id} of {run.plan}",
-                hint="the catalogue was changed from outside; start again with drd recover.",
+                hint="somebody changed the catalogue without drd. Start a new recovery: drd "
+                f"recover {run.plan} …",
             )
         return cls(
             target=said.target,

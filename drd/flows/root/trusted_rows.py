@@ -103,9 +103,10 @@ class RootsRowTrust(RowTrust):
 
     def _no_record(self, run: Run, hint: str) -> NotAsNoted:
         return NotAsNoted(
-            f"root has no record of run {run.id} of {run.plan}. Possible reasons: another user "
-            "or an older drd started the run; root could not write the record; or somebody has "
-            f"run drd done. {self._owner.name} can change the catalogue's data of this run",
+            f"root has no record of run {run.id} of {run.plan}. Possible reasons: another user or "
+            "an older drd started the run; root could not write the record; or somebody has run "
+            f"drd done. User {self._owner.name} can change the data of this run in the catalogue, "
+            "so root does not trust it",
             hint=hint,
         )
 

@@ -154,7 +154,8 @@ def findings(places: StatePlaces) -> list[Finding]:
         )
     for entry in wrong_entries(places):
         hint = (
-            "stop drd (systemctl stop drd) and its commands, then start it: drd corrects it then."
+            "stop drd (`systemctl stop drd`), wait until its commands have ended, then start it "
+            "(`systemctl start drd`): drd corrects this when it starts."
         )
         if entry.deed == "made private":
             hint = (

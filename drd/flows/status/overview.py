@@ -222,7 +222,7 @@ def refused(name: str, file: str, error: str) -> NotLoaded:
 
 def _never_loaded(name: str, file: FoundPlanFile, facts: StatusFacts) -> NotLoaded:
     subject = NotLoaded(
-        name, file.path, f"not loaded: drd never read {file.path}", f"drd backup {name}"
+        name, file.path, f"not loaded: drd has not read {file.path} yet", f"drd backup {name}"
     )
     why = facts.refused.get(name)
     if why is not None:
