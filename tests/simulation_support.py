@@ -141,7 +141,7 @@ class Pretenders(Workers):
         if not work.cancelled and work.settles is None:
             work.cancelled = True
             work.kill_at = self._host.time.awake_s + 8.0
-            work.why = Cause("the run was cancelled and did not end")
+            work.why = Cause("the run was cancelled, but did not end")
             if work.outcome != "hangs":
                 work.outcome, work.ends_s = "cancelled", self._host.time.awake_s + 1.0
         return True

@@ -127,7 +127,7 @@ def open_catalogue(
     if directory is None:
         raise CatalogueError(
             f"the catalogue {database.place} needs a directory for its lock files on this host",
-            hint="set `work_dir` in drd.yaml.",
+            hint="set `work_dir` in drd.yaml to a directory of this host.",
         )
     try:
         locks = _prepare(database, directory, create=create)

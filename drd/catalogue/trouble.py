@@ -103,10 +103,8 @@ def malformed(path: Path | None, place: str, what: str) -> CatalogueError:
 def wrong_version(place: str, found: str, known: str) -> CatalogueError:
     """Return the error for tables of another version than this code's."""
     if found > known:
-        hint = (
-            "install the newer version of drd again; or put the copy back that the upgrade kept: "
-            f"{place}.before-*"
-        )
+        hint = "install the newer version of drd again; or restore an older copy of the catalogue"
+        hint += f": {place}.before-*" if place.startswith("/") else "'s database."
     else:
         hint = "`systemctl restart drd`, or the next `drd backup`, upgrades it."
     return CatalogueError(

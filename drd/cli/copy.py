@@ -35,8 +35,8 @@ def _chosen(plan: Plan, repository: str | None) -> list[str]:
         return [copy_spec(plan, repository).name]
     if not plan.copies:
         raise UsageError(
-            f"plan {plan.name} has no repository with copy_of",
-            hint="add one under `repositories` in the plan: docs/copies.md.",
+            f"plan {plan.name} has no copy: no repository with `copy_of:`",
+            hint="add one under `repositories:` in the plan (docs/copies.md has an example).",
         )
     return [spec.name for spec in plan.copies]
 

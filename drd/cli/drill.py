@@ -161,7 +161,7 @@ def _sentence(outcome: DrillOutcome, goals: Objectives) -> str:
     if evidence.rta_s is None:
         return what_failed(evidence) or "not everything was restored"
     back = f"recovered in {format_duration(evidence.rta_s)} (RTO {format_duration(goals.rto_s)})"
-    losing = f"losing data of {format_duration(evidence.rpa_s)}"
+    losing = f"losing {format_duration(evidence.rpa_s)} of data"
     if evidence.judged:
         losing += f" (RPO {format_duration(goals.rpo_s)})"
     else:

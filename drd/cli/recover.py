@@ -257,7 +257,7 @@ def _measured(evidence: Evidence, planned: RecoveryPlan) -> str:
         )
     goals = planned.plan.objectives
     rto, rpo = format_duration(goals.rto_s), format_duration(goals.rpo_s)
-    return f"recovered in {took} (RTO {rto}), lost data of {lost} (RPO {rpo})"
+    return f"recovered in {took} (RTO {rto}), lost {lost} of data (RPO {rpo})"
 
 
 def _print_step(outcome: RecoveryOutcome, name: str) -> None:

@@ -30,7 +30,7 @@ ASKED_GRACE_S = 8.0
 PROGRAM: Sequence[str] = (sys.executable, "-m", "drd", "worker")
 """The command of a run: the run's id, and options, follow."""
 
-_CANCELLED = Cause("the run was cancelled and did not end")
+_CANCELLED = Cause("the run was cancelled, but did not end")
 
 _KEPT_FROM_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS")
 

@@ -112,8 +112,8 @@ def _read(path: Path) -> KitShare:
     share = KitShare(lines["set"].lower(), int(lines["needed"]), text)
     if share.check != lines["check"].lower():
         raise UsageError(
-            f"{path}: a character of the share is wrong: the share does not match its line check: "
-            f"{lines['check']}",
+            f"{path}: a character of the share is wrong: it does not match the line `check: "
+            f"{lines['check']}`",
             hint="compare the file with the original, letter by letter.",
         )
     return share

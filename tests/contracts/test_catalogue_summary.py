@@ -346,7 +346,10 @@ def test_alerts_are_returned_until_they_are_resolved(catalogue: SqlCatalogue, fa
 def test_a_catalogue_of_another_version_is_refused(
     catalogue: SqlCatalogue, catalogue_url: str
 ) -> None:
-    for version, hint in (("9999", "upgrade drd"), ("0000", "the next `drd backup`")):
+    for version, hint in (
+        ("9999", "install the newer version of drd again"),
+        ("0000", "the next `drd backup`"),
+    ):
         with catalogue.database.write() as connection:
             connection.execute(text(f"UPDATE alembic_version SET version_num = '{version}'"))
 

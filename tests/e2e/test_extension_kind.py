@@ -172,7 +172,7 @@ def test_a_missing_package_stops_only_the_plans_that_use_it(
     site.drd("recover", "other", "--target", "standby", "--yes")
     (back,) = (site.base / "back").rglob("app.conf")
     assert back.read_text() == "listen 8080;\n"
-    missing = "the package drd-notes, which it uses, is not installed in "
+    missing = "the plan uses package drd-notes, which is not installed in "
     assert any(missing in reason for reason in _of(site, "shop")["reasons"])
     assert (_of(site, "other")["reasons"], _of(site, "other")["readiness"]) == (
         [],
@@ -216,8 +216,8 @@ def test_status_notices_that_a_package_has_another_version(short_tmp: Path, tmp_
     assert _of(site, "shop")["reasons"] == []
     install_example(packages, "drd-notes", version="2.0.0")
     changed = (
-        "not loaded: the package drd-notes, which it uses, is version 2.0.0 now, and was version 1 "
-        "when drd loaded the plan"
+        "not loaded: the plan uses package drd-notes, which now has version 2.0.0, and had "
+        "version 1 when drd loaded the plan"
     )
     assert any(changed in reason for reason in _of(site, "shop")["reasons"])
 

@@ -153,7 +153,7 @@ def test_a_catalogue_of_a_newer_drd_is_left_alone(url: str, tmp_path: Path) -> N
     ) as raised:
         opened(url, tmp_path)
 
-    assert "upgrade drd" in raised.value.hint
+    assert "install the newer version of drd again" in raised.value.hint
     assert copies(tmp_path) == []
 
 

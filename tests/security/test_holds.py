@@ -112,7 +112,7 @@ def test_a_hold_outlives_the_catalogue(site: Site) -> None:
     for file in (site.base / "state").glob("drd.db*"):
         file.unlink()
     told = site.drd("catalogue", "rebuild").err
-    assert f"shop: {held} is held: audit" in told
+    assert f"shop: drd restored a hold: {held} is held: audit" in told
     assert f"{released} is held" not in told, "the healthy twin"
     assert "does not know holds that were made after" in told
     assert retention(site)["forgotten"]

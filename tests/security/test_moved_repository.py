@@ -57,7 +57,7 @@ def test_points_of_a_former_repository_do_not_count(site: Site) -> None:
     assert set(shown["elsewhere"]) == {"primary"}
     assert "only in a former repository of the plan" in site.drd("points", "shop").out
     refused = site.drd("recover", "shop", "--target", "standby", "--point", old["point"], code=13)
-    assert "which is no longer in the plan shop" in refused.err
+    assert "and plan shop no longer names this repository" in refused.err
     site.drd("recover", "shop", "--target", "standby", "--dry-run", code=13)
 
 

@@ -135,7 +135,7 @@ def test_plans_from_a_kit_need_no_confirmation(site: Site, machine: Machine) -> 
     told = machine.drd(
         "bootstrap", "--kit", "k", "--passphrase-file", "p", "--accept-commands", code=2
     )
-    assert "are only for --kit" in told.err
+    assert "are only for --repository" in told.err
 
 
 EVIL = module.PlanEffect('components.db.before: {"command": ["evil"]}', asks=True)

@@ -100,7 +100,8 @@ def require_sound(kinds: KindFactory, point: RestorePoint, plan: Plan) -> None:
             named = plan.components.get(row.component)
             if named is not None and named.kind != row.kind:
                 raise strict.UnexpectedValue(
-                    f"{row.component} is of kind {row.kind}, the plan has {named.kind}"
+                    f"component {row.component} has kind {row.kind} in the restore point, but kind "
+                    f"{named.kind} in the plan"
                 )
         for name, manifest in point.repositories.items():
             strict.snapshot_id(manifest, f"the manifest in {name}")
@@ -114,15 +115,15 @@ def require_same(manifest: Manifest, point: RestorePoint, repository: str) -> No
     there = {c.component: c for c in manifest.point.components}
     called = f"the manifest of restore point {point.id} in {repository}"
     if (manifest.point.id, manifest.point.plan) != (point.id, point.plan):
-        raise _another(called, "it belongs to another point")
+        raise _another(called, "it belongs to another restore point")
     for row in point.components:
         other = there.get(row.component)
         if row.snapshot is None:
             continue
         if other is None or (other.snapshot, other.kind) != (row.snapshot, row.kind):
-            raise _another(called, f"it names another snapshot of {row.component}")
+            raise _another(called, f"it names another snapshot of component {row.component}")
         if _but_paths(other.facts) != _but_paths(row.facts):
-            raise _another(called, f"it differs in {row.component}")
+            raise _another(called, f"it has other facts about component {row.component}")
 
 
 def _but_paths(facts: Mapping[str, Any]) -> dict[str, Any]:

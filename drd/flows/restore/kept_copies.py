@@ -326,8 +326,8 @@ def _clear(services: Services, plan: Plan, dead: Run) -> None:
         if part is not None and not services.row_trust.has_record(dead):
             services.warn(
                 f"drd did not remove the unfinished data of run {dead.id} of plan {plan.name}, "
-                "because only the catalogue says where this data is. Remove it by hand: its names "
-                f"contain drd_{dead.id}"
+                "because only the catalogue says where this data is, and root does not trust it. "
+                f"Remove the data by hand: its names contain drd_{dead.id}"
             )
             return
         for _, component, settings in _places(plan, dead):

@@ -52,7 +52,9 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
         )
     if run.detail.point is None:
         raise UsageError(
-            f"run {run.id} of {run.plan} had not started to restore", hint="run drd recover again."
+            f"run {run.id} of {run.plan} cannot be resumed, because it ended before it restored "
+            "anything",
+            hint=f"start a new recovery: drd recover {run.plan} …",
         )
     if (back := taken_back(about_all(services.catalogue.decisions.of_run(run.id)))) is not None:
         on = (

@@ -25,10 +25,10 @@ def changed_package(packages: Mapping[str, str]) -> str:
     for name, number in packages.items():
         version = installed_version(name)
         if version is None:
-            return f"the package {name}, which it uses, is not installed in {sys.prefix}"
+            return f"the plan uses package {name}, which is not installed in {sys.prefix}"
         if version.partition(".")[0] != number:
             return (
-                f"the package {name}, which it uses, is version {version} now, and was version "
+                f"the plan uses package {name}, which now has version {version}, and had version "
                 f"{number} when drd loaded the plan"
             )
     return ""
