@@ -91,7 +91,7 @@ def _other_repository(services: Services, plan: Plan, known: KnownRepository) ->
         words = f"drd recover {plan.name} --target {target} --repository {able[0]}"
         meanwhile = f"; until then, restore from repository {able[0]}: {words}"
     return (
-        f"{known.url} {lost_words(known.lost)}: drd can read nothing there",
+        f"{known.url} {lost_words(known.lost or '')}: drd can read nothing there",
         f"when the repository is back: {_verify(plan, known)}{meanwhile}",
     )
 
