@@ -147,7 +147,8 @@ def start(
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(server)
     pipes = [os.pipe(), os.pipe()] if log is None else []
-    request = [argv, list(words), dict(env), os.fspath(cwd or Path.cwd()), dies_at]
+    os.umask(mask := os.umask(0))
+    request = [argv, list(words), dict(env), os.fspath(cwd or Path.cwd()), dies_at, mask]
     warm_process.send(connection, request, [inner for _, inner in pipes] or [log, log])
     for _, inner in pipes:
         os.close(inner)
@@ -365,9 +366,9 @@ def _over(process: int, connection: socket.socket, waiting: selectors.BaseSelect
 
 
 def _become(connection: socket.socket, request: list[Any], fds: list[int]) -> NoReturn:
-    argv, words, env, cwd, dies_at, *mask = request
-    if mask:  # from `warm_client`
-        os.umask(*mask)
+    argv, words, env, cwd, dies_at, mask = request
+    os.umask(mask)
+    if len(fds) == 4:  # from `warm_client`
         warm_process.die_with(fds.pop())
     else:
         fds.insert(0, os.open(os.devnull, os.O_RDONLY))

@@ -155,6 +155,12 @@ class Machine:
                 raise AssertionError(f"not within {seconds:g} s: {what}\n{said}")
             time.sleep(0.1)
 
+    def wait_for_run(self, plan: str, kind: str, seconds: float) -> None:
+        """Return once drd's service says in the journal that a run of a plan has succeeded: to ask
+        drd for its runs would take a second of the processor each time."""
+        mine = (f"PLAN={plan}", f"KIND={kind}", "STATE=succeeded")
+        self.wait_until(lambda: bool(self.journal(*mine)), seconds, f"a {kind} of {plan}")
+
     def reboot(self, *, hard: bool = False) -> None:
         """Shut it down in order, or (`hard`) as if its power had failed, and boot it again; what is
         on its disk stays."""

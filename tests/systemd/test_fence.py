@@ -69,7 +69,7 @@ def test_fence_is_whole_in_the_unit_and_holds(system: Machine) -> None:
         runs = json.loads(told.stdout)["runs"] if told.returncode == 0 else []
         return [r for r in runs if r["kind"] == "drill" and r["finished_at"]]
 
-    system.wait_until(lambda: bool(drilled()), 90, "a drill of the daemon's")
+    system.wait_for_run("shop", "drill", 90)
     run = drilled()[0]["run"]
     shown = json.loads(system.run(DRD, "run", "show", run, "--json").stdout)
     assert shown["detail"]["result"] == "passed", shown

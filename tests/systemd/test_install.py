@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from drd.cli.main import main
 from drd.flows.host.shipped_files import is_as_put, sealed
+from tests import warm
 from tests.e2e.site import Result
 from tests.user_support import NOBODY, acting_as, as_root
 
@@ -24,11 +23,9 @@ PLACES = {
 
 
 def drd(*words: str, code: int = 0) -> Result:
-    done = subprocess.run(
-        [sys.executable, "-m", "drd", *words], capture_output=True, text=True, check=False
-    )
+    done = warm.run(words, env=os.environ)
     assert done.returncode == code, done
-    return Result(done.returncode, done.stdout, done.stderr)
+    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def files(root: Path) -> set[str]:

@@ -37,7 +37,8 @@ def test_members_ask_the_service_and_strangers_get_nothing(system: Machine) -> N
     people = "people: [{name: Anna, user: anna, roles: [operator]}]\n"
     system.write("/etc/drd/drd.yaml", f"{config}\n{people}")
     system.sh("install -d -o drd -g drd -m 2770 /srv/backups; systemctl start drd")
-    system.wait_until(lambda: "succeeded" in as_user(system, "rita", "runs"), 90, "a backup")
+    system.wait_for_run("conf", "backup", 90)
+    assert "succeeded" in as_user(system, "rita", "runs")
 
     for user in ("olga", "anna"):
         assert "is complete" in as_user(system, user, "backup", "conf")

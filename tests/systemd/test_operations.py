@@ -45,8 +45,9 @@ def test_page_is_true_from_install_to_uninstall(system: Machine, tmp_path: Path)
 def go_back(system: Machine, tmp_path: Path) -> None:
     """To a copy that knows another plan's point, while the catalogue in use knows one of its
     own."""
-    system.wait_until(lambda: bool(points(system, "orders-api")), 60, "a backup")
+    system.wait_for_run("orders-api", "backup", 60)
     before = points(system, "orders-api")
+    assert before
     of_the_first_version(f"sqlite:///{tmp_path}/drd.db", tmp_path)
     system.path("/var/lib/drd/drd.db.before-9999").write_bytes((tmp_path / "drd.db").read_bytes())
     system.sh("chown drd:drd /var/lib/drd/drd.db.*; chmod 660 /var/lib/drd/drd.db.*")

@@ -133,11 +133,8 @@ def test_start_is_over_when_the_service_is_ready(service: Machine) -> None:
 
 
 def test_what_is_due_is_backed_up_and_proven_under_the_hardening(service: Machine) -> None:
-    service.wait_until(
-        lambda: any(r["state"] == "succeeded" for r in runs(service, "shop", "drill")),
-        60,
-        "a backup and its drill",
-    )
+    service.wait_for_run("shop", "drill", 60)
+    assert any(r["state"] == "succeeded" for r in runs(service, "shop", "drill"))
     [point] = told(service, "points", "shop")["points"]
     assert point["complete"]
     assert point["proven_by"]
@@ -257,11 +254,8 @@ def test_stop_interrupts_what_runs_and_leaves_no_process(service: Machine) -> No
     assert service.sh("find /srv/backups -path '*/locks/*'") == ""
     service.write("/srv/go", "")
     service.run("systemctl", "start", "drd")
-    service.wait_until(
-        lambda: any(r["state"] == "succeeded" for r in runs(service, "slow", "backup")),
-        60,
-        "the backup that was interrupted",
-    )
+    service.wait_for_run("slow", "backup", 60)
+    assert any(r["state"] == "succeeded" for r in runs(service, "slow", "backup"))
     service.path("/etc/drd/plans/slow.yaml").unlink()
     service.run("systemctl", "reload", "drd")
 
