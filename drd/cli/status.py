@@ -22,6 +22,7 @@ from drd.config.location import ConfiguredPlaces
 from drd.config.paths import public_of
 from drd.errors import DrdError
 from drd.flows.status.overview import StatusDocument, known_when, trouble_at_rest
+from drd.flows.status.packages import missing_packages
 from drd.model.cells import Cell, Note
 from drd.model.exposure import age
 from drd.model.facts import HoldFacts
@@ -194,7 +195,21 @@ def _notes(
     if document.trouble is not None:
         notes.append(Note("drd", Cell(document.trouble, "bad"), "df -h"))
     notes += [alert_note("drd", alert, document.at) for alert in document.alerts]
-    return notes + _daemon(document) + _written(document)
+    return notes + _packages(document) + _daemon(document) + _written(document)
+
+
+def _packages(document: StatusDocument) -> list[Note]:
+    """Name missing packages for which there is no alert."""
+    known = {alert.subject for alert in document.alerts if alert.kind == "extension"}
+    return [
+        Note(
+            "drd",
+            Cell(f"the package {name} of drd.yaml is not installed", "warn"),
+            "drd doctor",
+        )
+        for name in document.missing_packages
+        if name not in known
+    ]
 
 
 def _copies(plan: Shown, now: int, tellings: Mapping[str, Telling]) -> Cell:
@@ -244,6 +259,7 @@ def status_command(
     *,
     state_url: str,
     state_password: SecretRef | None = None,
+    extensions: Sequence[str] = (),
     plans_dir: str | PathLike[str],
     public_dir: str | None = None,
     plan: str | None,
@@ -261,7 +277,11 @@ def status_command(
     out = out or sys.stdout
     now = now or datetime.now(UTC)
     places = ConfiguredPlaces(
-        state_url, os.fspath(plans_dir), public_dir or public_of(state_url), state_password
+        state_url,
+        os.fspath(plans_dir),
+        public_dir or public_of(state_url),
+        state_password,
+        tuple(extensions),
     )
     if nagios:
         wanted = StatusQuery(plan, 50, installed)
@@ -286,7 +306,8 @@ def status_command(
 
 def _read(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime) -> StatusDocument:
     document = read_document(places, wanted, now)
-    return document._replace(trouble=trouble_at_rest(places.state_url))
+    missing = missing_packages(places.extensions) if places.extensions else ()
+    return document._replace(trouble=trouble_at_rest(places.state_url), missing_packages=missing)
 
 
 def _nagios(document: Callable[[], StatusDocument], out: TextIO) -> int:

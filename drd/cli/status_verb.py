@@ -29,6 +29,7 @@ def _run(args: argparse.Namespace) -> int:
     return status_command(
         state_url=at.state_url,
         state_password=at.state_password,
+        extensions=at.extensions,
         plans_dir=at.plans_dir,
         public_dir=at.public_dir,
         plan=args.plan,

@@ -37,6 +37,7 @@ _PLAIN = r"(?a)(?!(null|true|false)$)(?=[a-z/.])[\w./:+-]*[\w/]"
 _QUOTED = r"\"[^\"\\]*\"|'[^']*'"
 _COMMENT = r"(^|(?<= ))#.*"
 _PAIRS = r"\[[^\[\]{}]*\]|\{[^\[\]{}]*\}"
+_EXTENSIONS = r"^extensions: *(?:(\[[^\[\]]*\])|\n((?: *- .*(?:\n|$))+))"
 _STATE = r"sqlite:///.|postgresql(\+\w+)?://(?![^/]*:[^/]*@)(?!.*password=)"
 _OPEN = frozenset("[]{}\"'\t\r\\|>&*!%?")
 _KEYS = {"state", "plans", "work_dir", "cache_dir", "run_as", "limits", "log"}
@@ -53,12 +54,13 @@ def config_path(given: str | None) -> tuple[str, bool]:
 
 
 class ConfiguredPlaces(NamedTuple):
-    """The places that a drd.yaml names."""
+    """The places that a drd.yaml names, and its packages of others."""
 
     state_url: str
     plans_dir: str
     public_dir: str
     state_password: SecretRef | None = None
+    extensions: tuple[str, ...] = ()
 
 
 def state_and_plans(path: str | os.PathLike[str], *, explicit: bool) -> tuple[str, str]:
@@ -97,6 +99,7 @@ def places(path: str | os.PathLike[str], *, explicit: bool) -> ConfiguredPlaces:
         place(values.get("plans", DEFAULT_PLANS), base),
         place(public, base) if public is not None else public_of(state),
         password,
+        _extensions(raw) if b"extensions" in raw else (),
     )
 
 
@@ -134,6 +137,14 @@ def _simple(raw: bytes) -> dict[str, str] | None:
                 return None
             values[key] = match[2]
     return values
+
+
+def _extensions(raw: bytes) -> tuple[str, ...]:
+    """Return the packages of a file that lists them in brackets or one a line; none if it lists
+    them in another way."""
+    text = re.sub(r"(^| )#.*", "", raw.decode("utf-8", "replace"), flags=re.MULTILINE)
+    listed = re.search(_EXTENSIONS, text, re.MULTILINE)
+    return tuple(re.findall(r"\w[\w.-]*", listed[1] or listed[2])) if listed else ()
 
 
 def _bare(line: str) -> tuple[str, bool]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from drd.bootstrap import App
 from drd.daemon.plans import PlanBook
 from drd.flows.schedules import Agenda
+from tests.extension_support import install_example, packages_in
 from tests.integration.test_schedule_command import PLAN
 
 
@@ -23,3 +26,31 @@ def test_a_stop_waits_for_no_thousands_of_plans(tmp_path: Path) -> None:
         assert seen == [(100, 120)]
         assert (len(found.accepted), found.removed, dict(found.refused)) == (100, (), {})
         assert len(book.load(running=False).accepted) == 120
+
+
+def test_a_plan_is_read_again_when_its_package_has_another_version_or_is_gone(
+    tmp_path: Path, short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its file alone it would be known from the catalogue."""
+    step = "runbook:\n  - restore: all\n  - {note: {file: /srv/notes, line: back}}\n"
+    settings = (
+        "state: sqlite:///state/drd.db\nwork_dir: w\ncache_dir: c\nextensions: [drd-example]\n"
+    )
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "drd.yaml").write_text(settings)
+    (tmp_path / "plans/shop.yaml").write_text(PLAN.format(name="shop") + step)
+    (tmp_path / "plans/other.yaml").write_text(PLAN.format(name="other"))
+    digests = []
+    with packages_in(short_tmp / "site", monkeypatch) as site:
+        for version in ("1.2.0", "2.0.0", None):
+            if version is None:
+                site.rename(short_tmp / "away")
+            else:
+                install_example(site, version=version)
+            with closing(App(str(tmp_path / "drd.yaml"))) as app:
+                loaded = PlanBook(app, Agenda(app.catalogue.queue)).load(running=False)
+                assert list(loaded.refused) == ([] if version else ["shop"])
+                rows = {row.name: row for row in app.catalogue.queue.plan_rows()}
+                digests.append((rows["shop"].digest, rows["other"].digest))
+    assert digests[0][0] != digests[1][0] == digests[2][0]
+    assert len({other for _, other in digests}) == 1

@@ -152,7 +152,7 @@ def test_without_anything_it_says_how_to_begin(bench: Bench) -> None:
     assert "drd plan new" in text
     assert json.loads(bench.status(json=True)[1]) == {
         "schema": 1, "at": "2026-11-25T00:31:00Z", "verdict": "unknown", "plans": [], "alerts": [],
-        "daemon": None, "trouble": None, "written_at": None,
+        "daemon": None, "trouble": None, "written_at": None, "missing_packages": [],
     }  # fmt: skip
 
 

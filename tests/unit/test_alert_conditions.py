@@ -616,3 +616,10 @@ def test_after_a_long_downtime_overdue_alerts_wait_an_hour(
     host: dict[str, Any], just: bool
 ) -> None:
     assert has_just_come_back(HostFacts(**host), NOW) == just
+
+
+def test_a_package_that_drd_cannot_use_raises_one_alert() -> None:
+    text = "the package drd-mine is not installed; drd refuses the plans that use this package"
+    (found,) = host_conditions(HostFacts(extensions=(("drd-mine", text),)), [("shop", 900.0)], NOW)
+    assert (found.kind, found.severity, found.subject) == ("extension", "warning", "drd-mine")
+    assert (found.text, found.remedy, found.plan) == (text, "drd doctor", "")

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drd.config.daemon import DaemonSettings, find_plan, load_settings, plans_by_name
-from drd.config.location import config_path, state_and_plans
+from drd.config.location import config_path, places, state_and_plans
 from drd.errors import ConfigError, UnknownPlan
 from drd.model.alerts import Rules
 
@@ -339,3 +339,23 @@ def test_two_files_with_one_name_are_both_named(plans: DaemonSettings) -> None:
     assert str(other) in caught.value.message
     assert str(plans.plans_dir / "orders.yaml") in caught.value.message
     assert list(plans_by_name(plans.plans_dir)) == ["billing", "broken", "orders-api"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "extensions: [drd-a, drd_b.c]   # ours: drd-x\n",
+        "extensions:\n  - drd-a\n  - drd_b.c  # drd-x\nlog: {level: info}\n",
+        "extensions:\n- drd-a\n- 'drd_b.c'\n",
+        '# extensions: [drd-x]\nextensions: [\n  drd-a, "drd_b.c",\n]\n',
+    ],
+)
+def test_the_quick_reader_knows_the_extensions(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, text)
+    named = places(str(path), explicit=True).extensions
+    assert named == ("drd-a", "drd_b.c") == load_settings(path, explicit=True).extensions
+
+
+def test_without_extensions_the_quick_reader_names_none(tmp_path: Path) -> None:
+    for text in ("run_as: drd\n", "extensions: []\n", "# extensions: [drd-x]\nrun_as: drd\n"):
+        assert places(str(write(tmp_path, text)), explicit=True).extensions == ()

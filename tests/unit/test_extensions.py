@@ -392,6 +392,27 @@ def test_a_reload_takes_another_list_and_a_refused_one_changes_nothing(
     assert "contains" in CHECKS
 
 
+def test_a_reload_takes_no_package_away_that_is_still_named(
+    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    install_example(packages)
+    file = settings_of(tmp_path, "extensions: [drd-example]\n")
+    app: Any = SimpleNamespace(settings=load_settings(file, explicit=True))
+    app.read_settings = lambda: load_settings(file, explicit=True)
+    packages.rename(tmp_path / "away")
+    settings_of(tmp_path, "log: {level: info}\nextensions: [drd-nowhere, drd-example]\n")
+    with pytest.raises(ConfigError) as caught:
+        reread(app)
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.path) == (2, "extensions[1]")
+    assert problem.message == "the package drd-example is not installed"
+    assert "contains" in CHECKS
+    settings_of(tmp_path, "log: {level: debug}\nextensions: [drd-nowhere]\n")
+    assert set(reread(app).changed) == {"extensions", "log"}
+    assert "contains" not in CHECKS
+
+
 STARTING = """
 from dataclasses import replace
 from drd.ports.kinds import Starting, Wish

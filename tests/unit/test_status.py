@@ -245,6 +245,7 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
     document = status_json(collect(lambda: found, [], NOW))
     assert list(document) == [
         "schema", "at", "verdict", "plans", "alerts", "daemon", "trouble", "written_at",
+        "missing_packages",
     ]  # fmt: skip
     assert shape(document) == {
         "schema": None,
@@ -308,6 +309,7 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
         "daemon": dict.fromkeys(["state", "last_at", "version"]),
         "trouble": None,
         "written_at": None,
+        "missing_packages": None,
     }
 
 

@@ -43,7 +43,8 @@ def status_json(document: StatusDocument) -> dict[str, Any]:
 
     `alerts` beside the plans are about drd itself, `daemon` is null if none ever ran, `trouble` is
     null while everything can be recorded, `written_at` is null for the catalogue's own answer, else
-    when drd wrote the summary that was read. `rpo.exposure_s` is null if it is unknown, and if
+    when drd wrote the summary that was read. `missing_packages` are extensions of drd.yaml that are
+    not installed. `rpo.exposure_s` is null if it is unknown, and if
     `rpo.loses_everything`: no point is left to restore. A reason ends with the command to run next,
     if any.
     """
@@ -56,6 +57,7 @@ def status_json(document: StatusDocument) -> dict[str, Any]:
         "daemon": _daemon(document.daemon),
         "trouble": document.trouble,
         "written_at": to_rfc3339(document.written_at) if document.written_at else None,
+        "missing_packages": list(document.missing_packages),
     }
 
 

@@ -49,7 +49,7 @@ class StatusDocument(NamedTuple):
     `alerts` are those about drd itself; `daemon` is None if nobody expects one. `trouble` is why
     nothing new can be recorded, None if no reason is visible. `briefs` are plans whose texts are
     known already, if only those were requested. `written_at` is when drd wrote the summary that was
-    read, None for the catalogue itself.
+    read, None for the catalogue itself. `missing_packages` are those that drd.yaml names.
     """
 
     at: datetime
@@ -60,6 +60,7 @@ class StatusDocument(NamedTuple):
     trouble: str | None = None
     briefs: tuple[Brief | Told, ...] = ()
     written_at: datetime | None = None
+    missing_packages: tuple[str, ...] = ()
 
 
 def trouble_at_rest(state_url: str) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from time import monotonic
 
 _KNOWN_FOR_S = 10.0
@@ -32,6 +32,11 @@ def changed_package(packages: Mapping[str, str]) -> str:
                 f"{number} when drd loaded the plan"
             )
     return ""
+
+
+def missing_packages(names: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the packages that are not installed."""
+    return tuple(name for name in names if installed_version(name) is None)
 
 
 def installed_version(name: str) -> str | None:
