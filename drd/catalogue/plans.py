@@ -144,7 +144,7 @@ def _require_no_open_run(connection: Connection, plan: str) -> None:
     run = connection.execute(open_run).scalar()
     if run is not None:
         raise AlreadyRunning(
-            f"run {run} of plan {plan} has not ended yet",
+            f"drd cannot forget plan {plan}, because its run {run} has not ended yet",
             run=run,
             hint=f"wait until it ends: `drd run show {run} --follow`; or end it: `drd cancel "
             f"{run}`",

@@ -130,8 +130,8 @@ def _settle(app: App, run: Run) -> None:
             return
     except DrdError as error:
         output.warn(
-            "could not remove the run's unfinished data from the repository, a later run will do "
-            f"it: {error.message}"
+            "drd could not remove the unfinished data of the run from the repository; a later run "
+            f"will remove it. Reason: {error.message}"
         )
     catalogue, _ = app.row_trust()
     owned = catalogue.runs.adopt(run, app.clock.now())

@@ -52,7 +52,7 @@ def _require_gone(app: App, name: str, known: Records) -> None:
         files = [Path(known.file)]
     if files:
         raise UsageError(
-            f"plan {name} still exists: its file is {files[0]}",
+            f"drd does not forget plan {name}, because its file still exists: {files[0]}",
             hint=f"if nobody needs the plan any more: rm {files[0]} && systemctl reload drd",
         )
 

@@ -100,7 +100,7 @@ class PlanTexts:
         """Return the plans whose stored text differs, with a message."""
         with self._lock:
             names, replaced = list(self._held), set(self._replaced)
-        blame = "the catalogue was changed from outside"
+        blame = "somebody changed the catalogue without drd"
         differing = {
             name: f"the stored text of plan {name} differed from its file, and was "
             f"replaced by the file's text: {blame}"

@@ -248,7 +248,8 @@ def _file_of(ref: SecretRef) -> str:
     name = str(ref.value)
     if not _NAME.fullmatch(name) or name.strip(".") == "":
         raise UsageError(
-            f"{ref.describe()} is not a valid file name", hint="rename it in the plan."
+            f"drd cannot store {ref.describe()} in a file: its name is not valid as a file name",
+            hint="give it another name in the plan.",
         )
     return f"{CREDENTIALS}/{name if ref.source == 'credential' else f'env-{name.lower()}'}"
 

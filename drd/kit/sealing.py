@@ -144,7 +144,7 @@ def refuse_strangers(path: Path, held: Path | None = None) -> None:
         if is_heading(start.decode("utf-8", "replace")):
             return
     raise UsageError(
-        f"{path} exists and is not a recovery kit",
+        f"drd does not overwrite {path}: it exists and is not a recovery kit",
         hint="give another file, or move this file away.",
     )
 

@@ -60,7 +60,7 @@ def test_time_of_loss_chooses_the_point_and_shows_the_data_loss(
     right = dry(site, "--lost-at", lost_at)
     assert (right["point"], right["loss_rows"][0]["counted"]) == (second, False)
     refused = site.drd(*RECOVER, "--point", third, "--lost-at", lost_at, "--yes", code=1)
-    assert "after the stated loss" in refused.err
+    assert "later than the loss that --lost-at states" in refused.err
     wrong = dry(site, "--before", between, "--lost-at", lost_at)
     assert wrong["point"] == first
     assert wrong["loss_rows"] == [{"component": "db", "rows": 100, "counted": True}]

@@ -175,7 +175,7 @@ def test_a_plan_that_is_forgotten_leaves_its_repository_and_no_alert(site: Site)
 
     with daemon(site) as running:
         until(lambda: succeeded(site), "a backup", running)
-        assert "its file is" in site.drd("plan", "forget", "shop", "--yes", code=2).err
+        assert "its file still exists" in site.drd("plan", "forget", "shop", "--yes", code=2).err
         file.unlink()
         running.reload()
         until(lambda: [a for a in alerts() if a["kind"] == "plan-not-loaded"], "its alert", running)

@@ -102,7 +102,7 @@ def test_resume_restarts_ended_services_and_rollback_stops_them(site: Site, port
             "'$.expires_at', '2026-01-01T01:00:00Z') where name = 'go-ahead'"
         )
     late = site.drd("approve", run, "go-ahead", "--by", "anna", code=2)
-    assert f"run drd resume {run}: drd then asks again" in late.err
+    assert f"to make drd ask again: drd resume {run}" in late.err
     child = site.start("resume", run)
 
     def approved() -> bool:

@@ -157,7 +157,10 @@ def test_giving_up_in_one_repository_keeps_copies_in_another(short_tmp: Path) ->
     assert command in verified.err
     assert command in paused.out
     refused = site.drd("points", "forget", point, "--reason", "damaged", code=2)
-    assert f"restore point {point} is complete in offsite" in refused.err
+    assert (
+        f"drd does not forget restore point {point}, because it is complete in offsite"
+        in refused.err
+    )
     site.drd("points", "forget", point, "--repository", "offsite", "--reason", "x", code=2)
     site.drd("points", "forget", point, "--repository", "primary", "--reason", "damaged")
     (left,) = site.points()

@@ -60,7 +60,9 @@ def state(world: World) -> RetentionState:
 def test_a_sound_point_needs_force(world: World, point: RestorePoint) -> None:
     with pytest.raises(UsageError) as caught:
         give(world)
-    assert caught.value.message == "drd knows no damage of restore point aaaaaaaa"
+    assert caught.value.message == (
+        "drd does not forget restore point aaaaaaaa, because it knows no damage of it"
+    )
     assert "drd verify shop" in caught.value.hint
     assert snapshots_of(world, "primary") == 3
     assert world.catalogue.runs.newest("shop", limit=1) == []
@@ -72,7 +74,9 @@ def test_a_held_point_is_never_given_up(world: World, point: RestorePoint) -> No
     world.catalogue.keeping.hold(Hold("aaaaaaaa", "shop", "the audit", NOON))
     with pytest.raises(UsageError) as caught:
         give(world, force=True)
-    assert caught.value.message == "restore point aaaaaaaa is held: the audit"
+    assert caught.value.message == (
+        "drd does not forget restore point aaaaaaaa, because it is held: the audit"
+    )
     assert caught.value.hint == (
         "if nobody needs the hold any more, release the point: drd release aaaaaaaa"
     )
@@ -86,7 +90,9 @@ def test_a_damaged_point_may_go_where_no_repository_has_it_whole(
     damage(world, "primary")
     with pytest.raises(UsageError) as caught:
         give(world)
-    assert caught.value.message == "restore point aaaaaaaa is complete in offsite"
+    assert caught.value.message == (
+        "drd does not forget restore point aaaaaaaa, because it is complete in offsite"
+    )
     assert caught.value.hint == (
         "--repository primary forgets only the damaged part; "
         "to forget the point anyway, add --force."
@@ -126,7 +132,9 @@ def test_a_point_whole_everywhere_by_now_has_no_lost_part(
     world.catalogue.keeping.record_state(missed)
     with pytest.raises(UsageError) as caught:
         give(world)
-    assert caught.value.message == "restore point aaaaaaaa is complete in primary and offsite"
+    assert caught.value.message == (
+        "drd does not forget restore point aaaaaaaa, because it is complete in primary and offsite"
+    )
     assert caught.value.hint == "to forget the point anyway, add --force."
 
 
@@ -162,7 +170,9 @@ def test_forgetting_is_refused_when_one_of_the_points_is_undamaged(
 ) -> None:
     damage(world, "primary")
     damage(world, "offsite")
-    with pytest.raises(UsageError, match="no damage of restore point bbbb"):
+    with pytest.raises(
+        UsageError, match="restore point bbbbbbbb, because it knows no damage of it"
+    ):
         give(world, "aaaaaaaa", "bbbbbbbb")
 
 

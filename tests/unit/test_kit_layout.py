@@ -162,7 +162,9 @@ def test_a_secret_of_a_target_that_is_not_there_is_named_as_needed_to_recover() 
 def test_a_credential_that_is_no_plain_name_is_refused(name: str) -> None:
     text = PLAN.replace("credential: restic ", f"credential: {name} ")
     secrets = {**SECRETS, SecretRef("credential", name): "evil"}
-    with pytest.raises(DrdError, match=r"must be the name of a file|is not a valid file name"):
+    with pytest.raises(
+        DrdError, match=r"must be the name of a file|its name is not valid as a file name"
+    ):
         lay_out(LostHost({"shop": text}, None, "/etc/drd", secrets, CA), Path("/"))
 
 

@@ -63,8 +63,9 @@ def judge_listing(services: Services, plan: Plan, listing: Iterable[SnapshotInfo
         newest = ahead[-1]
         _contest(
             services,
-            f"the repository contains a newer copy of this state: snapshot {newest.id[:8]} of "
-            f"{to_rfc3339(newest.time)}, made by a run that is not in this catalogue",
+            "the repository contains a newer copy of drd's state than this one: snapshot "
+            f"{newest.id[:8]} of {to_rfc3339(newest.time)}, made by a run that is not in this "
+            "catalogue",
         )
 
 

@@ -50,7 +50,8 @@ def compare(
         b, now = _of_point(plan, component, wanted)
     if type(before) is not type(now):
         raise UsageError(
-            f"component {component} was of another kind when restore point {a.name} was made",
+            f"drd cannot compare component {component}: it had another kind when restore point "
+            f"{a.name} was made",
             hint=f"choose two points that are newer than this change: drd points {plan.name}",
         )
     owners = other != LIVE or services.is_root
@@ -66,7 +67,8 @@ def _of_point(plan: Plan, component: str, point: RestorePoint) -> tuple[Side, Fi
         )
     if not _tells(snapshot.fingerprint):
         raise UsageError(
-            f"restore point {point.id} has no fingerprint of component {component}",
+            f"drd cannot compare component {component}: restore point {point.id} has no "
+            "fingerprint of it",
             hint="set `fingerprint: counts` or `fingerprint: digest` for this component in the "
             "plan; drd can then compare restore points that are made later.",
         )
@@ -88,7 +90,8 @@ def _live(services: Services, component: Component) -> tuple[Side, Fingerprint]:
         remove_run(services, probe)
     if not _tells(fingerprint):
         raise UsageError(
-            f"the plan has `fingerprint: off` for component {component.name}",
+            f"drd cannot compare component {component.name}: the plan has `fingerprint: off` for "
+            "it",
             hint="set `fingerprint: counts` or `fingerprint: digest` for this component.",
         )
     assert fingerprint is not None

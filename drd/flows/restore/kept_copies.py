@@ -384,7 +384,7 @@ def _require_last(catalogue: Catalogue, standing: KeptState) -> None:
         later = (other.started_at or run.started_at) > run.started_at  # type: ignore[operator]
         if later and aside.former and (aside.component, aside.place) in places:
             raise UsageError(
-                f"a later recovery, run {other.id}, also restored to {aside.place}, after "
-                f"run {run.id}",
-                hint=f"undo the last one first: drd undo {other.id}",
+                f"run {run.id} cannot be undone yet: a later recovery, run {other.id}, also "
+                f"restored to {aside.place}",
+                hint=f"first undo the later one: drd undo {other.id}",
             )

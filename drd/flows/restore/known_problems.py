@@ -168,7 +168,10 @@ def _remedies(
         )
         if other_point is not None:
             at = format_time(other_point[0].data_time, seconds=True)
-            yield f"--point {other_point[0].id} (data of {at}) is complete in {other_point[1][0]}."
+            yield (
+                f"restore point {other_point[0].id} (data of {at}) is complete in "
+                f"{other_point[1][0]}: add --point {other_point[0].id}."
+            )
         else:
             yield "drd knows no other restore point that is complete."
     yield "--component NAME restores what can still be read (may be given several times)."

@@ -207,8 +207,8 @@ def _choose(services: Services, plan: Plan, request: RecoveryRequest) -> Restore
     point = choose(services, plan, point=request.point, before=before, held_by=only).point
     if request.lost_at is not None and point.data_time > request.lost_at:
         raise TargetError(
-            f"restore point {point.id} contains data of {to_rfc3339(point.data_time)}, "
-            f"after the stated loss at {to_rfc3339(request.lost_at)}",
+            f"the data of restore point {point.id} is of {to_rfc3339(point.data_time)}, later than "
+            f"the loss that --lost-at states: {to_rfc3339(request.lost_at)}",
             hint="leave out --point to use the newest one before the loss, or list others: "
             f"drd points {plan.name}",
         )

@@ -47,7 +47,7 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
     run = services.row_trust.believed(run, "resume")
     if run.state is RunState.SUCCEEDED:
         raise UsageError(
-            f"run {run.id} of {run.plan} has already succeeded",
+            f"run {run.id} of {run.plan} cannot be resumed: it has already succeeded",
             hint=f"check what the run did: drd run show {run.id}",
         )
     if run.detail.point is None:
@@ -63,7 +63,7 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
             else f"rollback {run.id} continues the rollback"
         )
         raise UsageError(
-            f"run {run.id} of {run.plan} was {back}",
+            f"run {run.id} of {run.plan} cannot be resumed: it was {back}",
             hint=f"drd {on}. A new `drd recover` starts from the beginning.",
         )
     planned = plan_recovery(services, plan, RecoveryRequest.of_run(run), continues=run)
@@ -163,7 +163,8 @@ def rollback(
     steps, left = to_undo(plan, records)
     if not steps:
         raise UsageError(
-            f"run {run.id} cannot be rolled back: no step that was started has a rollback",
+            f"run {run.id} cannot be rolled back: no step that was started has a `rollback` in the "
+            "plan",
             hint=f"check what the run did: drd run show {run.id}",
         )
     if run.state.final and set(steps) <= _rolled_back(records.values()):

@@ -128,8 +128,8 @@ class DecisionRequests:
             if name in self._asked:
                 continue
             self._asked[name] = attempts[name]
-            answers = f"drd retry {run} {name}, drd skip {run} {name} --why TEXT, "
-            self.wants[name] = wants = Wanted(why, f"{answers}or drd cancel {run}")
+            answers = f"`drd retry {run} {name}`, `drd skip {run} {name} --why TEXT` "
+            self.wants[name] = wants = Wanted(why, f"{answers}or `drd cancel {run}`")
             record = next(r for r in self.services.catalogue.steps.of_run(run) if r.name == name)
             asked = record.result.asked_at or self.services.clock.now()
             self._since[name] = asked

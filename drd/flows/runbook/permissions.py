@@ -195,7 +195,7 @@ class Deciding:
             raise UsageError(
                 f"the answer to step {record.name} is too late: its time limit ended at "
                 f"{to_rfc3339(expires)}",
-                hint=f"run drd resume {self.run.id}: drd then asks again.",
+                hint=f"to make drd ask again: drd resume {self.run.id}",
             )
 
     def _unfit(self, step: str, record: StepRecord | None, why: str) -> UsageError:

@@ -159,7 +159,8 @@ def findings(places: StatePlaces) -> list[Finding]:
         )
         if entry.deed == "made private":
             hint = (
-                f"give {entry.path} and those above it to root or the owner of the state, mode 0700"
+                f"change the owner of {entry.path} and of the directories above it to root or to "
+                "the owner of drd's state, and its mode to 0700"
             )
         findings.append(Finding("state-shared", "error", "", str(entry), hint))
     return findings

@@ -104,7 +104,7 @@ def _require_reasons(services: Services, plan: Plan, what: GiveUpRequest) -> Non
     for point in what.points:
         if not _is_doubtful(point, kept.get(point), damaged, state, now):
             raise UsageError(
-                f"drd knows no damage of restore point {point}",
+                f"drd does not forget restore point {point}, because it knows no damage of it",
                 hint=f"to search for damage: `drd verify {plan.name}`. To forget the point anyway, "
                 "add --force.",
             )
@@ -124,7 +124,8 @@ def _require_lost(
         others = [name for name in known.repositories if name not in whole]
         only = f"--repository {others[0]} forgets only the damaged part; " if others else ""
         raise UsageError(
-            f"restore point {known.id} is complete in {' and '.join(whole)}",
+            f"drd does not forget restore point {known.id}, because it is complete in "
+            f"{' and '.join(whole)}",
             hint=f"{only}to forget the point anyway, add --force.",
         )
 
@@ -133,7 +134,7 @@ def _require_free(points: Sequence[str], held: Mapping[str, str]) -> None:
     for point in points:
         if point in held:
             raise UsageError(
-                f"restore point {point} is held: {held[point]}",
+                f"drd does not forget restore point {point}, because it is held: {held[point]}",
                 hint=f"if nobody needs the hold any more, release the point: drd release {point}",
             )
 
