@@ -37,7 +37,9 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--kit", metavar="FILE", help="a kit of drd kit export")
+    source.add_argument(
+        "--kit", metavar="FILE", help="the recovery kit: the file that drd kit export has written"
+    )
     source.add_argument(
         "--repository", metavar="URL", help="URL of a repository, as its plan names it"
     )
