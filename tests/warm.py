@@ -4,8 +4,9 @@ its own, two thirds of a second of CPU cheaper.
 A server imports all of drd once and forks for each command, which gets the words, the environment,
 the directory and the pipes that a fresh interpreter would get, also as others see them in /proc.
 What changes how an interpreter starts (LD_PRELOAD, a locale, PYTHON…) starts a fresh one, and a
-server of its own the second time. With DRD_TEST_COLD=1 everything starts a fresh one. A daemon from
-here starts its workers from here, too (`warm_workers`). Services are always fresh.
+server of its own the second time; packages of others on PYTHONPATH change nothing. With
+DRD_TEST_COLD=1 everything starts a fresh one. A daemon from here starts its workers from here, too
+(`warm_workers`). Services are always fresh.
 """
 
 from __future__ import annotations
@@ -183,9 +184,21 @@ def _of_start(env: Mapping[str, str]) -> dict[str, str]:
     found = {name: value for name, value in env.items() if name.startswith(_AT_START)}
     for name in warm_client.SAME:
         found.pop(name, None)
-    if found.get("PYTHONPATH") in (_ROOT, os.environ.get("PYTHONPATH", _ROOT)):
-        del found["PYTHONPATH"]
+    path = found.get("PYTHONPATH", "")
+    if path in (_ROOT, os.environ.get("PYTHONPATH", _ROOT)) or _only_adds(path):
+        found.pop("PYTHONPATH", None)
     return {n: v for n, v in found.items() if not (n[0] == "L" and v.upper().endswith("UTF-8"))}
+
+
+def _only_adds(path: str) -> bool:
+    """Whether these directories have only packages of others, which drd loads when it has started:
+    then it is early enough that `_become` puts them on its path."""
+    names = [f.name for place in filter(None, path.split(os.pathsep)) for f in _listed(Path(place))]
+    return all(name.startswith(("drd_", "drd-", "__pycache__")) for name in names)
+
+
+def _listed(place: Path) -> list[Path]:
+    return list(place.iterdir()) if place.is_dir() else []
 
 
 def _server_for(env: Mapping[str, str], *, at_once: bool) -> str:
@@ -375,6 +388,8 @@ def _become(connection: socket.socket, request: list[Any], fds: list[int]) -> No
     os.setsid()
     if "daemon" in words:
         warm_workers.install()
+    more = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
+    sys.path[1:1] = [place for place in more if place not in sys.path]
     warm_process.become(argv, env, cwd, fds, connection)
     os._exit(warm_process.carried_out(words, dies_at))
 

@@ -56,8 +56,7 @@ def _site(
     code += BREAKS.format(flag=str(flag), error=error, target=target)
     points = {"drd.kinds": {"notes": "drd_broken:SPEC"}}
     packages = install(directory / "packages", "drd-broken", {"drd_broken.py": code}, points)
-    around = {"PYTHONPATH": str(packages), "PYTHONNOUSERSITE": "1"}
-    site = Site(directory / "site", environment=around)
+    site = Site(directory / "site", environment={"PYTHONPATH": str(packages)})
     with (site.base / "drd.yaml").open("a") as settings:
         settings.write("extensions: [drd-broken]\n")
     (site.base / "todo.txt").write_text("buy milk\ncall home\n")

@@ -37,9 +37,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _site(directory: Path, packages: Path, name: str) -> Site:
-    # The second variable has commands in an interpreter that was started with the first.
-    around = {"PYTHONPATH": os.fspath(packages), "PYTHONNOUSERSITE": "1"}
-    made = Site(directory / "site", environment=around)
+    made = Site(directory / "site", environment={"PYTHONPATH": os.fspath(packages)})
     with (made.base / "drd.yaml").open("a") as settings:
         settings.write(f"extensions: [{name}]\n")
     return made

@@ -38,9 +38,7 @@ notify:
 def site(short_tmp: Path) -> Site:
     """A site beside which the example package is installed; drd.yaml does not name it yet."""
     packages = install_example(short_tmp / "site-packages")
-    # The second variable has commands in an interpreter that was started with the first.
-    around = {"PYTHONPATH": os.fspath(packages), "PYTHONNOUSERSITE": "1"}
-    site = Site(short_tmp / "site", environment=around)
+    site = Site(short_tmp / "site", environment={"PYTHONPATH": os.fspath(packages)})
     (site.base / "src").mkdir()
     (site.base / "src/motd").write_text("we are open\n")
     write_plan(site)
@@ -93,7 +91,11 @@ def digest_of(site: Site) -> str:
     return str(site.drd("plan", "show", "shop", "--json").json["digest"])
 
 
-def test_a_drill_fails_where_the_check_of_a_package_does(site: Site) -> None:
+def test_a_drill_fails_where_the_check_of_a_package_does(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In fresh interpreters, which have the package on their path from their start."""
+    monkeypatch.setenv("DRD_TEST_COLD", "1")
     name_it(site)
     write_plan(site, text="we are closed")
     site.drd("backup", "shop")
