@@ -42,7 +42,9 @@ class Register(Settings):
     """Where erasures are recorded: outside of what the plan restores. Give one of them."""
 
     file: AbsolutePath | None = Field(
-        None, description="A text file with one line for each erasure: a time (RFC 3339) and an id."
+        None,
+        description="A text file with one line for each erasure, a time (RFC 3339) and an id: "
+        "`2026-11-25T00:31:00Z 4711`.",
     )
     command: Words | None = Field(
         None,

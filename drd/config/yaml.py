@@ -337,7 +337,7 @@ def reads_as_text(text: str) -> bool:
 
 # --- what libyaml says, in plain words ------------------------------------------------------
 
-_QUOTE = 'put the value in quotes, like expect: "> 0" or cron: "*/10 * * * *".'
+_QUOTE = 'put the value in quotes, like `expect: "> 0"` or `cron: "*/10 * * * *"`.'
 
 
 _CLOSING = {'"': "closing quote", "'": "closing quote", "[": '"]"', "{": '"}"'}

@@ -159,8 +159,8 @@ def remedy_of(unproven: Sequence[Unproven]) -> str:
 
     if empty := about(EMPTY):
         return (
-            f"check the source of {', '.join(empty)}; if it may be empty, write may_be_empty: "
-            "true in the plan"
+            f"check the source of {', '.join(empty)}; if it may be empty, write "
+            "`may_be_empty: true` in the plan"
         )
     if left_out := about(IN_NO_STEP):
         return (

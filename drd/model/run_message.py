@@ -62,7 +62,7 @@ def _lines(run: Run, evidence: Evidence | None) -> list[str]:
     if evidence.rta_s is not None:
         lines.append(f"recovered in {format_duration(evidence.rta_s)}")
     if evidence.rpa_s is not None:
-        lines.append(f"{format_duration(evidence.rpa_s)} of data lost")
+        lines.append(f"lost: the data of the last {format_duration(evidence.rpa_s)}")
     if evidence.reason and not (run.error and _ended_by_its_evidence(run)):
         lines.append(with_remedy(evidence.reason, evidence.remedy))
     failed = [c for c in evidence.checks if c.verdict is CheckVerdict.FAILED]

@@ -102,7 +102,7 @@ def test_another_restic_than_in_the_last_drill_needs_one(site: Site) -> None:
     site.environment["PATH"] = f"{site.base}/bin:{os.environ['PATH']}"
     verdict, found = look(site, 3)
     assert (verdict, found["restic version"]["allows"]) == ("needs drill", "needs drill")
-    assert "0.99.0 here now" in found["restic version"]["evidence"]
+    assert "version 0.99.0 on this host" in found["restic version"]["evidence"]
     verdict, reasons = shown(site)
     assert (verdict, "restic version" in reasons) == ("needs drill", True), reasons
     site.drd("drill", "shop")

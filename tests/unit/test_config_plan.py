@@ -69,7 +69,7 @@ BROKEN = [
     ("dsn: {credential: shop-dsn}", "dsn: {env: $DSN}", 6, "components.db.dsn", "env must be the name of a variable", "write the name alone, without a $."),
     ("dsn: {credential: shop-dsn}", "dsn: {file: secrets/dsn}", 6, "components.db.dsn", "file must be an absolute path", "write the whole path, which begins with /."),
     ("dsn: {credential: shop-dsn}", "dsn: shop", 6, "components.db.dsn", "is not a connection string", "write postgresql://user@host/database or host=… dbname=…."),
-    ("kind: postgres", "kind: postgres\n    method: physical", 6, "components.db.method", "method: physical is not supported yet", "use method: logical, which is the default."),
+    ("kind: postgres", "kind: postgres\n    method: physical", 6, "components.db.method", "`method: physical` is not supported yet", "use `method: logical`, which is the default."),
     ("kind: postgres", "kind: postgres\n    fingerprint: count", 6, "components.db.fingerprint", '"count" is not one of counts, digest, off', 'did you mean "counts"?'),
     ("kind: postgres", "kind: postgres\n    before: {command: [./x.sh]}", 6, "components.db.before.command[0]", '"./x.sh" is a relative path', "write its whole path, or the name of a program on PATH."),
     ("kind: postgres", "kind: postgres\n    after: {command: x}", 6, "components.db.after.command", "is text, not a list", "write [a, b], or lines that begin with `- `."),

@@ -133,7 +133,7 @@ def test_a_drill_is_told_with_what_it_measured_and_which_check_failed() -> None:
     assert told.title == "orders-api: drill failed after 1m 33s"
     assert told.text.splitlines() == [
         "recovered in 9.6s",
-        "1m 03s of data lost",
+        "lost: the data of the last 1m 03s",
         "failed check orders is populated: 0, expected > 0",
     ]
     assert (told.details["rta_s"], told.details["rpa_s"]) == (9.6, 63.0)
@@ -156,7 +156,7 @@ def test_a_recovery_that_was_cancelled_is_told_by_its_state_and_not_by_its_evide
 def test_what_was_measured_as_nothing_is_told_as_well() -> None:
     found = evidence(result=DrillResult.PASSED, rta_s=0.0, rpa_s=0.0, checks=())
     told = message_of_run(run(kind=RunKind.DRILL), found)
-    assert told.text.splitlines() == ["recovered in 0s", "0s of data lost"]
+    assert told.text.splitlines() == ["recovered in 0s", "lost: the data of the last 0s"]
 
 
 def test_the_reason_of_a_drill_without_a_result_is_told_with_its_remedy() -> None:

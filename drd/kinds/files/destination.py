@@ -186,7 +186,8 @@ class FilesTargetDestination(NamedDestination):
         target, parent = self._target, self._publication.landing.parent
         if target == Path("/") or target in self._place.directory.resolve().parents:
             hint = "restore to a separate directory, and move the files from there to their places."
-            return Finding("target", "error", "", f"{target} cannot be replaced as a whole", hint)
+            text = f"{target} cannot be replaced as a whole: it contains files of drd itself"
+            return Finding("target", "error", "", text, hint)
         return no_directory(parent) or unwritable(parent)
 
     def _refuse_content(self) -> None:

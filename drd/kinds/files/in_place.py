@@ -144,7 +144,8 @@ class FilesInPlace(NamedDestination):
                 "restore to a separate directory (a target), and move the files from there "
                 "to their places."
             )
-            yield Finding("target", "error", "", f"{place} cannot be replaced as a whole", hint)
+            text = f"{place} cannot be replaced as a whole: it contains files of drd itself"
+            yield Finding("target", "error", "", text, hint)
             return
         mounts = mounts_below(place)
         if mounts:

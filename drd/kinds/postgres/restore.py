@@ -232,7 +232,8 @@ class Restorer:
             )
         raise TargetError(
             f"pg_restore of {self._order.component} failed: {first_error(done)}",
-            hint="the target is unchanged; drd drops the restored part.",
+            hint="the target is unchanged, and drd drops the restored part: correct the cause, "
+            "then restore again.",
         )
 
     def _ticker(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> Callable[[], None]:

@@ -159,7 +159,7 @@ def _large_objects(connection: Connection, role: str) -> Finding:
         "large-objects",
         "error",
         "",
-        f"{role} cannot read {counted(len(oids), 'large object')}: {_few(oids)}",
+        f"user {role} cannot read {counted(len(oids), 'large object')}: {_few(oids)}",
         f"{hint} -- new large objects need this grant again, except for their owner or a superuser",
     )
 
@@ -178,7 +178,7 @@ def _role_passwords(connection: Connection, role: str) -> Finding:
         "role-passwords",
         "warning",
         "",
-        f"{role} cannot read pg_authid: roles are saved without their passwords",
+        f"user {role} cannot read pg_authid: roles are saved without their passwords",
         f"GRANT SELECT ON pg_catalog.pg_authid TO {_quoted(connection, role)};"
         f" -- in database {connection.info.dbname}",
     )
@@ -198,7 +198,7 @@ def _superuser_only(connection: Connection, role: str) -> Finding:
         "subscriptions",
         "warning",
         "",
-        f"{role} is not a superuser, so the backup lacks {' and '.join(parts)}",
+        f"user {role} is not a superuser, so the backup lacks {' and '.join(parts)}",
         "back up as a superuser, or keep their definitions elsewhere.",
     )
 
@@ -216,7 +216,7 @@ def _code_of_others(connection: Connection, role: str) -> Finding:
         "code-of-others",
         "warning",
         "",
-        f"{role} is a superuser, and drd's counts and queries at each backup may run code of "
+        f"user {role} is a superuser, and drd's counts and queries at each backup may run code of "
         f"other users with these rights: {', '.join(code)}",
         "CREATE ROLE drd_backup LOGIN; -- or another name, and name it in dsn: drd doctor "
         "then says which rights it lacks",
@@ -243,7 +243,7 @@ def _standby(connection: Connection, role: str) -> Finding:
         "standby",
         "warning",
         "",
-        f"{role} cannot see whether this standby is up to date, so drd takes the time of the "
+        f"user {role} cannot see whether this standby is up to date, so drd takes the time of the "
         "last replayed transaction as the time of its data",
         f"GRANT pg_read_all_stats TO {_quoted(connection, role)}; -- on the primary",
     )

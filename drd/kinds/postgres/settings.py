@@ -45,8 +45,8 @@ class PostgresSettings(Settings):
 
     def contradictions(self) -> Iterator[Contradiction]:
         if self.method == "physical":
-            hint = "use method: logical, which is the default."
-            yield Contradiction(("method",), "method: physical is not supported yet", hint)
+            hint = "use `method: logical`, which is the default."
+            yield Contradiction(("method",), "`method: physical` is not supported yet", hint)
         yield from dsn.contradictions(self.dsn)
 
 

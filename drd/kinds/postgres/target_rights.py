@@ -36,10 +36,10 @@ def rights_findings(
     assert row is not None
     user, superuser, createdb = row
     if superuser:
-        return [Finding(TARGET_RIGHTS, "ok", name, f"{user} is a superuser")]
+        return [Finding(TARGET_RIGHTS, "ok", name, f"user {user} is a superuser")]
     lacking = _may_not(cluster, name, user, createdb=createdb)
     if no_owner:
-        return lacking or [Finding(TARGET_RIGHTS, "ok", name, f"{user} may create databases")]
+        return lacking or [Finding(TARGET_RIGHTS, "ok", name, f"user {user} may create databases")]
     roles = cluster.admin().execute(_ROLES, [list(facts["roles"])]).fetchall()
     missing = [role for role, exists, _ in roles if not exists]
     foreign = [role for role, exists, member in roles if exists and not member]
@@ -49,7 +49,7 @@ def rights_findings(
                 TARGET_RIGHTS,
                 "warning",
                 name,
-                f"{user} is not a superuser: the restore ends at the first object that only "
+                f"user {user} is not a superuser: the restore ends at the first object that only "
                 "a superuser may create",
                 "use a superuser in the target's dsn.",
             )
@@ -62,8 +62,8 @@ def rights_findings(
             TARGET_RIGHTS,
             "error",
             name,
-            f"{user} is not a superuser and cannot give objects to their owners. Roles that are "
-            f"missing, or that the user is not a member of: {', '.join([*missing, *foreign])}",
+            f"user {user} is not a superuser and cannot give objects to their owners. Roles that "
+            f"are missing, or that the user is not a member of: {', '.join([*missing, *foreign])}",
             f"use a superuser in the target's dsn, or --no-owner; or {make}{grants}".rstrip(),
         ),
     ]
@@ -73,7 +73,10 @@ def _may_not(cluster: Cluster, name: str, user: str, *, createdb: bool) -> list[
     """Say what prevents this user from making the database and renaming it; None for nothing."""
     findings = []
     if not createdb:
-        detail, hint = f"{user} may not create databases", f"ALTER ROLE {ident(user)} CREATEDB;"
+        detail, hint = (
+            f"user {user} may not create databases",
+            f"ALTER ROLE {ident(user)} CREATEDB;",
+        )
         findings.append(Finding(TARGET_RIGHTS, "error", name, detail, hint))
     owner = _foreign_owner(cluster)
     if owner is not None:
@@ -83,7 +86,7 @@ def _may_not(cluster: Cluster, name: str, user: str, *, createdb: bool) -> list[
                 TARGET_RIGHTS,
                 "error",
                 name,
-                f"{user} may not rename database {cluster.address.dbname}, which belongs to "
+                f"user {user} may not rename database {cluster.address.dbname}, which belongs to "
                 f"{owner}",
                 f"GRANT {ident(owner)} TO {ident(user)}; or ALTER DATABASE {database} "
                 f"OWNER TO {ident(user)}; or use a superuser in the target's dsn.",

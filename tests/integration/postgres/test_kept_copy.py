@@ -148,7 +148,7 @@ def test_a_database_of_somebody_elses_is_refused_before_anything_is_restored(
         RestoreOptions(no_owner=True, keep=True),
     )
     (bad,) = [f for f in target.preflight(backup.snapshot, overwrite=True) if f.failed]
-    assert bad.text == "maker may not rename database shop, which belongs to postgres"
+    assert bad.text == "user maker may not rename database shop, which belongs to postgres"
     assert 'ALTER DATABASE "shop" OWNER TO "maker"' in bad.remedy
     target.close()
     with pytest.raises(TargetError):

@@ -203,8 +203,8 @@ def test_rights_that_a_target_lacks_are_named_with_what_helps(
     assert "clerk" in detail
     assert "--no-owner" in hint
     assert 'GRANT "seller" TO "weak";' in hint
-    assert findings("weak", no_owner=True) == ("weak may create databases", "")
-    assert findings("postgres") == ("postgres is a superuser", "")
+    assert findings("weak", no_owner=True) == ("user weak may create databases", "")
+    assert findings("postgres") == ("user postgres is a superuser", "")
 
 
 @needs_15
