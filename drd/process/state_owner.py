@@ -131,7 +131,7 @@ def _warn_if_writable(place: Path, way: PathWalk, *, beside: bool) -> None:
             continue
         remedy = f"chmod go-w {directory.place}"
         if _is_sticky(info):
-            remedy = "set a directory that only drd uses in drd.yaml (`state`, `work_dir`)"
+            remedy = "in drd.yaml, set a directory that only drd uses (`state`, `work_dir`)"
         _warn(
             f"{directory.place} belongs to root, but others can write to it and so replace {place}",
             remedy,

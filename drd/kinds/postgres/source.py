@@ -132,7 +132,8 @@ def _exported(holder: Connection) -> Moment:
         return export_snapshot(holder)
     except psycopg.Error as error:
         raise SourceUnreachable(
-            f"cannot export a snapshot: {words(error)}", hint="check the server's log."
+            f"the server could not export a snapshot for pg_dump: {words(error)}",
+            hint="check the server's log.",
         ) from error
 
 
