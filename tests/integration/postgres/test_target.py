@@ -194,7 +194,7 @@ def test_rights_that_a_target_lacks_are_named_with_what_helps(
         return "\n".join(r.text for r in rights), "\n".join(r.remedy for r in rights)
 
     target_server.execute("CREATE ROLE weak LOGIN; CREATE ROLE clerk; CREATE ROLE seller")
-    nothing = ("weak may not create databases", 'ALTER ROLE "weak" CREATEDB;')
+    nothing = ("user weak may not create databases", 'ALTER ROLE "weak" CREATEDB;')
     assert findings("weak", no_owner=True) == nothing
     assert [text.splitlines()[0] for text in findings("weak")] == list(nothing)
     assert "clerk" in findings("weak")[0], "all at once"
