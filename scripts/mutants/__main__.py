@@ -50,7 +50,7 @@ ENOUGH = 0.95
 SPARE_S = 300  # for all tests of a mutant, beside ten times what they took without it
 TIMED_OUT = re.compile(r"^E +Failed: Timeout", re.MULTILINE)
 NOT_FOUND = re.compile(r"^ERROR: not found: .*?/(tests/[^\s\[]+)", re.MULTILINE)
-FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?\[.*?\]|\S+)(?: - |$)", re.MULTILINE)
+FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/\S+?\[.*?\]|tests/\S+)(?: - |$)", re.MULTILINE)
 
 
 def equivalents(path: Path = EQUIVALENTS) -> dict[tuple[str, ...], str]:
@@ -76,7 +76,7 @@ class Judge:
         for tree in trees:
             self.free.put(Warm(tree))
         self.stamp = iter(range(1_000_000_000, 2_000_000_000))
-        self.sound: set[tuple[str, bool]] = set()  # and whether it ran in a fresh interpreter
+        self.sound: set[tuple[tuple[str, ...], bool]] = set()  # and whether in a fresh interpreter
         self.unsound: set[str] = set()
         self.irreplaceable: set[Mutant] = set()
 
@@ -124,34 +124,34 @@ class Judge:
                 if ran.code == BROKEN or "ERROR: not found:" in ran.output:
                     raise RuntimeError(f"the tests of {mutant} did not run:\n{ran.output[-3000:]}")
                 failed = FAILED.search(ran.output)
-                again = self.against(mutant, warm, [failed[1]] if failed else tests)
-                if again.code != 0 and self.pass_without(mutant, warm, failed and failed[1], tests):
+                alone = [self.known(failed[1])] if failed else tests
+                again = self.against(mutant, warm, alone)
+                if again.code != 0 and self.pass_without(mutant, warm, alone):
                     late = again.code is None or TIMED_OUT.search(again.output)
                     return "timeout" if late else "killed", tests
                 if failed is None:
                     return "survived", tests
-                tests = [test for test in tests if not concerns(failed[1], test)]
+                tests = [test for test in tests if not concerns(alone[0], test)]
             return "survived", []
         finally:
             self.free.put(warm)
 
-    def pass_without(
-        self, mutant: Mutant, warm: Warm, failed: str | None, tests: list[str]
-    ) -> bool:
-        """Whether the test that failed passes without the mutant, run in the same way. Without a
-        name, all of them: the mutant ended the interpreter, or left a process behind."""
-        if failed is not None and (failed, self.is_fresh(mutant)) in self.sound:
-            return True
-        alone = tests if failed is None else [failed]
-        if failed not in self.tests:  # the mutant changes its parameters
-            alone = [test.partition("[")[0] for test in alone]
-        passed = any(self.against(mutant, warm, alone, apply=False).code == 0 for _ in range(2))
-        if passed and failed is not None:
-            self.sound.add((failed, self.is_fresh(mutant)))
-        elif not passed:
-            self.unsound.update(test for test in tests if concerns(failed or test, test))
-            print(f"left out, since it fails without a mutant: {failed or tests}", flush=True)
-        return passed
+    def known(self, failed: str) -> str:
+        """The test that failed, or all its parameters if the mutant changes these."""
+        return failed if failed in self.tests else failed.partition("[")[0]
+
+    def pass_without(self, mutant: Mutant, warm: Warm, tests: list[str]) -> bool:
+        """Whether what failed passes without the mutant, run in the same way: a test, or all of
+        them if the mutant ended the interpreter, or left a process behind."""
+        way = tuple(tests), self.is_fresh(mutant)
+        if way not in self.sound and any(
+            self.against(mutant, warm, tests, apply=False).code == 0 for _ in range(2)
+        ):
+            self.sound.add(way)
+        if way not in self.sound and len(tests) == 1:
+            self.unsound.update(test for test in self.tests if concerns(tests[0], test))
+            print(f"left out, since it fails without a mutant: {tests[0]}", flush=True)
+        return way in self.sound
 
     def is_fresh(self, mutant: Mutant) -> bool:
         """Whether it takes an interpreter that has imported nothing of drd before."""

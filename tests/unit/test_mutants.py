@@ -154,6 +154,29 @@ def test_an_error_of_an_import_kills_only_if_the_mutant_makes_it(judged: Any) ->
     assert judged(Runs((A, True), (file, True), (file, False), says=error)) == ("survived", [B])
 
 
+def test_a_test_whose_parameters_the_mutant_changes_is_run_again_with_all_of_them(
+    judged: Any,
+) -> None:
+    base = B.partition("[")[0]
+    new = Runs((B, True), (base, True), says=f"FAILED {base}[9] - assert 1 == 2")
+    assert judged(new) == ("killed", [A, B])
+    only_there = Runs((B, True), says=f"FAILED {base}[9] - assert 1 == 2")
+    assert judged(only_there) == ("survived", [A])
+
+
+def test_what_a_test_prints_names_no_failed_test(judged: Any) -> None:
+    prints = f"ERROR something - else\nFAILED {B} - assert 1 == 2"
+    assert judged(Runs((B, True), says=prints)) == ("killed", [A, B])
+
+
+def test_what_fails_without_a_name_kills_only_if_it_passes_without_the_mutant(
+    judged: Any,
+) -> None:
+    assert judged(Runs((A, True), says="left running: 7")) == ("killed", [A, B])
+    always = Runs((A, True), (A, False), says="left running: 7")
+    assert judged(always) == ("survived", [A, B])
+
+
 def test_a_failed_test_names_what_is_left_out_with_it(judged: Any) -> None:
     concerns = importlib.import_module("mutants.__main__").concerns
     assert concerns(B, B)
