@@ -131,7 +131,10 @@ class Judge:
                     return "timeout" if late else "killed", tests
                 if failed is None:
                     return "survived", tests
-                tests = [test for test in tests if not concerns(alone[0], test)]
+                others = [test for test in tests if not concerns(alone[0], test)]
+                if others == tests:
+                    raise RuntimeError(f"no such test was to run: {alone[0]}")
+                tests = others
             return "survived", []
         finally:
             self.free.put(warm)
@@ -187,8 +190,13 @@ class Judge:
 
 
 def concerns(failed: str, test: str) -> bool:
-    """Whether what failed is this test, one of its parameters, or the file that it is in."""
-    return failed == test or failed.startswith(f"{test}[") or test.startswith(f"{failed}::")
+    """Whether what failed is this test, the one of which it is a parameter, one of its own, or the
+    file that it is in."""
+    return (
+        failed == test
+        or failed.startswith(f"{test}[")
+        or test.startswith((f"{failed}[", f"{failed}::"))
+    )
 
 
 def importers() -> dict[str, set[str]]:

@@ -181,6 +181,7 @@ def test_a_failed_test_names_what_is_left_out_with_it(judged: Any) -> None:
     concerns = importlib.import_module("mutants.__main__").concerns
     assert concerns(B, B)
     assert concerns(B, "tests/unit/test_b.py::test_b")
+    assert concerns("tests/unit/test_b.py::test_b", B)
     assert concerns("tests/unit/test_b.py", B)
     assert not concerns(B, A)
     assert not concerns("tests/unit/test_b.py::test_b[10]", B)
