@@ -73,8 +73,10 @@ class Judge:
     ) -> None:
         self.tests, self.importers = tests, importers
         self.free: queue.Queue[Warm] = queue.Queue()
-        for tree in trees:
-            self.free.put(Warm(tree))
+        warm = [Warm(tree) for tree in trees]
+        for one in warm:
+            one.wait()
+            self.free.put(one)
         self.stamp = iter(range(1_000_000_000, 2_000_000_000))
         self.sound: set[tuple[tuple[str, ...], bool]] = set()  # and whether in a fresh interpreter
         self.unsound: set[str] = set()

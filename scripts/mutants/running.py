@@ -23,6 +23,7 @@ CANNOT = 77
 """The exit code of a fork that could not replace the function by the mutant."""
 BROKEN = 78
 """The exit code of a fork in which no test ran."""
+READY = "ready\n"
 ARGUMENTS = ("-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", f"--timeout={ONE_TEST_S}")
 
 
@@ -93,6 +94,12 @@ class Warm:
             start_new_session=True,
             env=environment(tree, self.mark),
         )
+
+    def wait(self) -> None:
+        """Wait until it has imported everything: it must import no mutant."""
+        assert self.process.stdout is not None
+        if self.process.stdout.readline() != READY:
+            raise RuntimeError("the interpreter for the tests could not import them")
 
     def run(
         self, arguments: list[str], seconds: float, change: tuple[str, bytes, bytes] | None = None

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from mutants.running import ARGUMENTS, BROKEN, CANNOT, TESTS
+from mutants.running import ARGUMENTS, BROKEN, CANNOT, READY, TESTS
 
 _OPTIMIZED = 1  # what only the code of functions has
 _LIBRARIES = ("hypothesis", "sqlalchemy", "alembic.command", "psycopg", "boto3", "tests")
@@ -40,6 +40,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     out, sys.stdout = sys.stdout, sys.stderr
+    print(READY, end="", file=out, flush=True)
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
