@@ -263,8 +263,8 @@ class DatabaseFingerprintSettings(Settings):
     )
     budget: Duration = Field(
         60.0,
-        description="Time limit for the fingerprint; a check reports each table that was not "
-        "reached as not_run.",
+        description="Time limit for the fingerprint. A check does not compare the tables that were "
+        "not reached in time, and reports them as `not_run`.",
     )
 
 

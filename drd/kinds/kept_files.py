@@ -95,7 +95,7 @@ class Beside:
         nothing = not os.path.lexists(self.target) and os.path.lexists(self.before)
         if nothing or any(self._torn(kept) for kept in (self.before, self.after)):
             raise TargetError(
-                f"an earlier exchange at {self.target} is not finished",
+                f"an earlier drd undo of {self.target} is not finished",
                 hint="run drd undo again to finish it.",
             )
         for kept in (self.before, self.after):
@@ -166,7 +166,7 @@ class Within:
     def discard(self) -> None:
         if self.returning.is_dir() or (self.before.is_dir() and self.after.is_dir()):
             raise TargetError(
-                f"an earlier exchange at {self.target} is not finished",
+                f"an earlier drd undo of {self.target} is not finished",
                 hint="run drd undo again to finish it.",
             )
         for kept in (self.before, self.after):

@@ -127,7 +127,7 @@ class Restorer:
             notes.append("pg_restore's jobs blocked each other, so drd restored again with one job")
             done = self._begin(snapshot, saved, dump, bool(missing), tick)
         self._require_success(done)
-        with as_target_error(f"cannot finish the database of {order.component}"):
+        with as_target_error(f"cannot finish the restore of {order.component}"):
             notes += self._cluster.finish(names.working, saved, with_owner=not order.no_owner)
             differences = self._compare(names.working, saved, notes)
             comment = saved["comment"]
