@@ -27,6 +27,8 @@ def test_joined_causes_have_facts_first_then_output_then_remedies() -> None:
     )
     assert both.remedy == "see its log.\ncreate it."
     assert joined({}) is None
+    without = joined({"a": Cause("x"), "b": GONE, "c": Cause("y")})
+    assert without == Cause("a: x; b: x.db does not exist; c: y", remedy="create it.")
 
 
 def test_a_recorded_error_has_its_remedy_apart_and_in_one_line() -> None:

@@ -214,6 +214,43 @@ def test_a_backup_in_the_second_half_of_its_rpo_has_priority() -> None:
     assert ran(choose([prune, backup], running, WIDE, NOW)) == ["backup of b"]
 
 
+def test_only_a_backup_has_priority_over_an_overdue_prune() -> None:
+    shared = {"repositories": ("/srv/shared",)}
+    running = [Running("a", "backup", repositories=("/srv/shared",))]
+    prune = due("prune", deadline=ago(60), **shared)
+    for kind in ("copy", "drill"):
+        late = due(kind, "b", deadline=ago(30), **shared)
+        found = choose([prune, late], running, WIDE, NOW)
+        assert why(found)[f"{kind} of b"] == "waits for prune of orders-api, which is overdue"
+
+
+@pytest.mark.parametrize(("left_s", "close"), [(7 * MINUTE, True), (7 * MINUTE + 1, False)])
+def test_half_of_the_time_that_the_rpo_leaves_is_close(left_s: float, close: bool) -> None:
+    """15 minutes, of which the backup itself takes one."""
+    shared = {"repositories": ("/srv/shared",)}
+    running = [Running("a", "backup", repositories=("/srv/shared",))]
+    prune = due("prune", deadline=NOW, expected_s=1.0, **shared)
+    backup = due(plan="b", deadline=ahead(left_s), **shared)
+    found = choose([prune, backup], running, WIDE, NOW)
+    assert (ran(found) == ["backup of b"]) == close
+
+
+def test_a_job_that_takes_exactly_until_a_backup_begins_waits_for_it() -> None:
+    backup = due(at=ahead(2 * MINUTE), deadline=ahead(8 * MINUTE))
+    for expected_s, waits in ((8 * MINUTE, True), (8 * MINUTE - 1, False)):
+        assert bool(alone(due("prune", expected_s=expected_s), backup)) == waits
+
+
+@pytest.mark.parametrize(("left_s", "fresh"), [(13 * 54, False), (13 * 54 + 1, True)])
+def test_a_point_is_fresh_while_nine_tenths_of_its_time_are_left(
+    left_s: float, fresh: bool
+) -> None:
+    """Of 13 minutes: 15, of which the backup takes one before and one after."""
+    backup = due(at=ahead(30), deadline=ahead(left_s))
+    long = due("prune", expected_s=HOUR)
+    assert (alone(long, backup) == "") == fresh
+
+
 # --- giving way ---------------------------------------------------------------------------------
 
 GIVES_WAY = ("drill", *EXCLUSIVE)
