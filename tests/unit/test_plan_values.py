@@ -1,0 +1,114 @@
+"""What the values of a plan mean: secrets, times, policies, shares of a kit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from drd.model.plan import (
+    NAME,
+    CopyPolicy,
+    DrillPolicy,
+    KitPolicy,
+    KitWatch,
+    RetentionPolicy,
+    SecretRef,
+    Sharing,
+    Times,
+    plan_hash,
+)
+from tests.schedule_support import DAY, HOUR, plan, repository
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        (SecretRef("credential", "orders-dsn"), "credential orders-dsn"),
+        (SecretRef("file", "/etc/pw"), "file /etc/pw"),
+        (SecretRef("command", ("pass", "show", "drd")), "command pass …"),
+        (SecretRef("text", "postgresql://u:hunter2@h/db"), "text in the plan"),
+    ],
+)
+def test_a_secret_is_described_by_where_it_is_and_never_by_itself(
+    reference: SecretRef, words: str
+) -> None:
+    assert reference.describe() == words
+
+
+@pytest.mark.parametrize("name", ["a", "orders-api", "0", "a" * 40])
+def test_names_are_plain(name: str) -> None:
+    assert NAME.fullmatch(name)
+    for wrong in ("", "a" * 41, name + "_", name.upper() + "A", name + "\n"):
+        assert NAME.fullmatch(wrong) is None
+
+
+def test_times_are_regular_with_an_interval_or_a_cron_line() -> None:
+    assert (Times().interval_s, Times().is_regular) == (None, False)
+    every = Times(every_s=HOUR, longest_gap_s=DAY)
+    assert (every.interval_s, every.is_regular) == (HOUR, True)
+    cron = Times(cron="0 3 * * *", longest_gap_s=DAY)
+    assert (cron.interval_s, cron.is_regular) == (DAY, True)
+    assert Times(longest_gap_s=DAY).is_regular is False
+
+
+def test_a_copy_follows_each_backup_unless_it_has_its_own_times() -> None:
+    assert CopyPolicy().follows
+    assert not CopyPolicy(by_hand=True).follows
+    assert not CopyPolicy(every_s=DAY).follows
+    assert not CopyPolicy(cron="0 3 * * *").follows
+    assert not CopyPolicy(by_hand=True, every_s=DAY).follows
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"keep_within_s": 0.0}, *({n: 1} for n in ("last", "hourly", "daily", "weekly", "yearly"))],
+)
+def test_without_a_rule_everything_is_kept(rule: dict[str, float]) -> None:
+    assert RetentionPolicy(every_s=DAY, max_repack_bytes=1).keeps_everything
+    assert not RetentionPolicy(**rule).keeps_everything  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "sharing"),
+    [("3/5", Sharing(3, 5)), (" 2 / 2 ", Sharing(2, 2)), ("10/12", Sharing(10, 12))],
+)
+def test_shares_are_those_that_are_needed_of_those_there_are(text: str, sharing: Sharing) -> None:
+    assert Sharing.parse(text) == sharing
+
+
+@pytest.mark.parametrize("text", ["", "3", "1/5", "6/5", "0/0", "3/100", "3/5/7", "-3/5"])
+def test_a_split_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a split into shares"):
+        Sharing.parse(text)
+
+
+def test_the_kit_of_a_plan_is_watched_before_that_of_the_host() -> None:
+    own, hosts = KitWatch("/own", DAY), KitWatch("/hosts", DAY)
+    assert KitPolicy(watch=own).watched(hosts) == own
+    assert KitPolicy(watch=own, shares=Sharing(2, 3)).watched(hosts) == own
+    assert KitPolicy().watched(hosts) == hosts
+    assert KitPolicy(shares=Sharing(2, 3)).watched(hosts) is None
+    assert KitPolicy().watched(None) is None
+
+
+def test_who_is_told_and_who_holds_a_kit_changes_no_hash() -> None:
+    whole = {"components": {"db": 1}, "heartbeat": 1, "kit": 1, "readiness": 1}
+    assert plan_hash(whole) == plan_hash({"components": {"db": 1}})
+    for key in ("heartbeat", "kit", "readiness"):
+        assert plan_hash({**whole, key: 2}) == plan_hash(whole)
+    assert plan_hash({**whole, "components": {"db": 2}}) != plan_hash(whole)
+
+
+def test_the_primary_is_the_repository_that_is_no_copy() -> None:
+    copies = {n: repository(n, copy_of="primary") for n in ("offsite", "third")}
+    found = plan(repositories={"offsite": copies["offsite"], "primary": repository("primary")})
+    assert found.primary.name == "primary"
+    assert found.copies == (copies["offsite"],)
+    more = replace(found, repositories={**found.repositories, "third": copies["third"]})
+    assert [c.name for c in more.copies] == ["offsite", "third"]
+
+
+def test_a_drill_by_hand_has_no_interval() -> None:
+    assert DrillPolicy().interval_s is None
+    assert DrillPolicy(every_s=DAY).interval_s == DAY
