@@ -161,8 +161,8 @@ def test_rekey_waits_for_the_plan_and_only_then_removes_the_mask(short_tmp: Path
         name_the_new_one(site)
         out = going.communicate(timeout=90)[0].decode()
     assert going.returncode == 0, err
-    first = next(line for line in err.splitlines() if "waits for the plan" in line)
-    assert "Ctrl-C is safe" in first
+    first = next(line for line in err.splitlines() if "waits until the plan names" in line)
+    assert "You may press Ctrl-C: both passwords open the repository" in first
     assert "the same command continues" in first
     assert f"names file {short_tmp}/secrets/new as repositories.offsite.password" in err
     assert opens(short_tmp / "offsite", NEW)

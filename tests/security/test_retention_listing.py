@@ -78,7 +78,10 @@ def test_points_forgotten_by_drd_do_not_shrink_the_listing(site: Site) -> None:
 def test_a_sound_point_is_not_given_up_by_mistake(site: Site) -> None:
     point = backup(site)
     refused = site.drd("points", "forget", point, "--reason", "typing error", code=2)
-    assert "drd knows no damage" in refused.err
+    assert (
+        f"drd does not forget restore point {point}, because it knows no damage of it"
+        in refused.err
+    )
     assert kept(site) == {point}
 
 
