@@ -20,8 +20,10 @@ import pytest
 from tests import warm
 from tests.former_states import make
 from tests.former_states.make import BASE, PORT
+from tests.user_support import as_root
 
 STATES = sorted(Path(make.__file__).parent.glob("version_*.json"))
+OF_ROOT = Path(make.__file__).parent / "of_root_0006.json"
 
 
 class Former:
@@ -40,6 +42,13 @@ class Former:
             # This machine is not the one that made the state.
             connection.execute("delete from daemon_state where key = 'custody'")
             connection.commit()
+        if made.get("owner"):
+            make.give_to(made["owner"])
+            make.ledger().mkdir(mode=0o700, parents=True)
+            for name, text in made["ledger"].items():
+                file = make.ledger() / name
+                file.write_text(text)
+                file.chmod(0o600)
 
     def drd(self, *words: str, code: int = 0) -> str:
         done = warm.run(words, env={**os.environ, "DRD_CONFIG": str(BASE / "drd.yaml")})
@@ -51,16 +60,22 @@ class Former:
         return json.loads(self.drd(*question.split(), "--json", code=code))
 
 
-@pytest.fixture(params=STATES, ids=lambda path: path.stem)
-def former(request: pytest.FixtureRequest) -> Iterator[Former]:
+@contextmanager
+def put_back(file: Path) -> Iterator[Former]:
     """One test at a time: the place is part of the plan's hash."""
     with BASE.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        shutil.rmtree(BASE, ignore_errors=True)
+        make.remove()
         try:
-            yield Former(json.loads(request.param.read_text()))
+            yield Former(json.loads(file.read_text()))
         finally:
-            shutil.rmtree(BASE, ignore_errors=True)
+            make.remove()
+
+
+@pytest.fixture(params=STATES, ids=lambda path: path.stem)
+def former(request: pytest.FixtureRequest) -> Iterator[Former]:
+    with put_back(request.param) as state:
+        yield state
 
 
 @contextmanager
@@ -140,7 +155,7 @@ def test_the_evidence_agrees_with_the_repository(former: Former) -> None:
 
 
 def test_a_recovery_that_failed_is_resumed(former: Former) -> None:
-    (run,) = (r["run"] for r in former.answers["runs"]["runs"] if r["kind"] == "recovery")
+    run = failed_recovery(former)
     (BASE / "back/etc").mkdir()
     shutil.copy(BASE / "shop.db", BASE / "back/shop.db")
     with listening():
@@ -148,9 +163,30 @@ def test_a_recovery_that_failed_is_resumed(former: Former) -> None:
     assert former.json(f"run show {run}")["state"] == "succeeded"
 
 
-def test_the_service_is_recovered_and_backed_up(former: Former) -> None:
+def failed_recovery(former: Former) -> str:
     (run,) = (r["run"] for r in former.answers["runs"]["runs"] if r["kind"] == "recovery")
-    former.drd("done", run)
+    return str(run)
+
+
+@as_root
+def test_root_resumes_by_its_own_record_of_before() -> None:
+    with put_back(OF_ROOT) as former, listening():
+        former.drd("resume", failed_recovery(former), "--yes")
+        assert former.json(f"run show {failed_recovery(former)}")["state"] == "succeeded"
+
+
+@as_root
+def test_root_refuses_a_row_that_differs_from_its_record_of_before() -> None:
+    with put_back(OF_ROOT) as former, listening():
+        with closing(sqlite3.connect(BASE / "state/drd.db")) as connection:
+            changed = "update steps set error = 'all is well' where name = 'announce'"
+            assert connection.execute(changed).rowcount == 1
+            connection.commit()
+        former.drd("resume", failed_recovery(former), "--yes", code=2)
+
+
+def test_the_service_is_recovered_and_backed_up(former: Former) -> None:
+    former.drd("done", failed_recovery(former))
     (BASE / "shop.db").unlink()
     with listening():
         former.drd("recover", "shop", "--target", "standby", "--yes")

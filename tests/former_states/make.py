@@ -1,7 +1,10 @@
 """Make a state with an earlier version of drd, and write it into a file of text.
 
     git worktree add --detach /tmp/earlier COMMIT
-    python -m tests.former_states.make /tmp/earlier tests/former_states/NAME.json
+    python -m tests.former_states.make /tmp/earlier tests/former_states/NAME.json [OWNER]
+
+With OWNER, a system user, the state is that user's, and root makes a recovery of it: then the file
+has root's own record of the recovery as well.
 
 The state lies in `BASE`, since the plan's hash contains its paths. The file has the catalogue as
 SQL, the repository and the other files, and what that version said about them. Durations in the
@@ -22,6 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from drd.process.private import ROOTS_OWN, root_place
 from tests import light_repository
 
 BASE = Path("/tmp/drd-former-state")
@@ -75,6 +79,12 @@ HISTORY: tuple[tuple[int, tuple[str, ...]], ...] = (
 )
 """The commands and their exit codes."""
 
+HISTORY_OF_ROOT: tuple[tuple[int, tuple[str, ...]], ...] = (
+    (0, ("backup", "shop")),
+    (1, ("recover", "shop", "--target", "standby", "--yes")),
+)
+"""The same for a state of another user, of which only the recovery matters."""
+
 QUESTIONS = ("status", "runs", "points shop", "plan show shop")
 """What is asked with --json in the end."""
 
@@ -93,6 +103,13 @@ def begin() -> None:
     (BASE / "plans/shop.yaml").write_text(PLAN)
 
 
+def give_to(owner: str) -> None:
+    """Give the state and the repository to a user."""
+    for name in ("state", "work", "cache", "repo"):
+        for path in (BASE / name, *(BASE / name).rglob("*")):
+            shutil.chown(path, owner, owner)
+
+
 def run(tree: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run drd of a source tree on the state."""
     around = {"PYTHONPATH": str(tree), "DRD_CONFIG": str(BASE / "drd.yaml")}
@@ -106,11 +123,24 @@ def run(tree: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _make(tree: Path) -> dict[str, Any]:
+def ledger() -> Path:
+    """The directory of root's own records."""
+    return root_place(BASE / "work", ROOTS_OWN) / "ledger"
+
+
+def remove() -> None:
+    """Remove the state, and root's records of it."""
+    shutil.rmtree(BASE, ignore_errors=True)
+    shutil.rmtree(ledger().parent, ignore_errors=True)
+
+
+def _make(tree: Path, owner: str) -> dict[str, Any]:
     begin()
     light_repository.begin(BASE / "repo", PASSWORD)
+    if owner:
+        give_to(owner)
     plan = BASE / "plans/shop.yaml"
-    for expected, words in HISTORY:
+    for expected, words in HISTORY_OF_ROOT if owner else HISTORY:
         first_drill = words[0] == "drill" and expected != 0
         plan.write_text(PLAN.replace('"> 0"', '"> 3"') if first_drill else PLAN)
         done = run(tree, *words)
@@ -137,18 +167,20 @@ def _make(tree: Path) -> dict[str, Any]:
         "answers": answers,
         "catalogue": catalogue,
         "repository": repository,
+        "owner": owner,
+        "ledger": {file.name: file.read_text() for file in sorted(ledger().glob("*.json"))},
     }
 
 
 def main() -> None:
     tree, file = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
-    shutil.rmtree(BASE, ignore_errors=True)
+    remove()
     try:
         with TemporaryDirectory() as room:
             os.environ["DRD_TEST_RUN"] = room
-            state = _make(tree)
+            state = _make(tree, "".join(sys.argv[3:4]))
     finally:
-        shutil.rmtree(BASE, ignore_errors=True)
+        remove()
     file.write_text(json.dumps(state, indent=1, ensure_ascii=False) + "\n")
 
 
