@@ -187,6 +187,12 @@ def test_a_healthy_plan_has_a_brief_until_it_is_at_risk(age_s: float) -> None:
     assert (brief.rpo_s, brief.attainment(brief.since)) == (900, 1.0)
 
 
+@pytest.mark.parametrize(("age_s", "is_kept"), [(718.9, True), (719.1, False), (719.9, False)])
+def test_what_holds_for_less_than_a_second_is_not_kept(age_s: float, is_kept: bool) -> None:
+    found = in_advance(quiet(newest=point(age_s), components=()), NOW)
+    assert (found is not None) == is_kept
+
+
 @pytest.mark.parametrize(
     "changes",
     [
