@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from shlex import quote
 from typing import Literal
@@ -78,10 +78,12 @@ class CommandExit:
 
 
 def _command(spec: CheckSpec, settings: CommandCheck, context: CheckContext) -> process.Command:
-    name = settings.component
-    snapshot = context.point.component(name) if name else None
-    at = snapshot.data_time if snapshot and snapshot.data_time else context.point.data_time
-    address = context.inspectors[name].environment if name else {}
+    address: Mapping[str, str] = {}
+    at = context.point.data_time
+    if settings.component is not None:
+        address = context.inspectors[settings.component].environment
+        snapshot = context.point.component(settings.component)
+        at = (snapshot.data_time if snapshot is not None else None) or at
     return process.Command(
         tuple(settings.run),
         env={

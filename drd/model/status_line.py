@@ -133,10 +133,7 @@ def _notes_in_advance(
     kinds = [alert.kind for alert in facts.alerts]
     if len(set(kinds)) < len(kinds) or whole.count("\n") != len(texts) - 1 or PLACE in repr(facts):
         return None
-    filled = _with_places(whole, places)
-    if filled is None:
-        return None
-    template, used = filled
+    template, used = _with_places(whole, places)
     return Told(
         plan=facts.plan,
         since=between[0],
@@ -156,18 +153,16 @@ def _notes_in_advance(
     )
 
 
-def _with_places(text: str, places: list[Place]) -> tuple[str, list[Place]] | None:
+def _with_places(text: str, places: list[Place]) -> tuple[str, list[Place]]:
     """Return the texts with a bare mark in place of each figure, and the places in the order of the
-    marks; None if a text already contains something like a mark.
+    marks.
     """
     from drd.model.validity import PLACE_END
 
     head, *rest = text.split(PLACE)
     parts, used = [head], []
     for part in rest:
-        number, mark, after = part.partition(PLACE_END)
-        if not (mark and number.isdecimal() and int(number) < len(places)):
-            return None
+        number, _, after = part.partition(PLACE_END)
         used.append(places[int(number)])
         parts.append(after)
     return PLACE.join(parts), used

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,39 @@ def test_a_command_gets_its_directory_and_component(tmp_path: Path) -> None:
         'test "$DRD_POINT $DRD_PLAN $DRD_DATA_TIME" = "7c1e orders 2026-03-01T12:00:00Z"',
     )
     assert (own.verdict, own.observed, own.expected) == (PASSED, "exit 0", "exit 0")
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ({"data_time": AT + timedelta(hours=1)}, "2026-03-01T13:00:00Z"),
+        ({"data_time": None}, "2026-03-01T12:00:00Z"),
+        ({"component": "other", "data_time": AT + timedelta(hours=1)}, "2026-03-01T12:00:00Z"),
+    ],
+)
+def test_a_command_gets_the_data_time_of_its_component(
+    tmp_path: Path, known: dict[str, Any], told: str
+) -> None:
+    path, snapshot = database(tmp_path)
+    settings = CommandCheck(
+        kind="command",
+        name="n",
+        component="it",
+        run=["sh", "-c", f'test "$DRD_DATA_TIME" = {told}'],
+    )
+    around = context({"it": SqliteInspector(path)}, replace(snapshot, **known))
+    [own] = check_for("command").run(CheckSpec("n", "command", "it", settings), around)
+    assert own.verdict is PASSED
+
+
+def test_a_command_of_what_was_not_restored_is_not_run(tmp_path: Path) -> None:
+    settings = CommandCheck(kind="command", name="n", component="it", run=["true"])
+    _, snapshot = database(tmp_path)
+    [own] = check_for("command").run(
+        CheckSpec("n", "command", "it", settings), context({}, snapshot)
+    )
+    assert (own.verdict, own.observed) == (NOT_RUN, "it was not restored")
+    assert own.looked_at_data
 
 
 def test_a_command_sees_nothing_else_of_drds_environment(

@@ -214,6 +214,32 @@ def test_a_backup_in_the_second_half_of_its_rpo_has_priority() -> None:
     assert ran(choose([prune, backup], running, WIDE, NOW)) == ["backup of b"]
 
 
+@pytest.mark.parametrize("runs", [2, 1])
+def test_the_first_of_several_backups_is_waited_for_in_whatever_order_they_are_known(
+    runs: int,
+) -> None:
+    limits = RunLimits(runs=runs)
+    running = [Running("shop", "backup")][: runs - 1]
+    drill = due("drill", expected_s=9 * MINUTE)
+    first = due(plan="p1", at=ahead(MINUTE), deadline=ahead(5 * MINUTE))
+    later = due(plan="p2", at=ahead(MINUTE), deadline=ahead(8 * MINUTE))
+    for backups in ((first, later), (later, first)):
+        reason = alone(drill, *backups, running=running, limits=limits)
+        assert reason == "waits for the backup of p1, which must begin by 00:36 UTC"
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_only_so_many_backups_are_counted_as_begin_before_the_end(backwards: bool) -> None:
+    soon = [due(plan=f"p{n}", at=ahead(30), deadline=ahead(60 * (n + 1))) for n in range(20)]
+    drill = due("drill", expected_s=5 * MINUTE)
+    dues = soon[::-1] if backwards else soon
+    assert alone(drill, *dues, limits=RunLimits(runs=4)) == ""
+    long = [replace(d, expected_s=4 * MINUTE) for d in dues]
+    assert alone(drill, *long, limits=RunLimits(runs=4)) == (
+        "waits for 5 backups, which must begin by 00:36 UTC"
+    )
+
+
 def test_only_a_backup_has_priority_over_an_overdue_prune() -> None:
     shared = {"repositories": ("/srv/shared",)}
     running = [Running("a", "backup", repositories=("/srv/shared",))]

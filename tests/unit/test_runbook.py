@@ -103,6 +103,15 @@ def test_a_failure_may_be_asked_about_while_others_go_on() -> None:
     assert moves(steps, a=SKIPPED, b=DONE).begin == ("c",)
 
 
+def test_a_failure_that_ends_all_leaves_nothing_to_ask_about() -> None:
+    steps = [step("a", on_failure="ask", needs=()), step("b", needs=()), step("c")]
+    over = moves(steps, a=FAILED, b=FAILED)
+    assert over == Moves(ask=("a",), ended="failed", never=("c",))
+    assert moves(steps, a=FAILED, b=RUNNING) == Moves(ask=("a",))
+    last = [step("a", on_failure="ask")]
+    assert moves(last, a=FAILED) == Moves(ask=("a",)), "it waits for the person"
+
+
 @pytest.mark.parametrize(
     ("when", "why"),
     [

@@ -204,8 +204,7 @@ def _forget(
     meant = (*forgetting.chosen.forget, *forgetting.vanished)
     gone = tuple(i for i in meant if i not in still.points)
     services.catalogue.points.forget(gone, services.clock.now())
-    moved = [i for i in share.vanished if i not in gone]
-    services.catalogue.copies.remove(plan.name, share.name, moved)
+    services.catalogue.copies.remove(plan.name, share.name, share.vanished)
     still.complain(share)
     return gone
 
