@@ -98,7 +98,7 @@ def test_a_copied_state_settles_nothing_of_the_original(site: Site) -> None:
     done = site.drd(*copy, "backup", "shop", "--json").json
     assert done["state"] == "succeeded", "what runs elsewhere, or died there, holds no backup here"
     # The easy way out, for a host that was renamed, moved or restored.
-    assert "belongs to" in site.drd(*copy, "adopt").out
+    assert "the owner of this state is" in site.drd(*copy, "adopt").out
     site.drd(*copy, "adopt", "--reason", "this is the new machine")
     site.drd(*copy, "backup", "shop")
     told = site.drd(*copy, "retention", "shop", "--json").json
