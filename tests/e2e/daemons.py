@@ -127,6 +127,8 @@ class WallClock:
             "FAKETIME_TIMESTAMP_FILE": str(self.file),
             "FAKETIME_CACHE_DURATION": "1",  # seconds until it is seen
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            # Else each thread that waits for Python's lock asks for the time again and again.
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
         }
 
     def set(self, ahead_s: int) -> None:
