@@ -228,6 +228,46 @@ def test_the_first_of_several_backups_is_waited_for_in_whatever_order_they_are_k
         assert reason == "waits for the backup of p1, which must begin by 00:36 UTC"
 
 
+def test_as_many_backups_as_slots_need_no_more_time_than_there_is() -> None:
+    soon = [
+        due(plan=f"p{n}", at=ahead(30), deadline=ahead(4 * MINUTE), expected_s=HOUR)
+        for n in range(4)
+    ]
+    drill = due("drill", expected_s=5 * MINUTE)
+    assert alone(drill, *soon[:3], limits=RunLimits(runs=4)) == ""
+    assert "waits for 4 backups" in alone(drill, *soon, limits=RunLimits(runs=4))
+
+
+@pytest.mark.parametrize(("left_s", "close"), [(450, True), (451, False)])
+def test_a_backup_that_was_never_measured_takes_nothing_of_its_rpo(
+    left_s: float, close: bool
+) -> None:
+    shared = {"repositories": ("/srv/shared",)}
+    running = [Running("a", "backup", repositories=("/srv/shared",))]
+    prune = due("prune", deadline=NOW, expected_s=1.0, **shared)
+    backup = due(plan="b", deadline=ahead(left_s), expected_s=None, **shared)
+    found = choose([prune, backup], running, WIDE, NOW)
+    assert (ran(found) == ["backup of b"]) == close
+
+
+@pytest.mark.parametrize(("left_s", "fresh"), [(810, False), (811, True)])
+def test_a_point_of_a_backup_that_was_never_measured_is_fresh_as_long(
+    left_s: float, fresh: bool
+) -> None:
+    backup = due(at=ahead(30), deadline=ahead(left_s), expected_s=None)
+    assert (alone(due("prune", expected_s=HOUR), backup) == "") == fresh
+
+
+def test_a_job_is_overdue_from_its_deadline_on() -> None:
+    one, two = RunLimits(runs=1), RunLimits(runs=2)
+    hours = due(plan="p1", at=ahead(30 * MINUTE), deadline=ahead(50 * MINUTE), rpo_s=4 * HOUR)
+    for deadline, waits in ((NOW, False), (ahead(1), True)):
+        first = due("drill", expected_s=None, deadline=deadline)
+        assert bool(alone(first, hours, limits=one)) == waits
+        measured = due("copy", deadline=deadline)
+        assert bool(alone(measured, running=[Running("shop", "drill")], limits=two)) == waits
+
+
 @pytest.mark.parametrize("backwards", [False, True])
 def test_only_so_many_backups_are_counted_as_begin_before_the_end(backwards: bool) -> None:
     soon = [due(plan=f"p{n}", at=ahead(30), deadline=ahead(60 * (n + 1))) for n in range(20)]

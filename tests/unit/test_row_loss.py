@@ -42,3 +42,9 @@ def test_uncounted_tables_have_no_loss() -> None:
     assert rows_lost(CHOSEN, None, None, at(13)) == ()
     assert rows_lost(point(10, "off"), None, OLD, at(13)) == ()
     assert rows_lost(CHOSEN, point(20, "off"), None, at(30)) == ()
+
+
+def test_points_of_the_same_moment_or_in_the_wrong_order_show_no_growth() -> None:
+    assert rows_lost(CHOSEN, None, point(10, orders=100), at(13)) == ()
+    assert rows_lost(CHOSEN, None, point(11, orders=100), at(13)) == ()
+    assert rows_lost(CHOSEN, None, OLD, at(9)) == (RowLoss("db", 0, counted=False),)

@@ -61,6 +61,8 @@ def test_readiness_runs_at_once_after_relevant_changes() -> None:
     assert (found.at, found.why) == (ago(MINUTE), "drill at 00:30, which may change the result")
     older = replace(looked, news=(ago(7 * MINUTE), "drill"))
     assert due(job("readiness", every_s=DAY), older).at == ahead(DAY - 6 * MINUTE)
+    same = replace(looked, news=(ago(6 * MINUTE), "drill"))
+    assert due(job("readiness", every_s=DAY), same).at == ahead(DAY - 6 * MINUTE)
     not_believed = replace(looked, news=(ahead(DAY), "drill"))
     assert due(job("readiness", every_s=DAY), not_believed).at == ahead(DAY - 6 * MINUTE)
 
@@ -207,6 +209,8 @@ def test_cron_drills_a_scenario_that_never_was_without_waiting_for_its_time() ->
     sunday = utc("2026-11-29T03:00:00")
     assert due(weekly, changed(ran, undrilled=())).at == sunday
     assert due(job("backup", cron="0 3 * * 0"), ran).at == sunday
+    at_once = changed(ran, drilled_at=ago(DAY))
+    assert due(weekly, at_once).at == ago(DAY), "it ended when it began"
     unproven = changed(ran, drilled_at=None)
     assert due(weekly, unproven).at == sunday, "it left no evidence"
 
@@ -390,6 +394,20 @@ def test_backup_by_the_rpo_waits_for_the_end_of_a_blackout_that_keeps_the_rpo() 
     found = due(job(auto=True, blackout=(short,)), history(data_time=now, last_started_at=now), now)
     assert found.at == utc("2026-11-25T12:03:00")
     assert "before the blackout" not in found.why
+
+
+@pytest.mark.parametrize(("minutes", "earlier"), [(14, False), (15, False), (16, True)])
+def test_a_blackout_that_ends_when_the_rpo_does_needs_no_earlier_backup(
+    minutes: int, earlier: bool
+) -> None:
+    """Data of 11:45, RPO 15m, usual 0s: the backup has to begin by 12:00."""
+    quiet = Blackout(11 * 60 + 50, 11 * 60 + 45 + minutes)
+    now = utc("2026-11-25T11:46:00")
+    known = history(data_time=utc("2026-11-25T11:45:00"), last_started_at=None)
+    found = due(job(auto=True, blackout=(quiet,)), known, now)
+    assert ("before the blackout" in found.why) == earlier
+    if earlier:
+        assert found.at == utc("2026-11-25T11:49:00")
 
 
 def test_backup_before_a_blackout_is_made_once() -> None:
