@@ -381,7 +381,8 @@ def _over(process: int, connection: socket.socket, waiting: selectors.BaseSelect
 def _become(connection: socket.socket, request: list[Any], fds: list[int]) -> NoReturn:
     argv, words, env, cwd, dies_at, mask = request
     os.umask(mask)
-    if len(fds) == 4:  # from `warm_client`
+    if len(fds) == 5:  # from `warm_client`
+        warm_process.see(fds.pop())
         warm_process.die_with(fds.pop())
     else:
         fds.insert(0, os.open(os.devnull, os.O_RDONLY))

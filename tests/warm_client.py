@@ -1,8 +1,8 @@
 """`drd` for scripts: what `warm.program` puts on a PATH asks the warm server for the command.
 
-It gives the server its words, environment, directory, mask of modes and descriptors, passes on the
-signals that it gets, and ends as the command does. When it is killed, so is the command. Nothing is
-imported that takes a millisecond: this is run a hundred times.
+It gives the server its words, environment, directory, mask of modes, mounts and descriptors, passes
+on the signals that it gets, and ends as the command does. When it is killed, so is the command.
+Nothing is imported that takes a millisecond: this is run a hundred times.
 """
 
 import _signal
@@ -36,7 +36,8 @@ def _asked(address: str, argv: list[str], words: list[str], env: dict[str, str])
     pairs = ",".join(f"{quoted(name)}:{quoted(value)}" for name, value in env.items())
     here = quoted(os.getcwd())
     text = f"[{_list(argv)},{_list(words)},{{{pairs}}},{here},{quoted('')},{mask}]".encode()
-    descriptors = b"".join(fd.to_bytes(4, sys.byteorder) for fd in (0, 1, 2, alive))
+    mounts = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    descriptors = b"".join(fd.to_bytes(4, sys.byteorder) for fd in (0, 1, 2, alive, mounts))
     rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)]
     waiting: list[int] = []
     pid = 0

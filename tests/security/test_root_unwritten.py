@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from drd.process.private import ROOTS_OWN
+from tests import warm
 from tests.e2e.site import Result, Site
 from tests.security.test_root_ledger import (  # noqa: F401
     RECOVER,
@@ -37,9 +38,8 @@ def within(site: Site, mounts: str, *words: str, code: int = 0) -> Result:  # no
     ROOTS_OWN.mkdir(mode=0o711, exist_ok=True)
     script = f'({RUN}; {mounts}) 2>/dev/null; exec "$@"'
     apart = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
-    done = subprocess.run(
-        [*apart, *site.argv(*words)], env=site.env(), capture_output=True, check=False
-    )
+    drd = f"{warm.program(site.env())}/drd"
+    done = subprocess.run([*apart, drd, *words], env=site.env(), capture_output=True, check=False)
     told = Result(done.returncode, done.stdout.decode(), done.stderr.decode())
     assert told.code == code, told
     assert "Traceback" not in told.err, told
@@ -69,7 +69,11 @@ def test_root_recovers_without_a_record(site: Site, mounts: str) -> None:  # noq
     within(site, mounts, "drill", "shop", code=4)
 
 
-def test_root_keeps_its_record_where_it_can(site: Site) -> None:  # noqa: F811
+def test_root_keeps_its_record_where_it_can(
+    site: Site,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DRD_TEST_COLD", "1")  # in fresh interpreters
     told = within(site, WRITABLE, *RECOVER, code=1)
     assert "record" not in told.err
     told = within(site, ":", *RECOVER, "--overwrite", code=1)
