@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from drd.model.facts import FindingFacts, PlanFacts, RepositoryFacts, UnreadyFacts
+from drd.model.facts import (
+    DaemonFacts,
+    FindingFacts,
+    PlanFacts,
+    RepositoryFacts,
+    UnreadyFacts,
+    daemon_facts,
+    other_packages,
+)
+from drd.model.finding import Finding
 from drd.model.finding_codes import (
     DATA,
     DRILL,
@@ -159,3 +168,62 @@ def test_what_is_not_disproved_is_still_found() -> None:
     assert [f.code for f in still_found(found)] == [KEY]
     assert still_found(healthy()) == []
     assert not disproved(healthy(), RESTORE_POINT, "restore point")
+
+
+# --- names of findings, and what others say of themselves -------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "subject", "name"),
+    [
+        ("repository", "primary", "repository primary"),
+        ("repository-data", "primary", "repository primary data"),
+        ("repository-protection", "primary", "repository primary: protection"),
+        ("repository-key", "primary", "repository primary: key"),
+        ("drill", "host-loss", "drill host-loss"),
+        ("target-unavailable", "db", "db"),
+        ("target-room", "", "target's room"),
+        ("target-room", "db", "db: target's room"),
+        ("host-clock", "", "this host's clock"),
+        ("row-security", "orders-db", "orders-db: row security"),
+        ("kit-missing", "", "kit missing"),
+    ],
+)
+def test_a_finding_is_named_by_its_code_and_subject(code: str, subject: str, name: str) -> None:
+    assert name_of(code, subject) == name
+
+
+def test_a_finding_about_a_target_is_named_with_it() -> None:
+    found = Finding("row-security", "error", "orders-db", "is on", where="target standby")
+    assert (found.name, found.failed) == ("target standby: orders-db: row security", True)
+    assert not Finding("a", "warning", "", "").failed
+    assert Finding.from_json(found.to_json()) == found
+
+
+def test_findings_of_older_versions_are_read() -> None:
+    for severity, ok in (("warning", True), ("error", False)):
+        found = Finding.from_json({"name": "kit", "ok": ok, "detail": "it is", "hint": "do it"})
+        assert found == Finding("unnamed", severity, "kit", "it is", "do it")  # type: ignore[arg-type]
+        assert found.name == "kit"
+    bare = Finding.from_json({"name": "kit", "severity": "error"})
+    assert bare == Finding("unnamed", "error", "kit", "")
+    later = Finding.from_json(
+        {"code": "a", "subject": "b", "severity": "ok", "evidence": "c", "remedy": "d", "new": 1}
+    )
+    assert later == Finding("a", "ok", "b", "c", "d")
+
+
+def test_a_daemon_has_stopped_only_if_it_said_so() -> None:
+    assert daemon_facts(AT, {"state": "stopped", "version": "1.2"}) == DaemonFacts(
+        AT, stopped=True, version="1.2"
+    )
+    for said in ({}, {"state": "running"}):
+        assert daemon_facts(AT, said) == DaemonFacts(AT, stopped=False, version="")
+
+
+def test_packages_differ_by_the_first_number_of_their_version() -> None:
+    now: dict[str, object] = {"a": "2", "b": 1, "c": "1", "d": "1"}
+    then = {"extension a": "1.9", "extension b": "1.2", "extension c": "10.0", "restic": "0.18"}
+    assert [p.name for p in other_packages(then, now)] == ["a", "c"]
+    [one, _] = other_packages(then, now)
+    assert one.words() == "package a 1.9, which is version 2 now"
