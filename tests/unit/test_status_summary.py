@@ -209,6 +209,11 @@ def test_a_plan_with_reasons_has_no_brief(changes: dict[str, Any]) -> None:
     assert brief_of(quiet(**changes), NOW) is None
 
 
+def test_a_plan_whose_file_is_gone_has_no_brief() -> None:
+    assert brief_of(quiet(), NOW) is not None
+    assert brief_of(quiet(file_gone=True), NOW) is None
+
+
 def test_a_plan_with_a_hold_has_no_brief() -> None:
     assert brief_of(quiet(holds=(HoldFacts("p1", "a lawsuit", None, "anna"),)), NOW) is None
 
