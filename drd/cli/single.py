@@ -78,7 +78,8 @@ def lines(changed: Changes) -> Iterator[str]:
     for thing in changed.things:
         was, now = _held(thing.was), _held(thing.now)
         more = ", other contents" if thing.name in others else ""
-        yield f"live now   {printable(thing.name)}: {was} at the point, {now} live{more}"
+        name = printable(thing.name)
+        yield f"live now   {name}: {was} in the restore point, {now} in the live data{more}"
     if changed.found is None or (changed.found.tables and changed.things):
         return
     rows = list(rows_of(changed.found))

@@ -168,7 +168,8 @@ def _drop_ins(prefix: Path) -> Iterator[UpgradeNotice]:
         lines = file.read_text(errors="replace").splitlines()
         names = [name for name in _MODES if any(line.startswith(f"{name}=") for line in lines)]
         if names:
-            text = f"{file} sets {', '.join(names)}, which this version of the unit changes"
+            settings = ", ".join(names)
+            text = f"{file} overrides {settings}, which the new unit sets in another way"
             yield UpgradeNotice(
                 "person", text, "check whether you still need these lines: systemctl cat drd"
             )

@@ -53,7 +53,9 @@ class State(Settings):
         description="URL of the catalogue's database, as SQLAlchemy writes it: "
         "`postgresql://drd@db1/drd`."
     )
-    password: Secret | None = Field(None, description="The password of the database's user.")
+    password: Secret | None = Field(
+        None, description="The password of the user by whom drd connects to the database."
+    )
 
 
 _STATE_SCHEMA: dict[str, Any] = {

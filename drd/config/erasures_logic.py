@@ -113,7 +113,11 @@ def _check_command(parsed: Parsed, words: Words, path: Path, report: Report) -> 
         for reference in references(word):
             if reference.partition(".")[0] not in known:
                 hint = nearest(reference, known)
-                report.error((*path, at), f"there is no value ${{{reference}}}", hint)
+                report.error(
+                    (*path, at),
+                    f"${{{reference}}} is none of the values that drd can insert here",
+                    hint,
+                )
 
 
 def _comparisons(parsed: Parsed, component: str, report: Report) -> None:

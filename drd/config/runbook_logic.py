@@ -283,7 +283,11 @@ class _Review:
                 known = [*self._plain(name), *self.parsed.kinds, "target.COMPONENT", "steps.NAME"]
                 if self.is_sound:
                     hint = nearest(reference, known)
-                    self.report.error(path, f"there is no value ${{{reference}}}", hint)
+                    self.report.error(
+                        path,
+                        f"${{{reference}}} is none of the values that drd can insert here",
+                        hint,
+                    )
 
     def _plain(self, name: str) -> list[str]:
         """Values without a dot in this step: services that were started before among them."""

@@ -29,7 +29,9 @@ Cron = Annotated[
 
 def _time_of_day(value: Any) -> str:
     if not isinstance(value, str):
-        raise Malformed(f"{value} is not a time of day", 'write it in quotes, like "22:00"')
+        raise Malformed(
+            f"{value} is not a time of day", 'write hours and minutes in quotes, like "22:00"'
+        )
     minutes = minutes_of(value)
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 

@@ -97,7 +97,8 @@ def _read(path: Path) -> KitShare:
     if missing:
         raise UsageError(
             f"{path} is not a share of a kit: it has no line `{missing[0]}: …`",
-            hint="give the file that drd kit export wrote, or type its last four lines again.",
+            hint="give a file that drd kit export --shares wrote, not the kit. If you typed the "
+            "share from paper, compare the last four lines with the paper.",
         )
     text = lines["share"].lower()
     if (

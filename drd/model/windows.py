@@ -25,7 +25,9 @@ def minutes_of(text: str) -> int:
     match = re.fullmatch(r"(\d{1,2}):([0-5]\d)", text, re.ASCII)
     total = int(match[1]) * 60 + int(match[2]) if match else None
     if total is None or total > DAY_MIN:
-        raise Malformed(f"{text!r} is not a time of day", 'write it in quotes, like "22:00"')
+        raise Malformed(
+            f"{text!r} is not a time of day", 'write hours and minutes in quotes, like "22:00"'
+        )
     return total
 
 

@@ -57,7 +57,10 @@ def test_a_table_comes_back_beside_the_live_one(short_tmp: Path, journal: str) -
     told = site.drd(*BESIDE[:-1], "--dry-run", "--json").json["single"]
     assert (told["tables"], told["into"]) == (["orders"], "orders of yesterday")
     assert told["live"]["things"] == [{"name": "orders", "a_rows": 1000, "b_rows": 901}]
-    assert "1,000 rows at the point, 901 rows live" in site.drd(*BESIDE[:-1], "--dry-run").out
+    assert (
+        "1,000 rows in the restore point, 901 rows in the live data"
+        in site.drd(*BESIDE[:-1], "--dry-run").out
+    )
     done = site.drd(*BESIDE, "--json").json
     assert rows(site, "orders of yesterday") == before
     assert rows(site, "orders") == live

@@ -95,7 +95,10 @@ def test_mistakes_in_its_settings_have_line_and_remedy(packages: Path, tmp_path:
     assert fits[0].message == "a contains check cannot read component db, which is of kind postgres"
     assert fits[0].hint == "this kind of check reads files components."
     step = problems(tmp_path, GOOD + STEPS.replace("${plan}", "${plam}"))
-    assert (step[0].path, step[0].message) == ("runbook[1].note.line", "there is no value ${plam}")
+    assert (step[0].path, step[0].message) == (
+        "runbook[1].note.line",
+        "${plam} is none of the values that drd can insert here",
+    )
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_times_of_day_are_parsed(text: str, minutes: int) -> None:
     ],
 )
 def test_invalid_times_of_day_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match='write it in quotes, like "22:00"'):
+    with pytest.raises(ValueError, match='write hours and minutes in quotes, like "22:00"'):
         minutes_of(text)
 
 

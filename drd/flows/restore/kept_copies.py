@@ -258,7 +258,7 @@ def _settled(
     """Do it at each place, with a record before and a note afterwards."""
     catalogue = services.catalogue
     gone = standing_of(services, plan, run).gone if action != "done" else ()  # not reported yet
-    why = f"the process that did this recovery died; {by} ended it (drd {action})"
+    why = f"the process of this recovery died; afterwards {by} closed it (drd {action})"
     if not run.state.final and not give_up(services, plan, run, why=why):
         raise AlreadyRunning(f"run {run.id} was taken over by another process", run=run.id)
     at = services.clock.now()

@@ -293,7 +293,7 @@ def _notes(
     why = (
         "not named by --component"
         if request.components
-        else f"target {request.target} has no place for them"
+        else f"target {request.target} does not say where to restore them"
     )
     notes = [f"not restored: {', '.join(left_out)} ({why})"] if left_out else []
     if forgotten:

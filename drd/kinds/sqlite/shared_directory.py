@@ -146,7 +146,8 @@ def _found(path: Path, *, exchanged: bool = False) -> tuple[Path, os.stat_result
             info = way.steps[-1].info
             if not stat.S_ISREG(info.st_mode):
                 raise SourceError(
-                    f"{path} is not a file", hint="`path` must name the database itself."
+                    f"{path} is a directory, or no regular file",
+                    hint="set `path` to the database file itself.",
                 )
             require_files_beside(way.place)
             return way.place, info
